@@ -1,0 +1,40 @@
+# Every target makes and reuses .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check deep format snapshots clean help
+
+help: ## say what the targets do
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+run: $(STAMP) ## open the cockpit
+	@$(BIN)/lrtui $(ARGS)
+
+check: $(STAMP) ## formatting, lint, strict types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## everything that CI runs
+	$(BIN)/python -m pytest -n 2
+
+deep: $(STAMP) ## the long forms: fuzzing, kill tests, soaks
+	$(BIN)/python -m pytest -n 2 -m 'deep or not deep'
+
+format: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+snapshots: $(STAMP) ## take the pictures of the screens again
+	$(BIN)/python -m pytest -n 2 tests/tui --snapshot-update
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,1 @@
+"""A cockpit for learning rates in the terminal."""

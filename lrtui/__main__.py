@@ -1,0 +1,141 @@
+"""The command line: parses the words and opens the cockpit or a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from lrtui.cli.exit_codes import FAILED, INTERRUPTED, WRONG_WORDS
+from lrtui.cli.options import add_run_options, check_notations, read_spec
+from lrtui.run.errors import LrtuiError, NotationError, UsageError
+
+COMMANDS = {
+    "train": "train without a screen, printing the tutorial's lines",
+    "preview": "draw the lr of every batch before training, exactly",
+    "schedulers": "list every scheduler, or explain one",
+    "keys": "list the cockpit's keys",
+    "info": "say which versions, devices and data a run would find here",
+}
+"""The commands with their first lines; each is a module of that name in lrtui.cli."""
+
+DESCRIPTION = """\
+A cockpit for learning rates: watch a model train in the terminal, see its schedule before and while it runs,
+switch and nudge it from the keyboard.
+
+  lrtui [SCHEDULE] [run options]    open the cockpit; with a SCHEDULE start training at once
+  lrtui COMMAND ...                 one of the commands below (lrtui COMMAND --help says more)
+"""
+
+EPILOG = """\
+examples:
+  lrtui                                   the cockpit on the case study: r starts it
+  lrtui "OneCycleLR(max_lr=0.003)"        the same, started at once
+  lrtui train "ExponentialLR(gamma=0.1)"  without a screen
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message}\ntry {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words and words[0] in COMMANDS else None
+    prog = f"lrtui {name}" if name else "lrtui"
+    try:
+        return _run_command(name, words[1:]) if name else _run_cockpit(words)
+    except NotationError as error:
+        print(
+            f"{prog}: {error.explain()}" if error.position is None else f"{prog}:\n{error.explain()}", file=sys.stderr
+        )
+        return WRONG_WORDS
+    except UsageError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return WRONG_WORDS
+    except LrtuiError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; the interpreter's last flush must not complain of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run_command(name: str, words: Sequence[str]) -> int:
+    # one command's module at a time: `lrtui --help` reads none of them
+    module = import_module(f"lrtui.cli.{name}")
+    parser = Parser(
+        prog=f"lrtui {name}",
+        description=module.HELP[0].upper() + module.HELP[1:] + ".",
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    status: int = module.main(parser.parse_args(words))
+    return status
+
+
+def _run_cockpit(words: Sequence[str]) -> int:
+    commands = "\n".join(f"  {name:<12} {about}" for name, about in COMMANDS.items())
+    parser = Parser(
+        prog="lrtui",
+        usage="lrtui [SCHEDULE] [run options] | lrtui COMMAND ...",
+        description=f"{DESCRIPTION}\ncommands:\n{commands}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help='as PyTorch writes it: "StepLR(step_size=3)"')
+    add_run_options(parser)
+    parser.add_argument("--version", action="version", version=f"lrtui {version('lrtui')}")
+    namespace = parser.parse_args(words)
+    if namespace.schedule is not None and namespace.schedule.isidentifier():
+        _refuse_unknown_word(namespace.schedule)
+    spec = read_spec(namespace, namespace.schedule)
+    check_notations(spec)
+    _check_terminal()
+    # Textual takes 0.2 s to import, and no command but the cockpit needs it
+    from lrtui.tui.app import run_cockpit
+
+    return run_cockpit(spec, start=namespace.schedule is not None)
+
+
+def _refuse_unknown_word(word: str) -> None:
+    """Refuse a lone word that is no call: a command or a schedule was meant."""
+    from lrtui.schedules.catalogue import CATALOGUE
+    from lrtui.schedules.reading import near
+
+    if word not in CATALOGUE:
+        raise UsageError(f"{word[:60]!r} is neither a command nor a schedule{near(word, [*COMMANDS, *CATALOGUE])}")
+
+
+def _check_terminal() -> None:
+    """Refuse to draw where nothing could be seen or typed."""
+    if os.environ.get("TERM", "") in ("dumb", ""):
+        raise UsageError(
+            "the cockpit needs a terminal that can place its cursor, and TERM says this one can't; "
+            "lrtui train works anywhere"
+        )
+    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
+        raise UsageError("the cockpit needs a terminal to draw on and to read keys from; lrtui train works anywhere")
+    encoding = (sys.__stderr__.encoding or "").lower().replace("-", "")
+    if encoding != "utf8":
+        raise UsageError(
+            f"the cockpit draws with characters that {encoding or 'this terminal'} does not have; set "
+            "LANG=C.UTF-8, or use lrtui train"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

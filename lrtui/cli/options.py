@@ -1,0 +1,64 @@
+"""The run options, derived from the settings of a run: the same for every command that takes them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
+
+from lrtui.run.spec import RunSpec, is_whole_number, option_words
+
+
+def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Add an option for each setting but the schedule.
+
+    Args:
+        parser: takes them.
+        only: names of the settings to add; None for all.
+    """
+    group = parser.add_argument_group("run options")
+    for item in fields(RunSpec):
+        if item.name == "schedule" or (only is not None and item.name not in only):
+            continue
+        about = item.metadata["help"]
+        if item.default is not None:
+            about += f" (default: {item.default})"
+        choices = item.metadata.get("choices")
+        metavar = item.metadata.get("metavar") or ("|".join(choices) if choices else item.name.upper())
+        group.add_argument(
+            option_words(item.name),
+            dest=item.name,
+            # the text is read by the settings' own rules, so that the form and the command line agree
+            type=str,
+            metavar="N" if is_whole_number(item) else metavar,
+            help=about.replace("%", "%%"),
+        )
+
+
+def read_spec(namespace: argparse.Namespace, schedule: str | None) -> RunSpec:
+    """Return the settings that the words give, the rest at their defaults.
+
+    Raises:
+        UsageError: for a value that can't be.
+    """
+    from lrtui.run.spec import read_option
+
+    values: dict[str, Any] = {} if schedule is None else {"schedule": schedule}
+    for item in fields(RunSpec):
+        text = getattr(namespace, item.name, None)
+        if item.name != "schedule" and text is not None:
+            values[item.name] = read_option(item, text)
+    return RunSpec(**values)
+
+
+def check_notations(spec: RunSpec) -> None:
+    """Refuse, before torch is imported, a schedule or optimizer that can't be read.
+
+    Raises:
+        NotationError: with the place of the fault.
+    """
+    from lrtui.schedules.notation import parse_optimizer, parse_schedule
+
+    parse_schedule(spec.schedule)
+    parse_optimizer(spec.optimizer)

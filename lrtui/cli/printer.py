@@ -1,0 +1,88 @@
+"""Events as they go to standard output: the tutorial's lines, or JSON; and as narration on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from lrtui.run.event_json import event_to_json
+from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
+from lrtui.run.lines import change_line, evaluation_line, lr_words, step_line
+from lrtui.run.numbers import duration
+from lrtui.run.state import RunState
+
+
+class Printer:
+    """Prints a run's events.
+
+    Args:
+        as_json: one JSON object an event on `out`, in place of the tutorial's lines.
+        quiet: no batch lines, and no narration but warnings and errors.
+        log_interval: batches between two batch lines.
+    """
+
+    def __init__(
+        self, *, as_json: bool, quiet: bool, log_interval: int, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self._as_json, self._quiet, self._log_interval = as_json, quiet, log_interval
+        self._out, self._err = out or sys.stdout, err or sys.stderr
+
+    def print(self, event: Event) -> None:
+        """Print what there is to say about the event."""
+        if self._as_json:
+            self._line(json.dumps(event_to_json(event), allow_nan=False))
+        else:
+            match event:
+                case StepDone() if event.batch % self._log_interval == 0 and not self._quiet:
+                    self._line(step_line(event))
+                case EvalDone():
+                    self._line(f"\n{evaluation_line(event)}\n")
+        self._narrate(event)
+
+    def say(self, text: str) -> None:
+        """Print a line of narration, unless there shall be none."""
+        if not self._quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print a line of narration in any case."""
+        print(text, file=self._err, flush=True)
+
+    def _narrate(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
+            self.say(f"device: {event.device}{threads}")
+            self.say(
+                f"run: {event.spec.schedule} on {event.spec.optimizer}, {event.total_steps:,} steps of "
+                f"{event.batches_per_epoch:,} an epoch, {event.parameter_count:,} parameters, seed {event.spec.seed}"
+            )
+        elif isinstance(event, Notice) and event.level != "info":
+            self.warn(event.text)
+        elif line := change_line(event):
+            self.say(line)
+
+    def _line(self, text: str) -> None:
+        # flushed line by line: whoever reads along sees each as it is said
+        print(text, file=self._out, flush=True)
+
+
+def summary_lines(state: RunState) -> list[str]:
+    """Return what is left to say when a run is over: outcome, best and last result, the lr of every epoch, time."""
+    outcome = state.outcome
+    words = outcome.outcome if outcome else "lost"
+    lines = [f"run {words} after {state.step:,} of {state.total_steps:,} steps in {duration(state.elapsed)}"]
+    if outcome and outcome.error:
+        lines = [f"run failed: {outcome.error}"]
+    if best := state.best:
+        last = state.evaluations[-1]
+        lines.append(f"best:  {_result(best)}, epoch {best.epoch}")
+        lines.append(f"last:  {_result(last)}, epoch {last.epoch}")
+    if state.epochs:
+        lines.append("lr of each epoch: " + "  ".join(lr_words(epoch.lrs) for epoch in state.epochs))
+    return lines
+
+
+def _result(event: EvalDone) -> str:
+    accuracy = "" if event.accuracy is None else f"accuracy {event.accuracy:.4f}, "
+    return f"{accuracy}loss {event.loss:.4f}"

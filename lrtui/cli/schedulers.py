@@ -1,0 +1,87 @@
+"""`lrtui schedulers`: what there is, and all about one of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+
+from lrtui.run.errors import UsageError
+from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.reading import near
+from lrtui.schedules.schedule import value_words
+
+NAME, HELP = "schedulers", "list every scheduler, or explain one"
+
+EPILOG = """\
+examples:
+  lrtui schedulers
+  lrtui schedulers OneCycleLR
+"""
+
+WIDTH = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's words."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the scheduler to explain")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a scheduler")
+
+
+def main(namespace: argparse.Namespace) -> int:
+    """Print, and return the exit status."""
+    if namespace.name is not None and namespace.name not in CATALOGUE:
+        raise UsageError(f"unknown scheduler {namespace.name[:60]!r}{near(namespace.name, CATALOGUE)}")
+    entries = [CATALOGUE[namespace.name]] if namespace.name else list(CATALOGUE.values())
+    if namespace.json:
+        for entry in entries:
+            print(json.dumps(_as_json(entry)))
+    elif namespace.name:
+        print(explain(entries[0]))
+    else:
+        for entry in entries:
+            print(f"{entry.name:<28} per {entry.unit:<6} {entry.summary}")
+    return 0
+
+
+def _default_words(parameter: Parameter) -> str:
+    return "required" if parameter.is_required else value_words(parameter.default)
+
+
+def explain(entry: SchedulerEntry) -> str:
+    """Return all that the catalogue knows of a scheduler."""
+    lines = [f"{entry.name}: {entry.summary}", "", f"  {entry.example}", "", "arguments:"]
+    for parameter in entry.parameters:
+        default = "filled in" if parameter.name in entry.fills else _default_words(parameter)
+        lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_words}")
+        lines += textwrap.wrap(parameter.help, WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
+    lines += ["", f'step() is called per {entry.unit}; per="batch" or per="epoch" at the end says otherwise.']
+    for name, value in entry.fills.items():
+        lines.append(f"{name}, left out, is {value}.")
+    lines += [line for note in entry.notes for line in textwrap.wrap(note, WIDTH)]
+    return "\n".join([*lines, entry.url])
+
+
+def _as_json(entry: SchedulerEntry) -> dict[str, object]:
+    parameters = [
+        {
+            "name": parameter.name,
+            "kind": parameter.kind,
+            "required": parameter.is_required,
+            "default": None if parameter.is_required else parameter.default,
+            "range": parameter.range_words,
+            "help": parameter.help,
+        }
+        for parameter in entry.parameters
+    ]
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "per": entry.unit,
+        "parameters": parameters,
+        "filled_in": dict(entry.fills),
+        "notes": list(entry.notes),
+        "example": entry.example,
+        "url": entry.url,
+    }

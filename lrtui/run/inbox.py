@@ -1,0 +1,39 @@
+"""Where commands wait until the training thread takes them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from lrtui.run.commands import Command
+
+
+class Inbox:
+    """Commands in the order they were given; any thread may send, one thread takes."""
+
+    def __init__(self) -> None:
+        self._commands: deque[Command] = deque()
+        self._arrived = threading.Event()
+
+    def send(self, command: Command) -> None:
+        """Leave a command; never blocks."""
+        self._commands.append(command)
+        self._arrived.set()
+
+    def take(self) -> Command | None:
+        """Return the oldest command, or None where there is none; never blocks."""
+        # looked at between every two steps: an empty deque is the common case and costs 50 ns
+        if not self._commands:
+            return None
+        self._arrived.clear()
+        command = self._commands.popleft()
+        if self._commands:
+            self._arrived.set()
+        return command
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until a command is there, `seconds` at most; return whether one is."""
+        return self._arrived.wait(seconds) or bool(self._commands)

@@ -1,0 +1,43 @@
+"""Events as the lines a person reads: the tutorial's, to the letter, and notices in words."""
+
+from __future__ import annotations
+
+from lrtui.run.events import CommandRefused, EvalDone, Event, LrSet, Notice, Paused, Resumed, ScheduleSwitched, StepDone
+
+
+def lr_words(lrs: tuple[float, ...]) -> str:
+    """Return the lrs at full precision, one per parameter group, parted by commas."""
+    return ", ".join(str(lr) for lr in lrs)
+
+
+def step_line(event: StepDone) -> str:
+    """Return the tutorial's line of a batch."""
+    return (
+        f"Train Epoch: {event.epoch} batch-{event.batch}\tLoss: {event.loss:.6f} Learning Rate: {lr_words(event.lrs)}"
+    )
+
+
+def evaluation_line(event: EvalDone) -> str:
+    """Return the tutorial's line of a test, without the empty lines around it."""
+    accuracy = "" if event.accuracy is None else f", Accuracy: {event.accuracy:.4f}"
+    metrics = "".join(f", {name}: {value:.4f}" for name, value in event.metrics.items())
+    what = "Test set (averaged model)" if event.averaged else "Test set"
+    return f"{what}: Average loss: {event.loss:.4f}{accuracy}{metrics}"
+
+
+def change_line(event: Event) -> str | None:
+    """Return the line of anything else that belongs into a log, or None."""
+    match event:
+        case ScheduleSwitched():
+            return f"switched to {event.schedule} from {event.anchor}: lr {lr_words(event.lrs)}"
+        case LrSet():
+            return f"lr {lr_words(event.lrs_before)} -> {lr_words(event.lrs_after)} ({event.by})"
+        case Paused():
+            return "paused"
+        case Resumed():
+            return "resumed"
+        case Notice():
+            return event.text
+        case CommandRefused():
+            return f"refused: {event.command}: {event.reason}"
+    return None

@@ -1,0 +1,241 @@
+"""One number a step, however many steps: what charts draw from at a cost that does not grow with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FANOUT = 16
+"""How many values, or blocks, a block of the next level sums up."""
+
+FINENESS = 8
+"""Least number of blocks in a column: so a value is drawn at most an eighth of a column off its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lies in each column of a chart; NaN in a column without a finite value.
+
+    Args:
+        low: least value.
+        high: greatest value.
+        mean: of the finite values.
+        count: finite values.
+    """
+
+    low: Floats
+    high: Floats
+    mean: Floats
+    count: Floats
+
+
+class _Column:
+    """A float64 array that grows; appending costs the same however long it is."""
+
+    def __init__(self) -> None:
+        self._room = np.empty(1024)
+        self.length = 0
+
+    @property
+    def values(self) -> Floats:
+        return self._room[: self.length]
+
+    def extend(self, values: Floats) -> None:
+        end = self.length + len(values)
+        if end > len(self._room):
+            room = np.empty(max(end, 2 * len(self._room)))
+            room[: self.length] = self.values
+            self._room = room
+        self._room[self.length : end] = values
+        self.length = end
+
+
+class _Level:
+    """Blocks of one size: least, greatest, sum and number of the finite values in each."""
+
+    def __init__(self) -> None:
+        self.low, self.high, self.sum, self.count = _Column(), _Column(), _Column(), _Column()
+
+    def __len__(self) -> int:
+        return self.low.length
+
+    def extend(self, low: Floats, high: Floats, total: Floats, count: Floats) -> None:
+        self.low.extend(low)
+        self.high.extend(high)
+        self.sum.extend(total)
+        self.count.extend(count)
+
+    def truncate(self, length: int) -> None:
+        for column in (self.low, self.high, self.sum, self.count):
+            column.length = min(column.length, length)
+
+
+class Series:
+    """Values by index, with blocks of their least, greatest and sum kept for ever larger stretches.
+
+    Used by one thread. Blocks are built on reading, so that appending costs no more than writing a number down.
+    """
+
+    def __init__(self, values: Iterable[float] = ()) -> None:
+        self._pending: list[float] = []
+        self._raw = _Column()
+        self._levels: list[_Level] = []
+        self.extend(values)
+
+    def append(self, value: float) -> None:
+        """Add a value."""
+        self._pending.append(value)
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Add values, one after the other."""
+        self._settle()
+        self._add(np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64))
+
+    def truncate(self, length: int) -> None:
+        """Forget the values from this index on."""
+        self._settle()
+        self._raw.length = min(self._raw.length, max(0, length))
+        size = FANOUT
+        for level in self._levels:
+            level.truncate(self._raw.length // size)
+            size *= FANOUT
+
+    @property
+    def values(self) -> Floats:
+        """All values, float64; a view that is good until the next change."""
+        self._settle()
+        return self._raw.values
+
+    @property
+    def last(self) -> float:
+        """The newest value.
+
+        Raises:
+            IndexError: where there is none.
+        """
+        return self._pending[-1] if self._pending else float(self.values[-1])
+
+    def __len__(self) -> int:
+        return self._raw.length + len(self._pending)
+
+    def __getitem__(self, index: int) -> float:
+        return float(self.values[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Series) and np.array_equal(self.values, other.values, equal_nan=True)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Series({len(self)} values)"
+
+    def summary(self, edges: NDArray[np.int64]) -> Summary:
+        """Return least, greatest and mean of each stretch between two edges.
+
+        Costs the same for a thousand values as for ten million: long stretches are read off blocks. No least or
+        greatest value is lost; where blocks are read, a value near an edge can come out on the other side of it, an
+        eighth of a column off at most. The last stretch reaches to its edge exactly.
+
+        Args:
+            edges: indices that do not fall, n + 1 for n stretches; those beyond the values count as the end.
+
+        Returns:
+            Arrays of n.
+        """
+        self._settle()
+        columns = len(edges) - 1
+        edges = np.clip(edges, 0, len(self))
+        if columns < 1 or edges[-1] <= edges[0]:
+            nothing = np.full(max(columns, 0), np.nan)
+            return Summary(nothing, nothing, nothing, np.zeros(max(columns, 0)))
+        level = self._level_for((int(edges[-1]) - int(edges[0])) / columns)
+        if level == 0:
+            values = self._raw.values
+            return _reduce(values, values, values, None, edges)
+        size = FANOUT**level
+        blocks = self._levels[level - 1]
+        whole = np.minimum((edges + size // 2) // size, len(blocks))
+        # the newest values are in no block yet: the tail is summed up by itself and added to the last column
+        result = _reduce(blocks.low.values, blocks.high.values, blocks.sum.values, blocks.count.values, whole)
+        return self._with_tail(result, int(whole[-1]) * size, edges)
+
+    def _with_tail(self, summary: Summary, start: int, edges: NDArray[np.int64]) -> Summary:
+        tail = self._raw.values[start : int(edges[-1])]
+        finite = tail[np.isfinite(tail)]
+        if not len(finite):
+            return summary
+        column = int(np.flatnonzero(np.diff(edges) > 0)[-1])
+        low, high, mean, count = summary.low, summary.high, summary.mean, summary.count
+        total = (mean[column] * count[column] if count[column] else 0.0) + finite.sum()
+        low[column] = np.fmin(low[column], finite.min())
+        high[column] = np.fmax(high[column], finite.max())
+        count[column] += len(finite)
+        mean[column] = total / count[column]
+        return summary
+
+    def _level_for(self, width: float) -> int:
+        """Return the coarsest level that still has FINENESS blocks in a column of this width; 0 are the values."""
+        level, size = 0, FANOUT
+        while level < len(self._levels) and size * FINENESS <= width and len(self._levels[level]):
+            level, size = level + 1, size * FANOUT
+        return level
+
+    def _settle(self) -> None:
+        """Write down what was appended."""
+        if self._pending:
+            self._add(np.asarray(self._pending, dtype=np.float64))
+            self._pending.clear()
+
+    def _add(self, values: Floats) -> None:
+        """Write the values down and build the blocks that are full."""
+        self._raw.extend(values)
+        length, index = self._raw.length, 0
+        while length >= FANOUT:
+            if index == len(self._levels):
+                self._levels.append(_Level())
+            level = self._levels[index]
+            begin, end = len(level), length // FANOUT
+            if end > begin:
+                level.extend(*self._blocks(index, begin * FANOUT, end * FANOUT))
+            length, index = end, index + 1
+
+    def _blocks(self, index: int, begin: int, end: int) -> tuple[Floats, Floats, Floats, Floats]:
+        if index == 0:
+            raw = self._raw.values[begin:end].reshape(-1, FANOUT)
+            finite = np.isfinite(raw)
+            low = np.where(finite, raw, np.inf).min(axis=1)
+            high = np.where(finite, raw, -np.inf).max(axis=1)
+            return low, high, np.where(finite, raw, 0.0).sum(axis=1), finite.sum(axis=1).astype(np.float64)
+        below = self._levels[index - 1]
+        low, high, total, count = (
+            column.values[begin:end].reshape(-1, FANOUT) for column in (below.low, below.high, below.sum, below.count)
+        )
+        return low.min(axis=1), high.max(axis=1), total.sum(axis=1), count.sum(axis=1)
+
+
+def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edges: NDArray[np.int64]) -> Summary:
+    """Return the summary of each stretch of blocks; of values themselves where there is no count."""
+    begin, end = int(edges[0]), int(edges[-1])
+    starts, empty = edges[:-1] - begin, np.diff(edges) <= 0
+    # reduceat wants starts within the array, and takes one value for an empty stretch: those are blanked after
+    starts = np.minimum(starts, max(0, end - begin - 1))
+    low, high, total = low[begin:end], high[begin:end], total[begin:end]
+    if count is None:
+        finite = np.isfinite(low)
+        low, high = np.where(finite, low, np.inf), np.where(finite, high, -np.inf)
+        total, count = np.where(finite, total, 0.0), finite.astype(np.float64)
+    else:
+        count = count[begin:end]
+    lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+    totals, counts = np.add.reduceat(total, starts), np.add.reduceat(count, starts)
+    counts[empty] = 0
+    nothing = counts == 0
+    lows[nothing] = highs[nothing] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.where(nothing, np.nan, totals / counts)
+    return Summary(lows, highs, means, counts)

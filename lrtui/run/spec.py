@@ -1,0 +1,100 @@
+"""The settings of a run, declared once: the command line, the settings form and the compare table derive from here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from lrtui.run.errors import UsageError
+
+PRECISIONS = ("fp32", "bf16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def _option(default: Any, help_text: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": help_text, **metadata})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything a user can set about a run; plain values, in notation where there is one.
+
+    Raises:
+        UsageError: for a value out of its range.
+    """
+
+    schedule: str = _option("ExponentialLR(gamma=0.1)", "schedule, as PyTorch writes it")
+    task: str = _option("fashion-mnist", "what is trained: fashion-mnist, FILE.py:Name or package.module:Name")
+    optimizer: str = _option("Adam(lr=0.01)", "optimizer, as PyTorch writes it")
+    epochs: int = _option(10, "passes over the training data", minimum=1, maximum=1_000_000)
+    batch_size: int = _option(64, "samples a step", minimum=1, maximum=1_000_000)
+    seed: int = _option(0, "of weights, data order and dropout", minimum=0, maximum=2**63 - 1)
+    device: str = _option("auto", "auto takes cuda, mps or cpu, whichever is there first", choices=DEVICES)
+    precision: str = _option("fp32", "bf16 computes the model in bfloat16, the weights stay fp32", choices=PRECISIONS)
+    log_interval: int = _option(100, "batches between two log lines", minimum=1, maximum=1_000_000_000)
+    train_samples: int | None = _option(None, "training samples to use (default: all)", minimum=1, metavar="N")
+    test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N")
+    data_dir: str | None = _option(None, "where the data set lies (default: the user's cache)", metavar="DIR")
+    name: str | None = _option(None, "a name for the run", metavar="TEXT")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check_option(item, getattr(self, item.name))
+
+    def differences(self, other: RunSpec) -> dict[str, tuple[Any, Any]]:
+        """Return the settings that differ, name to (this run's value, the other's), in the order of declaration."""
+        pairs = ((item.name, getattr(self, item.name), getattr(other, item.name)) for item in fields(self))
+        return {name: (mine, theirs) for name, mine, theirs in pairs if mine != theirs}
+
+
+def option_words(name: str) -> str:
+    """Return the option as the command line spells it: `batch_size` is `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def is_whole_number(item: Field[Any]) -> bool:
+    """Say whether the setting is a count."""
+    return "int" in str(item.type)
+
+
+def read_option(item: Field[Any], text: str) -> Any:
+    """Return the value that a user's text stands for; empty text is None where a setting may be left out.
+
+    Raises:
+        UsageError: for text that is no such value, or one out of its range.
+    """
+    text = text.strip()
+    if not text and "None" in str(item.type):
+        return None
+    value: Any = text
+    if is_whole_number(item):
+        try:
+            value = int(text.replace("_", "").replace(",", "")) if len(text) <= 40 else None
+        except ValueError:
+            value = None
+        if value is None:
+            raise UsageError(f"{option_words(item.name)} takes a whole number, not {text[:40]!r}")
+    check_option(item, value)
+    return value
+
+
+def check_option(item: Field[Any], value: Any) -> None:
+    """Check one setting against what its declaration allows.
+
+    Raises:
+        UsageError: says the setting, the value and the range.
+    """
+    words = option_words(item.name)
+    if value is None:
+        return
+    if choices := item.metadata.get("choices"):
+        if value not in choices:
+            raise UsageError(f"{words} takes {', '.join(choices)}, not {str(value)[:40]!r}")
+    elif is_whole_number(item):
+        low, high = item.metadata["minimum"], item.metadata.get("maximum", math.inf)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            limits = f"of at least {low:,}" if value is None or not isinstance(value, int) or value < low else ""
+            raise UsageError(f"{words} takes a whole number {limits or f'of at most {high:,}'}, not {str(value)[:40]}")
+    elif not isinstance(value, str):
+        raise UsageError(f"{words} takes text, not {str(value)[:40]}")

@@ -1,0 +1,237 @@
+"""What the events of one run add up to: the only thing that panes, printers and comparisons read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lrtui.run.events import (
+    CommandRefused,
+    EpochDone,
+    EvalDone,
+    EvaluationStarted,
+    Event,
+    LrSet,
+    Notice,
+    Paused,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    ScheduleSwitched,
+    StepDone,
+)
+from lrtui.run.lines import change_line, evaluation_line, step_line
+from lrtui.run.series import Series
+from lrtui.run.smoothed import Smoothed
+
+Status = Literal["waiting", "running", "paused", "done", "stopped", "failed", "diverged", "lost"]
+
+GLYPHS: dict[Status, str] = {
+    "waiting": "…",
+    "running": "●",
+    "paused": "‖",
+    "done": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "diverged": "!",
+    "lost": "?",
+}
+"""A sign for each state, so that none is told by colour alone."""
+
+LOG_LINES = 5000
+"""How many log lines a state keeps; older ones are in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log and what it is about."""
+
+    kind: Literal["step", "evaluation", "change", "warning", "error"]
+    text: str
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything known of one run, folded from its events; used by one thread.
+
+    Series hold one value a step and count from `first_step`: value `i` belongs to step `first_step + i`.
+    """
+
+    status: Status = "waiting"
+    waiting_for: str = "the first event"
+    """What stands between now and the first batch, in words."""
+    started: RunStarted | None = None
+    loss: Series = field(default_factory=Series)
+    seconds: Series = field(default_factory=Series)
+    """Training time at which each step was done."""
+    lrs: list[Series] = field(default_factory=list)
+    """One series a parameter group."""
+    first_step: int = 0
+    step: int = 0
+    """Optimizer steps done."""
+    elapsed: float = 0.0
+    """Training time in seconds, as of the last event."""
+    epoch: int = 0
+    batch: int = 0
+    evaluations: list[EvalDone] = field(default_factory=list)
+    evaluating: bool = False
+    epochs: list[EpochDone] = field(default_factory=list)
+    changes: list[ScheduleSwitched | LrSet] = field(default_factory=list)
+    refusals: list[CommandRefused] = field(default_factory=list)
+    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    lines_logged: int = 0
+    """Lines ever put into the log, those that have left it included."""
+    outcome: RunFinished | None = None
+    version: int = 0
+    """Grows with every event: whoever drew version n has nothing to redraw."""
+    _step_seq: int = -1
+    _smoothed: dict[int, Smoothed] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run still takes commands."""
+        return self.status in ("waiting", "running", "paused")
+
+    @property
+    def schedule(self) -> str:
+        """Notation of the schedule in force, filled in; empty before the run started."""
+        switched = self.last_switch
+        if switched is not None:
+            return switched.schedule
+        return self.started.spec.schedule if self.started else ""
+
+    @property
+    def last_switch(self) -> ScheduleSwitched | None:
+        """The switch that put the present schedule in place, or None."""
+        return next((change for change in reversed(self.changes) if isinstance(change, ScheduleSwitched)), None)
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """What the schedule's raw lr is multiplied with now, one per parameter group."""
+        for change in reversed(self.changes):
+            if isinstance(change, ScheduleSwitched):
+                break
+            if change.by != "plateau":
+                return change.scale
+        return (1.0,) * len(self.lrs)
+
+    @property
+    def current_lrs(self) -> tuple[float, ...]:
+        """The lr as last told, one per parameter group; empty before the run started."""
+        if self.changes and self.changes[-1].seq > self._step_seq:
+            change = self.changes[-1]
+            return change.lrs if isinstance(change, ScheduleSwitched) else change.lrs_after
+        if self.step > self.first_step:
+            return tuple(series.last for series in self.lrs)
+        return self.started.group_lrs if self.started else ()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run; 0 before the run started."""
+        return self.started.total_steps if self.started else 0
+
+    def smoothed_loss(self, span: int) -> Series:
+        """Return the exponential mean of the training loss over that span of steps; kept, so that asking is cheap."""
+        if span not in self._smoothed:
+            self._smoothed[span] = Smoothed(self.loss, span)
+        return self._smoothed[span].series
+
+    @property
+    def best(self) -> EvalDone | None:
+        """The evaluation with the highest accuracy, or the lowest loss where the task has no accuracy."""
+        own = [result for result in self.evaluations if not result.averaged]
+        with_accuracy = [result for result in own if result.accuracy is not None]
+        if with_accuracy:
+            return max(with_accuracy, key=lambda result: (result.accuracy or 0.0, -result.step))
+        finite = [result for result in own if result.loss == result.loss]
+        return min(finite, key=lambda result: (result.loss, result.step), default=None)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Training time left at the pace so far, evaluations included; None while there is no pace yet."""
+        done = self.step - self.first_step
+        if done <= 0 or not self.started or not self.is_live:
+            return None
+        return self.elapsed / done * (self.total_steps - self.step)
+
+    @property
+    def samples_per_second(self) -> float | None:
+        """Samples trained a second over the last hundred steps, or None before there are two."""
+        steps = min(100, len(self.seconds) - 1)
+        if steps < 1 or not self.started:
+            return None
+        span = self.seconds[-1] - self.seconds[-1 - steps]
+        return steps * self.started.spec.batch_size / span if span > 0 else None
+
+    def fold(self, events: Iterable[Event]) -> None:
+        """Add events, the oldest first."""
+        for event in events:
+            self._fold_one(event)
+
+    def _fold_one(self, event: Event) -> None:
+        self.version += 1
+        self.elapsed = event.seconds
+        if isinstance(event, StepDone):  # first, since nearly all events are this one
+            self._fold_step(event)
+            return
+        match event:
+            case RunStarted():
+                self._begin(event)
+            case EvaluationStarted():
+                self.evaluating = True
+            case EvalDone():
+                self.evaluating = False
+                self.evaluations.append(event)
+                self._say("evaluation", evaluation_line(event))
+            case EpochDone():
+                self.epochs.append(event)
+            case ScheduleSwitched() | LrSet():
+                self.changes.append(event)
+            case CommandRefused():
+                self.refusals.append(event)
+            case Paused():
+                self.status = "paused"
+            case Resumed():
+                self.status = "running"
+            case Notice() if self.started is None:
+                self.waiting_for = event.text
+            case RunFinished():
+                self.status, self.outcome, self.evaluating = event.outcome, event, False
+                self._say("error" if event.error else "change", event.error or f"run {event.outcome}")
+        if line := change_line(event):
+            level = event.level if isinstance(event, Notice) else "info"
+            self._say("change" if level == "info" else level, line)
+
+    def _fold_step(self, event: StepDone) -> None:
+        self.step, self.epoch, self.batch = event.step + 1, event.epoch, event.batch
+        self._step_seq = event.seq
+        self.loss.append(event.loss)
+        self.seconds.append(event.seconds)
+        for series, lr in zip(self.lrs, event.lrs, strict=True):
+            series.append(lr)
+        if self.started and event.batch % self.started.spec.log_interval == 0:
+            self._say("step", step_line(event))
+
+    def _begin(self, event: RunStarted) -> None:
+        if event.resumed_from is not None and self.started is not None:
+            self._truncate(event.resumed_from)
+        else:
+            self.first_step = self.step = event.step
+            self.lrs = [Series() for _ in event.group_lrs]
+        self.started, self.status, self.outcome = event, "running", None
+        self.waiting_for = "the first batch"
+
+    def _truncate(self, step: int) -> None:
+        """Forget what came after a checkpoint: a resumed run tells it anew."""
+        for series in (self.loss, self.seconds, *self.lrs):
+            series.truncate(step - self.first_step)
+        self.step = step
+        self.evaluations = [result for result in self.evaluations if result.step <= step]
+        self.epochs = [epoch for epoch in self.epochs if epoch.step <= step]
+        self.changes = [change for change in self.changes if change.step <= step]
+
+    def _say(self, kind: Literal["step", "evaluation", "change", "warning", "error"], text: str) -> None:
+        self.log.append(LogLine(kind, text))
+        self.lines_logged += 1

@@ -1,0 +1,49 @@
+"""Schedulers made of others."""
+
+from __future__ import annotations
+
+from lrtui.schedules.catalogue.decay import COUNT_LIMIT
+from lrtui.schedules.catalogue.entry import SchedulerEntry
+from lrtui.schedules.parameter import Parameter
+
+COMPOSITE = (
+    SchedulerEntry(
+        name="SequentialLR",
+        summary="one schedule after the other, changing over at the milestones",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="schedulers",
+                kind="schedules",
+                help="the schedules, in their order",
+            ),
+            Parameter(
+                name="milestones",
+                kind="ints",
+                help="steps at which the next one takes over; one fewer than schedules",
+                minimum=0,
+                maximum=COUNT_LIMIT,
+            ),
+        ),
+        notes=(
+            "Each schedule counts its own steps from its milestone; lengths left out are those of its segment.",
+            "A OneCycleLR or CyclicLR inside changes what the others build on.",
+        ),
+        example="SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",
+        composite=True,
+    ),
+    SchedulerEntry(
+        name="ChainedScheduler",
+        summary="several schedules at once, their factors multiplied",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="schedulers",
+                kind="schedules",
+                help="the schedules that are combined",
+            ),
+        ),
+        example="ChainedScheduler([LinearLR(start_factor=0.1, total_iters=2), ExponentialLR(gamma=0.9)])",
+        composite=True,
+    ),
+)

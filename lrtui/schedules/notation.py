@@ -1,0 +1,197 @@
+"""Schedules and optimizers from text: parsed, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from lrtui.schedules.arithmetic import number_of
+from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
+from lrtui.schedules.optimizer_notation import parse_optimizer
+from lrtui.schedules.pairing import pair_up
+from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.reading import LONGEST_LIST, entries, near, read_number, read_value
+from lrtui.schedules.schedule import Schedule, default_metric
+from lrtui.schedules.source import Source, dotted_name, read_source
+
+__all__ = ["parse_optimizer", "parse_schedule"]
+
+DEEPEST = 6
+"""Schedules inside schedules."""
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Return the schedule that the text stands for.
+
+    Args:
+        text: as PyTorch writes it: `StepLR(step_size=3)`; the optimizer may be left out, module names, `scheduler =`
+            in front and lambdas are taken as well.
+
+    Raises:
+        NotationError: for anything else; `position` is the offset of the fault.
+    """
+    source = read_source(text, "schedule")
+    return _Reader(source).outermost(source.tree)
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._per: Per | None = None
+
+    def outermost(self, node: ast.expr) -> Schedule:
+        if isinstance(node, ast.Call):
+            self._per = self._read_per(node)
+        return self._schedule(node, 0)
+
+    def _read_per(self, call: ast.Call) -> Per | None:
+        given = next((keyword for keyword in call.keywords if keyword.arg == "per"), None)
+        if given is None:
+            return None
+        call.keywords.remove(given)
+        value = given.value.value if isinstance(given.value, ast.Constant) else None
+        if value not in ("batch", "epoch"):
+            self._source.refuse('per takes "batch" or "epoch": what step() is called after', given.value, "per")
+        return "batch" if value == "batch" else "epoch"
+
+    def _schedule(self, node: ast.expr, depth: int) -> Schedule:
+        source = self._source
+        if depth > DEEPEST:
+            source.refuse(f"schedules are nested more than {DEEPEST} deep", node)
+        if not isinstance(node, ast.Call):
+            name = dotted_name(node) or ""
+            hint = f"; write {CATALOGUE[name].example}" if name in CATALOGUE else _unknown(name)
+            source.refuse(f"a schedule is a call such as StepLR(step_size=3), not {source.segment(node)}{hint}", node)
+        for keyword in node.keywords:
+            if keyword.arg == "per":
+                source.refuse("per= belongs at the end of the outermost call; the schedules inside follow it", keyword)
+            if keyword.arg is None:
+                source.refuse("** is not read; write the arguments out", keyword.value)
+        own = source.owns.get(source.offset(node.func))
+        if own is not None:
+            return self._own(node, own, depth)
+        called = dotted_name(node.func) or ""
+        entry = CATALOGUE.get(called)
+        if entry is None:
+            source.refuse(f"unknown schedule {source.segment(node.func)}{_unknown(called)}", node.func)
+        return self._known(node, entry, depth)
+
+    def _known(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Schedule:
+        per = self._unit(call, entry, depth)
+        metric = self._read_metric(call, entry)
+        values: dict[str, Any] = {}
+        for parameter, node in pair_up(self._source, call, entry.name, entry.parameters, drop_optimizer=True):
+            if parameter.kind == "schedules":
+                nodes = entries(self._source, node, parameter)
+                values[parameter.name] = tuple(self._child(child, entry, depth + 1) for child in nodes)
+            else:
+                values[parameter.name] = read_value(self._source, node, parameter)
+        for parameter in entry.parameters:
+            if parameter.is_required and parameter.name not in values and parameter.name not in entry.fills:
+                self._source.refuse(
+                    f"{entry.name} needs {parameter.name}: {parameter.help}; for example {entry.example}",
+                    call,
+                    parameter.name,
+                )
+        items = tuple((p.name, values[p.name]) for p in entry.parameters if values.get(p.name) is not None)
+        schedule = Schedule(entry.name, items, per, self._per is not None and depth == 0)
+        schedule = replace(schedule, metric=metric or default_metric(schedule))
+        self._check_together(schedule, call)
+        return schedule
+
+    def _child(self, node: ast.expr, parent: SchedulerEntry, depth: int) -> Schedule:
+        child = self._schedule(node, depth)
+        if parent.name == "SequentialLR" and child.children:
+            # PyTorch steps a first one twice at the start, and fails at a later one's milestone
+            fix = {
+                "SequentialLR": "list all schedules in one SequentialLR, with more milestones",
+                "ChainedScheduler": "put a SequentialLR inside a ChainedScheduler, which works",
+            }[child.name]
+            self._source.refuse(
+                f"PyTorch can't start a {child.name} inside a SequentialLR at the right step; {fix}", node, "schedulers"
+            )
+        return child
+
+    def _unit(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Per:
+        if entry.name == "ReduceLROnPlateau":
+            if depth:
+                self._source.refuse(
+                    "ReduceLROnPlateau needs a metric and can't be inside another schedule: PyTorch refuses it", call
+                )
+            if self._per == "batch":
+                self._source.refuse(
+                    "ReduceLROnPlateau steps per epoch only: its metric comes with the test", call, "per"
+                )
+        if depth and self._per is None and entry.unit == "batch":
+            self._source.refuse(
+                f'{entry.name} steps per batch, the schedule around it per epoch: add per="batch" (or per="epoch") at '
+                "the end of the outermost call; milestones then count in it",
+                call,
+                "per",
+            )
+        return self._per or (entry.unit if depth == 0 else "epoch")
+
+    def _read_metric(self, call: ast.Call, entry: SchedulerEntry) -> str | None:
+        given = next((keyword for keyword in call.keywords if keyword.arg == "metric"), None)
+        if given is None or entry.name != "ReduceLROnPlateau":
+            return None
+        call.keywords.remove(given)
+        value = given.value.value if isinstance(given.value, ast.Constant) else None
+        if not isinstance(value, str) or not value.isidentifier() or len(value) > 60:
+            self._source.refuse(
+                'metric takes "loss", "accuracy" or the name of a task\'s metric', given.value, "metric"
+            )
+        return value
+
+    def _own(self, call: ast.Call, own: tuple[str, str], depth: int) -> Schedule:
+        """Read a user's own class: its arguments are literals, and what they mean is its own affair."""
+        path, name = own
+        arguments = call.args[1:] if call.args and _is_optimizer(call.args[0]) else call.args
+        items = [("", self._literal(node, "an argument")) for node in arguments]
+        items += [
+            (str(keyword.arg), self._literal(keyword.value, str(keyword.arg)))
+            for keyword in call.keywords
+            if not _is_optimizer(keyword.value)
+        ]
+        return Schedule(name, tuple(items), self._per or "epoch", self._per is not None and depth == 0, own=path)
+
+    def _literal(self, node: ast.expr, name: str) -> Any:
+        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (bool, str))):
+            return node.value
+        if isinstance(node, (ast.List, ast.Tuple)):
+            if len(node.elts) > LONGEST_LIST:
+                self._source.refuse(f"{name[:40]} has more than {LONGEST_LIST} entries", node)
+            return tuple(self._literal(item, name) for item in node.elts)
+        if number_of(node) is None:
+            self._source.refuse(
+                f"{name[:40]} takes a number, text, True, False, None or a list of these, "
+                f"not {self._source.segment(node)}",
+                node,
+            )
+        return read_number(self._source, node, Parameter(name=name[:40], kind="float", help=""))
+
+    def _check_together(self, schedule: Schedule, call: ast.Call) -> None:
+        """Refuse arguments that are right one by one and wrong together."""
+        arguments = schedule.arguments
+        if schedule.name == "SequentialLR":
+            wanted, given = len(schedule.children) - 1, len(arguments["milestones"])
+            if given != wanted:
+                self._source.refuse(
+                    f"{wanted + 1} schedules have {wanted} milestones between them, not {given}", call, "milestones"
+                )
+            if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
+                self._source.refuse("milestones have to grow from one to the next", call, "milestones")
+        if schedule.name == "OneCycleLR" and ("epochs" in arguments) != ("steps_per_epoch" in arguments):
+            self._source.refuse("epochs and steps_per_epoch are given together, or neither", call, "epochs")
+
+
+def _is_optimizer(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "optimizer"
+
+
+def _unknown(name: str) -> str:
+    # what is left out most often is too short to be near anything
+    with_ending = f"{name}LR"
+    return f"; did you mean {with_ending}?" if with_ending in CATALOGUE else near(name, CATALOGUE)

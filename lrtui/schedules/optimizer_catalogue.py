@@ -1,0 +1,190 @@
+"""Every optimizer of torch.optim that works with a plain `step()`, declared once.
+
+Left out are LBFGS, whose step needs a function that computes the loss again, and SparseAdam, which takes sparse
+gradients only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lrtui.schedules.parameter import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerEntry:
+    """One optimizer: PyTorch's class name and its arguments, the parameters left out."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def default_lr(self) -> float:
+        """PyTorch's lr where none is given."""
+        return float(next(parameter.default for parameter in self.parameters if parameter.name == "lr"))
+
+
+def _lr(default: float) -> Parameter:
+    return Parameter(name="lr", kind="float", help="learning rate", default=default, minimum=0)
+
+
+def _number(name: str, default: float, help_text: str, **limits: float) -> Parameter:
+    limits.setdefault("minimum", 0)
+    return Parameter(name=name, kind="float", help=help_text, default=default, **limits)  # type: ignore[arg-type]
+
+
+def _flag(name: str, help_text: str, default: bool | None = False) -> Parameter:
+    return Parameter(name=name, kind="bool", help=help_text, default=default, optional=default is None)
+
+
+def _pair(name: str, default: tuple[float | None, ...], help_text: str) -> Parameter:
+    return Parameter(name=name, kind="pair", help=help_text, default=default)
+
+
+def _decay(default: float = 0) -> Parameter:
+    return _number("weight_decay", default, "share of each weight taken off at a step")
+
+
+EPS = _number("eps", 1e-8, "keeps a division from being by zero")
+BETAS = _pair("betas", (0.9, 0.999), "how long gradient and squared gradient are remembered")
+MAXIMIZE = _flag("maximize", "go up the gradient")
+FOREACH = _flag("foreach", "update all tensors together", None)
+FUSED = _flag("fused", "update in one kernel; left out: where it is there", None)
+CAPTURABLE = _flag("capturable", "safe in a CUDA graph")
+DIFFERENTIABLE = _flag("differentiable", "autograd through the step")
+DECOUPLED = _flag("decoupled_weight_decay", "decay as in AdamW")
+SWITCHES = (FOREACH, MAXIMIZE, CAPTURABLE, DIFFERENTIABLE)
+
+_ENTRIES = (
+    OptimizerEntry(
+        "Adam", (_lr(1e-3), BETAS, EPS, _decay(), _flag("amsgrad", "keep the largest"), *SWITCHES, FUSED, DECOUPLED)
+    ),
+    OptimizerEntry(
+        "AdamW", (_lr(1e-3), BETAS, EPS, _decay(1e-2), _flag("amsgrad", "keep the largest"), *SWITCHES, FUSED)
+    ),
+    OptimizerEntry(
+        "SGD",
+        (
+            _lr(1e-3),
+            _number("momentum", 0, "share of the last step that is kept"),
+            _number("dampening", 0, "of the momentum", minimum=-1e9),
+            _decay(),
+            _flag("nesterov", "Nesterov's momentum"),
+            MAXIMIZE,
+            FOREACH,
+            DIFFERENTIABLE,
+            FUSED,
+        ),
+    ),
+    OptimizerEntry(
+        "RMSprop",
+        (
+            _lr(1e-2),
+            _number("alpha", 0.99, "how long the squared gradient is remembered"),
+            EPS,
+            _decay(),
+            _number("momentum", 0, "share of the last step that is kept"),
+            _flag("centered", "divide by the variance"),
+            CAPTURABLE,
+            FOREACH,
+            MAXIMIZE,
+            DIFFERENTIABLE,
+        ),
+    ),
+    OptimizerEntry(
+        "Adagrad",
+        (
+            _lr(1e-2),
+            _number("lr_decay", 0, "its own decay of the lr"),
+            _decay(),
+            _number("initial_accumulator_value", 0, "where the sum of squares starts"),
+            _number("eps", 1e-10, EPS.help),
+            FOREACH,
+            MAXIMIZE,
+            DIFFERENTIABLE,
+            FUSED,
+        ),
+    ),
+    OptimizerEntry(
+        "Adadelta",
+        (
+            _lr(1.0),
+            _number("rho", 0.9, "how long squares are remembered", maximum=1),
+            _number("eps", 1e-6, EPS.help),
+            _decay(),
+            FOREACH,
+            CAPTURABLE,
+            MAXIMIZE,
+            DIFFERENTIABLE,
+        ),
+    ),
+    OptimizerEntry(
+        "Adafactor",
+        (
+            _lr(1e-2),
+            _number("beta2_decay", -0.8, "how the memory of squares grows", minimum=-1e9, maximum=0),
+            _pair("eps", (None, 1e-3), "of the squared gradient, and of the weights"),
+            _number("d", 1.0, "clips the update", minimum=1),
+            _decay(0.0),
+            FOREACH,
+            MAXIMIZE,
+        ),
+    ),
+    OptimizerEntry("Adamax", (_lr(2e-3), BETAS, EPS, _decay(), FOREACH, MAXIMIZE, DIFFERENTIABLE, CAPTURABLE)),
+    OptimizerEntry(
+        "NAdam",
+        (_lr(2e-3), BETAS, EPS, _decay(), _number("momentum_decay", 4e-3, "of the momentum"), DECOUPLED, *SWITCHES),
+    ),
+    OptimizerEntry("RAdam", (_lr(1e-3), BETAS, EPS, _decay(), DECOUPLED, *SWITCHES)),
+    OptimizerEntry(
+        "ASGD",
+        (
+            _lr(1e-2),
+            _number("lambd", 1e-4, "decay term"),
+            _number("alpha", 0.75, "power of its own lr decay"),
+            _number("t0", 1e6, "step at which averaging begins"),
+            _decay(),
+            *SWITCHES,
+        ),
+    ),
+    OptimizerEntry(
+        "Rprop",
+        (
+            _lr(1e-2),
+            _pair("etas", (0.5, 1.2), "factors of the step's shrinking and growing"),
+            _pair("step_sizes", (1e-6, 50), "smallest and largest step"),
+            *SWITCHES,
+        ),
+    ),
+    OptimizerEntry(
+        "Muon",
+        (
+            _lr(1e-3),
+            _decay(0.1),
+            _number("momentum", 0.95, "share of the last step that is kept"),
+            _flag("nesterov", "Nesterov's momentum", True),
+            _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "of the Newton-Schulz iteration"),
+            _number("eps", 1e-7, EPS.help),
+            Parameter(
+                name="ns_steps",
+                kind="int",
+                help="Newton-Schulz iterations a step",
+                default=5,
+                minimum=1,
+                maximum=99,
+            ),
+            Parameter(
+                name="adjust_lr_fn",
+                kind="choice",
+                help="how the lr follows a matrix's shape",
+                default=None,
+                choices=("original", "match_rms_adamw"),
+                optional=True,
+            ),
+        ),
+    ),
+)
+
+OPTIMIZERS: Mapping[str, OptimizerEntry] = {entry.name: entry for entry in _ENTRIES}
+"""The optimizers by name."""

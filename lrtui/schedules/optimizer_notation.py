@@ -1,0 +1,160 @@
+"""An optimizer as a value, and from text to it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrtui.schedules.optimizer_catalogue import OPTIMIZERS, OptimizerEntry
+from lrtui.schedules.pairing import pair_up
+from lrtui.schedules.reading import near, read_value
+from lrtui.schedules.schedule import value_words
+from lrtui.schedules.source import Source, dotted_name, read_source
+
+MOST_GROUPS = 100
+
+_NOT_PLAIN = {
+    "LBFGS": "its step needs a function that computes the loss again",
+    "SparseAdam": "it takes sparse gradients only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSpec:
+    """An optimizer's class and arguments.
+
+    Args:
+        name: PyTorch's class name.
+        items: (argument, value) pairs in PyTorch's order, those given only.
+        groups: (pattern of parameter names, that group's own (argument, value) pairs), as written.
+    """
+
+    name: str
+    items: tuple[tuple[str, Any], ...] = ()
+    groups: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments given, by name."""
+        return dict(self.items)
+
+    @property
+    def entry(self) -> OptimizerEntry:
+        """The catalogue's entry."""
+        return OPTIMIZERS[self.name]
+
+    @property
+    def lr(self) -> float:
+        """The configured lr of the default group."""
+        return float(self.arguments.get("lr", self.entry.default_lr))
+
+    @property
+    def lrs(self) -> tuple[float, ...]:
+        """The configured lr of each group: the default one, then the patterns as written."""
+        return (self.lr, *(float(dict(items).get("lr", self.lr)) for _, items in self.groups))
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """`default`, then the patterns as written."""
+        return ("default", *(pattern for pattern, _ in self.groups))
+
+    def with_arguments(self, **arguments: Any) -> OptimizerSpec:
+        """Return the optimizer with these arguments set; None takes an argument away."""
+        merged = {**self.arguments, **arguments}
+        names = [parameter.name for parameter in self.entry.parameters]
+        items = tuple((name, merged[name]) for name in names if merged.get(name) is not None)
+        return OptimizerSpec(self.name, items, self.groups)
+
+    def __str__(self) -> str:
+        parts = [f"{name}={_words(value)}" for name, value in self.items]
+        if self.groups:
+            groups = {pattern: dict(items) for pattern, items in self.groups}
+            inner = ", ".join(f"{value_words(pattern)}: {_group_words(items)}" for pattern, items in groups.items())
+            parts.append(f"groups={{{inner}}}")
+        return f"{self.name}({', '.join(parts)})"
+
+
+def _words(value: Any) -> str:
+    # betas are a tuple in PyTorch
+    return f"({', '.join(_words(item) for item in value)})" if isinstance(value, tuple) else value_words(value)
+
+
+def _group_words(items: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{value_words(name)}: {_words(value)}" for name, value in items.items()) + "}"
+
+
+def parse_optimizer(text: str) -> OptimizerSpec:
+    """Return the optimizer that the text stands for: `Adam(lr=0.01)`, `SGD(lr=0.1, groups={"fc*": {"lr": 0.01}})`.
+
+    Raises:
+        NotationError: for anything else; `position` is the offset of the fault.
+    """
+    source = read_source(text, "optimizer")
+    call = source.tree
+    if not isinstance(call, ast.Call):
+        name = dotted_name(call) or ""
+        hint = f"; write {name}(lr=0.01)" if name in OPTIMIZERS else near(name, OPTIMIZERS)
+        source.refuse(f"an optimizer is a call such as Adam(lr=0.01), not {source.segment(call)}{hint}", call)
+    name = dotted_name(call.func) or ""
+    if name in _NOT_PLAIN:
+        source.refuse(f"{name} can't be used: {_NOT_PLAIN[name]}", call.func)
+    if name not in OPTIMIZERS:
+        source.refuse(f"unknown optimizer {source.segment(call.func)}{near(name, OPTIMIZERS)}", call.func)
+    if any(keyword.arg is None for keyword in call.keywords):
+        source.refuse("** is not read; write the arguments out", call)
+    entry = OPTIMIZERS[name]
+    groups = _read_groups(source, call, entry)
+    _drop_parameters(call)
+    values = {
+        parameter.name: read_value(source, node, parameter)
+        for parameter, node in pair_up(source, call, name, entry.parameters)
+    }
+    items = tuple((p.name, values[p.name]) for p in entry.parameters if values.get(p.name) is not None)
+    return OptimizerSpec(name, items, groups)
+
+
+def _drop_parameters(call: ast.Call) -> None:
+    """Read over `model.parameters()` in the first place, so that a pasted line works."""
+    if call.args and isinstance(call.args[0], (ast.Call, ast.Name, ast.Attribute)):
+        call.args.pop(0)
+    call.keywords = [keyword for keyword in call.keywords if keyword.arg != "params"]
+
+
+def _read_groups(
+    source: Source, call: ast.Call, entry: OptimizerEntry
+) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
+    given = next((keyword for keyword in call.keywords if keyword.arg == "groups"), None)
+    if given is None:
+        return ()
+    call.keywords.remove(given)
+    example = 'groups={"fc*": {"lr": 0.001}}'
+    if not isinstance(given.value, ast.Dict) or not given.value.keys:
+        source.refuse(f"groups takes patterns of parameter names and their settings: {example}", given.value, "groups")
+    if len(given.value.keys) > MOST_GROUPS:
+        source.refuse(f"there are more than {MOST_GROUPS} groups", given.value, "groups")
+    groups: dict[str, tuple[tuple[str, Any], ...]] = {}
+    for key, settings in zip(given.value.keys, given.value.values, strict=True):
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value):
+            source.refuse(f"a group's pattern is text: {example}", key or given.value, "groups")
+        if not isinstance(settings, ast.Dict):
+            source.refuse(f"a group's settings are a dict: {example}", settings, "groups")
+        if key.value in groups:
+            source.refuse(f"the pattern {key.value[:40]!r} is given twice", key, "groups")
+        groups[key.value] = _read_settings(source, settings, entry)
+    return tuple(groups.items())
+
+
+def _read_settings(source: Source, settings: ast.Dict, entry: OptimizerEntry) -> tuple[tuple[str, Any], ...]:
+    by_name = {parameter.name: parameter for parameter in entry.parameters}
+    values: dict[str, Any] = {}
+    for key, node in zip(settings.keys, settings.values, strict=True):
+        name = key.value if isinstance(key, ast.Constant) else None
+        if not isinstance(name, str) or name not in by_name:
+            words = source.segment(key) if key is not None else "**"
+            source.refuse(f"{entry.name} has no setting {words}{near(str(name), by_name)}", key or settings, "groups")
+        values[name] = read_value(source, node, by_name[name])
+    if not values:
+        source.refuse("the group sets nothing; give it an lr", settings, "groups")
+    return tuple((name, value) for name, value in values.items() if value is not None)

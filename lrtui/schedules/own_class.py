@@ -1,0 +1,67 @@
+"""A user's own scheduler class, from its module or file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lrtui.run.errors import NotationError
+
+
+def load_own_class(place: str, name: str, text: str) -> type[Any]:
+    """Return the class; runs the user's file or imports the user's module.
+
+    Args:
+        place: `package.module` or a path that ends in `.py`.
+        name: of the class.
+        text: the notation, for messages.
+
+    Raises:
+        NotationError: where there is no such file, module or class, or it is no LRScheduler.
+    """
+    from torch.optim.lr_scheduler import LRScheduler
+
+    module = _load_file(place, text) if place.endswith(".py") else _import(place, text)
+    found = getattr(module, name, None)
+    if found is None:
+        raise NotationError(f"{place} has no {name}", text, 0)
+    if not (isinstance(found, type) and issubclass(found, LRScheduler)):
+        raise NotationError(f"{place}:{name} is no subclass of torch.optim.lr_scheduler.LRScheduler", text, 0)
+    return found
+
+
+def _import(name: str, text: str) -> ModuleType:
+    try:
+        # what lies in the working directory can be named, as with `python -m`
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise NotationError(f"{name} can't be imported: {error}", text, 0) from None
+    except Exception as error:  # a user's module can raise anything when it is run
+        raise NotationError(f"{name} fails when it is imported: {type(error).__name__}: {error}", text, 0) from error
+
+
+def _load_file(place: str, text: str) -> ModuleType:
+    path = Path(place).expanduser().resolve()
+    if not path.is_file():
+        raise NotationError(f"there is no file {place}", text, 0)
+    # one module a file: the class stays the same from preview to run
+    name = f"lrtui_own_{abs(hash((str(path), path.stat().st_mtime_ns)))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise NotationError(f"{place} is no Python file", text, 0)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file can raise anything when it is run
+        del sys.modules[name]
+        raise NotationError(f"{place} fails when it is run: {type(error).__name__}: {error}", text, 0) from error
+    return module

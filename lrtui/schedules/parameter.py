@@ -1,0 +1,102 @@
+"""An argument of a scheduler or optimizer, declared once: parser, form, help and parity tests read it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal[
+    "int",
+    "float",
+    "bool",
+    "choice",
+    "ints",  # a list of whole numbers
+    "floats",  # a number, or a list of one per parameter group
+    "pair",  # a tuple of numbers, such as betas
+    "expression",  # text such as "0.95 ** epoch", or a list of one per parameter group
+    "schedules",  # a list of schedules
+]
+
+KIND_WORDS: dict[Kind, str] = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+    "choice": "one of its choices",
+    "ints": "a list of whole numbers",
+    "floats": "a number, or a list of one per parameter group",
+    "pair": "a tuple of numbers",
+    "expression": 'an expression such as "0.95 ** epoch", or a list of one per parameter group',
+    "schedules": "a list of schedules",
+}
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Any = _Required()
+"""The default of an argument that has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One argument.
+
+    Args:
+        name: as PyTorch names it.
+        kind: what its values look like.
+        help: what it does, one line.
+        default: PyTorch's own; REQUIRED where there is none.
+        minimum: the least value that is taken, itself included unless `above` is set.
+        maximum: the greatest value that is taken.
+        above: whether the value has to be above the minimum.
+        choices: the words that are taken, for the kind `choice`.
+        optional: whether None is taken.
+        lr_share: a form begins with this share of the optimizer's lr, in place of the example's value.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any = REQUIRED
+    minimum: float | None = None
+    maximum: float | None = None
+    above: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    lr_share: float | None = None
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the argument has to be given."""
+        return self.default is REQUIRED
+
+    @property
+    def range_words(self) -> str:
+        """What values are taken, in words: `whole number of at least 1`."""
+        words = {
+            "int": "whole number",
+            "float": "number",
+            "bool": "True or False",
+            "choice": " or ".join(repr(choice) for choice in self.choices),
+            "ints": "list of whole numbers",
+            "floats": "number, or one per group",
+            "pair": "tuple of numbers",
+            "expression": "expression of epoch",
+            "schedules": "list of schedules",
+        }[self.kind]
+        if self.minimum is not None and self.maximum is not None:
+            return f"{words} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{words} above {self.minimum:g}" if self.above else f"{words} of at least {self.minimum:g}"
+        return words
+
+    def refusal(self, value: float) -> str | None:
+        """Say why a number is out of range, or None where it is not."""
+        if not math.isfinite(value):
+            return f"{self.name} has to be finite, not {value}"
+        low = self.minimum is not None and (value <= self.minimum if self.above else value < self.minimum)
+        high = self.maximum is not None and value > self.maximum
+        return f"{self.name} takes a {self.range_words}, not {value:g}" if low or high else None

@@ -1,0 +1,1 @@
+"""Tasks: the model, the data and the loss that are trained."""

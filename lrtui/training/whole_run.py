@@ -1,0 +1,80 @@
+"""A whole run, from the import of torch to its last event: what the training thread does."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from lrtui.run.commands import Stop
+from lrtui.run.errors import LrtuiError
+from lrtui.run.events import CommandRefused, Outcome, RunFinished
+from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
+from lrtui.training.bench import set_up
+from lrtui.training.command_desk import StopRequested
+from lrtui.training.gathering import Diverged
+from lrtui.training.loop import Loop
+from lrtui.training.memory import keep_freed_memory
+from lrtui.training.reporter import Reporter
+
+
+def train(spec: RunSpec, inbox: Inbox, reporter: Reporter) -> LrtuiError | None:
+    """Train as the spec says; everything that happens, failure included, is told through the reporter.
+
+    Returns:
+        The error of the user's words, data or task that ended the run, or None.
+    """
+    keep_freed_memory()
+    try:
+        bench = set_up(spec, lambda text: reporter.notice("data", text))
+        _stop_if_asked(inbox)
+        Loop(bench, inbox, reporter).run()
+    except StopRequested:
+        _finish(inbox, reporter, "stopped")
+    except Diverged:
+        reporter.notice(
+            "not-finite",
+            f"the loss is not finite at step {reporter.step - 1:,}: the run ends here. Restart with a lower lr.",
+            level="error",
+        )
+        _finish(inbox, reporter, "diverged")
+    except LrtuiError as error:
+        _finish(inbox, reporter, "failed", str(error))
+        return error
+    except Exception as error:  # whatever a model, a data set or a device can raise ends this run, and is shown
+        _finish(inbox, reporter, "failed", describe_exception(error))
+    else:
+        _finish(inbox, reporter, "done")
+    return None
+
+
+def _stop_if_asked(inbox: Inbox) -> None:
+    """Leave before the first batch where the user has stopped the run while its data was being loaded."""
+    waiting = [command for command in iter(inbox.take, None)]
+    if any(isinstance(command, Stop) for command in waiting):
+        raise StopRequested
+    for command in waiting:
+        inbox.send(command)
+
+
+def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None) -> None:
+    while (command := inbox.take()) is not None:
+        if not isinstance(command, Stop):
+            reporter.say(CommandRefused, command=command.words, reason=f"the run is over: {outcome}")
+    reporter.say(RunFinished, outcome=outcome, error=error)
+
+
+def describe_exception(error: BaseException) -> str:
+    """Return the error in one line with the user's own line that led to it, where there is one.
+
+    The frame named is the innermost one outside of lrtui and outside of installed packages; without one, the
+    innermost of all.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own_folder = str(Path(__file__).parents[1])
+    theirs = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith(own_folder)]
+    place = ""
+    if frames:
+        frame = (theirs or list(frames))[-1]
+        place = f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    return f"{type(error).__name__}: {error}{place}"

@@ -1,0 +1,1 @@
+"""The cockpit: the only layer that knows Textual."""

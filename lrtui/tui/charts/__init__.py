@@ -1,0 +1,1 @@
+"""Charts: pure functions from points and a size to rows of text, and the one widget that shows them."""

@@ -1,0 +1,119 @@
+"""The widget that shows a chart and repaints only the rows that changed."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lrtui.tui.charts.chart import Chart, Row
+
+LINE_COLOURS = 8
+"""How many runs have a colour of their own; the ninth has the first one's again."""
+
+
+class ChartView(Widget):
+    """A chart in the terminal."""
+
+    # Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind eyes too; darkened for light themes
+    DEFAULT_CSS = """
+    ChartView { width: 1fr; height: 1fr; }
+    ChartView > .chart--axis { color: $foreground-disabled; }
+    ChartView > .chart--label { color: $foreground-muted; }
+    ChartView > .chart--band { color: #3d5a73; }
+    ChartView > .chart--future { color: $foreground-disabled; }
+    ChartView > .chart--candidate { color: $accent; }
+    ChartView > .chart--now { color: $foreground-muted; }
+    ChartView > .chart--flag { color: $warning; }
+    ChartView > .chart--line-1 { color: #56b4e9; }
+    ChartView > .chart--line-2 { color: #e69f00; }
+    ChartView > .chart--line-3 { color: #009e73; }
+    ChartView > .chart--line-4 { color: #cc79a7; }
+    ChartView > .chart--line-5 { color: #f0e442; }
+    ChartView > .chart--line-6 { color: #d55e00; }
+    ChartView > .chart--line-7 { color: #8fa5ff; }
+    ChartView > .chart--line-8 { color: #bbbbbb; }
+    ChartView:light > .chart--band { color: #b5cbe0; }
+    ChartView:light > .chart--line-1 { color: #0072b2; }
+    ChartView:light > .chart--line-2 { color: #b26a00; }
+    ChartView:light > .chart--line-3 { color: #00775a; }
+    ChartView:light > .chart--line-4 { color: #a3447a; }
+    ChartView:light > .chart--line-5 { color: #857a00; }
+    ChartView:light > .chart--line-6 { color: #b34700; }
+    ChartView:light > .chart--line-7 { color: #4057c4; }
+    ChartView:light > .chart--line-8 { color: #555555; }
+    """
+
+    COMPONENT_CLASSES = {
+        "chart--axis",
+        "chart--label",
+        "chart--band",
+        "chart--future",
+        "chart--candidate",
+        "chart--now",
+        "chart--flag",
+        *(f"chart--line-{number}" for number in range(1, LINE_COLOURS + 1)),
+    }
+    """
+    | Class | Description |
+    | :- | :- |
+    | `chart--axis` | The axes. |
+    | `chart--label` | What is written along them. |
+    | `chart--band` | Least to greatest value of every batch. |
+    | `chart--future` | What will be. |
+    | `chart--candidate` | What could be. |
+    | `chart--now` | The rule at the present step. |
+    | `chart--flag` | Switches and nudges. |
+    | `chart--line-1` to `-8` | A run's own colour. |
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._chart: Chart | None = None
+        self._rows: list[Row] = []
+        self._strips: list[Strip | None] = []
+
+    def show(self, chart: Chart) -> None:
+        """Draw the chart and repaint the rows that differ from the last one's."""
+        self._chart = chart
+        rows = chart.draw(self.size.width, self.size.height)
+        if len(rows) != len(self._rows):
+            self._take(rows)
+            self.refresh()
+            return
+        changed = [line for line, row in enumerate(rows) if row != self._rows[line]]
+        self._rows = rows
+        for line in changed:
+            self._strips[line] = None
+        if changed:
+            self.refresh(*(Region(0, line, self.size.width, 1) for line in changed))
+
+    def _take(self, rows: list[Row]) -> None:
+        self._rows, self._strips = rows, [None] * len(rows)
+
+    def on_resize(self) -> None:
+        """Draw the chart at the new size."""
+        if self._chart is not None:
+            self._take(self._chart.draw(self.size.width, self.size.height))
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Paint anew: the theme's colours have changed."""
+        super().notify_style_update()
+        self._strips = [None] * len(self._rows)
+
+    def render_line(self, y: int) -> Strip:
+        if y >= len(self._rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        strip = self._strips[y]
+        if strip is None:
+            base = self.rich_style
+            segments = [Segment(text, self._style(name, base)) for text, name in self._rows[y]]
+            strip = Strip(segments).adjust_cell_length(self.size.width, base)
+            self._strips[y] = strip
+        return strip
+
+    def _style(self, name: str, base: Style) -> Style:
+        return base + self.get_component_rich_style(name, partial=True) if name else base

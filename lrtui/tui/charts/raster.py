@@ -1,0 +1,52 @@
+"""Columns of least and greatest values into dots, and dots into characters: two dots wide, four high each."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Dots = NDArray[np.bool_]
+"""Shape (4 x lines, 2 x columns), the top row first."""
+
+BRAILLE = 0x2800
+# the bit of each dot in a Braille character (Unicode, "Braille Patterns")
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.int64)
+
+
+def column_dots(low: Floats, high: Floats, height: int) -> Dots:
+    """Return the dots of a curve.
+
+    Args:
+        low: least value of each dot column as a place in [0, 1]; NaN for a gap.
+        high: greatest value of each.
+        height: dots.
+
+    Returns:
+        Each column filled from its least to its greatest value, and joined with its neighbours.
+    """
+    with np.errstate(invalid="ignore"):
+        bottom = np.clip(np.rint(np.clip(low, -1, 2) * (height - 1)), 0, height - 1)
+        top = np.clip(np.rint(np.clip(high, -1, 2) * (height - 1)), 0, height - 1)
+        # a step up or down between two columns is drawn half in the one and half in the other
+        rise = bottom[1:] - top[:-1]
+        fall = bottom[:-1] - top[1:]
+        up, down = rise > 1, fall > 1
+        middle_up = np.floor((top[:-1] + bottom[1:]) / 2)
+        middle_down = np.floor((bottom[:-1] + top[1:]) / 2)
+        new_top, new_bottom = top.copy(), bottom.copy()
+        new_top[:-1] = np.where(up, np.maximum(new_top[:-1], middle_up), new_top[:-1])
+        new_bottom[1:] = np.where(up, np.minimum(new_bottom[1:], middle_up + 1), new_bottom[1:])
+        new_bottom[:-1] = np.where(down, np.minimum(new_bottom[:-1], middle_down + 1), new_bottom[:-1])
+        new_top[1:] = np.where(down, np.maximum(new_top[1:], middle_down), new_top[1:])
+        rows = np.arange(height - 1, -1, -1)[:, None]
+        dots: Dots = (rows >= new_bottom) & (rows <= new_top)
+    return dots
+
+
+def cell_codes(dots: Dots) -> NDArray[np.int64]:
+    """Return the Braille bits of each character cell, shape (lines, columns); 0 for an empty one."""
+    lines, columns = dots.shape[0] // 4, dots.shape[1] // 2
+    cells = dots.reshape(lines, 4, columns, 2)
+    codes: NDArray[np.int64] = np.einsum("lrck,rk->lc", cells.astype(np.int64), _BITS)
+    return codes

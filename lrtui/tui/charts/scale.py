@@ -1,0 +1,111 @@
+"""From a value to its place on the y axis, and the round numbers that are written beside it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LARGEST = 1e30
+"""Values beyond are drawn at the edge: their differences would overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis, in [0, 1], and what is written there."""
+
+    place: float
+    label: str
+
+
+def round_step(span: float, most: int) -> float:
+    """Return the least of 1, 2 and 5 times a power of ten that divides the span into at most `most` parts."""
+    raw = max(span, 1e-300) / max(1, most)
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScale:
+    """A straight axis from `low` to `high`."""
+
+    low: float
+    high: float
+
+    def place(self, values: Floats) -> Floats:
+        """Return where the values are: 0 at the foot, 1 at the top; NaN for what is not finite."""
+        finite = np.where(np.isfinite(values), values, np.nan)
+        return (np.clip(finite, -LARGEST, LARGEST) - self.low) / (self.high - self.low)
+
+    def ticks(self, most: int) -> list[Tick]:
+        """Return at most `most` + 1 round numbers."""
+        step = round_step(self.high - self.low, most)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [
+            Tick((number * step - self.low) / (self.high - self.low), _linear_label(number * step, step))
+            for number in range(first, min(last, first + 50) + 1)
+        ]
+
+
+def _linear_label(value: float, step: float) -> str:
+    if value == 0 or abs(value) < step * 1e-6:
+        return "0"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    # beyond this the zeros push the digits off the label
+    return f"{value:.{decimals}f}" if decimals <= 5 and abs(value) < 1e6 else f"{value:.3g}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogScale:
+    """A logarithmic axis from `low` to `high`, both above 0; values of 0 and less have no place on it."""
+
+    low: float
+    high: float
+
+    def place(self, values: Floats) -> Floats:
+        """Return where the values are: 0 at the foot, 1 at the top; NaN for what has no place."""
+        positive = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        bottom, top = math.log10(self.low), math.log10(self.high)
+        return (np.log10(positive) - bottom) / (top - bottom)
+
+    def ticks(self, most: int) -> list[Tick]:
+        """Return powers of ten, thinned to at most `most` + 1; their double and fivefold too where there is room."""
+        bottom, top = math.log10(self.low), math.log10(self.high)
+        first, last = math.ceil(bottom - 1e-9), math.floor(top + 1e-9)
+        values = [10.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / max(1, most))))]
+        if len(values) < 3:
+            finer = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
+            within = [value for value in finer if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
+            values = within if len(within) <= most + 1 else values or within[:1]
+        return [Tick((math.log10(value) - bottom) / (top - bottom), f"{value:.4g}") for value in values]
+
+
+Scale = LinearScale | LogScale
+
+
+def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = False) -> Scale:
+    """Return an axis that holds the values from `low` to `high` with a little room.
+
+    Args:
+        low: least value; for a logarithmic axis the least positive one. NaN where there is none.
+        high: greatest value; NaN where there is none.
+        logarithmic: whether to give each decade the same height.
+        from_zero: whether a straight axis starts at 0.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        low, high = (1e-3, 1.0) if logarithmic else (0.0, 1.0)
+    low, high = max(low, -LARGEST), min(high, LARGEST)
+    if logarithmic:
+        low = max(low, 1e-30)
+        high = max(high, low)
+        room = max(1.05, (high / low) ** 0.03)
+        return LogScale(low / room, high * room)
+    if from_zero and low >= 0:
+        return LinearScale(0.0, high * 1.05 if high > 1e-300 else 1.0)
+    room = (high - low) * 0.05 or max(abs(high) * 0.05, 1e-12)
+    return LinearScale(low - room, high + room)

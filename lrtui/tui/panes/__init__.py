@@ -1,0 +1,1 @@
+"""Panes: each draws one thing from a state."""

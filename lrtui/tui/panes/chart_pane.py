@@ -1,0 +1,61 @@
+"""A chart under its title: the frame that the panes of lr, loss and accuracy have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from lrtui.tui.charts.chart import Chart
+from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.view import Scene
+
+
+class ChartPane(Vertical, can_focus=True):
+    """A chart that is drawn from a scene.
+
+    Args:
+        title: in the rule above.
+        figure: returns what stands at the right end of the rule.
+        chart: returns what is drawn, or None while there is nothing.
+        empty: what will be here, and which key brings it.
+    """
+
+    DEFAULT_CSS = """
+    ChartPane { height: 1fr; }
+    ChartPane > .empty { height: 1fr; content-align: center middle; color: $foreground-muted; display: none; }
+    ChartPane.-empty > .empty { display: block; }
+    ChartPane.-empty > ChartView { display: none; }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        figure: Callable[[Scene], str],
+        chart: Callable[[Scene], Chart | None],
+        empty: str,
+        *,
+        id: str,  # noqa: A002 - Textual's name
+    ) -> None:
+        super().__init__(id=id)
+        self._title, self._figure, self._chart, self._empty = title, figure, chart, empty
+        self._stamp: object = None
+
+    def compose(self) -> ComposeResult:
+        yield Frame(self._title)
+        yield Static(self._empty, classes="empty")
+        yield ChartView()
+
+    def show(self, scene: Scene, charts: bool) -> None:
+        """Write the figure; draw the chart where that is due and something changed."""
+        self.query_one(Frame).show(self._figure(scene))
+        if not charts or scene.stamp == self._stamp:
+            return
+        self._stamp = scene.stamp
+        chart = self._chart(scene)
+        self.set_class(chart is None, "-empty")
+        if chart is not None:
+            self.query_one(ChartView).show(chart)

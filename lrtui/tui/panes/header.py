@@ -1,0 +1,109 @@
+"""The two lines at the top: which run this is, how it is doing, how far it is."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widget import Widget
+
+from lrtui.run.numbers import duration
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import GLYPHS, RunState
+from lrtui.tui.view import Scene
+
+
+def title_line(number: int | None, spec: RunSpec, state: RunState | None, width: int) -> Text:
+    """Return the first line: name, number, settings at the left, the state at the right; cut in the middle."""
+    status = status_words(state)
+    started = state.started if state else None
+    schedule = state.schedule if state and state.schedule else spec.schedule
+    parts = [schedule]
+    if width >= 100:
+        device = started.device if started else spec.device
+        parts = [spec.task, schedule, spec.optimizer, device, f"seed {spec.seed}"]
+        if spec.precision != "fp32":
+            parts.insert(4, spec.precision)
+    name = f"#{number} " if number is not None else ""
+    left = f"{name}{' · '.join(parts)}"
+    room = width - len(status) - len(" lrtui  ") - 3
+    if len(left) > room:
+        left = left[: max(0, room - 1)] + "…"
+    line = Text(no_wrap=True, end="")
+    line.append(" lrtui  ", "bold")
+    line.append(left)
+    line.append(" " * max(1, width - line.cell_len - len(status) - 1))
+    line.append(status, "bold")
+    return line
+
+
+def status_words(state: RunState | None) -> str:
+    """Return the run's state as glyph and word; while a test goes on, that."""
+    if state is None:
+        return "no run yet"
+    if state.status == "running" and state.evaluating:
+        return f"{GLYPHS['running']} testing"
+    return f"{GLYPHS[state.status]} {state.status}"
+
+
+def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
+    """Return the second line: epoch, a bar over the whole run, steps, and the time that is left."""
+    if state is None:
+        return Text(f" r starts {spec.epochs} epochs of {spec.task} · s chooses another schedule", no_wrap=True, end="")
+    if state.started is None or (state.step == state.first_step and state.status == "running"):
+        words = f" waiting: {state.waiting_for} …" if state.is_live else " the run ended before its first batch"
+        return Text(words[:width], no_wrap=True, end="")
+    share = state.step / state.total_steps if state.total_steps else 0.0
+    epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
+    left = state.seconds_left
+    time = f"ETA {duration(left)}" if left is not None and state.is_live else f"in {duration(state.elapsed)}"
+    steps = f"{state.step:,}/{state.total_steps:,}   " if width >= 100 else ""
+    tail = f" {share * 100:3.0f} %   {steps}{time:<11} "
+    room = max(4, width - len(epoch) - len(tail))
+    done = share * room
+    full = int(done)
+    line = Text(epoch, no_wrap=True, end="")
+    line.append("━" * full, "progress")
+    half = done - full >= 0.5 and full < room
+    line.append("╸" if half else "", "progress")
+    line.append("─" * (room - full - half), "rest")
+    line.append(tail)
+    return line
+
+
+class Header(Widget):
+    """The two lines at the top of the cockpit."""
+
+    DEFAULT_CSS = """
+    Header { height: 2; width: 1fr; color: $foreground; }
+    Header > .header--progress { color: $accent; }
+    Header > .header--rest { color: $foreground-disabled; }
+    """
+
+    COMPONENT_CLASSES = {"header--progress", "header--rest"}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `header--progress` | The part of the bar that is done. |
+    | `header--rest` | The part that is to come. |
+    """
+
+    _shown: tuple[str, str] = ("", "")
+    _lines: Text = Text()
+
+    def show(self, scene: Scene) -> None:
+        """Draw the run on screen, or the settings of the next one."""
+        run = scene.run
+        spec, state = (run.spec, run.state) if run else (scene.view.spec, None)
+        width = self.size.width
+        lines = [title_line(run.number if run else None, spec, state, width), progress_line(spec, state, width)]
+        plain = (lines[0].plain, lines[1].plain)
+        if plain == self._shown:
+            return
+        self._shown = plain
+        styles = {name: self.get_component_rich_style(f"header--{name}", partial=True) for name in ("progress", "rest")}
+        for span_line in lines:
+            span_line.spans = [span._replace(style=styles.get(str(span.style), span.style)) for span in span_line.spans]
+        self._lines = Text("\n").join(lines)
+        self.refresh()
+
+    def render(self) -> Text:
+        return self._lines

@@ -1,0 +1,56 @@
+"""The loss: every training batch as a band and a smoothed line, the tests as marks."""
+
+from __future__ import annotations
+
+from lrtui.run.numbers import four_digits
+from lrtui.tui.charts.chart import Chart
+from lrtui.tui.charts.layers import Layer
+from lrtui.tui.panes.chart_pane import ChartPane
+from lrtui.tui.panes.curves import (
+    curve_of_steps,
+    last_epoch,
+    legend,
+    marks_of_tests,
+    now_and_changes,
+    sign_of,
+)
+from lrtui.tui.view import Scene
+
+EMPTY = "The loss of every training batch, and of each epoch's test (●), once a run goes. r starts one."
+
+
+def loss_pane() -> ChartPane:
+    """Return the pane."""
+    return ChartPane("Loss", loss_figure, loss_chart, EMPTY, id="loss")
+
+
+def loss_figure(scene: Scene) -> str:
+    """Return the smoothed training loss and the last test's."""
+    run = scene.run
+    if run is None or not len(run.state.loss):
+        return ""
+    span = scene.view.smoothing
+    series = run.state.smoothed_loss(span) if span else run.state.loss
+    parts = [legend(scene)] if legend(scene) else []
+    parts.append(f"train {four_digits(series.last)}")
+    if run.state.evaluations:
+        parts.append(f"test {four_digits(run.state.evaluations[-1].loss)}")
+    return "  ".join(parts) if legend(scene) else " · ".join(parts)
+
+
+def loss_chart(scene: Scene) -> Chart | None:
+    """Return the losses of all runs that are drawn; a run alone has its band, several have their lines."""
+    layers: list[Layer] = []
+    alone = len(scene.shown) == 1
+    span = scene.view.smoothing
+    for run in scene.shown:
+        if alone and (band := curve_of_steps(run, "loss", "band" if span else "line")):
+            layers.append(band)
+        if (span or not alone) and (line := curve_of_steps(run, "loss", "line", span)):
+            layers.append(line)
+    if not layers:
+        return None
+    for run in scene.shown:
+        layers.append(marks_of_tests(run, "loss", sign_of(run, scene)))
+    layers += now_and_changes(scene)
+    return Chart(layers, 0.0, last_epoch(scene), logarithmic="loss" in scene.view.log_axes)

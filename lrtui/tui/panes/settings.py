@@ -1,0 +1,64 @@
+"""The settings of the run on screen, or of the next one, in short."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.view import Scene
+
+
+def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
+    """Return (name, value) pairs: what is trained, with what, for how long."""
+    started = state.started if state else None
+    schedule = state.schedule if state and state.schedule else spec.schedule
+    lines = [("schedule", schedule)]
+    if started:
+        lines.append(("", f"{started.total_steps:,} steps of {started.batches_per_epoch:,} an epoch"))
+    if state and state.scale and any(scale != 1 for scale in state.scale):
+        lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
+    lines.append(("optimizer", spec.optimizer))
+    lines.append(("task", spec.task))
+    if started:
+        lines.append(("data", f"{started.data['train']:,} + {started.data['test']:,}, {started.data['source']}"))
+        lines.append(("model", f"{started.parameter_count:,} parameters"))
+    lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}"))
+    device = started.device if started else spec.device
+    lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
+    return lines
+
+
+class SettingsPane(Vertical):
+    """What the run on screen was started with; what the next one will be, before the first."""
+
+    DEFAULT_CSS = """
+    SettingsPane { height: auto; }
+    SettingsPane > Static { height: auto; padding: 0 1; color: $foreground; }
+    """
+
+    _shown = ""
+
+    def compose(self) -> ComposeResult:
+        yield Frame("Settings")
+        yield Static()
+
+    def show(self, scene: Scene) -> None:
+        """Draw the settings, where they changed."""
+        run = scene.run
+        lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
+        text = Text()
+        for name, value in lines:
+            text.append(f"{name:<10}", "dim")
+            text.append(f"{value}\n")
+        text.rstrip()
+        if text.plain == self._shown:
+            return
+        self._shown = text.plain
+        number = f"#{run.number}" if run else "next run"
+        self.query_one(Frame).show("e edits" if run is None else number)
+        self.query_one(Static).update(text)

@@ -1,0 +1,68 @@
+"""When the screen is drawn: text a few times a second, charts once or twice, less where the terminal is slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import App
+
+TEXT_INTERVAL = 0.25
+"""Seconds between two looks at what the runs have said. Drawing costs the training thread its GIL; at four looks a
+second it keeps more than 0.93 of its time."""
+
+CHART_INTERVAL = 1.0
+"""Seconds between two drawings of the charts while nothing but training happens."""
+
+BACKLOG = 2
+"""Writes waiting for the terminal from which on a frame is left out."""
+
+
+class Pump:
+    """Decides, tick by tick, what is due.
+
+    Args:
+        poll: folds what the runs have said; returns whether there was anything.
+        draw: draws; told whether the charts are due as well.
+        seconds: a clock.
+        backlog: how many writes the terminal has not taken yet.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[], bool],
+        draw: Callable[[bool], None],
+        seconds: Callable[[], float],
+        backlog: Callable[[], int],
+    ) -> None:
+        self._poll, self._draw, self._seconds, self._backlog = poll, draw, seconds, backlog
+        self._stale_text = self._stale_charts = True
+        self._charts_drawn = -CHART_INTERVAL
+
+    def tick(self) -> None:
+        """Fold, and draw what is due."""
+        if self._poll():
+            self._stale_text = self._stale_charts = True
+        if not (self._stale_text or self._stale_charts) or self._backlog() > BACKLOG:
+            return
+        charts = self._stale_charts and self._seconds() - self._charts_drawn >= CHART_INTERVAL
+        if self._stale_text or charts:
+            self._paint(charts)
+
+    def at_once(self) -> None:
+        """Draw everything now: the user did something."""
+        self._poll()
+        self._paint(charts=True)
+
+    def _paint(self, charts: bool) -> None:
+        self._stale_text = False
+        if charts:
+            self._stale_charts, self._charts_drawn = False, self._seconds()
+        self._draw(charts)
+
+
+def terminal_backlog(app: App[object]) -> int:
+    """Return how many writes wait for the terminal; 0 where Textual does not tell."""
+    # private to Textual: a full queue would block the event loop, so it is worth looking
+    writer = getattr(app._driver, "_writer_thread", None)
+    queue = getattr(writer, "_queue", None)
+    return queue.qsize() if queue is not None else 0

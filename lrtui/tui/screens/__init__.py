@@ -1,0 +1,1 @@
+"""Screens: each arranges panes, with a style sheet beside it."""

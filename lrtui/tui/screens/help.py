@@ -1,0 +1,86 @@
+"""Help: what this is, what each key does, what the signs mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from lrtui.actions import key_rows
+from lrtui.run.state import GLYPHS
+
+ABOUT = (
+    "lrtui trains a model beside a picture of its learning rate: as it will be, as it was, and what it did to the "
+    "loss. Change the schedule while it runs and see what happens."
+)
+
+SIGNS = (
+    ("⠒⠒⠒", "solid: what was"),
+    ("⠂ ⠂", "dotted: what will be"),
+    ("⠒⠒ ", "dashed: what a choice would make of it"),
+    ("│", "now"),
+    ("▲", "a switch or a nudge"),
+    ("●", "a test; a letter each where several runs are drawn"),
+)
+
+
+def help_text(width: int) -> Text:
+    """Return the page, keys in two columns where they fit."""
+    text = Text(f"{ABOUT}\n\n")
+    rows = [(" ".join(keys), words) for keys, words in key_rows()]
+    if width >= 80:
+        half = -(-len(rows) // 2)
+        rows_beside = [*rows[half:], ("", "")][:half]
+        for (keys, words), (keys_beside, words_beside) in zip(rows[:half], rows_beside, strict=True):
+            _row(text, keys, words, 8, width // 2 - 10)
+            _row(text, keys_beside, words_beside, 10, 0)
+            text.append("\n")
+    else:
+        for keys, words in rows:
+            _row(text, keys, words, 10, 0)
+            text.append("\n")
+    text.append("\n")
+    for sign, words in SIGNS:
+        _row(text, sign, words, 8, 0)
+        text.append("\n")
+    text.append("\n")
+    text.append("  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()))
+    return text
+
+
+def _row(text: Text, keys: str, words: str, key_width: int, width: int) -> None:
+    text.append(f"{keys:<{key_width}}", "bold")
+    cut = words if not width or len(words) <= width else words[: width - 1] + "…"
+    text.append(f"{cut:<{width}}  " if width else cut)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Shows the page until a key closes it."""
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "leave", "back", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help-box") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "esc closes"
+            yield Static()
+
+    def on_mount(self) -> None:
+        """Write the page in the width that there is."""
+        self.query_one("#help-box").focus()
+
+    def on_resize(self) -> None:
+        """Write the page anew."""
+        self.query_one(Static).update(help_text(min(92, self.size.width) - 6))
+
+    def action_leave(self) -> None:
+        """Close."""
+        self.dismiss(None)

@@ -1,0 +1,162 @@
+"""The settings of the next run as a form: a field each, derived from their declaration."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static
+
+from lrtui.run.errors import LrtuiError
+from lrtui.run.spec import RunSpec, read_option
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChoice:
+    """The settings, and whether to start a run with them at once."""
+
+    spec: RunSpec
+    restart: bool
+
+
+def read_setting(item: Field[Any], text: str) -> Any:
+    """Return the setting's value.
+
+    Raises:
+        UsageError: for text that can't be one.
+    """
+    value = read_option(item, text)
+    if item.name == "schedule":
+        parse_schedule(text)
+    elif item.name == "optimizer":
+        parse_optimizer(text)
+    return value
+
+
+class SettingRow(Vertical):
+    """A setting's name, its value, and what is wrong with it."""
+
+    def __init__(self, item: Field[Any], text: str) -> None:
+        super().__init__(classes="row")
+        self.item, self._text = item, text
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="row-line"):
+            yield Label(self.item.name.replace("_", " "), classes="row-name")
+            yield Input(self._text, placeholder="all" if "samples" in self.item.name else "none", id=self.item.name)
+        yield Static("", classes="row-error")
+
+    def check(self) -> Any:
+        """Return the value; show what is wrong where there is none.
+
+        Raises:
+            UsageError: for text that can't be a value.
+        """
+        wrong = self.query_one(".row-error", Static)
+        try:
+            value = read_setting(self.item, self.query_one(Input).value)
+        except LrtuiError as error:
+            wrong.update(Text(str(error)))
+            self.add_class("-wrong")
+            raise
+        self.remove_class("-wrong")
+        return value
+
+
+class SettingsScreen(ModalScreen[SettingsChoice | None]):
+    """Edits the settings of the next run.
+
+    Args:
+        spec: as they are.
+        live: whether a run is under way, which they do not touch.
+    """
+
+    CSS_PATH = "settings.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "back", show=False),
+        Binding("enter", "save", "save", show=False, priority=True),
+        Binding("ctrl+r", "restart", "restart", show=False, priority=True),
+        Binding("ctrl+o", "cycle", "next option", show=False, priority=True),
+        Binding("down", "app.focus_next", "down", show=False),
+        Binding("up", "app.focus_previous", "up", show=False),
+    ]
+
+    def __init__(self, spec: RunSpec, live: bool) -> None:
+        super().__init__()
+        self._spec, self._live = spec, live
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="settings-box") as box:
+            box.border_title = "Settings of the next run"
+            with VerticalScroll(id="rows", can_focus=False):
+                for item in fields(RunSpec):
+                    value = getattr(self._spec, item.name)
+                    yield SettingRow(item, "" if value is None else str(value))
+            yield Static(id="about")
+            going = "the run under way stays as it is   " if self._live else ""
+            yield Static(f"{going}enter saves   ctrl+r saves and starts   esc back", id="keys")
+
+    def on_mount(self) -> None:
+        """Begin with the first field."""
+        self.query(Input).first().focus()
+
+    def on_descendant_focus(self) -> None:
+        """Say what the focused setting is."""
+        row = self._focused_row()
+        if row is not None:
+            words = str(row.item.metadata["help"])
+            if choices := row.item.metadata.get("choices"):
+                words += f" ({', '.join(choices)}; ctrl+o goes through them)"
+            self.query_one("#about", Static).update(Text(words))
+
+    def _focused_row(self) -> SettingRow | None:
+        focused = self.focused
+        row = focused.parent.parent if focused is not None and focused.parent is not None else None
+        return row if isinstance(row, SettingRow) else None
+
+    @on(Input.Changed)
+    def _check(self, event: Input.Changed) -> None:
+        row = event.input.parent.parent if event.input.parent is not None else None
+        if isinstance(row, SettingRow) and row.is_mounted:
+            try:
+                row.check()
+            except LrtuiError:
+                return  # the row shows it
+
+    def action_cycle(self) -> None:
+        """Take the next of the focused setting's options."""
+        row = self._focused_row()
+        choices = row.item.metadata.get("choices") if row is not None else None
+        if row is not None and choices:
+            box = row.query_one(Input)
+            at = choices.index(box.value) if box.value in choices else -1
+            box.value = choices[(at + 1) % len(choices)]
+
+    def action_save(self) -> None:
+        """Leave with the settings, where all of them can be."""
+        self._leave_with(restart=False)
+
+    def action_restart(self) -> None:
+        """Leave with the settings and start a run."""
+        self._leave_with(restart=True)
+
+    def _leave_with(self, *, restart: bool) -> None:
+        values: dict[str, Any] = {}
+        for row in self.query(SettingRow):
+            try:
+                values[row.item.name] = row.check()
+            except LrtuiError:
+                row.query_one(Input).focus()
+                return
+        self.dismiss(SettingsChoice(RunSpec(**values), restart))
+
+    def action_leave(self) -> None:
+        """Leave everything as it was."""
+        self.dismiss(None)

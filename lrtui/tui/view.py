@@ -1,0 +1,120 @@
+"""What the user looks at: changed by actions, read by panes; knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtui.run.series import Series
+from lrtui.run.spec import RunSpec
+from lrtui.session import Run, Session
+
+SMOOTHINGS = (100, 500, 0, 20)
+"""Spans of the smoothed training loss in steps, in the order that the key goes through; 0 is none."""
+
+
+@dataclass(slots=True)
+class View:
+    """The user's choices about the screen.
+
+    Args:
+        spec: settings of the next run, as the user gave them.
+    """
+
+    spec: RunSpec
+    selected: int | None = None
+    """Number of the run on screen."""
+    marked: list[int] = field(default_factory=list)
+    """Numbers of the runs that are drawn over it."""
+    log_axes: set[str] = field(default_factory=set)
+    """Names of the panes whose y axis is logarithmic."""
+    smoothing: int = SMOOTHINGS[0]
+    recent: list[str] = field(default_factory=list)
+    """Schedules chosen in this session, the latest first."""
+    version: int = 0
+    """Grows with every choice: whoever drew version n has nothing to redraw."""
+
+    def changed(self) -> None:
+        """Say that a choice was made."""
+        self.version += 1
+
+    def remember(self, schedule: str) -> None:
+        """Put a schedule at the front of the recent ones."""
+        self.recent = [schedule, *(other for other in self.recent if other != schedule)][:10]
+        self.changed()
+
+    def toggle_log_axis(self, pane: str) -> None:
+        """Make the pane's y axis logarithmic, or linear again."""
+        self.log_axes ^= {pane}
+        self.changed()
+
+    def toggle_mark(self, number: int) -> None:
+        """Draw the run over the one on screen, or no longer."""
+        if number in self.marked:
+            self.marked.remove(number)
+        else:
+            self.marked.append(number)
+        self.changed()
+
+    def next_smoothing(self) -> int:
+        """Go to the next span and return it."""
+        self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
+        self.changed()
+        return self.smoothing
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """The lr that is to come.
+
+    Args:
+        start_step: step of the first row.
+        lrs: raw lr, float64, shape (steps, parameter groups), before the scale.
+    """
+
+    start_step: int
+    lrs: NDArray[np.float64]
+
+    def series(self, group: int) -> Series:
+        """Return one group's lr."""
+        return Series(np.ascontiguousarray(self.lrs[:, group]))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a pane draws from: the runs, the user's choices and what was forecast.
+
+    Args:
+        preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
+        futures: forecast of each run that has one, by number.
+    """
+
+    session: Session
+    view: View
+    preview: Future | None = None
+    preview_batches_per_epoch: int = 0
+    futures: Mapping[int, Future] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Run | None:
+        """The run on screen, or None before the first."""
+        return next((run for run in self.session.runs if run.number == self.view.selected), None)
+
+    @property
+    def shown(self) -> list[Run]:
+        """The runs that are drawn: those marked, then the one on screen, which so lies on top."""
+        marked = [run for run in self.session.runs if run.number in self.view.marked and run is not self.run]
+        return [*marked, self.run] if self.run else marked
+
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """A value that differs whenever something that is drawn may differ."""
+        return (
+            tuple((run.number, run.state.version) for run in self.session.runs),
+            self.view.version,
+            id(self.preview),
+            tuple((number, id(future)) for number, future in self.futures.items()),
+        )
