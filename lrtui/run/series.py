@@ -221,9 +221,9 @@ class Series:
 def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edges: NDArray[np.int64]) -> Summary:
     """Return the summary of each stretch of blocks; of values themselves where there is no count."""
     begin, end = int(edges[0]), int(edges[-1])
-    starts, empty = edges[:-1] - begin, np.diff(edges) <= 0
-    # reduceat wants starts within the array, and takes one value for an empty stretch: those are blanked after
-    starts = np.minimum(starts, max(0, end - begin - 1))
+    # empty stretches are left out: reduceat would take the value at their start for theirs
+    filled = np.diff(edges) > 0
+    starts = (edges[:-1] - begin)[filled]
     low, high, total = low[begin:end], high[begin:end], total[begin:end]
     if count is None:
         finite = np.isfinite(low)
@@ -231,11 +231,13 @@ def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edge
         total, count = np.where(finite, total, 0.0), finite.astype(np.float64)
     else:
         count = count[begin:end]
-    lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
-    totals, counts = np.add.reduceat(total, starts), np.add.reduceat(count, starts)
-    counts[empty] = 0
+    lows, highs, means = (np.full(len(filled), np.nan) for _ in range(3))
+    counts = np.zeros(len(filled))
+    if len(starts):
+        lows[filled], highs[filled] = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        counts[filled] = np.add.reduceat(count, starts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means[filled] = np.add.reduceat(total, starts) / counts[filled]
     nothing = counts == 0
-    lows[nothing] = highs[nothing] = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.where(nothing, np.nan, totals / counts)
+    lows[nothing] = highs[nothing] = means[nothing] = np.nan
     return Summary(lows, highs, means, counts)

@@ -5,6 +5,6 @@ from __future__ import annotations
 ANCHORS = {
     "base": "the configured lr, over the steps that remain",
     "current": "this moment's lr, over the steps that remain",
-    "start": "the configured lr, as if it had been there from the start",
+    "start": "the configured lr, as if from the run's start",
 }
 """The anchors by name, with what they do; the first is the default."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrtui.run.errors import NotationError
-from lrtui.schedules.source import MOST_LEVELS, deepest_node
+from lrtui.schedules.source import MOST_LEVELS, deepest_node, syntax_error_place
 
 LONGEST = 500
 """Characters of one expression."""
@@ -106,7 +106,7 @@ def _read(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        place = leading + max(0, (error.offset or 1) - 1) if error.lineno in (None, 1) else leading
+        place = leading + syntax_error_place(text.strip(), error)
         raise NotationError(
             f"this is no expression; write for example 0.95 ** epoch ({error.msg})", text, place
         ) from None

@@ -10,7 +10,7 @@ from typing import Any
 from lrtui.schedules.arithmetic import number_of
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.optimizer_notation import parse_optimizer
-from lrtui.schedules.pairing import pair_up
+from lrtui.schedules.pairing import by_keyword, pair_up
 from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.reading import LONGEST_LIST, entries, near, read_number, read_value
 from lrtui.schedules.schedule import Schedule, default_metric
@@ -64,11 +64,9 @@ class _Reader:
             name = dotted_name(node) or ""
             hint = f"; write {CATALOGUE[name].example}" if name in CATALOGUE else _unknown(name)
             source.refuse(f"a schedule is a call such as StepLR(step_size=3), not {source.segment(node)}{hint}", node)
-        for keyword in node.keywords:
-            if keyword.arg == "per":
-                source.refuse("per= belongs at the end of the outermost call; the schedules inside follow it", keyword)
-            if keyword.arg is None:
-                source.refuse("** is not read; write the arguments out", keyword.value)
+        if "per" in (keywords := by_keyword(source, node)):
+            words = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
+            source.refuse(words, keywords["per"])
         own = source.owns.get(source.offset(node.func))
         if own is not None:
             return self._own(node, own, depth)

@@ -145,7 +145,10 @@ _ENTRIES = (
             _number("alpha", 0.75, "power of its own lr decay"),
             _number("t0", 1e6, "step at which averaging begins"),
             _decay(),
-            *SWITCHES,
+            FOREACH,
+            MAXIMIZE,
+            DIFFERENTIABLE,
+            CAPTURABLE,
         ),
     ),
     OptimizerEntry(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS, OptimizerEntry
-from lrtui.schedules.pairing import pair_up
+from lrtui.schedules.pairing import by_keyword, pair_up
 from lrtui.schedules.reading import near, read_value
 from lrtui.schedules.schedule import value_words
 from lrtui.schedules.source import Source, dotted_name, read_source
@@ -102,8 +102,7 @@ def parse_optimizer(text: str) -> OptimizerSpec:
         source.refuse(f"{name} can't be used: {_NOT_PLAIN[name]}", call.func)
     if name not in OPTIMIZERS:
         source.refuse(f"unknown optimizer {source.segment(call.func)}{near(name, OPTIMIZERS)}", call.func)
-    if any(keyword.arg is None for keyword in call.keywords):
-        source.refuse("** is not read; write the arguments out", call)
+    by_keyword(source, call)
     entry = OPTIMIZERS[name]
     groups = _read_groups(source, call, entry)
     _drop_parameters(call)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lrtui.run.errors import NotationError
+
+_LOADING = threading.Lock()
 
 
 def load_own_class(place: str, name: str, text: str) -> type[Any]:
@@ -25,7 +28,9 @@ def load_own_class(place: str, name: str, text: str) -> type[Any]:
     """
     from torch.optim.lr_scheduler import LRScheduler
 
-    module = _load_file(place, text) if place.endswith(".py") else _import(place, text)
+    # a preview and a run can ask for the same file at the same moment
+    with _LOADING:
+        module = _load_file(place, text) if place.endswith(".py") else _import(place, text)
     found = getattr(module, name, None)
     if found is None:
         raise NotationError(f"{place} has no {name}", text, 0)
@@ -42,7 +47,7 @@ def _import(name: str, text: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise NotationError(f"{name} can't be imported: {error}", text, 0) from None
-    except Exception as error:  # a user's module can raise anything when it is run
+    except (Exception, SystemExit) as error:  # a user's module can raise anything when it is run
         raise NotationError(f"{name} fails when it is imported: {type(error).__name__}: {error}", text, 0) from error
 
 
@@ -61,7 +66,7 @@ def _load_file(place: str, text: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a user's file can raise anything when it is run
+    except (Exception, SystemExit) as error:  # a user's file can raise anything when it is run
         del sys.modules[name]
         raise NotationError(f"{place} fails when it is run: {type(error).__name__}: {error}", text, 0) from error
     return module

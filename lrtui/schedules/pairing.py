@@ -16,6 +16,22 @@ _GONE = {
 }
 
 
+def by_keyword(source: Source, call: ast.Call) -> dict[str, ast.keyword]:
+    """Return a call's keywords by name; `ast` lets one be repeated, which Python itself refuses.
+
+    Raises:
+        NotationError: for a keyword given twice, and for `**`.
+    """
+    keywords: dict[str, ast.keyword] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            source.refuse("** is not read; write the arguments out", keyword.value)
+        if keyword.arg in keywords:
+            source.refuse(f"{keyword.arg[:40]} is given twice", keyword, keyword.arg)
+        keywords[keyword.arg] = keyword
+    return keywords
+
+
 def pair_up(
     source: Source, call: ast.Call, owner: str, parameters: Sequence[Parameter], *, drop_optimizer: bool = False
 ) -> list[tuple[Parameter, ast.expr]]:
@@ -29,7 +45,7 @@ def pair_up(
         NotationError: for an unknown argument, one given twice, or too many.
     """
     positional = list(call.args)
-    keywords = {str(keyword.arg): keyword for keyword in call.keywords}
+    keywords = by_keyword(source, call)
     if drop_optimizer:
         if positional and isinstance(positional[0], (ast.Name, ast.Attribute)):
             positional.pop(0)

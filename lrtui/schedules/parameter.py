@@ -31,6 +31,10 @@ KIND_WORDS: dict[Kind, str] = {
 }
 
 
+COUNT_LIMIT = 10**12
+"""The largest count that is taken: more steps than anybody trains, and far from overflow."""
+
+
 class _Required:
     def __repr__(self) -> str:
         return "required"
@@ -87,7 +91,7 @@ class Parameter:
             "expression": "expression of epoch",
             "schedules": "list of schedules",
         }[self.kind]
-        if self.minimum is not None and self.maximum is not None:
+        if self.minimum is not None and self.maximum is not None and self.maximum < COUNT_LIMIT:
             return f"{words} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
             return f"{words} above {self.minimum:g}" if self.above else f"{words} of at least {self.minimum:g}"
@@ -99,4 +103,6 @@ class Parameter:
             return f"{self.name} has to be finite, not {value}"
         low = self.minimum is not None and (value <= self.minimum if self.above else value < self.minimum)
         high = self.maximum is not None and value > self.maximum
+        if high and self.maximum == COUNT_LIMIT:
+            return f"{self.name} is at most {COUNT_LIMIT:,}, not {value:g}"
         return f"{self.name} takes a {self.range_words}, not {value:g}" if low or high else None

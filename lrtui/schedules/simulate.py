@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.run.errors import UsageError
+from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.build import build, build_tiny_optimizer
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
@@ -33,8 +35,8 @@ def simulate(
         optimizer: its class, lr and groups.
         horizon: the run's length and where the schedule starts.
         base_lrs: lr to build on, one per parameter group, in place of the optimizer's.
-        metrics: test results of the epochs from the start on, for schedules that follow one; where they end, the
-            schedule is not stepped.
+        metrics: test results of the epochs from the horizon's start on, for schedules that follow one; where they
+            end, the schedule is not stepped.
 
     Returns:
         float64, shape (steps from the start to the end, parameter groups).
@@ -85,7 +87,13 @@ def simulate_anchor(
 
     Returns:
         float64, shape (steps from the horizon's start to the end, parameter groups).
+
+    Raises:
+        NotationError: as `simulate` does.
+        UsageError: for an unknown anchor.
     """
+    if anchor not in ANCHORS:
+        raise UsageError(f"unknown anchor {anchor[:40]!r}; there are {', '.join(ANCHORS)}")
     if anchor == "start":
         whole = Horizon(horizon.epochs, horizon.batches_per_epoch)
         return simulate(schedule, optimizer, whole, metrics=metrics)[horizon.start_step :]

@@ -30,6 +30,8 @@ _MODULES = (
     "torch.optim.",
     "optim.",
 )
+# Python's parser refuses to read more than 4300 of them, and doesn't say where
+_LONG_NUMBER = re.compile(r"[0-9_]{301}")
 # `file.py:Name(` and `package.module:Name(`, which is not Python. What looks like it is read over first: strings (up
 # to the end where they are not closed, so that no text is scanned twice) and a lambda's arguments.
 _OWN = re.compile(
@@ -98,6 +100,8 @@ def read_source(text: str, what: str) -> Source:
     if not text.strip():
         raise NotationError(f"the {what} is empty; write for example {_EXAMPLES[what]}", text, 0)
     _check_depth(text, what)
+    if number := _LONG_NUMBER.search(text):
+        raise NotationError("a number has more than 300 digits", text, number.start())
     assignment = _ASSIGNMENT.match(text)
     base = assignment.end() if assignment else len(text) - len(text.lstrip())
     body = text[base:].rstrip().rstrip(";")
@@ -109,8 +113,8 @@ def read_source(text: str, what: str) -> Source:
             warnings.simplefilter("ignore")
             tree = ast.parse(masked, mode="eval").body
     except SyntaxError as error:
-        place = _place(body, error)
-        raise NotationError(f"this is no Python call: {_reason(error)}", text, base + place) from None
+        place = base + syntax_error_place(body, error)
+        raise NotationError(f"this is no Python call: {_reason(error)}", text, place) from None
     except (ValueError, MemoryError, RecursionError):
         raise NotationError(
             f"the {what} can't be read: it is too deeply nested or has a character that is none", text, base
@@ -168,12 +172,13 @@ def _check_depth(text: str, what: str) -> None:
             depth -= 1
 
 
-def _place(body: str, error: SyntaxError) -> int:
-    lines = body.split("\n")
-    line = min((error.lineno or 1) - 1, len(lines) - 1)
-    return sum(len(previous) + 1 for previous in lines[:line]) + max(0, (error.offset or 1) - 1)
+def syntax_error_place(text: str, error: SyntaxError) -> int:
+    """Return where in the text the parser gave up; its end where something is missing there."""
+    if not error.offset or not error.lineno:
+        return len(text)
+    lines = text.replace("\r", "\n").split("\n")
+    return min(len(text), sum(len(line) + 1 for line in lines[: error.lineno - 1]) + error.offset - 1)
 
 
 def _reason(error: SyntaxError) -> str:
-    message = error.msg or "invalid syntax"
-    return message.split(". ")[0] if len(message) < 120 else "invalid syntax"
+    return error.msg if error.msg and len(error.msg) < 120 else "invalid syntax"

@@ -80,7 +80,7 @@ def local_folder(data_dir: str | None) -> tuple[str, Path] | None:
 def _local_folders(data_dir: str | None) -> Iterator[tuple[str, Path]]:
     """Yield the folders that have some of the files, in the order in which they are tried."""
     cache = _cache(data_dir)
-    for source, folder in (("cache", cache / "FashionMNIST" / "raw"), ("cache", cache), ("Debian's package", DEBIAN)):
+    for source, folder in (("cache", cache / "FashionMNIST" / "raw"), ("cache", cache), ("Debian package", DEBIAN)):
         if any((folder / name).exists() for name in NAMES):
             yield source, folder
 

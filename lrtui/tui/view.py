@@ -41,6 +41,11 @@ class View:
         """Say that a choice was made."""
         self.version += 1
 
+    def select(self, number: int) -> None:
+        """Put a run on screen."""
+        self.selected = number
+        self.changed()
+
     def remember(self, schedule: str) -> None:
         """Put a schedule at the front of the recent ones."""
         self.recent = [schedule, *(other for other in self.recent if other != schedule)][:10]
@@ -90,6 +95,7 @@ class Scene:
     Args:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
         futures: forecast of each run that has one, by number.
+        one_pane: whether panes are shown one at a time, each with an x axis of its own.
     """
 
     session: Session
@@ -97,6 +103,7 @@ class Scene:
     preview: Future | None = None
     preview_batches_per_epoch: int = 0
     futures: Mapping[int, Future] = field(default_factory=dict)
+    one_pane: bool = False
 
     @property
     def run(self) -> Run | None:
@@ -116,5 +123,6 @@ class Scene:
             tuple((run.number, run.state.version) for run in self.session.runs),
             self.view.version,
             id(self.preview),
+            self.one_pane,
             tuple((number, id(future)) for number, future in self.futures.items()),
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lrtui.schedules.catalogue.decay import COUNT_LIMIT
 from lrtui.schedules.catalogue.entry import SchedulerEntry
-from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.parameter import COUNT_LIMIT, Parameter
 
 ETA_MIN = Parameter(name="eta_min", kind="float", help="the lr at the foot of the curve", default=0.0, minimum=0)
 ANNEAL = Parameter(

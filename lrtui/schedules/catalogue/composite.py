@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lrtui.schedules.catalogue.decay import COUNT_LIMIT
 from lrtui.schedules.catalogue.entry import SchedulerEntry
-from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.parameter import COUNT_LIMIT, Parameter
 
 COMPOSITE = (
     SchedulerEntry(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from lrtui.schedules.catalogue.entry import SchedulerEntry
-from lrtui.schedules.parameter import Parameter
-
-COUNT_LIMIT = 10**12
-"""The largest count that is taken: more steps than anybody trains, and far from overflow."""
+from lrtui.schedules.parameter import COUNT_LIMIT, Parameter
 
 GAMMA = Parameter(name="gamma", kind="float", help="what the lr is multiplied with", default=0.1)
 

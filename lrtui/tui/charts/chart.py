@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from lrtui.tui.charts.scale import Scale, round_step, scale_for
 Run = tuple[str, str]
 Row = tuple[Run, ...]
 """Runs of text of one style; the styles are component classes of ChartView, "" for none."""
+
+CROP = 1.5
+"""A cropped axis reaches this far beyond what nineteen columns of twenty stay below."""
 
 AXIS, LABEL = "chart--axis", "chart--label"
 
@@ -32,6 +36,8 @@ class Chart:
         x_high: x at the right edge.
         logarithmic: whether the y axis is.
         from_zero: whether a straight y axis starts at 0.
+        crops_peaks: whether a straight y axis leaves out the highest twentieth of the columns where they are so high
+            that the rest could not be read; they are drawn up to the top.
         x_label: name of the x axis, written at its right end; None leaves the axis out.
         label_width: columns of the labels at the left, the same for charts that stand above each other.
     """
@@ -41,6 +47,7 @@ class Chart:
     x_high: float
     logarithmic: bool = False
     from_zero: bool = False
+    crops_peaks: bool = False
     x_label: str | None = None
     label_width: int = 7
 
@@ -79,6 +86,8 @@ class Chart:
         lows, highs = lows[np.isfinite(lows)], highs[np.isfinite(highs)]
         low = float(lows.min()) if len(lows) else np.nan
         high = float(highs.max()) if len(highs) else np.nan
+        if self.crops_peaks and not self.logarithmic and len(highs) > 20:
+            high = min(high, CROP * float(np.quantile(highs, 0.95)))
         return scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
 
     def _paint(
@@ -136,21 +145,21 @@ class Chart:
     # -- the axes -----------------------------------------------------------------------------------------------------
 
     def _left(self, line: int, scale: Scale, lines: int) -> Row:
-        for tick in scale.ticks(max(1, lines // 3)):
+        for tick in scale.ticks(max(1, lines // 2)):
             if round((1 - tick.place) * (lines - 1)) == line and -0.01 <= tick.place <= 1.01:
                 return (f"{tick.label[: self.label_width]:>{self.label_width}} ", LABEL), ("┤", AXIS)
         return (" " * (self.label_width + 1), ""), ("│", AXIS)
 
     def _x_axis(self, columns: int) -> list[Row]:
         span = self.x_high - self.x_low
-        marks, labels = ["─"] * columns, [" "] * (columns + self.label_width)
+        marks, labels = ["─"] * columns, [" "] * columns
         step = max(1.0, round_step(span, max(1, columns // 8))) if span > 0 else 1.0
-        tick = np.ceil(self.x_low / step - 1e-9) * step
+        tick = math.ceil(self.x_low / step - 1e-9) * step
         while span > 0 and tick <= self.x_high * (1 + 1e-9):
             column = self._column(min(tick, self.x_high), columns)
             if column is not None:
                 marks[column] = "┬"
-                _write(labels, column, f"{tick:,.0f}")
+                _write(labels, column, f"{tick + 0.0:,.0f}", columns)
             tick += step
         name = f" {self.x_label}"
         room = columns - len(name)
@@ -163,12 +172,12 @@ class Chart:
         pad = " " * (self.label_width + 1)
         return [
             ((pad, ""), ("└", AXIS), *_runs(marks, styles)),
-            ((pad + " ", ""), ("".join(labels[:columns]), LABEL)),
+            ((pad + " ", ""), ("".join(labels), LABEL)),
         ]
 
 
-def _write(line: list[str], column: int, text: str) -> None:
-    start = max(0, min(column - (len(text) - 1) // 2, len(line) - len(text)))
+def _write(line: list[str], column: int, text: str, columns: int) -> None:
+    start = max(0, min(column - (len(text) - 1) // 2, columns - len(text)))
     if all(character == " " for character in line[max(0, start - 1) : start + len(text) + 1]):
         line[start : start + len(text)] = list(text)
 

@@ -39,7 +39,7 @@ class LogPane(Vertical):
             self._state, self._written = state, 0
         if state is None:
             if not log.line_count:
-                log.write_line("Every batch's loss and lr, and each epoch's test, once a run goes. r starts one.")
+                log.write_line("The tutorial's lines, once a run goes. r starts one.")
             return
         new = state.lines_logged - self._written
         if new:

@@ -53,4 +53,11 @@ def loss_chart(scene: Scene) -> Chart | None:
     for run in scene.shown:
         layers.append(marks_of_tests(run, "loss", sign_of(run, scene)))
     layers += now_and_changes(scene)
-    return Chart(layers, 0.0, last_epoch(scene), logarithmic="loss" in scene.view.log_axes)
+    return Chart(
+        layers,
+        0.0,
+        last_epoch(scene),
+        logarithmic="loss" in scene.view.log_axes,
+        crops_peaks=True,
+        x_label="epoch" if scene.one_pane else None,
+    )

@@ -54,7 +54,14 @@ def lr_chart(scene: Scene) -> Chart | None:
     if not layers:
         return None
     layers += now_and_changes(scene)
-    return Chart(layers, 0.0, end, logarithmic="lr" in scene.view.log_axes, from_zero=True)
+    return Chart(
+        layers,
+        0.0,
+        end,
+        logarithmic="lr" in scene.view.log_axes,
+        from_zero=True,
+        x_label="epoch" if scene.one_pane else None,
+    )
 
 
 def _is_news(scene: Scene) -> bool:

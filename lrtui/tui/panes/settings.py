@@ -25,7 +25,7 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines.append(("optimizer", spec.optimizer))
     lines.append(("task", spec.task))
     if started:
-        lines.append(("data", f"{started.data['train']:,} + {started.data['test']:,}, {started.data['source']}"))
+        lines.append(("data", f"{started.data['train']:,}+{started.data['test']:,} {started.data['source']}"))
         lines.append(("model", f"{started.parameter_count:,} parameters"))
     lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}"))
     device = started.device if started else spec.device

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -13,12 +12,9 @@ from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
-from lrtui.run.commands import Command, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
-from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec
-from lrtui.session import Run, Session
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.session import Session
 from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.hands import Hands, next_batches_per_epoch
 from lrtui.tui.layout import CHART_PANES, PANES, PaneName, next_pane, shows_all
 from lrtui.tui.outlook import Outlook
 from lrtui.tui.panes.accuracy import accuracy_pane
@@ -32,18 +28,7 @@ from lrtui.tui.panes.runs import RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.pump import TEXT_INTERVAL, Pump, terminal_backlog
-from lrtui.tui.screens.confirm import Choice, ConfirmScreen
-from lrtui.tui.screens.help import HelpScreen
-from lrtui.tui.screens.picker import PickerChoice, PickerContext, PickerScreen
-from lrtui.tui.screens.set_lr import SetLrScreen
-from lrtui.tui.screens.settings import SettingsChoice, SettingsScreen
 from lrtui.tui.view import Scene, View
-
-UNKNOWN_BATCHES = 100
-"""Steps an epoch is drawn with where only a run can tell: the shape is right, and so is every epoch's lr."""
-
-NUDGE = 1.25
-"""What one press of + multiplies the lr by, and one of - divides it by."""
 
 
 class CockpitScreen(Screen[None]):
@@ -75,12 +60,11 @@ class CockpitScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
-        self._ask = ask
         self._outlook = Outlook(ask)
         self._pump = Pump(session.poll, self._draw, seconds, lambda: terminal_backlog(self.app))
         self._current: PaneName = "lr"
         self._zoomed = False
-        self._waiting_spec: RunSpec | None = None
+        self._hands = Hands(session, view, self, ask)
         self._refusals_said: dict[int, int] = {}
 
     def compose(self) -> ComposeResult:
@@ -102,30 +86,29 @@ class CockpitScreen(Screen[None]):
         self._focus_pane("lr")
         self.set_interval(TEXT_INTERVAL, self._tick)
         if self._start_at_once:
-            self._start_run(self._view.spec)
+            self._hands.start_run(self._view.spec)
         self.call_after_refresh(self._pump.at_once)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         self._pump.tick()
-        if self._waiting_spec is not None and self._session.live is None:
-            spec, self._waiting_spec = self._waiting_spec, None
-            self._start_run(spec)
+        self._hands.start_waiting()
 
     def _scene(self) -> Scene:
         return Scene(
             self._session,
             self._view,
             self._outlook.preview,
-            self._next_batches_per_epoch(),
+            next_batches_per_epoch(self._view.spec),
             self._outlook.futures,
+            self.has_class("-one"),
         )
 
     def _draw(self, charts: bool) -> None:
         self._outlook.look_ahead(
             self._view.spec,
-            self._next_batches_per_epoch(),
+            next_batches_per_epoch(self._view.spec),
             {run.number: run.state for run in self._session.runs if run.state.is_live},
         )
         scene = self._scene()
@@ -151,9 +134,6 @@ class CockpitScreen(Screen[None]):
         """Keep a curve that was asked for, and draw it."""
         if self._outlook.take(slot, answer):
             self._pump.at_once()
-
-    def _next_batches_per_epoch(self) -> int:
-        return expected_batches_per_epoch(self._view.spec) or UNKNOWN_BATCHES
 
     # -- which panes --------------------------------------------------------------------------------------------------
 
@@ -203,180 +183,55 @@ class CockpitScreen(Screen[None]):
         if refusal := action.refusal(self._situation()):
             self.say(f"{action.shown}: {refusal}")
             return
-        getattr(self, f"_do_{name}")()
+        owner = self._hands if hasattr(self._hands, f"do_{name}") else self
+        getattr(owner, f"do_{name}")()
         self._pump.at_once()
 
     def say(self, message: str) -> None:
         """Show a message in the footer for a few seconds."""
         self.query_one(Footer).say(message)
 
-    def _send(self, command: Command) -> None:
-        if run := self._session.live:
-            run.send(command)
-
-    def _do_restart(self) -> None:
-        self._restart(self._view.spec)
-
-    def _restart(self, spec: RunSpec) -> None:
-        if self._session.live is None:
-            self._start_run(spec)
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "restart":
-                self._waiting_spec = spec
-                self._send(Stop())
-
-        number = self._session.live.number
-        self.app.push_screen(
-            ConfirmScreen(
-                f"Run #{number} is going. Stop it and start anew?",
-                (Choice("r", "stop it, start the next", "restart"), Choice("escape", "let it go on", None)),
-            ),
-            answered,
-        )
-
-    def _start_run(self, spec: RunSpec) -> None:
-        try:
-            run = self._session.start(spec)
-        except LrtuiError as error:
-            self.say(str(error))
-            return
-        self._view.remember(spec.schedule)
-        self._choose(run.number)
-
-    def _choose(self, number: int) -> None:
-        self._view.selected = number
-        self._view.changed()
-
     def on_runs_pane_chosen(self, message: RunsPane.Chosen) -> None:
         """Put the run under the cursor on screen."""
-        self._choose(message.number)
+        self._view.select(message.number)
         self._pump.at_once()
 
-    def _do_schedule(self) -> None:
-        live = self._session.live
-        state = live.state if live and live.state.started else None
-        spec = live.spec if live else self._view.spec
-        started = state.started if state else None
-        context = PickerContext(
-            schedule=state.schedule if state else self._view.spec.schedule,
-            optimizer=spec.optimizer,
-            epochs=spec.epochs,
-            batches_per_epoch=started.batches_per_epoch if started else self._next_batches_per_epoch(),
-            live=state,
-            number=live.number if live else 0,
-            recent=tuple(self._view.recent),
-        )
-        self.app.push_screen(PickerScreen(context, lambda question: self._ask("picker", question)), self._picked)
-
-    def _picked(self, choice: PickerChoice | None) -> None:
-        if choice is None:
-            return
-        self._view.remember(choice.schedule)
-        live = self._session.live
-        if live is None or choice.restart:
-            self._view.spec = replace(self._view.spec, schedule=choice.schedule)
-            self._view.changed()
-        if choice.restart:
-            self._restart(self._view.spec)
-        elif live is not None:
-            live.send(SwitchSchedule(choice.schedule, choice.anchor))
-        else:
-            self.say(f"r starts with {choice.schedule}")
-
-    def _do_settings(self) -> None:
-        self.app.push_screen(SettingsScreen(self._view.spec, self._session.live is not None), self._edited)
-
-    def _edited(self, choice: SettingsChoice | None) -> None:
-        if choice is None:
-            return
-        self._view.spec = choice.spec
-        self._view.changed()
-        if choice.restart:
-            self._restart(choice.spec)
-        else:
-            self.say("r starts with these settings")
-
-    def _do_pause(self) -> None:
-        live = self._session.live
-        self._send(Resume() if live and live.state.status == "paused" else Pause())
-
-    def _do_stop(self) -> None:
-        self._waiting_spec = None
-        self._send(Stop())
-        self.say("stopping after this batch")
-
-    def _do_nudge_up(self) -> None:
-        self._send(ScaleLr(NUDGE))
-
-    def _do_nudge_down(self) -> None:
-        self._send(ScaleLr(1 / NUDGE))
-
-    def _do_undo_lr(self) -> None:
-        self._send(UndoLr())
-
-    def _do_set_lr(self) -> None:
-        live = self._session.live
-        if live is not None:
-            self.app.push_screen(SetLrScreen(live.state.current_lrs), self._set_lr)
-
-    def _set_lr(self, lr: float | None) -> None:
-        if lr is not None:
-            self._send(SetLr(lr))
-
-    def _do_mark(self) -> None:
+    def do_mark(self) -> None:
         if self._view.selected is not None:
             self._view.toggle_mark(self._view.selected)
 
-    def _do_log_axis(self) -> None:
+    def do_log_axis(self) -> None:
         if self._current in CHART_PANES:
             self._view.toggle_log_axis(self._current)
         else:
             self.say("l: go to a chart first, with 1, 2 or 3")
 
-    def _do_smoothing(self) -> None:
+    def do_smoothing(self) -> None:
         span = self._view.next_smoothing()
         self.say(f"training loss smoothed over {span} steps" if span else "training loss as it is")
 
-    def _do_pane_1(self) -> None:
+    def do_pane_1(self) -> None:
         self._focus_pane("lr")
 
-    def _do_pane_2(self) -> None:
+    def do_pane_2(self) -> None:
         self._focus_pane("loss")
 
-    def _do_pane_3(self) -> None:
+    def do_pane_3(self) -> None:
         self._focus_pane("accuracy")
 
-    def _do_pane_4(self) -> None:
+    def do_pane_4(self) -> None:
         self._focus_pane("log")
 
-    def _do_pane_5(self) -> None:
+    def do_pane_5(self) -> None:
         self._focus_pane("runs")
 
-    def _do_next_pane(self) -> None:
+    def do_next_pane(self) -> None:
         self._focus_pane(next_pane(self._current))
 
-    def _do_zoom(self) -> None:
+    def do_zoom(self) -> None:
         self._zoomed = not self._zoomed
         self._arrange(self.size.width, self.size.height)
 
-    def _do_back(self) -> None:
+    def do_back(self) -> None:
         if self._zoomed:
-            self._do_zoom()
-
-    def _do_help(self) -> None:
-        self.app.push_screen(HelpScreen())
-
-    def _do_quit(self) -> None:
-        live: Run | None = self._session.live
-        if live is None:
-            self.app.exit()
-            return
-        self.app.push_screen(
-            ConfirmScreen(
-                f"Run #{live.number} is going. Stop it and quit?",
-                (Choice("q", "stop it and quit", "quit"), Choice("escape", "stay", None)),
-            ),
-            lambda answer: self.app.exit() if answer == "quit" else None,
-        )
+            self.do_zoom()

@@ -19,6 +19,11 @@ ABOUT = (
     "loss. Change the schedule while it runs and see what happens."
 )
 
+LONGEST = 43
+"""Columns of the longest line of help on a key."""
+
+TWO_COLUMNS = 2 * (LONGEST + 8) + 2
+
 SIGNS = (
     ("⠒⠒⠒", "solid: what was"),
     ("⠂ ⠂", "dotted: what will be"),
@@ -33,12 +38,12 @@ def help_text(width: int) -> Text:
     """Return the page, keys in two columns where they fit."""
     text = Text(f"{ABOUT}\n\n")
     rows = [(" ".join(keys), words) for keys, words in key_rows()]
-    if width >= 80:
+    if width >= TWO_COLUMNS:
         half = -(-len(rows) // 2)
         rows_beside = [*rows[half:], ("", "")][:half]
         for (keys, words), (keys_beside, words_beside) in zip(rows[:half], rows_beside, strict=True):
-            _row(text, keys, words, 8, width // 2 - 10)
-            _row(text, keys_beside, words_beside, 10, 0)
+            _row(text, keys, words, 8, LONGEST)
+            _row(text, keys_beside, words_beside, 8, 0)
             text.append("\n")
     else:
         for keys, words in rows:
@@ -55,8 +60,7 @@ def help_text(width: int) -> Text:
 
 def _row(text: Text, keys: str, words: str, key_width: int, width: int) -> None:
     text.append(f"{keys:<{key_width}}", "bold")
-    cut = words if not width or len(words) <= width else words[: width - 1] + "…"
-    text.append(f"{cut:<{width}}  " if width else cut)
+    text.append(f"{words:<{width}}  ")
 
 
 class HelpScreen(ModalScreen[None]):
@@ -71,15 +75,19 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help-box") as box:
             box.border_title = "Help"
             box.border_subtitle = "esc closes"
-            yield Static()
+            yield Static(help_text(self._text_width))
+
+    @property
+    def _text_width(self) -> int:
+        return min(112, self.app.size.width) - 8
 
     def on_mount(self) -> None:
-        """Write the page in the width that there is."""
+        """Let the arrow keys scroll the page."""
         self.query_one("#help-box").focus()
 
     def on_resize(self) -> None:
-        """Write the page anew."""
-        self.query_one(Static).update(help_text(min(92, self.size.width) - 6))
+        """Write the page in the width that there is now."""
+        self.query_one(Static).update(help_text(self._text_width))
 
     def action_leave(self) -> None:
         """Close."""

@@ -156,10 +156,11 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
             box.border_title = "Schedule of the next run"
         self.query_one("#anchor").display = live is not None
         self.query_one("#list", OptionList).can_focus = False
-        keys = "enter applies   tab fields   ↑ ↓ schedulers   ctrl+r restart with it   esc back"
+        keys = "enter apply   tab fields   ↑ ↓ schedulers   ctrl+r start with it   esc back"
         if live is not None:
-            keys = "enter switches now   tab fields   ctrl+o anchor   ctrl+r restart with it   esc back"
+            keys = "enter switch now   tab fields   ctrl+o anchor   ctrl+r restart   esc back"
         self.query_one("#keys", Static).update(keys)
+        self.query_one(Frame).show("importing PyTorch …")
         self._fill_list("")
         self.query_one("#filter").focus()
         await self._show()
@@ -175,7 +176,7 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
         with self.prevent(OptionList.OptionHighlighted):
             options.clear_options()
             options.add_options(
-                [Option(Text(f"{entry.name:<28}per {entry.unit}", no_wrap=True), id=entry.name) for entry in entries]
+                [Option(Text(f"{entry.name:<27} {entry.unit}", no_wrap=True), id=entry.name) for entry in entries]
             )
             if not entries:
                 options.add_option(Option(Text("nothing of that name; delete some of it"), disabled=True))
@@ -227,19 +228,16 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
         live, schedule = self._purpose.live, self._model.schedule
         if live is None:
             return
-        if schedule is not None and any(part.entry and part.entry.absolute for part in schedule.walk()):
-            words = "The anchor makes no difference to the lr here: it has its own." if self._anchor != "start" else ""
-            if schedule.name in ("OneCycleLR", "CyclicLR"):
-                words = f"{schedule.name} has lrs of its own: base and current make no difference."
-        else:
-            words = ANCHORS[self._anchor]
+        words = ANCHORS[self._anchor]
+        if schedule is not None and schedule.entry and schedule.entry.absolute and self._anchor != "start":
+            words = f"{schedule.name} has lrs of its own: no difference"
         lrs = " ".join(four_digits(lr) for lr in live.current_lrs)
-        names = {"base": "base lr", "current": f"current lr {lrs}", "start": "as if from the start"}
-        line = Text("from  ", no_wrap=True, overflow="ellipsis")
+        names = {"base": "base", "current": f"current {lrs}", "start": "start"}
+        line = Text("from ", no_wrap=True, overflow="ellipsis")
         for anchor, name in names.items():
-            line.append(f"{'●' if anchor == self._anchor else '○'} {name}   ", "bold" if anchor == self._anchor else "")
+            line.append(f"{'●' if anchor == self._anchor else '○'} {name}  ", "bold" if anchor == self._anchor else "")
         line.append("(ctrl+o)\n", "dim")
-        line.append(f"      {words}", "dim")
+        line.append(words, "dim")
         self.query_one("#anchor", Static).update(line)
 
     # -- the curve ----------------------------------------------------------------------------------------------------

@@ -100,8 +100,9 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                     value = getattr(self._spec, item.name)
                     yield SettingRow(item, "" if value is None else str(value))
             yield Static(id="about")
-            going = "the run under way stays as it is   " if self._live else ""
-            yield Static(f"{going}enter saves   ctrl+r saves and starts   esc back", id="keys")
+            if self._live:
+                box.border_subtitle = "the run under way stays as it is"
+            yield Static("enter saves   ctrl+r saves and starts a run   esc back", id="keys")
 
     def on_mount(self) -> None:
         """Begin with the first field."""

@@ -1,0 +1,58 @@
+"""Runs a training loop in the test's own thread, giving commands at exact steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lrtui.run.commands import Command
+from lrtui.run.events import Event
+from lrtui.run.feed import LiveFeed
+from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
+from lrtui.training.reporter import Reporter
+from lrtui.training.whole_run import train
+
+TINY = f"{Path(__file__).parent / 'tiny_task.py'}:Tiny"
+
+
+class ScriptedInbox(Inbox):
+    """Gives each command before the step it is scripted for; `reporter.step` says which that is."""
+
+    def __init__(self, script: Mapping[int, Sequence[Command]]) -> None:
+        super().__init__()
+        self._script = {step: list(commands) for step, commands in script.items()}
+        self.reporter: Reporter | None = None
+
+    def _bring(self) -> None:
+        assert self.reporter is not None
+        for step in [step for step in self._script if step <= self.reporter.step]:
+            for command in self._script.pop(step):
+                self.send(command)
+
+    def __len__(self) -> int:
+        if self.reporter is not None:
+            self._bring()
+        return super().__len__()
+
+
+def tiny_spec(**settings: Any) -> RunSpec:
+    """Return the settings of a run of 6 steps an epoch."""
+    return RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 4, "log_interval": 2, **settings})
+
+
+def run_events(
+    spec: RunSpec, script: Mapping[int, Sequence[Command]] | None = None, look: Callable[[Any], None] | None = None
+) -> list[Event]:
+    """Return everything that a run of these settings says.
+
+    Args:
+        script: commands by the step before which they are given.
+    """
+    feed = LiveFeed()
+    reporter = Reporter(feed)
+    inbox = ScriptedInbox(script or {})
+    inbox.reporter = reporter
+    train(spec, inbox, reporter)
+    return feed.take(10**9)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from lrtui.run.event_json import EVENT_CLASSES, event_from_json, event_to_json
+from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
+from lrtui.run.feed import LiveFeed
+from lrtui.run.spec import RunSpec
+
+DESIGN = {
+    "run_started", "step_done", "eval_done", "epoch_done", "schedule_switched", "lr_set", "paused", "resumed",
+    "checkpoint_saved", "evaluation_started", "notice", "command_refused", "run_finished",
+}  # fmt: skip
+
+
+def started() -> RunStarted:
+    return RunStarted(
+        seq=0, step=0, seconds=0.0, spec=RunSpec(epochs=2), device="cpu", torch_threads=1,
+        data={"name": "tiny", "source": "made up", "where": "nowhere", "train": 96, "test": 32}, parameter_count=9,
+        batches_per_epoch=6, total_steps=12, group_names=("default",), group_lrs=(0.01,),
+    )  # fmt: skip
+
+
+def test_the_kinds_are_those_of_the_design() -> None:
+    assert set(EVENT_CLASSES) == DESIGN
+
+
+def test_a_step_is_written_as_the_design_shows_it() -> None:
+    event = StepDone(seq=14, step=12, seconds=1.9, epoch=1, batch=12, loss=0.61, lrs=(0.01,))
+    assert json.dumps(event_to_json(event)) == (
+        '{"event": "step_done", "seq": 14, "step": 12, "seconds": 1.9, "epoch": 1, "batch": 12, "loss": 0.61, '
+        '"lrs": [0.01]}'
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        started(),
+        StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=0.1 + 0.2, lrs=(0.01, 1e-300)),
+        EvalDone(seq=2, step=6, seconds=0.2, epoch=1, loss=0.5, accuracy=None, seconds_taken=0.1),
+        Notice(seq=3, step=6, seconds=0.2, level="info", code="data", text="öß\n"),
+    ],
+)
+def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+    assert event_from_json(json.loads(json.dumps(event_to_json(event), allow_nan=False))) == event
+
+
+def test_numbers_that_are_not_finite_are_null_in_json() -> None:
+    event = StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=math.inf, lrs=(math.nan,))
+    record = event_to_json(event)
+    assert record["loss"] is None
+    assert record["lrs"] == [None]
+    back = event_from_json(record)
+    assert isinstance(back, StepDone)
+    assert math.isnan(back.loss)
+
+
+def test_an_unknown_kind_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="moon_landing"):
+        event_from_json({"event": "moon_landing"})
+
+
+def test_a_feed_gives_events_in_order_and_at_most_as_many_as_asked_for() -> None:
+    feed = LiveFeed()
+    events = [Notice(seq=i, step=0, seconds=0.0, level="info", code="x", text="") for i in range(5)]
+    for event in events:
+        feed.publish(event)
+    assert feed.take(2) == events[:2]
+    assert feed.take(10) == events[2:]
+    assert feed.take(10) == []

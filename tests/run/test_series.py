@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrtui.run.series import Series
+from lrtui.run.smoothed import Smoothed
+
+
+def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[float]]:
+    lows, highs = [], []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        part = values[start:stop]
+        part = part[np.isfinite(part)]
+        lows.append(float(part.min()) if len(part) else np.nan)
+        highs.append(float(part.max()) if len(part) else np.nan)
+    return lows, highs
+
+
+@settings(max_examples=60, deadline=None)
+@given(length=st.integers(1, 600), columns=st.integers(1, 80), seed=st.integers(0, 99))
+def test_a_short_series_is_summed_up_exactly(length: int, columns: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=length)
+    values[generator.random(length) < 0.1] = np.nan
+    edges = np.sort(generator.integers(0, length + 1, columns + 1))
+    summary = Series(values).summary(edges)
+    lows, highs = naive(values, edges)
+    if np.diff(edges).max() < 128:
+        np.testing.assert_array_equal(summary.low, lows)
+        np.testing.assert_array_equal(summary.high, highs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=st.integers(0, 299_999), length=st.sampled_from([300_000, 299_993]), sign=st.sampled_from([-1, 1]))
+def test_no_spike_is_lost_however_long_the_run(place: int, length: int, sign: int) -> None:
+    values = np.zeros(length)
+    place = min(place, length - 1)
+    values[place] = sign * 50.0
+    edges = np.linspace(0, length, 145).astype(np.int64)
+    summary = Series(values).summary(edges)
+    columns = np.flatnonzero((summary.high if sign > 0 else -summary.low) == 50)
+    assert len(columns) == 1
+    width = length / 144
+    assert abs(columns[0] + 0.5 - place / width) <= 0.5 + 1 / 8 + 0.01
+
+
+def test_values_that_are_not_finite_are_left_out_and_a_column_of_them_is_nan() -> None:
+    summary = Series([1.0, np.nan, np.inf, -np.inf, 3.0, np.nan]).summary(np.array([0, 2, 4, 6]))
+    np.testing.assert_array_equal(summary.low, [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(summary.count, [1, 0, 1])
+
+
+def test_appending_and_extending_give_the_same_series() -> None:
+    one, other = Series(), Series(np.arange(1000.0))
+    for value in range(1000):
+        one.append(float(value))
+    assert one == other
+    assert one.last == 999.0
+    assert one[-2] == 998.0
+
+
+def test_truncating_forgets_the_blocks_too() -> None:
+    values = np.random.default_rng(0).normal(size=50_000)
+    series = Series(values)
+    series.summary(np.array([0, 50_000]))
+    series.truncate(20_000)
+    series.extend(-np.ones(30_000))
+    edges = np.linspace(0, 50_000, 11).astype(np.int64)
+    expected = Series(np.concatenate([values[:20_000], -np.ones(30_000)])).summary(edges)
+    np.testing.assert_array_equal(series.summary(edges).high, expected.high)
+
+
+def test_an_empty_series_is_all_gaps() -> None:
+    summary = Series().summary(np.array([0, 5, 9]))
+    assert np.isnan(summary.low).all()
+    with pytest.raises(IndexError):
+        _ = Series().last
+
+
+@pytest.mark.parametrize("span", [1, 20, 500])
+def test_the_exponential_mean_is_that_of_its_definition(span: int) -> None:
+    values = np.random.default_rng(1).normal(size=700)
+    values[100:110] = np.nan
+    keep, total, weight, expected = 1 - 2 / (span + 1), 0.0, 0.0, []
+    for value in values:
+        total, weight = keep * total, keep * weight
+        if np.isfinite(value):
+            total, weight = total + value, weight + 1
+        expected.append(total / weight if weight else np.nan)
+    series = Series()
+    smoothed = Smoothed(series, span)
+    for start in range(0, 700, 90):
+        series.extend(values[start : start + 90])
+        got = smoothed.series.values
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_exponential_mean_follows_a_truncation() -> None:
+    series = Series(np.ones(100))
+    smoothed = Smoothed(series, 10)
+    assert smoothed.series.last == pytest.approx(1.0)
+    series.truncate(50)
+    assert len(smoothed.series) == 50
+    series.extend(np.full(500, 3.0))
+    assert smoothed.series.last == pytest.approx(3.0)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from recorded_runs import PER_EPOCH, recorded_run
+
+from lrtui.run.event_json import event_from_json, event_to_json
+from lrtui.run.events import CommandRefused, EvalDone, Event, Paused, Resumed, RunStarted
+from lrtui.run.state import RunState
+
+
+def folded(events: list[Event]) -> RunState:
+    state = RunState()
+    state.fold(events)
+    return state
+
+
+def test_a_run_that_has_not_said_anything_waits() -> None:
+    state = RunState()
+    assert state.status == "waiting"
+    assert state.is_live
+    assert state.current_lrs == ()
+    assert state.seconds_left is None
+
+
+def test_what_a_run_waits_for_is_what_it_said_last() -> None:
+    events = recorded_run(0)
+    state = folded(events[:1])
+    assert state.waiting_for == "importing PyTorch"
+    state.fold(events[1:])
+    assert state.waiting_for == "the first batch"
+
+
+def test_steps_add_up_to_series() -> None:
+    state = folded(recorded_run(120))
+    assert (state.step, state.epoch, state.batch) == (120, 3, 19)
+    assert len(state.loss) == len(state.seconds) == len(state.lrs[0]) == 120
+    assert state.current_lrs == (0.01 * 0.25,)
+    assert state.status == "running"
+
+
+def test_the_best_is_the_first_of_the_most_accurate() -> None:
+    state = folded(recorded_run(500))
+    assert state.best is not None
+    assert state.best.epoch == 10
+    without_accuracy = [
+        replace(event, accuracy=None) if isinstance(event, EvalDone) else event for event in recorded_run(500)
+    ]
+    best = folded(without_accuracy).best
+    assert best is not None
+    assert best.loss == min(event.loss for event in without_accuracy if isinstance(event, EvalDone))
+
+
+@pytest.mark.parametrize("outcome", ["done", "stopped", "failed", "diverged"])
+def test_a_finished_run_takes_no_commands(outcome: str) -> None:
+    state = folded(recorded_run(60, outcome=outcome))
+    assert state.status == outcome
+    assert not state.is_live
+
+
+def test_a_switch_and_a_nudge_are_what_holds_now() -> None:
+    state = folded(recorded_run(200, switch_at=100, nudge_at=150))
+    assert state.schedule == "CosineAnnealingLR(T_max=6)"
+    assert state.scale == (1.25,)
+    assert state.last_switch is not None
+    assert state.last_switch.step == 100
+    assert folded(recorded_run(120, nudge_at=10, switch_at=100)).scale == (1.0,)
+
+
+def test_a_change_of_lr_is_the_lr_before_the_next_step_is_done() -> None:
+    events = recorded_run(101, nudge_at=100)
+    state = folded(events[:-1])
+    assert state.current_lrs == (0.0025 * 1.25,)
+
+
+def test_pauses_and_refusals_are_kept() -> None:
+    events = recorded_run(10)
+    state = folded(events)
+    seq, seconds = len(events), 0.4
+    state.fold([Paused(seq=seq, step=10, seconds=seconds)])
+    assert state.status == "paused"
+    state.fold([Resumed(seq=seq + 1, step=10, seconds=seconds)])
+    assert state.status == "running"
+    refusal = CommandRefused(seq=seq + 2, step=10, seconds=seconds, command="undo", reason="nothing to undo")
+    state.fold([refusal])
+    assert state.refusals == [refusal]
+    assert state.log[-1].text == "refused: undo: nothing to undo"
+
+
+def test_the_log_has_the_tutorials_lines() -> None:
+    state = folded(recorded_run(101))
+    texts = [line.text for line in state.log]
+    assert "Train Epoch: 1 batch-0\tLoss: 2.240000 Learning Rate: 0.01" in texts
+    assert sum(line.kind == "evaluation" for line in state.log) == 2
+
+
+def test_folding_what_was_stored_equals_folding_what_was_said() -> None:
+    events = recorded_run(300, switch_at=100, nudge_at=150, outcome="diverged")
+    stored = [event_from_json(event_to_json(event)) for event in events]
+    assert folded(events) == folded(stored)
+
+
+def test_folding_in_pieces_equals_folding_at_once() -> None:
+    events = recorded_run(300, outcome="done")
+    state = RunState()
+    for start in range(0, len(events), 7):
+        state.fold(events[start : start + 7])
+    assert state == folded(events)
+
+
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
+    events = recorded_run(220, nudge_at=130)
+    state = folded(events)
+    begun = next(event for event in events if isinstance(event, RunStarted))
+    state.fold([replace(begun, seq=len(events), step=100, resumed_from=100)])
+    assert state.step == len(state.loss) == 100
+    assert state.changes == []
+    assert [result.epoch for result in state.evaluations] == [1, 2]
+
+
+def test_the_time_left_is_at_the_pace_so_far() -> None:
+    state = folded(recorded_run(2 * PER_EPOCH, epochs=10))
+    assert state.seconds_left == pytest.approx(4 * state.elapsed)
+    assert state.samples_per_second == pytest.approx(64 / 0.04)

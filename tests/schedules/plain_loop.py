@@ -1,0 +1,84 @@
+"""The training loop of a script, written for the tests alone: nothing of lrtui runs in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.optim import lr_scheduler, swa_utils
+
+WORDS = {name: getattr(math, name) for name in ("exp", "log", "sqrt", "cos", "sin", "floor", "pi")} | {
+    "min": min,
+    "max": max,
+    "abs": abs,
+}
+
+
+def _function(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_function(item) for item in value]
+    return eval(f"lambda epoch, step=None: {value.replace('step', 'epoch')}", dict(WORDS))
+
+
+def _builders(optimizer: torch.optim.Optimizer) -> dict[str, Callable[..., Any]]:
+    def builder(found: Any) -> Callable[..., Any]:
+        def build(*arguments: Any, per: str | None = None, metric: str | None = None, **keywords: Any) -> Any:
+            if found in (lr_scheduler.LambdaLR, lr_scheduler.MultiplicativeLR):
+                return found(optimizer, _function(arguments[0]))
+            if keywords.get("scale_fn") is not None:
+                keywords["scale_fn"] = _function(keywords["scale_fn"])
+            if found is lr_scheduler.ChainedScheduler:
+                return found(*arguments)
+            return found(optimizer, *arguments, **keywords)
+
+        return build
+
+    names = [name for name in lr_scheduler.__all__ if not name.startswith("_")]
+    return {name: builder(getattr(lr_scheduler, name)) for name in names} | {"SWALR": builder(swa_utils.SWALR)}
+
+
+def plain_loop(
+    schedule: str,
+    optimizer: torch.optim.Optimizer,
+    epochs: int,
+    batches: int,
+    per: str,
+    *,
+    start: int = 0,
+    metrics: Sequence[float | None] = (),
+) -> list[list[float]]:
+    """Train with a schedule and return the lr that each batch used, one per parameter group.
+
+    Args:
+        schedule: as a script says it, with nothing left to fill in.
+        start: steps done before the schedule is there.
+        metrics: what a ReduceLROnPlateau is given at each epoch's end; it is not stepped without one.
+    """
+    scheduler = eval(schedule, _builders(optimizer))
+    plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+    last_call = scheduler.total_steps - 1 if isinstance(scheduler, lr_scheduler.OneCycleLR) else math.inf
+    figures = iter(metrics)
+    used, calls = [], 0
+    for step in range(start, epochs * batches):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.ones_like(parameter)
+        used.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        if per == "epoch" and (step + 1) % batches:
+            continue
+        calls += 1
+        if plateau:
+            if (figure := next(figures, None)) is not None:
+                scheduler.step(figure)
+        elif calls <= last_call:
+            # a script takes care itself that a OneCycleLR is not stepped past its end
+            scheduler.step()
+    return used
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> list[Mapping[str, Any]]:
+    """Return what schedulers write into an optimizer."""
+    return [{name: group.get(name) for name in ("lr", "momentum", "betas")} for group in optimizer.param_groups]

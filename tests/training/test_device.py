@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lrtui.run.errors import DeviceError
+from lrtui.training.device import choose_device, present_devices
+from lrtui.training.random_state import random_state_set_aside, seed_everything
+
+
+def test_auto_takes_the_first_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto").type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert present_devices() == ["cpu"]
+    with pytest.raises(DeviceError, match="--device cuda: PyTorch finds no such device here; there is cpu"):
+        choose_device("cuda")
+
+
+def test_random_states_are_as_they_were_after_a_look() -> None:
+    seed_everything(3)
+    expected = torch.rand(2).tolist()
+    seed_everything(3)
+    with random_state_set_aside(torch.device("cpu")):
+        torch.rand(100)
+    assert torch.rand(2).tolist() == expected

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from driving import run_events, tiny_spec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lrtui.training.whole_run
+from lrtui.run.commands import (
+    Command,
+    EvaluateNow,
+    Pause,
+    Resume,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from lrtui.run.events import (
+    CommandRefused,
+    EpochDone,
+    EvalDone,
+    Event,
+    LrSet,
+    Notice,
+    Paused,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    ScheduleSwitched,
+    StepDone,
+)
+from lrtui.training.loop import Loop
+
+
+def of(kind: type[Event], events: list[Event]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def numbers(events: list[Event]) -> list[Any]:
+    """Return what a run computed, without when it did."""
+    return [(e.step, e.loss, e.lrs) for e in of(StepDone, events)] + [
+        (e.step, e.loss, e.accuracy) for e in of(EvalDone, events)
+    ]
+
+
+def test_a_run_tells_its_whole_story_in_order() -> None:
+    events = run_events(tiny_spec(epochs=2))
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert all(later.step >= earlier.step for earlier, later in zip(events, events[1:], strict=False))
+    assert all(later.seconds >= earlier.seconds for earlier, later in zip(events, events[1:], strict=False))
+    started = of(RunStarted, events)[0]
+    assert (started.batches_per_epoch, started.total_steps, started.device) == (6, 12, "cpu")
+    assert [(e.epoch, e.batch, e.step) for e in of(StepDone, events)] == [
+        (epoch, batch, (epoch - 1) * 6 + batch) for epoch in (1, 2) for batch in range(6)
+    ]
+    assert [e.step for e in of(EvalDone, events)] == [6, 12]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "done"
+
+
+def test_the_tutorials_lrs_are_those_that_each_epoch_ended_with() -> None:
+    events = run_events(tiny_spec(epochs=3, schedule="ExponentialLR(gamma=0.1)"))
+    assert [e.lrs[0] for e in of(EpochDone, events)] == [0.01, 0.01 * 0.1, 0.01 * 0.1 * 0.1]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_gives_others() -> None:
+    assert numbers(run_events(tiny_spec())) == numbers(run_events(tiny_spec()))
+    assert numbers(run_events(tiny_spec())) != numbers(run_events(tiny_spec(seed=1)))
+
+
+def test_the_last_batch_of_an_epoch_may_be_smaller() -> None:
+    events = run_events(tiny_spec(train_samples=50, epochs=1))
+    assert len(of(StepDone, events)) == 4
+
+
+class Weights:
+    """Catches the model of a run, for its weights at the end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.model: torch.nn.Module | None = None
+        catcher = self
+
+        class CaughtLoop(Loop):
+            def __init__(self, bench: Any, *rest: Any) -> None:
+                catcher.model = bench.model
+                super().__init__(bench, *rest)
+
+        monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
+
+    def digest(self) -> list[float]:
+        assert self.model is not None
+        return [value for parameter in self.model.parameters() for value in parameter.flatten().tolist()]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_looking_and_pausing_leave_no_trace_in_the_weights(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = Weights(monkeypatch)
+    run_events(tiny_spec())
+    alone = weights.digest()
+    chance = random.Random(seed)
+    script: dict[int, list[Command]] = {}
+    for step in chance.sample(range(24), 6):
+        script[step] = chance.choice([[EvaluateNow()], [Pause(), EvaluateNow(), Resume()], [Pause(), Resume()]])
+    events = run_events(tiny_spec(), script)
+    assert weights.digest() == alone
+    assert len(of(EvalDone, events)) > 4 or of(Paused, events)
+
+
+def test_every_command_is_answered_in_its_place() -> None:
+    events = run_events(
+        tiny_spec(),
+        {
+            3: [ScaleLr(2.0)],
+            5: [SetLr(0.5)],
+            7: [UndoLr(), UndoLr(), UndoLr()],
+            9: [SwitchSchedule("CosineAnnealingLR()", "current")],
+            11: [Pause(), EvaluateNow(), Pause(), Resume(), Resume()],
+        },
+    )
+    changes = of(LrSet, events)
+    assert [(e.step, e.by) for e in changes] == [(3, "user"), (5, "user"), (7, "undo"), (7, "undo")]
+    assert changes[0].lrs_before == (0.01,)
+    assert changes[0].lrs_after == (0.02,)
+    switch = of(ScheduleSwitched, events)[0]
+    assert (switch.step, switch.anchor, switch.schedule) == (9, "current", "CosineAnnealingLR(T_max=3)")
+    assert switch.lrs_before == (0.001,)
+    assert [e.step for e in of(Paused, events) + of(Resumed, events)] == [11, 11]
+    assert [(e.command, e.step) for e in of(CommandRefused, events)] == [("undo", 7), ("pause", 11), ("resume", 11)]
+    assert [e.step for e in of(EvalDone, events)] == [6, 11, 12, 18, 24]
+
+
+def test_a_change_holds_from_the_next_step_on() -> None:
+    events = run_events(tiny_spec(schedule='LambdaLR("1")'), {3: [ScaleLr(2.0)]})
+    assert [e.lrs[0] for e in of(StepDone, events)][:6] == [0.01, 0.01, 0.01, 0.02, 0.02, 0.02]
+
+
+def test_a_stopped_run_ends_after_the_step_under_way() -> None:
+    events = run_events(tiny_spec(), {8: [Stop()]})
+    assert len(of(StepDone, events)) == 8
+    assert events[-1].outcome == "stopped"  # type: ignore[attr-defined]
+
+
+def test_a_stop_while_paused_ends_the_run() -> None:
+    events = run_events(tiny_spec(), {8: [Pause(), Stop()]})
+    assert events[-1].outcome == "stopped"  # type: ignore[attr-defined]
+
+
+def test_a_bad_switch_is_refused_and_training_goes_on() -> None:
+    events = run_events(tiny_spec(), {4: [SwitchSchedule("StepLR()"), SwitchSchedule("StepLR(1)", "elsewhere")]})
+    assert ["needs step_size" in e.reason or "unknown anchor" in e.reason for e in of(CommandRefused, events)] == [
+        True,
+        True,
+    ]
+    assert events[-1].outcome == "done"  # type: ignore[attr-defined]
+
+
+def test_the_first_loss_that_is_not_finite_is_the_last_step() -> None:
+    events = run_events(tiny_spec(optimizer="SGD(lr=1e30)", schedule='LambdaLR("1")'))
+    steps = of(StepDone, events)
+    assert all(abs(e.loss) < float("inf") for e in steps[:-1])
+    assert not abs(steps[-1].loss) < float("inf")
+    assert any(e.code == "not-finite" and e.level == "error" for e in of(Notice, events))
+    assert events[-1].outcome == "diverged"  # type: ignore[attr-defined]
+
+
+def test_an_exception_ends_the_run_with_the_users_own_line() -> None:
+    events = run_events(tiny_spec(task=tiny_spec().task.replace("Tiny", "Breaks")))
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.outcome == "failed"
+    assert finished.error is not None
+    assert "this loss is broken" in finished.error
+    assert "tiny_task.py" in finished.error
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"schedule": "StepLR()"}, "needs step_size"),
+        ({"optimizer": "Adam(lr=x)"}, "lr takes"),
+        ({"device": "cuda"}, "there is cpu"),
+        ({"task": "nowhere.py:X"}, "no file nowhere.py"),
+        ({"task": "tiny_task:NotATask"}, "is no task"),
+        ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter's name matches"),
+    ],
+)
+def test_words_that_are_off_end_the_run_with_what_is_wrong(settings: dict[str, Any], words: str) -> None:
+    if settings.get("device") == "cuda" and torch.cuda.is_available():
+        settings = {"device": "mps"}
+    finished = run_events(tiny_spec(**settings))[-1]
+    assert isinstance(finished, RunFinished)
+    assert words in str(finished.error)
+
+
+def test_a_plateaus_cut_is_said() -> None:
+    schedule = "ReduceLROnPlateau(patience=0, factor=0.5, threshold=10)"
+    events = run_events(tiny_spec(schedule=schedule))
+    assert [(e.by, e.step) for e in of(LrSet, events)][:1] == [("plateau", 6)]
+
+
+def test_bf16_computes_in_another_precision_and_learns() -> None:
+    events = run_events(tiny_spec(precision="bf16", epochs=8))
+    assert numbers(events) != numbers(run_events(tiny_spec(epochs=8)))
+    assert of(StepDone, events)[-1].loss < of(StepDone, events)[0].loss
+
+
+def test_groups_are_followed_apart() -> None:
+    events = run_events(tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})'))
+    assert of(RunStarted, events)[0].group_names == ("default", "0.*")
+    assert of(StepDone, events)[0].lrs == (0.1, 0.01)
+
+
+@settings(max_examples=15, deadline=None)
+@given(step=st.integers(0, 23), seed=st.integers(0, 3))
+def test_nothing_is_lost_between_two_steps(step: int, seed: int) -> None:
+    events = run_events(tiny_spec(seed=seed), {step: [EvaluateNow()]})
+    assert len(of(StepDone, events)) == 24
+    assert [event.seq for event in events] == list(range(len(events)))
