@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -11,6 +13,8 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene
+
+NAME_WIDTH = 10
 
 
 def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
@@ -52,9 +56,12 @@ class SettingsPane(Vertical):
         run = scene.run
         lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
         text = Text()
+        room = max(10, self.size.width - NAME_WIDTH - 2)
         for name, value in lines:
-            text.append(f"{name:<10}", "dim")
-            text.append(f"{value}\n")
+            for part in textwrap.wrap(value, room) or [""]:
+                text.append(f"{name:<{NAME_WIDTH}}", "dim")
+                text.append(f"{part}\n")
+                name = ""
         text.rstrip()
         if text.plain == self._shown:
             return

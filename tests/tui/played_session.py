@@ -1,0 +1,94 @@
+"""A session whose runs are lists of events: commands are kept instead of obeyed, nothing trains, no clock ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lrtui.run.commands import Command
+from lrtui.run.events import Event, RunStarted
+from lrtui.run.spec import RunSpec
+from lrtui.schedules.filling import fill_in
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
+from lrtui.session import Run, Session
+from lrtui.tui.app import CockpitApp
+from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.view import View
+
+
+class PlayedRun(Run):
+    """A run that has said what it says; it is live as long as its state is."""
+
+    def __init__(self, number: int, events: Sequence[Event], spec: RunSpec | None = None) -> None:
+        started = next((event for event in events if isinstance(event, RunStarted)), None)
+        super().__init__(number, spec or (started.spec if started else RunSpec()))
+        self.sent: list[Command] = []
+        self.to_come = list(events)
+        self.poll()
+
+    def start(self) -> None:
+        """Train nothing."""
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+
+    def say(self, *events: Event) -> None:
+        """Let the run say more."""
+        self.to_come += events
+
+    def poll(self, limit: int = 10**9) -> list[Event]:
+        events, self.to_come = self.to_come, []
+        self.state.fold(events)
+        return events
+
+    @property
+    def is_live(self) -> bool:
+        return self.state.is_live
+
+
+class PlayedSession(Session):
+    """A session of such runs; what is started says nothing."""
+
+    def __init__(self, *recordings: Sequence[Event]) -> None:
+        super().__init__()
+        self.runs: list[Run] = [PlayedRun(number, events) for number, events in enumerate(recordings, start=1)]
+
+    def start(self, spec: RunSpec) -> Run:
+        run = PlayedRun(len(self.runs) + 1, [], spec)
+        self.runs.append(run)
+        return run
+
+    @property
+    def last(self) -> PlayedRun:
+        run = self.runs[-1]
+        assert isinstance(run, PlayedRun)
+        return run
+
+
+def drawn_curve(question: Question) -> Answer:
+    """Return a straight line down in place of the real curve, so that no picture needs torch."""
+    schedule = parse_schedule(question.schedule)
+    horizon = Horizon(question.epochs, question.batches_per_epoch, question.start_step)
+    lrs = np.linspace(0.006, 0.0, horizon.steps + 1)[:-1, None]
+    return Answer(question, lrs, str(fill_in(schedule, horizon)[0]))
+
+
+class PlayedApp(CockpitApp):
+    """The cockpit on a played session; curves come at once."""
+
+    def __init__(self, session: PlayedSession, view: View | None = None, *, start: bool = False) -> None:
+        view = view or View(RunSpec(), selected=len(session.runs) or None)
+        super().__init__(session, view, start=start, load=lambda: None)
+        self.session, self.view = session, view
+        self.asked: list[Question] = []
+        self.curve: Callable[[Question], Answer] = drawn_curve
+
+    def ask(self, slot: str, question: Question) -> None:
+        self.asked.append(question)
+        answer = self.curve(question)
+        self.call_after_refresh(lambda: [take(slot, answer) for take in self._takers()])
+
+    def _takers(self) -> list[Callable[[str, Answer], None]]:
+        return [screen.take_forecast for screen in self.screen_stack if hasattr(screen, "take_forecast")]

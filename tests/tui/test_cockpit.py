@@ -1,0 +1,265 @@
+"""Every key of the cockpit: what it tells the run, and what it says where it makes no sense."""
+
+from __future__ import annotations
+
+import pytest
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.pilot import Pilot
+
+from lrtui.actions import ACTIONS
+from lrtui.run.commands import Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.events import CommandRefused, Paused, RunFinished
+from lrtui.tui.panes.footer import Footer
+from lrtui.tui.panes.tabs import Tabs
+from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.help import HelpScreen
+from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.set_lr import SetLrScreen
+from lrtui.tui.screens.settings import SettingsScreen
+
+RUNNING = recorded_run(120)
+DONE = recorded_run(500, outcome="done")
+
+
+def message(app: PlayedApp) -> str:
+    return app.screen.query_one(Footer).render().plain
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def test_r_starts_a_run_with_the_settings_shown() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "r")
+        assert [run.number for run in app.session.runs] == [1]
+        assert app.session.runs[0].spec == app.view.spec
+        assert app.view.selected == 1
+
+
+async def test_a_schedule_on_the_command_line_starts_at_once() -> None:
+    app = PlayedApp(PlayedSession(), start=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        assert len(app.session.runs) == 1
+
+
+async def test_r_on_a_running_run_asks_stops_it_and_starts_the_next() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "r")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "escape")
+        assert app.session.last.sent == []
+        await press(pilot, "r", "r")
+        assert app.session.last.sent == [Stop()]
+        assert len(app.session.runs) == 1
+        app.session.last.say(RunFinished(seq=999, step=120, seconds=5.0, outcome="stopped"))
+        await pilot.pause(0.6)
+        assert len(app.session.runs) == 2
+        assert app.view.selected == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [("space", Pause()), ("x", Stop()), ("+", ScaleLr(1.25)), ("-", ScaleLr(0.8))],
+)
+async def test_a_key_tells_the_running_run(key: str, command: object) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, key)
+        assert app.session.last.sent == [command]
+
+
+async def test_space_on_a_paused_run_resumes_it() -> None:
+    app = PlayedApp(PlayedSession([*RUNNING, Paused(seq=999, step=120, seconds=5.0)]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "space")
+        assert app.session.last.sent == [Resume()]
+        assert "resume" in message(app)
+
+
+async def test_u_takes_a_change_back_where_there_is_one() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120, nudge_at=60)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "u")
+        assert app.session.last.sent == [UndoLr()]
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "u")
+        assert app.session.last.sent == []
+        assert "nothing to undo" in message(app)
+
+
+async def test_equals_asks_for_an_lr_and_sets_it() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "=")
+        assert isinstance(app.screen, SetLrScreen)
+        await press(pilot, *"0.5x", "enter")
+        assert isinstance(app.screen, SetLrScreen)
+        await press(pilot, "backspace", "enter")
+        assert app.session.last.sent == [SetLr(0.5)]
+
+
+@pytest.mark.parametrize("key", ["space", "x", "+", "-", "=", "u"])
+async def test_a_key_that_needs_a_running_run_says_so_without_one(key: str) -> None:
+    for session in (PlayedSession(), PlayedSession(DONE)):
+        app = PlayedApp(session)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await press(pilot, key)
+            assert "r starts one" in message(app)
+            assert all(run.sent == [] for run in app.session.runs)  # type: ignore[attr-defined]
+
+
+async def test_a_run_that_waits_for_its_data_says_so() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "+")
+        assert "importing PyTorch" in message(app)
+        await press(pilot, "x")
+        assert app.session.last.sent == [Stop()]
+
+
+async def test_a_refusal_of_the_run_is_shown() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        app.session.last.say(
+            CommandRefused(seq=999, step=120, seconds=5.0, command="undo", reason="nothing to undo here")
+        )
+        await pilot.pause(0.4)
+        assert "nothing to undo here" in message(app)
+
+
+async def test_s_switches_a_running_run_live() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s")
+        assert isinstance(app.screen, PickerScreen)
+        await press(pilot, *"cosine", "ctrl+o", "enter")
+        assert app.session.last.sent == [SwitchSchedule("CosineAnnealingLR()", "current")]
+        assert app.view.spec.schedule == "ExponentialLR(gamma=0.1)"
+
+
+async def test_s_without_a_run_chooses_the_next_ones_schedule() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", *"onecycle", "enter")
+        assert app.view.spec.schedule == "OneCycleLR(max_lr=0.01)"
+        await press(pilot, "r")
+        assert app.session.runs[0].spec.schedule == "OneCycleLR(max_lr=0.01)"
+
+
+async def test_the_picker_restarts_with_its_choice() -> None:
+    app = PlayedApp(PlayedSession(DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", *"linear", "ctrl+r")
+        assert app.session.last.number == 2
+        assert app.session.last.spec.schedule.startswith("LinearLR(")
+
+
+async def test_e_edits_the_next_runs_settings() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "e")
+        assert isinstance(app.screen, SettingsScreen)
+        await press(pilot, "tab", "tab", "tab", "backspace", "backspace", *"3", "enter")
+        assert app.view.spec.epochs == 3
+        await press(pilot, "e", "escape")
+        assert app.view.spec.epochs == 3
+
+
+async def test_l_z_and_m_change_what_is_drawn() -> None:
+    app = PlayedApp(PlayedSession(DONE, RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2", "l")
+        assert app.view.log_axes == {"loss"}
+        await press(pilot, "l", "4", "l")
+        assert app.view.log_axes == set()
+        assert "go to a chart first" in message(app)
+        await press(pilot, "z")
+        assert app.view.smoothing == 500
+        await press(pilot, "m")
+        assert app.view.marked == [2]
+        await press(pilot, "5", "down", "m")
+        assert app.view.selected == 1
+        assert app.view.marked == [2, 1]
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_panes_are_reached_by_number_and_by_tab(size: tuple[int, int]) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        seen = []
+        for key in ("2", "3", "4", "5", "1", "tab", "tab", "tab", "tab", "tab"):
+            await press(pilot, key)
+            seen.append(app.screen._current)  # type: ignore[attr-defined]
+        assert seen == ["loss", "accuracy", "log", "runs", "lr", "loss", "accuracy", "log", "runs", "lr"]
+
+
+async def test_a_small_screen_shows_one_pane_under_tabs() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "2")
+        assert [pane.id for pane in app.screen.query("#lr, #loss, #accuracy, #log, #runs") if pane.display] == ["loss"]
+        assert "[2 loss]" in app.screen.query_one(Tabs).render().plain
+        await pilot.resize_terminal(120, 36)
+        await pilot.pause()
+        assert app.screen.query_one("#lr").display
+        assert not app.screen.query_one(Tabs).display
+
+
+async def test_enter_shows_a_pane_alone_and_escape_brings_the_others_back() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2", "enter")
+        assert not app.screen.query_one("#lr").display
+        await press(pilot, "escape")
+        assert app.screen.query_one("#lr").display
+
+
+async def test_help_names_every_key() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 50)) as pilot:
+        await press(pilot, "?")
+        assert isinstance(app.screen, HelpScreen)
+        text = str(app.screen.query_one("#help-box > Static").render())
+        assert all(action.help in text for action in ACTIONS)
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_q_leaves_at_once_without_a_run_and_asks_with_one() -> None:
+    app = PlayedApp(PlayedSession(DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q")
+    assert not app.is_running
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "escape")
+        assert app.is_running
+        await press(pilot, "q", "q")
+    assert not app.is_running
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 3), (40, 12), (100, 29), (300, 90)])
+async def test_no_size_breaks_the_screen(size: tuple[int, int]) -> None:
+    app = PlayedApp(PlayedSession(DONE, recorded_run(200, switch_at=60, nudge_at=100)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        for dialog in ("", "s", "e", "?", "="):
+            if dialog:
+                await press(pilot, dialog)
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await pilot.resize_terminal(120, 36)
+            if dialog:
+                await press(pilot, "escape")
+        assert app.is_running
