@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from lrtui.run.errors import TaskError
@@ -13,7 +12,15 @@ BUILT_IN = {"lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionM
 
 
 def _places(group: str) -> dict[str, str]:
+    # reading the entry points of all installed packages takes 30 ms, which no first frame waits for
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=group)} | BUILT_IN.get(group, {})
+
+
+def is_plugin(group: str, name: str) -> bool:
+    """Say whether the name is registered in an entry-point group."""
+    return name in BUILT_IN.get(group, {}) or name in _places(group)
 
 
 def plugin_names(group: str) -> list[str]:
@@ -27,7 +34,7 @@ def load_plugin(group: str, name: str) -> Any:
     Raises:
         TaskError: where its package fails when it is imported.
     """
-    place, _, attribute = _places(group)[name].partition(":")
+    place, _, attribute = (BUILT_IN.get(group, {}).get(name) or _places(group)[name]).partition(":")
     try:
         return getattr(import_module(place), attribute)
     except Exception as error:  # another package can raise anything

@@ -38,6 +38,9 @@ OPTIONS = ("task", "optimizer", "epochs", "batch_size", "train_samples")
 
 MOST_BATCHES = 10_000_000
 
+LARGEST = 1e30
+"""Values beyond are drawn at the edge."""
+
 COLOURS = ("blue+", "orange", "green+", "magenta+", "yellow", "red+", "cyan+", "gray")
 MARKERS = ("braille", "o", "x", "+", "*", "#", "%", "&")
 
@@ -139,24 +142,33 @@ def _print_chart(previews: list[Preview], horizon: Horizon) -> None:
 
     width = min(120, shutil.get_terminal_size((100, 30)).columns)
     plotext.clear_figure()
+    # else it makes itself as narrow as what it takes for the terminal
+    plotext.limitsize(False, False)
     plotext.plotsize(width, 22)
     plotext.theme("clear")
     steps = np.linspace(0, horizon.total_steps - 1, min(horizon.total_steps, 2 * width)).astype(int)
-    for index, preview in enumerate(previews):
-        for group in range(preview.lrs.shape[1]):
-            values = preview.lrs[steps, group]
+    # plotext draws whatever it is given dot by dot: all of it has to be finite and within the axes
+    curves = [
+        np.clip(np.nan_to_num(preview.lrs[steps], posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
+        for preview in previews
+    ]
+    low = min(0.0, *(float(curve.min()) for curve in curves))
+    high = max(float(curve.max()) for curve in curves)
+    if high - low < 1e-300:
+        high = low + 1.0
+    for index, curve in enumerate(curves):
+        for group in range(curve.shape[1]):
             plotext.plot(
                 (steps / horizon.batches_per_epoch).tolist(),
-                np.clip(np.nan_to_num(values, nan=0.0, posinf=1e30, neginf=-1e30), -1e30, 1e30).tolist(),
+                # as shares of the axis: plotext can't tell very small numbers apart
+                ((curve[:, group] - low) / (high - low)).tolist(),
                 color=COLOURS[index % len(COLOURS)],
                 marker=MARKERS[index % len(MARKERS)] if len(previews) > 1 else "braille",
             )
-    every = max(1, horizon.epochs // 10)
-    plotext.xticks(list(range(0, horizon.epochs + 1, every)))
-    top = max(float(np.nanmax(preview.lrs)) for preview in previews)
-    ticks = [top * share / 4 for share in range(5)]
-    plotext.yticks(ticks, [four_digits(tick) for tick in ticks])
-    plotext.ylim(0, top * 1.02 or 1)
+    plotext.xticks(list(range(0, horizon.epochs + 1, max(1, horizon.epochs // 10))))
+    shares = [share / 4 for share in range(5)]
+    plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
+    plotext.ylim(0, 1.02)
     chart = plotext.build()
     print(chart if sys.stdout.isatty() else plotext.uncolorize(chart))
     print(f"{'epoch':>{width}}\n")
@@ -171,8 +183,8 @@ def _print_figures(preview: Preview, horizon: Horizon, marker: str) -> None:
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
         print(
-            f"{name}: first {four_digits(lrs[0])}, peak {four_digits(lrs.max())} at step {int(lrs.argmax()):,}, "
-            f"last {four_digits(lrs[-1])}"
+            f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(lrs.max() + 0.0)} "
+            f"at step {int(lrs.argmax()):,}, last {four_digits(lrs[-1])}"
         )
         starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
         print(f"  as each epoch starts: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

@@ -201,7 +201,9 @@ class Series:
             level = self._levels[index]
             begin, end = len(level), length // FANOUT
             if end > begin:
-                level.extend(*self._blocks(index, begin * FANOUT, end * FANOUT))
+                # the sum of values near a float's largest is infinite, which is as much as can be said of it
+                with np.errstate(over="ignore"):
+                    level.extend(*self._blocks(index, begin * FANOUT, end * FANOUT))
             length, index = end, index + 1
 
     def _blocks(self, index: int, begin: int, end: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -236,7 +238,7 @@ def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edge
     if len(starts):
         lows[filled], highs[filled] = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
         counts[filled] = np.add.reduceat(count, starts)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             means[filled] = np.add.reduceat(total, starts) / counts[filled]
     nothing = counts == 0
     lows[nothing] = highs[nothing] = means[nothing] = np.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 
@@ -14,12 +14,13 @@ from lrtui.run.spec import RunSpec
 from lrtui.session import Run, Session
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tui.forecast import Question
-from lrtui.tui.screens.confirm import Choice, ConfirmScreen
-from lrtui.tui.screens.help import HelpScreen
-from lrtui.tui.screens.picker import SLOT, PickerChoice, PickerContext, PickerScreen
-from lrtui.tui.screens.set_lr import SetLrScreen
-from lrtui.tui.screens.settings import SettingsChoice, SettingsScreen
 from lrtui.tui.view import View
+
+# the dialogs take 60 ms to import, with all they know of schedules: each is imported when it is first asked for,
+# so that the first frame waits for none
+if TYPE_CHECKING:
+    from lrtui.tui.screens.picker import PickerChoice
+    from lrtui.tui.screens.settings import SettingsChoice
 
 NUDGE = 1.25
 """What one press of + multiplies the lr by, and one of - divides it by."""
@@ -75,6 +76,8 @@ class Hands:
         self._restart(self._view.spec)
 
     def _restart(self, spec: RunSpec) -> None:
+        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+
         if self._session.live is None:
             self.start_run(spec)
             return
@@ -103,6 +106,8 @@ class Hands:
         self._view.select(run.number)
 
     def do_schedule(self) -> None:
+        from lrtui.tui.screens.picker import SLOT, PickerContext, PickerScreen
+
         live = self._session.live
         state = live.state if live and live.state.started else None
         spec = live.spec if live else self._view.spec
@@ -134,6 +139,8 @@ class Hands:
             self._screen.say(f"r starts with {choice.schedule}")
 
     def do_settings(self) -> None:
+        from lrtui.tui.screens.settings import SettingsScreen
+
         self._screen.app.push_screen(SettingsScreen(self._view.spec, self._session.live is not None), self._edited)
 
     def _edited(self, choice: SettingsChoice | None) -> None:
@@ -165,6 +172,8 @@ class Hands:
         self._send(UndoLr())
 
     def do_set_lr(self) -> None:
+        from lrtui.tui.screens.set_lr import SetLrScreen
+
         live = self._session.live
         if live is not None:
             self._screen.app.push_screen(SetLrScreen(live.state.current_lrs), self._set_lr)
@@ -174,9 +183,13 @@ class Hands:
             self._send(SetLr(lr))
 
     def do_help(self) -> None:
+        from lrtui.tui.screens.help import HelpScreen
+
         self._screen.app.push_screen(HelpScreen())
 
     def do_quit(self) -> None:
+        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+
         live: Run | None = self._session.live
         if live is None:
             self._screen.app.exit()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from lrtui.run.smoothed import Smoothed
 
 def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[float]]:
     lows, highs = [], []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         part = values[start:stop]
         part = part[np.isfinite(part)]
         lows.append(float(part.min()) if len(part) else np.nan)

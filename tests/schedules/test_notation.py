@@ -164,8 +164,9 @@ def test_a_plateau_follows_what_its_mode_says() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 5000, "[" * 30 + "]" * 30, "-" * 9000 + "1", "StepLR(" * 500 + ")" * 500, "x" * 200_000, "StepLR(" + "9" * 9000 + ")",
-     "ChainedScheduler([" * 30 + "StepLR(3)" + "])" * 30, "\x00StepLR(3)", "StepLR(3)\x00", "é" * 100, "StepLR(3 if 1 else 2)",
+    ["(" * 5000, "[" * 30 + "]" * 30, "-" * 9000 + "1", "StepLR(" * 500 + ")" * 500, "x" * 200_000,
+     "StepLR(" + "9" * 9000 + ")", "ChainedScheduler([" * 30 + "StepLR(3)" + "])" * 30, "\x00StepLR(3)",
+     "StepLR(3)\x00", "é" * 100, "StepLR(3 if 1 else 2)",
      "1+" * 4000 + "1", "StepLR(step_size=" + "1+" * 4000 + "1)", "lambda: 0", "{}", "StepLR(3)\nStepLR(4)", "\ud800"],
 )  # fmt: skip
 def test_the_absurd_is_refused_quickly(text: str) -> None:

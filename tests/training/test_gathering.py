@@ -42,7 +42,7 @@ def test_losses_are_read_at_a_log_line_and_come_in_order() -> None:
 
 
 def test_losses_are_read_after_a_quarter_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses, feed, reporter = gathered([0.5, 0.4, 0.3])
+    losses, feed, _reporter = gathered([0.5, 0.4, 0.3])
     monkeypatch.setattr(gathering.time, "perf_counter", lambda: 1.3)
     losses.add(1, 3, (0.1,), torch.tensor(0.2), False)
     assert [event.step for event in feed.take(9)] == [0, 1, 2, 3]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -52,8 +53,8 @@ def numbers(events: list[Event]) -> list[Any]:
 def test_a_run_tells_its_whole_story_in_order() -> None:
     events = run_events(tiny_spec(epochs=2))
     assert [event.seq for event in events] == list(range(len(events)))
-    assert all(later.step >= earlier.step for earlier, later in zip(events, events[1:], strict=False))
-    assert all(later.seconds >= earlier.seconds for earlier, later in zip(events, events[1:], strict=False))
+    assert all(later.step >= earlier.step for earlier, later in itertools.pairwise(events))
+    assert all(later.seconds >= earlier.seconds for earlier, later in itertools.pairwise(events))
     started = of(RunStarted, events)[0]
     assert (started.batches_per_epoch, started.total_steps, started.device) == (6, 12, "cpu")
     assert [(e.epoch, e.batch, e.step) for e in of(StepDone, events)] == [

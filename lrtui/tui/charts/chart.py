@@ -133,7 +133,7 @@ class Chart:
                 column = self._column(x, columns)
                 if column is None or not -0.5 <= place <= 1.5:
                     continue
-                line = int(np.clip(round((1 - place) * (lines * 4 - 1)) // 4, 0, lines - 1))
+                line = _line_of(place, lines)
                 characters[line][column], styles[line][column] = layer.sign, layer.style
 
     def _column(self, x: float, columns: int) -> int | None:
@@ -146,7 +146,7 @@ class Chart:
 
     def _left(self, line: int, scale: Scale, lines: int) -> Row:
         for tick in scale.ticks(max(1, lines // 2)):
-            if round((1 - tick.place) * (lines - 1)) == line and -0.01 <= tick.place <= 1.01:
+            if _line_of(tick.place, lines) == line and -0.01 <= tick.place <= 1.01:
                 return (f"{tick.label[: self.label_width]:>{self.label_width}} ", LABEL), ("┤", AXIS)
         return (" " * (self.label_width + 1), ""), ("│", AXIS)
 
@@ -174,6 +174,12 @@ class Chart:
             ((pad, ""), ("└", AXIS), *_runs(marks, styles)),
             ((pad + " ", ""), ("".join(labels), LABEL)),
         ]
+
+
+def _line_of(place: float, lines: int) -> int:
+    """Return the line of text that the dot at this place is in, the top one first."""
+    dots = lines * 4 - 1
+    return int(min(max(dots - round(place * dots), 0), dots)) // 4
 
 
 def _write(line: list[str], column: int, text: str, columns: int) -> None:

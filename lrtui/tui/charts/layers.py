@@ -54,7 +54,7 @@ def _joined(low: Floats, high: Floats, has_values: NDArray[np.bool_]) -> tuple[F
         return low, high
     between = np.arange(known[0], known[-1] + 1)
     between = between[~has_values[between]]
-    middle = (low[known] + high[known]) / 2
+    middle = low[known] / 2 + high[known] / 2
     # a NaN on either side makes the line between NaN: a gap
     filled = np.interp(between, known, middle)
     low, high = low.copy(), high.copy()

@@ -99,13 +99,15 @@ def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = F
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = (1e-3, 1.0) if logarithmic else (0.0, 1.0)
-    low, high = max(low, -LARGEST), min(high, LARGEST)
+    low, high = (min(max(value, -LARGEST), LARGEST) for value in (low, high))
     if logarithmic:
         low = max(low, 1e-30)
         high = max(high, low)
         room = max(1.05, (high / low) ** 0.03)
         return LogScale(low / room, high * room)
     if from_zero and low >= 0:
-        return LinearScale(0.0, high * 1.05 if high > 1e-300 else 1.0)
-    room = (high - low) * 0.05 or max(abs(high) * 0.05, 1e-12)
+        return LinearScale(0.0, high * 1.05 if high > 1e-290 else 1.0)
+    size = max(abs(low), abs(high))
+    # values that a float can hardly tell apart are one value, with room around it
+    room = (high - low) * 0.05 if high - low > max(size * 1e-9, 1e-290) else max(size * 0.05, 1e-12)
     return LinearScale(low - room, high + room)

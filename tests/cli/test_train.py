@@ -1,0 +1,131 @@
+"""Whole runs in processes of their own: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from driving import TINY
+
+SMALL = ["--task", TINY, "--batch-size", "16", "--log-interval", "3"]
+
+
+def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lrtui", "train", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def train(*words: str) -> tuple[int, str, str]:
+    process = start(*words)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_the_tutorials_lines_to_the_letter_and_the_rest_on_standard_error(tmp_path: Path) -> None:
+    words = ["--train-samples", "192", "--test-samples", "100", "--epochs", "1", "--log-interval", "2"]
+    # the bundled sample, whatever else this machine has
+    code = (
+        "import sys, lrtui.tasks.fashion_mnist_files as files, pathlib\n"
+        "files.DEBIAN = pathlib.Path('/nowhere')\n"
+        "files.download = lambda folder, say: (_ for _ in ()).throw(files.DataError('no network'))\n"
+        "from lrtui.__main__ import main\n"
+        f"sys.exit(main(['train', 'ExponentialLR(gamma=0.1)', *{words!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        timeout=120,
+    )
+    assert done.returncode == 0
+    lines = done.stdout.split("\n")
+    assert len(lines) == 6
+    assert re.fullmatch(r"Train Epoch: 1 batch-0\tLoss: \d\.\d{6} Learning Rate: 0\.01", lines[0])
+    assert re.fullmatch(r"Train Epoch: 1 batch-2\tLoss: \d\.\d{6} Learning Rate: 0\.01", lines[1])
+    assert lines[2] == ""
+    assert re.fullmatch(r"Test set: Average loss: \d\.\d{4}, Accuracy: 0\.\d{4}", lines[3])
+    assert lines[4:] == ["", ""]
+    assert "Fashion-MNIST from bundled sample" in done.stderr
+    assert "192 + 100 images" in done.stderr
+    assert "device: cpu" in done.stderr
+    assert "lr of each epoch: 0.01" in done.stderr
+
+
+def test_json_is_every_event_in_order() -> None:
+    status, out, _ = train("StepLR(1)", *SMALL, "--epochs", "2", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert [event["event"] for event in events if event["event"] != "step_done"] == [
+        "notice", "run_started", "evaluation_started", "eval_done", "epoch_done", "evaluation_started", "eval_done",
+        "epoch_done", "run_finished",
+    ]  # fmt: skip
+    steps = [event for event in events if event["event"] == "step_done"]
+    assert [(event["step"], event["epoch"], event["batch"]) for event in steps] == [
+        (step, step // 6 + 1, step % 6) for step in range(12)
+    ]
+    assert [event["lrs"] for event in steps[5:7]] == [[0.01], [0.001]]
+
+
+def test_the_same_words_print_the_same() -> None:
+    words = ["OneCycleLR(0.1)", *SMALL, "--epochs", "3"]
+    assert train(*words)[:2] == train(*words)[:2]
+
+
+def test_quiet_prints_the_tests_and_nothing_else() -> None:
+    status, out, err = train("StepLR(1)", *SMALL, "--epochs", "2", "--quiet")
+    assert (status, err) == (0, "")
+    assert [line for line in out.splitlines() if line] == re.findall(r"Test set: .*", out)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["LambdaLR('1')", *SMALL, "--optimizer", "SGD(lr=1e30)"], 3, "the loss is not finite at step"),
+        (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "Breaks")], 1, "this loss is broken"),
+        (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "NotATask")], 1, "is no task"),
+        (["StepLR(1)", *SMALL[2:], "--task", "nowhere.py:X"], 2, "no file nowhere.py"),
+        (["OneCycleLR(0.1)", *SMALL, "--optimizer", "Adagrad()"], 2, "cycle_momentum=False"),
+    ],
+)
+def test_how_a_run_ends_is_its_exit_status(words: list[str], status: int, said: str) -> None:
+    code, _, err = train(*words)
+    assert said in err
+    assert code == status
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Signals, status: int) -> None:
+    process = start("StepLR(1)", *SMALL, "--epochs", "1000000")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Train Epoch: 2" in line:
+            break
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "run stopped after" in err
+    assert "best:" in err
+
+
+def test_a_reader_that_leaves_is_no_failure() -> None:
+    with start("StepLR(1)", *SMALL, "--epochs", "100000") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert "Traceback" not in process.stderr.read()

@@ -1,0 +1,95 @@
+"""Words that are off: exit 2, what is wrong and what would be right, nothing on standard output."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lrtui.__main__ import COMMANDS, main
+from lrtui.actions import ACTIONS
+from lrtui.schedules.catalogue import CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tran"], "did you mean train"),
+        (["StepLr"], "did you mean StepLR"),
+        (["StepLR"], "write StepLR("),
+        (["StepLR()"], "needs step_size"),
+        (["train"], "SCHEDULE"),
+        (["train", "Foo(1)"], "unknown schedule Foo"),
+        (["train", "StepLR(3)", "--optimizer", "Adamm()"], "did you mean Adam"),
+        (["train", "StepLR(3)", "--epochs", "0"], "--epochs takes a whole number of at least 1"),
+        (["train", "StepLR(3)", "--epochs", "x"], "--epochs takes a whole number"),
+        (["train", "StepLR(3)", "--device", "tpu"], "--device takes auto, cpu, cuda, mps"),
+        (["train", "StepLR(3)", "--epoch", "3"], "unrecognized arguments"),
+        (["train", "StepLR(3)", "--task", "nowhere"], "unknown task 'nowhere'"),
+        (["preview", "StepLR(3)", "--batches-per-epoch", "0"], "--batches-per-epoch takes"),
+        (["preview", "StepLR(3)", "--epochs", "1000000"], "too many to list"),
+        (["schedulers", "OneCycle"], "did you mean OneCycleLR"),
+    ],
+)
+def test_words_that_are_off_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_a_fault_in_a_schedule_has_a_caret_under_it(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "StepLR(step_sise=3)"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "StepLR(step_sise=3)"
+    assert lines[2].startswith("       ^ StepLR has no argument step_sise")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"), [("TERM", "dumb", "TERM says"), ("TERM", "xterm", "lrtui train works anywhere")]
+)
+def test_the_cockpit_is_not_opened_where_nothing_could_be_seen(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main([]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_says_what_a_command_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([word for word in (command, "--help") if word])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in (COMMANDS if not command else [command]))
+
+
+def test_schedulers_lists_and_explains_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedulers"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(CATALOGUE)
+    for name, entry in CATALOGUE.items():
+        assert main(["schedulers", name]) == 0
+        text = capsys.readouterr().out
+        assert all(parameter.name in text for parameter in entry.parameters)
+    assert main(["schedulers", "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["name"] for record in records] == list(CATALOGUE)
+
+
+def test_keys_are_those_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "--markdown"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"`{action.shown}`" in text and action.help in text for action in ACTIONS)
+
+
+def test_info_says_what_a_run_would_find(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    printed = capsys.readouterr()
+    assert "torch " in printed.out
+    assert "auto takes" in printed.out
+    assert "bundled sample" in printed.out

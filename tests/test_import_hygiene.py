@@ -1,0 +1,58 @@
+"""What each entry imports, in a process of its own: a static graph can't tell a deferred import from an eager one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "textual", "plotext", "numpy")
+
+LOOK = "import sys; print(' '.join(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)"
+
+
+def imported(code: str) -> set[str]:
+    """Return which of the heavy packages a process has imported once it has run the code."""
+    look = LOOK.format(heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", f"try:\n    {code}\nexcept SystemExit:\n    pass\n{look}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def command(*words: str) -> str:
+    return f"from lrtui.__main__ import main; main({list(words)!r})"
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("import lrtui", set()),
+        ("import lrtui.run.events, lrtui.run.commands, lrtui.run.spec, lrtui.run.event_json, lrtui.run.inbox", set()),
+        ("import lrtui.run.state, lrtui.actions, lrtui.session", {"numpy"}),
+        ("import lrtui.schedules.notation, lrtui.schedules.filling, lrtui.schedules.optimizer_notation", set()),
+        ("import lrtui.schedules.build, lrtui.schedules.optimizers, lrtui.tasks.find", set()),
+        ("import lrtui.tasks.fashion_mnist, lrtui.schedules.simulate", {"numpy"}),
+        (command("--help"), set()),
+        (command("train", "--help"), {"numpy"}),
+        (command("schedulers"), set()),
+        (command("schedulers", "OneCycleLR"), set()),
+        (command("keys"), {"numpy"}),
+        (command("StepLR()"), set()),
+        (command("train", "StepLR()"), {"numpy"}),
+        (command("train", "Foo(3)", "--optimizer", "Adam(lr=0.1)"), {"numpy"}),
+        ("import lrtui.tui.app", {"textual", "numpy"}),
+        (command("preview", "StepLR(3)", "--json", "--epochs", "1", "--batches-per-epoch", "2"), {"torch", "numpy"}),
+    ],
+)
+def test_an_entry_imports_nothing_heavier_than_it_needs(code: str, allowed: set[str]) -> None:
+    assert imported(code) <= allowed
+
+
+def test_the_training_thread_needs_no_torchvision_once_data_is_here(tmp_path: object) -> None:
+    code = "import lrtui.training.whole_run, lrtui.tasks.fashion_mnist"
+    assert "torchvision" not in imported(code)

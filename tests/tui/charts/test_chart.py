@@ -1,0 +1,174 @@
+"""Charts as text: what a point, a line, a band and an axis look like, and that nothing breaks them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrtui.run.series import Series
+from lrtui.tui.charts.chart import Chart
+from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule
+from lrtui.tui.charts.scale import LinearScale, LogScale, round_step, scale_for
+
+
+def rows(chart: Chart, width: int, height: int) -> list[str]:
+    return ["".join(text for text, _ in row) for row in chart.draw(width, height)]
+
+
+def curve(values: list[float] | np.ndarray, per_unit: float = 1.0, **more: object) -> Curve:
+    return Curve(Series(values), 0.0, per_unit, "chart--line-1", **more)  # type: ignore[arg-type]
+
+
+def lit(line: str) -> int:
+    return sum(0x2800 < ord(character) <= 0x28FF for character in line)
+
+
+def test_a_rising_line() -> None:
+    picture = rows(Chart([curve([0.0, 1.0, 2.0, 3.0, 4.0])], 0.0, 4.0, label_width=2), 12, 4)
+    places = [[index for index, c in enumerate(line) if 0x2800 < ord(c) <= 0x28FF] for line in picture]
+    assert all(places)
+    assert places[0][0] > places[1][0] > places[2][0] > places[3][0]
+
+
+def test_every_row_is_as_wide_as_asked_and_labels_align() -> None:
+    picture = rows(Chart([curve([0.0, 0.01])], 0.0, 1.0, x_label="epoch"), 40, 10)
+    assert {len(line) for line in picture} == {40}
+    assert all(line[8] in "┤│└ " for line in picture)
+    assert picture[-2].endswith(" epoch")
+    assert picture[-1].split() == ["0", "1"]
+
+
+def test_past_is_solid_and_future_has_gaps() -> None:
+    solid = rows(Chart([curve([1.0] * 100, 10)], 0.0, 10.0), 60, 5)
+    dotted = rows(Chart([curve([1.0] * 100, 10, form="dotted")], 0.0, 10.0), 60, 5)
+    dashed = rows(Chart([curve([1.0] * 100, 10, form="dashed")], 0.0, 10.0), 60, 5)
+    counts = [max(lit(line) for line in picture) for picture in (solid, dashed, dotted)]
+    assert counts[0] > counts[1] > counts[2] > 0
+
+
+def test_a_band_steps_back_where_a_line_passes() -> None:
+    values = np.tile([0.0, 1.0], 500)
+    mean = Curve(Series(np.full(1000, 0.5)), 0.0, 100.0, "chart--line-1")
+    band = Curve(Series(values), 0.0, 100.0, "chart--band", "band")
+    drawn = Chart([band, mean], 0.0, 10.0).draw(40, 8)
+    styles = [{style for _, style in row} for row in drawn]
+    assert any("chart--line-1" in names for names in styles)
+    middle = next(row for row in drawn if any(style == "chart--line-1" for _, style in row))
+    text = "".join(part for part, style in middle if style == "chart--line-1")
+    # a cell of the line has a row of two dots or one of four, and no band below and above it
+    assert all(bin(ord(character) - 0x2800).count("1") <= 2 for character in text if character != " ")
+
+
+@pytest.mark.parametrize("place", [0, 1, 4321, 500_000, 999_998, 999_999])
+def test_a_single_spike_in_a_million_is_the_highest_dot_of_its_column(place: int) -> None:
+    values = np.zeros(1_000_000)
+    values[place] = 1.0
+    picture = rows(Chart([curve(values, 100_000)], 0.0, 10.0), 81, 17)
+    top = [index for line in picture[:2] for index, c in enumerate(line) if 0x2800 < ord(c) <= 0x28FF]
+    assert top
+    assert abs(top[0] - (9 + place / 1_000_000 * 72)) <= 1.2
+
+
+def test_what_is_not_finite_is_a_gap() -> None:
+    values = [1.0] * 40 + [math.nan] * 20 + [1.0] * 40
+    line = max(rows(Chart([curve(values, 10)], 0.0, 10.0), 59, 3), key=lit)
+    drawn = [0x2800 < ord(character) <= 0x28FF for character in line[9:]]
+    assert drawn[5]
+    assert not any(drawn[22:28])
+    assert drawn[45]
+
+
+def test_signs_stand_where_they_belong() -> None:
+    layers: list[Layer] = [
+        Line([1.0, 9.0], [0.0, 1.0], "chart--line-1"),
+        Marks([1.0, 9.0], [0.0, 1.0], "chart--line-1", "A"),
+        Rule(5.0),
+        Flag(3.0),
+    ]
+    picture = rows(Chart(layers, 0.0, 10.0, x_label="epoch"), 59, 12)
+    assert picture[0].index("A") == 9 + 45
+    assert [line.find("A") for line in picture[:10] if "A" in line] == [54, 14]
+    assert sum(line[9 + 25] == "│" for line in picture[:10]) >= 8
+    assert picture[-2][9 + 15] == "▲"
+
+
+def test_a_logarithmic_axis_leaves_out_what_has_no_place_on_it() -> None:
+    picture = rows(Chart([curve([1.0, 0.1, 0.0, -1.0, 0.001], 1)], 0.0, 5.0, logarithmic=True), 60, 10)
+    labels = [line[:8].strip() for line in picture if line[:8].strip()]
+    assert labels == ["1", "0.1", "0.01", "0.001"]
+
+
+def test_peaks_beyond_reading_are_cropped_and_still_reach_the_top() -> None:
+    values = np.full(1000, 0.5)
+    values[:5] = 50.0
+    picture = rows(Chart([curve(values, 100)], 0.0, 10.0, crops_peaks=True), 60, 8)
+    assert lit(picture[0]) > 0
+    assert not any("50" in line[:8] for line in picture)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "labels"),
+    [
+        (0.0, 1.0, 5, ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.0, 0.0101, 4, ["0", "0.005", "0.010"]),
+        (0.83, 0.94, 4, ["0.85", "0.90"]),
+        (-3.0, 3.0, 3, ["-2", "0", "2"]),
+        (0.0, 2e-7, 2, ["0", "1e-07", "2e-07"]),
+        (0.0, 5e8, 2, ["0", "5e+08"]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, most: int, labels: list[str]) -> None:
+    assert [tick.label for tick in LinearScale(low, high).ticks(most)] == labels
+
+
+def test_logarithmic_ticks_are_decades_or_finer_where_there_are_few() -> None:
+    assert [tick.label for tick in LogScale(1e-6, 1.0).ticks(3)] == ["1e-06", "0.0001", "0.01", "1"]
+    assert [tick.label for tick in LogScale(0.05, 0.6).ticks(6)] == ["0.05", "0.1", "0.2", "0.5"]
+
+
+@given(span=st.floats(1e-12, 1e12), most=st.integers(1, 20))
+@settings(max_examples=100, deadline=None)
+def test_a_round_step_is_one_two_or_five(span: float, most: int) -> None:
+    step = round_step(span, most)
+    assert span / step <= most * (1 + 1e-6)
+    digit = step / 10 ** math.floor(math.log10(step) + 1e-9)
+    assert min(abs(digit - wanted) for wanted in (1, 2, 5)) < 1e-6
+
+
+VALUES = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from([0.0, -0.0, 1e308, -1e308, 1e-320, math.inf, -math.inf, math.nan]),
+)
+
+
+@given(
+    values=st.lists(VALUES, max_size=40),
+    width=st.integers(0, 90),
+    height=st.integers(0, 30),
+    logarithmic=st.booleans(),
+    form=st.sampled_from(["line", "band", "dotted", "dashed"]),
+    end=st.sampled_from([0.0, 1.0, 10.0, 1e6]),
+)
+@settings(max_examples=200, deadline=None)
+def test_nothing_breaks_a_chart(
+    values: list[float], width: int, height: int, logarithmic: bool, form: str, end: float
+) -> None:
+    layers: list[Layer] = [
+        curve(values, 3.0, form=form),
+        Line([float(i) for i in range(len(values))], values, "chart--line-2"),
+        Marks([float(i) for i in range(len(values))], values, "chart--line-2"),
+        Rule(1.0),
+        Flag(0.5),
+    ]
+    for from_zero in (False, True):
+        drawn = Chart(layers, 0.0, end, logarithmic, from_zero, crops_peaks=True, x_label="epoch").draw(width, height)
+        assert len(drawn) == height
+        assert all(sum(len(text) for text, _ in row) == width for row in drawn)
+
+
+def test_a_scale_without_values_is_from_nought_to_one() -> None:
+    assert scale_for(math.nan, math.nan, logarithmic=False) == LinearScale(-0.05, 1.05)

@@ -1,0 +1,89 @@
+"""What is asked of the forecaster, and which answers hold."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from recorded_runs import recorded_run
+
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.tui.forecast import Answer, Forecaster, Question, compute
+from lrtui.tui.outlook import NEXT, Outlook, question_of_run
+
+
+def folded(**settings: object) -> RunState:
+    state = RunState()
+    state.fold(recorded_run(230, **settings))  # type: ignore[arg-type]
+    return state
+
+
+def test_a_run_that_has_not_started_has_no_future() -> None:
+    assert question_of_run(RunState()) is None
+
+
+def test_a_run_asks_for_its_schedule_from_the_start() -> None:
+    question = question_of_run(folded())
+    assert question == Question("StepLR(step_size=1, gamma=0.5)", "Adam(lr=0.01)", 10, 50)
+
+
+def test_a_switched_run_asks_from_its_switch_on() -> None:
+    question = question_of_run(folded(switch_at=130))
+    assert question is not None
+    assert (question.schedule, question.start_step, question.anchor) == ("CosineAnnealingLR(T_max=6)", 130, "base")
+    assert question.current_lrs == (0.0025,)
+
+
+def test_a_plateau_asks_with_the_tests_of_its_epochs() -> None:
+    question = question_of_run(folded(schedule="ReduceLROnPlateau()"))
+    assert question is not None
+    assert len(question.results) == 4
+    assert dict(question.results[0]).keys() == {"loss", "accuracy"}
+
+
+def test_the_same_is_asked_once_and_an_answer_to_something_else_is_dropped() -> None:
+    asked: list[tuple[str, Question]] = []
+    outlook = Outlook(lambda slot, question: asked.append((slot, question)))
+    state = folded()
+    outlook.look_ahead(RunSpec(), 938, {1: state})
+    outlook.look_ahead(RunSpec(), 938, {1: state})
+    assert [slot for slot, _ in asked] == [NEXT, "1"]
+    lrs = np.ones((500, 1))
+    assert not outlook.take("1", Answer(Question("other", "x", 1, 1), lrs))
+    assert outlook.take("1", Answer(asked[1][1], lrs))
+    assert outlook.futures[1].start_step == 0
+    assert outlook.take(NEXT, Answer(asked[0][1], lrs))
+    outlook.look_ahead(RunSpec(epochs=3), 938, {1: state})
+    assert outlook.preview is None
+
+
+def test_a_curve_is_that_of_the_real_scheduler_or_the_reason_why_there_is_none() -> None:
+    answer = compute(Question("ExponentialLR(gamma=0.5)", "SGD(lr=1.0)", 3, 2))
+    assert answer.lrs is not None
+    assert answer.lrs[:, 0].tolist() == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    refused = compute(Question("OneCycleLR(max_lr=0.1)", "Adagrad()", 3, 2))
+    assert refused.lrs is None
+    assert "cycle_momentum=False" in str(refused.error)
+
+
+def test_the_latest_question_of_a_slot_wins() -> None:
+    ready, done = threading.Event(), threading.Event()
+    answers: list[tuple[str, str]] = []
+
+    def deliver(slot: str, answer: Answer) -> None:
+        answers.append((slot, answer.question.schedule))
+        if slot == "last":
+            done.set()
+
+    forecaster = Forecaster(deliver, ready)
+    forecaster.start()
+    for gamma in (0.1, 0.2, 0.3):
+        forecaster.ask("picker", Question(f"ExponentialLR(gamma={gamma})", "SGD()", 2, 2))
+    forecaster.ask("last", Question("ExponentialLR(gamma=0.9)", "SGD()", 2, 2))
+    # nothing is computed before torch is there
+    assert answers == []
+    ready.set()
+    assert done.wait(30)
+    forecaster.close()
+    assert answers == [("picker", "ExponentialLR(gamma=0.3)"), ("last", "ExponentialLR(gamma=0.9)")]
