@@ -34,7 +34,10 @@ format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 snapshots: $(STAMP) ## take the pictures of the screens again
-	$(BIN)/python -m pytest -n 2 tests/tui --snapshot-update
+	$(BIN)/python -m pytest -n 2 tests/tui/test_snapshots.py --snapshot-update
+	mkdir -p assets
+	cp 'tests/tui/__snapshots__/test_snapshots/test_cockpit[120x36-switched].svg' assets/cockpit.svg
+	cp 'tests/tui/__snapshots__/test_snapshots/test_picker[120x36-switched].svg' assets/picker.svg
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

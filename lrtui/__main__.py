@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from lrtui.cli.exit_codes import FAILED, INTERRUPTED, WRONG_WORDS
-from lrtui.cli.options import add_run_options, check_notations, read_spec
+from lrtui.cli.deaf_stream import give_up
+from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_WORDS
+from lrtui.cli.options import add_run_options, check_words, read_spec
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
 COMMANDS = {
@@ -60,8 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words and words[0] in COMMANDS else None
     prog = f"lrtui {name}" if name else "lrtui"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a folder's name can have characters that the terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run_command(name, words[1:]) if name else _run_cockpit(words)
+        try:
+            return _run_command(name, words[1:]) if name else _run_cockpit(words)
+        finally:
+            # what is still buffered fails here, where it can be answered, and not in the interpreter's last flush
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except NotationError as error:
         print(
             f"{prog}: {error.explain()}" if error.position is None else f"{prog}:\n{error.explain()}", file=sys.stderr
@@ -76,9 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has gone; the interpreter's last flush must not complain of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # whoever read has seen enough: `| head` is no failure
+        give_up(sys.stdout)
+        return DONE
+    except OSError as error:
+        give_up(sys.stdout)
+        print(f"{prog}: can't go on: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:
@@ -109,11 +124,14 @@ def _run_cockpit(words: Sequence[str]) -> int:
     parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help='as PyTorch writes it: "StepLR(step_size=3)"')
     add_run_options(parser)
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="say which version this is")
-    namespace = parser.parse_args(words)
-    if namespace.schedule is not None and namespace.schedule.isidentifier():
-        _refuse_unknown_word(namespace.schedule)
+    namespace, rest = parser.parse_known_args(words)
+    # the first word is looked at before what follows it: after a misspelt command all of that is unknown too
+    if namespace.schedule is not None and re.fullmatch(r"[\w-]+", namespace.schedule):
+        _refuse_lone_word(namespace.schedule)
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     spec = read_spec(namespace, namespace.schedule)
-    check_notations(spec)
+    check_words(spec)
     _check_terminal()
     # Textual takes 0.2 s to import, and no command but the cockpit needs it
     from lrtui.tui.app import run_cockpit
@@ -121,8 +139,10 @@ def _run_cockpit(words: Sequence[str]) -> int:
     return run_cockpit(spec, start=namespace.schedule is not None)
 
 
-def _refuse_unknown_word(word: str) -> None:
-    """Refuse a lone word that is no call: a command or a schedule was meant."""
+def _refuse_lone_word(word: str) -> None:
+    """Refuse a word that is no call: a command or a schedule was meant."""
+    if word in COMMANDS:
+        raise UsageError(f"a command comes first, its options after it: lrtui {word} ...")
     from lrtui.schedules.catalogue import CATALOGUE
     from lrtui.schedules.reading import near
 

@@ -44,6 +44,7 @@ def command(*words: str) -> str:
         (command("keys"), {"numpy"}),
         (command("StepLR()"), set()),
         (command("train", "StepLR()"), {"numpy"}),
+        (command("train", "StepLR(3)", "--task", "nowhere"), {"numpy"}),
         (command("train", "Foo(3)", "--optimizer", "Adam(lr=0.1)"), {"numpy"}),
         ("import lrtui.tui.app", {"textual", "numpy"}),
         (command("preview", "StepLR(3)", "--json", "--epochs", "1", "--batches-per-epoch", "2"), {"torch", "numpy"}),

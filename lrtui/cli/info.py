@@ -22,9 +22,10 @@ def main(namespace: argparse.Namespace) -> int:
     rows = [("python", f"{platform.python_version()} on {platform.platform()}")]
     rows += [(name, _version(name)) for name in PACKAGES]
     rows += _torch_rows()
-    rows.append(("data", _data_words(namespace.data_dir)))
+    rows += _data_rows(namespace.data_dir)
+    width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<14} {value}")
+        print(f"{name:<{width}}  {value}")
     return 0
 
 
@@ -50,10 +51,11 @@ def _torch_rows() -> list[tuple[str, str]]:
     ]
 
 
-def _data_words(data_dir: str | None) -> str:
-    from lrtui.tasks.fashion_mnist_files import local_folder
+def _data_rows(data_dir: str | None) -> list[tuple[str, str]]:
+    from lrtui.tasks.fashion_mnist_files import cache_directory, local_folder
 
     found = local_folder(data_dir)
-    if found is None:
-        return "Fashion-MNIST is not here: the first run downloads it, or takes the bundled sample"
-    return f"Fashion-MNIST from {found[0]} ({found[1]})"
+    words = "Fashion-MNIST is not here: the first run downloads it, or takes the bundled sample"
+    if found is not None:
+        words = f"Fashion-MNIST from {found[0]} ({found[1]})"
+    return [("data", words), ("cache", data_dir or str(cache_directory()))]

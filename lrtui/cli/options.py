@@ -52,13 +52,29 @@ def read_spec(namespace: argparse.Namespace, schedule: str | None) -> RunSpec:
     return RunSpec(**values)
 
 
-def check_notations(spec: RunSpec) -> None:
-    """Refuse, before torch is imported, a schedule or optimizer that can't be read.
+def check_words(spec: RunSpec) -> None:
+    """Refuse, before torch is imported, a schedule or optimizer that can't be read and a task that nobody registered.
 
     Raises:
         NotationError: with the place of the fault.
+        UsageError: for the task; names those there are.
     """
+    # `lrtui --help` reads this module and checks nothing
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
     parse_schedule(spec.schedule)
     parse_optimizer(spec.optimizer)
+    check_task(spec.task)
+
+
+def check_task(words: str) -> None:
+    """Refuse a task's name that nobody registered; a user's own file or module is not run to find out.
+
+    Raises:
+        UsageError: names the tasks there are.
+    """
+    from lrtui.plugins import is_plugin
+    from lrtui.tasks.find import GROUP, find_task
+
+    if ":" not in words and not is_plugin(GROUP, words):
+        find_task(words)

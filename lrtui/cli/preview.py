@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+import math
+import os
 import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lrtui.cli.options import add_run_options, read_spec
+from lrtui.cli.options import add_run_options, check_task, read_spec
 from lrtui.run.errors import UsageError
 from lrtui.run.numbers import four_digits
 from lrtui.run.spec import RunSpec
@@ -69,6 +72,7 @@ def main(namespace: argparse.Namespace) -> int:
     schedules = [parse_schedule(text) for text in namespace.schedules]
     spec = read_spec(namespace, namespace.schedules[0])
     optimizer = parse_optimizer(spec.optimizer)
+    check_task(spec.task)
     horizon = Horizon(spec.epochs, _batches_per_epoch(namespace, spec))
     if horizon.total_steps > MOST_BATCHES:
         raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MOST_BATCHES:,}")
@@ -118,9 +122,9 @@ def _print_json(previews: list[Preview]) -> None:
             "schedule": str(preview.schedule),
             "per": preview.schedule.per,
             "filled_in": preview.filled_in,
-            "lrs": preview.lrs.tolist(),
+            "lrs": [[lr if math.isfinite(lr) else None for lr in lrs] for lrs in preview.lrs.tolist()],
         }
-        print(json.dumps(record), flush=True)
+        print(json.dumps(record, allow_nan=False), flush=True)
 
 
 def _print_csv(previews: list[Preview], horizon: Horizon) -> None:
@@ -169,8 +173,11 @@ def _print_chart(previews: list[Preview], horizon: Horizon) -> None:
     shares = [share / 4 for share in range(5)]
     plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
     plotext.ylim(0, 1.02)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # where there are no such characters a row of question marks still shows the curve
+        sys.stdout.reconfigure(errors="replace")
     chart = plotext.build()
-    print(chart if sys.stdout.isatty() else plotext.uncolorize(chart))
+    print(chart if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plotext.uncolorize(chart))
     print(f"{'epoch':>{width}}\n")
     for index, preview in enumerate(previews):
         _print_figures(preview, horizon, MARKERS[index % len(MARKERS)] if len(previews) > 1 else "")

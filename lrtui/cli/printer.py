@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TextIO
 
+from lrtui.cli.deaf_stream import give_up
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.lines import change_line, evaluation_line, lr_words, step_line
@@ -18,7 +19,7 @@ class Printer:
 
     Args:
         as_json: one JSON object an event on `out`, in place of the tutorial's lines.
-        quiet: no batch lines, and no narration but warnings and errors.
+        quiet: no batch lines, and no narration but the data's source, warnings and errors.
         log_interval: batches between two batch lines.
     """
 
@@ -47,10 +48,18 @@ class Printer:
 
     def warn(self, text: str) -> None:
         """Print a line of narration in any case."""
-        print(text, file=self._err, flush=True)
+        try:
+            print(text, file=self._err, flush=True)
+        except OSError:
+            # a terminal that has gone takes no words, which is no reason to end a run whose output goes to a file
+            give_up(self._err)
 
     def _narrate(self, event: Event) -> None:
         if isinstance(event, RunStarted):
+            if self._quiet:
+                # no result means anything without it: the bundled sample is a tenth of the real set
+                data = event.data
+                self.warn(f"data: {data['name']} from {data['source']}, {data['train']:,} + {data['test']:,} samples")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")
             self.say(
@@ -72,6 +81,8 @@ def summary_lines(state: RunState) -> list[str]:
     outcome = state.outcome
     words = outcome.outcome if outcome else "lost"
     lines = [f"run {words} after {state.step:,} of {state.total_steps:,} steps in {duration(state.elapsed)}"]
+    if state.started is None:
+        lines = [f"run {words} before its first step"]
     if outcome and outcome.error:
         lines = [f"run failed: {outcome.error}"]
     if best := state.best:

@@ -8,8 +8,9 @@ import signal
 import sys
 from types import FrameType
 
-from lrtui.cli.exit_codes import DIVERGED, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
-from lrtui.cli.options import add_run_options, check_notations, read_spec
+from lrtui.cli.deaf_stream import give_up
+from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
+from lrtui.cli.options import add_run_options, check_words, read_spec
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
@@ -21,7 +22,7 @@ EPILOG = """\
 standard output has, and is, the tutorial's lines (or JSON objects); everything else goes to standard error.
 
 exit status: 0 done, 1 failed, 2 the words are off, 3 the loss diverged, 130 interrupted (Ctrl-C: after the batch
-under way; a second one: at once), 143 terminated, 129 hung up
+under way; a second one: at once), 143 terminated, 129 hung up (under nohup a run goes on)
 
 examples:
   lrtui train "ExponentialLR(gamma=0.1)"
@@ -33,19 +34,24 @@ SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP
 
 POLL_SECONDS = 0.05
 
+STOP_SECONDS = 30.0
+"""How long a batch may still take once nobody reads what the run says."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's words."""
     parser.add_argument("schedule", metavar="SCHEDULE", help='as PyTorch writes it: "StepLR(step_size=3)"')
     add_run_options(parser)
     parser.add_argument("--json", action="store_true", help="print every event as a JSON object, one a line")
-    parser.add_argument("--quiet", action="store_true", help="print test results, warnings and errors only")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print test results, the data's source, warnings and errors only"
+    )
 
 
 def main(namespace: argparse.Namespace) -> int:
     """Train, and return the exit status."""
     spec = read_spec(namespace, namespace.schedule)
-    check_notations(spec)
+    check_words(spec)
     printer = Printer(as_json=namespace.json, quiet=namespace.quiet, log_interval=spec.log_interval)
     run = Session().start(spec)
     caught = _stop_on_signals(run)
@@ -54,12 +60,12 @@ def main(namespace: argparse.Namespace) -> int:
             _print_events(run, printer)
             run.join(POLL_SECONDS)
         _print_events(run, printer)
-    except BrokenPipeError:
-        # whoever read our output has gone: `| head` is no failure
-        run.send(Stop())
-        _leave_if_stuck(run, INTERRUPTED)
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until the interpreter's last flush
-        return 0
+    except OSError as error:
+        give_up(sys.stdout)
+        _stop(run)
+        # a signal to the whole pipeline ends the reader too: then the run was stopped, and says how it went
+        if not caught:
+            return _close_unread(printer, error)
     return _close(run, printer, caught)
 
 
@@ -70,24 +76,38 @@ def _print_events(run: Run, printer: Printer) -> None:
 
 
 def _stop_on_signals(run: Run) -> list[int]:
-    """Stop the run at the first signal, and the process at the second; return the list that signals are put into."""
+    """Stop the run at the first signal, the process at a Ctrl-C after it; return the list that signals are put into."""
     caught: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
-        if caught:
-            os._exit(SIGNALS[signal.Signals(number)])
+        # only Ctrl-C is impatience: a terminal that closes, and a service that is stopped, hang up more than once
+        if caught and number == signal.SIGINT:
+            os._exit(INTERRUPTED)
         caught.append(number)
         run.send(Stop())
 
     for number in SIGNALS:
-        signal.signal(number, handle)
+        # nohup has its signal ignored: the run shall outlive it
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
     return caught
 
 
-def _leave_if_stuck(run: Run, status: int) -> None:
-    """Leave the process at once where the training thread does not end: inside torch it would abort it."""
-    if not run.join(30):
-        os._exit(status)
+def _stop(run: Run) -> None:
+    """End the run and take in what it still says, or leave where it does not end: inside torch it would abort us."""
+    run.send(Stop())
+    if not run.join(STOP_SECONDS):
+        os._exit(FAILED)
+    while run.poll():
+        pass
+
+
+def _close_unread(printer: Printer, error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        # whoever read has seen enough: `| head` is no failure
+        return DONE
+    printer.warn(f"lrtui train: stopped, since standard output takes no more: {error.strerror or error}")
+    return FAILED
 
 
 def _close(run: Run, printer: Printer, caught: list[int]) -> int:

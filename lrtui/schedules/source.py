@@ -175,7 +175,7 @@ def _check_depth(text: str, what: str) -> None:
 def syntax_error_place(text: str, error: SyntaxError) -> int:
     """Return where in the text the parser gave up; its end where something is missing there."""
     if not error.offset or not error.lineno:
-        return len(text)
+        return text.index("\0") if "\0" in text else len(text)
     lines = text.replace("\r", "\n").split("\n")
     return min(len(text), sum(len(line) + 1 for line in lines[: error.lineno - 1]) + error.offset - 1)
 

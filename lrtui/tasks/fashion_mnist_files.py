@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.errors import DataError
+from lrtui.tasks.download import FAILURES, Say, download_file, md5_of
 from lrtui.tasks.idx import read_idx
 
 NAMES = (
@@ -30,12 +28,13 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 BUNDLED = Path(__file__).parent / "data"
 """The sample that comes with lrtui; `make_sample.py` chose it."""
 
-SECONDS_TO_CONNECT = 5.0
+_INSTEAD = (
+    ": going on with the bundled sample. "
+    "Debian has it as dataset-fashion-mnist; --data-dir names a folder that holds the four files"
+)
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Training images and labels, test images and labels; images have the shape (samples, 28, 28)."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def _local_folders(data_dir: str | None) -> Iterator[tuple[str, Path]]:
     """Yield the folders that have some of the files, in the order in which they are tried."""
     cache = _cache(data_dir)
     for source, folder in (("cache", cache / "FashionMNIST" / "raw"), ("cache", cache), ("Debian package", DEBIAN)):
-        if any((folder / name).exists() for name in NAMES):
+        # a folder that may not be looked into is as good as empty, where Path.exists would raise
+        if any(os.path.exists(folder / name) for name in NAMES):
             yield source, folder
 
 
@@ -118,54 +118,19 @@ def download(folder: Path, say: Say) -> Path:
         DataError: one line that says what failed and what to do instead.
     """
     say("looking for Fashion-MNIST on the network")
-    # torchvision takes 1.3 s to import, and only a download needs it
-    from torchvision.datasets import FashionMNIST
-
-    published = dict(FashionMNIST.resources)
+    try:
+        # torchvision takes 1.3 s to import, and only a download needs it
+        from torchvision.datasets import FashionMNIST
+    except (ImportError, RuntimeError) as error:  # one that was built for another torch raises the latter
+        raise DataError(
+            f"Fashion-MNIST can't be downloaded (torchvision can't be imported: {error}){_INSTEAD}"
+        ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in NAMES:
-            if not (folder / name).is_file() or _md5(folder / name) != published[name]:
-                _download_one(FashionMNIST.mirrors, name, published[name], folder, say)
-    except OSError as error:
+        for name, md5 in FashionMNIST.resources:
+            if not (folder / name).is_file() or md5_of(folder / name) != md5:
+                download_file([mirror + name for mirror in FashionMNIST.mirrors], md5, folder / name, say)
+    except FAILURES as error:
         reason = getattr(error, "reason", None) or error
-        raise DataError(
-            f"Fashion-MNIST can't be downloaded ({reason}): going on with the bundled sample. "
-            "Debian has it as dataset-fashion-mnist; --data-dir names a folder that holds the four files"
-        ) from None
+        raise DataError(f"Fashion-MNIST can't be downloaded ({reason}){_INSTEAD}") from None
     return folder
-
-
-def _download_one(mirrors: list[str], name: str, md5: str, folder: Path, say: Say) -> None:
-    failure = OSError("torchvision knows no address")
-    for mirror in mirrors:
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-            try:
-                with urllib.request.urlopen(mirror + name, timeout=SECONDS_TO_CONNECT) as answer:
-                    for chunk in _chunks(answer, name, say):
-                        part.write(chunk)
-                part.close()
-                if _md5(Path(part.name)) != md5:
-                    raise OSError(f"{name} from {mirror} arrived corrupt")
-                Path(part.name).replace(folder / name)
-                return
-            except OSError as error:
-                failure = error
-            finally:
-                Path(part.name).unlink(missing_ok=True)
-    raise failure
-
-
-def _chunks(answer: object, name: str, say: Say) -> Iterator[bytes]:
-    size = int(answer.headers.get("Content-Length") or 0)  # type: ignore[attr-defined]
-    done, told = 0, -1
-    while chunk := answer.read(1 << 18):  # type: ignore[attr-defined]
-        yield chunk
-        done += len(chunk)
-        if size and done * 10 // size > told:
-            told = done * 10 // size
-            say(f"downloading {name}: {done * 100 // size} % of {size / 1e6:.1f} MB")
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lrtui.plugins import load_plugin, plugin_names
@@ -34,34 +35,55 @@ def find_task(words: str) -> Task:
         found = load_plugin(GROUP, words)
     else:
         place, _, name = words.rpartition(":")
-        module = _module(place)
+        is_file = place.endswith(".py")
+        if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
+            raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {words[:60]!r}")
+        module = _run_file(place) if is_file else _import(place)
         if not hasattr(module, name):
             raise UsageError(f"{place} has no {name[:60]}")
         found = getattr(module, name)
-    return _checked(found() if isinstance(found, type) else found, words)
+    return _checked(_made(found, words) if isinstance(found, type) else found, words)
 
 
-def _module(place: str) -> Any:
+def _import(name: str) -> ModuleType:
+    # what lies in the working directory can be named, as with `python -m`
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
-        if not place.endswith(".py"):
-            if "" not in sys.path:
-                sys.path.insert(0, "")
-            return importlib.import_module(place)
-        path = Path(place).expanduser().resolve()
-        if not path.is_file():
-            raise UsageError(f"there is no file {place}")
-        spec = importlib.util.spec_from_file_location(f"lrtui_task_{path.stem}", path)
-        if spec is None or spec.loader is None:
-            raise UsageError(f"{place} is no Python file")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        raise UsageError(f"{name} can't be imported: {error}") from None
+    except (Exception, SystemExit) as error:  # a user's module can raise anything when it is run
+        raise TaskError(f"{name} fails when it is imported: {type(error).__name__}: {error}") from error
+
+
+def _run_file(place: str) -> ModuleType:
+    path = Path(place).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no file {place}")
+    name = f"lrtui_task_{path.stem}_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{place} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses and pickle look a class's module up by its name
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        del sys.modules[name]
         raise UsageError(f"{place} can't be imported: {error}") from None
-    except UsageError:
-        raise
-    except Exception as error:  # a user's file can raise anything when it is run
+    except (Exception, SystemExit) as error:  # a user's file can raise anything when it is run
+        del sys.modules[name]
         raise TaskError(f"{place} fails when it is imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _made(task: type[Any], words: str) -> Any:
+    try:
+        return task()
+    except Exception as error:  # a user's class can raise anything when it is called
+        raise TaskError(f"{words} can't be made without arguments: {type(error).__name__}: {error}") from error
 
 
 def _checked(task: Any, words: str) -> Task:

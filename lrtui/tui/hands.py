@@ -19,7 +19,7 @@ from lrtui.tui.view import View
 # the dialogs take 60 ms to import, with all they know of schedules: each is imported when it is first asked for,
 # so that the first frame waits for none
 if TYPE_CHECKING:
-    from lrtui.tui.screens.picker import PickerChoice
+    from lrtui.tui.screens.picker_choice import PickerChoice
     from lrtui.tui.screens.settings import SettingsChoice
 
 NUDGE = 1.25
@@ -106,7 +106,8 @@ class Hands:
         self._view.select(run.number)
 
     def do_schedule(self) -> None:
-        from lrtui.tui.screens.picker import SLOT, PickerContext, PickerScreen
+        from lrtui.tui.screens.picker import SLOT, PickerScreen
+        from lrtui.tui.screens.picker_choice import PickerContext
 
         live = self._session.live
         state = live.state if live and live.state.started else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 
 import pytest
 
@@ -22,6 +23,11 @@ def test_json_has_every_batch_of_every_group(capsys: pytest.CaptureFixture[str])
     assert len(records[1]["lrs"]) == 12
 
 
+def test_lrs_that_are_not_finite_are_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "ExponentialLR(1e300)", "--epochs", "3", "--batches-per-epoch", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lrs"] == [[0.01], [0.01 * 1e300], [None]]
+
+
 def test_csv_has_a_column_a_schedule(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "ExponentialLR(0.5)", "OneCycleLR(0.1)", *SHORT, "--csv"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
@@ -36,6 +42,23 @@ def test_the_chart_comes_with_its_figures(capsys: pytest.CaptureFixture[str]) ->
     assert "\x1b" not in text
     assert "lr: first 0.01, peak 0.01 at step 0, last 0.0001" in text
     assert "as each epoch starts: 0.01  0.001  0.0001" in text
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_has_colours_unless_its_user_wants_none(
+    no_color: str, coloured: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert main(["preview", "StepLR(1)", *SHORT]) == 0
+    assert ("\x1b[" in capsys.readouterr().out) is coloured
+
+
+def test_a_terminal_without_the_charts_characters_has_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", latin)
+    assert main(["preview", "StepLR(1)", "ExponentialLR(0.5)", *SHORT]) == 0
+    assert b"lr: first 0.01, peak 0.01 at step 0, last 0.0001" in latin.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_case_study_is_previewed_without_its_data(capsys: pytest.CaptureFixture[str]) -> None:

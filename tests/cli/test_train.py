@@ -1,4 +1,4 @@
-"""Whole runs in processes of their own: what they print, and how they end."""
+"""Whole runs: what they print, and how they end; in processes of their own where it is the process that matters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from driving import TINY
+
+from lrtui.__main__ import main
+from lrtui.cli.train import SIGNALS
 
 SMALL = ["--task", TINY, "--batch-size", "16", "--log-interval", "3"]
 
@@ -30,6 +34,15 @@ def train(*words: str) -> tuple[int, str, str]:
     process = start(*words)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Leave the test process's signals as they were: a run in it takes them over."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_the_tutorials_lines_to_the_letter_and_the_rest_on_standard_error(tmp_path: Path) -> None:
@@ -84,12 +97,17 @@ def test_the_same_words_print_the_same() -> None:
     assert train(*words)[:2] == train(*words)[:2]
 
 
-def test_quiet_prints_the_tests_and_nothing_else() -> None:
-    status, out, err = train("StepLR(1)", *SMALL, "--epochs", "2", "--quiet")
-    assert (status, err) == (0, "")
-    assert [line for line in out.splitlines() if line] == re.findall(r"Test set: .*", out)
+@pytest.mark.usefixtures("own_signals")
+def test_quiet_prints_the_tests_and_whose_data_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "StepLR(1)", *SMALL, "--epochs", "2", "--quiet"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "data: tiny from made up, 96 + 32 samples\n"
+    lines = [line for line in printed.out.splitlines() if line]
+    assert len(lines) == 2
+    assert all(line.startswith("Test set: ") for line in lines)
 
 
+@pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -100,10 +118,12 @@ def test_quiet_prints_the_tests_and_nothing_else() -> None:
         (["OneCycleLR(0.1)", *SMALL, "--optimizer", "Adagrad()"], 2, "cycle_momentum=False"),
     ],
 )
-def test_how_a_run_ends_is_its_exit_status(words: list[str], status: int, said: str) -> None:
-    code, _, err = train(*words)
+def test_how_a_run_ends_is_its_exit_status(
+    words: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words]) == status
+    err = capsys.readouterr().err
     assert said in err
-    assert code == status
     assert "Traceback" not in err
 
 
@@ -119,6 +139,27 @@ def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Sign
     assert process.returncode == status
     assert "run stopped after" in err
     assert "best:" in err
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    # a child inherits what is ignored
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start("StepLR(1)", *SMALL, "--epochs", "1000000")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.stdout is not None
+    numbers = iter([signal.SIGHUP, signal.SIGTERM])
+    waited_for = 2
+    for line in process.stdout:
+        # a run that the first one stopped would never come to the second
+        if f"Train Epoch: {waited_for} " in line:
+            waited_for += 300
+            process.send_signal(number := next(numbers))
+            if number == signal.SIGTERM:
+                break
+    process.communicate(timeout=60)
+    assert process.returncode == 143
 
 
 def test_a_reader_that_leaves_is_no_failure() -> None:

@@ -8,13 +8,18 @@ import pytest
 
 from lrtui.__main__ import COMMANDS, main
 from lrtui.actions import ACTIONS
+from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.tasks.fashion_mnist_files import cache_directory
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["tran"], "did you mean train"),
+        (["trian", "StepLR(3)", "--json"], "did you mean train"),
+        (["--epochs", "3", "train", "StepLR(3)"], "a command comes first"),
+        (["step-lr"], "did you mean StepLR"),
         (["StepLr"], "did you mean StepLR"),
         (["StepLR"], "write StepLR("),
         (["StepLR()"], "needs step_size"),
@@ -26,6 +31,9 @@ from lrtui.schedules.catalogue import CATALOGUE
         (["train", "StepLR(3)", "--device", "tpu"], "--device takes auto, cpu, cuda, mps"),
         (["train", "StepLR(3)", "--epoch", "3"], "unrecognized arguments"),
         (["train", "StepLR(3)", "--task", "nowhere"], "unknown task 'nowhere'"),
+        (["StepLR(3)", "--task", "nowhere"], "unknown task 'nowhere'"),
+        (["preview", "StepLR(3)", "--task", "nowhere", "--train-samples", "64"], "unknown task 'nowhere'"),
+        (["StepLR(3)", "--colour"], "unrecognized arguments: --colour"),
         (["preview", "StepLR(3)", "--batches-per-epoch", "0"], "--batches-per-epoch takes"),
         (["preview", "StepLR(3)", "--epochs", "1000000"], "too many to list"),
         (["schedulers", "OneCycle"], "did you mean OneCycleLR"),
@@ -57,6 +65,23 @@ def test_the_cockpit_is_not_opened_where_nothing_could_be_seen(
     monkeypatch.setenv(variable, value)
     assert main([]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["StepLR(3)"]])
+def test_the_cockpit_opens_on_the_settings_and_starts_a_schedule_at_once(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[RunSpec, bool]] = []
+
+    def run_cockpit(spec: RunSpec, *, start: bool) -> int:
+        opened.append((spec, start))
+        return 143
+
+    monkeypatch.setattr("lrtui.__main__._check_terminal", lambda: None)
+    monkeypatch.setattr("lrtui.tui.app.run_cockpit", run_cockpit)
+    assert main([*words, "--epochs", "1,000", "--optimizer", "SGD(lr=0.1)"]) == 143
+    expected = RunSpec(epochs=1000, optimizer="SGD(lr=0.1)", **({"schedule": words[0]} if words else {}))
+    assert opened == [(expected, bool(words))]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -93,3 +118,4 @@ def test_info_says_what_a_run_would_find(capsys: pytest.CaptureFixture[str]) -> 
     assert "torch " in printed.out
     assert "auto takes" in printed.out
     assert "bundled sample" in printed.out
+    assert str(cache_directory()) in printed.out

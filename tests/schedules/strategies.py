@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from lrtui.schedules.catalogue import CATALOGUE
@@ -9,7 +11,8 @@ from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 
 
 def number(low: float, high: float) -> st.SearchStrategy[str]:
-    return st.floats(low, high, allow_nan=False).map(repr)
+    # numbers that a person would write: 1e-308 times anything is a test of floats, not of schedules
+    return st.floats(low, high, allow_nan=False).map(lambda value: repr(round(value, 6)))
 
 
 def count(low: int, high: int) -> st.SearchStrategy[str]:
@@ -53,7 +56,7 @@ SINGLE: dict[str, st.SearchStrategy[str]] = {
     "LinearLR": call(
         "LinearLR", start_factor=maybe(number(0.01, 1)), end_factor=maybe(number(0, 1)), total_iters=maybe(count(1, 30))
     ),
-    "ConstantLR": call("ConstantLR", factor=maybe(number(0, 1)), total_iters=maybe(count(1, 30))),
+    "ConstantLR": call("ConstantLR", factor=maybe(number(0.001, 1)), total_iters=maybe(count(1, 30))),
     "LambdaLR": call("LambdaLR", lr_lambda=EXPRESSION),
     "MultiplicativeLR": call(
         "MultiplicativeLR", lr_lambda=st.sampled_from(['"0.95"', '"0.5 if epoch % 4 == 0 else 1"', '"1.01"'])
@@ -132,6 +135,21 @@ def schedules(name: str | None = None) -> st.SearchStrategy[str]:
     return BY_NAME[name] if name is not None else st.one_of(*BY_NAME.values())
 
 
-def optimizers() -> st.SearchStrategy[str]:
-    """Return valid notations of all optimizers."""
-    return st.builds(lambda name, lr: f"{name}(lr={lr})", st.sampled_from(sorted(OPTIMIZERS)), number(1e-5, 1.0))
+def optimizers(patterns: Sequence[str] = ()) -> st.SearchStrategy[str]:
+    """Return valid notations of optimizers.
+
+    Args:
+        patterns: of parameter names; some optimizers then have groups by them, and all can cycle a momentum.
+    """
+    if not patterns:
+        return st.builds(lambda name, lr: f"{name}(lr={lr})", st.sampled_from(sorted(OPTIMIZERS)), number(1e-5, 1.0))
+    kinds = st.sampled_from(["SGD(lr={}, momentum=0.9", "Adam(lr={}", "AdamW(lr={}", "RMSprop(lr={}, momentum=0.5"])
+    groups = st.lists(st.sampled_from(sorted(patterns)), unique=True, max_size=len(patterns)).map(
+        lambda names: ", ".join(f'"{name}": {{"lr": {0.01 / (index + 1)}}}' for index, name in enumerate(names))
+    )
+    return st.builds(
+        lambda kind, lr, inner: kind.format(lr) + (f", groups={{{inner}}})" if inner else ")"),
+        kinds,
+        number(1e-5, 1.0),
+        groups,
+    )

@@ -59,8 +59,8 @@ def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
         ("Exponential(0.9)", "Exponential", "did you mean ExponentialLR"),
         ("StepLR(stepsize=3)", "stepsize", "did you mean step_size"),
         ("StepLR()", "StepLR", "needs step_size"),
-        ("StepLR(0)", "0", "from 1"),
-        ("StepLR(-3)", "-3", "from 1"),
+        ("StepLR(0)", "0", "at least 1"),
+        ("StepLR(-3)", "-3", "at least 1"),
         ("StepLR(2.5)", "2.5", "whole number"),
         ("StepLR(True)", "True", "whole number"),
         ('StepLR("3")', '"3"', "whole number"),
@@ -78,12 +78,16 @@ def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
         ("OneCycleLR(0.1, epochs=3)", "OneCycleLR", "together"),
         ('LambdaLR("0.9 ** epok")', "epok", "unknown name"),
         ('LambdaLR("open(1)")', "open", "no such function"),
-        ("LambdaLR(f)", "f)", "expression"),
+        ("LambdaLR(lr_lambda=f)", "f)", "expression"),
         ("LambdaLR(lambda a, b: 1)", "lambda", "one argument"),
         ("SequentialLR([StepLR(3), StepLR(3)], [2, 4])", "SequentialLR", "1 milestones"),
         ("SequentialLR([StepLR(1), StepLR(1), StepLR(1)], [4, 2])", "SequentialLR", "grow"),
         ("SequentialLR([StepLR(3), OneCycleLR(0.1)], [2])", "OneCycleLR", 'per="batch"'),
-        ("SequentialLR([ChainedScheduler([StepLR(1)]), StepLR(3)], [2])", "SequentialLR", "ChainedScheduler"),
+        (
+            "SequentialLR([ChainedScheduler([StepLR(1)]), StepLR(3)], [2])",
+            "ChainedScheduler",
+            "inside a ChainedScheduler",
+        ),
         ('SequentialLR([StepLR(3, per="batch"), StepLR(3)], [2])', 'per="batch"', "outermost"),
         ("ChainedScheduler([ReduceLROnPlateau()])", "ReduceLROnPlateau", "needs a metric"),
         ('ReduceLROnPlateau(per="batch")', "ReduceLROnPlateau", "per epoch only"),
@@ -94,7 +98,6 @@ def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
         ("StepLR(3))", ")", "no Python call"),
         ("__import__('os').system('x')", "__import__('os').system", "unknown schedule"),
         ("StepLR(__import__('os'))", "__import__('os')", "step_size"),
-        ("", "", "empty"),
         ("x = y = 3", "=", "no Python call"),
     ],
 )
@@ -106,6 +109,11 @@ def test_a_fault_is_refused_where_it_is_and_with_what_would_be_right(text: str, 
     assert error.position is not None
     assert text[error.position :].startswith(at) or error.position == text.rindex(at)
     assert "^" in error.explain()
+
+
+def test_an_empty_line_is_refused_with_what_could_be_there() -> None:
+    with pytest.raises(NotationError, match=r"is empty; write for example ExponentialLR"):
+        parse_schedule("  ")
 
 
 @pytest.mark.parametrize(

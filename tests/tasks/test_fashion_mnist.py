@@ -12,6 +12,7 @@ from torch import nn
 
 from lrtui.run.errors import DataError
 from lrtui.tasks import fashion_mnist_files
+from lrtui.tasks.download import md5_of
 from lrtui.tasks.dropout import ByteDropout
 from lrtui.tasks.fashion_mnist import FashionMnist
 from lrtui.tasks.fashion_mnist_files import BUNDLED, NAMES, find_files, local_folder, read_files
@@ -102,7 +103,7 @@ def test_a_failed_download_is_said_in_a_line_and_the_sample_is_used() -> None:
 def test_a_download_is_checked_and_renamed_when_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torchvision = pytest.importorskip("torchvision.datasets")
     source = write_set(tmp_path / "mirror")
-    sums = [(name, fashion_mnist_files._md5(source / name)) for name in NAMES]
+    sums = [(name, md5_of(source / name)) for name in NAMES]
     monkeypatch.setattr(torchvision.FashionMNIST, "mirrors", ["http://127.0.0.1:9/", source.as_uri() + "/"])
     monkeypatch.setattr(torchvision.FashionMNIST, "resources", sums)
     folder = real_download(tmp_path / "into", lambda _: None)

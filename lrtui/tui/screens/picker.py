@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,76 +15,20 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from lrtui.run.numbers import four_digits
-from lrtui.run.state import RunState
 from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.horizon import Horizon
 from lrtui.tui.charts.chart_view import ChartView
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.screens.field_row import FieldRow
+from lrtui.tui.screens.picker_anchor import anchor_lines
 from lrtui.tui.screens.picker_chart import candidate_chart, candidate_figure
-from lrtui.tui.screens.picker_model import Field, PickerModel
+from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
+from lrtui.tui.screens.picker_model import PickerModel
 
 SLOT = "picker"
 """The forecaster's slot of the candidate."""
-
-
-@dataclass(frozen=True, slots=True)
-class PickerContext:
-    """What a schedule is chosen for.
-
-    Args:
-        schedule: notation to begin with.
-        optimizer: notation.
-        epochs: of the run.
-        batches_per_epoch: optimizer steps an epoch.
-        live: state of the run under way whose schedule would be switched; None to choose the next run's.
-        number: that run's number.
-        recent: schedules chosen before, the latest first.
-    """
-
-    schedule: str
-    optimizer: str
-    epochs: int
-    batches_per_epoch: int
-    live: RunState | None = None
-    number: int = 0
-    recent: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PickerChoice:
-    """What was chosen: a schedule's notation, where it is anchored, and whether to start a run anew with it."""
-
-    schedule: str
-    anchor: str
-    restart: bool
-
-
-class FieldRow(Vertical):
-    """A field of the form: name, text, and what is wrong with it."""
-
-    def __init__(self, field: Field) -> None:
-        super().__init__(classes="field")
-        self.field = field
-
-    def compose(self) -> ComposeResult:
-        with Horizontal(classes="field-line"):
-            yield Label(self.field.name, classes="field-name")
-            yield Input(self.field.text, placeholder=self.field.hint, id=f"field-{self.field.name}")
-        yield Static("", classes="field-error")
-
-    def show(self, field: Field) -> None:
-        """Follow the model, but leave alone what the user is typing into."""
-        self.field = field
-        box = self.query_one(Input)
-        box.placeholder = field.hint
-        if not box.has_focus and box.value != field.text:
-            with self.prevent(Input.Changed):
-                box.value = field.text
-        self.set_class(bool(field.error), "-wrong")
-        self.query_one(".field-error", Static).update(Text(field.error))
 
 
 class PickerScreen(ModalScreen[PickerChoice | None]):
@@ -133,7 +76,7 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
                     yield Static(id="summary")
                     yield VerticalScroll(id="form", can_focus=False)
                 with Vertical(id="picture"):
-                    yield Frame("lr over the whole run")
+                    yield Frame("lr")
                     yield ChartView()
                     yield Static(id="anchor")
             with Vertical(id="bottom"):
@@ -225,20 +168,10 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
             verdict.update(Text(f"✓ {filled}" if filled else "✓ ready"))
 
     def _show_anchor(self) -> None:
-        live, schedule = self._purpose.live, self._model.schedule
-        if live is None:
-            return
-        words = ANCHORS[self._anchor]
-        if schedule is not None and schedule.entry and schedule.entry.absolute and self._anchor != "start":
-            words = f"{schedule.name} has lrs of its own: no difference"
-        lrs = " ".join(four_digits(lr) for lr in live.current_lrs)
-        names = {"base": "base", "current": f"current {lrs}", "start": "start"}
-        line = Text("from ", no_wrap=True, overflow="ellipsis")
-        for anchor, name in names.items():
-            line.append(f"{'●' if anchor == self._anchor else '○'} {name}  ", "bold" if anchor == self._anchor else "")
-        line.append("(ctrl+o)\n", "dim")
-        line.append(words, "dim")
-        self.query_one("#anchor", Static).update(line)
+        live = self._purpose.live
+        if live is not None:
+            line = anchor_lines(self._anchor, self._model.schedule, live.current_lrs)
+            self.query_one("#anchor", Static).update(line)
 
     # -- the curve ----------------------------------------------------------------------------------------------------
 
@@ -278,7 +211,8 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
     @on(Input.Changed, "#filter")
     async def _filter(self, event: Input.Changed) -> None:
         self._fill_list(event.value)
-        if event.value and self._listed and self._model.name not in self._listed:
+        if event.value and self._listed:
+            # the best match is what the words were typed for
             self._model.choose(self._listed[0])
         await self._show()
 

@@ -67,14 +67,22 @@ class PickerModel:
         return self._name
 
     def entries(self, words: str) -> list[SchedulerEntry]:
-        """Return the schedulers whose name or summary has all the words in it, those with it in their name first."""
+        """Return the schedulers whose name or summary has all the words in it.
+
+        Those whose name begins with the first word come first, then those with all of them in their name.
+        """
         wanted = words.lower().split()
         found = [
             entry
             for entry in CATALOGUE.values()
             if all(word in f"{entry.name} {entry.summary} per {entry.unit}".lower() for word in wanted)
         ]
-        return sorted(found, key=lambda entry: not all(word in entry.name.lower() for word in wanted))
+
+        def rank(entry: SchedulerEntry) -> int:
+            name = entry.name.lower()
+            return 0 if wanted and name.startswith(wanted[0]) else 1 if all(word in name for word in wanted) else 2
+
+        return sorted(found, key=rank)
 
     def choose(self, name: str) -> None:
         """Take another scheduler, with the arguments it had last, or such as fit the optimizer."""

@@ -105,9 +105,16 @@ def test_lengths_are_filled_in_with_what_remains() -> None:
 
 @pytest.mark.parametrize(
     ("words", "first"),
-    [("cosine", "CosineAnnealingLR"), ("warm rest", "CosineAnnealingWarmRestarts"), ("plateau", "ReduceLROnPlateau"),
-     ("expression", "LambdaLR"), ("", "ExponentialLR")],
-)  # fmt: skip
+    [
+        ("cosine", "CosineAnnealingLR"),
+        ("one", "OneCycleLR"),
+        ("step", "StepLR"),
+        ("warm rest", "CosineAnnealingWarmRestarts"),
+        ("plateau", "ReduceLROnPlateau"),
+        ("expression", "LambdaLR"),
+        ("", "ExponentialLR"),
+    ],
+)
 def test_the_list_is_filtered_by_name_and_by_what_it_does(words: str, first: str) -> None:
     assert model().entries(words)[0].name == first
 

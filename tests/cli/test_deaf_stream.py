@@ -1,0 +1,64 @@
+"""Output that nobody reads: a reader that leaves, a full disk, a terminal that closes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from driving import TINY
+
+FULL = Path("/dev/full")
+
+ENDLESS = ["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--log-interval", "3", "--epochs", "1000000"]
+
+# buffered, as it is where a person starts it
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("words", [["schedulers"], ["--help"]])
+def test_a_reader_that_left_before_the_first_word_is_no_failure(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "lrtui", *words], stdout=writing, stderr=subprocess.PIPE, text=True, env=BUFFERED
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
+@pytest.mark.parametrize("words", [["schedulers"], ENDLESS])
+def test_a_full_disk_ends_it_with_a_word_and_no_traceback(words: list[str]) -> None:
+    with FULL.open("w") as disk:
+        done = subprocess.run(
+            [sys.executable, "-m", "lrtui", *words], stdout=disk, stderr=subprocess.PIPE, text=True, env=BUFFERED
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_closes_hangs_the_run_up() -> None:
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrtui", *ENDLESS],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=BUFFERED,
+        start_new_session=True,
+        # the kernel hangs up those whose terminal it is
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    shown = b""
+    while b"Train Epoch: 2" not in shown:
+        shown += os.read(screen, 4096)
+    os.close(screen)
+    assert process.wait(timeout=60) == 129

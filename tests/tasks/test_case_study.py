@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_fashion import TEST, TRAIN, write_small_fashion
+from torch import nn
+from torch.nn import functional
+
+from lrtui.run.errors import DataError
+from lrtui.tasks.dropout import ByteDropout
+from lrtui.tasks.fashion_mnist import FashionMnist
+from lrtui.tasks.fashion_mnist_files import NAMES
+from lrtui.tasks.task import DataRequest, TaskData
+
+
+def _load(folder: Path, train: int | None = None, test: int | None = None) -> tuple[TaskData, list[str]]:
+    said: list[str] = []
+    return FashionMnist().load(DataRequest(str(folder), train, test), said.append), said
+
+
+def test_which_data_it_is_is_said_and_described(tmp_path: Path) -> None:
+    data, said = _load(write_small_fashion(tmp_path / "small"))
+    assert said == [f"data: Fashion-MNIST from cache ({tmp_path / 'small'}), {TRAIN} + {TEST} images"]
+    assert data.description.as_json() == {
+        "name": "Fashion-MNIST",
+        "source": "cache",
+        "where": str(tmp_path / "small"),
+        "train": TRAIN,
+        "test": TEST,
+    }
+
+
+def test_a_part_of_the_data_is_its_beginning(tmp_path: Path) -> None:
+    folder = write_small_fashion(tmp_path / "small")
+    whole, part = _load(folder)[0], _load(folder, 7, 3)[0]
+    assert torch.equal(part.train.inputs, whole.train.inputs[:7])
+    assert torch.equal(part.test.targets, whole.test.targets[:3])
+    assert (part.description.train, part.description.test) == (7, 3)
+
+
+def test_damaged_data_never_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_small_fashion(tmp_path / "small")
+    (folder / NAMES[0]).write_bytes(b"damaged")
+    monkeypatch.setattr("lrtui.tasks.fashion_mnist_files.BUNDLED", tmp_path / "no-sample")
+    with pytest.raises(DataError, match="no-sample"):
+        _load(folder)
+
+
+class _Tutorial(nn.Module):
+    """The tutorial's network as the issue writes it, without its dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 32, 3), nn.Conv2d(32, 64, 3)
+        self.fc1, self.fc2 = nn.Linear(9216, 128), nn.Linear(128, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
+        x = functional.relu(self.fc1(torch.flatten(functional.max_pool2d(x, 2), 1)))
+        return functional.log_softmax(self.fc2(x), dim=1)
+
+
+def test_it_trains_as_the_tutorials_network_does() -> None:
+    task = FashionMnist()
+    torch.manual_seed(3)
+    theirs = _Tutorial().double()
+    torch.manual_seed(3)
+    ours = task.model().double().to(memory_format=torch.channels_last)
+    for layer in ours:
+        if isinstance(layer, ByteDropout):
+            layer.p = 0.0
+    their_adam = torch.optim.Adam(theirs.parameters(), lr=0.001)
+    our_adam = torch.optim.Adam(ours.parameters(), lr=0.001, fused=True)
+    targets = torch.arange(16) % 10
+    inputs = torch.randn(16, 1, 28, 28, dtype=torch.float64) + targets.view(-1, 1, 1, 1) / 5
+    losses = []
+    for _ in range(8):
+        their_adam.zero_grad()
+        our_adam.zero_grad()
+        loss, expected = task.loss(ours(inputs), targets), functional.nll_loss(theirs(inputs), targets)
+        torch.testing.assert_close(loss, expected, rtol=1e-9, atol=0)
+        loss.backward()
+        expected.backward()
+        our_adam.step()
+        their_adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.contiguous(), other, rtol=1e-6, atol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        weights.append(torch.cat([parameter.flatten() for parameter in FashionMnist().model().parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_right_answers_are_counted() -> None:
+    outputs = torch.eye(10)[torch.tensor([3, 1, 4, 1])]
+    assert int(FashionMnist().correct(outputs, torch.tensor([3, 1, 4, 2]))) == 3

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import http.client
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_fashion import TEST, TRAIN, write_small_fashion
+
+from lrtui.run.errors import DataError
+from lrtui.tasks import download, fashion_mnist_files
+from lrtui.tasks.download import md5_of
+from lrtui.tasks.fashion_mnist_files import NAMES, cache_directory, find_files, local_folder, read_files
+
+# before the fixture of conftest.py takes its place in the module
+from lrtui.tasks.fashion_mnist_files import download as real_download
+from lrtui.tasks.idx import read_idx, write_idx
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(fashion_mnist_files, "DEBIAN", tmp_path / "debian")
+    return write_small_fashion(tmp_path / "debian", seed=1)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for torchvision's address, with the check sums of what is in it."""
+    from torchvision.datasets import FashionMNIST
+
+    folder = write_small_fashion(tmp_path / "mirror", seed=2)
+    monkeypatch.setattr(FashionMNIST, "mirrors", [folder.as_uri() + "/"])
+    monkeypatch.setattr(FashionMNIST, "resources", [(n, md5_of(folder / n)) for n in NAMES])
+    monkeypatch.setattr(fashion_mnist_files, "download", real_download)
+    return folder
+
+
+def _raw(cache: Path) -> Path:
+    return cache / "FashionMNIST" / "raw"
+
+
+@pytest.mark.parametrize("layout", ["FashionMNIST/raw", "."])
+def test_a_cache_comes_before_debians_files(tmp_path: Path, debian: Path, said: list[str], layout: str) -> None:
+    folder = write_small_fashion(tmp_path / "mine" / layout)
+    found = find_files(str(tmp_path / "mine"), said.append)
+    assert (found.source, Path(found.where)) == ("cache", folder)
+    assert np.array_equal(found.arrays[0], read_idx(folder / NAMES[0]))
+    assert said == []
+
+
+def test_the_users_cache_directory_is_the_default(debian: Path, said: list[str]) -> None:
+    folder = write_small_fashion(_raw(cache_directory()))
+    assert find_files(None, said.append).where == str(folder)
+
+
+def test_debians_files_need_neither_network_nor_torchvision(
+    debian: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    found = find_files(None, said.append)
+    assert (found.source, found.where) == ("Debian package", str(debian))
+    assert local_folder(None) == ("Debian package", debian)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("harm", ["truncated", "missing", "emptied", "of other sizes"])
+def test_a_harmed_cache_is_named_and_the_next_place_taken(
+    tmp_path: Path, debian: Path, said: list[str], name: str, harm: str
+) -> None:
+    file = write_small_fashion(tmp_path / "mine") / name
+    match harm:
+        case "truncated":
+            file.write_bytes(file.read_bytes()[:-9])
+        case "missing":
+            file.unlink()
+        case "emptied":
+            file.write_bytes(b"")
+        case _:
+            write_idx(file, read_idx(file)[:-1])
+    assert find_files(str(tmp_path / "mine"), said.append).source == "Debian package"
+    assert len(said) == 1
+    assert str(tmp_path / "mine") in said[0]
+    assert said[0].endswith("is not used")
+
+
+def test_a_cache_that_may_not_be_looked_into_is_passed_over(
+    debian: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_stat = Path.stat
+
+    def stat(path: Path, **options: Any) -> Any:
+        if str(path).startswith(str(cache_directory())):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert find_files(None, said.append).source == "Debian package"
+
+
+def test_without_anything_the_bundled_sample_is_used_and_said_why(said: list[str]) -> None:
+    found = find_files(None, said.append)
+    assert found.source == "bundled sample"
+    assert said == ["tests have no network"]
+    assert not cache_directory().exists()
+
+
+def test_a_download_is_used_at_once_and_is_the_cache_from_then_on(
+    mirror: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = find_files(None, said.append)
+    assert (found.source, found.where) == ("download", str(_raw(cache_directory())))
+    assert sorted(path.name for path in _raw(cache_directory()).iterdir()) == sorted(NAMES)
+    for name in NAMES:
+        assert any(line.startswith(f"downloading {name}: 100 %") for line in said)
+
+    # the second start: no torchvision, nothing to be said
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    said.clear()
+    assert find_files(None, said.append).source == "cache"
+    assert said == []
+
+
+def test_only_what_is_not_whole_is_downloaded_again(mirror: Path, tmp_path: Path, said: list[str]) -> None:
+    folder = real_download(tmp_path / "to", said.append)
+    (folder / NAMES[2]).write_bytes(b"half")
+    said.clear()
+    real_download(folder, said.append)
+    assert {line.split(":")[0] for line in said if "downloading" in line} == {f"downloading {NAMES[2]}"}
+    assert len(read_files(folder)[2]) == TEST
+
+
+def test_a_download_that_arrives_corrupt_leaves_nothing(mirror: Path, tmp_path: Path, said: list[str]) -> None:
+    (mirror / NAMES[0]).write_bytes(b"something else")
+    with pytest.raises(DataError, match=f"{NAMES[0]} .* arrived corrupt"):
+        real_download(tmp_path / "to", said.append)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+class _BreaksOff:
+    """An answer whose second piece never comes."""
+
+    def __init__(self, error: Exception) -> None:
+        self.headers = {"Content-Length": "1000000"}
+        self._pieces: Iterator[bytes] = iter([b"x" * 1000])
+        self._error = error
+
+    def read(self, _: int) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise self._error
+
+    def __enter__(self) -> _BreaksOff:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionResetError("reset"), TimeoutError("timed out"), http.client.IncompleteRead(b"")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_download_that_breaks_off_falls_back_to_the_sample(
+    mirror: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: _BreaksOff(error))
+    assert find_files(None, said.append).source == "bundled sample"
+    assert list(_raw(cache_directory()).iterdir()) == []
+    assert "can't be downloaded" in said[-1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("Name or service not known"), http.client.BadStatusLine("<html>")],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_network_is_one_line(
+    mirror: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    assert find_files(None, said.append).source == "bundled sample"
+    assert [line for line in said if "can't be downloaded" in line] == said[1:]
+    assert "\n" not in said[-1]
+    assert "--data-dir" in said[-1]
+
+
+def test_an_address_that_never_answers_is_given_up_in_time(
+    mirror: Path, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # looking a name up knows no time limit, and each of a name's addresses has its own
+    test_is_over = threading.Event()
+    monkeypatch.setattr(download, "SECONDS_TO_CONNECT", 0.05)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: test_is_over.wait(30))
+    try:
+        with pytest.raises(DataError, match=r"no answer within 0\.05 s"):
+            real_download(tmp_path / "to", said.append)
+    finally:
+        test_is_over.set()
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(mirror: Path, tmp_path: Path, said: list[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert find_files(str(tmp_path / "file"), said.append).source == "bundled sample"
+    assert "can't be downloaded" in said[-1]
+
+
+def test_a_broken_torchvision_is_no_failure(mirror: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    assert find_files(None, said.append).source == "bundled sample"
+    assert "torchvision" in said[-1]
+
+
+def test_the_arrays_come_in_their_order(tmp_path: Path) -> None:
+    shapes = [array.shape for array in read_files(write_small_fashion(tmp_path / "small"))]
+    assert shapes == [(TRAIN, 28, 28), (TRAIN,), (TEST, 28, 28), (TEST,)]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from lrtui import plugins
+from lrtui.run.errors import TaskError
+from lrtui.tasks.fashion_mnist import FashionMnist
+
+GROUP = "lrtui.tasks"
+
+
+@pytest.fixture
+def two_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = metadata.EntryPoints(
+        [
+            metadata.EntryPoint("fractions", "fractions:Fraction", GROUP),
+            metadata.EntryPoint("broken", "no_such_package.tasks:Task", GROUP),
+        ]
+    )
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: points.select(group=group))
+
+
+@pytest.mark.usefixtures("two_registered")
+def test_names_are_listed_even_where_one_cannot_be_loaded() -> None:
+    assert plugins.plugin_names(GROUP) == ["broken", "fashion-mnist", "fractions"]
+
+
+@pytest.mark.usefixtures("two_registered")
+def test_one_is_loaded_by_its_name() -> None:
+    assert plugins.load_plugin(GROUP, "fractions").__name__ == "Fraction"
+
+
+@pytest.mark.usefixtures("two_registered")
+def test_a_broken_one_is_named_with_its_place() -> None:
+    with pytest.raises(TaskError, match=r"broken \(no_such_package.tasks\) can't be loaded: ModuleNotFoundError"):
+        plugins.load_plugin(GROUP, "broken")
+
+
+def test_the_case_study_is_there_without_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: metadata.EntryPoints())
+    assert plugins.plugin_names(GROUP) == ["fashion-mnist"]
+    assert plugins.load_plugin(GROUP, "fashion-mnist") is FashionMnist
