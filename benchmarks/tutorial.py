@@ -1,14 +1,15 @@
 """Times an epoch of the case study: the tutorial's loop, and lrtui's in fp32 and bf16, in turn.
 
     python benchmarks/tutorial.py [--epochs 3] [--seeds 3]
-    python benchmarks/tutorial.py --train-samples 6000 --epochs 8 --seeds 1     (shorter turns, for a busy machine)
+    python benchmarks/tutorial.py --train-samples 6000 --seeds 4        (short turns: times on a busy machine)
 
 Each of the three is a process of its own, and they take turns by the epoch: two wait while one trains. An epoch is the
 training, the test and the schedule's step; importing and loading are left out. A ratio is the median, over all epochs
 of all seeds, of lrtui's time by the tutorial's in the same turn, so that whatever else the machine does weighs little.
 
 At the tutorial's lr of 0.01 this network's accuracy differs by a point or more from seed to seed. Accuracies are
-therefore means over the seeds 0, 1, 2 ..., with the standard error of their difference from the tutorial's mean.
+therefore means over the seeds 0, 1, 2 ..., with the standard error of their difference from the tutorial's mean; on a
+part of the data they mean nothing.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ def run_one_epoch(child: subprocess.Popen[str], command: str) -> Epoch:
 
 def report(runs: list[Run]) -> bool:
     """Print the table; return whether every limit is kept."""
-    kept = True
+    fast = accurate = True
     print(f"{'':<10}  s/epoch  ratio  CPU ratio  limit  accuracy  difference")
     for kind, limit in LIMITS.items():
         turns = [(mine, theirs) for run in runs for mine, theirs in zip(run[kind], run["tutorial"], strict=True)]
@@ -235,13 +236,15 @@ def report(runs: list[Run]) -> bool:
         differences = [run[kind][-1].accuracy - run["tutorial"][-1].accuracy for run in runs]
         difference = statistics.mean(differences)
         error = f" ± {statistics.stdev(differences) / len(runs) ** 0.5:.4f}" if len(runs) > 1 else ""
-        kept &= ratio <= limit and abs(difference) <= ACCURACY_LIMIT
+        fast &= ratio <= limit
+        accurate &= abs(difference) <= ACCURACY_LIMIT
         print(
             f"{kind:<10}  {statistics.median(mine.seconds for mine, _ in turns):7.2f}  {ratio:5.2f}  {cpu_ratio:9.2f}"
             f"  {limit:5.2f}  {statistics.mean(accuracies):8.4f}  {difference:+.4f}{error}"
         )
-    print("every limit is kept" if kept else "a limit is missed")
-    return kept
+    print(f"time: {'within' if fast else 'BEYOND'} the limits")
+    print(f"accuracy: {'within' if accurate else 'BEYOND'} {ACCURACY_LIMIT} of the tutorial's")
+    return fast and accurate
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ COMMANDS = {
     "keys": "list the cockpit's keys",
     "info": "say which versions, devices and data a run would find here",
 }
-"""The commands with their first lines; each is a module of that name in lrtui.cli."""
+"""The commands with what they do; each is a module of that name in lrtui.cli."""
 
 DESCRIPTION = """\
 A cockpit for learning rates: watch a model train in the terminal, see its schedule before and while it runs,
@@ -101,7 +101,7 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     module = import_module(f"lrtui.cli.{name}")
     parser = Parser(
         prog=f"lrtui {name}",
-        description=module.HELP[0].upper() + module.HELP[1:] + ".",
+        description=f"{COMMANDS[name].capitalize()}.",
         epilog=module.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-NAME, HELP, EPILOG = "info", "say which versions, devices and data a run would find here", ""
+EPILOG = ""
 
 PACKAGES = ("lrtui", "torch", "torchvision", "textual", "plotext", "numpy")
 

@@ -6,7 +6,7 @@ import argparse
 
 from lrtui.actions import key_rows
 
-NAME, HELP, EPILOG = "keys", "list the cockpit's keys", ""
+EPILOG = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

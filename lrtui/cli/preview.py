@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NAME, HELP = "preview", "draw the lr of every batch before training, exactly"
-
 EPILOG = """\
 the real scheduler of PyTorch is stepped as the training loop steps it, so that the figures are those of a run.
 

@@ -12,8 +12,6 @@ from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.reading import near
 from lrtui.schedules.schedule import value_words
 
-NAME, HELP = "schedulers", "list every scheduler, or explain one"
-
 EPILOG = """\
 examples:
   lrtui schedulers

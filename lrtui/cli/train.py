@@ -16,8 +16,6 @@ from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
 from lrtui.session import Run, Session
 
-NAME, HELP = "train", "train without a screen, printing the tutorial's lines"
-
 EPILOG = """\
 standard output has, and is, the tutorial's lines (or JSON objects); everything else goes to standard error.
 

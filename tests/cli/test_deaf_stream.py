@@ -26,7 +26,12 @@ def test_a_reader_that_left_before_the_first_word_is_no_failure(words: list[str]
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "lrtui", *words], stdout=writing, stderr=subprocess.PIPE, text=True, env=BUFFERED
+        [sys.executable, "-m", "lrtui", *words],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=BUFFERED,
+        timeout=60,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,7 +42,12 @@ def test_a_reader_that_left_before_the_first_word_is_no_failure(words: list[str]
 def test_a_full_disk_ends_it_with_a_word_and_no_traceback(words: list[str]) -> None:
     with FULL.open("w") as disk:
         done = subprocess.run(
-            [sys.executable, "-m", "lrtui", *words], stdout=disk, stderr=subprocess.PIPE, text=True, env=BUFFERED
+            [sys.executable, "-m", "lrtui", *words],
+            stdout=disk,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=BUFFERED,
+            timeout=60,
         )
     assert done.returncode == 1
     assert "No space left on device" in done.stderr.splitlines()[-1]

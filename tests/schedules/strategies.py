@@ -68,7 +68,8 @@ CYCLES: dict[str, st.SearchStrategy[str]] = {
     "OneCycleLR": call(
         "OneCycleLR",
         max_lr=number(0.001, 0.5),
-        pct_start=maybe(st.sampled_from(["0.1", "0.3", "0.45"])),
+        # none at which a phase has no length: PyTorch divides by zero there, and so does a plain loop
+        pct_start=maybe(st.sampled_from(["0.13", "0.3", "0.45"])),
         anneal_strategy=maybe(STRATEGY),
         cycle_momentum=maybe(BOOL),
         div_factor=maybe(number(2, 50)),
