@@ -26,7 +26,7 @@ def train(spec: RunSpec, inbox: Inbox, reporter: Reporter) -> LrtuiError | None:
     """
     keep_freed_memory()
     try:
-        bench = set_up(spec, lambda text: reporter.notice("data", text))
+        bench = set_up(spec, lambda text: _tell(text, inbox, reporter))
         _stop_if_asked(inbox)
         Loop(bench, inbox, reporter).run()
     except StopRequested:
@@ -46,6 +46,12 @@ def train(spec: RunSpec, inbox: Inbox, reporter: Reporter) -> LrtuiError | None:
     else:
         _finish(inbox, reporter, "done")
     return None
+
+
+def _tell(text: str, inbox: Inbox, reporter: Reporter) -> None:
+    """Pass a line of narration on; a download is left here, where the user has stopped the run."""
+    reporter.notice("data", text)
+    _stop_if_asked(inbox)
 
 
 def _stop_if_asked(inbox: Inbox) -> None:

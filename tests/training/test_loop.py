@@ -152,6 +152,12 @@ def test_a_stop_while_paused_ends_the_run() -> None:
     assert events[-1].outcome == "stopped"  # type: ignore[attr-defined]
 
 
+def test_a_stop_before_the_first_batch_ends_the_run_and_other_commands_wait_for_it() -> None:
+    assert run_events(tiny_spec(), {0: [ScaleLr(2.0), Stop()]})[-1].outcome == "stopped"  # type: ignore[attr-defined]
+    events = run_events(tiny_spec(epochs=1), {0: [ScaleLr(2.0)]})
+    assert of(StepDone, events)[0].lrs == (0.02,)
+
+
 def test_a_bad_switch_is_refused_and_training_goes_on() -> None:
     events = run_events(tiny_spec(), {4: [SwitchSchedule("StepLR()"), SwitchSchedule("StepLR(1)", "elsewhere")]})
     assert ["needs step_size" in e.reason or "unknown anchor" in e.reason for e in of(CommandRefused, events)] == [
