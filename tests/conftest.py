@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 
 # before torch is imported: two test processes on two cores
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -16,6 +18,20 @@ import pytest
 
 from lrtui.run.errors import DataError
 from lrtui.tasks import fashion_mnist_files
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_as_in_a_shell() -> Iterator[None]:
+    """Children inherit which signals are ignored: under nohup, or in the background, some are."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in numbers:
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
@@ -24,6 +26,15 @@ DONE = recorded_run(500, outcome="done")
 
 def message(app: PlayedApp) -> str:
     return app.screen.query_one(Footer).render().plain
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Let the screen's own timer go on until the condition holds."""
+    for _ in range(200):
+        if condition():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it does not come to hold")
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -58,8 +69,7 @@ async def test_r_on_a_running_run_asks_stops_it_and_starts_the_next() -> None:
         assert app.session.last.sent == [Stop()]
         assert len(app.session.runs) == 1
         app.session.last.say(RunFinished(seq=999, step=120, seconds=5.0, outcome="stopped"))
-        await pilot.pause(0.6)
-        assert len(app.session.runs) == 2
+        await until(pilot, lambda: len(app.session.runs) == 2)
         assert app.view.selected == 2
 
 
@@ -131,8 +141,7 @@ async def test_a_refusal_of_the_run_is_shown() -> None:
         app.session.last.say(
             CommandRefused(seq=999, step=120, seconds=5.0, command="undo", reason="nothing to undo here")
         )
-        await pilot.pause(0.4)
-        assert "nothing to undo here" in message(app)
+        await until(pilot, lambda: "nothing to undo here" in message(app))
 
 
 async def test_s_switches_a_running_run_live() -> None:

@@ -12,7 +12,7 @@ from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.curves import batches_per_epoch, curve_of_steps, last_epoch, line_style, now_and_changes
 from lrtui.tui.view import Future, Scene
 
-EMPTY = "The learning rate of every batch: first as it will be, then as it was."
+EMPTY = "The learning rate of every batch, as it will be: drawn as soon as PyTorch is imported."
 
 
 def lr_pane() -> ChartPane:
