@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import re
@@ -133,6 +134,8 @@ def _run_cockpit(words: Sequence[str]) -> int:
     spec = read_spec(namespace, namespace.schedule)
     check_words(spec)
     _check_terminal()
+    # until the first frame everything is made to last: looking for garbage would take a tenth of that time
+    gc.disable()
     # Textual takes 0.2 s to import, and no command but the cockpit needs it
     from lrtui.tui.app import run_cockpit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 import signal
 import sys
@@ -61,7 +62,12 @@ class CockpitApp(App[None]):
         self._handle_signals()
         self.push_screen(CockpitScreen(self._session, self._view, self.ask, start=self._start_at_once))
         self._forecaster.start()
-        self.call_after_refresh(threading.Thread(target=self._load_in_thread, name="import", daemon=True).start)
+        self.call_after_refresh(self._begin_to_load)
+
+    def _begin_to_load(self) -> None:
+        # switched off for the time before the first frame
+        gc.enable()
+        threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
 
     def ask(self, slot: str, question: Question) -> None:
         """Ask for a curve; it comes back to every screen's `take_forecast`."""

@@ -64,6 +64,7 @@ class CockpitScreen(Screen[None]):
         self._pump = Pump(session.poll, self._draw, seconds, lambda: terminal_backlog(self.app))
         self._current: PaneName = "lr"
         self._zoomed = False
+        self._arranged: tuple[int, int, PaneName, bool] | None = None
         self._hands = Hands(session, view, self, ask)
         self._refusals_said: dict[int, int] = {}
 
@@ -87,7 +88,6 @@ class CockpitScreen(Screen[None]):
         self.set_interval(TEXT_INTERVAL, self._tick)
         if self._start_at_once:
             self._hands.start_run(self._view.spec)
-        self.call_after_refresh(self._pump.at_once)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -149,6 +149,10 @@ class CockpitScreen(Screen[None]):
         self._arrange(self.size.width, self.size.height)
 
     def _arrange(self, width: int, height: int) -> None:
+        arrangement = (width, height, self._current, self._zoomed)
+        if arrangement == self._arranged:
+            return
+        self._arranged = arrangement
         tabbed = not shows_all(width, height)
         one = tabbed or self._zoomed
         self.set_class(tabbed, "-tabbed")
