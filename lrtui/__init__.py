@@ -1,1 +1,23 @@
-"""A cockpit for learning rates in the terminal."""
+"""A cockpit for learning rates in the terminal, and the same from Python.
+
+```
+from lrtui import EvalDone, Run, RunSpec
+
+run = Run(RunSpec(schedule="ExponentialLR(gamma=0.1)", epochs=5)).start()
+for event in run:
+    if isinstance(event, EvalDone):
+        print(f"epoch {event.epoch}: accuracy {event.accuracy}")
+        if event.epoch == 2:
+            run.send("OneCycleLR(max_lr=0.003) from base")
+print(run.result().best)
+```
+
+A `Run` trains in a thread of its own, says what happens in events, and takes commands. A `Task` is what it trains,
+a `RunSpec` how. `parse_schedule` reads a schedule, `simulate` returns the lr of every batch it will have. Each name
+is imported when it is first used: `import lrtui` alone imports neither torch nor anything else.
+"""
+
+import lazy_loader
+
+# read off the stub beside this file, which type checkers read as well
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

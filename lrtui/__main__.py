@@ -55,6 +55,15 @@ class ShowVersion(argparse.Action):
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with exit status 2."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # argparse takes the -- out of --epochs=-- and leaves an empty list as the value
+        for word in sys.argv[1:] if args is None else args:
+            if word == "--":
+                break
+            if re.fullmatch(r"--[\w-]+=--", word):
+                self.error(f"argument {word[:-3]}: expected one argument")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message}\ntry {self.prog} --help")
 

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lrtui.run.commands import Command, Stop
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.events import Event, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.schedules.command_notation import parse_command
 from lrtui.training.reporter import Reporter
+
+if TYPE_CHECKING:
+    from lrtui.tasks.task import Task
+
+POLL_SECONDS = 0.01
+"""How long an iterator over events may be late."""
 
 EVENTS_A_POLL = 20_000
 """Bounds one poll, so that a burst of tiny steps never keeps the screen waiting."""
@@ -34,37 +44,85 @@ def import_torch() -> None:
 
 
 class Run:
-    """One training of this process.
+    """One training of this process: started, watched and commanded from any thread but its own.
+
+    ```
+    run = Run(RunSpec(schedule="ExponentialLR(gamma=0.1)", epochs=5)).start()
+    for event in run:
+        if isinstance(event, EvalDone) and event.epoch == 2:
+            run.send("OneCycleLR(max_lr=0.003) from base")
+    print(run.result().best)
+    ```
+
+    One thread takes its events: by iterating, by `poll`, or by `result`.
 
     Args:
-        number: counts the session's runs, from 1.
         spec: the settings as the user gave them.
+        task: what is trained, in place of the one that the settings name.
+        number: counts a session's runs, from 1.
     """
 
-    def __init__(self, number: int, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, task: Task | None = None, *, number: int = 1) -> None:
         self.number = number
-        self.spec = spec
+        self.spec = spec if task is None else replace(spec, task=_name_of(task))
         self.state = RunState()
+        """What the events taken so far add up to."""
         self.error: LrtuiError | None = None
         """The error of the user's words, data or task that ended the run."""
+        self._task = task
         self._feed = LiveFeed()
         self._inbox = Inbox()
         # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
         self._thread = threading.Thread(target=self._train, name=f"training-{number}", daemon=True)
 
-    def start(self) -> None:
-        """Begin in a thread of its own; returns at once."""
-        self._thread.start()
+    def start(self) -> Run:
+        """Begin in a thread of its own; returns at once, with the run itself.
 
-    def send(self, command: Command) -> None:
-        """Leave a command for the training thread; it is answered by an event."""
-        self._inbox.send(command)
+        Raises:
+            UsageError: where it was started before; a new Run trains anew.
+        """
+        if self._thread.ident is not None:
+            raise UsageError("a run is started once; make a new Run")
+        self._thread.start()
+        return self
+
+    def send(self, command: Command | str) -> None:
+        """Leave a command for the training thread; it is answered by an event.
+
+        Args:
+            command: an object, or words: `pause`, `lr*0.5`, `CosineAnnealingLR() from current` ...
+
+        Raises:
+            NotationError: for words that are no command.
+        """
+        self._inbox.send(parse_command(command) if isinstance(command, str) else command)
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold what the run has said since into its state, and return it."""
         events = self._feed.take(limit)
         self.state.fold(events)
         return events
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield every event as it comes, the state being folded up to it; ends after RunFinished."""
+        while self.is_live:
+            for event in self._feed.take(1):
+                self.state.fold([event])
+                yield event
+            if not len(self._feed):
+                self.join(POLL_SECONDS)
+
+    def result(self) -> RunState:
+        """Wait for the end, and return what all events add up to.
+
+        Raises:
+            LrtuiError: where the run failed; says why. A run that diverged or was stopped has its result.
+        """
+        for _ in self:
+            pass
+        if self.state.outcome is not None and self.state.outcome.outcome == "failed":
+            raise self.error or LrtuiError(str(self.state.outcome.error))
+        return self.state
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, `seconds` at most; return whether it has."""
@@ -85,7 +143,11 @@ class Run:
         except Exception as error:  # a broken installation can raise anything, and must be seen
             reporter.say(RunFinished, outcome="failed", error=f"PyTorch can't be imported: {error}")
             return
-        self.error = train(self.spec, self._inbox, reporter)
+        self.error = train(self.spec, self._inbox, reporter, self._task)
+
+
+def _name_of(task: Task) -> str:
+    return f"{type(task).__module__}:{type(task).__qualname__}"
 
 
 class Session:
@@ -107,7 +169,7 @@ class Session:
         """
         if self.live is not None:
             raise LrtuiError(f"run #{self.live.number} is under way; stop it first")
-        run = Run(len(self.runs) + 1, spec)
+        run = Run(spec, number=len(self.runs) + 1)
         self.runs.append(run)
         run.start()
         return run

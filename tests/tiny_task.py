@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-from lrtui.tasks.task import DataDescription, DataRequest, InMemory, TaskData
+import torch
 
 
 class Tiny:
-    name = "tiny"
     training_samples = 96
-    has_accuracy = True
 
-    def load(self, request: DataRequest, say: object) -> TaskData:
+    def __init__(self) -> None:
         generator = torch.Generator().manual_seed(7)
-        inputs = torch.randn(128, 4, generator=generator)
-        targets = (inputs.sum(dim=1) > 0).long()
-        train = InMemory(inputs[:96][: request.train_samples], targets[:96][: request.train_samples])
-        test = InMemory(inputs[96:], targets[96:])
-        return TaskData(train, test, DataDescription("tiny", "made up", "nowhere", len(train), len(test)))
+        self.inputs = torch.randn(128, 4, generator=generator)
+        self.targets = (self.inputs.sum(dim=1) > 0).long()
+
+    def training_data(self) -> Any:
+        return self.inputs[:96], self.targets[:96]
+
+    def test_data(self) -> Any:
+        return self.inputs[96:], self.targets[96:]
 
     def model(self) -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 2))
@@ -26,8 +27,8 @@ class Tiny:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(outputs, targets)
 
-    def correct(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return (outputs.argmax(dim=1) == targets).sum()
+    def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"accuracy": outputs.argmax(dim=1) == targets}
 
 
 class Breaks(Tiny):

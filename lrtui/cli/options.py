@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-from lrtui.run.spec import RunSpec, is_whole_number, option_words
+from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
 
 
 def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
@@ -22,8 +22,10 @@ def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | Non
         if item.name == "schedule" or (only is not None and item.name not in only):
             continue
         about = item.metadata["help"]
-        if item.default is not None:
+        if item.default not in (None, ()):
             about += f" (default: {item.default})"
+        if is_list(item):
+            about += " (may be given again and again)"
         choices = item.metadata.get("choices")
         metavar = item.metadata.get("metavar") or ("|".join(choices) if choices else item.name.upper())
         group.add_argument(
@@ -31,6 +33,7 @@ def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | Non
             dest=item.name,
             # the text is read by the settings' own rules, so that the form and the command line agree
             type=str,
+            action="append" if is_list(item) else "store",
             metavar="N" if is_whole_number(item) else metavar,
             help=about.replace("%", "%%"),
         )
@@ -42,12 +45,17 @@ def read_spec(namespace: argparse.Namespace, schedule: str | None) -> RunSpec:
     Raises:
         UsageError: for a value that can't be.
     """
-    from lrtui.run.spec import read_option
+    from lrtui.run.spec import check_option, read_option
 
     values: dict[str, Any] = {} if schedule is None else {"schedule": schedule}
     for item in fields(RunSpec):
         text = getattr(namespace, item.name, None)
-        if item.name != "schedule" and text is not None:
+        if item.name == "schedule" or text is None:
+            continue
+        if is_list(item):
+            values[item.name] = tuple(text)
+            check_option(item, values[item.name])
+        else:
             values[item.name] = read_option(item, text)
     return RunSpec(**values)
 
@@ -61,9 +69,11 @@ def check_words(spec: RunSpec) -> None:
     """
     # `lrtui --help` reads this module and checks nothing
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.script import Script
 
     parse_schedule(spec.schedule)
     parse_optimizer(spec.optimizer)
+    Script(spec.at, spec.epochs)
     check_task(spec.task)
 
 

@@ -85,10 +85,8 @@ def summary_lines(state: RunState) -> list[str]:
         lines = [f"run {words} before its first step"]
     if outcome and outcome.error:
         lines = [f"run failed: {outcome.error}"]
-    if best := state.best:
-        last = state.evaluations[-1]
-        lines.append(f"best:  {_result(best)}, epoch {best.epoch}")
-        lines.append(f"last:  {_result(last)}, epoch {last.epoch}")
+    results = (("best:", state.best), ("last:", state.last_test), ("averaged model:", state.last_averaged))
+    lines += [f"{name:<6} {_result(result)}, epoch {result.epoch}" for name, result in results if result is not None]
     if state.epochs:
         lines.append("lr of each epoch: " + "  ".join(lr_words(epoch.lrs) for epoch in state.epochs))
     return lines
@@ -96,4 +94,5 @@ def summary_lines(state: RunState) -> list[str]:
 
 def _result(event: EvalDone) -> str:
     accuracy = "" if event.accuracy is None else f"accuracy {event.accuracy:.4f}, "
-    return f"{accuracy}loss {event.loss:.4f}"
+    metrics = "".join(f", {name} {value:.4f}" for name, value in event.metrics.items())
+    return f"{accuracy}loss {event.loss:.4f}{metrics}"

@@ -64,7 +64,8 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
             continue
         value = record[item.name]
         if item.name == "spec":
-            value = RunSpec(**value)
+            plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+            value = RunSpec(**plain)
         elif item.name in _NULL_IS_NAN and isinstance(value, list):
             value = tuple(_number(entry) for entry in value)
         elif item.name in _NULL_IS_NAN and isinstance(value, Mapping):

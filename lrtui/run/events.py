@@ -64,6 +64,8 @@ class EvaluationStarted(Event):
     """The test set is being gone through."""
 
     epoch: int
+    command: str = ""
+    """The command that asked for it, in words; nothing for the test at an epoch's end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ class ScheduleSwitched(Event):
     lrs: tuple[float, ...]
     lrs_before: tuple[float, ...]
     """What the anchor `current` builds on."""
+    command: str = ""
+    """The command that asked for it, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,8 @@ class LrSet(Event):
     scale: tuple[float, ...]
     """What the schedule's raw lr is multiplied with, one per parameter group."""
     by: Literal["user", "undo", "plateau"]
+    command: str = ""
+    """The command that asked for it, in words; nothing for a plateau's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

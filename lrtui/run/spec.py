@@ -8,7 +8,7 @@ from typing import Any
 
 from lrtui.run.errors import UsageError
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -29,14 +29,30 @@ class RunSpec:
     optimizer: str = _option("Adam(lr=0.01)", "optimizer, as PyTorch writes it")
     epochs: int = _option(10, "passes over the training data", minimum=1, maximum=1_000_000)
     batch_size: int = _option(64, "samples a step", minimum=1, maximum=1_000_000)
+    accumulate: int = _option(
+        1, "batches whose gradients make one optimizer step; schedules count steps", minimum=1, maximum=1_000_000
+    )
+    clip_grad_norm: float | None = _option(
+        None, "scale the gradients down to this norm (default: never)", minimum=0.0, metavar="X"
+    )
     seed: int = _option(0, "of weights, data order and dropout", minimum=0, maximum=2**63 - 1)
     device: str = _option("auto", "auto takes cuda, mps or cpu, whichever is there first", choices=DEVICES)
-    precision: str = _option("fp32", "bf16 computes the model in bfloat16, the weights stay fp32", choices=PRECISIONS)
+    precision: str = _option(
+        "fp32", "bf16 and fp16 compute the model in 16 bits (autocast), the weights stay fp32", choices=PRECISIONS
+    )
     log_interval: int = _option(100, "batches between two log lines", minimum=1, maximum=1_000_000_000)
-    train_samples: int | None = _option(None, "training samples to use (default: all)", minimum=1, metavar="N")
-    test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N")
+    train_samples: int | None = _option(
+        None, "training samples to use (default: all)", minimum=1, metavar="N", empty="all"
+    )
+    test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N", empty="all")
     data_dir: str | None = _option(None, "where the data set lies (default: the user's cache)", metavar="DIR")
     name: str | None = _option(None, "a name for the run", metavar="TEXT")
+    at: tuple[str, ...] = _option(
+        (),
+        "in mid-run; WHEN is epoch N or step N; WHAT is SCHEDULE, SCHEDULE from base|current|start, lr=X or lr*X",
+        empty="nothing in mid-run",
+        metavar="'WHEN: WHAT'",
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -58,6 +74,23 @@ def is_whole_number(item: Field[Any]) -> bool:
     return "int" in str(item.type)
 
 
+def is_number(item: Field[Any]) -> bool:
+    """Say whether the setting is a number of any kind."""
+    return is_whole_number(item) or "float" in str(item.type)
+
+
+def is_list(item: Field[Any]) -> bool:
+    """Say whether the setting is a list of texts; in one line a `;` parts them."""
+    return "tuple" in str(item.type)
+
+
+def option_text(item: Field[Any], value: Any) -> str:
+    """Return the value as a form shows it; `read_option` reads it back."""
+    if value is None:
+        return ""
+    return "; ".join(value) if is_list(item) else str(value)
+
+
 def read_option(item: Field[Any], text: str) -> Any:
     """Return the value that a user's text stands for; empty text is None where a setting may be left out.
 
@@ -68,7 +101,16 @@ def read_option(item: Field[Any], text: str) -> Any:
     if not text and "None" in str(item.type):
         return None
     value: Any = text
-    if is_whole_number(item):
+    if is_list(item):
+        value = tuple(part.strip() for part in text.split(";") if part.strip())
+    elif is_number(item) and not is_whole_number(item):
+        try:
+            value = float(text) if len(text) <= 40 else None
+        except ValueError:
+            value = None
+        if value is None:
+            raise UsageError(f"{option_words(item.name)} takes a number, not {text[:40]!r}")
+    elif is_whole_number(item):
         try:
             value = int(text.replace("_", "").replace(",", "")) if len(text) <= 40 else None
         except ValueError:
@@ -96,5 +138,13 @@ def check_option(item: Field[Any], value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             limits = f"of at least {low:,}" if value is None or not isinstance(value, int) or value < low else ""
             raise UsageError(f"{words} takes a whole number {limits or f'of at most {high:,}'}, not {str(value)[:40]}")
+    elif is_list(item):
+        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
+            raise UsageError(f"{words} takes a tuple of texts, not {str(value)[:40]}")
+    elif is_number(item):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise UsageError(f"{words} takes a number, not {str(value)[:40]}")
+        if not (math.isfinite(value) and value > item.metadata["minimum"]):
+            raise UsageError(f"{words} takes a finite number above {item.metadata['minimum']:g}, not {value:g}")
     elif not isinstance(value, str):
         raise UsageError(f"{words} takes text, not {str(value)[:40]}")

@@ -80,6 +80,8 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     changes: list[ScheduleSwitched | LrSet] = field(default_factory=list)
     refusals: list[CommandRefused] = field(default_factory=list)
+    commands: list[tuple[int, str]] = field(default_factory=list)
+    """(steps done, line) of every command that was obeyed, as `--at` takes them."""
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines_logged: int = 0
     """Lines ever put into the log, those that have left it included."""
@@ -87,6 +89,8 @@ class RunState:
     version: int = 0
     """Grows with every event: whoever drew version n has nothing to redraw."""
     _step_seq: int = -1
+    _epoch_tested: int | None = None
+    """The epoch whose test is under way."""
     _smoothed: dict[int, Smoothed] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -149,6 +153,16 @@ class RunState:
         return min(finite, key=lambda result: (result.loss, result.step), default=None)
 
     @property
+    def last_test(self) -> EvalDone | None:
+        """The latest result of the model itself on the test set."""
+        return next((result for result in reversed(self.evaluations) if not result.averaged), None)
+
+    @property
+    def last_averaged(self) -> EvalDone | None:
+        """The latest result of the averaged model on the test set; None where nothing is averaged."""
+        return next((result for result in reversed(self.evaluations) if result.averaged), None)
+
+    @property
     def seconds_left(self) -> float | None:
         """Training time left at the pace so far, evaluations included; None while there is no pace yet."""
         done = self.step - self.first_step
@@ -163,7 +177,8 @@ class RunState:
         if steps < 1 or not self.started:
             return None
         span = self.seconds[-1] - self.seconds[-1 - steps]
-        return steps * self.started.spec.batch_size / span if span > 0 else None
+        spec = self.started.spec
+        return steps * spec.batch_size * spec.accumulate / span if span > 0 else None
 
     def fold(self, events: Iterable[Event]) -> None:
         """Add events, the oldest first."""
@@ -181,14 +196,21 @@ class RunState:
                 self._begin(event)
             case EvaluationStarted():
                 self.evaluating = True
+                if event.command:
+                    self._note_command(event.step, event.command)
+                else:
+                    self._epoch_tested = event.epoch
             case EvalDone():
                 self.evaluating = False
                 self.evaluations.append(event)
                 self._say("evaluation", evaluation_line(event))
             case EpochDone():
+                self._epoch_tested = None
                 self.epochs.append(event)
             case ScheduleSwitched() | LrSet():
                 self.changes.append(event)
+                if event.command:
+                    self._note_command(event.step, event.command)
             case CommandRefused():
                 self.refusals.append(event)
             case Paused():
@@ -203,6 +225,11 @@ class RunState:
         if line := change_line(event):
             level = event.level if isinstance(event, Notice) else "info"
             self._say("change" if level == "info" else level, line)
+
+    def _note_command(self, step: int, command: str) -> None:
+        # during the test at an epoch's end the schedule has still its step to take: that is a moment of its own
+        moment = f"step {step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
+        self.commands.append((step, f"{moment}: {command}"))
 
     def _fold_step(self, event: StepDone) -> None:
         self.step, self.epoch, self.batch = event.step + 1, event.epoch, event.batch
@@ -231,6 +258,8 @@ class RunState:
         self.evaluations = [result for result in self.evaluations if result.step <= step]
         self.epochs = [epoch for epoch in self.epochs if epoch.step <= step]
         self.changes = [change for change in self.changes if change.step <= step]
+        self.commands = [command for command in self.commands if command[0] <= step]
+        self._epoch_tested = None
 
     def _say(self, kind: Literal["step", "evaluation", "change", "warning", "error"], text: str) -> None:
         self.log.append(LogLine(kind, text))

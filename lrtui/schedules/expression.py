@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrtui.run.errors import NotationError
-from lrtui.schedules.source import MOST_LEVELS, deepest_node, syntax_error_place
+from lrtui.schedules.source import MOST_LEVELS, all_nodes, syntax_error_place
 
 LONGEST = 500
 """Characters of one expression."""
@@ -93,9 +94,10 @@ def check_expression(text: str) -> ast.expr:
         NotationError: as `Expression` does.
     """
     tree = _read(text)
-    if deep := deepest_node(tree):
+    nodes, deep = all_nodes(tree)
+    if deep:
         raise NotationError(f"the expression is nested more than {MOST_LEVELS} levels deep", text, _place(text, deep))
-    _check(tree, text)
+    _check(nodes, text)
     return tree
 
 
@@ -104,7 +106,10 @@ def _read(text: str) -> ast.expr:
         raise NotationError(f"the expression has {len(text):,} characters; at most {LONGEST} are read", text, LONGEST)
     leading = len(text) - len(text.lstrip())
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            # `1if 1else 2` makes Python print one, between our lines
+            warnings.simplefilter("ignore")
+            return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         place = leading + syntax_error_place(text.strip(), error)
         raise NotationError(
@@ -114,32 +119,33 @@ def _read(text: str) -> ast.expr:
         raise NotationError("the expression can't be read: it is too deeply nested", text, 0) from None
 
 
-def _check(tree: ast.expr, text: str) -> None:
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        place = _place(text, node)
-        if not isinstance(node, _NODES):
-            words = type(node).__name__
-            raise NotationError(f"{words} is not allowed in an expression; allowed are {ALLOWED}", text, place)
-        if isinstance(node, ast.Constant) and (
-            isinstance(node.value, bool) or not isinstance(node.value, (int, float)) or not _fits(node.value)
-        ):
-            raise NotationError("an expression has numbers that fit a float, and no other constants", text, place)
-        if isinstance(node, ast.Call) and (
-            not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords
-        ):
-            raise NotationError(f"there is no such function; there are {', '.join(FUNCTIONS)}", text, place)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            least, most = _ARGUMENTS.get(node.func.id, (1, 1))
-            if not least <= len(node.args) <= most:
-                wanted = str(least) if least == most else f"{least} to {most}"
-                words = f"{node.func.id} takes {wanted} {'argument' if most == 1 else 'arguments'}"
-                raise NotationError(f"{words}, not {len(node.args)}", text, place)
-        if isinstance(node, ast.Name):
-            known = FUNCTIONS if id(node) in called else (*VARIABLES, "pi")
-            if node.id not in known:
-                message = f"unknown name {node.id!r}; allowed are {ALLOWED}"
-                raise NotationError(message, text, place)
+def _check(nodes: list[ast.AST], text: str) -> None:
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        if fault := _fault(node, id(node) in called):
+            raise NotationError(fault, text, _place(text, node))
+
+
+def _fault(node: ast.AST, is_called: bool) -> str | None:
+    """Return what is wrong with the node itself, or None."""
+    if not isinstance(node, _NODES):
+        return f"{type(node).__name__} is not allowed in an expression; allowed are {ALLOWED}"
+    if isinstance(node, ast.Constant) and (
+        isinstance(node.value, bool) or not isinstance(node.value, (int, float)) or not _fits(node.value)
+    ):
+        return "an expression has numbers that fit a float, and no other constants"
+    if isinstance(node, ast.Call) and (
+        not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords
+    ):
+        return f"there is no such function; there are {', '.join(FUNCTIONS)}"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        least, most = _ARGUMENTS.get(node.func.id, (1, 1))
+        if not least <= len(node.args) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            return f"{node.func.id} takes {wanted} {'argument' if most == 1 else 'arguments'}, not {len(node.args)}"
+    if isinstance(node, ast.Name) and node.id not in (FUNCTIONS if is_called else (*VARIABLES, "pi")):
+        return f"unknown name {node.id!r}; allowed are {ALLOWED}"
+    return None
 
 
 def _place(text: str, node: ast.AST) -> int:

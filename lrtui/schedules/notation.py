@@ -67,7 +67,8 @@ class _Reader:
         if "per" in (keywords := by_keyword(source, node)):
             words = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
             source.refuse(words, keywords["per"])
-        own = source.owns.get(source.offset(node.func))
+        # what is called may be the result of an own class, such as a:B(1)(2), and begins where that does
+        own = source.owns.get(source.offset(node.func)) if isinstance(node.func, ast.Name) else None
         if own is not None:
             return self._own(node, own, depth)
         called = dotted_name(node.func) or ""

@@ -154,6 +154,7 @@ def _read_settings(source: Source, settings: ast.Dict, entry: OptimizerEntry) ->
             words = source.segment(key) if key is not None else "**"
             source.refuse(f"{entry.name} has no setting {words}{near(str(name), by_name)}", key or settings, "groups")
         values[name] = read_value(source, node, by_name[name])
-    if not values:
+    items = tuple((name, value) for name, value in values.items() if value is not None)
+    if not items:
         source.refuse("the group sets nothing; give it an lr", settings, "groups")
-    return tuple((name, value) for name, value in values.items() if value is not None)
+    return items

@@ -23,8 +23,12 @@ def near(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` where a known word is near, else the known words."""
     known = list(known)
     lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower()[:60], lower, n=1, cutoff=0.6)
-    return f"; did you mean {lower[found[0]]}?" if found else f"; there are {', '.join(known)}"
+    word = word.lower()[:60]
+    found = difflib.get_close_matches(word, lower, cutoff=0.6)
+    if not found:
+        return f"; there are {', '.join(known)}"
+    # difflib takes Adma for Adamax: for it swapped letters are far apart
+    return f"; did you mean {lower[max(found, key=lambda name: sorted(name) == sorted(word))]}?"
 
 
 def read_value(source: Source, node: ast.expr, parameter: Parameter) -> Any:
@@ -164,9 +168,10 @@ class _Plain(ast.NodeTransformer):
 
 def _lambda_body(source: Source, node: ast.Lambda, parameter: Parameter) -> str:
     arguments = node.args
-    if len(arguments.args) != 1 or arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults:
+    names = [*arguments.posonlyargs, *arguments.args]
+    if len(names) != 1 or arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults:
         source.refuse(f"{parameter.name} takes a lambda of one argument, the epoch", node, parameter.name)
-    return ast.unparse(_Plain(arguments.args[0].arg).visit(node.body))
+    return ast.unparse(_Plain(names[0].arg).visit(node.body))
 
 
 _READERS: dict[str, Callable[[Source, Any, Parameter], Any]] = {

@@ -56,6 +56,19 @@ class Schedule:
         for child in self.children:
             yield from child.walk()
 
+    @property
+    def averages_from(self) -> int | None:
+        """After how many `step()` calls weights are averaged: where a SWALR begins; None where there is none."""
+        if self.entry and self.entry.averages:
+            return 0
+        milestones = (0, *self.arguments["milestones"]) if self.name == "SequentialLR" else [0] * len(self.children)
+        starts = [
+            begin + inside
+            for child, begin in zip(self.children, milestones, strict=True)
+            if (inside := child.averages_from) is not None
+        ]
+        return min(starts, default=None)
+
     def with_arguments(self, **arguments: Any) -> Schedule:
         """Return the schedule with these arguments set; None takes an argument away.
 

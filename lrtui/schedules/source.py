@@ -19,6 +19,9 @@ DEEPEST = 40
 MOST_LEVELS = 100
 """Of a syntax tree: `1+1+1+...` makes a deep one without a bracket, and what reads it goes down level by level."""
 
+MOST_NODES = 4_000
+"""Of a syntax tree: four times what the longest list has. Ten thousand in lambdas take `ast.unparse` 0.1 s."""
+
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.]*\s*=(?!=)\s*")
 _MODULES = (
     "torch.optim.lr_scheduler.",
@@ -30,8 +33,8 @@ _MODULES = (
     "torch.optim.",
     "optim.",
 )
-# Python's parser refuses to read more than 4300 of them, and doesn't say where
-_LONG_NUMBER = re.compile(r"[0-9_]{301}")
+# Python refuses to read or write more than 4300 of them, and doesn't say where; 251 hexadecimal digits are 302 others
+_LONG_NUMBER = re.compile(r"[0-9_]{301}|0[xX][0-9a-fA-F_]{251}")
 # `file.py:Name(` and `package.module:Name(`, which is not Python. What looks like it is read over first: strings (up
 # to the end where they are not closed, so that no text is scanned twice) and a lambda's arguments.
 _OWN = re.compile(
@@ -50,6 +53,7 @@ class Source:
 
     Args:
         text: as the user wrote it.
+        parsed: what Python's parser was given, from the base: as long as there, own classes under their stand-ins.
         tree: of the call.
         owns: (module or file, class) of the user's own classes, by the offset of their stand-in in the text.
         base: offset in the text of the call.
@@ -57,6 +61,7 @@ class Source:
     """
 
     text: str
+    parsed: str
     tree: ast.expr
     owns: dict[int, tuple[str, str]]
     base: int
@@ -67,9 +72,9 @@ class Source:
         return self._place(getattr(node, "lineno", 1), getattr(node, "col_offset", 0))
 
     def _place(self, line: int, column: int) -> int:
-        start = self.base + self.line_starts[line - 1]
+        start = self.line_starts[line - 1]
         # Python counts columns in UTF-8 bytes
-        return start + len(self.text[start : start + column].encode()[:column].decode(errors="ignore"))
+        return self.base + start + len(self.parsed[start : start + column].encode()[:column].decode(errors="ignore"))
 
     def fault(self, message: str, node: ast.AST, field: str | None = None) -> NotationError:
         """Return an error that points at the node."""
@@ -120,21 +125,27 @@ def read_source(text: str, what: str) -> Source:
             f"the {what} can't be read: it is too deeply nested or has a character that is none", text, base
         ) from None
     starts = [0, *(place + 1 for place, character in enumerate(masked) if character == "\n")]
-    source = Source(text, tree, owns, base, tuple(starts))
-    if deep := deepest_node(tree):
+    source = Source(text, masked, tree, owns, base, tuple(starts))
+    nodes, deep = all_nodes(tree)
+    if deep:
         source.refuse(f"the {what} is nested more than {MOST_LEVELS} levels deep", deep)
+    if len(nodes) > MOST_NODES:
+        source.refuse(f"the {what} has more than {MOST_NODES:,} names, numbers and signs", tree)
     return source
 
 
 _EXAMPLES = {"schedule": "ExponentialLR(gamma=0.9)", "optimizer": "Adam(lr=0.01)"}
 
 
-def deepest_node(tree: ast.expr) -> ast.expr | None:
-    """Return a node that lies more than MOST_LEVELS deep, or None; the parser's own limit is far beyond."""
+def all_nodes(tree: ast.expr) -> tuple[list[ast.AST], ast.expr | None]:
+    """Return a tree's nodes, level by level, and one that lies more than MOST_LEVELS deep or None; there it stops."""
+    found: list[ast.AST] = []
     level: list[ast.AST] = [tree]
     for _ in range(MOST_LEVELS):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    return next((node for node in level if isinstance(node, ast.expr)), None)
+        found += level
+        # half of all nodes are signs without anything inside, such as Load and Add
+        level = [child for node in level if node._fields for child in ast.iter_child_nodes(node)]
+    return found + level, next((node for node in level if isinstance(node, ast.expr)), None)
 
 
 def dotted_name(node: ast.expr) -> str | None:

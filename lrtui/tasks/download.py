@@ -8,17 +8,17 @@ import queue
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from lrtui.tasks.task import Say
 
 SECONDS_TO_CONNECT = 5.0
 """How long an address may take to begin its answer, and how long the answer may then stand still."""
 
 FAILURES = (OSError, http.client.HTTPException)
 """What a network, a server that answers nonsense, or a disk can raise."""
-
-Say = Callable[[str], None]
 
 
 def download_file(addresses: Sequence[str], md5: str, file: Path, say: Say) -> None:

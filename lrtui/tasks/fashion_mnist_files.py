@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.errors import DataError
-from lrtui.tasks.download import FAILURES, Say, download_file, md5_of
+from lrtui.tasks.download import FAILURES, download_file, md5_of
 from lrtui.tasks.idx import read_idx
+from lrtui.tasks.task import Say
 
 NAMES = (
     "train-images-idx3-ubyte.gz",

@@ -11,11 +11,12 @@ from typing import Any
 
 from lrtui.plugins import load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError
+from lrtui.tasks.fault import describe_exception, place_of
 from lrtui.tasks.task import Task
 
 GROUP = "lrtui.tasks"
 
-MEMBERS = ("name", "training_samples", "has_accuracy", "load", "model", "loss", "correct")
+MEMBERS = ("model", "training_data", "test_data", "loss")
 
 
 def find_task(words: str) -> Task:
@@ -54,7 +55,7 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(f"{name} can't be imported: {error}") from None
     except (Exception, SystemExit) as error:  # a user's module can raise anything when it is run
-        raise TaskError(f"{name} fails when it is imported: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{name} fails when it is imported: {describe_exception(error)}") from error
 
 
 def _run_file(place: str) -> ModuleType:
@@ -75,7 +76,7 @@ def _run_file(place: str) -> ModuleType:
         raise UsageError(f"{place} can't be imported: {error}") from None
     except (Exception, SystemExit) as error:  # a user's file can raise anything when it is run
         del sys.modules[name]
-        raise TaskError(f"{place} fails when it is imported: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
     return module
 
 
@@ -83,11 +84,14 @@ def _made(task: type[Any], words: str) -> Any:
     try:
         return task()
     except Exception as error:  # a user's class can raise anything when it is called
-        raise TaskError(f"{words} can't be made without arguments: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{words} can't be made without arguments: {describe_exception(error)}") from error
 
 
 def _checked(task: Any, words: str) -> Task:
-    missing = [member for member in MEMBERS if not hasattr(task, member)]
+    missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]
     if missing:
-        raise TaskError(f"{words} is no task: it has no {', '.join(missing)} (see lrtui.tasks.task.Task)")
+        raise TaskError(
+            f"{words} is no task: it has no {', '.join(f'{member}()' for member in missing)}{place_of(type(task))}; "
+            "a task has the methods model(), training_data(), test_data() and loss(outputs, targets)"
+        )
     return task  # type: ignore[no-any-return]

@@ -9,7 +9,13 @@ from lrtui.tasks.find import GROUP
 
 def expected_batches_per_epoch(spec: RunSpec) -> int | None:
     """Return the optimizer steps of an epoch, or None for a user's own task, which is not run to find out."""
-    if not is_plugin(GROUP, spec.task):
-        return None if spec.train_samples is None else -(-spec.train_samples // spec.batch_size)
-    samples = int(load_plugin(GROUP, spec.task).training_samples)
-    return -(-min(samples, spec.train_samples or samples) // spec.batch_size)
+    samples = None
+    if is_plugin(GROUP, spec.task):
+        samples = getattr(load_plugin(GROUP, spec.task), "training_samples", None)
+    known = [int(count) for count in (samples, spec.train_samples) if count is not None]
+    return steps_per_epoch(-(-min(known) // spec.batch_size), spec.accumulate) if known else None
+
+
+def steps_per_epoch(batches: int, accumulate: int) -> int:
+    """Return the optimizer steps of an epoch of so many batches; the last step may have fewer than the others."""
+    return -(-batches // accumulate)

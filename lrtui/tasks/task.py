@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ class DataRequest:
 
     Args:
         data_dir: where to look first, and where to download to; None for the user's cache directory.
-        train_samples: how many training samples to use, the first ones; None for all.
+        train_samples: how many training samples will be used, the first ones; None for all.
         test_samples: the same for the test set.
     """
 
@@ -26,94 +26,69 @@ class DataRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class DataDescription:
+class DataSource:
     """Which data it is.
 
     Args:
         name: of the data set.
         source: where it came from, in a word or two.
         where: the folder or address.
-        train: training samples in use.
-        test: test samples in use.
     """
 
     name: str
     source: str
     where: str
-    train: int
-    test: int
-
-    def as_json(self) -> dict[str, str | int]:
-        """Return the fields as plain values, as the event RunStarted carries them."""
-        return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class InMemory:
-    """Samples that fit into memory, prepared once: the fast path.
+Say = Callable[[str], None]
+"""Takes a line of narration."""
 
-    Args:
-        inputs: shape (samples, ...).
-        targets: shape (samples, ...).
-    """
+Data = Any
+"""Training or test data, in one of these forms:
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def batch(self, indices: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the inputs and targets of these samples."""
-        return self.inputs[indices], self.targets[indices]
-
-    def to(self, device: torch.device) -> InMemory:
-        """Return the samples on that device."""
-        return InMemory(self.inputs.to(device), self.targets.to(device))
-
-
-@dataclass(frozen=True, slots=True)
-class TaskData:
-    """Training and test samples, and which they are."""
-
-    train: InMemory
-    test: InMemory
-    description: DataDescription
+- a pair of tensors (inputs, targets), samples along the first dimension of both: the fast path, kept on the device;
+- a `torch.utils.data.Dataset` of pairs: batched by the run's `--batch-size`, training data in a new order each epoch;
+- a `torch.utils.data.DataLoader`, or any iterable with a length that can be gone through again and again, of batches
+  that are pairs: taken as it is, order and batch size being its own affair.
+"""
 
 
 class Task(Protocol):
-    """A model, its data and its loss.
+    """A model, its data and its loss: any object with these four methods, all called from the training thread.
 
-    All methods are called from the training thread. `model` is called after the seed is set, once a run; it draws its
-    weights from torch's global generator, so that the same seed gives the same model.
+    It may have more, all of it optional:
+
+    - `metrics(outputs, targets)` returns a mapping from names to what the test set is judged by. A tensor with a
+      value a sample (or a sample and position; of any shape, bool or number) is averaged over all its elements on the
+      whole test set; a 0-d tensor is a batch's mean, weighted by its samples. One named `accuracy`, a share in
+      [0, 1], is what best results are told by; without it the lowest test loss is.
+    - `prepare(request, say)` is called first, with a `DataRequest`: the place to find or download data. `say` takes
+      narration, a line at a time. It may return a `DataSource`.
+    - `name`, else the name of the class.
+    - `test_batch_size`: samples of the test set at once, in place of `--batch-size`.
+    - `training_samples`, a whole number known without loading anything: lets `lrtui preview` know an epoch's length.
     """
 
-    name: str
-    training_samples: int
-    """How many training samples there are when all are used; known without loading them."""
-    has_accuracy: bool
-    """Whether `correct` means something; if not, it is never called."""
+    def model(self) -> torch.nn.Module:
+        """Return a fresh model.
 
-    def load(self, request: DataRequest, say: Callable[[str], None]) -> TaskData:
-        """Return the data.
-
-        Args:
-            request: which part of it, and where to look.
-            say: takes narration, a line at a time: which data it is, from where; progress.
-
-        Raises:
-            DataError: where none can be had.
+        Called once a run, after the seed is set: weights drawn from torch's global generator follow it.
         """
         ...
 
-    def model(self) -> torch.nn.Module:
-        """Return a fresh model."""
+    def training_data(self) -> Data:
+        """Return the training data, in one of the forms of `Data`."""
         ...
 
-    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of a batch, 0-d."""
+    def test_data(self) -> Data:
+        """Return the test data, in one of the forms of `Data`."""
         ...
 
-    def correct(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return how many samples of a batch are right, 0-d, on the outputs' device."""
+    def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
+        """Return the mean loss of a batch, 0-d.
+
+        Args:
+            outputs: what the model made of the batch's inputs.
+            targets: the batch's targets, on the outputs' device.
+        """
         ...

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
+from lrtui.run.commands import SwitchSchedule
+from lrtui.run.errors import NotationError
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.build import check_buildable
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.optimizer_notation import OptimizerSpec
 from lrtui.schedules.optimizers import build_optimizer
+from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.script import Script
+from lrtui.schedules.simulate import simulate
 from lrtui.tasks.find import find_task
-from lrtui.tasks.task import DataRequest, Task, TaskData
+from lrtui.tasks.sizes import steps_per_epoch
+from lrtui.tasks.task import DataRequest, Say, Task
+from lrtui.training.batches import Batches, read_batches, sample_count
+from lrtui.training.command_desk import check_metric
 from lrtui.training.device import choose_device
+from lrtui.training.evaluate import evaluate
 from lrtui.training.lr_control import LrControl
-from lrtui.training.random_state import seed_everything
+from lrtui.training.own_task import OwnTask
+from lrtui.training.random_state import draw_seed, seed_everything
+
+MOST_CALLS_TRIED = 20_000
+"""`step()` calls of a schedule that are tried before a run: a fifth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +38,26 @@ class Bench:
 
     Args:
         spec: the settings, the schedule's lengths filled in.
-        order: the generator of the data order; apart from torch's global one, which weights and dropout draw from.
+        train: the training data.
+        test: the test data.
+        data: name, source, where, and the number of samples under `train` and `test`.
+        metrics: names of the figures that a test gives, `loss` the first.
+        script: what is done in mid-run without a command.
     """
 
     spec: RunSpec
-    task: Task
-    data: TaskData
+    task: OwnTask
+    train: Batches
+    test: Batches
+    data: dict[str, str | int]
+    metrics: tuple[str, ...]
     device: torch.device
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     group_names: tuple[str, ...]
     lr_control: LrControl
     horizon: Horizon
-    order: torch.Generator
+    script: Script
 
     @property
     def parameter_count(self) -> int:
@@ -44,36 +65,115 @@ class Bench:
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
 
-def set_up(spec: RunSpec, say: Callable[[str], None]) -> Bench:
-    """Load the data, seed, and build model, optimizer and schedule.
+def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> Bench:
+    """Load the data, seed, build model, optimizer and schedule, and try what can be tried before the first batch.
 
     Args:
         say: takes narration, line by line: which data, from where.
+        task: what is trained, in place of the one that the settings name.
 
     Raises:
         UsageError: for a setting that can't be.
         DataError: for data that can't be had.
+        TaskError: for a mistake in the task.
     """
     schedule, optimizer_spec = parse_schedule(spec.schedule), parse_optimizer(spec.optimizer)
     device = choose_device(spec.device)
-    task = find_task(spec.task)
-    data = task.load(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    own = OwnTask(task or find_task(spec.task), spec.task)
+    order = torch.Generator()
+    seed_everything(spec.seed)  # a task may split its data at random
+    source = own.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    train = read_batches(
+        *own.data("training_data"),
+        "training",
+        batch_size=spec.batch_size,
+        limit=spec.train_samples,
+        device=device,
+        order=order,
+        say=say,
+    )
+    test = read_batches(
+        *own.data("test_data"),
+        "test",
+        batch_size=own.test_batch_size or spec.batch_size,
+        limit=spec.test_samples,
+        device=device,
+        order=None,
+        say=say,
+    )
+    if train.batch_size not in (None, spec.batch_size):
+        say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is left aside")
+        spec = replace(spec, batch_size=train.batch_size)
+    data: dict[str, str | int] = {
+        "name": source.name,
+        "source": source.source,
+        "where": source.where,
+        "train": _samples(train),
+        "test": _samples(test),
+    }
+    say(f"data: {source.name} from {source.source} ({source.where}), {data['train']:,} + {data['test']:,} samples")
+    # again: the same seed gives the same weights whatever drawing the data took
     seed_everything(spec.seed)
-    # channels_last lets the convolutions of every backend skip a transposition; it changes no number's meaning
-    model = task.model().to(device).to(memory_format=torch.channels_last)
+    model = own.model().to(device)
+    if not model.training:
+        model.train()  # pretrained ones are often handed out in their test mode
+    metrics = _try_test(own, model, test, device, spec.precision)
+    order.manual_seed(draw_seed())
     optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=True)
-    horizon = Horizon(epochs=spec.epochs, batches_per_epoch=-(-len(data.train) // spec.batch_size))
+    horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
+    script = Script(spec.at, spec.epochs, horizon.batches_per_epoch)
+    _try_schedules(schedule, optimizer_spec, horizon, script, metrics)
     lr_control = LrControl(optimizer, schedule, horizon)
     return Bench(
         spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
-        task=task,
-        data=TaskData(data.train.to(device), data.test.to(device), data.description),
+        task=own,
+        train=train,
+        test=test,
+        data=data,
+        metrics=metrics,
         device=device,
         model=model,
         optimizer=optimizer,
         group_names=tuple(optimizer_spec.group_names),
         lr_control=lr_control,
         horizon=horizon,
-        # as torch's RandomSampler does: its own generator, seeded from the global one
-        order=torch.Generator().manual_seed(int(torch.empty((), dtype=torch.int64).random_())),
+        script=script,
     )
+
+
+def _samples(data: Batches) -> int:
+    """Return how many samples there are, or would be if all batches had the size of the first."""
+    if data.samples is not None:
+        return data.samples
+    return len(data) * (data.batch_size or sample_count(next(data.in_order())))
+
+
+def _try_test(
+    task: OwnTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
+) -> tuple[str, ...]:
+    """Look at one batch of the test set, so that a mistake shows now and not after an epoch; return the figures' names.
+
+    Lazy modules of PyTorch get their shapes here, before the optimizer asks for their parameters.
+    """
+    result = evaluate(model, task, test, device, precision, lambda: None, most_batches=1)
+    return tuple(result.results)
+
+
+def _try_schedules(
+    schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, script: Script, metrics: tuple[str, ...]
+) -> None:
+    """Refuse now what would end the run, or a switch of its script, only when it gets there."""
+    check_metric(schedule, metrics)
+    if schedule.own is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
+        simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
+    groups = len(optimizer.group_names)
+    for line in script.lines:
+        command = line.command
+        if isinstance(command, SwitchSchedule):
+            later = parse_schedule(command.schedule)
+            check_metric(later, metrics)
+            start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
+            check_buildable(later, optimizer, replace(horizon, start_step=start))
+        group = getattr(command, "group", None)
+        if group is not None and group >= groups:
+            raise NotationError(f"there is no parameter group {group}; there are {groups}, from 0", line.text, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
@@ -10,41 +10,62 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.script import Script
 from lrtui.training.lr_control import LrControl
 from lrtui.training.reporter import Reporter
 
 
-class StopRequested(Exception):  # noqa: N818 - not an error: the user's word, on its way out of the loop
-    """Leaves the loop, from however deep in it."""
+class StopRequested(BaseException):
+    """Leaves the loop, from however deep in it: also out of a task's own code that catches every Exception.
+
+    No error: the user's word, on its way out.
+    """
+
+
+Test = Literal["of the epoch", "on demand"]
+"""The test at an epoch's end, and one that a command asked for."""
 
 
 class CommandDesk:
     """Obeys commands and answers each with an event.
 
     Args:
-        evaluate: runs the test set and publishes its result; called for EvaluateNow.
+        script: what is done without anybody giving a command; its lines come before those of the inbox.
+        metrics: names of the figures that a schedule can follow.
+        evaluate: runs the test set for a command and publishes its result.
     """
 
-    def __init__(self, inbox: Inbox, reporter: Reporter, lr_control: LrControl, evaluate: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        script: Script,
+        reporter: Reporter,
+        lr_control: LrControl,
+        metrics: Collection[str],
+        evaluate: Callable[[Command], object],
+    ) -> None:
         self._inbox = inbox
+        self._script = script
+        self._metrics = metrics
         self._reporter = reporter
         self._lr_control = lr_control
         self._evaluate = evaluate
         self._paused = False
 
-    def obey(self, *, evaluating: bool = False) -> None:
-        """Obey all commands that have come; while paused, wait for more.
+    def obey(self, during: Test | None = None) -> None:
+        """Obey all commands that have come or are due; while paused, wait for more.
 
         Args:
-            evaluating: whether a test is under way, so that another can't begin.
+            during: the test that is under way, if one is.
 
         Raises:
             StopRequested: for Stop.
         """
         while True:
-            command = self._inbox.take()
+            command = self._next(during)
             if command is not None:
-                self._obey_one(command, evaluating)
+                self._obey_one(command, during)
             elif self._paused:
                 self._reporter.clock.hold()
                 self._inbox.wait()
@@ -52,7 +73,20 @@ class CommandDesk:
                 self._reporter.clock.go_on()
                 return
 
-    def _obey_one(self, command: Command, evaluating: bool) -> None:
+    @property
+    def has_work(self) -> bool:
+        """Whether a command has come, or one of the script is due before the next step."""
+        return len(self._inbox) > 0 or self._script.is_due(self._reporter.step)
+
+    def _next(self, during: Test | None) -> Command | None:
+        # what a script has for this moment waits for a test on demand, which is a line of the script itself
+        if during != "on demand" and not self._paused:
+            scripted = self._script.take(self._reporter.step, testing=during == "of the epoch")
+            if scripted is not None:
+                return scripted
+        return self._inbox.take()
+
+    def _obey_one(self, command: Command, during: Test | None) -> None:
         try:
             match command:
                 case Stop():
@@ -62,13 +96,13 @@ class CommandDesk:
                 case SwitchSchedule():
                     self._switch(command)
                 case SetLr():
-                    self._change_lr("user", lambda: self._lr_control.set_lr(command.lr, command.group))
+                    self._change_lr(command, "user", lambda: self._lr_control.set_lr(command.lr, command.group))
                 case ScaleLr():
-                    self._change_lr("user", lambda: self._lr_control.scale_by(command.factor))
+                    self._change_lr(command, "user", lambda: self._lr_control.scale_by(command.factor))
                 case UndoLr():
-                    self._change_lr("undo", self._lr_control.undo)
+                    self._change_lr(command, "undo", self._lr_control.undo)
                 case EvaluateNow():
-                    self._evaluate_now(evaluating)
+                    self._evaluate_now(command, during)
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:
@@ -86,25 +120,44 @@ class CommandDesk:
 
     def _switch(self, command: SwitchSchedule) -> None:
         before = self._lr_control.lrs
-        self._lr_control.switch(parse_schedule(command.schedule), command.anchor, self._reporter.step)
+        schedule = parse_schedule(command.schedule)
+        check_metric(schedule, self._metrics)
+        self._lr_control.switch(schedule, command.anchor, self._reporter.step)
         self._reporter.say(
             ScheduleSwitched,
             schedule=str(self._lr_control.schedule),
             anchor=command.anchor,
             lrs=self._lr_control.lrs,
             lrs_before=before,
+            command=command.words,
         )
 
-    def _change_lr(self, by: Literal["user", "undo"], change: Callable[[], None]) -> None:
+    def _change_lr(self, command: Command, by: Literal["user", "undo"], change: Callable[[], None]) -> None:
         before = self._lr_control.lrs
         change()
         self._reporter.say(
-            LrSet, lrs_before=before, lrs_after=self._lr_control.lrs, scale=self._lr_control.scale, by=by
+            LrSet,
+            lrs_before=before,
+            lrs_after=self._lr_control.lrs,
+            scale=self._lr_control.scale,
+            by=by,
+            command=command.words,
         )
 
-    def _evaluate_now(self, evaluating: bool) -> None:
-        if evaluating:
+    def _evaluate_now(self, command: Command, during: Test | None) -> None:
+        if during is not None:
             raise UsageError("a test is under way; its result is on its way")
         self._reporter.clock.go_on()
-        self._evaluate()
+        self._evaluate(command)
         # the wait that follows, if the run is paused, holds the clock again
+
+
+def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
+    """Refuse a schedule that follows a figure which no test gives: it would never be stepped.
+
+    Raises:
+        UsageError: names those there are.
+    """
+    if schedule.metric is not None and schedule.metric not in metrics:
+        known = ", ".join(metrics)
+        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not give: {known}")

@@ -47,6 +47,8 @@ class LrControl:
         self._scale = [1.0] * len(optimizer.param_groups)
         self._earlier_scales: list[list[float]] = []
         self._raw: list[float] = []
+        self.calls = 0
+        """`step()` calls that the schedule in force has had."""
         self._install(schedule, horizon)
 
     @property
@@ -94,6 +96,7 @@ class LrControl:
         for group, raw in zip(groups, self._raw, strict=True):
             group["lr"] = raw
         step_scheduler(self._scheduler, self._schedule, results)
+        self.calls += 1
         self._raw = [float(group["lr"]) for group in groups]
         self._write()
 
@@ -201,6 +204,10 @@ class LrControl:
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
         self._schedule, _ = fill_in(schedule, horizon)
         self._scheduler = build(self._schedule, self._optimizer, horizon)
+        # PyTorch warns of a scheduler that steps before its optimizer, and takes that to be so where the one before was
+        # a ReduceLROnPlateau, which does not look, and where fp16 left the first step out
+        self._optimizer._opt_called = True  # type: ignore[attr-defined]
+        self.calls = 0
         self._installed_at = horizon.start_step if horizon.start_step else None
         self._raw = [float(group["lr"]) for group in self._optimizer.param_groups]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
-
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import CommandRefused, Outcome, RunFinished
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
+from lrtui.tasks.fault import describe_exception
+from lrtui.tasks.task import Task
 from lrtui.training.bench import set_up
 from lrtui.training.command_desk import StopRequested
 from lrtui.training.gathering import Diverged
@@ -18,15 +17,18 @@ from lrtui.training.memory import keep_freed_memory
 from lrtui.training.reporter import Reporter
 
 
-def train(spec: RunSpec, inbox: Inbox, reporter: Reporter) -> LrtuiError | None:
+def train(spec: RunSpec, inbox: Inbox, reporter: Reporter, task: Task | None = None) -> LrtuiError | None:
     """Train as the spec says; everything that happens, failure included, is told through the reporter.
+
+    Args:
+        task: what is trained, in place of the one that the spec names.
 
     Returns:
         The error of the user's words, data or task that ended the run, or None.
     """
     keep_freed_memory()
     try:
-        bench = set_up(spec, lambda text: _tell(text, inbox, reporter))
+        bench = set_up(spec, lambda text: _tell(text, inbox, reporter), task)
         _stop_if_asked(inbox)
         Loop(bench, inbox, reporter).run()
     except StopRequested:
@@ -68,19 +70,3 @@ def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | Non
         if not isinstance(command, Stop):
             reporter.say(CommandRefused, command=command.words, reason=f"the run is over: {outcome}")
     reporter.say(RunFinished, outcome=outcome, error=error)
-
-
-def describe_exception(error: BaseException) -> str:
-    """Return the error in one line with the user's own line that led to it, where there is one.
-
-    The frame named is the innermost one outside of lrtui and outside of installed packages; without one, the
-    innermost of all.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    own_folder = str(Path(__file__).parents[1])
-    theirs = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith(own_folder)]
-    place = ""
-    if frames:
-        frame = (theirs or list(frames))[-1]
-        place = f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
-    return f"{type(error).__name__}: {error}{place}"

@@ -71,7 +71,7 @@ def test_the_tutorials_lines_to_the_letter_and_the_rest_on_standard_error(tmp_pa
     assert re.fullmatch(r"Test set: Average loss: \d\.\d{4}, Accuracy: 0\.\d{4}", lines[3])
     assert lines[4:] == ["", ""]
     assert "Fashion-MNIST from bundled sample" in done.stderr
-    assert "192 + 100 images" in done.stderr
+    assert "192 + 100 samples" in done.stderr
     assert "device: cpu" in done.stderr
     assert "lr of each epoch: 0.01" in done.stderr
 
@@ -82,8 +82,8 @@ def test_json_is_every_event_in_order() -> None:
     assert status == 0
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["event"] for event in events if event["event"] != "step_done"] == [
-        "notice", "run_started", "evaluation_started", "eval_done", "epoch_done", "evaluation_started", "eval_done",
-        "epoch_done", "run_finished",
+        "notice", "notice", "run_started", "evaluation_started", "eval_done", "epoch_done",
+        "evaluation_started", "eval_done", "epoch_done", "run_finished",
     ]  # fmt: skip
     steps = [event for event in events if event["event"] == "step_done"]
     assert [(event["step"], event["epoch"], event["batch"]) for event in steps] == [
@@ -101,7 +101,7 @@ def test_the_same_words_print_the_same() -> None:
 def test_quiet_prints_the_tests_and_whose_data_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "StepLR(1)", *SMALL, "--epochs", "2", "--quiet"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "data: tiny from made up, 96 + 32 samples\n"
+    assert printed.err == "data: Tiny from the task, 96 + 32 samples\n"
     lines = [line for line in printed.out.splitlines() if line]
     assert len(lines) == 2
     assert all(line.startswith("Test set: ") for line in lines)

@@ -12,32 +12,25 @@ from lrtui.run.errors import DataError
 from lrtui.tasks.dropout import ByteDropout
 from lrtui.tasks.fashion_mnist import FashionMnist
 from lrtui.tasks.fashion_mnist_files import NAMES
-from lrtui.tasks.task import DataRequest, TaskData
+from lrtui.tasks.task import DataRequest, DataSource
 
 
-def _load(folder: Path, train: int | None = None, test: int | None = None) -> tuple[TaskData, list[str]]:
-    said: list[str] = []
-    return FashionMnist().load(DataRequest(str(folder), train, test), said.append), said
+def _prepared(folder: Path, train: int | None = None, test: int | None = None) -> tuple[FashionMnist, DataSource]:
+    task = FashionMnist()
+    return task, task.prepare(DataRequest(str(folder), train, test), lambda _: None)
 
 
-def test_which_data_it_is_is_said_and_described(tmp_path: Path) -> None:
-    data, said = _load(write_small_fashion(tmp_path / "small"))
-    assert said == [f"data: Fashion-MNIST from cache ({tmp_path / 'small'}), {TRAIN} + {TEST} images"]
-    assert data.description.as_json() == {
-        "name": "Fashion-MNIST",
-        "source": "cache",
-        "where": str(tmp_path / "small"),
-        "train": TRAIN,
-        "test": TEST,
-    }
+def test_which_data_it_is_is_said(tmp_path: Path) -> None:
+    task, source = _prepared(write_small_fashion(tmp_path / "small"))
+    assert source == DataSource("Fashion-MNIST", "cache", str(tmp_path / "small"))
+    assert [len(targets) for _, targets in (task.training_data(), task.test_data())] == [TRAIN, TEST]
 
 
 def test_a_part_of_the_data_is_its_beginning(tmp_path: Path) -> None:
     folder = write_small_fashion(tmp_path / "small")
-    whole, part = _load(folder)[0], _load(folder, 7, 3)[0]
-    assert torch.equal(part.train.inputs, whole.train.inputs[:7])
-    assert torch.equal(part.test.targets, whole.test.targets[:3])
-    assert (part.description.train, part.description.test) == (7, 3)
+    whole, part = _prepared(folder)[0], _prepared(folder, 7, 3)[0]
+    assert torch.equal(part.training_data()[0], whole.training_data()[0][:7])
+    assert torch.equal(part.test_data()[1], whole.test_data()[1][:3])
 
 
 def test_damaged_data_never_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +38,7 @@ def test_damaged_data_never_reaches_the_run(tmp_path: Path, monkeypatch: pytest.
     (folder / NAMES[0]).write_bytes(b"damaged")
     monkeypatch.setattr("lrtui.tasks.fashion_mnist_files.BUNDLED", tmp_path / "no-sample")
     with pytest.raises(DataError, match="no-sample"):
-        _load(folder)
+        _prepared(folder)
 
 
 class _Tutorial(nn.Module):
@@ -99,6 +92,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert torch.equal(*weights)
 
 
-def test_right_answers_are_counted() -> None:
+def test_right_answers_are_told_one_by_one() -> None:
     outputs = torch.eye(10)[torch.tensor([3, 1, 4, 1])]
-    assert int(FashionMnist().correct(outputs, torch.tensor([3, 1, 4, 2]))) == 3
+    right = FashionMnist().metrics(outputs, torch.tensor([3, 1, 4, 2]))["accuracy"]
+    assert right.tolist() == [True, True, True, False]

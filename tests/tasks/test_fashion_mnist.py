@@ -117,13 +117,12 @@ def test_a_download_is_checked_and_renamed_when_whole(tmp_path: Path, monkeypatc
 real_download = fashion_mnist_files.download
 
 
-def test_which_data_it_is_is_said_and_too_many_samples_are_all() -> None:
+def test_which_data_it_is_is_said() -> None:
     said: list[str] = []
-    data = FashionMnist().load(DataRequest(None, 100, 5000), said.append)
-    assert (len(data.train), len(data.test)) == (100, 1000)
-    assert "5,000 test samples were asked for and there are 1,000: all are used" in said
-    assert "bundled sample" in said[-1]
-    assert data.description.as_json()["train"] == 100
+    task = FashionMnist()
+    source = task.prepare(DataRequest(None, 100, 5000), said.append)
+    assert (source.name, source.source) == ("Fashion-MNIST", "bundled sample")
+    assert [len(part) for part in (*task.training_data(), *task.test_data())] == [100, 100, 1000, 1000]
 
 
 def test_the_images_are_those_of_torchvisions_transforms() -> None:
@@ -133,7 +132,9 @@ def test_the_images_are_those_of_torchvisions_transforms() -> None:
     images = read_idx(BUNDLED / NAMES[2])[:20]
     convert = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
     expected = torch.stack([convert(Image.fromarray(image, mode="L")) for image in images.copy()])
-    ours = FashionMnist().load(DataRequest(None, 10, 20), lambda _: None).test.inputs
+    task = FashionMnist()
+    task.prepare(DataRequest(None, 10, 20), lambda _: None)
+    ours = task.test_data()[0]
     assert torch.equal(ours, expected)
 
 
@@ -158,9 +159,10 @@ def test_the_model_is_the_tutorials_in_what_it_computes_and_learns() -> None:
     for module in ours.modules():
         if isinstance(module, ByteDropout):
             module.eval()
-    data = task.load(DataRequest(None, 64, 10), lambda _: None).train
+    task.prepare(DataRequest(None, 64, 10), lambda _: None)
+    inputs, targets = task.training_data()
     for model in (ours, theirs):
-        task.loss(model(data.inputs), data.targets).backward()
+        task.loss(model(inputs), targets).backward()
     for mine, tutorials in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(mine, tutorials)
         assert mine.grad is not None

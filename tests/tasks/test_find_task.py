@@ -12,11 +12,11 @@ from lrtui.tasks.find import find_task
 
 TASK = """\
 class Mine:
-    name, training_samples, has_accuracy = "mine", 10, False
-    def load(self, request, say): ...
+    name = "mine"
     def model(self): ...
+    def training_data(self): ...
+    def test_data(self): ...
     def loss(self, outputs, targets): ...
-    def correct(self, outputs, targets): ...
 """
 
 
@@ -102,7 +102,10 @@ def test_words_that_are_off_are_answered(words: str, message: str) -> None:
         ("class Mine(", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("class Mine:\n    def __init__(self): raise ValueError('not today')", "ValueError: not today"),
-        ("class Mine:\n    name = 'half'\n    def load(self, request, say): ...", "no training_samples, has_accuracy"),
+        (
+            "class Mine:\n    def model(self): ...",
+            r"it has no training_data\(\), test_data\(\), loss\(\) \(.*mine.py, line 1\)",
+        ),
     ],
 )
 def test_a_mistake_in_the_task_is_told_with_its_file(tmp_path: Path, text: str, message: str) -> None:

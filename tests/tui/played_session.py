@@ -23,15 +23,17 @@ class PlayedRun(Run):
 
     def __init__(self, number: int, events: Sequence[Event], spec: RunSpec | None = None) -> None:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
-        super().__init__(number, spec or (started.spec if started else RunSpec()))
+        super().__init__(spec or (started.spec if started else RunSpec()), number=number)
         self.sent: list[Command] = []
         self.to_come = list(events)
         self.poll()
 
-    def start(self) -> None:
+    def start(self) -> Run:
         """Train nothing."""
+        return self
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command | str) -> None:
+        assert isinstance(command, Command)
         self.sent.append(command)
 
     def say(self, *events: Event) -> None:

@@ -227,8 +227,13 @@ ANNEALING = (
             ),
             ANNEAL,
         ),
-        notes=("Made for weight averaging: useful together with an AveragedModel.",),
+        notes=(
+            "Stochastic weight averaging: from where it begins the weights are averaged after each of its steps, in an "
+            "AveragedModel that is tested beside the model at each epoch's end.",
+            "In front of it, within SequentialLR, goes what the run begins with.",
+        ),
         example="SWALR(swa_lr=0.001, anneal_epochs=5)",
         module="torch.optim.swa_utils",
+        averages=True,
     ),
 )

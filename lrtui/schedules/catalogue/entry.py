@@ -26,6 +26,7 @@ class SchedulerEntry:
         composite: whether it is made of other schedulers.
         module: where the class is.
         absolute: whether its lrs are its own arguments, whatever the optimizer's lr is.
+        averages: whether weights are averaged while it is in force.
     """
 
     name: str
@@ -38,6 +39,7 @@ class SchedulerEntry:
     composite: bool = False
     module: str = "torch.optim.lr_scheduler"
     absolute: bool = False
+    averages: bool = False
 
     @property
     def url(self) -> str:

@@ -87,7 +87,9 @@ class Chart:
         low = float(lows.min()) if len(lows) else np.nan
         high = float(highs.max()) if len(highs) else np.nan
         if self.crops_peaks and not self.logarithmic and len(highs) > 20:
-            high = min(high, CROP * float(np.quantile(highs, 0.95)))
+            # quarters, so that the difference of two of them is always a number
+            foot = min(low, 0.0) / 4.0
+            high = min(high, 4.0 * (foot + CROP * (float(np.quantile(highs / 4.0, 0.95)) - foot)))
         return scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
 
     def _paint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lrtui.run.series import Series
 from lrtui.session import Run
 from lrtui.tui.charts.chart_view import LINE_COLOURS
 from lrtui.tui.charts.layers import Curve, Flag, Form, Layer, Marks, Rule
@@ -10,9 +11,13 @@ from lrtui.tui.view import Scene
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def line_style(run: Run) -> str:
-    """Return the run's colour: its own for as long as it is there, whatever else is drawn."""
-    return f"chart--line-{(run.number - 1) % LINE_COLOURS + 1}"
+def line_style(run: Run, group: int = 0) -> str:
+    """Return the run's colour: its own for as long as it is there, whatever else is drawn.
+
+    Args:
+        group: of a run that is drawn alone, each parameter group has a colour of its own.
+    """
+    return f"chart--line-{(run.number - 1 + group) % LINE_COLOURS + 1}"
 
 
 def last_epoch(scene: Scene) -> float:
@@ -38,28 +43,40 @@ def now_and_changes(scene: Scene) -> list[Layer]:
     return layers
 
 
-def curve_of_steps(run: Run, name: str, form: Form = "line", smoothing: int = 0) -> Curve | None:
-    """Return the run's curve of `loss` or `lr_0`, `lr_1` ... over epochs; None while there is none.
+def loss_curve(run: Run, form: Form = "line", smoothing: int = 0) -> Curve | None:
+    """Return the run's training loss over epochs; None while there is none.
 
     Args:
         smoothing: span in steps of the exponential mean that is drawn in place of the values; 0 for the values.
     """
-    state = run.state
-    if not len(state.loss):
+    series = run.state.smoothed_loss(smoothing) if smoothing else run.state.loss
+    return _curve_of_steps(run, series, "chart--band" if form == "band" else line_style(run), form)
+
+
+def lr_curve(run: Run, group: int, style: str) -> Curve | None:
+    """Return the lr of one of the run's parameter groups over epochs; None while there is none."""
+    return _curve_of_steps(run, run.state.lrs[group], style, "line")
+
+
+def _curve_of_steps(run: Run, series: Series, style: str, form: Form) -> Curve | None:
+    if not len(series):
         return None
-    if name == "loss":
-        series = state.smoothed_loss(smoothing) if smoothing else state.loss
-    else:
-        series = state.lrs[int(name.removeprefix("lr_"))]
     per_epoch = batches_per_epoch(run)
-    style = "chart--band" if form == "band" else line_style(run)
-    return Curve(series, state.first_step / per_epoch, per_epoch, style, form)
+    return Curve(series, run.state.first_step / per_epoch, per_epoch, style, form)
 
 
-def marks_of_tests(run: Run, what: str, sign: str) -> Marks:
-    """Return the run's test results: `loss` or `accuracy`, at the epoch they were made."""
+AVERAGED = "○"
+"""The sign of an averaged model's test results."""
+
+
+def marks_of_tests(run: Run, what: str, sign: str, *, averaged: bool = False) -> Marks:
+    """Return the run's test results: `loss` or `accuracy`, at the epoch they were made.
+
+    Args:
+        averaged: whether the averaged model's are wanted, in place of the model's own.
+    """
     per_epoch = batches_per_epoch(run)
-    results = [result for result in run.state.evaluations if not result.averaged]
+    results = [result for result in run.state.evaluations if result.averaged == averaged]
     pairs = [(result.step / per_epoch, getattr(result, what)) for result in results]
     pairs = [(x, y) for x, y in pairs if y is not None]
     return Marks([x for x, _ in pairs], [y for _, y in pairs], line_style(run), sign)

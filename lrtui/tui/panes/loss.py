@@ -7,9 +7,10 @@ from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.layers import Layer
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.curves import (
-    curve_of_steps,
+    AVERAGED,
     last_epoch,
     legend,
+    loss_curve,
     marks_of_tests,
     now_and_changes,
     sign_of,
@@ -33,8 +34,10 @@ def loss_figure(scene: Scene) -> str:
     series = run.state.smoothed_loss(span) if span else run.state.loss
     parts = [legend(scene)] if legend(scene) else []
     parts.append(f"train {four_digits(series.last)}")
-    if run.state.evaluations:
-        parts.append(f"test {four_digits(run.state.evaluations[-1].loss)}")
+    if last := run.state.last_test:
+        parts.append(f"test {four_digits(last.loss)}")
+    if averaged := run.state.last_averaged:
+        parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
     return "  ".join(parts) if legend(scene) else " · ".join(parts)
 
 
@@ -44,14 +47,15 @@ def loss_chart(scene: Scene) -> Chart | None:
     alone = len(scene.shown) == 1
     span = scene.view.smoothing
     for run in scene.shown:
-        if alone and (band := curve_of_steps(run, "loss", "band" if span else "line")):
+        if alone and (band := loss_curve(run, "band" if span else "line")):
             layers.append(band)
-        if (span or not alone) and (line := curve_of_steps(run, "loss", "line", span)):
+        if (span or not alone) and (line := loss_curve(run, "line", span)):
             layers.append(line)
     if not layers:
         return None
     for run in scene.shown:
         layers.append(marks_of_tests(run, "loss", sign_of(run, scene)))
+        layers.append(marks_of_tests(run, "loss", AVERAGED, averaged=True))
     layers += now_and_changes(scene)
     return Chart(
         layers,

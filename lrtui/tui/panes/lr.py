@@ -7,9 +7,9 @@ import numpy as np
 from lrtui.run.numbers import four_digits
 from lrtui.run.series import Series
 from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import Curve, Form, Layer
+from lrtui.tui.charts.layers import Curve, Form, Layer, Marks
 from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.curves import batches_per_epoch, curve_of_steps, last_epoch, line_style, now_and_changes
+from lrtui.tui.panes.curves import batches_per_epoch, last_epoch, line_style, lr_curve, now_and_changes
 from lrtui.tui.view import Future, Scene
 
 EMPTY = "The learning rate of every batch, as it will be: drawn as soon as PyTorch is imported."
@@ -27,8 +27,9 @@ def lr_figure(scene: Scene) -> str:
         return f"next run: {scene.view.spec.schedule}"
     lrs = run.state.current_lrs
     if len(lrs) > 1 and run.state.started:
-        pairs = zip(run.state.started.group_names, lrs, strict=True)
-        return "lr " + "  ".join(f"{name} {four_digits(lr)}" for name, lr in pairs)
+        signs = [f"{_sign_of_group(group)}:" if _is_drawn_apart(scene) else "" for group in range(len(lrs))]
+        rows = zip(signs, run.state.started.group_names, lrs, strict=True)
+        return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
     return f"lr {four_digits(lrs[0])}" if lrs else ""
 
 
@@ -37,12 +38,17 @@ def lr_chart(scene: Scene) -> Chart | None:
     layers: list[Layer] = []
     end = last_epoch(scene)
     run = scene.run
+    apart = _is_drawn_apart(scene)
     for other in scene.shown:
         for group in range(len(other.state.lrs)):
+            style = line_style(other, group if apart else 0)
             if other.state.is_live:
-                layers += future_curves(scene, other.number, group)
-            if curve := curve_of_steps(other, f"lr_{group}"):
+                layers += future_curves(scene, other.number, group, style)
+            if curve := lr_curve(other, group, style):
                 layers.append(curve)
+                if apart:
+                    x = (other.state.step - 1) / batches_per_epoch(other)
+                    layers.append(Marks([x], [other.state.lrs[group].last], style, _sign_of_group(group)))
     if scene.preview is not None and scene.session.live is None and _is_news(scene):
         per_epoch = scene.preview_batches_per_epoch
         form: Form = "dotted" if run is None else "dashed"
@@ -69,7 +75,17 @@ def _is_news(scene: Scene) -> bool:
     return scene.run is None or scene.run.spec.schedule != scene.view.spec.schedule
 
 
-def future_curves(scene: Scene, number: int, group: int) -> list[Layer]:
+def _is_drawn_apart(scene: Scene) -> bool:
+    """Say whether parameter groups have a colour and a sign each: with several runs these are what tells the runs."""
+    return len(scene.shown) == 1 and scene.run is not None and len(scene.run.state.lrs) > 1
+
+
+def _sign_of_group(group: int) -> str:
+    """Return the sign at a group's curve, where it has come to."""
+    return "abcdefghijklmnopqrstuvwxyz"[group % 26]
+
+
+def future_curves(scene: Scene, number: int, group: int, style: str) -> list[Layer]:
     """Return the dotted course of a live run's group from its present step on, nudges included."""
     future: Future | None = scene.futures.get(number)
     run = next(run for run in scene.session.runs if run.number == number)
@@ -82,4 +98,4 @@ def future_curves(scene: Scene, number: int, group: int) -> list[Layer]:
     if not len(values):
         return []
     start = (future.start_step + ahead) / per_epoch
-    return [Curve(Series(np.ascontiguousarray(values)), start, per_epoch, line_style(run), "dotted")]
+    return [Curve(Series(np.ascontiguousarray(values)), start, per_epoch, style, "dotted")]

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.schedules.repetition import spec_as_done
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene
 
@@ -31,10 +32,27 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     if started:
         lines.append(("data", f"{started.data['train']:,}+{started.data['test']:,} {started.data['source']}"))
         lines.append(("model", f"{started.parameter_count:,} parameters"))
-    lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}"))
+    accumulated = f" x {spec.accumulate} a step" if spec.accumulate > 1 else ""
+    lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}{accumulated}"))
+    if spec.clip_grad_norm is not None:
+        lines.append(("gradients", f"clipped to norm {spec.clip_grad_norm:g}"))
     device = started.device if started else spec.device
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
+    lines += _script_lines(spec, state)
     return lines
+
+
+MOST_COMMANDS = 3
+"""How many lines of what was done by hand are shown; `--at` takes any number of them."""
+
+
+def _script_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
+    """Return what was done in mid-run, the latest last, in the words that repeat it; before a run what will be."""
+    done = spec_as_done(state) if state else None
+    commands = (done or spec).at
+    more = len(commands) - MOST_COMMANDS
+    shown = commands if more <= 1 else (f"{more} earlier ones", *commands[-MOST_COMMANDS:])
+    return [("at" if index == 0 else "", line) for index, line in enumerate(shown)]
 
 
 class SettingsPane(Vertical):

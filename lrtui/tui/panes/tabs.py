@@ -38,8 +38,8 @@ class Tabs(Widget):
             parts = [f"lr {four_digits(state.current_lrs[0])}"] if state.current_lrs else []
             if len(state.loss):
                 parts.append(f"loss {four_digits(state.loss.last)}")
-            if state.evaluations and state.evaluations[-1].accuracy is not None:
-                parts.append(f"acc {state.evaluations[-1].accuracy:.4f}")
+            if (last := state.last_test) and last.accuracy is not None:
+                parts.append(f"acc {last.accuracy:.4f}")
             figures = "  ".join(parts)
         if (current, figures) != (self._current, self._figures):
             self._current, self._figures = current, figures

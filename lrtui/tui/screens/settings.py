@@ -14,8 +14,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec, read_option
+from lrtui.run.spec import RunSpec, option_text, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.script import parse_script_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ def read_setting(item: Field[Any], text: str) -> Any:
         parse_schedule(text)
     elif item.name == "optimizer":
         parse_optimizer(text)
+    elif item.name == "at":
+        for line in value:
+            parse_script_line(line)
     return value
 
 
@@ -50,7 +54,7 @@ class SettingRow(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(classes="row-line"):
             yield Label(self.item.name.replace("_", " "), classes="row-name")
-            yield Input(self._text, placeholder="all" if "samples" in self.item.name else "none", id=self.item.name)
+            yield Input(self._text, placeholder=self.item.metadata.get("empty", "none"), id=self.item.name)
         yield Static("", classes="row-error")
 
     def check(self) -> Any:
@@ -97,8 +101,7 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
             box.border_title = "Settings of the next run"
             with VerticalScroll(id="rows", can_focus=False):
                 for item in fields(RunSpec):
-                    value = getattr(self._spec, item.name)
-                    yield SettingRow(item, "" if value is None else str(value))
+                    yield SettingRow(item, option_text(item, getattr(self._spec, item.name)))
             yield Static(id="about")
             if self._live:
                 box.border_subtitle = "the run under way stays as it is"

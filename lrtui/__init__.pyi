@@ -1,0 +1,89 @@
+# What is public, and where it is: the one declaration, for type checkers and for the lazy import alike.
+from .run.commands import (
+    Command,
+    EvaluateNow,
+    Pause,
+    Resume,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from .run.errors import DataError, DeviceError, LrtuiError, NotationError, TaskError, UsageError
+from .run.event_json import event_from_json, event_to_json
+from .run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EpochDone,
+    EvalDone,
+    EvaluationStarted,
+    Event,
+    LrSet,
+    Notice,
+    Paused,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    ScheduleSwitched,
+    StepDone,
+)
+from .run.spec import RunSpec
+from .run.state import RunState
+from .schedules.command_notation import parse_command
+from .schedules.horizon import Horizon
+from .schedules.notation import parse_optimizer, parse_schedule
+from .schedules.optimizer_notation import OptimizerSpec
+from .schedules.repetition import spec_as_done
+from .schedules.schedule import Schedule
+from .schedules.simulate import simulate
+from .session import Run
+from .tasks.task import DataRequest, DataSource, Task
+
+__all__ = [
+    "CheckpointSaved",
+    "Command",
+    "CommandRefused",
+    "DataError",
+    "DataRequest",
+    "DataSource",
+    "DeviceError",
+    "EpochDone",
+    "EvalDone",
+    "EvaluateNow",
+    "EvaluationStarted",
+    "Event",
+    "Horizon",
+    "LrSet",
+    "LrtuiError",
+    "NotationError",
+    "Notice",
+    "OptimizerSpec",
+    "Pause",
+    "Paused",
+    "Resume",
+    "Resumed",
+    "Run",
+    "RunFinished",
+    "RunSpec",
+    "RunStarted",
+    "RunState",
+    "ScaleLr",
+    "Schedule",
+    "ScheduleSwitched",
+    "SetLr",
+    "StepDone",
+    "Stop",
+    "SwitchSchedule",
+    "Task",
+    "TaskError",
+    "UndoLr",
+    "UsageError",
+    "event_from_json",
+    "event_to_json",
+    "parse_command",
+    "parse_optimizer",
+    "parse_schedule",
+    "simulate",
+    "spec_as_done",
+]

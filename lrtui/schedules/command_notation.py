@@ -1,0 +1,99 @@
+"""Commands as a person writes them: `lr*0.5`, `lr=0.001`, `OneCycleLR(max_lr=0.003) from base`, `undo` ..."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from lrtui.run.commands import (
+    Command,
+    EvaluateNow,
+    Pause,
+    Resume,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from lrtui.run.errors import NotationError
+from lrtui.schedules.anchors import ANCHORS
+from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.reading import near
+
+_WORDS: dict[str, type[Command]] = {
+    "undo": UndoLr,
+    "evaluate": EvaluateNow,
+    "pause": Pause,
+    "resume": Resume,
+    "stop": Stop,
+}
+
+# possessive: spaces that are given back and read again take the square of their number
+_LR = re.compile(r"lr\s*+(?P<sign>[*=/])\s*+(?P<number>\S*+)(?:\s++group\s*+=\s*+(?P<group>\S*+))?", re.DOTALL)
+_ANCHORED = re.compile(r"\)\s+from\s+(?P<anchor>\S*)\s*\Z")
+
+FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, {', '.join(_WORDS)}"
+
+
+def parse_command(text: str) -> Command:
+    """Return the command that the text stands for; `command.words` is its text again.
+
+    Raises:
+        NotationError: for anything else; `position` is the offset of the fault.
+    """
+    start = len(text) - len(text.lstrip())
+    words = text.strip()
+    if not words:
+        raise NotationError(f"there is no command here; there are {FORMS}", text, start)
+    if words in _WORDS:
+        return _WORDS[words]()
+    if match := _LR.fullmatch(words):
+        return _read_lr(match, text, start)
+    if re.fullmatch(r"\w{1,60}", words):
+        example = f"; write {CATALOGUE[words].example}" if words in CATALOGUE else near(words, [*_WORDS, *CATALOGUE])
+        raise NotationError(f"{words} is no command{example}", text, start)
+    return _read_switch(text)
+
+
+def _read_lr(match: re.Match[str], text: str, start: int) -> Command:
+    sign, place = match["sign"], start + match.start("number")
+    if sign == "/":
+        raise NotationError("write lr*0.5 for half the lr", text, start + match.start("sign"))
+    number = _finite(match["number"])
+    if number is None or number < 0 or (sign == "*" and number == 0):
+        least = "a finite number above 0" if sign == "*" else "a finite number of at least 0"
+        raise NotationError(f"lr{sign}X takes {least}, not {match['number'][:40] or 'nothing'}", text, place)
+    if match["group"] is None:
+        return ScaleLr(number) if sign == "*" else SetLr(number)
+    place = start + match.start("group")
+    if sign == "*":
+        raise NotationError("lr*X is for all parameter groups; lr=X group=N sets one", text, place)
+    if not re.fullmatch(r"[0-9]{1,4}", match["group"]):
+        raise NotationError("group=N takes the parameter group's number, counted from 0", text, place)
+    return SetLr(number, int(match["group"]))
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text) if len(text) <= 40 else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _read_switch(text: str) -> SwitchSchedule:
+    schedule, anchor = text, next(iter(ANCHORS))
+    if match := _ANCHORED.search(text[-200:]):
+        cut = max(0, len(text) - 200)
+        schedule, anchor = text[: cut + match.start() + 1], match["anchor"]
+        if anchor not in ANCHORS:
+            message = f"unknown anchor {anchor[:40]!r}{near(anchor, ANCHORS)}"
+            raise NotationError(message, text, cut + match.start("anchor"))
+    # the schedule's faults are at the same places in the whole text, which begins with it
+    try:
+        parse_schedule(schedule)
+    except NotationError as error:
+        raise NotationError(error.message, text, error.position, error.field) from None
+    return SwitchSchedule(schedule.strip(), anchor)

@@ -1,0 +1,26 @@
+"""What repeats a run: its settings, with what was done to it by hand in the words of a script."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.schedules.script import Script, parse_script_line
+
+
+def spec_as_done(state: RunState) -> RunSpec | None:
+    """Return the settings that repeat a run, what was done to it by hand included; None before it started.
+
+    Pauses and a stop are no part of it: neither changes what is trained.
+    """
+    if state.started is None:
+        return None
+    spec, done = state.started.spec, [line for _, line in state.commands]
+    last = {parse_script_line(line).command for step, line in state.commands if step == state.step}
+    to_come = [
+        line.text
+        for line in Script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step).lines
+        if line.command not in last
+    ]
+    return replace(spec, at=(*done, *to_come))

@@ -1,0 +1,118 @@
+"""The task as the engine calls it: one place for what may be left out, and for mistakes in the user's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from lrtui.run.errors import LrtuiError, TaskError
+from lrtui.tasks.fault import describe_exception, place_of, shape_words
+from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
+
+LOSS = "loss(outputs, targets) is to return the batch's mean loss, a 0-d tensor"
+METRICS = (
+    "metrics(outputs, targets) is to return a mapping from names to tensors: a value a sample, or the batch's mean"
+)
+
+
+class OwnTask:
+    """A task whose mistakes end with the user's own line, and with what was expected.
+
+    Args:
+        task: the user's object.
+        words: how it was named.
+    """
+
+    def __init__(self, task: Task, words: str) -> None:
+        self._task = task
+        self._metrics = getattr(task, "metrics", None)
+        self.name = str(getattr(task, "name", "") or type(task).__name__)
+        size = getattr(task, "test_batch_size", None)
+        self.test_batch_size = size if isinstance(size, int) and size > 0 else None
+        self._words = words
+
+    def prepare(self, request: DataRequest, say: Say) -> DataSource:
+        """Let the task find its data; return which it is."""
+        prepare = getattr(self._task, "prepare", None)
+        found = None
+        if prepare is not None:
+            with _told("prepare(request, say) fails"):
+                found = prepare(request, say)
+        return found if isinstance(found, DataSource) else DataSource(self.name, "the task", self._words)
+
+    def data(self, which: str) -> tuple[Data, Any]:
+        """Return what `training_data` or `test_data` gives, and that method."""
+        method = getattr(self._task, which)
+        with _told(f"{which}() fails"):
+            return method(), method
+
+    def model(self) -> torch.nn.Module:
+        """Return a fresh model."""
+        with _told("model() fails"):
+            model = self._task.model()
+        if not isinstance(model, torch.nn.Module):
+            raise TaskError(
+                f"model(){place_of(self._task.model)} gives a {shape_words(model)}, expected a torch.nn.Module"
+            )
+        return model
+
+    def outputs(self, model: torch.nn.Module, inputs: Any) -> Any:
+        """Return what the model makes of a batch's inputs."""
+        try:
+            return model(inputs)
+        except Exception as error:  # a user's model can raise anything
+            raise _fault(f"the model fails on inputs {shape_words(inputs)}", error) from error
+
+    def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
+        """Return the batch's mean loss, 0-d."""
+        try:
+            loss = self._task.loss(outputs, targets)
+        except Exception as error:  # a user's loss can raise anything
+            given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
+            raise _fault(f"loss fails on {given}", error, LOSS) from error
+        if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
+            raise TaskError(f"loss{place_of(self._task.loss)} gives a {shape_words(loss)}; {LOSS}")
+        return loss
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Take the gradients of a loss."""
+        try:
+            loss.backward()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            if not loss.requires_grad:
+                what = f"the loss{place_of(self._task.loss)} does not depend on any parameter that is trained"
+                raise TaskError(f"{what}: it, or the model, detaches it, or works outside of torch") from error
+            raise
+
+    def metrics(self, outputs: Any, targets: Any) -> Mapping[str, torch.Tensor]:
+        """Return what a batch of the test set is judged by, besides the loss; nothing where the task has no metrics."""
+        if self._metrics is None:
+            return {}
+        try:
+            found = self._metrics(outputs, targets)
+        except Exception as error:  # a user's metrics can raise anything
+            given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
+            raise _fault(f"metrics fails on {given}", error, METRICS) from error
+        if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+            raise TaskError(f"metrics{place_of(self._metrics)} gives a {shape_words(found)}; {METRICS}")
+        if "loss" in found:
+            raise TaskError(f"metrics{place_of(self._metrics)} has one named loss, which is the test loss's own name")
+        return found
+
+
+def _fault(what: str, error: Exception, expected: str = "") -> LrtuiError:
+    """Return the error that tells it; one that is an answer in words already stays what it is."""
+    if isinstance(error, LrtuiError):
+        return error
+    return TaskError(f"{what}: {describe_exception(error)}{f'; {expected}' if expected else ''}")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a user's code can raise anything
+        raise _fault(what, error) from error

@@ -1,0 +1,162 @@
+"""What `from lrtui import ...` offers, and that a run can be started, watched and commanded with it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import TINY
+from tiny_task import Breaks, Tiny
+
+import lrtui
+from lrtui import (
+    CommandRefused,
+    EvalDone,
+    Horizon,
+    LrSet,
+    LrtuiError,
+    NotationError,
+    Paused,
+    Run,
+    RunFinished,
+    RunSpec,
+    ScaleLr,
+    ScheduleSwitched,
+    StepDone,
+    TaskError,
+    UsageError,
+    parse_optimizer,
+    parse_schedule,
+    simulate,
+    spec_as_done,
+)
+
+SMALL: dict[str, Any] = {"batch_size": 16, "epochs": 3}
+
+
+def test_all_is_what_is_public() -> None:
+    stub = ast.parse((Path(lrtui.__file__).parent / "__init__.pyi").read_text())
+    imported = {
+        name.asname or name.name for node in stub.body if isinstance(node, ast.ImportFrom) for name in node.names
+    }
+    listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    assert set(listed) == imported == set(lrtui.__all__)
+    assert listed == sorted(listed)
+    for name in lrtui.__all__:
+        found = getattr(lrtui, name)
+        assert found.__doc__, f"{name} is public and says nothing of itself"
+        assert found.__name__ == name
+    # nothing else is to be had: what is not listed is not public
+    public = {name for name in dir(lrtui) if not name.startswith("_")}
+    modules = {path.stem for path in Path(lrtui.__file__).parent.iterdir()}
+    assert public - modules - {"lazy_loader"} == set(lrtui.__all__)
+
+
+def test_every_event_command_and_error_is_public() -> None:
+    from lrtui.run import commands, errors
+    from lrtui.run.event_json import EVENT_CLASSES
+
+    classes = [*EVENT_CLASSES.values()]
+    for module, root in ((commands, commands.Command), (errors, errors.LrtuiError)):
+        classes += [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, root)]
+    assert {each.__name__ for each in classes} <= set(lrtui.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError):
+        _ = lrtui.Nothing  # type: ignore[attr-defined]
+    with pytest.raises(ImportError):
+        exec("from lrtui import Nothing")
+
+
+def test_the_ten_lines_of_the_documentation_run(tmp_path: Path) -> None:
+    text = str(lrtui.__doc__)
+    code = text[text.index("```") + 3 :].split("```")[0]
+    small = code.replace("epochs=5", f"epochs=3, batch_size=16, task={TINY!r}")
+    assert small != code
+    assert len(code.strip().splitlines()) <= 10
+    done = subprocess.run([sys.executable, "-c", small], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("accuracy") == 4
+
+
+def test_a_run_is_watched_to_its_end_and_commanded_in_words() -> None:
+    run = Run(RunSpec(schedule='LambdaLR("1")', **SMALL), Tiny())
+    # so small a run would be over before a word reached it
+    run.send("pause")
+    seen = []
+    for event in run.start():
+        seen.append(event)
+        assert run.state.version == len(seen)
+        if isinstance(event, Paused):
+            run.send("lr*0.5")
+            run.send(ScaleLr(4.0))
+            run.send("undo")
+            run.send("CosineAnnealingLR() from current")
+            run.send("pause")
+            run.send("resume")
+    assert isinstance(seen[-1], RunFinished)
+    assert [type(e) for e in seen if isinstance(e, (LrSet, ScheduleSwitched, CommandRefused))] == [
+        LrSet,
+        LrSet,
+        LrSet,
+        ScheduleSwitched,
+        CommandRefused,
+    ]
+    state = run.result()
+    assert state.status == "done"
+    assert len(state.evaluations) == 3
+    done = spec_as_done(state)
+    assert done is not None
+    assert [line.split(": ", 1)[1] for line in done.at][-1] == "CosineAnnealingLR() from current"
+    assert not run.is_live
+
+
+def test_leaving_the_loop_leaves_the_run_going() -> None:
+    run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Tiny()).start()
+    for event in run:
+        if isinstance(event, StepDone):
+            break
+    assert len(run.result().loss) == 18
+
+
+def test_a_run_that_failed_raises_its_error_when_the_result_is_wanted() -> None:
+    run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Breaks()).start()
+    with pytest.raises(TaskError, match=r"this loss is broken.*tiny_task.py"):
+        run.result()
+    with pytest.raises(UsageError, match=r"there is no file nowhere\.py"):
+        Run(RunSpec(task="nowhere.py:X")).start().result()
+
+
+def test_a_stopped_run_has_its_result() -> None:
+    run = Run(RunSpec(schedule="StepLR(1)", batch_size=16, epochs=1000), Tiny()).start()
+    for event in run:
+        if isinstance(event, EvalDone):
+            run.send("stop")
+    assert run.result().status == "stopped"
+
+
+def test_what_makes_no_sense_is_refused_at_once() -> None:
+    run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Tiny())
+    with pytest.raises(NotationError, match="did you mean undo"):
+        run.send("udno")
+    run.start()
+    with pytest.raises(UsageError, match="a run is started once"):
+        run.start()
+    run.result()
+    with pytest.raises(LrtuiError):
+        RunSpec(epochs=0)
+
+
+def test_the_name_of_a_task_that_is_handed_over_is_in_the_spec() -> None:
+    assert Run(RunSpec(), Tiny()).spec.task == "tiny_task:Tiny"
+
+
+def test_a_schedule_can_be_read_and_stepped_without_any_run() -> None:
+    schedule = parse_schedule("ExponentialLR(gamma=0.5)")
+    lrs = simulate(schedule, parse_optimizer("SGD(lr=1.0)"), Horizon(epochs=3, batches_per_epoch=2))
+    assert lrs.tolist() == [[1.0], [1.0], [0.5], [0.5], [0.25], [0.25]]

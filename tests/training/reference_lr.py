@@ -1,0 +1,307 @@
+"""What lr control promises, said a second time and as plainly as can be, to hold the real one against.
+
+Nothing of lrtui's engine or schedules is in it: schedules are PyTorch's own objects on a small optimizer of the
+reference's own, whose lr is never scaled, and commands are plain values. The lr is that optimizer's times a scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import lr_scheduler, swa_utils
+
+from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
+
+
+class RefusedError(Exception):
+    """A command that changes nothing."""
+
+
+class BrokenError(Exception):
+    """A schedule that has no lr for its next step: the run ends."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A function of the step's number, once as text and once as Python."""
+
+    text: str
+    function: Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule as data, from which both its notation and PyTorch's object are made.
+
+    Args:
+        name: of PyTorch's class.
+        arguments: its own, by name; children are plans, functions formulas, and lengths may be left out.
+        per: what `step()` is called after, where that is said.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    per: str | None = None
+
+    @property
+    def unit(self) -> str:
+        return self.per or ("batch" if self.name in ("OneCycleLR", "CyclicLR") else "epoch")
+
+    @property
+    def metric(self) -> str:
+        """What a ReduceLROnPlateau is fed."""
+        return str(self.arguments.get("metric", "accuracy" if self.arguments.get("mode") == "max" else "loss"))
+
+    @property
+    def children(self) -> Sequence[Plan]:
+        return list(self.arguments.get("schedulers", []))
+
+    def __str__(self) -> str:
+        words = [f"{name}={_words(value)}" for name, value in self.arguments.items()]
+        if self.per is not None:
+            words.append(f'per="{self.per}"')
+        return f"{self.name}({', '.join(words)})"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_words, value))}]"
+    if isinstance(value, Formula):
+        return f'"{value.text}"'
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+@dataclass(frozen=True)
+class OptimizerPlan:
+    """An optimizer as data.
+
+    Args:
+        name: of PyTorch's class.
+        arguments: its own; those of the default group.
+        groups: those of further groups, by the pattern of their parameters' names.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        words = [f"{name}={value}" for name, value in self.arguments.items()]
+        if self.groups:
+            words.append(f"groups={dict(self.groups)}")
+        return f"{self.name}({', '.join(words)})"
+
+    def build(self) -> torch.optim.Optimizer:
+        own: list[dict[str, Any]] = [{}, *map(dict, self.groups.values())]
+        # a matrix each, for there are optimizers that take nothing else
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1, 1))], **settings} for settings in own]
+        optimizer: torch.optim.Optimizer = getattr(torch.optim, self.name)(groups, **self.arguments)
+        return optimizer
+
+
+class HeldOneCycle(lr_scheduler.OneCycleLR):
+    """A cycle that stays where it ends, by doing its last call again; PyTorch's goes up, then raises."""
+
+    def step(self, epoch: int | None = None) -> None:
+        self.last_epoch = min(self.last_epoch, self.total_steps - 2)
+        super().step(epoch)
+
+
+def build_scheduler(plan: Plan, optimizer: torch.optim.Optimizer, calls: int) -> Any:
+    """Return PyTorch's scheduler.
+
+    Args:
+        calls: how often `step()` will be called, for lengths left out.
+    """
+    arguments = dict(plan.arguments)
+    arguments.pop("metric", None)
+    match plan.name:
+        case "SequentialLR":
+            edges = [0, *arguments["milestones"], calls]
+            arguments["schedulers"] = [
+                build_scheduler(child, optimizer, max(1, end - start))
+                for child, start, end in zip(plan.children, edges, edges[1:], strict=False)
+            ]
+        case "ChainedScheduler":
+            return lr_scheduler.ChainedScheduler([build_scheduler(child, optimizer, calls) for child in plan.children])
+        case "LambdaLR" | "MultiplicativeLR":
+            formulas = arguments["lr_lambda"]
+            several = isinstance(formulas, list)
+            arguments["lr_lambda"] = [one.function for one in formulas] if several else formulas.function
+        case "CosineAnnealingLR":
+            arguments.setdefault("T_max", calls)
+        case "OneCycleLR":
+            if "epochs" not in arguments:
+                arguments.setdefault("total_steps", calls)
+            return HeldOneCycle(optimizer, **arguments)
+        case "SWALR":
+            return swa_utils.SWALR(optimizer, **arguments)
+    return getattr(lr_scheduler, plan.name)(optimizer, **arguments)
+
+
+def set_scale(lr: float, raw: float) -> float:
+    """Return the scale by which the raw lr becomes this one, to the last bit where a neighbour of the ratio does it."""
+    ratio = lr / raw
+    for candidate in (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf)):
+        if raw * candidate == lr:
+            return candidate
+    return ratio
+
+
+class ReferenceLr:
+    """The lr of one run.
+
+    Args:
+        optimizer: as configured.
+        plan: the schedule that the run begins with.
+        epochs: of the run.
+        batches: optimizer steps of an epoch.
+
+    Raises:
+        RefusedError: where PyTorch refuses the schedule.
+    """
+
+    def __init__(self, optimizer: OptimizerPlan, plan: Plan, epochs: int, batches: int) -> None:
+        self._configured = optimizer
+        self._epochs = epochs
+        self._batches = batches
+        self._step = 0
+        self._results: list[Mapping[str, float]] = []
+        self._paused = False
+        self._tested_at: int | None = None
+        self._scale: list[float] = []
+        self._earlier: list[list[float]] = []
+        self._switch(plan, "base")
+
+    @property
+    def raw(self) -> list[float]:
+        """The lr that the schedule alone would have, by parameter group."""
+        return [group["lr"] for group in self._optimizer.param_groups]
+
+    @property
+    def lrs(self) -> tuple[float, ...]:
+        return tuple(raw * scale for raw, scale in zip(self.raw, self._scale, strict=True))
+
+    @property
+    def momenta(self) -> list[tuple[Any, Any]]:
+        return momenta(self._optimizer)
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def batch_done(self) -> None:
+        """Go on by one optimizer step.
+
+        Raises:
+            BrokenError: where the schedule fails.
+        """
+        self._step += 1
+        if self._plan.unit == "batch":
+            self._go_on()
+
+    def epoch_done(self, result: Mapping[str, float]) -> None:
+        """Go on over an epoch's end.
+
+        Args:
+            result: what the test there says.
+
+        Raises:
+            BrokenError: where the schedule fails.
+        """
+        self._results.append(result)
+        if self._plan.unit == "epoch":
+            self._go_on()
+
+    def obey(self, command: Command, plan: Plan | None) -> None:
+        """Do what a command says, before the next step.
+
+        Args:
+            plan: what a switch switches to; None for notation that stands for nothing.
+
+        Raises:
+            RefusedError: where nothing is done.
+        """
+        match command:
+            case ScaleLr(factor):
+                require(math.isfinite(factor) and factor > 0)
+                self._change([scale * factor for scale in self._scale])
+            case SetLr(lr, group):
+                groups = range(len(self._scale))
+                chosen = groups if group is None else [group]
+                require(math.isfinite(lr) and lr >= 0)
+                require(all(index in groups and self.raw[index] != 0 for index in chosen))
+                self._change(
+                    [set_scale(lr, self.raw[index]) if index in chosen else self._scale[index] for index in groups]
+                )
+            case UndoLr():
+                require(bool(self._earlier))
+                self._scale = self._earlier.pop()
+            case SwitchSchedule(_, anchor):
+                require(plan is not None and anchor in ("base", "current", "start"))
+                assert plan is not None
+                self._switch(plan, anchor)
+            case Pause() | Resume():
+                require(isinstance(command, Resume) == self._paused)
+                self._paused = not self._paused
+            case EvaluateNow():
+                # a test takes all that is said at its step: to a second wish the first is still under way
+                require(self._tested_at != self._step)
+                self._tested_at = self._step
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        try:
+            self._call(self._scheduler, self._plan, len(self._results))
+        except Exception as error:  # a formula can raise anything
+            raise BrokenError(str(error)) from error
+
+    def _change(self, scale: list[float]) -> None:
+        self._earlier.append(self._scale)
+        self._scale = scale
+
+    def _switch(self, plan: Plan, anchor: str) -> None:
+        epochs_done = self._step // self._batches
+        since = 0 if anchor == "start" else self._step
+        calls = {
+            "batch": self._epochs * self._batches - since,
+            # an epoch that is under way still has its call
+            "epoch": self._epochs - since // self._batches,
+        }[plan.unit]
+        # in what would be called per epoch by default, a child that wants batches needs a word on which it is
+        require(plan.per is not None or not any(child.unit == "batch" for child in plan.children))
+        optimizer = self._configured.build()
+        if anchor == "current":
+            for group, lr in zip(optimizer.param_groups, self.lrs, strict=True):
+                group["lr"] = lr
+        try:
+            scheduler = build_scheduler(plan, optimizer, calls)
+            # PyTorch warns where a scheduler's step comes before any of the optimizer's; without gradients it is none
+            optimizer.step()
+            if anchor == "start":
+                for number in range(1, (self._step if plan.unit == "batch" else epochs_done) + 1):
+                    self._call(scheduler, plan, number)
+        except Exception as error:  # PyTorch's constructors refuse in several ways, a formula in any
+            raise RefusedError(str(error)) from error
+        self._plan, self._optimizer, self._scheduler = plan, optimizer, scheduler
+        self._scale = [1.0] * len(optimizer.param_groups)
+        self._earlier = []
+
+    def _call(self, scheduler: Any, plan: Plan, epoch: int) -> None:
+        if plan.name == "ReduceLROnPlateau":
+            scheduler.step(self._results[epoch - 1][plan.metric])
+        else:
+            scheduler.step()
+
+
+def require(condition: bool) -> None:
+    if not condition:
+        raise RefusedError
+
+
+def momenta(optimizer: torch.optim.Optimizer) -> list[tuple[Any, Any]]:
+    """Return momentum and betas of each group, None where there is none."""
+    return [(group.get("momentum"), group.get("betas")) for group in optimizer.param_groups]

@@ -1,0 +1,423 @@
+"""The real engine against a plain reference of lr control, step by step, over random sequences of commands."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from driving import run_events, tiny_spec
+from reference_lr import BrokenError, Formula, OptimizerPlan, Plan, ReferenceLr, RefusedError, momenta
+
+import lrtui.training.whole_run
+from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.events import CommandRefused, EvalDone, EvaluationStarted, Event, LrSet, ScheduleSwitched, StepDone
+from lrtui.training.loop import Loop
+
+# -- random schedules ------------------------------------------------------------------------------------------------
+
+FACTORS = [
+    Formula("0.95 ** epoch", lambda epoch: 0.95**epoch),
+    Formula("1 / (1 + 0.1 * epoch)", lambda epoch: 1 / (1 + 0.1 * epoch)),
+    Formula("1 if epoch < 5 else 0.1", lambda epoch: 1 if epoch < 5 else 0.1),
+    Formula("max(0, 1 - epoch / 7)", lambda epoch: max(0, 1 - epoch / 7)),
+    Formula("0.5 * (1 + cos(pi * epoch / 9))", lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / 9))),
+]
+MULTIPLIERS = [
+    Formula("0.95", lambda epoch: 0.95),
+    Formula("0.5 if epoch % 4 == 0 else 1", lambda epoch: 0.5 if epoch % 4 == 0 else 1),
+    Formula("1.01", lambda epoch: 1.01),
+]
+FAILS = Formula("1 / (3 - epoch)", lambda epoch: 1 / (3 - epoch))
+
+SIMPLE = [
+    "ExponentialLR",
+    "StepLR",
+    "MultiStepLR",
+    "PolynomialLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "SWALR",
+    "LinearLR",
+    "ConstantLR",
+    "LambdaLR",
+    "MultiplicativeLR",
+]
+CYCLES = ["OneCycleLR", "CyclicLR"]
+ALL = [*SIMPLE, *CYCLES, "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler"]
+
+
+class Chance(random.Random):
+    """Draws plans."""
+
+    def number(self, low: float, high: float) -> float:
+        return round(self.uniform(low, high), 6)
+
+    def some(self, **choices: Any) -> dict[str, Any]:
+        """Return about half of these arguments."""
+        return {name: value for name, value in choices.items() if self.random() < 0.5}
+
+    def lr(self, low: float, high: float, groups: int) -> Any:
+        """Return an lr, or now and then one for each group."""
+        return self.number(low, high) if self.random() < 0.7 else [self.number(low, high) for _ in range(groups)]
+
+    def formula(self, formulas: Sequence[Formula], groups: int) -> Any:
+        return self.choice(formulas) if self.random() < 0.7 else [self.choice(formulas) for _ in range(groups)]
+
+    def plan(self, groups: int, name: str | None = None) -> Plan:
+        """Return a schedule of any kind."""
+        name = name or self.choice(ALL)
+        if name == "ReduceLROnPlateau":
+            return Plan(name, self.arguments(name, groups))
+        per = self.choice([None, "batch", "epoch"])
+        if name not in ("SequentialLR", "ChainedScheduler"):
+            return Plan(name, self.arguments(name, groups), per)
+        # among the children of what steps per epoch there is now and then one that has to be refused
+        cycles = CYCLES if per == "batch" or self.random() < 0.05 else []
+        children = [
+            Plan(child, self.arguments(child, groups))
+            for child in self.choices([*SIMPLE, *cycles], k=self.randint(2, 3))
+        ]
+        if name == "ChainedScheduler":
+            return Plan(name, {"schedulers": children}, per)
+        milestones = sorted(self.sample(range(1, 16), k=len(children) - 1))
+        return Plan(name, {"schedulers": children, "milestones": milestones}, per)
+
+    def arguments(self, name: str, groups: int) -> dict[str, Any]:
+        gamma = self.number(0.05, 1.1)
+        strategy = self.choice(["cos", "linear"])
+        match name:
+            case "ExponentialLR":
+                return {"gamma": gamma}
+            case "StepLR":
+                return {"step_size": self.randint(1, 8), **self.some(gamma=gamma)}
+            case "MultiStepLR":
+                return {"milestones": sorted(self.choices(range(13), k=self.randint(1, 4))), **self.some(gamma=gamma)}
+            case "PolynomialLR":
+                return self.some(total_iters=self.randint(1, 20), power=self.number(0.3, 3))
+            case "CosineAnnealingLR":
+                return self.some(T_max=self.randint(1, 20), eta_min=self.number(0, 0.005))
+            case "CosineAnnealingWarmRestarts":
+                return {
+                    "T_0": self.randint(1, 8),
+                    **self.some(T_mult=self.randint(1, 3), eta_min=self.number(0, 0.005)),
+                }
+            case "SWALR":
+                return {
+                    "swa_lr": self.lr(1e-4, 0.1, groups),
+                    **self.some(anneal_epochs=self.randint(0, 12), anneal_strategy=strategy),
+                }
+            case "LinearLR":
+                return self.some(
+                    start_factor=self.number(0.01, 1), end_factor=self.number(0, 1), total_iters=self.randint(1, 15)
+                )
+            case "ConstantLR":
+                return self.some(factor=self.number(0, 1), total_iters=self.randint(1, 15))
+            case "LambdaLR":
+                return {"lr_lambda": self.formula(FACTORS, groups)}
+            case "MultiplicativeLR":
+                return {"lr_lambda": self.formula(MULTIPLIERS, groups)}
+            case "OneCycleLR":
+                # of no length that makes one phase of the cycle empty: PyTorch divides by it
+                length = self.choice(
+                    [{}, {}, {"total_steps": self.randint(2, 20)}, {"epochs": 2, "steps_per_epoch": 3}]
+                )
+                return {
+                    "max_lr": self.lr(0.001, 0.3, groups),
+                    **length,
+                    **self.some(
+                        pct_start=self.choice([0.13, 0.3, 0.45]),
+                        anneal_strategy=strategy,
+                        cycle_momentum=self.choice([True, False]),
+                        base_momentum=self.number(0.5, 0.8),
+                        max_momentum=self.number(0.8, 0.99),
+                        div_factor=self.number(2, 50),
+                        three_phase=self.choice([True, False]),
+                    ),
+                }
+            case "CyclicLR":
+                return {
+                    "base_lr": self.lr(1e-4, 1e-3, groups),
+                    "max_lr": self.lr(0.002, 0.1, groups),
+                    "step_size_up": self.randint(1, 12),
+                    **self.some(
+                        step_size_down=self.randint(1, 12),
+                        mode=self.choice(["triangular", "triangular2", "exp_range"]),
+                        gamma=self.number(0.9, 1),
+                        cycle_momentum=self.choice([True, False]),
+                    ),
+                }
+        return {
+            "patience": self.randint(0, 1),
+            **self.some(
+                mode=self.choice(["min", "max"]),
+                metric=self.choice(["loss", "accuracy"]),
+                factor=self.number(0.05, 0.95),
+                # so high that nothing counts as better, and the lr is cut
+                threshold=self.choice([1e-4, 0.9]),
+                cooldown=self.randint(0, 1),
+                min_lr=self.lr(0, 0.001, groups),
+            ),
+        }
+
+    def optimizer(self) -> OptimizerPlan:
+        lr = self.number(1e-3, 0.1)
+        name, arguments, own = self.choice(
+            [
+                ("SGD", {"momentum": 0.9}, {"momentum": 0.5}),
+                ("SGD", {}, {}),
+                ("Adam", {}, {"betas": (0.7, 0.9)}),
+                ("Adam", {"betas": (0.8, 0.99)}, {}),
+                ("AdamW", {}, {}),
+                ("RMSprop", {"momentum": 0.3}, {}),
+                # has no momentum that could be cycled: some schedules are refused
+                ("Adagrad", {}, {}),
+            ]
+        )
+        patterns: list[str] = self.choice([[], [], ["0.*"], ["*bias"], ["0.*", "3.b*"]])
+        groups: dict[str, dict[str, Any]] = {
+            pattern: {"lr": self.number(1e-4, 0.05), **(own if self.random() < 0.5 else {})} for pattern in patterns
+        }
+        return OptimizerPlan(name, {"lr": lr, **arguments}, groups)
+
+
+# -- random sequences of commands ------------------------------------------------------------------------------------
+
+Order = tuple[Command, Plan | None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run, and what is said in it: orders by the step before which they come."""
+
+    optimizer: OptimizerPlan
+    plan: Plan
+    epochs: int
+    batch_size: int
+    orders: Mapping[int, Sequence[Order]]
+
+    @property
+    def batches(self) -> int:
+        return math.ceil(96 / self.batch_size)
+
+    def __str__(self) -> str:
+        said = "\n".join(f"  step {step}: {[order[0] for order in self.orders[step]]}" for step in sorted(self.orders))
+        return f"{self.optimizer} {self.plan}, {self.epochs} epochs of {self.batches} steps\n{said}"
+
+
+def session_of(seed: int) -> Session:
+    chance = Chance(seed)
+    optimizer, epochs, batch_size = chance.optimizer(), chance.randint(2, 4), chance.choice([16, 20, 32])
+    groups = 1 + len(optimizer.groups)
+    orders: dict[int, list[Order]] = {}
+    for _ in range(chance.randint(1, 9)):
+        step = chance.randrange(epochs * math.ceil(96 / batch_size))
+        orders.setdefault(step, []).extend(draw_orders(chance, groups))
+    for said in orders.values():
+        # a run that is left paused waits for ever
+        pauses = [command for command, _ in said if isinstance(command, (Pause, Resume))]
+        if pauses and isinstance(pauses[-1], Pause):
+            said.append((Resume(), None))
+    return Session(optimizer, chance.plan(groups), epochs, batch_size, orders)
+
+
+def draw_orders(chance: Chance, groups: int) -> list[Order]:
+    group = chance.choice([None, None, *range(groups)])
+    match chance.choices(
+        ["switch", "nudge", "set", "undo", "pause", "evaluate", "nonsense"], weights=[6, 5, 4, 4, 1, 1, 1]
+    )[0]:
+        case "switch":
+            plan = chance.plan(groups) if chance.random() < 0.97 else Plan("LambdaLR", {"lr_lambda": FAILS}, "batch")
+            return [(SwitchSchedule(str(plan), chance.choice(["base", "current", "start"])), plan)]
+        case "nudge":
+            return [(ScaleLr(chance.choice([1.25, 1 / 1.25, 0.1, chance.uniform(0.3, 2)])), None)]
+        case "set":
+            # 0.125: only at powers of two does a neighbour of the ratio hit what the ratio itself misses
+            return [(SetLr(chance.choice([0.02, 1 / 3, 0.125, 10 ** chance.uniform(-6, -1), 0.0]), group), None)]
+        case "undo":
+            return [(UndoLr(), None)] * chance.randint(1, 3)
+        case "pause":
+            within = draw_orders(chance, groups) if chance.random() < 0.5 else []
+            return [(Pause(), None), *within, (Resume(), None)]
+        case "evaluate":
+            return [(EvaluateNow(), None)]
+    plan = chance.plan(groups)
+    return [
+        chance.choice(
+            [
+                (ScaleLr(chance.choice([0.0, -1.0, math.inf])), None),
+                (SetLr(chance.choice([-0.1, math.inf])), None),
+                (SetLr(0.1, chance.choice([groups, -1])), None),
+                (SwitchSchedule(str(plan), "elsewhere"), plan),
+                (SwitchSchedule("StepLR()"), None),
+                (SwitchSchedule("LambdaLR(['1', '1', '1', '1'])"), None),
+                (Resume(), None),
+            ]
+        )
+    ]
+
+
+# -- the real one beside the reference -------------------------------------------------------------------------------
+
+Used = tuple[tuple[float, ...], list[tuple[Any, Any]]]
+
+
+class UsedByTheOptimizer:
+    """Catches lr and momenta of a run's own optimizer at each of its steps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps: list[Used] = []
+        catcher = self
+
+        class CaughtLoop(Loop):
+            def __init__(self, bench: Any, *rest: Any) -> None:
+                bench.optimizer.register_step_pre_hook(catcher.note)
+                super().__init__(bench, *rest)
+
+        monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
+
+    def note(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        self.steps.append((tuple(group["lr"] for group in optimizer.param_groups), momenta(optimizer)))
+
+
+def results_of_epochs(events: Sequence[Event]) -> list[dict[str, float]]:
+    """Return what the tests at the epochs' ends said; those on demand feed no schedule."""
+    results, on_demand = [], False
+    for event in events:
+        if isinstance(event, EvaluationStarted):
+            on_demand = bool(event.command)
+        elif isinstance(event, EvalDone) and not on_demand and not event.averaged:
+            assert event.accuracy is not None
+            results.append({"loss": event.loss, "accuracy": event.accuracy})
+    return results
+
+
+@dataclass
+class Course:
+    """What the reference says of a session.
+
+    Args:
+        used: lrs and momenta of each step.
+        answers: step and lrs after each command that changed them.
+        refused: step and words of each that was refused.
+        ending: what the run ends with.
+    """
+
+    used: list[Used]
+    answers: list[tuple[int, tuple[float, ...]]]
+    refused: list[tuple[int, str]]
+    ending: str = "done"
+
+
+def expected_course(session: Session, results: Sequence[Mapping[str, float]], steps: int) -> Course:
+    """Return what should have happened in this many steps, given what the tests said."""
+    course = Course([], [], [])
+    try:
+        reference = ReferenceLr(session.optimizer, session.plan, session.epochs, session.batches)
+    except RefusedError:
+        course.ending = "failed"
+        return course
+    for step in range(steps):
+        for command, plan in session.orders.get(step, ()):
+            try:
+                reference.obey(command, plan)
+            except RefusedError:
+                course.refused.append((step, command.words))
+            else:
+                if isinstance(command, (ScaleLr, SetLr, UndoLr, SwitchSchedule)):
+                    course.answers.append((step, reference.lrs))
+        course.used.append((reference.lrs, reference.momenta))
+        epoch, within = divmod(step + 1, session.batches)
+        try:
+            reference.batch_done()
+            # a run that ends early has no test at its last epoch's end
+            if within == 0 and epoch <= len(results):
+                reference.epoch_done(results[epoch - 1])
+        except BrokenError:
+            course.ending = "failed"
+            break
+    return course
+
+
+def compare(session: Session, used: list[Used]) -> str:
+    """Run a session and hold it against the reference; return how it ended.
+
+    Args:
+        used: what the run's optimizer used, filled while it runs.
+    """
+    used.clear()
+    spec = tiny_spec(
+        schedule=str(session.plan),
+        optimizer=str(session.optimizer),
+        epochs=session.epochs,
+        batch_size=session.batch_size,
+    )
+    events = run_events(spec, {step: [command for command, _ in said] for step, said in session.orders.items()})
+    told = [event.lrs for event in events if isinstance(event, StepDone)]
+    ending = str(getattr(events[-1], "outcome", None))
+    # a loss that is no number ends a run early, at a step that is no matter of lr control
+    steps = len(told) if ending == "diverged" else session.epochs * session.batches
+    course = expected_course(session, results_of_epochs(events), steps)
+    assert ending in (course.ending, "diverged"), getattr(events[-1], "error", None)
+    assert used[: len(course.used)] == course.used
+    assert len(used) == len(course.used) or ending == "diverged"
+    assert told == [lrs for lrs, _ in course.used][: len(told)]
+    assert len(told) == steps or ending == "failed"
+    answers = [
+        (event.step, event.lrs_after if isinstance(event, LrSet) else event.lrs)
+        for event in events
+        if isinstance(event, ScheduleSwitched) or (isinstance(event, LrSet) and event.by != "plateau")
+    ]
+    assert answers == course.answers
+    refused = [
+        (event.step, event.command)
+        for event in events
+        if isinstance(event, CommandRefused) and not event.reason.startswith("the run is over")
+    ]
+    assert refused == course.refused
+    return ending
+
+
+def compare_all(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = UsedByTheOptimizer(monkeypatch).steps
+    endings: Counter[str] = Counter()
+    for seed in seeds:
+        session = session_of(seed)
+        try:
+            endings[compare(session, used)] += 1
+        except AssertionError as error:
+            error.add_note(f"seed {seed}: {session}")
+            raise
+    # were most runs to end early, little would be compared
+    assert endings["done"] > 0.85 * len(seeds), endings
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_the_engine_does_what_a_plain_reference_says_at_every_step(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    compare_all(range(block * 100, block * 100 + 100), monkeypatch)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("block", range(20))
+def test_the_engine_does_what_a_plain_reference_says_ten_thousand_times(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare_all(range(1000 + block * 500, 1500 + block * 500), monkeypatch)
+
+
+def test_the_random_sequences_have_every_schedule_anchor_and_command_in_them() -> None:
+    seen: Counter[str] = Counter()
+    for session in map(session_of, range(1000)):
+        seen[session.plan.name] += 1
+        for command, plan in (order for said in session.orders.values() for order in said):
+            seen[type(command).__name__] += 1
+            if isinstance(command, SwitchSchedule) and plan is not None:
+                seen.update([command.anchor, f"to {plan.name}", f"per {plan.unit}"])
+    wanted = [*ALL, *(f"to {name}" for name in ALL), "base", "current", "start", "per batch", "per epoch"]
+    wanted += [kind.__name__ for kind in (ScaleLr, SetLr, UndoLr, SwitchSchedule, Pause, Resume, EvaluateNow)]
+    assert [name for name in wanted if seen[name] < 30] == []

@@ -1,0 +1,129 @@
+"""An accelerator is never waited for between log lines: no step reads from the device but through the gathering.
+
+There is no accelerator on the machines that this runs on. What makes one wait is a copy of one of its tensors to the
+CPU or a read of its value by Python. Every operation of every step is watched for these, with the gathering of the
+losses set to work as it does on an accelerator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from driving import TINY
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lrtui.run.commands import ScaleLr
+from lrtui.run.events import StepDone
+from lrtui.run.feed import LiveFeed
+from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
+from lrtui.training.bench import set_up
+from lrtui.training.gathering import LossGathering
+from lrtui.training.loop import Loop
+from lrtui.training.reporter import Reporter
+
+READS = {
+    "_local_scalar_dense",  # item(), float(), int(), bool(), tolist() of one number
+    "is_nonzero",
+    "equal",
+    "nonzero",  # its result's shape depends on values
+    "masked_select",
+    "_unique2",
+}
+
+
+class Watch(TorchDispatchMode):
+    """Counts what would make an accelerator wait, while it is asked to.
+
+    Args:
+        casts_to: what autocast makes of fp32, and fp32 of: it names the device it casts on, which is the CPU here.
+    """
+
+    def __init__(self, casts_to: torch.dtype | None = None) -> None:
+        super().__init__()
+        self._casts_to = casts_to
+        self.counting = False
+        self.found: Counter[str] = Counter()
+        self.operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.counting:
+            self.operations += 1
+            name = func.overloadpacket.__name__
+            to_cpu = name in ("_to_copy", "copy_") and str(kwargs.get("device", "")) == "cpu"
+            cast = self._casts_to is not None and kwargs.get("dtype") in (self._casts_to, torch.float32)
+            if name in READS or (to_cpu and not cast):
+                self.found[name] += 1
+        return func(*args, **kwargs)
+
+
+class WatchedLoop(Loop):
+    """Counts while it trains, and not while the gathering reads."""
+
+    def __init__(self, bench: Any, inbox: Inbox, reporter: Reporter, watch: Watch, *, reads_at_once: bool) -> None:
+        super().__init__(bench, inbox, reporter)
+        gathering, publish = self._losses, self._losses.publish
+        if not reads_at_once:
+            gathering = self._losses = LossGathering(reporter, torch.device("cuda"))
+            publish = gathering.publish
+
+        def unwatched() -> None:
+            counting, watch.counting = watch.counting, False
+            publish()
+            watch.counting = counting
+
+        if not reads_at_once:
+            gathering.publish = unwatched  # type: ignore[method-assign]
+        self._watch = watch
+
+    def _train_one_epoch(self) -> tuple[tuple[float, ...], int]:
+        self._watch.counting = True
+        try:
+            return super()._train_one_epoch()
+        finally:
+            self._watch.counting = False
+
+
+def watch_run(reads_at_once: bool = False, command: Any = None, **settings: Any) -> tuple[Watch, list[Any]]:
+    spec = RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 3, "log_interval": 4, **settings})
+    reporter, inbox = Reporter(feed := LiveFeed()), Inbox()
+    bench = set_up(spec, lambda _: None)
+    if command:
+        inbox.send(command)
+    with Watch(torch.bfloat16 if spec.precision == "bf16" else None) as watch:
+        WatchedLoop(bench, inbox, reporter, watch, reads_at_once=reads_at_once).run()
+    return watch, feed.take(10**6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer": "SGD(lr=0.1, momentum=0.9)"},
+        {"optimizer": 'AdamW(lr=0.1, groups={"0.*": {"lr": 0.01}})'},
+        {"schedule": "OneCycleLR(max_lr=0.1)"},
+        {"schedule": 'SequentialLR([LinearLR(total_iters=3), CosineAnnealingLR()], milestones=[3], per="batch")'},
+        {"schedule": "SWALR(swa_lr=0.001)"},
+        {"clip_grad_norm": 1.0},
+        {"accumulate": 2},
+        {"precision": "bf16"},
+        {"command": ScaleLr(0.5)},
+    ],
+    ids=str,
+)
+def test_no_step_reads_from_the_device(settings: dict[str, Any]) -> None:
+    watch, events = watch_run(**settings)
+    assert watch.found == {}
+    # and it did watch: every step has dozens of operations, and every loss was published in the end
+    steps = sum(isinstance(event, StepDone) for event in events)
+    assert steps == (9 if settings.get("accumulate") else 18)
+    assert watch.operations > 20 * steps
+
+
+def test_the_watch_sees_a_read() -> None:
+    watch, _ = watch_run(reads_at_once=True)
+    assert watch.found["_local_scalar_dense"] == 18

@@ -1,0 +1,170 @@
+"""`--at`: a whole session at the keyboard, repeated without one."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from driving import run_events, tiny_spec
+
+from lrtui.__main__ import main
+from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.events import CommandRefused, EvalDone, LrSet, RunFinished, RunStarted, ScheduleSwitched, StepDone
+from lrtui.run.state import RunState
+from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.repetition import spec_as_done
+
+
+def of(kind: type[Any], events: list[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def course(events: list[Any]) -> list[Any]:
+    return [(event.loss, event.lrs) for event in of(StepDone, events)]
+
+
+def test_each_form_is_done_at_its_moment() -> None:
+    script = (
+        "epoch 2: OneCycleLR(max_lr=0.003) from base",
+        "step 8: lr*0.5",
+        "step 9: lr=0.125",
+        "step 10: undo",
+        "step 12: CosineAnnealingLR() from current",
+        "step 14: StepLR(step_size=1) from start",
+        "step 15: evaluate",
+        "step 20: stop",
+    )
+    events = run_events(tiny_spec(at=script))
+    assert [(e.step, e.schedule, e.anchor) for e in of(ScheduleSwitched, events)] == [
+        (6, "OneCycleLR(max_lr=0.003, total_steps=18)", "base"),
+        (12, "CosineAnnealingLR(T_max=2)", "current"),
+        (14, "StepLR(step_size=1)", "start"),
+    ]
+    assert [(e.step, e.by, e.command) for e in of(LrSet, events)] == [
+        (8, "user", "lr*0.5"),
+        (9, "user", "lr=0.125"),
+        (10, "undo", "undo"),
+    ]
+    assert of(LrSet, events)[1].lrs_after == (0.125,)
+    assert [e.step for e in of(EvalDone, events)] == [6, 12, 15, 18]
+    assert len(of(StepDone, events)) == 20
+    assert events[-1].outcome == "stopped"
+
+
+@pytest.mark.parametrize("anchor", ["base", "current", "start"])
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+def test_a_scripted_switch_is_a_live_one(entry: Any, anchor: str) -> None:
+    live = run_events(tiny_spec(), {9: [SwitchSchedule(entry.example, anchor)]})
+    scripted = run_events(tiny_spec(at=(f"step 9: {entry.example} from {anchor}",)))
+    assert course(scripted) == course(live)
+    assert of(ScheduleSwitched, live)[0].anchor == anchor
+
+
+LIVE: Sequence[Command] = [
+    ScaleLr(1.25),
+    ScaleLr(0.8),
+    SetLr(0.02),
+    UndoLr(),
+    EvaluateNow(),
+    Pause(),
+    Resume(),
+    SwitchSchedule("StepLR(step_size=1, gamma=0.5)", "current"),
+    SwitchSchedule("OneCycleLR(max_lr=0.05)", "base"),
+    SwitchSchedule("ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)", "start"),
+]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_session_is_repeated_by_its_spec_as_done(seed: int) -> None:
+    chance = random.Random(seed)
+    script: dict[int, list[Command]] = {}
+    for _ in range(chance.randint(1, 8)):
+        command = chance.choice(LIVE)
+        script.setdefault(chance.randrange(24), []).extend([command, Resume()] if command == Pause() else [command])
+    live = run_events(
+        tiny_spec(schedule="ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)"),
+        script,
+        meets_tests=seed % 2 == 0,
+    )
+    state = RunState()
+    state.fold(live)
+    spec = spec_as_done(state)
+    assert spec is not None
+    again = run_events(spec)
+    assert course(again) == course(live)
+    assert of(EvalDone, again)[-1].loss == of(EvalDone, live)[-1].loss
+    repeated = RunState()
+    repeated.fold(again)
+    assert spec_as_done(repeated) == spec
+
+
+@pytest.mark.parametrize("command", [SetLr(0.02), ScaleLr(2.0), SwitchSchedule("StepLR(step_size=1, gamma=0.5)")])
+def test_what_was_done_during_a_test_is_repeated_in_it(command: Command) -> None:
+    # a command for the step that an epoch ends with comes while its test is made: the test asks for commands too
+    live = run_events(tiny_spec(schedule="ExponentialLR(gamma=0.5)"), {12: [command]}, meets_tests=True)
+    state = RunState()
+    state.fold(live)
+    assert state.commands[0][1].startswith("test 2: ")
+    spec = spec_as_done(state)
+    assert spec is not None
+    assert course(run_events(spec)) == course(live)
+
+
+def test_what_a_stopped_run_had_still_to_do_stays_in_its_spec() -> None:
+    events = run_events(tiny_spec(at=("step 3: lr*0.5", "step 20: lr*0.25")), {5: [ScaleLr(2.0)]})
+    state = RunState()
+    state.fold(event for event in events if event.step <= 8 and not isinstance(event, RunFinished))
+    spec = spec_as_done(state)
+    assert spec is not None
+    assert spec.at == ("step 3: lr*0.5", "step 5: lr*2.0", "step 20: lr*0.25")
+
+
+def test_a_line_that_makes_no_sense_at_its_moment_is_refused_there_and_training_goes_on() -> None:
+    events = run_events(tiny_spec(at=("step 3: undo",)))
+    assert [(e.command, e.step) for e in of(CommandRefused, events)] == [("undo", 3)]
+    assert events[-1].outcome == "done"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("step 24: undo", "the run has 24 steps"),
+        ("epoch 2: LambdaLR(['1', '1', '1'])", "Expected 1 lr_lambdas"),
+        ("epoch 2: ReduceLROnPlateau(metric='f1')", "follows the test's f1"),
+        ("step 2: lr=0.1 group=1", "there is no parameter group 1"),
+    ],
+)
+def test_a_line_that_can_never_be_is_refused_before_the_first_batch(line: str, words: str) -> None:
+    events = run_events(tiny_spec(at=(line,)))
+    assert not of(StepDone, events)
+    assert words in events[-1].error
+
+
+def test_on_the_command_line_it_may_be_given_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tiny_spec()
+    words = ["train", "StepLR(1)", "--task", spec.task, "--batch-size", "16", "--epochs", "3", "--json"]
+    status = main([*words, "--at", "epoch 2: OneCycleLR(max_lr=0.003) from base", "--at", "step 8: lr*0.5"])
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert status == 0
+    started = next(event for event in events if event["event"] == "run_started")
+    assert started["spec"]["at"] == ["epoch 2: OneCycleLR(max_lr=0.003) from base", "step 8: lr*0.5"]
+    assert [e["step"] for e in events if e["event"] in ("schedule_switched", "lr_set")] == [6, 8]
+
+
+def test_a_word_that_is_off_has_its_caret(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "StepLR(1)", "--at", "epoch 2: OneCicleLR(max_lr=0.003)"]) == 2
+    message = capsys.readouterr().err
+    assert "^ unknown schedule OneCicleLR; did you mean OneCycleLR?" in message
+    assert message.splitlines()[2].index("^") == message.splitlines()[1].index("OneCicleLR")
+
+
+def test_the_spec_of_a_run_with_a_script_survives_json() -> None:
+    from lrtui.run.event_json import event_from_json, event_to_json
+
+    started = of(RunStarted, run_events(tiny_spec(at=("step 3: lr*0.5",), epochs=1)))[0]
+    read = event_from_json(json.loads(json.dumps(event_to_json(started))))
+    assert read == started
+    assert read.spec.at == ("step 3: lr*0.5",)  # type: ignore[attr-defined]
