@@ -99,6 +99,15 @@ class Weights:
         return [value for parameter in self.model.parameters() for value in parameter.flatten().tolist()]
 
 
+def test_the_same_seed_gives_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = Weights(monkeypatch)
+    digests = []
+    for seed in (0, 0, 1):
+        run_events(tiny_spec(seed=seed, schedule="OneCycleLR(max_lr=0.1)"))
+        digests.append(weights.digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_looking_and_pausing_leave_no_trace_in_the_weights(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Weights(monkeypatch)
