@@ -14,7 +14,7 @@ from lrtui.training.precision import precision_context
 from lrtui.training.random_state import random_state_set_aside
 
 
-class Averaging:
+class WeightAveraging:
     """Averages weights from where a SWALR begins, once for each of the schedule's `step()` calls.
 
     Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization" (arXiv:1803.05407). A switch
@@ -28,10 +28,10 @@ class Averaging:
     def __init__(self, model: torch.nn.Module, data: Batches, device: torch.device, precision: str) -> None:
         self._model, self._data, self._device, self._precision = model, data, device, precision
         self._schedule: Schedule | None = None
-        self.averaged: AveragedModel | None = None
+        self.averaged_model: AveragedModel | None = None
         """The averaged model; None where nothing is averaged."""
 
-    def take_in(self, schedule: Schedule, calls: int) -> bool:
+    def update(self, schedule: Schedule, calls: int) -> bool:
         """Add the model's present weights where the schedule says so; called before each of its `step()` calls.
 
         Args:
@@ -42,15 +42,15 @@ class Averaging:
             Whether these are the first weights of an average.
         """
         if schedule is not self._schedule:
-            self._schedule, self.averaged = schedule, None
+            self._schedule, self.averaged_model = schedule, None
         begin = schedule.averages_from
         if begin is None or calls < begin:
             return False
-        first = self.averaged is None
-        if self.averaged is None:
+        first = self.averaged_model is None
+        if self.averaged_model is None:
             # its counter stays on the CPU, where reading it makes no accelerator wait
-            self.averaged = AveragedModel(self._model)
-        self.averaged.update_parameters(self._model)
+            self.averaged_model = AveragedModel(self._model)
+        self.averaged_model.update_parameters(self._model)
         return first
 
     def update_batch_norm(self, between_batches: Callable[[], None]) -> None:
@@ -61,11 +61,11 @@ class Averaging:
         Args:
             between_batches: called before each batch; may raise to break off.
         """
-        if self.averaged is None:
+        if self.averaged_model is None:
             return
         precision = precision_context(self._device, self._precision)
         with random_state_set_aside(self._device, self._data.generators), precision:
-            update_bn(self._inputs(between_batches), self.averaged)
+            update_bn(self._inputs(between_batches), self.averaged_model)
 
     def _inputs(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
         for inputs, _ in self._data.in_order():

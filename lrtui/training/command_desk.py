@@ -23,7 +23,7 @@ class StopRequested(BaseException):
     """
 
 
-Test = Literal["of the epoch", "on demand"]
+EvalTrigger = Literal["epoch end", "on demand"]
 """The test at an epoch's end, and one that a command asked for."""
 
 
@@ -53,8 +53,10 @@ class CommandDesk:
         self._evaluate = evaluate
         self._paused = False
 
-    def obey(self, during: Test | None = None) -> None:
-        """Obey all commands that have come or are due; while paused, wait for more.
+    def obey(self, during: EvalTrigger | None = None) -> None:
+        """Obey all commands that have come or are due; while paused, block until one comes that ends the pause.
+
+        A test on demand goes on through a pause: it was asked for.
 
         Args:
             during: the test that is under way, if one is.
@@ -66,7 +68,7 @@ class CommandDesk:
             command = self._next(during)
             if command is not None:
                 self._obey_one(command, during)
-            elif self._paused:
+            elif self._paused and during != "on demand":
                 self._reporter.clock.hold()
                 self._inbox.wait()
             else:
@@ -78,15 +80,15 @@ class CommandDesk:
         """Whether a command has come, or one of the script is due before the next step."""
         return len(self._inbox) > 0 or self._script.is_due(self._reporter.step)
 
-    def _next(self, during: Test | None) -> Command | None:
+    def _next(self, during: EvalTrigger | None) -> Command | None:
         # what a script has for this moment waits for a test on demand, which is a line of the script itself
         if during != "on demand" and not self._paused:
-            scripted = self._script.take(self._reporter.step, testing=during == "of the epoch")
+            scripted = self._script.take(self._reporter.step, testing=during == "epoch end")
             if scripted is not None:
                 return scripted
         return self._inbox.take()
 
-    def _obey_one(self, command: Command, during: Test | None) -> None:
+    def _obey_one(self, command: Command, during: EvalTrigger | None) -> None:
         try:
             match command:
                 case Stop():
@@ -144,7 +146,7 @@ class CommandDesk:
             command=command.words,
         )
 
-    def _evaluate_now(self, command: Command, during: Test | None) -> None:
+    def _evaluate_now(self, command: Command, during: EvalTrigger | None) -> None:
         if during is not None:
             raise UsageError("a test is under way; its result is on its way")
         self._reporter.clock.go_on()

@@ -21,7 +21,7 @@ class Evaluation:
     metrics: dict[str, float] = field(default_factory=dict)
 
     @property
-    def results(self) -> dict[str, float]:
+    def all_metrics(self) -> dict[str, float]:
         """The figures that a schedule can follow, by name: `loss`, and the metrics."""
         return {"loss": self.loss, **self.metrics}
 

@@ -1,9 +1,9 @@
 """The only writer of lr.
 
-The scheduler's world is kept raw and the scale outside it: before `scheduler.step()` the raw lr is put back into the
-parameter groups, after it raw x scale is written. So a nudge is exact for every scheduler, also for those that read
-the group's lr, those that read `base_lrs`, nested ones and the user's own; editing their state in place is exact for
-none of them all.
+The optimizer's lr is always the unscaled lr times the scale, and the scheduler sees the unscaled one alone: before
+`scheduler.step()` it is put back into the parameter groups, after it unscaled x scale is written. So a nudge is exact
+for every scheduler, also for those that read the group's lr, those that read `base_lrs`, nested ones and the user's
+own; editing their state in place is exact for none of them all.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.stepping import step_scheduler
 
-# what schedulers leave behind in a parameter group; a successor would take it for its own
-TRACES = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
-
 
 class LrControl:
     """Steps the schedule of one optimizer, scales its lr and switches it for another.
@@ -42,12 +39,12 @@ class LrControl:
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, horizon: Horizon) -> None:
         self._optimizer = optimizer
         self._epochs, self._batches_per_epoch = horizon.epochs, horizon.batches_per_epoch
-        self._configured = [_lr_and_momenta(group) for group in optimizer.param_groups]
+        self._configured = [_settings(group) for group in optimizer.param_groups]
         self._test_results: list[Mapping[str, float]] = []
-        self._scale = [1.0] * len(optimizer.param_groups)
-        self._earlier_scales: list[list[float]] = []
-        self._raw: list[float] = []
-        self.calls = 0
+        self._scales = [1.0] * len(optimizer.param_groups)
+        self._undo_stack: list[list[float]] = []
+        self._unscaled: list[float] = []
+        self.step_calls = 0
         """`step()` calls that the schedule in force has had."""
         self._install(schedule, horizon)
 
@@ -58,8 +55,8 @@ class LrControl:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """What the schedule's raw lr is multiplied with, one per parameter group."""
-        return tuple(self._scale)
+        """What the schedule's own lr is multiplied with, one per parameter group."""
+        return tuple(self._scales)
 
     @property
     def schedule(self) -> Schedule:
@@ -68,8 +65,11 @@ class LrControl:
 
     # -- the schedule's own course ------------------------------------------------------------------------------------
 
-    def after_batch(self) -> None:
-        """Take the schedule's step, if it is one that steps per batch; called after `optimizer.step()`."""
+    def after_step(self) -> None:
+        """Take the schedule's step, if it is one with per="batch"; called after each `optimizer.step()`.
+
+        With accumulation that is one call for several batches: schedules count optimizer steps.
+        """
         if self._schedule.per == "batch":
             self._step(None)
 
@@ -78,30 +78,30 @@ class LrControl:
 
         Args:
             step: optimizer steps done.
-            results: `loss` and, where the task has one, `accuracy` on the test set.
+            results: `loss` and all of the task's metrics on the test set, by name.
 
         Returns:
             Whether a plateau made the schedule cut the lr.
         """
         self._test_results.append(results)
-        # a schedule that was put in place during this epoch's test begins with the next epoch
+        # during this epoch's test: the epoch was trained under the schedule before, and its end is not this one's
         if self._schedule.per != "epoch" or self._installed_at == step:
             return False
-        before = list(self._raw)
+        before = list(self._unscaled)
         self._step(results)
-        return self._schedule.name == "ReduceLROnPlateau" and self._raw != before
+        return self._schedule.name == "ReduceLROnPlateau" and self._unscaled != before
 
     def _step(self, results: Mapping[str, float] | None) -> None:
         groups = self._optimizer.param_groups
-        for group, raw in zip(groups, self._raw, strict=True):
+        for group, raw in zip(groups, self._unscaled, strict=True):
             group["lr"] = raw
         step_scheduler(self._scheduler, self._schedule, results)
-        self.calls += 1
-        self._raw = [float(group["lr"]) for group in groups]
+        self.step_calls += 1
+        self._unscaled = [float(group["lr"]) for group in groups]
         self._write()
 
     def _write(self) -> None:
-        for group, raw, scale in zip(self._optimizer.param_groups, self._raw, self._scale, strict=True):
+        for group, raw, scale in zip(self._optimizer.param_groups, self._unscaled, self._scales, strict=True):
             group["lr"] = raw * scale
 
     # -- the user's hand ----------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class LrControl:
         """
         if not (math.isfinite(factor) and factor > 0):
             raise UsageError(f"the lr is multiplied by a positive number, not {factor}")
-        self._rescale([scale * factor for scale in self._scale])
+        self._rescale([scale * factor for scale in self._scales])
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
         """Make the lr this value now; the rest of the schedule follows in proportion.
@@ -129,14 +129,14 @@ class LrControl:
         """
         if not (math.isfinite(lr) and lr >= 0):
             raise UsageError(f"an lr is a finite number of at least 0, not {lr}")
-        if group is not None and not 0 <= group < len(self._raw):
-            raise UsageError(f"there is no parameter group {group}; there are {len(self._raw)}, counted from 0")
-        chosen = range(len(self._raw)) if group is None else [group]
-        if any(self._raw[index] == 0 for index in chosen):
+        if group is not None and not 0 <= group < len(self._unscaled):
+            raise UsageError(f"there is no parameter group {group}; there are {len(self._unscaled)}, counted from 0")
+        chosen = range(len(self._unscaled)) if group is None else [group]
+        if any(self._unscaled[index] == 0 for index in chosen):
             raise UsageError("the schedule's own lr is 0 here and can't be scaled to another; switch the schedule")
-        scale = list(self._scale)
+        scale = list(self._scales)
         for index in chosen:
-            scale[index] = _exact_ratio(lr, self._raw[index])
+            scale[index] = _exact_ratio(lr, self._unscaled[index])
         self._rescale(scale)
 
     def undo(self) -> None:
@@ -145,16 +145,16 @@ class LrControl:
         Raises:
             UsageError: where there is nothing to undo.
         """
-        if not self._earlier_scales:
+        if not self._undo_stack:
             raise UsageError("nothing to undo: the lr was not changed since the schedule was put in place")
-        self._scale = self._earlier_scales.pop()
+        self._scales = self._undo_stack.pop()
         self._write()
 
     def _rescale(self, scale: list[float]) -> None:
-        if not all(math.isfinite(raw * factor) for raw, factor in zip(self._raw, scale, strict=True)):
+        if not all(math.isfinite(raw * factor) for raw, factor in zip(self._unscaled, scale, strict=True)):
             raise UsageError("the lr would not be finite")
-        self._earlier_scales.append(self._scale)
-        self._scale = scale
+        self._undo_stack.append(self._scales)
+        self._scales = scale
         self._write()
 
     # -- another schedule ---------------------------------------------------------------------------------------------
@@ -174,32 +174,30 @@ class LrControl:
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; there are {', '.join(ANCHORS)}")
-        kept_groups = [{k: v for k, v in group.items() if k != "params"} for group in self._optimizer.param_groups]
+        kept_groups = [_settings(group) for group in self._optimizer.param_groups]
         kept = dict(vars(self))
         current = self.lrs
         try:
-            self._clear_groups()
+            self._set_groups(self._configured)
             if anchor == "current":
                 for group, lr in zip(self._optimizer.param_groups, current, strict=True):
                     group["lr"] = lr
-            self._scale, self._earlier_scales = [1.0] * len(current), []
+            self._scales, self._undo_stack = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
             self._install(schedule, Horizon(self._epochs, self._batches_per_epoch, start))
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
             vars(self).update(kept)
-            for group, settings in zip(self._optimizer.param_groups, kept_groups, strict=True):
-                for name in [name for name in group if name != "params" and name not in settings]:
-                    del group[name]
-                group.update(settings)
+            self._set_groups(kept_groups)
             raise
 
-    def _clear_groups(self) -> None:
-        for group, configured in zip(self._optimizer.param_groups, self._configured, strict=True):
-            for trace in TRACES:
-                group.pop(trace, None)
-            group.update(copy.deepcopy(configured))
+    def _set_groups(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        """Give the parameter groups these settings and no others: schedulers leave initial_lr, max_lr ... behind."""
+        for group, wanted in zip(self._optimizer.param_groups, settings, strict=True):
+            for name in group.keys() - wanted.keys() - {"params"}:
+                del group[name]
+            group.update(copy.deepcopy(dict(wanted)))
 
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
         self._schedule, _ = fill_in(schedule, horizon)
@@ -207,9 +205,9 @@ class LrControl:
         # PyTorch warns of a scheduler that steps before its optimizer, and takes that to be so where the one before was
         # a ReduceLROnPlateau, which does not look, and where fp16 left the first step out
         self._optimizer._opt_called = True  # type: ignore[attr-defined]
-        self.calls = 0
-        self._installed_at = horizon.start_step if horizon.start_step else None
-        self._raw = [float(group["lr"]) for group in self._optimizer.param_groups]
+        self.step_calls = 0
+        self._installed_at: int | None = horizon.start_step
+        self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def _catch_up(self, step: int) -> None:
         """Take the steps that the schedule would have taken had it been there from the run's start."""
@@ -219,19 +217,24 @@ class LrControl:
         else:
             epochs_done = step // self._batches_per_epoch
             results: Sequence[Mapping[str, float] | None] = self._test_results[:epochs_done]
-            # while an epoch's test goes on, its result is not there yet
-            for result in [*results, *[None] * (epochs_done - len(results))]:
+            for result in results:
                 self._step(result)
+            if len(results) < epochs_done:
+                # an epoch's test goes on: whoever follows its result waits for it, the others are not kept waiting
+                if self._schedule.metric is not None:
+                    self._installed_at = None
+                    return
+                self._step(None)
         self._installed_at = step
 
 
-def _lr_and_momenta(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what schedulers write into a parameter group: lr, and momentum or betas where the optimizer has them."""
-    return {name: copy.deepcopy(group[name]) for name in ("lr", "momentum", "betas") if name in group}
+def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter group's settings: lr, momentum, betas, weight decay ..., all but its parameters."""
+    return {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
 
 
 def _exact_ratio(lr: float, raw: float) -> float:
-    """Return the factor that takes `raw` to `lr`, to the last bit where one of the nearest three does."""
+    """Return f with raw * f == lr, where lr / raw or a float beside it does it: who sets 0.1 sees 0.1."""
     ratio = lr / raw
     neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
     return next((factor for factor in neighbours if raw * factor == lr), ratio)

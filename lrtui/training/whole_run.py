@@ -9,12 +9,12 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.fault import describe_exception
 from lrtui.tasks.task import Task
-from lrtui.training.bench import set_up
 from lrtui.training.command_desk import StopRequested
-from lrtui.training.gathering import Diverged
 from lrtui.training.loop import Loop
+from lrtui.training.loss_buffer import Diverged
 from lrtui.training.memory import keep_freed_memory
 from lrtui.training.reporter import Reporter
+from lrtui.training.run_setup import set_up
 
 
 def train(spec: RunSpec, inbox: Inbox, reporter: Reporter, task: Task | None = None) -> LrtuiError | None:
@@ -28,9 +28,9 @@ def train(spec: RunSpec, inbox: Inbox, reporter: Reporter, task: Task | None = N
     """
     keep_freed_memory()
     try:
-        bench = set_up(spec, lambda text: _tell(text, inbox, reporter), task)
+        setup = set_up(spec, lambda text: _tell(text, inbox, reporter), task)
         _stop_if_asked(inbox)
-        Loop(bench, inbox, reporter).run()
+        Loop(setup, inbox, reporter).run()
     except StopRequested:
         _finish(inbox, reporter, "stopped")
     except Diverged:

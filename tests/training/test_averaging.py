@@ -117,10 +117,10 @@ def test_it_is_pytorchs_recipe(schedule: str, begin: int) -> None:
 
 
 def test_averaging_leaves_no_trace_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lrtui.training.averaging import Averaging
+    from lrtui.training.averaging import WeightAveraging
 
     with_average, events = play("SWALR(swa_lr=0.05, anneal_epochs=2)")
-    monkeypatch.setattr(Averaging, "take_in", lambda *_: False)
+    monkeypatch.setattr(WeightAveraging, "update", lambda *_: False)
     without, plain = play("SWALR(swa_lr=0.05, anneal_epochs=2)")
     assert any(result.averaged for result in of(EvalDone, events))
     assert not any(result.averaged for result in of(EvalDone, plain))
@@ -130,7 +130,7 @@ def test_averaging_leaves_no_trace_in_training(monkeypatch: pytest.MonkeyPatch) 
 
 def test_per_batch_it_averages_after_each_batch() -> None:
     _, events = play('SWALR(swa_lr=0.05, anneal_epochs=4, per="batch")', epochs=2)
-    assert [e.step for e in of(Notice, events) if e.code == "averaging"] == [0]
+    assert [e.step for e in of(Notice, events) if e.code == "averaging"] == [1]
     assert sum(result.averaged for result in of(EvalDone, events)) == 2
 
 

@@ -10,6 +10,7 @@ from driving import run_events, tiny_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lrtui.training.loop
 import lrtui.training.whole_run
 from lrtui.run.commands import (
     Command,
@@ -36,7 +37,9 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
+from lrtui.session import Run
 from lrtui.training.loop import Loop
+from lrtui.training.loss_buffer import LossBuffer
 
 
 def of(kind: type[Event], events: list[Event]) -> list[Any]:
@@ -88,9 +91,9 @@ class Weights:
         catcher = self
 
         class CaughtLoop(Loop):
-            def __init__(self, bench: Any, *rest: Any) -> None:
-                catcher.model = bench.model
-                super().__init__(bench, *rest)
+            def __init__(self, setup: Any, *rest: Any) -> None:
+                catcher.model = setup.model
+                super().__init__(setup, *rest)
 
         monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
 
@@ -230,6 +233,65 @@ def test_groups_are_followed_apart() -> None:
     events = run_events(tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})'))
     assert of(RunStarted, events)[0].group_names == ("default", "0.*")
     assert of(StepDone, events)[0].lrs == (0.1, 0.01)
+
+
+def test_a_test_on_demand_is_made_while_the_run_is_paused() -> None:
+    run = Run(tiny_spec(epochs=2))
+    run.send("pause")
+    told = []
+    for event in run.start():
+        told.append(type(event))
+        if isinstance(event, Paused):
+            run.send("evaluate")
+        if isinstance(event, EvalDone) and event.step == 0:
+            run.send("resume")
+    assert next(kind for kind in told if kind in (EvalDone, StepDone)) is EvalDone
+    assert told.index(EvalDone) < told.index(Resumed)
+
+
+def test_samples_a_second_are_those_of_training_without_the_tests_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr("lrtui.training.clock.time.perf_counter", lambda: float(next(clock)))
+    alone, asked = (of(EpochDone, run_events(tiny_spec(epochs=1), script))[0] for script in ({}, {3: [EvaluateNow()]}))
+    # every look at the clock is a second here, and the command itself has some
+    assert asked.samples_per_second > 0.8 * alone.samples_per_second
+
+
+def test_every_step_that_was_done_is_told_when_its_schedule_fails_after_it() -> None:
+    events = run_events(tiny_spec(), {1: [SwitchSchedule('LambdaLR("1 / (3 - epoch)", per="batch")')]})
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.outcome == "failed"
+    assert len(of(StepDone, events)) == finished.step == 4
+
+
+class OnAnAccelerator(LossBuffer):
+    """Keeps losses as it does where reading them would make a device wait."""
+
+    def __init__(self, reporter: Any, _: torch.device) -> None:
+        super().__init__(reporter, torch.device("cuda"))
+
+
+def test_steps_that_were_done_are_told_whatever_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lrtui.training.loop, "LossBuffer", OnAnAccelerator)
+    monkeypatch.setattr("lrtui.training.loss_buffer.LONGEST_WAIT", 1e9)
+    script = {1: [SwitchSchedule('LambdaLR("1 / (5 - epoch)", per="batch")')]}
+    events = run_events(tiny_spec(log_interval=1000, epochs=1), script)
+    assert len(of(StepDone, events)) == events[-1].step == 6
+    assert events[-1].outcome == "failed"  # type: ignore[attr-defined]
+    # a loss that was not finite is the reason, and not what came of it
+    diverging = tiny_spec(log_interval=1000, epochs=1, optimizer="SGD(lr=1e30)", schedule='LambdaLR("1")')
+    events = run_events(diverging, {1: [SwitchSchedule('LambdaLR("1 / (5 - epoch)", per="batch")')]})
+    assert events[-1].outcome == "diverged"  # type: ignore[attr-defined]
+
+
+def test_what_is_said_of_a_step_comes_after_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lrtui.training.loop, "LossBuffer", OnAnAccelerator)
+    swa = 'SequentialLR([ConstantLR(factor=1), SWALR(swa_lr=0.001)], milestones=[3], per="batch")'
+    events = run_events(tiny_spec(log_interval=1000, schedule=swa), {5: [ScaleLr(2.0)]})
+    steps = [event.step + isinstance(event, StepDone) for event in events]
+    assert steps == sorted(steps)
+    assert [e.step for e in of(Notice, events) if e.code == "averaging"] == [4]
 
 
 @settings(max_examples=15, deadline=None)

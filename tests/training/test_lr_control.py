@@ -11,7 +11,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizers import build_optimizer
 from lrtui.schedules.simulate import simulate_anchor
-from lrtui.training.lr_control import TRACES, LrControl
+from lrtui.training.lr_control import LrControl
 
 HORIZON = Horizon(epochs=10, batches_per_epoch=5)
 
@@ -33,7 +33,7 @@ def walk(lr_control: LrControl, optimizer: torch.optim.Optimizer, start: int, st
     for step in range(start, stop):
         used.append(lr_control.lrs)
         optimizer.step()
-        lr_control.after_batch()
+        lr_control.after_step()
         if (step + 1) % HORIZON.batches_per_epoch == 0:
             lr_control.after_epoch(step + 1, {"loss": 1.0, "accuracy": 0.5})
     return used
@@ -119,13 +119,14 @@ def test_a_switch_does_what_its_forecast_says(before: str, schedule: str, anchor
 
 @pytest.mark.parametrize("before", [entry.example for entry in CATALOGUE.values()])
 def test_a_switch_leaves_no_trace_of_the_schedule_before(before: str) -> None:
+    _, fresh = control('LambdaLR("1")', "SGD(lr=0.02, momentum=0.9)")
     lr_control, optimizer = control(before, "SGD(lr=0.02, momentum=0.9)")
     walk(lr_control, optimizer, 0, 23)
+    # a scheduler of one's own writes what it likes
+    optimizer.param_groups[0].update(weight_decay=0.5, own={"warm": True})
     lr_control.switch(parse_schedule('LambdaLR("1")'), "base", 23)
-    group = optimizer.param_groups[0]
-    assert (group["lr"], group["momentum"]) == (0.02, 0.9)
-    # what is left is what the new one has put there
-    assert {name for name in TRACES if name in group} == {"initial_lr"}
+    groups = [{**group, "params": None} for group in optimizer.param_groups]
+    assert groups == [{**group, "params": None} for group in fresh.param_groups]
 
 
 def test_a_switch_brings_adams_betas_back() -> None:
@@ -179,6 +180,27 @@ def test_a_schedule_put_in_place_during_an_epochs_test_begins_with_the_next_epoc
     assert lr_control.lrs == (0.01,)
     lr_control.after_epoch(25, {"loss": 1.0})
     assert lr_control.lrs == (0.005,)
+
+
+def test_a_plateau_put_in_place_from_the_start_during_a_test_follows_its_result_too() -> None:
+    plateau, losses = "ReduceLROnPlateau(patience=0, factor=0.5)", [1.0, 1.0, 0.5, 0.5, 0.5]
+    courses = []
+    for switched_in_test in (None, 0, 1, 3):
+        lr_control, _ = control(plateau if switched_in_test is None else 'LambdaLR("1")')
+        course = []
+        for epoch, loss in enumerate(losses):
+            if epoch == switched_in_test:
+                lr_control.switch(parse_schedule(plateau), "start", 5 * (epoch + 1))
+            lr_control.after_epoch(5 * (epoch + 1), {"loss": loss})
+            course.append(lr_control.lrs[0])
+        courses.append(course)
+    whole = courses[0]
+    assert whole == [0.01, 0.005, 0.005, 0.0025, 0.00125]
+    assert [course[switched:] for course, switched in zip(courses[1:], (0, 1, 3), strict=True)] == [
+        whole,
+        whole[1:],
+        whole[3:],
+    ]
 
 
 def test_a_plateau_says_when_it_cuts() -> None:

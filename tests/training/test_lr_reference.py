@@ -275,9 +275,9 @@ class UsedByTheOptimizer:
         catcher = self
 
         class CaughtLoop(Loop):
-            def __init__(self, bench: Any, *rest: Any) -> None:
-                bench.optimizer.register_step_pre_hook(catcher.note)
-                super().__init__(bench, *rest)
+            def __init__(self, setup: Any, *rest: Any) -> None:
+                setup.optimizer.register_step_pre_hook(catcher.note)
+                super().__init__(setup, *rest)
 
         monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
 

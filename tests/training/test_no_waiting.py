@@ -1,7 +1,7 @@
-"""An accelerator is never waited for between log lines: no step reads from the device but through the gathering.
+"""An accelerator is never waited for between log lines: no step reads from the device but through the loss buffer.
 
 There is no accelerator on the machines that this runs on. What makes one wait is a copy of one of its tensors to the
-CPU or a read of its value by Python. Every operation of every step is watched for these, with the gathering of the
+CPU or a read of its value by Python. Every operation of every step is watched for these, with the buffer of the
 losses set to work as it does on an accelerator.
 """
 
@@ -20,10 +20,10 @@ from lrtui.run.events import StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
-from lrtui.training.bench import set_up
-from lrtui.training.gathering import LossGathering
 from lrtui.training.loop import Loop
+from lrtui.training.loss_buffer import LossBuffer
 from lrtui.training.reporter import Reporter
+from lrtui.training.run_setup import set_up
 
 READS = {
     "_local_scalar_dense",  # item(), float(), int(), bool(), tolist() of one number
@@ -62,22 +62,22 @@ class Watch(TorchDispatchMode):
 
 
 class WatchedLoop(Loop):
-    """Counts while it trains, and not while the gathering reads."""
+    """Counts while it trains, and not while the buffer reads."""
 
-    def __init__(self, bench: Any, inbox: Inbox, reporter: Reporter, watch: Watch, *, reads_at_once: bool) -> None:
-        super().__init__(bench, inbox, reporter)
-        gathering, publish = self._losses, self._losses.publish
+    def __init__(self, setup: Any, inbox: Inbox, reporter: Reporter, watch: Watch, *, reads_at_once: bool) -> None:
+        super().__init__(setup, inbox, reporter)
+        loss_buffer, flush = self._loss_buffer, self._loss_buffer.flush
         if not reads_at_once:
-            gathering = self._losses = LossGathering(reporter, torch.device("cuda"))
-            publish = gathering.publish
+            loss_buffer = self._loss_buffer = LossBuffer(reporter, torch.device("cuda"))
+            flush = loss_buffer.flush
 
         def unwatched() -> None:
             counting, watch.counting = watch.counting, False
-            publish()
+            flush()
             watch.counting = counting
 
         if not reads_at_once:
-            gathering.publish = unwatched  # type: ignore[method-assign]
+            loss_buffer.flush = unwatched  # type: ignore[method-assign]
         self._watch = watch
 
     def _train_one_epoch(self) -> tuple[tuple[float, ...], int]:
@@ -91,11 +91,11 @@ class WatchedLoop(Loop):
 def watch_run(reads_at_once: bool = False, command: Any = None, **settings: Any) -> tuple[Watch, list[Any]]:
     spec = RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 3, "log_interval": 4, **settings})
     reporter, inbox = Reporter(feed := LiveFeed()), Inbox()
-    bench = set_up(spec, lambda _: None)
+    setup = set_up(spec, lambda _: None)
     if command:
         inbox.send(command)
     with Watch(torch.bfloat16 if spec.precision == "bf16" else None) as watch:
-        WatchedLoop(bench, inbox, reporter, watch, reads_at_once=reads_at_once).run()
+        WatchedLoop(setup, inbox, reporter, watch, reads_at_once=reads_at_once).run()
     return watch, feed.take(10**6)
 
 

@@ -30,7 +30,7 @@ class _Step:
     loss: torch.Tensor
 
 
-class LossGathering:
+class LossBuffer:
     """Publishes a StepDone for every step, without making an accelerator wait for each.
 
     On a CPU a loss is read at once. Elsewhere reading stops the device until it has caught up, so losses are kept
@@ -59,9 +59,9 @@ class LossGathering:
         # the reporter has not counted this step yet: its `step` is the number of steps done before it
         self._kept.append(_Step(self._reporter.step, self._reporter.clock.seconds, epoch, batch, lrs, loss))
         if self._reads_at_once or at_log_line or now - self._kept_since >= LONGEST_WAIT:
-            self.publish()
+            self.flush()
 
-    def publish(self) -> None:
+    def flush(self) -> None:
         """Read and publish what is kept.
 
         Raises:

@@ -33,7 +33,7 @@ MOST_CALLS_TRIED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class RunSetup:
     """Model, data, optimizer and lr control of one run, ready for the first batch.
 
     Args:
@@ -41,7 +41,7 @@ class Bench:
         train: the training data.
         test: the test data.
         data: name, source, where, and the number of samples under `train` and `test`.
-        metrics: names of the figures that a test gives, `loss` the first.
+        metric_names: names of the figures that a test gives, `loss` the first.
         script: what is done in mid-run without a command.
     """
 
@@ -50,7 +50,7 @@ class Bench:
     train: Batches
     test: Batches
     data: dict[str, str | int]
-    metrics: tuple[str, ...]
+    metric_names: tuple[str, ...]
     device: torch.device
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
@@ -65,7 +65,7 @@ class Bench:
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
 
-def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> Bench:
+def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     """Load the data, seed, build model, optimizer and schedule, and try what can be tried before the first batch.
 
     Args:
@@ -117,20 +117,20 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> Bench:
     model = own.model().to(device)
     if not model.training:
         model.train()  # pretrained ones are often handed out in their test mode
-    metrics = _try_test(own, model, test, device, spec.precision)
+    metric_names = _try_test(own, model, test, device, spec.precision)
     order.manual_seed(draw_seed())
     optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=True)
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = Script(spec.at, spec.epochs, horizon.batches_per_epoch)
-    _try_schedules(schedule, optimizer_spec, horizon, script, metrics)
+    _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
     lr_control = LrControl(optimizer, schedule, horizon)
-    return Bench(
+    return RunSetup(
         spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
         task=own,
         train=train,
         test=test,
         data=data,
-        metrics=metrics,
+        metric_names=metric_names,
         device=device,
         model=model,
         optimizer=optimizer,
@@ -156,14 +156,14 @@ def _try_test(
     Lazy modules of PyTorch get their shapes here, before the optimizer asks for their parameters.
     """
     result = evaluate(model, task, test, device, precision, lambda: None, most_batches=1)
-    return tuple(result.results)
+    return tuple(result.all_metrics)
 
 
 def _try_schedules(
-    schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, script: Script, metrics: tuple[str, ...]
+    schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, script: Script, metric_names: tuple[str, ...]
 ) -> None:
     """Refuse now what would end the run, or a switch of its script, only when it gets there."""
-    check_metric(schedule, metrics)
+    check_metric(schedule, metric_names)
     if schedule.own is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
         simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
     groups = len(optimizer.group_names)
@@ -171,7 +171,7 @@ def _try_schedules(
         command = line.command
         if isinstance(command, SwitchSchedule):
             later = parse_schedule(command.schedule)
-            check_metric(later, metrics)
+            check_metric(later, metric_names)
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             check_buildable(later, optimizer, replace(horizon, start_step=start))
         group = getattr(command, "group", None)
