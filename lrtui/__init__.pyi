@@ -2,15 +2,26 @@
 from .run.commands import (
     Command,
     EvaluateNow,
+    Extend,
     Pause,
     Resume,
+    SaveCheckpoint,
     ScaleLr,
     SetLr,
     Stop,
     SwitchSchedule,
     UndoLr,
 )
-from .run.errors import DataError, DeviceError, LrtuiError, NotationError, TaskError, UsageError
+from .run.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    LrtuiError,
+    NotationError,
+    StoreError,
+    TaskError,
+    UsageError,
+)
 from .run.event_json import event_from_json, event_to_json
 from .run.events import (
     CheckpointSaved,
@@ -19,6 +30,7 @@ from .run.events import (
     EvalDone,
     EvaluationStarted,
     Event,
+    Extended,
     LrSet,
     Notice,
     Paused,
@@ -41,6 +53,7 @@ from .session import Run
 from .tasks.task import DataRequest, DataSource, Task
 
 __all__ = [
+    "CheckpointError",
     "CheckpointSaved",
     "Command",
     "CommandRefused",
@@ -53,6 +66,8 @@ __all__ = [
     "EvaluateNow",
     "EvaluationStarted",
     "Event",
+    "Extend",
+    "Extended",
     "Horizon",
     "LrSet",
     "LrtuiError",
@@ -68,12 +83,14 @@ __all__ = [
     "RunSpec",
     "RunStarted",
     "RunState",
+    "SaveCheckpoint",
     "ScaleLr",
     "Schedule",
     "ScheduleSwitched",
     "SetLr",
     "StepDone",
     "Stop",
+    "StoreError",
     "SwitchSchedule",
     "Task",
     "TaskError",

@@ -19,8 +19,12 @@ from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
 COMMANDS = {
     "train": "train without a screen, printing the tutorial's lines",
+    "resume": "go on with a stored run, as if nothing had happened",
+    "branch": "begin a new run where a stored one was at an epoch's end",
     "preview": "draw the lr of every batch before training, exactly",
     "schedulers": "list every scheduler, or explain one",
+    "runs": "list, show, compare, export, rename, annotate and delete the runs of a store",
+    "send": "give a command to a run that goes on in another process",
     "keys": "list the cockpit's keys",
     "info": "say which versions, devices and data a run would find here",
 }

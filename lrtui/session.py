@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lrtui import keeping
+from lrtui.keeping import Keeping
+from lrtui.resuming import Continuation
+from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, Stop
-from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
+from lrtui.store.place import store_folder
+from lrtui.tasks.find import checked_task
 from lrtui.training.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -29,6 +36,11 @@ POLL_SECONDS = 0.01
 
 EVENTS_A_POLL = 20_000
 """Bounds one poll, so that a burst of tiny steps never keeps the screen waiting."""
+
+
+_STARTING = threading.Lock()
+_started: list[Run] = []
+"""The run of this process that was started last: one trains at a time."""
 
 
 def import_torch() -> None:
@@ -54,17 +66,34 @@ class Run:
     print(run.result().best)
     ```
 
-    One thread takes its events: by iterating, by `poll`, or by `result`.
+    One thread takes its events: by iterating, by `poll`, or by `result`. What it says is kept in a store, unless the
+    settings' `store` is "none".
 
     Args:
         spec: the settings as the user gave them.
         task: what is trained, in place of the one that the settings name.
-        number: counts a session's runs, from 1.
+        number: what it is called where nothing is kept, and has no number in a store.
+        continuation: the stored run that goes on, or branches, in place of a new one; the settings are then its own.
     """
 
-    def __init__(self, spec: RunSpec, task: Task | None = None, *, number: int = 1) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        task: Task | None = None,
+        *,
+        number: int = 1,
+        continuation: Continuation | None = None,
+    ) -> None:
         self.number = number
         self.spec = spec if task is None else replace(spec, task=_name_of(task))
+        if task is not None:
+            checked_task(task, self.spec.task)
+        self.unkept = ""
+        """What could not be kept of it, in words; known when it is over."""
+        self._continuation = continuation
+        self._keeping: Keeping | None = None
+        self._trouble = ""
+        self._history: Sequence[Story] = ()
         self.state = RunState()
         """What the events taken so far add up to."""
         self.error: LrtuiError | None = None
@@ -80,33 +109,53 @@ class Run:
 
         Raises:
             UsageError: where it was started before; a new Run trains anew.
+            LrtuiError: while another run of this process is under way.
         """
         if self._thread.ident is not None:
             raise UsageError("a run is started once; make a new Run")
-        self._thread.start()
+        with _STARTING:
+            under_way = next((run for run in _started if run.join(0) is False), None)
+            if under_way is not None:
+                # two would share torch's random state and its threads, and neither could be repeated
+                raise LrtuiError(f"run #{under_way.number} is under way; stop it first, or use a process for each")
+            self._find_place()
+            self._thread.start()
+            _started[:] = [self]
         return self
 
     def send(self, command: Command | str) -> None:
         """Leave a command for the training thread; it is answered by an event.
+
+        Training goes on meanwhile: the settings' `at` is the way to give one at an exact step.
 
         Args:
             command: an object, or words: `pause`, `lr*0.5`, `CosineAnnealingLR() from current` ...
 
         Raises:
             NotationError: for words that are no command.
+            UsageError: for what is none at all, and where the run is over.
         """
+        if not isinstance(command, (str, Command)):
+            raise UsageError(f"a command is one of lrtui's, or its words, not {type(command).__name__}")
         self._inbox.send(parse_command(command) if isinstance(command, str) else command)
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold what the run has said since into its state, and return it."""
+        self._fold_history()
         events = self._feed.take(limit)
         self.state.fold(events)
         return events
 
     def __iter__(self) -> Iterator[Event]:
-        """Yield every event as it comes, the state being folded up to it; ends after RunFinished."""
+        """Yield every event as it comes, the state being folded up to it; ends after RunFinished.
+
+        Raises:
+            UsageError: where it was never started.
+        """
+        self._check_started()
         while self.is_live:
             for event in self._feed.take(1):
+                self._fold_history()
                 self.state.fold([event])
                 yield event
             if not len(self._feed):
@@ -117,12 +166,18 @@ class Run:
 
         Raises:
             LrtuiError: where the run failed; says why. A run that diverged or was stopped has its result.
+            UsageError: where it was never started.
         """
+        self._check_started()
         for _ in self:
             pass
         if self.state.outcome is not None and self.state.outcome.outcome == "failed":
             raise self.error or LrtuiError(str(self.state.outcome.error))
         return self.state
+
+    def _check_started(self) -> None:
+        if self._thread.ident is None:
+            raise UsageError("the run was not started: start() begins it")
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, `seconds` at most; return whether it has."""
@@ -130,28 +185,118 @@ class Run:
         return not self._thread.is_alive()
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the run has a place in a store."""
+        return self._keeping is not None
+
+    @property
     def is_live(self) -> bool:
         """Whether the run is under way, or has still something to say."""
         return self._thread.is_alive() or len(self._feed) > 0
 
+    def _fold_history(self) -> None:
+        if self._history:
+            history, self._history = self._history, ()
+            self.state.fold(history)
+
+    def _find_place(self) -> None:
+        """Find the run its place in the store, and with it its number."""
+        going_on = self._continuation
+        folder = going_on.folder if going_on else store_folder(self.spec.store)
+        if folder is None:
+            return
+        if going_on and not going_on.is_branch:
+            self._keeping = Keeping(keeping.open_store(folder), going_on.run.id, self._inbox.send)
+            self._history = going_on.history
+        else:
+            try:
+                self._keeping = keeping.begin(folder, self.spec, self._inbox.send, **_descent(going_on))
+            except StoreError as error:
+                # training goes on: what it says can be read on the screen all the same
+                self._trouble = f"nothing of this run is kept: {error}"
+                return
+        self.number = self._keeping.run
+
     def _train(self) -> None:
-        reporter = Reporter(self._feed)
-        reporter.notice("importing", "importing PyTorch")
+        going_on = self._continuation
+        reporter = Reporter(self._feed, next_seq=going_on.next_seq if going_on else 0)
+        early: list[Event] = []
+        self._feed.listener = early.append
         try:
+            if self._trouble:
+                reporter.notice("store", self._trouble, level="warning")
+            reporter.notice("importing", "importing PyTorch")
             import_torch()
+            if self._keeping is not None:
+                self._begin_to_record(self._keeping, reporter, early)
             from lrtui.training.whole_run import train
+        except LrtuiError as error:  # a checkpoint that is damaged, a store that can't be written any more
+            self.error = error
+            reporter.say(RunFinished, outcome="failed", error=str(error))
+            return
         except Exception as error:  # a broken installation can raise anything, and must be seen
             reporter.say(RunFinished, outcome="failed", error=f"PyTorch can't be imported: {error}")
             return
-        self.error = train(self.spec, self._inbox, reporter, self._task)
+        self.error = train(self.spec, self._inbox, reporter, self._task, **self._ways_to_go_on())
+        if self._keeping is not None:
+            self.unkept = self._keeping.finish()
+
+    def _begin_to_record(self, place: Keeping, reporter: Reporter, early: list[Event]) -> None:
+        def tell(words: str) -> None:
+            reporter.notice("store", words, level="warning")
+
+        going_on = self._continuation
+        if going_on and not going_on.is_branch:
+            from lrtui.training.checkpoint import load_checkpoint
+
+            # before anything is put aside
+            load_checkpoint(going_on.file.path)
+            publish = place.record_again(going_on.file.step, going_on.file.seq, tell)
+        else:
+            publish = place.record(tell)
+        for event in early:
+            publish(event)
+        self._feed.listener = publish
+        place.note_commit()
+
+    def _ways_to_go_on(self) -> dict[str, Any]:
+        """Return where the run saves its checkpoints, and where it begins."""
+        from lrtui.training.checkpoints import Checkpoints
+        from lrtui.training.origin import Origin
+
+        ways: dict[str, Any] = {}
+        if self._keeping is not None:
+            ways["checkpoints"] = Checkpoints(
+                self._keeping.checkpoints,
+                every_seconds=self.spec.checkpoint_seconds,
+                commit=self._keeping.commit,
+                keep=self._keeping.starting_points,
+            )
+        if going_on := self._continuation:
+            ways["origin"] = Origin(
+                checkpoint=going_on.file.path,
+                replay=going_on.replay,
+                commands=going_on.commands,
+                epochs=going_on.epochs,
+                parent=str(going_on.run.id) if going_on.is_branch else None,
+            )
+        return ways
+
+
+def _descent(branch: Continuation | None) -> dict[str, Any]:
+    """Return what a new run's row says of the run that it branches from."""
+    if branch is None:
+        return {}
+    return {"parent": branch.run.id, "first_step": branch.file.step, "branched_from": branch.file.path.name}
 
 
 def _name_of(task: Task) -> str:
-    return f"{type(task).__module__}:{type(task).__qualname__}"
+    kind = task if isinstance(task, type) else type(task)
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 class Session:
-    """The runs of this process, in the order they were started; one trains at a time."""
+    """The runs of one front end, in the order they were started; one trains at a time."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -161,17 +306,17 @@ class Session:
         """The run that is under way, or None."""
         return next((run for run in reversed(self.runs) if run.is_live), None)
 
-    def start(self, spec: RunSpec) -> Run:
+    def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
         """Start a run and return it.
 
+        Args:
+            continuation: the stored run that goes on, or branches, in place of a new one.
+
         Raises:
-            LrtuiError: while another run is under way: two would share torch's random state and its threads.
+            LrtuiError: while another run is under way.
         """
-        if self.live is not None:
-            raise LrtuiError(f"run #{self.live.number} is under way; stop it first")
-        run = Run(spec, number=len(self.runs) + 1)
+        run = Run(spec, number=len(self.runs) + 1, continuation=continuation).start()
         self.runs.append(run)
-        run.start()
         return run
 
     def poll(self) -> bool:
@@ -187,5 +332,6 @@ class Session:
         run = self.live
         if run is None:
             return True
-        run.send(Stop())
+        with suppress(UsageError):  # over just now
+            run.send(Stop())
         return run.join(seconds)

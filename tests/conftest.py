@@ -42,3 +42,9 @@ def no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(fashion_mnist_files, "download", refuse)
     monkeypatch.setattr(fashion_mnist_files, "DEBIAN", tmp_path / "no-debian")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that keeps runs names its own store."""
+    monkeypatch.setenv("LRTUI_STORE", "none")

@@ -11,6 +11,8 @@ from lrtui.run.events import Event
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.origin import Origin
 from lrtui.training.reporter import Reporter
 from lrtui.training.whole_run import train
 
@@ -22,11 +24,13 @@ class ScriptedInbox(Inbox):
 
     Args:
         meets_tests: whether a command for a step that an epoch ends with comes during the test there; else after it.
+        look: how often the test has looked for commands before they come.
     """
 
-    def __init__(self, script: Mapping[int, Sequence[Command]], *, meets_tests: bool = False) -> None:
+    def __init__(self, script: Mapping[int, Sequence[Command]], *, meets_tests: bool = False, look: int = 0) -> None:
         super().__init__()
         self._meets_tests = meets_tests
+        self._looks_left = look
         self._script = {step: list(commands) for step, commands in script.items()}
         self.reporter: Reporter | None = None
 
@@ -37,8 +41,10 @@ class ScriptedInbox(Inbox):
                 self.send(command)
 
     def take(self) -> Command | None:
-        if self._meets_tests and self.reporter is not None:
-            self._bring()
+        if self._meets_tests and self.reporter is not None and any(step <= self.reporter.step for step in self._script):
+            if self._looks_left == 0:
+                self._bring()
+            self._looks_left = max(0, self._looks_left - 1)
         return super().take()
 
     def __len__(self) -> int:
@@ -53,17 +59,30 @@ def tiny_spec(**settings: Any) -> RunSpec:
 
 
 def run_events(
-    spec: RunSpec, script: Mapping[int, Sequence[Command]] | None = None, *, meets_tests: bool = False
+    spec: RunSpec,
+    script: Mapping[int, Sequence[Command]] | None = None,
+    *,
+    meets_tests: bool = False,
+    look: int = 0,
+    task: Any = None,
+    checkpoints: Checkpoints | None = None,
+    origin: Origin | None = None,
+    next_seq: int = 0,
 ) -> list[Event]:
     """Return everything that a run of these settings says.
 
     Args:
         script: commands by the step before which they are given.
         meets_tests: as `ScriptedInbox` has it.
+        look: as `ScriptedInbox` has it.
+        task: in place of the spec's.
+        checkpoints: where the run's are kept.
+        origin: what it goes on from.
+        next_seq: of its first event.
     """
     feed = LiveFeed()
-    reporter = Reporter(feed)
-    inbox = ScriptedInbox(script or {}, meets_tests=meets_tests)
+    reporter = Reporter(feed, next_seq=next_seq)
+    inbox = ScriptedInbox(script or {}, meets_tests=meets_tests, look=look)
     inbox.reporter = reporter
-    train(spec, inbox, reporter)
+    train(spec, inbox, reporter, task, checkpoints=checkpoints, origin=origin)
     return feed.take(10**9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -29,6 +30,14 @@ class Tiny:
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"accuracy": outputs.argmax(dim=1) == targets}
+
+
+class Slow(Tiny):
+    """Some two hundred steps a second."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.004)
+        return super().loss(outputs, targets)
 
 
 class Breaks(Tiny):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def read_results(path: str, metric: str) -> list[dict[str, float]]:
     try:
         if Path(path).stat().st_size > LARGEST:
             raise UsageError(f"{path} is larger than {LARGEST // 1_000_000} MB")
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UsageError(f"{path[:200]} can't be read: {error}") from None
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -44,6 +44,8 @@ def read_results(path: str, metric: str) -> list[dict[str, float]]:
         results = [{metric: _number_or_refuse(path, number, line)} for number, line in numbered]
     else:
         results = _of_table(path, lines)
+    if not results:
+        raise UsageError(f"{path} has no results in it; {FORMS}")
     for row, result in enumerate(results, start=1):
         if metric not in result:
             known = ", ".join(result) or "nothing"
@@ -65,10 +67,12 @@ def _number_or_refuse(path: str, number: int, text: str) -> float:
     return value
 
 
-def _of_table(path: str, lines: Iterable[str]) -> list[dict[str, float]]:
-    reader = csv.DictReader(lines, skipinitialspace=True)
+def _of_table(path: str, lines: Sequence[str]) -> list[dict[str, float]]:
+    header = next(iter(lines), "")
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(lines, skipinitialspace=True, delimiter=delimiter)
     names = [name.strip() for name in reader.fieldnames or []]
-    if not all(names) or not names:
+    if not all(names) or any(_number(name) is not None for name in names) or header.startswith("["):
         raise UsageError(f"{path}, line 1: this is no header; {FORMS}")
     reader.fieldnames = names
     rows = []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Collection
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
 
 
@@ -58,6 +61,40 @@ def read_spec(namespace: argparse.Namespace, schedule: str | None) -> RunSpec:
         else:
             values[item.name] = read_option(item, text)
     return RunSpec(**values)
+
+
+def folder_of(option: str | None) -> Path:
+    """Return the store's folder.
+
+    Raises:
+        StoreError: where nothing is kept.
+    """
+    from lrtui.store.place import VARIABLE, store_folder
+
+    folder = store_folder(option)
+    if folder is None:
+        raise StoreError(f"nothing is kept: --store or {VARIABLE} says none")
+    return folder
+
+
+def read_number(option: str, text: str, *, whole: bool = False) -> float:
+    """Return the number that an option has.
+
+    Args:
+        whole: whether it has to be a count of at least 1.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    try:
+        value = float(text) if len(text) <= 40 else math.nan
+    except ValueError:
+        value = math.nan
+    if whole and not (math.isfinite(value) and value == int(value) and value >= 1):
+        raise UsageError(f"{option} takes a whole number of at least 1, not {text[:40]!r}")
+    if not (math.isfinite(value) and value >= 0):
+        raise UsageError(f"{option} takes a finite number of at least 0, not {text[:40]!r}")
+    return value
 
 
 def check_words(spec: RunSpec) -> None:

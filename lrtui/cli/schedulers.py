@@ -66,7 +66,7 @@ def _as_json(entry: SchedulerEntry) -> dict[str, object]:
         {
             "name": parameter.name,
             "kind": parameter.kind,
-            "required": parameter.is_required,
+            "required": parameter.is_required and parameter.name not in entry.fills,
             "default": None if parameter.is_required else parameter.default,
             "range": parameter.range_words,
             "help": parameter.help,

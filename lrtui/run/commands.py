@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrtui.run.errors import UsageError
+
+
+def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise UsageError(f"{name} is {expected}, not {value!r:.60}")
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -38,6 +45,10 @@ class SwitchSchedule(Command):
     anchor: str = "base"
     """`base`, `current` or `start`: which lr the new schedule builds on, and from when it counts."""
 
+    def __post_init__(self) -> None:
+        _check("schedule", self.schedule, (str,), "a schedule's text")
+        _check("anchor", self.anchor, (str,), "base, current or start")
+
     @property
     def words(self) -> str:
         return f"{self.schedule} from {self.anchor}"
@@ -51,6 +62,11 @@ class SetLr(Command):
     group: int | None = None
     """Index of the parameter group; None for all of them."""
 
+    def __post_init__(self) -> None:
+        _check("lr", self.lr, (int, float), "a number")
+        if self.group is not None:
+            _check("group", self.group, (int,), "the group's index, or None")
+
     @property
     def words(self) -> str:
         return f"lr={self.lr!r}" if self.group is None else f"lr={self.lr!r} group={self.group}"
@@ -61,6 +77,9 @@ class ScaleLr(Command):
     """Multiply the lr, now and for the rest of the schedule; answered by LrSet."""
 
     factor: float
+
+    def __post_init__(self) -> None:
+        _check("factor", self.factor, (int, float), "a number")
 
     @property
     def words(self) -> str:
@@ -83,3 +102,43 @@ class EvaluateNow(Command):
     @property
     def words(self) -> str:
         return "evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCheckpoint(Command):
+    """Save all that is needed to go on from here; answered by CheckpointSaved."""
+
+    @property
+    def words(self) -> str:
+        return "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(Command):
+    """Make the run longer by so many epochs; answered by Extended."""
+
+    epochs: int
+
+    def __post_init__(self) -> None:
+        _check("epochs", self.epochs, (int,), "a whole number")
+
+    @property
+    def words(self) -> str:
+        return f"extend {self.epochs}"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command that was obeyed.
+
+    Args:
+        step: optimizer steps done before it.
+        line: as `--at` takes it.
+        seq: of the event that answered it.
+        scripted: whether a script gave it, and not a person.
+    """
+
+    step: int
+    line: str
+    seq: int
+    scripted: bool = False

@@ -4,6 +4,8 @@
     ├── UsageError           exit 2: the words are off
     │   ├── NotationError    ... in a schedule or an optimizer, with the place of the fault
     │   └── DeviceError      ... a device that is not there
+    ├── StoreError           a store that can't be opened, read or written
+    ├── CheckpointError      a checkpoint that is not there, damaged, or was tampered with
     ├── DataError            data that is missing, truncated or corrupt
     └── TaskError            a mistake in the user's own task
 
@@ -53,6 +55,14 @@ class NotationError(UsageError):
 
 class DeviceError(UsageError):
     """A device that was asked for and is not there."""
+
+
+class StoreError(LrtuiError):
+    """A store that can't be opened, read or written."""
+
+
+class CheckpointError(LrtuiError):
+    """A checkpoint that is not there, damaged, or was tampered with."""
 
 
 class DataError(LrtuiError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -25,28 +26,56 @@ EVENT_CLASSES: dict[str, type[Event]] = {
 """Every event class by its kind, read off the module that declares them."""
 
 
-def _plain(value: Any) -> Any:
+def kind_of(event: Event) -> str:
+    """Return the event's kind, in snake case."""
+    return _kind(type(event))
+
+
+def plain(value: Any, *, exact: bool = False) -> Any:
+    """Return a value as JSON has it: dataclasses as dicts, non-finite numbers as None.
+
+    Args:
+        exact: write non-finite numbers as "NaN", "Infinity" and "-Infinity" instead, which tells them apart.
+    """
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        if math.isfinite(value):
+            return value
+        return json.dumps(value) if exact else None
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: plain(getattr(value, item.name), exact=exact) for item in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item, exact=exact) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item, exact=exact) for item in value]
     return value
 
 
-def event_to_json(event: Event) -> dict[str, Any]:
-    """Return the event as a dict of plain JSON values, full precision, non-finite numbers as None."""
-    return {"event": _kind(type(event)), **_plain(event)}
+def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
+    """Return the event as a dict of plain JSON values, full precision, non-finite numbers as None.
+
+    Args:
+        exact: write them as texts that `event_from_json` reads back.
+    """
+    return {"event": kind_of(event), **plain(event, exact=exact)}
 
 
 _NULL_IS_NAN = {"loss", "lrs", "lrs_before", "lrs_after", "scale", "metrics", "group_lrs"}
+_MAY_BE_TEXT = {"accuracy", "samples_per_second", "seconds_taken"}
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def spec_from_json(record: Mapping[str, Any]) -> RunSpec:
+    """Return the settings that `plain` made the record from; those that it does not have at their defaults.
+
+    Raises:
+        UsageError: for a setting out of its range.
+    """
+    known = {item.name for item in fields(RunSpec)}
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+    return RunSpec(**{name: value for name, value in values.items() if name in known})
 
 
 def event_from_json(record: Mapping[str, Any]) -> Event:
@@ -64,13 +93,12 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
             continue
         value = record[item.name]
         if item.name == "spec":
-            plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
-            value = RunSpec(**plain)
+            value = spec_from_json(value)
         elif item.name in _NULL_IS_NAN and isinstance(value, list):
             value = tuple(_number(entry) for entry in value)
         elif item.name in _NULL_IS_NAN and isinstance(value, Mapping):
             value = {key: _number(entry) for key, entry in value.items()}
-        elif item.name in _NULL_IS_NAN:
+        elif item.name in _NULL_IS_NAN or (item.name in _MAY_BE_TEXT and isinstance(value, str)):
             value = _number(value)
         elif isinstance(value, list):
             value = tuple(value)

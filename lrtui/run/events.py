@@ -43,6 +43,8 @@ class RunStarted(Event):
     group_lrs: tuple[float, ...]
     resumed_from: int | None = None
     """The checkpoint's step; the story after it is void."""
+    resumed_seq: int | None = None
+    """The last event that still holds: what was told after the checkpoint is told anew."""
     parent: str | None = None
 
 
@@ -66,6 +68,8 @@ class EvaluationStarted(Event):
     epoch: int
     command: str = ""
     """The command that asked for it, in words; nothing for the test at an epoch's end."""
+    scripted: bool = False
+    """Whether the run's script asked for it, and not a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,8 @@ class ScheduleSwitched(Event):
     """What the anchor `current` builds on."""
     command: str = ""
     """The command that asked for it, in words."""
+    scripted: bool = False
+    """Whether the run's script asked for it, and not a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +123,8 @@ class LrSet(Event):
     by: Literal["user", "undo", "plateau"]
     command: str = ""
     """The command that asked for it, in words; nothing for a plateau's."""
+    scripted: bool = False
+    """Whether the run's script asked for it, and not a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +143,20 @@ class CheckpointSaved(Event):
 
     path: str
     reason: str
+    """`epoch`, `time`, `pause`, `stop`, `change` or `command`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended(Event):
+    """The run has been made longer."""
+
+    epochs: int
+    """Of the whole run, as it is now."""
+    total_steps: int
+    command: str = ""
+    """The command that asked for it, in words."""
+    scripted: bool = False
+    """Whether the run's script asked for it, and not a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.events import Event
 
+if TYPE_CHECKING:
+    from lrtui.run.blocks import Story
+
 
 class Feed(Protocol):
-    """A source of one run's events, in order: live, stored, or played from a list."""
+    """A source of one run's story, in order: live, stored, or played from a list."""
 
-    def take(self, limit: int) -> list[Event]:
-        """Return up to `limit` events that have not been taken yet, the oldest first; never blocks."""
+    def take(self, limit: int) -> Sequence[Story]:
+        """Return up to `limit` events and blocks that have not been taken yet, the oldest first; never blocks."""
         ...
 
 
@@ -25,10 +29,14 @@ class LiveFeed:
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
+        self.listener: Callable[[Event], None] | None = None
+        """Is told of every event as well; neither blocks nor raises."""
 
     def publish(self, event: Event) -> None:
         """Append an event."""
         self._events.append(event)
+        if self.listener is not None:
+            self.listener(event)
 
     def take(self, limit: int) -> list[Event]:
         """Return up to `limit` events that have not been taken yet, the oldest first; never blocks."""

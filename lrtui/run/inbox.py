@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from lrtui.run.commands import Command
+from lrtui.run.errors import UsageError
 
 
 class Inbox:
@@ -14,11 +15,28 @@ class Inbox:
     def __init__(self) -> None:
         self._commands: deque[Command] = deque()
         self._arrived = threading.Event()
+        self._closed = False
+        self._door = threading.Lock()
 
     def send(self, command: Command) -> None:
-        """Leave a command; never blocks."""
-        self._commands.append(command)
+        """Leave a command; never blocks.
+
+        Raises:
+            UsageError: where nobody takes any more: the run is over.
+        """
+        with self._door:
+            if self._closed:
+                raise UsageError("the run is over: nobody takes commands any more")
+            self._commands.append(command)
         self._arrived.set()
+
+    def close(self) -> list[Command]:
+        """Take no more, and return what is left."""
+        with self._door:
+            self._closed = True
+            left = list(self._commands)
+            self._commands.clear()
+        return left
 
     def take(self) -> Command | None:
         """Return the oldest command, or None where there is none; never blocks."""

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from lrtui.run.events import CommandRefused, EvalDone, Event, LrSet, Notice, Paused, Resumed, ScheduleSwitched, StepDone
+from dataclasses import dataclass
+from typing import Literal
+
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EvalDone,
+    Event,
+    Extended,
+    LrSet,
+    Notice,
+    Paused,
+    Resumed,
+    ScheduleSwitched,
+    StepDone,
+)
+
+LineKind = Literal["step", "evaluation", "change", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log and what it is about."""
+
+    kind: LineKind
+    text: str
+    seq: int = -1
+    """Of the event that it tells."""
 
 
 def lr_words(lrs: tuple[float, ...]) -> str:
@@ -32,6 +59,10 @@ def change_line(event: Event) -> str | None:
             return f"switched to {event.schedule} from {event.anchor}: lr {lr_words(event.lrs)}"
         case LrSet():
             return f"lr {lr_words(event.lrs_before)} -> {lr_words(event.lrs_after)} ({event.by})"
+        case CheckpointSaved():
+            return f"checkpoint saved ({event.reason}): {event.path}"
+        case Extended():
+            return f"the run has {event.epochs:,} epochs now"
         case Paused():
             return "paused"
         case Resumed():

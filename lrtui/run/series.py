@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
-FANOUT = 16
-"""How many values, or blocks, a block of the next level sums up."""
+from lrtui.run.levels import BLOCK, FANOUT, Blocks, Column, Floats, Level
 
 FINENESS = 8
 """Least number of blocks in a column: so a value is drawn at most an eighth of a column off its place."""
@@ -34,57 +31,19 @@ class Summary:
     count: Floats
 
 
-class _Column:
-    """A float64 array that grows; appending costs the same however long it is."""
-
-    def __init__(self) -> None:
-        self._room = np.empty(1024)
-        self.length = 0
-
-    @property
-    def values(self) -> Floats:
-        return self._room[: self.length]
-
-    def extend(self, values: Floats) -> None:
-        end = self.length + len(values)
-        if end > len(self._room):
-            room = np.empty(max(end, 2 * len(self._room)))
-            room[: self.length] = self.values
-            self._room = room
-        self._room[self.length : end] = values
-        self.length = end
-
-
-class _Level:
-    """Blocks of one size: least, greatest, sum and number of the finite values in each."""
-
-    def __init__(self) -> None:
-        self.low, self.high, self.sum, self.count = _Column(), _Column(), _Column(), _Column()
-
-    def __len__(self) -> int:
-        return self.low.length
-
-    def extend(self, low: Floats, high: Floats, total: Floats, count: Floats) -> None:
-        self.low.extend(low)
-        self.high.extend(high)
-        self.sum.extend(total)
-        self.count.extend(count)
-
-    def truncate(self, length: int) -> None:
-        for column in (self.low, self.high, self.sum, self.count):
-            column.length = min(column.length, length)
-
-
 class Series:
     """Values by index, with blocks of their least, greatest and sum kept for ever larger stretches.
 
-    Used by one thread. Blocks are built on reading, so that appending costs no more than writing a number down.
+    A long series may begin with blocks alone, the values in them being nowhere in memory. Used by one thread. Blocks
+    are built on reading, so that appending costs no more than writing a number down.
     """
 
     def __init__(self, values: Iterable[float] = ()) -> None:
+        self.known_from = 0
+        """Index of the first value that is known by itself; those before it only as blocks of BLOCK values."""
         self._pending: list[float] = []
-        self._raw = _Column()
-        self._levels: list[_Level] = []
+        self._raw = Column()
+        self._levels: list[Level] = []
         self.extend(values)
 
     def append(self, value: float) -> None:
@@ -96,20 +55,48 @@ class Series:
         self._settle()
         self._add(np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64))
 
+    def extend_blocks(self, blocks: Blocks) -> None:
+        """Begin with blocks of BLOCK values each, or go on with more of them; values come after them.
+
+        Raises:
+            ValueError: after the first value.
+        """
+        if len(self) > self.known_from:
+            raise ValueError("blocks come before all values")
+        added = len(blocks.low)
+        self.known_from += added * BLOCK
+        while len(self._levels) < 2:
+            self._levels.append(Level())
+        self._levels[0].missing = self.known_from // FANOUT
+        self._levels[1].extend(blocks.low, blocks.high, blocks.sum, blocks.count)
+        self._build(from_level=2)
+
     def truncate(self, length: int) -> None:
-        """Forget the values from this index on."""
+        """Forget the values from this index on; where they are known as blocks alone, from their block on."""
         self._settle()
-        self._raw.length = min(self._raw.length, max(0, length))
+        self._raw.length = min(self._raw.length, max(0, length - self.known_from))
+        if length < self.known_from:
+            self.known_from = max(0, length) // BLOCK * BLOCK
+            self._levels[0] = Level(self.known_from // FANOUT)
         size = FANOUT
         for level in self._levels:
-            level.truncate(self._raw.length // size)
+            level.truncate(len(self) // size)
             size *= FANOUT
 
     @property
     def values(self) -> Floats:
-        """All values, float64; a view that is good until the next change."""
+        """The values from `known_from` on, float64; a view that is good until the next change."""
         self._settle()
         return self._raw.values
+
+    @property
+    def blocks(self) -> Blocks:
+        """What is known of the values before `known_from`."""
+        count = self.known_from // BLOCK
+        if not count:
+            return Blocks(*(np.empty(0) for _ in range(4)))
+        level = self._levels[1]
+        return Blocks(*(column.values[:count] for column in (level.low, level.high, level.sum, level.count)))
 
     @property
     def last(self) -> float:
@@ -121,13 +108,20 @@ class Series:
         return self._pending[-1] if self._pending else float(self.values[-1])
 
     def __len__(self) -> int:
-        return self._raw.length + len(self._pending)
+        return self.known_from + self._raw.length + len(self._pending)
 
     def __getitem__(self, index: int) -> float:
-        return float(self.values[index])
+        place = index if index < 0 else index - self.known_from
+        if not -len(self.values) <= place < len(self.values) or (index >= 0) > (place >= 0):
+            raise IndexError(f"value {index} of {len(self)}, known from {self.known_from} on")
+        return float(self.values[place])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Series) and np.array_equal(self.values, other.values, equal_nan=True)
+        if not isinstance(other, Series) or self.known_from != other.known_from:
+            return False
+        pairs = [(self.values, other.values)]
+        pairs += [(getattr(self.blocks, item.name), getattr(other.blocks, item.name)) for item in fields(Blocks)]
+        return all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in pairs)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -154,27 +148,39 @@ class Series:
             nothing = np.full(max(columns, 0), np.nan)
             return Summary(nothing, nothing, nothing, np.zeros(max(columns, 0)))
         level = self._level_for((int(edges[-1]) - int(edges[0])) / columns)
+        if edges[0] < self.known_from:
+            level = max(level, 2)
         if level == 0:
             values = self._raw.values
-            return _reduce(values, values, values, None, edges)
+            return _reduce(values, values, values, None, edges - self.known_from)
         size = FANOUT**level
         blocks = self._levels[level - 1]
-        whole = np.minimum((edges + size // 2) // size, len(blocks))
+        whole = np.minimum((edges + size // 2) // size, len(blocks)) - blocks.missing
         # the newest values are in no block yet: the tail is summed up by itself and added to the last column
         result = _reduce(blocks.low.values, blocks.high.values, blocks.sum.values, blocks.count.values, whole)
-        return self._with_tail(result, int(whole[-1]) * size, edges)
+        return self._with_tail(result, (int(whole[-1]) + blocks.missing) * size, edges)
 
     def _with_tail(self, summary: Summary, start: int, edges: NDArray[np.int64]) -> Summary:
-        tail = self._raw.values[start : int(edges[-1])]
-        finite = tail[np.isfinite(tail)]
-        if not len(finite):
+        end = int(edges[-1])
+        raw = self._raw.values[max(0, start - self.known_from) : max(0, end - self.known_from)]
+        finite = raw[np.isfinite(raw)]
+        lows, highs, total, counted = [finite], [finite], finite.sum(), float(len(finite))
+        if start < min(end, self.known_from):
+            # the last blocks of those that the series begins with, not yet in a larger one
+            level = self._levels[1]
+            part = slice(start // BLOCK, (min(end, self.known_from) + BLOCK // 2) // BLOCK)
+            counts = level.count.values[part]
+            lows.append(level.low.values[part][counts > 0])
+            highs.append(level.high.values[part][counts > 0])
+            total, counted = total + level.sum.values[part].sum(), counted + counts.sum()
+        if not counted:
             return summary
         column = int(np.flatnonzero(np.diff(edges) > 0)[-1])
         low, high, mean, count = summary.low, summary.high, summary.mean, summary.count
-        total = (mean[column] * count[column] if count[column] else 0.0) + finite.sum()
-        low[column] = np.fmin(low[column], finite.min())
-        high[column] = np.fmax(high[column], finite.max())
-        count[column] += len(finite)
+        total += mean[column] * count[column] if count[column] else 0.0
+        low[column] = np.fmin(low[column], np.concatenate(lows).min())
+        high[column] = np.fmax(high[column], np.concatenate(highs).max())
+        count[column] += counted
         mean[column] = total / count[column]
         return summary
 
@@ -188,16 +194,19 @@ class Series:
     def _settle(self) -> None:
         """Write down what was appended."""
         if self._pending:
-            self._add(np.asarray(self._pending, dtype=np.float64))
-            self._pending.clear()
+            pending, self._pending = self._pending, []
+            self._add(np.asarray(pending, dtype=np.float64))
 
     def _add(self, values: Floats) -> None:
         """Write the values down and build the blocks that are full."""
         self._raw.extend(values)
-        length, index = self._raw.length, 0
+        self._build()
+
+    def _build(self, from_level: int = 0) -> None:
+        length, index = len(self) // FANOUT**from_level, from_level
         while length >= FANOUT:
             if index == len(self._levels):
-                self._levels.append(_Level())
+                self._levels.append(Level())
             level = self._levels[index]
             begin, end = len(level), length // FANOUT
             if end > begin:
@@ -208,12 +217,13 @@ class Series:
 
     def _blocks(self, index: int, begin: int, end: int) -> tuple[Floats, Floats, Floats, Floats]:
         if index == 0:
-            raw = self._raw.values[begin:end].reshape(-1, FANOUT)
+            raw = self._raw.values[begin - self.known_from : end - self.known_from].reshape(-1, FANOUT)
             finite = np.isfinite(raw)
             low = np.where(finite, raw, np.inf).min(axis=1)
             high = np.where(finite, raw, -np.inf).max(axis=1)
             return low, high, np.where(finite, raw, 0.0).sum(axis=1), finite.sum(axis=1).astype(np.float64)
         below = self._levels[index - 1]
+        begin, end = begin - below.missing, end - below.missing
         low, high, total, count = (
             column.values[begin:end].reshape(-1, FANOUT) for column in (below.low, below.high, below.sum, below.count)
         )

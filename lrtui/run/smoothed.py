@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrtui.run.series import Floats, Series
+from lrtui.run.levels import Blocks, Floats
+from lrtui.run.series import Series
 
 CHUNK = 256
 
@@ -14,7 +15,8 @@ class Smoothed:
 
     Value i is the mean of the series' values up to i, weighted by (1 - 2/(span + 1)) ** age and divided by the sum of
     the weights, so that the beginning is not drawn towards 0 (D. Kingma, J. Ba, "Adam", section 3). Values that are
-    not finite are left out; a mean before the first finite value is NaN.
+    not finite are left out; a mean before the first finite value is NaN. Where the series is known as blocks alone,
+    each block's own mean stands for the mean in it.
 
     Args:
         source: the series; if it is truncated, so is the mean.
@@ -41,10 +43,22 @@ class Smoothed:
             self._sums.truncate(0)
             self._weights.truncate(0)
             self._means.truncate(0)
+        if not len(self._means) and self._source.known_from:
+            self._begin_with_blocks()
         start = len(self._means)
         if start < length:
-            self._catch_up(self._source.values[start:length])
+            self._catch_up(self._source.values[start - self._source.known_from :])
         return self._means
+
+    def _begin_with_blocks(self) -> None:
+        blocks = self._source.blocks
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = blocks.sum / blocks.count
+        self._means.extend_blocks(Blocks(means, means, blocks.sum, blocks.count))
+        # what comes after them goes on from the last one's mean, as if all before had been that
+        weight = np.where(np.isfinite(means[-1:]), 1.0, 0.0)
+        for series, last in ((self._sums, np.nan_to_num(means[-1:])), (self._weights, weight)):
+            series.extend(last)
 
     def _catch_up(self, values: Floats) -> None:
         total = self._sums.last if len(self._sums) else 0.0

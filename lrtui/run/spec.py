@@ -13,6 +13,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
+    """Declare a setting; with `aside=True` it has no part in what is computed."""
     return field(default=default, metadata={"help": help_text, **metadata})
 
 
@@ -40,16 +41,29 @@ class RunSpec:
     precision: str = _option(
         "fp32", "bf16 and fp16 compute the model in 16 bits (autocast), the weights stay fp32", choices=PRECISIONS
     )
-    log_interval: int = _option(100, "batches between two log lines", minimum=1, maximum=1_000_000_000)
+    log_interval: int = _option(100, "batches between two log lines", minimum=1, maximum=1_000_000_000, aside=True)
     train_samples: int | None = _option(
         None, "training samples to use (default: all)", minimum=1, metavar="N", empty="all"
     )
     test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N", empty="all")
-    data_dir: str | None = _option(None, "where the data set lies (default: the user's cache)", metavar="DIR")
-    name: str | None = _option(None, "a name for the run", metavar="TEXT")
+    data_dir: str | None = _option(
+        None, "where the data set lies (default: the user's cache)", metavar="DIR", aside=True
+    )
+    store: str | None = _option(
+        None,
+        "where the run is kept (default: LRTUI_STORE, or .lrtui here); none keeps nothing",
+        metavar="DIR|none",
+        empty=".lrtui",
+        aside=True,
+    )
+    checkpoint_seconds: float = _option(
+        30.0, "seconds between two checkpoints, besides those at epochs' ends", minimum=0.0, metavar="S", aside=True
+    )
+    name: str | None = _option(None, "a name for the run", metavar="TEXT", aside=True)
     at: tuple[str, ...] = _option(
         (),
-        "in mid-run; WHEN is epoch N or step N; WHAT is SCHEDULE, SCHEDULE from base|current|start, lr=X or lr*X",
+        "in mid-run; WHEN is epoch N, step N or test N; WHAT is SCHEDULE, SCHEDULE from base|current|start, lr=X, "
+        "lr*X, lr=X group=N, undo, evaluate, checkpoint, extend N or stop",
         empty="nothing in mid-run",
         metavar="'WHEN: WHAT'",
     )
@@ -59,8 +73,12 @@ class RunSpec:
             check_option(item, getattr(self, item.name))
 
     def differences(self, other: RunSpec) -> dict[str, tuple[Any, Any]]:
-        """Return the settings that differ, name to (this run's value, the other's), in the order of declaration."""
-        pairs = ((item.name, getattr(self, item.name), getattr(other, item.name)) for item in fields(self))
+        """Return the settings that differ, name to (this run's value, the other's), in the order of declaration.
+
+        Those that have no part in what is computed, such as a name, are left out.
+        """
+        counted = [item for item in fields(self) if not item.metadata.get("aside")]
+        pairs = ((item.name, getattr(self, item.name), getattr(other, item.name)) for item in counted)
         return {name: (mine, theirs) for name, mine, theirs in pairs if mine != theirs}
 
 
@@ -148,3 +166,6 @@ def check_option(item: Field[Any], value: Any) -> None:
             raise UsageError(f"{words} takes a finite number above {item.metadata['minimum']:g}, not {value:g}")
     elif not isinstance(value, str):
         raise UsageError(f"{words} takes text, not {str(value)[:40]}")
+    elif item.name == "name" and any("\ud800" <= character <= "\udfff" for character in value):
+        # an argument's bytes that are no text: no database takes them
+        raise UsageError(f"{words} takes text, and {ascii(value)[:60]} has bytes in it that are none")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
+from lrtui.run.blocks import StepBlock, Story, SummaryBlock
+from lrtui.run.commands import Given
 from lrtui.run.events import (
     CommandRefused,
     EpochDone,
     EvalDone,
     EvaluationStarted,
     Event,
+    Extended,
     LrSet,
     Notice,
     Paused,
@@ -22,34 +24,13 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.run.lines import change_line, evaluation_line, step_line
+from lrtui.run.lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.series import Series
 from lrtui.run.smoothed import Smoothed
-
-Status = Literal["waiting", "running", "paused", "done", "stopped", "failed", "diverged", "lost"]
-
-GLYPHS: dict[Status, str] = {
-    "waiting": "…",
-    "running": "●",
-    "paused": "‖",
-    "done": "✓",
-    "stopped": "■",
-    "failed": "✗",
-    "diverged": "!",
-    "lost": "?",
-}
-"""A sign for each state, so that none is told by colour alone."""
+from lrtui.run.status import Status
 
 LOG_LINES = 5000
 """How many log lines a state keeps; older ones are in the store."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of the log and what it is about."""
-
-    kind: Literal["step", "evaluation", "change", "warning", "error"]
-    text: str
 
 
 @dataclass(slots=True)
@@ -80,8 +61,8 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     changes: list[ScheduleSwitched | LrSet] = field(default_factory=list)
     refusals: list[CommandRefused] = field(default_factory=list)
-    commands: list[tuple[int, str]] = field(default_factory=list)
-    """(steps done, line) of every command that was obeyed, as `--at` takes them."""
+    commands: list[Given] = field(default_factory=list)
+    """Every command that was obeyed."""
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines_logged: int = 0
     """Lines ever put into the log, those that have left it included."""
@@ -180,10 +161,15 @@ class RunState:
         spec = self.started.spec
         return steps * spec.batch_size * spec.accumulate / span if span > 0 else None
 
-    def fold(self, events: Iterable[Event]) -> None:
-        """Add events, the oldest first."""
-        for event in events:
-            self._fold_one(event)
+    def fold(self, story: Iterable[Story]) -> None:
+        """Add events and blocks of steps, the oldest first."""
+        for part in story:
+            if isinstance(part, Event):
+                self._fold_one(part)
+            elif isinstance(part, StepBlock):
+                self._fold_steps(part)
+            else:
+                self._fold_summary(part)
 
     def _fold_one(self, event: Event) -> None:
         self.version += 1
@@ -197,22 +183,27 @@ class RunState:
             case EvaluationStarted():
                 self.evaluating = True
                 if event.command:
-                    self._note_command(event.step, event.command)
+                    self._note_command(event)
                 else:
                     self._epoch_tested = event.epoch
             case EvalDone():
                 self.evaluating = False
                 self.evaluations.append(event)
-                self._say("evaluation", evaluation_line(event))
+                self._say("evaluation", evaluation_line(event), event.seq)
             case EpochDone():
                 self._epoch_tested = None
                 self.epochs.append(event)
             case ScheduleSwitched() | LrSet():
                 self.changes.append(event)
                 if event.command:
-                    self._note_command(event.step, event.command)
+                    self._note_command(event)
             case CommandRefused():
                 self.refusals.append(event)
+            case Extended() if self.started is not None:
+                spec = replace(self.started.spec, epochs=event.epochs)
+                self.started = replace(self.started, spec=spec, total_steps=event.total_steps)
+                if event.command:
+                    self._note_command(event)
             case Paused():
                 self.status = "paused"
             case Resumed():
@@ -221,15 +212,15 @@ class RunState:
                 self.waiting_for = event.text
             case RunFinished():
                 self.status, self.outcome, self.evaluating = event.outcome, event, False
-                self._say("error" if event.error else "change", event.error or f"run {event.outcome}")
+                self._say("error" if event.error else "change", event.error or f"run {event.outcome}", event.seq)
         if line := change_line(event):
             level = event.level if isinstance(event, Notice) else "info"
-            self._say("change" if level == "info" else level, line)
+            self._say("change" if level == "info" else level, line, event.seq)
 
-    def _note_command(self, step: int, command: str) -> None:
+    def _note_command(self, event: EvaluationStarted | ScheduleSwitched | LrSet | Extended) -> None:
         # during the test at an epoch's end the schedule has still its step to take: that is a moment of its own
-        moment = f"step {step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
-        self.commands.append((step, f"{moment}: {command}"))
+        moment = f"step {event.step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
+        self.commands.append(Given(event.step, f"{moment}: {event.command}", event.seq, event.scripted))
 
     def _fold_step(self, event: StepDone) -> None:
         self.step, self.epoch, self.batch = event.step + 1, event.epoch, event.batch
@@ -239,28 +230,58 @@ class RunState:
         for series, lr in zip(self.lrs, event.lrs, strict=True):
             series.append(lr)
         if self.started and event.batch % self.started.spec.log_interval == 0:
-            self._say("step", step_line(event))
+            self._say("step", step_line(event), event.seq)
+
+    def _fold_steps(self, block: StepBlock) -> None:
+        last = block.step(len(block) - 1)
+        self.version += len(block)
+        self.elapsed, self._step_seq = last.seconds, last.seq
+        self.step, self.epoch, self.batch = last.step + 1, last.epoch, last.batch
+        self.loss.extend(block.loss)
+        self.seconds.extend(block.seconds)
+        for series, lrs in zip(self.lrs, block.lrs, strict=True):
+            series.extend(lrs)
+        if self.started:
+            shown = (block.batches % self.started.spec.log_interval == 0).nonzero()[0].tolist()
+            # those that would be pushed out again are not written
+            self.lines_logged += len(shown[:-LOG_LINES])
+            for index in shown[-LOG_LINES:]:
+                event = block.step(index)
+                self._say("step", step_line(event), event.seq)
+
+    def _fold_summary(self, block: SummaryBlock) -> None:
+        self.version += block.steps
+        self.elapsed, self._step_seq = block.elapsed, block.seq
+        self.step, self.epoch, self.batch = self.first_step + block.steps, block.epoch, block.batch
+        self.loss.extend_blocks(block.loss)
+        self.seconds.extend_blocks(block.seconds)
+        for series, lrs in zip(self.lrs, block.lrs, strict=True):
+            series.extend_blocks(lrs)
 
     def _begin(self, event: RunStarted) -> None:
         if event.resumed_from is not None and self.started is not None:
-            self._truncate(event.resumed_from)
+            self._truncate(event)
         else:
             self.first_step = self.step = event.step
             self.lrs = [Series() for _ in event.group_lrs]
         self.started, self.status, self.outcome = event, "running", None
         self.waiting_for = "the first batch"
 
-    def _truncate(self, step: int) -> None:
+    def _truncate(self, event: RunStarted) -> None:
         """Forget what came after a checkpoint: a resumed run tells it anew."""
+        step, last = event.resumed_from or 0, event.resumed_seq if event.resumed_seq is not None else event.seq
         for series in (self.loss, self.seconds, *self.lrs):
             series.truncate(step - self.first_step)
         self.step = step
-        self.evaluations = [result for result in self.evaluations if result.step <= step]
-        self.epochs = [epoch for epoch in self.epochs if epoch.step <= step]
-        self.changes = [change for change in self.changes if change.step <= step]
-        self.commands = [command for command in self.commands if command[0] <= step]
-        self._epoch_tested = None
+        self.evaluations = [result for result in self.evaluations if result.seq <= last]
+        self.epochs = [epoch for epoch in self.epochs if epoch.seq <= last]
+        self.changes = [change for change in self.changes if change.seq <= last]
+        self.refusals = [refusal for refusal in self.refusals if refusal.seq <= last]
+        self.commands = [command for command in self.commands if command.seq <= last]
+        self.log = deque((line for line in self.log if line.seq <= last), maxlen=LOG_LINES)
+        self._step_seq = min(self._step_seq, last)
+        self.evaluating, self._epoch_tested = False, None
 
-    def _say(self, kind: Literal["step", "evaluation", "change", "warning", "error"], text: str) -> None:
-        self.log.append(LogLine(kind, text))
+    def _say(self, kind: LineKind, text: str, seq: int) -> None:
+        self.log.append(LogLine(kind, text, seq))
         self.lines_logged += 1

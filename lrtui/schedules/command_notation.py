@@ -8,8 +8,10 @@ import re
 from lrtui.run.commands import (
     Command,
     EvaluateNow,
+    Extend,
     Pause,
     Resume,
+    SaveCheckpoint,
     ScaleLr,
     SetLr,
     Stop,
@@ -25,6 +27,7 @@ from lrtui.schedules.reading import near
 _WORDS: dict[str, type[Command]] = {
     "undo": UndoLr,
     "evaluate": EvaluateNow,
+    "checkpoint": SaveCheckpoint,
     "pause": Pause,
     "resume": Resume,
     "stop": Stop,
@@ -32,9 +35,10 @@ _WORDS: dict[str, type[Command]] = {
 
 # possessive: spaces that are given back and read again take the square of their number
 _LR = re.compile(r"lr\s*+(?P<sign>[*=/])\s*+(?P<number>\S*+)(?:\s++group\s*+=\s*+(?P<group>\S*+))?", re.DOTALL)
+_EXTEND = re.compile(r"extend(?:\s++(?P<number>.++))?", re.DOTALL)
 _ANCHORED = re.compile(r"\)\s+from\s+(?P<anchor>\S*)\s*\Z")
 
-FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, {', '.join(_WORDS)}"
+FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, extend N, {', '.join(_WORDS)}"
 
 
 def parse_command(text: str) -> Command:
@@ -51,8 +55,14 @@ def parse_command(text: str) -> Command:
         return _WORDS[words]()
     if match := _LR.fullmatch(words):
         return _read_lr(match, text, start)
+    if match := _EXTEND.fullmatch(words):
+        return _read_extend(match, text, start)
     if re.fullmatch(r"\w{1,60}", words):
-        example = f"; write {CATALOGUE[words].example}" if words in CATALOGUE else near(words, [*_WORDS, *CATALOGUE])
+        example = (
+            f"; write {CATALOGUE[words].example}"
+            if words in CATALOGUE
+            else near(words, [*_WORDS, "extend", *CATALOGUE])
+        )
         raise NotationError(f"{words} is no command{example}", text, start)
     return _read_switch(text)
 
@@ -73,6 +83,15 @@ def _read_lr(match: re.Match[str], text: str, start: int) -> Command:
     if not re.fullmatch(r"[0-9]{1,4}", match["group"]):
         raise NotationError("group=N takes the parameter group's number, counted from 0", text, place)
     return SetLr(number, int(match["group"]))
+
+
+def _read_extend(match: re.Match[str], text: str, start: int) -> Extend:
+    number = match["number"] or ""
+    if not re.fullmatch(r"[0-9]{1,7}", number) or int(number) < 1:
+        place = start + (match.start("number") if number else match.end())
+        words = f"extend N takes a whole number of epochs of at least 1, not {number[:40] or 'nothing'}"
+        raise NotationError(words, text, place)
+    return Extend(int(number))
 
 
 def _finite(text: str) -> float | None:

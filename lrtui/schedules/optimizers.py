@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from lrtui.run.errors import NotationError
+from lrtui.run.errors import NotationError, TaskError
 from lrtui.schedules.optimizer_notation import OptimizerSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def build_optimizer(
         fused: whether to update in one kernel where the class has one and the spec does not say.
 
     Raises:
+        TaskError: for a model that has nothing to train.
         NotationError: for an empty group, and for whatever PyTorch refuses.
     """
     import torch
@@ -32,6 +33,8 @@ def build_optimizer(
     for name, parameter in named_parameters:
         if parameter.requires_grad:
             members[_group_of(name, spec)].append(parameter)
+    if not any(members):
+        raise TaskError("the model has no parameter that is trained: none at all, or none with requires_grad")
     for index, pattern in enumerate(spec.group_names):
         if not members[index]:
             reason = (

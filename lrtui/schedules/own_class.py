@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lrtui.run.errors import NotationError
-
-_LOADING = threading.Lock()
+from lrtui.schedules.user_module import import_user_module, load_user_file
 
 
 def load_own_class(place: str, name: str, text: str) -> type[Any]:
@@ -28,9 +23,7 @@ def load_own_class(place: str, name: str, text: str) -> type[Any]:
     """
     from torch.optim.lr_scheduler import LRScheduler
 
-    # a preview and a run can ask for the same file at the same moment
-    with _LOADING:
-        module = _load_file(place, text) if place.endswith(".py") else _import(place, text)
+    module = _load_file(place, text) if place.endswith(".py") else _import(place, text)
     found = getattr(module, name, None)
     if found is None:
         raise NotationError(f"{place} has no {name}", text, 0)
@@ -41,10 +34,7 @@ def load_own_class(place: str, name: str, text: str) -> type[Any]:
 
 def _import(name: str, text: str) -> ModuleType:
     try:
-        # what lies in the working directory can be named, as with `python -m`
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        return importlib.import_module(name)
+        return import_user_module(name)
     except ImportError as error:
         raise NotationError(f"{name} can't be imported: {error}", text, 0) from None
     except (Exception, SystemExit) as error:  # a user's module can raise anything when it is run
@@ -52,21 +42,10 @@ def _import(name: str, text: str) -> ModuleType:
 
 
 def _load_file(place: str, text: str) -> ModuleType:
-    path = Path(place).expanduser().resolve()
-    if not path.is_file():
+    path = Path(place)
+    if not path.expanduser().is_file():
         raise NotationError(f"there is no file {place}", text, 0)
-    # one module a file: the class stays the same from preview to run
-    name = f"lrtui_own_{abs(hash((str(path), path.stat().st_mtime_ns)))}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise NotationError(f"{place} is no Python file", text, 0)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        return load_user_file(path)
     except (Exception, SystemExit) as error:  # a user's file can raise anything when it is run
-        del sys.modules[name]
         raise NotationError(f"{place} fails when it is run: {type(error).__name__}: {error}", text, 0) from error
-    return module

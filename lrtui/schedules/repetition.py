@@ -16,8 +16,8 @@ def spec_as_done(state: RunState) -> RunSpec | None:
     """
     if state.started is None:
         return None
-    spec, done = state.started.spec, [line for _, line in state.commands]
-    last = {parse_script_line(line).command for step, line in state.commands if step == state.step}
+    spec, done = state.started.spec, [given.line for given in state.commands]
+    last = {parse_script_line(given.line).command for given in state.commands if given.step == state.step}
     to_come = [
         line.text
         for line in Script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step).lines

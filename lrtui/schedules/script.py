@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lrtui.run.commands import Command, Pause, Resume
+from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume
 from lrtui.run.errors import NotationError
 from lrtui.schedules.command_notation import parse_command
 from lrtui.schedules.reading import near
@@ -73,6 +73,8 @@ def parse_script_line(text: str) -> ScriptLine:
         raise NotationError(error.message, text, place, error.field) from None
     if isinstance(command, (Pause, Resume)):
         raise NotationError("a script does not pause: nobody would go on", text, match.end())
+    if when == "test" and isinstance(command, EvaluateNow):
+        raise NotationError("a test is being made at that moment", text, match.end())
     return ScriptLine(when, int(number), command, text)
 
 
@@ -81,7 +83,7 @@ class Script:
 
     Args:
         texts: the lines.
-        epochs: of the run.
+        epochs: of the run; what its own lines make it longer by is added. None where a line may have any moment.
         batches_per_epoch: where they are known; else only the words are checked.
         start_step: where the run begins; what lies before has been done.
 
@@ -90,15 +92,15 @@ class Script:
     """
 
     def __init__(
-        self, texts: Iterable[str], epochs: int, batches_per_epoch: int | None = None, start_step: int = 0
+        self,
+        texts: Iterable[str],
+        epochs: int | None = None,
+        batches_per_epoch: int | None = None,
+        start_step: int = 0,
     ) -> None:
         lines = [parse_script_line(text) for text in texts]
-        for line in lines:
-            total = None if batches_per_epoch is None else epochs * batches_per_epoch
-            if line.when != "step" and line.number > epochs:
-                raise NotationError(f"the run has {epochs:,} epochs, counted from 1", line.text, 0)
-            if line.when == "step" and total is not None and line.number >= total:
-                raise NotationError(f"the run has {total:,} steps; the last one is step {total - 1}", line.text, 0)
+        if epochs is not None:
+            _check_moments(lines, epochs, batches_per_epoch)
         self._batches_per_epoch = batches_per_epoch or 1
         self._left = sorted((line for line in lines if self._moment(line) >= (start_step, 0)), key=self._moment)
 
@@ -125,3 +127,13 @@ class Script:
         if not self._left or self._moment(self._left[0]) > (step, 0 if testing else 1):
             return None
         return self._left.pop(0).command
+
+
+def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int | None) -> None:
+    epochs += sum(line.command.epochs for line in lines if isinstance(line.command, Extend))
+    total = None if batches_per_epoch is None else epochs * batches_per_epoch
+    for line in lines:
+        if line.when != "step" and line.number > epochs:
+            raise NotationError(f"the run has {epochs:,} epochs, counted from 1", line.text, 0)
+        if line.when == "step" and total is not None and line.number >= total:
+            raise NotationError(f"the run has {total:,} steps; the last one is step {total - 1}", line.text, 0)

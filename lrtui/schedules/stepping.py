@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lrtui.run.errors import NotationError
+from lrtui.run.errors import NotationError, TaskError
+from lrtui.run.fault import describe_exception
 from lrtui.schedules.schedule import Schedule
 
 
@@ -18,8 +19,8 @@ def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, flo
         results: figures of the epoch's test by name, for schedules that follow one.
 
     Raises:
-        NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds, or an
-            own class that fails.
+        NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds.
+        TaskError: where the user's own class fails; names their line.
     """
     try:
         if schedule.metric is None:
@@ -31,5 +32,7 @@ def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, flo
     except Exception as error:  # PyTorch's and users' schedulers fail with whatever exception they like
         calls = getattr(scheduler, "last_epoch", None)
         where = f" at its step() call {calls}" if isinstance(calls, int) else ""
+        if schedule.own or any(child.own for child in schedule.walk()):
+            raise TaskError(f"{schedule.name} fails{where}: {describe_exception(error)}") from error
         message = f"{schedule.name} fails{where}: {type(error).__name__}: {error}"
         raise NotationError(message, str(schedule)) from error

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lrtui.plugins import load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError
-from lrtui.tasks.fault import describe_exception, place_of
+from lrtui.run.fault import describe_exception, place_of
+from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
 
 GROUP = "lrtui.tasks"
@@ -43,51 +41,45 @@ def find_task(words: str) -> Task:
         if not hasattr(module, name):
             raise UsageError(f"{place} has no {name[:60]}")
         found = getattr(module, name)
-    return _checked(_made(found, words) if isinstance(found, type) else found, words)
+    return checked_task(_made(found, words) if isinstance(found, type) else found, words)
 
 
 def _import(name: str) -> ModuleType:
-    # what lies in the working directory can be named, as with `python -m`
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        return importlib.import_module(name)
+        return import_user_module(name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} can't be imported: {error}") from None
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(f"{name} can't be imported: {error}") from None
+        raise TaskError(f"{name} fails when it is imported: {describe_exception(error)}") from error
     except (Exception, SystemExit) as error:  # a user's module can raise anything when it is run
         raise TaskError(f"{name} fails when it is imported: {describe_exception(error)}") from error
 
 
 def _run_file(place: str) -> ModuleType:
-    path = Path(place).expanduser().resolve()
-    if not path.is_file():
+    path = Path(place)
+    if not path.expanduser().is_file():
         raise UsageError(f"there is no file {place}")
-    name = f"lrtui_task_{path.stem}_{abs(hash(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{place} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    # dataclasses and pickle look a class's module up by its name
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        del sys.modules[name]
-        raise UsageError(f"{place} can't be imported: {error}") from None
+        return load_user_file(path)
     except (Exception, SystemExit) as error:  # a user's file can raise anything when it is run
-        del sys.modules[name]
         raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
-    return module
 
 
 def _made(task: type[Any], words: str) -> Any:
     try:
         return task()
-    except Exception as error:  # a user's class can raise anything when it is called
+    except (Exception, SystemExit) as error:  # a user's class can raise anything when it is called
         raise TaskError(f"{words} can't be made without arguments: {describe_exception(error)}") from error
 
 
-def _checked(task: Any, words: str) -> Task:
+def checked_task(task: Any, words: str) -> Task:
+    """Return the task, if it is one.
+
+    Raises:
+        TaskError: for what has not the methods of one; names those that are missing.
+    """
+    if isinstance(task, type):
+        raise TaskError(f"{words} is a class, and a task is an object of it: {task.__name__}()")
     missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]
     if missing:
         raise TaskError(

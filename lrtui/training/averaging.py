@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from lrtui.run.errors import TaskError
+from lrtui.run.fault import describe_exception
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batches, to_device
+from lrtui.training.buffers import restore_buffers, unsaved_buffers
 from lrtui.training.precision import precision_context
 from lrtui.training.random_state import random_state_set_aside
 
@@ -48,10 +51,33 @@ class WeightAveraging:
             return False
         first = self.averaged_model is None
         if self.averaged_model is None:
-            # its counter stays on the CPU, where reading it makes no accelerator wait
-            self.averaged_model = AveragedModel(self._model)
+            self.averaged_model = _averaged(self._model)
         self.averaged_model.update_parameters(self._model)
         return first
+
+    def state(self, schedule: Schedule) -> dict[str, Any]:
+        """Return the average as tensors and plain values; nothing where there is none.
+
+        Args:
+            schedule: the one in force.
+        """
+        if self.averaged_model is None:
+            return {}
+        return {
+            "model": self.averaged_model.state_dict(),
+            "buffers": unsaved_buffers(self.averaged_model),
+            # after a switch the average is that of the schedule before, until the next call
+            "current": schedule is self._schedule,
+        }
+
+    def restore(self, state: Mapping[str, Any], schedule: Schedule) -> None:
+        """Take over what `state` returned; the model has its own weights back already."""
+        if not state:
+            return
+        self.averaged_model = _averaged(self._model)
+        self.averaged_model.load_state_dict(state["model"])
+        restore_buffers(self.averaged_model, state["buffers"])
+        self._schedule = schedule if state["current"] else None
 
     def update_batch_norm(self, between_batches: Callable[[], None]) -> None:
         """Compute the averaged model's BatchNorm statistics, which no average of the model's own is.
@@ -72,3 +98,24 @@ class WeightAveraging:
             between_batches()
             # update_bn takes the first entry of a tuple: inputs that are tuples themselves stay whole
             yield (to_device(inputs, self._device),)
+
+
+def _averaged(model: torch.nn.Module) -> AveragedModel:
+    """Return an average without any weights yet; its counter stays on the CPU, where reading it makes nobody wait."""
+    try:
+        return AveragedModel(model)
+    except Exception as error:  # copying a user's model can raise anything
+        raise TaskError(
+            f"SWALR averages a copy of the model, and {type(model).__name__} can't be copied: "
+            f"{describe_exception(error)}"
+        ) from error
+
+
+def check_averageable(model: torch.nn.Module, schedule: Schedule) -> None:
+    """Find out now whether the model can be averaged, where the schedule will want that.
+
+    Raises:
+        TaskError: for a model that can't be copied.
+    """
+    if schedule.averages_from is not None:
+        _averaged(model)

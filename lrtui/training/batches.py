@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from itertools import islice
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from lrtui.run.errors import TaskError
-from lrtui.tasks.fault import describe_exception, place_of, shape_words
-from lrtui.tasks.task import Data, Say
+from lrtui.run.fault import describe_exception, place_of, shape_words
+from lrtui.tasks.task import Say
 
 Batch = tuple[Any, Any]
 """Inputs and targets."""
-
-EXPECTED = "expected a pair of tensors, a Dataset or a DataLoader of pairs (inputs, targets)"
 
 
 class Batches(Protocol):
@@ -27,18 +24,31 @@ class Batches(Protocol):
         samples: how many there are, where that is known.
         batch_size: of all batches but the last one, where that is known.
         generators: of its own, which going through it may draw from.
+        inexact: why a pass that was broken off can't be taken up as if it never was, in words; None where it can.
     """
 
     samples: int | None
     batch_size: int | None
     generators: tuple[torch.Generator, ...]
+    inexact: str | None
 
     def __len__(self) -> int:
         """Return how many batches one pass has."""
         ...
 
     def shuffled(self) -> Iterator[Batch]:
-        """Go through the samples once, in a new order."""
+        """Go through the samples once, in a new order; nothing is drawn before the first batch is asked for."""
+        ...
+
+    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+        """Begin a pass again of which so many batches are done, and return the rest of it.
+
+        The random states are to be those that the pass began with; those of the moment are put back afterwards.
+
+        Args:
+            done: batches that are left out; what the order takes to draw has been drawn on return.
+            between_batches: called between two that are drawn for nothing; may raise to break off.
+        """
         ...
 
     def in_order(self) -> Iterator[Batch]:
@@ -62,6 +72,7 @@ class MemoryBatches:
         self.batch_size: int | None = batch_size
         self._inputs, self._targets = inputs.to(device), targets.to(device)
         self.generators: tuple[torch.Generator, ...] = (order,)
+        self.inexact: str | None = None
         self._count, self._size, self._device, self._order = len(targets), batch_size, device, order
 
     def __len__(self) -> int:
@@ -69,7 +80,16 @@ class MemoryBatches:
 
     def shuffled(self) -> Iterator[Batch]:
         """Go through the samples once, in a new order."""
-        order = torch.randperm(self._count, generator=self._order).to(self._device)
+        yield from self._ordered(self._new_order())
+
+    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+        """Draw the order again; no batch is gathered for nothing."""
+        return self._ordered(self._new_order()[done * self._size :])
+
+    def _new_order(self) -> torch.Tensor:
+        return torch.randperm(self._count, generator=self._order).to(self._device)
+
+    def _ordered(self, order: torch.Tensor) -> Iterator[Batch]:
         for indices in torch.split(order, self._size):
             yield self._inputs[indices], self._targets[indices]
 
@@ -94,8 +114,8 @@ class LoadedBatches:
         self.samples, self._say = samples, say
         size = getattr(loader, "batch_size", None)
         self.batch_size = size if isinstance(size, int) else None
-        owned = (getattr(holder, "generator", None) for holder in (loader, getattr(loader, "sampler", None)))
-        self.generators = tuple({id(own): own for own in owned if isinstance(own, torch.Generator)}.values())
+        self.generators = _generators_of(loader)
+        self.inexact = _why_inexact(loader, f"{method.__name__}()")
         self._loader, self._method = loader, method
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
 
@@ -125,6 +145,17 @@ class LoadedBatches:
                 "the epoch goes on with the next pass over it"
             )
 
+    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+        """Draw the batches that are done again, and drop them.
+
+        Raises:
+            TaskError: as `shuffled` does.
+        """
+        batches = self.shuffled()
+        for _ in islice(batches, done):
+            between_batches()
+        return batches
+
     def in_order(self) -> Iterator[Batch]:
         """Go through the loader once.
 
@@ -147,110 +178,26 @@ class LoadedBatches:
             raise TaskError(f"the data of {where} fails: {describe_exception(error)}") from error
 
 
-def read_batches(
-    data: Data,
-    method: Any,
-    what: str,
-    *,
-    batch_size: int,
-    limit: int | None,
-    device: torch.device,
-    order: torch.Generator | None,
-    say: Say,
-) -> Batches:
-    """Return the data in batches.
-
-    Args:
-        data: what the task's method returned.
-        method: that method, for messages.
-        what: `training` or `test`, for messages.
-        batch_size: for data that is not batched already.
-        limit: how many samples to use, the first ones; None for all. Of batches, as many as have so many samples.
-        device: where data in memory is kept.
-        order: shuffles training data that is ours to shuffle; None for a test set.
-        say: told what a user might not expect.
-
-    Raises:
-        TaskError: for data of no form that a task may have.
-    """
-    where = f"{method.__name__}(){place_of(method)}"
-    if isinstance(data, TensorDataset) and len(data.tensors) == 2:
-        data = data.tensors
-    if _is_pair_of_arrays(data):
-        inputs, targets = (torch.as_tensor(part) for part in data)
-        if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
-            raise TaskError(f"{where} gives {shape_words(data)}, expected as many targets as inputs, and at least one")
-        count = _limited(len(targets), limit, what, say)
-        generator = order or torch.Generator()
-        return MemoryBatches(inputs[:count], targets[:count], batch_size, device, generator)
-    if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
-        if not len(data):
-            raise TaskError(f"{where} gives a data set without samples")
-        count = _limited(len(data), limit, what, say)
-        subset = data if count == len(data) else Subset(data, range(count))
-        loader: Any = DataLoader(subset, batch_size, shuffle=order is not None, generator=order)
-        return LoadedBatches(loader, None, count, method, say)
-    if isinstance(data, IterableDataset):
-        data = DataLoader(data, batch_size)
-    if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
-        more = ", which can be gone through only once" if isinstance(data, Iterator) else ""
-        raise TaskError(f"{where} gives a {shape_words(data)}{more}; {EXPECTED}")
-    return _loaded(data, method, what, limit, say)
+def _generators_of(loader: Any) -> tuple[torch.Generator, ...]:
+    """Return the generators that a loader, and what it is made of, hold on to."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    holders = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
+    owned = (getattr(holder, "generator", None) for holder in (*holders, getattr(loader, "dataset", None)))
+    return tuple({id(own): own for own in owned if isinstance(own, torch.Generator)}.values())
 
 
-def _is_pair_of_arrays(data: Data) -> bool:
-    return (
-        isinstance(data, (tuple, list))
-        and len(data) == 2
-        and all(isinstance(part, (torch.Tensor, np.ndarray)) for part in data)
-    )
-
-
-def _limited(there: int, limit: int | None, what: str, say: Say) -> int:
-    if limit is not None and limit > there:
-        say(f"{limit:,} {what} samples were asked for and there are {there:,}: all are used")
-    return there if limit is None else min(limit, there)
-
-
-def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) -> LoadedBatches:
-    where = f"{method.__name__}(){place_of(method)}"
-    length = _length(loader)
-    size = getattr(loader, "batch_size", None)
-    if limit is not None and isinstance(size, int):
-        wanted = -(-limit // size)
-        if length is not None and wanted > length:
-            say(f"{limit:,} {what} samples were asked for and there are {length:,} batches of {size}: all are used")
-        length = wanted if length is None else min(wanted, length)
-    elif limit is not None:
-        say(f"{limit:,} {what} samples were asked for, and {method.__name__}() has batches of its own: all are used")
-    if length is None:
-        length = _count(loader, where, say)
-    if not length:
-        raise TaskError(f"{where} gives a loader without batches; {EXPECTED}")
-    dataset = getattr(loader, "dataset", None)
-    samples = _length(dataset) if dataset is not None else None
-    if samples is not None and isinstance(size, int):
-        samples = min(samples, length * size)
-    return LoadedBatches(loader, length, samples, method, say)
-
-
-def _length(data: Any) -> int | None:
-    """Return its length, or None where it has none: a loader over a data set without one raises when it is asked."""
-    try:
-        return len(data)
-    except (TypeError, NotImplementedError):
+def _why_inexact(loader: Any, where: str) -> str | None:
+    if isinstance(loader, (list, tuple)):
         return None
-
-
-def _count(loader: Iterable[Any], where: str, say: Say) -> int:
-    """Go through a loader that does not know its length; a schedule has to know how long an epoch is."""
-    say(f"{where} has no length: counting its batches (--train-samples N or a __len__ spares this)")
-    count, last_said = 0, time.monotonic()
-    for count, _ in enumerate(loader, start=1):
-        if time.monotonic() - last_said > 2:
-            say(f"{count:,} batches so far")
-            last_said = time.monotonic()
-    return count
+    if not isinstance(loader, DataLoader):
+        return f"{where} gives a {type(loader).__name__}, whose order is its own affair"
+    if isinstance(loader.dataset, IterableDataset):
+        return f"{where} is a stream (IterableDataset), which keeps its own place and random state"
+    if loader.persistent_workers:
+        return f"the workers of {where} live on from epoch to epoch (persistent_workers), with their random states"
+    if not getattr(loader, "in_order", True):
+        return f"the workers of {where} give batches as they come (in_order=False)"
+    return None
 
 
 def to_device(value: Any, device: torch.device) -> Any:

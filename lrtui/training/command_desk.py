@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Literal
 
-from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.commands import (
+    Command,
+    EvaluateNow,
+    Extend,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
 from lrtui.run.errors import UsageError
-from lrtui.run.events import CommandRefused, LrSet, Paused, Resumed, ScheduleSwitched
+from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.script import Script
+from lrtui.training.agenda import Agenda
+from lrtui.training.checkpoints import Reason
+from lrtui.training.extension import check_length_is_open, check_number_of_epochs
+from lrtui.training.followed_metric import check_metric
+from lrtui.training.keeper import Keeper
 from lrtui.training.lr_control import LrControl
 from lrtui.training.reporter import Reporter
 
@@ -31,27 +46,30 @@ class CommandDesk:
     """Obeys commands and answers each with an event.
 
     Args:
-        script: what is done without anybody giving a command; its lines come before those of the inbox.
+        agenda: what is done without anybody giving a command; it comes before the inbox.
         metrics: names of the figures that a schedule can follow.
-        evaluate: runs the test set for a command and publishes its result.
+        evaluate: runs the test set for a command, told whether it is the script's, and publishes its result.
+        keeper: makes a checkpoint of what commands change.
     """
 
     def __init__(
         self,
         inbox: Inbox,
-        script: Script,
+        agenda: Agenda,
         reporter: Reporter,
         lr_control: LrControl,
         metrics: Collection[str],
-        evaluate: Callable[[Command], object],
+        evaluate: Callable[[Command, bool], object],
+        keeper: Keeper,
     ) -> None:
         self._inbox = inbox
-        self._script = script
+        self._agenda = agenda
         self._metrics = metrics
         self._reporter = reporter
         self._lr_control = lr_control
         self._evaluate = evaluate
-        self._paused = False
+        self._keeper = keeper
+        self._paused = self._changed = False
 
     def obey(self, during: EvalTrigger | None = None) -> None:
         """Obey all commands that have come or are due; while paused, block until one comes that ends the pause.
@@ -65,46 +83,63 @@ class CommandDesk:
             StopRequested: for Stop.
         """
         while True:
-            command = self._next(during)
+            command, scripted = self._next(during)
             if command is not None:
-                self._obey_one(command, during)
-            elif self._paused and during != "on demand":
+                self._obey_one(command, scripted, during)
+                continue
+            if self._changed:
+                # one for all changes of a moment: a key that is held down makes ten a second
+                self._save("change")
+            if self._paused and during != "on demand":
                 self._reporter.clock.hold()
                 self._inbox.wait()
             else:
                 self._reporter.clock.go_on()
+                self._keeper.save_if_due()
                 return
 
     @property
     def has_work(self) -> bool:
-        """Whether a command has come, or one of the script is due before the next step."""
-        return len(self._inbox) > 0 or self._script.is_due(self._reporter.step)
+        """Whether a command has come or is due before the next step, or a checkpoint is."""
+        return len(self._inbox) > 0 or self._agenda.is_due(self._reporter.step) or self._keeper.is_due
 
-    def _next(self, during: EvalTrigger | None) -> Command | None:
+    def _next(self, during: EvalTrigger | None) -> tuple[Command | None, bool]:
+        """Return the next command, if there is one, and whether it is the script's."""
         # what a script has for this moment waits for a test on demand, which is a line of the script itself
         if during != "on demand" and not self._paused:
-            scripted = self._script.take(self._reporter.step, testing=during == "epoch end")
-            if scripted is not None:
-                return scripted
-        return self._inbox.take()
+            due = self._agenda.take(self._reporter.step, testing=during == "epoch end")
+            if due is not None:
+                return due
+        return self._inbox.take(), False
 
-    def _obey_one(self, command: Command, during: EvalTrigger | None) -> None:
+    def _save(self, reason: Reason) -> str | None:
+        self._changed = False
+        return self._keeper.save(reason)
+
+    def _obey_one(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
         try:
             match command:
                 case Stop():
+                    self._save("stop")
                     raise StopRequested
                 case Pause() | Resume():
                     self._pause_or_resume(isinstance(command, Pause))
                 case SwitchSchedule():
-                    self._switch(command)
+                    self._switch(command, scripted)
                 case SetLr():
-                    self._change_lr(command, "user", lambda: self._lr_control.set_lr(command.lr, command.group))
+                    self._change_lr(command, scripted, lambda: self._lr_control.set_lr(command.lr, command.group))
                 case ScaleLr():
-                    self._change_lr(command, "user", lambda: self._lr_control.scale_by(command.factor))
+                    self._change_lr(command, scripted, lambda: self._lr_control.scale_by(command.factor))
                 case UndoLr():
-                    self._change_lr(command, "undo", self._lr_control.undo)
+                    self._change_lr(command, scripted, self._lr_control.undo)
                 case EvaluateNow():
-                    self._evaluate_now(command, during)
+                    self._evaluate_now(command, scripted, during)
+                case SaveCheckpoint():
+                    refusal = self._save("command")
+                    if refusal is not None:
+                        raise UsageError(refusal)
+                case Extend():
+                    self._extend(command, scripted)
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:
@@ -119,8 +154,10 @@ class CommandDesk:
         else:
             self._reporter.clock.go_on()
         self._reporter.say(Paused if pause else Resumed)
+        if pause:
+            self._save("pause")
 
-    def _switch(self, command: SwitchSchedule) -> None:
+    def _switch(self, command: SwitchSchedule, scripted: bool) -> None:
         before = self._lr_control.lrs
         schedule = parse_schedule(command.schedule)
         check_metric(schedule, self._metrics)
@@ -132,9 +169,11 @@ class CommandDesk:
             lrs=self._lr_control.lrs,
             lrs_before=before,
             command=command.words,
+            scripted=scripted,
         )
+        self._changed = True
 
-    def _change_lr(self, command: Command, by: Literal["user", "undo"], change: Callable[[], None]) -> None:
+    def _change_lr(self, command: Command, scripted: bool, change: Callable[[], None]) -> None:
         before = self._lr_control.lrs
         change()
         self._reporter.say(
@@ -142,24 +181,30 @@ class CommandDesk:
             lrs_before=before,
             lrs_after=self._lr_control.lrs,
             scale=self._lr_control.scale,
-            by=by,
+            by="undo" if isinstance(command, UndoLr) else "user",
             command=command.words,
+            scripted=scripted,
         )
+        self._changed = True
 
-    def _evaluate_now(self, command: Command, during: EvalTrigger | None) -> None:
+    def _extend(self, command: Extend, scripted: bool) -> None:
+        control = self._lr_control
+        if not self._agenda.switches_at_once:
+            check_length_is_open(control.schedule, "switch to another schedule for the epochs to come")
+        check_number_of_epochs(control.horizon.epochs + command.epochs)
+        control.extend(command.epochs)
+        self._reporter.say(
+            Extended,
+            epochs=control.horizon.epochs,
+            total_steps=control.horizon.total_steps,
+            command=command.words,
+            scripted=scripted,
+        )
+        self._changed = True
+
+    def _evaluate_now(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
         if during is not None:
             raise UsageError("a test is under way; its result is on its way")
         self._reporter.clock.go_on()
-        self._evaluate(command)
+        self._evaluate(command, scripted)
         # the wait that follows, if the run is paused, holds the clock again
-
-
-def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
-    """Refuse a schedule that follows a figure which no test gives: it would never be stepped.
-
-    Raises:
-        UsageError: names those there are.
-    """
-    if schedule.metric is not None and schedule.metric not in metrics:
-        known = ", ".join(metrics)
-        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not give: {known}")

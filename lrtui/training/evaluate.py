@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -90,4 +91,9 @@ class _Sums:
     def means(self) -> dict[str, float]:
         """Read all means, in one go."""
         read = torch.stack(list(self._sums.values())).tolist()
-        return {name: total / max(self._counts[name], 1) for name, total in zip(self._sums, read, strict=True)}
+        counts = self._counts
+        # a metric of nothing, such as the accuracy on a kind that the test set does not have, is no number
+        return {
+            name: total / counts[name] if counts[name] else math.nan
+            for name, total in zip(self._sums, read, strict=True)
+        }

@@ -8,8 +8,6 @@ own; editing their state in place is exact for none of them all.
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +18,15 @@ from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.build import build
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.stepping import step_scheduler
+from lrtui.training.lr_scale import LrScale
+from lrtui.training.parameter_groups import group_settings, set_groups
+from lrtui.training.scheduler_state import scheduler_state
+
+_KEPT = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
+"""What a checkpoint has of the control itself."""
 
 
 class LrControl:
@@ -39,10 +44,9 @@ class LrControl:
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, horizon: Horizon) -> None:
         self._optimizer = optimizer
         self._epochs, self._batches_per_epoch = horizon.epochs, horizon.batches_per_epoch
-        self._configured = [_settings(group) for group in optimizer.param_groups]
+        self._configured = group_settings(optimizer)
         self._test_results: list[Mapping[str, float]] = []
-        self._scales = [1.0] * len(optimizer.param_groups)
-        self._undo_stack: list[list[float]] = []
+        self._scale = LrScale(len(optimizer.param_groups))
         self._unscaled: list[float] = []
         self.step_calls = 0
         """`step()` calls that the schedule in force has had."""
@@ -56,12 +60,26 @@ class LrControl:
     @property
     def scale(self) -> tuple[float, ...]:
         """What the schedule's own lr is multiplied with, one per parameter group."""
-        return tuple(self._scales)
+        return tuple(self._scale.factors)
 
     @property
     def schedule(self) -> Schedule:
         """The schedule in force, filled in."""
         return self._schedule
+
+    @property
+    def horizon(self) -> Horizon:
+        """The length of the whole run."""
+        return Horizon(self._epochs, self._batches_per_epoch)
+
+    @property
+    def test_results(self) -> Sequence[Mapping[str, float]]:
+        """What the tests at the epochs' ends said, the first epoch's first."""
+        return self._test_results
+
+    def extend(self, epochs: int) -> None:
+        """Make the run longer by so many epochs; what is filled in from now on counts them, too."""
+        self._epochs += epochs
 
     # -- the schedule's own course ------------------------------------------------------------------------------------
 
@@ -101,7 +119,7 @@ class LrControl:
         self._write()
 
     def _write(self) -> None:
-        for group, raw, scale in zip(self._optimizer.param_groups, self._unscaled, self._scales, strict=True):
+        for group, raw, scale in zip(self._optimizer.param_groups, self._unscaled, self._scale.factors, strict=True):
             group["lr"] = raw * scale
 
     # -- the user's hand ----------------------------------------------------------------------------------------------
@@ -112,9 +130,8 @@ class LrControl:
         Raises:
             UsageError: for a factor that is not finite and positive.
         """
-        if not (math.isfinite(factor) and factor > 0):
-            raise UsageError(f"the lr is multiplied by a positive number, not {factor}")
-        self._rescale([scale * factor for scale in self._scales])
+        self._scale.multiply(factor, self._unscaled)
+        self._write()
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
         """Make the lr this value now; the rest of the schedule follows in proportion.
@@ -124,20 +141,10 @@ class LrControl:
             group: index of one parameter group, or None for all.
 
         Raises:
-            UsageError: for a negative or non-finite lr, a group that is not there, or where the schedule's raw lr
-                is 0, since no scale can make something of it.
+            UsageError: as `LrScale.make` does.
         """
-        if not (math.isfinite(lr) and lr >= 0):
-            raise UsageError(f"an lr is a finite number of at least 0, not {lr}")
-        if group is not None and not 0 <= group < len(self._unscaled):
-            raise UsageError(f"there is no parameter group {group}; there are {len(self._unscaled)}, counted from 0")
-        chosen = range(len(self._unscaled)) if group is None else [group]
-        if any(self._unscaled[index] == 0 for index in chosen):
-            raise UsageError("the schedule's own lr is 0 here and can't be scaled to another; switch the schedule")
-        scale = list(self._scales)
-        for index in chosen:
-            scale[index] = _exact_ratio(lr, self._unscaled[index])
-        self._rescale(scale)
+        self._scale.make(lr, self._unscaled, group)
+        self._write()
 
     def undo(self) -> None:
         """Restore the scale before the last change of it; a switch clears what can be undone.
@@ -145,16 +152,7 @@ class LrControl:
         Raises:
             UsageError: where there is nothing to undo.
         """
-        if not self._undo_stack:
-            raise UsageError("nothing to undo: the lr was not changed since the schedule was put in place")
-        self._scales = self._undo_stack.pop()
-        self._write()
-
-    def _rescale(self, scale: list[float]) -> None:
-        if not all(math.isfinite(raw * factor) for raw, factor in zip(self._unscaled, scale, strict=True)):
-            raise UsageError("the lr would not be finite")
-        self._undo_stack.append(self._scales)
-        self._scales = scale
+        self._scale.undo()
         self._write()
 
     # -- another schedule ---------------------------------------------------------------------------------------------
@@ -174,33 +172,24 @@ class LrControl:
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; there are {', '.join(ANCHORS)}")
-        kept_groups = [_settings(group) for group in self._optimizer.param_groups]
+        kept_groups = group_settings(self._optimizer)
         kept = dict(vars(self))
         current = self.lrs
         try:
-            self._set_groups(self._configured)
-            if anchor == "current":
-                for group, lr in zip(self._optimizer.param_groups, current, strict=True):
-                    group["lr"] = lr
-            self._scales, self._undo_stack = [1.0] * len(current), []
+            set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
+            self._scale = LrScale(len(current))
             start = 0 if anchor == "start" else step
             self._install(schedule, Horizon(self._epochs, self._batches_per_epoch, start))
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
             vars(self).update(kept)
-            self._set_groups(kept_groups)
+            set_groups(self._optimizer, kept_groups)
             raise
-
-    def _set_groups(self, settings: Sequence[Mapping[str, Any]]) -> None:
-        """Give the parameter groups these settings and no others: schedulers leave initial_lr, max_lr ... behind."""
-        for group, wanted in zip(self._optimizer.param_groups, settings, strict=True):
-            for name in group.keys() - wanted.keys() - {"params"}:
-                del group[name]
-            group.update(copy.deepcopy(dict(wanted)))
 
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
         self._schedule, _ = fill_in(schedule, horizon)
+        self._built_on = self.lrs
         self._scheduler = build(self._schedule, self._optimizer, horizon)
         # PyTorch warns of a scheduler that steps before its optimizer, and takes that to be so where the one before was
         # a ReduceLROnPlateau, which does not look, and where fp16 left the first step out
@@ -227,14 +216,28 @@ class LrControl:
                 self._step(None)
         self._installed_at = step
 
+    # -- checkpoints --------------------------------------------------------------------------------------------------
 
-def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter group's settings: lr, momentum, betas, weight decay ..., all but its parameters."""
-    return {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
+    def state(self) -> dict[str, Any]:
+        """Return all but the parameter groups as plain values: those are the optimizer's own state."""
+        return {
+            "schedule": str(self._schedule),
+            "built_on": self._built_on,
+            "scheduler": scheduler_state(self._scheduler.state_dict(), self._schedule),
+            "factors": self._scale.factors,
+            "earlier_factors": self._scale.earlier,
+            **{name: getattr(self, name) for name in _KEPT},
+        }
 
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned; the optimizer's own state, its groups' lrs with it, is loaded afterwards.
 
-def _exact_ratio(lr: float, raw: float) -> float:
-    """Return f with raw * f == lr, where lr / raw or a float beside it does it: who sets 0.1 sees 0.1."""
-    ratio = lr / raw
-    neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
-    return next((factor for factor in neighbours if raw * factor == lr), ratio)
+        Raises:
+            NotationError: for a schedule that can't be built any more, such as a user's own that is gone.
+        """
+        set_groups(self._optimizer, self._configured, state["built_on"])
+        self._install(parse_schedule(state["schedule"]), self.horizon)
+        self._scheduler.load_state_dict(state["scheduler"])
+        self._scale.factors, self._scale.earlier = state["factors"], state["earlier_factors"]
+        for name in _KEPT:
+            setattr(self, name, state[name])

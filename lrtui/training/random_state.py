@@ -1,13 +1,17 @@
-"""Random states, set aside so that looking at a model never changes how it is trained."""
+"""Random states: set aside so that looking at a model never changes how it is trained, and kept in checkpoints."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+
+RandomStates = dict[str, Any]
+"""The states of all random generators, as tensors and plain values."""
 
 
 def seed_everything(seed: int) -> None:
@@ -44,3 +48,53 @@ def random_state_set_aside(device: torch.device, generators: Sequence[torch.Gene
             generator.set_state(state)
         if mps_state is not None:
             torch.mps.set_rng_state(mps_state)
+
+
+def random_states(generators: Sequence[torch.Generator] = ()) -> RandomStates:
+    """Return the states of torch on all devices in use, of numpy's legacy generator, of `random`, and of these.
+
+    Args:
+        generators: others, such as a data loader's own.
+    """
+    return {
+        "torch": torch.get_rng_state(),
+        # asking a GPU that is not in use for its state would start it
+        "cuda": torch.cuda.get_rng_state_all() if _uses_cuda() else [],
+        "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else [],
+        "numpy": _each_array(np.random.get_state(legacy=False), np.ndarray, torch.from_numpy),
+        "python": random.getstate(),
+        "generators": [generator.get_state() for generator in generators],
+    }
+
+
+def set_random_states(states: RandomStates, generators: Sequence[torch.Generator] = ()) -> None:
+    """Put back what `random_states` returned; devices that are not here are passed over.
+
+    Args:
+        generators: those that were given then, in the same order.
+
+    Raises:
+        ValueError: for states of another number of generators.
+    """
+    torch.set_rng_state(states["torch"])
+    for index, state in enumerate(states["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(state, index)
+    if states["mps"] and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"][0])
+    np.random.set_state(_each_array(states["numpy"], torch.Tensor, torch.Tensor.numpy))
+    random.setstate(states["python"])
+    for generator, state in zip(generators, states["generators"], strict=True):
+        # one that lives on another device now has states of another kind
+        if generator.get_state().shape == state.shape:
+            generator.set_state(state)
+
+
+def _uses_cuda() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _each_array(value: Any, kind: type, convert: Any) -> Any:
+    """Return nested dicts with everything of that kind converted."""
+    if isinstance(value, dict):
+        return {key: _each_array(item, kind, convert) for key, item in value.items()}
+    return convert(value) if isinstance(value, kind) else value

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from lrtui.run.commands import SwitchSchedule
-from lrtui.run.errors import NotationError
+from lrtui.run.errors import NotationError, TaskError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.horizon import Horizon
@@ -20,10 +20,12 @@ from lrtui.schedules.simulate import simulate
 from lrtui.tasks.find import find_task
 from lrtui.tasks.sizes import steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
-from lrtui.training.batches import Batches, read_batches, sample_count
-from lrtui.training.command_desk import check_metric
+from lrtui.training.averaging import check_averageable
+from lrtui.training.batches import Batches, sample_count
+from lrtui.training.data_forms import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
+from lrtui.training.followed_metric import check_metric
 from lrtui.training.lr_control import LrControl
 from lrtui.training.own_task import OwnTask
 from lrtui.training.random_state import draw_seed, seed_everything
@@ -119,7 +121,10 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         model.train()  # pretrained ones are often handed out in their test mode
     metric_names = _try_test(own, model, test, device, spec.precision)
     order.manual_seed(draw_seed())
-    optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=True)
+    check_averageable(model, schedule)
+    # no fused kernel takes sparse gradients
+    is_sparse = any(getattr(module, "sparse", False) for module in model.modules())
+    optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=not is_sparse)
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = Script(spec.at, spec.epochs, horizon.batches_per_epoch)
     _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
@@ -145,7 +150,13 @@ def _samples(data: Batches) -> int:
     """Return how many samples there are, or would be if all batches had the size of the first."""
     if data.samples is not None:
         return data.samples
-    return len(data) * (data.batch_size or sample_count(next(data.in_order())))
+    size = data.batch_size
+    if size is None:
+        first = next(data.in_order(), None)
+        if first is None:
+            raise TaskError("the task's data can be gone through only once, and an epoch is one pass of many")
+        size = sample_count(first)
+    return len(data) * size
 
 
 def _try_test(
@@ -173,7 +184,10 @@ def _try_schedules(
             later = parse_schedule(command.schedule)
             check_metric(later, metric_names)
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
-            check_buildable(later, optimizer, replace(horizon, start_step=start))
+            rest = replace(horizon, start_step=start)
+            check_buildable(later, optimizer, rest)
+            if later.own is None and rest.calls(later.per) <= MOST_CALLS_TRIED:
+                simulate(later, optimizer, rest)
         group = getattr(command, "group", None)
         if group is not None and group >= groups:
             raise NotationError(f"there is no parameter group {group}; there are {groups}, from 0", line.text, 0)

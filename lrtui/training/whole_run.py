@@ -5,32 +5,51 @@ from __future__ import annotations
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import CommandRefused, Outcome, RunFinished
+from lrtui.run.fault import describe_exception
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
-from lrtui.tasks.fault import describe_exception
 from lrtui.tasks.task import Task
+from lrtui.training.checkpoints import Checkpoints
 from lrtui.training.command_desk import StopRequested
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import Diverged
 from lrtui.training.memory import keep_freed_memory
+from lrtui.training.origin import Origin
 from lrtui.training.reporter import Reporter
+from lrtui.training.resumption import Resumption
 from lrtui.training.run_setup import set_up
 
 
-def train(spec: RunSpec, inbox: Inbox, reporter: Reporter, task: Task | None = None) -> LrtuiError | None:
+def train(
+    spec: RunSpec,
+    inbox: Inbox,
+    reporter: Reporter,
+    task: Task | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    origin: Origin | None = None,
+) -> LrtuiError | None:
     """Train as the spec says; everything that happens, failure included, is told through the reporter.
 
     Args:
         task: what is trained, in place of the one that the spec names.
+        checkpoints: where the run's checkpoints are kept; None where nothing is.
+        origin: what the run goes on from; None for its beginning. What can't be is refused before RunStarted.
 
     Returns:
         The error of the user's words, data or task that ended the run, or None.
     """
     keep_freed_memory()
     try:
+        resumption = None if origin is None else _go_on_from(origin, reporter, checkpoints)
         setup = set_up(spec, lambda text: _tell(text, inbox, reporter), task)
+        if resumption is not None:
+            setup = resumption.fit(setup)
         _stop_if_asked(inbox)
-        Loop(setup, inbox, reporter).run()
+        loop = Loop(setup, inbox, reporter, checkpoints, resumption)
+        # the checkpoint is as large as the model and its optimizer
+        del resumption
+        loop.run()
     except StopRequested:
         _finish(inbox, reporter, "stopped")
     except Diverged:
@@ -43,11 +62,21 @@ def train(spec: RunSpec, inbox: Inbox, reporter: Reporter, task: Task | None = N
     except LrtuiError as error:
         _finish(inbox, reporter, "failed", str(error))
         return error
-    except Exception as error:  # whatever a model, a data set or a device can raise ends this run, and is shown
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        # whatever a model, a data set or a device can raise ends this run, and is shown
         _finish(inbox, reporter, "failed", describe_exception(error))
     else:
         _finish(inbox, reporter, "done")
     return None
+
+
+def _go_on_from(origin: Origin, reporter: Reporter, checkpoints: Checkpoints | None) -> Resumption:
+    resumption = Resumption.read(origin)
+    saved = resumption.checkpoint
+    reporter.go_on_from(saved.step, saved.seconds)
+    if checkpoints is not None and not resumption.is_branch:
+        checkpoints.go_on_from(saved)
+    return resumption
 
 
 def _tell(text: str, inbox: Inbox, reporter: Reporter) -> None:
@@ -66,7 +95,7 @@ def _stop_if_asked(inbox: Inbox) -> None:
 
 
 def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None) -> None:
-    while (command := inbox.take()) is not None:
+    for command in inbox.close():
         if not isinstance(command, Stop):
             reporter.say(CommandRefused, command=command.words, reason=f"the run is over: {outcome}")
     reporter.say(RunFinished, outcome=outcome, error=error)

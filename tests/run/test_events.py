@@ -11,7 +11,8 @@ from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
 
 DESIGN = {
-    "run_started", "step_done", "eval_done", "epoch_done", "schedule_switched", "lr_set", "paused", "resumed",
+    "run_started", "step_done", "eval_done", "epoch_done",
+        "extended", "schedule_switched", "lr_set", "paused", "resumed",
     "checkpoint_saved", "evaluation_started", "notice", "command_refused", "run_finished",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrtui.run.levels import BLOCK, Blocks
 from lrtui.run.series import Series
 from lrtui.run.smoothed import Smoothed
 
@@ -108,3 +109,82 @@ def test_the_exponential_mean_follows_a_truncation() -> None:
     assert len(smoothed.series) == 50
     series.extend(np.full(500, 3.0))
     assert smoothed.series.last == pytest.approx(3.0)
+
+
+def blocks_of(values: np.ndarray) -> Blocks:
+    parts = values.reshape(-1, BLOCK)
+    finite = np.isfinite(parts)
+    return Blocks(
+        np.where(finite, parts, np.inf).min(axis=1),
+        np.where(finite, parts, -np.inf).max(axis=1),
+        np.where(finite, parts, 0.0).sum(axis=1),
+        finite.sum(axis=1).astype(float),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(blocks=st.integers(1, 600), tail=st.integers(0, 700), columns=st.integers(1, 200), seed=st.integers(0, 99))
+def test_a_series_that_begins_with_blocks_is_summed_up_as_its_values_would_be(
+    blocks: int, tail: int, columns: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=blocks * BLOCK + tail)
+    values[generator.random(len(values)) < 0.01] = np.nan
+    whole, short = Series(values), Series()
+    for part in np.split(values[: blocks * BLOCK], [blocks // 2 * BLOCK]):
+        short.extend_blocks(blocks_of(part))
+    short.extend(values[blocks * BLOCK :])
+    assert len(short) == len(whole)
+    edges = np.linspace(0, len(values), columns + 1).astype(np.int64)
+    mine, exact = short.summary(edges), whole.summary(edges)
+    if len(values) / columns >= 8 * BLOCK:
+        np.testing.assert_allclose(mine.mean, exact.mean, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal([mine.low, mine.high, mine.count], [exact.low, exact.high, exact.count])
+    else:
+        # columns narrower than blocks: some stand empty, and no extreme is lost
+        assert np.nanmin(mine.low) == np.nanmin(values)
+        assert np.nanmax(mine.high) == np.nanmax(values)
+    # what is known by itself is as exact as ever
+    if tail:
+        edges = np.linspace(blocks * BLOCK, len(values), min(tail, 50) + 1).astype(np.int64)
+        np.testing.assert_array_equal(short.summary(edges).high, whole.summary(edges).high)
+        np.testing.assert_equal(short[-1], whole[-1])
+        np.testing.assert_equal(short[blocks * BLOCK], whole[blocks * BLOCK])
+
+
+def test_a_series_that_begins_with_blocks_goes_on_and_is_truncated() -> None:
+    values = np.arange(10 * BLOCK, dtype=float)
+    series = Series()
+    series.extend_blocks(blocks_of(values))
+    for value in range(40):
+        series.append(value)
+    assert (len(series), series.known_from, series[-1]) == (10 * BLOCK + 40, 10 * BLOCK, 39.0)
+    with pytest.raises(IndexError, match="known from 2560 on"):
+        _ = series[5]
+    with pytest.raises(ValueError, match="before all values"):
+        series.extend_blocks(blocks_of(values))
+    series.truncate(10 * BLOCK + 3)
+    assert (len(series), series.last) == (10 * BLOCK + 3, 2.0)
+    series.truncate(4 * BLOCK + 100)
+    assert len(series) == series.known_from == 4 * BLOCK
+    series.extend([1.0] * 300)
+    fresh = Series()
+    fresh.extend_blocks(blocks_of(values[: 4 * BLOCK]))
+    fresh.extend([1.0] * 300)
+    assert series == fresh
+    edges = np.array([0, 2 * BLOCK, 4 * BLOCK, 4 * BLOCK + 300])
+    np.testing.assert_array_equal(series.summary(edges).high, fresh.summary(edges).high)
+    assert series != Series([1.0])
+
+
+def test_the_mean_of_a_series_that_begins_with_blocks_goes_on_from_the_last_ones() -> None:
+    series = Series()
+    series.extend_blocks(blocks_of(np.full(3 * BLOCK, 2.0)))
+    series.extend(np.full(50, 2.0))
+    smooth = Smoothed(series, 20).series
+    assert len(smooth) == len(series)
+    np.testing.assert_allclose(smooth.values, 2.0)
+    edges = np.array([0, BLOCK, 3 * BLOCK, 3 * BLOCK + 50])
+    np.testing.assert_allclose(smooth.summary(edges).mean, 2.0)
+    series.append(7.0)
+    assert 2.0 < Smoothed(series, 20).series.last < 3.0

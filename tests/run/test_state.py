@@ -6,7 +6,7 @@ import pytest
 from recorded_runs import PER_EPOCH, recorded_run
 
 from lrtui.run.event_json import event_from_json, event_to_json
-from lrtui.run.events import CommandRefused, EvalDone, Event, Paused, Resumed, RunStarted
+from lrtui.run.events import CommandRefused, EpochDone, EvalDone, Event, Paused, Resumed, RunStarted
 from lrtui.run.state import RunState
 
 
@@ -113,10 +113,12 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
     events = recorded_run(220, nudge_at=130)
     state = folded(events)
     begun = next(event for event in events if isinstance(event, RunStarted))
-    state.fold([replace(begun, seq=len(events), step=100, resumed_from=100)])
+    last = max(event.seq for event in events if isinstance(event, EpochDone) and event.step == 100)
+    state.fold([replace(begun, seq=len(events), step=100, resumed_from=100, resumed_seq=last)])
     assert state.step == len(state.loss) == 100
     assert state.changes == []
     assert [result.epoch for result in state.evaluations] == [1, 2]
+    assert [line for line in state.log if line.seq > last] == []
 
 
 def test_the_time_left_is_at_the_pace_so_far() -> None:

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from lrtui.run.commands import (
     Command,
     EvaluateNow,
+    Extend,
     Pause,
     Resume,
+    SaveCheckpoint,
     ScaleLr,
     SetLr,
     Stop,
@@ -29,6 +31,9 @@ COMMANDS: list[tuple[str, Command]] = [
     (" lr * 2 ", ScaleLr(2.0)),
     ("undo", UndoLr()),
     ("evaluate", EvaluateNow()),
+    ("checkpoint", SaveCheckpoint()),
+    ("extend 3", Extend(3)),
+    (" extend  12 ", Extend(12)),
     ("pause", Pause()),
     ("resume", Resume()),
     ("stop", Stop()),
@@ -61,6 +66,14 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
     [
         ("", 0, "there is no command here; there are SCHEDULE"),
         ("undoo", 0, "undoo is no command; did you mean undo?"),
+        ("checkpont", 0, "checkpont is no command; did you mean checkpoint?"),
+        ("extent", 0, "extent is no command; did you mean extend?"),
+        ("extend", 6, "extend N takes a whole number of epochs of at least 1, not nothing"),
+        ("extend 0", 7, "of at least 1, not 0"),
+        ("extend -2", 7, "not -2"),
+        (" extend 1.5", 8, "not 1.5"),
+        ("extend 2 3", 7, "not 2 3"),
+        ("extend 99999999", 7, "not 99999999"),
         ("StepLR", 0, "StepLR is no command; write StepLR(step_size=3"),
         ("lr*0", 3, "lr*X takes a finite number above 0, not 0"),
         ("lr*-1", 3, "above 0, not -1"),
@@ -139,3 +152,19 @@ def test_lines_are_due_at_their_moments_those_of_one_in_the_order_written() -> N
 def test_what_was_done_before_a_run_goes_on_is_not_done_again() -> None:
     script = Script(["step 2: lr*2", "step 10: lr*3"], 4, 5, start_step=7)
     assert [line.text for line in script.lines] == ["step 10: lr*3"]
+
+
+def test_a_script_may_make_its_run_longer_and_then_have_lines_for_what_is_new() -> None:
+    assert [
+        line.text for line in Script(["step 3: extend 2", "epoch 12: undo", "step 55: checkpoint"], 10, 5).lines
+    ] == [
+        "step 3: extend 2",
+        "epoch 12: undo",
+        "step 55: checkpoint",
+    ]
+    with pytest.raises(NotationError, match="the run has 12 epochs"):
+        Script(["step 3: extend 2", "epoch 13: undo"], 10, 5)
+
+
+def test_what_was_accepted_once_is_not_asked_for_its_moment_again() -> None:
+    assert len(Script(["step 5000: undo", "epoch 2: undo"], None, 5).lines) == 2

@@ -107,7 +107,7 @@ def test_what_was_done_during_a_test_is_repeated_in_it(command: Command) -> None
     live = run_events(tiny_spec(schedule="ExponentialLR(gamma=0.5)"), {12: [command]}, meets_tests=True)
     state = RunState()
     state.fold(live)
-    assert state.commands[0][1].startswith("test 2: ")
+    assert state.commands[0].line.startswith("test 2: ")
     spec = spec_as_done(state)
     assert spec is not None
     assert course(run_events(spec)) == course(live)

@@ -7,7 +7,8 @@ from textual.widget import Widget
 
 from lrtui.run.numbers import duration
 from lrtui.run.spec import RunSpec
-from lrtui.run.state import GLYPHS, RunState
+from lrtui.run.state import RunState
+from lrtui.run.status import GLYPHS
 from lrtui.tui.view import Scene
 
 

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from lrtui.run.state import GLYPHS
+from lrtui.run.status import GLYPHS
 from lrtui.session import Run
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene

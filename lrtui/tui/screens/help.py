@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lrtui.actions import key_rows
-from lrtui.run.state import GLYPHS
+from lrtui.run.status import GLYPHS
 
 ABOUT = (
     "lrtui trains a model beside a picture of its learning rate: as it will be, as it was, and what it did to the "

@@ -1,0 +1,122 @@
+"""A run without a screen, followed to its end: printed, stopped by signals, its outcome an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+
+from lrtui.cli.deaf_stream import give_up
+from lrtui.cli.exit_codes import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
+from lrtui.cli.printer import Printer, summary_lines
+from lrtui.run.commands import Stop
+from lrtui.run.errors import NotationError
+from lrtui.session import Run
+
+SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
+
+POLL_SECONDS = 0.05
+
+STOP_SECONDS = 30.0
+"""How long a batch may still take once nobody reads what the run says."""
+
+
+def follow(run: Run, printer: Printer, prog: str) -> int:
+    """Print what a run that was just started says until it is over, and return the exit status.
+
+    Args:
+        prog: the command's name, for messages.
+    """
+    caught = _stop_on_signals(run)
+    try:
+        # what a task prints is no event: it goes beside the narration
+        with contextlib.redirect_stdout(sys.stderr):
+            while run.is_live:
+                _print_events(run, printer)
+                run.join(POLL_SECONDS)
+            _print_events(run, printer)
+    except OSError as error:
+        give_up(sys.stdout)
+        _stop(run)
+        # a signal to the whole pipeline ends the reader too: then the run was stopped, and says how it went
+        if not caught:
+            return _close_unread(printer, error, prog)
+    return _close(run, printer, caught, prog)
+
+
+def _print_events(run: Run, printer: Printer) -> None:
+    while events := run.poll():
+        for event in events:
+            printer.print(event)
+
+
+def _stop_on_signals(run: Run) -> list[int]:
+    """Stop the run at the first signal, the process at a Ctrl-C after it; return the list that signals are put into."""
+    caught: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        # only Ctrl-C is impatience: a terminal that closes, and a service that is stopped, hang up more than once
+        if caught and number == signal.SIGINT:
+            os._exit(INTERRUPTED)
+        caught.append(number)
+        run.send(Stop())
+
+    for number in SIGNALS:
+        # nohup has its signal ignored: the run shall outlive it
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
+    return caught
+
+
+def _stop(run: Run) -> None:
+    """End the run and take in what it still says, or leave where it does not end: inside torch it would abort us."""
+    run.send(Stop())
+    if not run.join(STOP_SECONDS):
+        os._exit(FAILED)
+    while run.poll():
+        pass
+
+
+def _close_unread(printer: Printer, error: OSError, prog: str) -> int:
+    if isinstance(error, BrokenPipeError):
+        # whoever read has seen enough: `| head` is no failure
+        return DONE
+    printer.warn(f"{prog}: stopped, since standard output takes no more: {error.strerror or error}")
+    return FAILED
+
+
+def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
+    if run.unkept:
+        printer.warn(run.unkept)
+    outcome = run.state.outcome
+    if outcome is None:
+        printer.warn("the training thread ended without a word")
+        return FAILED
+    if isinstance(run.error, NotationError) and not run.state.step:
+        apart = "\n" if run.error.position is not None else " "
+        printer.warn(f"{prog}:{apart}{run.error.explain()}")
+        return exit_code(outcome.outcome, run.error)
+    for line in summary_lines(run.state):
+        if outcome.error:
+            printer.warn(line)
+        else:
+            printer.say(line)
+    if run.is_kept and not run.unkept:
+        printer.say(_kept_words(run))
+    if caught and outcome.outcome != "diverged":
+        # a signal to the whole group ends a data loader's processes as well, which is then all that is seen here
+        return SIGNALS[signal.Signals(caught[0])]
+    # words that show to be off only after the first step have failed a run
+    return FAILED if outcome.outcome == "failed" and run.state.step else exit_code(outcome.outcome, run.error)
+
+
+def _kept_words(run: Run) -> str:
+    status = run.state.status
+    more = {
+        "stopped": f"lrtui resume {run.number} goes on",
+        "failed": f"lrtui resume {run.number} goes on from its last checkpoint",
+        "diverged": f"lrtui resume {run.number} --lr X goes on from its last checkpoint",
+    }
+    return f"kept as run {run.number}; {more.get(status, f'lrtui runs show {run.number} tells it again')}"

@@ -1,0 +1,67 @@
+"""Texts and numbers as a terminal may show them: nothing that it would obey, as wide as they look."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+MISSING = "—"
+
+
+def printable(text: str) -> str:
+    """Return the text with everything that a terminal would obey instead of showing written out: `\\x1b`.
+
+    Names, notes and errors hold whatever somebody has put into them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_lines(text: str) -> list[str]:
+    """Return the lines of a text, each as a terminal may show it."""
+    return [printable(line) for line in text.split("\n")]
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text in at most so many columns, an ellipsis at its end where some of it is left out."""
+    if width_of(text) <= width:
+        return text
+    kept, room = "", max(0, width - 1)
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept += character
+    return f"{kept}…"[:width]
+
+
+def figure(value: float | None) -> str:
+    """Return a loss, an accuracy or another metric with four decimals, or as four digits where it is very large."""
+    if value is None:
+        return MISSING
+    return f"{value:.4f}" if not math.isfinite(value) or abs(value) < 1e5 else f"{value:.4g}"
+
+
+def size_words(size: int) -> str:
+    """Return a number of bytes: `512 B`, `3.4 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    power = min(3, int(math.log10(size)) // 3)
+    return f"{size / 1000**power:,.1f} {('kB', 'MB', 'GB')[power - 1]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return the count with its noun: `1 run`, `1,200 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,143 @@
+"""What is known of a stored run, by name: what lists show, sort by, filter by and print as JSON."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from lrtui.run.errors import UsageError
+from lrtui.run.event_json import plain
+from lrtui.run.spec import RunSpec, is_number
+from lrtui.schedules.reading import near
+from lrtui.store.reader import StoredRun, all_runs
+
+Kind = Literal["number", "text", "moment"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run, and what is read of it beside its own row.
+
+    Args:
+        lr: of its last step, of the first parameter group; None before its first.
+    """
+
+    run: StoredRun
+    lr: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One thing that is known of each run.
+
+    Args:
+        name: as JSON, filters and `--sort` have it.
+        kind: how it is compared; a moment is seconds since 1970.
+        value: None where a run does not have it.
+    """
+
+    name: str
+    kind: Kind
+    value: Callable[[ListedRun], Any]
+
+
+def epochs_done(run: StoredRun) -> int:
+    """Return how many epochs the run has wholly done."""
+    return run.step // max(1, run.total_steps // run.spec.epochs) if run.total_steps else 0
+
+
+def _of_run(name: str, kind: Kind = "number") -> Column:
+    return Column(name, kind, lambda listed: getattr(listed.run, name))
+
+
+def _of_spec(name: str, kind: Kind) -> Column:
+    return Column(name, kind, lambda listed: getattr(listed.run.spec, name))
+
+
+def _columns() -> dict[str, Column]:
+    columns = [
+        # the first ones, in this order, are a contract: others read them out of the JSON
+        _of_run("id"),
+        _of_run("name", "text"),
+        _of_run("state", "text"),
+        _of_run("schedule", "text"),
+        _of_spec("epochs", "number"),
+        _of_run("step"),
+        _of_run("best_accuracy"),
+        _of_run("parent"),
+        _of_run("best_epoch"),
+        _of_run("accuracy"),
+        _of_run("test_loss"),
+        _of_run("loss"),
+        Column("lr", "number", lambda listed: listed.lr),
+        Column("epochs_done", "number", lambda listed: epochs_done(listed.run)),
+        _of_run("total_steps"),
+        _of_run("first_step"),
+        _of_run("seconds"),
+        _of_run("created", "moment"),
+        _of_run("finished", "moment"),
+        Column("device", "text", lambda listed: listed.run.device or listed.run.spec.device),
+        Column("data", "text", lambda listed: listed.run.data or None),
+        _of_run("versions", "text"),
+        _of_run("git_commit", "text"),
+        _of_run("command_line", "text"),
+        _of_run("directory", "text"),
+        _of_run("note", "text"),
+        _of_run("error", "text"),
+    ]
+    known = {column.name: column for column in columns}
+    for item in fields(RunSpec):
+        if item.name not in known:
+            known[item.name] = _of_spec(item.name, "number" if is_number(item) else "text")
+    return known
+
+
+COLUMNS = _columns()
+
+ALIASES = {"best": "best_accuracy", "time": "seconds", "done": "epochs_done"}
+"""Short words for columns, as the list's headings have them."""
+
+
+def column_named(word: str) -> Column:
+    """Return the column.
+
+    Raises:
+        UsageError: for an unknown one; says which there are, and the nearest.
+    """
+    name = word.lower().replace("-", "_")
+    name = ALIASES.get(name, name)
+    if name in COLUMNS:
+        return COLUMNS[name]
+    known = [*COLUMNS, *ALIASES]
+    words, there = near(name, known), f"there are {', '.join(known)}"
+    raise UsageError(f"unknown column {word[:60]!r}{words}" + ("" if there in words else f" {there.capitalize()}"))
+
+
+def listed_run(connection: sqlite3.Connection, run: StoredRun) -> ListedRun:
+    """Return the run with what is read of it beside its own row."""
+    row = connection.execute(
+        "SELECT lr FROM batches WHERE run = ? AND NOT superseded ORDER BY seq DESC LIMIT 1", (run.id,)
+    ).fetchone()
+    return ListedRun(run, row[0] if row else None)
+
+
+def listed_runs(connection: sqlite3.Connection) -> list[ListedRun]:
+    """Return all runs, the newest first."""
+    return [listed_run(connection, run) for run in all_runs(connection)]
+
+
+def record_of(listed: ListedRun) -> dict[str, Any]:
+    """Return all columns as JSON has them, numbers that are not finite as None."""
+    return {name: plain(column.value(listed)) for name, column in COLUMNS.items()}
+
+
+def value_text(column: Column, value: Any) -> str:
+    """Return a column's value as one line of text."""
+    if column.kind == "moment":
+        return datetime.fromtimestamp(value).isoformat(" ", "seconds")
+    if isinstance(value, (list, tuple)):
+        return ("; " if column.name == "at" else " ").join(map(str, value))
+    return ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else str(value)

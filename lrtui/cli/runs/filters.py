@@ -1,0 +1,118 @@
+"""Filters of a list of runs: `accuracy>0.9 schedule~Cosine state=done`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lrtui.cli.runs.columns import Column, ListedRun, column_named, value_text
+from lrtui.run.errors import UsageError
+from lrtui.run.status import GLYPHS
+from lrtui.schedules.reading import near
+
+FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value: accuracy>0.9"
+
+ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+_START = re.compile(r"(?:^|(?<=\s))(?P<name>[A-Za-z_-]+)\s*(?P<sign>>=|<=|!=|==|=|>|<|~)\s*")
+_QUOTED = re.compile(r'(?<=[=<>~])(\s*)"([^"]*)"')
+_BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition that a run meets or not.
+
+    Args:
+        sign: a comparison, or `~` for contains.
+        value: a number, a moment in seconds since 1970, or text.
+    """
+
+    column: Column
+    sign: str
+    value: Any
+
+    def takes(self, listed: ListedRun) -> bool:
+        """Say whether the run meets it; where it does not have the value only `!=` is met."""
+        found = self.column.value(listed)
+        # what is not a number is no value: not even the opposite of a comparison is true of it
+        if found is None or found != found:
+            return self.sign == "!="
+        if self.sign == "~":
+            return str(self.value).lower() in value_text(self.column, found).lower()
+        if self.column.kind == "text":
+            found = value_text(self.column, found)
+        return ORDERS[self.sign](found, self.value)
+
+
+def read_filters(words: Sequence[str]) -> list[Filter]:
+    """Return the filters; several may stand in one word, parted by blanks, and one in several.
+
+    Raises:
+        UsageError: for what is none, an unknown column, or a value that the column can't have.
+    """
+    text = " ".join(words).strip()
+    # blanks in quotes and in brackets part nothing: schedule~StepLR(step_size=3, gamma=0.5)
+    masked = _QUOTED.sub(lambda match: f'{match[1]}"{"·" * len(match[2])}"', text)
+    while match := _BRACKETS.search(masked):
+        masked = masked[: match.start()] + "·" * len(match[0]) + masked[match.end() :]
+    starts = list(_START.finditer(masked))
+    stray = text[: starts[0].start() if starts else len(text)].strip()
+    if stray:
+        raise UsageError(f"{stray[:60]!r} is no filter; {FORM}")
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    return [
+        _filter(start["name"], start["sign"], text[start.end() : end].strip())
+        # an end more than starts where there is no filter at all
+        for start, end in zip(starts, ends, strict=False)
+    ]
+
+
+def _filter(name: str, sign: str, text: str) -> Filter:
+    column = column_named(name)
+    sign = "=" if sign == "==" else sign
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    elif not text:
+        raise UsageError(f"{name}{sign} has no value; {FORM}")
+    if sign == "~":
+        return Filter(column, sign, text)
+    if column.kind == "number":
+        return Filter(column, sign, _number(column, text))
+    if column.kind == "moment":
+        return Filter(column, sign, _moment(column, text))
+    if sign not in ("=", "!="):
+        raise UsageError(f"{column.name} is text, which = != and ~ compare, not {sign}")
+    if column.name == "state" and text not in GLYPHS:
+        raise UsageError(f"unknown state {text[:40]!r}{near(text, GLYPHS)}")
+    return Filter(column, sign, text)
+
+
+def _number(column: Column, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:
+        raise UsageError(f"{column.name} takes a number, not {text[:40]!r}")
+    return value
+
+
+def _moment(column: Column, text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"{column.name} takes a date, such as 2026-11-25 or 2026-11-25T08:00, not {text[:40]!r}"
+        ) from None

@@ -1,0 +1,72 @@
+"""Many steps at once, as a feed may give them: nothing makes ten million objects to draw one curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lrtui.run.events import Event, StepDone
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrtui.run.levels import Blocks, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class StepBlock:
+    """Steps that follow each other with no other event between them: a StepDone each, in arrays of one length.
+
+    Args:
+        first_step: optimizer steps done before the first one.
+        seqs: as the events have them.
+        lrs: an array per parameter group.
+    """
+
+    first_step: int
+    seqs: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    batches: NDArray[np.int64]
+    seconds: Floats
+    loss: Floats
+    lrs: tuple[Floats, ...]
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def step(self, index: int) -> StepDone:
+        """Return one of the steps as its event."""
+        return StepDone(
+            seq=int(self.seqs[index]),
+            step=self.first_step + index,
+            seconds=float(self.seconds[index]),
+            epoch=int(self.epochs[index]),
+            batch=int(self.batches[index]),
+            loss=float(self.loss[index]),
+            lrs=tuple(float(group[index]) for group in self.lrs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryBlock:
+    """The first steps of a long run, summed up by `levels.BLOCK` steps.
+
+    Args:
+        steps: how many, a multiple of BLOCK.
+        seq: of the last one, as `epoch`, `batch` and `elapsed` are.
+        loss: what is known of their losses; of `seconds` and of the lr of each parameter group likewise.
+    """
+
+    steps: int
+    seq: int
+    epoch: int
+    batch: int
+    elapsed: float
+    loss: Blocks
+    seconds: Blocks
+    lrs: tuple[Blocks, ...]
+
+
+Story = Event | StepBlock | SummaryBlock
+"""What a feed gives: an event, or many steps at once."""

@@ -1,0 +1,118 @@
+"""Connections to a store's database."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lrtui.run.errors import StoreError
+from lrtui.store.migrations import LATEST, migrate
+from lrtui.store.place import DATABASE, is_on_network, prepare_folder
+
+APPLICATION_ID = 0x6C727475
+"""Marks the file as ours ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""
+
+BUSY_SECONDS = 30.0
+"""How long a process waits for its turn to write; others hold it for some milliseconds."""
+
+
+def open_for_writing(folder: Path) -> sqlite3.Connection:
+    """Return a connection to the folder's database, made and brought up to date where need be.
+
+    Used by one thread. Transactions are begun by hand.
+
+    Raises:
+        StoreError: in words for a folder that can't be written, a file that is no store, or a newer program's.
+    """
+    prepare_folder(folder)
+    path = folder / DATABASE
+    with told(path):
+        if not path.exists():
+            # for the user alone from its first byte on; sqlite gives its other files the same mode
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _check(connection, path)
+            connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(folder) else 'WAL'}").fetchone()
+            # a commit is on the disk when it returns, whatever happens to the machine after it
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            migrate(connection, APPLICATION_ID)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_for_reading(folder: Path) -> sqlite3.Connection:
+    """Return a connection that only reads.
+
+    Raises:
+        StoreError: where there is no store, or it can't be read.
+    """
+    path = folder / DATABASE
+    if not path.exists():
+        raise StoreError(f"there is no store in {folder}: no run has been kept there yet (--store DIR names another)")
+    with told(path):
+        # where nothing can be written, SQLite can't even make the file by which readers of a WAL agree: nobody
+        # writes then, either
+        alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
+        uri = f"{path.absolute().as_uri()}?mode=ro{alone}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _check(connection, path)
+            if connection.execute("PRAGMA user_version").fetchone()[0] < LATEST and not alone:
+                connection.close()
+                # an older program's: bring it up to date first
+                open_for_writing(folder).close()
+                connection = sqlite3.connect(
+                    uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {describe(error)}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def describe(error: sqlite3.Error) -> str:
+    """Return what an error of SQLite's means to a user."""
+    words = str(error)
+    meanings = {
+        "not a database": "this is no SQLite database, or a damaged one",
+        "malformed": "the database is damaged",
+        "disk is full": "the disk is full",
+        "readonly": "it can't be written (read-only)",
+        "unable to open": "it can't be opened",
+        "is locked": "another process keeps it locked",
+        "disk I/O": "the disk fails, or is full (disk I/O error)",
+    }
+    return next((meaning for part, meaning in meanings.items() if part in words), words)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no store, or a newer program's."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or version or application:
+            raise StoreError(f"{path} is another program's database, not a store of lrtui's")
+        return
+    if version > LATEST:
+        raise StoreError(
+            f"{path} was written by a newer lrtui (schema {version}; this one knows {LATEST}): update lrtui, or name "
+            "another store with --store"
+        )

@@ -1,0 +1,160 @@
+"""Runs as the store has them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.event_json import spec_from_json
+from lrtui.run.spec import RunSpec
+from lrtui.run.status import Status
+from lrtui.store.connection import told
+from lrtui.store.liveness import ProcessIdentity, is_alive
+from lrtui.store.place import CHECKPOINTS
+
+LIVE: tuple[Status, ...] = ("waiting", "running", "paused")
+
+LAST = "last"
+"""Names the newest run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run's own row.
+
+    Args:
+        id: its number.
+        created: seconds since 1970.
+        state: as it is now: `lost` where its process has died without a word.
+        schedule: in force, filled in; that of the settings before it started.
+        step: optimizer steps done.
+        total_steps: of the whole run; None before it started.
+        seconds: training time.
+        loss: of the last batch; None where there is none or it is not a number.
+        test_loss: of the last test, as `accuracy` is.
+        parent: id of the run that it branched from.
+        first_step: where its own story begins.
+        data: name, source, where, and the number of samples under `train` and `test`.
+        versions: of what computes, by name.
+        command_line: the words.
+    """
+
+    id: int
+    name: str | None
+    note: str
+    created: float
+    spec: RunSpec
+    state: Status
+    schedule: str
+    epoch: int
+    step: int
+    total_steps: int | None
+    seconds: float
+    loss: float | None
+    test_loss: float | None
+    accuracy: float | None
+    best_accuracy: float | None
+    best_epoch: int | None
+    parent: int | None
+    first_step: int
+    device: str | None
+    data: Mapping[str, str | int]
+    versions: Mapping[str, str]
+    git_commit: str | None
+    command_line: Sequence[str]
+    directory: str
+    finished: float | None
+    error: str | None
+    process: ProcessIdentity
+    heartbeat: float
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes on now."""
+        return self.state in LIVE
+
+    @property
+    def title(self) -> str:
+        """Its number, and its name where it has one."""
+        return f"#{self.id} {self.name}" if self.name else f"#{self.id}"
+
+
+_COLUMNS = (
+    "id, name, note, created, spec, state, schedule, epoch, step, total_steps, seconds, loss, test_loss, accuracy, "
+    "best_accuracy, best_epoch, parent, first_step, device, data, versions, git_commit, command_line, directory, "
+    "finished, error, machine, pid, pid_started, heartbeat"
+)
+
+
+def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
+    """Return all runs, the newest first."""
+    with told(_path(connection)):
+        return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC")]
+
+
+def find_run(connection: sqlite3.Connection, words: str) -> StoredRun:
+    """Return the run that is meant: by its id, with or without #, its name (the newest of that name), or `last`.
+
+    Raises:
+        UsageError: where there is none; names those there are.
+    """
+    number = words.removeprefix("#")
+    with told(_path(connection)):
+        if words == LAST:
+            condition, values = "1", ()
+        elif number.isascii() and number.isdigit() and len(number) < 19:
+            condition, values = "id = ? OR name = ?", (int(number), words)  # type: ignore[assignment]
+        else:
+            condition, values = "name = ?", (words,)  # type: ignore[assignment]
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM runs WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
+            (*values, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1),
+        ).fetchall()
+        if rows:
+            return _run(rows[0])
+        known = connection.execute("SELECT id, name FROM runs ORDER BY id DESC LIMIT 8").fetchall()
+    if not known:
+        raise UsageError("the store has no runs yet")
+    there = ", ".join(f"{run}" + (f" {repr(name)[1:-1]}" if name else "") for run, name in known)
+    raise UsageError(f"there is no run {words[:60]!r}; a run is an id, a name or {LAST}; the newest are {there}")
+
+
+def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
+    """Return a run as it is now; None where it was deleted."""
+    with told(_path(connection)):
+        row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if row is None else _run(row)
+
+
+def checkpoint_folder(folder: Path, run: int) -> Path:
+    """Return where a run's checkpoints are."""
+    return folder / CHECKPOINTS / str(run)
+
+
+def _path(connection: sqlite3.Connection) -> Path:
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
+def _run(row: Sequence[object]) -> StoredRun:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    process = ProcessIdentity(*(values.pop(name) for name in ("machine", "pid", "pid_started")))  # type: ignore[arg-type]
+    try:
+        spec = spec_from_json(json.loads(str(values["spec"])))
+    except LrtuiError as error:
+        raise LrtuiError(f"the settings of run {values['id']} can't be read: {error}") from None
+    state = values["state"]
+    if state in LIVE and not is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
+        state = "lost"
+    values |= {
+        "spec": spec,
+        "state": state,
+        "schedule": values["schedule"] or spec.schedule,
+        "data": json.loads(str(values["data"] or "{}")),
+        "versions": json.loads(str(values["versions"])),
+        "command_line": json.loads(str(values["command_line"])),
+    }
+    return StoredRun(process=process, **values)  # type: ignore[arg-type]

@@ -1,0 +1,71 @@
+"""A stored run as text that other programs read, in pieces: a run of a million steps is never in memory as a whole."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from lrtui.run.blocks import StepBlock, Story, SummaryBlock
+from lrtui.run.event_json import event_to_json
+from lrtui.run.events import Event, RunStarted
+from lrtui.store.store_feed import StoreFeed
+
+STEPS_AT_ONCE = 10_000
+
+
+def whole_story(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
+    """Yield all that a run said up to now, every step by itself, in the order it was said."""
+    feed = StoreFeed(connection, run, in_full=None)
+    while True:
+        part = feed.take(STEPS_AT_ONCE)
+        yield from part
+        # fewer than were asked for: that is all there is, and a run that goes on is not followed
+        if sum(len(block) for block in part if isinstance(block, StepBlock)) < STEPS_AT_ONCE:
+            return
+
+
+def csv_lines(story: Iterable[Story]) -> Iterator[str]:
+    """Yield the lines of a table with a row a step."""
+    groups, is_begun = 1, False
+    for part in story:
+        if isinstance(part, RunStarted):
+            groups = len(part.group_lrs)
+        elif isinstance(part, StepBlock):
+            if not is_begun:
+                yield _header(groups)
+                is_begun = True
+            yield from _rows(part)
+    if not is_begun:
+        yield _header(groups)
+
+
+def _header(groups: int) -> str:
+    lrs = [f"lr_{group}" for group in range(groups)] if groups > 1 else ["lr"]
+    return ",".join(["step", "epoch", "batch", "seconds", "loss", *lrs]) + "\n"
+
+
+def _rows(block: StepBlock) -> Iterator[str]:
+    # repr has every digit of a number, and nan and inf as all programs read them
+    columns = (
+        range(block.first_step, block.first_step + len(block)),
+        block.epochs.tolist(),
+        block.batches.tolist(),
+        *([repr(value) for value in floats.tolist()] for floats in (block.seconds, block.loss, *block.lrs)),
+    )
+    for row in zip(*columns, strict=True):
+        yield ",".join(map(str, row)) + "\n"
+
+
+def json_lines(story: Iterable[Story]) -> Iterator[str]:
+    """Yield the events as lines of JSON, as `train --json` prints them."""
+    for part in story:
+        for event in _events(part):
+            yield json.dumps(event_to_json(event), allow_nan=False) + "\n"
+
+
+def _events(part: Story) -> Iterator[Event]:
+    if isinstance(part, StepBlock):
+        yield from (part.step(index) for index in range(len(part)))
+    elif not isinstance(part, SummaryBlock):
+        yield part

@@ -1,0 +1,212 @@
+"""The statements that write runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+
+from lrtui.run.event_json import plain
+from lrtui.run.levels import BLOCK
+from lrtui.run.spec import RunSpec
+from lrtui.store.liveness import this_process
+from lrtui.store.rows import BlockBuilder, Rows
+
+GIT_SECONDS = 2.0
+
+
+def insert(
+    connection: sqlite3.Connection,
+    spec: RunSpec,
+    files: Mapping[str, str],
+    *,
+    parent: int | None = None,
+    first_step: int = 0,
+    branched_from: str | None = None,
+) -> int:
+    """Add a run that begins in this process; return its id.
+
+    Args:
+        files: digests of the user's own files that it runs, by path.
+        parent: id of the run that it branches from.
+        first_step: where it begins.
+        branched_from: name of the parent's checkpoint.
+    """
+    process, now = this_process(), time.time()
+    cursor = connection.execute(
+        """
+        INSERT INTO runs (name, created, spec, parent, first_step, branched_from, step, versions, git_commit,
+            command_line, directory, machine, pid, pid_started, heartbeat)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            spec.name,
+            now,
+            json.dumps(plain(spec)),
+            parent,
+            first_step,
+            branched_from,
+            first_step,
+            json.dumps({**versions(), **files}),
+            None,
+            json.dumps(sys.argv),
+            os.getcwd(),
+            process.machine,
+            process.pid,
+            process.started,
+            now,
+        ),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes, without importing it."""
+    found = {"python": platform.python_version()}
+    for name in ("lrtui", "torch", "numpy"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def git_commit() -> str | None:
+    """Return the working directory's commit, with a + where files differ from it; None outside of a repository."""
+    words = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> None:
+    """Write rows of a run."""
+    for rows in held:
+        connection.executemany(
+            """
+            INSERT INTO batches (run, seq, step, epoch, batch, seconds, loss, finite, lr)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            rows.batches,
+        )
+        connection.executemany(
+            "INSERT INTO group_lrs (run, seq, parameter_group, lr) VALUES (?, ?, ?, ?)", rows.group_lrs
+        )
+        connection.executemany(
+            "INSERT INTO blocks (run, series, block, low, high, sum, count) VALUES (?, ?, ?, ?, ?, ?, ?)", rows.blocks
+        )
+        connection.executemany(
+            "INSERT INTO events (run, seq, step, seconds, kind, body) VALUES (?, ?, ?, ?, ?, ?)", rows.events
+        )
+        if rows.summary:
+            columns = dict(rows.summary)
+            if (epochs := columns.pop("epochs", None)) is not None:
+                connection.execute("UPDATE runs SET spec = json_set(spec, '$.epochs', ?) WHERE id = ?", (epochs, run))
+            if columns:
+                update(connection, run, **columns)
+            if rows.summary.get("state") in ("done", "stopped", "failed", "diverged"):
+                update(connection, run, finished=time.time())
+
+
+def update(connection: sqlite3.Connection, run: int, **values: object) -> None:
+    """Set columns of a run's own row."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    connection.execute(f"UPDATE runs SET {columns} WHERE id = ?", (*values.values(), run))
+
+
+def beat(connection: sqlite3.Connection, run: int) -> None:
+    """Give a sign of life."""
+    update(connection, run, heartbeat=time.time())
+
+
+def begin_again(connection: sqlite3.Connection, run: int, step: int, seq: int) -> None:
+    """Put aside what a run said after its checkpoint, and let it go on in this process.
+
+    Args:
+        step: optimizer steps done at the checkpoint.
+        seq: of the last event that holds.
+    """
+    following = "run = ? AND seq > ? AND NOT superseded"
+    connection.execute(f"UPDATE batches SET superseded = 1 WHERE {following}", (run, seq))
+    connection.execute(f"UPDATE events SET superseded = 1 WHERE {following}", (run, seq))
+    first_step = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()[0]
+    connection.execute("DELETE FROM blocks WHERE run = ? AND block >= ?", (run, (step - first_step) // BLOCK))
+    best = _best(connection, run)
+    process = this_process()
+    update(
+        connection,
+        run,
+        state="waiting",
+        step=step,
+        finished=None,
+        error=None,
+        best_accuracy=best[0],
+        best_epoch=best[1],
+        machine=process.machine,
+        pid=process.pid,
+        pid_started=process.started,
+        heartbeat=time.time(),
+    )
+    connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
+
+
+def next_seq(connection: sqlite3.Connection, run: int) -> int:
+    """Return the seq of the first event that the run has not said yet."""
+    tables = ("batches", "events")
+    last = [connection.execute(f"SELECT max(seq) FROM {table} WHERE run = ?", (run,)).fetchone()[0] for table in tables]
+    return 1 + max(-1 if seq is None else int(seq) for seq in last)
+
+
+def _best(connection: sqlite3.Connection, run: int) -> tuple[float | None, int | None]:
+    """Return the best accuracy and its epoch."""
+    row = connection.execute(
+        """
+        SELECT accuracy, epoch FROM evaluations WHERE run = ? AND NOT averaged AND accuracy IS NOT NULL
+        ORDER BY accuracy DESC, seq LIMIT 1
+        """,
+        (run,),
+    ).fetchone()
+    return (None, None) if row is None else (float(row[0]), int(row[1]))
+
+
+def best_accuracy(connection: sqlite3.Connection, run: int) -> float | None:
+    """Return the best accuracy that the run has had."""
+    return _best(connection, run)[0]
+
+
+def starting_points(connection: sqlite3.Connection, run: int) -> set[str]:
+    """Return the names of the run's checkpoints that branches began at."""
+    rows = connection.execute("SELECT branched_from FROM runs WHERE parent = ? AND branched_from NOT NULL", (run,))
+    return {name for (name,) in rows}
+
+
+def builder_at(connection: sqlite3.Connection, run: int, step: int) -> BlockBuilder:
+    """Return what goes on with the run's blocks from this step, the steps of the block under way taken in."""
+    first_step = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()[0]
+    begun = (step - first_step) // BLOCK * BLOCK
+    builder = BlockBuilder(begun)
+    rows = connection.execute(
+        """
+        SELECT seq, seconds, loss, lr FROM batches
+        WHERE run = ? AND step >= ? AND step < ? AND NOT superseded ORDER BY seq
+        """,
+        (run, first_step + begun, step),
+    ).fetchall()
+    for seq, seconds, loss, lr in rows:
+        others = connection.execute(
+            "SELECT lr FROM group_lrs WHERE run = ? AND seq = ? ORDER BY parameter_group", (run, seq)
+        ).fetchall()
+        lrs = tuple(float("nan") if value is None else value for value in (lr, *(other for (other,) in others)))
+        builder.add(seconds, float("nan") if loss is None else loss, lrs)
+    return builder

@@ -1,0 +1,191 @@
+"""A stored run's story, as a feed: at first all there is, then what has come since."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtui.run.blocks import StepBlock, Story, SummaryBlock
+from lrtui.run.event_json import event_from_json
+from lrtui.run.events import Event
+from lrtui.run.levels import BLOCK, Blocks
+
+STEPS_IN_FULL = 50_000
+"""The newest steps of a run, given one by one; of a longer one those before are summed up: reading them would take a
+second a million, and no chart has as many columns."""
+
+_Rows = NDArray[np.float64]
+
+
+class StoreFeed:
+    """One run's story out of its store; used by one thread.
+
+    Args:
+        connection: reads.
+        run: its id.
+        in_full: how many of the newest steps are given one by one; None for all.
+        until: seq of the last event that is wanted; None for all, and for what is still to come.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        run: int,
+        in_full: int | None = STEPS_IN_FULL,
+        until: int | None = None,
+    ) -> None:
+        self._connection, self._run, self._in_full = connection, run, in_full
+        self._last = 2**62 if until is None else until
+        self._seq = -1
+        self._groups = 1
+
+    def take(self, limit: int | None = None) -> list[Story]:
+        """Return what has not been taken yet, the oldest first; up to `limit` steps at once, None for all.
+
+        Raises:
+            sqlite3.Error: where the store can't be read.
+        """
+        connection = self._connection
+        # one look at one moment: rows that come meanwhile are the next call's
+        connection.execute("BEGIN")
+        try:
+            story: list[Story] = []
+            if self._seq < 0:
+                story += self._beginning()
+            story += self._rest(limit)
+        finally:
+            connection.execute("COMMIT")
+        return story
+
+    def _beginning(self) -> list[Story]:
+        """Return the events and the sum of those steps of a long run that are not given one by one."""
+        if self._in_full is None:
+            return []
+        count, first_step = self._connection.execute(
+            "SELECT (SELECT step FROM batches WHERE run = :run AND seq <= :last AND NOT superseded "
+            "ORDER BY seq DESC LIMIT 1), first_step FROM runs WHERE id = :run",
+            {"run": self._run, "last": self._last},
+        ).fetchone() or (None, 0)
+        if count is None or count + 1 - first_step <= self._in_full:
+            return []
+        blocks = (count + 1 - first_step - self._in_full) // BLOCK
+        if not blocks:
+            return []
+        steps = blocks * BLOCK
+        # every step has a seq of its own, so that no step's is smaller than how many there were before
+        last = self._connection.execute(
+            "SELECT seq, epoch, batch, seconds FROM batches WHERE run = ? AND step = ? AND NOT superseded "
+            "AND seq >= ? ORDER BY seq LIMIT 1",
+            (self._run, first_step + steps - 1, steps - 1),
+        ).fetchone()
+        events = self._events(until=last[0])
+        self._seq = last[0]
+        summary = SummaryBlock(
+            steps=steps,
+            seq=last[0],
+            epoch=last[1],
+            batch=last[2],
+            elapsed=last[3],
+            loss=self._blocks("loss", blocks),
+            seconds=self._blocks("seconds", blocks),
+            lrs=tuple(self._blocks(f"lr {group}", blocks) for group in range(self._groups)),
+        )
+        # its own steps lie among these events; the state counts what matters by their steps
+        first = [event for event in events if event.step <= first_step]
+        return [*first, summary, *events[len(first) :]]
+
+    def _blocks(self, series: str, count: int) -> Blocks:
+        rows = self._connection.execute(
+            "SELECT low, high, sum, count FROM blocks WHERE run = ? AND series = ? AND block < ? ORDER BY block",
+            (self._run, series, count),
+        ).fetchall()
+        table = _table(rows, 4)
+        return Blocks(
+            np.where(np.isnan(table[:, 0]), np.inf, table[:, 0]),
+            np.where(np.isnan(table[:, 1]), -np.inf, table[:, 1]),
+            table[:, 2],
+            table[:, 3],
+        )
+
+    def _rest(self, limit: int | None) -> list[Story]:
+        """Return events and steps after what was given, in their order."""
+        rows = self._connection.execute(
+            "SELECT seq, step, epoch, batch, seconds, loss, lr FROM batches "
+            "WHERE run = ? AND seq > ? AND seq <= ? AND NOT superseded ORDER BY seq LIMIT ?",
+            (self._run, self._seq, self._last, -1 if limit is None else limit),
+        ).fetchall()
+        until = rows[-1][0] if limit is not None and len(rows) == limit else None
+        events = self._events(until)
+        if not rows:
+            self._seq = max([self._seq, *(event.seq for event in events)])
+            return list(events)
+        table = _table(rows, 7)
+        lrs = [table[:, 6], *self._other_lrs(table[:, 0])]
+        story: list[Story] = []
+        begin = 0
+        for event in events:
+            end = int(np.searchsorted(table[:, 0], event.seq))
+            story += _steps(table, lrs, begin, end)
+            story.append(event)
+            begin = end
+        story += _steps(table, lrs, begin, len(table))
+        self._seq = max([int(table[-1, 0]), *(event.seq for event in events)])
+        return story
+
+    def _events(self, until: int | None) -> list[Event]:
+        rows = self._connection.execute(
+            "SELECT seq, step, seconds, kind, body FROM events "
+            "WHERE run = ? AND seq > ? AND seq <= ? AND NOT superseded ORDER BY seq",
+            (self._run, self._seq, self._last if until is None else until),
+        ).fetchall()
+        events = [
+            event_from_json({"event": kind, "seq": seq, "step": step, "seconds": seconds, **json.loads(body)})
+            for seq, step, seconds, kind, body in rows
+        ]
+        for event in events:
+            self._groups = len(getattr(event, "group_lrs", ())) or self._groups
+        return events
+
+    def _other_lrs(self, seqs: _Rows) -> list[_Rows]:
+        """Return the lr of each further parameter group at these steps."""
+        if self._groups == 1:
+            return []
+        rows = self._connection.execute(
+            "SELECT seq, parameter_group, lr FROM group_lrs WHERE run = ? AND seq BETWEEN ? AND ?",
+            (self._run, int(seqs[0]), int(seqs[-1])),
+        ).fetchall()
+        table = _table(rows, 3)
+        found = []
+        for group in range(1, self._groups):
+            mine = table[table[:, 1] == group]
+            # those of steps that were put aside lie among them
+            found.append(mine[np.isin(mine[:, 0], seqs), 2])
+        return found
+
+
+def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
+    """Return rows as one array; NULL is NaN."""
+    return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
+
+
+def _steps(table: _Rows, lrs: Sequence[_Rows], begin: int, end: int) -> list[StepBlock]:
+    """Return these rows as blocks of steps that follow each other."""
+    if begin >= end:
+        return []
+    part = table[begin:end]
+    return [
+        StepBlock(
+            first_step=int(part[0, 1]),
+            seqs=part[:, 0].astype(np.int64),
+            epochs=part[:, 2].astype(np.int64),
+            batches=part[:, 3].astype(np.int64),
+            seconds=np.ascontiguousarray(part[:, 4]),
+            loss=np.ascontiguousarray(part[:, 5]),
+            lrs=tuple(np.ascontiguousarray(group[begin:end]) for group in lrs),
+        )
+    ]

@@ -1,0 +1,151 @@
+"""From whatever form a task's data has to batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from lrtui.run.errors import TaskError
+from lrtui.run.fault import place_of, shape_words
+from lrtui.tasks.task import Data, Say
+from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
+
+EXPECTED = "expected a pair of tensors, a Dataset or a DataLoader of pairs (inputs, targets)"
+
+MOST_COUNTED = 1_000_000
+"""Batches of a loader without a length, after which it is taken for one without an end."""
+
+
+def read_batches(
+    data: Data,
+    method: Any,
+    what: str,
+    *,
+    batch_size: int,
+    limit: int | None,
+    device: torch.device,
+    order: torch.Generator | None,
+    say: Say,
+) -> Batches:
+    """Return the data in batches.
+
+    Args:
+        data: what the task's method returned.
+        method: that method, for messages.
+        what: `training` or `test`, for messages.
+        batch_size: for data that is not batched already.
+        limit: how many samples to use, the first ones; None for all. Of batches, as many as have so many samples.
+        device: where data in memory is kept.
+        order: shuffles training data that is ours to shuffle; None for a test set.
+        say: told what a user might not expect.
+
+    Raises:
+        TaskError: for data of no form that a task may have.
+    """
+    where = f"{method.__name__}(){place_of(method)}"
+    if isinstance(data, TensorDataset) and len(data.tensors) == 2:
+        data = data.tensors
+    if _is_pair_of_arrays(data):
+        inputs, targets = (torch.as_tensor(part) for part in data)
+        if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
+            raise TaskError(f"{where} gives {shape_words(data)}, expected as many targets as inputs, and at least one")
+        count = _limited(len(targets), limit, what, say)
+        generator = order or torch.Generator()
+        return MemoryBatches(inputs[:count], targets[:count], batch_size, device, generator)
+    if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
+        if not len(data):
+            raise TaskError(f"{where} gives a data set without samples")
+        count = _limited(len(data), limit, what, say)
+        subset = data if count == len(data) else Subset(data, range(count))
+        loader: Any = DataLoader(subset, batch_size, shuffle=order is not None, generator=order)
+        return LoadedBatches(loader, None, count, method, say)
+    if isinstance(data, IterableDataset):
+        data = DataLoader(data, batch_size)
+    elif isinstance(data, Dataset):
+        raise TaskError(f"{where} gives a Dataset without a length: give {type(data).__name__} a __len__")
+    if _is_list_of_samples(data):
+        raise TaskError(
+            f"{where} gives a list of {len(data):,} pairs that are samples and no batches: stack them into a pair of "
+            "tensors, or give a Dataset"
+        )
+    if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
+        more = ", which can be gone through only once" if isinstance(data, Iterator) else ""
+        raise TaskError(f"{where} gives a {shape_words(data)}{more}; {EXPECTED}")
+    return _loaded(data, method, what, limit, say)
+
+
+def _is_pair_of_arrays(data: Data) -> bool:
+    return (
+        isinstance(data, (tuple, list))
+        and len(data) == 2
+        and all(isinstance(part, (torch.Tensor, np.ndarray)) for part in data)
+    )
+
+
+def _is_list_of_samples(data: Data) -> bool:
+    """Say whether these are single samples: pairs whose target is one number, and has no samples' dimension."""
+    if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], (tuple, list)) or len(data[0]) != 2:
+        return False
+    target = data[0][1]
+    return isinstance(target, (int, float)) or getattr(target, "ndim", None) == 0
+
+
+def _limited(there: int, limit: int | None, what: str, say: Say) -> int:
+    if limit is not None and limit > there:
+        say(f"{limit:,} {what} samples were asked for and there are {there:,}: all are used")
+    return there if limit is None else min(limit, there)
+
+
+def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) -> LoadedBatches:
+    where = f"{method.__name__}(){place_of(method)}"
+    length = _length(loader)
+    size = getattr(loader, "batch_size", None)
+    if length is None:
+        length = _count(loader, where, what, say, most=None if limit is None else -(-limit // (size or 1)))
+    if limit is not None and isinstance(size, int):
+        wanted = -(-limit // size)
+        if wanted > length:
+            say(f"{limit:,} {what} samples were asked for and there are {length:,} batches of {size}: all are used")
+        length = min(wanted, length)
+    elif limit is not None:
+        say(f"{limit:,} {what} samples were asked for, and {method.__name__}() has batches of its own: all are used")
+    if not length:
+        raise TaskError(f"{where} gives a loader without batches; {EXPECTED}")
+    dataset = getattr(loader, "dataset", None)
+    samples = _length(dataset) if dataset is not None else None
+    if samples is not None and isinstance(size, int):
+        samples = min(samples, length * size)
+    return LoadedBatches(loader, length, samples, method, say)
+
+
+def _length(data: Any) -> int | None:
+    """Return its length, or None where it has none: a loader over a data set without one raises when it is asked."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> int:
+    """Go through a loader that does not know its length; a schedule has to know how long an epoch is.
+
+    Args:
+        most: batches that are wanted; None for all.
+    """
+    option = "--train-samples" if what == "training" else "--test-samples"
+    say(f"{where} has no length: counting its batches ({option} N or a __len__ makes this short)")
+    count, last_said = 0, time.monotonic()
+    for count, _ in enumerate(loader, start=1):
+        if count == most:
+            break
+        if count > MOST_COUNTED:
+            raise TaskError(f"{where} gives batches without an end: {option} N says how many make a pass")
+        if time.monotonic() - last_said > 2:
+            say(f"{count:,} batches so far")
+            last_said = time.monotonic()
+    return count

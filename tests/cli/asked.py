@@ -1,0 +1,81 @@
+"""Asks the command line for something of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kept import keep
+from recorded_runs import recorded_run
+
+from lrtui.__main__ import main
+from lrtui.run.events import EvalDone, Event, RunStarted
+from lrtui.run.spec import RunSpec
+from lrtui.store import run_rows
+from lrtui.store.transaction import transaction
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Asking:
+    """Gives words to the command line, with a store of one's own."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def __call__(self, *words: str) -> Answer:
+        self._capsys.readouterr()
+        status = main([*words, "--store", str(self.folder)])
+        printed = self._capsys.readouterr()
+        return Answer(status, printed.out, printed.err)
+
+    def keep(self, steps: int = 100, *, name: str | None = None, edit: Any = None, **settings: Any) -> int:
+        """Keep a recorded run of two epochs or more; return its id.
+
+        Args:
+            edit: takes each event and returns what is kept in its place.
+            settings: of the run, or of `recorded_run`.
+        """
+        of_recording = {
+            key: settings.pop(key) for key in ("switch_at", "nudge_at", "outcome", "groups") if key in settings
+        }
+        spec = RunSpec(name=name, **settings)
+        events = recorded_run(steps, spec.epochs, **of_recording)
+        events = [replace(event, spec=spec) if isinstance(event, RunStarted) else event for event in events]
+        run = keep(self.folder, map(edit, events) if edit else events, spec)
+        if "outcome" not in of_recording:
+            self.lose(run)
+        return run
+
+    def lose(self, run: int) -> None:
+        """Let the run's process be another than this one, which lives."""
+        with transaction(self.folder) as connection:
+            connection.execute("UPDATE runs SET pid_started = 'never' WHERE id = ?", (run,))
+
+    def branch(self, parent: int, file: str, step: int = 50) -> int:
+        """Keep the row of a run that branched from another's checkpoint; return its id."""
+        with transaction(self.folder) as connection:
+            run = run_rows.insert(connection, RunSpec(), {}, parent=parent, first_step=step, branched_from=file)
+            # over: this process lives, and so would the run
+            connection.execute("UPDATE runs SET state = 'done' WHERE id = ?", (run,))
+        return run
+
+
+def without_accuracy(event: Event) -> Event:
+    """Take the accuracy out of a result, and put a metric of the task's own in."""
+    if isinstance(event, EvalDone):
+        return replace(event, accuracy=None, metrics={"mae": event.loss / 2})
+    return event

@@ -1,0 +1,147 @@
+"""How a run without a screen ends, whatever the user's own code does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrtui.__main__ import main
+
+BASE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import torch
+from tiny_task import Tiny
+"""
+
+SHORT = ["--batch-size", "16", "--epochs", "4"]
+
+
+def task(folder: Path, code: str) -> str:
+    file = folder / f"a_task_{abs(hash(code))}.py"
+    file.write_text(f"{BASE}\n{code}\n")
+    return f"{file}:Mine"
+
+
+def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    status = main(["train", *words])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return status, out, err
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("class Mine(Tiny):\n    def model(self): sys.exit('enough')", "SystemExit: enough"),
+        ("class Mine(Tiny):\n    def loss(self, o, t): raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("class Mine(Tiny):\n    def __init__(self): sys.exit(3)", "SystemExit: 3"),
+        ("class Mine(Tiny):\n    def training_data(self): sys.exit()", "SystemExit"),
+        (
+            "class Mine(Tiny):\n    def training_data(self): return [(torch.zeros(4), 1), (torch.zeros(4), 0)]",
+            "a list of 2 pairs that are samples",
+        ),
+        (
+            "class Data(torch.utils.data.Dataset):\n    def __getitem__(self, i): return torch.zeros(4), 1\n"
+            "class Mine(Tiny):\n    def training_data(self): return Data()",
+            "give Data a __len__",
+        ),
+        (
+            "class Mine(Tiny):\n    def model(self): return super().model().requires_grad_(False)",
+            "no parameter that is trained",
+        ),
+    ],
+    ids=["exit", "interrupt", "exit-when-made", "exit-in-data", "samples", "no-length", "frozen"],
+)
+def test_a_mistake_ends_it_with_a_word(
+    code: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT], capsys)
+    assert status == 1
+    assert said in err
+
+
+def test_sparse_gradients_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = """
+class Mine(Tiny):
+    def training_data(self): return torch.randint(0, 9, (96, 3)), self.targets[:96]
+    def test_data(self): return torch.randint(0, 9, (32, 3)), self.targets[96:]
+    def model(self): return torch.nn.Sequential(torch.nn.EmbeddingBag(9, 8, sparse=True), torch.nn.Linear(8, 2))
+"""
+    words = ["StepLR(1)", "--task", task(tmp_path, code), "--optimizer", "SGD(lr=0.1)", *SHORT]
+    assert run(words, capsys)[0] == 0
+
+
+def test_a_scheduler_that_fails_in_mid_run_fails_it_with_its_line_and_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a_schedule.py"
+    file.write_text(
+        "from torch.optim.lr_scheduler import LRScheduler\n"
+        "class Mine(LRScheduler):\n"
+        "    def get_lr(self):\n"
+        "        if self.last_epoch == 2:\n"
+        "            raise RuntimeError('own boom')\n"
+        "        return self.base_lrs\n"
+    )
+    status, _, err = run([f"{file}:Mine()", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT], capsys)
+    assert status == 1
+    assert "RuntimeError: own boom" in err
+    assert f"{file}, line 5" in err
+    assert "best:" in err
+
+
+def test_a_caret_found_late_is_under_its_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT, "--at", "step 99: lr*2"]
+    status, _, err = run(words, capsys)
+    assert status == 2
+    assert "lrtui train:\nstep 99: lr*2\n^ the run has 24 steps" in err
+
+
+def test_a_scripted_switch_that_would_fail_on_its_way_is_refused_before_the_first_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT]
+    status, out, err = run([*words, "--at", "epoch 2: LambdaLR('1/(2-epoch)')"], capsys)
+    assert (status, out) == (2, "")
+    assert "has no value at epoch=2" in err
+
+
+def test_what_a_task_prints_is_no_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "class Mine(Tiny):\n    def model(self):\n        print('a word')\n        return super().model()"
+    status, out, err = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT, "--json"], capsys)
+    assert status == 0
+    assert {json.loads(line)["event"] for line in out.splitlines()} >= {"run_started", "run_finished"}
+    assert "a word" in err
+
+
+def test_a_metric_of_nothing_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "class Mine(Tiny):\n    def metrics(self, o, t): return {'of_none': torch.zeros(0)}"
+    status, out, _ = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT], capsys)
+    assert status == 0
+    assert "of_none: nan" in out
+
+
+def test_a_signal_to_the_whole_group_is_a_signal(tmp_path: Path) -> None:
+    code = """
+import time
+class Slow(torch.utils.data.Dataset):
+    def __len__(self): return 100000
+    def __getitem__(self, index):
+        time.sleep(0.002)
+        return torch.zeros(4), 1
+class Mine(Tiny):
+    def training_data(self): return torch.utils.data.DataLoader(Slow(), 16, num_workers=2)
+"""
+    words = [sys.executable, "-m", "lrtui", "train", "StepLR(1)", "--task", task(tmp_path, code), "--log-interval", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 143

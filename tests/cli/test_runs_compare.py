@@ -1,0 +1,128 @@
+"""Runs beside each other: differences first, then results, then a picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asked import Asking, without_accuracy
+from kept import begin, nobody
+
+from lrtui.run.events import EvalDone, Event
+from lrtui.store.writer import Writer
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+def better(event: Event) -> Event:
+    if isinstance(event, EvalDone) and event.accuracy is not None:
+        return replace(event, accuracy=round(event.accuracy + 0.01, 4))
+    return event
+
+
+@pytest.fixture
+def two(ask: Asking) -> Asking:
+    ask.keep(500, name="base", outcome="done", schedule="StepLR(step_size=1, gamma=0.5)")
+    ask.keep(
+        320, name="more", outcome="stopped", schedule="OneCycleLR(max_lr=0.003)", seed=3, edit=better, switch_at=120
+    )
+    return ask
+
+
+def test_differences_come_first_then_results_with_the_best_marked(two: Asking) -> None:
+    lines = two("runs", "compare", "base", "more").lines
+    assert lines[0] == "#1 base: ✓ done, StepLR(step_size=1, gamma=0.5), 500 steps, 20s"
+    assert lines[3:8] == [
+        "settings that differ",
+        "  schedule  #1  StepLR(step_size=1, gamma=0.5)",
+        "            #2  OneCycleLR(max_lr=0.003)",
+        "  seed      #1  0",
+        "            #2  3",
+    ]
+    assert "  #2  step 120: switched to CosineAnnealingLR(T_max=6) from base: lr 0.003" in lines
+    at_epochs = lines.index("test accuracy at equal epochs")
+    assert lines[at_epochs + 1 : at_epochs + 4] == [
+        "  epoch      #1       #2",
+        "      1  0.7784  0.7884*",
+        "      2  0.8380  0.8480*",
+    ]
+    assert lines[at_epochs + 7] == "      6  0.9176  0.9276*"
+    assert lines[at_epochs + 8].split() == ["7", "0.9225", "—"]
+    assert lines.index("test accuracy at equal seconds") < lines.index("last and best results on the test set")
+    assert "test accuracy" in lines[lines.index("last and best results on the test set") + 4 :]
+    assert lines[-2:] == ["o #1 base StepLR(step_size=1, gamma=0.5)", "x #2 more CosineAnnealingLR(T_max=6)"]
+
+
+def test_the_json_has_all_of_it(two: Asking) -> None:
+    record = json.loads(two("runs", "compare", "2", "1", "--json").out)
+    assert [run["id"] for run in record["runs"]] == [2, 1]
+    assert record["settings"]["seed"] == [3, 0]
+    assert record["by_epoch"]["accuracy"]["1"] == {"values": [0.7884, 0.7784], "best": [0]}
+    assert record["final"]["accuracy"]["values"] == [0.9276, 0.9283]
+    assert record["best_epochs"]["accuracy"] == [6, 10]
+
+
+def test_without_accuracies_the_losses_are_drawn(ask: Asking) -> None:
+    for seed in (1, 2):
+        ask.keep(200, edit=without_accuracy, seed=seed)
+    lines = ask("runs", "compare", "1", "2").lines
+    assert "test loss" in lines
+    assert "test mae at equal epochs" in lines
+    assert not any("accuracy" in line for line in lines)
+
+
+def test_runs_without_a_test_are_compared_in_their_settings(ask: Asking) -> None:
+    for seed in (1, 2):
+        ask.keep(20, seed=seed)
+    writer = Writer(ask.folder, nobody)
+    begin(writer)
+    answer = ask("runs", "compare", "1", "2", "3")
+    assert answer.status == 0
+    assert "  seed  #1  1" in answer.lines
+    assert "        #3  —" in answer.lines
+    assert "no test has been made yet" in answer.lines
+    assert writer.close()
+
+
+def test_long_runs_are_shown_at_round_epochs_and_whole_in_the_json(ask: Asking) -> None:
+    for seed in (1, 2):
+        ask.keep(50 * 130, seed=seed, epochs=130)
+    lines = ask("runs", "compare", "1", "2").lines
+    begin_at = lines.index("test accuracy at equal epochs") + 2
+    rows = lines[begin_at : lines.index("", begin_at)]
+    assert [int(row.split()[0]) for row in rows] == [1, 20, 40, 60, 80, 100, 120, 130]
+    record = json.loads(ask("runs", "compare", "1", "2", "--json").out)
+    assert len(record["by_epoch"]["accuracy"]) == 130
+
+
+def test_many_runs_are_tables_below_each_other_on_a_terminal(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(9):
+        ask.keep(100, seed=seed)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    answer = ask("runs", "compare", *map(str, range(1, 10)))
+    assert answer.status == 0
+    begin_at = answer.lines.index("test accuracy at equal epochs")
+    table = answer.lines[begin_at : answer.lines.index("", begin_at)]
+    assert max(map(len, table)) <= 80
+    assert [line.split()[1:] for line in table if "epoch " in line] == [
+        [f"#{run}" for run in part] for part in ((1, 2, 3, 4, 5), (6, 7, 8, 9))
+    ]
+
+
+@pytest.mark.parametrize("words", [["base"], ["base", "1"], ["base", "base"]])
+def test_one_run_is_no_comparison(words: list[str], two: Asking) -> None:
+    answer = two("runs", "compare", *words)
+    assert answer.status == 2
+    assert "two runs or more" in answer.err
+
+
+def test_an_unknown_run_is_refused(two: Asking) -> None:
+    assert two("runs", "compare", "base", "nobody").status == 2

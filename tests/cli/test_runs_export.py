@@ -1,0 +1,245 @@
+"""A run for other programs: every step of it, at full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+import tracemalloc
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from asked import Asking
+from kept import begin, keep, nobody
+from recorded_runs import recorded_run
+
+from lrtui.cli.printer import Printer
+from lrtui.run.events import EvalDone, Event, StepDone
+from lrtui.store.connection import open_for_reading
+from lrtui.store.run_export import csv_lines, json_lines, whole_story
+from lrtui.store.writer import Writer
+
+ODD = (math.nan, math.inf, -math.inf, 1e308, 5e-324, 0.1 + 0.2)
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+def odd(event: Event) -> Event:
+    if isinstance(event, StepDone):
+        return replace(event, loss=ODD[event.step % len(ODD)], seconds=event.step / 3)
+    return event
+
+
+def columns(text: str) -> dict[str, list[str]]:
+    rows = list(csv.reader(io.StringIO(text)))
+    return dict(zip(rows[0], map(list, zip(*rows[1:], strict=True)), strict=True))
+
+
+def test_the_csv_has_a_row_a_step_at_full_precision(ask: Asking) -> None:
+    ask.keep(120, edit=odd, nudge_at=30)
+    answer = ask("runs", "export", "last")
+    assert (answer.status, answer.err) == (0, "")
+    table = columns(answer.out)
+    assert list(table) == ["step", "epoch", "batch", "seconds", "loss", "lr"]
+    assert table["step"] == [str(step) for step in range(120)]
+    assert table["epoch"][49:51] == ["1", "2"]
+    assert table["batch"][49:51] == ["49", "0"]
+    assert [float(value) for value in table["seconds"]] == [step / 3 for step in range(120)]
+    assert table["loss"][:6] == ["nan", "inf", "-inf", "1e+308", "5e-324", "0.30000000000000004"]
+    assert table["lr"][29:31] == ["0.01", "0.0125"]
+
+
+def test_several_groups_have_an_lr_each(ask: Asking) -> None:
+    ask.keep(100, groups=2)
+    table = columns(ask("runs", "export", "1", "--format", "csv").out)
+    assert list(table)[5:] == ["lr_0", "lr_1"]
+    assert table["lr_1"] == [repr(float(lr) * 0.1) for lr in table["lr_0"]]
+
+
+@pytest.mark.parametrize("steps", [0, None])
+def test_a_run_without_steps_has_the_header(steps: int | None, ask: Asking) -> None:
+    keep(ask.folder, [] if steps is None else recorded_run(0))
+    assert ask("runs", "export", "1").out == "step,epoch,batch,seconds,loss,lr\n"
+
+
+def test_the_json_is_to_the_letter_what_train_printed(ask: Asking) -> None:
+    events = [odd(event) for event in recorded_run(330, groups=2, nudge_at=130, outcome="failed")]
+    out = io.StringIO()
+    printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
+    for event in events:
+        printer.print(event)
+    keep(ask.folder, events)
+    assert ask("runs", "export", "1", "--format", "json").out == out.getvalue()
+
+
+def test_a_file_is_written_whole_or_not_at_all(ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask.keep(100)
+    out = tmp_path / "run.csv"
+    assert ask("runs", "export", "1", "--out", str(out)).out == ""
+    whole = out.read_text()
+    assert whole == ask("runs", "export", "1").out
+    monkeypatch.setattr("lrtui.store.run_export.csv_lines", lambda _: (1 / 0 for _ in "x"))
+    with pytest.raises(ZeroDivisionError):
+        ask("runs", "export", "1", "--out", str(out))
+    assert out.read_text() == whole
+    assert list(tmp_path.glob("*.part")) == []
+    answer = ask("runs", "export", "1", "--out", str(tmp_path / "nowhere" / "run.csv"))
+    assert answer.status == 1
+    assert "can't be written" in answer.err
+
+
+def test_what_was_put_aside_is_not_exported(ask: Asking) -> None:
+    events = recorded_run(100)
+    writer = Writer(ask.folder, nobody)
+    recorder = begin(writer)
+    for event in events:
+        recorder.publish(event)
+    assert recorder.commit(10)
+    cut = next(event.seq for event in events if isinstance(event, StepDone) and event.step == 60)
+    writer.call(lambda connection: connection.execute("UPDATE batches SET superseded = 1 WHERE seq >= ?", (cut,)))
+    writer.call(lambda connection: connection.execute("UPDATE events SET superseded = 1 WHERE seq >= ?", (cut,)))
+    assert writer.close()
+    assert columns(ask("runs", "export", "1").out)["step"] == [str(step) for step in range(60)]
+    last = json.loads(ask("runs", "export", "1", "--format", "json").lines[-1])
+    assert (last["event"], last["step"]) == ("step_done", 59)
+
+
+def test_a_long_run_streams(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, nobody)
+    recorder = begin(writer)
+    events = recorded_run(0, groups=2)
+    for event in events:
+        recorder.publish(event)
+    steps = 200_000
+    for step in range(steps):
+        recorder.publish(
+            StepDone(
+                seq=len(events) + step, step=step, seconds=step * 1e-3, epoch=1, batch=step, loss=0.5, lrs=(0.01, 0.001)
+            )
+        )
+        if step % 50_000 == 0:
+            assert recorder.commit(60)
+    assert writer.close(60)
+    connection = open_for_reading(tmp_path)
+    for lines in (csv_lines, json_lines):
+        tracemalloc.start()
+        count = sum(1 for _ in islice(lines(whole_story(connection, recorder.run)), 60_000))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert count == 60_000
+        # in pieces of a size that does not grow with the run
+        assert peak < 30e6
+    assert sum(1 for _ in csv_lines(whole_story(connection, recorder.run))) == steps + 1
+    connection.close()
+
+
+def test_a_run_that_goes_on_is_exported_up_to_now(tmp_path: Path, ask: Asking) -> None:
+    writer = Writer(ask.folder, nobody)
+    recorder = begin(writer)
+    events = recorded_run(60)
+    for event in events[:40]:
+        recorder.publish(event)
+    assert recorder.commit(10)
+    connection = open_for_reading(ask.folder)
+    story = whole_story(connection, recorder.run)
+    first = next(story)
+    for event in events[40:]:
+        recorder.publish(event)
+    assert recorder.commit(10)
+    assert len([first, *story]) < len(events)
+    connection.close()
+    assert writer.close()
+
+
+def test_tensorboard_reads_every_point_back(ask: Asking, tmp_path: Path) -> None:
+    def with_metric(event: Event) -> Event:
+        return replace(event, metrics={"top5": 0.5 + event.epoch / 100}) if isinstance(event, EvalDone) else event
+
+    ask.keep(120, edit=with_metric, nudge_at=70)
+    created = json.loads(ask("runs", "list", "--json").out)["created"]
+    out = tmp_path / "tb" / "1"
+    answer = ask("runs", "export", "1", "--format", "tensorboard", "--out", str(out))
+    assert answer.status == 0, answer.err
+    assert answer.err == f"246 points in {out}\n"
+    found = scalars(out)
+    events = recorded_run(120, nudge_at=70)
+    steps = [event for event in events if isinstance(event, StepDone)]
+    tests = [event for event in events if isinstance(event, EvalDone)]
+    assert set(found) == {"train/loss", "lr", "test/loss", "test/accuracy", "test/top5"}
+    close(found["train/loss"], [(event.step, created + event.seconds, event.loss) for event in steps])
+    close(found["lr"], [(event.step, created + event.seconds, event.lrs[0]) for event in steps])
+    close(found["test/loss"], [(event.step, created + event.seconds, event.loss) for event in tests])
+    close(found["test/accuracy"], [(event.step, created + event.seconds, event.accuracy or 0.0) for event in tests])
+    close(found["test/top5"], [(event.step, created + event.seconds, 0.5 + event.epoch / 100) for event in tests])
+
+
+def test_tensorboard_has_an_lr_a_group_and_the_averaged_model_apart(ask: Asking, tmp_path: Path) -> None:
+    def averaged(event: Event) -> Event:
+        if isinstance(event, EvalDone) and event.epoch == 2:
+            return replace(event, averaged=True, accuracy=None, loss=math.nan)
+        return event
+
+    ask.keep(100, groups=2, edit=averaged)
+    assert ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
+    found = scalars(tmp_path / "tb")
+    assert set(found) == {"train/loss", "lr/default", "lr/fc*", "test/loss", "test/accuracy", "averaged/loss"}
+    assert [step for step, _, _ in found["test/loss"]] == [50]
+    assert math.isnan(found["averaged/loss"][0][2])
+
+
+def test_a_folder_with_another_runs_event_files_is_refused(ask: Asking, tmp_path: Path) -> None:
+    ask.keep(100)
+    words = ["runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")]
+    assert ask(*words).status == 0
+    answer = ask(*words)
+    assert answer.status == 2
+    assert "has event files already" in answer.err
+    (tmp_path / "file").write_text("no folder")
+    answer = ask(*words[:-1], str(tmp_path / "file" / "tb"))
+    assert answer.status == 1
+    assert "can't be written" in answer.err
+
+
+def test_tensorboard_needs_a_folder_and_its_package(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ask.keep(100)
+    answer = ask("runs", "export", "1", "--format", "tensorboard")
+    assert answer.status == 2
+    assert "--out PATH" in answer.err
+    for name in ("tensorboard", "tensorboard.compat.proto.event_pb2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    answer = ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb"))
+    assert answer.status == 2
+    assert "pip install 'lrtui[tensorboard]'" in answer.err
+    assert not (tmp_path / "tb").exists()
+
+
+@pytest.mark.parametrize("words", [["nobody"], ["1", "--format", "xml"]])
+def test_words_that_are_off_are_refused(words: list[str], ask: Asking) -> None:
+    ask.keep(10)
+    assert ask("runs", "export", *words).status == 2
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
+    """Return what TensorBoard itself finds in a folder: step, wall time and value by tag."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    tags = accumulator.Tags()["scalars"]
+    return {tag: [(point.step, point.wall_time, point.value) for point in accumulator.Scalars(tag)] for tag in tags}
+
+
+def close(found: list[tuple[int, float, float]], expected: list[tuple[int, float, float]]) -> None:
+    """Assert that points are the same, as far as TensorBoard's 32 bits go."""
+    assert [step for step, _, _ in found] == [step for step, _, _ in expected]
+    assert [wall for _, wall, _ in found] == pytest.approx([wall for _, wall, _ in expected], abs=1e-4)
+    assert [value for _, _, value in found] == pytest.approx([value for _, _, value in expected], rel=1e-6)

@@ -1,0 +1,273 @@
+"""What is deleted is gone, and nothing else is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from asked import Asking
+from kept import begin, folded, nobody, stored
+from recorded_runs import recorded_run
+
+from lrtui.run.events import Event, StepDone
+from lrtui.store import run_rows
+from lrtui.store.connection import open_for_reading
+from lrtui.store.reader import checkpoint_folder
+from lrtui.store.transaction import transaction
+from lrtui.store.writer import Writer
+
+FIRST, SECOND = "0000000054-step-50.pt", "0000000108-step-100.pt"
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+def save(ask: Asking, run: int, *names: str, age: float = 0.0) -> list[Path]:
+    """Make checkpoint files of a run."""
+    folder = checkpoint_folder(ask.folder, run)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (time.time() - age, time.time() - age))
+    return paths
+
+
+def query(ask: Asking, sql: str) -> list[tuple[object, ...]]:
+    connection = open_for_reading(ask.folder)
+    rows = connection.execute(sql).fetchall()
+    connection.close()
+    return rows
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    terminal = io.StringIO(words)
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdin", terminal)
+
+
+def test_a_deleted_run_leaves_nothing(ask: Asking) -> None:
+    ask.keep(100, groups=2, name="old")
+    ask.keep(100, name="new")
+    files = save(ask, 1, FIRST, SECOND)
+    answer = ask("runs", "delete", "old", "--yes")
+    assert (answer.status, answer.out) == (0, "")
+    assert answer.err == "deleted #1 old\nremoved 2 files, 2.0 kB\n"
+    for table in ("batches", "group_lrs", "events", "blocks", "inbox"):
+        assert query(ask, f"SELECT count(*) FROM {table} WHERE run = 1") == [(0,)]
+    assert not files[0].parent.exists()
+    assert stored(ask.folder, 2).step == 100
+
+
+def test_several_are_deleted_or_none(ask: Asking) -> None:
+    for _ in range(3):
+        ask.keep(10)
+    assert ask("runs", "delete", "1", "7", "--yes").status == 2
+    assert query(ask, "SELECT count(*) FROM runs") == [(3,)]
+    assert ask("runs", "delete", "1", "#3", "3", "--yes").err == "deleted #1, #3\n"
+    assert query(ask, "SELECT id FROM runs") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("words", "deleted"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_somebody_at_a_terminal_is_asked(
+    words: str, deleted: bool, ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask.keep(100, name="old\x1b", outcome="done")
+    answering(monkeypatch, words)
+    answer = ask("runs", "delete", "1")
+    assert answer.status == (0 if deleted else 1)
+    assert "#1 old\\x1b: done, 2 of 10 epochs, ExponentialLR(gamma=0.1)" in answer.err
+    assert ("nothing was deleted" in answer.err) is not deleted
+    assert query(ask, "SELECT count(*) FROM runs") == [(0 if deleted else 1,)]
+
+
+def test_where_nobody_can_answer_it_takes_a_yes(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask.keep(10)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    answer = ask("runs", "delete", "1")
+    assert answer.status == 2
+    assert "--yes deletes without asking" in answer.err
+    assert query(ask, "SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_a_run_that_goes_on_is_not_deleted(ask: Asking) -> None:
+    ask.keep(10, outcome="done")
+    writer = Writer(ask.folder, nobody)
+    begin(writer)
+    answer = ask("runs", "delete", "1", "2", "--yes")
+    assert answer.status == 1
+    assert "#2 is waiting and not deleted; lrtui send 2 stop ends it first" in answer.err
+    assert query(ask, "SELECT count(*) FROM runs") == [(2,)]
+    writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
+    assert ask("runs", "delete", "2", "--yes").status == 0
+    assert writer.close()
+
+
+def test_a_checkpoint_that_a_branch_began_with_stays_and_the_branch_lives_on(ask: Asking) -> None:
+    parent = ask.keep(100, outcome="done")
+    first, second = save(ask, parent, FIRST, SECOND)
+    branch = ask.branch(parent, FIRST)
+    answer = ask("runs", "delete", str(parent), "--yes")
+    assert f"kept {first}: a branch began with it" in answer.err
+    assert first.exists()
+    assert not second.exists()
+    assert query(ask, "SELECT id, parent, branched_from FROM runs") == [(branch, None, f"{parent}/{FIRST}")]
+    # nor does gc take it, for as long as the branch is there
+    assert ask("runs", "gc").status == 0
+    assert first.exists()
+    assert ask("runs", "delete", str(branch), "--yes").status == 0
+    assert ask("runs", "gc").status == 0
+    assert not first.parent.exists()
+
+
+def test_a_branch_of_a_parent_that_went_another_way_keeps_its_checkpoint(ask: Asking) -> None:
+    parent = ask.keep(100, outcome="done")
+    first, second = save(ask, parent, FIRST, SECOND)
+    ask.branch(parent, FIRST)
+    with transaction(ask.folder) as connection:
+        connection.execute("DELETE FROM runs WHERE id = ?", (parent,))
+    assert ask("runs", "gc").status == 0
+    assert first.exists()
+    assert not second.exists()
+
+
+def test_a_parent_deleted_with_its_branch_leaves_nothing(ask: Asking) -> None:
+    parent = ask.keep(100, outcome="done")
+    files = save(ask, parent, FIRST)
+    branch = ask.branch(parent, FIRST)
+    assert ask("runs", "delete", str(parent), str(branch), "--yes").status == 0
+    assert not files[0].parent.exists()
+
+
+def test_no_link_is_followed_out_of_the_store(ask: Asking, tmp_path: Path) -> None:
+    run = ask.keep(100, outcome="done")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    save(ask, run, FIRST)
+    (checkpoint_folder(ask.folder, run) / "link").symlink_to(outside)
+    checkpoint_folder(ask.folder, 99).symlink_to(outside)
+    assert ask("runs", "delete", str(run), "--yes").status == 0
+    assert ask("runs", "gc").status == 0
+    assert (outside / "precious").exists()
+    assert os.listdir(ask.folder / "checkpoints") == []
+
+
+def resumed(ask: Asking, *, finish: bool = True) -> tuple[Writer, list[Event]]:
+    """Keep a run that was resumed at step 50, everything after it being told anew."""
+    events = recorded_run(100, groups=2)
+    writer = Writer(ask.folder, nobody)
+    recorder = begin(writer)
+    for event in events:
+        recorder.publish(event)
+    assert recorder.commit(10)
+    cut = next(event.seq for event in events if isinstance(event, StepDone) and event.step == 50)
+    writer.call(lambda connection: run_rows.begin_again(connection, recorder.run, 50, cut - 1))
+    if finish:
+        writer.call(lambda connection: run_rows.update(connection, recorder.run, state="stopped"))
+    return writer, events[:cut]
+
+
+def test_gc_removes_what_was_told_anew_and_the_story_stays(ask: Asking) -> None:
+    writer, kept = resumed(ask)
+    assert writer.close()
+    superseded = sum(
+        query(ask, f"SELECT count(*) FROM {table} WHERE superseded")[0][0] for table in ("batches", "events")
+    )  # type: ignore[misc]
+    assert f"would remove {superseded + 50} superseded rows" in ask("runs", "gc", "--dry-run").out
+    assert query(ask, "SELECT count(*) FROM batches WHERE superseded") == [(50,)]
+    answer = ask("runs", "gc")
+    assert answer.lines[0].startswith(f"removed {superseded + 50} superseded rows, 0 checkpoint files of deleted runs")
+    assert answer.lines[1].startswith("freed ")
+    for table in ("batches", "events"):
+        assert query(ask, f"SELECT count(*) FROM {table} WHERE superseded") == [(0,)]
+    assert query(ask, "SELECT count(*), max(parameter_group) FROM group_lrs") == [(50, 1)]
+    state, expected = stored(ask.folder), folded(kept)
+    assert (state.loss, state.lrs, state.evaluations) == (expected.loss, expected.lrs, expected.evaluations)
+    assert ask("runs", "gc").lines[0].startswith("removed 0 superseded rows")
+
+
+def test_gc_leaves_a_run_that_goes_on_alone(ask: Asking) -> None:
+    writer, _ = resumed(ask, finish=False)
+    (part,) = save(ask, 1, f"{FIRST}.unfinished", age=7200)
+    (checkpoint,) = save(ask, 1, FIRST)
+    answer = ask("runs", "gc")
+    assert answer.lines[0].startswith("removed 0 superseded rows")
+    assert query(ask, "SELECT count(*) FROM batches WHERE superseded") == [(50,)]
+    assert part.exists()
+    assert checkpoint.exists()
+    # and it can still be written
+    assert writer.call(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+    assert writer.close()
+
+
+def test_gc_removes_files_that_no_run_has_and_gives_the_room_back(ask: Asking) -> None:
+    ask.keep(3000, epochs=60, outcome="done")
+    ask.keep(100, outcome="done")
+    orphans = save(ask, 99, FIRST, SECOND)
+    (mine,) = save(ask, 2, FIRST)
+    (old,) = save(ask, 2, f"{SECOND}.unfinished", age=7200)
+    (new,) = save(ask, 2, f"{SECOND}.part")
+    (ask.folder / "checkpoints" / "notes.txt").write_text("a user's own")
+    assert ask("runs", "delete", "1", "--yes").status == 0
+    before = sum(path.stat().st_size for path in ask.folder.glob("runs.db*"))
+    dry = ask("runs", "gc", "--dry-run").out
+    assert "2 checkpoint files of deleted runs, 1 temporary file, 0 old commands (3.0 kB in files)" in dry
+    assert orphans[0].exists()
+    answer = ask("runs", "gc")
+    assert answer.lines[0] == dry.strip().replace("would remove", "removed")
+    assert not orphans[0].parent.exists()
+    assert not old.exists()
+    assert mine.exists()
+    assert new.exists()
+    assert (ask.folder / "checkpoints" / "notes.txt").exists()
+    after = sum(path.stat().st_size for path in ask.folder.glob("runs.db*"))
+    assert after < before / 2
+    assert query(ask, "PRAGMA freelist_count") == [(0,)]
+    assert "kB" in answer.lines[1]
+
+
+def test_gc_removes_commands_that_nobody_asks_about_any_more(ask: Asking) -> None:
+    ask.keep(10, outcome="done")
+    now = time.time()
+    rows = [
+        (now - 200_000, now - 200_000, now - 200_000),
+        (now - 200_000, None, None),
+        (now - 10, now - 10, now - 10),
+        (now - 10, None, None),
+    ]
+    with transaction(ask.folder) as connection:
+        connection.executemany(
+            "INSERT INTO inbox (run, command, sent, taken, answered) VALUES (1, 'undo', ?, ?, ?)", rows
+        )
+    assert "2 old commands" in ask("runs", "gc").out
+    assert query(ask, "SELECT id FROM inbox") == [(3,), (4,)]
+
+
+def test_gc_says_when_the_database_is_kept_busy(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask.keep(10, outcome="done")
+    monkeypatch.setattr("lrtui.store.leftovers._shrink", lambda _: "another process keeps it locked")
+    answer = ask("runs", "gc")
+    assert answer.status == 0
+    assert "the database keeps its size for now: another process keeps it locked" in answer.out
+
+
+def test_gc_of_a_store_that_is_not_there(ask: Asking) -> None:
+    assert ask("runs", "gc").status == 1
+    assert not ask.folder.exists()
+
+
+def test_a_deleted_runs_number_is_not_given_again(ask: Asking) -> None:
+    ask.keep(10)
+    assert ask("runs", "delete", "1", "--yes").status == 0
+    assert ask.keep(10) == 2
+    assert json.loads(ask("runs", "list", "--json").out)["id"] == 2

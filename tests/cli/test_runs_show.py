@@ -1,0 +1,149 @@
+"""All there is to know of one run, in words, as charts and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asked import Asking, without_accuracy
+from kept import begin, keep, nobody
+from recorded_runs import recorded_run
+
+from lrtui.run.events import CommandRefused, Event, Notice, StepDone
+from lrtui.store.connection import open_for_writing
+from lrtui.store.writer import Writer
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+def block(lines: list[str], title: str) -> list[str]:
+    """Return the lines below a title, up to the next empty one."""
+    begin_at = lines.index(title) + 1
+    return lines[begin_at : lines.index("", begin_at)]
+
+
+def test_what_differs_from_the_defaults_comes_first(ask: Asking) -> None:
+    ask.keep(100, name="try", outcome="done", schedule="StepLR(3)", seed=7, at=("step 5: lr*2", "epoch 2: undo"))
+    lines = ask("runs", "show", "try").lines
+    assert lines[0] == "#1 try: ✓ done, 2 of 10 epochs, 100 of 500 steps, 4s"
+    settings = block(lines, "settings")
+    assert settings[:3] == ["  schedule  StepLR(3)", "  seed      7", "  at        step 5: lr*2; epoch 2: undo"]
+    assert settings[3].startswith("  as by default: task=fashion-mnist, optimizer=Adam(lr=0.01), epochs=10")
+
+
+def test_where_it_came_from_is_told(ask: Asking) -> None:
+    parent = ask.keep(100, outcome="done")
+    ask.keep(100, outcome="failed")
+    branch = ask.branch(parent, "0000000054-step-50.pt")
+    lines = ask("runs", "show", str(parent)).lines
+    origin = dict(line.strip().split("  ", 1) for line in block(lines, "where it came from"))
+    assert origin["data"].strip() == "Tiny from bundled sample, 3,200 + 1,000 samples"
+    assert origin["device"].strip() == "cpu, 2 threads"
+    assert origin["parameters"].strip() == "1,199,882"
+    assert "torch 2" in origin["versions"]
+    assert origin["branches"].strip() == f"#{branch}"
+    assert {"created", "finished", "command line", "directory"} <= set(origin)
+    assert f"#{parent}, from step 50 on" in ask("runs", "show", str(branch)).out
+    assert "RuntimeError: broken" in ask("runs", "show", "2").out
+
+
+def test_the_lr_of_every_epoch_has_a_column_a_group(ask: Asking) -> None:
+    ask.keep(150, groups=2)
+    lines = block(ask("runs", "show", "1").lines, "lr at each epoch's end")
+    assert lines[0].split() == ["epoch", "lr", "default", "lr", "fc*", "test", "accuracy", "test", "loss"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["1", "0.01", "0.001"],
+        ["2", "0.005", "0.0005"],
+        ["3", "0.0025", "0.00025"],
+    ]
+
+
+def test_changes_refusals_and_warnings_are_told_with_their_steps(ask: Asking) -> None:
+    events: list[Event] = recorded_run(200, switch_at=60, nudge_at=80)
+    at = {"step": 200, "seconds": 8.0}
+    events.append(CommandRefused(seq=len(events), command="undo", reason="nothing to undo", **at))  # type: ignore[arg-type]
+    for level in ("info", "warning", "error"):
+        events.append(Notice(seq=len(events), level=level, code="x", text=f"a word of {level}", **at))  # type: ignore[arg-type]
+    keep(ask.folder, events)
+    lines = ask("runs", "show", "last").lines
+    assert block(lines, "changes in mid-run") == [
+        "  step 60  switched to CosineAnnealingLR(T_max=6) from base: lr 0.003",
+        "  step 80  lr 0.003 -> 0.00375 (user)",
+    ]
+    assert block(lines, "refused") == ["  step 200  refused: undo: nothing to undo"]
+    assert block(lines, "warnings") == ["  step 200  warning: a word of warning", "  step 200  error: a word of error"]
+    assert "(at last CosineAnnealingLR(T_max=6))" in block(lines, "settings")[0]
+    record = json.loads(ask("runs", "show", "last", "--json").out)
+    assert [change["event"] for change in record["changes"]] == ["schedule_switched", "lr_set"]
+    assert [notice["level"] for notice in record["notices"]] == ["warning", "error"]
+    assert record["refusals"][0]["reason"] == "nothing to undo"
+    assert [done["lrs"] for done in record["lr_of_epochs"]] == [[0.01], [0.00375], [0.00375], [0.00375]]
+
+
+def test_best_and_last_results_have_all_the_tasks_metrics(ask: Asking) -> None:
+    ask.keep(450, edit=without_accuracy)
+    lines = block(ask("runs", "show", "1").lines, "results on the test set")
+    assert lines[0].split() == ["epoch", "step", "loss", "mae"]
+    assert lines[1].split() == ["best", "5", "250", "0.2235", "0.1117"]
+    assert lines[2].split()[:3] == ["last", "9", "450"]
+    assert json.loads(ask("runs", "show", "1", "--json").out)["best"]["metrics"] == {
+        "mae": pytest.approx(0.1117, abs=1e-4)
+    }
+
+
+def test_lr_and_losses_are_drawn(ask: Asking) -> None:
+    ask.keep(100)
+    out = ask("runs", "show", "1").out
+    assert "learning rate\n" in out
+    assert "training loss (means)   o test loss" in out
+    assert out.count("epoch\n") == 2
+    assert "\x1b" not in out
+
+
+def test_a_run_that_never_began_is_shown_without_charts(ask: Asking) -> None:
+    writer = Writer(ask.folder, nobody)
+    begin(writer)
+    answer = ask("runs", "show", "last")
+    assert answer.status == 0
+    assert answer.lines[0] == "#1: … waiting, 0 of 10 epochs, 0 steps, 0s"
+    assert "learning rate\n" not in answer.out
+    assert json.loads(ask("runs", "show", "1", "--json").out)["best"] is None
+    assert writer.close()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 49])
+@pytest.mark.parametrize("loss", [math.nan, math.inf, 1e308, 0.0])
+def test_odd_losses_and_few_steps_are_drawn_all_the_same(steps: int, loss: float, ask: Asking) -> None:
+    ask.keep(steps, edit=lambda event: replace(event, loss=loss) if isinstance(event, StepDone) else event)
+    answer = ask("runs", "show", "1")
+    assert answer.status == 0
+    assert ("training loss" in answer.out) is math.isfinite(loss)
+    assert json.loads(ask("runs", "show", "1", "--json").out)["step"] == steps
+
+
+def test_lrs_that_are_no_numbers_are_drawn_all_the_same(ask: Asking) -> None:
+    ask.keep(20, edit=lambda event: replace(event, lrs=(math.nan,)) if isinstance(event, StepDone) else event)
+    assert ask("runs", "show", "1").status == 0
+
+
+def test_a_note_of_several_lines_keeps_them_and_reaches_no_terminal_raw(ask: Asking) -> None:
+    ask.keep(100)
+    connection = open_for_writing(ask.folder)
+    connection.execute("UPDATE runs SET note = ?, error = ?", ("one\ntwo \x1b]0;title\x07", "worse\x1b[2J"))
+    connection.close()
+    assert ask("runs", "show", "1").lines[1:4] == ["  worse\\x1b[2J", "  one", "  two \\x1b]0;title\\x07"]
+
+
+def test_an_unknown_run_is_refused_with_those_there_are(ask: Asking) -> None:
+    ask.keep(10, name="bell\x07")
+    answer = ask("runs", "show", "7")
+    assert answer.status == 2
+    assert "there is no run '7'" in answer.err
+    assert "1 bell\\x07" in answer.err
+    assert ask("runs", "show", "\udcff").status == 2

@@ -1,0 +1,263 @@
+"""Commands for a run of another process, and what becomes of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asked import Asking
+from kept import begin, nobody
+from recorded_runs import recorded_run
+
+from lrtui.cli.send import read_command
+from lrtui.run.commands import (
+    Command,
+    EvaluateNow,
+    Extend,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from lrtui.run.errors import NotationError
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EvaluationStarted,
+    Event,
+    Extended,
+    LrSet,
+    Paused,
+    Resumed,
+    RunFinished,
+    ScheduleSwitched,
+)
+from lrtui.store.connection import open_for_reading
+from lrtui.store.writer import Writer
+
+
+class LiveRun:
+    """A run of this process that obeys in a thread of its own, as a training thread would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.given: list[Command] = []
+        self.answers = True
+        self.writer = Writer(folder, nobody)
+        self.recorder = begin(self.writer, receive=self.receive)
+        events = recorded_run(30)
+        for event in events:
+            self.recorder.publish(event)
+        self._seq = len(events)
+        assert self.recorder.commit(10)
+
+    def receive(self, command: Command) -> None:
+        self.given.append(command)
+        if self.answers:
+            threading.Thread(target=self._obey, args=(command,)).start()
+
+    def _obey(self, command: Command) -> None:
+        words = command.words
+        lrs = (0.01,)
+        match command:
+            case SetLr(lr=lr):
+                self.say(LrSet, lrs_before=lrs, lrs_after=(lr,), scale=(1.0,), by="user", command=words)
+            case ScaleLr(factor=factor):
+                after = (0.01 * factor,)
+                self.say(LrSet, lrs_before=lrs, lrs_after=after, scale=(factor,), by="user", command=words)
+            case SwitchSchedule():
+                self.say(
+                    ScheduleSwitched,
+                    schedule=command.schedule,
+                    anchor=command.anchor,
+                    lrs=lrs,
+                    lrs_before=lrs,
+                    command=words,
+                )
+            case UndoLr():
+                self.say(CommandRefused, command=words, reason="nothing to undo\x1b[2J")
+            case Pause():
+                self.say(Paused)
+            case Resume():
+                self.say(Resumed)
+            case EvaluateNow():
+                self.say(EvaluationStarted, epoch=1, command=words)
+            case SaveCheckpoint():
+                self.say(CheckpointSaved, path="a.pt", reason="command")
+            case Extend():
+                self.say(Extended, epochs=15, total_steps=750, command=words)
+            case Stop():
+                self.say(RunFinished, outcome="stopped")
+
+    def say(self, event_class: Callable[..., Event], **fields: Any) -> None:
+        self.recorder.publish(event_class(seq=self._seq, step=30, seconds=1.2, **fields))
+        self._seq += 1
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+@pytest.fixture
+def live(ask: Asking) -> Iterator[LiveRun]:
+    run = LiveRun(ask.folder)
+    yield run
+    assert run.writer.close()
+
+
+def inbox(ask: Asking) -> int:
+    connection = open_for_reading(ask.folder)
+    count: int = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
+    connection.close()
+    return count
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "answer"),
+    [
+        (["pause"], Pause(), "paused"),
+        (["resume"], Resume(), "resumed"),
+        (["stop"], Stop(), "the run is over: stopped"),
+        (["evaluate"], EvaluateNow(), "evaluate"),
+        (["checkpoint"], SaveCheckpoint(), "checkpoint saved (command): a.pt"),
+        (["extend", "5"], Extend(5), "the run has 15 epochs now"),
+        (["lr*0.5"], ScaleLr(0.5), "lr 0.01 -> 0.005 (user)"),
+        (["lr=0.002"], SetLr(0.002), "lr 0.01 -> 0.002 (user)"),
+        (["lr", "0.002"], SetLr(0.002), "lr 0.01 -> 0.002 (user)"),
+        (["lr 2e-3"], SetLr(0.002), "lr 0.01 -> 0.002 (user)"),
+        (
+            ["StepLR(3)"],
+            SwitchSchedule("StepLR(3)", "base"),
+            "switched to StepLR(3) from base: lr 0.01",
+        ),
+        (
+            ["switch", "StepLR(3)", "from", "current"],
+            SwitchSchedule("StepLR(3)", "current"),
+            "switched to StepLR(3) from current: lr 0.01",
+        ),
+        (
+            ["switch  StepLR(3) from start"],
+            SwitchSchedule("StepLR(3)", "start"),
+            "switched to StepLR(3) from start: lr 0.01",
+        ),
+    ],
+)
+def test_what_a_live_run_obeys_is_printed(
+    words: list[str], command: Command, answer: str, ask: Asking, live: LiveRun
+) -> None:
+    said = ask("send", "last", *words)
+    assert (said.status, said.out, said.err) == (0, f"{answer}\n", "")
+    assert live.given == [command]
+
+
+def test_a_refusal_is_printed_with_its_reason_and_no_control_characters(ask: Asking, live: LiveRun) -> None:
+    said = ask("send", "1", "undo")
+    assert (said.status, said.out) == (1, "refused: nothing to undo\\x1b[2J\n")
+
+
+def test_no_answer_in_time_is_said(ask: Asking, live: LiveRun) -> None:
+    live.answers = False
+    said = ask("send", "1", "--wait", "0.6", "pause")
+    assert said.status == 1
+    assert said.out == ""
+    assert "no answer in 0.6 s" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lr=-1"], "lr=X takes a finite number of at least 0"),
+        (["lr", "fast"], "^ lr=X takes a finite number"),
+        (["StepLR(step_sise=3)"], "       ^ StepLR has no argument step_sise"),
+        (["StepLR(3)", "from", "now"], "unknown anchor 'now'"),
+        (["switch"], "switch is no command"),
+        (["paus"], "did you mean pause"),
+        (["lr/2"], "write lr*0.5 for half the lr"),
+        (["pause", "--wait", "soon"], "--wait takes seconds"),
+        (["pause", "--wait", "-1"], "--wait takes seconds"),
+        (["pause", "--wait", "nan"], "--wait takes seconds"),
+        ([], "COMMAND"),
+        (["\udcff"], "^ this is no Python call"),
+    ],
+)
+def test_words_that_are_off_are_refused_and_nothing_is_sent(
+    words: list[str], said: str, ask: Asking, live: LiveRun
+) -> None:
+    answer = ask("send", "last", *words)
+    assert answer.status == 2
+    assert said in answer.err
+    assert answer.out == ""
+    assert inbox(ask) == 0
+
+
+def test_an_unknown_run_is_refused(ask: Asking, live: LiveRun) -> None:
+    answer = ask("send", "nobody", "pause")
+    assert answer.status == 2
+    assert "there is no run 'nobody'" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N makes it longer"),
+        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 goes on from its last checkpoint"),
+        ("failed", "#1 is failed and takes no commands"),
+        ("diverged", "#1 is diverged and takes no commands"),
+    ],
+)
+def test_a_run_that_is_over_is_sent_nothing(outcome: str, said: str, ask: Asking) -> None:
+    ask.keep(10, outcome=outcome)
+    answer = ask("send", "last", "pause")
+    assert answer.status == 1
+    assert said in answer.err
+    assert inbox(ask) == 0
+
+
+def test_a_run_whose_process_died_is_sent_nothing(ask: Asking, live: LiveRun) -> None:
+    live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
+    answer = ask("send", "last", "pause")
+    assert answer.status == 1
+    assert "#1 is lost: its process died; lrtui resume 1 goes on" in answer.err
+    assert inbox(ask) == 0
+
+
+def test_a_run_that_dies_while_somebody_waits_is_told_at_once(ask: Asking, live: LiveRun) -> None:
+    live.answers = False
+
+    def die(_: Command) -> None:
+        threading.Thread(
+            target=lambda: live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
+        ).start()
+
+    live.recorder.receive = die
+    answer = ask("send", "last", "pause", "--wait", "60")
+    assert answer.status == 1
+    assert answer.out == ""
+    assert "its process died" in answer.err
+
+
+def test_a_store_that_others_can_write_is_not_used(ask: Asking, live: LiveRun) -> None:
+    ask.folder.chmod(0o777)
+    answer = ask("send", "last", "pause")
+    assert answer.status == 1
+    assert "others than its owner can write" in answer.err
+    assert inbox(ask) == 0
+    ask.folder.chmod(0o700)
+
+
+def test_a_store_that_is_not_there_is_not_made(ask: Asking) -> None:
+    assert ask("send", "last", "pause").status == 1
+    assert not ask.folder.exists()
+
+
+def test_many_blanks_cost_no_time() -> None:
+    for text in (f"lr{' ' * 200_000}x", f"switch{' ' * 200_000}", " " * 200_000):
+        with pytest.raises(NotationError):
+            read_command(text)

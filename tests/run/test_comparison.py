@@ -1,0 +1,180 @@
+"""What differs between runs, and which is better at the same epoch, after the same time, and in the end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from recorded_runs import recorded_run
+
+from lrtui.run.comparison import compare, epoch_results, round_moments
+from lrtui.run.events import EvalDone, Event, RunStarted
+from lrtui.run.state import RunState
+
+
+def state_of(events: list[Event]) -> RunState:
+    state = RunState()
+    state.fold(events)
+    return state
+
+
+def with_results(events: list[Event], change: float, **spec: object) -> list[Event]:
+    """Make every accuracy better by so much, and the loss likewise."""
+    changed: list[Event] = []
+    for event in events:
+        if isinstance(event, EvalDone) and event.accuracy is not None:
+            event = replace(event, accuracy=event.accuracy + change, loss=event.loss - change)
+        if isinstance(event, RunStarted):
+            event = replace(event, spec=replace(event.spec, **spec))  # type: ignore[arg-type]
+        changed.append(event)
+    return changed
+
+
+def test_what_differs_in_the_settings_is_named_in_the_order_of_their_declaration() -> None:
+    first = state_of(recorded_run(100))
+    second = state_of(with_results(recorded_run(100), 0.0, seed=1, optimizer="SGD(lr=0.1)", name="other"))
+    third = state_of(with_results(recorded_run(100), 0.0, seed=2))
+    comparison = compare([first, second, third, RunState()])
+    assert comparison.settings == {
+        "optimizer": ("Adam(lr=0.01)", "SGD(lr=0.1)", "Adam(lr=0.01)", None),
+        "seed": (0, 1, 2, None),
+    }
+    assert list(comparison.settings) == ["optimizer", "seed"]
+    assert comparison.circumstances == {}
+
+
+def test_other_data_and_another_device_are_told_beside_the_settings() -> None:
+    def elsewhere(event: Event) -> Event:
+        if isinstance(event, RunStarted):
+            return replace(event, device="cuda", data={**event.data, "source": "cache", "train": 60000})
+        return event
+
+    events = recorded_run(100)
+    comparison = compare([state_of(events), state_of(list(map(elsewhere, events)))])
+    assert comparison.settings == {}
+    assert comparison.circumstances == {
+        "computed on": ("cpu", "cuda"),
+        "data": ("Tiny from bundled sample", "Tiny from cache"),
+        "samples": ("3,200 + 1,000", "60,000 + 1,000"),
+    }
+
+
+def test_at_equal_epochs_the_best_is_the_highest_accuracy_and_the_lowest_loss() -> None:
+    shorter, better = state_of(recorded_run(120)), state_of(with_results(recorded_run(500), 0.01))
+    comparison = compare([shorter, better])
+    assert comparison.metrics == ("accuracy", "loss")
+    accuracy = comparison.by_epoch["accuracy"]
+    assert list(accuracy) == list(range(1, 11))
+    assert accuracy[2].values == (0.838, pytest.approx(0.848))
+    assert accuracy[2].best == (1,)
+    assert comparison.by_epoch["loss"][2].best == (1,)
+    # one alone is not the best of anything
+    assert accuracy[3].values[0] is None
+    assert accuracy[3].best == ()
+
+
+def test_where_all_are_equal_none_is_the_best_and_where_two_are_both_are() -> None:
+    events = recorded_run(100)
+    same, worse = state_of(events), state_of(with_results(events, -0.1))
+    assert compare([same, same]).by_epoch["accuracy"][1].best == ()
+    assert compare([same, worse, same]).by_epoch["accuracy"][1].best == (0, 2)
+
+
+def test_at_equal_seconds_the_newest_result_counts_and_a_run_that_had_ended_has_none() -> None:
+    # an epoch takes 2 s
+    comparison = compare([state_of(recorded_run(500)), state_of(recorded_run(230))])
+    rows = comparison.by_seconds["accuracy"]
+    # the last event of 500 steps comes after 20 s, of 230 after 9.2
+    assert list(rows) == [5.0, 10.0, 15.0, 20.0]
+    assert rows[5.0].values == (0.838, 0.838)
+    assert rows[10.0].values[1] is None
+
+
+def test_a_result_before_the_first_test_is_none() -> None:
+    comparison = compare([state_of(recorded_run(60)), state_of(recorded_run(40))])
+    assert comparison.by_seconds["accuracy"][1.0].values == (None, None)
+
+
+def test_final_and_best_results_each_with_its_epoch() -> None:
+    comparison = compare([state_of(recorded_run(450)), state_of(recorded_run(300))])
+    assert comparison.final["accuracy"].values == (0.9232, 0.9176)
+    # epoch 9 was worse than epoch 8
+    assert comparison.best["accuracy"].values == (0.9254, 0.9176)
+    assert comparison.best_epochs["accuracy"] == (8, 6)
+    assert comparison.best["accuracy"].best == (0,)
+
+
+def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
+    def broken(event: Event) -> Event:
+        if isinstance(event, EvalDone):
+            return replace(event, loss=math.nan if event.epoch > 1 else -math.inf, accuracy=None)
+        return event
+
+    events = recorded_run(100)
+    plain, odd = state_of(events), state_of(list(map(broken, events)))
+    comparison = compare([odd, plain])
+    assert comparison.by_epoch["loss"][1].best == (1,)
+    assert comparison.by_epoch["loss"][2].best == (1,)
+    assert comparison.best["loss"].values[0] is None
+    assert comparison.best_epochs["loss"][0] is None
+    assert compare([odd, odd]).final["loss"].best == ()
+
+
+def test_a_tasks_own_metric_is_compared_but_has_no_best() -> None:
+    def with_metric(event: Event) -> Event:
+        return (
+            replace(event, accuracy=None, metrics={"mae": 0.1 * event.epoch}) if isinstance(event, EvalDone) else event
+        )
+
+    events = recorded_run(150)
+    one, other = state_of(list(map(with_metric, events))), state_of(list(map(with_metric, events[:-60])))
+    comparison = compare([one, other])
+    assert comparison.metrics == ("loss", "mae")
+    assert comparison.by_epoch["mae"][1].values == (0.1, 0.1)
+    assert comparison.final["mae"].values[0] != comparison.final["mae"].values[1]
+    assert comparison.final["mae"].best == ()
+    assert "mae" not in comparison.best
+
+
+def test_an_epochs_result_is_its_last_test_of_the_model_itself() -> None:
+    events = recorded_run(100)
+    index = next(index for index, event in enumerate(events) if isinstance(event, EvalDone))
+    test = events[index]
+    assert isinstance(test, EvalDone)
+    on_demand = replace(test, loss=9.0, accuracy=0.1)
+    averaged = replace(test, loss=0.01, accuracy=0.99, averaged=True)
+    events[index:index] = [on_demand]
+    events[index + 2 : index + 2] = [averaged]
+    state = state_of([replace(event, seq=seq) for seq, event in enumerate(events)])
+    assert epoch_results(state)[1].accuracy == test.accuracy
+    # a test in an epoch that is not over belongs to no epoch's end
+    state.fold([replace(on_demand, seq=len(events), epoch=3, step=100)])
+    assert list(epoch_results(state)) == [1, 2]
+
+
+def test_runs_that_have_not_started_have_nothing_to_compare() -> None:
+    comparison = compare([RunState(), RunState()])
+    assert comparison.metrics == ()
+    assert comparison.settings == {}
+    assert comparison.final == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.0, ()),
+        (math.nan, ()),
+        (0.35, (0.1, 0.2, 0.3)),
+        (0.95, (0.2, 0.4, 0.6, 0.8)),
+        (1.0, (1,)),
+        (7.9, (1, 2, 3, 4, 5, 6, 7)),
+        (9.0, (2, 4, 6, 8)),
+        (447.0, (60, 120, 180, 240, 300, 360, 420)),
+        (3600.0, (600, 1200, 1800, 2400, 3000, 3600)),
+        (86400.0 * 30, tuple(86400.0 * 4 * count for count in range(1, 8))),
+    ],
+)
+def test_moments_are_lengths_that_people_count_in(seconds: float, expected: tuple[float, ...]) -> None:
+    assert round_moments(seconds) == pytest.approx(expected)
+    assert len(expected) <= 8

@@ -1,0 +1,58 @@
+"""Puts events into a store as a run of this process would, and reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from lrtui.run.commands import Command
+from lrtui.run.events import Event
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.store import run_rows
+from lrtui.store.connection import open_for_reading
+from lrtui.store.recorder import Recorder
+from lrtui.store.rows import BlockBuilder, RowMaker
+from lrtui.store.store_feed import StoreFeed
+from lrtui.store.writer import Writer
+
+
+def nobody(_: object) -> None:
+    """Take a word and do nothing."""
+
+
+def begin(writer: Writer, spec: RunSpec | None = None, receive: Callable[[Command], None] = nobody) -> Recorder:
+    """Return the recorder of a new run."""
+    run = writer.call(lambda connection: run_rows.insert(connection, spec or RunSpec(), {}))
+    recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive)
+    writer.add(recorder)
+    return recorder
+
+
+def keep(folder: Path, events: Iterable[Event], spec: RunSpec | None = None) -> int:
+    """Keep a whole run; return its id."""
+    trouble: list[str] = []
+    writer = Writer(folder, trouble.append)
+    recorder = begin(writer, spec)
+    for event in events:
+        recorder.publish(event)
+    assert recorder.commit(30), trouble
+    assert writer.close()
+    assert not trouble
+    return recorder.run
+
+
+def stored(folder: Path, run: int = 1, in_full: int | None = None) -> RunState:
+    """Return what the stored story adds up to."""
+    connection = open_for_reading(folder)
+    state = RunState()
+    state.fold(StoreFeed(connection, run, in_full).take())
+    connection.close()
+    return state
+
+
+def folded(events: Iterable[Event]) -> RunState:
+    """Return what events add up to."""
+    state = RunState()
+    state.fold(events)
+    return state

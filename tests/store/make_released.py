@@ -1,0 +1,38 @@
+"""Makes the small store that is kept for each released schema: run once, when a schema is released, and never again.
+
+python tests/store/make_released.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+
+def main() -> None:
+    from kept import keep
+    from recorded_runs import recorded_run
+
+    from lrtui.store.connection import open_for_writing
+    from lrtui.store.migrations import LATEST
+    from lrtui.store.place import DATABASE
+
+    target = Path(__file__).parent / "released" / f"schema-{LATEST}.db"
+    if target.exists():
+        sys.exit(f"{target} is there: what was released stays as it is")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keep(folder, recorded_run(120, groups=2, nudge_at=70, outcome="done"))
+        connection = open_for_writing(folder)
+        connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        connection.close()
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(folder / DATABASE, target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What is no store, or not one for this program, is refused in words."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from kept import folded, keep, stored
+from recorded_runs import recorded_run
+
+from lrtui.run.errors import StoreError
+from lrtui.store import connection as connection_module
+from lrtui.store import place
+from lrtui.store.connection import open_for_reading, open_for_writing
+from lrtui.store.migrations import LATEST, MIGRATIONS
+from lrtui.store.place import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
+
+RELEASED = sorted((Path(__file__).parent / "released").glob("schema-*.db"))
+
+
+def both(folder: Path) -> list[str]:
+    """Return what each way of opening says."""
+    said = []
+    for opened in (open_for_reading, open_for_writing):
+        with pytest.raises(StoreError) as error:
+            opened(folder)
+        said.append(str(error.value))
+    return said
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"this is a text of more than a hundred characters, and no database at all " * 20)
+    assert all("this is no SQLite database, or a damaged one" in words for words in both(tmp_path))
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / DATABASE)
+    other.execute("CREATE TABLE cats (name)")
+    other.commit()
+    before = (tmp_path / DATABASE).read_bytes()
+    assert all("another program's database" in words for words in both(tmp_path))
+    other.close()
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(10))
+    newer = sqlite3.connect(tmp_path / DATABASE)
+    newer.execute(f"PRAGMA user_version = {LATEST + 1}")
+    newer.close()
+    for words in both(tmp_path):
+        assert f"written by a newer lrtui (schema {LATEST + 1}; this one knows {LATEST})" in words
+        assert "update lrtui" in words
+
+
+def test_a_damaged_database_is_told_and_not_mended(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(3000, epochs=60))
+    path = tmp_path / DATABASE
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content)] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises((StoreError, sqlite3.DatabaseError), match=r"damaged|malformed"):
+        stored(tmp_path)
+
+
+def test_where_there_is_no_store_nothing_is_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store in"):
+        open_for_reading(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+def test_a_store_of_every_released_schema_opens_and_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+    shutil.copy(path, tmp_path / DATABASE)
+    assert stored(tmp_path) == folded(recorded_run(120, groups=2, nudge_at=70, outcome="done"))
+    connection = open_for_reading(tmp_path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (LATEST,)
+    connection.close()
+
+
+def test_every_schema_but_one_in_the_making_has_its_store_in_the_tests() -> None:
+    assert [path.stem for path in RELEASED] == [f"schema-{number}" for number in range(1, LATEST + 1)]
+
+
+def test_a_migration_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = keep(tmp_path, recorded_run(10))
+    broken = (*MIGRATIONS, ("CREATE TABLE more (x)", "NONSENSE"))
+    monkeypatch.setattr("lrtui.store.migrations.MIGRATIONS", broken)
+    monkeypatch.setattr("lrtui.store.migrations.LATEST", LATEST + 1)
+    with pytest.raises(StoreError, match="NONSENSE"):
+        open_for_writing(tmp_path)
+    monkeypatch.undo()
+    assert stored(tmp_path, run).step == 10
+    connection = open_for_reading(tmp_path)
+    assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = recorded_run(120)
+    run = keep(tmp_path, events)
+    for name in ("runs.db-wal", "runs.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    # root may write anything: what the system would say to others is said here
+    monkeypatch.setattr(connection_module.os, "access", lambda *_: False)
+    assert stored(tmp_path, run) == folded(events)
+    assert not (tmp_path / "runs.db-shm").exists()
+
+
+def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    there = str(tmp_path).replace(" ", "\\040")
+    mounts.write_text(f"rootfs / ext4 rw 0 0\nserver:/x {there}/net nfs4 rw 0 0\n//h/s {there}/net/in ext4 rw 0 0\n")
+    monkeypatch.setattr(place, "MOUNTS", mounts)
+    assert [file_system(tmp_path / part) for part in ("", "net", "net/deep", "net/in/x")] == [
+        "ext4",
+        "nfs4",
+        "nfs4",
+        "ext4",
+    ]
+    assert is_on_network(tmp_path / "net" / "x")
+    for folder, mode in (("net", "delete"), ("local", "wal")):
+        opened = open_for_writing(tmp_path / folder)
+        assert opened.execute("PRAGMA journal_mode").fetchone() == (mode,)
+        opened.close()
+
+
+def test_a_store_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(10))
+    tmp_path.chmod(0o700)
+    assert is_owners_alone(tmp_path)
+    tmp_path.chmod(0o770)
+    assert not is_owners_alone(tmp_path)
+    tmp_path.chmod(0o700)
+    (tmp_path / DATABASE).chmod(0o666)
+    assert not is_owners_alone(tmp_path)
+    assert not is_owners_alone(tmp_path / "nowhere")
+
+
+def test_the_folder_is_the_options_the_variables_or_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LRTUI_STORE", raising=False)
+    assert store_folder() == tmp_path / ".lrtui"
+    monkeypatch.setenv("LRTUI_STORE", "/somewhere")
+    assert store_folder() == Path("/somewhere")
+    assert store_folder("x") == tmp_path / "x"
+    assert store_folder("none") is None
+    monkeypatch.setenv("LRTUI_STORE", "none")
+    assert store_folder() is None

@@ -1,0 +1,173 @@
+"""Commands from other processes: taken from those that may give them, each answered once."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from kept import begin
+
+from lrtui.run import commands
+from lrtui.run.commands import (
+    Command,
+    EvaluateNow,
+    Extend,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from lrtui.run.errors import StoreError
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EvaluationStarted,
+    Event,
+    Extended,
+    LrSet,
+    Paused,
+    Resumed,
+    RunFinished,
+    ScheduleSwitched,
+)
+from lrtui.store.inbox import ANSWERS, Answer, answer_of, send
+from lrtui.store.place import DATABASE
+from lrtui.store.recorder import Recorder
+from lrtui.store.writer import Writer
+
+AT = {"seq": 0, "step": 3, "seconds": 1.0}
+LR = {"lrs_before": (0.1,), "lrs_after": (0.05,), "scale": (0.5,)}
+
+SWITCH = {"schedule": "StepLR(step_size=1)", "anchor": "base", "lrs": (0.1,), "lrs_before": (0.1,)}
+
+PAIRS: list[tuple[Command, Event]] = [
+    (Pause(), Paused(**AT)),
+    (Resume(), Resumed(**AT)),
+    (Stop(), RunFinished(**AT, outcome="stopped")),
+    (SwitchSchedule("StepLR(1)"), ScheduleSwitched(**AT, **SWITCH, command="StepLR(1) from base")),
+    (SetLr(0.05), LrSet(**AT, **LR, by="user", command="lr=0.05")),
+    (ScaleLr(0.5), LrSet(**AT, **LR, by="user", command="lr*0.5")),
+    (UndoLr(), LrSet(**AT, **LR, by="undo", command="undo")),
+    (EvaluateNow(), EvaluationStarted(**AT, epoch=1, command="evaluate")),
+    (SaveCheckpoint(), CheckpointSaved(**AT, path="x.pt", reason="command")),
+    (Extend(2), Extended(**AT, epochs=12, total_steps=120, command="extend 2")),
+]  # fmt: skip
+
+
+def test_every_command_has_its_answer() -> None:
+    every = {kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Command)}
+    assert {type(command) for command, _ in PAIRS} == set(ANSWERS) == every - {Command}
+
+
+@pytest.mark.parametrize(("command", "event"), PAIRS, ids=lambda value: type(value).__name__)
+def test_its_event_says_that_a_command_was_obeyed_and_no_others_does(command: Command, event: Event) -> None:
+    for other, said in PAIRS:
+        answer = answer_of(command, said)
+        assert (answer is not None) == (other is command), said
+    assert answer_of(command, event).obeyed  # type: ignore[union-attr]
+    refused = CommandRefused(**AT, command=command.words, reason="not now")
+    assert answer_of(command, refused) == Answer(False, "not now")
+
+
+class Trainer:
+    """Takes commands as a training thread does, and answers each with its event, or with a refusal."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.taken: list[Command] = []
+        self._seq = 0
+        self._recorder: Recorder = begin(writer, receive=self._obey)
+
+    @property
+    def run(self) -> int:
+        return self._recorder.run
+
+    def say(self, event: Event) -> None:
+        values = {name: getattr(event, name) for name in event.__dataclass_fields__} | {"seq": self._seq}
+        self._seq += 1
+        self._recorder.publish(type(event)(**values))
+
+    def _obey(self, command: Command) -> None:
+        self.taken.append(command)
+        if isinstance(command, SetLr):
+            self.say(CommandRefused(**AT, command=command.words, reason="the schedule's own lr is 0 here"))
+        elif not isinstance(command, EvaluateNow):  # which takes its time
+            self.say(next(event for known, event in PAIRS if type(known) is type(command)))
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Trainer:
+    tmp_path.chmod(0o700)
+    return Trainer(Writer(tmp_path, print))
+
+
+def live(_: sqlite3.Connection) -> None:
+    """A run that goes on."""
+
+
+def test_a_command_is_brought_to_the_run_and_its_answer_back_within_a_second(tmp_path: Path, trainer: Trainer) -> None:
+    for command, obeyed in ((Pause(), True), (ScaleLr(0.5), True), (SetLr(0.25), False), (Stop(), True)):
+        begun = time.monotonic()
+        answer = send(tmp_path, trainer.run, command, 5, live)
+        assert answer.obeyed is obeyed, answer
+        assert time.monotonic() - begun < 1.0
+    assert [type(command) for command in trainer.taken] == [Pause, ScaleLr, SetLr, Stop]
+
+
+def test_the_exact_words_arrive(tmp_path: Path, trainer: Trainer) -> None:
+    command = SwitchSchedule('LambdaLR("0.1 + 0.2 * epoch")', "current")
+    answers: list[Answer] = []
+    sender = threading.Thread(target=lambda: answers.append(send(tmp_path, trainer.run, command, 0.5, live)))
+    sender.start()
+    sender.join()
+    assert trainer.taken == [command]
+    # answered with another schedule's event: not its own answer
+    assert answers[0].obeyed is None
+
+
+def test_what_a_run_has_not_answered_when_it_ends_is_refused(tmp_path: Path, trainer: Trainer) -> None:
+    threading.Timer(0.6, lambda: trainer.say(RunFinished(**AT, outcome="done"))).start()
+    assert send(tmp_path, trainer.run, EvaluateNow(), 5, live) == Answer(False, "the run is over: done")
+
+
+def test_a_run_that_dies_meanwhile_is_told_and_the_command_does_not_lie_there(tmp_path: Path, trainer: Trainer) -> None:
+    answer = send(tmp_path, trainer.run + 1 - 1, Pause(), 5, lambda _: "its process has died")
+    assert answer in (Answer(False, "its process has died"), Answer(True, "paused"))
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    assert connection.execute("SELECT count(*) FROM inbox WHERE taken IS NULL").fetchone() == (0,)
+    connection.close()
+
+
+def test_nobody_but_the_owner_gives_commands(tmp_path: Path, trainer: Trainer) -> None:
+    (tmp_path / DATABASE).chmod(0o666)
+    with pytest.raises(StoreError, match="others than its owner can write"):
+        send(tmp_path, trainer.run, Pause(), 5, live)
+    # whoever gets round that is not heard either
+    connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    connection.execute("INSERT INTO inbox (run, sent, command) VALUES (?, 0, 'stop')", (trainer.run,))
+    until = time.monotonic() + 5
+    while (row := connection.execute("SELECT obeyed, answer FROM inbox").fetchone())[1] is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    connection.close()
+    assert row[0] == 0
+    assert "others than its owner can write" in row[1]
+    assert trainer.taken == []
+
+
+@pytest.mark.parametrize("words", ["nonsense", "StepLr(1)", "lr*", "", "__import__('os').system('true')", "é" * 5000])
+def test_words_that_are_no_command_are_refused_in_words(tmp_path: Path, trainer: Trainer, words: str) -> None:
+    connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    connection.execute("INSERT INTO inbox (run, sent, command) VALUES (?, 0, ?)", (trainer.run, words))
+    until = time.monotonic() + 5
+    while connection.execute("SELECT obeyed FROM inbox").fetchone() != (0,):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    connection.close()
+    assert trainer.taken == []

@@ -1,0 +1,130 @@
+"""A stored story adds up to what the live one did."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kept import begin, folded, keep, stored
+from recorded_runs import recorded_run
+
+from lrtui.run.commands import EvaluateNow, Pause, Resume, ScaleLr, SwitchSchedule, UndoLr
+from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, StepDone
+from lrtui.run.state import RunState
+from lrtui.store.connection import open_for_reading
+from lrtui.store.store_feed import StoreFeed
+from lrtui.store.writer import Writer
+
+
+def odd_run() -> list[Event]:
+    """A run whose losses, lrs and results are what numbers can be, said in every kind of event."""
+    events = recorded_run(330, groups=2, nudge_at=130)
+    odd = [math.nan, math.inf, -math.inf, 1e308, 5e-324, 0.1 + 0.2]
+    for index, event in enumerate(events):
+        if isinstance(event, StepDone) and event.step % 20 < len(odd):
+            value = odd[event.step % 20]
+            events[index] = replace(event, loss=value, lrs=(event.lrs[0], abs(value)))
+        elif isinstance(event, EvalDone):
+            metrics = {"f1": odd[index % 3], "top5": 0.5}
+            events[index] = replace(event, loss=odd[index % 7], metrics=metrics)
+    events.append(
+        CommandRefused(seq=len(events), step=330, seconds=13.0, command="undo", reason="nothing 'to' undo\n→")
+    )
+    events.append(RunFinished(seq=len(events), step=330, seconds=13.0, outcome="diverged", error=None))
+    return events
+
+
+@pytest.mark.parametrize("in_full", [None, 10**6])
+def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, in_full: int | None) -> None:
+    events = odd_run()
+    run = keep(tmp_path, events)
+    mine, theirs = stored(tmp_path, run, in_full), folded(events)
+    for name in RunState.__dataclass_fields__:
+        # NaN is no equal of itself, and its text is
+        assert repr(getattr(mine, name)) == repr(getattr(theirs, name)), name
+    assert (mine.loss, mine.seconds, mine.lrs) == (theirs.loss, theirs.seconds, theirs.lrs)
+    assert np.isinf(mine.loss.values).sum() == 2 * np.isnan(mine.loss.values).sum() > 0
+
+
+def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> None:
+    from driving import run_events, tiny_spec
+
+    script = {
+        2: [Pause(), ScaleLr(0.5), Resume()],
+        5: [EvaluateNow(), UndoLr(), UndoLr()],
+        9: [SwitchSchedule("SWALR(swa_lr=0.001)", "current")],
+    }
+    spec = tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})', at=("step 14: lr*2", "test 2: evaluate"))
+    events = run_events(spec, script)
+    assert {type(event).__name__ for event in events} >= {"LrSet", "CommandRefused", "ScheduleSwitched", "Notice"}
+    run = keep(tmp_path, events, spec)
+    assert stored(tmp_path, run) == folded(events)
+
+
+def test_a_story_is_followed_while_it_is_told(tmp_path: Path) -> None:
+    events = recorded_run(500, groups=2, nudge_at=130)
+    writer = Writer(tmp_path, print)
+    recorder = begin(writer)
+    connection = open_for_reading(tmp_path)
+    feed, state = StoreFeed(connection, recorder.run), RunState()
+    for number, event in enumerate(events):
+        recorder.publish(event)
+        if number % 37 == 0:
+            assert recorder.commit(10)
+            while story := feed.take(limit=20):
+                state.fold(story)
+            assert state == folded(events[: number + 1])
+    assert recorder.commit(10)
+    state.fold(feed.take())
+    assert state == folded(events)
+    assert feed.take() == []
+    connection.close()
+    assert writer.close()
+
+
+def long_run(steps: int) -> list[Event]:
+    """A run of many steps with one spike."""
+    return [
+        replace(event, loss=99.0) if isinstance(event, StepDone) and event.step == 4321 else event
+        for event in recorded_run(steps, epochs=-(-steps // 50) + 1)
+    ]
+
+
+def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_path: Path) -> None:
+    events = long_run(9000)
+    run = keep(tmp_path, events)
+    mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
+    assert mine.loss.known_from == mine.seconds.known_from == mine.lrs[0].known_from == 7936
+    assert len(mine.loss) == len(theirs.loss) == 9000
+    assert (mine.step, mine.epoch, mine.batch) == (theirs.step, theirs.epoch, theirs.batch)
+    assert mine.evaluations == theirs.evaluations
+    assert (mine.current_lrs, mine.best, mine.elapsed) == (theirs.current_lrs, theirs.best, theirs.elapsed)
+    edges = np.linspace(0, 9000, 5).astype(np.int64)
+    for ours, exact in ((mine.loss, theirs.loss), (mine.lrs[0], theirs.lrs[0])):
+        low, high = ours.summary(edges), exact.summary(edges)
+        np.testing.assert_array_equal([low.low, low.high, low.count], [high.low, high.high, high.count])
+        np.testing.assert_allclose(low.mean, high.mean)
+    assert mine.loss.summary(edges).high.max() == 99.0
+
+
+def test_a_run_that_is_being_told_is_summed_up_as_one_that_is_over(tmp_path: Path) -> None:
+    events = long_run(3000)
+    writer = Writer(tmp_path, print)
+    recorder = begin(writer)
+    for event in events:
+        recorder.publish(event)
+    assert recorder.commit(30)
+    connection = open_for_reading(tmp_path)
+    feed, state = StoreFeed(connection, recorder.run, in_full=300), RunState()
+    state.fold(feed.take())
+    assert (len(state.loss), state.loss.known_from) == (3000, 2560)
+    later = StepDone(seq=len(events), step=3000, seconds=999.0, epoch=61, batch=0, loss=0.5, lrs=(0.25,))
+    recorder.publish(later)
+    assert recorder.commit(30)
+    state.fold(feed.take())
+    assert (state.step, state.loss.last, state.current_lrs) == (3001, 0.5, (0.25,))
+    connection.close()
+    assert writer.close()

@@ -1,0 +1,221 @@
+"""What is said is written, whoever else writes; and a store that fails never stops a run."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from kept import begin, folded, keep, nobody, stored
+from recorded_runs import recorded_run
+
+from lrtui.run.errors import StoreError
+from lrtui.run.events import StepDone
+from lrtui.store import recorder as recorder_module
+from lrtui.store import writer as writer_module
+from lrtui.store.connection import open_for_reading
+from lrtui.store.place import DATABASE
+from lrtui.store.writer import Writer
+
+WRITE = """
+import sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from kept import keep
+from recorded_runs import recorded_run
+print(keep(Path(sys.argv[1]), recorded_run(2000, epochs=40, outcome="done")))
+"""
+
+
+def step(seq: int) -> StepDone:
+    return StepDone(seq=seq, step=seq, seconds=seq * 1e-3, epoch=1, batch=seq, loss=0.5, lrs=(0.01,))
+
+
+def rows(folder: Path, run: int) -> int:
+    connection = open_for_reading(folder)
+    count: int = connection.execute("SELECT count(*) FROM batches WHERE run = ?", (run,)).fetchone()[0]
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    return count
+
+
+def test_eight_processes_write_one_store_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    code = WRITE.format(paths=[str(tests), str(tests / "store")])
+    command = [sys.executable, "-c", code, str(tmp_path / "store")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    runs = sorted(int(process.communicate(timeout=120)[0]) for process in processes)
+    assert runs == list(range(1, 9))
+    expected = folded(recorded_run(2000, epochs=40, outcome="done"))
+    for run in runs:
+        assert stored(tmp_path / "store", run) == expected
+
+
+def test_a_million_steps_are_kept(tmp_path: Path) -> None:
+    trouble: list[str] = []
+    writer = Writer(tmp_path, trouble.append)
+    recorder = begin(writer)
+    for seq in range(1_000_000):
+        recorder.publish(step(seq))
+        if seq % 50_000 == 49_999:
+            assert recorder.commit(60)
+    assert writer.close(60)
+    assert rows(tmp_path, recorder.run) == 1_000_000
+    assert not trouble
+
+
+def test_steps_are_readable_within_a_second_without_being_asked_for(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, nobody)
+    recorder = begin(writer)
+    recorder.publish(step(0))
+    until = time.monotonic() + 1.0
+    while rows(tmp_path, recorder.run) == 0:
+        assert time.monotonic() < until
+    assert writer.close()
+
+
+def test_closing_writes_what_there_is(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, nobody)
+    recorder = begin(writer)
+    for seq in range(70_000):
+        recorder.publish(step(seq))
+    assert writer.close(30)
+    assert rows(tmp_path, recorder.run) == 70_000
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(writer_module, "INTERVAL", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_full_disk_is_told_once_and_everything_is_written_when_there_is_room(tmp_path: Path) -> None:
+    trouble: list[str] = []
+    writer = Writer(tmp_path, trouble.append)
+    recorder = begin(writer)
+    pages = writer.call(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    writer.call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
+    events = recorded_run(2000, epochs=40)
+    for event in events:
+        recorder.publish(event)
+    begun = time.monotonic()
+    # nobody waits for a store that fails
+    assert not recorder.commit(30)
+    assert time.monotonic() - begun < 5
+    while len(trouble) < 1:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    assert len(trouble) == 1
+    assert "the disk is full" in trouble[0]
+    assert "The run goes on" in trouble[0]
+    # what was committed stays readable
+    assert rows(tmp_path, recorder.run) == 0
+    writer.call(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchone())
+    until = time.monotonic() + 10
+    while not recorder.commit(1):
+        assert time.monotonic() < until
+    assert writer.close()
+    assert stored(tmp_path, recorder.run) == folded(events)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_finds_no_room_in_memory_is_dropped_from_its_end_and_how_the_run_ended_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "MOST_HELD", 100)
+    writer = Writer(tmp_path, nobody)
+    recorder = begin(writer)
+    writer.call(lambda connection: connection.execute("PRAGMA query_only = 1").fetchone())
+    for event in recorded_run(300, outcome="done"):
+        recorder.publish(event)
+        time.sleep(0.0005)
+    assert not recorder.commit(5)
+    # let it have them all in memory before it may write again
+    until = time.monotonic() + 5
+    while recorder._events:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert recorder.dropped >= 150
+    writer._connection.execute("PRAGMA query_only = 0")  # type: ignore[union-attr]
+    assert not writer.close()
+    state = stored(tmp_path, recorder.run)
+    # a beginning without a gap, and the end
+    assert 50 <= len(state.loss) <= 150
+    assert state.status == "done"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_that_is_deleted_under_a_run_is_told_once(tmp_path: Path) -> None:
+    trouble: list[str] = []
+    writer = Writer(tmp_path, trouble.append)
+    recorder = begin(writer)
+    recorder.publish(step(0))
+    assert recorder.commit(5)
+    (tmp_path / DATABASE).unlink()
+    recorder.publish(step(1))
+    assert not recorder.commit(5)
+    time.sleep(0.2)
+    recorder.publish(step(2))
+    assert not recorder.commit(5)
+    assert len(trouble) == 1
+    assert "was deleted or replaced" in trouble[0]
+    assert not writer.close()
+
+
+def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, nobody)
+    recorder = begin(writer)
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    recorder.publish(step(0))
+    assert not recorder.commit(0.5)
+    other.execute("ROLLBACK")
+    other.close()
+    assert recorder.commit(5)
+    assert writer.close()
+
+
+def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    writer = Writer(tmp_path / "file", nobody)
+    with pytest.raises(StoreError, match="can't be made"):
+        begin(writer)
+    writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_defect_in_the_writer_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble: list[str] = []
+    writer = Writer(tmp_path, trouble.append)
+    recorder = begin(writer)
+    write = writer_module.run_rows.write
+    monkeypatch.setattr(writer_module.run_rows, "write", lambda *_: 1 / 0)
+    recorder.publish(step(0))
+    assert not recorder.commit(5)
+    assert any("ZeroDivisionError" in words for words in trouble)
+    monkeypatch.setattr(writer_module.run_rows, "write", write)
+    until = time.monotonic() + 5
+    while not recorder.commit(1):
+        assert time.monotonic() < until
+    assert writer.close()
+
+
+def test_the_writers_thread_is_one_and_ends(tmp_path: Path) -> None:
+    before = threading.active_count()
+    keep(tmp_path, recorded_run(10))
+    assert threading.active_count() == before
+
+
+def test_the_store_is_the_users_alone_and_git_leaves_it_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / ".lrtui"
+    keep(folder, recorded_run(10))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / DATABASE).stat().st_mode & 0o077 == 0
+    assert (folder / ".gitignore").read_text() == "*\n"
+    assert os.listdir(folder / "checkpoints") == []

@@ -1,0 +1,84 @@
+"""Passes over the data that are broken off and taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from random_tasks import Augmented, OwnBatches, RandomTask, Stream
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+
+from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
+from lrtui.training.data_forms import read_batches
+from lrtui.training.random_state import random_states, seed_everything, set_random_states
+
+
+def loaded(data: Any) -> Batches:
+    def training_data() -> Any:
+        return data
+
+    return read_batches(
+        data,
+        training_data,
+        "training",
+        batch_size=5,
+        limit=None,
+        device=torch.device("cpu"),
+        order=torch.Generator(),
+        say=lambda _: None,
+    )
+
+
+def values(batches: Iterator[Any]) -> list[Any]:
+    return [[part.tolist() for part in batch] for batch in batches]
+
+
+@pytest.mark.parametrize("form", ["in memory", "dataset", "no workers", "own generator", "weighted", "replacement"])
+@pytest.mark.parametrize("done", [1, 4, 8])
+def test_what_is_left_of_a_pass_is_the_same(form: str, done: int) -> None:
+    seed_everything(5)
+    data = loaded(RandomTask(form).training_data())
+    begun = random_states(data.generators)
+    whole = values(data.shuffled())
+    ended = random_states(data.generators)
+    set_random_states(begun, data.generators)
+    looks = []
+    rest = data.taken_up(done, lambda: looks.append(1))
+    assert values(rest) == whole[done:]
+    assert values(data.shuffled()) != whole
+    set_random_states(ended, data.generators)
+    if isinstance(data, LoadedBatches):
+        assert len(looks) == done
+    else:
+        assert isinstance(data, MemoryBatches)
+
+
+def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
+    own = [torch.Generator() for _ in range(3)]
+    data = Augmented()
+    data.generator = own[2]  # type: ignore[attr-defined]
+    sampler = BatchSampler(RandomSampler(data, generator=own[1]), 5, drop_last=False)
+    assert loaded(DataLoader(data, batch_sampler=sampler, generator=own[0])).generators == (own[0], own[1], own[2])
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ((torch.zeros(9, 4), torch.zeros(9)), None),
+        (Augmented(), None),
+        (DataLoader(Augmented(), num_workers=2), None),
+        ([(torch.zeros(5, 4), torch.zeros(5))] * 3, None),
+        (DataLoader(Augmented(), num_workers=1, persistent_workers=True), "live on from epoch to epoch"),
+        (DataLoader(Augmented(), num_workers=1, in_order=False), "as they come (in_order=False)"),
+        (DataLoader(Stream()), "training_data() is a stream (IterableDataset)"),
+        (Stream(), "training_data() is a stream (IterableDataset)"),
+        (OwnBatches(), "training_data() gives a OwnBatches, whose order is its own affair"),
+    ],
+    # an object's own text has its address in it
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:40],
+)
+def test_it_is_known_which_data_can_not_be_taken_up_exactly(data: Any, why: str | None) -> None:
+    inexact = loaded(data).inexact
+    assert inexact is None if why is None else why in str(inexact)

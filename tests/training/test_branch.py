@@ -1,0 +1,39 @@
+"""Branches: another run, from where one was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from course import Recording, assert_same, cut, of
+from driving import tiny_spec
+
+from lrtui.run.commands import (
+    ScaleLr,
+    SwitchSchedule,
+)
+from lrtui.run.events import (
+    LrSet,
+    ScheduleSwitched,
+)
+from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.origin import Origin
+from lrtui.training.saved_files import saved_files
+
+
+def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(schedule="StepLR(2)", at=("step 15: lr*0.1",))
+    parent = recording.go_on(spec, tmp_path / "1", {3: [ScaleLr(2.0)]}, [])
+    file = next(file for file in saved_files(tmp_path / "1") if file.step == 12)
+    command = SwitchSchedule("ExponentialLR(gamma=0.5)", "current")
+    branch_spec = tiny_spec(schedule="StepLR(2)", at=(f"step 12: {command.words}", "step 20: lr*0.5"))
+    origin = Origin(file.path, commands=(command,), parent="1")
+    branch = recording.run(branch_spec, origin=origin, checkpoints=Checkpoints(tmp_path / "2"))
+    assert (branch.started.parent, branch.started.step, branch.started.resumed_from) == ("1", 12, None)
+    # the parent's script is left behind, and the switch is made once
+    assert [(e.step, e.lrs_before) for e in of(ScheduleSwitched, branch.events)] == [(12, (0.002,))]
+    assert [e.step for e in of(LrSet, branch.events)] == [20]
+    same = recording.run(tiny_spec(schedule="StepLR(2)"), {3: [ScaleLr(2.0)], 12: [command], 20: [ScaleLr(0.5)]})
+    assert_same(same, [cut(parent, file.seq), branch])
+    # the parent's checkpoints stay what they were; the branch has its own
+    assert {file.step for file in saved_files(tmp_path / "2")} == {18, 24}
+    assert {file.step for file in saved_files(tmp_path / "1")} == {6, 12, 18, 24}

@@ -1,0 +1,194 @@
+"""A checkpoint file: whole or not there, and read without running anything that is in it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from course import Recording, digest
+from driving import tiny_spec
+
+import lrtui.training.checkpoint as module
+from lrtui.run.commands import ScaleLr, Stop
+from lrtui.run.errors import CheckpointError
+from lrtui.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.saved_files import saved_files
+
+
+@pytest.fixture
+def path(recording: Recording, tmp_path: Path) -> Path:
+    """Return a checkpoint of a run in mid-epoch."""
+    spec = tiny_spec(at=("step 20: lr*0.5",), schedule="MultiStepLR([1, 3])")
+    recording.run(spec, {8: [ScaleLr(2.0), Stop()]}, checkpoints=Checkpoints(tmp_path / "run"))
+    return saved_files(tmp_path / "run")[-1].path
+
+
+def everything(checkpoint: Checkpoint) -> Any:
+    return digest({item.name: getattr(checkpoint, item.name) for item in fields(checkpoint) if item.name != "spec"})
+
+
+def test_what_is_read_is_what_was_written(path: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(path)
+    assert (checkpoint.step, checkpoint.script, checkpoint.spec.schedule) == (
+        8,
+        ["step 20: lr*0.5"],
+        "MultiStepLR([1, 3])",
+    )
+    save_checkpoint(checkpoint, tmp_path / "again.pt", check=True)
+    again = load_checkpoint(tmp_path / "again.pt")
+    assert everything(again) == everything(checkpoint)
+    assert again.spec == checkpoint.spec
+
+
+def test_plain_pytorch_reads_it_too_and_it_is_its_owners_alone(path: Path) -> None:
+    record = torch.load(path, weights_only=True, map_location="cpu")
+    assert set(record["model"]) == {"0.weight", "0.bias", "3.weight", "3.bias"}
+    assert record["spec"]["optimizer"] == "Adam(lr=0.01)"
+    assert path.name == f"{record['seq']:010d}-step-8.pt"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+class Shell:
+    """What a pickle can make a reader do."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def __reduce__(self) -> Any:
+        return os.system, (self._words,)
+
+
+def test_code_in_it_is_not_run(path: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    shell = Shell(f"touch {trace}")
+    record = torch.load(path, weights_only=True)
+    torch.save({**record, "model": shell}, path)
+    with pytest.raises(CheckpointError, match=r"step-8\.pt holds something else .* Nothing of it was run"):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps({**record, "model": shell}))
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+        load_checkpoint(path)
+    # in the form that torch had before its files were archives
+    torch.save({**record, "model": shell}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+        load_checkpoint(path)
+    assert not trace.exists()
+
+
+def test_a_damaged_file_is_told_as_such(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+            load_checkpoint(path)
+    # a single bit within the weights, which torch itself does not see
+    with zipfile.ZipFile(path.parent / "copy", "w"):
+        pass
+    for place in range(len(whole) // 3, len(whole) - 100, len(whole) // 20):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        path.write_bytes(bytes(flipped))
+        try:
+            read = everything(load_checkpoint(path))
+        except CheckpointError as error:
+            assert "damaged" in str(error)
+        else:
+            # between the records of an archive there is padding
+            path.write_bytes(whole)
+            assert read == everything(load_checkpoint(path))
+
+
+def test_what_is_no_checkpoint_is_told_as_such(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*gone\.pt"):
+        load_checkpoint(tmp_path / "gone.pt")
+    with pytest.raises(CheckpointError, match="can't be read: Is a directory"):
+        load_checkpoint(tmp_path)
+    torch.save({"model": {}}, path)
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is no checkpoint of lrtui"):
+        load_checkpoint(path)
+    torch.save([1, 2], path)
+    with pytest.raises(CheckpointError, match="is no checkpoint of lrtui"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 2}, r"was written by a newer lrtui \(format 2; this one reads up to 1\): upgrade lrtui"),
+        ({"format": "x"}, "was written by a newer lrtui"),
+        ({"step": "8"}, "was tampered with: its step is no int"),
+        ({"model": 3}, "was tampered with: its model is no "),
+        ({"spec": {"epochs": -1}}, "was tampered with: its settings can't be: --epochs"),
+        ({"spec": None}, "was tampered with: its spec is no RunSpec"),
+        ({"random": None}, "was tampered with: its random is no "),
+    ],
+    ids=str,
+)
+def test_a_file_of_another_form_is_refused_in_words(change: dict[str, Any], words: str, path: Path) -> None:
+    torch.save({**torch.load(path, weights_only=True), **change}, path)
+    with pytest.raises(CheckpointError, match=words):
+        load_checkpoint(path)
+
+
+def test_a_write_that_fails_leaves_neither_half_a_file_nor_its_name(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(path)
+    folder = tmp_path / "other"
+    whole = path.stat().st_size
+    for room in (0, 10, 3000, whole // 2):
+        written = 0
+
+        def write(self: Any, data: bytes, room: int = room) -> int:
+            nonlocal written
+            written += len(data)
+            if written > room:
+                raise OSError(28, "No space left on device")
+            return len(data)
+
+        monkeypatch.setattr(module._File, "write", _noting(write))
+        with pytest.raises(OSError, match="No space left on device"):
+            save_checkpoint(checkpoint, folder / "x.pt")
+        assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+
+    def no_name(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.os, "replace", no_name)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(checkpoint, folder / "x.pt")
+    assert list(folder.iterdir()) == []
+
+
+def _noting(write: Any) -> Any:
+    """Return the file's own `write` over another one for the disk."""
+    original = module._File.write
+
+    class Disk:
+        def write(self, data: bytes) -> int:
+            return int(write(self, data))
+
+    def wrapped(self: Any, data: bytes) -> int:
+        self._file, kept = Disk(), self._file
+        try:
+            return original(self, data)
+        finally:
+            self._file = kept
+
+    return wrapped
+
+
+def test_a_file_that_can_not_be_read_again_never_gets_its_name(path: Path, tmp_path: Path) -> None:
+    checkpoint = replace(load_checkpoint(path), model={"x": Shell("true")})
+    with pytest.raises(CheckpointError, match="holds something else"):
+        save_checkpoint(checkpoint, tmp_path / "x.pt", check=True)
+    assert not list(tmp_path.glob("x.pt*"))

@@ -1,0 +1,402 @@
+"""When checkpoints are made, what becomes of those before, and what happens when they can't be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from course import Course, Recording, assert_same, of
+from driving import tiny_spec
+from random_tasks import RandomTask
+
+import lrtui.training.checkpoint as module
+from lrtui.run.commands import Extend, Pause, Resume, SaveCheckpoint, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
+from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoint import load_checkpoint
+from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.origin import Origin
+from lrtui.training.saved_files import file_name, saved_files
+
+
+def reasons(course: Course) -> list[tuple[str, int]]:
+    return [(event.reason, event.step) for event in course.saved]
+
+
+def notices(course: Course) -> list[Any]:
+    return [event for event in of(Notice, course.events) if event.code == "checkpoint"]
+
+
+def test_each_epochs_end_has_one(recording: Recording, tmp_path: Path) -> None:
+    course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path))
+    assert reasons(course) == [("epoch", 6), ("epoch", 12), ("epoch", 18), ("epoch", 24)]
+    for saved, done in zip(course.saved, of(EpochDone, course.events), strict=True):
+        # told once the file is there, and the epoch's end is part of it
+        assert load_checkpoint(Path(saved.path)).seq == done.seq == saved.seq - 1
+    assert [file.path for file in saved_files(tmp_path)] == [Path(saved.path) for saved in course.saved]
+
+
+def test_what_a_person_does_makes_one(recording: Recording, tmp_path: Path) -> None:
+    script: Any = {
+        1: [ScaleLr(2.0)],
+        2: [UndoLr()],
+        3: [SwitchSchedule("StepLR(1)")],
+        7: [Pause(), SetLr(0.1), Resume()],
+        8: [SaveCheckpoint()],
+        9: [Extend(1)],
+        # all that is changed at one moment has one
+        10: [ScaleLr(2.0)] * 5,
+        11: [UndoLr(), Stop()],
+    }
+    course = recording.run(tiny_spec(), script, checkpoints=Checkpoints(tmp_path))
+    assert reasons(course) == [
+        ("change", 1),
+        ("change", 2),
+        ("change", 3),
+        ("epoch", 6),
+        ("pause", 7),
+        ("change", 7),
+        ("command", 8),
+        ("change", 9),
+        ("change", 10),
+        ("stop", 11),
+    ]
+    # of those in mid-epoch the newest is left
+    assert [file.step for file in saved_files(tmp_path)] == [6, 11]
+    assert isinstance(course.events[-1], RunFinished)
+
+
+def test_what_is_refused_makes_none(recording: Recording, tmp_path: Path) -> None:
+    course = recording.run(tiny_spec(epochs=1), {1: [UndoLr(), SetLr(-1.0)]}, checkpoints=Checkpoints(tmp_path))
+    assert reasons(course) == [("epoch", 6)]
+
+
+def test_where_nothing_is_kept_the_command_is_refused(recording: Recording) -> None:
+    course = recording.run(tiny_spec(epochs=1), {1: [SaveCheckpoint(), ScaleLr(2.0), Pause(), Resume()], 4: [Stop()]})
+    assert [(e.command, e.reason) for e in of(CommandRefused, course.events)] == [
+        ("checkpoint", "nothing is kept of this run; start it with a --store")
+    ]
+    assert course.finished.outcome == "stopped"
+
+
+class Time:
+    """A wall clock that goes a second a look."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("lrtui.training.checkpoints.time.monotonic", self.look)
+
+    def look(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
+    return Time(monkeypatch)  # type: ignore[return-value]
+
+
+def test_every_so_many_seconds_there_is_one(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+    course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path, every_seconds=4.0))
+    by_time = [event.step for event in course.saved if event.reason == "time"]
+    assert len(by_time) >= 4
+    assert len(set(by_time)) == len(by_time)
+    assert [event.step for event in course.saved if event.reason == "epoch"] == [6, 12, 18, 24]
+    assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 24]
+
+
+def test_they_leave_no_trace_in_training(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(schedule="SWALR(swa_lr=0.01)")
+    plain = recording.run(spec)
+    course = recording.run(spec, checkpoints=Checkpoints(tmp_path, every_seconds=1.0))
+    assert len(course.saved) > 20
+    assert (course.steps, course.tests, course.end) == (plain.steps, plain.tests, plain.end)
+
+
+def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+    works, asked = True, 0
+
+    def commit() -> bool:
+        nonlocal asked
+        asked += 1
+        return works and asked not in (1, 2)
+
+    course = recording.run(
+        tiny_spec(), {1: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path, every_seconds=6.0, commit=commit)
+    )
+    # refused at first, and tried again when the next is due
+    assert [e.reason for e in of(CommandRefused, course.events)] == ["the store can't be written at this moment"]
+    assert course.saved[0].step > 1
+    assert len(course.saved) == asked - 2
+    assert not notices(course)
+
+
+def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
+    seconds: Time, recording: Recording, tmp_path: Path
+) -> None:
+    answers = iter([False])
+    checkpoints = Checkpoints(tmp_path, every_seconds=5.0, commit=lambda: next(answers, True))
+    course = recording.run(tiny_spec(epochs=1), {0: [ScaleLr(2.0)]}, checkpoints=checkpoints)
+    assert course.saved[0].reason == "time"
+    assert load_checkpoint(tmp_path / Path(course.saved[-1].path).name).lr_control["factors"] == [2.0]
+
+
+def test_a_full_disk_is_told_once_and_training_goes_on(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = recording.run(tiny_spec())
+
+    def write(self: Any, data: bytes) -> int:
+        self._fault = OSError(28, "No space left on device")
+        raise self._fault
+
+    good = module._File.write
+    monkeypatch.setattr(module._File, "write", write)
+    course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path))
+    words = f"no checkpoint can be written into {tmp_path}: No space left on device. The run goes on; those that"
+    assert [(e.level, e.text[: len(words)]) for e in notices(course)] == [("warning", words)]
+    assert [e.reason[: len(words)] for e in of(CommandRefused, course.events)] == [words]
+    assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])
+    assert list(tmp_path.iterdir()) == []
+
+    # once there is room again they are made, and trouble is told anew
+    def room_from(step: int, until: int) -> Any:
+        def write(self: Any, data: bytes) -> int:
+            assert recording.loop is not None
+            if step <= recording.loop._reporter.step < until:
+                return good(self, data)
+            self._fault = OSError(28, "No space left on device")
+            raise self._fault
+
+        return write
+
+    monkeypatch.setattr(module._File, "write", room_from(7, 13))
+    course = recording.run(tiny_spec(), {8: [ScaleLr(2.0)]}, checkpoints=Checkpoints(tmp_path))
+    assert reasons(course) == [("change", 8), ("epoch", 12)]
+    assert [e.step for e in notices(course)] == [6, 18]
+
+
+def test_a_folder_that_can_not_be_made_is_told_once(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path / "file" / "folder"))
+    assert len(notices(course)) == 1
+    assert course.finished.outcome == "done"
+
+
+def test_a_run_that_diverges_or_fails_keeps_the_last_good_one(recording: Recording, tmp_path: Path) -> None:
+    script: Any = {8: [SetLr(1e30)], 9: [SaveCheckpoint()]}
+    course = recording.run(
+        tiny_spec(optimizer="SGD(lr=0.1)", schedule='LambdaLR("1")'), script, checkpoints=Checkpoints(tmp_path)
+    )
+    assert course.finished.outcome == "diverged"
+    assert all(bool(torch.isfinite(w).all()) for w in load_checkpoint(saved_files(tmp_path)[-1].path).model.values())
+    fails = SwitchSchedule('LambdaLR("1 / (8 - epoch)", per="batch")')
+    course = recording.run(tiny_spec(), {1: [fails]}, checkpoints=Checkpoints(tmp_path / "2"))
+    assert course.finished.outcome == "failed"
+    assert reasons(course) == [("change", 1), ("epoch", 6)]
+
+
+def test_weights_that_are_no_numbers_any_more_are_not_kept(recording: Recording, tmp_path: Path) -> None:
+    class Explodes(RandomTask):
+        """Has gradients without a number, and losses with one."""
+
+        def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return super().loss(outputs, targets) * 0.0 + (outputs.sum() - outputs.sum()).sqrt()
+
+    course = recording.run(
+        RunSpec(epochs=1, batch_size=15),
+        {1: [SaveCheckpoint()]},
+        make_task=lambda: Explodes("in memory"),
+        checkpoints=Checkpoints(tmp_path),
+    )
+    assert [e.reason for e in of(CommandRefused, course.events)] == [
+        "the weights are not finite: a run that goes on from here diverges"
+    ]
+    assert course.finished.outcome == "diverged"
+    assert course.saved == []
+
+
+# -- what stays --------------------------------------------------------------------------------------------------------
+
+
+def test_with_little_room_the_last_two_the_best_and_those_that_branches_began_at_stay(
+    recording: Recording, tmp_path: Path
+) -> None:
+    branched: set[str] = set()
+
+    class Branching(Checkpoints):
+        def save(self, *given: Any) -> str | None:
+            refusal = super().save(*given)
+            # somebody branches from the second epoch's end as soon as it is there
+            branched.update(file.path.name for file in saved_files(tmp_path) if file.step == 12)
+            return refusal
+
+    spec = tiny_spec(epochs=9, optimizer="SGD(lr=0.5)", schedule='LambdaLR("1 if epoch < 4 else -0.05")')
+    checkpoints = Branching(tmp_path, keep=lambda: branched, total_limit_bytes=1)
+    course = recording.run(spec, checkpoints=checkpoints)
+    accuracies = [test[4] for test in course.tests]
+    best = accuracies.index(max(accuracies)) + 1
+    assert [file.step for file in saved_files(tmp_path)] == sorted({6 * best, 12, 48, 54})
+    assert course.finished.outcome == "done"
+
+
+def test_what_stays_is_known_to_a_run_that_goes_on(recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(epochs=6, schedule='LambdaLR("1")')
+    script: Any = {14: [ScaleLr(2.0)], 15: [Stop()]}
+    first = recording.go_on(spec, tmp_path, script, [])
+    assert [file.step for file in saved_files(tmp_path)] == [6, 12, 15]
+    (tmp_path / f"{file_name(500, 16)}.unfinished").touch()
+    origin = Origin(saved_files(tmp_path)[-1].path)
+    second = recording.go_on(spec, tmp_path, {20: [Stop()]}, [first], origin=origin)
+    assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
+    assert not list(tmp_path.glob("*.unfinished"))
+    # with little room, too: which one was the best is known from the tests before
+    origin = Origin(saved_files(tmp_path)[-1].path)
+    course = recording.go_on(
+        spec, tmp_path, None, [second], origin=origin, checkpoints=Checkpoints(tmp_path, total_limit_bytes=1)
+    )
+    tests = [*first.tests, *second.tests, *course.tests]
+    best = max(tests, key=lambda test: (test[4], -test[0]))[0]
+    assert [file.step for file in saved_files(tmp_path)] == sorted({best, 30, 36})
+
+
+def test_a_story_that_is_put_aside_keeps_its_checkpoints(recording: Recording, tmp_path: Path) -> None:
+    first = recording.go_on(tiny_spec(), tmp_path, {20: [Stop()]}, [])
+    assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
+    aside = saved_files(tmp_path)[1:]
+    origin = Origin(saved_files(tmp_path)[0].path)
+    recording.go_on(tiny_spec(), tmp_path, {9: [Stop()]}, [first], origin=origin)
+    assert [file for file in saved_files(tmp_path) if file in aside] == aside
+    assert saved_files(tmp_path)[-1].step == 9
+
+
+# -- what can't be saved -----------------------------------------------------------------------------------------------
+
+OWN = """
+from torch.optim.lr_scheduler import LRScheduler
+
+class Fine(LRScheduler):
+    def __init__(self, optimizer, factor=0.5):
+        self.factor, self.history = factor, []
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        self.history.append(self.last_epoch)
+        return [group["lr"] * (self.factor if self.last_epoch else 1.0) for group in self.optimizer.param_groups]
+
+class Remembers(Fine):
+    # makes something of the lr that it is built on, and leaves it out of its state
+    def __init__(self, optimizer):
+        self.step_down = optimizer.param_groups[0]["lr"] / 100
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        return [group["lr"] - self.step_down for group in self.optimizer.param_groups]
+
+    def state_dict(self):
+        return {name: value for name, value in super().state_dict().items() if name != "step_down"}
+
+class HasAFunction(Fine):
+    def __init__(self, optimizer):
+        self.function = abs
+        super().__init__(optimizer)
+
+class HasALambda(Fine):
+    def __init__(self, optimizer):
+        self.function = lambda: 1
+        super().__init__(optimizer)
+
+class HasGroups(Fine):
+    def __init__(self, optimizer):
+        self.groups = optimizer.param_groups
+        super().__init__(optimizer)
+
+class Raises(Fine):
+    def state_dict(self):
+        raise RuntimeError("I have no state")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    (tmp_path / "own.py").write_text(OWN)
+    return str(tmp_path / "own.py")
+
+
+def test_a_scheduler_of_ones_own_is_gone_on_with(own: str, recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(schedule=f'{own}:Fine(factor=0.9, per="batch")')
+    whole = recording.run(spec)
+    pieces = recording.run_in_pieces(spec, [8, 15], tmp_path / "run")
+    assert {step: done for piece in pieces for step, done in piece.steps.items()} == whole.steps
+    assert pieces[-1].end == whole.end
+    scheduler: Any = recording.loop._setup.lr_control._scheduler  # type: ignore[union-attr]
+    assert scheduler.history == list(range(25))
+
+
+def test_one_that_was_built_on_this_moments_lr_is_built_on_it_again(
+    own: str, recording: Recording, tmp_path: Path
+) -> None:
+    spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
+    script: Any = {7: [SwitchSchedule(f'{own}:Remembers(per="batch")', "current")]}
+    pieces = recording.run_in_pieces(spec, [9, 15], tmp_path / "run", script)
+    assert_same(recording.run(spec, script), pieces)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HasAFunction", "the schedule's state_dict() of {own}:HasAFunction() holds something else than tensors"),
+        ("HasALambda", "the schedule's state_dict() of {own}:HasALambda() holds something else than tensors"),
+        ("HasGroups", "{own}:HasGroups holds on to the optimizer's groups or parameters"),
+        ("Raises", "RuntimeError: I have no state"),
+    ],
+)
+def test_one_that_can_not_be_saved_is_told_at_once_and_never_half_saved(
+    name: str, words: str, own: str, recording: Recording, tmp_path: Path
+) -> None:
+    spec = tiny_spec(schedule=f"{own}:{name}()")
+    course = recording.run(spec, {3: [SaveCheckpoint()], 14: [SwitchSchedule("StepLR(1)")]}, checkpoints=Checkpoints(tmp_path / "run"))  # fmt: skip  # noqa: E501
+    told = f"no checkpoint is made of this run, which can't be resumed then: {words.format(own=own)}"
+    assert [(e.level, e.step, e.text[: len(told)]) for e in notices(course)] == [("warning", 3, told)]
+    assert words.format(own=own) in of(CommandRefused, course.events)[0].reason
+    # under another schedule it can be
+    assert reasons(course) == [("change", 14), ("epoch", 18), ("epoch", 24)]
+    assert len(of(StepDone, course.events)) == 24
+
+
+def test_one_that_comes_later_is_found_out_then(own: str, recording: Recording, tmp_path: Path) -> None:
+    course = recording.run(
+        tiny_spec(), {8: [SwitchSchedule(f"{own}:HasAFunction()")]}, checkpoints=Checkpoints(tmp_path / "run")
+    )
+    assert reasons(course) == [("epoch", 6)]
+    assert [e.step for e in notices(course)] == [8]
+    assert [file.step for file in saved_files(tmp_path / "run")] == [6]
+
+
+def test_a_model_that_can_not_be_saved_is_told(recording: Recording, tmp_path: Path) -> None:
+    class Extra(torch.nn.Linear):
+        def get_extra_state(self) -> Any:
+            return print
+
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    class Task(RandomTask):
+        def model(self) -> torch.nn.Module:
+            return torch.nn.Sequential(Extra(4, 2))
+
+    course = recording.run(
+        RunSpec(epochs=1, batch_size=15), make_task=lambda: Task("in memory"), checkpoints=Checkpoints(tmp_path)
+    )
+    assert "the model's state_dict() holds something else than" in notices(course)[0].text
+    assert len(notices(course)) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_come_in_the_order_of_what_they_tell(recording: Recording, tmp_path: Path) -> None:
+    course = recording.run(tiny_spec(epochs=1), {3: [ScaleLr(2.0)]}, checkpoints=Checkpoints(tmp_path))
+    kinds = [type(event) for event in course.events if isinstance(event, (LrSet, CheckpointSaved, EpochDone))]
+    assert kinds == [LrSet, CheckpointSaved, EpochDone, CheckpointSaved]

@@ -1,0 +1,66 @@
+"""Runs that are made longer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from course import Recording, assert_same, of
+from driving import tiny_spec
+
+from lrtui.run.commands import (
+    Command,
+    Extend,
+    SwitchSchedule,
+)
+from lrtui.run.events import (
+    CommandRefused,
+    Extended,
+    RunStarted,
+    ScheduleSwitched,
+)
+from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.origin import Origin
+from lrtui.training.saved_files import saved_files
+
+
+def test_a_run_is_made_longer_while_it_goes(recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)", epochs=2)
+    script: dict[int, list[Command]] = {8: [Extend(1)], 9: [SwitchSchedule("CosineAnnealingLR()")]}
+    whole = recording.run(spec, script)
+    extended = of(Extended, whole.events)[0]
+    assert (extended.epochs, extended.total_steps, extended.command) == (3, 18, "extend 1")
+    # what is filled in counts the new epochs: the second's end and the third's
+    assert of(ScheduleSwitched, whole.events)[0].schedule == "CosineAnnealingLR(T_max=2)"
+    assert len(whole.steps) == 18
+    assert_same(whole, recording.run_in_pieces(spec, [10, 15], tmp_path, script))
+    # in the last test it is not too late
+    late = recording.run(spec, {12: [Extend(2)]}, meets_tests=True)
+    assert len(late.steps) == 24
+
+
+@pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.003)", "CosineAnnealingLR()", "ChainedScheduler([StepLR(1), CosineAnnealingLR()])", "OneCycleLR(max_lr=0.1, epochs=4, steps_per_epoch=6)"])  # fmt: skip  # noqa: E501
+def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
+    schedule: str, recording: Recording, tmp_path: Path
+) -> None:
+    whole = recording.run(tiny_spec(schedule=schedule), {8: [Extend(1)]}, checkpoints=Checkpoints(tmp_path))
+    refused = of(CommandRefused, whole.events)[0]
+    assert refused.command == "extend 1"
+    assert "has its length built in; switch to another schedule for the epochs to come" in refused.reason
+    assert len(whole.steps) == 24
+    longer = recording.go_on(
+        tiny_spec(schedule=schedule), tmp_path, None, [whole], origin=Origin(saved_files(tmp_path)[-1].path, epochs=6)
+    )
+    assert "give --schedule another one for the epochs to come" in str(longer.finished.error)
+    # refused before the old story is put aside
+    assert not of(RunStarted, longer.events)
+
+
+def test_a_run_that_is_done_goes_on_with_more_epochs(recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(schedule="StepLR(2)", epochs=2)
+    first = recording.go_on(spec, tmp_path, None, [])
+    assert first.finished.outcome == "done"
+    origin = Origin(saved_files(tmp_path)[-1].path, epochs=4)
+    rest = recording.go_on(spec, tmp_path, None, [first], origin=origin)
+    assert [(e.epochs, e.command, e.scripted) for e in of(Extended, rest.events)] == [(4, "extend 2", False)]
+    assert_same(recording.run(tiny_spec(schedule="StepLR(2)", epochs=4)), [first, rest])
