@@ -57,7 +57,7 @@ def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> Non
         5: [EvaluateNow(), UndoLr(), UndoLr()],
         9: [SwitchSchedule("SWALR(swa_lr=0.001)", "current")],
     }
-    spec = tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})', at=("step 14: lr*2", "test 2: evaluate"))
+    spec = tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})', at=("step 14: lr*2", "epoch 3: evaluate"))
     events = run_events(spec, script)
     assert {type(event).__name__ for event in events} >= {"LrSet", "CommandRefused", "ScheduleSwitched", "Notice"}
     run = keep(tmp_path, events, spec)
