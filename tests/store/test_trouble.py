@@ -1,0 +1,176 @@
+"""The trouble list, met by a whole `lrtui train`: training goes on, and the user is told once, in plain words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from other_process import SLOW, OtherProcess, rows, wait_for_step
+
+from lrtui.__main__ import main
+
+TRAIN = ["train", "StepLR(1)", "--task", SLOW, "--batch-size", "16", "--epochs", "60", "--quiet"]
+
+
+def mount(*words: str) -> bool:
+    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 600 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=600k,mode=700", "tmpfs", str(disk)):
+        pytest.skip("only root can make a disk; tests/store/test_writer.py fills a database instead")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def fill(disk: Path) -> None:
+    """Leave no room on the disk."""
+    with open(disk / "ballast", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"0" * 4096)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+
+def told(process: OtherProcess, words: str) -> list[str]:
+    return [line for line in process.printed.splitlines() if words in line]
+
+
+def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
+    store = small_disk / "store"
+    process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
+    wait_for_step(store, 20, process)
+    fill(small_disk)
+    assert process.wait() == 0, process.printed
+    assert len(told(process, "the disk is full")) == 1
+    assert len(told(process, "no checkpoint can be written")) <= 1
+    assert "Accuracy" in process.printed
+    assert told(process, "could not be kept")
+    # what was committed stays readable
+    steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]
+    assert steps == list(range(len(steps)))
+    assert len(steps) >= 20
+    assert rows(store, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_disk_that_has_room_again(small_disk: Path, tmp_path: Path) -> None:
+    store = small_disk / "store"
+    process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
+    wait_for_step(store, 20, process)
+    fill(small_disk)
+    until = time.monotonic() + 20
+    while not told(process, "the disk is full"):
+        assert process.is_alive, process.printed
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    (small_disk / "ballast").unlink()
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert process.wait() == 0, process.printed
+    steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]
+    assert steps == list(range(360))
+    assert not told(process, "could not be kept")
+
+
+def test_a_folder_that_is_read_only(small_disk: Path, tmp_path: Path) -> None:
+    store = small_disk / "store"
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    process = OtherProcess([*TRAIN, "--epochs", "2", "--store", str(store)], tmp_path / "printed")
+    assert process.wait() == 0
+    (line,) = told(process, "nothing of this run is kept")
+    assert "Read-only file system" in line
+
+
+def test_a_database_deleted_while_the_run_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = OtherProcess([*TRAIN, "--store", str(store)], tmp_path / "printed")
+    wait_for_step(store, 20, process)
+    for path in store.glob("runs.db*"):
+        path.unlink()
+    assert process.wait() == 0, process.printed
+    assert len(told(process, "was deleted or replaced")) == 1
+    assert "Accuracy" in process.printed
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no database at all, but a text that is long enough to be taken for one" * 50, "no SQLite database"),
+        (b"SQLite format 3\0" + b"\xff" * 8000, "damaged"),
+    ],
+    ids=["foreign", "corrupt"],
+)
+def test_a_file_that_is_no_store(content: bytes, words: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir(mode=0o700)
+    (store / "runs.db").write_bytes(content)
+    process = OtherProcess([*TRAIN, "--epochs", "2", "--store", str(store)], tmp_path / "printed")
+    assert process.wait() == 0
+    (line,) = told(process, "nothing of this run is kept")
+    assert words in line
+    # whoever wants to read it is refused, and nothing of it was touched
+    assert main(["runs", "list", "--store", str(store)]) == 1
+    assert (store / "runs.db").read_bytes() == content
+
+
+def test_a_live_run_is_shown_as_lost_within_ten_seconds_of_its_death(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    process = OtherProcess([*TRAIN, "--epochs", "1000", "--store", str(store)], tmp_path / "printed")
+    wait_for_step(store, 10, process)
+    assert main(["runs", "list", "--store", str(store)]) == 0
+    assert "● running" in capsys.readouterr().out
+    process.signal(9)
+    process.wait()
+    assert main(["runs", "list", "--store", str(store)]) == 0
+    assert "? lost" in capsys.readouterr().out
+
+
+def test_two_terminals(tmp_path: Path) -> None:
+    """A run without a screen in one, and `lrtui send` in the other."""
+    store = tmp_path / "store"
+    process = OtherProcess([*TRAIN, "--epochs", "1000", "--store", str(store)], tmp_path / "printed")
+    wait_for_step(store, 10, process)
+    environment = {**os.environ, "LRTUI_STORE": str(store)}
+
+    def send(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "lrtui", "send", "last", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    for words, status, answer in [
+        (["pause"], 0, "paused"),
+        (["pause"], 1, "already paused"),
+        (["lr*2"], 0, "(user)"),
+        (["switch", "CosineAnnealingLR()", "from", "current"], 0, "switched to CosineAnnealingLR(T_max="),
+        (["undo"], 1, "nothing to undo"),
+        (["lr", "0.05"], 0, "0.05"),
+        (["evaluate"], 0, ""),
+        (["checkpoint"], 0, "checkpoint saved (command)"),
+        (["resume"], 0, "resumed"),
+        (["nonsense"], 2, "no command"),
+        (["stop"], 0, "stopped"),
+    ]:
+        code, printed = send(*words)
+        assert (code, answer in printed) == (status, True), (words, printed)
+    assert process.wait() == 0
+    code, printed = send("pause")
+    assert code == 1
+    assert "stopped" in printed
