@@ -3,7 +3,6 @@ once."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sqlite3
@@ -142,18 +141,3 @@ def last_checkpoint(folder: Path, run: int = 1) -> dict[str, Any]:
     newest = max((folder / "checkpoints" / str(run)).glob("*.pt"))
     loaded: dict[str, Any] = torch.load(newest, weights_only=True)
     return loaded
-
-
-def commands_given(folder: Path, run: int = 1) -> list[tuple[int, str, bool]]:
-    """Return step, words and whether scripted of every command that was obeyed."""
-    found = []
-    for step, body in rows(
-        folder,
-        "SELECT step, body FROM events WHERE run = ? AND NOT superseded AND kind IN "
-        "('lr_set', 'schedule_switched') ORDER BY seq",
-        [run],
-    ):
-        event = json.loads(body)
-        if event["command"]:
-            found.append((step, event["command"], event["scripted"]))
-    return found
