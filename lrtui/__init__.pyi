@@ -1,4 +1,5 @@
 # What is public, and where it is: the one declaration, for type checkers and for the lazy import alike.
+from .live_run import Run
 from .run.commands import (
     Command,
     EvaluateNow,
@@ -49,7 +50,6 @@ from .schedules.optimizer_notation import OptimizerSpec
 from .schedules.repetition import spec_as_done
 from .schedules.schedule import Schedule
 from .schedules.simulate import simulate
-from .session import Run
 from .tasks.task import DataRequest, DataSource, Task
 
 __all__ = [

@@ -61,7 +61,7 @@ class Keeping:
         receive: takes commands that other processes send.
     """
 
-    def __init__(self, store: OpenStore, run: int, receive: Callable[[Command], None]) -> None:
+    def __init__(self, store: OpenStore, run: int, receive: Callable[[Command], object]) -> None:
         self.store, self.run, self._receive = store, run, receive
         self._recorder: Recorder | None = None
         self._tell: Tell | None = None
@@ -141,7 +141,7 @@ class Keeping:
 def begin(
     folder: Path,
     spec: RunSpec,
-    receive: Callable[[Command], None],
+    receive: Callable[[Command], object],
     *,
     parent: int | None = None,
     first_step: int = 0,

@@ -267,8 +267,7 @@ def test_two_runs_of_a_process_never_train_at_once(tmp_path: Path) -> None:
 def test_a_run_that_is_over_takes_no_commands() -> None:
     run = Run(tiny_spec(store="none", epochs=1)).start()
     run.result()
-    with pytest.raises(UsageError, match="the run is over"):
-        run.send("lr*2")
+    assert not run.send("lr*2")
 
 
 def test_a_newer_store_is_left_alone_and_training_goes_on(tmp_path: Path) -> None:

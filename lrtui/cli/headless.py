@@ -11,9 +11,9 @@ from types import FrameType
 from lrtui.cli.deaf_stream import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
 from lrtui.cli.printer import Printer, summary_lines
+from lrtui.live_run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
-from lrtui.session import Run
 
 SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
 

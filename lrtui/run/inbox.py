@@ -6,7 +6,6 @@ import threading
 from collections import deque
 
 from lrtui.run.commands import Command
-from lrtui.run.errors import UsageError
 
 
 class Inbox:
@@ -18,17 +17,14 @@ class Inbox:
         self._closed = False
         self._door = threading.Lock()
 
-    def send(self, command: Command) -> None:
-        """Leave a command; never blocks.
-
-        Raises:
-            UsageError: where nobody takes any more: the run is over.
-        """
+    def send(self, command: Command) -> bool:
+        """Leave a command; never blocks. Return whether it will be taken: not where the run is over."""
         with self._door:
             if self._closed:
-                raise UsageError("the run is over: nobody takes commands any more")
+                return False
             self._commands.append(command)
         self._arrived.set()
+        return True
 
     def close(self) -> list[Command]:
         """Take no more, and return what is left."""

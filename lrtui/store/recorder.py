@@ -29,7 +29,7 @@ class Recorder:
         receive: takes a command that another process sent; called by the writer's thread.
     """
 
-    def __init__(self, run: int, writer: Writer, maker: RowMaker, receive: Callable[[Command], None]) -> None:
+    def __init__(self, run: int, writer: Writer, maker: RowMaker, receive: Callable[[Command], object]) -> None:
         self.run, self.receive = run, receive
         self.finished = False
         """Whether the run's last event has come."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from textual.app import App
 from textual.message import Message
 
+from lrtui.live_run import import_torch
 from lrtui.run.spec import RunSpec
-from lrtui.session import Session, import_torch
+from lrtui.session import Session
 from lrtui.tui.forecast import Answer, Forecaster, Question
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.view import View

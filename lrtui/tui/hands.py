@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 
+from lrtui.live_run import Run
 from lrtui.run.commands import Command, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
-from lrtui.session import Run, Session
+from lrtui.session import Session
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tui.forecast import Question
 from lrtui.tui.view import View

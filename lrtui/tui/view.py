@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.live_run import Run
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
-from lrtui.session import Run, Session
+from lrtui.session import Session
 
 SMOOTHINGS = (100, 500, 0, 20)
 """Spans of the smoothed training loss in steps, in the order that the key goes through; 0 is none."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import lrtui.training.loop
 import lrtui.training.whole_run
+from lrtui.live_run import Run
 from lrtui.run.commands import (
     Command,
     EvaluateNow,
@@ -37,7 +38,6 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.session import Run
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import LossBuffer
 

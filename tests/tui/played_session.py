@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lrtui.live_run import Run
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.session import Run, Session
+from lrtui.session import Session
 from lrtui.tui.app import CockpitApp
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.view import View

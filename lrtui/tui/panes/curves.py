@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lrtui.live_run import Run
 from lrtui.run.series import Series
-from lrtui.session import Run
 from lrtui.tui.charts.chart_view import LINE_COLOURS
 from lrtui.tui.charts.layers import Curve, Flag, Form, Layer, Marks, Rule
 from lrtui.tui.view import Scene

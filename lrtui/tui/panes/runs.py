@@ -9,8 +9,8 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from lrtui.live_run import Run
 from lrtui.run.status import GLYPHS
-from lrtui.session import Run
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene
 
