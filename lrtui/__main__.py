@@ -137,6 +137,9 @@ def _run_cockpit(words: Sequence[str]) -> int:
     )
     parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help='as PyTorch writes it: "StepLR(step_size=3)"')
     add_run_options(parser)
+    parser.add_argument(
+        "--ascii", action="store_true", help="draw with ASCII alone (default: where the terminal has no more)"
+    )
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="say which version this is")
     namespace, rest = parser.parse_known_args(words)
     # the first word is looked at before what follows it: after a misspelt command all of that is unknown too
@@ -144,7 +147,11 @@ def _run_cockpit(words: Sequence[str]) -> int:
         _refuse_lone_word(namespace.schedule)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    spec = read_spec(namespace, namespace.schedule)
+    # it imports platformdirs (4 ms), which Textual needs as well, and no other command does
+    from lrtui.settings import read_settings
+
+    settings = read_settings()
+    spec = read_spec(namespace, namespace.schedule, settings.run)
     check_words(spec)
     _check_terminal()
     # until the first frame everything is made to last: looking for garbage would take a tenth of that time
@@ -152,7 +159,8 @@ def _run_cockpit(words: Sequence[str]) -> int:
     # Textual takes 0.2 s to import, and no command but the cockpit needs it
     from lrtui.tui.app import run_cockpit
 
-    return run_cockpit(spec, start=namespace.schedule is not None)
+    in_ascii = namespace.ascii or (settings.ascii if settings.ascii is not None else not _has_unicode())
+    run_cockpit(spec, settings, start=namespace.schedule is not None, in_ascii=in_ascii)
 
 
 def _refuse_lone_word(word: str) -> None:
@@ -175,12 +183,12 @@ def _check_terminal() -> None:
         )
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
         raise UsageError("the cockpit needs a terminal to draw on and to read keys from; lrtui train works anywhere")
-    encoding = (sys.__stderr__.encoding or "").lower().replace("-", "")
-    if encoding != "utf8":
-        raise UsageError(
-            f"the cockpit draws with characters that {encoding or 'this terminal'} does not have; set "
-            "LANG=C.UTF-8, or use lrtui train"
-        )
+
+
+def _has_unicode() -> bool:
+    """Say whether the terminal takes what the cockpit draws with; else it is drawn in ASCII."""
+    encoding = sys.__stderr__.encoding if sys.__stderr__ else ""
+    return (encoding or "").lower().replace("-", "") == "utf8"
 
 
 if __name__ == "__main__":

@@ -15,11 +15,17 @@ class Situation:
 
     Args:
         run: state of the run on screen, or None before the first.
-        live: state of the run under way, or None.
+        live: state of the run under way that keys have to do with, or None.
+        marked: how many runs are marked.
+        kept: whether the run on screen is in a store.
+        busy: whether a run of this process is under way, whichever is on screen.
     """
 
     run: RunState | None
     live: RunState | None
+    marked: int = 0
+    kept: bool = False
+    busy: bool = False
 
 
 Refusal = Callable[[Situation], str | None]
@@ -51,6 +57,21 @@ def _needs_run(situation: Situation) -> str | None:
     return None if situation.run else "no run yet; r starts one"
 
 
+def _needs_a_parent(situation: Situation) -> str | None:
+    if situation.run is None:
+        return "no run yet to branch from; r starts one"
+    if not situation.kept:
+        return "nothing of this run is kept, so there is no checkpoint to branch from"
+    if situation.busy:
+        return "a run is going; a branch starts when it is over, or stopped with x"
+    return None if situation.run.epochs else "this run has done no epoch to branch from"
+
+
+def _needs_two_marked(situation: Situation) -> str | None:
+    there = ("none is", "one is")
+    return None if situation.marked > 1 else f"mark two runs or more first, with m; {there[situation.marked]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing a person does with a key.
@@ -64,6 +85,7 @@ class Action:
         refusal: why it makes no sense now, or None where it does.
         rank: how pressing it is; the footer shows the six highest that make sense now. 0 keeps it out.
         titles: other titles, by the live run's status ("" where none is live).
+        panes: names of those that it has to do with, whose help has it first; none for what is always at hand.
     """
 
     name: str
@@ -74,11 +96,23 @@ class Action:
     refusal: Refusal = _always
     rank: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
+    panes: tuple[str, ...] = ()
+
+    def key(self, keys: Mapping[str, str]) -> str:
+        """Return the key as a person reads it.
+
+        Args:
+            keys: those that the user has given to actions, by name.
+        """
+        return keys[self.name].split(",")[0].strip() if self.name in keys else self.shown
 
     def title_in(self, situation: Situation) -> str:
         """Return what the key does now, in a word or two."""
         return self.titles.get(situation.live.status if situation.live else "", self.title)
 
+
+CHARTS = ("lr", "loss", "accuracy")
+"""Names of the panes that are charts."""
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -105,13 +139,50 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("stop", ("x",), "x", "stop", "stop the run", refusal=_needs_live_run, rank=4),
     Action("settings", ("e",), "e", "settings", "edit settings (optimizer, epochs ...)", rank=6),
-    Action("nudge_up", ("plus",), "+", "lr up", "nudge the lr up (x1.25)", refusal=_needs_training, rank=7),
-    Action("nudge_down", ("minus",), "-", "lr down", "nudge the lr down (/1.25)", refusal=_needs_training, rank=7),
-    Action("set_lr", ("equals_sign",), "=", "set lr", "set the lr", refusal=_needs_training, rank=3),
-    Action("undo_lr", ("u",), "u", "undo", "undo the last change of lr", refusal=_needs_a_change, rank=5),
-    Action("mark", ("m",), "m", "mark", "mark a run for overlay", refusal=_needs_run, rank=2),
-    Action("log_axis", ("l",), "l", "log axis", "logarithmic y axis on the focused chart"),
-    Action("smoothing", ("z",), "z", "smoothing", "smoothing of the training loss"),
+    Action(
+        "nudge_up", ("plus",), "+", "lr up", "nudge the lr up (x1.25)", refusal=_needs_training, rank=7, panes=("lr",)
+    ),
+    Action(
+        "nudge_down",
+        ("minus",),
+        "-",
+        "lr down",
+        "nudge the lr down (/1.25)",
+        refusal=_needs_training,
+        rank=7,
+        panes=("lr",),
+    ),
+    Action("set_lr", ("equals_sign",), "=", "set lr", "set the lr", refusal=_needs_training, rank=3, panes=("lr",)),
+    Action(
+        "undo_lr", ("u",), "u", "undo", "undo the last change of lr", refusal=_needs_a_change, rank=5, panes=("lr",)
+    ),
+    Action(
+        "branch",
+        ("b",),
+        "b",
+        "branch",
+        "branch from a checkpoint of the run",
+        refusal=_needs_a_parent,
+        rank=5,
+        panes=("runs",),
+    ),
+    Action("mark", ("m",), "m", "mark", "mark a run for overlay", refusal=_needs_run, rank=2, panes=("runs",)),
+    Action(
+        "compare", ("c",), "c", "compare", "compare marked runs", refusal=_needs_two_marked, rank=3, panes=("runs",)
+    ),
+    Action("filter", ("slash",), "/", "filter", "filter the focused log, or the runs", panes=("log", "runs")),
+    Action("order", ("o",), "o", "order", "order of the runs: newest, best, name", panes=("runs",)),
+    Action("log_axis", ("l",), "l", "log axis", "logarithmic y axis on the focused chart", panes=CHARTS),
+    Action("smoothing", ("z",), "z", "smoothing", "smoothing of the training loss", panes=("loss",)),
+    Action("x_axis", ("a",), "a", "x axis", "x axis of all charts: epoch, step, time", panes=CHARTS),
+    Action("zoom_in", ("right_square_bracket",), "]", "zoom in", "zoom in, around the cursor or now", panes=CHARTS),
+    Action("zoom_out", ("left_square_bracket",), "[", "zoom out", "zoom out", panes=CHARTS),
+    Action("pan_left", ("shift+left",), "shift+←", "pan", "pan to the left, where zoomed in", panes=CHARTS),
+    Action("pan_right", ("shift+right",), "shift+→", "pan", "pan to the right", panes=CHARTS),
+    Action("whole_run", ("0", "home"), "0", "whole run", "show the whole run again", panes=CHARTS),
+    Action("cursor_left", ("left",), "←", "cursor", "cursor to the left; esc takes it away", panes=CHARTS),
+    Action("cursor_right", ("right",), "→", "cursor", "cursor to the right", panes=CHARTS),
+    Action("export", ("E",), "E", "export", "save the focused chart: SVG, text, CSV", panes=CHARTS),
     Action("pane_1", ("1",), "1", "lr", "go to the learning rate"),
     Action("pane_2", ("2",), "2", "loss", "go to the loss"),
     Action("pane_3", ("3",), "3", "accuracy", "go to the accuracy"),
@@ -120,6 +191,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_pane", ("tab",), "tab", "next", "go to the next pane", rank=1),
     Action("zoom", ("enter",), "enter", "full screen", "show the focused pane alone"),
     Action("back", ("escape",), "esc", "back", "back"),
+    Action("palette", ("ctrl+p",), "ctrl+p", "palette", "all actions, schedulers and runs, by name"),
     Action("help", ("question_mark",), "?", "help", "help", rank=11),
     Action("quit", ("q", "ctrl+q"), "q", "quit", "quit (asks while a run is going)"),
 )
@@ -137,12 +209,16 @@ def footer_actions(situation: Situation, actions: Sequence[Action] = ACTIONS) ->
     return sorted(possible, key=lambda action: -action.rank)[:FOOTER_KEYS]
 
 
-def key_rows() -> list[tuple[list[str], str]]:
-    """Return (keys, what they do) rows for a table of keys; those that do the same thing to other panes in one."""
+def key_rows(keys: Mapping[str, str] | None = None, actions: Sequence[Action] = ACTIONS) -> list[tuple[list[str], str]]:
+    """Return (keys, what they do) rows for a table of keys; those that do the same thing to other panes in one.
+
+    Args:
+        keys: those that the user has given to actions, by name.
+    """
     rows: list[tuple[list[str], str]] = []
-    for action in ACTIONS:
+    for action in actions:
         if rows and rows[-1][1] == action.help:
-            rows[-1][0].append(action.shown)
+            rows[-1][0].append(action.key(keys or {}))
         else:
-            rows.append(([action.shown], action.help))
+            rows.append(([action.key(keys or {})], action.help))
     return rows

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.blocks import Story
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
-from lrtui.run.events import Event, RunFinished
+from lrtui.run.events import Event, RunFinished, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
@@ -195,6 +196,11 @@ class Run:
         return self._keeping is not None
 
     @property
+    def store_folder(self) -> Path | None:
+        """The folder of the store that keeps it; None where nothing does."""
+        return self._keeping.store.folder if self._keeping is not None else None
+
+    @property
     def is_live(self) -> bool:
         """Whether the run is under way, or has still something to say."""
         return self._thread.is_alive() or len(self._feed) > 0
@@ -253,19 +259,23 @@ class Run:
         def tell(words: str) -> None:
             reporter.notice("store", words, level="warning")
 
+        def record(publish: Callable[[Event], None]) -> None:
+            for event in early:
+                publish(event)
+            self._feed.listener = publish
+
+        def wait_for_start(event: Event) -> None:
+            early.append(event)
+            if isinstance(event, RunStarted) and going_on is not None:
+                # only now: a resume that is refused puts nothing of the run's story aside
+                record(place.record_again(going_on.file.step, going_on.file.seq, tell))
+
         going_on = self._continuation
         if going_on and not going_on.is_branch:
-            from lrtui.training.checkpoint import load_checkpoint
-
-            # before anything is put aside
-            load_checkpoint(going_on.file.path)
-            publish = place.record_again(going_on.file.step, going_on.file.seq, tell)
+            self._feed.listener = wait_for_start
         else:
-            publish = place.record(tell)
-        for event in early:
-            publish(event)
-        self._feed.listener = publish
-        place.note_commit()
+            record(place.record(tell))
+            place.note_commit()
 
     def _ways_to_go_on(self) -> dict[str, Any]:
         """Return where the run saves its checkpoints, and where it begins."""

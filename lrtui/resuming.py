@@ -15,7 +15,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_reading
-from lrtui.store.reader import StoredRun, checkpoint_folder, find_run
+from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
 from lrtui.store.run_rows import next_seq
 from lrtui.store.store_feed import StoreFeed
 from lrtui.training.saved_files import SavedFile, saved_files
@@ -105,9 +105,7 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
         state = RunState()
         state.fold(StoreFeed(connection, run.id, in_full=0).take())
     started = state.started
-    # the newest at a step is the one of the epoch's end, the test being over
-    at_steps = {file.step: file for file in saved_files(checkpoint_folder(folder, run.id))}
-    ends = {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
+    ends = epoch_ends(folder, run.id, state)
     if started is None or epoch not in ends:
         there = ", ".join(map(str, ends)) or "none yet"
         raise UsageError(f"{run.title} has no checkpoint of the end of epoch {epoch}; it has those of epoch {there}")
@@ -116,6 +114,43 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
     file = ends[epoch]
     spec = replace(started.spec, name=name, store=run.spec.store, at=(f"step {file.step}: {command.words}",))
     return Continuation(folder, run, file, spec, commands=(command,), is_branch=True)
+
+
+def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:
+    """Return the checkpoints of the run's epochs' ends, by epoch.
+
+    Args:
+        state: the run's.
+    """
+    # the newest at a step is the one of the epoch's end, the test being over
+    at_steps = {file.step: file for file in saved_files(checkpoint_folder(folder, run))}
+    return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
+
+
+def state_at(folder: Path, run: int, seq: int) -> RunState:
+    """Return a stored run's state as it was when it had told the event of that number.
+
+    Raises:
+        StoreError: where the store can't be read.
+    """
+    state = RunState()
+    with closing(open_for_reading(folder)) as connection:
+        state.fold(StoreFeed(connection, run, until=seq).take())
+    return state
+
+
+def interrupted_run(folder: Path) -> Continuation | None:
+    """Return how this working directory's newest run goes on, where it broke off against anybody's will; else None.
+
+    Raises:
+        LrtuiError: where the store or the run can't be read, or has no checkpoint.
+    """
+    here = str(Path.cwd())
+    with closing(open_for_reading(folder)) as connection:
+        run = next((run for run in all_runs(connection) if run.directory == here), None)
+        if run is None or not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
+            return None
+    return plan_resume(folder, str(run.id))
 
 
 def describe_own_files(continuation: Continuation) -> list[str]:

@@ -40,8 +40,11 @@ class Session:
         """Fold what all runs have said; return whether there was anything."""
         return any([bool(run.poll()) for run in self.runs])
 
-    def close(self, seconds: float) -> bool:
+    def close(self, seconds: float, because: str = "") -> bool:
         """Stop what is under way and wait `seconds` at most; return whether no training thread is left.
+
+        Args:
+            because: what ends the run, where that is no person.
 
         A thread that is left is inside torch: ending the interpreter under it would abort the process, so the
         caller leaves by `os._exit`.
@@ -49,5 +52,5 @@ class Session:
         run = self.live
         if run is None:
             return True
-        run.send(Stop())
+        run.send(Stop(because))
         return run.join(seconds)

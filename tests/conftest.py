@@ -45,6 +45,15 @@ def no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.fixture(autouse=True)
+def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The developer's own settings change no test; the file is there, so that no start is a first one."""
+    config = tmp_path_factory.mktemp("config")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    (config / "lrtui").mkdir()
+    (config / "lrtui" / "settings.toml").touch()
+
+
+@pytest.fixture(autouse=True)
 def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that keeps runs names its own store."""
     monkeypatch.setenv("LRTUI_STORE", "none")

@@ -39,4 +39,4 @@ def main(namespace: argparse.Namespace) -> int:
     for line in describe_own_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")
-    return follow(Session().start(plan.spec, plan), printer, "lrtui branch")
+    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui branch")

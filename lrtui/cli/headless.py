@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from lrtui.cli.deaf_stream import give_up
@@ -17,33 +18,47 @@ from lrtui.run.errors import NotationError
 
 SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
 
+NOBODYS_WISH = {signal.SIGTERM: "the process was told to end", signal.SIGHUP: "the terminal hung up"}
+"""What stops a run without a person's wanting that run to stop; Ctrl-C is a person."""
+
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
 """How long a batch may still take once nobody reads what the run says."""
 
 
-def follow(run: Run, printer: Printer, prog: str) -> int:
-    """Print what a run that was just started says until it is over, and return the exit status.
+def follow(begin: Callable[[], Run], printer: Printer, prog: str) -> int:
+    """Start a run, print what it says until it is over, and return the exit status.
 
     Args:
+        begin: starts the run and returns it.
+        printer: holds on to standard output.
         prog: the command's name, for messages.
     """
-    caught = _stop_on_signals(run)
-    try:
-        # what a task prints is no event: it goes beside the narration
-        with contextlib.redirect_stdout(sys.stderr):
-            while run.is_live:
-                _print_events(run, printer)
-                run.join(POLL_SECONDS)
-            _print_events(run, printer)
-    except OSError as error:
+    # what a task prints is no event: it goes beside the narration
+    with contextlib.redirect_stdout(sys.stderr):
+        run = begin()
+        caught = _stop_on_signals(run)
+        unread = _print_all(run, printer)
+    if unread is not None:
         give_up(sys.stdout)
         _stop(run)
         # a signal to the whole pipeline ends the reader too: then the run was stopped, and says how it went
         if not caught:
-            return _close_unread(printer, error, prog)
+            return _close_unread(printer, unread, prog)
     return _close(run, printer, caught, prog)
+
+
+def _print_all(run: Run, printer: Printer) -> OSError | None:
+    """Print what the run says until it is over; return why standard output takes no more, if it does not."""
+    try:
+        while run.is_live:
+            _print_events(run, printer)
+            run.join(POLL_SECONDS)
+        _print_events(run, printer)
+    except OSError as error:
+        return error
+    return None
 
 
 def _print_events(run: Run, printer: Printer) -> None:
@@ -61,7 +76,7 @@ def _stop_on_signals(run: Run) -> list[int]:
         if caught and number == signal.SIGINT:
             os._exit(INTERRUPTED)
         caught.append(number)
-        run.send(Stop())
+        run.send(Stop(NOBODYS_WISH.get(signal.Signals(number), "")))
 
     for number in SIGNALS:
         # nohup has its signal ignored: the run shall outlive it

@@ -23,6 +23,7 @@ def main(namespace: argparse.Namespace) -> int:
     rows += [(name, _version(name)) for name in PACKAGES]
     rows += _torch_rows()
     rows += _data_rows(namespace.data_dir)
+    rows += _settings_rows()
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
@@ -59,3 +60,11 @@ def _data_rows(data_dir: str | None) -> list[tuple[str, str]]:
     if found is not None:
         words = f"Fashion-MNIST from {found[0]} ({found[1]})"
     return [("data", words), ("cache", data_dir or str(cache_directory()))]
+
+
+def _settings_rows() -> list[tuple[str, str]]:
+    from lrtui.settings import read_settings
+
+    settings = read_settings()
+    faults = [("", fault) for fault in settings.faults]
+    return [("settings", f"{settings.path}{'' if settings.exists else ' (not there: all at their defaults)'}"), *faults]

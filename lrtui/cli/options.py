@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,22 @@ def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | Non
         )
 
 
-def read_spec(namespace: argparse.Namespace, schedule: str | None) -> RunSpec:
+def read_spec(
+    namespace: argparse.Namespace, schedule: str | None, defaults: Mapping[str, Any] | None = None
+) -> RunSpec:
     """Return the settings that the words give, the rest at their defaults.
+
+    Args:
+        defaults: the user's own.
 
     Raises:
         UsageError: for a value that can't be.
     """
     from lrtui.run.spec import check_option, read_option
 
-    values: dict[str, Any] = {} if schedule is None else {"schedule": schedule}
+    values: dict[str, Any] = dict(defaults or {})
+    if schedule is not None:
+        values["schedule"] = schedule
     for item in fields(RunSpec):
         text = getattr(namespace, item.name, None)
         if item.name == "schedule" or text is None:

@@ -52,4 +52,4 @@ def main(namespace: argparse.Namespace) -> int:
     )
     for change in plan.commands:
         printer.say(f"instead of what it had: {change.words}")
-    return follow(Session().start(plan.spec, plan), printer, "lrtui resume")
+    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui resume")

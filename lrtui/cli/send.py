@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sqlite3
 
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.runs import add_store_option
-from lrtui.cli.runs.cells import printable, printable_lines
 from lrtui.cli.runs.opened_store import find, folder_of, reading
+from lrtui.run.cells import printable, printable_lines
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.inbox import send
-from lrtui.store.reader import StoredRun, reload
+from lrtui.store.presence import Presence, why_not
 
 EPILOG = """\
 COMMAND is pause, resume, stop, evaluate, checkpoint, undo, extend N, lr X (lr=X), lr*X, or a schedule, with from base,
@@ -62,21 +61,6 @@ def main(namespace: argparse.Namespace) -> int:
     return DONE if answer.obeyed else FAILED
 
 
-class Presence:
-    """Whether a run still takes commands, looked at again and again while somebody waits for its answer."""
-
-    def __init__(self, run_id: int) -> None:
-        self.reason: str | None = None
-        """Why it takes none any more."""
-        self._run_id = run_id
-
-    def reason_it_left(self, connection: sqlite3.Connection) -> str | None:
-        """Return why the run takes no commands any more, at the second look that finds it so."""
-        before, self.reason = self.reason, why_not(reload(connection, self._run_id), self._run_id)
-        # the run's end and its last answers are written at once, maybe between a look for the answer and this one
-        return self.reason if before is not None else None
-
-
 def read_command(text: str) -> Command:
     """Return the command that the words stand for.
 
@@ -89,21 +73,6 @@ def read_command(text: str) -> Command:
     if match := _SWITCH.match(text):
         text = text[match.end() :]
     return parse_command(_LR.sub("lr=", text, count=1))
-
-
-def why_not(run: StoredRun | None, run_id: int) -> str | None:
-    """Return why the run takes no commands and what can be done; None where it does."""
-    if run is None:
-        return f"run #{run_id} was deleted"
-    if run.is_live:
-        return None
-    title = printable(run.title)
-    match run.state:
-        case "done":
-            return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N makes it longer"
-        case "lost":
-            return f"{title} is lost: its process died; lrtui resume {run_id} goes on from its last checkpoint"
-    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} goes on from its last checkpoint"
 
 
 def _seconds(text: str) -> float:

@@ -32,9 +32,16 @@ class Resume(Command):
     """Go on after a pause; answered by Resumed."""
 
 
+INTERRUPTED = "interrupted"
+"""Code of the notice that says what stopped a run, where that was no person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stop(Command):
     """End the run after the step under way; answered by RunFinished."""
+
+    because: str = ""
+    """What ends it, where that is no person: told by a Notice, so that the next start offers to go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def change_line(event: Event) -> str | None:
             return f"switched to {event.schedule} from {event.anchor}: lr {lr_words(event.lrs)}"
         case LrSet():
             return f"lr {lr_words(event.lrs_before)} -> {lr_words(event.lrs_after)} ({event.by})"
-        case CheckpointSaved():
+        # those made by the clock, at each epoch's end and after each change are what nobody needs to read
+        case CheckpointSaved() if event.reason in ("command", "pause", "stop"):
             return f"checkpoint saved ({event.reason}): {event.path}"
         case Extended():
             return f"the run has {event.epochs:,} epochs now"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lrtui.run.commands import Extend
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.script import Script, parse_script_line
@@ -23,4 +24,10 @@ def spec_as_done(state: RunState) -> RunSpec | None:
         for line in Script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step).lines
         if line.command not in last
     ]
-    return replace(spec, at=(*done, *to_come))
+    # what made it longer is among the lines, which make it longer again
+    added = [
+        command.epochs
+        for given in state.commands
+        if isinstance(command := parse_script_line(given.line).command, Extend)
+    ]
+    return replace(spec, epochs=spec.epochs - sum(added), at=(*done, *to_come))

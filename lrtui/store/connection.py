@@ -47,8 +47,11 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_reading(folder: Path) -> sqlite3.Connection:
+def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """Return a connection that only reads.
+
+    Args:
+        busy_seconds: how long it waits where another process keeps the database locked.
 
     Raises:
         StoreError: where there is no store, or it can't be read.
@@ -61,7 +64,7 @@ def open_for_reading(folder: Path) -> sqlite3.Connection:
         # writes then, either
         alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
         uri = f"{path.absolute().as_uri()}?mode=ro{alone}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             _check(connection, path)
             if connection.execute("PRAGMA user_version").fetchone()[0] < LATEST and not alone:
@@ -69,7 +72,7 @@ def open_for_reading(folder: Path) -> sqlite3.Connection:
                 # an older program's: bring it up to date first
                 open_for_writing(folder).close()
                 connection = sqlite3.connect(
-                    uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                    uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
                 )
         except BaseException:
             connection.close()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
 from lrtui.run.spec import RunSpec
@@ -128,6 +129,17 @@ def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
     with told(_path(connection)):
         row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
+
+
+def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
+    """Say whether what ended the run was no person: a signal, a terminal that hung up."""
+    with told(_path(connection)):
+        row = connection.execute(
+            "SELECT 1 FROM events WHERE run = ? AND kind = 'notice' AND NOT superseded "
+            "AND json_extract(body, '$.code') = ? LIMIT 1",
+            (run, INTERRUPTED),
+        ).fetchone()
+    return row is not None
 
 
 def checkpoint_folder(folder: Path, run: int) -> Path:

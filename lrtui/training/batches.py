@@ -151,6 +151,7 @@ class LoadedBatches:
         Raises:
             TaskError: as `shuffled` does.
         """
+        self._say(f"going on in mid-epoch: {done:,} batches are drawn again, and left out")
         batches = self.shuffled()
         for _ in islice(batches, done):
             between_batches()

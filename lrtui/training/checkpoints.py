@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -52,7 +51,7 @@ class Checkpoints:
         self._epoch_ends: list[int] = []
         self._tried_at = time.monotonic()
         self._missed = self._begun = False
-        self._saved_step = -1
+        self._saved_step = 0
         self._told = ""
         self._read_again: Schedule | None = None
         self._unsaveable: tuple[Schedule, str] | None = None
@@ -64,6 +63,7 @@ class Checkpoints:
         """
         self._files = [file for file in saved_files(self._folder) if file.seq <= checkpoint.seq]
         self._epoch_ends = list(checkpoint.epoch_ends)
+        self._saved_step = checkpoint.step
 
     def is_due(self, step: int) -> bool:
         """Say whether it is time for the next; asked at each step."""
@@ -82,11 +82,11 @@ class Checkpoints:
         self._tried_at, self._missed = time.monotonic(), True
         if self._unsaveable is not None and self._unsaveable[0] is state.schedule:
             return self._unsaveable[1]
-        if not state.is_finite:
-            return "the weights are not finite: a run that goes on from here diverges"
         if not self._commit():
             return "the store can't be written at this moment"
         try:
+            if not state.is_finite:
+                return "the weights are not finite: a run that goes on from here diverges"
             self._write(reason, state, reporter)
         except OSError as error:
             return self._tell(
@@ -98,7 +98,13 @@ class Checkpoints:
             words = str(error) if isinstance(error, CheckpointError) else describe_exception(error)
             self._unsaveable = state.schedule, words
             return self._tell(reporter, f"no checkpoint is made of this run, which can't be resumed then: {words}")
-        self._missed, self._saved_step, self._told = False, reporter.step, ""
+        self._missed, self._saved_step = False, reporter.step
+        try:
+            self._remove_superfluous(state)
+        except (OSError, LrtuiError) as error:
+            self._tell(reporter, f"old checkpoints can't be removed from {self._folder}: {error}")
+        else:
+            self._told = ""
         return None
 
     def _write(self, reason: Reason, state: TrainingState, reporter: Reporter) -> None:
@@ -126,8 +132,6 @@ class Checkpoints:
         self._read_again, self._epoch_ends = state.schedule, ends
         self._files.append(SavedFile(path, checkpoint.seq, checkpoint.step, path.stat().st_size))
         reporter.say(CheckpointSaved, path=str(path), reason=reason)
-        with suppress(OSError, LrtuiError):
-            self._remove_superfluous(state)
 
     def _remove_superfluous(self, state: TrainingState) -> None:
         gone = superfluous(self._files, self._epoch_ends, state.result_at, self._limit)

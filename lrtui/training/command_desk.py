@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Literal
 
 from lrtui.run.commands import (
+    INTERRUPTED,
     Command,
     EvaluateNow,
     Extend,
@@ -121,6 +122,9 @@ class CommandDesk:
             match command:
                 case Stop():
                     self._save("stop")
+                    # after the checkpoint: a run that goes on from there has forgotten it
+                    if command.because:
+                        self._reporter.notice(INTERRUPTED, command.because, level="warning")
                     raise StopRequested
                 case Pause() | Resume():
                     self._pause_or_resume(isinstance(command, Pause))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -164,7 +163,6 @@ def versions(device: torch.device) -> dict[str, str]:
     return {
         "torch": str(torch.__version__),
         "numpy": str(np.__version__),
-        "Python": platform.python_version(),
         "device": describe_device(device),
         "threads": str(torch.get_num_threads()),
         "processor": torch.backends.cpu.get_cpu_capability(),

@@ -40,9 +40,17 @@ def train(
         The error of the user's words, data or task that ended the run, or None.
     """
     keep_freed_memory()
+    loop: Loop | None = None
+
+    def say(text: str) -> None:
+        reporter.notice("data", text)
+        # a download is left here, where the user has stopped the run; the loop has places of its own for that
+        if loop is None:
+            _stop_if_asked(inbox)
+
     try:
         resumption = None if origin is None else _go_on_from(origin, reporter, checkpoints)
-        setup = set_up(spec, lambda text: _tell(text, inbox, reporter), task)
+        setup = set_up(spec, say, task)
         if resumption is not None:
             setup = resumption.fit(setup)
         _stop_if_asked(inbox)
@@ -77,12 +85,6 @@ def _go_on_from(origin: Origin, reporter: Reporter, checkpoints: Checkpoints | N
     if checkpoints is not None and not resumption.is_branch:
         checkpoints.go_on_from(saved)
     return resumption
-
-
-def _tell(text: str, inbox: Inbox, reporter: Reporter) -> None:
-    """Pass a line of narration on; a download is left here, where the user has stopped the run."""
-    reporter.notice("data", text)
-    _stop_if_asked(inbox)
 
 
 def _stop_if_asked(inbox: Inbox) -> None:

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
-import os
 import signal
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from textual.app import App
+from textual.command import Provider
+from textual.filter import LineFilter
 from textual.message import Message
 
 from lrtui.live_run import import_torch
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
+from lrtui.settings import UserSettings
+from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.forecast import Answer, Forecaster, Question
+from lrtui.tui.leaving import leave
+from lrtui.tui.opening import Opening, look_around
 from lrtui.tui.screens.cockpit import CockpitScreen
+from lrtui.tui.screens.confirm import ConfirmScreen
 from lrtui.tui.view import View
 
-LEAVING_SECONDS = 3.0
-"""How long a training thread gets to end its batch when the user leaves."""
+SIGNALS = {
+    signal.SIGINT: "",
+    signal.SIGTERM: "the process was told to end",
+    signal.SIGHUP: "the terminal hung up",
+}
+"""What leaves the cockpit, and what it says of it; an interrupt is a person."""
+
+
+def cockpit_offers() -> type[Provider]:
+    """Return what fills the palette; with all it knows of schedules it takes 15 ms to import."""
+    from lrtui.tui.palette import CockpitOffers
+
+    return CockpitOffers
+
+
+@dataclass
+class Opened(Message):
+    """It was found out what the start has to tell or to ask."""
+
+    opening: Opening
 
 
 @dataclass
@@ -34,25 +57,35 @@ class ForecastReady(Message):
     answer: Answer
 
 
-class CockpitApp(App[None]):
-    """The cockpit.
+class CockpitApp(App[int]):
+    """The cockpit; its result is the number of the run that shall go on without it, if one shall.
 
     Args:
         session: the runs of this process.
         view: the user's choices, with the settings of the next run.
         start: whether to start that run at once.
         load: imports what training needs; called in a thread after the first paint.
+        look: looks for what the start has to tell or to ask, in that thread, first; None to tell nothing.
     """
 
     TITLE = "lrtui"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS = {cockpit_offers}
 
     def __init__(
-        self, session: Session, view: View, *, start: bool = False, load: Callable[[], None] = import_torch
+        self,
+        session: Session,
+        view: View,
+        *,
+        start: bool = False,
+        load: Callable[[], None] = import_torch,
+        look: Callable[[], Opening] | None = None,
     ) -> None:
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
-        self._load = load
+        self._load, self._look = load, look
+        self._ascii = AsciiFilter(enabled=view.ascii)
+        self.because = ""
+        """What ended the cockpit, where that was no person."""
         self._torch_ready = threading.Event()
         self._forecaster = Forecaster(
             lambda slot, answer: self.post_message(ForecastReady(slot, answer)), self._torch_ready
@@ -84,8 +117,27 @@ class CockpitApp(App[None]):
         """Ask the forecaster to end; whatever it computes is not waited for."""
         self._forecaster.close()
 
+    def on_opened(self, message: Opened) -> None:
+        """Hand the cockpit what the start has found."""
+        self._cockpit.open(message.opening)
+
+    @property
+    def _cockpit(self) -> CockpitScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what all that is drawn goes through: into ASCII last, where that is all there is."""
+        return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
+
+    def action_command_palette(self) -> None:
+        """Open the palette, on the cockpit alone: what it offers is done there."""
+        if isinstance(self.screen, CockpitScreen):
+            super().action_command_palette()
+
     def _load_in_thread(self) -> None:
         try:
+            if self._look is not None:
+                self.post_message(Opened(self._look()))
             self._load()
         except Exception as error:  # a broken installation can raise anything
             self.call_later(self.notify, f"PyTorch can't be imported: {error}", severity="error", timeout=60)
@@ -93,27 +145,45 @@ class CockpitApp(App[None]):
             self._torch_ready.set()
 
     def _handle_signals(self) -> None:
-        """Leave in order on SIGTERM and SIGHUP: Textual handles neither, and leaves the terminal in raw mode."""
+        """Leave in order: Textual handles neither SIGTERM nor SIGHUP, and leaves the terminal in raw mode."""
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, functools.partial(self.exit, return_code=128 + number))
+        for number, words in SIGNALS.items():
+            loop.add_signal_handler(number, self._leave_at, number, words)
+
+    def _leave_at(self, number: int, because: str) -> None:
+        self.because = because
+        self.exit(return_code=128 + number)
+
+    async def action_quit(self) -> None:
+        """Leave by the cockpit's own way, which asks while a run is going."""
+        self.action_help_quit()
+
+    def action_help_quit(self) -> None:
+        """Quit where ctrl+c finds nothing to copy; Textual's own only says which key does."""
+        if not isinstance(self.screen, ConfirmScreen):
+            self._cockpit.action_act("quit")
 
 
-def run_cockpit(spec: RunSpec, *, start: bool) -> int:
-    """Open the cockpit and return its exit status once the user has left.
+def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool) -> NoReturn:
+    """Open the cockpit; end the process with its exit status once the user has left.
 
     Args:
         spec: settings of the first run.
+        settings: the user's.
         start: whether to start it at once.
+        in_ascii: whether to draw with ASCII alone.
     """
-    session = Session()
-    app = CockpitApp(session, View(spec), start=start)
-    app.run()
-    status = app.return_code or 0
-    session.close(LEAVING_SECONDS)
-    # torch takes half a second to be torn down, and aborts the process if a thread is still in it: leave past it
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    session, view = Session(), View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
+    app = CockpitApp(session, view, start=start, look=lambda: look_around(spec, settings))
+    app.set_keymap(dict(settings.keys))
+    faults = list(settings.faults)
+    if settings.theme in app.available_themes:
+        app.theme = settings.theme
+    elif settings.theme is not None:
+        faults.append(f"{settings.path}: there is no theme {settings.theme[:40]!r}; ctrl+p theme shows them")
+    for fault in faults:
+        app.call_later(app.notify, fault, severity="warning", timeout=20, markup=False)
+    going_on = app.run()
+    leave(session, app.return_code or 0, app.because, going_on)

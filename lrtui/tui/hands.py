@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from textual.app import App
-
-from lrtui.live_run import Run
 from lrtui.run.commands import Command, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tui.forecast import Question
+from lrtui.tui.listener import Listener
+from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import View
 
 # the dialogs take 60 ms to import, with all they know of schedules: each is imported when it is first asked for,
@@ -35,19 +34,6 @@ def next_batches_per_epoch(spec: RunSpec) -> int:
     return expected_batches_per_epoch(spec) or UNKNOWN_BATCHES
 
 
-class Listener(Protocol):
-    """The screen, as far as the hands know it."""
-
-    @property
-    def app(self) -> App[Any]:
-        """Where dialogs are pushed."""
-        ...
-
-    def say(self, message: str) -> None:
-        """Show a message for a few seconds."""
-        ...
-
-
 class Hands:
     """A method `do_<action>` for each action that has to do with runs.
 
@@ -56,22 +42,32 @@ class Hands:
         view: the user's choices.
         screen: shows messages and dialogs.
         ask: asks for a curve.
+        commanded: returns the run that commands go to; this process's where nothing else is said.
     """
 
-    def __init__(self, session: Session, view: View, screen: Listener, ask: Callable[[str, Question], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        view: View,
+        screen: Listener,
+        ask: Callable[[str, Question], None],
+        commanded: Callable[[], ShownRun | None] | None = None,
+    ) -> None:
         self._session, self._view, self._screen, self._ask = session, view, screen, ask
-        self.waiting: RunSpec | None = None
-        """Settings of the run that starts when the one under way has stopped."""
+        self._commanded = commanded or (lambda: session.live)
 
-    def start_waiting(self) -> None:
-        """Start the run that waits, where nothing is under way any more."""
-        if self.waiting is not None and self._session.live is None:
-            spec, self.waiting = self.waiting, None
-            self.start_run(spec)
+    def start_queued(self) -> None:
+        """Start the first run of the queue, where nothing is under way any more."""
+        if self._view.queue and self._session.live is None:
+            self.start_run(self._view.queue.pop(0))
 
     def _send(self, command: Command) -> None:
-        if run := self._session.live:
-            run.send(command)
+        if run := self._commanded():
+            self._tell(run, command)
+
+    def _tell(self, run: ShownRun, command: Command) -> None:
+        if run.send(command) is not False:
+            self._view.pending.give(run, command)
 
     def do_restart(self) -> None:
         self._restart(self._view.spec)
@@ -79,23 +75,34 @@ class Hands:
     def _restart(self, spec: RunSpec) -> None:
         from lrtui.tui.screens.confirm import Choice, ConfirmScreen
 
-        if self._session.live is None:
+        live, queue = self._session.live, self._view.queue
+        if live is None:
             self.start_run(spec)
             return
 
         def answered(answer: str | None) -> None:
             if answer == "restart":
-                self.waiting = spec
-                self._send(Stop())
+                queue.insert(0, spec)
+                self._tell(live, Stop())
+            elif answer == "queue":
+                queue.append(spec)
+                self._screen.say(f"queued as number {len(queue)}: {spec.schedule}")
+            elif answer == "take back" and queue:
+                self._screen.say(f"taken back: {queue.pop().schedule}")
+            self._view.changed()
 
-        number = self._session.live.number
-        self._screen.app.push_screen(
-            ConfirmScreen(
-                f"Run #{number} is going. Stop it and start anew?",
-                (Choice("r", "stop it, start the next", "restart"), Choice("escape", "let it go on", None)),
-            ),
-            answered,
-        )
+        choices = [
+            Choice("r", "stop it, start the next", "restart"),
+            Choice("a", "queue the next behind it" if not queue else "queue the next, too", "queue"),
+        ]
+        if queue:
+            choices.append(Choice("t", f"take the last one back: {queue[-1].schedule[:48]}", "take back"))
+        choices.append(Choice("escape", "let it go on", None))
+        question = f"Run #{live.number} is going. Stop it and start anew?"
+        if queue:
+            question += "\nQueued behind it:"
+            question += "".join(f"\n  {number}. {waits.schedule[:60]}" for number, waits in enumerate(queue, 1))
+        self._screen.app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
 
     def start_run(self, spec: RunSpec) -> None:
         try:
@@ -106,11 +113,11 @@ class Hands:
         self._view.remember(spec.schedule)
         self._view.select(run.number)
 
-    def do_schedule(self) -> None:
+    def do_schedule(self, scheduler: str | None = None) -> None:
         from lrtui.tui.screens.picker import SLOT, PickerScreen
         from lrtui.tui.screens.picker_choice import PickerContext
 
-        live = self._session.live
+        live = self._commanded()
         state = live.state if live and live.state.started else None
         spec = live.spec if live else self._view.spec
         started = state.started if state else None
@@ -122,6 +129,7 @@ class Hands:
             live=state,
             number=live.number if live else 0,
             recent=tuple(self._view.recent),
+            scheduler=scheduler,
         )
         self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), self._picked)
 
@@ -129,14 +137,14 @@ class Hands:
         if choice is None:
             return
         self._view.remember(choice.schedule)
-        live = self._session.live
+        live = self._commanded()
         if live is None or choice.restart:
             self._view.spec = replace(self._view.spec, schedule=choice.schedule)
             self._view.changed()
         if choice.restart:
             self._restart(self._view.spec)
         elif live is not None:
-            live.send(SwitchSchedule(choice.schedule, choice.anchor))
+            self._send(SwitchSchedule(choice.schedule, choice.anchor))
         else:
             self._screen.say(f"r starts with {choice.schedule}")
 
@@ -156,13 +164,13 @@ class Hands:
             self._screen.say("r starts with these settings")
 
     def do_pause(self) -> None:
-        live = self._session.live
+        live = self._commanded()
         self._send(Resume() if live and live.state.status == "paused" else Pause())
 
     def do_stop(self) -> None:
-        self.waiting = None
         self._send(Stop())
-        self._screen.say("stopping after this batch")
+        then = "; then the queued run starts (r takes it back)" if self._view.queue else ""
+        self._screen.say(f"stopping after this batch{then}")
 
     def do_nudge_up(self) -> None:
         self._send(ScaleLr(NUDGE))
@@ -176,7 +184,7 @@ class Hands:
     def do_set_lr(self) -> None:
         from lrtui.tui.screens.set_lr import SetLrScreen
 
-        live = self._session.live
+        live = self._commanded()
         if live is not None:
             self._screen.app.push_screen(SetLrScreen(live.state.current_lrs), self._set_lr)
 
@@ -187,19 +195,4 @@ class Hands:
     def do_help(self) -> None:
         from lrtui.tui.screens.help import HelpScreen
 
-        self._screen.app.push_screen(HelpScreen())
-
-    def do_quit(self) -> None:
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
-
-        live: Run | None = self._session.live
-        if live is None:
-            self._screen.app.exit()
-            return
-        self._screen.app.push_screen(
-            ConfirmScreen(
-                f"Run #{live.number} is going. Stop it and quit?",
-                (Choice("q", "stop it and quit", "quit"), Choice("escape", "stay", None)),
-            ),
-            lambda answer: self._screen.app.exit() if answer == "quit" else None,
-        )
+        self._screen.app.push_screen(HelpScreen(self._screen.focused_pane, self._view.keys))

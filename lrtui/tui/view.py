@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.live_run import Run
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
+from lrtui.tui.pending import Pending
+from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.stored_runs import StoredRuns
+from lrtui.tui.viewport import Viewport
 
 SMOOTHINGS = (100, 500, 0, 20)
 """Spans of the smoothed training loss in steps, in the order that the key goes through; 0 is none."""
@@ -33,14 +36,33 @@ class View:
     log_axes: set[str] = field(default_factory=set)
     """Names of the panes whose y axis is logarithmic."""
     smoothing: int = SMOOTHINGS[0]
+    metric: str = "accuracy"
+    """What the pane of the accuracy shows, where the task's tests measure more."""
+    viewport: Viewport = field(default_factory=Viewport)
+    """Which part of the x axis the charts show, in what units, and where the cursor is."""
     recent: list[str] = field(default_factory=list)
     """Schedules chosen in this session, the latest first."""
+    queue: list[RunSpec] = field(default_factory=list)
+    """Settings of the runs that start, one after the other, when the one under way is over."""
+    pending: Pending = field(default_factory=Pending)
+    """Commands that no event has answered yet."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The keys that the user has given to actions, by the action's name."""
+    bell: bool = False
+    """Whether the terminal's bell rings when a run is over."""
+    ascii: bool = False
+    """Whether the terminal has no characters beyond ASCII."""
     version: int = 0
     """Grows with every choice: whoever drew version n has nothing to redraw."""
 
     def changed(self) -> None:
         """Say that a choice was made."""
         self.version += 1
+
+    @property
+    def drawn(self) -> set[int]:
+        """Numbers of the runs that are drawn: the one on screen and those marked."""
+        return {*self.marked, *(() if self.selected is None else (self.selected,))}
 
     def select(self, number: int) -> None:
         """Put a run on screen."""
@@ -97,6 +119,8 @@ class Scene:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
         futures: forecast of each run that has one, by number.
         one_pane: whether panes are shown one at a time, each with an x axis of its own.
+        columns: how many the charts have beside their labels.
+        stored: the runs of the store.
     """
 
     session: Session
@@ -105,23 +129,43 @@ class Scene:
     preview_batches_per_epoch: int = 0
     futures: Mapping[int, Future] = field(default_factory=dict)
     one_pane: bool = False
+    columns: int = 72
+    stored: StoredRuns = field(default_factory=StoredRuns)
 
     @property
-    def run(self) -> Run | None:
+    def runs(self) -> list[ShownRun]:
+        """The runs of this process, and those of the store whose story is followed; each once."""
+        own = {run.number for run in self.session.runs}
+        return [*self.session.runs, *(run for number, run in self.stored.runs.items() if number not in own)]
+
+    @property
+    def run(self) -> ShownRun | None:
         """The run on screen, or None before the first."""
-        return next((run for run in self.session.runs if run.number == self.view.selected), None)
+        return next((run for run in self.runs if run.number == self.view.selected), None)
 
     @property
-    def shown(self) -> list[Run]:
+    def marked(self) -> list[ShownRun]:
+        """The runs that are marked, in the order they were; those that are gone are left out."""
+        runs = {run.number: run for run in self.runs}
+        return [runs[number] for number in self.view.marked if number in runs]
+
+    @property
+    def shown(self) -> list[ShownRun]:
         """The runs that are drawn: those marked, then the one on screen, which so lies on top."""
-        marked = [run for run in self.session.runs if run.number in self.view.marked and run is not self.run]
+        marked = [run for run in self.marked if run is not self.run]
         return [*marked, self.run] if self.run else marked
+
+    @property
+    def commanded(self) -> ShownRun | None:
+        """The run that commands go to: the one on screen where it goes on in another process, else this process's."""
+        run = self.stored.runs.get(self.view.selected or 0)
+        return run if run is not None and run is self.run and run.is_live else self.session.live
 
     @property
     def stamp(self) -> tuple[object, ...]:
         """A value that differs whenever something that is drawn may differ."""
         return (
-            tuple((run.number, run.state.version) for run in self.session.runs),
+            tuple((run.number, id(run), run.state.version) for run in self.runs),
             self.view.version,
             id(self.preview),
             self.one_pane,

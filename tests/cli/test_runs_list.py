@@ -13,9 +13,9 @@ from asked import Asking, without_accuracy
 from kept import begin, nobody
 
 from lrtui.__main__ import main
-from lrtui.cli.runs.cells import width_of
-from lrtui.cli.runs.columns import COLUMNS
+from lrtui.run.cells import width_of
 from lrtui.run.events import EvalDone, Event
+from lrtui.store.columns import COLUMNS
 from lrtui.store.writer import Writer
 
 

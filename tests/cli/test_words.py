@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 import pytest
 
@@ -73,13 +74,15 @@ def test_the_cockpit_opens_on_the_settings_and_starts_a_schedule_at_once(
 ) -> None:
     opened: list[tuple[RunSpec, bool]] = []
 
-    def run_cockpit(spec: RunSpec, *, start: bool) -> int:
+    def run_cockpit(spec: RunSpec, settings: object, *, start: bool, in_ascii: bool) -> NoReturn:
         opened.append((spec, start))
-        return 143
+        # the process ends there
+        raise SystemExit(143)
 
     monkeypatch.setattr("lrtui.__main__._check_terminal", lambda: None)
     monkeypatch.setattr("lrtui.tui.app.run_cockpit", run_cockpit)
-    assert main([*words, "--epochs", "1,000", "--optimizer", "SGD(lr=0.1)"]) == 143
+    with pytest.raises(SystemExit, match="143"):
+        main([*words, "--epochs", "1,000", "--optimizer", "SGD(lr=0.1)"])
     expected = RunSpec(epochs=1000, optimizer="SGD(lr=0.1)", **({"schedule": words[0]} if words else {}))
     assert opened == [(expected, bool(words))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,12 +14,25 @@ from driving import tiny_spec
 from random_tasks import RandomTask
 
 import lrtui.training.checkpoint as module
-from lrtui.run.commands import Extend, Pause, Resume, SaveCheckpoint, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.commands import (
+    EvaluateNow,
+    Extend,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
 from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
+from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint import load_checkpoint
 from lrtui.training.checkpoints import Checkpoints
 from lrtui.training.origin import Origin
+from lrtui.training.reporter import Reporter
 from lrtui.training.saved_files import file_name, saved_files
 
 
@@ -144,10 +158,36 @@ def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
     assert load_checkpoint(tmp_path / Path(course.saved[-1].path).name).lr_control["factors"] == [2.0]
 
 
+def test_what_could_not_be_saved_is_due_again_without_a_step_in_between(seconds: Time, tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, every_seconds=2.0, commit=lambda: False)
+    assert [checkpoints.is_due(0) for _ in range(4)] == [False] * 4
+    assert checkpoints.save("change", SimpleNamespace(schedule=None), Reporter(LiveFeed())) is not None  # type: ignore[arg-type]
+    assert [checkpoints.is_due(0) for _ in range(3)] == [False, True, True]
+
+
+def test_samples_a_second_are_those_of_training_without_the_checkpoints(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("lrtui.training.clock.time.perf_counter", lambda: now)
+
+    class Slow(Checkpoints):
+        def save(self, *given: Any) -> str | None:
+            nonlocal now
+            now += 100.0
+            return super().save(*given)
+
+    script: Any = {3: [SaveCheckpoint(), ScaleLr(2.0)], 4: [EvaluateNow()]}
+    course = recording.run(tiny_spec(epochs=2), script, checkpoints=Slow(tmp_path))
+    # training takes no time here
+    assert all(e.samples_per_second > 1e6 for e in of(EpochDone, course.events))
+    assert course.events[-1].seconds == 400.0
+
+
 def test_a_full_disk_is_told_once_and_training_goes_on(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = recording.run(tiny_spec())
+    plain, folder = recording.run(tiny_spec()), tmp_path / "run"
 
     def write(self: Any, data: bytes) -> int:
         self._fault = OSError(28, "No space left on device")
@@ -155,12 +195,12 @@ def test_a_full_disk_is_told_once_and_training_goes_on(
 
     good = module._File.write
     monkeypatch.setattr(module._File, "write", write)
-    course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path))
-    words = f"no checkpoint can be written into {tmp_path}: No space left on device. The run goes on; those that"
+    course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(folder))
+    words = f"no checkpoint can be written into {folder}: No space left on device. The run goes on; those that"
     assert [(e.level, e.text[: len(words)]) for e in notices(course)] == [("warning", words)]
     assert [e.reason[: len(words)] for e in of(CommandRefused, course.events)] == [words]
     assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
     # once there is room again they are made, and trouble is told anew
     def room_from(step: int, until: int) -> Any:
@@ -174,7 +214,7 @@ def test_a_full_disk_is_told_once_and_training_goes_on(
         return write
 
     monkeypatch.setattr(module._File, "write", room_from(7, 13))
-    course = recording.run(tiny_spec(), {8: [ScaleLr(2.0)]}, checkpoints=Checkpoints(tmp_path))
+    course = recording.run(tiny_spec(), {8: [ScaleLr(2.0)]}, checkpoints=Checkpoints(folder))
     assert reasons(course) == [("change", 8), ("epoch", 12)]
     assert [e.step for e in notices(course)] == [6, 18]
 
@@ -389,11 +429,11 @@ def test_a_model_that_can_not_be_saved_is_told(recording: Recording, tmp_path: P
             return torch.nn.Sequential(Extra(4, 2))
 
     course = recording.run(
-        RunSpec(epochs=1, batch_size=15), make_task=lambda: Task("in memory"), checkpoints=Checkpoints(tmp_path)
+        RunSpec(epochs=1, batch_size=15), make_task=lambda: Task("in memory"), checkpoints=Checkpoints(tmp_path / "run")
     )
     assert "the model's state_dict() holds something else than" in notices(course)[0].text
     assert len(notices(course)) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_events_come_in_the_order_of_what_they_tell(recording: Recording, tmp_path: Path) -> None:

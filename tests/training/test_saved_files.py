@@ -29,11 +29,13 @@ def test_names_sort_as_they_were_made_and_are_read_back(tmp_path: Path) -> None:
 
 
 def test_what_was_being_written_is_removed(tmp_path: Path) -> None:
-    (tmp_path / f"{file_name(7, 7)}.unfinished").touch()
-    (tmp_path / file_name(8, 8)).touch()
-    remove_unfinished(tmp_path)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / f"{file_name(7, 7)}.unfinished").touch()
+    (folder / file_name(8, 8)).touch()
+    remove_unfinished(folder)
     remove_unfinished(tmp_path / "nowhere")
-    assert [path.name for path in tmp_path.iterdir()] == [file_name(8, 8)]
+    assert [path.name for path in folder.iterdir()] == [file_name(8, 8)]
 
 
 def test_epochs_ends_stay_and_of_the_others_the_newest() -> None:

@@ -11,7 +11,7 @@ import pytest
 from driving import run_events, tiny_spec
 
 from lrtui.__main__ import main
-from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, EvalDone, LrSet, RunFinished, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.state import RunState
 from lrtui.schedules.catalogue import CATALOGUE
@@ -168,3 +168,14 @@ def test_the_spec_of_a_run_with_a_script_survives_json() -> None:
     read = event_from_json(json.loads(json.dumps(event_to_json(started))))
     assert read == started
     assert read.spec.at == ("step 3: lr*0.5",)  # type: ignore[attr-defined]
+
+
+def test_a_run_that_was_made_longer_is_repeated_by_its_spec_as_done() -> None:
+    events = run_events(tiny_spec(epochs=2, schedule='LambdaLR("1")'), {5: [Extend(1)]})
+    state = RunState()
+    state.fold(events)
+    done = spec_as_done(state)
+    assert done is not None
+    assert (done.epochs, done.at) == (2, ("step 5: extend 1",))
+    assert len(run_events(done)) == len(events)
+    assert state.step == 18

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lrtui.live_run import Run
+from lrtui.resuming import Continuation
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.spec import RunSpec
@@ -56,9 +57,11 @@ class PlayedSession(Session):
 
     def __init__(self, *recordings: Sequence[Event]) -> None:
         super().__init__()
+        self.continuations: list[Continuation | None] = []
         self.runs: list[Run] = [PlayedRun(number, events) for number, events in enumerate(recordings, start=1)]
 
-    def start(self, spec: RunSpec) -> Run:
+    def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
+        self.continuations.append(continuation)
         run = PlayedRun(len(self.runs) + 1, [], spec)
         self.runs.append(run)
         return run

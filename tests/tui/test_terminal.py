@@ -11,9 +11,16 @@ import struct
 import sys
 import termios
 import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from driving import TINY
+
+from lrtui.resuming import interrupted_run
+from lrtui.store.connection import open_for_reading
+from lrtui.store.reader import StoredRun, find_run
 
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
@@ -63,9 +70,7 @@ class Terminal:
 TRAINING = ["StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "1000000", "--log-interval", "1"]
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["terminated", "hung-up"]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_in_mid_run_restores_the_terminal(number: signal.Signals, status: int) -> None:
     terminal = Terminal(*TRAINING)
     terminal.read_until(b"Train Epoch")
@@ -84,6 +89,50 @@ def test_quitting_in_mid_run_restores_the_terminal_and_ends_the_process() -> Non
     terminal.press("q")
     assert terminal.wait_gone() == 0
     assert LEAVES_ALTERNATE_SCREEN in terminal.written
+
+
+def wait_for_run(store: Path, condition: Callable[[StoredRun], bool], seconds: float = 60.0) -> StoredRun:
+    end = time.monotonic() + seconds
+    with closing(open_for_reading(store)) as connection:
+        while not condition(run := find_run(connection, "1")):
+            assert time.monotonic() < end, f"it is {run.state} at step {run.step}"
+            time.sleep(0.1)
+    return run
+
+
+def test_a_run_goes_on_without_the_screen(tmp_path: Path) -> None:
+    slow = TINY.replace(":Tiny", ":Slow")
+    words = ["--task", slow, "--batch-size", "16", "--epochs", "60", "--store", str(tmp_path / "store")]
+    terminal = Terminal("StepLR(1)", *words, "--log-interval", "1")
+    terminal.read_until(b"Train Epoch")
+    terminal.press("q")
+    terminal.read_until(b"go on without the screen")
+    terminal.press("g")
+    assert terminal.wait_gone() == 0
+    assert terminal.written.rindex(b"run 1 goes on in process") > terminal.written.rindex(LEAVES_ALTERNATE_SCREEN)
+    run = wait_for_run(tmp_path / "store", lambda run: run.state == "done")
+    assert run.step == 360
+    assert run.process.pid != terminal.pid
+
+
+def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(tmp_path: Path) -> None:
+    slow = TINY.replace(":Tiny", ":Slow")
+    words = ["--task", slow, "--batch-size", "16", "--epochs", "1000", "--store", str(tmp_path / "store")]
+    terminal = Terminal("StepLR(1)", *words, "--log-interval", "1")
+    terminal.read_until(b"Train Epoch")
+    os.kill(terminal.pid, signal.SIGHUP)
+    assert terminal.wait_gone() == 129
+    terminal = Terminal("--store", str(tmp_path / "store"))
+    terminal.read_until(b"resume it here")
+    terminal.press("\r")
+    # what it has said before is on screen at once
+    wait_for_run(tmp_path / "store", lambda run: run.state == "running" and run.process.pid == terminal.pid)
+    terminal.press("q")
+    terminal.read_until(b"lrtui resume 1 goes on")
+    terminal.press("q")
+    assert terminal.wait_gone() == 0
+    # a person has stopped it now
+    assert interrupted_run(tmp_path / "store") is None
 
 
 def test_quitting_while_torch_is_imported_ends_the_process() -> None:

@@ -6,10 +6,10 @@ import argparse
 import sys
 
 from lrtui.cli.exit_codes import DONE, FAILED
-from lrtui.cli.runs.cells import counted, printable, size_words
-from lrtui.cli.runs.columns import epochs_done
 from lrtui.cli.runs.opened_store import find_all, folder_of, reading, title_of
+from lrtui.run.cells import counted, printable, size_words
 from lrtui.run.errors import UsageError
+from lrtui.store.columns import epochs_done
 from lrtui.store.removal import delete_runs, refuse_live
 
 EPILOG = """\

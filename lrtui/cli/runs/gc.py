@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lrtui.cli.runs.cells import counted, size_words
 from lrtui.cli.runs.opened_store import folder_of, reading
+from lrtui.run.cells import counted, size_words
 from lrtui.store.leftovers import Leftovers, find_leftovers, remove_leftovers
 
 EPILOG = """\

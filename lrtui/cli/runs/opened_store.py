@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lrtui.cli.runs.cells import printable
+from lrtui.run.cells import printable
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.store.connection import describe, open_for_reading
 from lrtui.store.place import DATABASE, NOTHING, VARIABLE, store_folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lrtui.cli.runs.cells import counted
 from lrtui.cli.runs.opened_store import find, folder_of, reading, title_of
+from lrtui.run.cells import counted
 from lrtui.run.errors import UsageError
 from lrtui.store.reader import LAST
 from lrtui.store.transaction import transaction

@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from lrtui.cli.runs.columns import ListedRun, record_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import Event, Notice
 from lrtui.run.state import RunState
+from lrtui.store.columns import ListedRun, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
 

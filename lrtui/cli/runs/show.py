@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from lrtui.cli.runs.columns import listed_run
 from lrtui.cli.runs.opened_store import find, folder_of, reading
+from lrtui.store.columns import listed_run
 
 EPILOG = """\
 examples:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule
+from lrtui.tui.charts.ascii_form import CELLS, ascii_rows
+from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
 from lrtui.tui.charts.raster import BRAILLE, cell_codes, column_dots
-from lrtui.tui.charts.scale import Scale, round_step, scale_for
+from lrtui.tui.charts.scale import Scale, scale_for
+from lrtui.tui.charts.x_axis import AxisName, x_ticks
 
 Run = tuple[str, str]
 Row = tuple[Run, ...]
@@ -39,6 +40,8 @@ class Chart:
         crops_peaks: whether a straight y axis leaves out the highest twentieth of the columns where they are so high
             that the rest could not be read; they are drawn up to the top.
         x_label: name of the x axis, written at its right end; None leaves the axis out.
+        axis: what x counts, which decides on its round numbers.
+        ascii: whether to draw with ASCII alone.
         label_width: columns of the labels at the left, the same for charts that stand above each other.
     """
 
@@ -50,14 +53,19 @@ class Chart:
     crops_peaks: bool = False
     x_label: str | None = None
     label_width: int = 7
+    axis: AxisName = "epoch"
+    ascii: bool = False
+
+    def columns(self, width: int) -> int:
+        """Return how many columns of a width are the plane's, beside the labels."""
+        return max(0, width - self.label_width - 2)
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return `height` rows of `width` columns."""
         if width < 1 or height < 1:
             return [()] * max(0, height)
         axis_lines = 2 if self.x_label is not None and height >= 5 else 0
-        left = self.label_width + 2
-        columns, lines = width - left, height - axis_lines
+        columns, lines = self.columns(width), height - axis_lines
         if columns < 4 or lines < 2:
             return [((" " * width, ""),)] * height
         curves = [self._columns_of(layer, columns * 2) for layer in self.layers]
@@ -66,7 +74,7 @@ class Chart:
         rows = [(*self._left(line, scale, lines), *_runs(characters[line], styles[line])) for line in range(lines)]
         if axis_lines:
             rows += self._x_axis(columns)
-        return rows
+        return ascii_rows(rows) if self.ascii else rows
 
     # -- the plane ----------------------------------------------------------------------------------------------------
 
@@ -74,7 +82,8 @@ class Chart:
         if isinstance(layer, (Curve, Line)):
             return layer.columns(self.x_low, self.x_high, count)
         if isinstance(layer, Marks):
-            values = np.asarray(layer.ys, dtype=np.float64)
+            inside = [y for x, y in zip(layer.xs, layer.ys, strict=True) if self.x_low <= x <= self.x_high]
+            values = np.asarray(inside, dtype=np.float64)
             return values, values
         return np.empty(0), np.empty(0)
 
@@ -115,7 +124,11 @@ class Chart:
             codes = np.where(lit & banded, cells, codes | cells)
             owners[lit] = index
             banded = (banded & ~lit) | (lit & (form == "band"))
-        characters = [[chr(BRAILLE + code) if code else " " for code in row] for row in codes.tolist()]
+        if self.ascii:
+            signs = [CELLS[layer.form] if isinstance(layer, Curve) else "*" for layer in self.layers]
+            characters = [[signs[owner] if owner >= 0 else " " for owner in row] for row in owners.tolist()]
+        else:
+            characters = [[chr(BRAILLE + code) if code else " " for code in row] for row in codes.tolist()]
         names = [getattr(layer, "style", "") for layer in self.layers]
         styles = [[names[owner] if owner >= 0 else "" for owner in row] for row in owners.tolist()]
         for layer in self.layers:
@@ -129,6 +142,9 @@ class Chart:
             for line in range(lines):
                 if column is not None and characters[line][column] == " ":
                     characters[line][column], styles[line][column] = layer.sign, layer.style
+        elif isinstance(layer, Sign):
+            if (column := self._column(layer.x, columns)) is not None:
+                characters[0][column], styles[0][column] = layer.sign, layer.style
         elif isinstance(layer, Marks):
             places = scale.place(np.asarray(layer.ys, dtype=np.float64))
             for x, place in zip(layer.xs, places, strict=True):
@@ -153,16 +169,11 @@ class Chart:
         return (" " * (self.label_width + 1), ""), ("│", AXIS)
 
     def _x_axis(self, columns: int) -> list[Row]:
-        span = self.x_high - self.x_low
         marks, labels = ["─"] * columns, [" "] * columns
-        step = max(1.0, round_step(span, max(1, columns // 8))) if span > 0 else 1.0
-        tick = math.ceil(self.x_low / step - 1e-9) * step
-        while span > 0 and tick <= self.x_high * (1 + 1e-9):
-            column = self._column(min(tick, self.x_high), columns)
-            if column is not None:
+        for x, label in x_ticks(self.x_low, self.x_high, columns, self.axis):
+            if (column := self._column(x, columns)) is not None:
                 marks[column] = "┬"
-                _write(labels, column, f"{tick + 0.0:,.0f}", columns)
-            tick += step
+                _write(labels, column, label, columns)
         name = f" {self.x_label}"
         room = columns - len(name)
         if room > 10:
@@ -185,6 +196,8 @@ def _line_of(place: float, lines: int) -> int:
 
 
 def _write(line: list[str], column: int, text: str, columns: int) -> None:
+    if len(text) > columns:
+        return
     start = max(0, min(column - (len(text) - 1) // 2, columns - len(text)))
     if all(character == " " for character in line[max(0, start - 1) : start + len(text) + 1]):
         line[start : start + len(text)] = list(text)

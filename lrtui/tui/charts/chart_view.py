@@ -26,6 +26,7 @@ class ChartView(Widget):
     ChartView > .chart--future { color: $foreground-disabled; }
     ChartView > .chart--candidate { color: $accent; }
     ChartView > .chart--now { color: $foreground-muted; }
+    ChartView > .chart--cursor { color: $accent; }
     ChartView > .chart--flag { color: $warning; }
     ChartView > .chart--line-1 { color: #56b4e9; }
     ChartView > .chart--line-2 { color: #e69f00; }
@@ -53,6 +54,7 @@ class ChartView(Widget):
         "chart--future",
         "chart--candidate",
         "chart--now",
+        "chart--cursor",
         "chart--flag",
         *(f"chart--line-{number}" for number in range(1, LINE_COLOURS + 1)),
     }
@@ -65,6 +67,7 @@ class ChartView(Widget):
     | `chart--future` | What will be. |
     | `chart--candidate` | What could be. |
     | `chart--now` | The rule at the present step. |
+    | `chart--cursor` | The rule at the cursor. |
     | `chart--flag` | Switches and nudges. |
     | `chart--line-1` to `-8` | A run's own colour. |
     """
@@ -74,6 +77,25 @@ class ChartView(Widget):
         self._chart: Chart | None = None
         self._rows: list[Row] = []
         self._strips: list[Strip | None] = []
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is shown."""
+        return self._chart
+
+    @property
+    def columns(self) -> int:
+        """How many columns of the widget are the plane's, beside the labels; 0 while nothing is shown."""
+        return self._chart.columns(self.size.width) if self._chart else 0
+
+    def segments(self) -> list[list[Segment]]:
+        """Return the rows as they are on screen, colours included."""
+        base = self.rich_style
+        return [[Segment(text, self._style(name, base)) for text, name in row] for row in self._rows]
+
+    def text(self) -> str:
+        """Return the rows as text."""
+        return "".join("".join(text for text, _ in row).rstrip() + "\n" for row in self._rows)
 
     def show(self, chart: Chart) -> None:
         """Draw the chart and repaint the rows that differ from the last one's."""

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.series import Series
+from lrtui.run.series import Series, Summary
+from lrtui.tui.charts.places import index_at, value_at
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,8 @@ class Curve:
         rate: values per unit of x.
         style: component class of its colour.
         form: how it is drawn.
+        xs: x of each value, rising, in place of `start` and `rate`.
+        name: what it is, for an export.
     """
 
     series: Series
@@ -34,29 +37,70 @@ class Curve:
     rate: float
     style: str
     form: Form = "line"
+    xs: Series | None = None
+    name: str = ""
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
         """Return least and greatest value in each of `count` columns between two x; NaN where nothing is drawn.
 
-        A column between two values is on the straight line between them.
+        A column between two values is on the straight line between them, be they inside or outside.
         """
-        edges = np.linspace(low, high, count + 1)
-        indices = np.ceil((edges - self.start) * self.rate - 1e-9)
-        indices = np.clip(indices, 0, len(self.series)).astype(np.int64)
+        indices = self._indices(low, high, count)
         summary = self.series.summary(indices)
-        return _joined(summary.low, summary.high, np.diff(indices) > 0)
+        known = np.flatnonzero(np.diff(indices) > 0)
+        places, values = known.astype(np.float64), summary.low[known] / 2 + summary.high[known] / 2
+        before, after = int(indices[0]) - 1, int(indices[-1])
+        if high > low and self.series.known_from <= before:
+            places, values = (
+                np.append(self._place(before, low, high, count), places),
+                np.append(self.series[before], values),
+            )
+        if high > low and self.series.known_from <= after < len(self.series):
+            places, values = (
+                np.append(places, self._place(after, low, high, count)),
+                np.append(values, self.series[after]),
+            )
+        return _joined(summary, known, places, values)
+
+    def summary(self, low: float, high: float, count: int) -> Summary:
+        """Return what lies in each of `count` columns between two x."""
+        return self.series.summary(self._indices(low, high, count))
+
+    def _indices(self, low: float, high: float, count: int) -> NDArray[np.int64]:
+        """Return the index of the first value at or after each edge of the columns."""
+        edges = np.linspace(low, high, count + 1)
+        if self.xs is None:
+            indices = np.ceil((edges - self.start) * self.rate - 1e-9)
+        else:
+            # the last value stands on the right edge, and is in the last column
+            edges[-1] = np.nextafter(edges[-1], np.inf)
+            indices = index_at(self.xs, edges).astype(np.float64)
+        return np.clip(indices, 0, len(self.series)).astype(np.int64)
+
+    def _place(self, index: int, low: float, high: float, count: int) -> float:
+        """Return in which column a value is, counted on to the left and right of them."""
+        x = self.start + index / self.rate if self.xs is None else value_at(self.xs, index)
+        return (x - low) / (high - low) * count - 0.5
 
 
-def _joined(low: Floats, high: Floats, has_values: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return the columns with those between two values put on the line between them; bad values stay gaps."""
-    known = np.flatnonzero(has_values)
-    if len(known) < 2 or len(known) == known[-1] - known[0] + 1:
+def _joined(summary: Summary, known: NDArray[np.int64], places: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """Return the columns with those between two values put on the line between them; bad values stay gaps.
+
+    Args:
+        summary: of the columns.
+        known: those with values in them.
+        places: where there are values, rising; beyond the columns too.
+        values: what they are.
+    """
+    low, high = summary.low, summary.high
+    if len(places) < 2:
         return low, high
-    between = np.arange(known[0], known[-1] + 1)
-    between = between[~has_values[between]]
-    middle = low[known] / 2 + high[known] / 2
+    between = np.arange(max(0, int(np.ceil(places[0]))), min(len(low) - 1, int(np.floor(places[-1]))) + 1)
+    between = between[~np.isin(between, known)]
+    if not len(between):
+        return low, high
     # a NaN on either side makes the line between NaN: a gap
-    filled = np.interp(between, known, middle)
+    filled = np.interp(between, places, values)
     low, high = low.copy(), high.copy()
     low[between] = high[between] = filled
     return low, high
@@ -70,11 +114,13 @@ class Line:
         xs: where, rising.
         ys: the values.
         style: component class of the colour.
+        name: what it is, for an export; nothing where its marks say it.
     """
 
     xs: Sequence[float]
     ys: Sequence[float]
     style: str
+    name: str = ""
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
         """Return the line's value in each of `count` columns between two x; NaN outside of the points."""
@@ -95,17 +141,19 @@ class Marks:
         ys: the values.
         style: component class of the colour.
         sign: one character.
+        name: what it is, for an export.
     """
 
     xs: Sequence[float]
     ys: Sequence[float]
     style: str
     sign: str = "●"
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A thin vertical line through the chart: now."""
+    """A thin vertical line through the chart: now, the cursor."""
 
     x: float
     style: str = "chart--now"
@@ -121,4 +169,13 @@ class Flag:
     sign: str = "▲"
 
 
-Layer = Curve | Line | Marks | Rule | Flag
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign at the upper edge, over all else: a run diverged."""
+
+    x: float
+    style: str
+    sign: str = "!"
+
+
+Layer = Curve | Line | Marks | Rule | Flag | Sign

@@ -18,7 +18,7 @@ class ChartPane(Vertical, can_focus=True):
     """A chart that is drawn from a scene.
 
     Args:
-        title: in the rule above.
+        title: in the rule above; or what returns it.
         figure: returns what stands at the right end of the rule.
         chart: returns what is drawn, or None while there is nothing.
         empty: what will be here, and which key brings it.
@@ -33,7 +33,7 @@ class ChartPane(Vertical, can_focus=True):
 
     def __init__(
         self,
-        title: str,
+        title: str | Callable[[Scene], str],
         figure: Callable[[Scene], str],
         chart: Callable[[Scene], Chart | None],
         empty: str,
@@ -41,17 +41,28 @@ class ChartPane(Vertical, can_focus=True):
         id: str,  # noqa: A002 - Textual's name
     ) -> None:
         super().__init__(id=id)
-        self._title, self._figure, self._chart, self._empty = title, figure, chart, empty
+        self._title_of = (lambda _: title) if isinstance(title, str) else title
+        self._figure, self._chart, self._empty = figure, chart, empty
+        self.title = title if isinstance(title, str) else ""
+        """What stands in the rule at the left."""
         self._stamp: object = None
 
     def compose(self) -> ComposeResult:
-        yield Frame(self._title)
+        yield Frame(self.title)
         yield Static(self._empty, classes="empty")
         yield ChartView()
 
+    @property
+    def columns(self) -> int:
+        """How many columns the chart has beside its labels."""
+        return self.query_one(ChartView).columns if self.is_mounted else 0
+
     def show(self, scene: Scene, charts: bool) -> None:
         """Write the figure; draw the chart where that is due and something changed."""
-        self.query_one(Frame).show(self._figure(scene))
+        if not self.is_mounted:
+            return
+        self.title = self._title_of(scene)
+        self.query_one(Frame).show(self._figure(scene), self.title)
         if not charts or scene.stamp == self._stamp:
             return
         self._stamp = scene.stamp

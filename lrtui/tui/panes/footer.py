@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 from textual.widget import Widget
 
 from lrtui.actions import Situation, footer_actions
+from lrtui.tui.situation import situation_of
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
 """How long a message stands before the keys come back."""
 
 
-def keys_line(situation: Situation, figure: str, width: int) -> Text:
+def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str]) -> Text:
     """Return the keys that matter most now with their titles, as many as fit, and a figure at the right end."""
     line = Text(" ", no_wrap=True, end="")
     room = width - len(figure) - 2
     for action in footer_actions(situation):
-        entry = f"{action.shown} {action.title_in(situation)}"
+        entry = f"{action.key(keys)} {action.title_in(situation)}"
         if line.cell_len + len(entry) > room:
             break
-        line.append(action.shown, "key")
+        line.append(action.key(keys), "key")
         line.append(f" {action.title_in(situation)}   ")
     line.truncate(room)
     line.append(" " * max(0, width - line.cell_len - len(figure) - 1))
@@ -43,7 +46,7 @@ class Footer(Widget):
     | Class | Description |
     | :- | :- |
     | `footer--key` | A key. |
-    | `footer--figure` | Samples a second. |
+    | `footer--figure` | What is not answered yet, how many runs are queued, samples a second. |
     | `footer--message` | What there is to say about the key just pressed. |
     """
 
@@ -73,10 +76,13 @@ class Footer(Widget):
         elif self._scene is None:
             return
         else:
-            run, live = self._scene.run, self._scene.session.live
-            situation = Situation(run.state if run else None, live.state if live else None)
+            run = self._scene.run
+            situation = situation_of(self._scene)
             speed = run.state.samples_per_second if run and run.state.is_live else None
-            line = keys_line(situation, f"{speed:,.0f} samples/s" if speed else "", self.size.width)
+            view = self._scene.view
+            queued = f"{len(view.queue)} queued" if view.queue else ""
+            figures = [view.pending.words, queued, f"{speed:,.0f} samples/s" if speed else ""]
+            line = keys_line(situation, "   ".join(filter(None, figures)), self.size.width, view.keys)
         if line.plain != self._line.plain:
             self._line = line
             self.refresh()

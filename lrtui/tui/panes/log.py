@@ -1,18 +1,25 @@
-"""The log: the tutorial's lines as they come."""
+"""The log: the tutorial's lines as they come, those that have the words of the filter."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Log
+from textual.widgets import Input, Log
 
+from lrtui.run.lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.run_filter import RunFilter
 from lrtui.tui.view import Scene
+
+EMPTY = "The tutorial's lines, once a run goes. r starts one."
 
 
 class LogPane(Vertical):
-    """The run's log, following the end until the user scrolls up."""
+    """The run's log, following the end until the user scrolls up; what the mouse marks is copied by ctrl+c."""
 
     DEFAULT_CSS = """
     LogPane { height: 1fr; }
@@ -25,10 +32,16 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._state: RunState | None = None
         self._written = 0
+        self._words: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield Frame("Log")
         yield Log(max_lines=LOG_LINES)
+        yield RunFilter("words that a line has")
+
+    def on_mount(self) -> None:
+        """Say at once that it follows no longer, or again: the next line may be long in coming."""
+        self.watch(self.query_one(Log), "scroll_y", self._show_figure, init=False)
 
     def show(self, scene: Scene) -> None:
         """Write the lines that have come since; all of them where another run has come on screen."""
@@ -39,13 +52,48 @@ class LogPane(Vertical):
             self._state, self._written = state, 0
         if state is None:
             if not log.line_count:
-                log.write_line("The tutorial's lines, once a run goes. r starts one.")
+                log.write_line(EMPTY)
             return
         new = state.lines_logged - self._written
         if new:
             follows = log.max_scroll_y - log.scroll_offset.y <= 0
-            lines = [line.text.expandtabs(2) for line in list(state.log)[-new:]]
-            log.write_lines([part for line in lines for part in line.splitlines()], scroll_end=follows)
+            log.write_lines(self._parts(list(state.log)[-new:]), scroll_end=follows)
             self._written = state.lines_logged
+        self._show_figure()
+
+    def _show_figure(self) -> None:
+        if self._state is None:
+            return
+        log = self.query_one(Log)
         following = log.max_scroll_y - log.scroll_offset.y <= 0
-        self.query_one(Frame).show("following" if following else "end key follows")
+        words = [f"{log.line_count:,} lines with {' '.join(self._words)}"] if self._words else []
+        self.query_one(Frame).show(" · ".join([*words, "following" if following else "end key follows"]))
+
+    def _parts(self, lines: Iterable[LogLine]) -> list[str]:
+        """Return the lines that have the filter's words, as they are written."""
+        parts = [part for line in lines for part in line.text.expandtabs(2).splitlines()]
+        return [part for part in parts if all(word in part.lower() for word in self._words)]
+
+    # -- the filter ---------------------------------------------------------------------------------------------------
+
+    def open_filter(self) -> None:
+        """Let the user write a filter."""
+        self.query_one(RunFilter).open()
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        """Show the lines that have the words, in whatever case."""
+        event.stop()
+        self._words = event.value.lower().split()
+        if self._state is None:
+            return
+        log = self.query_one(Log)
+        log.clear()
+        log.write_lines(self._parts(self._state.log), scroll_end=True)
+        log.scroll_end(animate=False)
+        self._written = self._state.lines_logged
+        self.call_after_refresh(self._show_figure)
+
+    @on(RunFilter.Left)
+    def _back_to_the_log(self) -> None:
+        self.query_one(Log).focus()

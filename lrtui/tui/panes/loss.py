@@ -5,16 +5,9 @@ from __future__ import annotations
 from lrtui.run.numbers import four_digits
 from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.layers import Layer
+from lrtui.tui.panes.at_cursor import loss_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.curves import (
-    AVERAGED,
-    last_epoch,
-    legend,
-    loss_curve,
-    marks_of_tests,
-    now_and_changes,
-    sign_of,
-)
+from lrtui.tui.panes.curves import AVERAGED, chart_of, legend, loss_curve, marks_of_tests, sign_of
 from lrtui.tui.view import Scene
 
 EMPTY = "The loss of every training batch, and of each epoch's test (●), once a run goes. r starts one."
@@ -26,7 +19,9 @@ def loss_pane() -> ChartPane:
 
 
 def loss_figure(scene: Scene) -> str:
-    """Return the smoothed training loss and the last test's."""
+    """Return the smoothed training loss and the last test's; at the cursor what they were there."""
+    if scene.view.viewport.cursor is not None:
+        return loss_at_cursor(scene)
     run = scene.run
     if run is None or not len(run.state.loss):
         return ""
@@ -47,21 +42,13 @@ def loss_chart(scene: Scene) -> Chart | None:
     alone = len(scene.shown) == 1
     span = scene.view.smoothing
     for run in scene.shown:
-        if alone and (band := loss_curve(run, "band" if span else "line")):
+        if alone and (band := loss_curve(scene, run, "band" if span else "line")):
             layers.append(band)
-        if (span or not alone) and (line := loss_curve(run, "line", span)):
+        if (span or not alone) and (line := loss_curve(scene, run, "line", span)):
             layers.append(line)
     if not layers:
         return None
     for run in scene.shown:
-        layers.append(marks_of_tests(run, "loss", sign_of(run, scene)))
-        layers.append(marks_of_tests(run, "loss", AVERAGED, averaged=True))
-    layers += now_and_changes(scene)
-    return Chart(
-        layers,
-        0.0,
-        last_epoch(scene),
-        logarithmic="loss" in scene.view.log_axes,
-        crops_peaks=True,
-        x_label="epoch" if scene.one_pane else None,
-    )
+        layers.append(marks_of_tests(scene, run, "loss", sign_of(run, scene)))
+        layers.append(marks_of_tests(scene, run, "loss", AVERAGED, averaged=True))
+    return chart_of(scene, layers, "loss", crops=True)

@@ -8,8 +8,11 @@ from lrtui.run.numbers import four_digits
 from lrtui.run.series import Series
 from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.layers import Curve, Form, Layer, Marks
+from lrtui.tui.moments import batches_per_epoch, pace, x_of_step
+from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.curves import batches_per_epoch, last_epoch, line_style, lr_curve, now_and_changes
+from lrtui.tui.panes.curves import chart_of, curve_of_steps, line_style, preview_rate
+from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import Future, Scene
 
 EMPTY = "The learning rate of every batch, as it will be: drawn as soon as PyTorch is imported."
@@ -21,7 +24,9 @@ def lr_pane() -> ChartPane:
 
 
 def lr_figure(scene: Scene) -> str:
-    """Return the lr now; before a run, the schedule that it will follow."""
+    """Return the lr now; before a run, the schedule that it will follow; at the cursor what it was there."""
+    if scene.view.viewport.cursor is not None:
+        return lr_at_cursor(scene)
     run = scene.run
     if run is None:
         return f"next run: {scene.view.spec.schedule}"
@@ -36,43 +41,32 @@ def lr_figure(scene: Scene) -> str:
 def lr_chart(scene: Scene) -> Chart | None:
     """Return every group's lr: solid up to now, dotted from now on, dashed what the next run would have."""
     layers: list[Layer] = []
-    end = last_epoch(scene)
     run = scene.run
     apart = _is_drawn_apart(scene)
     for other in scene.shown:
         for group in range(len(other.state.lrs)):
-            style = line_style(other, group if apart else 0)
+            style, name = line_style(other, group if apart else 0), f"#{other.number} {name_of_group(other, group)}"
             if other.state.is_live:
                 layers += future_curves(scene, other.number, group, style)
-            if curve := lr_curve(other, group, style):
+            if curve := curve_of_steps(scene, other, other.state.lrs[group], style, "line", name):
                 layers.append(curve)
                 if apart:
-                    x = (other.state.step - 1) / batches_per_epoch(other)
+                    x = x_of_step(other.state, other.state.step - 1, scene.view.viewport.axis)
                     layers.append(Marks([x], [other.state.lrs[group].last], style, _sign_of_group(group)))
-    if scene.preview is not None and scene.session.live is None and _is_news(scene):
-        per_epoch = scene.preview_batches_per_epoch
+    if scene.preview is not None and (rate := preview_rate(scene)):
         form: Form = "dotted" if run is None else "dashed"
         style = "chart--line-1" if run is None else "chart--candidate"
         for group in range(scene.preview.lrs.shape[1]):
-            series = scene.preview.series(group)
-            layers.append(Curve(series, 0.0, per_epoch, style, form))
-        end = max(end, float(scene.view.spec.epochs))
+            layers.append(Curve(scene.preview.series(group), 0.0, rate, style, form, None, "next run lr"))
     if not layers:
         return None
-    layers += now_and_changes(scene)
-    return Chart(
-        layers,
-        0.0,
-        end,
-        logarithmic="lr" in scene.view.log_axes,
-        from_zero=True,
-        x_label="epoch" if scene.one_pane else None,
-    )
+    return chart_of(scene, layers, "lr", from_zero=True)
 
 
-def _is_news(scene: Scene) -> bool:
-    """Say whether the next run's schedule would be another than that of the run on screen."""
-    return scene.run is None or scene.run.spec.schedule != scene.view.spec.schedule
+def name_of_group(run: ShownRun, group: int) -> str:
+    """Return what the lr of a group is called in an export."""
+    started = run.state.started
+    return f"lr {started.group_names[group]}" if started and len(run.state.lrs) > 1 else "lr"
 
 
 def _is_drawn_apart(scene: Scene) -> bool:
@@ -86,16 +80,22 @@ def _sign_of_group(group: int) -> str:
 
 
 def future_curves(scene: Scene, number: int, group: int, style: str) -> list[Layer]:
-    """Return the dotted course of a live run's group from its present step on, nudges included."""
+    """Return the dotted course of a live run's group from its present step on, nudges included.
+
+    In time it is where the pace so far would put it; before there is one it is left out.
+    """
     future: Future | None = scene.futures.get(number)
-    run = next(run for run in scene.session.runs if run.number == number)
+    run = next(run for run in scene.shown if run.number == number)
     if future is None or group >= future.lrs.shape[1]:
         return []
-    per_epoch = batches_per_epoch(run)
-    ahead = max(0, run.state.step - future.start_step)
-    scale = run.state.scale[group] if group < len(run.state.scale) else 1.0
+    state, axis = run.state, scene.view.viewport.axis
+    ahead = max(0, state.step - future.start_step)
+    scale = state.scale[group] if group < len(state.scale) else 1.0
     values = future.lrs[ahead:, group] * scale
-    if not len(values):
+    seconds = pace(state)
+    if not len(values) or (axis == "time" and not seconds):
         return []
-    start = (future.start_step + ahead) / per_epoch
-    return [Curve(Series(np.ascontiguousarray(values)), start, per_epoch, style, "dotted")]
+    rate = 1.0 / seconds if axis == "time" and seconds else batches_per_epoch(state) if axis == "epoch" else 1.0
+    start = x_of_step(state, future.start_step + ahead, axis)
+    name = f"#{number} {name_of_group(run, group)} to come"
+    return [Curve(Series(np.ascontiguousarray(values)), start, rate, style, "dotted", None, name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,8 +12,10 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.actions import key_rows
+from lrtui.actions import ACTIONS, key_rows
 from lrtui.run.status import GLYPHS
+from lrtui.tui.layout import PaneName
+from lrtui.tui.screens.help_pages import PAGES
 
 ABOUT = (
     "lrtui trains a model beside a picture of its learning rate: as it will be, as it was, and what it did to the "
@@ -29,15 +32,39 @@ SIGNS = (
     ("⠂ ⠂", "dotted: what will be"),
     ("⠒⠒ ", "dashed: what a choice would make of it"),
     ("│", "now"),
+    ("┊", "the cursor"),
+    ("!", "a run diverged"),
     ("▲", "a switch or a nudge"),
     ("●", "a test; a letter each where several runs are drawn"),
 )
 
 
-def help_text(width: int) -> Text:
-    """Return the page, keys in two columns where they fit."""
-    text = Text(f"{ABOUT}\n\n")
-    rows = [(" ".join(keys), words) for keys, words in key_rows()]
+def help_text(width: int, pane: PaneName, keys: Mapping[str, str]) -> Text:
+    """Return the page: the focused pane's own part first, then all keys, in two columns where they fit.
+
+    Args:
+        pane: the focused one.
+        keys: those that the user has given to actions, by name.
+    """
+    title, page = PAGES[pane]
+    text = Text(f"{title}\n", "bold")
+    text.append(f"{page}\n", "not bold")
+    own = [action for action in ACTIONS if pane in action.panes]
+    _rows(text, key_rows(keys, own), width)
+    text.append("\nEverywhere\n")
+    text.append(f"{ABOUT}\n", "not bold")
+    _rows(text, key_rows(keys, [action for action in ACTIONS if pane not in action.panes]), width)
+    text.append("\n")
+    for sign, words in SIGNS:
+        _row(text, sign, words, 8, 0)
+        text.append("\n")
+    text.append("\n")
+    text.append("  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()), "not bold")
+    return text
+
+
+def _rows(text: Text, table: list[tuple[list[str], str]], width: int) -> None:
+    rows = [(" ".join(keys), words) for keys, words in table]
     if width >= TWO_COLUMNS:
         half = -(-len(rows) // 2)
         rows_beside = [*rows[half:], ("", "")][:half]
@@ -49,33 +76,35 @@ def help_text(width: int) -> Text:
         for keys, words in rows:
             _row(text, keys, words, 10, 0)
             text.append("\n")
-    text.append("\n")
-    for sign, words in SIGNS:
-        _row(text, sign, words, 8, 0)
-        text.append("\n")
-    text.append("\n")
-    text.append("  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()))
-    return text
 
 
 def _row(text: Text, keys: str, words: str, key_width: int, width: int) -> None:
     text.append(f"{keys:<{key_width}}", "bold")
-    text.append(f"{words:<{width}}  ")
+    text.append(f"{words:<{width}}  ", "not bold")
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the page until a key closes it."""
+    """Shows the page until a key closes it.
+
+    Args:
+        pane: the focused one, whose part comes first.
+        keys: those that the user has given to actions, by name.
+    """
 
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "leave", "back", show=False),
     ]
 
+    def __init__(self, pane: PaneName, keys: Mapping[str, str]) -> None:
+        super().__init__()
+        self._pane, self._keys = pane, keys
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help-box") as box:
             box.border_title = "Help"
             box.border_subtitle = "esc closes"
-            yield Static(help_text(self._text_width))
+            yield Static(help_text(self._text_width, self._pane, self._keys))
 
     @property
     def _text_width(self) -> int:
@@ -87,7 +116,7 @@ class HelpScreen(ModalScreen[None]):
 
     def on_resize(self) -> None:
         """Write the page in the width that there is now."""
-        self.query_one(Static).update(help_text(self._text_width))
+        self.query_one(Static).update(help_text(self._text_width, self._pane, self._keys))
 
     def action_leave(self) -> None:
         """Close."""

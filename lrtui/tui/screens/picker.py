@@ -57,6 +57,8 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
         self._start = context.live.step if context.live else 0
         horizon = Horizon(context.epochs, context.batches_per_epoch, self._start)
         self._model = PickerModel(context.schedule, context.optimizer, horizon)
+        if context.scheduler is not None:
+            self._model.choose(context.scheduler)
         self._anchor = next(iter(ANCHORS))
         self._asked: Question | None = None
         self._answer: Answer | None = None
@@ -91,7 +93,9 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
         """Show what there is to choose from, and begin with the filter."""
         box = self.query_one("#picker")
         live = self._purpose.live
-        if live is not None:
+        if (after := self._purpose.branch_epoch) is not None:
+            box.border_title = f"Branch from run #{self._purpose.number} after epoch {after}, step {self._start:,}"
+        elif live is not None:
             box.border_title = (
                 f"Switch the schedule of run #{self._purpose.number} at step {self._start:,} (epoch {live.epoch})"
             )
@@ -102,6 +106,8 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
         keys = "enter apply   tab fields   ↑ ↓ schedulers   ctrl+r start with it   esc back"
         if live is not None:
             keys = "enter switch now   tab fields   ctrl+o anchor   ctrl+r restart   esc back"
+        if self._purpose.branch_epoch is not None:
+            keys = "enter start the branch   tab fields   ctrl+o anchor   esc back"
         self.query_one("#keys", Static).update(keys)
         self.query_one(Frame).show("importing PyTorch …")
         self._fill_list("")
@@ -261,7 +267,8 @@ class PickerScreen(ModalScreen[PickerChoice | None]):
 
     def action_restart(self) -> None:
         """Leave with the schedule and start a run anew."""
-        self._leave_with(restart=True)
+        # a branch is started by enter, and has nothing to restart
+        self._leave_with(restart=self._purpose.branch_epoch is None)
 
     def _leave_with(self, *, restart: bool) -> None:
         refused = self._answer is not None and self._asked_for(self._answer) and self._answer.error is not None

@@ -16,9 +16,12 @@ class PickerContext:
         optimizer: notation.
         epochs: of the run.
         batches_per_epoch: optimizer steps an epoch.
-        live: state of the run under way whose schedule would be switched; None to choose the next run's.
+        live: state of the run whose schedule would be switched: of the one under way, or of a branch's parent as it
+            was; None to choose the next run's.
         number: that run's number.
         recent: schedules chosen before, the latest first.
+        scheduler: the one to point at first, in place of that of `schedule`.
+        branch_epoch: the epoch after whose end a branch would begin; None for no branch.
     """
 
     schedule: str
@@ -28,6 +31,8 @@ class PickerContext:
     live: RunState | None = None
     number: int = 0
     recent: tuple[str, ...] = ()
+    scheduler: str | None = None
+    branch_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrtui.run.series import Series
+from lrtui.run.smoothed import Smoothed
 from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule
+from lrtui.tui.charts.chart_table import chart_csv
+from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
 from lrtui.tui.charts.scale import LinearScale, LogScale, round_step, scale_for
+from lrtui.tui.charts.x_axis import AxisName
 
 
 def rows(chart: Chart, width: int, height: int) -> list[str]:
@@ -151,24 +154,113 @@ VALUES = st.one_of(
     height=st.integers(0, 30),
     logarithmic=st.booleans(),
     form=st.sampled_from(["line", "band", "dotted", "dashed"]),
-    end=st.sampled_from([0.0, 1.0, 10.0, 1e6]),
+    window=st.sampled_from(
+        [(0.0, 0.0), (0.0, 1.0), (0.0, 10.0), (0.0, 1e6), (2.25, 2.5), (7.0, 7.0 + 1e-9), (-5.0, 3.0), (1e5, 1e6)]
+    ),
+    axis=st.sampled_from(["epoch", "step", "time"]),
+    cursor=st.floats(-1.0, 20.0),
+    ascii_only=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_nothing_breaks_a_chart(
-    values: list[float], width: int, height: int, logarithmic: bool, form: str, end: float
+    values: list[float],
+    width: int,
+    height: int,
+    logarithmic: bool,
+    form: str,
+    window: tuple[float, float],
+    axis: AxisName,
+    cursor: float,
+    ascii_only: bool,
 ) -> None:
+    seconds = Series(np.cumsum(np.full(len(values), 0.7)))
     layers: list[Layer] = [
-        curve(values, 3.0, form=form),
+        Rule(cursor, "chart--cursor", "┊"),
+        Flag(cursor, "chart--cursor", "┼"),
+        curve(values, 3.0, form=form, name="a"),
+        curve(values, 1.0, form=form, xs=seconds, name="b"),
+        Sign(2.0, "chart--line-1"),
         Line([float(i) for i in range(len(values))], values, "chart--line-2"),
         Marks([float(i) for i in range(len(values))], values, "chart--line-2"),
         Rule(1.0),
         Flag(0.5),
     ]
     for from_zero in (False, True):
-        drawn = Chart(layers, 0.0, end, logarithmic, from_zero, crops_peaks=True, x_label="epoch").draw(width, height)
+        chart = Chart(
+            layers, *window, logarithmic, from_zero, crops_peaks=True, x_label=axis, axis=axis, ascii=ascii_only
+        )
+        drawn = chart.draw(width, height)
         assert len(drawn) == height
         assert all(sum(len(text) for text, _ in row) == width for row in drawn)
+        assert not ascii_only or all(text.isascii() for row in drawn for text, _ in row)
+        assert chart_csv(chart, chart.columns(width)).count("\n") >= 1
 
 
 def test_a_scale_without_values_is_from_nought_to_one() -> None:
     assert scale_for(math.nan, math.nan, logarithmic=False) == LinearScale(-0.05, 1.05)
+
+
+def test_in_ascii_each_thing_has_a_sign_of_its_own() -> None:
+    layers: list[Layer] = [
+        Rule(2.5, "chart--cursor", "┊"),
+        curve([1.0] * 50, 10),
+        Curve(Series([1.0] * 50), 5.0, 10, "chart--future", "dotted"),
+        Marks([2.0], [0.5], "chart--line-1"),
+        Rule(5.0),
+        Flag(3.0),
+        Sign(9.0, "chart--line-1"),
+    ]
+    picture = rows(Chart(layers, 0.0, 10.0, x_label="epoch", from_zero=True, ascii=True), 60, 10)
+    text = "\n".join(picture)
+    assert text.isascii()
+    assert all(sign in text for sign in "*.:o^!|+-")
+    assert any("*****" in line and "." in line for line in picture)
+
+
+def test_a_zoomed_line_goes_on_to_both_edges() -> None:
+    line = max(rows(Chart([curve([1.0] * 11)], 2.4, 2.6), 60, 5), key=lit)
+    assert lit(line) == 51
+
+
+def test_zooming_shows_the_same_curve() -> None:
+    noise = np.random.default_rng(1).normal(1.0, 0.2, 20_000)
+    mean = Curve(Smoothed(Series(noise), 100).series, 0.0, 1000.0, "chart--line-1")
+    whole_low, whole_high = mean.columns(0.0, 20.0, 160)
+    for first in (0, 40, 100):
+        # each column of the whole is ten of the window's
+        low, high = mean.columns(first / 8, first / 8 + 2.0, 160)
+        assert low.reshape(-1, 10).min(axis=1) == pytest.approx(whole_low[first : first + 16], rel=0.05)
+        assert high.reshape(-1, 10).max(axis=1) == pytest.approx(whole_high[first : first + 16], rel=0.05)
+
+
+def test_over_time_a_value_stands_at_its_second() -> None:
+    seconds = Series([1.0, 2.0, 3.0, 9.0])
+    by_time = Curve(Series([0.0, 0.0, 5.0, 0.0]), 0.0, 1.0, "chart--line-1", "line", seconds)
+    _, high = by_time.columns(0.0, 10.0, 100)
+    assert int(np.nanargmax(high)) == 30
+    assert np.isnan(high[:10]).all()
+    assert np.isnan(high[91:]).all()
+
+
+def test_a_mark_out_of_the_window_does_not_stretch_the_axis() -> None:
+    picture = rows(Chart([Marks([1.0, 9.0], [0.5, 500.0], "chart--line-1")], 0.0, 5.0), 60, 8)
+    assert not any("500" in line for line in picture)
+
+
+def test_a_run_that_diverged_bears_its_sign_at_the_top() -> None:
+    picture = rows(Chart([curve([1.0] * 50, 10), Sign(5.0, "chart--line-1")], 0.0, 10.0), 59, 8)
+    assert picture[0][9 + 25] == "!"
+
+
+def test_the_table_of_a_chart_has_the_numbers_of_what_is_drawn() -> None:
+    layers: list[Layer] = [
+        curve([1.0, 3.0, math.nan, 5.0], 2.0, name="loss"),
+        Marks([1.0, 7.0], [0.25, 0.5], "chart--line-1", name="test"),
+    ]
+    table = chart_csv(Chart(layers, 0.0, 4.0), 4).splitlines()
+    assert table == [
+        "epoch,loss low,loss mean,loss high,test",
+        "0.0,1.0,2.0,3.0,",
+        "1.0,5.0,5.0,5.0,",
+        "1.0,,,,0.25",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lrtui.cli.runs.cells import cut, width_of
+from lrtui.run.cells import cut, width_of
 
 GAP = "  "
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lrtui.cli.runs.columns import Column, ListedRun, column_named, value_text
 from lrtui.run.errors import UsageError
 from lrtui.run.status import GLYPHS
 from lrtui.schedules.reading import near
+from lrtui.store.columns import Column, ListedRun, column_named, value_text
 
 FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value: accuracy>0.9"
 

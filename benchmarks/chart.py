@@ -1,0 +1,118 @@
+"""What a chart of two series of 1,000,000 points costs at 72x17, beside plotext drawing the same decimated points.
+
+    python benchmarks/chart.py [--rounds 200]
+
+Prints medians of CPU milliseconds of one drawing: from points to rows; the whole repaint, as Textual does it, strips
+of every row included; and plotext's build of two points for each column of dots, the least and the greatest, which is
+all that its canvas can show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import plotext
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+
+from lrtui.run.series import Series
+from lrtui.run.smoothed import Smoothed
+from lrtui.tui.charts.chart import Chart
+from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.charts.layers import Curve
+
+POINTS, COLUMNS, LINES = 1_000_000, 72, 17
+
+
+def two_series() -> tuple[Series, Series]:
+    """Return a noisy loss that falls, and its exponential mean."""
+    steps = np.arange(POINTS)
+    noise = np.random.default_rng(0).normal(0.0, 0.15, POINTS)
+    loss = Series(2.0 * np.exp(-steps / (POINTS / 5)) + 0.3 + noise)
+    return loss, Smoothed(loss, 100).series
+
+
+def chart_of(loss: Series, mean: Series, *, low: float = 0.0, times: Series | None = None) -> Chart:
+    """Return the pane's chart: every batch as a band, the mean as a line."""
+    high = 10.0 if times is None else times.last
+    band = Curve(loss, 0.0, POINTS / 10, "chart--band", "band", times)
+    line = Curve(mean, 0.0, POINTS / 10, "chart--line-1", "line", times)
+    return Chart([band, line], low, high, x_label="epoch")
+
+
+def cpu_ms(work: Callable[[], object], rounds: int) -> float:
+    """Return the median CPU milliseconds of the work."""
+    taken = []
+    for _ in range(rounds):
+        begun = time.process_time()
+        work()
+        taken.append((time.process_time() - begun) * 1000)
+    return statistics.median(taken)
+
+
+def plotext_ms(chart: Chart, rounds: int) -> float:
+    """Return what plotext takes for the same two curves, decimated to two points a column of dots."""
+
+    def build() -> None:
+        plotext.clear_figure()
+        plotext.plotsize(COLUMNS, LINES)
+        for layer in chart.layers:
+            assert isinstance(layer, Curve)
+            count = chart.columns(COLUMNS) * 2
+            low, high = layer.columns(chart.x_low, chart.x_high, count)
+            xs = np.repeat(np.arange(count), 2).tolist()
+            plotext.plot(xs, np.column_stack([low, high]).ravel().tolist(), marker="braille")
+        plotext.build()
+
+    return cpu_ms(build, rounds)
+
+
+class OneChart(App[None]):
+    """A chart and nothing else."""
+
+    CSS = f"ChartView {{ width: {COLUMNS}; height: {LINES}; }}"
+
+    def compose(self) -> ComposeResult:
+        yield ChartView()
+
+
+async def repaint_ms(loss: Series, mean: Series, rounds: int) -> float:
+    """Return what the widget takes from a new chart to all of its rows as strips on Textual's compositor."""
+    app = OneChart()
+    async with app.run_test(size=(COLUMNS, LINES)) as pilot:
+        await pilot.pause()
+        view = app.screen.query_one(ChartView)
+        charts = [chart_of(loss, mean, low=low) for low in (0.0, 0.3)]
+        turn = iter(range(10**9))
+
+        def paint() -> None:
+            # another chart each time, so that no row is the last one's
+            view.show(charts[next(turn) % 2])
+            view.render_lines(Region(0, 0, COLUMNS, LINES))
+
+        return cpu_ms(paint, rounds)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=200)
+    rounds = parser.parse_args().rounds
+    loss, mean = two_series()
+    chart = chart_of(loss, mean)
+    by_time = chart_of(loss, mean, times=Series(np.cumsum(np.full(POINTS, 0.01))))
+    zoomed = chart_of(loss, mean, low=9.99)
+    print(f"two series of {POINTS:,} points at {COLUMNS}x{LINES}, CPU ms, medians of {rounds}")
+    for words, one in (("points to rows", chart), ("the same over training time", by_time), ("zoomed in", zoomed)):
+        print(f"{words:<44} {cpu_ms(lambda one=one: one.draw(COLUMNS, LINES), rounds):8.2f}")  # type: ignore[misc]
+    print(f"{'whole repaint: rows and strips':<44} {asyncio.run(repaint_ms(loss, mean, rounds)):8.2f}")
+    print(f"{'plotext, the same points decimated':<44} {plotext_ms(chart, max(10, rounds // 10)):8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The user's settings file: a theme, defaults of the run options, keys; a fault in it is told and never stops a start.
+
+Read before the first frame: it imports platformdirs, which Textual needs as well, and a TOML reader (3 ms) only where
+there is a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.spec import RunSpec, is_list, option_words, read_option
+
+TEMPLATE = """\
+# Settings of lrtui. What is commented out is at its default; lrtui info says where this file is.
+
+# theme = "textual-dark"        # ctrl+p theme shows them all
+# bell = false                  # ring the terminal's bell when a run is over
+# ascii = false                 # draw with ASCII alone
+
+[run]
+# defaults of the run options, as lrtui --help has them
+# epochs = 10
+# optimizer = "Adam(lr=0.01)"
+
+[keys]
+# other keys, by action; several are parted by commas
+# pause = "p,space"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """What the file says.
+
+    Args:
+        path: of the file, whether it is there or not.
+        exists: whether it is.
+        theme: one of Textual's; None for its default.
+        bell: whether the terminal's bell rings at a run's end.
+        ascii: whether to draw with ASCII alone; None to go by the terminal.
+        run: defaults of the run options.
+        keys: by the action's name.
+        faults: what is wrong with the file, in words that name the line.
+    """
+
+    path: Path
+    exists: bool = False
+    theme: str | None = None
+    bell: bool = False
+    ascii: bool | None = None
+    run: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+
+def settings_path() -> Path:
+    """Return where the file is, or would be."""
+    return user_config_path("lrtui", appauthor=False) / "settings.toml"
+
+
+def read_settings(path: Path | None = None) -> UserSettings:
+    """Return what the file says; whatever of it can't be is left at its default, and told among the faults."""
+    path = path or settings_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return UserSettings(path)
+    except (OSError, UnicodeDecodeError) as error:
+        return UserSettings(path, exists=True, faults=(f"{path} can't be read: {error}",))
+    import tomllib
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # its words name line and column
+        return UserSettings(path, exists=True, faults=(f"{path}: {error}; none of it is taken",))
+    return _Reading(path, text).read(table)
+
+
+def write_template(path: Path) -> None:
+    """Write a file with every setting commented out, where there is none; one that can't be written is left."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except OSError:
+        return  # the file only spares a greeting at the next start
+
+
+class _Reading:
+    """Reads one file's table, collecting what is wrong with it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._lines = path, text.splitlines()
+        self._faults: list[str] = []
+
+    def read(self, table: Mapping[str, Any]) -> UserSettings:
+        kinds: dict[str, type] = {"theme": str, "bell": bool, "ascii": bool, "run": dict, "keys": dict}
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            if name not in kinds:
+                self._fault("", name, f"there is no setting {name[:40]!r}; there are {', '.join(kinds)}")
+            elif not isinstance(value, kinds[name]):
+                self._fault("", name, f"{name} is {_WORDS[kinds[name]]}")
+            else:
+                values[name] = value
+        values["run"] = self._run_options(values.get("run", {}))
+        values["keys"] = self._keys(values.get("keys", {}))
+        return UserSettings(self._path, exists=True, faults=tuple(self._faults), **values)
+
+    def _run_options(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        known = {item.name: item for item in fields(RunSpec)}
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            item = known.get(name.replace("-", "_"))
+            if item is None:
+                self._fault("run", name, f"there is no run option {name[:40]!r}")
+                continue
+            try:
+                values[item.name] = _option(item, value)
+            except LrtuiError as error:
+                self._fault("run", name, str(error))
+        return values
+
+    def _keys(self, table: Mapping[str, Any]) -> dict[str, str]:
+        if not table:
+            return {}
+        from lrtui.actions import ACTIONS_BY_NAME
+
+        keys: dict[str, str] = {}
+        for name, value in table.items():
+            if name not in ACTIONS_BY_NAME:
+                self._fault("keys", name, f"there is no action {name[:40]!r}; there are {', '.join(ACTIONS_BY_NAME)}")
+            elif not isinstance(value, str) or not value.strip():
+                self._fault("keys", name, 'a key is text such as "p" or "ctrl+n"')
+            else:
+                keys[name] = value
+        return keys
+
+    def _fault(self, section: str, name: str, words: str) -> None:
+        line = self._line_of(section, name)
+        self._faults.append(f"{self._path}{f', line {line}' if line else ''}: {words}")
+
+    def _line_of(self, section: str, name: str) -> int | None:
+        """Return the line that sets the name; None where that is written in a way that isn't looked for."""
+        inside = ""
+        for number, line in enumerate(self._lines, 1):
+            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
+                inside = header[1].strip("\"'")
+                if not section and inside == name:
+                    return number
+            elif inside == section and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
+                return number
+        return None
+
+
+_WORDS = {str: 'text, such as "textual-dark"', bool: "true or false", dict: "a table"}
+
+
+def _option(item: Any, value: Any) -> Any:
+    if is_list(item):
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+            raise UsageError(f'{option_words(item.name)} takes a list of texts, ["epoch 2: lr*0.5"]')
+        return read_option(item, "; ".join(value))
+    if isinstance(value, (bool, dict, list)):
+        raise UsageError(f"{option_words(item.name)} takes {item.type}, not {str(value)[:40]}")
+    checked = read_option(item, str(value))
+    # notation takes 15 ms to import, and most files have none
+    if item.name == "schedule":
+        from lrtui.schedules.notation import parse_schedule
+
+        parse_schedule(checked)
+    elif item.name == "optimizer":
+        from lrtui.schedules.notation import parse_optimizer
+
+        parse_optimizer(checked)
+    return checked

@@ -1,0 +1,174 @@
+"""Stored runs go on: one that broke off, and branches of those that have checkpoints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrtui.live_run import Run
+from lrtui.run.errors import LrtuiError
+from lrtui.run.numbers import duration
+from lrtui.session import Session
+from lrtui.tui.forecast import Question
+from lrtui.tui.listener import Listener
+from lrtui.tui.opening import Opening
+from lrtui.tui.view import Scene, View
+
+# they read the store and schedules, and the dialogs draw: 60 ms that the first frame does not wait for
+if TYPE_CHECKING:
+    from lrtui.resuming import Continuation
+    from lrtui.run.state import RunState
+    from lrtui.tui.screens.picker_choice import PickerChoice
+    from lrtui.tui.screens.where_to_branch import EpochEnd
+
+
+class Continuing:
+    """Offers to resume, and branches.
+
+    Args:
+        session: the runs.
+        view: the user's choices.
+        screen: shows messages and dialogs.
+        ask: asks for a curve.
+        scene: returns what is on screen.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        view: View,
+        screen: Listener,
+        ask: Callable[[str, Question], None],
+        scene: Callable[[], Scene],
+    ) -> None:
+        self._session, self._view, self._screen, self._ask, self._scene = session, view, screen, ask, scene
+
+    def start(self, plan: Continuation) -> None:
+        """Let a stored run, or a branch of one, go on here."""
+        try:
+            run = self._session.start(plan.spec, plan)
+        except LrtuiError as error:
+            self._screen.say(str(error))
+            return
+        self._view.remember(plan.commands[0].words.rpartition(" from ")[0] if plan.is_branch else plan.run.schedule)
+        self._view.select(run.number)
+
+    # -- a run that broke off -----------------------------------------------------------------------------------------
+
+    def offer(self, opening: Opening, *, free: bool) -> None:
+        """Offer to resume the run that broke off.
+
+        Args:
+            free: whether the cockpit is on top, so that a question can be asked.
+        """
+        plan = opening.interrupted
+        if plan is None:
+            return
+        what = "was lost: its process died" if plan.run.state == "lost" else "was interrupted"
+        if self._session.live is not None or not free:
+            self._screen.say(f"run {plan.run.title} {what}; lrtui resume {plan.run.id} goes on")
+            return
+        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+
+        of = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
+        lines = [
+            f"Run {plan.run.title} {what}.",
+            f"{plan.run.schedule[:70]}, saved at step {plan.file.step:,}{of}, {duration(plan.run.seconds)} into it.",
+            *opening.own_files,
+        ]
+        choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.start(plan)
+
+        self._screen.app.push_screen(ConfirmScreen("\n".join(lines), choices), answered)
+
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    def do_branch(self) -> None:
+        from lrtui.resuming import epoch_ends
+        from lrtui.tui.screens.where_to_branch import EpochEnd, WhereToBranchScreen
+
+        run = self._scene().run
+        if run is None:
+            return
+        folder = run.store_folder if isinstance(run, Run) else getattr(run, "folder", None)
+        ends = epoch_ends(folder, run.number, run.state) if folder is not None else {}
+        epochs = run.state.started.spec.epochs if run.state.started else 0
+        results = {result.epoch: result for result in run.state.evaluations if not result.averaged}
+        there = [
+            EpochEnd(done.epoch, ends[done.epoch].step, ends[done.epoch].seq, done.lrs, results.get(done.epoch))
+            for done in run.state.epochs
+            if done.epoch in ends and done.epoch < epochs
+        ]
+        if folder is None or not there:
+            why = "it has no checkpoint of an epoch's end with epochs after it"
+            self._screen.say(f"b: run #{run.number} can't be branched from: {why if folder else 'nothing is kept'}")
+            return
+        place: Path = folder
+
+        def chosen(end: EpochEnd | None) -> None:
+            if end is not None:
+                self._in_thread(lambda: self._look_back(place, run.number, end))
+
+        self._screen.app.push_screen(WhereToBranchScreen(run.number, run.state.schedule, tuple(there)), chosen)
+
+    def _look_back(self, folder: Path, run: int, end: EpochEnd) -> Callable[[], None]:
+        from lrtui.resuming import state_at
+
+        state = state_at(folder, run, end.seq)
+        return lambda: self._pick(folder, run, end, state)
+
+    def _pick(self, folder: Path, run: int, end: EpochEnd, state: RunState) -> None:
+        from lrtui.tui.screens.picker import SLOT, PickerScreen
+        from lrtui.tui.screens.picker_choice import PickerContext
+
+        started = state.started
+        if started is None:
+            return
+        context = PickerContext(
+            schedule=state.schedule,
+            optimizer=started.spec.optimizer,
+            epochs=started.spec.epochs,
+            batches_per_epoch=started.batches_per_epoch,
+            live=state,
+            number=run,
+            recent=tuple(self._view.recent),
+            branch_epoch=end.epoch,
+        )
+
+        def picked(choice: PickerChoice | None) -> None:
+            if choice is not None:
+                self._in_thread(lambda: self._branch(folder, run, end.epoch, f"{choice.schedule} from {choice.anchor}"))
+
+        self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), picked)
+
+    def _branch(self, folder: Path, run: int, epoch: int, schedule: str) -> Callable[[], None]:
+        from lrtui.resuming import describe_own_files, plan_branch
+
+        plan = plan_branch(folder, str(run), epoch, schedule)
+        files = describe_own_files(plan)
+
+        def go() -> None:
+            self.start(plan)
+            if files:
+                self._screen.say("; ".join(files))
+
+        return go
+
+    def _in_thread(self, work: Callable[[], Callable[[], None]]) -> None:
+        """Do what reads the store where no key waits for it; what is left to do is done on the screen's thread."""
+
+        def run() -> None:
+            try:
+                rest = work()
+            except LrtuiError as error:
+                words = str(error)
+                self._screen.app.call_later(lambda: self._screen.say(words))
+            else:
+                self._screen.app.call_later(rest)
+
+        threading.Thread(target=run, name="branch", daemon=True).start()

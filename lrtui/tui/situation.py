@@ -1,0 +1,19 @@
+"""What decides which keys make sense now, read off the scene."""
+
+from __future__ import annotations
+
+from lrtui.actions import Situation
+from lrtui.tui.view import Scene
+
+
+def situation_of(scene: Scene) -> Situation:
+    """Return the situation that a person who sees the scene is in."""
+    run, live = scene.run, scene.commanded
+    return Situation(
+        run.state if run else None,
+        live.state if live else None,
+        len(scene.marked),
+        # one of the store has no such word: it is there
+        kept=run is not None and getattr(run, "is_kept", True),
+        busy=scene.session.live is not None,
+    )

@@ -1,0 +1,35 @@
+"""What the tests of keys ask of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from played_session import PlayedApp
+from textual.pilot import Pilot
+
+from lrtui.tui.panes.footer import Footer
+
+
+def message(app: PlayedApp) -> str:
+    """Return the last line."""
+    return app.screen.query_one(Footer).render().plain
+
+
+def dialog(app: PlayedApp) -> str:
+    """Return what the dialog on top says."""
+    return "\n".join(str(static.render()) for static in app.screen.query(".dialog Static"))
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    """Let the screen's own timer go on until the condition holds."""
+    for _ in range(200):
+        if condition():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it does not come to hold")
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()

@@ -1,0 +1,95 @@
+"""b: where a branch begins, with which schedule; and why there can be none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking import message, press, until
+from kept import keep
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.widgets import OptionList
+
+from lrtui.live_run import Run
+from lrtui.run.events import EpochDone, Event
+from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.where_to_branch import WhereToBranchScreen
+
+DONE = recorded_run(500, outcome="done")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the played runs be kept there."""
+    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
+    return tmp_path
+
+
+def save_epochs(folder: Path, events: list[Event], *epochs: int) -> None:
+    keep(folder, events)
+    place = folder / "checkpoints" / "1"
+    place.mkdir(parents=True)
+    for done in events:
+        if isinstance(done, EpochDone) and done.epoch in epochs:
+            (place / f"{done.seq:010d}-step-{done.step}.pt").touch()
+
+
+async def test_b_asks_for_the_epoch_then_for_the_schedule_and_starts(folder: Path) -> None:
+    save_epochs(folder, DONE, 2, 4, 10)
+    app = PlayedApp(PlayedSession(DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "b")
+        assert isinstance(app.screen, WhereToBranchScreen)
+        # nothing comes after the last epoch
+        assert [option.id for option in app.screen.query_one(OptionList).options] == ["2", "4"]
+        await press(pilot, "up", "enter")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        assert "after epoch 2, step 100" in str(app.screen.query_one("#picker").border_title)
+        await press(pilot, *"cosine", "ctrl+o", "enter")
+        await until(pilot, lambda: app.session.continuations != [])
+        plan = app.session.continuations[0]
+        assert plan is not None
+        assert plan.is_branch
+        assert plan.file.step == 100
+        assert [command.words for command in plan.commands] == ["CosineAnnealingLR() from current"]
+
+
+async def test_escape_leaves_either_dialog(folder: Path) -> None:
+    save_epochs(folder, DONE, 2)
+    app = PlayedApp(PlayedSession(DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "b", "escape")
+        assert not isinstance(app.screen, WhereToBranchScreen)
+        await press(pilot, "b", "enter")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, "escape")
+        assert app.session.continuations == []
+
+
+async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
+    save_epochs(folder, DONE)
+    app = PlayedApp(PlayedSession(DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "b")
+        assert "no checkpoint of an epoch's end" in message(app)
+
+
+@pytest.mark.parametrize(
+    ("events", "kept", "words"),
+    [
+        (None, True, "no run yet to branch from"),
+        (DONE, False, "nothing of this run is kept"),
+        (recorded_run(120), True, "a run is going"),
+        (recorded_run(20, outcome="stopped"), True, "has done no epoch"),
+    ],
+)
+async def test_where_there_can_be_no_branch_the_key_says_why(
+    events: list[Event] | None, kept: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "is_kept", property(lambda _: kept))
+    app = PlayedApp(PlayedSession() if events is None else PlayedSession(events))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "b")
+        assert words in message(app)

@@ -1,0 +1,302 @@
+"""What the keys do to the charts: axis, window, cursor, export."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.pilot import Pilot
+
+from lrtui.run.events import EvalDone
+from lrtui.run.spec import RunSpec
+from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.footer import Footer
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.view import View
+
+MEASURED = [
+    replace(event, metrics={"f1": 0.5 + event.epoch / 100, "recall": 0.25}) if isinstance(event, EvalDone) else event
+    for event in recorded_run(330)
+]
+"""A run whose task measures more than accuracy."""
+
+RUNNING = recorded_run(330, switch_at=140, nudge_at=260)
+SIZE = (120, 36)
+
+
+def message(app: PlayedApp) -> str:
+    return app.screen.query_one(Footer).render().plain
+
+
+def rule(app: PlayedApp, pane: str) -> str:
+    return app.screen.query_one(f"#{pane}").query_one(Frame).render().plain
+
+
+def drawn(app: PlayedApp, pane: str) -> str:
+    return app.screen.query_one(f"#{pane}").query_one(ChartView).text()
+
+
+def shown(app: PlayedApp, pane: str = "accuracy") -> tuple[float, float]:
+    chart = app.screen.query_one(f"#{pane}").query_one(ChartView).chart
+    assert chart is not None
+    return chart.x_low, chart.x_high
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def test_a_goes_through_epoch_step_and_time_on_all_charts() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot)
+        assert "epoch" in drawn(app, "accuracy")
+        await press(pilot, "a")
+        assert "step" in drawn(app, "accuracy")
+        assert {shown(app, pane) for pane in ("lr", "loss", "accuracy")} == {(0.0, 500.0)}
+        await press(pilot, "a")
+        assert "time" in drawn(app, "accuracy")
+        assert "pace" in message(app)
+        state = app.session.last.state
+        assert shown(app)[1] >= state.elapsed / state.step * state.total_steps
+        await press(pilot, "a")
+        assert "epoch" in drawn(app, "accuracy")
+
+
+async def test_a_schedule_alone_has_no_time_axis_and_says_so() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "a")
+        assert app.view.viewport.axis == "step"
+        await press(pilot, "a")
+        assert app.view.viewport.axis == "epoch"
+        assert "no pace" in message(app)
+
+
+async def test_brackets_zoom_and_0_shows_the_whole_run_again() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot)
+        low, high = shown(app)
+        await press(pilot, "]")
+        inner = shown(app)
+        assert low < inner[0] < inner[1] < high
+        assert {shown(app, pane) for pane in ("lr", "loss", "accuracy")} == {inner}
+        await press(pilot, "]", "[")
+        assert shown(app) == pytest.approx(inner)
+        await press(pilot, "[")
+        assert shown(app) == (low, high)
+        await press(pilot, "[")
+        assert "whole run" in message(app)
+        for key in ("0", "home"):
+            await press(pilot, "]", "]", key)
+            assert shown(app) == (low, high)
+
+
+async def test_zooming_ends_at_single_steps() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, *["]"] * 20)
+        assert "single steps" in message(app)
+        low, high = shown(app)
+        assert (high - low) * 50 >= 2
+
+
+async def test_shift_and_an_arrow_pans() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "shift+left")
+        assert "zooms in" in message(app)
+        await press(pilot, "]", "]")
+        before = shown(app)
+        await press(pilot, "shift+left")
+        after = shown(app)
+        assert after[0] < before[0]
+        assert after[1] - after[0] == pytest.approx(before[1] - before[0])
+        await press(pilot, *["shift+left"] * 30)
+        assert shown(app)[0] == 0.0
+
+
+async def test_the_cursor_reads_the_exact_figures_of_its_moment_in_every_rule() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    state = app.session.last.state
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "a", "left", *["left"] * 12)
+        cursor = app.view.viewport.cursor
+        assert cursor is not None
+        step = int(cursor)
+        assert f"step {step} · lr {state.lrs[0][step]}" in rule(app, "lr")
+        assert f"{state.smoothed_loss(100)[step]:.4g} (batch {state.loss[step]:.4g})" in rule(app, "loss")
+        test = next(test for test in reversed(state.evaluations) if test.step <= step)
+        assert f"{test.accuracy:.4f} (epoch {test.epoch})" in rule(app, "accuracy")
+        for pane in ("lr", "loss", "accuracy"):
+            columns = {line.index("┊") for line in drawn(app, pane).splitlines() if "┊" in line}
+            assert len(columns) == 1
+
+
+async def test_the_cursor_names_the_switch_it_stands_on() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "left")
+        for _ in range(60):
+            await press(pilot, "left")
+            if "switched to" in rule(app, "lr"):
+                break
+        assert "switched to" in message(app)
+
+
+async def test_the_cursor_reads_every_run_that_is_drawn() -> None:
+    session = PlayedSession(recorded_run(500, outcome="done"), RUNNING)
+    app = PlayedApp(session, View(RunSpec(), selected=2, marked=[1]))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "left", "left", "left")
+        for pane in ("lr", "loss", "accuracy"):
+            assert " A " in rule(app, pane)
+            assert " B " in rule(app, pane)
+
+
+async def test_ahead_of_the_newest_step_the_cursor_reads_what_will_be() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "right", "right", "right", "right")
+        assert "lr will be 0.00" in rule(app, "lr")
+        assert "train -" in rule(app, "loss")
+
+
+async def test_esc_takes_the_cursor_away_before_it_leaves_the_full_screen() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "enter", "left", "escape")
+        assert app.view.viewport.cursor is None
+        assert app.screen.has_class("-one")
+        assert "┊" not in drawn(app, "lr")
+        await press(pilot, "escape")
+        assert not app.screen.has_class("-one")
+
+
+async def test_the_cursor_keeps_its_moment_when_the_axis_changes() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "left", "left", "left", "]", "]")
+        before = rule(app, "loss").split("step ")[1]
+        for _ in range(3):
+            await press(pilot, "a")
+            assert rule(app, "loss").split("step ")[1].split(" · ")[0] == before.split(" · ")[0]
+
+
+@pytest.mark.parametrize("key", ["]", "[", "shift+left", "0", "right", "E", "l"])
+async def test_keys_of_charts_say_so_away_from_a_chart(key: str) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "5", key)
+        assert "go to a chart first" in message(app)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, empty."""
+    made = tmp_path / "work"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    return made
+
+
+async def test_e_saves_the_focused_chart_and_says_where(folder: Path) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "2", "E")
+        assert "saved lrtui-run-1-loss.svg, .txt and .csv" in message(app)
+        assert (folder / "lrtui-run-1-loss.txt").read_text().splitlines()[1:] == drawn(app, "loss").splitlines()
+        assert "<svg" in (folder / "lrtui-run-1-loss.svg").read_text()
+        await press(pilot, "E")
+    names = sorted(path.name for path in folder.iterdir())
+    assert len(names) == 6
+    with (folder / "lrtui-run-1-loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    state = app.session.last.state
+    lows = [float(row["#1 train loss low"]) for row in rows if row["#1 train loss low"]]
+    assert min(lows) == state.loss.values.min()
+    tests = [float(row["#1 test loss"]) for row in rows if row["#1 test loss"]]
+    assert tests == [test.loss for test in state.evaluations]
+
+
+async def test_a_folder_that_takes_no_file_is_named(folder: Path) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot)
+        folder.rmdir()
+        await press(pilot, "E")
+        assert "not saved" in message(app)
+
+
+async def test_3_again_shows_the_next_thing_that_the_tests_measure() -> None:
+    app = PlayedApp(PlayedSession(MEASURED))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3")
+        assert "Test accuracy" in rule(app, "accuracy")
+        await press(pilot, "3")
+        assert "Test f1" in rule(app, "accuracy")
+        assert "3: recall" in rule(app, "accuracy")
+        assert "0.56" in rule(app, "accuracy")
+        await press(pilot, "3", "3")
+        assert "Test accuracy" in rule(app, "accuracy")
+
+
+async def test_a_wide_screen_has_a_pane_for_each_further_metric() -> None:
+    app = PlayedApp(PlayedSession(MEASURED))
+    async with app.run_test(size=(200, 60)) as pilot:
+        await press(pilot)
+        await press(pilot)
+        assert ["f1" in rule(app, "metric-0"), "recall" in rule(app, "metric-1")] == [True, True]
+        assert "●" in drawn(app, "metric-0")
+        assert shown(app, "metric-0") == shown(app)
+        await press(pilot, "left")
+        assert "(epoch 6)" in rule(app, "metric-0")
+        await press(pilot, "escape", "enter")
+        assert not app.screen.query_one("MetricPanes").display
+        await press(pilot, "enter")
+        assert "●" in drawn(app, "metric-0")
+
+
+async def test_a_task_without_further_metrics_has_no_panes_for_them() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(200, 60)) as pilot:
+        await press(pilot, "3", "3")
+        assert not app.screen.query("#metric-0")
+        assert "Test accuracy" in rule(app, "accuracy")
+
+
+async def test_the_charts_of_a_view_in_ascii_are_in_ascii() -> None:
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, ascii=True))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "left")
+        for pane in ("lr", "loss", "accuracy"):
+            assert drawn(app, pane).isascii()
+            assert "*" in drawn(app, pane)
+
+
+async def test_a_diverged_run_bears_its_sign_in_every_chart() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(170, outcome="diverged")))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot)
+        for pane in ("lr", "loss", "accuracy"):
+            assert "!" in drawn(app, pane).splitlines()[0]
+
+
+@pytest.mark.parametrize("axis", ["a", "aa", "aaa"])
+async def test_a_zoomed_window_goes_along_on_every_axis(axis: str) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, *axis, "]", "]", "]")
+        before = shown(app)
+        more = recorded_run(400)
+        app.session.last.say(*more[len(recorded_run(120)) :])
+        await press(pilot, "l")
+        after = shown(app)
+        assert after[0] > before[0]
+        assert after[1] - after[0] == pytest.approx(before[1] - before[0])

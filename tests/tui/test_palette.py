@@ -1,0 +1,66 @@
+"""The palette offers what makes sense now."""
+
+from __future__ import annotations
+
+from asking import press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.command import CommandPalette
+
+from lrtui.run.commands import Pause
+from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.tui.palette import action_offers, run_offers, scheduler_offers
+from lrtui.tui.screens.picker import PickerScreen
+
+RUNNING = recorded_run(120)
+
+
+async def test_only_actions_that_are_possible_are_offered() -> None:
+    for session, pauses in ((PlayedSession(), False), (PlayedSession(RUNNING), True)):
+        app = PlayedApp(session)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await pilot.pause()
+            words = [offer.words for offer in action_offers(app._cockpit)]
+            assert ("pause (space)" in words) == pauses
+            assert "help (?)" in words
+
+
+async def test_every_scheduler_and_every_run_is_there() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(500, outcome="done"), RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        assert [offer.words for offer in scheduler_offers(app._cockpit)] == list(CATALOGUE)
+        newest, oldest = run_offers(app._cockpit)
+        assert newest.words.startswith("run #2")
+        oldest.do()
+        assert app.view.selected == 1
+
+
+async def test_an_action_is_done_by_its_name() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "ctrl+p")
+        assert isinstance(app.screen, CommandPalette)
+        await press(pilot, *"pause")
+        await until(pilot, lambda: app.screen.query_one("CommandList").option_count > 0)  # type: ignore[attr-defined]
+        await pilot.pause(0.3)
+        await press(pilot, "enter", "enter")
+        await until(pilot, lambda: app.session.last.sent == [Pause()])
+
+
+async def test_a_scheduler_opens_the_picker_on_it() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        next(offer for offer in scheduler_offers(app._cockpit) if offer.words == "StepLR").do()
+        await pilot.pause()
+        assert isinstance(app.screen, PickerScreen)
+        await press(pilot, "enter")
+        assert app.view.spec.schedule.startswith("StepLR(")
+
+
+async def test_over_a_dialog_it_does_not_open() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "?", "ctrl+p")
+        assert not isinstance(app.screen, CommandPalette)

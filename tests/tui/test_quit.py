@@ -1,0 +1,78 @@
+"""Leaving with a run under way: three ways, and which of them there are."""
+
+from __future__ import annotations
+
+import pytest
+from asking import dialog, press
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+
+from lrtui.live_run import Run
+from lrtui.run.spec import RunSpec
+from lrtui.tui.screens.confirm import ConfirmScreen
+
+RUNNING = recorded_run(120)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+
+
+async def test_without_a_run_it_leaves_at_once() -> None:
+    for key in ("q", "ctrl+q", "ctrl+c"):
+        app = PlayedApp(PlayedSession(recorded_run(500, outcome="done")))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await press(pilot, key)
+        assert not app.is_running
+        assert app.return_value is None
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_with_a_run_it_asks(key: str) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, key)
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "escape")
+        assert app.is_running
+        assert app.session.last.sent == []
+
+
+async def test_a_kept_run_is_stopped_and_saved(kept: None) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q")
+        assert "lrtui resume 1 goes on" in dialog(app)
+        await press(pilot, "q")
+    assert app.return_value is None
+
+
+async def test_a_kept_run_goes_on_without_the_screen(kept: None) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q", "g")
+    assert app.return_value == 1
+
+
+async def test_one_that_is_not_kept_can_t_and_the_dialog_says_why() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q", "g")
+        assert "can't go on without the screen: nothing of it is kept" in dialog(app)
+        assert app.is_running
+
+
+async def test_one_that_has_not_begun_can_t_either(kept: None) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q", "g")
+        assert "it waits for importing PyTorch" in dialog(app)
+
+
+async def test_queued_runs_are_told_of() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    app.view.queue.append(RunSpec())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "q")
+        assert "1 queued run will not be started" in dialog(app)

@@ -1,0 +1,169 @@
+"""What a start offers: a run that broke off; on the very first one a word of greeting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asking import dialog, message, press, until
+from kept import keep
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+
+from lrtui.live_run import Run
+from lrtui.resuming import Continuation, interrupted_run
+from lrtui.run.commands import INTERRUPTED
+from lrtui.run.events import Event, Notice, RunFinished
+from lrtui.run.spec import RunSpec
+from lrtui.settings import read_settings
+from lrtui.store import run_rows
+from lrtui.store.connection import open_for_writing
+from lrtui.tui.opening import Opening, look_around
+from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.welcome import WelcomeScreen
+
+
+def with_checkpoint(folder: Path, run: int = 1, seq: int = 60, step: int = 50) -> None:
+    place = folder / "checkpoints" / str(run)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{seq:010d}-step-{step}.pt").touch()
+
+
+def stopped(*, by_a_signal: bool) -> list[Event]:
+    events = recorded_run(120, outcome="stopped")
+    last = events[-1]
+    assert isinstance(last, RunFinished)
+    if not by_a_signal:
+        return events
+    at = {"step": last.step, "seconds": last.seconds}
+    notice = Notice(seq=last.seq, **at, level="warning", code=INTERRUPTED, text="the terminal hung up")
+    return [*events[:-1], notice, replace(last, seq=last.seq + 1)]
+
+
+def lost(folder: Path) -> None:
+    keep(folder, recorded_run(120))
+    connection = open_for_writing(folder)
+    run_rows.update(connection, 1, pid=2**22 + 1, pid_started="0")
+    connection.close()
+
+
+def opening(plan: Continuation | None, is_first: bool = False) -> Opening:
+    return Opening(is_first, plan, ("runs my_task.py, sha256 0123",) if plan else ())
+
+
+def found(folder: Path) -> Continuation:
+    plan = interrupted_run(folder)
+    assert plan is not None
+    return plan
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Continuation:
+    keep(tmp_path / "store", stopped(by_a_signal=True))
+    with_checkpoint(tmp_path / "store")
+    return found(tmp_path / "store")
+
+
+def test_a_run_that_a_signal_stopped_broke_off(interrupted: Continuation) -> None:
+    assert interrupted.run.id == 1
+    assert interrupted.file.step == 50
+
+
+def test_a_lost_run_broke_off(tmp_path: Path) -> None:
+    lost(tmp_path)
+    with_checkpoint(tmp_path)
+    assert found(tmp_path).run.state == "lost"
+
+
+@pytest.mark.parametrize("events", [stopped(by_a_signal=False), recorded_run(500, outcome="done")])
+def test_one_that_a_person_stopped_or_that_is_done_did_not(tmp_path: Path, events: list[Event]) -> None:
+    keep(tmp_path, events)
+    with_checkpoint(tmp_path)
+    assert interrupted_run(tmp_path) is None
+
+
+def test_only_the_newest_of_this_directory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(tmp_path / "store", stopped(by_a_signal=True))
+    with_checkpoint(tmp_path / "store")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert interrupted_run(tmp_path / "store") is None
+    keep(tmp_path / "store", stopped(by_a_signal=False))
+    assert interrupted_run(tmp_path / "store") is None
+
+
+def test_a_store_without_a_checkpoint_offers_nothing(tmp_path: Path) -> None:
+    keep(tmp_path / "store", stopped(by_a_signal=True))
+    assert look_around(RunSpec(store=str(tmp_path / "store")), read_settings()) == Opening(is_first=False)
+
+
+async def test_enter_resumes_it_here(interrupted: Continuation) -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        app._cockpit.open(opening(interrupted))
+        await pilot.pause()
+        assert "Run #1 was interrupted." in dialog(app)
+        assert "runs my_task.py" in dialog(app)
+        await press(pilot, "enter")
+        assert app.session.continuations == [interrupted]
+        assert app.view.selected == 1
+
+
+async def test_escape_leaves_it(interrupted: Continuation) -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        app._cockpit.open(opening(interrupted))
+        await pilot.pause()
+        await press(pilot, "escape")
+        assert app.session.continuations == []
+        assert not isinstance(app.screen, ConfirmScreen)
+
+
+async def test_while_a_run_goes_or_a_dialog_is_open_a_line_says_it(interrupted: Continuation) -> None:
+    for session, key in ((PlayedSession(recorded_run(120)), "1"), (PlayedSession(), "?")):
+        app = PlayedApp(session)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await press(pilot, key)
+            app._cockpit.open(opening(interrupted))
+            await pilot.pause()
+            assert not isinstance(app.screen, ConfirmScreen)
+            if key == "?":
+                await press(pilot, "escape")
+            assert "lrtui resume 1 goes on" in message(app)
+
+
+async def test_the_first_start_greets_and_any_key_goes_on() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app._cockpit.open(opening(None, is_first=True))
+        await pilot.pause()
+        assert isinstance(app.screen, WelcomeScreen)
+        await press(pilot, "x")
+        await until(pilot, lambda: not isinstance(app.screen, WelcomeScreen))
+        assert app.session.runs == []
+
+
+def test_a_start_is_the_first_only_once(tmp_path: Path) -> None:
+    spec = RunSpec(store=str(tmp_path / "store"))
+    settings = read_settings(tmp_path / "new" / "settings.toml")
+    assert look_around(spec, settings).is_first
+    again = read_settings(settings.path)
+    assert again.exists
+    assert not again.faults
+    assert not look_around(spec, again).is_first
+
+
+def test_where_there_is_a_store_no_start_is_the_first(tmp_path: Path) -> None:
+    keep(tmp_path / "store", recorded_run(500, outcome="done"))
+    settings = read_settings(tmp_path / "new" / "settings.toml")
+    assert not look_around(RunSpec(store=str(tmp_path / "store")), settings).is_first
+    assert not settings.path.exists()
+
+
+def test_a_run_says_where_it_is_kept() -> None:
+    assert Run(RunSpec()).store_folder is None

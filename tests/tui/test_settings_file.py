@@ -1,0 +1,56 @@
+"""What the settings file does to the cockpit: keys, the bell, ASCII."""
+
+from __future__ import annotations
+
+import pytest
+from asking import message, press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+
+from lrtui.run.commands import Pause
+from lrtui.run.events import RunFinished
+from lrtui.run.spec import RunSpec
+from lrtui.tui.ascii_filter import in_ascii
+from lrtui.tui.view import View
+
+RUNNING = recorded_run(120)
+
+
+async def test_a_key_of_the_users_own_does_it_and_is_shown() -> None:
+    keys = {"pause": "p"}
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, keys=keys))
+    app.set_keymap(keys)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "space")
+        assert app.session.last.sent == []
+        assert "p pause" in message(app)
+        await press(pilot, "p")
+        assert app.session.last.sent == [Pause()]
+
+
+@pytest.mark.parametrize("bell", [True, False])
+async def test_the_bell_rings_at_a_runs_end_where_it_is_wanted(bell: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[bool] = []
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, bell=bell))
+    monkeypatch.setattr(app, "bell", lambda: rung.append(True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.3)
+        app.session.last.say(RunFinished(seq=999, step=120, seconds=5.0, outcome="done"))
+        await until(pilot, lambda: "r start" in message(app))
+        await pilot.pause(0.3)
+        assert len(rung) == int(bell)
+
+
+@pytest.mark.parametrize("keys", [[], ["s"], ["?"], ["e"], ["q"], ["ctrl+p"]])
+async def test_in_ascii_everything_is(keys: list[str]) -> None:
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, ascii=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, *keys)
+        await pilot.pause(0.1)
+        drawn = ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+        assert "running" in "\n".join(drawn) or keys
+        assert "\n".join(drawn).isascii()
+
+
+def test_each_character_keeps_its_columns() -> None:
+    assert in_ascii("─│╭ ● ✓…⠂⠀字é") == "-|+ o v.. ???"

@@ -1,0 +1,355 @@
+"""The runs of the store in the cockpit: listed, filtered, ordered, put on screen, overlaid, followed and told."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import Recording, recorded_run
+from store.kept import begin, folded, keep
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from lrtui.run.commands import Command, Pause, ScaleLr
+from lrtui.run.events import EvalDone, Event, Paused, RunFinished
+from lrtui.run.spec import RunSpec
+from lrtui.store.place import DATABASE
+from lrtui.store.recorder import Recorder
+from lrtui.store.writer import Writer
+from lrtui.tui.panes.footer import Footer
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.log import LogPane
+from lrtui.tui.screens.cockpit import CockpitScreen
+from lrtui.tui.view import Scene, View
+
+STEP, EXPONENTIAL, COSINE = "StepLR(step_size=1, gamma=0.5)", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR(T_max=10)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def keep_three(folder: Path) -> None:
+    """Keep runs of 10, 2 and 6 epochs; the second one failed."""
+    keep(folder, recorded_run(500, outcome="done"), RunSpec(schedule=STEP, name="baseline"))
+    keep(folder, recorded_run(120, outcome="failed", schedule=EXPONENTIAL), RunSpec(schedule=EXPONENTIAL))
+    keep(folder, recorded_run(330, outcome="stopped", schedule=COSINE), RunSpec(schedule=COSINE))
+
+
+def app_on(folder: Path, *recordings: list[Event]) -> PlayedApp:
+    return PlayedApp(PlayedSession(*recordings), View(RunSpec(store=str(folder))))
+
+
+def cockpit(app: PlayedApp) -> CockpitScreen:
+    screen = app.screen_stack[1]
+    assert isinstance(screen, CockpitScreen)
+    return screen
+
+
+def scene(app: PlayedApp) -> Scene:
+    return cockpit(app)._scene()
+
+
+def lines(app: PlayedApp) -> list[str]:
+    return [str(option.prompt) for option in cockpit(app).query_one("#runs OptionList", OptionList).options]
+
+
+def numbers(app: PlayedApp) -> list[int]:
+    return [int(line.partition("#")[2].split()[0]) for line in lines(app) if "#" in line]
+
+
+def figure(app: PlayedApp) -> str:
+    return cockpit(app).query_one("#runs Frame", Frame).render().plain
+
+
+def message(app: PlayedApp) -> str:
+    return cockpit(app).query_one(Footer).render().plain
+
+
+def trouble(app: PlayedApp) -> str:
+    return str(cockpit(app).query_one("#runs-trouble", Static).render())
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Let the screen's own timer go on until the condition holds."""
+    give_up = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < give_up, "it does not come to hold"
+        await pilot.pause(0.02)
+
+
+async def test_all_runs_of_the_store_are_listed_the_newest_first(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        assert "■ #3 CosineAnn" in lines(app)[0]
+        assert "6/10" in lines(app)[0]
+        assert "✗ #2" in lines(app)[1]
+        assert "2/10  0.8380" in lines(app)[1]
+        assert "✓ #1 baseline" in lines(app)[2]
+        assert "10/10  0.9283" in lines(app)[2]
+        assert "best acc" in figure(app)
+        assert app.view.selected is None
+
+
+async def test_a_wide_list_has_words_and_times(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        assert "✗ failed" in lines(app)[1]
+        assert lines(app)[2].endswith("20s")
+        await until(pilot, lambda: all(len(line) < 80 for line in lines(app)))
+
+
+async def test_a_task_without_accuracy_shows_its_best_loss(folder: Path) -> None:
+    events = [replace(event, accuracy=None) if isinstance(event, EvalDone) else event for event in recorded_run(150)]
+    keep(folder, events)
+    best = min(event.loss for event in events if isinstance(event, EvalDone))
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [1])
+        assert f"{best:.4f}" in lines(app)[0]
+        assert "best loss" in figure(app)
+
+
+async def test_a_run_of_this_process_is_listed_once(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder, recorded_run(60))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        assert "● #1" in lines(app)[2]
+        assert "1/10" in lines(app)[2]
+        assert scene(app).runs == app.session.runs
+
+
+async def test_o_goes_through_the_orders(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("5", "o")
+        assert numbers(app) == [1, 3, 2]
+        assert "by best" in figure(app)
+        await pilot.press("o")
+        assert numbers(app) == [1, 3, 2]
+        assert "by name" in figure(app)
+        await pilot.press("o")
+        assert numbers(app) == [3, 2, 1]
+
+
+async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("/", *"best>0.9")
+        await until(pilot, lambda: numbers(app) == [3, 1])
+        assert "2 of 3" in figure(app)
+        await pilot.press(*" state")
+        await until(pilot, lambda: "takes a number" in str(cockpit(app).query_one("RunFilter Static", Static).render()))
+        assert numbers(app) == [3, 1]
+        await pilot.press(*"=done", "enter")
+        await until(pilot, lambda: numbers(app) == [1])
+        assert isinstance(app.focused, OptionList)
+        await pilot.press("/", "escape")
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        assert not cockpit(app).query_one("RunFilter Input", Input).region
+
+
+async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("/", *"seed=7")
+        await until(pilot, lambda: "No run meets" in lines(app)[0])
+
+
+async def test_a_stored_run_under_the_cursor_is_on_screen_in_all_panes(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("5", "down", "down")
+        await until(pilot, lambda: scene(app).run is not None and scene(app).run.state.status == "failed")  # type: ignore[union-attr]
+        run = scene(app).run
+        assert run is not None
+        assert run.number == 2
+        assert not run.is_live
+        expected = folded(recorded_run(120, outcome="failed", schedule=EXPONENTIAL))
+        assert list(run.state.loss) == list(expected.loss)
+        assert [line.text for line in run.state.log] == [line.text for line in expected.log]
+        await until(pilot, lambda: cockpit(app).query_one(LogPane)._written == run.state.lines_logged)
+        assert not cockpit(app).query_one("#loss").has_class("-empty")
+
+
+async def test_marked_runs_of_the_store_are_overlaid(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder, recorded_run(60), recorded_run(60), recorded_run(60), recorded_run(80))
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.session.runs = app.session.runs[3:]
+        await until(pilot, lambda: numbers(app) == [4, 3, 2, 1])
+        await pilot.press("5", "down", "down", "m", "down", "m", "home")
+        await until(pilot, lambda: [len(run.state.loss) for run in scene(app).shown] == [330, 120, 80])
+        assert [run.number for run in scene(app).shown] == [3, 2, 4]
+        assert lines(app)[1].startswith("m")
+
+
+class Elsewhere:
+    """A run that another process would train: its recorder writes, and takes what is sent."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.received: list[Command] = []
+        self.recorder: Recorder = begin(writer, RunSpec(schedule=STEP), self._receive)
+        self.events = Recording()
+
+    def _receive(self, command: Command) -> None:
+        self.received.append(command)
+
+    def say(self, *events: Event) -> None:
+        for event in events:
+            self.recorder.publish(event)
+        assert self.recorder.commit(30)
+
+
+@contextmanager
+def elsewhere(folder: Path) -> Iterator[Elsewhere]:
+    writer = Writer(folder, lambda _: None)
+    try:
+        yield Elsewhere(writer)
+    finally:
+        assert writer.close()
+
+
+async def test_a_live_run_of_another_process_is_followed(folder: Path) -> None:
+    story = recorded_run(200)
+    with elsewhere(folder) as other:
+        other.say(*story[:100])
+        app = app_on(folder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: numbers(app) == [1])
+            assert "● #1" in lines(app)[0]
+            await pilot.press("5", "down")
+            before = folded(story[:100]).step
+            await until(pilot, lambda: scene(app).run is not None and scene(app).run.state.step == before)  # type: ignore[union-attr]
+            assert scene(app).commanded is scene(app).run
+            other.say(*story[100:])
+            await until(pilot, lambda: scene(app).run.state.step == 200)  # type: ignore[union-attr]
+            await until(pilot, lambda: "4/10" in lines(app)[0])
+            other.say(RunFinished(seq=len(story), step=200, seconds=9.0, outcome="stopped"))
+            await until(pilot, lambda: scene(app).run.state.status == "stopped")  # type: ignore[union-attr]
+            await until(pilot, lambda: "■ #1" in lines(app)[0])
+            assert scene(app).commanded is None
+
+
+async def test_keys_tell_a_live_run_of_another_process_through_the_store(folder: Path) -> None:
+    story = recorded_run(100)
+    with elsewhere(folder) as other:
+        other.say(*story)
+        app = app_on(folder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: numbers(app) == [1])
+            await pilot.press("5", "down")
+            await until(pilot, lambda: scene(app).commanded is not None and scene(app).run.state.step == 100)  # type: ignore[union-attr]
+            await pilot.press("space")
+            await until(pilot, lambda: other.received == [Pause()])
+            other.say(Paused(seq=len(story), step=100, seconds=4.0))
+            await until(pilot, lambda: "#1 paused" in message(app))
+            await until(pilot, lambda: scene(app).run.state.status == "paused")  # type: ignore[union-attr]
+            await pilot.press("+")
+            await until(pilot, lambda: other.received == [Pause(), ScaleLr(1.25)])
+            assert app.session.runs == []
+
+
+async def test_without_a_store_that_can_be_read_there_is_none(folder: Path) -> None:
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.4)
+        assert "No run yet" in lines(app)[0]
+        assert not trouble(app)
+        keep_three(folder)
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        for path in folder.glob(f"{DATABASE}*"):
+            path.unlink()
+        await until(pilot, lambda: "No run yet" in lines(app)[0])
+
+
+async def test_a_damaged_store_is_told_and_runs_of_this_process_stay(folder: Path) -> None:
+    folder.mkdir()
+    (folder / DATABASE).write_bytes(b"nothing that SQLite knows" * 100)
+    app = app_on(folder, recorded_run(60))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "no SQLite database" in trouble(app).replace("\n", " "))
+        assert numbers(app) == [1]
+        await pilot.press("5", "+")
+        assert app.session.last.sent == [ScaleLr(1.25)]
+
+
+async def test_settings_that_cannot_be_read_hide_no_other_run(folder: Path) -> None:
+    keep_three(folder)
+    connection = sqlite3.connect(folder / DATABASE)
+    connection.execute("UPDATE runs SET spec = '{}broken' WHERE id = 2")
+    connection.commit()
+    connection.close()
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 1])
+        assert "run #2 can't be read" in trouble(app)
+
+
+async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrtui.tui.store_watcher.BUSY_SECONDS", 0.05)
+    keep_three(folder)
+    connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("BEGIN EXCLUSIVE")
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "locked" in trouble(app))
+        began = time.monotonic()
+        await pilot.press("5", "1", "z")
+        assert time.monotonic() - began < 1.0
+        connection.execute("ROLLBACK")
+        await until(pilot, lambda: numbers(app) == [3, 2, 1] and not trouble(app))
+    connection.close()
+
+
+async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(folder: Path) -> None:
+    writer = Writer(folder, lambda _: None)
+    for _ in range(300):
+        begin(writer, RunSpec(schedule=STEP))
+    assert writer.close()
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        assert not app.screen_stack[1]._stored.rows  # type: ignore[attr-defined]
+        await until(pilot, lambda: len(numbers(app)) == 300)
+        await pilot.press("5", "end")
+        assert app.view.selected == 1
+        await asyncio.sleep(0)
+
+
+async def test_a_run_that_was_deleted_leaves_the_screen(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("5", "down", "m")
+        await until(pilot, lambda: scene(app).run is not None and scene(app).run.state.step == 330)  # type: ignore[union-attr]
+        connection = sqlite3.connect(folder / DATABASE)
+        connection.execute("DELETE FROM runs WHERE id = 3")
+        connection.commit()
+        connection.close()
+        await until(pilot, lambda: numbers(app) == [2, 1])
+        assert scene(app).run is None
+        assert scene(app).marked == []
