@@ -6,10 +6,9 @@ import argparse
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from lrtui.run.errors import StoreError, UsageError
+from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
 
 
@@ -68,20 +67,6 @@ def read_spec(
         else:
             values[item.name] = read_option(item, text)
     return RunSpec(**values)
-
-
-def folder_of(option: str | None) -> Path:
-    """Return the store's folder.
-
-    Raises:
-        StoreError: where nothing is kept.
-    """
-    from lrtui.store.place import VARIABLE, store_folder
-
-    folder = store_folder(option)
-    if folder is None:
-        raise StoreError(f"nothing is kept: --store or {VARIABLE} says none")
-    return folder
 
 
 def read_number(option: str, text: str, *, whole: bool = False) -> float:

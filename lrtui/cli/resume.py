@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from lrtui.cli.headless import follow
-from lrtui.cli.options import folder_of, read_number
+from lrtui.cli.options import read_number
 from lrtui.cli.printer import Printer
+from lrtui.cli.runs.opened_store import folder_of
 from lrtui.cli.train import add_output_options
 from lrtui.resuming import describe_own_files, plan_resume
 from lrtui.run.numbers import duration
