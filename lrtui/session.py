@@ -32,7 +32,7 @@ class Session:
         Raises:
             LrtuiError: while another run is under way.
         """
-        run = Run(spec, number=len(self.runs) + 1, continuation=continuation).start()
+        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), continuation=continuation).start()
         self.runs.append(run)
         return run
 

@@ -142,7 +142,20 @@ class _Reading:
                 self._fault("keys", name, 'a key is text such as "p" or "ctrl+n"')
             else:
                 keys[name] = value
+        self._tell_clashes({name: action.keys for name, action in ACTIONS_BY_NAME.items()}, keys)
         return keys
+
+    def _tell_clashes(self, given: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> None:
+        """Tell of keys that would do two things, of which only the first would ever be done."""
+        by_key: dict[str, list[str]] = {}
+        for name, keys in given.items():
+            mine = chosen[name].split(",") if name in chosen else keys
+            for key in {key.strip() for key in mine}:
+                by_key.setdefault(key, []).append(name)
+        for key, names in by_key.items():
+            if len(names) > 1:
+                at_fault = next(name for name in reversed(names) if name in chosen)
+                self._fault("keys", at_fault, f"the key {key!r} is given to {' and to '.join(names)}")
 
     def _fault(self, section: str, name: str, words: str) -> None:
         line = self._line_of(section, name)

@@ -65,6 +65,7 @@ pause = "p"
         ("[run]\nspeed = 1", 2, "there is no run option 'speed'"),
         ('[run]\noptimizer = "Adam("', 2, ""),
         ('[run]\nat = "epoch 2: undo"', 2, "a list of texts"),
+        ('[keys]\npause = "r"', 2, "the key 'r' is given to restart and to pause"),
         ('[keys]\nfly = "f"', 2, "there is no action 'fly'"),
         ("[keys]\npause = 3", 2, "a key is text"),
     ],

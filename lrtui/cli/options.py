@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
+
+if TYPE_CHECKING:
+    from lrtui.settings import UserSettings
 
 
 def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
@@ -89,6 +93,17 @@ def read_number(option: str, text: str, *, whole: bool = False) -> float:
     return value
 
 
+def told_settings() -> UserSettings:
+    """Return what the user's settings file says, having told on stderr what is wrong with it."""
+    # it imports platformdirs, which most commands have no need of
+    from lrtui.settings import read_settings
+
+    settings = read_settings()
+    for fault in settings.faults:
+        print(fault, file=sys.stderr)
+    return settings
+
+
 def check_words(spec: RunSpec) -> None:
     """Refuse, before torch is imported, a schedule or optimizer that can't be read and a task that nobody registered.
 
@@ -96,14 +111,17 @@ def check_words(spec: RunSpec) -> None:
         NotationError: with the place of the fault.
         UsageError: for the task; names those there are.
     """
-    # `lrtui --help` reads this module and checks nothing
-    from lrtui.schedules.notation import parse_optimizer, parse_schedule
-    from lrtui.schedules.script import Script
+    default = RunSpec()
+    # the defaults can be read; what reads them takes 20 ms to import, which the cockpit's first frame does not wait for
+    if (spec.schedule, spec.optimizer, spec.at) != (default.schedule, default.optimizer, default.at):
+        from lrtui.schedules.notation import parse_optimizer, parse_schedule
+        from lrtui.schedules.script import Script
 
-    parse_schedule(spec.schedule)
-    parse_optimizer(spec.optimizer)
-    Script(spec.at, spec.epochs)
-    check_task(spec.task)
+        parse_schedule(spec.schedule)
+        parse_optimizer(spec.optimizer)
+        Script(spec.at, spec.epochs)
+    if spec.task != default.task:
+        check_task(spec.task)
 
 
 def check_task(words: str) -> None:

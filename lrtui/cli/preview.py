@@ -9,7 +9,7 @@ import math
 import sys
 
 from lrtui.cli.metrics_file import read_results
-from lrtui.cli.options import add_run_options, check_task, read_spec
+from lrtui.cli.options import add_run_options, check_task, read_spec, told_settings
 from lrtui.cli.preview_chart import Preview, print_chart
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(namespace: argparse.Namespace) -> int:
     """Print, and return the exit status."""
     schedules = [parse_schedule(text) for text in namespace.schedules]
-    spec = read_spec(namespace, namespace.schedules[0])
+    spec = read_spec(namespace, namespace.schedules[0], told_settings().run)
     optimizer = parse_optimizer(spec.optimizer)
     check_task(spec.task)
     horizon = Horizon(spec.epochs, _batches_per_epoch(namespace, spec))

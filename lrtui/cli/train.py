@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from lrtui.cli.headless import follow
-from lrtui.cli.options import add_run_options, check_words, read_spec
+from lrtui.cli.options import add_run_options, check_words, read_spec, told_settings
 from lrtui.cli.printer import Printer
 from lrtui.session import Session
-from lrtui.settings import read_settings
 
 EPILOG = """\
 standard output has, and is, the tutorial's lines (or JSON objects); everything else goes to standard error.
@@ -42,10 +40,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def main(namespace: argparse.Namespace) -> int:
     """Train, and return the exit status."""
-    settings = read_settings()
-    for fault in settings.faults:
-        print(fault, file=sys.stderr)
-    spec = read_spec(namespace, namespace.schedule, settings.run)
+    spec = read_spec(namespace, namespace.schedule, told_settings().run)
     check_words(spec)
     printer = Printer(as_json=namespace.json, quiet=namespace.quiet, log_interval=spec.log_interval)
     return follow(lambda: Session().start(spec), printer, "lrtui train")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import CommandRefused, Outcome, RunFinished
@@ -61,11 +65,7 @@ def train(
     except StopRequested:
         _finish(inbox, reporter, "stopped")
     except Diverged:
-        reporter.notice(
-            "not-finite",
-            f"the loss is not finite at step {reporter.step - 1:,}: the run ends here. Restart with a lower lr.",
-            level="error",
-        )
+        reporter.notice("not-finite", _why_not_finite(reporter.step - 1, setup.optimizer), level="error")
         _finish(inbox, reporter, "diverged")
     except LrtuiError as error:
         _finish(inbox, reporter, "failed", str(error))
@@ -85,6 +85,18 @@ def _go_on_from(origin: Origin, reporter: Reporter, checkpoints: Checkpoints | N
     if checkpoints is not None and not resumption.is_branch:
         checkpoints.go_on_from(saved)
     return resumption
+
+
+def _why_not_finite(step: int, optimizer: torch.optim.Optimizer) -> str:
+    """Return what is told of a loss that is not finite, and what to do; the lr may be what was not finite first."""
+    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    if all(math.isfinite(lr) for lr in lrs):
+        return f"the loss is not finite at step {step:,}: the run ends here. Restart with a lower lr."
+    told = ", ".join(map(repr, lrs))
+    return (
+        f"the loss is not finite at step {step:,}, and nor is the lr ({told}): the run ends here. "
+        "The schedule is at fault: lrtui preview shows where."
+    )
 
 
 def _stop_if_asked(inbox: Inbox) -> None:

@@ -48,10 +48,15 @@ class Pump:
         if self._stale_text or charts:
             self._paint(charts)
 
-    def at_once(self) -> None:
-        """Draw everything now: the user did something."""
-        self._poll()
-        self._paint(charts=True)
+    def at_once(self, charts: bool = True) -> None:
+        """Draw now: the user did something.
+
+        Args:
+            charts: whether that changed what the charts show; else they come at their own pace.
+        """
+        if self._poll():
+            self._stale_charts = True
+        self._paint(charts)
 
     def _paint(self, charts: bool) -> None:
         self._stale_text = False

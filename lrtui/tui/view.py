@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
+from lrtui.tui.charts.layers import LINE_COLOURS
 from lrtui.tui.pending import Pending
 from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.stored_runs import StoredRuns
@@ -52,6 +54,8 @@ class View:
     """Whether the terminal's bell rings when a run is over."""
     ascii: bool = False
     """Whether the terminal has no characters beyond ASCII."""
+    places: dict[int, int] = field(default_factory=dict)
+    """By number of the runs drawn, which colour and letter each has; it keeps them for as long as it is drawn."""
     version: int = 0
     """Grows with every choice: whoever drew version n has nothing to redraw."""
 
@@ -67,6 +71,7 @@ class View:
     def select(self, number: int) -> None:
         """Put a run on screen."""
         self.selected = number
+        self._give_places()
         self.changed()
 
     def remember(self, schedule: str) -> None:
@@ -85,7 +90,21 @@ class View:
             self.marked.remove(number)
         else:
             self.marked.append(number)
+        self._give_places()
         self.changed()
+
+    def place_of(self, number: int) -> int:
+        """Return which of the colours and letters a run has, from 0."""
+        return self.places.get(number, number - 1)
+
+    def _give_places(self) -> None:
+        """Give each run that has come to be drawn its usual place, or where another has that, the next free one."""
+        drawn = self.drawn
+        self.places = {number: place for number, place in self.places.items() if number in drawn}
+        for number in sorted(drawn - self.places.keys()):
+            taken, usual = set(self.places.values()), (number - 1) % LINE_COLOURS
+            places = chain(range(usual, LINE_COLOURS), range(usual), count(LINE_COLOURS))
+            self.places[number] = next(place for place in places if place not in taken)
 
     def next_smoothing(self) -> int:
         """Go to the next span and return it."""
@@ -105,10 +124,13 @@ class Future:
 
     start_step: int
     lrs: NDArray[np.float64]
+    _series: dict[int, Series] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def series(self, group: int) -> Series:
-        """Return one group's lr."""
-        return Series(np.ascontiguousarray(self.lrs[:, group]))
+        """Return one group's lr; made once, so that a drawing costs the same however long the run is."""
+        if group not in self._series:
+            self._series[group] = Series(np.ascontiguousarray(self.lrs[:, group]))
+        return self._series[group]
 
 
 @dataclass(frozen=True, slots=True)

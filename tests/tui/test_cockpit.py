@@ -207,7 +207,7 @@ async def test_panes_are_reached_by_number_and_by_tab(size: tuple[int, int]) -> 
         seen = []
         for key in ("2", "3", "4", "5", "1", "tab", "tab", "tab", "tab", "tab"):
             await press(pilot, key)
-            seen.append(app.screen._current)  # type: ignore[attr-defined]
+            seen.append(app.screen.focused_pane)  # type: ignore[attr-defined]
         assert seen == ["loss", "accuracy", "log", "runs", "lr", "loss", "accuracy", "log", "runs", "lr"]
 
 

@@ -157,14 +157,16 @@ async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -
         await until(pilot, lambda: numbers(app) == [3, 1])
         assert "2 of 3" in figure(app)
         await pilot.press(*" state")
-        await until(pilot, lambda: "takes a number" in str(cockpit(app).query_one("RunFilter Static", Static).render()))
+        await until(
+            pilot, lambda: "takes a number" in str(cockpit(app).query_one("FilterLine Static", Static).render())
+        )
         assert numbers(app) == [3, 1]
         await pilot.press(*"=done", "enter")
         await until(pilot, lambda: numbers(app) == [1])
         assert isinstance(app.focused, OptionList)
         await pilot.press("/", "escape")
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
-        assert not cockpit(app).query_one("RunFilter Input", Input).region
+        assert not cockpit(app).query_one("FilterLine Input", Input).region
 
 
 async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:

@@ -9,9 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lrtui.tui.charts.chart import Chart, Row
-
-LINE_COLOURS = 8
-"""How many runs have a colour of their own; the ninth has the first one's again."""
+from lrtui.tui.charts.layers import LINE_COLOURS
 
 
 class ChartView(Widget):

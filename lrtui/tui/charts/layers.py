@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from lrtui.run.series import Series, Summary
 from lrtui.tui.charts.places import index_at, value_at
 
+LINE_COLOURS = 8
+"""How many runs are told apart by colour; those beyond have letters of their own, and colours again."""
+
 Floats = NDArray[np.float64]
 
 Form = Literal["line", "band", "dotted", "dashed"]
@@ -30,6 +33,8 @@ class Curve:
         form: how it is drawn.
         xs: x of each value, rising, in place of `start` and `rate`.
         name: what it is, for an export.
+        first: index of the first value that is drawn.
+        factor: what each value is multiplied by; positive.
     """
 
     series: Series
@@ -39,6 +44,8 @@ class Curve:
     form: Form = "line"
     xs: Series | None = None
     name: str = ""
+    first: int = 0
+    factor: float = 1.0
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
         """Return least and greatest value in each of `count` columns between two x; NaN where nothing is drawn.
@@ -50,7 +57,7 @@ class Curve:
         known = np.flatnonzero(np.diff(indices) > 0)
         places, values = known.astype(np.float64), summary.low[known] / 2 + summary.high[known] / 2
         before, after = int(indices[0]) - 1, int(indices[-1])
-        if high > low and self.series.known_from <= before:
+        if high > low and max(self.first, self.series.known_from) <= before:
             places, values = (
                 np.append(self._place(before, low, high, count), places),
                 np.append(self.series[before], values),
@@ -60,11 +67,13 @@ class Curve:
                 np.append(places, self._place(after, low, high, count)),
                 np.append(values, self.series[after]),
             )
-        return _joined(summary, known, places, values)
+        lows, highs = _joined(summary, known, places, values)
+        return lows * self.factor, highs * self.factor
 
     def summary(self, low: float, high: float, count: int) -> Summary:
         """Return what lies in each of `count` columns between two x."""
-        return self.series.summary(self._indices(low, high, count))
+        plain = self.series.summary(self._indices(low, high, count))
+        return Summary(plain.low * self.factor, plain.high * self.factor, plain.mean * self.factor, plain.count)
 
     def _indices(self, low: float, high: float, count: int) -> NDArray[np.int64]:
         """Return the index of the first value at or after each edge of the columns."""
@@ -75,7 +84,7 @@ class Curve:
             # the last value stands on the right edge, and is in the last column
             edges[-1] = np.nextafter(edges[-1], np.inf)
             indices = index_at(self.xs, edges).astype(np.float64)
-        return np.clip(indices, 0, len(self.series)).astype(np.int64)
+        return np.clip(indices, min(self.first, len(self.series)), len(self.series)).astype(np.int64)
 
     def _place(self, index: int, low: float, high: float, count: int) -> float:
         """Return in which column a value is, counted on to the left and right of them."""

@@ -66,5 +66,5 @@ def metric_chart(scene: Scene, name: str) -> Chart | None:
     for run in scene.shown:
         marks = marks_of_tests(scene, run, name, sign_of(run, scene))
         averaged = marks_of_tests(scene, run, name, AVERAGED, averaged=True)
-        layers += [Line(marks.xs, marks.ys, line_style(run)), averaged, marks]
+        layers += [Line(marks.xs, marks.ys, line_style(run, scene)), averaged, marks]
     return chart_of(scene, layers, "accuracy")

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from lrtui.run.series import Series
 from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.chart_view import LINE_COLOURS
-from lrtui.tui.charts.layers import Curve, Flag, Form, Layer, Marks, Rule, Sign
+from lrtui.tui.charts.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.tui.moments import batches_per_epoch, end_of, pace, x_of_event, x_of_step
 from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import Scene
@@ -15,13 +14,13 @@ from lrtui.tui.view import Scene
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def line_style(run: ShownRun, group: int = 0) -> str:
-    """Return the run's colour: its own for as long as it is there, whatever else is drawn.
+def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
+    """Return the run's colour: its own for as long as it is drawn, whatever else is.
 
     Args:
         group: of a run that is drawn alone, each parameter group has a colour of its own.
     """
-    return f"chart--line-{(run.number - 1 + group) % LINE_COLOURS + 1}"
+    return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
 
 
 # -- the x axis -------------------------------------------------------------------------------------------------------
@@ -34,7 +33,7 @@ def preview_rate(scene: Scene) -> float | None:
     time as long as there is no pace.
     """
     run = scene.run
-    if scene.preview is None or scene.session.live is not None:
+    if scene.preview is None or scene.commanded is not None:
         return None
     if run is not None and run.spec.schedule == scene.view.spec.schedule:
         return None
@@ -118,7 +117,7 @@ def now_and_changes(scene: Scene) -> list[Layer]:
         outcome = run.state.outcome
         if outcome is not None and outcome.outcome == "diverged":
             x = x_of_event(run.state, outcome.step, outcome.seconds, axis)
-            layers.append(Sign(x, line_style(run)))
+            layers.append(Sign(x, line_style(run, scene)))
     if scene.run is not None and scene.run.state.started is not None:
         state = scene.run.state
         layers += [Flag(x_of_event(state, change.step, change.seconds, axis)) for change in state.changes]
@@ -135,7 +134,7 @@ def loss_curve(scene: Scene, run: ShownRun, form: Form = "line", smoothing: int 
     """
     series = run.state.smoothed_loss(smoothing) if smoothing else run.state.loss
     name = f"#{run.number} train loss" + (f" smoothed over {smoothing}" if smoothing else "")
-    return curve_of_steps(scene, run, series, "chart--band" if form == "band" else line_style(run), form, name)
+    return curve_of_steps(scene, run, series, "chart--band" if form == "band" else line_style(run, scene), form, name)
 
 
 def curve_of_steps(scene: Scene, run: ShownRun, series: Series, style: str, form: Form, name: str) -> Curve | None:
@@ -167,14 +166,14 @@ def marks_of_tests(scene: Scene, run: ShownRun, what: str, sign: str, *, average
             xs.append(x_of_event(run.state, result.step, result.seconds, scene.view.viewport.axis))
             ys.append(value)
     model = " averaged" if averaged else ""
-    return Marks(xs, ys, line_style(run), sign, f"#{run.number} test {what}{model}")
+    return Marks(xs, ys, line_style(run, scene), sign, f"#{run.number} test {what}{model}")
 
 
 def sign_of(run: ShownRun, scene: Scene) -> str:
     """Return the sign of the run's test results: a dot alone, a letter each where several runs are drawn."""
     if len(scene.shown) < 2:
         return "●"
-    return LETTERS[(run.number - 1) % len(LETTERS)]
+    return LETTERS[scene.view.place_of(run.number) % len(LETTERS)]
 
 
 def legend(scene: Scene) -> str:

@@ -11,8 +11,8 @@ from textual.widgets import Input, Log
 
 from lrtui.run.lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.panes.run_filter import RunFilter
 from lrtui.tui.view import Scene
 
 EMPTY = "The tutorial's lines, once a run goes. r starts one."
@@ -37,7 +37,7 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Frame("Log")
         yield Log(max_lines=LOG_LINES)
-        yield RunFilter("words that a line has")
+        yield FilterLine("words that a line has")
 
     def on_mount(self) -> None:
         """Say at once that it follows no longer, or again: the next line may be long in coming."""
@@ -78,7 +78,7 @@ class LogPane(Vertical):
 
     def open_filter(self) -> None:
         """Let the user write a filter."""
-        self.query_one(RunFilter).open()
+        self.query_one(FilterLine).open()
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
@@ -94,6 +94,6 @@ class LogPane(Vertical):
         self._written = self._state.lines_logged
         self.call_after_refresh(self._show_figure)
 
-    @on(RunFilter.Left)
+    @on(FilterLine.Left)
     def _back_to_the_log(self) -> None:
         self.query_one(Log).focus()

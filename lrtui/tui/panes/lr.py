@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from lrtui.run.numbers import four_digits
-from lrtui.run.series import Series
 from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.layers import Curve, Form, Layer, Marks
 from lrtui.tui.moments import batches_per_epoch, pace, x_of_step
@@ -45,7 +42,8 @@ def lr_chart(scene: Scene) -> Chart | None:
     apart = _is_drawn_apart(scene)
     for other in scene.shown:
         for group in range(len(other.state.lrs)):
-            style, name = line_style(other, group if apart else 0), f"#{other.number} {name_of_group(other, group)}"
+            style = line_style(other, scene, group if apart else 0)
+            name = f"#{other.number} {name_of_group(other, group)}"
             if other.state.is_live:
                 layers += future_curves(scene, other.number, group, style)
             if curve := curve_of_steps(scene, other, other.state.lrs[group], style, "line", name):
@@ -91,11 +89,10 @@ def future_curves(scene: Scene, number: int, group: int, style: str) -> list[Lay
     state, axis = run.state, scene.view.viewport.axis
     ahead = max(0, state.step - future.start_step)
     scale = state.scale[group] if group < len(state.scale) else 1.0
-    values = future.lrs[ahead:, group] * scale
     seconds = pace(state)
-    if not len(values) or (axis == "time" and not seconds):
+    if ahead >= len(future.lrs) or (axis == "time" and not seconds):
         return []
     rate = 1.0 / seconds if axis == "time" and seconds else batches_per_epoch(state) if axis == "epoch" else 1.0
-    start = x_of_step(state, future.start_step + ahead, axis)
+    start = x_of_step(state, future.start_step + ahead, axis) - ahead / rate
     name = f"#{number} {name_of_group(run, group)} to come"
-    return [Curve(Series(np.ascontiguousarray(values)), start, rate, style, "dotted", None, name)]
+    return [Curve(future.series(group), start, rate, style, "dotted", None, name, ahead, scale)]

@@ -13,8 +13,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from lrtui.run.errors import UsageError
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.panes.run_filter import RunFilter
 from lrtui.tui.run_row import ORDERS, Order, RunRow, in_order, row_of
 from lrtui.tui.view import Scene
 
@@ -62,7 +62,7 @@ class RunsPane(Vertical):
         yield Frame("Runs")
         yield OptionList(Option(Text(EMPTY), id="empty", disabled=True))
         yield Static(id="runs-trouble")
-        yield RunFilter()
+        yield FilterLine()
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class RunsPane(Vertical):
 
     def open_filter(self) -> None:
         """Let the user write a filter."""
-        self.query_one(RunFilter).open()
+        self.query_one(FilterLine).open()
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
@@ -160,7 +160,7 @@ class RunsPane(Vertical):
         event.stop()
         from lrtui.store.filters import read_filters
 
-        box = self.query_one(RunFilter)
+        box = self.query_one(FilterLine)
         try:
             self._filters = read_filters([event.value]) if event.value.strip() else []
             box.say("")
@@ -169,7 +169,7 @@ class RunsPane(Vertical):
         except UsageError as error:
             box.say(str(error))
 
-    @on(RunFilter.Left)
+    @on(FilterLine.Left)
     def _back_to_the_list(self) -> None:
         self.query_one(OptionList).focus()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,7 +12,6 @@ from textual.widgets import Static
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.repetition import spec_as_done
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene
 
@@ -21,6 +21,9 @@ NAME_WIDTH = 10
 def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
     """Return (name, value) pairs: what is trained, with what, for how long."""
     started = state.started if state else None
+    if started:
+        # a loader of the task's own has its own batch size
+        spec = replace(spec, batch_size=started.spec.batch_size)
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
     if started:
@@ -48,7 +51,12 @@ MOST_COMMANDS = 3
 
 def _script_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
     """Return what was done in mid-run, the latest last, in the words that repeat it; before a run what will be."""
-    done = spec_as_done(state) if state else None
+    done = None
+    if state is not None:
+        # with all that reads commands it takes 20 ms to import, and before a run nothing was done
+        from lrtui.schedules.repetition import spec_as_done
+
+        done = spec_as_done(state)
     commands = (done or spec).at
     more = len(commands) - MOST_COMMANDS
     shown = commands if more <= 1 else (f"{more} earlier ones", *commands[-MOST_COMMANDS:])

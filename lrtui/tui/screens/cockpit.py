@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -13,15 +15,13 @@ from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.session import Session
-from lrtui.tui.chart_keys import ChartKeys
-from lrtui.tui.continuing import Continuing
 from lrtui.tui.endings import Endings
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.hands import Hands, next_batches_per_epoch
-from lrtui.tui.layout import PANES, PaneName, next_pane, shows_all
-from lrtui.tui.leaving import Leaving
+from lrtui.tui.layout import PANES, PaneName
 from lrtui.tui.opening import Opening
 from lrtui.tui.outlook import Outlook
+from lrtui.tui.pane_keys import PaneKeys
 from lrtui.tui.panes.accuracy import accuracy_pane
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
@@ -33,11 +33,13 @@ from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.runs import RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
-from lrtui.tui.panes.tested import next_metric
 from lrtui.tui.pump import TEXT_INTERVAL, Pump, terminal_backlog
 from lrtui.tui.situation import situation_of
 from lrtui.tui.stored_runs import StoredRuns
 from lrtui.tui.view import Scene, View
+
+if TYPE_CHECKING:
+    from lrtui.tui.continuing import Continuing
 
 
 class CockpitScreen(Screen[None]):
@@ -72,15 +74,9 @@ class CockpitScreen(Screen[None]):
         self._outlook = Outlook(ask)
         self._stored = StoredRuns()
         self._pump = Pump(self._poll, self._draw, seconds, lambda: terminal_backlog(self.app))
-        self._current: PaneName = "lr"
-        self._zoomed = False
-        self._arranged: tuple[int, int, PaneName, bool] | None = None
-        self._hands = (
-            Hands(session, view, self, ask, lambda: self._scene().commanded),
-            Leaving(session, view, self),
-            Continuing(session, view, self, ask, self._scene),
-            ChartKeys(view, self, self._scene),
-        )
+        self._panes = PaneKeys(view, self, self._scene, self.say, self._pump.at_once)
+        self._hands = Hands(session, view, self, ask, lambda: self._scene().commanded)
+        self._ask = ask
         self._endings = Endings()
         self._refusals_said: dict[int, int] = {}
 
@@ -101,11 +97,11 @@ class CockpitScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to draw."""
-        self._focus_pane("lr")
+        self._panes.focus("lr")
         self.set_interval(TEXT_INTERVAL, self._tick)
         self.call_after_refresh(self._stored.start)
         if self._start_at_once:
-            self._hands[0].start_run(self._view.spec)
+            self._hands.start_run(self._view.spec)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +121,7 @@ class CockpitScreen(Screen[None]):
             self.say(answer)
         if self._endings.any_of(self._scene().runs) and self._view.bell:
             self.app.bell()
-        self._hands[0].start_queued()
+        self._hands.start_queued()
 
     def _scene(self) -> Scene:
         return Scene(
@@ -150,7 +146,7 @@ class CockpitScreen(Screen[None]):
         self._view.pending.settle()
         scene = self._scene()
         self.query_one(Header).show(scene)
-        self.query_one(Tabs).show(scene, self._current)
+        self.query_one(Tabs).show(scene, self._panes.current)
         self.query_one(RunsPane).show(scene)
         self.query_one(SettingsPane).show(scene)
         self.query_one(LogPane).show(scene)
@@ -173,45 +169,15 @@ class CockpitScreen(Screen[None]):
         if self._outlook.take(slot, answer):
             self._pump.at_once()
 
-    # -- which panes --------------------------------------------------------------------------------------------------
-
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self, _: Resize) -> None:
         """Show all panes where they fit, else one at a time."""
-        self._arrange(event.size.width, event.size.height)
+        self._panes.arrange()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Make the pane with the focus the current one."""
         for pane in event.widget.ancestors_with_self:
             if pane.id in PANES:
-                self._current = pane.id
-        self._arrange(self.size.width, self.size.height)
-
-    def _arrange(self, width: int, height: int) -> None:
-        arrangement = (width, height, self._current, self._zoomed)
-        if arrangement == self._arranged:
-            return
-        self._arranged = arrangement
-        tabbed = not shows_all(width, height)
-        one = tabbed or self._zoomed
-        self.set_class(tabbed, "-tabbed")
-        self.set_class(one, "-one")
-        for name in PANES:
-            self.query_one(f"#{name}").display = not one or name == self._current
-        for frame in self.query("Frame"):
-            frame.set_class(frame.parent is not None and frame.parent.id == self._current, "-current")
-        self.query_one(MetricPanes).display = not one
-        self.query_one("#settings").display = not one or (self._current == "runs" and height >= 20)
-        self.query_one("#left").display = not one or self._current == "runs"
-        self.query_one("#right").display = not one or self._current != "runs"
-        self.call_after_refresh(self._pump.at_once)
-
-    def _focus_pane(self, name: PaneName) -> None:
-        # the pane must be displayed to take the focus
-        self._current = name
-        self._arrange(self.size.width, self.size.height)
-        pane = self.query_one(f"#{name}")
-        target = pane if pane.can_focus else next(iter(pane.query("Log, OptionList")))
-        target.focus()
+                self._panes.enter(pane.id)
 
     # -- actions ------------------------------------------------------------------------------------------------------
 
@@ -226,15 +192,30 @@ class CockpitScreen(Screen[None]):
         self._session.poll()
         return situation_of(self._scene())
 
+    @cached_property
+    def _continuing(self) -> Continuing:
+        from lrtui.tui.continuing import Continuing
+
+        return Continuing(self._session, self._view, self, self._ask, self._scene)
+
+    @cached_property
+    def _owners(self) -> tuple[object, ...]:
+        # imported when the first key is pressed: the first frame waits for none of it
+        from lrtui.tui.chart_keys import ChartKeys
+        from lrtui.tui.leaving import Leaving
+
+        leaving, charts = Leaving(self._session, self._view, self), ChartKeys(self._view, self, self._scene)
+        return (self, self._panes, self._hands, charts, self._continuing, leaving)
+
     def action_act(self, name: str) -> None:
         """Do what a key asks for, or say why it makes no sense now."""
         action = ACTIONS_BY_NAME[name]
         if refusal := action.refusal(self.situation):
             self.say(f"{action.key(self._view.keys)}: {refusal}")
             return
-        owner = next((hands for hands in self._hands if hasattr(hands, f"do_{name}")), self)
+        owner, drawn = next(owner for owner in self._owners if hasattr(owner, f"do_{name}")), self._view.version
         getattr(owner, f"do_{name}")()
-        self._pump.at_once()
+        self._pump.at_once(charts=self._view.version != drawn)
 
     def say(self, message: str) -> None:
         """Show a message in the footer for a few seconds."""
@@ -251,7 +232,7 @@ class CockpitScreen(Screen[None]):
 
     def pick(self, scheduler: str) -> None:
         """Open the picker on a scheduler."""
-        self._hands[0].do_schedule(scheduler)
+        self._hands.do_schedule(scheduler)
 
     def open(self, opening: Opening) -> None:
         """Take what the start has found: greet, or offer to go on."""
@@ -260,7 +241,7 @@ class CockpitScreen(Screen[None]):
             from lrtui.tui.screens.welcome import WelcomeScreen
 
             self.app.push_screen(WelcomeScreen())
-        self._hands[2].offer(opening, free=free)
+        self._continuing.offer(opening, free=free)
 
     def do_palette(self) -> None:
         self.app.action_command_palette()
@@ -275,10 +256,10 @@ class CockpitScreen(Screen[None]):
         self.app.push_screen(CompareScreen(lambda: self._scene().marked))
 
     def do_filter(self) -> None:
-        if self._current == "log":
+        if self._panes.current == "log":
             self.query_one(LogPane).open_filter()
             return
-        self._focus_pane("runs")
+        self._panes.focus("runs")
         self.query_one(RunsPane).open_filter()
 
     def do_order(self) -> None:
@@ -287,41 +268,9 @@ class CockpitScreen(Screen[None]):
     @property
     def focused_pane(self) -> PaneName:
         """The name of the pane with the focus."""
-        return self._current
+        return self._panes.current
 
     @property
     def focused_chart(self) -> ChartPane | None:
         """The pane with the focus, where it is a chart."""
-        return next((pane for pane in self.query(ChartPane) if pane.id == self._current), None)
-
-    def do_pane_1(self) -> None:
-        self._focus_pane("lr")
-
-    def do_pane_2(self) -> None:
-        self._focus_pane("loss")
-
-    def do_pane_3(self) -> None:
-        if self._current == "accuracy":
-            self._view.metric = next_metric(self._scene())
-            self._view.changed()
-        self._focus_pane("accuracy")
-
-    def do_pane_4(self) -> None:
-        self._focus_pane("log")
-
-    def do_pane_5(self) -> None:
-        self._focus_pane("runs")
-
-    def do_next_pane(self) -> None:
-        self._focus_pane(next_pane(self._current))
-
-    def do_zoom(self) -> None:
-        self._zoomed = not self._zoomed
-        self._arrange(self.size.width, self.size.height)
-
-    def do_back(self) -> None:
-        if self._view.viewport.cursor is not None:
-            self._view.viewport.cursor = None
-            self._view.changed()
-        elif self._zoomed:
-            self.do_zoom()
+        return next((pane for pane in self.query(ChartPane) if pane.id == self._panes.current), None)

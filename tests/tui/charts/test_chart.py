@@ -264,3 +264,15 @@ def test_the_table_of_a_chart_has_the_numbers_of_what_is_drawn() -> None:
         "1.0,5.0,5.0,5.0,",
         "1.0,,,,0.25",
     ]
+
+
+def test_a_curve_from_its_middle_on_is_drawn_as_its_second_half_alone() -> None:
+    values = np.random.default_rng(0).normal(size=1000)
+    half = Curve(Series(values[400:] * 0.5), 4.0, 100.0, "")
+    of_whole = Curve(Series(values), 0.0, 100.0, "", first=400, factor=0.5)
+    for low, high in ((0.0, 10.0), (3.9, 4.2), (3.995, 4.005)):
+        for mine, expected in zip(of_whole.columns(low, high, 60), half.columns(low, high, 60), strict=True):
+            assert mine == pytest.approx(expected, nan_ok=True)
+        whole, part = of_whole.summary(low, high, 60), half.summary(low, high, 60)
+        assert whole.mean == pytest.approx(part.mean, nan_ok=True)
+        assert whole.high == pytest.approx(part.high, nan_ok=True)

@@ -1,4 +1,4 @@
-"""The line under the list of runs where its filter is written."""
+"""The line under a list where its filter is written."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 
-class RunFilter(Vertical):
+class FilterLine(Vertical):
     """A field for the filter, and what is wrong with it; it takes no room while there is none."""
 
     DEFAULT_CSS = """
-    RunFilter { height: auto; display: none; }
-    RunFilter.-open { display: block; }
-    RunFilter Input, RunFilter Input:focus { border: none; padding: 0 1; height: 1; background: $surface; }
-    RunFilter Static { height: auto; max-height: 3; padding: 0 1; color: $warning; display: none; }
-    RunFilter.-wrong Static { display: block; }
+    FilterLine { height: auto; display: none; }
+    FilterLine.-open { display: block; }
+    FilterLine Input, FilterLine Input:focus { border: none; padding: 0 1; height: 1; background: $surface; }
+    FilterLine Static { height: auto; max-height: 3; padding: 0 1; color: $warning; display: none; }
+    FilterLine.-wrong Static { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "take_back", "no filter", show=False),

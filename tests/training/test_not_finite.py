@@ -1,0 +1,22 @@
+"""What a run that diverged says of the reason."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lrtui.training.whole_run import _why_not_finite
+
+
+@pytest.mark.parametrize(
+    ("lr", "words"),
+    [
+        (0.1, "the loss is not finite at step 7: the run ends here. Restart with a lower lr."),
+        (float("nan"), "nor is the lr (nan): the run ends here. The schedule is at fault"),
+        (float("inf"), "nor is the lr (inf)"),
+    ],
+)
+def test_an_lr_that_is_not_finite_is_not_told_as_one_that_is_too_high(lr: float, words: str) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    optimizer.param_groups[0]["lr"] = lr
+    assert words in _why_not_finite(7, optimizer)
