@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PICTURES := tests/tui/__snapshots__
 
 .PHONY: run test check deep format snapshots clean help
 
@@ -34,10 +35,12 @@ format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 snapshots: $(STAMP) ## take the pictures of the screens again
-	$(BIN)/python -m pytest -n 2 tests/tui/test_snapshots.py --snapshot-update
+	$(BIN)/python -m pytest -n 2 tests/tui/test_snapshots*.py --snapshot-update
 	mkdir -p assets
-	cp 'tests/tui/__snapshots__/test_snapshots/test_cockpit[120x36-switched].svg' assets/cockpit.svg
-	cp 'tests/tui/__snapshots__/test_snapshots/test_picker[120x36-switched].svg' assets/picker.svg
+	cp '$(PICTURES)/test_snapshots/test_cockpit[120x36-switched].svg' assets/cockpit.svg
+	cp '$(PICTURES)/test_snapshots/test_picker[120x36-switched].svg' assets/picker.svg
+	cp '$(PICTURES)/test_snapshots_screens/test_compare[120].svg' assets/compare.svg
+	cp '$(PICTURES)/test_snapshots/test_cockpit[80x24-switched].svg' assets/small.svg
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

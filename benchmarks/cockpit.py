@@ -131,10 +131,12 @@ def cold_start(times: int) -> None:
 
 
 KEYS = (
+    ("o", ("runs: best first", "runs: name first", "runs: newest first")),
     ("z", ("smoothed over 500", "as it is", "smoothed over 20 ", "smoothed over 100")),
     ("a", ("x axis: step", "x axis: training time", "x axis: epoch")),
 )
-"""Keys that repaint all charts, and the words that tell each press from the one before."""
+"""Keys, the first of which repaints a list and the others all charts, and the words that tell each press from the one
+before."""
 
 
 class Task(NamedTuple):
@@ -232,12 +234,18 @@ def compare(task: Task, pairs: int, seconds: float, presses: int) -> None:
         quits.append("NOT within 5 s" if measured.quitting is None else f"{measured.quitting * 1000:.0f} ms")
         print(f"  {measured.share:.3f} of the time, {alone:.3f} headless: {ratios[-1]:.3f}", flush=True)
     ordered = sorted(latencies)
+    by_key = ", ".join(
+        f"{key} {statistics.median(every) * 1000:.1f} ms"
+        for index, (key, _) in enumerate(KEYS)
+        if (every := latencies[index :: len(KEYS)])
+    )
     print(
         f"{task.name}: the training thread keeps {statistics.median(ratios):.3f} of its headless share, median "
         f"(limit {task.least_share})\n"
         f"  to the terminal: {', '.join(f'{rate:.1f}' for rate in rates)} kB/s (limit 12)\n"
-        f"  key to repaint, {len(ordered)} presses: median {statistics.median(ordered) * 1000:.1f} ms (15), 99th "
-        f"percentile {ordered[int(0.99 * (len(ordered) - 1))] * 1000:.0f} ms (150), most {ordered[-1] * 1000:.0f} ms\n"
+        f"  key to repaint: {by_key}; all {len(ordered)}: median {statistics.median(ordered) * 1000:.1f} ms (15), "
+        f"99th percentile {ordered[int(0.99 * (len(ordered) - 1))] * 1000:.0f} ms (150), "
+        f"most {ordered[-1] * 1000:.0f} ms\n"
         f"  quit in mid-batch: {', '.join(quits)} (limit 1000 ms)",
         flush=True,
     )

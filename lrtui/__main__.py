@@ -21,8 +21,13 @@ COMMANDS = {
     "train": "train without a screen, printing the tutorial's lines",
     "resume": "go on with a stored run, as if nothing had happened",
     "branch": "begin a new run where a stored one was at an epoch's end",
+    "check": "look for what is wrong with a schedule, before any training",
     "preview": "draw the lr of every batch before training, exactly",
+    "code": "write a schedule down as PyTorch code that runs by itself",
     "schedulers": "list every scheduler, or explain one",
+    "race": "train schedules against each other, and say which differences are more than noise",
+    "find": "find an lr by a range test: raise it until the loss leaves off",
+    "suggest": "find a schedule for a task within a budget of runs",
     "runs": "list, show, compare, export, rename, annotate and delete the runs of a store",
     "send": "give a command to a run that goes on in another process",
     "keys": "list the cockpit's keys",
@@ -115,7 +120,7 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     module = import_module(f"lrtui.cli.{name}")
     parser = Parser(
         prog=f"lrtui {name}",
-        description=f"{COMMANDS[name].capitalize()}.",
+        description=f"{COMMANDS[name][:1].upper()}{COMMANDS[name][1:]}.",
         epilog=module.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.events import LrSet, ScheduleSwitched
 from lrtui.run.state import RunState
 
 
@@ -19,6 +21,7 @@ class Situation:
         marked: how many runs are marked.
         kept: whether the run on screen is in a store.
         busy: whether a run of this process is under way, whichever is on screen.
+        given: commands that the live run has not answered yet, the oldest first.
     """
 
     run: RunState | None
@@ -26,6 +29,7 @@ class Situation:
     marked: int = 0
     kept: bool = False
     busy: bool = False
+    given: tuple[Command, ...] = ()
 
 
 Refusal = Callable[[Situation], str | None]
@@ -49,22 +53,37 @@ def _needs_training(situation: Situation) -> str | None:
 def _needs_a_change(situation: Situation) -> str | None:
     if refusal := _needs_training(situation):
         return refusal
-    changes = situation.live.changes if situation.live else []
-    return None if changes else "nothing to undo: the lr was not changed in this run"
+    undoable = 0
+    for change in (*(situation.live.changes if situation.live else ()), *situation.given):
+        if isinstance(change, (ScheduleSwitched, SwitchSchedule)):
+            undoable = 0
+        elif isinstance(change, UndoLr) or (isinstance(change, LrSet) and change.by == "undo"):
+            undoable = max(0, undoable - 1)
+        elif isinstance(change, (ScaleLr, SetLr)) or (isinstance(change, LrSet) and change.by == "user"):
+            undoable += 1
+    return None if undoable > 0 else "nothing to undo: the lr was not changed since the schedule was put in place"
 
 
 def _needs_run(situation: Situation) -> str | None:
-    return None if situation.run else "no run yet; r starts one"
+    return None if situation.run else "no run is on screen; r starts one"
 
 
 def _needs_a_parent(situation: Situation) -> str | None:
     if situation.run is None:
-        return "no run yet to branch from; r starts one"
+        return "no run is on screen to branch from; r starts one"
     if not situation.kept:
         return "nothing of this run is kept, so there is no checkpoint to branch from"
     if situation.busy:
         return "a run is going; a branch starts when it is over, or stopped with x"
     return None if situation.run.epochs else "this run has done no epoch to branch from"
+
+
+def _needs_its_own_process(situation: Situation) -> str | None:
+    if situation.live is None:
+        return None
+    if not situation.busy:
+        return "the run goes on in another process; lrtui find makes a range test on a fresh model"
+    return _needs_training(situation)
 
 
 def _needs_two_marked(situation: Situation) -> str | None:
@@ -157,6 +176,16 @@ ACTIONS: tuple[Action, ...] = (
         "undo_lr", ("u",), "u", "undo", "undo the last change of lr", refusal=_needs_a_change, rank=5, panes=("lr",)
     ),
     Action(
+        "find",
+        ("f",),
+        "f",
+        "find lr",
+        "find an lr: range test, of a fresh model or from here",
+        refusal=_needs_its_own_process,
+        rank=4,
+        panes=("lr",),
+    ),
+    Action(
         "branch",
         ("b",),
         "b",
@@ -166,6 +195,7 @@ ACTIONS: tuple[Action, ...] = (
         rank=5,
         panes=("runs",),
     ),
+    Action("code", ("y",), "y", "code", "copy the schedule as PyTorch code", panes=("lr", "runs")),
     Action("mark", ("m",), "m", "mark", "mark a run for overlay", refusal=_needs_run, rank=2, panes=("runs",)),
     Action(
         "compare", ("c",), "c", "compare", "compare marked runs", refusal=_needs_two_marked, rank=3, panes=("runs",)

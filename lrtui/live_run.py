@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.blocks import Story
-from lrtui.run.commands import Command
+from lrtui.run.commands import Command, RangeTest
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event, RunFinished, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
+from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.taking_turns import turn_of
 from lrtui.training.reporter import Reporter
 
 # the store, and what reads schedules and tasks, take 60 ms to import: the first frame waits for none of it
@@ -33,11 +35,6 @@ POLL_SECONDS = 0.01
 
 EVENTS_A_POLL = 20_000
 """Bounds one poll, so that a burst of tiny steps never keeps the screen waiting."""
-
-
-_STARTING = threading.Lock()
-_started: list[Run] = []
-"""The run of this process that was started last: one trains at a time."""
 
 
 def import_torch() -> None:
@@ -98,10 +95,11 @@ class Run:
         self.error: LrtuiError | None = None
         """The error of the user's words, data or task that ended the run."""
         self._task = task
+        self._range_feeds: list[RangeFeed] = []
         self._feed = LiveFeed()
         self._inbox = Inbox()
         # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
-        self._thread = threading.Thread(target=self._train, name=f"training-{number}", daemon=True)
+        self._thread = threading.Thread(target=self._train_and_close, name=f"training-{number}", daemon=True)
 
     def start(self) -> Run:
         """Begin in a thread of its own; returns at once, with the run itself.
@@ -112,15 +110,15 @@ class Run:
         """
         if self._thread.ident is not None:
             raise UsageError("a run is started once; make a new Run")
-        with _STARTING:
-            under_way = next((run for run in _started if run.join(0) is False), None)
-            if under_way is not None:
-                # two would share torch's random state and its threads, and neither could be repeated
-                raise LrtuiError(f"run #{under_way.number} is under way; stop it first, or use a process for each")
+        with turn_of(self):
             self._find_place()
             self._thread.start()
-            _started[:] = [self]
         return self
+
+    @property
+    def title(self) -> str:
+        """What it is called in words."""
+        return f"run #{self.number}"
 
     def send(self, command: Command | str) -> bool:
         """Leave a command for the training thread; it is answered by an event.
@@ -143,7 +141,17 @@ class Run:
             from lrtui.schedules.command_notation import parse_command
 
             command = parse_command(command)
-        return self._inbox.send(command)
+        if isinstance(command, RangeTest):
+            self._range_feeds.append(command.feed)
+        taken = self._inbox.send(command)
+        if not taken:
+            self._close_range_feeds()
+        return taken
+
+    def _close_range_feeds(self) -> None:
+        """Tell those who wait for a range test that the run has ended without it."""
+        for feed in self._range_feeds:
+            feed.close(RangeEnd("failed", LrtuiError(f"{self.title} was over before it could be made")))
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold what the run has said since into its state, and return it."""
@@ -231,11 +239,19 @@ class Run:
                 return
         self.number = self._keeping.run
 
+    def _train_and_close(self) -> None:
+        try:
+            self._train()
+        finally:
+            self._close_range_feeds()
+
     def _train(self) -> None:
         going_on = self._continuation
         reporter = Reporter(self._feed, next_seq=going_on.next_seq if going_on else 0)
         early: list[Event] = []
-        self._feed.listener = early.append
+        if self._keeping is not None:
+            # until the recorder takes them; where nothing is kept they would pile up for the whole run
+            self._feed.listener = early.append
         try:
             if self._trouble:
                 reporter.notice("store", self._trouble, level="warning")

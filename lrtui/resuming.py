@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lrtui.own_files import own_files
 from lrtui.run.blocks import Story
-from lrtui.run.commands import Command, SetLr, SwitchSchedule
+from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
-from lrtui.run.events import Event
+from lrtui.run.events import Event, ScheduleSwitched
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
@@ -90,7 +90,8 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
 
     Args:
         epoch: after whose end it begins.
-        schedule: put in the parent's place, with `from ANCHOR` if need be.
+        schedule: put in the place of the parent's, with `from ANCHOR` if need be; or `lr*X` or `lr=X`, with which the
+            parent's goes on.
         name: of the new run.
 
     Raises:
@@ -98,8 +99,8 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
         StoreError: where the store can't be read.
     """
     command = parse_command(schedule)
-    if not isinstance(command, SwitchSchedule):
-        raise UsageError(f"a branch takes a schedule, not {schedule[:40]!r}")
+    if not isinstance(command, (SwitchSchedule, ScaleLr, SetLr)):
+        raise UsageError(f"a branch takes a schedule, lr*X or lr=X, not {schedule[:40]!r}")
     with closing(open_for_reading(folder)) as connection:
         run = find_run(connection, words)
         state = RunState()
@@ -112,6 +113,13 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
     if epoch >= started.spec.epochs:
         raise UsageError(f"epoch {epoch} is the last of {run.title}: nothing comes after it to branch into")
     file = ends[epoch]
+    switch = next((it for it in state.changes if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None)
+    if switch is not None and not isinstance(command, SwitchSchedule):
+        # a branch's settings tell its schedule, and those of the parent tell another
+        raise UsageError(
+            f"{run.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch a "
+            f"schedule of its own"
+        )
     spec = replace(started.spec, name=name, store=run.spec.store, at=(f"step {file.step}: {command.words}",))
     return Continuation(folder, run, file, spec, commands=(command,), is_branch=True)
 

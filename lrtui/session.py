@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from lrtui.live_run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.spec import RunSpec
+from lrtui.run.sweep import Sweep
 
 if TYPE_CHECKING:
+    from lrtui.range_test_thread import RangeTestThread
     from lrtui.resuming import Continuation
 
 
@@ -17,6 +19,7 @@ class Session:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
+        self._range_test: RangeTestThread | None = None
 
     @property
     def live(self) -> Run | None:
@@ -36,6 +39,17 @@ class Session:
         self.runs.append(run)
         return run
 
+    def start_range_test(self, spec: RunSpec, sweep: Sweep) -> RangeTestThread:
+        """Start a range test on the model that a run of these settings would begin with, and return it.
+
+        Raises:
+            LrtuiError: while a run, or another one, is under way.
+        """
+        from lrtui.range_test_thread import RangeTestThread
+
+        self._range_test = RangeTestThread(spec, sweep).start()
+        return self._range_test
+
     def poll(self) -> bool:
         """Fold what all runs have said; return whether there was anything."""
         return any([bool(run.poll()) for run in self.runs])
@@ -49,8 +63,10 @@ class Session:
         A thread that is left is inside torch: ending the interpreter under it would abort the process, so the
         caller leaves by `os._exit`.
         """
+        if self._range_test is not None:
+            self._range_test.feed.stop()
         run = self.live
         if run is None:
-            return True
+            return self._range_test is None or self._range_test.join(seconds)
         run.send(Stop(because))
         return run.join(seconds)

@@ -16,7 +16,7 @@ from lrtui.run.events import EpochDone, EvalDone, LrSet
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SNAPSHOTS = ROOT / "tests" / "tui" / "__snapshots__" / "test_snapshots"
+SNAPSHOTS = ROOT / "tests" / "tui" / "__snapshots__"
 
 
 def test_the_table_of_keys_is_the_programs_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +64,12 @@ def test_its_table_of_the_store_has_every_table_and_column(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("picture", "snapshot"),
-    [("cockpit", "test_cockpit[120x36-switched]"), ("picker", "test_picker[120x36-switched]")],
+    [
+        ("cockpit", "test_snapshots/test_cockpit[120x36-switched]"),
+        ("picker", "test_snapshots/test_picker[120x36-switched]"),
+        ("compare", "test_snapshots_screens/test_compare[120]"),
+        ("small", "test_snapshots/test_cockpit[80x24-switched]"),
+    ],
 )
 def test_its_pictures_are_those_of_the_tests(picture: str, snapshot: str) -> None:
     assert (ROOT / "assets" / f"{picture}.svg").read_text() == (SNAPSHOTS / f"{snapshot}.svg").read_text()

@@ -14,18 +14,21 @@ from lrtui.session import Session
 
 EPILOG = """\
 the branch has the parent's weights, optimizer and data order from there on, and the schedule given in place of the
-parent's: from base (the default: on the configured lr, over the epochs that remain), current or start.
+parent's: from base (the default: on the configured lr, over the epochs that remain), current or start. With lr*X or
+lr=X the parent's schedule goes on, at another lr.
 
 examples:
   lrtui branch last --at-epoch 4 "CosineAnnealingLR()"
   lrtui branch 12 --at-epoch 4 "OneCycleLR(max_lr=0.003) from base" --name rescue
+  lrtui branch 12 --at-epoch 4 "lr*0.5"
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's words."""
     parser.add_argument("run", metavar="RUN", help="an id, a name, or last")
-    parser.add_argument("schedule", metavar="SCHEDULE", help="from there on, with from base|current|start if need be")
+    words = "from there on, with from base|current|start if need be; or lr*X, lr=X"
+    parser.add_argument("schedule", metavar="SCHEDULE", help=words)
     parser.add_argument("--at-epoch", metavar="N", required=True, help="the epoch after whose end the branch begins")
     parser.add_argument("--name", metavar="TEXT", help="a name for the branch")
     parser.add_argument("--store", metavar="DIR", help="where the run is kept (default: LRTUI_STORE, or .lrtui here)")

@@ -9,12 +9,17 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from lrtui.advice.advisor import Advisor
+from lrtui.advice.remaining import Simulated
+from lrtui.advice.told import told_headless
 from lrtui.cli.deaf_stream import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
+from lrtui.cli.findings import finding_lines
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.live_run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
+from lrtui.run.events import RunStarted
 
 SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
 
@@ -51,20 +56,27 @@ def follow(begin: Callable[[], Run], printer: Printer, prog: str) -> int:
 
 def _print_all(run: Run, printer: Printer) -> OSError | None:
     """Print what the run says until it is over; return why standard output takes no more, if it does not."""
+    advisor = Advisor(Simulated())
     try:
         while run.is_live:
-            _print_events(run, printer)
+            _print_events(run, printer, advisor)
             run.join(POLL_SECONDS)
-        _print_events(run, printer)
+        _print_events(run, printer, advisor)
     except OSError as error:
         return error
     return None
 
 
-def _print_events(run: Run, printer: Printer) -> None:
+def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
     while events := run.poll():
         for event in events:
             printer.print(event)
+            if isinstance(event, RunStarted):
+                for line in finding_lines(event, run.spec):
+                    printer.warn(line)
+        kept_as = run.number if run.is_kept else None
+        for advice in advisor.look(run.state):
+            printer.warn(told_headless(advice, run.spec, kept_as))
 
 
 def _stop_on_signals(run: Run) -> list[int]:

@@ -1,4 +1,4 @@
-"""Curves over epochs, drawn for standard output."""
+"""Curves over epochs, or something else, drawn for standard output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lrtui.run.numbers import four_digits
@@ -54,14 +54,22 @@ def marker_of(index: int, count: int) -> str:
     return MARKERS[index % len(MARKERS)] if count > 1 else MARKERS[0]
 
 
-def print_chart(curves: Sequence[Curve], ticks: Sequence[int], *, from_zero: bool, rows: int = ROWS) -> None:
+def print_chart(
+    curves: Sequence[Curve],
+    ticks: Sequence[int] | Mapping[float, str],
+    *,
+    from_zero: bool,
+    rows: int = ROWS,
+    x_label: str = "epoch",
+) -> None:
     """Draw the curves over each other.
 
     Args:
         curves: the later ones over the earlier ones.
-        ticks: epochs that are written below.
+        ticks: epochs that are written below; or what is written there, by place.
         from_zero: whether 0 is on the axis whatever the values are.
         rows: of text.
+        x_label: what the curves are over.
     """
     # 60 ms, and nothing but a chart needs it
     import plotext
@@ -93,7 +101,7 @@ def print_chart(curves: Sequence[Curve], ticks: Sequence[int], *, from_zero: boo
                 color=COLOURS[curve.index % len(COLOURS)],
                 marker=curve.marker,
             )
-    plotext.xticks(list(ticks))
+    plotext.xticks(list(ticks), list(ticks.values()) if isinstance(ticks, Mapping) else None)
     shares = [share / 4 for share in range(5)]
     plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
     plotext.ylim(0, 1.02)
@@ -102,7 +110,7 @@ def print_chart(curves: Sequence[Curve], ticks: Sequence[int], *, from_zero: boo
         sys.stdout.reconfigure(errors="replace")
     chart = plotext.build()
     print(chart if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plotext.uncolorize(chart))
-    print(f"{'epoch':>{width}}\n")
+    print(f"{x_label:>{width}}\n")
 
 
 def epoch_ticks(first: float, last: float) -> list[int]:

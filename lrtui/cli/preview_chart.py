@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,12 @@ class Preview:
     lrs: NDArray[np.float64]
 
 
-def print_chart(previews: list[Preview], horizon: Horizon) -> None:
-    """Draw the curves over each other, as wide as the terminal, and print their figures below."""
+def print_chart(previews: list[Preview], horizon: Horizon, base_lrs: Sequence[float]) -> None:
+    """Draw the curves over each other, as wide as the terminal, and print their figures below.
+
+    Args:
+        base_lrs: the optimizer's own, one per parameter group; what the areas are shares of.
+    """
     import numpy as np
 
     steps = np.linspace(0, horizon.total_steps - 1, min(horizon.total_steps, 2 * chart_columns())).astype(int)
@@ -38,18 +44,23 @@ def print_chart(previews: list[Preview], horizon: Horizon) -> None:
     ]
     line_chart.print_chart(curves, epoch_ticks(0, horizon.epochs), from_zero=True)
     for index, preview in enumerate(previews):
-        _print_figures(preview, horizon, marker_of(index, len(previews)) if len(previews) > 1 else "")
+        _print_figures(preview, horizon, base_lrs, marker_of(index, len(previews)) if len(previews) > 1 else "")
 
 
-def _print_figures(preview: Preview, horizon: Horizon, marker: str) -> None:
+def _print_figures(preview: Preview, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
+    from lrtui.schedules.curve_facts import curve_facts, share_words
+
     sign = f"{SIGNS.get(marker, marker)} " if marker else ""
     print(f"{sign}{preview.schedule}, per {preview.schedule.per}")
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
+        facts = curve_facts(lrs, base_lrs[group])
         print(
-            f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(lrs.max() + 0.0)} "
-            f"at step {int(lrs.argmax()):,}, last {four_digits(lrs[-1])}"
+            f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "
+            f"at step {int(lrs.argmax()):,}, last {four_digits(facts.last)}"
         )
+        area = "" if math.isnan(facts.area) else f"area {share_words(facts.area)} of a constant {base_lrs[group]:g}; "
+        print(f"  {area}{share_words(facts.low)} of the steps below 1 % of the peak")
         starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
         print(f"  as each epoch starts: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lrtui.run.errors import UsageError
+from lrtui.run.range_feed import RangeFeed
+from lrtui.run.sweep import Sweep
 
 
 def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
@@ -132,6 +134,21 @@ class Extend(Command):
     @property
     def words(self) -> str:
         return f"extend {self.epochs}"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTest(Command):
+    """Raise the lr until the loss leaves off, and go on as if nothing had been; answered through its feed alone.
+
+    It is no part of the run's story: nothing of the run depends on it.
+    """
+
+    sweep: Sweep
+    feed: RangeFeed = field(compare=False)
+
+    @property
+    def words(self) -> str:
+        return "range test"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,3 +51,8 @@ class Inbox:
     def wait(self, seconds: float | None = None) -> bool:
         """Block until a command is there, `seconds` at most; return whether one is."""
         return self._arrived.wait(seconds) or bool(self._commands)
+
+    def holds(self, kind: type[Command]) -> bool:
+        """Say whether a command of that kind waits; none is taken."""
+        with self._door:
+            return any(isinstance(command, kind) for command in self._commands)

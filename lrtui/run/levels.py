@@ -53,6 +53,11 @@ class Column:
         self._room[self.length : end] = values
         self.length = end
 
+    def drop(self, count: int) -> None:
+        """Take the first values away, and give back the room they had."""
+        self._room = self.values[count:].copy()
+        self.length = len(self._room)
+
 
 class Level:
     """Blocks of one size: least, greatest, sum and number of the finite values in each.
@@ -73,6 +78,12 @@ class Level:
         self.high.extend(high)
         self.sum.extend(total)
         self.count.extend(count)
+
+    def drop_before(self, missing: int) -> None:
+        """Take away the blocks before this one."""
+        for column in (self.low, self.high, self.sum, self.count):
+            column.drop(missing - self.missing)
+        self.missing = missing
 
     def truncate(self, length: int) -> None:
         for column in (self.low, self.high, self.sum, self.count):

@@ -13,6 +13,13 @@ from lrtui.run.levels import BLOCK, FANOUT, Blocks, Column, Floats, Level
 FINENESS = 8
 """Least number of blocks in a column: so a value is drawn at most an eighth of a column off its place."""
 
+PENDING = 4096
+"""How many values are not written down yet, at most: as objects they take four times the room, and a series that no
+chart shows is never read."""
+
+KEPT = 2**17
+"""How many of the newest values stay known by themselves where a series forgets; at most twice as many are there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -49,6 +56,8 @@ class Series:
     def append(self, value: float) -> None:
         """Add a value."""
         self._pending.append(value)
+        if len(self._pending) >= PENDING:
+            self._settle()
 
     def extend(self, values: Iterable[float]) -> None:
         """Add values, one after the other."""
@@ -71,8 +80,18 @@ class Series:
         self._levels[1].extend(blocks.low, blocks.high, blocks.sum, blocks.count)
         self._build(from_level=2)
 
+    def forget_old(self) -> None:
+        """Keep of the oldest values their blocks alone, where there are many: a long run takes no more memory."""
+        self._settle()
+        if self._raw.length < 2 * KEPT:
+            return
+        known_from = (len(self) - KEPT) // BLOCK * BLOCK
+        self._raw.drop(known_from - self.known_from)
+        self._levels[0].drop_before(known_from // FANOUT)
+        self.known_from = known_from
+
     def truncate(self, length: int) -> None:
-        """Forget the values from this index on; where they are known as blocks alone, from their block on."""
+        """Forget the values from this index on; those before it in a block that was known as such alone become NaN."""
         self._settle()
         self._raw.length = min(self._raw.length, max(0, length - self.known_from))
         if length < self.known_from:
@@ -82,6 +101,8 @@ class Series:
         for level in self._levels:
             level.truncate(len(self) // size)
             size *= FANOUT
+        if len(self) < length:
+            self.extend(np.full(length - len(self), np.nan))
 
     @property
     def values(self) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lrtui.run.levels import Blocks, Floats
@@ -26,8 +28,8 @@ class Smoothed:
     def __init__(self, source: Series, span: int) -> None:
         self._source = source
         self._keep = 1.0 - 2.0 / (span + 1.0)
-        self._sums = Series()
-        self._weights = Series()
+        # of the last value smoothed: sum and weights
+        self._total = self._weight = 0.0
         self._means = Series()
         powers = self._keep ** np.arange(CHUNK + 1)
         age = np.subtract.outer(np.arange(CHUNK), np.arange(CHUNK))
@@ -40,15 +42,20 @@ class Smoothed:
         length = len(self._source)
         if len(self._means) > length:
             # what was truncated may have been told anew since: the mean is of what stands there now
-            self._sums.truncate(0)
-            self._weights.truncate(0)
-            self._means.truncate(0)
+            self._begin_anew()
+        if len(self._means) < self._source.known_from:
+            # of what was not read until now, only blocks are left
+            self._begin_anew()
         if not len(self._means) and self._source.known_from:
             self._begin_with_blocks()
         start = len(self._means)
         if start < length:
             self._catch_up(self._source.values[start - self._source.known_from :])
+            self._means.forget_old()
         return self._means
+
+    def _begin_anew(self) -> None:
+        self._means, self._total, self._weight = Series(), 0.0, 0.0
 
     def _begin_with_blocks(self) -> None:
         blocks = self._source.blocks
@@ -56,13 +63,11 @@ class Smoothed:
             means = blocks.sum / blocks.count
         self._means.extend_blocks(Blocks(means, means, blocks.sum, blocks.count))
         # what comes after them goes on from the last one's mean, as if all before had been that
-        weight = np.where(np.isfinite(means[-1:]), 1.0, 0.0)
-        for series, last in ((self._sums, np.nan_to_num(means[-1:])), (self._weights, weight)):
-            series.extend(last)
+        last = float(means[-1])
+        self._total, self._weight = (last, 1.0) if math.isfinite(last) else (0.0, 0.0)
 
     def _catch_up(self, values: Floats) -> None:
-        total = self._sums.last if len(self._sums) else 0.0
-        weight = self._weights.last if len(self._weights) else 0.0
+        total, weight = self._total, self._weight
         finite = np.isfinite(values)
         kept = np.where(finite, values, 0.0)
         sums, weights = np.empty(len(values)), np.empty(len(values))
@@ -73,7 +78,6 @@ class Smoothed:
             sums[start:stop] = kernel @ kept[start:stop] + decay * total
             weights[start:stop] = kernel @ finite[start:stop] + decay * weight
             total, weight = float(sums[stop - 1]), float(weights[stop - 1])
-        self._sums.extend(sums)
-        self._weights.extend(weights)
+        self._total, self._weight = total, weight
         with np.errstate(divide="ignore", invalid="ignore"):
             self._means.extend(np.where(weights > 0, sums / weights, np.nan))

@@ -34,7 +34,7 @@ class RunSpec:
         1, "batches whose gradients make one optimizer step; schedules count steps", minimum=1, maximum=1_000_000
     )
     clip_grad_norm: float | None = _option(
-        None, "scale the gradients down to this norm (default: never)", minimum=0.0, metavar="X"
+        None, "scale the gradients down to this norm (default: never)", minimum=0.0, metavar="X", empty="never"
     )
     seed: int = _option(0, "of weights, data order and dropout", minimum=0, maximum=2**63 - 1)
     device: str = _option("auto", "auto takes cuda, mps or cpu, whichever is there first", choices=DEVICES)
@@ -47,7 +47,7 @@ class RunSpec:
     )
     test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N", empty="all")
     data_dir: str | None = _option(
-        None, "where the data set lies (default: the user's cache)", metavar="DIR", aside=True
+        None, "where the data set lies (default: the user's cache)", metavar="DIR", aside=True, empty="the user's cache"
     )
     store: str | None = _option(
         None,

@@ -29,6 +29,9 @@ from lrtui.run.series import Series
 from lrtui.run.smoothed import Smoothed
 from lrtui.run.status import Status
 
+FORGET_EVERY = 4096
+"""Steps between two looks at whether a run has become so long that its oldest steps are kept as blocks alone."""
+
 LOG_LINES = 5000
 """How many log lines a state keeps; older ones are in the store."""
 
@@ -161,6 +164,11 @@ class RunState:
         spec = self.started.spec
         return steps * spec.batch_size * spec.accumulate / span if span > 0 else None
 
+    def note(self, kind: LineKind, text: str) -> None:
+        """Put a line into the log that no event tells: it is read here, and kept nowhere."""
+        self.version += 1
+        self._say(kind, text, -1)
+
     def fold(self, story: Iterable[Story]) -> None:
         """Add events and blocks of steps, the oldest first."""
         for part in story:
@@ -229,8 +237,14 @@ class RunState:
         self.seconds.append(event.seconds)
         for series, lr in zip(self.lrs, event.lrs, strict=True):
             series.append(lr)
+        if len(self.loss) % FORGET_EVERY == 0:
+            self._forget_old()
         if self.started and event.batch % self.started.spec.log_interval == 0:
             self._say("step", step_line(event), event.seq)
+
+    def _forget_old(self) -> None:
+        for series in (self.loss, self.seconds, *self.lrs):
+            series.forget_old()
 
     def _fold_steps(self, block: StepBlock) -> None:
         last = block.step(len(block) - 1)
@@ -241,6 +255,7 @@ class RunState:
         self.seconds.extend(block.seconds)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend(lrs)
+        self._forget_old()
         if self.started:
             shown = (block.batches % self.started.spec.log_interval == 0).nonzero()[0].tolist()
             # those that would be pushed out again are not written

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 ANCHORS = {
-    "base": "the configured lr, over the steps that remain",
-    "current": "this moment's lr, over the steps that remain",
-    "start": "the configured lr, as if from the run's start",
+    "base": "the configured lr, over the steps left",
+    "current": "this moment's lr, over the steps left",
+    "start": "the configured lr, as if from step 0",
 }
 """The anchors by name, with what they do; the first is the default."""

@@ -25,12 +25,14 @@ class Batches(Protocol):
         batch_size: of all batches but the last one, where that is known.
         generators: of its own, which going through it may draw from.
         inexact: why a pass that was broken off can't be taken up as if it never was, in words; None where it can.
+        parts: the task's own objects that a pass goes through.
     """
 
     samples: int | None
     batch_size: int | None
     generators: tuple[torch.Generator, ...]
     inexact: str | None
+    parts: tuple[Any, ...]
 
     def __len__(self) -> int:
         """Return how many batches one pass has."""
@@ -73,6 +75,7 @@ class MemoryBatches:
         self._inputs, self._targets = inputs.to(device), targets.to(device)
         self.generators: tuple[torch.Generator, ...] = (order,)
         self.inexact: str | None = None
+        self.parts: tuple[Any, ...] = ()
         self._count, self._size, self._device, self._order = len(targets), batch_size, device, order
 
     def __len__(self) -> int:
@@ -116,6 +119,7 @@ class LoadedBatches:
         self.batch_size = size if isinstance(size, int) else None
         self.generators = _generators_of(loader)
         self.inexact = _why_inexact(loader, f"{method.__name__}()")
+        self.parts = _parts_of(loader)
         self._loader, self._method = loader, method
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
 
@@ -179,11 +183,16 @@ class LoadedBatches:
             raise TaskError(f"the data of {where} fails: {describe_exception(error)}") from error
 
 
+def _parts_of(loader: Any) -> tuple[Any, ...]:
+    """Return a loader and what it is made of: samplers and data set."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    parts = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
+    return tuple(part for part in (*parts, getattr(loader, "dataset", None)) if part is not None)
+
+
 def _generators_of(loader: Any) -> tuple[torch.Generator, ...]:
     """Return the generators that a loader, and what it is made of, hold on to."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    holders = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
-    owned = (getattr(holder, "generator", None) for holder in (*holders, getattr(loader, "dataset", None)))
+    owned = (getattr(part, "generator", None) for part in _parts_of(loader))
     return tuple({id(own): own for own in owned if isinstance(own, torch.Generator)}.values())
 
 

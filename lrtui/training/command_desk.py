@@ -11,6 +11,7 @@ from lrtui.run.commands import (
     EvaluateNow,
     Extend,
     Pause,
+    RangeTest,
     Resume,
     SaveCheckpoint,
     ScaleLr,
@@ -51,6 +52,7 @@ class CommandDesk:
         metrics: names of the figures that a schedule can follow.
         evaluate: runs the test set for a command, told whether it is the script's, and publishes its result.
         keeper: makes a checkpoint of what commands change.
+        range_test: makes a range test from the state of this moment, and tells of it through the command's feed.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class CommandDesk:
         metrics: Collection[str],
         evaluate: Callable[[Command, bool], object],
         keeper: Keeper,
+        range_test: Callable[[RangeTest], object],
     ) -> None:
         self._inbox = inbox
         self._agenda = agenda
@@ -70,6 +73,8 @@ class CommandDesk:
         self._lr_control = lr_control
         self._evaluate = evaluate
         self._keeper = keeper
+        self._range_test = range_test
+        self._after_the_test: list[Command] = []
         self._paused = self._changed = False
 
     def obey(self, during: EvalTrigger | None = None) -> None:
@@ -102,7 +107,8 @@ class CommandDesk:
     @property
     def has_work(self) -> bool:
         """Whether a command has come or is due before the next step, or a checkpoint is."""
-        return len(self._inbox) > 0 or self._agenda.is_due(self._reporter.step) or self._keeper.is_due
+        waits = len(self._inbox) > 0 or len(self._after_the_test) > 0
+        return waits or self._agenda.is_due(self._reporter.step) or self._keeper.is_due
 
     def _next(self, during: EvalTrigger | None) -> tuple[Command | None, bool]:
         """Return the next command, if there is one, and whether it is the script's."""
@@ -111,6 +117,8 @@ class CommandDesk:
             due = self._agenda.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
                 return due
+        if during is None and self._after_the_test:
+            return self._after_the_test.pop(0), False
         return self._inbox.take(), False
 
     def _save(self, reason: Reason) -> str | None:
@@ -144,6 +152,14 @@ class CommandDesk:
                         raise UsageError(refusal)
                 case Extend():
                     self._extend(command, scripted)
+                case RangeTest() if during is not None:
+                    # between two batches of a test the model is in another mode
+                    command.feed.waits_for = "the test under way"
+                    self._after_the_test.append(command)
+                case RangeTest():
+                    # a pause of the run's clock, which the end of obeying holds or lets go on
+                    self._reporter.clock.hold()
+                    self._range_test(command)
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:

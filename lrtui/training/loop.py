@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from lrtui.run.commands import Command
+from lrtui.run.commands import Command, RangeTest, Stop
+from lrtui.run.errors import UsageError
 from lrtui.run.events import (
     EpochDone,
     EvalDone,
@@ -18,6 +19,7 @@ from lrtui.run.events import (
     RunStarted,
 )
 from lrtui.run.inbox import Inbox
+from lrtui.run.range_feed import RangeEnd
 from lrtui.training.agenda import Agenda
 from lrtui.training.averaging import WeightAveraging
 from lrtui.training.batches import Batch
@@ -27,6 +29,7 @@ from lrtui.training.device import describe_device
 from lrtui.training.evaluate import Evaluation, evaluate
 from lrtui.training.keeper import Keeper
 from lrtui.training.loss_buffer import LossBuffer
+from lrtui.training.range_test import range_test, why_not_beside_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.resumption import Resumption
 from lrtui.training.run_setup import RunSetup
@@ -56,7 +59,7 @@ class Loop:
         checkpoints: Checkpoints | None = None,
         resumption: Resumption | None = None,
     ) -> None:
-        self._setup = setup
+        self._setup, self._inbox = setup, inbox
         self._reporter = reporter
         self._loss_buffer = LossBuffer(reporter, setup.device)
         self._averaging = WeightAveraging(setup.model, setup.train, setup.device, setup.spec.precision)
@@ -66,7 +69,14 @@ class Loop:
         self._progress = self._state.progress
         self._keeper = Keeper(checkpoints, self._state, reporter)
         self._desk = CommandDesk(
-            inbox, agenda, reporter, setup.lr_control, setup.metric_names, self._evaluate_on_demand, self._keeper
+            inbox,
+            agenda,
+            reporter,
+            setup.lr_control,
+            setup.metric_names,
+            self._evaluate_on_demand,
+            self._keeper,
+            self._range_test,
         )
         self._from: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -162,6 +172,18 @@ class Loop:
             self._evaluate(self._setup.model, "on demand", command=command.words, scripted=scripted)
         # checkpoints that were made meanwhile are part of that time
         self._progress.seconds_aside = aside + self._reporter.clock.seconds - begun
+
+    def _range_test(self, command: RangeTest) -> None:
+        if refusal := why_not_beside_a_run(self._setup.train):
+            command.feed.close(RangeEnd("failed", UsageError(refusal)))
+            return
+        range_test(
+            self._setup,
+            command.sweep,
+            command.feed,
+            gradient_scaler=self._update.gradient_scaler,
+            is_called_away=lambda: self._inbox.holds(Stop),
+        )
 
     def _evaluate(
         self,

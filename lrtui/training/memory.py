@@ -1,9 +1,11 @@
-"""Memory that is kept for the next step."""
+"""Memory that is kept for the next step, and given back after the last."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import torch
 
 # from glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -23,3 +25,11 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD) and mallopt(_M_TRIM_THRESHOLD, _LARGEST_THRESHOLD))
+
+
+def give_back_device_memory(device: torch.device) -> None:
+    """Give what PyTorch keeps of a GPU's memory, and nothing refers to, back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

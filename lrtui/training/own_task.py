@@ -34,6 +34,11 @@ class OwnTask:
         self.test_batch_size = size if isinstance(size, int) and size > 0 else None
         self._words = words
 
+    @property
+    def own(self) -> Task:
+        """The user's object."""
+        return self._task
+
     def prepare(self, request: DataRequest, say: Say) -> DataSource:
         """Let the task find its data; return which it is."""
         prepare = getattr(self._task, "prepare", None)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from textual.app import App
 from textual.command import Provider
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 
@@ -20,6 +21,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.session import Session
 from lrtui.settings import UserSettings
 from lrtui.tui.ascii_filter import AsciiFilter
+from lrtui.tui.flow import metered
 from lrtui.tui.forecast import Answer, Forecaster, Question
 from lrtui.tui.leaving import leave
 from lrtui.tui.opening import Opening, look_around
@@ -90,6 +92,10 @@ class CockpitApp(App[int]):
         self._forecaster = Forecaster(
             lambda slot, answer: self.post_message(ForecastReady(slot, answer)), self._torch_ready
         )
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the terminal's driver, with what tells whether the terminal is slow."""
+        return metered(super().get_driver_class())
 
     def on_mount(self) -> None:
         """Show the cockpit; import torch when it is painted."""

@@ -14,9 +14,11 @@ ALIKE = {
     "━╍┅═‖": "=",
     "╸╺": "-",
     "│┃╎╏┆║▏▕▌▐": "|",
+    "┊": ":",
     "┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛╔╗╚╝▛▜▙▟": "+",
     "…⋅·": ".",
     "●•°": "o",
+    "○": "O",
     "■█▉▊▋": "#",
     # the lines of the help page's signs; charts are drawn in ASCII from the start
     "⠒": "*",

@@ -10,7 +10,7 @@ from lrtui.tui.charts.x_axis import AXES
 from lrtui.tui.moments import pace, step_at, x_of_step
 from lrtui.tui.panes.at_cursor import change_at_cursor, event_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.curves import least_range, now_of, whole_range
+from lrtui.tui.panes.curves import least_range, now_of, shown_range, whole_range
 from lrtui.tui.view import Scene, View
 from lrtui.tui.viewport import PAN
 
@@ -52,9 +52,18 @@ class ChartKeys:
         self._screen.say(f"{key}: go to a chart first, with 1, 2 or 3")
         return False
 
+    def _say_where_nothing_is_drawn(self) -> None:
+        """Say that what was done will show later: where one pane is shown at a time, nothing else tells it."""
+        pane = self._screen.focused_chart
+        if pane is not None and pane.has_class("-empty"):
+            self._screen.say("nothing is drawn here yet")
+
     def do_log_axis(self) -> None:
         if self._is_on_chart("log_axis"):
-            self._view.toggle_log_axis(self._screen.focused_pane)
+            pane = self._screen.focused_pane
+            self._view.toggle_log_axis(pane)
+            # a chart that is still empty does not show it
+            self._screen.say(f"y axis of the {pane}: {'logarithmic' if pane in self._view.log_axes else 'linear'}")
 
     def do_smoothing(self) -> None:
         span = self._view.next_smoothing()
@@ -98,6 +107,7 @@ class ChartKeys:
         scene = self._scene()
         if self._view.viewport.zoom(inwards, whole_range(scene), now_of(scene), least_range(scene)):
             self._view.changed()
+            self._say_where_nothing_is_drawn()
         else:
             self._screen.say("these are single steps" if inwards else "this is the whole run")
 
@@ -114,13 +124,25 @@ class ChartKeys:
         if port.window is None:
             zoom = ACTIONS_BY_NAME["zoom_in"].key(self._view.keys)
             self._screen.say(f"this is the whole run; {zoom} zooms in")
-        elif port.pan(widths, whole_range(scene), now_of(scene)):
-            self._view.changed()
+            return
+        before = shown_range(scene)
+        port.pan(widths, whole_range(scene), now_of(scene))
+        # one that goes along with the newest step may be moved, and be back where it was
+        if shown_range(scene) == before:
+            self._screen.say(f"this is the run's {'beginning' if widths < 0 else 'end'}")
+            return
+        self._view.changed()
+        self._say_where_nothing_is_drawn()
 
     def do_whole_run(self) -> None:
-        if self._is_on_chart("whole_run"):
-            self._view.viewport.show_whole()
-            self._view.changed()
+        if not self._is_on_chart("whole_run"):
+            return
+        if self._view.viewport.window is None:
+            self._screen.say("this is the whole run")
+            return
+        self._view.viewport.show_whole()
+        self._view.changed()
+        self._say_where_nothing_is_drawn()
 
     def do_cursor_left(self) -> None:
         self._move_cursor(-1)
@@ -131,7 +153,7 @@ class ChartKeys:
     def _move_cursor(self, columns: int) -> None:
         if not self._is_on_chart("cursor_left" if columns < 0 else "cursor_right"):
             return
-        scene = self._scene()
+        scene, before = self._scene(), self._view.viewport.cursor
         self._view.viewport.move_cursor(columns, scene.columns, whole_range(scene), now_of(scene))
         # the moment that a sign in the cursor's column stands for, rather than the middle of the column
         if (event := event_at_cursor(self._scene())) is not None:
@@ -139,6 +161,8 @@ class ChartKeys:
         self._view.changed()
         if words := change_at_cursor(self._scene()):
             self._screen.say(words)
+        elif self._view.viewport.cursor == before:
+            self._screen.say(f"the cursor is at the run's {'beginning' if columns < 0 else 'end'}")
 
     def do_export(self) -> None:
         if not self._is_on_chart("export"):

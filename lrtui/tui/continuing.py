@@ -7,20 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.live_run import Run
+from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
 from lrtui.run.numbers import duration
 from lrtui.session import Session
 from lrtui.tui.forecast import Question
 from lrtui.tui.listener import Listener
 from lrtui.tui.opening import Opening
+from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import Scene, View
 
 # they read the store and schedules, and the dialogs draw: 60 ms that the first frame does not wait for
 if TYPE_CHECKING:
     from lrtui.resuming import Continuation
     from lrtui.run.state import RunState
-    from lrtui.tui.screens.picker_choice import PickerChoice
+    from lrtui.tui.screens.picker_choice import RaceChoice
     from lrtui.tui.screens.where_to_branch import EpochEnd
 
 
@@ -52,7 +55,8 @@ class Continuing:
         except LrtuiError as error:
             self._screen.say(str(error))
             return
-        self._view.remember(plan.commands[0].words.rpartition(" from ")[0] if plan.is_branch else plan.run.schedule)
+        first = plan.commands[0] if plan.is_branch else None
+        self._view.remember(first.schedule if isinstance(first, SwitchSchedule) else plan.run.schedule)
         self._view.select(run.number)
 
     # -- a run that broke off -----------------------------------------------------------------------------------------
@@ -89,13 +93,36 @@ class Continuing:
     # -- branches -----------------------------------------------------------------------------------------------------
 
     def do_branch(self) -> None:
+        run, advice = self._scene().run, self._view.advice
+        if run is None or advice is None or advice.epoch is None:
+            self._ask_where()
+            return
+        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+
+        epoch, words, folder = advice.epoch, advice.command.words, _folder_of(run)
+
+        def answered(answer: str | None) -> None:
+            if answer == "advised" and folder is not None:
+                self._in_thread(lambda: self._branch(folder, run.number, epoch, words))
+            elif answer is not None:
+                self._ask_where()
+
+        choices = (
+            Choice("enter", f"branch after epoch {epoch}, with {words}", "advised"),
+            Choice("c", "choose another epoch and a schedule", "choose"),
+            Choice("escape", "not now", None),
+        )
+        question = f"Run #{run.number}: {advice.text}.\nBack to the end of epoch {epoch}, and on with the lr halved?"
+        self._screen.app.push_screen(ConfirmScreen(question, choices), answered)
+
+    def _ask_where(self) -> None:
         from lrtui.resuming import epoch_ends
         from lrtui.tui.screens.where_to_branch import EpochEnd, WhereToBranchScreen
 
         run = self._scene().run
         if run is None:
             return
-        folder = run.store_folder if isinstance(run, Run) else getattr(run, "folder", None)
+        folder = _folder_of(run)
         ends = epoch_ends(folder, run.number, run.state) if folder is not None else {}
         epochs = run.state.started.spec.epochs if run.state.started else 0
         results = {result.epoch: result for result in run.state.evaluations if not result.averaged}
@@ -106,7 +133,8 @@ class Continuing:
         ]
         if folder is None or not there:
             why = "it has no checkpoint of an epoch's end with epochs after it"
-            self._screen.say(f"b: run #{run.number} can't be branched from: {why if folder else 'nothing is kept'}")
+            key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
+            self._screen.say(f"{key}: run #{run.number} can't be branched from: {why if folder else 'nothing is kept'}")
             return
         place: Path = folder
 
@@ -124,7 +152,7 @@ class Continuing:
 
     def _pick(self, folder: Path, run: int, end: EpochEnd, state: RunState) -> None:
         from lrtui.tui.screens.picker import SLOT, PickerScreen
-        from lrtui.tui.screens.picker_choice import PickerContext
+        from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
 
         started = state.started
         if started is None:
@@ -138,10 +166,11 @@ class Continuing:
             number=run,
             recent=tuple(self._view.recent),
             branch_epoch=end.epoch,
+            accumulate=started.spec.accumulate,
         )
 
-        def picked(choice: PickerChoice | None) -> None:
-            if choice is not None:
+        def picked(choice: PickerChoice | RaceChoice | None) -> None:
+            if isinstance(choice, PickerChoice):
                 self._in_thread(lambda: self._branch(folder, run, end.epoch, f"{choice.schedule} from {choice.anchor}"))
 
         self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), picked)
@@ -172,3 +201,9 @@ class Continuing:
                 self._screen.app.call_later(rest)
 
         threading.Thread(target=run, name="branch", daemon=True).start()
+
+
+def _folder_of(run: ShownRun) -> Path | None:
+    """Return the store that the run is kept in, if it is."""
+    folder: Path | None = run.store_folder if isinstance(run, Run) else getattr(run, "folder", None)
+    return folder

@@ -1,4 +1,4 @@
-"""What the lr will be, computed off the UI thread by stepping the real scheduler.
+"""What the lr will be, computed off the UI thread by stepping the real scheduler, and what there is to say of it.
 
 Requests are told apart by a slot (`run`, `picker` ...): in each slot the latest wins, so that a fast typist never
 waits for curves that nobody wants any more.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.errors import LrtuiError, NotationError
+
+# the first frame waits for nothing of the checks'
+if TYPE_CHECKING:
+    from lrtui.checks.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Question:
         anchor: `base`, `current` or `start`.
         current_lrs: lr at the moment of the switch, one per parameter group; empty at a run's start.
         results: test results so far as (name, value) pairs an epoch, for schedules that follow a metric.
+        checked: whether the findings are wanted, too; they come in a second answer.
+        accumulate: batches whose gradients make one optimizer step, as the findings tell.
     """
 
     schedule: str
@@ -39,6 +46,8 @@ class Question:
     anchor: str = "base"
     current_lrs: tuple[float, ...] = ()
     results: tuple[tuple[tuple[str, float], ...], ...] = ()
+    checked: bool = False
+    accumulate: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,14 @@ class Answer:
         lrs: float64, shape (steps from `start_step` to the end, parameter groups); None where it can't be.
         schedule: the notation with its lengths filled in.
         error: why there is no curve.
+        findings: what there is to say of the schedule, the most severe first; None where it was not looked at (yet).
     """
 
     question: Question
     lrs: NDArray[np.float64] | None = None
     schedule: str = ""
     error: LrtuiError | None = None
+    findings: tuple[Finding, ...] | None = None
 
 
 def compute(question: Question) -> Answer:
@@ -84,8 +95,37 @@ def compute(question: Question) -> Answer:
         return Answer(question, error=NotationError(f"{type(error).__name__}: {error}", question.schedule))
 
 
+def check(answer: Answer) -> Answer:
+    """Return the answer with its findings; imports torch.
+
+    Of a schedule that can't be read, or whose class can't be loaded, there is nothing to say beside its error.
+    """
+    from lrtui.checks import check_schedule
+    from lrtui.schedules.horizon import Horizon
+    from lrtui.schedules.notation import parse_optimizer, parse_schedule
+
+    question = answer.question
+    # stepped from the run's start, a schedule covers the whole run, of which the answer has what remains
+    is_whole = question.anchor == "start" or question.start_step == 0
+    horizon = Horizon(question.epochs, question.batches_per_epoch, 0 if is_whole else question.start_step)
+    try:
+        findings = check_schedule(
+            parse_schedule(question.schedule),
+            parse_optimizer(question.optimizer),
+            horizon,
+            accumulate=question.accumulate,
+            base_lrs=question.current_lrs if question.anchor == "current" else None,
+            lrs=answer.lrs if answer.lrs is not None and len(answer.lrs) == horizon.steps else None,
+        )
+    except Exception:  # an own scheduler class can raise anything; the curve's place has said it
+        findings = []
+    return replace(answer, findings=tuple(findings))
+
+
 class Forecaster:
     """Answers questions in a thread of its own, the latest of each slot first.
+
+    A question that wants findings is answered twice: with the curve, then with what there is to say of it.
 
     Args:
         deliver: takes a slot and its answer; called in the forecaster's thread.
@@ -128,7 +168,12 @@ class Forecaster:
                 slot = next(iter(self._wanted))
                 question = self._wanted.pop(slot)
             answer = compute(question)
-            with self._change:
-                overtaken = slot in self._wanted or self._closed
-            if not overtaken:
-                self._deliver(slot, answer)
+            if self._deliver_unless_overtaken(slot, answer) and question.checked:
+                self._deliver_unless_overtaken(slot, check(answer))
+
+    def _deliver_unless_overtaken(self, slot: str, answer: Answer) -> bool:
+        with self._change:
+            overtaken = slot in self._wanted or self._closed
+        if not overtaken:
+            self._deliver(slot, answer)
+        return not overtaken

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lrtui.run.commands import Command, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.commands import Command, Pause, Resume, ScaleLr, SetLr, Stop, UndoLr
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import RunSpec, option_words
 from lrtui.session import Session
 from lrtui.tasks.sizes import expected_batches_per_epoch
-from lrtui.tui.forecast import Question
 from lrtui.tui.listener import Listener
 from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import View
@@ -19,7 +17,6 @@ from lrtui.tui.view import View
 # the dialogs take 60 ms to import, with all they know of schedules: each is imported when it is first asked for,
 # so that the first frame waits for none
 if TYPE_CHECKING:
-    from lrtui.tui.screens.picker_choice import PickerChoice
     from lrtui.tui.screens.settings import SettingsChoice
 
 NUDGE = 1.25
@@ -41,7 +38,6 @@ class Hands:
         session: the runs.
         view: the user's choices.
         screen: shows messages and dialogs.
-        ask: asks for a curve.
         commanded: returns the run that commands go to; this process's where nothing else is said.
     """
 
@@ -50,10 +46,9 @@ class Hands:
         session: Session,
         view: View,
         screen: Listener,
-        ask: Callable[[str, Question], None],
         commanded: Callable[[], ShownRun | None] | None = None,
     ) -> None:
-        self._session, self._view, self._screen, self._ask = session, view, screen, ask
+        self._session, self._view, self._screen = session, view, screen
         self._commanded = commanded or (lambda: session.live)
 
     def start_queued(self) -> None:
@@ -61,7 +56,13 @@ class Hands:
         if self._view.queue and self._session.live is None:
             self.start_run(self._view.queue.pop(0))
 
-    def _send(self, command: Command) -> None:
+    @property
+    def commanded(self) -> ShownRun | None:
+        """The run that commands go to."""
+        return self._commanded()
+
+    def send(self, command: Command) -> None:
+        """Give the run that commands go to a command."""
         if run := self._commanded():
             self._tell(run, command)
 
@@ -70,9 +71,32 @@ class Hands:
             self._view.pending.give(run, command)
 
     def do_restart(self) -> None:
-        self._restart(self._view.spec)
+        advice = self._view.advice
+        run = next((run for run in self._session.runs if run.number == self._view.selected), None)
+        if advice is None or advice.action != "restart" or run is None:
+            self.restart(self._view.spec)
+            return
+        from lrtui.advice.anew import settings_anew
+        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
 
-    def _restart(self, spec: RunSpec) -> None:
+        advised = settings_anew(advice, run.spec)
+
+        def answered(answer: str | None) -> None:
+            if answer == "advised":
+                self._view.spec = advised
+                self._view.changed()
+            if answer is not None:
+                self.restart(self._view.spec)
+
+        choices = (
+            Choice("enter", f"start anew: {_difference(run.spec, advised)}", "advised"),
+            Choice("r", "start with the settings shown", "shown"),
+            Choice("escape", "not now", None),
+        )
+        self._screen.app.push_screen(ConfirmScreen(f"Run #{run.number}: {advice.text}.", choices), answered)
+
+    def restart(self, spec: RunSpec) -> None:
+        """Start a run; where one is going, ask first what becomes of that."""
         from lrtui.tui.screens.confirm import Choice, ConfirmScreen
 
         live, queue = self._session.live, self._view.queue
@@ -113,41 +137,6 @@ class Hands:
         self._view.remember(spec.schedule)
         self._view.select(run.number)
 
-    def do_schedule(self, scheduler: str | None = None) -> None:
-        from lrtui.tui.screens.picker import SLOT, PickerScreen
-        from lrtui.tui.screens.picker_choice import PickerContext
-
-        live = self._commanded()
-        state = live.state if live and live.state.started else None
-        spec = live.spec if live else self._view.spec
-        started = state.started if state else None
-        context = PickerContext(
-            schedule=state.schedule if state else self._view.spec.schedule,
-            optimizer=spec.optimizer,
-            epochs=spec.epochs,
-            batches_per_epoch=started.batches_per_epoch if started else next_batches_per_epoch(self._view.spec),
-            live=state,
-            number=live.number if live else 0,
-            recent=tuple(self._view.recent),
-            scheduler=scheduler,
-        )
-        self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), self._picked)
-
-    def _picked(self, choice: PickerChoice | None) -> None:
-        if choice is None:
-            return
-        self._view.remember(choice.schedule)
-        live = self._commanded()
-        if live is None or choice.restart:
-            self._view.spec = replace(self._view.spec, schedule=choice.schedule)
-            self._view.changed()
-        if choice.restart:
-            self._restart(self._view.spec)
-        elif live is not None:
-            self._send(SwitchSchedule(choice.schedule, choice.anchor))
-        else:
-            self._screen.say(f"r starts with {choice.schedule}")
-
     def do_settings(self) -> None:
         from lrtui.tui.screens.settings import SettingsScreen
 
@@ -156,30 +145,49 @@ class Hands:
     def _edited(self, choice: SettingsChoice | None) -> None:
         if choice is None:
             return
-        self._view.spec = choice.spec
+        before, self._view.spec = self._view.spec, choice.spec
         self._view.changed()
+        live = self._commanded()
         if choice.restart:
-            self._restart(choice.spec)
-        else:
+            self.restart(choice.spec)
+        elif live is None or live.state.started is None:
             self._screen.say("r starts with these settings")
+        else:
+            from lrtui.tui.live_settings import commands_for
+
+            commands, left = commands_for(before, choice.spec, live.state.started.spec)
+            for command in commands:
+                self.send(command)
+            # the commands themselves are shown as pending
+            words = [f"run #{live.number} is told at once"] if commands else []
+            words += [f"{', '.join(left)}: with a restart (r)"] if left else []
+            self._screen.say("; ".join(words) or "nothing of it touches the run under way")
 
     def do_pause(self) -> None:
         live = self._commanded()
-        self._send(Resume() if live and live.state.status == "paused" else Pause())
+        if live is None:
+            return
+        # what was asked for and is not answered yet counts as done: pressed twice, it goes on
+        asked = [command for command in self._view.pending.of(live) if isinstance(command, (Pause, Resume))]
+        is_paused = isinstance(asked[-1], Pause) if asked else live.state.status == "paused"
+        self.send(Resume() if is_paused else Pause())
 
     def do_stop(self) -> None:
-        self._send(Stop())
-        then = "; then the queued run starts (r takes it back)" if self._view.queue else ""
+        stopped = self._commanded()
+        self.send(Stop())
+        # the queue waits for the run of this process, not for another's
+        next_starts = self._view.queue and stopped is self._session.live
+        then = "; then the queued run starts (r takes it back)" if next_starts else ""
         self._screen.say(f"stopping after this batch{then}")
 
     def do_nudge_up(self) -> None:
-        self._send(ScaleLr(NUDGE))
+        self.send(ScaleLr(NUDGE))
 
     def do_nudge_down(self) -> None:
-        self._send(ScaleLr(1 / NUDGE))
+        self.send(ScaleLr(1 / NUDGE))
 
     def do_undo_lr(self) -> None:
-        self._send(UndoLr())
+        self.send(UndoLr())
 
     def do_set_lr(self) -> None:
         from lrtui.tui.screens.set_lr import SetLrScreen
@@ -190,9 +198,17 @@ class Hands:
 
     def _set_lr(self, lr: float | None) -> None:
         if lr is not None:
-            self._send(SetLr(lr))
+            self.send(SetLr(lr))
 
     def do_help(self) -> None:
         from lrtui.tui.screens.help import HelpScreen
 
         self._screen.app.push_screen(HelpScreen(self._screen.focused_pane, self._view.keys))
+
+
+def _difference(before: RunSpec, after: RunSpec) -> str:
+    """Return what is set otherwise, as options."""
+    return ", ".join(
+        f"{option_words(name)} {'; '.join(new) if isinstance(new, tuple) else new}"
+        for name, (_, new) in before.differences(after).items()
+    )

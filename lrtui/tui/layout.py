@@ -9,6 +9,14 @@ PaneName = Literal["lr", "loss", "accuracy", "log", "runs"]
 PANES: tuple[PaneName, ...] = ("lr", "loss", "accuracy", "log", "runs")
 """In the order of their keys, 1 to 5."""
 
+TITLES: dict[PaneName, str] = {
+    "lr": "learning rate",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "log": "log",
+    "runs": "runs",
+}
+
 CHART_PANES: tuple[PaneName, ...] = ("lr", "loss", "accuracy")
 
 WIDE_ENOUGH, HIGH_ENOUGH = 100, 30

@@ -66,7 +66,7 @@ def action_offers(screen: CockpitScreen) -> Iterator[Offer]:
     situation = screen.situation
     for action in ACTIONS:
         if action.refusal(situation) is None:
-            words = f"{action.title_in(situation)} ({action.shown})"
+            words = f"{action.title_in(situation)} ({action.key(screen.keys)})"
             yield Offer(words, action.help, partial(screen.action_act, action.name), at_once=True)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from textual.screen import Screen
 
-from lrtui.tui.layout import PANES, PaneName, next_pane, shows_all
+from lrtui.tui.layout import PANES, TITLES, PaneName, next_pane, shows_all
 from lrtui.tui.panes.metrics import MetricPanes
-from lrtui.tui.panes.tested import next_metric
+from lrtui.tui.panes.tested import metric_in_pane, metric_names, next_metric
 from lrtui.tui.view import Scene, View
 
 
@@ -72,28 +72,39 @@ class PaneKeys:
         target = pane if pane.can_focus else next(iter(pane.query("Log, OptionList")))
         target.focus()
 
+    def _go_to(self, name: PaneName) -> None:
+        if name == self.current:
+            self._say(f"{TITLES[name]}: this is where you are")
+        self.focus(name)
+
     def do_pane_1(self) -> None:
-        self.focus("lr")
+        self._go_to("lr")
 
     def do_pane_2(self) -> None:
-        self.focus("loss")
+        self._go_to("loss")
 
     def do_pane_3(self) -> None:
-        if self.current == "accuracy":
-            self._view.metric = next_metric(self._scene())
+        scene = self._scene()
+        others = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
+        if self.current == "accuracy" and others:
+            self._view.metric = next_metric(scene)
             self._view.changed()
-        self.focus("accuracy")
+        else:
+            self._go_to("accuracy")
 
     def do_pane_4(self) -> None:
-        self.focus("log")
+        self._go_to("log")
 
     def do_pane_5(self) -> None:
-        self.focus("runs")
+        self._go_to("runs")
 
     def do_next_pane(self) -> None:
         self.focus(next_pane(self.current))
 
     def do_zoom(self) -> None:
+        if not shows_all(*self._screen.size) and not self._zoomed:
+            self._say("one pane at a time has all of this terminal already; tab shows the next")
+            return
         self._zoomed = not self._zoomed
         self.arrange()
 
@@ -101,7 +112,7 @@ class PaneKeys:
         if self._view.viewport.cursor is not None:
             self._view.viewport.cursor = None
             self._view.changed()
-        elif self._zoomed:
+        elif self._zoomed and shows_all(*self._screen.size):
             self.do_zoom()
         else:
             self._say("esc: there is nothing to go back from")

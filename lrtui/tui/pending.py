@@ -47,6 +47,10 @@ class Pending:
         self._given = [given for given in self._given if not _shows(given)]
         self._heard = {given.run: self._heard[given.run] for given in self._given}
 
+    def of(self, run: ShownRun) -> tuple[Command, ...]:
+        """Return what a run has not answered yet, the oldest first."""
+        return tuple(given.command for given in self._given if given.run is run)
+
     @property
     def words(self) -> str:
         """The commands, the oldest first, those that repeat told once; empty where nothing is pending."""

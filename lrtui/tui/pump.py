@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from textual.app import App
 
+from lrtui.tui.flow import Flow
+
 TEXT_INTERVAL = 0.25
 """Seconds between two looks at what the runs have said. Drawing costs the training thread its GIL; at four looks a
 second it keeps more than 0.93 of its time."""
@@ -15,6 +17,9 @@ CHART_INTERVAL = 1.0
 
 BACKLOG = 2
 """Writes waiting for the terminal from which on a frame is left out."""
+
+SECONDS_BEHIND = 1.0
+"""How far the terminal may be behind before a frame is left out: a key's answer waits for what is on its way."""
 
 
 class Pump:
@@ -66,8 +71,16 @@ class Pump:
 
 
 def terminal_backlog(app: App[object]) -> int:
-    """Return how many writes wait for the terminal; 0 where Textual does not tell."""
+    """Return how many writes wait for the terminal; too many where it is behind, or a dialog covers what is drawn.
+
+    Below a dialog Textual paints the whole screen for every widget that changes: 23 kB a second at 80x24.
+    """
+    if app.screen.is_modal:
+        return BACKLOG + 1
     # private to Textual: a full queue would block the event loop, so it is worth looking
-    writer = getattr(app._driver, "_writer_thread", None)
-    queue = getattr(writer, "_queue", None)
+    driver = app._driver
+    flow = getattr(driver, "flow", None)
+    if isinstance(flow, Flow) and flow.seconds_behind() > SECONDS_BEHIND:
+        return BACKLOG + 1
+    queue = getattr(getattr(driver, "_writer_thread", None), "_queue", None)
     return queue.qsize() if queue is not None else 0

@@ -16,4 +16,5 @@ def situation_of(scene: Scene) -> Situation:
         # one of the store has no such word: it is there
         kept=run is not None and getattr(run, "is_kept", True),
         busy=scene.session.live is not None,
+        given=scene.view.pending.of(live) if live else (),
     )

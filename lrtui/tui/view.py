@@ -9,6 +9,8 @@ from itertools import chain, count
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.advice.advice import Advice
+from lrtui.run.commands import SwitchSchedule
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
@@ -56,12 +58,19 @@ class View:
     """Whether the terminal has no characters beyond ASCII."""
     places: dict[int, int] = field(default_factory=dict)
     """By number of the runs drawn, which colour and letter each has; it keeps them for as long as it is drawn."""
+    advice: Advice | None = None
+    """What the line above the footer says; None while it says nothing."""
     version: int = 0
     """Grows with every choice: whoever drew version n has nothing to redraw."""
 
     def changed(self) -> None:
         """Say that a choice was made."""
         self.version += 1
+
+    @property
+    def proposal(self) -> SwitchSchedule | None:
+        """The schedule that is advised, and its anchor: what the picker begins with."""
+        return self.advice.proposal if self.advice else None
 
     @property
     def drawn(self) -> set[int]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrtui.run.levels import BLOCK, Blocks
-from lrtui.run.series import Series
+from lrtui.run.series import KEPT, Series
 from lrtui.run.smoothed import Smoothed
 
 
@@ -166,7 +166,10 @@ def test_a_series_that_begins_with_blocks_goes_on_and_is_truncated() -> None:
     series.truncate(10 * BLOCK + 3)
     assert (len(series), series.last) == (10 * BLOCK + 3, 2.0)
     series.truncate(4 * BLOCK + 100)
-    assert len(series) == series.known_from == 4 * BLOCK
+    # what had that step keeps its place, and is not known any more
+    assert (len(series), series.known_from) == (4 * BLOCK + 100, 4 * BLOCK)
+    assert np.isnan(series.values).all()
+    series.truncate(4 * BLOCK)
     series.extend([1.0] * 300)
     fresh = Series()
     fresh.extend_blocks(blocks_of(values[: 4 * BLOCK]))
@@ -188,3 +191,34 @@ def test_the_mean_of_a_series_that_begins_with_blocks_goes_on_from_the_last_ones
     np.testing.assert_allclose(smooth.summary(edges).mean, 2.0)
     series.append(7.0)
     assert 2.0 < Smoothed(series, 20).series.last < 3.0
+
+
+def test_a_long_series_forgets_its_oldest_values_and_draws_the_same() -> None:
+    values = np.random.default_rng(3).normal(size=5 * KEPT + 777)
+    whole, short = Series(values), Series()
+    for start in range(0, len(values), 50_000):
+        short.extend(values[start : start + 50_000])
+        short.forget_old()
+    assert len(short) == len(whole)
+    assert len(short.values) < 2 * KEPT + 50_000
+    assert short.known_from == len(whole) - len(short.values)
+    assert short.known_from % BLOCK == 0
+    assert short.values.tolist() == values[short.known_from :].tolist()
+    edges = np.linspace(0, len(values), 145).astype(np.int64)
+    mine, full = short.summary(edges), whole.summary(edges)
+    for name in ("low", "high", "mean", "count"):
+        assert getattr(mine, name) == pytest.approx(getattr(full, name))
+    # where only blocks are left, a window shows these
+    near = np.arange(1000, 4000, 10)
+    assert np.nanmax(short.summary(near).high) >= values[1000:4000].max()
+
+
+def test_the_mean_of_a_series_that_forgot_what_was_never_read_goes_on_from_its_blocks() -> None:
+    values = np.full(3 * KEPT, 2.0)
+    source = Series(values[:10])
+    mean = Smoothed(source, 100)
+    assert mean.series.last == 2.0
+    source.extend(values[10:])
+    source.forget_old()
+    assert len(mean.series) == len(source)
+    assert mean.series.last == pytest.approx(2.0)

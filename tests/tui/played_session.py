@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lrtui.live_run import Run
+from lrtui.range_test_thread import RangeTestThread
 from lrtui.resuming import Continuation
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.spec import RunSpec
+from lrtui.run.sweep import Sweep
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
@@ -53,18 +55,27 @@ class PlayedRun(Run):
 
 
 class PlayedSession(Session):
-    """A session of such runs; what is started says nothing."""
+    """A session of such runs; what is started says nothing.
 
-    def __init__(self, *recordings: Sequence[Event]) -> None:
+    Args:
+        first: number of the first of them.
+    """
+
+    def __init__(self, *recordings: Sequence[Event], first: int = 1) -> None:
         super().__init__()
+        self.range_tests: list[RangeTestThread] = []
         self.continuations: list[Continuation | None] = []
-        self.runs: list[Run] = [PlayedRun(number, events) for number, events in enumerate(recordings, start=1)]
+        self.runs: list[Run] = [PlayedRun(number, events) for number, events in enumerate(recordings, start=first)]
 
     def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
         self.continuations.append(continuation)
         run = PlayedRun(len(self.runs) + 1, [], spec)
         self.runs.append(run)
         return run
+
+    def start_range_test(self, spec: RunSpec, sweep: Sweep) -> RangeTestThread:
+        self.range_tests.append(RangeTestThread(spec, sweep))
+        return self.range_tests[-1]
 
     @property
     def last(self) -> PlayedRun:
@@ -78,7 +89,7 @@ def drawn_curve(question: Question) -> Answer:
     schedule = parse_schedule(question.schedule)
     horizon = Horizon(question.epochs, question.batches_per_epoch, question.start_step)
     lrs = np.linspace(0.006, 0.0, horizon.steps + 1)[:-1, None]
-    return Answer(question, lrs, str(fill_in(schedule, horizon)[0]))
+    return Answer(question, lrs, str(fill_in(schedule, horizon)[0]), findings=() if question.checked else None)
 
 
 class PlayedApp(CockpitApp):

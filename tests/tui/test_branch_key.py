@@ -79,7 +79,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "kept", "words"),
     [
-        (None, True, "no run yet to branch from"),
+        (None, True, "no run is on screen to branch from"),
         (DONE, False, "nothing of this run is kept"),
         (recorded_run(120), True, "a run is going"),
         (recorded_run(20, outcome="stopped"), True, "has done no epoch"),

@@ -8,9 +8,10 @@ import pytest
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from lrtui.actions import ACTIONS
-from lrtui.run.commands import Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Paused, RunFinished
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.tabs import Tabs
@@ -180,6 +181,29 @@ async def test_e_edits_the_next_runs_settings() -> None:
         assert app.view.spec.epochs == 3
         await press(pilot, "e", "escape")
         assert app.view.spec.epochs == 3
+
+
+async def test_a_run_under_way_takes_the_settings_that_it_can_at_once() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "e")
+        box = app.screen.query_one("#epochs", Input)
+        assert "the rest with a restart" in str(app.screen.query_one("#settings-box").border_subtitle)
+        box.value = "12"
+        app.screen.query_one("#seed", Input).value = "7"
+        app.screen.query_one("#schedule", Input).value = "CosineAnnealingLR()"
+        await press(pilot, "enter")
+        assert app.session.last.sent == [Extend(2), SwitchSchedule("CosineAnnealingLR()", "base")]
+        assert "run #1 is told at once" in message(app)
+        assert "extend 2, CosineAnnealingLR() from base …" in message(app)
+        assert "seed: with a restart (r)" in message(app)
+        assert app.view.spec.seed == 7
+        # fewer epochs than it has are none that it can be given
+        await press(pilot, "e")
+        app.screen.query_one("#epochs", Input).value = "3"
+        await press(pilot, "enter")
+        assert len(app.session.last.sent) == 2
+        assert "epochs: with a restart (r)" in message(app)
 
 
 async def test_l_z_and_m_change_what_is_drawn() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 from recorded_runs import recorded_run
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tui.forecast import Answer, Forecaster, Question, compute
+from lrtui.tui.forecast import Answer, Forecaster, Question, check, compute
 from lrtui.tui.outlook import NEXT, Outlook, question_of_run
 
 
@@ -65,6 +66,52 @@ def test_a_curve_is_that_of_the_real_scheduler_or_the_reason_why_there_is_none()
     refused = compute(Question("OneCycleLR(max_lr=0.1)", "Adagrad()", 3, 2))
     assert refused.lrs is None
     assert "cycle_momentum=False" in str(refused.error)
+
+
+def test_findings_come_with_a_correction_that_has_none() -> None:
+    question = Question("ExponentialLR(gamma=0.1)", "Adam(lr=0.01)", 10, 20, checked=True)
+    answer = compute(question)
+    assert answer.findings is None
+    findings = check(answer).findings
+    assert findings
+    assert "thousandth of its peak" in findings[0].message
+    assert findings[0].fix is not None
+    corrected = compute(replace(question, schedule=findings[0].fix))
+    assert findings[0].code not in {finding.code for finding in check(corrected).findings or ()}
+
+
+def test_what_has_no_curve_has_findings_all_the_same() -> None:
+    answer = check(compute(Question("OneCycleLR(max_lr=0.1)", "Adagrad()", 3, 2, checked=True)))
+    assert answer.lrs is None
+    assert [finding.code for finding in answer.findings or ()] == ["no-momentum"]
+    # a notation that is none has an error, which says it all
+    assert check(compute(Question("Nonsense(1)", "Adagrad()", 3, 2, checked=True))).findings == ()
+
+
+def test_a_switch_is_checked_over_the_steps_that_remain() -> None:
+    # one epoch is left: from here on the lr never moves, as if from the start it has come down three times
+    question = Question("StepLR(step_size=3, gamma=0.5)", "Adam(lr=0.01)", 10, 20, 180, "base", (0.01,), checked=True)
+    assert [finding.code for finding in check(compute(question)).findings or ()] == ["does-nothing"]
+    assert check(compute(replace(question, anchor="start"))).findings == ()
+
+
+def test_a_checked_question_is_answered_with_the_curve_first() -> None:
+    ready, done = threading.Event(), threading.Event()
+    answers: list[Answer] = []
+
+    def deliver(slot: str, answer: Answer) -> None:
+        answers.append(answer)
+        if answer.findings is not None:
+            done.set()
+
+    forecaster = Forecaster(deliver, ready)
+    forecaster.start()
+    ready.set()
+    forecaster.ask("picker", Question("StepLR(3)", "SGD(lr=0.1)", 10, 2, checked=True))
+    assert done.wait(30)
+    forecaster.close()
+    assert [answer.findings is None for answer in answers] == [True, False]
+    assert all(answer.lrs is not None for answer in answers)
 
 
 def test_the_latest_question_of_a_slot_wins() -> None:

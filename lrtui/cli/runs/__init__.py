@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "show": "show all there is to know of a run",
     "compare": "compare runs: what differs in the settings, then the results at equal epochs and equal seconds",
     "export": "write a run down as CSV, as its events in JSON, or for TensorBoard",
+    "code": "write a run's schedule down as PyTorch code, with its switches and nudges",
     "rename": "give a run a name, or take it away",
     "note": "write a note to a run, or take it away",
     "delete": "delete runs with their checkpoints",
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         own = parsers.add_parser(
             name,
             help=about,
-            description=f"{about.capitalize()}.",
+            description=f"{about[:1].upper()}{about[1:]}.",
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from lrtui.tui.charts.ascii_form import CELLS, ascii_rows
 from lrtui.tui.charts.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
-from lrtui.tui.charts.raster import BRAILLE, cell_codes, column_dots
+from lrtui.tui.charts.raster import BRAILLE, broken, cell_codes, column_dots
 from lrtui.tui.charts.scale import Scale, scale_for
 from lrtui.tui.charts.x_axis import AxisName, x_ticks
 
 Run = tuple[str, str]
 Row = tuple[Run, ...]
-"""Runs of text of one style; the styles are component classes of ChartView, "" for none."""
+"""Runs of text of one style: a component class of ChartView, ` faded` behind it for what is to come; "" for none."""
 
 CROP = 1.5
 """A cropped axis reaches this far beyond what nineteen columns of twenty stay below."""
 
 AXIS, LABEL = "chart--axis", "chart--label"
 
-# every how many dot columns a curve of that form is lit
+# every how many dots along it a curve of that form is lit, and how many
 _PERIOD = {"dotted": (4, 1), "dashed": (8, 5)}
 
 
@@ -117,7 +117,7 @@ class Chart:
             form = layer.form if isinstance(layer, Curve) else "line"
             dots = column_dots(scale.place(low), scale.place(high), lines * 4)
             if period := _PERIOD.get(form):
-                dots[:, np.arange(columns * 2) % period[0] >= period[1]] = False
+                dots = broken(dots, *period)
             cells = cell_codes(dots)
             lit = cells > 0
             # lines are drawn over each other dot by dot, but a band steps back where a line passes

@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lrtui.tui.charts.chart import Chart, Row
-from lrtui.tui.charts.layers import LINE_COLOURS
+from lrtui.tui.charts.layers import FADED, LINE_COLOURS
 
 
 class ChartView(Widget):
@@ -34,6 +34,9 @@ class ChartView(Widget):
     ChartView > .chart--line-6 { color: #d55e00; }
     ChartView > .chart--line-7 { color: #8fa5ff; }
     ChartView > .chart--line-8 { color: #bbbbbb; }
+    ChartView:light > .chart--candidate { color: $text-accent; }
+    ChartView:light > .chart--cursor { color: $text-accent; }
+    ChartView:light > .chart--flag { color: $text-warning; }
     ChartView:light > .chart--band { color: #b5cbe0; }
     ChartView:light > .chart--line-1 { color: #0072b2; }
     ChartView:light > .chart--line-2 { color: #b26a00; }
@@ -136,4 +139,7 @@ class ChartView(Widget):
         return strip
 
     def _style(self, name: str, base: Style) -> Style:
-        return base + self.get_component_rich_style(name, partial=True) if name else base
+        if not name:
+            return base
+        style = base + self.get_component_rich_style(name.removesuffix(FADED), partial=True)
+        return style + Style(dim=True) if name.endswith(FADED) else style

@@ -15,6 +15,9 @@ from lrtui.tui.charts.places import index_at, value_at
 LINE_COLOURS = 8
 """How many runs are told apart by colour; those beyond have letters of their own, and colours again."""
 
+FADED = " faded"
+"""Behind a component class: its colour, but dim, for what is to come."""
+
 Floats = NDArray[np.float64]
 
 Form = Literal["line", "band", "dotted", "dashed"]

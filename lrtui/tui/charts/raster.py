@@ -44,6 +44,29 @@ def column_dots(low: Floats, high: Floats, height: int) -> Dots:
     return dots
 
 
+def broken(dots: Dots, period: int, lit: int) -> Dots:
+    """Return a line with gaps in it, as many along a steep stretch as along a flat one.
+
+    Counted from the right end: as the left one moves on, what is left of the line stays as it is drawn.
+
+    Args:
+        dots: of the line, each column one stretch.
+        period: dots from one gap to the next.
+        lit: how many of them are left.
+    """
+    counts = dots.sum(axis=0)
+    lengths = np.maximum(counts, 1)
+    beyond = np.cumsum(lengths[::-1])[::-1] - lengths
+    first = dots.argmax(axis=0)
+    last = first + counts - 1
+    middle = first + last
+    rises = np.append(middle[1:], middle[-1:]) < middle
+    rows = np.arange(dots.shape[0])[:, None]
+    along = beyond + np.where(rises, rows - first, last - rows)
+    kept: Dots = dots & (along % period < lit)
+    return kept
+
+
 def cell_codes(dots: Dots) -> NDArray[np.int64]:
     """Return the Braille bits of each character cell, shape (lines, columns); 0 for an empty one."""
     lines, columns = dots.shape[0] // 4, dots.shape[1] // 2

@@ -1,13 +1,15 @@
-"""What stands along the x axis: epochs, steps or training time, at round numbers."""
+"""What stands along the x axis: epochs, steps, training time or powers of ten, at round numbers."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal
 
+from lrtui.run.numbers import four_digits
 from lrtui.tui.charts.scale import round_step
 
-AxisName = Literal["epoch", "step", "time"]
+AxisName = Literal["epoch", "step", "time", "decade"]
+"""What x counts; of decades it is the logarithm to base 10."""
 
 AXES: tuple[AxisName, ...] = ("epoch", "step", "time")
 """In the order that the key goes through."""
@@ -36,7 +38,7 @@ def _step(low: float, high: float, most: int, axis: AxisName) -> float:
     step = time_step(high - low, most) if axis == "time" else round_step(high - low, most)
     # parts of an epoch only where there are no two whole ones to be seen, parts of a step never
     whole = math.floor(high * (1 + 1e-9)) - math.ceil(low - 1e-9) >= 1
-    return max(1.0, step) if axis == "step" or (axis == "epoch" and whole) else step
+    return max(1.0, step) if axis in ("step", "decade") or (axis == "epoch" and whole) else step
 
 
 def time_step(span: float, most: int) -> float:
@@ -52,6 +54,8 @@ def _label(x: float, step: float, axis: AxisName) -> str:
     decimals = min(9, max(0, -math.floor(math.log10(step) + 1e-9)))
     if axis == "time":
         return time_words(x, decimals)
+    if axis == "decade":
+        return four_digits(10.0 ** round(x))
     return f"{x + 0.0:,.{decimals}f}"
 
 

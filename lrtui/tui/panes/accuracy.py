@@ -29,8 +29,8 @@ def metric_title(name: str) -> str:
 def accuracy_figure(scene: Scene) -> str:
     """Return the figure of what the pane shows, and which key shows the next where there are several."""
     names = metric_names(scene)
-    more = f"  3: {names[(names.index(metric_in_pane(scene)) + 1) % len(names)]}" if len(names) > 1 else ""
-    return metric_figure(scene, metric_in_pane(scene)) + more
+    more = f"3: {names[(names.index(metric_in_pane(scene)) + 1) % len(names)]}" if len(names) > 1 else ""
+    return "  ".join(filter(None, [metric_figure(scene, metric_in_pane(scene)), more]))
 
 
 def metric_figure(scene: Scene, name: str) -> str:

@@ -30,23 +30,25 @@ def moment(scene: Scene) -> str:
 
 
 def lr_at_cursor(scene: Scene) -> str:
-    """Return the exact lr of each run, and what was done to it there."""
-    change = change_at_cursor(scene)
-    return _line(scene, [_lr(scene, run) for run in scene.shown] or [_preview(scene)], "lr ", change)
+    """Return the exact lr of the run, and what was done to it there; of several runs the lr to four digits."""
+    words = [_lr(scene, run) for run in scene.shown] or [_preview(scene)]
+    return " · ".join(filter(None, [moment(scene), f"lr {_each(scene, words)}", change_at_cursor(scene)]))
 
 
 def loss_at_cursor(scene: Scene) -> str:
-    """Return the training loss of each run, smoothed and of the batch, and the latest test's."""
-    words = []
+    """Return the training loss, smoothed and of the batch, and the latest test's; of several runs all but the batch's.
+
+    The moment stands in the rule of the lr; here it is told only where there is the room, or no other pane.
+    """
+    words, span, many = [], scene.view.smoothing, len(scene.shown) > 1
     for run in scene.shown:
         index = _index(scene, run)
-        span = scene.view.smoothing
-        parts = [_number(run.state.loss, index)]
-        if span:
-            parts = [_number(run.state.smoothed_loss(span), index), f"(batch {parts[0]})"]
+        train = _number(run.state.smoothed_loss(span) if span else run.state.loss, index)
         test = test_at_cursor(scene, run)
-        words.append(f"{' '.join(parts)} test {four_digits(test.loss) if test else NOTHING}")
-    return _line(scene, words, "train ")
+        tested = four_digits(test.loss) if test else NOTHING
+        batch = f" (batch {_number(run.state.loss, index)})" if span else ""
+        words.append(f"{train}/{tested}" if many else f"{train}{batch} test {tested}")
+    return _with_moment(scene, f"{'train/test' if many else 'train'} {_each(scene, words)}")
 
 
 def metric_at_cursor(scene: Scene, name: str) -> str:
@@ -55,8 +57,9 @@ def metric_at_cursor(scene: Scene, name: str) -> str:
     for run in scene.shown:
         test = test_at_cursor(scene, run)
         value = None if test is None else test.accuracy if name == "accuracy" else test.metrics.get(name)
-        words.append(NOTHING if test is None or value is None else f"{_metric(name, value)} (epoch {test.epoch})")
-    return _line(scene, words, "")
+        epoch = f" (epoch {test.epoch})" if test and len(scene.shown) == 1 else ""
+        words.append(NOTHING if value is None else f"{_metric(name, value)}{epoch}")
+    return _with_moment(scene, _each(scene, words))
 
 
 def test_at_cursor(scene: Scene, run: ShownRun) -> EvalDone | None:
@@ -122,7 +125,9 @@ def _number(series: Series, index: int | None) -> str:
 def _lr(scene: Scene, run: ShownRun) -> str:
     state, index = run.state, _index(scene, run)
     if index is not None:
-        exact = [str(value_at(series, index)) for series in state.lrs]
+        alone = len(scene.shown) == 1
+        values = [value_at(series, index) for series in state.lrs]
+        exact = [str(value) if alone else four_digits(value) for value in values]
         about = "≈" if index < state.loss.known_from and not scene.view.ascii else ""
         return about + " ".join(exact)
     future = scene.futures.get(run.number)
@@ -133,8 +138,11 @@ def _lr(scene: Scene, run: ShownRun) -> str:
     if not 0 <= row < len(future.lrs):
         return NOTHING
     scales = state.scale or (1.0,) * future.lrs.shape[1]
-    lrs = (str(float(lr * scale)) for lr, scale in zip(future.lrs[row], scales, strict=False))
-    return "will be " + " ".join(lrs)
+    lrs = [float(lr * scale) for lr, scale in zip(future.lrs[row], scales, strict=False)]
+    if len(scene.shown) > 1:
+        # what is to come, in short
+        return (">" if scene.view.ascii else "→") + " ".join(map(four_digits, lrs))
+    return "will be " + " ".join(map(str, lrs))
 
 
 def _preview(scene: Scene) -> str:
@@ -146,8 +154,13 @@ def _preview(scene: Scene) -> str:
     return "will be " + " ".join(str(float(lr)) for lr in lrs[row]) if 0 <= row < len(lrs) else NOTHING
 
 
-def _line(scene: Scene, words: list[str], what: str, more: str = "") -> str:
+def _each(scene: Scene, words: list[str]) -> str:
+    """Return the words of each run, under its sign where there are several."""
     if len(words) > 1:
         words = [f"{sign_of(run, scene)} {word}" for run, word in zip(scene.shown, words, strict=True)]
-    parts = [moment(scene), what + "  ".join(words), *([more] if more else [])]
-    return " · ".join(parts)
+    return "  ".join(words)
+
+
+def _with_moment(scene: Scene, words: str) -> str:
+    """Return the words after the moment, which the rule of the lr has as well where that pane is in sight."""
+    return words if len(scene.shown) > 1 and not scene.one_pane else f"{moment(scene)} · {words}"

@@ -26,7 +26,8 @@ class ChartPane(Vertical, can_focus=True):
 
     DEFAULT_CSS = """
     ChartPane { height: 1fr; }
-    ChartPane > .empty { height: 1fr; content-align: center middle; color: $foreground-muted; display: none; }
+    ChartPane > .empty { height: 1fr; color: $foreground-muted; display: none; }
+    ChartPane > .empty { content-align: center middle; text-align: center; padding: 0 3; }
     ChartPane.-empty > .empty { display: block; }
     ChartPane.-empty > ChartView { display: none; }
     """

@@ -87,7 +87,7 @@ def chart_of(
     """Return the chart of a pane: its layers, and what all of them have: now, changes, the cursor, the x axis.
 
     Args:
-        pane: name of the pane. The lowest of those that stand above each other bears the axis.
+        pane: name of the pane. The lowest of those that stand above each other and have a chart bears the axis.
         from_zero: whether the y axis starts at 0.
         crops: whether peaks beyond reading are cropped.
     """
@@ -100,7 +100,7 @@ def chart_of(
         logarithmic=pane in scene.view.log_axes,
         from_zero=from_zero,
         crops_peaks=crops,
-        x_label=axis if scene.one_pane or pane not in ("lr", "loss") else None,
+        x_label=axis if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,
         axis=axis,
         ascii=scene.view.ascii,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.text import Text
+from textual.timer import Timer
 from textual.widget import Widget
 
 from lrtui.actions import Situation, footer_actions
@@ -31,6 +32,16 @@ def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, 
     return line
 
 
+def message_line(message: str, pending: str, width: int) -> Text:
+    """Return what there is to say, and at the right end what no event has answered yet."""
+    room = width - len(pending) - 2 if pending else width
+    line = Text(f" {message}"[:room], "message", no_wrap=True, end="")
+    if pending:
+        line.append(" " * max(1, width - line.cell_len - len(pending) - 1))
+        line.append(pending, "figure")
+    return line
+
+
 class Footer(Widget):
     """The last line of the cockpit."""
 
@@ -39,6 +50,8 @@ class Footer(Widget):
     Footer > .footer--key { color: $accent; text-style: bold; }
     Footer > .footer--figure { color: $foreground-muted; }
     Footer > .footer--message { color: $warning; }
+    Footer:light > .footer--key { color: $text-accent; }
+    Footer:light > .footer--message { color: $text-warning; }
     """
 
     COMPONENT_CLASSES = {"footer--key", "footer--figure", "footer--message"}
@@ -53,35 +66,39 @@ class Footer(Widget):
     _line: Text = Text()
     _message: str = ""
     _scene: Scene | None = None
+    _timer: Timer | None = None
 
     def say(self, message: str) -> None:
         """Show a message in place of the keys for a few seconds."""
         self._message = message
         self._draw()
-        self.set_timer(MESSAGE_SECONDS, lambda: self._take_back(message), name="message")
+        if self._timer is not None:
+            # said anew: what was said before takes nothing back
+            self._timer.stop()
+        self._timer = self.set_timer(MESSAGE_SECONDS, self._take_back, name="message")
 
     def show(self, scene: Scene) -> None:
         """Draw the keys that make sense now."""
         self._scene = scene
         self._draw()
 
-    def _take_back(self, message: str) -> None:
-        if message == self._message:
-            self._message = ""
-            self._draw()
+    def _take_back(self) -> None:
+        self._message = ""
+        self._draw()
 
     def _draw(self) -> None:
+        pending = self._scene.view.pending.words if self._scene else ""
         if self._message:
-            line = Text(f" {self._message}"[: self.size.width], "message", no_wrap=True, end="")
+            line = message_line(self._message, pending, self.size.width)
         elif self._scene is None:
             return
         else:
             run = self._scene.run
             situation = situation_of(self._scene)
-            speed = run.state.samples_per_second if run and run.state.is_live else None
+            speed = run.state.samples_per_second if run and run.state.status == "running" else None
             view = self._scene.view
             queued = f"{len(view.queue)} queued" if view.queue else ""
-            figures = [view.pending.words, queued, f"{speed:,.0f} samples/s" if speed else ""]
+            figures = [pending, queued, f"{speed:,.0f} samples/s" if speed else ""]
             line = keys_line(situation, "   ".join(filter(None, figures)), self.size.width, view.keys)
         if line.plain != self._line.plain:
             self._line = line

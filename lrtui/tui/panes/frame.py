@@ -15,6 +15,7 @@ class Frame(Widget):
     Frame > .frame--title { color: $foreground; text-style: bold; }
     Frame > .frame--figure { color: $foreground; }
     Frame.-current > .frame--title { color: $accent; }
+    Frame.-current:light > .frame--title { color: $text-accent; }
     """
 
     COMPONENT_CLASSES = {"frame--title", "frame--figure"}

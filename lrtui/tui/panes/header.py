@@ -5,29 +5,32 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widget import Widget
 
+from lrtui.run.cells import cut
 from lrtui.run.numbers import duration
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
 from lrtui.tui.view import Scene
 
+LEAST = 24
+"""Columns that a schedule has at least, before what follows it is cut."""
+
 
 def title_line(number: int | None, spec: RunSpec, state: RunState | None, width: int) -> Text:
-    """Return the first line: name, number, settings at the left, the state at the right; cut in the middle."""
+    """Return the first line: name, number, settings at the left, the state at the right; a long schedule is cut."""
     status = status_words(state)
     started = state.started if state else None
     schedule = state.schedule if state and state.schedule else spec.schedule
-    parts = [schedule]
+    before, after = f"#{number} " if number is not None else "", ""
     if width >= 100:
         device = started.device if started else spec.device
-        parts = [spec.task, schedule, spec.optimizer, device, f"seed {spec.seed}"]
-        if spec.precision != "fp32":
-            parts.insert(4, spec.precision)
-    name = f"#{number} " if number is not None else ""
-    left = f"{name}{' · '.join(parts)}"
+        precision = [spec.precision] if spec.precision != "fp32" else []
+        # a task of one's own by its name alone: the settings beneath have the file
+        before += f"{spec.task.rpartition(':')[2]} · "
+        after = "".join(f" · {part}" for part in (spec.optimizer, device, *precision, f"seed {spec.seed}"))
     room = width - len(status) - len(" lrtui  ") - 3
-    if len(left) > room:
-        left = left[: max(0, room - 1)] + "…"
+    schedule = cut(schedule, max(LEAST, room - len(before) - len(after)))
+    left = cut(f"{before}{schedule}{after}", max(0, room))
     line = Text(no_wrap=True, end="")
     line.append(" lrtui  ", "bold")
     line.append(left)
@@ -48,9 +51,12 @@ def status_words(state: RunState | None) -> str:
 def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
     """Return the second line: epoch, a bar over the whole run, steps, and the time that is left."""
     if state is None:
-        return Text(f" r starts {spec.epochs} epochs of {spec.task} · s chooses another schedule", no_wrap=True, end="")
+        words = f" r starts {spec.epochs} epochs of {spec.task} · s chooses another schedule"
+        return Text(words if len(words) <= width else f" r starts {spec.epochs} epochs"[:width], no_wrap=True, end="")
     if state.started is None or (state.step == state.first_step and state.status == "running"):
-        words = f" waiting: {state.waiting_for} …" if state.is_live else " the run ended before its first batch"
+        error = state.outcome.error if state.outcome else None
+        ended = f" {error.splitlines()[0]}" if error else " the run ended before its first batch"
+        words = f" waiting: {state.waiting_for} …" if state.is_live else ended
         return Text(words[:width], no_wrap=True, end="")
     share = state.step / state.total_steps if state.total_steps else 0.0
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
@@ -76,6 +82,7 @@ class Header(Widget):
     DEFAULT_CSS = """
     Header { height: 2; width: 1fr; color: $foreground; }
     Header > .header--progress { color: $accent; }
+    Header:light > .header--progress { color: $text-accent; }
     Header > .header--rest { color: $foreground-disabled; }
     """
 

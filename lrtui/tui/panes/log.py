@@ -13,6 +13,7 @@ from lrtui.run.lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.view import Scene
 
 EMPTY = "The tutorial's lines, once a run goes. r starts one."
@@ -25,7 +26,7 @@ class LogPane(Vertical):
     LogPane { height: 1fr; }
     /* each write repaints a horizontal scrollbar cell by cell: 7 kB a time */
     LogPane > Log { height: 1fr; overflow-x: hidden; padding: 0 1; }
-    LogPane > Log { background: $background; scrollbar-size-vertical: 1; }
+    LogPane > Log { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -33,6 +34,9 @@ class LogPane(Vertical):
         self._state: RunState | None = None
         self._written = 0
         self._words: list[str] = []
+        self._found = 0
+        self._room = 0
+        self._follows = True
 
     def compose(self) -> ComposeResult:
         yield Frame("Log")
@@ -41,38 +45,71 @@ class LogPane(Vertical):
 
     def on_mount(self) -> None:
         """Say at once that it follows no longer, or again: the next line may be long in coming."""
-        self.watch(self.query_one(Log), "scroll_y", self._show_figure, init=False)
+        self.watch(self.query_one(Log), "scroll_y", self._scrolled, init=False)
+
+    def on_resize(self) -> None:
+        """Break the lines where they end now."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self.query_one(Log).scrollable_content_region.width != self._room:
+            self._write_anew()
+        elif self._follows:
+            self._go_to_the_end()
 
     def show(self, scene: Scene) -> None:
         """Write the lines that have come since; all of them where another run has come on screen."""
         state = scene.run.state if scene.run else None
         log = self.query_one(Log)
         if state is not self._state:
-            log.clear()
-            self._state, self._written = state, 0
+            self._state, self._follows = state, True
+            self._write_anew()
         if state is None:
             if not log.line_count:
                 log.write_line(EMPTY)
             return
         new = state.lines_logged - self._written
         if new:
-            follows = log.max_scroll_y - log.scroll_offset.y <= 0
-            log.write_lines(self._parts(list(state.log)[-new:]), scroll_end=follows)
-            self._written = state.lines_logged
+            self._write(list(state.log)[-new:])
+        self._show_figure()
+
+    def _write_anew(self) -> None:
+        log = self.query_one(Log)
+        log.clear()
+        self._found, self._room = 0, log.scrollable_content_region.width
+        if self._state is not None:
+            self._write(self._state.log)
+        self._show_figure()
+
+    def _write(self, lines: Iterable[LogLine]) -> None:
+        follows = self._follows
+        self.query_one(Log).write_lines(self._parts(lines), scroll_end=False)
+        self._written = self._state.lines_logged if self._state else 0
+        if follows:
+            self._go_to_the_end()
+
+    def _go_to_the_end(self) -> None:
+        self._follows = True
+        self.query_one(Log).scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def _scrolled(self) -> None:
+        """Follow the end from now on, or no longer: wherever the user has gone."""
+        log = self.query_one(Log)
+        self._follows = log.max_scroll_y - log.scroll_offset.y <= 0
         self._show_figure()
 
     def _show_figure(self) -> None:
         if self._state is None:
             return
-        log = self.query_one(Log)
-        following = log.max_scroll_y - log.scroll_offset.y <= 0
-        words = [f"{log.line_count:,} lines with {' '.join(self._words)}"] if self._words else []
-        self.query_one(Frame).show(" · ".join([*words, "following" if following else "end key follows"]))
+        words = [f"{self._found:,} lines with {' '.join(self._words)}"] if self._words else []
+        self.query_one(Frame).show(" · ".join([*words, "following" if self._follows else "end key follows"]))
 
     def _parts(self, lines: Iterable[LogLine]) -> list[str]:
-        """Return the lines that have the filter's words, as they are written."""
+        """Return the lines that have the filter's words, as they are written: none beyond the edge."""
         parts = [part for line in lines for part in line.text.expandtabs(2).splitlines()]
-        return [part for part in parts if all(word in part.lower() for word in self._words)]
+        found = [part for part in parts if all(word in part.lower() for word in self._words)]
+        self._found = min(self._found + len(found), LOG_LINES)
+        return [piece for part in found for piece in wrapped(part, self._room)]
 
     # -- the filter ---------------------------------------------------------------------------------------------------
 
@@ -87,12 +124,8 @@ class LogPane(Vertical):
         self._words = event.value.lower().split()
         if self._state is None:
             return
-        log = self.query_one(Log)
-        log.clear()
-        log.write_lines(self._parts(self._state.log), scroll_end=True)
-        log.scroll_end(animate=False)
-        self._written = self._state.lines_logged
-        self.call_after_refresh(self._show_figure)
+        self._follows = True
+        self._write_anew()
 
     @on(FilterLine.Left)
     def _back_to_the_log(self) -> None:

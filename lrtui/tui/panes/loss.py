@@ -24,7 +24,8 @@ def loss_figure(scene: Scene) -> str:
         return loss_at_cursor(scene)
     run = scene.run
     if run is None or not len(run.state.loss):
-        return ""
+        # others may be drawn, and have to be told apart
+        return legend(scene)
     span = scene.view.smoothing
     series = run.state.smoothed_loss(span) if span else run.state.loss
     parts = [legend(scene)] if legend(scene) else []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from lrtui.run.numbers import four_digits
 from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import Curve, Form, Layer, Marks
+from lrtui.tui.charts.layers import FADED, Curve, Form, Layer, Marks
 from lrtui.tui.moments import batches_per_epoch, pace, x_of_step
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.curves import chart_of, curve_of_steps, line_style, preview_rate
+from lrtui.tui.panes.curves import chart_of, curve_of_steps, legend, line_style, preview_rate, sign_of
 from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import Future, Scene
 
@@ -32,11 +32,12 @@ def lr_figure(scene: Scene) -> str:
         signs = [f"{_sign_of_group(group)}:" if _is_drawn_apart(scene) else "" for group in range(len(lrs))]
         rows = zip(signs, run.state.started.group_names, lrs, strict=True)
         return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
-    return f"lr {four_digits(lrs[0])}" if lrs else ""
+    runs = f"{legend(scene)}  " if legend(scene) and scene.one_pane else ""
+    return f"{runs}lr {four_digits(lrs[0])}" if lrs else runs
 
 
 def lr_chart(scene: Scene) -> Chart | None:
-    """Return every group's lr: solid up to now, dotted from now on, dashed what the next run would have."""
+    """Return every group's lr: solid up to now, dotted and dim from now on, dashed what the next run would have."""
     layers: list[Layer] = []
     run = scene.run
     apart = _is_drawn_apart(scene)
@@ -48,9 +49,11 @@ def lr_chart(scene: Scene) -> Chart | None:
                 layers += future_curves(scene, other.number, group, style)
             if curve := curve_of_steps(scene, other, other.state.lrs[group], style, "line", name):
                 layers.append(curve)
-                if apart:
+                if apart or len(scene.shown) > 1:
+                    # told apart without colour, too
                     x = x_of_step(other.state, other.state.step - 1, scene.view.viewport.axis)
-                    layers.append(Marks([x], [other.state.lrs[group].last], style, _sign_of_group(group)))
+                    sign = _sign_of_group(group) if apart else sign_of(other, scene)
+                    layers.append(Marks([x], [other.state.lrs[group].last], style, sign))
     if scene.preview is not None and (rate := preview_rate(scene)):
         form: Form = "dotted" if run is None else "dashed"
         style = "chart--line-1" if run is None else "chart--candidate"
@@ -78,7 +81,7 @@ def _sign_of_group(group: int) -> str:
 
 
 def future_curves(scene: Scene, number: int, group: int, style: str) -> list[Layer]:
-    """Return the dotted course of a live run's group from its present step on, nudges included.
+    """Return the dim and dotted course of a live run's group from its present step on, nudges included.
 
     In time it is where the pace so far would put it; before there is one it is left out.
     """
@@ -95,4 +98,4 @@ def future_curves(scene: Scene, number: int, group: int, style: str) -> list[Lay
     rate = 1.0 / seconds if axis == "time" and seconds else batches_per_epoch(state) if axis == "epoch" else 1.0
     start = x_of_step(state, future.start_step + ahead, axis) - ahead / rate
     name = f"#{number} {name_of_group(run, group)} to come"
-    return [Curve(future.series(group), start, rate, style, "dotted", None, name, ahead, scale)]
+    return [Curve(future.series(group), start, rate, style + FADED, "dotted", None, name, ahead, scale)]

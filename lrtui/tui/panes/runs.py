@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
@@ -26,13 +27,26 @@ EMPTY = "No run yet. r starts one with the settings below, s chooses its schedul
 NONE_LEFT = "No run meets the filter. / changes it, esc takes it back."
 
 
+class RunList(OptionList):
+    """The list itself; enter is no choice in it, since the run under the cursor is chosen already."""
+
+    BINDINGS = [Binding("enter", "enter", show=False)]
+
+    class Entered(Message):
+        """The user pressed enter."""
+
+    def action_enter(self) -> None:
+        """Hand the key on."""
+        self.post_message(self.Entered())
+
+
 class RunsPane(Vertical):
     """The list of runs in the order that was chosen, those that meet the filter."""
 
     DEFAULT_CSS = """
     RunsPane { height: 1fr; }
     RunsPane > OptionList { height: 1fr; border: none; padding: 0; }
-    RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; }
+    RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     RunsPane > OptionList:focus { border: none; }
     RunsPane > #runs-trouble { height: auto; max-height: 4; padding: 0 1; color: $warning; display: none; }
     RunsPane > #runs-trouble.-said { display: block; }
@@ -60,7 +74,7 @@ class RunsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs")
-        yield OptionList(Option(Text(EMPTY), id="empty", disabled=True))
+        yield RunList(Option(Text(EMPTY), id="empty", disabled=True))
         yield Static(id="runs-trouble")
         yield FilterLine()
 
@@ -132,8 +146,13 @@ class RunsPane(Vertical):
                 options.highlighted = list(lines).index(self._selected)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight: the settings below take more lines for one run than for another."""
-        self.call_after_refresh(self.query_one(OptionList).scroll_to_highlight)
+        """Draw at the new width, the cursor in sight: the settings below take more lines for one run than another."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self._scene is not None:
+            self.show(self._scene)
+        self.query_one(OptionList).scroll_to_highlight()
 
     # -- what the user does -------------------------------------------------------------------------------------------
 
@@ -144,6 +163,14 @@ class RunsPane(Vertical):
         if event.option_id and event.option_id.isdigit():
             self._selected = int(event.option_id)
             self.post_message(self.Chosen(self._selected))
+
+    @property
+    def under_cursor(self) -> int | None:
+        """Number of the run that the cursor is on, be it told yet or not; None where the list is not in focus."""
+        options = self.query_one(OptionList)
+        at = options.highlighted if options.has_focus else None
+        option = options.get_option_at_index(at).id if at is not None else None
+        return int(option) if option and option.isdigit() else None
 
     def next_order(self) -> Order:
         """Go to the next order and return it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import replace
 
 from rich.text import Text
@@ -13,6 +12,7 @@ from textual.widgets import Static
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.view import Scene
 
 NAME_WIDTH = 10
@@ -27,13 +27,13 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
     if started:
-        lines.append(("", f"{started.total_steps:,} steps of {started.batches_per_epoch:,} an epoch"))
+        lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} an epoch"))
     if state and state.scale and any(scale != 1 for scale in state.scale):
         lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
     lines.append(("optimizer", spec.optimizer))
     lines.append(("task", spec.task))
     if started:
-        lines.append(("data", f"{started.data['train']:,}+{started.data['test']:,} {started.data['source']}"))
+        lines.append(("data", f"{started.data['train']:,} + {started.data['test']:,} from {started.data['source']}"))
         lines.append(("model", f"{started.parameter_count:,} parameters"))
     accumulated = f" x {spec.accumulate} a step" if spec.accumulate > 1 else ""
     lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}{accumulated}"))
@@ -84,7 +84,7 @@ class SettingsPane(Vertical):
         text = Text()
         room = max(10, self.size.width - NAME_WIDTH - 2)
         for name, value in lines:
-            for part in textwrap.wrap(value, room) or [""]:
+            for part in wrapped(value, room):
                 text.append(f"{name:<{NAME_WIDTH}}", "dim")
                 text.append(f"{part}\n")
                 name = ""

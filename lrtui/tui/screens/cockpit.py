@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.session import Session
+from lrtui.tui.advising import Advising
 from lrtui.tui.endings import Endings
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.hands import Hands, next_batches_per_epoch
@@ -23,6 +24,7 @@ from lrtui.tui.opening import Opening
 from lrtui.tui.outlook import Outlook
 from lrtui.tui.pane_keys import PaneKeys
 from lrtui.tui.panes.accuracy import accuracy_pane
+from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
@@ -30,7 +32,7 @@ from lrtui.tui.panes.log import LogPane
 from lrtui.tui.panes.loss import loss_pane
 from lrtui.tui.panes.lr import lr_pane
 from lrtui.tui.panes.metrics import MetricPanes
-from lrtui.tui.panes.runs import RunsPane
+from lrtui.tui.panes.runs import RunList, RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.pump import TEXT_INTERVAL, Pump, terminal_backlog
@@ -40,6 +42,7 @@ from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:
     from lrtui.tui.continuing import Continuing
+    from lrtui.tui.picking import Picking
 
 
 class CockpitScreen(Screen[None]):
@@ -75,9 +78,10 @@ class CockpitScreen(Screen[None]):
         self._stored = StoredRuns()
         self._pump = Pump(self._poll, self._draw, seconds, lambda: terminal_backlog(self.app))
         self._panes = PaneKeys(view, self, self._scene, self.say, self._pump.at_once)
-        self._hands = Hands(session, view, self, ask, lambda: self._scene().commanded)
+        self._hands = Hands(session, view, self, lambda: self._scene().commanded)
         self._ask = ask
         self._endings = Endings()
+        self._advising = Advising()
         self._refusals_said: dict[int, int] = {}
 
     def compose(self) -> ComposeResult:
@@ -93,6 +97,7 @@ class CockpitScreen(Screen[None]):
                 yield accuracy_pane()
                 yield MetricPanes()
                 yield LogPane(id="log")
+        yield AdviceLine()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -145,12 +150,14 @@ class CockpitScreen(Screen[None]):
         )
         self._view.pending.settle()
         scene = self._scene()
+        self._advising.look(scene)
         self.query_one(Header).show(scene)
         self.query_one(Tabs).show(scene, self._panes.current)
         self.query_one(RunsPane).show(scene)
         self.query_one(SettingsPane).show(scene)
         self.query_one(LogPane).show(scene)
         self.query_one(MetricPanes).show(scene)
+        self.query_one(AdviceLine).show(scene)
         self.query_one(Footer).show(scene)
         for pane in self.query(ChartPane):
             if pane.display:
@@ -182,6 +189,11 @@ class CockpitScreen(Screen[None]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     @property
+    def keys(self) -> Mapping[str, str]:
+        """The keys that the user has given to actions, by the action's name."""
+        return self._view.keys
+
+    @property
     def scene(self) -> Scene:
         """What the panes draw from."""
         return self._scene()
@@ -199,17 +211,32 @@ class CockpitScreen(Screen[None]):
         return Continuing(self._session, self._view, self, self._ask, self._scene)
 
     @cached_property
+    def _picking(self) -> Picking:
+        from lrtui.tui.picking import Picking
+
+        rows, shown = lambda: self._stored.rows, lambda: self._scene().run
+        return Picking(self._session, self._view, self, self._ask, self._hands, rows, shown)
+
+    @cached_property
     def _owners(self) -> tuple[object, ...]:
         # imported when the first key is pressed: the first frame waits for none of it
         from lrtui.tui.chart_keys import ChartKeys
+        from lrtui.tui.coding import Coding
+        from lrtui.tui.finding import Finding
         from lrtui.tui.leaving import Leaving
 
         leaving, charts = Leaving(self._session, self._view, self), ChartKeys(self._view, self, self._scene)
-        return (self, self._panes, self._hands, charts, self._continuing, leaving)
+        finding = Finding(self._session, self._view, self, self._scene)
+        coding = Coding(self._view, self, self._scene)
+        return (self, self._panes, self._hands, self._picking, charts, self._continuing, finding, coding, leaving)
 
     def action_act(self, name: str) -> None:
         """Do what a key asks for, or say why it makes no sense now."""
         action = ACTIONS_BY_NAME[name]
+        number = self.query_one(RunsPane).under_cursor
+        if number is not None and number != self._view.selected:
+            # the list tells of its cursor a little later: the key is for the run that the user sees it on
+            self.put_on(number)
         if refusal := action.refusal(self.situation):
             self.say(f"{action.key(self._view.keys)}: {refusal}")
             return
@@ -225,6 +252,10 @@ class CockpitScreen(Screen[None]):
         """Put the run under the cursor on screen."""
         self.put_on(message.number)
 
+    def on_run_list_entered(self, _: RunList.Entered) -> None:
+        """Show the runs alone, as the key does with every pane."""
+        self.action_act("zoom")
+
     def put_on(self, number: int) -> None:
         """Put a run on screen."""
         self._view.select(number)
@@ -232,7 +263,7 @@ class CockpitScreen(Screen[None]):
 
     def pick(self, scheduler: str) -> None:
         """Open the picker on a scheduler."""
-        self._hands.do_schedule(scheduler)
+        self._picking.do_schedule(scheduler)
 
     def open(self, opening: Opening) -> None:
         """Take what the start has found: greet, or offer to go on."""
@@ -243,12 +274,21 @@ class CockpitScreen(Screen[None]):
             self.app.push_screen(WelcomeScreen())
         self._continuing.offer(opening, free=free)
 
+    def do_back(self) -> None:
+        if self._view.advice is not None:
+            self._advising.dismiss(self._view.selected)
+        else:
+            self._panes.do_back()
+
     def do_palette(self) -> None:
         self.app.action_command_palette()
 
     def do_mark(self) -> None:
-        if self._view.selected is not None:
-            self._view.toggle_mark(self._view.selected)
+        number = self._view.selected
+        if number is not None:
+            self._view.toggle_mark(number)
+            marked = number in self._view.marked
+            self.say(f"run #{number} {'marked: it is drawn whatever is on screen' if marked else 'no longer marked'}")
 
     def do_compare(self) -> None:
         from lrtui.tui.screens.compare import CompareScreen

@@ -23,12 +23,16 @@ class FieldRow(Vertical):
             yield Input(self.field.text, placeholder=self.field.hint, id=f"field-{self.field.name}")
         yield Static("", classes="field-error")
 
-    def show(self, field: Field) -> None:
-        """Follow the model, but leave alone what the user is typing into."""
+    def show(self, field: Field, *, typing_too: bool = False) -> None:
+        """Follow the model, but leave alone what the user is typing into.
+
+        Args:
+            typing_too: whether that follows as well.
+        """
         self.field = field
         box = self.query_one(Input)
         box.placeholder = field.hint
-        if not box.has_focus and box.value != field.text:
+        if (typing_too or not box.has_focus) and box.value != field.text:
             with self.prevent(Input.Changed):
                 box.value = field.text
         self.set_class(bool(field.error), "-wrong")

@@ -1,4 +1,4 @@
-"""The candidate's curve, drawn onto what the run has done so far."""
+"""The chosen schedule's curve, drawn onto what the run has done so far and over the candidates that were kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from lrtui.run.numbers import four_digits
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import Curve, Form, Layer, Rule
+from lrtui.tui.charts.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.tui.forecast import Answer
+from lrtui.tui.screens.picker_candidates import LETTERS, Candidate, Candidates
+
+CANDIDATE_STYLES = ("chart--line-3", "chart--line-4", "chart--line-5", "chart--line-7")
+"""Colours of the candidates by place: neither that of the past nor that of the schedule that is being chosen."""
+
+SIGNS_A_CURVE = 3
+"""How often a candidate's letter stands on its curve."""
 
 
 def candidate_figure(lrs: NDArray[np.float64]) -> str:
@@ -20,12 +27,16 @@ def candidate_figure(lrs: NDArray[np.float64]) -> str:
     return f"peak {four_digits(float(lrs.max()))}  end {four_digits(float(lrs[-1, 0]))}"
 
 
-def candidate_chart(answer: Answer, live: RunState | None) -> Chart:
-    """Return the whole run's lr: solid what was, dashed what the candidate would make of the rest.
+def candidate_chart(answer: Answer, live: RunState | None, candidates: Candidates) -> Chart:
+    """Return the whole run's lr: solid what was, dashed what the schedule would make of the rest.
+
+    Before a run nothing is past, and the schedule's own curve is solid; the candidates' are dashed throughout, with
+    their letters on them.
 
     Args:
         answer: with a curve, shape (steps that remain, parameter groups).
         live: the run that would be switched, or None.
+        candidates: those that were kept.
     """
     question = answer.question
     per_epoch = question.batches_per_epoch
@@ -33,11 +44,35 @@ def candidate_chart(answer: Answer, live: RunState | None) -> Chart:
     if live is not None and len(live.loss):
         start = live.first_step / per_epoch
         layers += [Curve(series, start, per_epoch, "chart--line-1") for series in live.lrs]
-    if answer.lrs is not None:
-        form: Form = "line" if live is None else "dashed"
-        for group in range(answer.lrs.shape[1]):
-            series = Series(np.ascontiguousarray(answer.lrs[:, group]))
-            layers.append(Curve(series, question.start_step / per_epoch, per_epoch, "chart--candidate", form))
+    for candidate in candidates:
+        style = CANDIDATE_STYLES[candidate.place]
+        if candidate.answer.question != question:
+            layers += _curves(candidate.answer, style, "dashed")
+        layers.append(_letters(candidate, style))
+    layers += _curves(answer, "chart--candidate", "line" if live is None else "dashed")
     if live is not None:
         layers.append(Rule(question.start_step / per_epoch))
     return Chart(layers, 0.0, float(question.epochs), from_zero=True, x_label="epoch")
+
+
+def _curves(answer: Answer, style: str, form: Form) -> list[Layer]:
+    if answer.lrs is None:
+        return []
+    question = answer.question
+    per_epoch = question.batches_per_epoch
+    start = question.start_step / per_epoch
+    groups = range(answer.lrs.shape[1])
+    return [
+        Curve(Series(np.ascontiguousarray(answer.lrs[:, group])), start, per_epoch, style, form) for group in groups
+    ]
+
+
+def _letters(candidate: Candidate, style: str) -> Marks:
+    """Return the candidate's letter at a few steps of its curve, each letter's beside those of the others."""
+    lrs, question = candidate.answer.lrs, candidate.answer.question
+    if lrs is None or not len(lrs):
+        return Marks([], [], style, candidate.letter)
+    shares = (np.arange(SIGNS_A_CURVE) + (candidate.place + 1) / (len(LETTERS) + 1)) / SIGNS_A_CURVE
+    steps = (shares * len(lrs)).astype(int)
+    xs = (question.start_step + steps) / question.batches_per_epoch
+    return Marks(xs.tolist(), lrs[steps, 0].tolist(), style, candidate.letter)

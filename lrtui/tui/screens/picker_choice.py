@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrtui.run.state import RunState
+from lrtui.tui.forecast import Question
+from lrtui.tui.screens.picker_what_if import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class RaceTerms:
+    """What a race from the picker would be.
+
+    Args:
+        refusal: why there can be none now, in words; empty where there can.
+        place: the store that its runs would be kept in.
+        epoch_seconds: how long an epoch takes, tests included; None where nothing tells.
+        paced_by: number of the run that tells.
+    """
+
+    refusal: str = ""
+    place: str = ""
+    epoch_seconds: float | None = None
+    paced_by: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +41,9 @@ class PickerContext:
         recent: schedules chosen before, the latest first.
         scheduler: the one to point at first, in place of that of `schedule`.
         branch_epoch: the epoch after whose end a branch would begin; None for no branch.
+        accumulate: batches whose gradients make one optimizer step.
+        race: what a race of candidates would be.
+        recorded: the tests that a schedule which follows them is laid over; None for those of `live`.
     """
 
     schedule: str
@@ -33,6 +55,28 @@ class PickerContext:
     recent: tuple[str, ...] = ()
     scheduler: str | None = None
     branch_epoch: int | None = None
+    accumulate: int = 1
+    race: RaceTerms = RaceTerms("no race can be started from here")
+    recorded: Recorded | None = None
+
+    @property
+    def start_step(self) -> int:
+        """The step that the schedule would hold from."""
+        return self.live.step if self.live is not None else 0
+
+    def question(self, schedule: str, anchor: str) -> Question:
+        """Return the question for the curve of a schedule, and for what there is to say of it."""
+        whole = Question(
+            schedule,
+            self.optimizer,
+            self.epochs,
+            self.batches_per_epoch,
+            checked=True,
+            accumulate=self.accumulate,
+        )
+        if self.live is None:
+            return whole
+        return replace(whole, start_step=self.start_step, anchor=anchor, current_lrs=self.live.current_lrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +86,11 @@ class PickerChoice:
     schedule: str
     anchor: str
     restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RaceChoice:
+    """What shall race: notations, the first being what the others are measured against, and with how many seeds."""
+
+    schedules: tuple[str, ...]
+    seeds: int

@@ -43,11 +43,13 @@ class PickerModel:
         text: notation to begin with.
         optimizer: notation; forms begin with lrs that fit it.
         horizon: the stretch that the schedule will cover, for the lengths that are filled in.
+        recent: schedules chosen before, the latest first: they lead the list, with their arguments.
     """
 
     text: str
     optimizer: str
     horizon: Horizon
+    recent: tuple[str, ...] = ()
     schedule: Schedule | None = None
     """The value, where the text has one."""
     error: NotationError | None = None
@@ -57,7 +59,10 @@ class PickerModel:
     _name: str = ""
 
     def __post_init__(self) -> None:
-        self.set_text(self.text)
+        text = self.text
+        for notation in reversed(self.recent):
+            self.set_text(notation)
+        self.set_text(text)
 
     # -- the list -----------------------------------------------------------------------------------------------------
 
@@ -69,7 +74,8 @@ class PickerModel:
     def entries(self, words: str) -> list[SchedulerEntry]:
         """Return the schedulers whose name or summary has all the words in it.
 
-        Those whose name begins with the first word come first, then those with all of them in their name.
+        Those whose name begins with the first word come first, then those with all of them in their name; of equals
+        those that were used last.
         """
         wanted = words.lower().split()
         found = [
@@ -78,9 +84,12 @@ class PickerModel:
             if all(word in f"{entry.name} {entry.summary} per {entry.unit}".lower() for word in wanted)
         ]
 
-        def rank(entry: SchedulerEntry) -> int:
+        used = [notation.partition("(")[0].strip() for notation in self.recent]
+
+        def rank(entry: SchedulerEntry) -> tuple[int, int]:
             name = entry.name.lower()
-            return 0 if wanted and name.startswith(wanted[0]) else 1 if all(word in name for word in wanted) else 2
+            match = 0 if wanted and name.startswith(wanted[0]) else 1 if all(word in name for word in wanted) else 2
+            return match, used.index(entry.name) if entry.name in used else len(used)
 
         return sorted(found, key=rank)
 

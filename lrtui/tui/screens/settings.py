@@ -14,9 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec, option_text, read_option
+from lrtui.run.spec import RunSpec, option_text, option_words, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
+from lrtui.tui.live_settings import AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,13 @@ class SettingRow(Vertical):
         super().__init__(classes="row")
         self.item, self._text = item, text
 
+    @property
+    def _caption(self) -> str:
+        return self.item.name.replace("_", " ")
+
     def compose(self) -> ComposeResult:
         with Horizontal(classes="row-line"):
-            yield Label(self.item.name.replace("_", " "), classes="row-name")
+            yield Label(self._caption, classes="row-name")
             yield Input(self._text, placeholder=self.item.metadata.get("empty", "none"), id=self.item.name)
         yield Static("", classes="row-error")
 
@@ -67,7 +72,8 @@ class SettingRow(Vertical):
         try:
             value = read_setting(self.item, self.query_one(Input).value)
         except LrtuiError as error:
-            wrong.update(Text(str(error)))
+            # a form has no options of a command line
+            wrong.update(Text(str(error).replace(option_words(self.item.name), self._caption)))
             self.add_class("-wrong")
             raise
         self.remove_class("-wrong")
@@ -79,7 +85,7 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
 
     Args:
         spec: as they are.
-        live: whether a run is under way, which they do not touch.
+        live: whether a run is under way, which takes some of them at once.
     """
 
     CSS_PATH = "settings.tcss"
@@ -104,20 +110,26 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                     yield SettingRow(item, option_text(item, getattr(self._spec, item.name)))
             yield Static(id="about")
             if self._live:
-                box.border_subtitle = "the run under way stays as it is"
+                box.border_subtitle = f"the run under way takes {' and '.join(AT_ONCE)}, the rest with a restart"
             yield Static("enter saves   ctrl+r saves and starts a run   esc back", id="keys")
 
     def on_mount(self) -> None:
         """Begin with the first field."""
         self.query(Input).first().focus()
+        self._say_what_it_is()
 
     def on_descendant_focus(self) -> None:
         """Say what the focused setting is."""
+        self._say_what_it_is()
+
+    def _say_what_it_is(self) -> None:
         row = self._focused_row()
         if row is not None:
             words = str(row.item.metadata["help"])
             if choices := row.item.metadata.get("choices"):
                 words += f" ({', '.join(choices)}; ctrl+o goes through them)"
+            if self._live:
+                words += f" · {AT_ONCE.get(row.item.name, 'needs a restart: ctrl+r')}"
             self.query_one("#about", Static).update(Text(words))
 
     def _focused_row(self) -> SettingRow | None:

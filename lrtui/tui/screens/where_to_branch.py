@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -36,14 +38,21 @@ class EpochEnd:
     result: EvalDone | None
 
 
-def epoch_line(end: EpochEnd) -> str:
-    """Return the epoch's line: where it was, its lr, and how the test went."""
-    line = f"epoch {end.epoch:>3}  step {end.step:>9,}  lr {four_digits(end.lrs[0]):>9}" if end.lrs else ""
-    if end.result is not None:
-        line += f"  loss {end.result.loss:.4f}"
-        if end.result.accuracy is not None:
-            line += f"  acc {end.result.accuracy:.4f}"
-    return line
+def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
+    """Return each epoch's line: where it was, its lr, aligned on the decimal point, and how the test went."""
+    lrs = [four_digits(end.lrs[0]) if end.lrs else "" for end in ends]
+    before = max((len(lr.partition(".")[0]) for lr in lrs), default=0)
+    lrs = [" " * (before - len(lr.partition(".")[0])) + lr for lr in lrs]
+    widest, steps = max(map(len, lrs), default=0), max((len(f"{end.step:,}") for end in ends), default=0)
+    lines = []
+    for end, lr in zip(ends, lrs, strict=True):
+        line = f"epoch {end.epoch:>3}  step {end.step:>{steps},}  lr {lr:<{widest}}"
+        if end.result is not None:
+            line += f"  loss {end.result.loss:.4f}"
+            if end.result.accuracy is not None:
+                line += f"  acc {end.result.accuracy:.4f}"
+        lines.append(line)
+    return lines
 
 
 class WhereToBranchScreen(ModalScreen[EpochEnd | None]):
@@ -70,13 +79,19 @@ class WhereToBranchScreen(ModalScreen[EpochEnd | None]):
                     "A new run with its weights as they were after an epoch, and a schedule of your choice from there."
                 ),
                 classes="quiet",
+                id="what",
             )
-            yield OptionList(*(Option(Text(epoch_line(end), no_wrap=True), id=str(end.epoch)) for end in self._ends))
+            lines = zip(self._ends, epoch_lines(self._ends), strict=True)
+            yield OptionList(*(Option(Text(line, no_wrap=True), id=str(end.epoch)) for end, line in lines))
             yield Static("enter chooses the schedule   esc back", classes="quiet")
 
     def on_mount(self) -> None:
         """Begin with the latest."""
         self.query_one(OptionList).highlighted = len(self._ends) - 1
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave out what a small screen has no room for."""
+        self.set_class(event.size.height < 20, "-small")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Leave with the epoch."""

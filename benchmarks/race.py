@@ -1,0 +1,111 @@
+"""Races every scheduler of PyTorch on the case study, with sensible arguments, at equal epochs; prints Markdown.
+
+    python benchmarks/race.py [--epochs 3] [--seeds 1] [--precision bf16] [--processes 2] [--store DIR]
+    python benchmarks/race.py --train-samples 6000 --test-samples 2000      (to see that it works)
+
+Fashion-MNIST, the tutorial's network, Adam; the race is lrtui's own. The first is the tutorial's own schedule, at its
+lr of 0.01; the others are on Adam(lr=0.002), or have that as their peak, since what is compared is shape, not lr: at
+0.01 this network loses a point or more whatever comes after. Lengths in epochs follow from --epochs. What broke off
+goes on where --store is given, and the same words are. With one seed there is no interval, and differences of some
+thousandths are chance. Ranked is the model itself, of SWALR as well, whose averaged model is tested beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from lrtui.race.beginning import broken_off, new_plan
+from lrtui.race.entrant import parse_entrant
+from lrtui.race.plan_files import PlanFiles
+from lrtui.race.results import read_results
+from lrtui.race.running import Race
+from lrtui.race.standing import standing
+from lrtui.race.standing_lines import standing_markdown
+from lrtui.run.spec import RunSpec
+from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.tasks.sizes import expected_batches_per_epoch
+
+LR = 0.002
+ON = f" on Adam(lr={LR})"
+
+
+def schedules(epochs: int, batches: int) -> list[str]:
+    """Return what races: the tutorial's, then every scheduler of PyTorch with arguments that fit the run.
+
+    Args:
+        epochs: of a run.
+        batches: optimizer steps an epoch.
+    """
+    steps, warm_up = epochs * batches, max(1, epochs * batches // 10)
+    half, last = max(1, epochs // 2), max(1, epochs - 1)
+    on_lr = [
+        f"ConstantLR(factor=0.5, total_iters={half})",
+        "ExponentialLR(gamma=0.5)",
+        f"StepLR(step_size={half}, gamma=0.3)",
+        f"MultiStepLR([{last}], gamma=0.1)",
+        f'PolynomialLR(total_iters={steps}, per="batch")',
+        "ReduceLROnPlateau(factor=0.3, patience=0)",
+        'CosineAnnealingLR(per="batch")',
+        f'CosineAnnealingWarmRestarts(T_0={batches}, per="batch")',
+        f'LinearLR(start_factor=1.0, end_factor=0.01, total_iters={steps}, per="batch")',
+        f'LambdaLR("(1 - epoch / {steps}) ** 2", per="batch")',
+        'MultiplicativeLR("0.4")',
+        f"SWALR(swa_lr=0.0005, anneal_epochs={half})",
+        f"SequentialLR([LinearLR(start_factor=0.1, total_iters={warm_up}), CosineAnnealingLR()], "
+        f'milestones=[{warm_up}], per="batch")',
+        f'ChainedScheduler([LinearLR(start_factor=0.1, total_iters={warm_up}), CosineAnnealingLR()], per="batch")',
+    ]
+    absolute = [
+        f"OneCycleLR(max_lr={LR})",
+        f"CyclicLR(base_lr={LR / 20}, max_lr={LR}, step_size_up={max(1, batches // 2)}, mode='triangular2')",
+    ]
+    return ["ExponentialLR(gamma=0.1)", *(text + ON for text in on_lr), *absolute]
+
+
+def main() -> int:
+    """Race, and print the table; the exit status is 1 where a scheduler is missing or nobody is ranked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument("--precision", default="fp32", help="fp32 or bf16")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--processes", type=int, default=1, help="runs at once")
+    parser.add_argument("--train-samples", type=int, help="a part of the data means nothing but that it works")
+    parser.add_argument("--test-samples", type=int)
+    parser.add_argument("--data-dir", help="where the data set lies, or is downloaded to")
+    parser.add_argument("--store", type=Path, help="keep the race there, and go on with it there (default: nowhere)")
+    words = parser.parse_args()
+    spec = RunSpec(
+        epochs=words.epochs,
+        precision=words.precision,
+        device=words.device,
+        train_samples=words.train_samples,
+        test_samples=words.test_samples,
+        data_dir=words.data_dir,
+    )
+    batches = expected_batches_per_epoch(spec)
+    assert batches is not None, "the case study's size is known"
+    entrants = [parse_entrant(text) for text in schedules(words.epochs, batches)]
+    missing = CATALOGUE.keys() - {entrant.schedule.partition("(")[0] for entrant in entrants}
+    if missing:
+        print(f"not in the race: {', '.join(sorted(missing))}", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as name:
+        files = PlanFiles((words.store or Path(name)).absolute())
+        # all run to the end: the table has them at equal epochs
+        plan = new_plan(entrants, spec, files, seeds=words.seeds, processes=words.processes, stops=False)
+        before = broken_off(files, plan)
+        if before is None:
+            files.create(plan)
+        plan = before or plan
+        Race(files, plan, lambda line: print(line, file=sys.stderr, flush=True)).run()
+        found = standing(plan, read_results(files.folder, plan))
+    print("\n".join([*standing_markdown(found), f"- computed in {spec.precision}"]))
+    return 0 if found.placings else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

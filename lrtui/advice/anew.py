@@ -1,0 +1,28 @@
+"""The settings of a run that is started anew on advice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lrtui.advice.advice import Advice
+from lrtui.run.commands import Extend
+from lrtui.run.spec import RunSpec
+
+
+def settings_anew(advice: Advice, spec: RunSpec) -> RunSpec:
+    """Return the settings that the advice makes of those of the run that it is about.
+
+    Args:
+        spec: as the user gave them: what was filled in is filled in anew.
+    """
+    if isinstance(advice.command, Extend):
+        return replace(spec, epochs=spec.epochs + advice.command.epochs)
+    # the scale holds for every schedule, those with lrs of their own included
+    return replace(spec, at=(f"epoch 1: {advice.command.words}", *spec.at))
+
+
+def without_checkpoint(advice: Advice) -> Advice:
+    """Return the advice for a run that nothing is kept of: what would branch from a checkpoint starts anew."""
+    if advice.epoch is None:
+        return advice
+    return replace(advice, action="restart", does="starts anew with the lr halved", epoch=None)

@@ -1,0 +1,49 @@
+"""Schedule exhausted: what remains of the schedule can't move the model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrtui.advice.advice import Advice
+from lrtui.advice.epoch_results import epoch_results, gained
+from lrtui.advice.lr_used import peaks
+from lrtui.advice.proposal import propose_schedule
+from lrtui.advice.remaining import Remaining
+from lrtui.run.numbers import four_digits
+from lrtui.run.state import RunState
+from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
+
+
+def schedule_exhausted(state: RunState, remaining: Remaining) -> Advice | None:
+    """Return the advice where the schedule is over long before the run is, and the tests stand still.
+
+    Looked at when an epoch is over. The last epoch was trained with an lr at least as high as what remains: where its
+    test went no better than the one before by more than noise, what remains can't do better.
+    """
+    tests, left = epoch_results(state, 2), state.total_steps - state.step
+    if len(tests) < 2 or left < LEAST_DEAD * state.total_steps or tests[-1].is_perfect:
+        return None
+    if gained(tests[-2:-1], tests[-1:]):
+        return None
+    lrs = remaining(state)
+    if lrs is None or not len(lrs):
+        return None
+    switch = state.last_switch
+    most = lrs.max(axis=0)
+    peak = np.maximum(peaks(state, switch.step if switch else 0), most)
+    if np.any(most > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
+        return None
+    command = propose_schedule(state)
+    return Advice(
+        code="schedule-exhausted",
+        title="schedule exhausted",
+        brief="what remains can't move the model",
+        text=f"all that remains of the schedule, {left:,} of {state.total_steps:,} steps, is at lr "
+        f"{four_digits(float(most.max()))} or below, a thousandth of its peak {four_digits(float(peak.max()))}, and "
+        "the test stands still",
+        action="schedule",
+        does=f"switches to {command.schedule}",
+        command=command,
+        step=state.step,
+        changes=len(state.changes),
+    )

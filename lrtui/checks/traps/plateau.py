@@ -1,0 +1,115 @@
+"""ReduceLROnPlateau: what keeps it from ever acting, and what makes it act always."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrtui.checks.fitting import changed, two_digits
+from lrtui.checks.plan import Plan
+from lrtui.checks.trap import Sighting, Trap
+from lrtui.run.errors import LrtuiError
+from lrtui.schedules.simulate import simulate
+
+WATCHES = {"min": "loss", "max": "accuracy"}
+"""What each mode is for."""
+
+MOST_THRESHOLD = 0.5
+"""An improvement by half of the best value, epoch after epoch, is what no training makes."""
+
+LEAST_FACTOR = 1e-3
+"""One cut by more, and what is left moves nothing."""
+
+
+def _mode(plan: Plan) -> Sighting | None:
+    schedule = plan.schedule
+    for place in plan.named("ReduceLROnPlateau"):
+        mode, metric = place.get("mode"), place.schedule.metric
+        if metric not in WATCHES.values() or WATCHES[mode] == metric:
+            continue
+        right = next(name for name, watched in WATCHES.items() if watched == metric)
+        better = "lower" if right == "min" else "higher"
+        return Sighting(
+            f'mode="{mode}" cuts the lr while the {metric} gets better, and never while it gets worse: a {better} '
+            f"{metric} is the better one",
+            [schedule.with_arguments(mode=None if right == "min" else right)],
+        )
+    return None
+
+
+def _threshold(plan: Plan) -> Sighting | None:
+    for place in plan.named("ReduceLROnPlateau"):
+        threshold, relative = place.get("threshold"), place.get("threshold_mode") == "rel"
+        if threshold < 0:
+            words = (
+                f"threshold={threshold:g} takes a result that is worse for an improvement: the lr is hardly ever cut"
+            )
+        elif relative and threshold >= MOST_THRESHOLD:
+            words = f"threshold={threshold:g} wants each best to be {100 * threshold:.0f} % better than the last"
+        elif not relative and place.schedule.metric == "accuracy" and threshold >= MOST_THRESHOLD:
+            words = (
+                f"threshold={threshold:g} wants each best accuracy to be that much above the last, which is 1 at most"
+            )
+        else:
+            continue
+        return Sighting(words, [changed(plan, [place], threshold=None)])
+    return None
+
+
+def _never_cuts(plan: Plan) -> Sighting | None:
+    for place in plan.named("ReduceLROnPlateau"):
+        patience, base = place.get("patience"), max(plan.base_lrs)
+        floor = place.get("min_lr")
+        if base <= 0 or not _stands_still(plan):
+            continue
+        if min(floor if isinstance(floor, tuple) else (floor,)) >= base:
+            words = f"min_lr={floor} is not below the optimizer's lr, {base:g}: the lr is never cut"
+        elif patience + 2 >= plan.calls:
+            words = (
+                f"patience={patience:,} lets {patience + 1:,} epochs without improvement pass, and the run has "
+                f"{plan.calls:,}: the lr is never cut"
+            )
+        else:
+            words = f"no cut is as large as eps={place.get('eps'):g}: the lr is never cut"
+        return Sighting(
+            words,
+            [
+                changed(plan, [place], patience=max(0, min(patience, plan.calls // 5))),
+                changed(plan, [place], min_lr=two_digits(base / 100)),
+                changed(plan, [place], eps=None),
+                changed(plan, [place], patience=max(0, plan.calls // 5), min_lr=None, eps=None),
+            ],
+        )
+    return None
+
+
+def _stands_still(plan: Plan) -> bool:
+    """Say whether not even a metric that never improves has the lr cut."""
+    metric = str(plan.schedule.metric)
+    # improving at first and never again: the worst that can be
+    results = [{metric: 1.0}] * plan.calls
+    try:
+        lrs = simulate(plan.schedule, plan.optimizer, plan.horizon, base_lrs=plan.base_lrs, metrics=results)
+    except LrtuiError:
+        return False
+    return bool(np.all(lrs == lrs[0]))
+
+
+def _factor(plan: Plan) -> Sighting | None:
+    for place in plan.named("ReduceLROnPlateau"):
+        factor = place.get("factor")
+        floor = place.get("min_lr")
+        if factor > LEAST_FACTOR or (floor if isinstance(floor, float | int) else max(floor)) > 0:
+            continue
+        return Sighting(
+            f"factor={factor:g} takes the lr to {factor:g} of itself: the first cut ends the training",
+            [changed(plan, [place], factor=None)],
+        )
+    return None
+
+
+PLATEAU = (
+    Trap("plateau-mode", _mode),
+    Trap("plateau-threshold", _threshold),
+    Trap("plateau-never-cuts", _never_cuts),
+    Trap("plateau-factor", _factor),
+)

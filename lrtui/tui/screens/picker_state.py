@@ -1,0 +1,106 @@
+"""What the picker knows: the schedule that is being chosen, its curve, and the candidates. Knows no widget."""
+
+from __future__ import annotations
+
+from lrtui.schedules.anchors import ANCHORS
+from lrtui.schedules.horizon import Horizon
+from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.screens.picker_candidates import Candidates
+from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
+from lrtui.tui.screens.picker_model import PickerModel
+from lrtui.tui.screens.picker_verdict import Verdict
+from lrtui.tui.screens.picker_what_if import recorded_of, what_if_words, with_results
+
+
+class PickerState:
+    """The state of a picker.
+
+    Args:
+        context: what the schedule is for.
+    """
+
+    def __init__(self, context: PickerContext) -> None:
+        self.context = context
+        horizon = Horizon(context.epochs, context.batches_per_epoch, context.start_step)
+        self.model = PickerModel(context.schedule, context.optimizer, horizon, context.recent)
+        if context.scheduler is not None:
+            self.model.choose(context.scheduler)
+        self.anchor = next(iter(ANCHORS))
+        self.answer: Answer | None = None
+        """The latest, kept while the next is awaited."""
+        self.candidates = Candidates()
+        live = context.live
+        self._recorded = context.recorded or (recorded_of(f"run #{context.number}", [live]) if live else None)
+
+    @property
+    def question(self) -> Question | None:
+        """The question for the curve of the notation as it is now; None where that can't be read."""
+        schedule = self.model.schedule
+        if schedule is None:
+            return None
+        return with_results(self.context.question(str(schedule), self.anchor), schedule, self._recorded)
+
+    @property
+    def current(self) -> Answer | None:
+        """The answer to that question; None while it is awaited."""
+        return self.answer if self.answer is not None and self.answer.question == self.question else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What there is to say of the notation as it is now."""
+        answer = self.current
+        error = self.model.error or (answer.error if answer else None)
+        return Verdict(error, self.model.filled_in, answer.findings if answer else None)
+
+    @property
+    def what_if(self) -> str:
+        """When a schedule that follows the tests would have cut the lr, in words; empty for the others."""
+        return what_if_words(self.current, self.model.schedule, self._recorded)
+
+    @property
+    def racers(self) -> tuple[str, ...]:
+        """What a race would be between: the candidates and the schedule that is being chosen, where it is one."""
+        chosen = str(self.model.schedule) if self.model.schedule is not None and not self.verdict.error else None
+        return tuple(self.candidates.schedules_with(chosen))
+
+    @property
+    def race_refusal(self) -> str:
+        """Why no race can begin now, in words; empty where one can."""
+        if self.context.branch_epoch is not None:
+            return "a race starts from new weights, and a branch from its parent's: race from s, with no run going"
+        if refusal := self.context.race.refusal:
+            return refusal
+        return "" if len(self.racers) > 1 else "a race takes two: ctrl+k keeps this one, then choose another"
+
+    def keep(self) -> tuple[str, bool]:
+        """Keep the curve as a candidate, or take away the candidate that it is.
+
+        Returns:
+            What was done or why nothing was, in words, and whether anything was.
+        """
+        answer, count = self.current, len(self.candidates)
+        if answer is None or answer.lrs is None:
+            return "there is no curve to keep yet", False
+        words = self.candidates.toggle(answer)
+        return words, len(self.candidates) != count
+
+    def next_anchor(self) -> bool:
+        """Take the next anchor; return whether there is one to take."""
+        if self.context.live is None:
+            return False
+        names = list(ANCHORS)
+        self.anchor = names[(names.index(self.anchor) + 1) % len(names)]
+        return True
+
+    def take(self, answer: Answer) -> bool:
+        """Keep an answer; return whether it is the one that is wanted."""
+        if answer.question != self.question:
+            return False
+        self.answer = answer
+        return True
+
+    def choice(self, *, restart: bool) -> PickerChoice | None:
+        """Return what is chosen; None where that is no schedule."""
+        if self.model.schedule is None or self.verdict.error is not None:
+            return None
+        return PickerChoice(str(self.model.schedule), self.anchor, restart)

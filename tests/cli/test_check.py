@@ -1,0 +1,128 @@
+"""`lrtui check`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+from driving import TINY
+
+from lrtui.__main__ import main
+from lrtui.checks.explain import pages
+from lrtui.cli.headless import SIGNALS
+
+
+def test_a_clean_schedule_exits_with_nought(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "OneCycleLR(max_lr=0.003)"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "OneCycleLR(max_lr=0.003): ✓ no findings\n"
+
+
+def test_a_finding_comes_with_its_mend_and_exits_with_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR()"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("dead-tail: from epoch 4 on")
+    assert out.splitlines()[1] == "  better: ExponentialLR(gamma=0.6)"
+    assert "CosineAnnealingLR(): ✓ no findings" in err
+
+
+def test_as_json_a_finding_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["check", "CosineAnnealingLR(T_max=3)", "--epochs", "30", "--batches-per-epoch", "50", "--json"]
+    assert main(words) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert list(found) == ["code", "message", "fix"]
+    assert found["code"] == "goes-up-again"
+
+
+@pytest.mark.parametrize("code", [*pages(), "list"])
+def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain", code]) == 0
+    out = capsys.readouterr().out
+    assert len(out) > 80
+    # notation, which is set in, is for copying and goes over no line's end
+    assert max(len(line) for line in out.splitlines() if not line.startswith(" ")) <= 100
+
+
+def test_without_a_known_code_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(pages())
+    assert main(["check", "--explain", "xyzzy"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[: len(listed)] == listed
+    assert "there is no finding 'xyzzy'" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check"], "a schedule is needed"),
+        (["check", "--explain", "dead-tial"], "did you mean dead-tail"),
+        (["check", "StepLR(3)", "--explain", "dead-tail"], "no schedule"),
+        (["check", "StepLR("], "StepLR("),
+        (["check", "StepLR(3)", "--epochs", "99999", "--batches-per-epoch", "9999"], "too many to look at"),
+    ],
+)
+def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_class_that_is_not_there_is_words_that_are_off(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "nowhere.py:Mine()"]) == 2
+    assert "there is no file nowhere.py" in capsys.readouterr().err
+
+
+def test_batches_that_add_up_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["check", "OneCycleLR(max_lr=0.003, total_steps=9380)"]
+    assert main([*words, "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([*words, "--accumulate", "4", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["code"], found["fix"]) == ("accumulated", "OneCycleLR(max_lr=0.003)")
+    assert "total_steps=9,380 counts batches" in found["message"]
+    assert "the run has 2,350 steps" in found["message"]
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Leave the test process's signals as they were: a run in it takes them over."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+RUN = ["--task", TINY, "--batch-size", "16", "--epochs", "4"]
+
+
+def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert main(["train", *words, *RUN]) == 0
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("check: ")]
+
+
+def test_a_run_begins_with_what_is_found(capsys: pytest.CaptureFixture[str], own_signals: None) -> None:
+    (line,) = told(["PolynomialLR(total_iters=2)"], capsys)
+    assert line.startswith("check: dead-tail: from epoch 3 on the lr is exactly 0")
+    assert line.endswith("(better: PolynomialLR(total_iters=4))")
+    # a warning, which --quiet leaves
+    assert told(["PolynomialLR(total_iters=2)", "--quiet"], capsys) == [line]
+    assert told(["PolynomialLR(total_iters=4)"], capsys) == []
+
+
+def test_what_is_proposed_leaves_out_what_was_left_out(capsys: pytest.CaptureFixture[str], own_signals: None) -> None:
+    words = "SequentialLR([LinearLR(start_factor=0.1), CosineAnnealingLR()], milestones=[2])"
+    (line,) = told([words], capsys)
+    better = "SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])"
+    assert line.endswith(f"(better: {better})")
+
+
+def test_of_a_schedule_that_a_script_replaces_nothing_is_said(
+    capsys: pytest.CaptureFixture[str], own_signals: None
+) -> None:
+    assert told(["PolynomialLR(total_iters=2)", "--at", "epoch 3: CosineAnnealingLR()"], capsys) == []

@@ -1,0 +1,212 @@
+"""`lrtui code` and `lrtui runs code`: scripts on standard output, and `lrtui preview --run`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asked import Asking
+from driving import TINY
+from emitted import lrs_of
+from kept import keep
+from recorded_runs import recorded_run
+
+from lrtui.__main__ import main
+from lrtui.run.events import RunStarted
+from lrtui.store.transaction import transaction
+
+SHORT = ["--epochs", "3", "--batches-per-epoch", "4"]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path, capsys)
+
+
+def code_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["code", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_code_on_standard_output_has_the_lrs_that_preview_says(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["OneCycleLR(max_lr=0.1)", *SHORT, "--optimizer", 'AdamW(lr=0.01, groups={"fc*": {"lr": 0.1}})']
+    code = code_of(words, capsys)
+    assert main(["preview", *words, "--json"]) == 0
+    assert lrs_of(code) == json.loads(capsys.readouterr().out)["lrs"]
+
+
+def test_what_a_script_does_in_mid_run_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["--at", "epoch 2: lr*0.5", "--at", "step 6: StepLR(1, gamma=0.1) from current"]
+    lrs = [lrs[0] for lrs in lrs_of(code_of(["ExponentialLR(0.5)", *SHORT, *lines], capsys))]
+    assert lrs == pytest.approx([0.01] * 4 + [0.0025] * 4 + [0.00025] * 4)
+
+
+def test_its_length_is_the_tasks_where_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    code = code_of(["OneCycleLR(0.1)", "--epochs", "2", "--batch-size", "100"], capsys)
+    assert "total_steps=1200" in code
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["StepLr(3)"], "did you mean StepLR"),
+        (["StepLR(3)", "--task", "own.py:Mine"], "give --batches-per-epoch"),
+        (["CyclicLR(0.1, 0.2)", "--optimizer", "Adagrad()"], "add cycle_momentum=False"),
+        (['LambdaLR("1 / (1 - epoch)")', *SHORT], "division by zero"),
+        (["StepLR(3)", *SHORT, "--at", "step 12: lr*2"], "the run has 12 steps"),
+        (["StepLR(3)", "--run", "last"], "unrecognized arguments"),
+    ],
+)
+def test_words_that_are_off_give_no_code(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["code", *words]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_a_users_own_file_is_not_run_to_write_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = code_of([f"{tmp_path / 'gone.py'}:Mine(3)", *SHORT], capsys)
+    assert "from gone import Mine" in code
+    assert "scheduler = Mine(optimizer, 3)" in code
+
+
+# -- of stored runs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(ask: Asking) -> None:
+    ask.keep(330, switch_at=140, nudge_at=260, name="night\nimport os")
+    answer = ask("runs", "code", "last")
+    assert answer.status == 0
+    assert "        if step == 140:\n" in answer.out
+    assert "    260: " in answer.out
+    # a name stays within its comment
+    assert not any(line.startswith("import os") for line in answer.lines)
+    assert len(lrs_of(answer.out)) == 500
+
+
+def test_the_code_of_a_branch_begins_with_its_parents(ask: Asking) -> None:
+    parent = keep(ask.folder, recorded_run(330, switch_at=70, nudge_at=210))
+    started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
+    after = [event for event in recorded_run(300, switch_at=150) if event.step >= 150]
+    own = [
+        replace(event, seq=number)
+        for number, event in enumerate([replace(started, step=150, parent=str(parent)), *after])
+    ]
+    branch = keep(ask.folder, own)
+    # of the parent's events those count that were told before its checkpoint: its nudge came later
+    seq = max(event.seq for event in recorded_run(330, switch_at=70, nudge_at=210) if event.step < 150)
+    with transaction(ask.folder) as connection:
+        connection.execute(
+            "UPDATE runs SET parent = ?, first_step = 150, branched_from = ? WHERE id = ?",
+            (parent, f"{seq:010d}-step-150.pt", branch),
+        )
+    code = ask("runs", "code", str(branch)).out
+    assert f"it branched from run #{parent} after step 150" in code
+    assert "if step == 70:" in code
+    assert "if step == 150:" in code
+    assert "210:" not in code
+    assert len(lrs_of(code)) == 500
+    ask.lose(parent)
+    assert ask("runs", "delete", str(parent), "--yes").status == 0
+    code = ask("runs", "code", str(branch)).out
+    assert "what was before step 150 is not known here" in code
+    assert "for epoch in range(3, epochs):" in code
+    assert len(lrs_of(code)) == 350
+
+
+SWITCHED = ["--at", "step 7: PolynomialLR() from current"]
+
+
+@pytest.mark.parametrize(
+    ("more", "first", "second"),
+    [
+        (SWITCHED, "CosineAnnealingLR() from current", "StepLR(1, gamma=0.9) from start"),
+        (SWITCHED, "StepLR(1, gamma=0.9) from start", "OneCycleLR(0.1) from current"),
+        ([], "lr*0.5", "lr=0.001"),
+    ],
+)
+def test_the_code_of_a_branch_of_a_branch_has_the_lrs_that_all_three_had(
+    more: list[str], first: str, second: str, ask: Asking
+) -> None:
+    words = ["ExponentialLR(0.5)", "--task", TINY, "--epochs", "5", "--batch-size", "16", "--quiet"]
+    assert ask("train", *words, "--at", "step 3: lr*0.3", *more).status == 0
+    assert ask("branch", "1", "--at-epoch", "2", first, "--quiet").status == 0
+    assert ask("branch", "2", "--at-epoch", "3", second, "--quiet").status == 0
+    expected: list[float] = []
+    for run, end in [("1", 12), ("2", 18), ("3", 30)]:
+        rows = [line.split(",") for line in ask("runs", "export", run).lines[1:]]
+        expected += [float(row[5]) for row in rows if len(expected) <= int(row[0]) < end]
+    assert len(expected) == 30
+    assert [lrs[0] for lrs in lrs_of(ask("runs", "code", "3").out)] == expected
+
+
+def test_the_code_of_a_run_that_was_resumed_has_the_lrs_of_the_whole(ask: Asking) -> None:
+    words = ["OneCycleLR(max_lr=0.1)", "--task", TINY, "--epochs", "4", "--batch-size", "16", "--quiet"]
+    assert ask("train", *words, "--at", "step 5: lr*0.3", "--at", "step 9: stop", "--at", "step 20: undo").status == 0
+    stopped = lrs_of(ask("runs", "code", "1").out)
+    assert ask("resume", "1", "--quiet").status == 0
+    rows = [line.split(",") for line in ask("runs", "export", "1").lines[1:]]
+    whole = lrs_of(ask("runs", "code", "1").out)
+    assert whole == [[float(row[5])] for row in rows]
+    # what its script had still to do was in the code of the one that was stopped
+    assert stopped == whole
+
+
+def test_a_run_that_has_not_started_has_no_code_yet(ask: Asking) -> None:
+    keep(ask.folder, recorded_run(1)[:2])
+    answer = ask("runs", "code", "last")
+    assert (answer.status, answer.out) == (2, "")
+    assert "has not started" in answer.err
+
+
+def test_a_run_that_is_not_there(ask: Asking) -> None:
+    ask.keep()
+    answer = ask("runs", "code", "7")
+    assert (answer.status, answer.out) == (2, "")
+    assert "there is no run" in answer.err
+
+
+# -- what if ----------------------------------------------------------------------------------------------------------
+
+PLATEAU = "ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.3)"
+
+
+def test_a_schedule_is_laid_over_a_stored_run(ask: Asking) -> None:
+    ask.keep(500, outcome="done", epochs=10)
+    answer = ask("preview", PLATEAU, "CosineAnnealingLR()", "--run", "last", "--json")
+    assert answer.status == 0
+    plateau, cosine = map(json.loads, answer.lines)
+    assert len(plateau["lrs"]) == len(cosine["lrs"]) == 500
+    assert cosine["schedule"] == "CosineAnnealingLR(T_max=10)"
+    assert "cuts" not in cosine
+    lrs = [lrs[0] for lrs in plateau["lrs"]]
+    assert plateau["cuts"] == [epoch for epoch in range(1, 10) if lrs[epoch * 50] < lrs[epoch * 50 - 1]] != []
+    words = ", ".join(map(str, plateau["cuts"]))
+    assert f"over the test loss of run #1 it would have cut after epochs {words}" in answer.err
+
+
+def test_a_run_that_is_not_over_has_its_results_so_far(ask: Asking) -> None:
+    ask.keep(130)
+    answer = ask("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
+    assert json.loads(answer.out)["lrs"][0] == [1.0]
+    assert "run #1 has the results of 2 of 10 epochs: held after them" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--run", "9"], "there is no run"),
+        (["--run", "last", "--batch-size", "8"], "leave --batch-size out"),
+        (["--run", "last", "--batches-per-epoch", "8"], "leave --batches-per-epoch out"),
+        (["--run", "last", "--metrics", "x.csv"], "not from both"),
+        ([], "--store says where the run of --run is kept"),
+    ],
+)
+def test_words_that_contradict_a_run_are_refused(words: list[str], said: str, ask: Asking) -> None:
+    ask.keep()
+    answer = ask("preview", PLATEAU, *words)
+    assert (answer.status, answer.out) == (2, "")
+    assert said in answer.err

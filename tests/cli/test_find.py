@@ -1,0 +1,129 @@
+"""`lrtui find`: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import TINY
+
+from lrtui.__main__ import main
+
+SLOW = TINY.replace(":Tiny", ":Slow")
+
+
+def find(capsys: pytest.CaptureFixture[str], *words: str, task: str = TINY) -> tuple[int, str, str]:
+    capsys.readouterr()
+    status = main(["find", "--task", task, "--batch-size", "16", *words])
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def test_a_json_object_a_step_then_what_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = find(capsys, "--json", "--from", "1e-4", "--to", "10", "--steps", "60")
+    assert status == 0
+    *points, result = (json.loads(line) for line in out.splitlines())
+    assert [point["step"] for point in points] == list(range(len(points)))
+    assert all(set(point) == {"step", "lr", "loss", "smoothed"} for point in points)
+    assert points[0]["lr"] == 1e-4
+    assert points[0]["loss"] == points[0]["smoothed"]
+    assert set(result["suggestions"]) == {"steepest", "valley", "minimum/10", "slide"}
+    assert result["suggested"] in [*result["suggestions"].values(), None]
+    assert result["own_lr"] == 0.01
+    assert result["outcome"] in ("done", "diverged")
+    assert err.startswith("data: ")
+
+
+def test_a_chart_and_the_rules_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--optimizer", "SGD(lr=0.5, momentum=0.9)", "--from", "1e-4", "--to", "100", "--steps", "120", "--quiet")
+    status, out, err = find(capsys, *words)
+    assert (status, err) == (0, "")
+    assert re.search(r"0\.0001 +0\.001 +0\.01 +0\.1 +1 ", out)
+    for name in ("S steepest", "V valley", "M minimum/10", "L slide"):
+        assert name in out
+    assert "of 120 steps" in out
+    assert "the lr in use is 0.5" in out
+
+
+def test_a_linear_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = find(capsys, "--json", "--linear", "--from", "0.1", "--to", "0.2", "--steps", "21")
+    assert status == 0
+    lrs = [json.loads(line)["lr"] for line in out.splitlines()[:-1]]
+    assert lrs == pytest.approx([0.1 + 0.005 * step for step in range(len(lrs))])
+    status, out, _ = find(capsys, "--linear", "--from", "0.1", "--to", "0.2", "--steps", "21")
+    assert status == 0
+    assert re.search(r"0\.1 .*0\.2", out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "0"], "from a finite lr above 0"),
+        (["--from", "x"], "--from takes a finite number"),
+        (["--to", "1e-9"], "goes up: from 1e-07 to 1e-09"),
+        (["--steps", "3"], "20 to 10,000 steps"),
+        (["--steps", "2.5"], "--steps takes a whole number"),
+        (["--optimizer", "Addam(lr=1)"], "unknown optimizer Addam"),
+        (["--task", "nowhere"], "nowhere"),
+        (["StepLR(3)"], "unrecognized arguments"),
+    ],
+)
+def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", *words]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_task_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = find(capsys, task=TINY.replace(":Tiny", ":Breaks"))
+    assert (status, out) == (1, "")
+    assert "lrtui find: " in err
+    assert "this loss is broken" in err
+
+
+def started(*words: str, **how: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lrtui", "find", "--task", SLOW, "--batch-size", "16", "--steps", "5000", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **how,
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_it_and_what_was_seen_is_told(number: int, status: int) -> None:
+    process = started("--json")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(5)]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    result = json.loads(out.splitlines()[-1])
+    assert result["outcome"] == "stopped"
+    assert json.loads(lines[-1])["step"] == 4
+    assert "terminate called" not in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    process = started("--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    err = process.stderr.read()
+    process.stderr.close()
+    assert "Traceback" not in err
+    assert "terminate called" not in err

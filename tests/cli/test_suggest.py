@@ -1,0 +1,86 @@
+"""`lrtui suggest`: one line of notation, and what it is based on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asked import Asking
+from driving import TINY
+
+from lrtui.race.suggesting.finding import Finding
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
+
+SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "4")
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
+    return Asking(tmp_path / "store", capsys)
+
+
+def find_as(monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
+    """Put a range test in place of the real one, that is quick and finds this."""
+    finding = Finding(lr, {"steepest": lr, "valley": 1.2 * lr}, 5, 6)
+    monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: finding)
+
+
+def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
+    answer = ask("suggest", *SETTINGS, "--epochs", "10", "--budget", "3")
+    assert answer.status == 0, answer.err
+    (line,) = answer.lines
+    schedule, _, optimizer = line.partition(" --optimizer ")
+    parse_schedule(schedule)
+    if optimizer:
+        parse_optimizer(optimizer.strip("'"))
+    for words in ("range test:", "run in full, 10 epochs", "spent: ", "how sure: "):
+        assert words in answer.err
+
+
+def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_as(monkeypatch, 0.02)
+    answer = ask("suggest", *SETTINGS, "--budget", "2", "--json")
+    record = json.loads(answer.out)
+    assert record["lr"] == 0.02
+    assert record["in_full"]["state"] == "done"
+    assert record["spent"] <= record["budget"] == 2
+    # what is recommended is what won, and is raced on what is recommended with it
+    winner = record["rounds"][-1]["placings"][0]["label"]
+    assert record["schedule"] in winner
+    assert (record["optimizer"] != "Adam(lr=0.01)") == (" on " in winner)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "0"], "--budget takes"),
+        (["--budget", "much"], "--budget takes"),
+        (["Foo()"], "unknown schedule Foo"),
+        (["--at", "epoch 2: lr*0.5"], "--at has no part"),
+        (["--task", "nowhere"], "unknown task 'nowhere'"),
+        (["--processes", "0"], "--processes takes"),
+    ],
+)
+def test_words_that_are_off_are_refused(words: list[str], said: str, ask: Asking) -> None:
+    answer = ask("suggest", *words)
+    assert answer.status == 2
+    assert said in answer.err
+    assert answer.out == ""
+    assert not ask.folder.exists()
+
+
+def test_what_breaks_is_told(ask: Asking) -> None:
+    answer = ask("suggest", "--task", TINY.replace(":Tiny", ":Breaks"), "--batch-size", "16", "--epochs", "2")
+    assert answer.status == 1
+    assert "this loss is broken" in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+
+
+def test_its_races_are_there_to_be_looked_at(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_as(monkeypatch, 0.02)
+    assert ask("suggest", *SETTINGS, "--quiet").status == 0
+    report = ask("race", "--report", "1")
+    assert report.status == 0
+    assert "your own ExponentialLR(gamma=0.1)" in report.out

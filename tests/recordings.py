@@ -1,0 +1,39 @@
+"""The events that were kept of the runs of known kind, which tests/advice/record_runs.py trained."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from lrtui.run.event_json import event_from_json
+from lrtui.run.events import EpochDone, Event, RunFinished
+
+FOLDER = Path(__file__).parent / "advice" / "recorded"
+
+
+def place_of(name: str) -> Path:
+    """Return the file of a recording."""
+    return FOLDER / f"{name}.jsonl.gz"
+
+
+def read_recording(name: str, *, epochs: int | None = None) -> list[Event]:
+    """Return a recorded run's events.
+
+    Args:
+        name: of the run.
+        epochs: after which it is cut off, as if it were going on; None for the whole.
+    """
+    text = gzip.decompress(place_of(name).read_bytes()).decode()
+    events = [event_from_json(json.loads(line)) for line in text.splitlines()]
+    if epochs is None:
+        return events
+    end = next(index for index, event in enumerate(events) if isinstance(event, EpochDone) and event.epoch == epochs)
+    return events[: end + 1]
+
+
+def ending(name: str) -> tuple[list[Event], RunFinished]:
+    """Return a recorded run up to its last event, and that."""
+    *events, last = read_recording(name)
+    assert isinstance(last, RunFinished)
+    return events, last

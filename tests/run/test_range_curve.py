@@ -1,0 +1,137 @@
+"""The curve of a range test: what is smoothed, where it leaves off, and what is drawn of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from range_curves import curve_of, valley_losses
+
+from lrtui.run.errors import UsageError
+from lrtui.run.range_curve import RangeCurve
+from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.range_words import ending_words, own_lr_words
+from lrtui.run.smoothed import Smoothed
+from lrtui.run.sweep import Sweep
+
+
+def test_a_sweep_has_equal_ratios_or_equal_differences_and_exact_ends() -> None:
+    sweep, linear = Sweep(1e-5, 1.0, 51), Sweep(0.1, 0.5, 21, linear=True)
+    lrs = [sweep.lr(step) for step in range(51)]
+    assert (lrs[0], lrs[-1]) == (1e-5, 1.0)
+    assert [later / lr for lr, later in itertools.pairwise(lrs)] == pytest.approx([10**0.1] * 50)
+    straight = [linear.lr(step) for step in range(21)]
+    assert (straight[0], straight[-1]) == (0.1, 0.5)
+    assert [later - lr for lr, later in itertools.pairwise(straight)] == pytest.approx([0.02] * 20)
+    assert (sweep.x(0.01), linear.x(0.01)) == (-2, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((0.0, 1.0, 50), "from a finite lr above 0, not 0.0"),
+        ((1e-5, math.inf, 50), "to a finite lr above 0, not inf"),
+        ((1.0, 1.0, 50), "goes up: from 1.0 to 1.0 it does not"),
+        ((0.1, 1.0, 19), "20 to 10,000 steps, not 19"),
+        ((0.1, 1.0, 10_001), "not 10,001"),
+    ],
+)
+def test_a_sweep_that_cant_be_is_refused(values: tuple[float, float, int], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Sweep(*values)
+
+
+def test_the_loss_is_smoothed_by_a_mean_whose_beginning_is_corrected() -> None:
+    losses = valley_losses(60)
+    curve, keep = curve_of(losses), 1 - 2 / (15 + 1)
+    for step in (0, 1, 30, 59):
+        weights = [keep ** (step - at) for at in range(step + 1)]
+        mean = sum(weight * loss for weight, loss in zip(weights, losses, strict=False)) / sum(weights)
+        assert curve.smoothed[step] == pytest.approx(mean)
+    # as the charts of a run have it
+    assert curve.smoothed.values == pytest.approx(Smoothed(curve.losses, 15).series.values)
+    point = curve.add(0.5, 1.25)
+    assert (point.step, point.lr, point.loss, point.smoothed) == (60, 0.5, 1.25, curve.smoothed.last)
+
+
+def test_it_has_left_off_at_four_times_its_best_and_not_before_it_has_settled() -> None:
+    # a first batch that is lucky is no best
+    assert not curve_of([0.1, *[1.0] * 140]).has_diverged
+    for factor, diverged in ((3.9, False), (4.1, True)):
+        curve = curve_of([1.0] * 40)
+        while len(curve) < 149:
+            curve.add(0.1, factor)
+        assert curve.has_diverged is diverged
+    # of a loss below 0, three times its size beyond
+    curve = curve_of([-1.0] * 100)
+    assert not curve.has_diverged
+    for _ in range(49):
+        curve.add(0.1, 2.2)
+    assert curve.has_diverged
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_ends_it_and_what_is_drawn(bad: float) -> None:
+    curve = curve_of([*valley_losses(30), bad])
+    assert curve.has_diverged
+    assert curve.shown == 30
+    assert math.isfinite(curve.top)
+    assert curve_of([bad]).has_diverged
+    assert curve_of([bad]).shown == 0
+    assert math.isnan(curve_of([bad]).top)
+
+
+def test_a_rise_at_the_end_does_not_hide_the_fall_before_it() -> None:
+    losses = valley_losses(150)
+    assert max(losses) > 1000
+    curve = curve_of(losses)
+    assert 2.3 < curve.top < 4
+    assert curve.loss_at(1.0) == curve.top
+    assert curve.loss_at(0.01) < 1.2
+
+
+@given(
+    st.lists(
+        st.one_of(st.floats(-1e6, 1e6), st.just(math.nan), st.just(math.inf), st.just(1e300)), min_size=0, max_size=60
+    )
+)
+def test_whatever_the_losses_are_there_is_an_answer(losses: list[float]) -> None:
+    curve = curve_of(losses, Sweep(steps=60))
+    found = curve.suggest()
+    assert found.agreement
+    assert all(lr > 0 for lr in found.found.values())
+    assert found.suggested is None or found.suggested in found.found.values()
+    assert ending_words(curve, RangeEnd("done"))
+    if curve.shown:
+        assert math.isfinite(curve.loss_at(1e-3))
+
+
+def test_what_is_said_of_it() -> None:
+    curve = curve_of(valley_losses(120))
+    assert ending_words(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss leaves off at lr 0.2451"
+    assert ending_words(curve, RangeEnd("stopped")) == "120 of 150 steps: stopped at lr 0.2451"
+    assert ending_words(curve, RangeEnd("done")) == "120 of 150 steps, up to lr 0.2451"
+    assert ending_words(RangeCurve(Sweep()), RangeEnd("stopped")) == "stopped before its first step of 150"
+    found = curve.suggest()
+    suggested = found.suggested or 0.0
+    assert own_lr_words(suggested * 1.2, found).endswith("much the same as suggested")
+    assert own_lr_words(suggested * 20, found).endswith("20 times higher than suggested")
+    assert own_lr_words(suggested / 4, found).endswith("4.0 times lower than suggested")
+
+
+def test_a_feed_gives_points_in_order_and_keeps_its_first_end() -> None:
+    feed = RangeFeed()
+    assert not feed.wait(0)
+    feed.publish(0.1, 1.0)
+    feed.publish(0.2, 2.0)
+    assert feed.take() == [(0.1, 1.0), (0.2, 2.0)]
+    assert feed.take() == []
+    feed.stop()
+    feed.close(RangeEnd("stopped"))
+    feed.close(RangeEnd("failed"))
+    assert feed.wait(0)
+    assert feed.end == RangeEnd("stopped")
+    assert feed.is_stopped

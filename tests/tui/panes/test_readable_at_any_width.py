@@ -1,0 +1,88 @@
+"""What the header, the tabs, the log, the rules and the settings' errors say, whatever the room there is."""
+
+from __future__ import annotations
+
+from asking import press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.widgets import Input, Log, Static
+
+from lrtui.run.events import Notice
+from lrtui.run.spec import RunSpec
+from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.header import title_line
+from lrtui.tui.panes.tabs import Tabs
+from lrtui.tui.screens.settings import SettingRow
+
+RUNNING = recorded_run(330)
+
+
+def test_a_long_schedule_is_cut_before_the_device_is() -> None:
+    spec = RunSpec(schedule=f"LambdaLR('{'1 + ' * 60}1')", task="some/where/my_task.py:Mine", device="cpu")
+    line = title_line(3, spec, None, 120).plain
+    assert len(line) <= 120
+    assert "#3 Mine · LambdaLR(" in line
+    assert "…" in line
+    assert "· cpu · seed 0 " in line
+
+
+async def test_the_tabs_leave_out_whole_figures_and_part_them_from_the_names() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for width in (80, 70, 60, 40):
+            await pilot.resize_terminal(width, 24)
+            await press(pilot, "5")
+            words = app.screen.query_one(Tabs).render().plain
+            assert len(words) <= width
+            assert "…" not in words
+            assert "[5 runs]  " in f"{words}  "
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "best 0." in app.screen.query_one(Tabs).render().plain
+
+
+async def test_the_log_breaks_what_is_too_long_and_does_so_anew_at_another_width() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "4")
+        text = "loss fails on what it is given: " + "word " * 40 + "the end"
+        app.session.last.say(Notice(seq=999, step=330, seconds=9.0, level="error", code="x", text=text))
+        log = app.screen.query_one(Log)
+        await until(pilot, lambda: "the end" in log.lines[-1])
+        wide = log.line_count
+        await pilot.resize_terminal(50, 24)
+        await until(pilot, lambda: log.line_count != wide)
+        room = log.scrollable_content_region.width
+        assert all(len(line) <= room for line in log.lines)
+        assert "the end" in log.lines[-1]
+        assert log.max_scroll_y - log.scroll_offset.y <= 0
+
+
+async def test_the_lr_bears_the_axis_while_nothing_is_drawn_beneath_it() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "epoch" in app.screen.query_one("#lr").query_one(ChartView).text())
+
+
+async def test_the_legend_is_there_though_the_run_on_screen_has_no_loss() -> None:
+    app = PlayedApp(PlayedSession(RUNNING, recorded_run(330), []))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "5")
+        for _ in range(2):
+            await press(pilot, "m", "down")
+            await pilot.pause(0.2)
+        rule = app.screen.query_one("#loss").query_one(Frame)
+        await until(pilot, lambda: "#" in rule.render().plain)
+
+
+async def test_an_error_in_the_settings_names_the_setting_as_the_form_does() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "e")
+        row = next(row for row in app.screen.query(SettingRow) if row.item.name == "batch_size")
+        row.query_one(Input).value = "x"
+        await pilot.pause()
+        words = str(row.query_one(".row-error", Static).render())
+        assert words.startswith("batch size takes")
+        assert "schedule" in str(app.screen.query_one("#about", Static).render())

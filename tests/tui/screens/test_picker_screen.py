@@ -1,0 +1,236 @@
+"""The picker's findings, candidates and race, on a cockpit whose curves and findings are given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from asking import press
+from played_session import PlayedApp, PlayedSession, drawn_curve
+from recorded_runs import recorded_run
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from lrtui.checks import Finding
+from lrtui.run.commands import SwitchSchedule
+from lrtui.run.errors import NotationError
+from lrtui.run.spec import RunSpec
+from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.charts.layers import Curve, Marks
+from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker_help import PickerHelpScreen, picker_help
+from lrtui.tui.screens.race import RaceScreen
+from lrtui.tui.view import View
+
+DEAD = Finding("dead", "the lr is dead from epoch 4 on", "ExponentialLR(gamma=0.6)")
+LATE = Finding("late", "a second thing")
+
+
+def found(question: Question) -> Answer:
+    """Return findings for the case study's schedule, and none for others."""
+    answer = drawn_curve(question)
+    return replace(answer, findings=(DEAD, LATE)) if question.schedule == "ExponentialLR(gamma=0.1)" else answer
+
+
+def app_without_run(store: str = "none") -> PlayedApp:
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=store)))
+    app.curve = found
+    return app
+
+
+def words(app: PlayedApp, name: str) -> str:
+    return str(app.screen.query_one(name, Static).render())
+
+
+def notation(app: PlayedApp) -> str:
+    return app.screen.query_one("#notation", Input).value
+
+
+async def write(pilot: Pilot[int | None], text: str) -> None:
+    pilot.app.screen.query_one("#notation", Input).value = text
+    await pilot.pause()
+    await pilot.pause()
+
+
+def letters(app: PlayedApp) -> list[str]:
+    chart = app.screen.query_one(ChartView).chart
+    assert chart is not None
+    return [layer.sign for layer in chart.layers if isinstance(layer, Marks)]
+
+
+# -- findings ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_finding_stands_under_the_notation_and_its_correction_is_one_key_away() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s")
+        assert "! the lr is dead from epoch 4 on" in words(app, "#verdict")
+        assert "and 1 more" in words(app, "#verdict")
+        assert "ctrl+f takes ExponentialLR(gamma=0.6)" in words(app, "#verdict")
+        await press(pilot, "ctrl+f")
+        assert notation(app) == "ExponentialLR(gamma=0.6)"
+        assert app.screen.query_one("#field-gamma", Input).value == "0.6"
+        assert "no findings" in words(app, "#verdict")
+        assert app.asked[-1].schedule == "ExponentialLR(gamma=0.6)"
+        await press(pilot, "ctrl+f")
+        assert "no correction" in words(app, "#help")
+        await press(pilot, "enter")
+        assert app.view.spec.schedule == "ExponentialLR(gamma=0.6)"
+
+
+async def test_a_correction_replaces_what_is_being_typed() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "s", "tab", "ctrl+f")
+        assert app.screen.query_one("#field-gamma", Input).value == "0.6"
+        assert notation(app) == "ExponentialLR(gamma=0.6)"
+
+
+async def test_a_schedule_that_has_no_curve_can_be_corrected_all_the_same() -> None:
+    app = app_without_run()
+    refused = NotationError("PyTorch divides by zero", "OneCycleLR(max_lr=0.01)")
+
+    def refuse(question: Question) -> Answer:
+        if question.schedule != "OneCycleLR(max_lr=0.01)":
+            return drawn_curve(question)
+        return Answer(question, error=refused, findings=(Finding("pct", "divides", "OneCycleLR(max_lr=0.02)"),))
+
+    app.curve = refuse
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", *"onecy")
+        assert "✗ PyTorch divides by zero" in words(app, "#verdict")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, PickerScreen)
+        await press(pilot, "ctrl+f", "enter")
+        assert app.view.spec.schedule == "OneCycleLR(max_lr=0.02)"
+
+
+async def test_an_answer_of_another_schedule_says_nothing_of_this_one() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s")
+        picker = app.screen
+        assert isinstance(picker, PickerScreen)
+        stale = found(app.asked[-1])
+        await press(pilot, *"cosine")
+        picker.take_forecast("picker", stale)
+        assert "no findings" in words(app, "#verdict")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_help_has_all_findings_and_all_keys(size: tuple[int, int]) -> None:
+    app = app_without_run()
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "s")
+        page = str(picker_help("StepLR(3)", ()))
+        assert all(key in page for key in ("ctrl+f", "ctrl+k", "ctrl+n", "ctrl+t", "ctrl+o", "area"))
+        await press(pilot, *"cosine", "f1")
+        assert isinstance(app.screen, PickerHelpScreen)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PickerScreen)
+
+
+# -- candidates -------------------------------------------------------------------------------------------------------
+
+
+async def keep_three(pilot: Pilot[int | None]) -> None:
+    await press(pilot, "s", "ctrl+k", *"cosineannealinglr", "ctrl+k", *["backspace"] * 20, *"linear", "ctrl+k")
+
+
+async def test_candidates_are_drawn_over_each_other_and_stand_in_a_table() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s")
+        assert not app.screen.query_one("#table").display
+        await press(pilot, "escape")
+        await keep_three(pilot)
+        assert letters(app) == ["A", "B", "C"]
+        chart = app.screen.query_one(ChartView).chart
+        assert chart is not None
+        curves = [layer for layer in chart.layers if isinstance(layer, Curve)]
+        # the one that is chosen is a candidate, and is drawn as the one that is chosen
+        assert [curve.form for curve in curves] == ["dashed", "dashed", "line"]
+        assert len({curve.style for curve in curves}) == 3
+        lines = words(app, "#table").splitlines()
+        assert lines[0].split()[:2] == ["schedule", "peak"]
+        assert lines[1].startswith(" A ExponentialLR(gamma=0.1)")
+        # a straight line from 0.006 to 0 is 30 % of a constant 0.01
+        assert lines[1].split()[2:6] == ["0.006", "6.397e-07", "30.0", "%"]
+        assert lines[3].startswith("▸C LinearLR(")
+        await write(pilot, "StepLR(4)")
+        assert words(app, "#table").splitlines()[4].startswith("▸  ")
+
+
+async def test_the_same_key_takes_a_candidate_away_and_its_letter_is_free_again() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await keep_three(pilot)
+        await press(pilot, "ctrl+n")
+        assert notation(app) == "ExponentialLR(gamma=0.1)"
+        await press(pilot, "ctrl+k")
+        assert letters(app) == ["B", "C"]
+        await press(pilot, "ctrl+n")
+        assert notation(app).startswith("CosineAnnealingLR(")
+        for step_size in (2, 3):
+            await write(pilot, f"StepLR({step_size})")
+            await press(pilot, "ctrl+k")
+        assert letters(app) == ["A", "B", "C", "D"]
+        await write(pilot, "StepLR(4)")
+        await press(pilot, "ctrl+k")
+        assert letters(app) == ["A", "B", "C", "D"]
+        assert "4 candidates are kept" in words(app, "#help")
+
+
+async def test_a_candidate_of_a_running_run_keeps_its_anchor() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(330)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", *"cosineannealinglr", "ctrl+o", "ctrl+k", "ctrl+o", "ctrl+k")
+        assert letters(app) == ["A", "B"]
+        assert "CosineAnnealingLR() from current" in words(app, "#table")
+        await press(pilot, "ctrl+n", "enter")
+        assert app.session.last.sent == [SwitchSchedule("CosineAnnealingLR()", "current")]
+
+
+# -- a race -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_race_takes_two_schedules_and_a_store() -> None:
+    app = app_without_run(store="none")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", "ctrl+t")
+        assert "--store none" in words(app, "#help")
+
+
+async def test_a_race_is_refused_while_a_run_is_going(tmp_path: object) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(330)), View(RunSpec(store=str(tmp_path)), selected=1))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", "ctrl+k", *"cosine", "ctrl+t")
+        assert "run #1 is going" in words(app, "#help")
+        assert isinstance(app.screen, PickerScreen)
+
+
+async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "lrtui.tui.racing.Racing.begin", lambda _, choice: begun.append((choice.schedules, choice.seeds))
+    )
+    app = app_without_run(store=str(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s", "ctrl+k", "ctrl+t")
+        assert "a race takes two" in words(app, "#help")
+        await press(pilot, *"onecy", "ctrl+t")
+        assert isinstance(app.screen, RaceScreen)
+        question = str(app.screen.query_one(Static).render())
+        assert "6 runs of 10 epochs" in question
+        assert "no run tells yet how long that takes" in question
+        await press(pilot, "2")
+        assert "4 runs of 10 epochs" in str(app.screen.query_one(Static).render())
+        await press(pilot, "left", "left")
+        assert "2 runs of 10 epochs" in str(app.screen.query_one(Static).render())
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PickerScreen)
+        await press(pilot, "ctrl+t", "5", "right", "enter")
+        assert begun == [(("ExponentialLR(gamma=0.1)", "OneCycleLR(max_lr=0.01)"), 5)]
+        assert app.screen is app._cockpit

@@ -1,0 +1,149 @@
+"""Programs in a pseudo-terminal, as a test looks at them: what they write, and how they leave it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+COCKPIT = (sys.executable, "-m", "lrtui")
+
+LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
+SHOWS_CURSOR = b"\x1b[?25h"
+STOPS_MOUSE = (b"\x1b[?1000l", b"\x1b[?1003l")
+
+KEPT = 1 << 18
+"""How much of what was written is kept, of its end: a soak writes hundreds of megabytes."""
+
+
+class Terminal:
+    """A program in a pseudo-terminal.
+
+    Args:
+        words: the cockpit's.
+        program: what is run with these words.
+        size: columns and lines.
+        rate: how many bytes a second it takes at most; None for as many as come.
+        environment: what the program's differs in.
+    """
+
+    def __init__(
+        self,
+        *words: str,
+        program: Sequence[str] = COCKPIT,
+        size: tuple[int, int] = (100, 32),
+        rate: float | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.written = b""
+        """The end of what was written."""
+        self.total = 0
+        """How many bytes were written in all."""
+        self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
+        master, slave = pty.openpty()
+        # before the program looks: it would draw its first frame for another size
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self._fd, self._slave = master, slave
+        self.modes_before = termios.tcgetattr(slave)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(master)
+                os.login_tty(slave)
+                variables = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
+                # readline puts the size of another terminal into the C library's environment, which execv hands on
+                variables = {name: value for name, value in variables.items() if name not in ("COLUMNS", "LINES")}
+                os.execve(program[0], [*program, *words], variables)
+            finally:
+                os._exit(127)
+
+    def set_rate(self, rate: float | None) -> None:
+        """Take so many bytes a second from now on."""
+        self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
+
+    def read(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Read for so long, or until the condition holds; return whether it does."""
+        end = time.monotonic() + seconds
+        while not until():
+            if time.monotonic() >= end:
+                return False
+            self._read(min(0.05, max(0.0, end - time.monotonic())))
+        return True
+
+    def read_until(self, text: bytes, seconds: float = 60.0) -> None:
+        """Read until the text is among what was written."""
+        assert self.read(seconds, lambda: text in self.written), (
+            f"{text!r} was not written; the last was {self.written[-500:]!r}"
+        )
+
+    def forget(self) -> None:
+        """Forget what was written: a text that is waited for is to come anew."""
+        self.written = b""
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        os.write(self._fd, key.encode())
+
+    @property
+    def modes(self) -> list[object]:
+        """The terminal's modes as they are now, as termios has them."""
+        return termios.tcgetattr(self._slave)
+
+    def hang_up(self) -> None:
+        """Close the terminal's end, as a window that is closed."""
+        os.close(self._slave)
+        os.close(self._fd)
+
+    def wait_gone(self, seconds: float = 60.0) -> int:
+        """Read to the end and return the exit status."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                # what the program wrote last may lie in the terminal still
+                self.set_rate(None)
+                while self._read(0.0):
+                    pass
+                return os.waitstatus_to_exitcode(status)
+        self.kill()
+        raise AssertionError("the program does not end")
+
+    def kill(self) -> None:
+        """End the program, whatever it does."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    def resident(self) -> float:
+        """Return the program's resident memory in megabytes."""
+        with open(f"/proc/{self.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+    def _read(self, seconds: float) -> int:
+        most = 1 << 16
+        if self._rate is not None:
+            now = time.monotonic()
+            # a slow line is never idle to make up for it later: what is not used of a tenth of a second is gone
+            self._allowance = min(self._allowance + self._rate * (now - self._looked), self._rate / 10)
+            self._looked = now
+            most = int(self._allowance)
+            if not most:
+                time.sleep(min(seconds, 1 / self._rate) if seconds else 0.0)
+                return 0
+        if not select.select([self._fd], [], [], seconds)[0]:
+            return 0
+        try:
+            chunk = os.read(self._fd, most)
+        except OSError:
+            return 0
+        self._allowance -= len(chunk) if self._rate is not None else 0
+        self.total += len(chunk)
+        self.written = (self.written + chunk)[-KEPT:]
+        return len(chunk)

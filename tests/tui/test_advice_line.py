@@ -1,0 +1,220 @@
+"""Advice on screen: when it comes, what its key does, and when it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import dialog, press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from recordings import ending, read_recording
+from test_branch_key import save_epochs
+from textual.pilot import Pilot
+
+from lrtui.live_run import Run
+from lrtui.run.commands import SwitchSchedule
+from lrtui.run.events import EpochDone, Event, LrSet, RunStarted, ScheduleSwitched
+from lrtui.run.spec import RunSpec
+from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.panes.advice_line import AdviceLine
+from lrtui.tui.screens.cockpit import CockpitScreen
+from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.view import View
+
+EXHAUSTED = read_recording("case-study", epochs=4)
+PROPOSED = "OneCycleLR(max_lr=0.0032)"
+
+
+def tenth_of_each(question: Question) -> Answer:
+    """Return the curve of ExponentialLR(gamma=0.1) on 0.01, whatever is asked for."""
+    steps = np.arange(question.start_step, question.epochs * question.batches_per_epoch)
+    lrs = 0.01 * 0.1 ** (steps // question.batches_per_epoch)
+    return Answer(question, lrs[:, None], question.schedule)
+
+
+def exhausted(view: View | None = None) -> PlayedApp:
+    app = PlayedApp(PlayedSession(EXHAUSTED), view)
+    app.curve = tenth_of_each
+    return app
+
+
+def cockpit(app: PlayedApp) -> CockpitScreen:
+    return next(screen for screen in app.screen_stack if isinstance(screen, CockpitScreen))
+
+
+def line(app: PlayedApp) -> str:
+    """Return what the line says; empty where it is not there."""
+    shown = cockpit(app).query_one(AdviceLine)
+    return shown.render().plain if shown.display else ""
+
+
+async def told(pilot: Pilot[int], app: PlayedApp) -> None:
+    """Let the forecast come, and the advice be told."""
+    await until(pilot, lambda: app.view.advice is not None)
+    await pilot.pause()
+
+
+async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
+    # the run's own schedule is among the recent ones, as it is after a start
+    app = exhausted(View(RunSpec(), selected=1, recent=["ExponentialLR(gamma=0.1)"]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        assert line(app).startswith(" ▲ schedule exhausted")
+        assert f"s switches to {PROPOSED}" in line(app)
+        assert any("advice: schedule exhausted: all that remains" in entry.text for entry in app.session.last.state.log)
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, "enter")
+        assert app.session.last.sent == [SwitchSchedule(PROPOSED, "base")]
+        app.session.last.say(
+            ScheduleSwitched(
+                seq=9_000, step=160, seconds=9.0, schedule=PROPOSED, anchor="base", lrs=(0.0001,), lrs_before=(1e-5,)
+            )
+        )
+        await until(pilot, lambda: line(app) == "")
+        assert app.view.proposal is None
+
+
+async def test_it_is_told_once_and_escape_takes_it_away() -> None:
+    app = exhausted()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        await press(pilot, "escape")
+        assert line(app) == ""
+        app.session.last.say(EpochDone(seq=9_000, step=160, seconds=9.0, epoch=4, lrs=(1e-5,), samples_per_second=1.0))
+        await pilot.pause(0.6)
+        assert line(app) == ""
+        # the picker then begins with what is in force
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, "enter")
+        assert app.session.last.sent == [SwitchSchedule("ExponentialLR(gamma=0.1)", "base")]
+
+
+async def test_another_schedule_chosen_from_the_palette_is_not_overruled() -> None:
+    app = exhausted()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        cockpit(app).pick("StepLR")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, "enter")
+        (sent,) = app.session.last.sent
+        assert isinstance(sent, SwitchSchedule)
+        assert sent.schedule.startswith("StepLR(")
+
+
+async def test_a_change_by_hand_takes_it_away() -> None:
+    app = exhausted()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        app.session.last.say(
+            LrSet(seq=9_000, step=160, seconds=9.0, lrs_before=(1e-5,), lrs_after=(1.0,), scale=(1e5,), by="user")
+        )
+        await until(pilot, lambda: line(app) == "")
+
+
+async def test_it_goes_with_its_run_and_comes_back_with_it() -> None:
+    app = PlayedApp(PlayedSession(EXHAUSTED, recorded_run(500, outcome="done")), View(RunSpec(), selected=1))
+    app.curve = tenth_of_each
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        cockpit(app).put_on(2)
+        await until(pilot, lambda: line(app) == "")
+        cockpit(app).put_on(1)
+        await until(pilot, lambda: line(app) != "")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "begins", "has"),
+    [
+        (120, 36, " ▲ schedule exhausted: what remains can't move the model   s switches to", "esc dismisses"),
+        (80, 24, " ▲ schedule exhausted   s switches to", PROPOSED),
+        (40, 12, " ▲ schedule exhausted   s schedule", ""),
+        (24, 12, " ▲ schedule exhausted", "…"),
+    ],
+)
+async def test_one_line_at_any_width(width: int, height: int, begins: str, has: str) -> None:
+    app = exhausted()
+    async with app.run_test(size=(width, height)) as pilot:
+        await told(pilot, app)
+        assert line(app).startswith(begins)
+        assert has in line(app)
+        assert len(line(app)) <= width
+        assert app.screen.query_one(AdviceLine).size.height == 1
+
+
+async def test_a_key_of_the_users_own_is_the_one_that_is_named() -> None:
+    app = exhausted(View(RunSpec(), selected=1, keys={"schedule": "ctrl+n", "back": "ctrl+b"}))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await told(pilot, app)
+        assert f"ctrl+n switches to {PROPOSED}   ctrl+b dismisses" in line(app)
+
+
+# -- what is said at the end -------------------------------------------------------------------------------------------
+
+
+async def ended(pilot: Pilot[int], app: PlayedApp, last: Event) -> None:
+    await pilot.pause()
+    app.session.last.say(last)
+    await until(pilot, lambda: app.view.advice is not None)
+    await pilot.pause()
+
+
+async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_halved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
+    events, last = ending("cnn-explodes")
+    save_epochs(tmp_path, [*events, last], 1, 2)
+    app = PlayedApp(PlayedSession(events))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ended(pilot, app, last)
+        assert "b branches after epoch 2, with the lr halved" in line(app)
+        await press(pilot, "b")
+        assert "Back to the end of epoch 2, and on with the lr halved?" in dialog(app)
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.session.continuations != [])
+        (plan,) = app.session.continuations
+        assert plan is not None
+        assert (plan.is_branch, plan.file.step) == (True, 80)
+        assert [command.words for command in plan.commands] == ["lr*0.5"]
+        assert plan.spec.at == ("step 80: lr*0.5",)
+
+
+async def test_one_that_nothing_is_kept_of_starts_anew() -> None:
+    events, last = ending("cnn-explodes")
+    app = PlayedApp(PlayedSession(events))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ended(pilot, app, last)
+        assert "r starts anew with the lr halved" in line(app)
+        await press(pilot, "r")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "--at epoch 1: lr*0.5" in dialog(app)
+        await press(pilot, "enter")
+        assert app.session.last.spec.at == ("epoch 1: lr*0.5",)
+        await until(pilot, lambda: line(app) == "")
+
+
+async def test_a_run_that_was_too_short_starts_anew_longer_or_as_it_was() -> None:
+    events, last = ending("slow-sgd")
+    app = PlayedApp(PlayedSession(events))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ended(pilot, app, last)
+        assert "r starts anew with 12 epochs" in line(app)
+        await press(pilot, "r", "escape")
+        assert len(app.session.runs) == 1
+        await press(pilot, "r", "enter")
+        started = next(event for event in events if isinstance(event, RunStarted))
+        assert app.session.last.spec.epochs == 12
+        assert app.session.last.spec.optimizer == started.spec.optimizer
+
+
+async def test_a_run_that_was_over_before_it_came_on_screen_is_left_alone() -> None:
+    app = PlayedApp(PlayedSession(read_recording("slow-sgd")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.6)
+        assert app.view.advice is None

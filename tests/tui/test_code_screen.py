@@ -1,0 +1,83 @@
+"""The key that copies a schedule as code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking import until
+from kept import keep
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.containers import VerticalScroll
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from lrtui.run.errors import StoreError
+from lrtui.run.spec import RunSpec
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.screens.code import CodeScreen
+from lrtui.tui.view import View
+
+SWITCHED = recorded_run(330, switch_at=140, nudge_at=260)
+
+
+async def open_code(pilot: Pilot[None]) -> str:
+    await pilot.press("y")
+    screen = pilot.app.screen
+    assert isinstance(screen, CodeScreen)
+    await until(pilot, lambda: str(screen.query_one("#code", Static).render()) != "…")
+    return str(screen.query_one("#code", Static).render())
+
+
+async def test_y_copies_the_code_of_the_run_on_screen_and_shows_it() -> None:
+    app = PlayedApp(PlayedSession(SWITCHED))
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await open_code(pilot)
+        assert app.clipboard == shown + "\n"
+        assert "        if step == 140:\n" in shown
+        assert "    260: " in shown
+        assert "copied" in app.screen.query_one(Frame).render().plain
+        app.copy_to_clipboard("something else")
+        await pilot.press("y")
+        assert app.clipboard == shown + "\n"
+        await pilot.press("end")
+        await pilot.pause(0.3)
+        box = app.screen.query_one(VerticalScroll)
+        assert box.scroll_offset.y == box.max_scroll_y > 0
+        await pilot.press("escape")
+        assert not isinstance(app.screen, CodeScreen)
+
+
+async def test_before_any_run_it_is_the_next_ones_schedule() -> None:
+    app = PlayedApp(PlayedSession(), View(RunSpec(schedule="OneCycleLR(max_lr=0.003)", epochs=3)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await open_code(pilot)
+        assert "OneCycleLR(optimizer, max_lr=0.003, total_steps=2814)" in shown
+
+
+async def test_of_a_task_whose_length_nobody_knows_yet_it_says_so() -> None:
+    app = PlayedApp(PlayedSession(), View(RunSpec(schedule="StepLR(3)", task="own.py:Mine")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "how long an epoch of own.py:Mine is shows only in a run" in await open_code(pilot)
+
+
+async def test_a_branchs_code_begins_with_what_the_store_knows_of_its_parent(tmp_path: Path) -> None:
+    keep(tmp_path, SWITCHED)
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path)), selected=1))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: pilot.app.screen.scene.run is not None)  # type: ignore[attr-defined]
+        assert "if step == 140" in await open_code(pilot)
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is gone"), RuntimeError("the disk is gone")])
+async def test_what_can_not_be_written_is_said(error: Exception) -> None:
+    def fail() -> str:
+        raise error
+
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(CodeScreen("Code", fail))
+        await until(pilot, lambda: "the disk is gone" in str(app.screen.query_one("#code", Static).render()))
+        await pilot.press("y")
+        assert app.clipboard == ""

@@ -1,0 +1,275 @@
+"""Every action in every situation: what it does where it makes sense, what it says where it makes none."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import message, press, until
+from played_session import PlayedApp, PlayedSession
+from test_every_action_places import PLACES, RUNNING, Place
+from test_stored_runs import cockpit, elsewhere, scene
+from textual.pilot import Pilot
+
+from lrtui.actions import ACTIONS, FOOTER_KEYS
+from lrtui.live_run import Run
+from lrtui.run.commands import Command
+from lrtui.run.errors import StoreError
+from lrtui.run.spec import RunSpec
+from lrtui.tui.layout import PaneName
+from lrtui.tui.palette import action_offers
+from lrtui.tui.panes.filter_line import FilterLine
+from lrtui.tui.panes.footer import Footer
+from lrtui.tui.panes.runs import RunsPane
+from lrtui.tui.pending import Pending
+from lrtui.tui.view import View
+
+
+class KeptOpenApp(PlayedApp):
+    """Notes that it was left, and stays."""
+
+    times_left = 0
+
+    def exit(self, *_: Any, **__: Any) -> None:
+        self.times_left += 1
+
+
+@dataclass
+class Played:
+    """A place on screen: pressed at, looked at, and put back as it was."""
+
+    place: Place
+    app: KeptOpenApp
+    pilot: Pilot[Any]
+    told_elsewhere: list[Command]
+
+    def __post_init__(self) -> None:
+        self.own = list(self.app.session.runs)
+        self.view = deepcopy({name: getattr(self.app.view, name) for name in _CHOICES})
+        self.pane: PaneName = cockpit(self.app).focused_pane
+        self.is_full = cockpit(self.app)._panes._zoomed
+        self.traits_before = self.traits()
+
+    async def settle(self) -> None:
+        """Let a key go its way: from the application to the widget in focus, up to the screen, and back."""
+        # cheaper than to wait until the process idles, 40 times in each situation; who waits for more looks again
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def press(self, key: str) -> None:
+        self.app.simulate_key(key)
+        await self.settle()
+
+    def traits(self) -> dict[str, object]:
+        """Return all that a key may change, by name."""
+        view, screen = self.app.view, cockpit(self.app)
+        return {
+            "runs": len(self.app.session.runs),
+            # a played session may give a number that the store has given, too
+            "run on screen": (view.selected, type(scene(self.app).run)),
+            "marked": tuple(view.marked),
+            "queue": len(view.queue),
+            "settings": view.spec,
+            "log axes": frozenset(view.log_axes),
+            "smoothing": view.smoothing,
+            "x axis": view.viewport.axis,
+            "window": view.viewport.window,
+            "cursor": view.viewport.cursor,
+            "focus": screen.focused_pane,
+            "full screen": screen._panes._zoomed,
+            "order": screen.query_one(RunsPane)._order,
+            "filter": any(line.has_class("-open") for line in screen.query(FilterLine)),
+            "files": len(list(Path.cwd().iterdir())),
+            "left": self.app.times_left,
+        }
+
+    def sent(self) -> list[Command]:
+        own = [command for run in self.own for command in run.sent]  # type: ignore[attr-defined]
+        return [*own, *self.told_elsewhere]
+
+    def opened(self) -> str:
+        return "" if self.app.screen is cockpit(self.app) else type(self.app.screen).__name__
+
+    def said(self) -> str:
+        return cockpit(self.app).query_one(Footer)._message
+
+    def picture(self) -> list[list[tuple[str, str]]]:
+        """Return what is on screen, with its colours."""
+        strips = self.app.screen._compositor.render_strips()
+        return [[(segment.text, str(segment.style)) for segment in strip] for strip in strips]
+
+    async def put_back(self) -> None:
+        screen = cockpit(self.app)
+        screen.query_one(Footer)._message = ""
+        self.app.times_left = 0
+        if self.traits() == self.traits_before and not self.sent() and not self.opened():
+            screen.query_one(Footer).show(scene(self.app))
+            return
+        while self.opened():
+            self.app.pop_screen()
+            await self.settle()
+        for line in screen.query(FilterLine).filter(".-open"):
+            line.action_take_back()
+            # it takes the focus to its list
+            await self.settle()
+        for path in Path.cwd().iterdir():
+            path.unlink()
+        del self.app.session.runs[len(self.own) :]
+        for run in self.own:
+            run.sent.clear()  # type: ignore[attr-defined]
+        self.told_elsewhere.clear()
+        for name, value in deepcopy(self.view).items():
+            setattr(self.app.view, name, value)
+        self.app.view.pending = Pending()
+        screen.query_one(RunsPane)._order = "newest"
+        if screen._panes._zoomed != self.is_full:
+            screen._panes.do_zoom()
+        screen._panes.focus(self.pane)
+        self.app.view.changed()
+        await self.settle()
+        screen._pump.at_once()
+        await self.settle()
+
+
+_CHOICES = ("spec", "selected", "marked", "log_axes", "smoothing", "metric", "viewport", "recent", "queue", "places")
+
+
+@asynccontextmanager
+async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Played]:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    # a message stays until it is put back, however slow the machine is
+    monkeypatch.setattr("lrtui.tui.panes.footer.MESSAGE_SECONDS", 1000.0)
+    folder, told, over = tmp_path / "store", list[Command](), threading.Event()
+
+    def tell(folder: Path, run: int, command: Command, *_: object) -> None:
+        told.append(command)
+        # the other process takes its time: an answer would be shown over what the next key says
+        over.wait(60)
+        raise StoreError("the test is over")
+
+    monkeypatch.setattr("lrtui.store.inbox.send", tell)
+    if place.kept:
+        monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+        monkeypatch.setattr(Run, "store_folder", property(lambda _: folder))
+    with ExitStack() as stack:
+        stack.callback(over.set)
+        if place.stored:
+            place.stored(folder)
+        if place.elsewhere is not None:
+            stack.enter_context(elsewhere(folder)).say(*place.elsewhere)
+        has_store = place.stored or place.elsewhere is not None
+        spec = RunSpec(store=str(folder) if has_store and not place.kept else "none")
+        # where one is chosen in vain, the list's cursor would come to it later
+        own_on_screen = place.on_screen or len(place.own) or None
+        view = View(spec, selected=own_on_screen if own_on_screen and own_on_screen <= len(place.own) else None)
+        app = KeptOpenApp(PlayedSession(*place.own), view)
+        for number in place.marked:
+            view.toggle_mark(number)
+        view.queue = [RunSpec() for _ in range(place.queued)]
+        async with app.run_test(size=place.size) as pilot:
+            await pilot.pause()
+            if has_store and not place.kept:
+                await until(pilot, lambda: bool(scene(app).stored.rows))
+                if place.on_screen is not None:
+                    cockpit(app).put_on(place.on_screen)
+                    await until(pilot, lambda: (run := scene(app).run) is not None and bool(run.state.step))
+            for key in place.keys:
+                await pilot.press(key)
+            cockpit(app).query_one(Footer)._message = ""
+            cockpit(app)._pump.at_once()
+            await pilot.pause()
+            played = Played(place, app, pilot, told)
+            yield played
+
+
+async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
+    """Press a key and return what it does that it should not, or the other way round."""
+    before, effect = played.traits_before, played.place.effect_of(action, shown)
+    # words in the footer, or another screen, are seen anyway
+    picture = [] if effect.says or effect.opens else played.picture()
+
+    def differences() -> str:
+        after, opened, said = played.traits(), played.opened(), played.said()
+        changed = {name for name in before if before[name] != after[name]}
+        found = []
+        if played.sent() != ([effect.sends] if effect.sends else []):
+            found.append(f"sent {played.sent()}")
+        if opened != effect.opens:
+            found.append(f"opened {opened or 'nothing'}")
+        if changed != effect.changes:
+            found.append(f"changed {sorted(changed) or 'nothing'}")
+        if effect.says not in said or (said and not effect.says):
+            found.append(f"said {said!r}")
+        if picture and not (said or opened or played.app.times_left) and picture == played.picture():
+            found.append("showed nothing")
+        return ", ".join(found)
+
+    await played.press(key)
+    # a second for what another thread has to do with
+    for _ in range(50):
+        if not (wrong := differences()):
+            return ""
+        await played.pilot.pause(0.02)
+    return f"{action} ({key}): {wrong}; expected {effect}"
+
+
+LISTS_OWN_KEYS = {"home": ("log", "runs")}
+"""Keys of an action that lists have for themselves: it has another one there."""
+
+
+@pytest.mark.parametrize("place", PLACES, ids=[place.name for place in PLACES])
+async def test_every_action(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with playing(place, tmp_path, monkeypatch) as played:
+        check_offers(played)
+        wrong = []
+        for action in ACTIONS:
+            if place.about and action.name not in place.about:
+                continue
+            for key in action.keys:
+                if played.pane in LISTS_OWN_KEYS.get(key, ()):
+                    continue
+                if words := await wrong_about(played, action.name, key, action.shown):
+                    wrong.append(words)
+                await played.put_back()
+        assert not wrong, f"{place.name}:\n" + "\n".join(wrong)
+
+
+def check_offers(played: Played) -> None:
+    """The footer has the most pressing keys of those that make sense, the palette all of them."""
+    possible = [action for action in ACTIONS if action.name not in played.place.refused]
+    ranked = sorted((action for action in possible if action.rank), key=lambda action: -action.rank)[:FOOTER_KEYS]
+    entries = [entry for entry in message(played.app).strip().split("   ") if entry.strip()]
+    keys = [entry.split()[0] for entry in entries]
+    # as many as fit; figures stand behind them
+    expected = [action.shown for action in ranked]
+    shown = [key for key, wanted in zip(keys, expected, strict=False) if key == wanted]
+    assert len(shown) >= min(len(expected), 4), message(played.app)
+    refused_keys = {action.shown for action in ACTIONS if action.name in played.place.refused}
+    assert not refused_keys & set(shown), message(played.app)
+    assert [offer.help for offer in action_offers(cockpit(played.app))] == [action.help for action in possible]
+
+
+@pytest.mark.parametrize(
+    ("zoom", "key", "words"),
+    [
+        (("]", "]"), "shift+left", "this is the run's beginning"),
+        (("]", "]"), "shift+right", "this is the run's end"),
+        ((), "left", "the cursor is at the run's beginning"),
+        ((), "right", "the cursor is at the run's end"),
+    ],
+)
+async def test_at_an_end_of_the_run_a_key_says_so(zoom: tuple[str, ...], key: str, words: str) -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, *zoom)
+        for _ in range(200):
+            app.simulate_key(key)
+        await until(pilot, lambda: words in message(app))

@@ -1,0 +1,67 @@
+"""How far a slow terminal is behind, as far as its writes tell."""
+
+from __future__ import annotations
+
+import io
+
+from lrtui.tui.flow import LONGEST_TRUST, ROOM, STALLED, TRUSTED_SECONDS, Flow, MeteredFile
+
+
+class Line:
+    """A clock, and the flow of a terminal."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.flow = Flow(lambda: self.now)
+
+    def write(self, size: int, took: float) -> None:
+        self.flow.queued(size)
+        self.now += took
+        self.flow.wrote(size, took)
+
+
+def test_a_terminal_that_takes_all_is_never_behind() -> None:
+    line = Line()
+    for _ in range(1000):
+        line.write(50_000, 0.001)
+        assert line.flow.seconds_behind() == 0.0
+
+
+def test_a_write_that_waits_tells_the_pace() -> None:
+    line = Line()
+    line.write(1_000, ROOM / 2_000)
+    assert line.flow.seconds_behind() == 0.5
+    line.write(4_000, 0.0)
+    assert line.flow.seconds_behind() == 2.5
+    line.now += 2.0
+    assert line.flow.seconds_behind() == 0.5
+    line.flow.queued(3_000)
+    assert line.flow.seconds_behind() == 2.0
+
+
+def test_a_terminal_that_was_stopped_is_not_slow() -> None:
+    line = Line()
+    line.write(1_000, STALLED)
+    assert line.flow.seconds_behind() == 0.0
+
+
+def test_a_slow_terminal_is_tried_ever_more_rarely() -> None:
+    line, waits = Line(), []
+    for _ in range(8):
+        line.write(100_000, ROOM / 2_000)
+        begun = line.now
+        while line.flow.seconds_behind() > 0.0 or line.now == begun:
+            line.write(2_000, 0.0)
+            line.now += 0.5
+        waits.append(line.now - begun)
+    assert abs(waits[0] - TRUSTED_SECONDS) <= 1.0
+    assert abs(waits[1] - 2 * TRUSTED_SECONDS) <= 1.0
+    assert abs(waits[-1] - LONGEST_TRUST) <= 1.0
+
+
+def test_the_metered_file_writes_through() -> None:
+    line, file = Line(), io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=False)
+    line.flow.queued(6)
+    MeteredFile(file, line.flow).write("⠿⠿")
+    assert file.buffer.getvalue().decode() == "⠿⠿"  # type: ignore[attr-defined]
+    assert line.flow.seconds_behind() == 0.0

@@ -1,0 +1,98 @@
+"""The cockpit at 80x24 on a terminal that takes 2 kB a second: a pseudo-terminal holds nine seconds of that."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from driving import TINY
+from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
+from test_terminal import wait_for_run
+
+RATE = 2048.0
+SLOW = ("StepLR(1)", "--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "1", "--epochs", "10000")
+QUICK = ("StepLR(1)", "--task", f"{Path(__file__).parents[1] / 'quick_task.py'}:Quick", "--batch-size", "1")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def test_quitting_on_a_slow_terminal() -> None:
+    terminal = Terminal(*SLOW, "--log-interval", "1", size=(80, 24), rate=RATE)
+    terminal.read_until(b"help")
+    terminal.read(1.0)
+    terminal.press("q")
+    # what is on its way comes first: the first screen, and what the start has had to say
+    terminal.read_until(b"Stop it and quit?", 25)
+    terminal.press("q")
+    assert terminal.wait_gone(30) == 0
+    assert LEAVES_ALTERNATE_SCREEN in terminal.written
+    assert terminal.modes == terminal.modes_before
+
+
+def shown_epoch(terminal: Terminal) -> int:
+    return int(re.findall(rb"epoch (\d+)/10000", terminal.written)[-1])
+
+
+@pytest.mark.deep
+def test_a_slow_terminal_keeps_up_and_catches_up(tmp_path: Path) -> None:
+    terminal = Terminal(*SLOW, "--store", str(tmp_path), size=(80, 24), rate=RATE)
+    terminal.read_until(b"epoch 1/10000")
+    # the pace is known once a write has waited
+    terminal.read(25.0)
+    run = wait_for_run(tmp_path, lambda _: True)
+    epochs_a_second = run.step / 96 / run.seconds
+    behind = (run.step / 96 + 1 - shown_epoch(terminal)) / epochs_a_second
+    terminal.forget()
+    pressed = time.monotonic()
+    terminal.press("z")
+    terminal.read_until(b"smoothed over 500")
+    answered = time.monotonic() - pressed
+    print(f"the screen is {behind:.1f} s behind, a key is answered after {answered:.1f} s")
+    assert behind < 5.0
+    assert answered < 5.0
+    # fast again: what is shown is what is
+    terminal.set_rate(None)
+    terminal.read(3.0)
+    run = wait_for_run(tmp_path, lambda _: True)
+    assert abs(run.step / 96 + 1 - shown_epoch(terminal)) < 2 + 1.5 * epochs_a_second
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.wait_gone(10) == 143
+
+
+def busy_seconds(pid: int) -> dict[str, float]:
+    """Return the CPU seconds of each of the process's threads but its main one."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if task.name != str(pid):
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            found[task.name] = (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
+@pytest.mark.deep
+def test_training_does_not_wait_for_a_slow_terminal() -> None:
+    words = (*QUICK, "--epochs", "10000", "--log-interval", "1000", "--device", "cpu")
+    terminal = Terminal(*words, size=(80, 24), rate=RATE)
+    # at the same time, so that whatever else the machine does slows both
+    headless = subprocess.Popen([*COCKPIT, "train", *words, "--quiet"], stdout=subprocess.DEVNULL)
+    try:
+        terminal.read_until(b"epoch 1/10000")
+        terminal.read(10.0)
+        before = {pid: busy_seconds(pid) for pid in (terminal.pid, headless.pid)}
+        terminal.read(20.0)
+        # of each, the thread that was the busiest: the one that trains
+        slow, alone = (
+            max(seconds - before[pid].get(thread, 0.0) for thread, seconds in busy_seconds(pid).items())
+            for pid in (terminal.pid, headless.pid)
+        )
+    finally:
+        headless.kill()
+        headless.wait()
+        terminal.kill()
+    print(f"in 20 s the training thread ran {slow:.1f} s, headless {alone:.1f} s")
+    # this task's steps are nearly all Python, so that it pays for all that the screen does; and both share two cores
+    assert slow > 0.6 * alone

@@ -1,0 +1,40 @@
+"""Pictures of the advice above the footer, and of what its keys ask; look at them when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from asking import until
+from played_session import PlayedApp, PlayedSession
+from recordings import ending
+from test_advice_line import cockpit, ended, exhausted
+from textual.pilot import Pilot
+
+from lrtui.tui.screens.confirm import ConfirmScreen
+
+Compare = Callable[..., bool]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 36), (200, 50)], ids=["40x12", "80x24", "120x36", "200x50"])
+def test_schedule_exhausted(size: tuple[int, int], snap_compare: Compare) -> None:
+    app = exhausted()
+
+    async def wait(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: app.view.advice is not None)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=wait)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
+def test_a_run_that_was_too_short(size: tuple[int, int], snap_compare: Compare) -> None:
+    events, last = ending("slow-sgd")
+    app = PlayedApp(PlayedSession(events))
+
+    async def ask(pilot: Pilot[int]) -> None:
+        await ended(pilot, app, last)
+        cockpit(app).action_act("restart")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+
+    assert snap_compare(app, terminal_size=size, run_before=ask)

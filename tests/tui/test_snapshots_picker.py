@@ -1,0 +1,115 @@
+"""Pictures of the picker's findings, candidates and race; look at them when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from asking import press, until
+from played_session import PlayedApp, PlayedSession, drawn_curve
+from recorded_runs import recorded_run
+from textual.pilot import Pilot
+
+from lrtui.checks import Finding
+from lrtui.run.spec import RunSpec
+from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker_choice import RaceTerms
+from lrtui.tui.screens.race import RaceScreen
+from lrtui.tui.view import View
+
+Compare = Callable[..., bool]
+
+DEAD = Finding(
+    "dead-tail",
+    "from epoch 4 on the lr is 1e-05 or below, a thousandth of its peak or less: the last 70 % of the run learns "
+    "nothing",
+    "ExponentialLR(gamma=0.6)",
+)
+MORE = Finding("milestone-zero", "milestone 0 changes the lr before the first step", None)
+
+
+@pytest.fixture(params=[(80, 24), (120, 36), (200, 50)], ids=["80x24", "120x36", "200x50"])
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    found: tuple[int, int] = request.param
+    return found
+
+
+def curve(question: Question) -> Answer:
+    """Return a curve of a shape of its own for each schedule, and findings for the case study's."""
+    answer = drawn_curve(question)
+    assert answer.lrs is not None
+    shares = np.linspace(0.0, 1.0, len(answer.lrs))
+    shapes = {
+        "ExponentialLR": 0.01 * 0.1 ** np.floor(10 * shares),
+        "CosineAnnealingLR": 0.005 * (1 + np.cos(np.pi * shares)),
+        "OneCycleLR": 0.008 * np.sin(np.pi * shares) ** 2,
+    }
+    lrs = shapes.get(question.schedule.partition("(")[0], 0.006 * (1 - shares))
+    findings = (DEAD, MORE) if question.schedule == "ExponentialLR(gamma=0.1)" else ()
+    return replace(answer, lrs=lrs[:, None], findings=findings)
+
+
+def app(*recordings: Any, theme: str = "textual-dark", ascii_alone: bool = False) -> PlayedApp:
+    view = View(RunSpec(store="none"), selected=len(recordings) or None, ascii=ascii_alone)
+    made = PlayedApp(PlayedSession(*recordings), view)
+    made.curve, made.theme = curve, theme
+    return made
+
+
+async def keep_three(pilot: Pilot[Any]) -> None:
+    await press(pilot, "s", "ctrl+k", *"cosineannealinglr", "ctrl+k", *["backspace"] * 20, *"onecycle", "ctrl+k")
+    await press(pilot, *["backspace"] * 20, *"linear")
+    await pilot.pause()
+
+
+def test_a_finding(size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=size, press=["s"])
+
+
+def test_a_finding_in_a_light_theme(snap_compare: Compare) -> None:
+    assert snap_compare(app(theme="textual-light"), terminal_size=(120, 36), press=["s"])
+
+
+def test_the_help_on_findings(size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=size, press=["s", "f1"])
+
+
+def test_candidates(size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=size, run_before=keep_three)
+
+
+@pytest.mark.parametrize("kind", ["light", "ascii", "no-colour", "running"])
+def test_candidates_elsewhere(kind: str, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "no-colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    recordings = [recorded_run(330)] if kind == "running" else []
+    made = app(*recordings, theme="textual-light" if kind == "light" else "textual-dark", ascii_alone=kind == "ascii")
+    assert snap_compare(made, terminal_size=(120, 36), run_before=keep_three)
+
+
+@pytest.mark.parametrize("paced", [True, False], ids=["paced", "unpaced"])
+def test_a_race(paced: bool, size: tuple[int, int], snap_compare: Compare) -> None:
+    made = app()
+
+    async def ask(pilot: Pilot[Any]) -> None:
+        await keep_three(pilot)
+        picker = pilot.app.screen
+        assert isinstance(picker, PickerScreen)
+        terms = RaceTerms("", "/somewhere/.lrtui", 31.4 if paced else None, 12)
+        picker._state.context = replace(picker._state.context, race=terms)
+        await press(pilot, "ctrl+t", "5" if paced else "1")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RaceScreen))
+
+    assert snap_compare(made, terminal_size=size, run_before=ask)
+
+
+def test_a_race_that_is_refused(snap_compare: Compare) -> None:
+    async def ask(pilot: Pilot[Any]) -> None:
+        await keep_three(pilot)
+        await press(pilot, "ctrl+t")
+
+    assert snap_compare(app(recorded_run(330)), terminal_size=(80, 24), run_before=ask)

@@ -1,0 +1,167 @@
+"""The cockpit over a real SSH connection: one that is cut, and one that the user leaves.
+
+Deep, since a server has to be installed for it, which the suite's machines need not have: sshd on the loopback with
+keys and settings of its own, as whoever runs the tests.
+"""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import io
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driving import TINY
+from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
+from test_terminal import wait_for_run
+
+from lrtui.resuming import interrupted_run
+
+SSH, KEYGEN = shutil.which("ssh"), shutil.which("ssh-keygen")
+SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.skipif(not (SSH and KEYGEN and SSHD), reason="needs an OpenSSH server: apt-get install openssh-server"),
+]
+
+RUN = ("--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "16", "--epochs", "100", "--device", "cpu")
+STEPS = 600
+
+
+class Server:
+    """An SSH server of the test's own.
+
+    Args:
+        folder: for its keys and settings.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        assert KEYGEN is not None
+        assert SSHD is not None
+        self._folder = folder
+        folder.mkdir(mode=0o700)
+        for name in ("host", "user"):
+            subprocess.run([KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        (folder / "sshd_config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\n"
+            f"AuthorizedKeysFile {folder / 'user.pub'}\nPidFile none\nUsePAM no\nStrictModes no\n"
+            "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+        )
+        if os.getuid() == 0:
+            # where it puts its unprivileged half; made at boot by whatever starts it as a service
+            Path("/run/sshd").mkdir(exist_ok=True)
+        with open(folder / "log", "wb") as log:
+            self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log)
+        end = time.monotonic() + 10
+        while not self._answers():
+            assert time.monotonic() < end, (folder / "log").read_text()
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1):
+                return True
+        except OSError:
+            return False
+
+    def cockpit(self, *words: str) -> Terminal:
+        """Log in with a terminal of 80x24 and open the cockpit in this process's working directory."""
+        kept = {name: os.environ[name] for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "OMP_NUM_THREADS")}
+        remote = ["env", "LANG=C.UTF-8", *(f"{name}={value}" for name, value in kept.items()), *COCKPIT, *words]
+        options = (
+            *("-tt", "-F", "none", "-p", str(self.port), "-i", str(self._folder / "user"), "-o", "IdentitiesOnly=yes"),
+            *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self._folder / 'known'}"),
+            *("-o", "LogLevel=ERROR", f"{getpass.getuser()}@127.0.0.1"),
+        )
+        there = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(remote)}"
+        return Terminal(there, program=(str(SSH), *options), size=(80, 24))
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "ssh")
+    yield server
+    server.close()
+
+
+def wait_process_gone(pid: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end, f"process {pid} goes on: {Path(f'/proc/{pid}/stat').read_text()}"
+        time.sleep(0.05)
+
+
+def lrtui(*words: str) -> str:
+    return subprocess.run([sys.executable, "-m", "lrtui", *words], check=True, capture_output=True, text=True).stdout
+
+
+def curve(store: Path) -> list[tuple[str, str, str]]:
+    """Return step, loss and lr of each batch of run 1, as they are exported."""
+    rows = csv.DictReader(io.StringIO(lrtui("runs", "export", "1", "--format", "csv", "--store", str(store))))
+    return [(row["step"], row["loss"], row["lr"]) for row in rows]
+
+
+def test_a_connection_that_is_cut_loses_nothing(server: Server, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    lrtui("train", "StepLR(30)", *RUN, "--store", str(tmp_path / "uncut"), "--quiet")
+    client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
+    client.read_until(b"help")
+    assert client.read(60, (store / "runs.db").exists)
+    run = wait_for_run(store, lambda run: run.step >= 60)
+    client.kill()
+    assert run.process.pid is not None
+    wait_process_gone(run.process.pid, 10)
+    cut = wait_for_run(store, lambda run: run.state != "running")
+    assert 60 <= cut.step < STEPS
+    plan = interrupted_run(store)
+    assert plan is not None
+    # saved where it was, not at the last epoch's end
+    assert plan.file.step == cut.step
+
+    client = server.cockpit("--store", str(store))
+    client.read_until(b"resume it here")
+    client.press("\r")
+    done = wait_for_run(store, lambda run: run.state == "done")
+    assert done.step == STEPS
+    client.press("q")
+    assert client.wait_gone(20) == 0
+    assert LEAVES_ALTERNATE_SCREEN in client.written
+    assert curve(store) == curve(tmp_path / "uncut")
+
+
+def test_a_run_goes_on_when_its_user_has_logged_out(server: Server, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
+    client.read_until(b"help")
+    assert client.read(60, (store / "runs.db").exists)
+    wait_for_run(store, lambda run: run.step >= 30)
+    client.press("q")
+    client.read_until(b"go on without the screen")
+    client.press("g")
+    # the connection is closed although the run goes on: nothing of the terminal is held
+    assert client.wait_gone(30) == 0
+    assert b"run 1 goes on in process" in client.written
+    left = wait_for_run(store, lambda run: run.state == "running")
+    assert left.step < STEPS
+    done = wait_for_run(store, lambda run: run.state == "done")
+    assert done.step == STEPS
+    assert done.process.pid is not None
+    wait_process_gone(done.process.pid, 10)
