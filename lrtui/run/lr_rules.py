@@ -128,7 +128,9 @@ def lr_words(lr: float | None) -> str:
 
 
 def factor_words(factor: float) -> str:
-    """Return how many times more something is: `4.1`, `13`."""
+    """Return how many times more something is: `4.1`, `13`, `2e+09`."""
+    if factor >= 1e6:
+        return f"{factor:.0e}"
     return f"{factor:.1f}" if factor < APART else f"{factor:,.0f}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lrtui.live_run import Run
 from lrtui.run.commands import RangeTest, ScaleLr
@@ -14,6 +15,14 @@ from lrtui.run.sweep import Sweep
 from lrtui.session import Session
 from lrtui.tui.listener import Listener
 from lrtui.tui.view import Scene, View
+
+# the screen is imported when it is first asked for, as all dialogs are
+if TYPE_CHECKING:
+    from lrtui.tui.screens.find import Quest
+
+
+MOST_SCALED = 1e6
+"""What an lr to come is multiplied by at most: a schedule that is spent is switched, and not blown up."""
 
 
 class Finding:
@@ -85,8 +94,9 @@ class Finding:
     def _scale(self, run: Run, lr: float) -> None:
         """Make the lr the highest that is to come: of a schedule that only falls, this moment's."""
         peak = self._peak_to_come(run)
-        if not peak > 0:
-            self._screen.say(f"run #{run.number} has no lr above 0 to come; s puts another schedule in place")
+        if not peak > lr / MOST_SCALED:
+            words = "no lr worth scaling is to come; s puts another schedule in place"
+            self._screen.say(f"run #{run.number}: {words}")
             return
         command = ScaleLr(lr / peak)
         if run.send(command) is False:
@@ -105,10 +115,8 @@ class Finding:
 
     # -- the screen ---------------------------------------------------------------------------------------------------
 
-    def _show(self, quest: object, put: Callable[[float], None]) -> None:
-        from lrtui.tui.screens.find import FindScreen, Quest
-
-        assert isinstance(quest, Quest)
+    def _show(self, quest: Quest, put: Callable[[float], None]) -> None:
+        from lrtui.tui.screens.find import FindScreen
 
         def chosen(lr: float | None) -> None:
             if lr is None:

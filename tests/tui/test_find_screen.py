@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from asking import message, press, until
-from played_session import PlayedApp, PlayedSession
+from played_session import PlayedApp, PlayedSession, drawn_curve
 from range_curves import feed_curve, valley_losses
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
@@ -167,3 +169,15 @@ async def test_a_flat_curve_is_doubted() -> None:
         feed_curve(feed, Sweep(), [2.3 + 0.1 * (step % 3) for step in range(150)])
         await ended(pilot, app, feed, RangeEnd("done"))
         assert "the loss falls by no more than its noise" in shown(app)
+
+
+async def test_a_schedule_that_is_spent_is_not_blown_up() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    app.curve = lambda question: replace(drawn_curve(question), lrs=np.full((10_000, 1), 1e-30))
+    async with app.run_test(size=(120, 36)) as pilot:
+        feed = await opened(pilot, app)
+        feed_curve(feed, Sweep(), valley_losses(120))
+        await ended(pilot, app, feed, RangeEnd("diverged"))
+        await press(pilot, "enter")
+        assert [type(command) for command in app.session.last.sent] == [RangeTest]
+        assert "no lr worth scaling is to come; s puts another schedule in place" in message(app)
