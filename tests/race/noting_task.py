@@ -73,7 +73,9 @@ class Regression(Tiny):
 
 
 class Noisy(Slow):
-    """Has a test set that is large enough for a difference to mean something."""
+    """Has a test set that is large enough for a difference to mean something, and gone through at once."""
+
+    test_batch_size = 2000
 
     def test_data(self) -> Any:
         generator = torch.Generator().manual_seed(9)

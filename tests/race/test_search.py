@@ -40,6 +40,8 @@ def test_the_winner_is_seen_to_work_within_the_budget(tmp_path: Path) -> None:
     found = searched(tmp_path, 2)
     assert [len(stands.placings) for stands in found.rounds] == [5, 2]
     assert [stands.plan.common.epochs for stands in found.rounds] == [1, 2]
+    # the differences of the first one are to the user's own
+    assert found.rounds[0].plan.entrants[found.rounds[0].reference or 0].label == "your own ExponentialLR(gamma=0.1)"
     assert found.in_full is not None
     assert found.in_full.is_done
     assert max(found.in_full.tests) == 10

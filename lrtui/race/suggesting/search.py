@@ -12,7 +12,7 @@ from lrtui.race.results import CellResult, read_results
 from lrtui.race.running import Race
 from lrtui.race.standing import Standing, standing
 from lrtui.race.suggesting.budget import plan_spending
-from lrtui.race.suggesting.candidates import Candidate, candidates
+from lrtui.race.suggesting.candidates import OWN, Candidate, candidates
 from lrtui.race.suggesting.finding import Find, Say
 from lrtui.race.suggesting.suggestion import Suggestion
 from lrtui.run.cells import counted
@@ -86,6 +86,8 @@ class Search:
 
     def _order(self, field: Sequence[Candidate], epochs: int, seeds: int, rounds: list[Standing]) -> list[Candidate]:
         """Race the candidates over so many epochs; return those that are ranked, the best first."""
+        # the first one of a race is what the others are measured against
+        field = sorted(field, key=lambda candidate: not candidate.name.startswith(OWN))
         entrants = [_known(candidate.of_length(epochs)) for candidate in field]
         stands, _ = self._run_race(entrants, epochs, seeds)
         rounds.append(stands)
