@@ -11,6 +11,7 @@ from typing import Any
 from lrtui.checks.place import Place, edit, without_child
 from lrtui.checks.plan import Plan
 from lrtui.run.errors import NotationError
+from lrtui.run.numbers import two_digits
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule
 
@@ -25,11 +26,6 @@ SHORTEST_CYCLE = 4
 
 DROPS = 3
 """How often a schedule that goes down in steps does so."""
-
-
-def two_digits(value: float) -> float:
-    """Return the number as a person would write it."""
-    return float(f"{value:.2g}")
 
 
 def gamma_for(drops: int) -> float:

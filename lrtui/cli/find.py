@@ -10,8 +10,8 @@ from typing import TextIO
 
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
-from lrtui.cli.race_signals import stopping_on_signals
 from lrtui.cli.range_report import print_point, print_report, print_result
+from lrtui.cli.signals import stopping_on_signals
 from lrtui.range_test_thread import RangeTestThread
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd
@@ -59,7 +59,7 @@ def main(namespace: argparse.Namespace) -> int:
     test = RangeTestThread(spec, sweep)
     # what a task prints goes beside the narration
     out = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(test.feed) as caught:
+    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(test.feed.stop) as caught:
         curve = _follow(test.start(), out if namespace.json else None, quiet=namespace.quiet)
     end = test.feed.end
     assert end is not None

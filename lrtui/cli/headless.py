@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 
 from lrtui.advice.advisor import Advisor
 from lrtui.advice.remaining import Simulated
 from lrtui.advice.told import told_headless
 from lrtui.cli.deaf_stream import give_up
-from lrtui.cli.exit_codes import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, exit_code
+from lrtui.cli.exit_codes import DONE, FAILED, exit_code
 from lrtui.cli.findings import finding_lines
 from lrtui.cli.printer import Printer, summary_lines
+from lrtui.cli.signals import take_signals
 from lrtui.live_run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
 from lrtui.run.events import RunStarted
-
-SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
-
-NOBODYS_WISH = {signal.SIGTERM: "the process was told to end", signal.SIGHUP: "the terminal hung up"}
-"""What stops a run without a person's wanting that run to stop; Ctrl-C is a person."""
 
 POLL_SECONDS = 0.05
 
@@ -43,7 +37,7 @@ def follow(begin: Callable[[], Run], printer: Printer, prog: str) -> int:
     # what a task prints is no event: it goes beside the narration
     with contextlib.redirect_stdout(sys.stderr):
         run = begin()
-        caught = _stop_on_signals(run)
+        caught, _ = take_signals(lambda because: run.send(Stop(because)))
         unread = _print_all(run, printer)
     if unread is not None:
         give_up(sys.stdout)
@@ -77,24 +71,6 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
         kept_as = run.number if run.is_kept else None
         for advice in advisor.look(run.state):
             printer.warn(told_headless(advice, run.spec, kept_as))
-
-
-def _stop_on_signals(run: Run) -> list[int]:
-    """Stop the run at the first signal, the process at a Ctrl-C after it; return the list that signals are put into."""
-    caught: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        # only Ctrl-C is impatience: a terminal that closes, and a service that is stopped, hang up more than once
-        if caught and number == signal.SIGINT:
-            os._exit(INTERRUPTED)
-        caught.append(number)
-        run.send(Stop(NOBODYS_WISH.get(signal.Signals(number), "")))
-
-    for number in SIGNALS:
-        # nohup has its signal ignored: the run shall outlive it
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handle)
-    return caught
 
 
 def _stop(run: Run) -> None:
@@ -134,7 +110,7 @@ def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
         printer.say(_kept_words(run))
     if caught and outcome.outcome != "diverged":
         # a signal to the whole group ends a data loader's processes as well, which is then all that is seen here
-        return SIGNALS[signal.Signals(caught[0])]
+        return caught[0]
     # words that show to be off only after the first step have failed a run
     return FAILED if outcome.outcome == "failed" and run.state.step else exit_code(outcome.outcome, run.error)
 

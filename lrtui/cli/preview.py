@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.cli.epoch_length import MOST_BATCHES, OPTIONS, add_length_option, read_batches_per_epoch
 from lrtui.cli.options import add_run_options, check_task, read_spec, told_settings
-from lrtui.cli.preview_chart import Preview, print_chart
+from lrtui.cli.preview_chart import print_chart
 from lrtui.cli.preview_results import results_for
 from lrtui.cli.recorded_run import RecordedRun, add_run_option, read_recorded_run, settings_of
 from lrtui.run.errors import UsageError
@@ -79,7 +79,7 @@ def main(namespace: argparse.Namespace) -> int:
     elif namespace.csv:
         _print_csv(found, horizon)
     else:
-        print_chart([Preview(each.schedule, each.filled_in, each.lrs) for each in found], horizon, optimizer.lrs)
+        print_chart(found, horizon, optimizer.lrs)
     return 0
 
 

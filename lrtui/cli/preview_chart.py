@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrtui.cli import line_chart
 from lrtui.cli.line_chart import SIGNS, Curve, chart_columns, epoch_ticks, marker_of
 from lrtui.run.numbers import four_digits
 from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from lrtui.schedules.what_if import WhatIf
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A schedule, filled in, and its lr: float64, shape (batches, parameter groups)."""
-
-    schedule: Schedule
-    filled_in: dict[str, int]
-    lrs: NDArray[np.float64]
-
-
-def print_chart(previews: list[Preview], horizon: Horizon, base_lrs: Sequence[float]) -> None:
+def print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence[float]) -> None:
     """Draw the curves over each other, as wide as the terminal, and print their figures below.
 
     Args:
@@ -47,7 +35,7 @@ def print_chart(previews: list[Preview], horizon: Horizon, base_lrs: Sequence[fl
         _print_figures(preview, horizon, base_lrs, marker_of(index, len(previews)) if len(previews) > 1 else "")
 
 
-def _print_figures(preview: Preview, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
+def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
     from lrtui.schedules.curve_facts import curve_facts, share_words
 
     sign = f"{SIGNS.get(marker, marker)} " if marker else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
 from lrtui.cli.race_report import print_report
-from lrtui.cli.race_signals import stopping_on_signals
+from lrtui.cli.signals import stopping_on_signals
 from lrtui.race.beginning import DEFAULT_SEEDS, broken_off, has_more, new_plan
 from lrtui.race.entrant import check_entrants, parse_entrant
 from lrtui.race.plan import RacePlan
@@ -123,7 +123,8 @@ def _count(option: str, text: str) -> int:
 
 def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int:
     """Run what is left; return the exit status of a signal that stopped it, or 0."""
-    if not has_more(files, plan):
+    # a new plan, and one that broke off, has more
+    if namespace.resume and not has_more(files, plan):
         return 0
 
     def say(line: str) -> None:
@@ -134,7 +135,7 @@ def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int
     runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
     say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, kept in {files.folder}")
     # what a task prints goes beside the narration
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(race) as caught:
+    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(race.stop) as caught:
         race.run()
     # a signal that came as the last run ended has stopped nothing
     return caught[0] if caught and has_more(files, plan) else 0

@@ -7,6 +7,7 @@ import math
 from typing import TextIO
 
 from lrtui.cli.line_chart import Curve, print_chart
+from lrtui.run.event_json import plain
 from lrtui.run.lr_rules import SIGNS, Suggestions, lr_words
 from lrtui.run.numbers import four_digits
 from lrtui.run.range_curve import RangeCurve, RangePoint
@@ -20,13 +21,7 @@ SMOOTHED, BATCHES = 0, 7
 
 def print_point(point: RangePoint, out: TextIO) -> None:
     """Print a step as a JSON object, flushed at once."""
-    record = {
-        "step": point.step,
-        "lr": point.lr,
-        "loss": point.loss if math.isfinite(point.loss) else None,
-        "smoothed": point.smoothed if math.isfinite(point.smoothed) else None,
-    }
-    print(json.dumps(record, allow_nan=False), file=out, flush=True)
+    print(json.dumps(plain(point), allow_nan=False), file=out, flush=True)
 
 
 def print_result(suggestions: Suggestions, end: RangeEnd, own_lr: float) -> None:

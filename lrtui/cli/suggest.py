@@ -8,7 +8,7 @@ import json
 import sys
 
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
-from lrtui.cli.race_signals import stopping_on_signals
+from lrtui.cli.signals import stopping_on_signals
 from lrtui.race.plan_files import PlanFiles
 from lrtui.race.results import check_kept
 from lrtui.race.suggesting.basis import basis_lines
@@ -64,7 +64,7 @@ def main(namespace: argparse.Namespace) -> int:
     search = Search(spec, budget, files, find_lr, say, processes=processes)
     say(f"looking for a schedule of {spec.epochs:,} epochs within {four_digits(budget)} whole runs")
     # what a task prints goes beside the narration
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(search) as caught:
+    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(search.stop) as caught:
         try:
             suggestion = search.run()
         except SearchStoppedError as stopped:

@@ -13,7 +13,7 @@ from typing import Literal
 from lrtui.race.plan import Cell, RacePlan
 from lrtui.run.comparison import ACCURACY, LOSS, epoch_results, metric_of
 from lrtui.run.errors import StoreError
-from lrtui.run.events import EvalDone
+from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.state import RunState
 from lrtui.run.status import Status
 from lrtui.store.connection import open_for_reading, told
@@ -140,3 +140,8 @@ def check_kept(folder: Path | None) -> Path:
     if folder is None:
         raise StoreError("a race is made of kept runs, and --store none keeps nothing: --store DIR names a folder")
     return folder
+
+
+def test_samples(started: RunStarted) -> int:
+    """Return how many samples a run's tests are of."""
+    return max(1, int(started.data.get("test", 1)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 
 from lrtui.race.checkpoints import keep_last_checkpoint
@@ -14,20 +13,19 @@ from lrtui.race.results import CellResult, find_run_of, metric_of_race, open_cel
 from lrtui.race.stopping import StoppingRule
 from lrtui.resuming import Continuation, plan_resume
 from lrtui.run.cells import counted, figure
-from lrtui.run.comparison import ACCURACY
+from lrtui.run.comparison import is_better_high
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
 from lrtui.run.events import EvalDone
 from lrtui.run.numbers import duration
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.place import DATABASE
+from lrtui.tasks.task import Say
 
 POLL_SECONDS = 0.05
 
 WAIT_SECONDS = 30.0
 """How long a race that goes on waits for a run that still ends in another process."""
-
-Say = Callable[[str], None]
 
 
 class Race:
@@ -100,7 +98,7 @@ class Race:
     def _next(self) -> Cell | None:
         """Return the next run: seed by seed, and in each the best so far first, so that the others can be judged."""
         metric = metric_of_race(self.results)
-        sign = -1.0 if metric == ACCURACY else 1.0
+        sign = -1.0 if is_better_high(metric) else 1.0
 
         def place(cell: Cell) -> float:
             ends = [

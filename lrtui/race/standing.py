@@ -10,11 +10,11 @@ from math import comb
 from lrtui.race.absent import Absent, unfinished, why_out
 from lrtui.race.paired import Difference, paired_difference
 from lrtui.race.plan import Cell, RacePlan
-from lrtui.race.results import CellResult, metric_of_race
+from lrtui.race.results import CellResult, metric_of_race, test_samples
 from lrtui.race.same_start import start_warnings
 from lrtui.race.stopping import REFERENCE
 from lrtui.race.target import Reached, default_target, mean_reached
-from lrtui.run.comparison import ACCURACY, CIRCUMSTANCES
+from lrtui.run.comparison import CIRCUMSTANCES, is_better_high
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Standing:
     @property
     def better_high(self) -> bool:
         """Whether a larger figure is the better one."""
-        return self.metric == ACCURACY
+        return bool(is_better_high(self.metric))
 
 
 def standing(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
@@ -127,7 +127,7 @@ def _rank(
     ranked: Sequence[Sequence[CellResult]],
     target: float,
 ) -> tuple[tuple[Placing, ...], Difference | None]:
-    better_high = metric == ACCURACY
+    better_high = bool(is_better_high(metric))
     values = {
         index: {result.cell.seed: _figure(result, metric, epoch) for result in runs}
         for index, runs in zip(running, ranked, strict=True)
@@ -179,7 +179,7 @@ def _figure(result: CellResult, metric: str, epoch: int) -> float:
 
 def _test_samples(ranked: Sequence[Sequence[CellResult]]) -> int:
     story = ranked[0][0].story
-    return max(1, int(story.started.data.get("test", 1))) if story is not None and story.started is not None else 1
+    return test_samples(story.started) if story is not None and story.started is not None else 1
 
 
 def _data_words(ranked: Sequence[Sequence[CellResult]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from lrtui.race.absent import Absent
@@ -36,7 +35,7 @@ def standing_records(standing: Standing, results: Sequence[CellResult]) -> Itera
         "target": standing.target,
         "reference": None if standing.reference is None else plan.entrants[standing.reference].label,
         "winner": standing.placings[0].label if standing.placings else None,
-        "lead": None if standing.lead is None else plain(asdict(standing.lead)),
+        "lead": plain(standing.lead),
         "verdict": " ".join(summary(standing)),
         "warnings": list(standing.warnings),
         "notes": notes(standing),
@@ -74,7 +73,7 @@ def _schedule_record(standing: Standing, placing: Placing) -> dict[str, Any]:
         "mean": placing.mean,
         "deviation": placing.deviation,
         "values": {str(seed): value for seed, value in placing.values.items()},
-        "difference": None if placing.difference is None else plain(asdict(placing.difference)),
+        "difference": plain(placing.difference),
         "verdict": None if placing.difference is None else placing.difference.verdict,
         "rank_to_target": placing.time_rank,
         "steps_to_target": None if placing.reached is None else placing.reached.steps,

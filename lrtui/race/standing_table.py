@@ -38,11 +38,10 @@ def _row(standing: Standing, placing: Placing) -> list[str]:
     if several:
         row.append(figure(placing.deviation))
     if len(standing.placings) > 1:
-        row.append(signed(difference.mean) if difference else BASELINE)
+        # beside an interval that it has none of, the baseline is told by the verdict
+        row.append(signed(difference.mean) if difference else MISSING if several else BASELINE)
         if several:
             row += [interval_words(difference), difference.verdict] if difference else ["", BASELINE]
-    if several and len(standing.placings) > 1 and not difference:
-        row[-3] = MISSING
     if placing.reached is None:
         return [*row, f"{placing.reached_seeds} of {len(standing.seeds)} seeds", MISSING, MISSING]
     return [*row, f"{placing.reached.steps:,.0f}", duration(placing.reached.seconds), str(placing.time_rank)]

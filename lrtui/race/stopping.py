@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrtui.race.plan import Cell, RacePlan, Ruling
-from lrtui.race.results import CellResult
+from lrtui.race.results import CellResult, test_samples
 from lrtui.run.cells import figure
-from lrtui.run.comparison import ACCURACY, LOSS
+from lrtui.run.comparison import ACCURACY, LOSS, is_better_high
 
 if TYPE_CHECKING:
     from lrtui.run.events import RunStarted
@@ -106,7 +106,7 @@ class StoppingRule:
         ]
         if now is None or before is None or not figures:
             return None
-        sign = 1.0 if metric == ACCURACY else -1.0
+        sign = 1.0 if is_better_high(metric) else -1.0
         best, leader = max(figures, key=lambda entry: sign * entry[0])
         behind, gained = sign * (best - now), sign * (now - before)
         if not behind > _margin(metric, now, best, started) or gained >= STANDSTILL_SHARE * behind:
@@ -156,5 +156,4 @@ def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
     """
     if metric == LOSS:
         return LOSS_MARGIN * abs(best)
-    samples = max(1, int(started.data.get("test", 1)))
-    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / samples)
+    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / test_samples(started))

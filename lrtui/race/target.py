@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrtui.race.results import CellResult
-from lrtui.run.comparison import ACCURACY, metric_of
+from lrtui.run.comparison import is_better_high, metric_of
 from lrtui.run.events import EvalDone
 
 
@@ -31,9 +31,9 @@ def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float
     Args:
         ranked: the runs of each entrant, at least one.
     """
-    better = max if metric == ACCURACY else min
+    better = max if is_better_high(metric) else min
     bests = [better(_figures(result, metric)) for runs in ranked for result in runs]
-    return min(bests) if metric == ACCURACY else max(bests)
+    return min(bests) if is_better_high(metric) else max(bests)
 
 
 def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tuple[Reached | None, int]:
@@ -51,7 +51,7 @@ def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tupl
 def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
     for _, test in sorted(result.tests.items()):
         value = metric_of(test, metric)
-        if value is not None and (value >= target if metric == ACCURACY else value <= target):
+        if value is not None and (value >= target if is_better_high(metric) else value <= target):
             return test
     return None
 

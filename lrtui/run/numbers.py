@@ -20,3 +20,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes_rest:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def two_digits(value: float) -> float:
+    """Return a number as people write those that they choose: more digits would claim a precision that is not there."""
+    return float(f"{value:.2g}")

@@ -19,11 +19,9 @@ class RangeStart:
 
     Args:
         own_lr: the optimizer's, that of the first parameter group.
-        groups: how many parameter groups there are; all keep their ratio to the first.
     """
 
     own_lr: float
-    groups: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ def store_folder(option: str | None = None) -> Path | None:
     return None if words == NOTHING else Path(words).expanduser().absolute()
 
 
+def store_option(folder: Path) -> str:
+    """Return what a command has to be told to find the store, with a blank in front; nothing where it looks anyway."""
+    return "" if folder == store_folder() else f" --store {folder}"
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder where it is not there: the user's alone, and nothing that git would take up.
 

@@ -45,7 +45,7 @@ def range_test(
         is_called_away: whether something else has to be done; asked before each step.
     """
     ratios = _ratios(setup)
-    feed.start = RangeStart(float(setup.optimizer.param_groups[0]["lr"]), len(ratios))
+    feed.start = RangeStart(float(setup.optimizer.param_groups[0]["lr"]))
     try:
         with set_aside(setup):
             update = Update(setup)

@@ -41,7 +41,7 @@ class Advising:
                     continue
                 advised = self._advised[run.number] = _Advised(run, Advisor(self._remaining_of(run.number)))
             for advice in advised.advisor.look(run.state):
-                if not getattr(run, "is_kept", True):
+                if not run.is_kept:
                     advice = without_checkpoint(advice)
                 advised.said.append(advice)
                 key = ACTIONS_BY_NAME[advice.action].key(scene.view.keys)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.tui.charts.x_axis import AXES
+from lrtui.tui.listener import Listener
 from lrtui.tui.moments import pace, step_at, x_of_step
 from lrtui.tui.panes.at_cursor import change_at_cursor, event_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
@@ -15,17 +16,8 @@ from lrtui.tui.view import Scene, View
 from lrtui.tui.viewport import PAN
 
 
-class Listener(Protocol):
+class ChartListener(Listener, Protocol):
     """The screen, as far as these keys know it."""
-
-    def say(self, message: str) -> None:
-        """Show a message for a few seconds."""
-        ...
-
-    @property
-    def focused_pane(self) -> str:
-        """The name of the pane with the focus."""
-        ...
 
     @property
     def focused_chart(self) -> ChartPane | None:
@@ -42,7 +34,7 @@ class ChartKeys:
         scene: returns what is drawn now.
     """
 
-    def __init__(self, view: View, screen: Listener, scene: Callable[[], Scene]) -> None:
+    def __init__(self, view: View, screen: ChartListener, scene: Callable[[], Scene]) -> None:
         self._view, self._screen, self._scene = view, screen, scene
 
     def _is_on_chart(self, action: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from lrtui.run.state import RunState
 from lrtui.tasks.sizes import expected_batches_per_epoch
@@ -52,8 +51,7 @@ class Coding:
 def _writer_of(run: ShownRun) -> Callable[[], str]:
     """Return what writes the run's code as it is at this moment, in whatever thread."""
     title, state = f"run #{run.number}", _as_it_is(run.state)
-    # a run of this process names its store otherwise than one that was found there
-    folder: Path | None = getattr(run, "store_folder", None) or getattr(run, "folder", None)
+    folder = run.store_folder
 
     def write() -> str:
         from lrtui.run_code import code_of_run

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.live_run import Run
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
 from lrtui.run.numbers import duration
@@ -16,7 +15,6 @@ from lrtui.session import Session
 from lrtui.tui.forecast import Question
 from lrtui.tui.listener import Listener
 from lrtui.tui.opening import Opening
-from lrtui.tui.shown_run import ShownRun
 from lrtui.tui.view import Scene, View
 
 # they read the store and schedules, and the dialogs draw: 60 ms that the first frame does not wait for
@@ -99,7 +97,7 @@ class Continuing:
             return
         from lrtui.tui.screens.confirm import Choice, ConfirmScreen
 
-        epoch, words, folder = advice.epoch, advice.command.words, _folder_of(run)
+        epoch, words, folder = advice.epoch, advice.command.words, run.store_folder
 
         def answered(answer: str | None) -> None:
             if answer == "advised" and folder is not None:
@@ -122,7 +120,7 @@ class Continuing:
         run = self._scene().run
         if run is None:
             return
-        folder = _folder_of(run)
+        folder = run.store_folder
         ends = epoch_ends(folder, run.number, run.state) if folder is not None else {}
         epochs = run.state.started.spec.epochs if run.state.started else 0
         results = {result.epoch: result for result in run.state.evaluations if not result.averaged}
@@ -201,9 +199,3 @@ class Continuing:
                 self._screen.app.call_later(rest)
 
         threading.Thread(target=run, name="branch", daemon=True).start()
-
-
-def _folder_of(run: ShownRun) -> Path | None:
-    """Return the store that the run is kept in, if it is."""
-    folder: Path | None = run.store_folder if isinstance(run, Run) else getattr(run, "folder", None)
-    return folder

@@ -21,13 +21,15 @@ class KeptRun:
     """A stored run, as panes see it; used by the UI thread.
 
     Args:
-        folder: of its store.
+        store_folder: of its store.
         row: as the list has it.
         answers: takes what became of its commands, in words.
     """
 
-    def __init__(self, folder: Path, row: RunRow, answers: deque[str]) -> None:
-        self.folder, self.row, self._answers = folder, row, answers
+    is_kept = True
+
+    def __init__(self, store_folder: Path, row: RunRow, answers: deque[str]) -> None:
+        self.store_folder, self.row, self._answers = store_folder, row, answers
         self.state = RunState(waiting_for="its story to be read from the store")
 
     @property
@@ -72,7 +74,7 @@ class KeptRun:
 
         try:
             presence = Presence(self.number)
-            answer = send(self.folder, self.number, command, ANSWER_SECONDS, presence.reason_it_left)
+            answer = send(self.store_folder, self.number, command, ANSWER_SECONDS, presence.reason_it_left)
             said = answer.text if answer.obeyed else f"{command.words}: {answer.text}"
         except LrtuiError as error:
             said = f"{command.words}: {error}"

@@ -121,7 +121,6 @@ def _hand_over(run: Run, ended: bool) -> int:
 
 
 def _store_words(run: Run) -> str:
-    from lrtui.store.place import store_folder
+    from lrtui.store.place import store_option
 
-    folder = run.store_folder
-    return "" if folder is None or folder == store_folder() else f" --store {folder}"
+    return store_option(run.store_folder) if run.store_folder else ""

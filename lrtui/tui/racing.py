@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lrtui.run.errors import LrtuiError
 from lrtui.session import Session
-from lrtui.store.place import store_folder
+from lrtui.store.place import store_folder, store_option
 from lrtui.tui.listener import Listener
 from lrtui.tui.run_row import RunRow
 from lrtui.tui.screens.picker_choice import RaceChoice, RaceTerms
@@ -87,7 +87,7 @@ class Racing:
     def _show(self, choice: RaceChoice, folder: Path, pid: int, output: Path) -> None:
         from lrtui.tui.screens.confirm import Choice, ConfirmScreen
 
-        store = "" if folder == store_folder() else f" --store {folder}"
+        store = store_option(folder)
         question = (
             f"The race of {len(choice.schedules)} schedules goes on in process {pid}.\n"
             f"Its {len(choice.schedules) * choice.seeds} runs come up in the runs pane as they begin; quitting here "

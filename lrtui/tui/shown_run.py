@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from lrtui.run.commands import Command
@@ -30,6 +31,16 @@ class ShownRun(Protocol):
     @property
     def is_live(self) -> bool:
         """Whether it goes on now."""
+        ...
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has a place in a store."""
+        ...
+
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder of the store that keeps it; None where nothing does."""
         ...
 
     def send(self, command: Command, /) -> object:

@@ -13,8 +13,7 @@ def situation_of(scene: Scene) -> Situation:
         run.state if run else None,
         live.state if live else None,
         len(scene.marked),
-        # one of the store has no such word: it is there
-        kept=run is not None and getattr(run, "is_kept", True),
+        kept=run is not None and run.is_kept,
         busy=scene.session.live is not None,
         given=scene.view.pending.of(live) if live else (),
     )

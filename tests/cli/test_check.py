@@ -11,7 +11,7 @@ from driving import TINY
 
 from lrtui.__main__ import main
 from lrtui.checks.explain import pages
-from lrtui.cli.headless import SIGNALS
+from lrtui.cli.signals import SIGNALS
 
 
 def test_a_clean_schedule_exits_with_nought(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,9 @@ from driving import run_events, tiny_spec
 from lrtui.race.entrant import Entrant
 from lrtui.race.suggesting.candidates import candidates
 from lrtui.race.suggesting.compression import MOST_PIECES, compressed, warm_up_then_cosine
-from lrtui.race.suggesting.finding import Finding, two_digits
+from lrtui.race.suggesting.finding import Finding
 from lrtui.run.events import StepDone
+from lrtui.run.numbers import two_digits
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
 BATCHES = 6

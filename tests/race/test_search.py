@@ -13,7 +13,7 @@ from racing import NOTING
 
 from lrtui.race.plan_files import PlanFiles
 from lrtui.race.suggesting.basis import basis_lines
-from lrtui.race.suggesting.finding import Finding, Say
+from lrtui.race.suggesting.finding import Finding
 from lrtui.race.suggesting.range_test import find_lr, finding_of
 from lrtui.race.suggesting.record import suggestion_record
 from lrtui.race.suggesting.search import Search, SearchStoppedError
@@ -22,6 +22,7 @@ from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
+from lrtui.tasks.task import Say
 
 FINDING = Finding(0.0213, {"steepest": 0.02, "valley": 0.0213, "minimum/10": 0.03, "slide": None}, 3, 6)
 

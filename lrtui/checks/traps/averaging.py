@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrtui.checks.fitting import changed, fits, two_digits
+from lrtui.checks.fitting import changed, fits
 from lrtui.checks.place import Place
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.run.numbers import two_digits
 from lrtui.schedules.schedule import Schedule
 
 FEWEST = 2

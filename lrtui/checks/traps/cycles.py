@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lrtui.checks.fitting import changed, fits, two_digits
+from lrtui.checks.fitting import changed, fits
 from lrtui.checks.place import Place
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
-from lrtui.run.numbers import four_digits
+from lrtui.run.numbers import four_digits, two_digits
 
 TOO_HIGH = 0.01
 """Share of its peak at which a OneCycleLR should have ended."""

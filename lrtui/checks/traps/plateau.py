@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrtui.checks.fitting import changed, two_digits
+from lrtui.checks.fitting import changed
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
 from lrtui.run.errors import LrtuiError
+from lrtui.run.numbers import two_digits
 from lrtui.schedules.simulate import simulate
 
 WATCHES = {"min": "loss", "max": "accuracy"}

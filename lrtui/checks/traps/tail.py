@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lrtui.checks.fitting import changed, fits, two_digits, without_per
+from lrtui.checks.fitting import changed, fits, without_per
 from lrtui.checks.plan import Plan
 from lrtui.checks.shift import shifted
 from lrtui.checks.trap import Sighting, Trap
 from lrtui.checks.traps.values import NOTHING
-from lrtui.run.numbers import four_digits
+from lrtui.run.numbers import four_digits, two_digits
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
 from lrtui.schedules.schedule import Schedule
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from lrtui.checks.fitting import changed, each, fits, two_digits, without_per
+from lrtui.checks.fitting import changed, each, fits, without_per
 from lrtui.checks.place import edit
 from lrtui.checks.plan import Plan
 from lrtui.checks.shift import shifted
 from lrtui.checks.trap import Sighting, Trap
-from lrtui.run.numbers import four_digits
+from lrtui.run.numbers import four_digits, two_digits
 from lrtui.schedules.schedule import Schedule
 
 NOTHING = 1e-7

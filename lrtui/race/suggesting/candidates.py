@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lrtui.race.entrant import Entrant
 from lrtui.race.suggesting.compression import compressed, warm_up_then_cosine
-from lrtui.race.suggesting.finding import Finding, two_digits
+from lrtui.race.suggesting.finding import Finding
+from lrtui.run.numbers import two_digits
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 

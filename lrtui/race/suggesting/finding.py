@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lrtui.run.lr_rules import CLOSE
 from lrtui.run.spec import RunSpec
-
-Say = Callable[[str], None]
+from lrtui.tasks.task import Say
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,3 @@ class Finding:
 
 Find = Callable[[RunSpec, float, Say, Callable[[], bool]], Finding]
 """Makes a range test; takes the settings, the search's budget, what narration goes to, and what says to stop."""
-
-
-def two_digits(lr: float) -> float:
-    """Return an lr as people write them: more digits than two would claim a precision that no range test has."""
-    return float(f"{lr:.1e}") if lr > 0 and math.isfinite(lr) else lr

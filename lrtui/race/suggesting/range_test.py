@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lrtui.race.suggesting.finding import Finding, Say
+from lrtui.race.suggesting.finding import Finding
 from lrtui.range_test_thread import NO_SCHEDULE, RangeTestThread
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import FEWEST_STEPS, Sweep
 from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.task import Say
 
 POLL_SECONDS = 0.05
 

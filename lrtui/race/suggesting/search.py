@@ -13,12 +13,13 @@ from lrtui.race.running import Race
 from lrtui.race.standing import Standing, standing
 from lrtui.race.suggesting.budget import plan_spending
 from lrtui.race.suggesting.candidates import OWN, Candidate, candidates
-from lrtui.race.suggesting.finding import Find, Say
+from lrtui.race.suggesting.finding import Find
 from lrtui.race.suggesting.suggestion import Suggestion
 from lrtui.run.cells import counted
 from lrtui.run.errors import LrtuiError
 from lrtui.run.numbers import four_digits
 from lrtui.run.spec import RunSpec
+from lrtui.tasks.task import Say
 
 DEFAULT_BUDGET = 2.0
 """In whole runs."""

@@ -15,7 +15,6 @@ from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.session import Session
-from lrtui.tui.advising import Advising
 from lrtui.tui.endings import Endings
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.hands import Hands, next_batches_per_epoch
@@ -41,6 +40,7 @@ from lrtui.tui.stored_runs import StoredRuns
 from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:
+    from lrtui.tui.advising import Advising
     from lrtui.tui.continuing import Continuing
     from lrtui.tui.picking import Picking
 
@@ -81,7 +81,6 @@ class CockpitScreen(Screen[None]):
         self._hands = Hands(session, view, self, lambda: self._scene().commanded)
         self._ask = ask
         self._endings = Endings()
-        self._advising = Advising()
         self._refusals_said: dict[int, int] = {}
 
     def compose(self) -> ComposeResult:
@@ -150,7 +149,8 @@ class CockpitScreen(Screen[None]):
         )
         self._view.pending.settle()
         scene = self._scene()
-        self._advising.look(scene)
+        if scene.runs or self._view.advice is not None:
+            self._advising.look(scene)
         self.query_one(Header).show(scene)
         self.query_one(Tabs).show(scene, self._panes.current)
         self.query_one(RunsPane).show(scene)
@@ -203,6 +203,13 @@ class CockpitScreen(Screen[None]):
         """What decides which actions make sense now."""
         self._session.poll()
         return situation_of(self._scene())
+
+    @cached_property
+    def _advising(self) -> Advising:
+        # only a run brings advice: an empty screen does not wait for the rules
+        from lrtui.tui.advising import Advising
+
+        return Advising()
 
     @cached_property
     def _continuing(self) -> Continuing:
