@@ -132,10 +132,11 @@ def cold_start(times: int) -> None:
 
 KEYS = (
     ("o", ("runs: best first", "runs: name first", "runs: newest first")),
+    ("l", ("y axis of the lr: logarithmic", "y axis of the lr: linear")),
     ("z", ("smoothed over 500", "as it is", "smoothed over 20 ", "smoothed over 100")),
     ("a", ("x axis: step", "x axis: training time", "x axis: epoch")),
 )
-"""Keys, the first of which repaints a list and the others all charts, and the words that tell each press from the one
+"""Keys that repaint a list, the lr's chart, the loss's, and all charts, and the words that tell each press from the one
 before."""
 
 

@@ -62,10 +62,15 @@ class View:
     """What the line above the footer says; None while it says nothing."""
     version: int = 0
     """Grows with every choice: whoever drew version n has nothing to redraw."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """By pane, grows in its place with every choice that the charts of that pane alone show."""
 
     def changed(self) -> None:
         """Say that a choice was made."""
         self.version += 1
+
+    def _changed_in(self, pane: str) -> None:
+        self.versions[pane] = self.versions.get(pane, 0) + 1
 
     @property
     def proposal(self) -> SwitchSchedule | None:
@@ -91,7 +96,7 @@ class View:
     def toggle_log_axis(self, pane: str) -> None:
         """Make the pane's y axis logarithmic, or linear again."""
         self.log_axes ^= {pane}
-        self.changed()
+        self._changed_in(pane)
 
     def toggle_mark(self, number: int) -> None:
         """Draw the run over the one on screen, or no longer."""
@@ -118,7 +123,7 @@ class View:
     def next_smoothing(self) -> int:
         """Go to the next span and return it."""
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
-        self.changed()
+        self._changed_in("loss")
         return self.smoothing
 
 
@@ -192,13 +197,15 @@ class Scene:
         run = self.stored.runs.get(self.view.selected or 0)
         return run if run is not None and run is self.run and run.is_live else self.session.live
 
+    def choices_for(self, pane: str) -> tuple[object, ...]:
+        """Return a value that differs whenever the user chose something that the pane draws otherwise."""
+        return (self.view.version, self.view.versions.get(pane, 0), self.one_pane)
+
     @property
-    def stamp(self) -> tuple[object, ...]:
-        """A value that differs whenever something that is drawn may differ."""
+    def progress(self) -> tuple[object, ...]:
+        """A value that differs whenever what is drawn has moved on by itself."""
         return (
             tuple((run.number, id(run), run.state.version) for run in self.runs),
-            self.view.version,
             id(self.preview),
-            self.one_pane,
             tuple((number, id(future)) for number, future in self.futures.items()),
         )

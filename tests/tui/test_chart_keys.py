@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from asking import until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
@@ -296,7 +297,8 @@ async def test_a_zoomed_window_goes_along_on_every_axis(axis: str) -> None:
         before = shown(app)
         more = recorded_run(400)
         app.session.last.say(*more[len(recorded_run(120)) :])
-        await press(pilot, "l")
+        # at the chart's own pace
+        await until(pilot, lambda: shown(app) != before)
         after = shown(app)
         assert after[0] > before[0]
         assert after[1] - after[0] == pytest.approx(before[1] - before[0])

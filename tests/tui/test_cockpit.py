@@ -13,6 +13,9 @@ from textual.widgets import Input
 from lrtui.actions import ACTIONS
 from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Paused, RunFinished
+from lrtui.tui import pump
+from lrtui.tui.charts.chart import Chart
+from lrtui.tui.charts.chart_view import ChartView
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.confirm import ConfirmScreen
@@ -296,3 +299,29 @@ async def test_no_size_breaks_the_screen(size: tuple[int, int]) -> None:
             if dialog:
                 await press(pilot, "escape")
         assert app.is_running
+
+
+async def test_a_key_draws_at_once_the_charts_that_it_changes_and_the_others_at_their_own_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+    show = ChartView.show
+
+    def noted(self: ChartView, chart: Chart) -> None:
+        assert self.parent is not None
+        assert self.parent.id is not None
+        drawn.append(self.parent.id)
+        show(self, chart)
+
+    session = PlayedSession(recorded_run(120))
+    app = PlayedApp(session)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.3)
+        # from here on the charts are never due by themselves
+        monkeypatch.setattr(pump, "CHART_INTERVAL", 1e9)
+        monkeypatch.setattr(ChartView, "show", noted)
+        for key, charts in (("z", ["loss"]), ("l", ["lr"]), ("a", ["lr", "loss", "accuracy"]), ("o", [])):
+            session.last.say(*recorded_run(140)[len(recorded_run(120)) :])
+            drawn.clear()
+            await press(pilot, key)
+            assert drawn == charts, key

@@ -71,7 +71,8 @@ class Chart:
         curves = [self._columns_of(layer, columns * 2) for layer in self.layers]
         scale = self._scale(curves)
         characters, styles = self._paint(curves, scale, columns, lines)
-        rows = [(*self._left(line, scale, lines), *_runs(characters[line], styles[line])) for line in range(lines)]
+        left = self._left(scale, lines)
+        rows = [(*left[line], *_runs(characters[line], styles[line])) for line in range(lines)]
         if axis_lines:
             rows += self._x_axis(columns)
         return ascii_rows(rows) if self.ascii else rows
@@ -108,7 +109,7 @@ class Chart:
         columns: int,
         lines: int,
     ) -> tuple[list[list[str]], list[list[str]]]:
-        codes = np.zeros((lines, columns), dtype=np.int64)
+        codes = np.zeros((lines, columns), dtype=np.uint8)
         owners = np.full((lines, columns), -1)
         banded = np.zeros((lines, columns), dtype=np.bool_)
         for index, (layer, (low, high)) in enumerate(zip(self.layers, curves, strict=True)):
@@ -162,11 +163,14 @@ class Chart:
 
     # -- the axes -----------------------------------------------------------------------------------------------------
 
-    def _left(self, line: int, scale: Scale, lines: int) -> Row:
-        for tick in scale.ticks(max(1, lines // 2)):
-            if _line_of(tick.place, lines) == line and -0.01 <= tick.place <= 1.01:
-                return (f"{tick.label[: self.label_width]:>{self.label_width}} ", LABEL), ("┤", AXIS)
-        return (" " * (self.label_width + 1), ""), ("│", AXIS)
+    def _left(self, scale: Scale, lines: int) -> list[Row]:
+        rows: list[Row] = [((" " * (self.label_width + 1), ""), ("│", AXIS))] * lines
+        # the lower of two that would stand in one line is the one that does
+        for tick in reversed(scale.ticks(max(1, lines // 2))):
+            if -0.01 <= tick.place <= 1.01:
+                label = f"{tick.label[: self.label_width]:>{self.label_width}} "
+                rows[_line_of(tick.place, lines)] = ((label, LABEL), ("┤", AXIS))
+        return rows
 
     def _x_axis(self, columns: int) -> list[Row]:
         marks, labels = ["─"] * columns, [" "] * columns

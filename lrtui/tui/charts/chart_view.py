@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -78,6 +80,7 @@ class ChartView(Widget):
         self._chart: Chart | None = None
         self._rows: list[Row] = []
         self._strips: list[Strip | None] = []
+        self._styles: dict[str, Style] = {}
 
     @property
     def chart(self) -> Chart | None:
@@ -91,8 +94,7 @@ class ChartView(Widget):
 
     def segments(self) -> list[list[Segment]]:
         """Return the rows as they are on screen, colours included."""
-        base = self.rich_style
-        return [[Segment(text, self._style(name, base)) for text, name in row] for row in self._rows]
+        return [[Segment(text, self._style(name)) for text, name in row] for row in self._rows]
 
     def text(self) -> str:
         """Return the rows as text."""
@@ -111,7 +113,7 @@ class ChartView(Widget):
         for line in changed:
             self._strips[line] = None
         if changed:
-            self.refresh(*(Region(0, line, self.size.width, 1) for line in changed))
+            self.refresh(*(Region(0, first, self.size.width, count) for first, count in _stretches(changed)))
 
     def _take(self, rows: list[Row]) -> None:
         self._rows, self._strips = rows, [None] * len(rows)
@@ -126,20 +128,32 @@ class ChartView(Widget):
         """Paint anew: the theme's colours have changed."""
         super().notify_style_update()
         self._strips = [None] * len(self._rows)
+        self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
         if y >= len(self._rows):
             return Strip.blank(self.size.width, self.rich_style)
         strip = self._strips[y]
         if strip is None:
-            base = self.rich_style
-            segments = [Segment(text, self._style(name, base)) for text, name in self._rows[y]]
-            strip = Strip(segments).adjust_cell_length(self.size.width, base)
+            segments = [Segment(text, self._style(name)) for text, name in self._rows[y]]
+            strip = Strip(segments).adjust_cell_length(self.size.width, self._style(""))
             self._strips[y] = strip
         return strip
 
-    def _style(self, name: str, base: Style) -> Style:
-        if not name:
-            return base
-        style = base + self.get_component_rich_style(name.removesuffix(FADED), partial=True)
-        return style + Style(dim=True) if name.endswith(FADED) else style
+    def _style(self, name: str) -> Style:
+        # looked up once: Textual goes through all ancestors for each
+        if name not in self._styles:
+            style = self.rich_style
+            if name:
+                style += self.get_component_rich_style(name.removesuffix(FADED), partial=True)
+            self._styles[name] = style + Style(dim=True) if name.endswith(FADED) else style
+        return self._styles[name]
+
+
+def _stretches(lines: list[int]) -> Iterator[tuple[int, int]]:
+    """Give the first of each stretch of adjoining lines, and how many it has: each is painted in one go."""
+    first = 0
+    for index, line in enumerate(lines):
+        if index + 1 == len(lines) or lines[index + 1] != line + 1:
+            yield lines[first], index - first + 1
+            first = index + 1

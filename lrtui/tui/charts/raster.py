@@ -11,7 +11,7 @@ Dots = NDArray[np.bool_]
 
 BRAILLE = 0x2800
 # the bit of each dot in a Braille character (Unicode, "Braille Patterns")
-_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.int64)
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 
 
 def column_dots(low: Floats, high: Floats, height: int) -> Dots:
@@ -67,9 +67,9 @@ def broken(dots: Dots, period: int, lit: int) -> Dots:
     return kept
 
 
-def cell_codes(dots: Dots) -> NDArray[np.int64]:
+def cell_codes(dots: Dots) -> NDArray[np.uint8]:
     """Return the Braille bits of each character cell, shape (lines, columns); 0 for an empty one."""
     lines, columns = dots.shape[0] // 4, dots.shape[1] // 2
     cells = dots.reshape(lines, 4, columns, 2)
-    codes: NDArray[np.int64] = np.einsum("lrck,rk->lc", cells.astype(np.int64), _BITS)
+    codes: NDArray[np.uint8] = np.einsum("lrck,rk->lc", cells.view(np.uint8), _BITS)
     return codes

@@ -22,6 +22,7 @@ class ChartPane(Vertical, can_focus=True):
         figure: returns what stands at the right end of the rule.
         chart: returns what is drawn, or None while there is nothing.
         empty: what will be here, and which key brings it.
+        of: name of the pane whose choices hold for this one; its own where nothing is given.
     """
 
     DEFAULT_CSS = """
@@ -40,13 +41,16 @@ class ChartPane(Vertical, can_focus=True):
         empty: str,
         *,
         id: str,  # noqa: A002 - Textual's name
+        of: str = "",
     ) -> None:
         super().__init__(id=id)
+        self._pane = of or id
         self._title_of = (lambda _: title) if isinstance(title, str) else title
         self._figure, self._chart, self._empty = figure, chart, empty
         self.title = title if isinstance(title, str) else ""
         """What stands in the rule at the left."""
-        self._stamp: object = None
+        self._choices: object = None
+        self._progress: object = None
 
     def compose(self) -> ComposeResult:
         yield Frame(self.title)
@@ -59,14 +63,19 @@ class ChartPane(Vertical, can_focus=True):
         return self.query_one(ChartView).columns if self.is_mounted else 0
 
     def show(self, scene: Scene, charts: bool) -> None:
-        """Write the figure; draw the chart where that is due and something changed."""
+        """Write the figure; draw the chart where the user chose otherwise, or where it is due and has moved on.
+
+        Args:
+            charts: whether they are due.
+        """
         if not self.is_mounted:
             return
         self.title = self._title_of(scene)
         self.query_one(Frame).show(self._figure(scene), self.title)
-        if not charts or scene.stamp == self._stamp:
+        choices, progress = scene.choices_for(self._pane), scene.progress
+        if choices == self._choices and (not charts or progress == self._progress):
             return
-        self._stamp = scene.stamp
+        self._choices, self._progress = choices, progress
         chart = self._chart(scene)
         self.set_class(chart is None, "-empty")
         if chart is not None:

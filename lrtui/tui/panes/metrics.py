@@ -32,11 +32,16 @@ class MetricPanes(Vertical):
 
     DEFAULT_CSS = "MetricPanes { height: 0; }"
 
+    @property
+    def panes(self) -> list[ChartPane]:
+        """Those there are."""
+        return [pane for pane in self.children if isinstance(pane, ChartPane)]
+
     def show(self, scene: Scene) -> None:
         """Have a pane for each metric; drawing them is the screen's, as with all charts."""
         names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
         wanted = 0 if scene.one_pane else min(len(names), panes_with_room(*self.screen.size))
-        panes = list(self.query(ChartPane))
+        panes = self.panes
         for pane in panes[wanted:]:
             pane.remove()
         for place in range(len(panes), wanted):
@@ -58,6 +63,7 @@ def _pane(place: int) -> ChartPane:
         lambda scene: metric_chart(scene, name(scene)),
         "",
         id=f"metric-{place}",
+        of="accuracy",
     )
     # gone to by way of the accuracy's pane, which 3 puts the next metric into
     pane.can_focus = False

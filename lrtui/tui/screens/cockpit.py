@@ -76,6 +76,8 @@ class CockpitScreen(Screen[None]):
         self._session, self._view, self._start_at_once = session, view, start
         self._outlook = Outlook(ask)
         self._stored = StoredRuns()
+        # asked for in every frame and by every key: kept, since a query goes through the whole screen
+        self._charts, self._metrics = (lr_pane(), loss_pane(), accuracy_pane()), MetricPanes()
         self._pump = Pump(self._poll, self._draw, seconds, lambda: terminal_backlog(self.app))
         self._panes = PaneKeys(view, self, self._scene, self.say, self._pump.at_once)
         self._hands = Hands(session, view, self, lambda: self._scene().commanded)
@@ -91,10 +93,8 @@ class CockpitScreen(Screen[None]):
                 yield RunsPane(id="runs")
                 yield SettingsPane(id="settings")
             with Vertical(id="right"):
-                yield lr_pane()
-                yield loss_pane()
-                yield accuracy_pane()
-                yield MetricPanes()
+                yield from self._charts
+                yield self._metrics
                 yield LogPane(id="log")
         yield AdviceLine()
         yield Footer()
@@ -127,6 +127,10 @@ class CockpitScreen(Screen[None]):
             self.app.bell()
         self._hands.start_queued()
 
+    @property
+    def _chart_panes(self) -> list[ChartPane]:
+        return [*self._charts, *self._metrics.panes]
+
     def _scene(self) -> Scene:
         return Scene(
             self._session,
@@ -135,7 +139,7 @@ class CockpitScreen(Screen[None]):
             next_batches_per_epoch(self._view.spec),
             self._outlook.futures,
             self.has_class("-one"),
-            columns=max((pane.columns for pane in self.query(ChartPane) if pane.display), default=0),
+            columns=max((pane.columns for pane in self._chart_panes if pane.display), default=0),
             stored=self._stored,
         )
 
@@ -156,10 +160,10 @@ class CockpitScreen(Screen[None]):
         self.query_one(RunsPane).show(scene)
         self.query_one(SettingsPane).show(scene)
         self.query_one(LogPane).show(scene)
-        self.query_one(MetricPanes).show(scene)
+        self._metrics.show(scene)
         self.query_one(AdviceLine).show(scene)
         self.query_one(Footer).show(scene)
-        for pane in self.query(ChartPane):
+        for pane in self._chart_panes:
             if pane.display:
                 pane.show(scene, charts)
         self._say_refusals()
@@ -247,9 +251,8 @@ class CockpitScreen(Screen[None]):
         if refusal := action.refusal(self.situation):
             self.say(f"{action.key(self._view.keys)}: {refusal}")
             return
-        owner, drawn = next(owner for owner in self._owners if hasattr(owner, f"do_{name}")), self._view.version
-        getattr(owner, f"do_{name}")()
-        self._pump.at_once(charts=self._view.version != drawn)
+        getattr(next(owner for owner in self._owners if hasattr(owner, f"do_{name}")), f"do_{name}")()
+        self._pump.at_once(charts=False)
 
     def say(self, message: str) -> None:
         """Show a message in the footer for a few seconds."""
@@ -320,4 +323,4 @@ class CockpitScreen(Screen[None]):
     @property
     def focused_chart(self) -> ChartPane | None:
         """The pane with the focus, where it is a chart."""
-        return next((pane for pane in self.query(ChartPane) if pane.id == self._panes.current), None)
+        return next((pane for pane in self._chart_panes if pane.id == self._panes.current), None)
