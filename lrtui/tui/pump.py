@@ -45,22 +45,25 @@ class Pump:
 
     def tick(self) -> None:
         """Fold, and draw what is due."""
-        if self._poll():
-            self._stale_text = self._stale_charts = True
+        self.fold()
         if not (self._stale_text or self._stale_charts) or self._backlog() > BACKLOG:
             return
         charts = self._stale_charts and self._seconds() - self._charts_drawn >= CHART_INTERVAL
         if self._stale_text or charts:
             self._paint(charts)
 
+    def fold(self) -> None:
+        """Fold what the runs have said; it is drawn when that is due, whoever asked."""
+        if self._poll():
+            self._stale_text = self._stale_charts = True
+
     def at_once(self, charts: bool = True) -> None:
         """Draw now: the user did something.
 
         Args:
-            charts: whether that changed what the charts show; else they come at their own pace.
+            charts: whether all charts are due; else only those are drawn that show what the user chose.
         """
-        if self._poll():
-            self._stale_charts = True
+        self.fold()
         self._paint(charts)
 
     def _paint(self, charts: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -62,15 +63,12 @@ class View:
     """What the line above the footer says; None while it says nothing."""
     version: int = 0
     """Grows with every choice: whoever drew version n has nothing to redraw."""
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: Counter[str] = field(default_factory=Counter)
     """By pane, grows in its place with every choice that the charts of that pane alone show."""
 
     def changed(self) -> None:
         """Say that a choice was made."""
         self.version += 1
-
-    def _changed_in(self, pane: str) -> None:
-        self.versions[pane] = self.versions.get(pane, 0) + 1
 
     @property
     def proposal(self) -> SwitchSchedule | None:
@@ -96,7 +94,7 @@ class View:
     def toggle_log_axis(self, pane: str) -> None:
         """Make the pane's y axis logarithmic, or linear again."""
         self.log_axes ^= {pane}
-        self._changed_in(pane)
+        self.versions[pane] += 1
 
     def toggle_mark(self, number: int) -> None:
         """Draw the run over the one on screen, or no longer."""
@@ -123,7 +121,7 @@ class View:
     def next_smoothing(self) -> int:
         """Go to the next span and return it."""
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
-        self._changed_in("loss")
+        self.versions["loss"] += 1
         return self.smoothing
 
 
@@ -199,7 +197,7 @@ class Scene:
 
     def choices_for(self, pane: str) -> tuple[object, ...]:
         """Return a value that differs whenever the user chose something that the pane draws otherwise."""
-        return (self.view.version, self.view.versions.get(pane, 0), self.one_pane)
+        return (self.view.version, self.view.versions[pane], self.one_pane)
 
     @property
     def progress(self) -> tuple[object, ...]:

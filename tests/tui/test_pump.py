@@ -65,3 +65,13 @@ def test_what_the_user_does_is_drawn_at_once() -> None:
     screen.run(0.25)
     screen.pump.at_once()
     assert screen.drawn[-1][1]
+
+
+def test_news_that_a_key_has_folded_reach_the_charts_too() -> None:
+    screen = Screen()
+    screen.run(0.25)
+    screen.pump.fold()
+    screen.news = False
+    screen.pump.at_once(charts=False)
+    screen.run(2.0)
+    assert screen.drawn[-1][1]

@@ -205,7 +205,7 @@ class CockpitScreen(Screen[None]):
     @property
     def situation(self) -> Situation:
         """What decides which actions make sense now."""
-        self._session.poll()
+        self._pump.fold()
         return situation_of(self._scene())
 
     @cached_property
