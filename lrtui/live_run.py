@@ -22,6 +22,7 @@ from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.taking_turns import turn_of
+from lrtui.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.training.reporter import Reporter
 
 # the store, and what reads schedules and tasks, take 60 ms to import: the first frame waits for none of it
@@ -240,6 +241,7 @@ class Run:
         self.number = self._keeping.run
 
     def _train_and_close(self) -> None:
+        ask_for_slices(COMPUTING_SECONDS)
         try:
             self._train()
         finally:

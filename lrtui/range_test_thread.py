@@ -17,6 +17,7 @@ from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
 from lrtui.taking_turns import turn_of
+from lrtui.time_slice import COMPUTING_SECONDS, ask_for_slices
 
 if TYPE_CHECKING:
     from lrtui.tasks.task import Task
@@ -94,6 +95,7 @@ class RangeTestThread:
             raise _Stopped
 
     def _work(self) -> None:
+        ask_for_slices(COMPUTING_SECONDS)
         try:
             self.feed.waits_for = "importing PyTorch"
             import_torch()

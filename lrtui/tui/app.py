@@ -20,6 +20,7 @@ from lrtui.live_run import import_torch
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
 from lrtui.settings import UserSettings
+from lrtui.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.flow import metered
 from lrtui.tui.forecast import Answer, Forecaster, Question
@@ -107,6 +108,7 @@ class CockpitApp(App[int]):
     def _begin_to_load(self) -> None:
         # switched off for the time before the first frame
         gc.enable()
+        ask_for_slices(SCREEN_SECONDS)
         threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
 
     def ask(self, slot: str, question: Question) -> None:
@@ -141,6 +143,7 @@ class CockpitApp(App[int]):
             super().action_command_palette()
 
     def _load_in_thread(self) -> None:
+        ask_for_slices(COMPUTING_SECONDS)
         try:
             if self._look is not None:
                 self.post_message(Opened(self._look()))
