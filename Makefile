@@ -25,17 +25,17 @@ check: $(STAMP) ## formatting, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: check ## everything that CI runs
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 deep: $(STAMP) ## the long forms: fuzzing, kill tests, soaks
-	$(BIN)/python -m pytest -n 2 -m 'deep or not deep'
+	$(BIN)/python -m pytest -n 3 -m 'deep or not deep'
 
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 snapshots: $(STAMP) ## take the pictures of the screens again
-	$(BIN)/python -m pytest -n 2 tests/tui/test_snapshots*.py --snapshot-update
+	$(BIN)/python -m pytest -n 3 tests/tui/test_snapshots*.py --snapshot-update
 	mkdir -p assets
 	cp '$(PICTURES)/test_snapshots/test_cockpit[120x36-switched].svg' assets/cockpit.svg
 	cp '$(PICTURES)/test_snapshots/test_picker[120x36-switched].svg' assets/picker.svg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,12 @@ def message(app: PlayedApp) -> str:
 def dialog(app: PlayedApp) -> str:
     """Return what the dialog on top says."""
     return "\n".join(str(static.render()) for static in app.screen.query(".dialog Static"))
+
+
+async def settle(*_: float) -> None:
+    """Let a key go its way: from the application to the widget in focus, up to the screen, and back."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:

@@ -105,7 +105,7 @@ class PlayedApp(CockpitApp):
     def ask(self, slot: str, question: Question) -> None:
         self.asked.append(question)
         answer = self.curve(question)
-        self.call_after_refresh(lambda: [take(slot, answer) for take in self._takers()])
+        self.call_later(lambda: [take(slot, answer) for take in self._takers()])
 
     def _takers(self) -> list[Callable[[str, Answer], None]]:
         return [screen.take_forecast for screen in self.screen_stack if hasattr(screen, "take_forecast")]

@@ -41,10 +41,10 @@ async def test_y_copies_the_code_of_the_run_on_screen_and_shows_it() -> None:
         app.copy_to_clipboard("something else")
         await pilot.press("y")
         assert app.clipboard == shown + "\n"
-        await pilot.press("end")
-        await pilot.pause(0.3)
         box = app.screen.query_one(VerticalScroll)
-        assert box.scroll_offset.y == box.max_scroll_y > 0
+        await until(pilot, lambda: box.max_scroll_y > 0)
+        await pilot.press("end")
+        await until(pilot, lambda: box.scroll_offset.y == box.max_scroll_y)
         await pilot.press("escape")
         assert not isinstance(app.screen, CodeScreen)
 

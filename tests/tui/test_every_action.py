@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import message, press, until
+from asking import message, press, settle, until
 from played_session import PlayedApp, PlayedSession
 from test_every_action_places import PLACES, RUNNING, Place
 from test_stored_runs import cockpit, elsewhere, scene
@@ -57,15 +56,10 @@ class Played:
         self.is_full = cockpit(self.app)._panes._zoomed
         self.traits_before = self.traits()
 
-    async def settle(self) -> None:
-        """Let a key go its way: from the application to the widget in focus, up to the screen, and back."""
-        # cheaper than to wait until the process idles, 40 times in each situation; who waits for more looks again
-        for _ in range(50):
-            await asyncio.sleep(0)
-
     async def press(self, key: str) -> None:
         self.app.simulate_key(key)
-        await self.settle()
+        # the process idling is not waited for, 40 times in each situation; who waits for more looks again
+        await settle()
 
     def traits(self) -> dict[str, object]:
         """Return all that a key may change, by name."""
@@ -114,11 +108,11 @@ class Played:
             return
         while self.opened():
             self.app.pop_screen()
-            await self.settle()
+            await settle()
         for line in screen.query(FilterLine).filter(".-open"):
             line.action_take_back()
             # it takes the focus to its list
-            await self.settle()
+            await settle()
         for path in Path.cwd().iterdir():
             path.unlink()
         del self.app.session.runs[len(self.own) :]
@@ -133,9 +127,9 @@ class Played:
             screen._panes.do_zoom()
         screen._panes.focus(self.pane)
         self.app.view.changed()
-        await self.settle()
+        await settle()
         screen._pump.at_once()
-        await self.settle()
+        await settle()
 
 
 _CHOICES = ("spec", "selected", "marked", "log_axes", "smoothing", "metric", "viewport", "recent", "queue", "places")

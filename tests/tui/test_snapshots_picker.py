@@ -61,8 +61,8 @@ def app(*recordings: Any, theme: str = "textual-dark", ascii_alone: bool = False
 
 
 async def keep_three(pilot: Pilot[Any]) -> None:
-    await press(pilot, "s", "ctrl+k", *"cosineannealinglr", "ctrl+k", *["backspace"] * 20, *"onecycle", "ctrl+k")
-    await press(pilot, *["backspace"] * 20, *"linear")
+    await press(pilot, "s", "ctrl+k", *"cosinea", "ctrl+k", "ctrl+u", *"onec", "ctrl+k")
+    await press(pilot, "ctrl+u", *"linear")
     await pilot.pause()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.log import LogPane
 from lrtui.tui.screens.cockpit import CockpitScreen
+from lrtui.tui.store_watcher import StoreWatcher
 from lrtui.tui.view import Scene, View
 
 STEP, EXPONENTIAL, COSINE = "StepLR(step_size=1, gamma=0.5)", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR(T_max=10)"
@@ -163,7 +165,7 @@ async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -
         assert numbers(app) == [3, 1]
         await pilot.press(*"=done", "enter")
         await until(pilot, lambda: numbers(app) == [1])
-        assert isinstance(app.focused, OptionList)
+        await until(pilot, lambda: isinstance(app.focused, OptionList))
         await pilot.press("/", "escape")
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
         assert not cockpit(app).query_one("FilterLine Input", Input).region
@@ -327,14 +329,25 @@ async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypat
     connection.close()
 
 
-async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(folder: Path) -> None:
+async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read = threading.Event()
+    read = StoreWatcher._work
+
+    def wait_and_read(self: StoreWatcher) -> None:
+        assert may_read.wait(30)
+        read(self)
+
+    monkeypatch.setattr(StoreWatcher, "_work", wait_and_read)
     writer = Writer(folder, lambda _: None)
     for _ in range(300):
         begin(writer, RunSpec(schedule=STEP))
     assert writer.close()
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
-        assert not app.screen_stack[1]._stored.rows  # type: ignore[attr-defined]
+        assert numbers(app) == []
+        may_read.set()
         await until(pilot, lambda: len(numbers(app)) == 300)
         await pilot.press("5", "end")
         assert app.view.selected == 1

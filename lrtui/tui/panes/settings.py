@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static
+from textual.geometry import Size
+from textual.widget import Widget
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -63,35 +65,54 @@ def _script_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]
     return [("at" if index == 0 else "", line) for index, line in enumerate(shown)]
 
 
+class Settings(Widget):
+    """Names and values, the values wrapped at whatever width it is given."""
+
+    DEFAULT_CSS = """
+    Settings { height: auto; padding: 0 1; color: $foreground; }
+    """
+
+    _lines: Sequence[tuple[str, str]] = ()
+
+    def update(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Show these, where they are others."""
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh(layout=True)
+
+    def render(self) -> Text:
+        """Return the lines at the present width."""
+        return self._wrapped(self.content_size.width)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return how many lines they take at that width."""
+        return self._wrapped(width).plain.count("\n") + 1
+
+    def _wrapped(self, width: int) -> Text:
+        text = Text()
+        for name, value in self._lines:
+            for part in wrapped(value, width - NAME_WIDTH):
+                text.append(f"{name:<{NAME_WIDTH}}", "dim")
+                text.append(f"{part}\n")
+                name = ""
+        text.rstrip()
+        return text
+
+
 class SettingsPane(Vertical):
     """What the run on screen was started with; what the next one will be, before the first."""
 
     DEFAULT_CSS = """
     SettingsPane { height: auto; }
-    SettingsPane > Static { height: auto; padding: 0 1; color: $foreground; }
     """
-
-    _shown = ""
 
     def compose(self) -> ComposeResult:
         yield Frame("Settings")
-        yield Static()
+        yield Settings()
 
     def show(self, scene: Scene) -> None:
         """Draw the settings, where they changed."""
         run = scene.run
         lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
-        text = Text()
-        room = max(10, self.size.width - NAME_WIDTH - 2)
-        for name, value in lines:
-            for part in wrapped(value, room):
-                text.append(f"{name:<{NAME_WIDTH}}", "dim")
-                text.append(f"{part}\n")
-                name = ""
-        text.rstrip()
-        if text.plain == self._shown:
-            return
-        self._shown = text.plain
-        number = f"#{run.number}" if run else "next run"
-        self.query_one(Frame).show("e edits" if run is None else number)
-        self.query_one(Static).update(text)
+        self.query_one(Frame).show("e edits" if run is None else f"#{run.number}")
+        self.query_one(Settings).update(lines)

@@ -136,7 +136,7 @@ async def test_the_help_has_all_findings_and_all_keys(size: tuple[int, int]) -> 
 
 
 async def keep_three(pilot: Pilot[int | None]) -> None:
-    await press(pilot, "s", "ctrl+k", *"cosineannealinglr", "ctrl+k", *["backspace"] * 20, *"linear", "ctrl+k")
+    await press(pilot, "s", "ctrl+k", *"cosinea", "ctrl+k", "ctrl+u", *"linear", "ctrl+k")
 
 
 async def test_candidates_are_drawn_over_each_other_and_stand_in_a_table() -> None:
