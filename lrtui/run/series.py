@@ -231,8 +231,8 @@ class Series:
             level = self._levels[index]
             begin, end = len(level), length // FANOUT
             if end > begin:
-                # the sum of values near a float's largest is infinite, which is as much as can be said of it
-                with np.errstate(over="ignore"):
+                # the sum of values near a float's largest is infinite, of both signs no number: as much as can be said
+                with np.errstate(over="ignore", invalid="ignore"):
                     level.extend(*self._blocks(index, begin * FANOUT, end * FANOUT))
             length, index = end, index + 1
 

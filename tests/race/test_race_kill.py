@@ -107,6 +107,7 @@ def test_runs_do_not_outlive_a_race_that_is_killed(tmp_path: Path) -> None:
         assert time.monotonic() < until, os.listdir(tmp_path)
         time.sleep(0.05)
     # their processes saw the race's end and saved what they had
-    stopped = [result for result in read_results(tmp_path, plan_of(tmp_path)) if result.state == "stopped"]
+    results = read_results(tmp_path, plan_of(tmp_path))
+    stopped = [result for result in results if result.state == "stopped" and result.step]
     assert stopped
     assert all(list((tmp_path / "checkpoints" / str(result.run)).glob("*.pt")) for result in stopped)

@@ -222,3 +222,9 @@ def test_the_mean_of_a_series_that_forgot_what_was_never_read_goes_on_from_its_b
     source.forget_old()
     assert len(mean.series) == len(source)
     assert mean.series.last == pytest.approx(2.0)
+
+
+def test_values_near_a_floats_largest_of_both_signs_are_summed_up_without_a_mean() -> None:
+    series = Series([0.0] * 8 + [1.5e308, 1.5e308, -1.5e308, -1.5e308] + [0.0] * 4)
+    summary = series.summary(np.array([0, 16]))
+    assert (summary.low[0], summary.high[0], summary.count[0]) == (-1.5e308, 1.5e308, 16)

@@ -168,7 +168,7 @@ async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -
         await until(pilot, lambda: isinstance(app.focused, OptionList))
         await pilot.press("/", "escape")
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
-        assert not cockpit(app).query_one("FilterLine Input", Input).region
+        await until(pilot, lambda: not cockpit(app).query_one("FilterLine Input", Input).region)
 
 
 async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:
