@@ -20,7 +20,7 @@ from lrtui.run.spec import RunSpec, is_list, option_words, read_option
 TEMPLATE = """\
 # Settings of lrtui. What is commented out is at its default; lrtui info says where this file is.
 
-# theme = "textual-dark"        # ctrl+p theme shows them all
+# theme = "textual-dark"        # ansi-dark, ansi-light: the terminal's own colours; ctrl+p theme shows them all
 # bell = false                  # ring the terminal's bell when a run is over
 # ascii = false                 # draw with ASCII alone
 

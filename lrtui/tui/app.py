@@ -133,6 +133,10 @@ class CockpitApp(App[int]):
     def _cockpit(self) -> CockpitScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return what the themes that take the terminal's own colours lack."""
+        return {"foreground-disabled": "ansi_bright_black"}
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what all that is drawn goes through: into ASCII last, where that is all there is."""
         return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from asking import press
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from textual.theme import BUILTIN_THEMES
+
 from lrtui.run.spec import RunSpec
 from lrtui.tui.charts.layers import LINE_COLOURS
 from lrtui.tui.view import View
@@ -36,3 +42,29 @@ def test_a_run_on_screen_that_is_marked_too_has_one_place() -> None:
     view = drawn(3)
     view.select(3)
     assert view.places == {3: 2}
+
+
+async def test_every_theme_that_is_offered_has_all_colours_of_all_screens() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(60)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        # each screen brings rules of its own
+        for key in ("s", "?", "e", "="):
+            await press(pilot, key)
+            await press(pilot, "escape")
+        for name in app.available_themes:
+            app.theme = name
+            await pilot.pause()
+            assert app.is_running, name
+
+
+@pytest.mark.parametrize("theme", [name for name, theme in BUILTIN_THEMES.items() if theme.ansi])
+async def test_a_theme_of_the_terminals_own_colours_leaves_its_background(theme: str) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(60)))
+    app.theme = theme
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips()
+        backgrounds = [segment.style.bgcolor for strip in strips for segment in strip if segment.style]
+        at_rest = [colour for colour in backgrounds if colour is None or colour.is_default]
+        # but for the cursor of the list and the scroll bar
+        assert len(at_rest) > 0.9 * len(backgrounds)
