@@ -91,7 +91,11 @@ def test_candidates_elsewhere(kind: str, snap_compare: Compare, monkeypatch: pyt
     assert snap_compare(made, terminal_size=(120, 36), run_before=keep_three)
 
 
-@pytest.mark.parametrize("paced", [True, False], ids=["paced", "unpaced"])
+@pytest.mark.parametrize(
+    ("size", "paced"),
+    [((80, 24), True), ((120, 36), True), ((200, 50), True), ((120, 36), False)],
+    ids=["80x24-paced", "120x36-paced", "200x50-paced", "120x36-unpaced"],
+)
 def test_a_race(paced: bool, size: tuple[int, int], snap_compare: Compare) -> None:
     made = app()
 
