@@ -86,6 +86,9 @@ class CockpitScreen(Screen[None]):
         self._refusals_said: dict[int, int] = {}
 
     def compose(self) -> ComposeResult:
+        # as the first resize will have it: a class that comes later styles every widget again before the first frame
+        width = self.app.size.width
+        self.add_class(*[name for least, name in self.HORIZONTAL_BREAKPOINTS if width >= least][-1:])
         yield Header()
         yield Tabs()
         with Horizontal(id="body"):
