@@ -8,7 +8,7 @@ import pytest
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from lrtui.actions import ACTIONS
 from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
@@ -322,3 +322,13 @@ async def test_a_key_draws_at_once_the_charts_that_it_changes_and_the_others_at_
             drawn.clear()
             await press(pilot, key)
             assert drawn == charts, key
+
+
+async def test_what_a_dialogs_answer_has_chosen_is_drawn_though_no_run_says_anything() -> None:
+    app = PlayedApp(PlayedSession(DONE, DONE))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.6)
+        # no key: what is chosen is taken from an answer
+        app.view.toggle_mark(1)
+        runs = app.screen.query_one("#runs OptionList", OptionList)
+        await until(pilot, lambda: str(runs.get_option("1").prompt).startswith("m"))

@@ -84,6 +84,7 @@ class CockpitScreen(Screen[None]):
         self._ask = ask
         self._endings = Endings()
         self._refusals_said: dict[int, int] = {}
+        self._version_seen, self._was_covered = -1, False
 
     def compose(self) -> ComposeResult:
         # as the first resize will have it: a class that comes later styles every widget again before the first frame
@@ -117,7 +118,19 @@ class CockpitScreen(Screen[None]):
         self._stored.close()
 
     def _poll(self) -> bool:
-        return any([self._session.poll(), self._stored.poll()])
+        # what a dialog's answer has chosen is news as well: no key is there to draw it
+        chosen, self._version_seen = self._view.version != self._version_seen, self._view.version
+        return any([self._session.poll(), self._stored.poll(), chosen])
+
+    def on_screen_suspend(self) -> None:
+        """Note that a dialog came over it."""
+        self._was_covered = True
+
+    def on_screen_resume(self) -> None:
+        """Draw what a dialog's answer has changed, when that has been taken."""
+        if self._was_covered:
+            self._was_covered = False
+            self.call_later(self._pump.at_once)
 
     def _tick(self) -> None:
         self._pump.tick()
