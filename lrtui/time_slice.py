@@ -23,7 +23,7 @@ COMPUTING_SECONDS = 0.1
 _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}
 # from Linux's linux/sched/types.h: size, policy, flags, nice, priority, runtime (ns), deadline, period
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")
-_RUNTIME = 5
+_POLICY, _RUNTIME = 1, 5
 _SHARING = (os.SCHED_OTHER, os.SCHED_BATCH) if sys.platform == "linux" else ()
 
 
@@ -45,7 +45,7 @@ def ask_for_slices(seconds: float) -> bool:
     if libc.syscall(look, 0, held, _ATTRIBUTES.size, 0):
         return False
     attributes = list(_ATTRIBUTES.unpack(held.raw))
-    if attributes[1] not in _SHARING:
+    if attributes[_POLICY] not in _SHARING:
         return False
     attributes[_RUNTIME] = round(seconds * 1e9)
     return not libc.syscall(change, 0, _ATTRIBUTES.pack(*attributes), 0)

@@ -43,9 +43,15 @@ class Pump:
         self._stale_text = self._stale_charts = True
         self._charts_drawn = -CHART_INTERVAL
 
-    def tick(self) -> None:
-        """Fold, and draw what is due."""
+    def tick(self, chosen: bool = False) -> None:
+        """Fold, and draw what is due.
+
+        Args:
+            chosen: whether there is a choice that was not drawn: a dialog's answer, which no key draws.
+        """
         self.fold()
+        if chosen:
+            self._stale_text = self._stale_charts = True
         if not (self._stale_text or self._stale_charts) or self._backlog() > BACKLOG:
             return
         charts = self._stale_charts and self._seconds() - self._charts_drawn >= CHART_INTERVAL

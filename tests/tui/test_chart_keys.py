@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asking import until
+from asking import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
-from textual.pilot import Pilot
 
 from lrtui.run.events import EvalDone
 from lrtui.run.spec import RunSpec
 from lrtui.tui.charts.chart_view import ChartView
-from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import View
 
@@ -27,10 +25,6 @@ MEASURED = [
 
 RUNNING = recorded_run(330, switch_at=140, nudge_at=260)
 SIZE = (120, 36)
-
-
-def message(app: PlayedApp) -> str:
-    return app.screen.query_one(Footer).render().plain
 
 
 def rule(app: PlayedApp, pane: str) -> str:
@@ -45,11 +39,6 @@ def shown(app: PlayedApp, pane: str = "accuracy") -> tuple[float, float]:
     chart = app.screen.query_one(f"#{pane}").query_one(ChartView).chart
     assert chart is not None
     return chart.x_low, chart.x_high
-
-
-async def press(pilot: Pilot[int], *keys: str) -> None:
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 async def test_a_goes_through_epoch_step_and_time_on_all_charts() -> None:

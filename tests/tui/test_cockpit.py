@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from asking import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
-from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from lrtui.actions import ACTIONS
@@ -16,7 +14,6 @@ from lrtui.run.events import CommandRefused, Paused, RunFinished
 from lrtui.tui import pump
 from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.chart_view import ChartView
-from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.confirm import ConfirmScreen
 from lrtui.tui.screens.help import HelpScreen
@@ -26,24 +23,6 @@ from lrtui.tui.screens.settings import SettingsScreen
 
 RUNNING = recorded_run(120)
 DONE = recorded_run(500, outcome="done")
-
-
-def message(app: PlayedApp) -> str:
-    return app.screen.query_one(Footer).render().plain
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Let the screen's own timer go on until the condition holds."""
-    for _ in range(200):
-        if condition():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("it does not come to hold")
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 async def test_r_starts_a_run_with_the_settings_shown() -> None:

@@ -84,7 +84,7 @@ class CockpitScreen(Screen[None]):
         self._ask = ask
         self._endings = Endings()
         self._refusals_said: dict[int, int] = {}
-        self._version_seen, self._was_covered = -1, False
+        self._version_drawn, self._was_covered = view.version, False
 
     def compose(self) -> ComposeResult:
         # as the first resize will have it: a class that comes later styles every widget again before the first frame
@@ -118,9 +118,7 @@ class CockpitScreen(Screen[None]):
         self._stored.close()
 
     def _poll(self) -> bool:
-        # what a dialog's answer has chosen is news as well: no key is there to draw it
-        chosen, self._version_seen = self._view.version != self._version_seen, self._view.version
-        return any([self._session.poll(), self._stored.poll(), chosen])
+        return any([self._session.poll(), self._stored.poll()])
 
     def on_screen_suspend(self) -> None:
         """Note that a dialog came over it."""
@@ -133,7 +131,7 @@ class CockpitScreen(Screen[None]):
             self.call_later(self._pump.at_once)
 
     def _tick(self) -> None:
-        self._pump.tick()
+        self._pump.tick(self._view.version != self._version_drawn)
         if self._stored.has_opened:
             self._stored.has_opened = False
             self._pump.at_once()
@@ -183,6 +181,7 @@ class CockpitScreen(Screen[None]):
             if pane.display:
                 pane.show(scene, charts)
         self._say_refusals()
+        self._version_drawn = self._view.version
 
     def _say_refusals(self) -> None:
         for run in self._session.runs:
