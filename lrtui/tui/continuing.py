@@ -149,7 +149,7 @@ class Continuing:
         return lambda: self._pick(folder, run, end, state)
 
     def _pick(self, folder: Path, run: int, end: EpochEnd, state: RunState) -> None:
-        from lrtui.tui.screens.picker import SLOT, PickerScreen
+        from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
 
         started = state.started
@@ -165,13 +165,14 @@ class Continuing:
             recent=tuple(self._view.recent),
             branch_epoch=end.epoch,
             accumulate=started.spec.accumulate,
+            candidates=self._view.candidates,
         )
 
         def picked(choice: PickerChoice | RaceChoice | None) -> None:
             if isinstance(choice, PickerChoice):
                 self._in_thread(lambda: self._branch(folder, run, end.epoch, f"{choice.schedule} from {choice.anchor}"))
 
-        self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), picked)
+        self._screen.app.push_screen(PickerScreen(context, self._ask), picked)
 
     def _branch(self, folder: Path, run: int, epoch: int, schedule: str) -> Callable[[], None]:
         from lrtui.resuming import describe_own_files, plan_branch

@@ -51,7 +51,7 @@ class Picking:
         self._racing = Racing(session, view, screen, rows)
 
     def do_schedule(self, scheduler: str | None = None) -> None:
-        from lrtui.tui.screens.picker import SLOT, PickerScreen
+        from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerContext
 
         live = self._hands.commanded
@@ -70,8 +70,9 @@ class Picking:
             accumulate=spec.accumulate,
             race=self._racing.terms(),
             recorded=self._recorded() if state is None else None,
+            candidates=self._view.candidates,
         )
-        self._screen.app.push_screen(PickerScreen(context, lambda question: self._ask(SLOT, question)), self._picked)
+        self._screen.app.push_screen(PickerScreen(context, self._ask), self._picked)
 
     def _recorded(self) -> Recorded | None:
         """Return the tests of the run on screen, for a schedule that follows them."""

@@ -15,6 +15,7 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.session import Session
+from lrtui.tui.candidates import Candidates
 from lrtui.tui.charts.layers import LINE_COLOURS
 from lrtui.tui.pending import Pending
 from lrtui.tui.shown_run import ShownRun
@@ -47,6 +48,8 @@ class View:
     """Which part of the x axis the charts show, in what units, and where the cursor is."""
     recent: list[str] = field(default_factory=list)
     """Schedules chosen in this session, the latest first."""
+    candidates: Candidates = field(default_factory=Candidates)
+    """Schedules that the picker keeps to be seen beside the one that is being chosen."""
     queue: list[RunSpec] = field(default_factory=list)
     """Settings of the runs that start, one after the other, when the one under way is over."""
     pending: Pending = field(default_factory=Pending)

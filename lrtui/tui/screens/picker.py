@@ -27,7 +27,7 @@ from lrtui.tui.screens.picker_state import PickerState
 from lrtui.tui.screens.picker_words import keys_of, title_of
 
 SLOT = "picker"
-"""The forecaster's slot of the candidate."""
+"""The forecaster's slot of the schedule that is being chosen; a candidate's has its letter after it."""
 
 
 class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
@@ -35,7 +35,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     Args:
         context: what it is for.
-        ask: asks for a curve; the answer comes to `take_forecast`.
+        ask: takes a slot and a question; the answer comes to `take_forecast`.
     """
 
     CSS_PATH = "picker.tcss"
@@ -55,7 +55,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         Binding("pageup", "move(-5)", "up", show=False),
     ]
 
-    def __init__(self, context: PickerContext, ask: Callable[[Question], None]) -> None:
+    def __init__(self, context: PickerContext, ask: Callable[[str, Question], None]) -> None:
         super().__init__()
         self._purpose, self._ask = context, ask
         self._state = PickerState(context)
@@ -84,6 +84,8 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._fill_list()
         self.query_one("#filter").focus()
         await self._show()
+        for letter, question in self._state.ask_for_candidates().items():
+            self._ask(f"{SLOT} {letter}", question)
 
     def on_resize(self, event: Resize) -> None:
         """Leave out what a small screen has no room for."""
@@ -121,7 +123,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.query_one(Picture).show_anchor(self._state)
         if (question := self._state.question) not in (None, self._asked):
             self._asked = question
-            self._ask(question)
+            self._ask(SLOT, question)
 
     def _show_words(self) -> None:
         self.set_class(self._state.verdict.error is not None, "-stale")
@@ -132,8 +134,8 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.query_one(Picture).draw(self._state)
 
     def take_forecast(self, slot: str, answer: Answer) -> None:
-        """Draw a curve that has come, if it is still the one that is wanted."""
-        if slot == SLOT and self._state.take(answer):
+        """Draw a curve that has come, if it is still one that is wanted."""
+        if slot.startswith(SLOT) and self._state.take(answer):
             self._draw()
 
     def on_descendant_focus(self) -> None:
@@ -205,11 +207,11 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     async def action_next(self) -> None:
         """Go to the next candidate."""
-        candidate = self._state.candidates.after(self._state.question)
+        candidate = self._state.candidates.after(self._state.candidate)
         if candidate is None:
             self._lines.say("no candidate is kept yet: ctrl+k keeps one", refused=True)
         else:
-            self._state.anchor = candidate.answer.question.anchor
+            self._state.anchor = candidate.anchor
             await self._take(candidate.schedule)
 
     def action_race(self) -> None:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from lrtui.run.numbers import four_digits
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
+from lrtui.tui.candidates import LETTERS, Candidate, Candidates
 from lrtui.tui.charts.chart import Chart
 from lrtui.tui.charts.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.tui.forecast import Answer
-from lrtui.tui.screens.picker_candidates import LETTERS, Candidate, Candidates
 
 CANDIDATE_STYLES = ("chart--line-3", "chart--line-4", "chart--line-5", "chart--line-7")
 """Colours of the candidates by place: neither that of the past nor that of the schedule that is being chosen."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lrtui.run.state import RunState
+from lrtui.tui.candidates import Candidates
 from lrtui.tui.forecast import Question
 from lrtui.tui.screens.picker_what_if import Recorded
 
@@ -44,6 +45,7 @@ class PickerContext:
         accumulate: batches whose gradients make one optimizer step.
         race: what a race of candidates would be.
         recorded: the tests that a schedule which follows them is laid over; None for those of `live`.
+        candidates: the schedules that were kept before; more are kept there.
     """
 
     schedule: str
@@ -58,6 +60,7 @@ class PickerContext:
     accumulate: int = 1
     race: RaceTerms = RaceTerms("no race can be started from here")
     recorded: Recorded | None = None
+    candidates: Candidates = field(default_factory=Candidates)
 
     @property
     def start_step(self) -> int:

@@ -51,7 +51,8 @@ class PickerLines(Vertical):
         self._verdict = state.verdict
         table = self.query_one("#table", Static)
         table.display = len(state.candidates) > 0
-        table.update(table_lines(state.candidates, state.question, state.current, self._base_lr, self._width))
+        chosen = state.candidate or state.question
+        table.update(table_lines(state.candidates, chosen, state.current, self._base_lr, self._width))
         self._show_verdict()
 
     def on_resize(self) -> None:

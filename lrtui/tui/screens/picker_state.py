@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import Schedule
+from lrtui.tui.candidates import Candidate
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker_candidates import Candidates
 from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
 from lrtui.tui.screens.picker_model import PickerModel
 from lrtui.tui.screens.picker_verdict import Verdict
@@ -28,7 +30,7 @@ class PickerState:
         self.anchor = next(iter(ANCHORS))
         self.answer: Answer | None = None
         """The latest, kept while the next is awaited."""
-        self.candidates = Candidates()
+        self.candidates = context.candidates
         live = context.live
         self._recorded = context.recorded or (recorded_of(f"run #{context.number}", [live]) if live else None)
 
@@ -36,9 +38,19 @@ class PickerState:
     def question(self) -> Question | None:
         """The question for the curve of the notation as it is now; None where that can't be read."""
         schedule = self.model.schedule
-        if schedule is None:
-            return None
-        return with_results(self.context.question(str(schedule), self.anchor), schedule, self._recorded)
+        return None if schedule is None else self._question_of(schedule, self.anchor)
+
+    def _question_of(self, schedule: Schedule, anchor: str) -> Question:
+        return with_results(self.context.question(str(schedule), anchor), schedule, self._recorded)
+
+    def ask_for_candidates(self) -> dict[str, Question]:
+        """Return by letter the questions for the curves of candidates that were kept for another purpose than this."""
+        return self.candidates.ask_anew(lambda kept: self._question_of(parse_schedule(kept.schedule), kept.anchor))
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The candidate that is chosen now; None where what is chosen is none."""
+        return self.candidates.of(str(self.model.schedule), self.anchor) if self.model.schedule is not None else None
 
     @property
     def current(self) -> Answer | None:
@@ -81,7 +93,7 @@ class PickerState:
         answer, count = self.current, len(self.candidates)
         if answer is None or answer.lrs is None:
             return "there is no curve to keep yet", False
-        words = self.candidates.toggle(answer)
+        words = self.candidates.toggle(answer, self.anchor)
         return words, len(self.candidates) != count
 
     def next_anchor(self) -> bool:
@@ -93,11 +105,12 @@ class PickerState:
         return True
 
     def take(self, answer: Answer) -> bool:
-        """Keep an answer; return whether it is the one that is wanted."""
-        if answer.question != self.question:
-            return False
-        self.answer = answer
-        return True
+        """Keep an answer; return whether it is one that is wanted, by what is chosen or by a candidate."""
+        of_candidate = self.candidates.take(answer)
+        if answer.question == self.question:
+            self.answer = answer
+            return True
+        return of_candidate
 
     def choice(self, *, restart: bool) -> PickerChoice | None:
         """Return what is chosen; None where that is no schedule."""

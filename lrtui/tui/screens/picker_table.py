@@ -7,8 +7,8 @@ from rich.text import Text
 from lrtui.run.cells import cut, printable, width_of
 from lrtui.run.numbers import four_digits
 from lrtui.schedules.curve_facts import curve_facts, share_words
+from lrtui.tui.candidates import Candidate, Candidates
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker_candidates import Candidates
 
 HEADS = {"peak": 10, "last lr": 11, "area": 9, "<1 %": 9}
 """The figures, with the columns that each takes."""
@@ -24,13 +24,17 @@ MEANING = (
 
 
 def table_lines(
-    candidates: Candidates, chosen: Question | None, answer: Answer | None, base_lr: float, width: int
+    candidates: Candidates,
+    chosen: Candidate | Question | None,
+    answer: Answer | None,
+    base_lr: float,
+    width: int,
 ) -> Text:
     """Return the candidates, one a line, under a head; nothing where none is kept.
 
     Args:
-        chosen: the schedule that is being chosen, marked with ▸: a line of its own where it is no candidate; None
-            where the notation can't be read.
+        chosen: the candidate that is being chosen, marked with ▸, or the schedule that is, where it is none of them:
+            a line of its own; None where the notation can't be read.
         answer: its curve; None while that is awaited.
         base_lr: the optimizer's own lr, of the first parameter group.
         width: columns that there are.
@@ -41,12 +45,12 @@ def table_lines(
     text = Text(no_wrap=True, overflow="crop")
     text.append(_line("", "schedule", tuple(HEADS), notation_width), "dim")
     for candidate in candidates:
-        is_chosen = candidate.answer.question == chosen
+        is_chosen = candidate is chosen
         sign = f"{'▸' if is_chosen else ' '}{candidate.letter}"
         figures = _figures(candidate.answer, base_lr)
         name = question_words(candidate.answer.question)
         text.append("\n" + _line(sign, name, figures, notation_width), _style(is_chosen))
-    if candidates.of(chosen) is None:
+    if not isinstance(chosen, Candidate):
         name = question_words(chosen) if chosen is not None else "…"
         text.append("\n" + _line("▸", name, _figures(answer, base_lr), notation_width), _style(True))
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from asking import press
 from played_session import PlayedApp, PlayedSession, drawn_curve
@@ -15,6 +16,7 @@ from lrtui.checks import Finding
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.charts.chart_view import ChartView
 from lrtui.tui.charts.layers import Curve, Marks
 from lrtui.tui.forecast import Answer, Question
@@ -191,6 +193,47 @@ async def test_a_candidate_of_a_running_run_keeps_its_anchor() -> None:
         assert "CosineAnnealingLR() from current" in words(app, "#table")
         await press(pilot, "ctrl+n", "enter")
         assert app.session.last.sent == [SwitchSchedule("CosineAnnealingLR()", "current")]
+
+
+def at_base_lr(question: Question) -> Answer:
+    """Return a constant curve at the optimizer's lr."""
+    answer = drawn_curve(question)
+    assert answer.lrs is not None
+    return replace(answer, lrs=np.full_like(answer.lrs, parse_optimizer(question.optimizer).lr))
+
+
+def figures(app: PlayedApp) -> list[list[str]]:
+    """Return for each candidate its letter, its scheduler and its peak."""
+    lines = words(app, "#table").splitlines()[1:]
+    return [[line.lstrip("▸ ")[0], line[3:].partition("(")[0], line.split()[-6]] for line in lines]
+
+
+async def test_candidates_stay_when_the_picker_closes_with_curves_of_what_it_is_opened_for_next() -> None:
+    app = app_without_run()
+    app.curve = at_base_lr
+    async with app.run_test(size=(120, 36)) as pilot:
+        await keep_three(pilot)
+        names = ["ExponentialLR", "CosineAnnealingLR", "LinearLR"]
+        assert figures(app) == [[letter, name, "0.01"] for letter, name in zip("ABC", names, strict=True)]
+        await press(pilot, "escape")
+        app.view.spec = replace(app.view.spec, optimizer="Adam(lr=0.02)")
+        await press(pilot, "s")
+        assert letters(app) == ["A", "B", "C"]
+        assert figures(app) == [[letter, name, "0.02"] for letter, name in zip("ABC", names, strict=True)]
+        await press(pilot, "ctrl+n", "ctrl+k", "escape", "s")
+        assert letters(app) == ["A", "C"]
+
+
+async def test_a_candidate_whose_curve_is_awaited_says_so() -> None:
+    app = app_without_run()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await keep_three(pilot)
+        await press(pilot, "escape")
+        app.view.spec = replace(app.view.spec, epochs=20)
+        # a curve of other epochs, as one that was asked for earlier and comes late
+        app.curve = lambda question: drawn_curve(replace(question, epochs=10))
+        await press(pilot, "s")
+        assert words(app, "#table").splitlines()[2].split()[-4:] == ["…"] * 4
 
 
 # -- a race -----------------------------------------------------------------------------------------------------------
