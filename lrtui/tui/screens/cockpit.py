@@ -15,22 +15,19 @@ from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.session import Session
+from lrtui.tui.drawing import Drawing
 from lrtui.tui.endings import Endings
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.hands import Hands, next_batches_per_epoch
+from lrtui.tui.hands import Hands
 from lrtui.tui.layout import PANES, PaneName
 from lrtui.tui.opening import Opening
 from lrtui.tui.outlook import Outlook
 from lrtui.tui.pane_keys import PaneKeys
-from lrtui.tui.panes.accuracy import accuracy_pane
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.panes.loss import loss_pane
-from lrtui.tui.panes.lr import lr_pane
-from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.runs import RunList, RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
@@ -40,7 +37,6 @@ from lrtui.tui.stored_runs import StoredRuns
 from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:
-    from lrtui.tui.advising import Advising
     from lrtui.tui.continuing import Continuing
     from lrtui.tui.picking import Picking
 
@@ -76,15 +72,14 @@ class CockpitScreen(Screen[None]):
         self._session, self._view, self._start_at_once = session, view, start
         self._outlook = Outlook(ask)
         self._stored = StoredRuns()
-        # asked for in every frame and by every key: kept, since a query goes through the whole screen
-        self._charts, self._metrics = (lr_pane(), loss_pane(), accuracy_pane()), MetricPanes()
+        self._drawing = Drawing(self, session, view, self._stored, self._outlook)
+        self._scene = self._drawing.scene
         self._pump = Pump(self._poll, self._draw, seconds, lambda: terminal_backlog(self.app))
         self._panes = PaneKeys(view, self, self._scene, self.say, self._pump.at_once)
         self._hands = Hands(session, view, self, lambda: self._scene().commanded)
         self._ask = ask
         self._endings = Endings()
-        self._refusals_said: dict[int, int] = {}
-        self._version_drawn, self._was_covered = view.version, False
+        self._was_covered = False
 
     def compose(self) -> ComposeResult:
         # as the first resize will have it: a class that comes later styles every widget again before the first frame
@@ -97,8 +92,8 @@ class CockpitScreen(Screen[None]):
                 yield RunsPane(id="runs")
                 yield SettingsPane(id="settings")
             with Vertical(id="right"):
-                yield from self._charts
-                yield self._metrics
+                yield from self._drawing.charts
+                yield self._drawing.metrics
                 yield LogPane(id="log")
         yield AdviceLine()
         yield Footer()
@@ -111,11 +106,11 @@ class CockpitScreen(Screen[None]):
         if self._start_at_once:
             self._hands.start_run(self._view.spec)
 
-    # -- drawing ------------------------------------------------------------------------------------------------------
-
     def on_unmount(self) -> None:
         """Look into the store no more."""
         self._stored.close()
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
 
     def _poll(self) -> bool:
         return any([self._session.poll(), self._stored.poll()])
@@ -131,7 +126,7 @@ class CockpitScreen(Screen[None]):
             self.call_later(self._pump.at_once)
 
     def _tick(self) -> None:
-        self._pump.tick(self._view.version != self._version_drawn)
+        self._pump.tick(self._drawing.is_stale)
         if self._stored.has_opened:
             self._stored.has_opened = False
             self._pump.at_once()
@@ -141,54 +136,8 @@ class CockpitScreen(Screen[None]):
             self.app.bell()
         self._hands.start_queued()
 
-    @property
-    def _chart_panes(self) -> list[ChartPane]:
-        return [*self._charts, *self._metrics.panes]
-
-    def _scene(self) -> Scene:
-        return Scene(
-            self._session,
-            self._view,
-            self._outlook.preview,
-            next_batches_per_epoch(self._view.spec),
-            self._outlook.futures,
-            self.has_class("-one"),
-            columns=max((pane.columns for pane in self._chart_panes if pane.display), default=0),
-            stored=self._stored,
-        )
-
     def _draw(self, charts: bool) -> None:
-        own = {run.number for run in self._session.runs}
-        self._stored.follow(self._view.spec.store, self._view.drawn - own)
-        self._outlook.look_ahead(
-            self._view.spec,
-            next_batches_per_epoch(self._view.spec),
-            {run.number: run.state for run in self._scene().runs if run.state.is_live},
-        )
-        self._view.pending.settle()
-        scene = self._scene()
-        if scene.runs or self._view.advice is not None:
-            self._advising.look(scene)
-        self.query_one(Header).show(scene)
-        self.query_one(Tabs).show(scene, self._panes.current)
-        self.query_one(RunsPane).show(scene)
-        self.query_one(SettingsPane).show(scene)
-        self.query_one(LogPane).show(scene)
-        self._metrics.show(scene)
-        self.query_one(AdviceLine).show(scene)
-        self.query_one(Footer).show(scene)
-        for pane in self._chart_panes:
-            if pane.display:
-                pane.show(scene, charts)
-        self._say_refusals()
-        self._version_drawn = self._view.version
-
-    def _say_refusals(self) -> None:
-        for run in self._session.runs:
-            said = self._refusals_said.get(run.number, 0)
-            for refusal in run.state.refusals[said:]:
-                self.query_one(Footer).say(f"{refusal.command}: {refusal.reason}")
-            self._refusals_said[run.number] = len(run.state.refusals)
+        self._drawing.draw(charts, self._panes.current)
 
     def take_forecast(self, slot: str, answer: Answer) -> None:
         """Keep a curve that was asked for, and draw it."""
@@ -222,13 +171,6 @@ class CockpitScreen(Screen[None]):
         """What decides which actions make sense now."""
         self._pump.fold()
         return situation_of(self._scene())
-
-    @cached_property
-    def _advising(self) -> Advising:
-        # only a run brings advice: an empty screen does not wait for the rules
-        from lrtui.tui.advising import Advising
-
-        return Advising()
 
     @cached_property
     def _continuing(self) -> Continuing:
@@ -301,7 +243,7 @@ class CockpitScreen(Screen[None]):
 
     def do_back(self) -> None:
         if self._view.advice is not None:
-            self._advising.dismiss(self._view.selected)
+            self._drawing.advising.dismiss(self._view.selected)
         else:
             self._panes.do_back()
 
@@ -338,4 +280,4 @@ class CockpitScreen(Screen[None]):
     @property
     def focused_chart(self) -> ChartPane | None:
         """The pane with the focus, where it is a chart."""
-        return next((pane for pane in self._chart_panes if pane.id == self._panes.current), None)
+        return next((pane for pane in self._drawing.chart_panes if pane.id == self._panes.current), None)
