@@ -30,6 +30,8 @@ class Advice:
         step: optimizer steps done when it was found.
         changes: how often the lr had been changed by then.
         epoch: after whose end a branch would begin; None where the advice asks for none.
+        epochs: of the run that is to begin anew in this one's place, with the schedule that is advised: no schedule
+            helps the model as it is; None where the run goes on.
     """
 
     code: Code
@@ -42,6 +44,7 @@ class Advice:
     step: int
     changes: int = 0
     epoch: int | None = None
+    epochs: int | None = None
 
     def is_acted_upon(self, state: RunState) -> bool:
         """Say whether a person has changed the lr since; a plateau scheduler's own cuts do not count."""

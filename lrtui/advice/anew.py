@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lrtui.advice.advice import Advice
-from lrtui.run.commands import Extend
+from lrtui.run.commands import Extend, SwitchSchedule
 from lrtui.run.spec import RunSpec
 
 
@@ -17,6 +17,9 @@ def settings_anew(advice: Advice, spec: RunSpec) -> RunSpec:
     """
     if isinstance(advice.command, Extend):
         return replace(spec, epochs=spec.epochs + advice.command.epochs)
+    if isinstance(advice.command, SwitchSchedule) and advice.epochs is not None:
+        # what the script would have done is of the other schedule
+        return replace(spec, schedule=advice.command.schedule, epochs=advice.epochs, at=())
     # the scale holds for every schedule, those with lrs of their own included
     return replace(spec, at=(f"epoch 1: {advice.command.words}", *spec.at))
 

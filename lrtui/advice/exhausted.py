@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from lrtui.advice.advice import Advice
+from lrtui.advice.dead_network import dead_layer
 from lrtui.advice.epoch_results import epoch_results, gained
 from lrtui.advice.lr_used import peaks
-from lrtui.advice.proposal import propose_schedule
+from lrtui.advice.proposal import propose_anew, propose_schedule
 from lrtui.advice.remaining import Remaining
+from lrtui.run.cells import counted
+from lrtui.run.events import EpochDone
 from lrtui.run.numbers import four_digits
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
@@ -33,17 +36,31 @@ def schedule_exhausted(state: RunState, remaining: Remaining) -> Advice | None:
     peak = np.maximum(peaks(state, switch.step if switch else 0), most)
     if np.any(most > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
         return None
-    command = propose_schedule(state)
+    text = (
+        f"all that remains of the schedule, {left:,} of {state.total_steps:,} steps, is at lr "
+        f"{four_digits(float(most.max()))} or below, a thousandth of its peak {four_digits(float(peak.max()))}, and "
+        "the test stands still"
+    )
+    brief, command, epochs = "what remains can't move the model", propose_schedule(state), None
+    does = f"switches to {command.schedule}"
+    if dead := dead_layer(state, tests[-1].epoch):
+        command, epochs = propose_anew(state), _epochs_left(state, tests[-1].epoch)
+        text += f"; {dead.dead} of the {dead.units} units of layer {dead.name} get no gradient: no lr brings them back"
+        brief = f"most of layer {dead.name} is dead, and no lr brings it back"
+        does = f"starts anew with {command.schedule}, {counted(epochs, 'epoch')}"
     return Advice(
         code="schedule-exhausted",
         title="schedule exhausted",
-        brief="what remains can't move the model",
-        text=f"all that remains of the schedule, {left:,} of {state.total_steps:,} steps, is at lr "
-        f"{four_digits(float(most.max()))} or below, a thousandth of its peak {four_digits(float(peak.max()))}, and "
-        "the test stands still",
+        brief=brief,
+        text=text,
         action="schedule",
-        does=f"switches to {command.schedule}",
+        does=does,
         command=command,
         step=state.step,
         changes=len(state.changes),
+        epochs=epochs,
     )
+
+
+def _epochs_left(state: RunState, epoch: EpochDone) -> int:
+    return (state.total_steps - epoch.step) // state.started.batches_per_epoch if state.started else 0

@@ -28,8 +28,21 @@ def propose_schedule(state: RunState) -> SwitchSchedule:
     A cycle and no mere decay: its warm-up lets an optimizer whose averages were made at a dead lr come to itself, and
     its end at nothing takes the noise out (L. Smith, N. Topin, "Super-Convergence", 2018).
     """
-    lrs = peak_lrs(state)
-    if state.total_steps - state.step < SHORTEST or not len(lrs) or not np.all(lrs > 0):
+    if state.total_steps - state.step < SHORTEST:
+        return SwitchSchedule("CosineAnnealingLR()", "base")
+    return _one_cycle(state, peak_lrs(state))
+
+
+def propose_anew(state: RunState) -> SwitchSchedule:
+    """Return the schedule for a run that begins anew, since the lrs of this one were too high for its model.
+
+    Half a decade below its peak at least, whatever the tests made of what came after that.
+    """
+    return _one_cycle(state, _two_digits(np.minimum(peak_lrs(state), peaks(state) / np.sqrt(10))))
+
+
+def _one_cycle(state: RunState, lrs: Floats) -> SwitchSchedule:
+    if not len(lrs) or not np.all(lrs > 0):
         return SwitchSchedule("CosineAnnealingLR()", "base")
     words = f"{lrs[0]:g}" if len(lrs) == 1 else f"[{', '.join(f'{lr:g}' for lr in lrs)}]"
     more = "" if _has_momentum(state) else ", cycle_momentum=False"
@@ -48,7 +61,10 @@ def peak_lrs(state: RunState) -> Floats:
         return first
     ends = {item.epoch.epoch: item.epoch.step for item in tests}
     begin = ends.get(useful.epoch.epoch - 1, state.first_step)
-    lrs = np.sqrt(peaks(state) * means(state, begin, useful.epoch.step))
+    return _two_digits(np.sqrt(peaks(state) * means(state, begin, useful.epoch.step)))
+
+
+def _two_digits(lrs: Floats) -> Floats:
     return np.array([float(f"{lr:.2g}") for lr in lrs])
 
 

@@ -21,6 +21,8 @@ def told_headless(advice: Advice, spec: RunSpec, kept_as: int | None) -> str:
 
 def _remedy(advice: Advice, spec: RunSpec, kept_as: int | None) -> str:
     words = advice.command.words
+    if advice.epochs is not None and advice.proposal is not None:
+        return f"'{advice.proposal.schedule}' --epochs {advice.epochs} starts anew"
     if isinstance(advice.command, Extend):
         epochs = settings_anew(advice, spec).epochs
         return f"--epochs {epochs} starts anew" if kept_as is None else f"lrtui resume {kept_as} --epochs {epochs}"

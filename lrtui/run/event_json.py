@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lrtui.run import events
-from lrtui.run.events import Event
+from lrtui.run.events import DeadLayer, Event
 from lrtui.run.spec import RunSpec
 
 
@@ -94,6 +94,8 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
         value = record[item.name]
         if item.name == "spec":
             value = spec_from_json(value)
+        elif item.name == "dead_layer":
+            value = None if value is None else DeadLayer(**value)
         elif item.name in _NULL_IS_NAN and isinstance(value, list):
             value = tuple(_number(entry) for entry in value)
         elif item.name in _NULL_IS_NAN and isinstance(value, Mapping):

@@ -86,6 +86,26 @@ class EvalDone(Event):
     """Whether the averaged model was evaluated, instead of the model itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLayer:
+    """A layer some of whose units get no gradient any more, so that no lr brings them back.
+
+    Args:
+        name: of the module, as `named_modules` has it.
+        dead: how many of its units.
+        units: how many it has.
+    """
+
+    name: str
+    dead: int
+    units: int
+
+    @property
+    def share(self) -> float:
+        """Of its units, in [0, 1]."""
+        return self.dead / self.units
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone(Event):
     """An epoch and its test are over."""
@@ -94,6 +114,8 @@ class EpochDone(Event):
     lrs: tuple[float, ...]
     """What the epoch's last step used, one per parameter group: the tutorial's `lrs`."""
     samples_per_second: float
+    dead_layer: DeadLayer | None = None
+    """The layer with the largest share of units that got no gradient in the epoch's last steps; None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

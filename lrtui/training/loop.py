@@ -25,6 +25,7 @@ from lrtui.training.averaging import WeightAveraging
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoints import Checkpoints
 from lrtui.training.command_desk import CommandDesk, EvalTrigger
+from lrtui.training.dead_units import is_looked_at, most_dead, reached_too
 from lrtui.training.device import describe_device
 from lrtui.training.evaluate import Evaluation, evaluate
 from lrtui.training.keeper import Keeper
@@ -117,7 +118,11 @@ class Loop:
             # the schedule steps after the test, as in the tutorial: a plateau is judged by this epoch's result
             self._step_schedule(result)
             self._reporter.say(
-                EpochDone, epoch=progress.epoch, lrs=progress.lrs, samples_per_second=progress.samples_per_second
+                EpochDone,
+                epoch=progress.epoch,
+                lrs=progress.lrs,
+                samples_per_second=progress.samples_per_second,
+                dead_layer=most_dead(progress.reached),
             )
             self._state.begin_next_epoch(self._reporter.clock.seconds)
             self._keeper.save("epoch")
@@ -134,6 +139,8 @@ class Loop:
 
             # forward and backward, the optimizer's step, then the schedule's
             loss, samples = self._update.make(next(steps))
+            if is_looked_at(step_in_epoch, setup.horizon.batches_per_epoch):
+                progress.reached = reached_too(setup.model, progress.reached)
             # reading the loss here would make an accelerator wait: the buffer decides when
             at_log_line = step_in_epoch % setup.spec.log_interval == 0
             self._loss_buffer.add(progress.epoch, step_in_epoch, progress.lrs, loss, at_log_line)

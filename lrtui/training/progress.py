@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lrtui.training.dead_units import Reached
 from lrtui.training.random_state import RandomStates
 
 
@@ -32,6 +33,8 @@ class Progress:
     """Spent on tests that a command asked for, and on checkpoints."""
     samples_per_second: float = 0.0
     """Known when all steps are done."""
+    reached: Reached = field(default_factory=dict)
+    """The units that a gradient has reached in the epoch's last steps."""
 
     def begin_next_epoch(self, seconds: float, random: RandomStates) -> None:
         """Turn to the next epoch; `seconds` are those of the run's clock."""
@@ -53,4 +56,5 @@ class Progress:
             KeyError: where something is missing.
         """
         for item in fields(self):
-            setattr(self, item.name, state[item.name])
+            # a checkpoint of before they were looked at does not have them
+            setattr(self, item.name, state.get("reached", {}) if item.name == "reached" else state[item.name])

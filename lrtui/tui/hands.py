@@ -106,8 +106,7 @@ class Hands:
 
         def answered(answer: str | None) -> None:
             if answer == "restart":
-                queue.insert(0, spec)
-                self._tell(live, Stop())
+                self.start_in_place(spec)
             elif answer == "queue":
                 queue.append(spec)
                 self._screen.say(f"queued as number {len(queue)}: {spec.schedule}")
@@ -127,6 +126,14 @@ class Hands:
             question += "\nQueued behind it:"
             question += "".join(f"\n  {number}. {waits.schedule[:60]}" for number, waits in enumerate(queue, 1))
         self._screen.app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
+
+    def start_in_place(self, spec: RunSpec) -> None:
+        """Stop the run that is going, and start this one when it is over."""
+        if (live := self._session.live) is None:
+            self.start_run(spec)
+        else:
+            self._view.queue.insert(0, spec)
+            self._tell(live, Stop())
 
     def start_run(self, spec: RunSpec) -> None:
         try:

@@ -19,6 +19,7 @@ from lrtui.tui.view import View
 
 # it takes 60 ms to import, with all it knows of schedules: the key's first press waits for it, not the first frame
 if TYPE_CHECKING:
+    from lrtui.advice.advice import Advice
     from lrtui.tui.screens.picker_choice import PickerChoice, RaceChoice
     from lrtui.tui.screens.picker_what_if import Recorded
 
@@ -46,7 +47,7 @@ class Picking:
         rows: Callable[[], Mapping[int, RunRow]],
         shown: Callable[[], ShownRun | None] = lambda: None,
     ) -> None:
-        self._view, self._screen, self._ask, self._hands = view, screen, ask, hands
+        self._session, self._view, self._screen, self._ask, self._hands = session, view, screen, ask, hands
         self._shown = shown
         self._racing = Racing(session, view, screen, rows)
 
@@ -54,6 +55,9 @@ class Picking:
         from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerContext
 
+        if self._anew is not None:
+            self._begin_anew(self._anew, scheduler)
+            return
         live = self._hands.commanded
         state = live.state if live and live.state.started else None
         spec = live.spec if live else self._view.spec
@@ -73,6 +77,43 @@ class Picking:
             candidates=self._view.candidates,
         )
         self._screen.app.push_screen(PickerScreen(context, self._ask), self._picked)
+
+    @property
+    def _anew(self) -> Advice | None:
+        """What is advised, where that is a new run in place of the one that goes on here."""
+        advice, live = self._view.advice, self._session.live
+        is_meant = advice is not None and advice.epochs is not None and live is self._hands.commanded
+        return advice if is_meant and live is not None else None
+
+    def _begin_anew(self, advice: Advice, scheduler: str | None) -> None:
+        from lrtui.advice.anew import settings_anew
+        from lrtui.tui.screens.picker import PickerScreen
+        from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
+
+        live = self._session.live
+        if live is None or live.state.started is None:
+            return
+        advised = settings_anew(advice, live.spec)
+        context = PickerContext(
+            schedule=advised.schedule,
+            optimizer=advised.optimizer,
+            epochs=advised.epochs,
+            batches_per_epoch=live.state.started.batches_per_epoch,
+            recent=tuple(self._view.recent),
+            scheduler=scheduler,
+            in_place_of=live.number,
+            accumulate=advised.accumulate,
+            race=self._racing.terms(),
+            candidates=self._view.candidates,
+        )
+
+        def picked(choice: PickerChoice | RaceChoice | None) -> None:
+            if isinstance(choice, PickerChoice):
+                self._view.spec = replace(advised, schedule=choice.schedule)
+                self._view.changed()
+                self._hands.start_in_place(self._view.spec)
+
+        self._screen.app.push_screen(PickerScreen(context, self._ask), picked)
 
     def _recorded(self) -> Recorded | None:
         """Return the tests of the run on screen, for a schedule that follows them."""

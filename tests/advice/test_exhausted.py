@@ -10,9 +10,11 @@ from judging import advice_on
 from told_runs import STANDS, TUTORIAL, codes, only, state_of, told_run
 
 from lrtui.advice.advisor import Advisor
+from lrtui.advice.anew import settings_anew
 from lrtui.advice.proposal import propose_schedule
 from lrtui.advice.remaining import Floats, Simulated
-from lrtui.run.events import LrSet, RunStarted
+from lrtui.advice.told import told_headless
+from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.filling import fill_in
@@ -124,3 +126,42 @@ def test_no_cycle_where_hardly_a_step_is_left() -> None:
     state = state_of(events)
     state.step = 8
     assert propose_schedule(state).schedule == "CosineAnnealingLR()"
+
+
+# -- a network that no schedule brings back ---------------------------------------------------------------------------
+
+DEAD = DeadLayer("2", 61, 64)
+
+
+def test_where_a_layer_is_dead_a_new_run_over_what_is_left_is_advised() -> None:
+    spec = RunSpec(schedule="ExponentialLR(gamma=0.1)", optimizer="Adam(lr=0.01)", seed=7, at=("epoch 8: lr*0.5",))
+    advice = only(told_run(TUTORIAL[:3], STANDS[:3], spec=spec, epochs=10, dead_layer=DEAD))
+    assert advice.code == "schedule-exhausted"
+    assert "61 of the 64 units of layer 2 get no gradient" in advice.text
+    assert advice.does == "starts anew with OneCycleLR(max_lr=0.0032), 7 epochs"
+    anew = settings_anew(advice, replace(spec, epochs=10))
+    assert (anew.schedule, anew.epochs, anew.seed, anew.at) == ("OneCycleLR(max_lr=0.0032)", 7, 7, ())
+    assert told_headless(advice, spec, 3).endswith("'OneCycleLR(max_lr=0.0032)' --epochs 7 starts anew")
+
+
+@pytest.mark.parametrize("layer", [DeadLayer("2", 47, 64), DeadLayer("out", 1, 1), None])
+def test_a_layer_that_is_alive_enough_goes_on(layer: DeadLayer | None) -> None:
+    advice = only(told_run(TUTORIAL[:3], STANDS[:3], epochs=10, dead_layer=layer))
+    assert advice.epochs is None
+    assert advice.does.startswith("switches to OneCycleLR")
+    assert "gradient" not in advice.text
+
+
+def test_nothing_begins_anew_where_less_than_half_the_run_is_left() -> None:
+    assert only(told_run(TUTORIAL[:3], STANDS[:3], epochs=6, dead_layer=DEAD)).epochs == 3
+    assert only(told_run(TUTORIAL[:3], STANDS[:3], epochs=5, dead_layer=DEAD)).epochs is None
+
+
+def test_what_begins_anew_stays_half_a_decade_below_the_lr_that_was_too_high() -> None:
+    # the first epoch alone did some good: the lr in the middle would be the one that has killed the layer
+    stands = [(0.48, 0.829), (0.387, 0.863), (0.387, 0.863)]
+    lrs = [0.01, 0.01, 1e-6]
+    spec = RunSpec(schedule="MultiStepLR([2], gamma=0.0001)", optimizer="Adam(lr=0.01)")
+    advice = only(told_run(lrs, stands, epochs=10, dead_layer=DEAD, spec=spec))
+    assert advice.proposal is not None
+    assert advice.proposal.schedule == "OneCycleLR(max_lr=0.0032)"

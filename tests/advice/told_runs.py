@@ -8,7 +8,7 @@ from judging import advice_on
 from recorded_runs import Recording
 
 from lrtui.advice.advice import Advice
-from lrtui.run.events import EpochDone, EvalDone, Event, RunStarted, StepDone
+from lrtui.run.events import DeadLayer, EpochDone, EvalDone, Event, RunStarted, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
@@ -35,6 +35,7 @@ def told_run(
     spec: RunSpec | None = None,
     epochs: int | None = None,
     group_share: float | None = None,
+    dead_layer: DeadLayer | None = None,
 ) -> list[Event]:
     """Return a run of 50 steps an epoch, with that lr, test loss and accuracy in each."""
     groups = 1 if group_share is None else 2
@@ -61,7 +62,7 @@ def told_run(
             recording.say(StepDone, epoch=epoch, batch=batch, loss=loss, lrs=used)
         recording.step = epoch * 50
         recording.say(EvalDone, epoch=epoch, loss=loss, accuracy=accuracy, seconds_taken=0.1)
-        recording.say(EpochDone, epoch=epoch, lrs=used, samples_per_second=1.0)
+        recording.say(EpochDone, epoch=epoch, lrs=used, samples_per_second=1.0, dead_layer=dead_layer)
     return recording.events
 
 

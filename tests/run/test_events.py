@@ -6,7 +6,7 @@ import math
 import pytest
 
 from lrtui.run.event_json import EVENT_CLASSES, event_from_json, event_to_json
-from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
+from lrtui.run.events import DeadLayer, EpochDone, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
 
@@ -43,6 +43,10 @@ def test_a_step_is_written_as_the_design_shows_it() -> None:
         started(),
         StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=0.1 + 0.2, lrs=(0.01, 1e-300)),
         EvalDone(seq=2, step=6, seconds=0.2, epoch=1, loss=0.5, accuracy=None, seconds_taken=0.1),
+        EpochDone(seq=2, step=6, seconds=0.2, epoch=1, lrs=(0.1,), samples_per_second=9.5),
+        EpochDone(
+            seq=2, step=6, seconds=0.2, epoch=1, lrs=(0.1,), samples_per_second=9.5, dead_layer=DeadLayer("0", 7, 8)
+        ),
         Notice(seq=3, step=6, seconds=0.2, level="info", code="data", text="öß\n"),
     ],
 )

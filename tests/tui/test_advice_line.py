@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from test_branch_key import save_epochs
 from textual.pilot import Pilot
 
 from lrtui.live_run import Run
-from lrtui.run.commands import SwitchSchedule
-from lrtui.run.events import EpochDone, Event, LrSet, RunStarted, ScheduleSwitched
+from lrtui.run.commands import Stop, SwitchSchedule
+from lrtui.run.events import DeadLayer, EpochDone, Event, LrSet, RunFinished, RunStarted, ScheduleSwitched
 from lrtui.run.spec import RunSpec
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.advice_line import AdviceLine
@@ -25,6 +26,9 @@ from lrtui.tui.screens.picker import PickerScreen
 from lrtui.tui.view import View
 
 EXHAUSTED = read_recording("case-study", epochs=4)
+DEAD = [
+    replace(event, dead_layer=DeadLayer("2", 61, 64)) if isinstance(event, EpochDone) else event for event in EXHAUSTED
+]
 PROPOSED = "OneCycleLR(max_lr=0.0032)"
 
 
@@ -35,8 +39,8 @@ def tenth_of_each(question: Question) -> Answer:
     return Answer(question, lrs[:, None], question.schedule)
 
 
-def exhausted(view: View | None = None) -> PlayedApp:
-    app = PlayedApp(PlayedSession(EXHAUSTED), view)
+def exhausted(view: View | None = None, events: list[Event] = EXHAUSTED) -> PlayedApp:
+    app = PlayedApp(PlayedSession(events), view)
     app.curve = tenth_of_each
     return app
 
@@ -76,6 +80,37 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
         )
         await until(pilot, lambda: line(app) == "")
         assert app.view.proposal is None
+
+
+async def test_where_a_layer_is_dead_s_and_enter_begin_anew_over_what_is_left() -> None:
+    app = exhausted(events=DEAD)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        assert f"s starts anew with {PROPOSED}, 6 epochs" in line(app)
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        title = str(app.screen.query_one("#picker").border_title)
+        assert title == "Begin anew in place of run #1, over the 6 epochs left of it"
+        await press(pilot, "escape")
+        assert not app.session.last.sent
+        await press(pilot, "s", "enter")
+        assert app.session.runs[0].sent == [Stop()]
+        (waiting,) = app.view.queue
+        assert (waiting.schedule, waiting.epochs) == (PROPOSED, 6)
+        app.session.last.say(RunFinished(seq=9_000, step=160, seconds=9.0, outcome="stopped"))
+        await until(pilot, lambda: len(app.session.runs) == 2)
+        assert app.session.last.spec == waiting
+        assert app.view.selected == 2
+
+
+async def test_dismissed_it_leaves_s_to_switch_the_run() -> None:
+    app = exhausted(events=DEAD)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await told(pilot, app)
+        await press(pilot, "escape", "s")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, "enter")
+        assert app.session.last.sent == [SwitchSchedule("ExponentialLR(gamma=0.1)", "base")]
 
 
 async def test_it_is_told_once_and_escape_takes_it_away() -> None:

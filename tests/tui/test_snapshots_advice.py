@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asking import until
-from played_session import PlayedApp, PlayedSession
+from asking import press, until
+from played_session import PlayedApp, PlayedSession, drawn_curve
 from recordings import ending
-from test_advice_line import cockpit, ended, exhausted
+from test_advice_line import DEAD, cockpit, ended, exhausted
 from textual.pilot import Pilot
 
 from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.picker import PickerScreen
 
 Compare = Callable[..., bool]
 
@@ -25,6 +26,30 @@ def test_schedule_exhausted(size: tuple[int, int], snap_compare: Compare) -> Non
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=wait)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+def test_a_dead_layer(size: tuple[int, int], snap_compare: Compare) -> None:
+    app = exhausted(events=DEAD)
+
+    async def wait(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: app.view.advice is not None)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=wait)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
+def test_what_begins_anew(size: tuple[int, int], snap_compare: Compare) -> None:
+    app = exhausted(events=DEAD)
+
+    async def ask(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: app.view.advice is not None)
+        app.curve = drawn_curve
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+
+    assert snap_compare(app, terminal_size=size, run_before=ask)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])

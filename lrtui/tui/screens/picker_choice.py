@@ -42,6 +42,8 @@ class PickerContext:
         recent: schedules chosen before, the latest first.
         scheduler: the one to point at first, in place of that of `schedule`.
         branch_epoch: the epoch after whose end a branch would begin; None for no branch.
+        in_place_of: number of the run that ends where a new one is started with the choice, at once; None where the
+            choice is for whatever run comes next.
         accumulate: batches whose gradients make one optimizer step.
         race: what a race of candidates would be.
         recorded: the tests that a schedule which follows them is laid over; None for those of `live`.
@@ -57,6 +59,7 @@ class PickerContext:
     recent: tuple[str, ...] = ()
     scheduler: str | None = None
     branch_epoch: int | None = None
+    in_place_of: int | None = None
     accumulate: int = 1
     race: RaceTerms = RaceTerms("no race can be started from here")
     recorded: Recorded | None = None
