@@ -108,10 +108,17 @@ def describe(error: sqlite3.Error) -> str:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is no store, or a newer program's."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    # all of one moment: between two looks another process may make the store
+    connection.execute("BEGIN")
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     if application != APPLICATION_ID:
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or version or application:
+        if tables or version or application:
             raise StoreError(f"{path} is another program's database, not a store of lrtui's")
         return
     if version > LATEST:

@@ -57,6 +57,13 @@ def test_what_fits_the_run_is_clean(epochs: int, batches: int) -> None:
     assert alarms(epochs, batches) == []
 
 
+def test_what_imagenet_is_trained_with_by_the_book_is_clean() -> None:
+    schedule, optimizer = parse_schedule("MultiStepLR([30, 60, 80])"), parse_optimizer("SGD(lr=0.1, momentum=0.9)")
+    assert not check_schedule(schedule, optimizer, Horizon(90, 5004))
+    (finding,) = check_schedule(parse_schedule("MultiStepLR([30, 60, 75])"), optimizer, Horizon(90, 5004))
+    assert finding.code == "dead-tail"
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("epochs", [3, 4, 5, 7, 10, 15, 20, 30, 50, 90, 100, 200])
 @pytest.mark.parametrize("batches", [1, 2, 8, 50, 313])

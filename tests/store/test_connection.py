@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kept import folded, keep, stored
@@ -13,8 +18,8 @@ from recorded_runs import recorded_run
 from lrtui.run.errors import StoreError
 from lrtui.store import connection as connection_module
 from lrtui.store import place
-from lrtui.store.connection import open_for_reading, open_for_writing
-from lrtui.store.migrations import LATEST, MIGRATIONS
+from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
+from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
 from lrtui.store.place import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("schema-*.db"))
@@ -43,6 +48,36 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert all("another program's database" in words for words in both(tmp_path))
     other.close()
     assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_a_store_that_another_process_makes_at_that_moment_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, others = tmp_path / DATABASE, []
+
+    def make_it() -> None:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as other:
+            migrate(other, APPLICATION_ID)
+
+    class Overtaken(sqlite3.Connection):
+        """Another process makes the store between this one's first look and its second."""
+
+        def execute(self, words: str, *values: Any) -> sqlite3.Cursor:
+            cursor = super().execute(words, *values)
+            if words == "PRAGMA application_id" and not others:
+                others.append(threading.Thread(target=make_it))
+                others[0].start()
+                # it waits where it is kept from it
+                others[0].join(0.5)
+            return cursor
+
+    opened = partial(sqlite3.connect, factory=Overtaken)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection_module, "sqlite3", SimpleNamespace(**{**vars(sqlite3), "connect": opened}))
+        open_for_writing(tmp_path).close()
+    others[0].join()
+    with closing(open_for_reading(tmp_path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == LATEST
 
 
 def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -15,6 +15,11 @@ from lrtui.run.numbers import four_digits, two_digits
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
 from lrtui.schedules.schedule import Schedule
 
+LEAST_TAIL = 0.125
+"""Share of the run that has to be dead at its end: what ImageNet is trained with by the book, a tenth of the lr after
+30, 60 and 80 of 90 epochs (P. Goyal et al., "Accurate, Large Minibatch SGD", 2017), spends its last ninth at a
+thousandth of the peak and gains by it."""
+
 
 def _alive(plan: Plan) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     """Return for each step whether its lr moves anything; None where that is no question."""
@@ -30,7 +35,7 @@ def _dead_tail(plan: Plan) -> Sighting | None:
         return None
     tail = int(np.argmax(alive[::-1]))
     # one batch of a run of few is no loss
-    if tail < LEAST_DEAD * len(alive) or (tail == 1 and plan.schedule.per == "batch"):
+    if tail < LEAST_TAIL * len(alive) or (tail == 1 and plan.schedule.per == "batch"):
         return None
     begin = len(alive) - tail
     highest = float(plan.lrs[begin:].max())
