@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lrtui.run.cells import counted
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -68,6 +69,8 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
         course = course_of(ancestor.state, course)
     course = course_of(state, course)
     if course is None or state.started is None:
+        if state.outcome is not None:
+            raise UsageError(f"{title} ended before its first step: it has no course to write down")
         raise UsageError(f"{title} has not started; its code follows from how long an epoch turns out to be")
     course = _with_what_is_to_come(course, state)
     notes = list(_notes(title, course, state.started.spec))
@@ -118,9 +121,12 @@ def _notes(title: str, course: Course, spec: RunSpec) -> tuple[str, ...]:
     switches = sum(isinstance(change, Switched) for change in changes)
     scalings = sum(isinstance(change, Scaled) for change in changes)
     if changes:
-        counted = [f"{switches} switched schedule{'s' * (switches != 1)}"] * bool(switches)
-        counted += [f"{scalings} change{'s' * (scalings != 1)} of lr by hand"] * bool(scalings)
-        notes.append(f"with {' and '.join(counted)}")
+        words = [counted(switches, "switched schedule")] * bool(switches)
+        words += [f"{counted(scalings, 'change')} of lr by hand"] * bool(scalings)
+        notes.append(f"with {' and '.join(words)}")
+    schedules = [course.first.schedule, *(change.schedule for change in changes if isinstance(change, Switched))]
+    if followed := sorted({schedule.metric for schedule in schedules if schedule.metric is not None}):
+        notes.append(f"its lr follows the test's {' and '.join(followed)}: with other results it takes another course")
     if spec.precision != "fp32":
         notes.append(f"the run computed its model in {spec.precision} (torch.autocast), which is left out here")
-    return tuple(notes)
+    return (*notes, *course.notes)

@@ -7,7 +7,7 @@ import math
 from lrtui.advice.advice import Advice
 from lrtui.advice.epoch_results import epoch_results
 from lrtui.advice.too_high import HALVED
-from lrtui.run.events import EpochDone
+from lrtui.run.events import EpochDone, ScheduleSwitched
 from lrtui.run.state import RunState
 
 UNSOUND = 2.0
@@ -19,6 +19,11 @@ def not_finite(state: RunState) -> Advice | None:
     if state.outcome is None or state.outcome.outcome != "diverged":
         return None
     good = last_good_epoch(state)
+    # a branch at half the lr goes on with its parent's schedule; one that was switched has more than one
+    if good is not None and any(
+        isinstance(change, ScheduleSwitched) and change.step <= good.step for change in state.changes
+    ):
+        good = None
     return Advice(
         code="not-finite",
         title="loss not finite",

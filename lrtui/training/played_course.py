@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import build_tiny_optimizer
@@ -37,6 +37,7 @@ class PlayedCourse:
         self._control = LrControl(build_tiny_optimizer(self._optimizer), parse_schedule(spec.schedule), horizon)
         self._script = Script(spec.at, spec.epochs, batches_per_epoch)
         self._moments: list[Moment] = []
+        self._notes: list[str] = []
         self._first = Switched(self._control.schedule, "base")
 
     def play(self) -> Course:
@@ -54,6 +55,7 @@ class PlayedCourse:
             moments=tuple(self._moments),
             accumulate=spec.accumulate,
             clip_grad_norm=spec.clip_grad_norm,
+            notes=tuple(self._notes),
         )
 
     def _play_epoch(self, epoch: int) -> None:
@@ -71,9 +73,9 @@ class PlayedCourse:
         while (command := self._script.take(step, testing=testing)) is not None:
             try:
                 changes += self._do(command, step)
-            except UsageError:
+            except UsageError as error:
                 # a run refuses it, says so and goes on
-                continue
+                self._notes.append(f"{command.words} at step {step:,} is refused: {error}")
         if changes:
             self._moments.append(Moment(step, tuple(changes), testing))
 
@@ -92,6 +94,9 @@ class PlayedCourse:
             case Extend(epochs):
                 check_length_is_open(control.schedule, "")
                 control.extend(epochs)
+                return []
+            case Stop():
+                self._notes.append(f"the script stops the run at step {step:,}; this code goes on to its end")
                 return []
             case _:
                 return []

@@ -62,3 +62,16 @@ def test_a_branch_of_a_switched_run_needs_a_schedule(tmp_path: Path, capsys: pyt
     assert main(["branch", "1", "--at-epoch", "2", "lr*0.5", *store]) == 2
     assert "was switched to ExponentialLR(gamma=0.9) before the end of epoch 2" in capsys.readouterr().err
     assert main(["branch", "1", "--at-epoch", "1", "lr*0.5", *store]) == 0
+
+
+def test_one_that_was_switched_and_diverges_is_told_what_can_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["StepLR(2)", "--batch-size", "16", "--epochs", "6", "--optimizer", "SGD(lr=0.1)"]
+    script = ["--at", "epoch 2: CosineAnnealingLR()", "--at", "epoch 4: lr*1e30"]
+    task = ["--task", slow_task(tmp_path, 0.0), "--store", str(tmp_path / "store")]
+    assert main(["train", *words, *script, *task]) == 3
+    _, err = capsys.readouterr()
+    # a branch would need a schedule of its own
+    assert "lrtui branch" not in err
+    assert "--at 'epoch 1: lr*0.5' starts anew with the lr halved" in err

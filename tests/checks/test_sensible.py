@@ -57,11 +57,26 @@ def test_what_fits_the_run_is_clean(epochs: int, batches: int) -> None:
     assert alarms(epochs, batches) == []
 
 
-def test_what_imagenet_is_trained_with_by_the_book_is_clean() -> None:
-    schedule, optimizer = parse_schedule("MultiStepLR([30, 60, 80])"), parse_optimizer("SGD(lr=0.1, momentum=0.9)")
-    assert not check_schedule(schedule, optimizer, Horizon(90, 5004))
-    (finding,) = check_schedule(parse_schedule("MultiStepLR([30, 60, 75])"), optimizer, Horizon(90, 5004))
+@pytest.mark.parametrize(
+    ("schedule", "lr", "epochs"),
+    [
+        # ImageNet, PyTorch's tutorial on transfer learning, torchvision's MobileNetV3
+        ("MultiStepLR([30, 60, 80])", 0.1, 90),
+        ("StepLR(7, gamma=0.1)", 0.001, 25),
+        ("StepLR(2, gamma=0.973)", 0.064, 600),
+    ],
+)
+def test_what_is_trained_with_by_the_book_is_clean(schedule: str, lr: float, epochs: int) -> None:
+    optimizer = parse_optimizer(f"SGD(lr={lr}, momentum=0.9)")
+    assert not check_schedule(parse_schedule(schedule), optimizer, Horizon(epochs, 500))
+
+
+def test_a_fifth_of_the_run_at_next_to_nothing_is_a_dead_tail() -> None:
+    optimizer = parse_optimizer("SGD(lr=0.1, momentum=0.9)")
+    assert not check_schedule(parse_schedule("MultiStepLR([30, 60, 73])"), optimizer, Horizon(90, 5004))
+    (finding,) = check_schedule(parse_schedule("MultiStepLR([30, 60, 72])"), optimizer, Horizon(90, 5004))
     assert finding.code == "dead-tail"
+    assert "the last 20 % of the run learns next to nothing" in str(finding)
 
 
 @pytest.mark.deep

@@ -210,3 +210,16 @@ def test_words_that_contradict_a_run_are_refused(words: list[str], said: str, as
     answer = ask("preview", PLATEAU, *words)
     assert (answer.status, answer.out) == (2, "")
     assert said in answer.err
+
+
+def test_what_a_script_can_not_do_is_told_at_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    code = code_of(["StepLR(3)", "--at", "epoch 3: lr=5 group=2", *SHORT], capsys)
+    head = code.partition("import")[0].replace("\n# ", " ")
+    assert "lr=5.0 group=2 at step 8 is refused: there is no parameter group 2" in head
+    code = code_of(["StepLR(3)", "--at", "epoch 2: stop", *SHORT], capsys)
+    assert "the script stops the run at step 4; this code goes on to its end" in code.replace("\n# ", " ")
+
+
+def test_a_schedule_that_follows_the_test_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "its lr follows the test's loss" in code_of(["ReduceLROnPlateau(patience=0)", *SHORT], capsys)
+    assert "follows the test" not in code_of(["StepLR(3)", *SHORT], capsys)

@@ -12,13 +12,8 @@ from lrtui.checks.shift import shifted
 from lrtui.checks.trap import Sighting, Trap
 from lrtui.checks.traps.values import NOTHING
 from lrtui.run.numbers import four_digits, two_digits
-from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
+from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
 from lrtui.schedules.schedule import Schedule
-
-LEAST_TAIL = 0.125
-"""Share of the run that has to be dead at its end: what ImageNet is trained with by the book, a tenth of the lr after
-30, 60 and 80 of 90 epochs (P. Goyal et al., "Accurate, Large Minibatch SGD", 2017), spends its last ninth at a
-thousandth of the peak and gains by it."""
 
 
 def _alive(plan: Plan) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
@@ -41,7 +36,7 @@ def _dead_tail(plan: Plan) -> Sighting | None:
     highest = float(plan.lrs[begin:].max())
     height = "exactly 0" if highest == 0 else f"{four_digits(highest)} or below, a thousandth of its peak or less"
     words = f"from {plan.when(begin)} on the lr is {height}: the last {_percent(tail / len(alive))} of the run learns"
-    return Sighting(f"{words} nothing", _kept_alive(plan))
+    return Sighting(f"{words} {'nothing' if highest == 0 else 'next to nothing'}", _kept_alive(plan))
 
 
 def _kept_alive(plan: Plan) -> Iterator[Schedule]:
@@ -63,7 +58,7 @@ def _dead_start(plan: Plan) -> Sighting | None:
     highest = float(plan.lrs[:head].max())
     height = "exactly 0" if highest == 0 else f"{four_digits(highest)} at most, a thousandth of its peak or less"
     words = f"up to {plan.when(head)} the lr is {height}: the first {_percent(head / len(alive))} of the run learns"
-    return Sighting(f"{words} nothing", _awake(plan))
+    return Sighting(f"{words} {'nothing' if highest == 0 else 'next to nothing'}", _awake(plan))
 
 
 def _awake(plan: Plan) -> Iterator[Schedule]:
