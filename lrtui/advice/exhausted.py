@@ -24,7 +24,8 @@ def schedule_exhausted(state: RunState, remaining: Remaining) -> Advice | None:
     test went no better than the one before by more than noise, what remains can't do better.
     """
     tests, left = epoch_results(state, 2), state.total_steps - state.step
-    if len(tests) < 2 or left < LEAST_DEAD * state.total_steps or tests[-1].is_perfect:
+    # one step is no loss, however few the run has
+    if len(tests) < 2 or left < max(2, LEAST_DEAD * state.total_steps) or tests[-1].is_perfect:
         return None
     if gained(tests[-2:-1], tests[-1:]):
         return None

@@ -48,9 +48,10 @@ def reached_too(model: nn.Module, before: Reached) -> Reached:
     for name, layer in model.named_modules():
         if not isinstance(layer, LAYERS):
             continue
-        # one that is computed from other parameters has no gradient of its own, one that is frozen has none at all
+        # one that is computed from other parameters has no gradient of its own, one that is frozen has none at all,
+        # and one that is a sparse embedding's as well has rows that no sample has asked for
         weight = dict(layer.named_parameters(recurse=False)).get("weight")
-        if weight is None or weight.grad is None:
+        if weight is None or weight.grad is None or weight.grad.layout is not torch.strided:
             continue
         # some twenty times faster than counting; a gradient below 1e-23, whose square is 0, is none
         now = torch.linalg.vector_norm(weight.grad.detach().flatten(1), dim=1) != 0

@@ -63,6 +63,9 @@ def test_what_has_no_gradient_of_its_own_is_not_judged() -> None:
     frozen = nn.Linear(4, 4).requires_grad_(False)
     model = nn.Sequential(frozen, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 1))
     gradients(model, torch.randn(8, 4))
+    sparse = nn.Linear(4, 4)
+    sparse.weight.grad = torch.zeros(4, 4).to_sparse()
+    model.append(sparse)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reached = reached_too(model, {})
