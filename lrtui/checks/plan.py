@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.checks.place import Place, places
+from lrtui.run.cells import counted
 from lrtui.run.errors import LrtuiError, NotationError
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
@@ -93,11 +94,6 @@ class Plan:
         """Return the places of PyTorch's schedulers of these names."""
         return [place for place in self.places if place.name in names]
 
-    @property
-    def has_own(self) -> bool:
-        """Whether a user's own class takes part."""
-        return any(place.schedule.own for place in self.places)
-
     @cached_property
     def is_finite(self) -> bool:
         """Whether every lr is a number."""
@@ -163,7 +159,11 @@ class Plan:
 
     def count(self, calls: int) -> str:
         """Return so many `step()` calls in words: `1 epoch`, `938 steps`."""
-        return f"{calls:,} {self.unit if calls != 1 else self.unit[:-1]}"
+        return counted(calls, self.unit[:-1])
+
+    def group(self, index: int) -> str:
+        """Return a parameter group with the lr that it has: `parameter group "fc*", 0.001`."""
+        return f'parameter group "{self.optimizer.group_names[index]}", {self.base_lrs[index]:g}'
 
     def when(self, step: int) -> str:
         """Return where in the run a step is: `epoch 4`, `step 1,200 (epoch 2)`."""

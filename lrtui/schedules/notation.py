@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from lrtui.run.cells import counted
 from lrtui.schedules.arithmetic import number_of
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.optimizer_notation import parse_optimizer
@@ -178,7 +179,9 @@ class _Reader:
             wanted, given = len(schedule.children) - 1, len(arguments["milestones"])
             if given != wanted:
                 self._source.refuse(
-                    f"{wanted + 1} schedules have {wanted} milestones between them, not {given}", call, "milestones"
+                    f"{wanted + 1} schedules have {counted(wanted, 'milestone')} between them, not {given}",
+                    call,
+                    "milestones",
                 )
             if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
                 self._source.refuse("milestones have to grow from one to the next", call, "milestones")

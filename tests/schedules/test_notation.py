@@ -80,7 +80,7 @@ def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
         ('LambdaLR("open(1)")', "open", "no such function"),
         ("LambdaLR(lr_lambda=f)", "f)", "expression"),
         ("LambdaLR(lambda a, b: 1)", "lambda", "one argument"),
-        ("SequentialLR([StepLR(3), StepLR(3)], [2, 4])", "SequentialLR", "1 milestones"),
+        ("SequentialLR([StepLR(3), StepLR(3)], [2, 4])", "SequentialLR", "1 milestone "),
         ("SequentialLR([StepLR(1), StepLR(1), StepLR(1)], [4, 2])", "SequentialLR", "grow"),
         ("SequentialLR([StepLR(3), OneCycleLR(0.1)], [2])", "OneCycleLR", 'per="batch"'),
         (

@@ -21,8 +21,13 @@ def _default_third(plan: Plan) -> Sighting | None:
     for place in plan.named("ConstantLR"):
         if "factor" in place.schedule.arguments or place.calls < 1:
             continue
-        length = place.get("total_iters")
-        then = f"and jumps up after {plan.count(length)}" if length < place.calls else "to the end"
+        length, next_call = place.get("total_iters"), place.begin + place.calls
+        if length < place.calls:
+            then = f"and jumps up after {plan.count(length)}"
+        elif next_call < plan.calls:
+            then = f"up to {plan.when(int(plan.starts[next_call]))}, where the next schedule takes over"
+        else:
+            then = "to the end"
         return Sighting(
             f"ConstantLR without factor is no constant: the lr is a third of the optimizer's {then}",
             [changed(plan, [place], factor=1.0)],

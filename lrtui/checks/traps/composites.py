@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lrtui.checks.factors import as_factor
 from lrtui.checks.fitting import alone
 from lrtui.checks.place import Place, edit
 from lrtui.checks.plan import Plan
@@ -91,21 +92,13 @@ def _chain_overwritten(plan: Plan) -> Sighting | None:
 
 
 def _unchained(plan: Plan, place: Place, index: int) -> Iterator[Schedule]:
-    children = place.schedule.children
-    factors = [_as_factor(child) for child in children]
+    children = [other for other in plan.places if other.path[:-1] == place.path and other.path]
+    factors = [as_factor(child) for child in children]
     if all(factor is not None for factor in factors):
         product = Schedule("LambdaLR", (("lr_lambda", " * ".join(str(factor) for factor in factors)),))
         yield _put(plan, place, replace(product, per=plan.schedule.per))
-    yield _put(plan, place, children[index])
-
-
-def _as_factor(schedule: Schedule) -> str | None:
-    """Return the factor on the optimizer's lr as an expression, for the schedules that are one."""
-    if schedule.own:
-        return None
-    if schedule.name == "LambdaLR" and isinstance(schedule.arguments["lr_lambda"], str):
-        return f"({schedule.arguments['lr_lambda']})"
-    return f"{schedule.arguments['gamma']!r} ** epoch" if schedule.name == "ExponentialLR" else None
+    else:
+        yield _put(plan, place, place.schedule.children[index])
 
 
 def _put(plan: Plan, place: Place, schedule: Schedule) -> Schedule:

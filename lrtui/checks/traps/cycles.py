@@ -89,11 +89,15 @@ def _upside_down(plan: Plan) -> Sighting | None:
         )
     for place in plan.named("CosineAnnealingLR", "CosineAnnealingWarmRestarts"):
         low, base = place.get("eta_min"), max(plan.base_lrs)
-        if 0 < base <= low and place.calls > 1:
-            return Sighting(
-                f"eta_min={low:g} is not below the optimizer's lr, {base:g}: the cosine goes up in place of down",
-                [changed(plan, [place], eta_min=None)],
-            )
+        if place.calls < 2:
+            continue
+        if 0 < base <= low:
+            words = f"eta_min={low:g} is not below the optimizer's lr, {base:g}: the cosine goes up in place of down"
+        elif (group := next((group for group, lr in enumerate(plan.base_lrs) if 0 < lr < low), None)) is not None:
+            words = f"eta_min={low:g} is above the lr of {plan.group(group)}: its cosine goes up in place of down"
+        else:
+            continue
+        return Sighting(words, [changed(plan, [place], eta_min=None)])
     return None
 
 

@@ -12,6 +12,7 @@ from lrtui.checks.place import Place, edit
 from lrtui.checks.plan import Plan
 from lrtui.checks.shift import slowed
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.checks.traps.units import warmed_in_batches
 from lrtui.run.numbers import four_digits
 from lrtui.schedules.schedule import Schedule
 
@@ -40,10 +41,15 @@ def _goes_up_again(plan: Plan) -> Sighting | None:
         )
         return Sighting(
             f"the cosine is at its foot after T_max={length:,} of {plan.count(place.calls)} and then {course}: it "
-            f"ends at {four_digits(plan.last)}",
+            f"ends at {four_digits(_last_of(plan, foot, end))}",
             [changed(plan, [place], T_max=None), *_fit_of(plan, place)],
         )
     return None
+
+
+def _last_of(plan: Plan, begin: int, end: int) -> float:
+    """Return the lr of the last step between two `step()` calls."""
+    return float(plan.lrs[int(plan.starts[begin]) + _steps(plan, begin, end) - 1].max())
 
 
 def _step_words(plan: Plan, call: int) -> str:
@@ -100,8 +106,8 @@ def _cut_short(plan: Plan) -> Sighting | None:
 
 
 def _ends_high(plan: Plan) -> Sighting | None:
-    # a CyclicLR is meant to be anywhere at any time
-    if not plan.is_finite or len(plan.lrs) < 2 or plan.named("CyclicLR"):
+    # a CyclicLR is meant to be anywhere at any time; where weights are averaged the lr is high on purpose
+    if not plan.is_finite or len(plan.lrs) < 2 or plan.named("CyclicLR") or _averages(plan):
         return None
     peak = int(plan.share.argmax())
     foot = peak + int(plan.share[peak:].argmin())
@@ -115,6 +121,11 @@ def _ends_high(plan: Plan) -> Sighting | None:
     )
 
 
+def _averages(plan: Plan) -> bool:
+    """Say whether the run ends in a SWALR: what it holds is judged by `swa-lr-high`."""
+    return any(place.is_last and place.calls > 0 for place in plan.named("SWALR"))
+
+
 def _endless(plan: Plan) -> Sighting | None:
     for place in plan.named("LinearLR"):
         length, low, high = place.get("total_iters"), place.get("start_factor"), place.get("end_factor")
@@ -123,7 +134,7 @@ def _endless(plan: Plan) -> Sighting | None:
         return Sighting(
             f"the warm-up takes {plan.count(length)} (total_iters) and has {place.calls:,}: it never ends, and the "
             f"lr is at {four_digits(plan.last)} when the run is over",
-            _fit_of(plan, place),
+            chain(warmed_in_batches(plan), _fit_of(plan, place)),
         )
     return None
 

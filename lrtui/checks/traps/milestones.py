@@ -9,6 +9,7 @@ from lrtui.checks.fitting import changed, fits, per_batch, scaled, without_one
 from lrtui.checks.place import Place, edit, without_child
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.checks.traps.units import warmed_in_batches
 from lrtui.schedules.schedule import Schedule
 
 
@@ -39,6 +40,7 @@ def _never_reached(plan: Plan) -> Sighting | None:
 
 
 def _earlier(plan: Plan, place: Place) -> Iterator[Schedule]:
+    yield from warmed_in_batches(plan)
     milestones = place.get("milestones")
     earlier = scaled(milestones, place.calls) if len(milestones) > 1 else None
     if len(milestones) == 1 and place.calls > 1:

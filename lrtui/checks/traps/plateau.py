@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from lrtui.checks.fitting import changed
+from lrtui.checks.place import Place
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.run.cells import counted
 from lrtui.run.errors import LrtuiError
 from lrtui.run.numbers import two_digits
+from lrtui.schedules.schedule import value_words
 from lrtui.schedules.simulate import simulate
 
 WATCHES = {"min": "loss", "max": "accuracy"}
@@ -59,20 +62,27 @@ def _threshold(plan: Plan) -> Sighting | None:
 def _never_cuts(plan: Plan) -> Sighting | None:
     for place in plan.named("ReduceLROnPlateau"):
         patience, base = place.get("patience"), max(plan.base_lrs)
-        floor = place.get("min_lr")
-        if base <= 0 or not _stands_still(plan):
+        floors, still = _floors(plan, place), _still(plan)
+        if base <= 0 or not still:
             continue
-        if min(floor if isinstance(floor, tuple) else (floor,)) >= base:
-            words = f"min_lr={floor} is not below the optimizer's lr, {base:g}: the lr is never cut"
+        held = [group for group in still if 0 < plan.base_lrs[group] <= floors[group]]
+        if len(still) < len(plan.base_lrs):
+            # the others are cut
+            if not held:
+                continue
+            return _held_group(plan, place, held, floors)
+        if all(floor >= lr for floor, lr in zip(floors, plan.base_lrs, strict=True) if lr > 0):
+            words = f"min_lr={value_words(place.get('min_lr'))} is not below the optimizer's lr, {base:g}"
         elif patience + 2 >= plan.calls:
+            # the first result is the best one; the lr is cut after one more than patience that are no better
             words = (
-                f"patience={patience:,} lets {patience + 1:,} epochs without improvement pass, and the run has "
-                f"{plan.calls:,}: the lr is never cut"
+                f"with patience={patience:,} the first cut would come after epoch {patience + 2:,} at the earliest, "
+                f"and the run has {counted(plan.calls, 'epoch')}"
             )
         else:
-            words = f"no cut is as large as eps={place.get('eps'):g}: the lr is never cut"
+            words = f"no cut is as large as eps={place.get('eps'):g}"
         return Sighting(
-            words,
+            f"{words}: the lr is never cut",
             [
                 changed(plan, [place], patience=max(0, min(patience, plan.calls // 5))),
                 changed(plan, [place], min_lr=two_digits(base / 100)),
@@ -83,16 +93,33 @@ def _never_cuts(plan: Plan) -> Sighting | None:
     return None
 
 
-def _stands_still(plan: Plan) -> bool:
-    """Say whether not even a metric that never improves has the lr cut."""
+def _floors(plan: Plan, place: Place) -> tuple[float, ...]:
+    """Return the lr below which each parameter group is not cut."""
+    floor = place.get("min_lr")
+    return tuple(floor) if isinstance(floor, tuple) else (floor,) * len(plan.base_lrs)
+
+
+def _held_group(plan: Plan, place: Place, held: list[int], floors: tuple[float, ...]) -> Sighting:
+    """Tell of parameter groups that are never cut, where others are."""
+    lower = tuple(
+        two_digits(plan.base_lrs[group] / 100) if group in held else floor for group, floor in enumerate(floors)
+    )
+    return Sighting(
+        f"min_lr={floors[held[0]]:g} is not below the lr of {plan.group(held[0])}: that is never cut",
+        [changed(plan, [place], min_lr=lower)],
+    )
+
+
+def _still(plan: Plan) -> list[int]:
+    """Return the parameter groups whose lr not even a metric that never improves has cut."""
     metric = str(plan.schedule.metric)
     # improving at first and never again: the worst that can be
     results = [{metric: 1.0}] * plan.calls
     try:
         lrs = simulate(plan.schedule, plan.optimizer, plan.horizon, base_lrs=plan.base_lrs, metrics=results)
     except LrtuiError:
-        return False
-    return bool(np.all(lrs == lrs[0]))
+        return []
+    return np.flatnonzero((lrs == lrs[0]).all(axis=0)).tolist()
 
 
 def _factor(plan: Plan) -> Sighting | None:

@@ -8,6 +8,7 @@ from lrtui.checks.fitting import changed, fits, without_per
 from lrtui.checks.plan import Plan
 from lrtui.checks.shift import shifted
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.run.cells import counted
 from lrtui.schedules.schedule import Schedule
 
 
@@ -32,8 +33,8 @@ def _pct_start(plan: Plan) -> Sighting | None:
         total = place.get("total_steps") or place.get("epochs") * place.get("steps_per_epoch")
         if float(place.get("pct_start") * total) == 1.0:
             return Sighting(
-                f"pct_start={place.get('pct_start'):g} of {total:,} steps is 1, a way up without length: PyTorch "
-                "divides by zero",
+                f"pct_start={place.get('pct_start'):g} of {counted(total, 'step')} is 1, a way up without length: "
+                "PyTorch divides by zero",
                 [
                     without_per(changed(plan, [place], pct_start=None)),
                     changed(plan, [place], pct_start=None),
@@ -53,9 +54,9 @@ def _groups(plan: Plan) -> Sighting | None:
             if parameter is None or parameter.kind not in ("floats", "expression") or not isinstance(value, tuple):
                 continue
             if len(value) != count:
-                groups = "1 parameter group" if count == 1 else f"{count} parameter groups"
+                values, groups = counted(len(value), "value"), counted(count, "parameter group")
                 return Sighting(
-                    f"{name} of {place.name} has {len(value)} entries, and the optimizer {groups}: PyTorch refuses it",
+                    f"{name} of {place.name} has {values}, and the optimizer {groups}: PyTorch refuses it",
                     [changed(plan, [place], **{name: value[0]})] if value else (),
                 )
     return None

@@ -9,6 +9,7 @@ from lrtui.checks.fitting import changed, fits
 from lrtui.checks.place import Place, edit
 from lrtui.checks.plan import Plan
 from lrtui.checks.trap import Sighting, Trap
+from lrtui.schedules.dead import DEAD_SHARE
 from lrtui.schedules.schedule import Schedule
 
 COUNTS: Mapping[str, tuple[str, ...]] = {
@@ -31,6 +32,28 @@ SHORTEST_EPOCH = 20
 
 SMALL = 0.25
 """Share of an epoch below which a count of batches looks like one of epochs."""
+
+FAR = 5
+"""How many times the run's epochs the count of a warm-up is that can't be meant in epochs."""
+
+LONGEST_WARM_UP = 50
+"""Epochs that no warm-up takes: shorter ones may be meant for a longer run, of which this is a trial."""
+
+FEW = 0.03
+"""Share of the run's steps below which nothing that takes the lr down is through with it on purpose."""
+
+SEVERAL = 3
+"""How many times the run's epochs a count of batches is: what is less may be a run that was cut short."""
+
+DECAYS: Mapping[str, float] = {
+    "StepLR": 0.2,
+    "MultiStepLR": 0.5,
+    "PolynomialLR": 0.5,
+    "LinearLR": 0.5,
+    "CosineAnnealingLR": 0.5,
+    "OneCycleLR": 0.5,
+}
+"""Schedulers that take the lr down, and the share of the run's steps that their longest count comes to at the least."""
 
 
 def _given(plan: Plan, place: Place) -> dict[str, tuple[int, ...]]:
@@ -57,7 +80,7 @@ def _accumulated(plan: Plan) -> Sighting | None:
             right = None if name in ("T_max", "total_steps") else place.calls
             return Sighting(
                 f"{name}={values[-1]:,} counts batches, and step() is called after every {plan.accumulate} of them: "
-                f"the run has {plan.calls:,} steps",
+                f"the run has {plan.length_words}",
                 [changed(plan, [place], **{name: right})],
             )
     return None
@@ -67,11 +90,12 @@ def _epochs_for_batches(plan: Plan) -> Sighting | None:
     length = plan.horizon.batches_per_epoch
     if plan.schedule.per != "batch" or length < SHORTEST_EPOCH:
         return None
-    most = min(plan.horizon.epochs, SMALL * length)
     small = [
         (place, given)
         for place in plan.places
-        if (given := _given(plan, place)) and all(0 < max(values) <= most for values in given.values())
+        if (given := _given(plan, place))
+        and not _is_smooth(place)
+        and all(0 < max(values) <= _most_epochs(plan, place) for values in given.values())
     ]
     if not small:
         return None
@@ -81,6 +105,28 @@ def _epochs_for_batches(plan: Plan) -> Sighting | None:
         f"{words} counts batches here, of which an epoch has {length:,}; epochs seem to be meant",
         _in_batches(plan, small, length),
     )
+
+
+def _most_epochs(plan: Plan, place: Place) -> float:
+    """Return the highest count of a schedule per batch that looks like one of epochs."""
+    epochs, length = plan.horizon.epochs, plan.horizon.batches_per_epoch
+    # a warm-up of an epoch is usual, and so is a cycle; a decay of that is over before anything is learnt
+    share = FEW * epochs if place.is_last and _goes_down(place) else 0.0
+    return min(epochs, max(SMALL, share) * length)
+
+
+def _goes_down(place: Place) -> bool:
+    """Say whether it takes the lr down over the length that it is given."""
+    if place.name == "LinearLR":
+        return bool(place.get("end_factor") < place.get("start_factor"))
+    return place.name in DECAYS
+
+
+def _is_smooth(place: Place) -> bool:
+    """Say whether it is a StepLR of many small steps, which the run takes to its end."""
+    if place.name != "StepLR" or not 0 < place.get("gamma") < 1:
+        return False
+    return bool(place.get("gamma") ** (place.calls / place.get("step_size")) > DEAD_SHARE)
 
 
 def _in_batches(plan: Plan, small: list[tuple[Place, dict[str, tuple[int, ...]]]], length: int) -> Iterator[Schedule]:
@@ -101,7 +147,11 @@ def _batches_for_epochs(plan: Plan) -> Sighting | None:
         return None
     for place in plan.places:
         for name, values in _given(plan, place).items():
-            if not all(length <= value <= 1.05 * plan.horizon.total_steps and value > plan.calls for value in values):
+            least = max(length, SEVERAL * plan.calls)
+            if not all(least <= value <= 1.05 * plan.horizon.total_steps for value in values):
+                continue
+            # what goes down does so over a good part of the run
+            if _goes_down(place) and max(values) < DECAYS[place.name] * plan.horizon.total_steps:
                 continue
             words = f"{name}={list(values) if name == 'milestones' else values[0]}"
             return Sighting(
@@ -110,6 +160,25 @@ def _batches_for_epochs(plan: Plan) -> Sighting | None:
                 [replace(plan.schedule, per="batch", per_given=True), *fits(plan)],
             )
     return None
+
+
+def warmed_in_batches(plan: Plan) -> Iterator[Schedule]:
+    """Yield the schedule stepped after every batch, where the count of a warm-up has room in the run in no other way.
+
+    That is for traps that see what becomes of such a count; `batches-for-epochs` takes those of an epoch and more.
+    """
+    if plan.schedule.per != "epoch" or plan.horizon.batches_per_epoch < SHORTEST_EPOCH:
+        return
+    counts = [
+        value
+        for place in plan.places
+        if place.name == "SequentialLR" or (place.name in ("LinearLR", "ConstantLR") and not _goes_down(place))
+        for values in _given(plan, place).values()
+        for value in values
+    ]
+    least = max(FAR * plan.calls, LONGEST_WARM_UP)
+    if any(least <= value < plan.horizon.steps for value in counts):
+        yield replace(plan.schedule, per="batch", per_given=True)
 
 
 UNITS = (

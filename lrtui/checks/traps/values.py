@@ -24,14 +24,24 @@ can hold (1.2e-7)."""
 EXPLODED = 100.0
 """How many times the configured lr a schedule may reach."""
 
+NEARLY = 0.05
+"""How far from the lr an expression's highest value may be that is meant to be the lr: a curve need not touch its peak
+in any step."""
+
+MOST_TIMES = 1e3
+"""How many times lower an lr may be that is proposed in place of one."""
+
 HIGHEST: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop"), (0.1, 0.01)),
-    **dict.fromkeys(("SGD", "ASGD"), (10.0, 0.1)),
+    **dict.fromkeys(("SGD", "ASGD"), (100.0, 0.1)),
     **dict.fromkeys(("Adagrad", "Adafactor", "Rprop", "Muon"), (1.0, 0.05)),
     "Adadelta": (10.0, 1.0),
 }
 """By optimizer: the highest lr that anything is known to train with, and a usual one. An adaptive optimizer's step is
-about the lr itself for each weight, whatever the gradient is; weights are around 0.1."""
+about the lr itself for each weight, whatever the gradient is; weights are around 0.1. SGD's scales with the gradient:
+MoCo's linear classifier takes lr=30 (K. He et al., "Momentum Contrast for Unsupervised Visual Representation Learning",
+2020), and so does the language model AWD-LSTM, in ASGD too (S. Merity et al., "Regularizing and Optimizing LSTM
+Language Models", 2018)."""
 
 
 def _not_finite(plan: Plan) -> Sighting | None:
@@ -63,15 +73,15 @@ def _down(plan: Plan) -> Iterator[Schedule]:
 def _nothing(plan: Plan) -> Sighting | None:
     if not plan.is_finite or (plan.lrs < 0).any() or plan.peak > NOTHING:
         return None
+    course = "0 throughout" if plan.peak == 0 else f"{four_digits(plan.peak)} at most in the whole run"
     if max(plan.base_lrs) <= NOTHING and not any(
         place.schedule.entry and place.schedule.entry.absolute for place in plan.places
     ):
         return Sighting(
-            f"the lr is {four_digits(plan.peak)} at most in the whole run, since the optimizer's is "
-            f"{four_digits(max(plan.base_lrs))}: nothing is learnt; give {plan.optimizer.name} an lr"
+            f"the lr is {course}, since the optimizer's is {four_digits(max(plan.base_lrs))}: nothing is learnt; give "
+            f"{plan.optimizer.name} an lr"
         )
-    words = f"the lr is {four_digits(plan.peak)} at most in the whole run: nothing is learnt"
-    return Sighting(words, _up(plan))
+    return Sighting(f"the lr is {course}: nothing is learnt", _up(plan))
 
 
 def _up(plan: Plan) -> Iterator[Schedule]:
@@ -128,11 +138,19 @@ def _implausible(plan: Plan) -> Sighting | None:
     words = f"the lr reaches {four_digits(plan.peak)}, and nothing is known to train on {name} above {highest:g}"
     if max(plan.base_lrs) > highest:
         return Sighting(f"{words}; {name}(lr={usual:g}) is usual", _lowered(plan, usual))
-    return Sighting(words, chain(_calmed(plan), _lowered(plan, usual), fits(plan)))
+    return Sighting(words, chain(_not_growing(plan), _calmed(plan), _lowered(plan, usual), fits(plan)))
+
+
+def _not_growing(plan: Plan) -> Iterator[Schedule]:
+    """Yield the schedule with cycles that stay as high as they are."""
+    growing = [place for place in plan.named("CyclicLR") if place.get("mode") == "exp_range" and place.get("gamma") > 1]
+    if growing:
+        yield changed(plan, growing, gamma=None)
 
 
 def _lowered(plan: Plan, usual: float) -> Iterator[Schedule]:
-    factor, whole = usual / plan.peak, plan.schedule
+    # what is further off is no lr of a wrong size: something else makes it
+    factor, whole = max(usual / plan.peak, 1 / MOST_TIMES), plan.schedule
     for place in plan.places:
         entry = place.schedule.entry
         names = ("max_lr", "base_lr") if entry and entry.absolute else ("swa_lr", "eta_min", "min_lr")
@@ -150,18 +168,37 @@ def _times(value: float | tuple[float, ...], factor: float) -> float | tuple[flo
 
 
 def _factor_is_lr(plan: Plan) -> Sighting | None:
-    schedule, base = plan.schedule, plan.base_lrs[0]
-    if schedule.own or schedule.name != "LambdaLR" or not plan.is_finite or not 0 < base < 0.5:
+    schedule = plan.schedule
+    if schedule.own or schedule.name != "LambdaLR" or not plan.is_finite:
         return None
-    given, highest = schedule.arguments["lr_lambda"], float(plan.peaks[0])
-    # the highest, and not the first: a warm-up may begin at any share of the lr, and ends at 1
-    if isinstance(given, tuple) or not math.isclose(highest, base * base, rel_tol=1e-6):
+    given = schedule.arguments["lr_lambda"]
+    # one expression is written with the optimizer's own lr in mind, a list with each group's
+    groups = range(len(plan.base_lrs)) if isinstance(given, tuple) else range(1)
+    trained = [group for group in groups if plan.base_lrs[group] > 0]
+    if not trained or not all(_gives_lr(plan, group) for group in trained):
         return None
-    return Sighting(
-        f"the expression gives the lr itself, {four_digits(base)}, where LambdaLR wants a factor on it: the lr is "
-        f"{four_digits(highest)} at its highest",
-        [schedule.with_arguments(lr_lambda=f"({given}) / {base!r}")],
+    base, highest = (
+        ", ".join(four_digits(float(lrs[group])) for group in trained) for lrs in (plan.base_lrs, plan.peaks)
     )
+    expression = "the expression gives" if len(trained) == 1 else "the expressions give"
+    right = tuple(
+        f"({text}) / {lr!r}" if lr > 0 else text for text, lr in zip(_listed(given), plan.base_lrs, strict=False)
+    )
+    return Sighting(
+        f"{expression} the lr itself, {base}, where LambdaLR wants a factor on it: the lr is {highest} at its highest",
+        [schedule.with_arguments(lr_lambda=right if isinstance(given, tuple) else right[0])],
+    )
+
+
+def _gives_lr(plan: Plan, group: int) -> bool:
+    """Say whether a parameter group's factor comes to the group's lr."""
+    base = plan.base_lrs[group]
+    # the highest, and not the first: a warm-up may begin at any share of the lr, and ends at 1
+    return 0 < base < 0.5 and math.isclose(float(plan.peaks[group]), base * base, rel_tol=NEARLY)
+
+
+def _listed(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    return given if isinstance(given, tuple) else (given,)
 
 
 VALUES = (
