@@ -24,6 +24,14 @@ def settings_anew(advice: Advice, spec: RunSpec) -> RunSpec:
     return replace(spec, at=(f"epoch 1: {advice.command.words}", *spec.at))
 
 
+def in_the_run_itself(advice: Advice) -> Advice:
+    """Return the advice for a run of another process, which no key here can stop and begin anew in one."""
+    if advice.epochs is None or advice.proposal is None:
+        return advice
+    does = f"switches to {advice.proposal.schedule}; a new run would go further"
+    return replace(advice, does=does, epochs=None)
+
+
 def without_checkpoint(advice: Advice) -> Advice:
     """Return the advice for a run that nothing is kept of: what would branch from a checkpoint starts anew."""
     if advice.epoch is None:

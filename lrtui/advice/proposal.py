@@ -10,6 +10,7 @@ from lrtui.advice.epoch_results import EpochResult, epoch_results, gained
 from lrtui.advice.lr_used import means, peaks
 from lrtui.advice.remaining import Floats
 from lrtui.run.commands import SwitchSchedule
+from lrtui.run.numbers import two_digits
 from lrtui.run.state import RunState
 
 MARKED = 2.0
@@ -65,7 +66,7 @@ def peak_lrs(state: RunState) -> Floats:
 
 
 def _two_digits(lrs: Floats) -> Floats:
-    return np.array([float(f"{lr:.2g}") for lr in lrs])
+    return np.array([two_digits(float(lr)) for lr in lrs])
 
 
 def last_useful_epoch(tests: Sequence[EpochResult]) -> EpochResult | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.advice.advice import AT_THE_END, Advice
 from lrtui.advice.advisor import Advisor
-from lrtui.advice.anew import without_checkpoint
+from lrtui.advice.anew import in_the_run_itself, without_checkpoint
 from lrtui.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
 from lrtui.run.state import RunState
 from lrtui.tui.shown_run import ShownRun
@@ -43,6 +43,8 @@ class Advising:
             for advice in advised.advisor.look(run.state):
                 if not run.is_kept:
                     advice = without_checkpoint(advice)
+                if run is not scene.session.live:
+                    advice = in_the_run_itself(advice)
                 advised.said.append(advice)
                 key = ACTIONS_BY_NAME[advice.action].key(scene.view.keys)
                 run.state.note("warning", f"advice: {advice.title}: {advice.text}; {key} {advice.does}")

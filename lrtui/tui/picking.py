@@ -55,8 +55,9 @@ class Picking:
         from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerContext
 
-        if self._anew is not None:
-            self._begin_anew(self._anew, scheduler)
+        # a scheduler that was asked for by its name is for the run that goes on
+        if scheduler is None and self._anew is not None:
+            self._begin_anew(self._anew)
             return
         live = self._hands.commanded
         state = live.state if live and live.state.started else None
@@ -85,7 +86,7 @@ class Picking:
         is_meant = advice is not None and advice.epochs is not None and live is self._hands.commanded
         return advice if is_meant and live is not None else None
 
-    def _begin_anew(self, advice: Advice, scheduler: str | None) -> None:
+    def _begin_anew(self, advice: Advice) -> None:
         from lrtui.advice.anew import settings_anew
         from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
@@ -100,7 +101,6 @@ class Picking:
             epochs=advised.epochs,
             batches_per_epoch=live.state.started.batches_per_epoch,
             recent=tuple(self._view.recent),
-            scheduler=scheduler,
             in_place_of=live.number,
             accumulate=advised.accumulate,
             race=self._racing.terms(),

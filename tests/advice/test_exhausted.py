@@ -10,7 +10,7 @@ from judging import advice_on
 from told_runs import STANDS, TUTORIAL, codes, only, state_of, told_run
 
 from lrtui.advice.advisor import Advisor
-from lrtui.advice.anew import settings_anew
+from lrtui.advice.anew import in_the_run_itself, settings_anew
 from lrtui.advice.proposal import propose_schedule
 from lrtui.advice.remaining import Floats, Simulated
 from lrtui.advice.told import told_headless
@@ -141,6 +141,9 @@ def test_where_a_layer_is_dead_a_new_run_over_what_is_left_is_advised() -> None:
     assert advice.does == "starts anew with OneCycleLR(max_lr=0.0032), 7 epochs"
     anew = settings_anew(advice, replace(spec, epochs=10))
     assert (anew.schedule, anew.epochs, anew.seed, anew.at) == ("OneCycleLR(max_lr=0.0032)", 7, 7, ())
+    there = in_the_run_itself(advice)
+    assert (there.epochs, there.proposal) == (None, advice.proposal)
+    assert there.does == "switches to OneCycleLR(max_lr=0.0032); a new run would go further"
     assert told_headless(advice, spec, 3).endswith("'OneCycleLR(max_lr=0.0032)' --epochs 7 starts anew")
 
 

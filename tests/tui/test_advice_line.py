@@ -129,8 +129,9 @@ async def test_it_is_told_once_and_escape_takes_it_away() -> None:
         assert app.session.last.sent == [SwitchSchedule("ExponentialLR(gamma=0.1)", "base")]
 
 
-async def test_another_schedule_chosen_from_the_palette_is_not_overruled() -> None:
-    app = exhausted()
+@pytest.mark.parametrize("events", [EXHAUSTED, DEAD], ids=["alive", "dead"])
+async def test_another_schedule_chosen_from_the_palette_is_not_overruled(events: list[Event]) -> None:
+    app = exhausted(events=events)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
         cockpit(app).pick("StepLR")
