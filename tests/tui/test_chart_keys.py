@@ -240,11 +240,10 @@ async def test_3_again_shows_the_next_thing_that_the_tests_measure() -> None:
 async def test_a_wide_screen_has_a_pane_for_each_further_metric() -> None:
     app = PlayedApp(PlayedSession(MEASURED))
     async with app.run_test(size=(200, 60)) as pilot:
-        await until(pilot, lambda: bool(app.screen.query("#metric-1")))
-        await press(pilot)
-        assert ["f1" in rule(app, "metric-0"), "recall" in rule(app, "metric-1")] == [True, True]
         # a pane that was made just now is drawn when it has been laid out
-        await until(pilot, lambda: "●" in drawn(app, "metric-0"))
+        await until(pilot, lambda: bool(app.screen.query("#metric-1")) and "●" in drawn(app, "metric-1"))
+        assert ["f1" in rule(app, "metric-0"), "recall" in rule(app, "metric-1")] == [True, True]
+        assert "●" in drawn(app, "metric-0")
         assert shown(app, "metric-0") == shown(app)
         await press(pilot, "left")
         assert "(epoch 6)" in rule(app, "metric-0")
