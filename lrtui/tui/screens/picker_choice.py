@@ -64,11 +64,16 @@ class PickerContext:
     race: RaceTerms = RaceTerms("no race can be started from here")
     recorded: Recorded | None = None
     candidates: Candidates = field(default_factory=Candidates)
+    start_step: int = field(init=False)
+    """The step that the schedule would hold from."""
+    current_lrs: tuple[float, ...] = field(init=False)
+    """What the anchor `current` builds on; empty where no run would be switched."""
 
-    @property
-    def start_step(self) -> int:
-        """The step that the schedule would hold from."""
-        return self.live.step if self.live is not None else 0
+    def __post_init__(self) -> None:
+        # of the moment when the picker opens: the run goes on below it, and a question with another step in it at
+        # every look would never have its answer
+        object.__setattr__(self, "start_step", self.live.step if self.live is not None else 0)
+        object.__setattr__(self, "current_lrs", self.live.current_lrs if self.live is not None else ())
 
     def question(self, schedule: str, anchor: str) -> Question:
         """Return the question for the curve of a schedule, and for what there is to say of it."""
@@ -82,7 +87,7 @@ class PickerContext:
         )
         if self.live is None:
             return whole
-        return replace(whole, start_step=self.start_step, anchor=anchor, current_lrs=self.live.current_lrs)
+        return replace(whole, start_step=self.start_step, anchor=anchor, current_lrs=self.current_lrs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import press
+from asking import press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from lrtui.checks import Finding
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import NotationError
+from lrtui.run.events import StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.charts.chart_view import ChartView
@@ -206,6 +207,22 @@ def figures(app: PlayedApp) -> list[list[str]]:
     """Return for each candidate its letter, its scheduler and its peak."""
     lines = words(app, "#table").splitlines()[1:]
     return [[line.lstrip("▸ ")[0], line[3:].partition("(")[0], line.split()[-6]] for line in lines]
+
+
+async def test_a_run_that_goes_on_below_takes_neither_findings_nor_candidates_away() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(330)))
+    app.curve = lambda question: replace(drawn_curve(question), findings=(DEAD,))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "s")
+        assert "the lr is dead" in words(app, "#verdict")
+        run = app.session.last
+        for step in range(run.state.step, run.state.step + 3):
+            run.say(StepDone(seq=9_000 + step, step=step, seconds=step / 10, epoch=9, batch=0, loss=0.1, lrs=(1e-4,)))
+        before = run.state.step
+        await until(pilot, lambda: run.state.step > before)
+        await press(pilot, "ctrl+k")
+        assert letters(app) == ["A"]
+        assert "the lr is dead" in words(app, "#verdict")
 
 
 async def test_candidates_stay_when_the_picker_closes_with_curves_of_what_it_is_opened_for_next() -> None:
