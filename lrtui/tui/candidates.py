@@ -45,7 +45,7 @@ class Candidates:
     def __iter__(self) -> Iterator[Candidate]:
         return iter(sorted(self._kept.values(), key=lambda candidate: candidate.letter))
 
-    def of(self, schedule: str | None, anchor: str) -> Candidate | None:
+    def of(self, schedule: str, anchor: str) -> Candidate | None:
         """Return the candidate that is that schedule on that anchor, or None."""
         return next((kept for kept in self if (kept.schedule, kept.anchor) == (schedule, anchor)), None)
 

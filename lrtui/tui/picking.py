@@ -47,7 +47,7 @@ class Picking:
         rows: Callable[[], Mapping[int, RunRow]],
         shown: Callable[[], ShownRun | None] = lambda: None,
     ) -> None:
-        self._session, self._view, self._screen, self._ask, self._hands = session, view, screen, ask, hands
+        self._view, self._screen, self._ask, self._hands = view, screen, ask, hands
         self._shown = shown
         self._racing = Racing(session, view, screen, rows)
 
@@ -55,14 +55,15 @@ class Picking:
         from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerContext
 
-        # a scheduler that was asked for by its name is for the run that goes on
-        if scheduler is None and self._anew is not None:
-            self._begin_anew(self._anew)
-            return
         live = self._hands.commanded
         state = live.state if live and live.state.started else None
         spec = live.spec if live else self._view.spec
         started = state.started if state else None
+        advice = self._view.advice
+        # a scheduler that was asked for by its name is for the run that goes on
+        if scheduler is None and live and started and advice is not None and advice.epochs is not None:
+            self._begin_anew(advice, live, started.batches_per_epoch)
+            return
         context = PickerContext(
             schedule=self._first_choice(state),
             optimizer=spec.optimizer,
@@ -79,27 +80,17 @@ class Picking:
         )
         self._screen.app.push_screen(PickerScreen(context, self._ask), self._picked)
 
-    @property
-    def _anew(self) -> Advice | None:
-        """What is advised, where that is a new run in place of the one that goes on here."""
-        advice, live = self._view.advice, self._session.live
-        is_meant = advice is not None and advice.epochs is not None and live is self._hands.commanded
-        return advice if is_meant and live is not None else None
-
-    def _begin_anew(self, advice: Advice) -> None:
+    def _begin_anew(self, advice: Advice, live: ShownRun, batches_per_epoch: int) -> None:
         from lrtui.advice.anew import settings_anew
         from lrtui.tui.screens.picker import PickerScreen
         from lrtui.tui.screens.picker_choice import PickerChoice, PickerContext
 
-        live = self._session.live
-        if live is None or live.state.started is None:
-            return
         advised = settings_anew(advice, live.spec)
         context = PickerContext(
             schedule=advised.schedule,
             optimizer=advised.optimizer,
             epochs=advised.epochs,
-            batches_per_epoch=live.state.started.batches_per_epoch,
+            batches_per_epoch=batches_per_epoch,
             recent=tuple(self._view.recent),
             in_place_of=live.number,
             accumulate=advised.accumulate,

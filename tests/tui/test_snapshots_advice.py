@@ -8,7 +8,7 @@ import pytest
 from asking import press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recordings import ending
-from test_advice_line import DEAD, cockpit, ended, exhausted
+from test_advice_line import DEAD, cockpit, ended, exhausted, told
 from textual.pilot import Pilot
 
 from lrtui.tui.screens.confirm import ConfirmScreen
@@ -20,23 +20,13 @@ Compare = Callable[..., bool]
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 36), (200, 50)], ids=["40x12", "80x24", "120x36", "200x50"])
 def test_schedule_exhausted(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted()
-
-    async def wait(pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: app.view.advice is not None)
-        await pilot.pause()
-
-    assert snap_compare(app, terminal_size=size, run_before=wait)
+    assert snap_compare(app, terminal_size=size, run_before=lambda pilot: told(pilot, app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
 def test_a_dead_layer(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted(events=DEAD)
-
-    async def wait(pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: app.view.advice is not None)
-        await pilot.pause()
-
-    assert snap_compare(app, terminal_size=size, run_before=wait)
+    assert snap_compare(app, terminal_size=size, run_before=lambda pilot: told(pilot, app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
@@ -44,7 +34,7 @@ def test_what_begins_anew(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted(events=DEAD)
 
     async def ask(pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: app.view.advice is not None)
+        await told(pilot, app)
         app.curve = drawn_curve
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
