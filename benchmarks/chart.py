@@ -20,11 +20,11 @@ import plotext
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import Curve
 from lrtui.run.series import Series
-from lrtui.run.smoothed import Smoothed
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.chart_view import ChartView
-from lrtui.tui.charts.layers import Curve
+from lrtui.run.smoothing import Smoothed
+from lrtui.tui.panes.chart_view import ChartView
 
 POINTS, COLUMNS, LINES = 1_000_000, 72, 17
 

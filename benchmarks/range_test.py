@@ -125,7 +125,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     words = parser.parse_args()
 
-    from lrtui.range_test_thread import NO_SCHEDULE
+    from lrtui.engine.range_test import NO_SCHEDULE
     from lrtui.run.range_curve import RangeCurve
     from lrtui.run.spec import RunSpec
     from lrtui.run.sweep import Sweep

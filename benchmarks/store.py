@@ -65,11 +65,11 @@ def ingest(folder: Path, steps: int) -> float:
 def open_and_draw(folder: Path) -> dict[str, float]:
     """Open the run and draw it; return seconds and megabytes."""
     import lrtui.store.reader
+    from lrtui.plotting.chart import Chart
+    from lrtui.plotting.layers import Curve
     from lrtui.run.state import RunState
     from lrtui.store.connection import open_for_reading
     from lrtui.store.store_feed import StoreFeed
-    from lrtui.tui.charts.chart import Chart
-    from lrtui.tui.charts.layers import Curve
 
     assert lrtui.store.reader
     begun = time.perf_counter()

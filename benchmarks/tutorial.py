@@ -119,10 +119,10 @@ def tutorial_epochs(folder: Path, epochs: int, seed: int, samples: int) -> Itera
 def lrtui_epochs(folder: Path, epochs: int, seed: int, samples: int, precision: str) -> Iterator[Epoch]:
     """Train by lrtui as `lrtui train` does, pausing the run between epochs; its clock leaves pauses out."""
     from lrtui.cli.printer import Printer
+    from lrtui.engine.session import Session
     from lrtui.run.commands import Pause, Resume
     from lrtui.run.events import EpochDone, EvalDone, Paused, RunFinished, RunStarted
     from lrtui.run.spec import RunSpec
-    from lrtui.session import Session
 
     spec = RunSpec(
         epochs=epochs,

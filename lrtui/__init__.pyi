@@ -1,5 +1,5 @@
 # What is public, and where it is: the one declaration, for type checkers and for the lazy import alike.
-from .live_run import Run
+from .engine.run import Run
 from .run.commands import (
     Command,
     EvaluateNow,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from lrtui.cli.deaf_stream import give_up
+from lrtui.cli.closed_stdout import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_WORDS
 from lrtui.cli.options import add_run_options, check_words, read_spec
 from lrtui.run.errors import LrtuiError, NotationError, UsageError

@@ -11,10 +11,10 @@ from lrtui.run.events import Event
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.whole_run import train
+from lrtui.training.resume_point import Origin
+from lrtui.training.train import train
 
 TINY = f"{Path(__file__).parent / 'tiny_task.py'}:Tiny"
 

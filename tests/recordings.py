@@ -1,4 +1,4 @@
-"""The events that were kept of the runs of known kind, which tests/advice/record_runs.py trained."""
+"""The events that were kept of the runs of known kind, which tests/analysis/advice/record_runs.py trained."""
 
 from __future__ import annotations
 

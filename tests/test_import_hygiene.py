@@ -33,21 +33,21 @@ def command(*words: str) -> str:
     [
         ("import lrtui", set()),
         ("import lrtui.run.events, lrtui.run.commands, lrtui.run.spec, lrtui.run.event_json, lrtui.run.inbox", set()),
-        ("import lrtui.run.state, lrtui.actions, lrtui.session", {"numpy"}),
+        ("import lrtui.run.state, lrtui.actions, lrtui.engine.session", {"numpy"}),
         ("import lrtui.schedules.notation, lrtui.schedules.filling, lrtui.schedules.optimizer_notation", set()),
         ("import lrtui.schedules.build, lrtui.schedules.optimizers, lrtui.tasks.find", set()),
         ("import lrtui.tasks.fashion_mnist, lrtui.schedules.simulate", {"numpy"}),
         (command("--help"), set()),
         (command("train", "--help"), {"numpy"}),
         (command("code", "--help"), set()),
-        ("import lrtui.schedules.code, lrtui.cli.runs.code, lrtui.store.place", set()),
-        ("import lrtui.run_code, lrtui.schedules.what_if, lrtui.store.ancestry", {"numpy"}),
+        ("import lrtui.schedules.export_code, lrtui.cli.runs.code, lrtui.store.location", set()),
+        ("import lrtui.engine.run_code, lrtui.schedules.what_if, lrtui.store.ancestry", {"numpy"}),
         (command("schedulers"), set()),
         (command("schedulers", "OneCycleLR"), set()),
         (command("keys"), {"numpy"}),
         (command("find", "--help"), {"numpy"}),
         (command("find", "--optimizer", "Addam(lr=1)"), {"numpy"}),
-        ("import lrtui.range_test_thread, lrtui.schedules.lr_placement, lrtui.run.range_words", {"numpy"}),
+        ("import lrtui.engine.range_test, lrtui.schedules.lr_placement, lrtui.run.range_summary", {"numpy"}),
         (command("StepLR()"), set()),
         (command("train", "StepLR()"), {"numpy"}),
         (command("train", "StepLR(3)", "--task", "nowhere"), {"numpy"}),
@@ -55,12 +55,12 @@ def command(*words: str) -> str:
         (command("check", "--help"), {"numpy"}),
         (command("check", "StepLR("), {"numpy"}),
         (command("check", "--explain", "dead-tail"), {"numpy"}),
-        ("import lrtui.checks", {"numpy"}),
+        ("import lrtui.analysis.checks", {"numpy"}),
         (command("runs", "--help"), set()),
         (command("runs", "list", "--store", "nowhere"), set()),
         (command("send", "last", "pause", "--store", "nowhere"), set()),
         (command("send", "last", "StepLR()", "--store", "nowhere"), set()),
-        ("import lrtui.store.removal, lrtui.store.leftovers, lrtui.store.transaction", set()),
+        ("import lrtui.store.removal, lrtui.store.garbage, lrtui.store.transaction", set()),
         ("import lrtui.run.comparison, lrtui.cli.runs.run_page, lrtui.cli.runs.comparison_page", {"numpy"}),
         ("import lrtui.store.tensorboard_export", {"numpy"}),
         ("import lrtui.tui.app", {"textual", "numpy"}),
@@ -72,5 +72,5 @@ def test_an_entry_imports_nothing_heavier_than_it_needs(code: str, allowed: set[
 
 
 def test_the_training_thread_needs_no_torchvision_once_data_is_here(tmp_path: object) -> None:
-    code = "import lrtui.training.whole_run, lrtui.tasks.fashion_mnist"
+    code = "import lrtui.training.train, lrtui.tasks.fashion_mnist"
     assert "torchvision" not in imported(code)

@@ -9,8 +9,8 @@ from lrtui.cli.options import read_number
 from lrtui.cli.printer import Printer
 from lrtui.cli.runs.opened_store import folder_of
 from lrtui.cli.train import add_output_options
-from lrtui.resuming import describe_own_files, plan_branch
-from lrtui.session import Session
+from lrtui.engine.resume import describe_own_files, plan_branch
+from lrtui.engine.session import Session
 
 EPILOG = """\
 the branch has the parent's weights, optimizer and data order from there on, and the schedule given in place of the

@@ -65,7 +65,7 @@ def main(namespace: argparse.Namespace) -> int:
     if horizon.total_steps > MOST_STEPS:
         raise UsageError(f"{horizon.total_steps:,} steps are too many to look at; at most {MOST_STEPS:,}")
     # numpy and then torch are imported here: every word has been read by now
-    from lrtui.checks import check_schedule
+    from lrtui.analysis.checks import check_schedule
 
     found = False
     for schedule in schedules:
@@ -86,7 +86,7 @@ def main(namespace: argparse.Namespace) -> int:
 
 
 def _explain(code: str) -> None:
-    from lrtui.checks.explain import explain, pages
+    from lrtui.analysis.checks.explain import explain, pages
 
     listed = "\n".join(f"{name:<{CODE_WIDTH}} {page.title}" for name, page in pages().items())
     if code == "list":

@@ -44,7 +44,7 @@ def main(namespace: argparse.Namespace) -> int:
     Script(spec.at, spec.epochs, batches_per_epoch)
     # a user's own file is run only where there is no way round it
     own = any(part.own for part in schedule.walk())
-    from lrtui.run_code import code_of_spec
+    from lrtui.engine.run_code import code_of_spec
 
     tried = not own and spec.epochs * batches_per_epoch <= MOST_CALLS_TRIED
     print(code_of_spec(spec, batches_per_epoch, tried=tried), end="")

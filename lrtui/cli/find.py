@@ -12,7 +12,7 @@ from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
 from lrtui.cli.range_report import print_point, print_report, print_result
 from lrtui.cli.signals import stopping_on_signals
-from lrtui.range_test_thread import RangeTestThread
+from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd
 from lrtui.run.sweep import Sweep

@@ -22,7 +22,7 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
     if started.resumed_from is not None or started.parent is not None or spec.at:
         return []
     # in training's process torch has been imported by now
-    from lrtui.checks import check_schedule
+    from lrtui.analysis.checks import check_schedule
     from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
 

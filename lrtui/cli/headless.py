@@ -7,15 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 
-from lrtui.advice.advisor import Advisor
-from lrtui.advice.remaining import Simulated
-from lrtui.advice.told import told_headless
-from lrtui.cli.deaf_stream import give_up
+from lrtui.analysis.advice.advisor import Advisor
+from lrtui.analysis.advice.format import told_headless
+from lrtui.analysis.advice.remaining import Simulated
+from lrtui.cli.closed_stdout import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, exit_code
 from lrtui.cli.findings import finding_lines
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.cli.signals import take_signals
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
 from lrtui.run.events import RunStarted

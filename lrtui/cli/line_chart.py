@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lrtui.run.numbers import four_digits
+from lrtui.text.numbers import four_digits
 
 LARGEST = 1e30
 """Values beyond are drawn at the edge."""

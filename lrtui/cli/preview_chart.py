@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lrtui.cli import line_chart
 from lrtui.cli.line_chart import SIGNS, Curve, chart_columns, epoch_ticks, marker_of
-from lrtui.run.numbers import four_digits
 from lrtui.schedules.horizon import Horizon
+from lrtui.text.numbers import four_digits
 
 if TYPE_CHECKING:
     from lrtui.schedules.what_if import WhatIf

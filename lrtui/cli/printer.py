@@ -6,12 +6,12 @@ import json
 import sys
 from typing import TextIO
 
-from lrtui.cli.deaf_stream import give_up
+from lrtui.cli.closed_stdout import give_up
 from lrtui.run.event_json import event_to_json
+from lrtui.run.event_lines import change_line, evaluation_line, lr_words, step_line
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
-from lrtui.run.lines import change_line, evaluation_line, lr_words, step_line
-from lrtui.run.numbers import duration
 from lrtui.run.state import RunState
+from lrtui.text.numbers import duration
 
 
 class Printer:

@@ -7,21 +7,21 @@ import contextlib
 import sys
 from pathlib import Path
 
+from lrtui.analysis.race.create import DEFAULT_SEEDS, broken_off, has_more, new_plan
+from lrtui.analysis.race.entrant import check_entrants, parse_entrant
+from lrtui.analysis.race.plan import RacePlan
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.results import check_kept, read_results
+from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.standing import Standing, standing
+from lrtui.analysis.race.stopping import RULE
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
 from lrtui.cli.race_report import print_report
 from lrtui.cli.signals import stopping_on_signals
-from lrtui.race.beginning import DEFAULT_SEEDS, broken_off, has_more, new_plan
-from lrtui.race.entrant import check_entrants, parse_entrant
-from lrtui.race.plan import RacePlan
-from lrtui.race.plan_files import PlanFiles
-from lrtui.race.results import check_kept, read_results
-from lrtui.race.running import Race
-from lrtui.race.standing import Standing, standing
-from lrtui.race.stopping import RULE
-from lrtui.run.cells import counted, printable
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.store.place import store_folder
+from lrtui.store.location import store_folder
+from lrtui.text.format import counted, printable
 
 EPILOG = f"""\
 every schedule is trained with every seed, and is a run in the store; a seed has the same initial weights and the same
@@ -142,7 +142,7 @@ def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int
 
 
 def _write_markdown(stands: Standing, path: Path) -> None:
-    from lrtui.race.standing_lines import standing_markdown
+    from lrtui.analysis.race.standing_lines import standing_markdown
 
     try:
         path.write_text("\n".join(standing_markdown(stands)) + "\n", encoding="utf-8")

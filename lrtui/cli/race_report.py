@@ -8,13 +8,13 @@ import statistics
 import sys
 from collections.abc import Sequence
 
+from lrtui.analysis.race.plan import Cell
+from lrtui.analysis.race.results import CellResult
+from lrtui.analysis.race.standing import Standing
+from lrtui.analysis.race.standing_lines import standing_lines
+from lrtui.analysis.race.standing_record import standing_records
 from lrtui.cli.line_chart import MARKERS, Curve, epoch_ticks, print_chart
-from lrtui.race.plan import Cell
-from lrtui.race.results import CellResult
-from lrtui.race.standing import Standing
-from lrtui.race.standing_lines import standing_lines
-from lrtui.race.standing_record import standing_records
-from lrtui.run.cells import printable
+from lrtui.text.format import printable
 
 # one marker an entrant: the fine dots of a single curve would not tell them apart
 ENTRANT_MARKERS = MARKERS[1:]

@@ -9,11 +9,11 @@ from typing import TextIO
 from lrtui.cli.line_chart import Curve, print_chart
 from lrtui.run.event_json import plain
 from lrtui.run.lr_rules import SIGNS, Suggestions, lr_words
-from lrtui.run.numbers import four_digits
 from lrtui.run.range_curve import RangeCurve, RangePoint
 from lrtui.run.range_feed import RangeEnd
-from lrtui.run.range_words import ending_words, own_lr_words
+from lrtui.run.range_summary import ending_words, own_lr_words
 from lrtui.run.sweep import Sweep
+from lrtui.text.numbers import four_digits
 
 SMOOTHED, BATCHES = 0, 7
 """Colours of the two curves."""

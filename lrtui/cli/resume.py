@@ -9,9 +9,9 @@ from lrtui.cli.options import read_number
 from lrtui.cli.printer import Printer
 from lrtui.cli.runs.opened_store import folder_of
 from lrtui.cli.train import add_output_options
-from lrtui.resuming import describe_own_files, plan_resume
-from lrtui.run.numbers import duration
-from lrtui.session import Session
+from lrtui.engine.resume import describe_own_files, plan_resume
+from lrtui.engine.session import Session
+from lrtui.text.numbers import duration
 
 EPILOG = """\
 the run goes on from its last checkpoint under the same number, in mid-epoch, and ends bit-identical to one that was

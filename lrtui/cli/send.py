@@ -9,12 +9,12 @@ import re
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.runs import add_store_option
 from lrtui.cli.runs.opened_store import find, folder_of, reading
-from lrtui.run.cells import printable, printable_lines
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.inbox import send
 from lrtui.store.presence import Presence, why_not
+from lrtui.text.format import printable, printable_lines
 
 EPILOG = """\
 COMMAND is pause, resume, stop, evaluate, checkpoint, undo, extend N, lr X (lr=X), lr*X, or a schedule, with from base,

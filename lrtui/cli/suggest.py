@@ -7,18 +7,18 @@ import contextlib
 import json
 import sys
 
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.results import check_kept
+from lrtui.analysis.suggest.basis import basis_lines
+from lrtui.analysis.suggest.range_test import find_lr
+from lrtui.analysis.suggest.record import suggestion_record
+from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
 from lrtui.cli.signals import stopping_on_signals
-from lrtui.race.plan_files import PlanFiles
-from lrtui.race.results import check_kept
-from lrtui.race.suggesting.basis import basis_lines
-from lrtui.race.suggesting.range_test import find_lr
-from lrtui.race.suggesting.record import suggestion_record
-from lrtui.race.suggesting.search import DEFAULT_BUDGET, Search, SearchStoppedError
-from lrtui.run.cells import printable
 from lrtui.run.errors import UsageError
-from lrtui.run.numbers import four_digits
-from lrtui.store.place import store_folder
+from lrtui.store.location import store_folder
+from lrtui.text.format import printable
+from lrtui.text.numbers import four_digits
 
 EPILOG = """\
 first a range test for the lr; then a short race over schedules that fit the run's length, yours among them, each with

@@ -7,7 +7,7 @@ import argparse
 from lrtui.cli.headless import follow
 from lrtui.cli.options import add_run_options, check_words, read_spec, told_settings
 from lrtui.cli.printer import Printer
-from lrtui.session import Session
+from lrtui.engine.session import Session
 
 EPILOG = """\
 standard output has, and is, the tutorial's lines (or JSON objects); everything else goes to standard error.

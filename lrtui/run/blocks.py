@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lrtui.run.levels import Blocks, Floats
+    from lrtui.run.minmax_pyramid import Blocks, Floats
 
 
 @dataclass(frozen=True, slots=True)

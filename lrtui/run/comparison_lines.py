@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrtui.run.cells import MISSING, figure, printable
 from lrtui.run.comparison import Comparison, Figures, metric_of
-from lrtui.run.lines import change_line
-from lrtui.run.numbers import duration
+from lrtui.run.event_lines import change_line
 from lrtui.run.state import RunState
-from lrtui.run.table import Heading, table_lines
+from lrtui.text.format import MISSING, figure, printable
+from lrtui.text.numbers import duration
+from lrtui.text.table import Heading, table_lines
 
 MOST_EPOCHS = 12
 """Epochs in a table; `lrtui runs compare --json` has them all."""

@@ -73,7 +73,7 @@ class RangeCurve:
         return RangePoint(len(self) - 1, lr, loss, smoothed)
 
     def _mean(self, loss: float) -> float:
-        """Return the mean of all losses so far, as `lrtui.run.smoothed` has it, at a fiftieth of its cost a step."""
+        """Return the mean of all losses so far, as `lrtui.run.smoothing` has it, at a fiftieth of its cost a step."""
         keep, is_finite = 1 - 2 / (self.span + 1), math.isfinite(loss)
         self._total = keep * self._total + (loss if is_finite else 0.0)
         self._weight = keep * self._weight + is_finite

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.levels import BLOCK, FANOUT, Blocks, Column, Floats, Level
+from lrtui.run.minmax_pyramid import BLOCK, FANOUT, Blocks, Column, Floats, Level
 
 FINENESS = 8
 """Least number of blocks in a column: so a value is drawn at most an eighth of a column off its place."""

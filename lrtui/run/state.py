@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.commands import Given
+from lrtui.run.event_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.events import (
     CommandRefused,
     EpochDone,
@@ -24,9 +25,8 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.run.lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.series import Series
-from lrtui.run.smoothed import Smoothed
+from lrtui.run.smoothing import Smoothed
 from lrtui.run.status import Status
 
 FORGET_EVERY = 4096

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from lrtui.run.cells import counted
 from lrtui.schedules.arithmetic import number_of
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.optimizer_notation import parse_optimizer
@@ -16,6 +15,7 @@ from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.reading import LONGEST_LIST, entries, near, read_number, read_value
 from lrtui.schedules.schedule import Schedule, default_metric
 from lrtui.schedules.source import Source, dotted_name, read_source
+from lrtui.text.format import counted
 
 __all__ = ["parse_optimizer", "parse_schedule"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrtui.run.errors import NotationError, TaskError
-from lrtui.run.fault import describe_exception
+from lrtui.run.user_error import describe_exception
 from lrtui.schedules.schedule import Schedule
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lrtui.run.errors import StoreError
+from lrtui.store.location import DATABASE, is_on_network, prepare_folder
 from lrtui.store.migrations import LATEST, migrate
-from lrtui.store.place import DATABASE, is_on_network, prepare_folder
 
 APPLICATION_ID = 0x6C727475
 """Marks the file as ours ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""

@@ -22,6 +22,7 @@ from lrtui.run.commands import (
     UndoLr,
 )
 from lrtui.run.errors import NotationError, StoreError, UsageError
+from lrtui.run.event_lines import change_line
 from lrtui.run.events import (
     CheckpointSaved,
     CommandRefused,
@@ -34,10 +35,9 @@ from lrtui.run.events import (
     RunFinished,
     ScheduleSwitched,
 )
-from lrtui.run.lines import change_line
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, told
-from lrtui.store.place import DATABASE, is_owners_alone
+from lrtui.store.location import DATABASE, is_owners_alone
 
 POLL_SECONDS = 0.05
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from lrtui.run.cells import printable
 from lrtui.store.reader import StoredRun, reload
+from lrtui.text.format import printable
 
 
 class Presence:

@@ -15,7 +15,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.status import Status
 from lrtui.store.connection import told
 from lrtui.store.liveness import ProcessIdentity, is_alive
-from lrtui.store.place import CHECKPOINTS
+from lrtui.store.location import CHECKPOINTS
 
 LIVE: tuple[Status, ...] = ("waiting", "running", "paused")
 

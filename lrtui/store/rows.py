@@ -23,7 +23,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.run.levels import BLOCK
+from lrtui.run.minmax_pyramid import BLOCK
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from lrtui.run.event_json import plain
-from lrtui.run.levels import BLOCK
+from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import this_process
 from lrtui.store.rows import BlockBuilder, Rows

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import Event
-from lrtui.run.levels import BLOCK, Blocks
+from lrtui.run.minmax_pyramid import BLOCK, Blocks
 
 STEPS_IN_FULL = 50_000
 """The newest steps of a run, given one by one; of a longer one those before are summed up: reading them would take a

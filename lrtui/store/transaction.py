@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lrtui.store.connection import open_for_writing, told
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from lrtui.run.events import RunFinished, StepDone
 from lrtui.store import run_rows
 from lrtui.store.connection import describe, open_for_writing
 from lrtui.store.liveness import HEARTBEAT_SECONDS
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 from lrtui.store.recorder import MOST_HELD, Recorder
 
 T = TypeVar("T")

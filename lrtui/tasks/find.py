@@ -8,7 +8,7 @@ from typing import Any
 
 from lrtui.plugins import load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError
-from lrtui.run.fault import describe_exception, place_of
+from lrtui.run.user_error import describe_exception, place_of
 from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
 

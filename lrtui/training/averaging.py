@@ -9,7 +9,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from lrtui.run.errors import TaskError
-from lrtui.run.fault import describe_exception
+from lrtui.run.user_error import describe_exception
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.buffers import restore_buffers, unsaved_buffers

@@ -20,22 +20,22 @@ from lrtui.run.events import (
 )
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd
-from lrtui.training.agenda import Agenda
 from lrtui.training.averaging import WeightAveraging
 from lrtui.training.batches import Batch
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.command_desk import CommandDesk, EvalTrigger
+from lrtui.training.checkpoint.keeper import Keeper
+from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.checkpoint.resume import Resumption
+from lrtui.training.checkpoint.state import TrainingState
+from lrtui.training.command_handler import CommandDesk, EvalTrigger
 from lrtui.training.dead_units import is_looked_at, most_dead, reached_too
 from lrtui.training.device import describe_device
 from lrtui.training.evaluate import Evaluation, evaluate
-from lrtui.training.keeper import Keeper
 from lrtui.training.loss_buffer import LossBuffer
+from lrtui.training.optimizer_step import Update
+from lrtui.training.pending_commands import Agenda
 from lrtui.training.range_test import range_test, why_not_beside_a_run
 from lrtui.training.reporter import Reporter
-from lrtui.training.resumption import Resumption
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.training_state import TrainingState
-from lrtui.training.update import Update
 
 
 class Loop:

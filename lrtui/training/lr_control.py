@@ -21,9 +21,9 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.stepping import step_scheduler
+from lrtui.training.checkpoint.scheduler_state import scheduler_state
 from lrtui.training.lr_scale import LrScale
 from lrtui.training.parameter_groups import group_settings, set_groups
-from lrtui.training.scheduler_state import scheduler_state
 
 _KEPT = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
 """What a checkpoint has of the control itself."""

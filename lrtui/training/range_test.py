@@ -14,15 +14,15 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import LrtuiError, TaskError
-from lrtui.run.fault import describe_exception
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd, RangeFeed, RangeOutcome, RangeStart
 from lrtui.run.sweep import Sweep
+from lrtui.run.user_error import describe_exception
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.training.batches import Batch, Batches
+from lrtui.training.optimizer_step import Update
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.set_aside import set_aside
-from lrtui.training.update import Update
+from lrtui.training.state_snapshot import set_aside
 
 
 def range_test(

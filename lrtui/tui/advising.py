@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.advice.advice import AT_THE_END, Advice
-from lrtui.advice.advisor import Advisor
-from lrtui.advice.anew import in_the_run_itself, without_checkpoint
-from lrtui.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
+from lrtui.analysis.advice.advice import AT_THE_END, Advice
+from lrtui.analysis.advice.advisor import Advisor
+from lrtui.analysis.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
+from lrtui.analysis.advice.restart import in_the_run_itself, without_checkpoint
 from lrtui.run.state import RunState
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
 
 

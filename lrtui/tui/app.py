@@ -16,16 +16,16 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 
-from lrtui.live_run import import_torch
+from lrtui.engine.run import import_torch
+from lrtui.engine.session import Session
+from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.run.spec import RunSpec
-from lrtui.session import Session
 from lrtui.settings import UserSettings
-from lrtui.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.tui.ascii_filter import AsciiFilter
-from lrtui.tui.flow import metered
+from lrtui.tui.controllers.quit import leave
 from lrtui.tui.forecast import Answer, Forecaster, Question
-from lrtui.tui.leaving import leave
 from lrtui.tui.opening import Opening, look_around
+from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.confirm import ConfirmScreen
 from lrtui.tui.view import View

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from lrtui.session import Session
-from lrtui.tui.hands import next_batches_per_epoch
+from lrtui.engine.session import Session
+from lrtui.tui.controllers.runs import next_batches_per_epoch
 from lrtui.tui.outlook import Outlook
 from lrtui.tui.panes.accuracy import accuracy_pane
 from lrtui.tui.panes.advice_line import AdviceLine
@@ -19,10 +19,10 @@ from lrtui.tui.panes.log import LogPane
 from lrtui.tui.panes.loss import loss_pane
 from lrtui.tui.panes.lr import lr_pane
 from lrtui.tui.panes.metrics import MetricPanes
-from lrtui.tui.panes.runs import RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
-from lrtui.tui.stored_runs import StoredRuns
+from lrtui.tui.run_list.pane import RunsPane
+from lrtui.tui.run_list.stored_runs import StoredRuns
 from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:

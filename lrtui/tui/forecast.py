@@ -18,7 +18,7 @@ from lrtui.run.errors import LrtuiError, NotationError
 
 # the first frame waits for nothing of the checks'
 if TYPE_CHECKING:
-    from lrtui.checks.finding import Finding
+    from lrtui.analysis.checks.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def check(answer: Answer) -> Answer:
 
     Of a schedule that can't be read, or whose class can't be loaded, there is nothing to say beside its error.
     """
-    from lrtui.checks import check_schedule
+    from lrtui.analysis.checks import check_schedule
     from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
 

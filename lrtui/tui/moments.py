@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from lrtui.plotting.places import index_at, value_at
+from lrtui.plotting.scale import round_step
+from lrtui.plotting.x_axis import AxisName, time_step
 from lrtui.run.state import RunState
-from lrtui.tui.charts.places import index_at, value_at
-from lrtui.tui.charts.scale import round_step
-from lrtui.tui.charts.x_axis import AxisName, time_step
 
 
 def batches_per_epoch(state: RunState) -> int:

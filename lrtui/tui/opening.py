@@ -12,7 +12,7 @@ from lrtui.settings import UserSettings, write_template
 
 # it reads the store and schedules: 30 ms
 if TYPE_CHECKING:
-    from lrtui.resuming import Continuation
+    from lrtui.engine.resume import Continuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Opening:
 
 def look_around(spec: RunSpec, settings: UserSettings) -> Opening:
     """Return what a start with these settings finds; a store that can't be read is told when a run starts."""
-    from lrtui.store.place import DATABASE, store_folder
+    from lrtui.store.location import DATABASE, store_folder
 
     folder = store_folder(spec.store)
     if folder is None or not (folder / DATABASE).exists():
         if not settings.exists:
             write_template(settings.path)
         return Opening(is_first=not settings.exists)
-    from lrtui.resuming import describe_own_files, interrupted_run
+    from lrtui.engine.resume import describe_own_files, interrupted_run
 
     try:
         found = interrupted_run(folder)

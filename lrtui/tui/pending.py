@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrtui.run.commands import Command, Pause, Resume, Stop
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.app import App
 
-from lrtui.tui.flow import Flow
+from lrtui.tui.output_rate import Flow
 
 TEXT_INTERVAL = 0.25
 """Seconds between two looks at what the runs have said. Drawing costs the training thread its GIL; at four looks a

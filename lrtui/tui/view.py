@@ -10,16 +10,16 @@ from itertools import chain, count
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.advice.advice import Advice
+from lrtui.analysis.advice.advice import Advice
+from lrtui.engine.session import Session
+from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
-from lrtui.session import Session
 from lrtui.tui.candidates import Candidates
-from lrtui.tui.charts.layers import LINE_COLOURS
 from lrtui.tui.pending import Pending
-from lrtui.tui.shown_run import ShownRun
-from lrtui.tui.stored_runs import StoredRuns
+from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.stored_runs import StoredRuns
 from lrtui.tui.viewport import Viewport
 
 SMOOTHINGS = (100, 500, 0, 20)

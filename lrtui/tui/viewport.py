@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrtui.tui.charts.x_axis import AxisName
+from lrtui.plotting.x_axis import AxisName
 
 Range = tuple[float, float]
 

@@ -10,7 +10,7 @@ import pytest
 from driving import TINY
 
 from lrtui.__main__ import main
-from lrtui.checks.explain import pages
+from lrtui.analysis.checks.explain import pages
 from lrtui.cli.signals import SIGNALS
 
 

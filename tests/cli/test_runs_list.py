@@ -13,10 +13,10 @@ from asked import Asking, without_accuracy
 from kept import begin, nobody
 
 from lrtui.__main__ import main
-from lrtui.run.cells import width_of
 from lrtui.run.events import EvalDone, Event
 from lrtui.store.columns import COLUMNS
 from lrtui.store.writer import Writer
+from lrtui.text.format import width_of
 
 
 @pytest.fixture

@@ -255,7 +255,7 @@ def test_gc_removes_commands_that_nobody_asks_about_any_more(ask: Asking) -> Non
 
 def test_gc_says_when_the_database_is_kept_busy(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     ask.keep(10, outcome="done")
-    monkeypatch.setattr("lrtui.store.leftovers._shrink", lambda _: "another process keeps it locked")
+    monkeypatch.setattr("lrtui.store.garbage._shrink", lambda _: "another process keeps it locked")
     answer = ask("runs", "gc")
     assert answer.status == 0
     assert "the database keeps its size for now: another process keeps it locked" in answer.out

@@ -9,7 +9,7 @@ import pytest
 from asked import Asking
 from driving import TINY
 
-from lrtui.race.suggesting.finding import Finding
+from lrtui.analysis.suggest.finding import Finding
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "4")

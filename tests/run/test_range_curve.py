@@ -13,8 +13,8 @@ from range_curves import curve_of, valley_losses
 from lrtui.run.errors import UsageError
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd, RangeFeed
-from lrtui.run.range_words import ending_words, own_lr_words
-from lrtui.run.smoothed import Smoothed
+from lrtui.run.range_summary import ending_words, own_lr_words
+from lrtui.run.smoothing import Smoothed
 from lrtui.run.sweep import Sweep
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.run.levels import BLOCK, Blocks
+from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import KEPT, Series
-from lrtui.run.smoothed import Smoothed
+from lrtui.run.smoothing import Smoothed
 
 
 def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[float]]:

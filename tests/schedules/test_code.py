@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import optimizers, schedules
 
+from lrtui.engine.run_code import code_of_spec
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import RunSpec
-from lrtui.run_code import code_of_spec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule

@@ -18,8 +18,8 @@ def main() -> None:
     from recorded_runs import recorded_run
 
     from lrtui.store.connection import open_for_writing
+    from lrtui.store.location import DATABASE
     from lrtui.store.migrations import LATEST
-    from lrtui.store.place import DATABASE
 
     target = Path(__file__).parent / "released" / f"schema-{LATEST}.db"
     if target.exists():

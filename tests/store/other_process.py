@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lrtui.store.connection import open_for_reading
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 from lrtui.store.reader import reload
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "lrtui.training.whole_run", "lrtui.cli.train", "lrtui.cli.resume"])
+_CONTEXT.set_forkserver_preload(["torch", "lrtui.training.train", "lrtui.cli.train", "lrtui.cli.resume"])
 
 SLOW = f"{Path(__file__).parents[1] / 'tiny_task.py'}:Slow"
 """A task that trains some hundred steps a second."""

@@ -38,7 +38,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
 )
 from lrtui.store.inbox import ANSWERS, Answer, answer_of, send
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 from lrtui.store.recorder import Recorder
 from lrtui.store.writer import Writer
 

@@ -19,7 +19,7 @@ from lrtui.run.events import StepDone
 from lrtui.store import recorder as recorder_module
 from lrtui.store import writer as writer_module
 from lrtui.store.connection import open_for_reading
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 from lrtui.store.writer import Writer
 
 WRITE = """

@@ -12,7 +12,7 @@ import pytest
 import torch
 from driving import run_events
 
-import lrtui.training.whole_run
+import lrtui.training.train
 from lrtui.run.commands import Command, Stop
 from lrtui.run.events import (
     CheckpointSaved,
@@ -25,11 +25,11 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoints import Checkpoints
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.loop import Loop
-from lrtui.training.origin import Origin
 from lrtui.training.random_state import seed_everything
-from lrtui.training.saved_files import saved_files
+from lrtui.training.resume_point import Origin
 
 Script = Mapping[int, Sequence[Command]]
 
@@ -98,7 +98,7 @@ class Recording:
                 super().__init__(setup, inbox, reporter, *rest)
                 recording.loop = self
 
-        monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
+        monkeypatch.setattr(lrtui.training.train, "Loop", CaughtLoop)
 
     def run(
         self, spec: RunSpec, script: Script | None = None, make_task: Callable[[], Any] | None = None, **how: Any

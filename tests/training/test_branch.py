@@ -15,9 +15,9 @@ from lrtui.run.events import (
     LrSet,
     ScheduleSwitched,
 )
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
-from lrtui.training.saved_files import saved_files
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.resume_point import Origin
 
 
 def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording: Recording, tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import torch
 from course import Recording, digest
 from driving import tiny_spec
 
-import lrtui.training.checkpoint as module
+import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import ScaleLr, Stop
 from lrtui.run.errors import CheckpointError
-from lrtui.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.saved_files import saved_files
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
+from lrtui.training.checkpoint.policy import Checkpoints
 
 
 @pytest.fixture

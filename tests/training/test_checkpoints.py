@@ -13,7 +13,7 @@ from course import Course, Recording, assert_same, of
 from driving import tiny_spec
 from random_tasks import RandomTask
 
-import lrtui.training.checkpoint as module
+import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import (
     EvaluateNow,
     Extend,
@@ -29,11 +29,11 @@ from lrtui.run.commands import (
 from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoint import load_checkpoint
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
+from lrtui.training.checkpoint.files import file_name, saved_files
+from lrtui.training.checkpoint.format import load_checkpoint
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.saved_files import file_name, saved_files
+from lrtui.training.resume_point import Origin
 
 
 def reasons(course: Course) -> list[tuple[str, int]]:
@@ -101,7 +101,7 @@ class Time:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("lrtui.training.checkpoints.time.monotonic", self.look)
+        monkeypatch.setattr("lrtui.training.checkpoint.policy.time.monotonic", self.look)
 
     def look(self) -> float:
         self.now += 1.0

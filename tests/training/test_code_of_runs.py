@@ -9,9 +9,9 @@ from driving import run_events, tiny_spec
 from emitted import run_code
 from test_lr_reference import UsedByTheOptimizer, results_of_epochs, session_of
 
+from lrtui.engine.run_code import code_of_run
 from lrtui.run.events import ScheduleSwitched
 from lrtui.run.state import RunState
-from lrtui.run_code import code_of_run
 
 
 def compare(seed: int, monkeypatch: pytest.MonkeyPatch, seen: Counter[str]) -> None:

@@ -19,9 +19,9 @@ from lrtui.run.events import (
     RunStarted,
     ScheduleSwitched,
 )
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
-from lrtui.training.saved_files import saved_files
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.resume_point import Origin
 
 
 def test_a_run_is_made_longer_while_it_goes(recording: Recording, tmp_path: Path) -> None:

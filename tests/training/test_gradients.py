@@ -16,7 +16,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.training.reporter import Reporter
-from lrtui.training.whole_run import train
+from lrtui.training.train import train
 
 
 class Plain:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lrtui.training.loop
-import lrtui.training.whole_run
-from lrtui.live_run import Run
+import lrtui.training.train
+from lrtui.engine.run import Run
 from lrtui.run.commands import (
     Command,
     EvaluateNow,
@@ -95,7 +95,7 @@ class Weights:
                 catcher.model = setup.model
                 super().__init__(setup, *rest)
 
-        monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
+        monkeypatch.setattr(lrtui.training.train, "Loop", CaughtLoop)
 
     def digest(self) -> list[float]:
         assert self.model is not None

@@ -14,7 +14,7 @@ import torch
 from driving import run_events, tiny_spec
 from reference_lr import BrokenError, Formula, OptimizerPlan, Plan, ReferenceLr, RefusedError, momenta
 
-import lrtui.training.whole_run
+import lrtui.training.train
 from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, EvalDone, EvaluationStarted, Event, LrSet, ScheduleSwitched, StepDone
 from lrtui.training.loop import Loop
@@ -279,7 +279,7 @@ class UsedByTheOptimizer:
                 setup.optimizer.register_step_pre_hook(catcher.note)
                 super().__init__(setup, *rest)
 
-        monkeypatch.setattr(lrtui.training.whole_run, "Loop", CaughtLoop)
+        monkeypatch.setattr(lrtui.training.train, "Loop", CaughtLoop)
 
     def note(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         self.steps.append((tuple(group["lr"] for group in optimizer.param_groups), momenta(optimizer)))

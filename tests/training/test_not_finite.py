@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrtui.training.whole_run import _why_not_finite
+from lrtui.training.train import _why_not_finite
 
 
 @pytest.mark.parametrize(

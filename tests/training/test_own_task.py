@@ -19,7 +19,7 @@ from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.training.reporter import Reporter
-from lrtui.training.whole_run import train
+from lrtui.training.train import train
 
 HEAD = """\
 import torch

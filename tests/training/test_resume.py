@@ -26,8 +26,8 @@ from lrtui.run.events import (
 )
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.training.origin import Origin
-from lrtui.training.saved_files import saved_files
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.resume_point import Origin
 
 
 def with_unit(example: str, per: str) -> str:

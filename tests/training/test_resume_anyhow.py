@@ -14,7 +14,7 @@ from random_tasks import RandomTask
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.training.origin import Origin
+from lrtui.training.resume_point import Origin
 
 OPTIMIZERS = [
     "SGD(lr=0.1, momentum=0.9)",
@@ -95,7 +95,7 @@ def test_any_run_goes_on_from_anywhere(
 
     # a checkpoint at every step, and in tests: the wall clock goes a second a look
     looks = iter(range(10**9))
-    monkeypatch.setattr("lrtui.training.checkpoints.time.monotonic", lambda: float(next(looks)))
+    monkeypatch.setattr("lrtui.training.checkpoint.policy.time.monotonic", lambda: float(next(looks)))
     pieces: list[Course] = []
     begin, origin = 0, None
     for _ in range(3):

@@ -27,10 +27,10 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.training.checkpoint import load_checkpoint
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
-from lrtui.training.saved_files import saved_files
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.format import load_checkpoint
+from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.resume_point import Origin
 
 
 def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: Recording, tmp_path: Path) -> None:

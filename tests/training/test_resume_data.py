@@ -22,11 +22,11 @@ from lrtui.run.events import (
 )
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.saved_files import saved_files
-from lrtui.training.whole_run import train
+from lrtui.training.resume_point import Origin
+from lrtui.training.train import train
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Extended, LrSet, Notice, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-from lrtui.training.checkpoint import load_checkpoint, save_checkpoint
-from lrtui.training.checkpoints import Checkpoints
-from lrtui.training.origin import Origin
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.format import load_checkpoint, save_checkpoint
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.saved_files import saved_files
-from lrtui.training.whole_run import train
+from lrtui.training.resume_point import Origin
+from lrtui.training.train import train
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.training.saved_files import SavedFile, file_name, remove_unfinished, saved_files, superfluous
+from lrtui.training.checkpoint.files import SavedFile, file_name, remove_unfinished, saved_files, superfluous
 
 
 def files(*seqs: int, size: int = 10) -> list[SavedFile]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lrtui.live_run import Run
-from lrtui.range_test_thread import RangeTestThread
-from lrtui.resuming import Continuation
+from lrtui.engine.range_test import RangeTestThread
+from lrtui.engine.resume import Continuation
+from lrtui.engine.run import Run
+from lrtui.engine.session import Session
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.spec import RunSpec
@@ -16,7 +17,6 @@ from lrtui.run.sweep import Sweep
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.session import Session
 from lrtui.tui.app import CockpitApp
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.view import View

@@ -14,7 +14,7 @@ from recordings import ending, read_recording
 from test_branch_key import save_epochs
 from textual.pilot import Pilot
 
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.commands import Stop, SwitchSchedule
 from lrtui.run.events import DeadLayer, EpochDone, Event, LrSet, RunFinished, RunStarted, ScheduleSwitched
 from lrtui.run.spec import RunSpec
@@ -22,7 +22,7 @@ from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.confirm import ConfirmScreen
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
 
 EXHAUSTED = read_recording("case-study", epochs=4)

@@ -11,9 +11,9 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.widgets import OptionList
 
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.events import EpochDone, Event
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.where_to_branch import WhereToBranchScreen
 
 DONE = recorded_run(500, outcome="done")

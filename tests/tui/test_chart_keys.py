@@ -13,7 +13,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.events import EvalDone
 from lrtui.run.spec import RunSpec
-from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import View
 

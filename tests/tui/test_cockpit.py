@@ -9,15 +9,15 @@ from recorded_runs import recorded_run
 from textual.widgets import Input, OptionList
 
 from lrtui.actions import ACTIONS
+from lrtui.plotting.chart import Chart
 from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Paused, RunFinished
 from lrtui.tui import pump
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.confirm import ConfirmScreen
 from lrtui.tui.screens.help import HelpScreen
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.set_lr import SetLrScreen
 from lrtui.tui.screens.settings import SettingsScreen
 

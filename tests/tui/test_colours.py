@@ -8,8 +8,8 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.theme import BUILTIN_THEMES
 
+from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.spec import RunSpec
-from lrtui.tui.charts.layers import LINE_COLOURS
 from lrtui.tui.view import View
 
 

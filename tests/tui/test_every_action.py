@@ -18,16 +18,16 @@ from test_stored_runs import cockpit, elsewhere, scene
 from textual.pilot import Pilot
 
 from lrtui.actions import ACTIONS, FOOTER_KEYS
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.commands import Command
 from lrtui.run.errors import StoreError
 from lrtui.run.spec import RunSpec
 from lrtui.tui.layout import PaneName
 from lrtui.tui.palette import action_offers
-from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.footer import Footer
-from lrtui.tui.panes.runs import RunsPane
 from lrtui.tui.pending import Pending
+from lrtui.tui.run_list.filter_line import FilterLine
+from lrtui.tui.run_list.pane import RunsPane
 from lrtui.tui.view import View
 
 

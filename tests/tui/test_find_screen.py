@@ -18,7 +18,7 @@ from lrtui.run.errors import TaskError
 from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
-from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.screens.find import FindScreen
 from lrtui.tui.view import View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from lrtui.tui.flow import LONGEST_TRUST, ROOM, STALLED, TRUSTED_SECONDS, Flow, MeteredFile
+from lrtui.tui.output_rate import LONGEST_TRUST, ROOM, STALLED, TRUSTED_SECONDS, Flow, MeteredFile
 
 
 class Line:

@@ -10,7 +10,7 @@ from textual.command import CommandPalette
 from lrtui.run.commands import Pause
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.tui.palette import action_offers, run_offers, scheduler_offers
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 
 RUNNING = recorded_run(120)
 

@@ -7,7 +7,7 @@ from asking import dialog, press
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.spec import RunSpec
 from lrtui.tui.screens.confirm import ConfirmScreen
 

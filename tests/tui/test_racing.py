@@ -12,12 +12,12 @@ from played_session import PlayedSession
 from recorded_runs import recorded_run
 
 from lrtui.__main__ import main
-from lrtui.handover import race_without_screen, race_words
+from lrtui.engine.background import race_without_screen, race_words
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
-from lrtui.tui.racing import Racing
-from lrtui.tui.run_row import RunRow, row_of
-from lrtui.tui.screens.picker_choice import RaceChoice
+from lrtui.tui.controllers.race import Racing
+from lrtui.tui.run_list.row import RunRow, row_of
+from lrtui.tui.screens.picker.choice import RaceChoice
 from lrtui.tui.screens.race import race_lines
 from lrtui.tui.view import View
 

@@ -11,8 +11,8 @@ from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
-from lrtui.live_run import Run
-from lrtui.resuming import Continuation, interrupted_run
+from lrtui.engine.resume import Continuation, interrupted_run
+from lrtui.engine.run import Run
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.events import Event, Notice, RunFinished
 from lrtui.run.spec import RunSpec

@@ -15,12 +15,12 @@ from recorded_runs import recorded_run
 from test_every_action_places import save_epochs
 from textual.pilot import Pilot
 
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.events import EvalDone, EvaluationStarted, Event
 from lrtui.run.spec import RunSpec
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_writing
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]

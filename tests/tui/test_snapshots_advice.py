@@ -12,7 +12,7 @@ from test_advice_line import DEAD, cockpit, ended, exhausted, told
 from textual.pilot import Pilot
 
 from lrtui.tui.screens.confirm import ConfirmScreen
-from lrtui.tui.screens.picker import PickerScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 
 Compare = Callable[..., bool]
 

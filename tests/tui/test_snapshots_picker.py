@@ -13,11 +13,11 @@ from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
 
-from lrtui.checks import Finding
+from lrtui.analysis.checks import Finding
 from lrtui.run.spec import RunSpec
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker import PickerScreen
-from lrtui.tui.screens.picker_choice import RaceTerms
+from lrtui.tui.screens.picker.choice import RaceTerms
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
 

@@ -14,7 +14,7 @@ from test_every_action_places import save_epochs
 from test_resume_offer import found, opening, stopped, with_checkpoint
 from textual.pilot import Pilot
 
-from lrtui.live_run import Run
+from lrtui.engine.run import Run
 from lrtui.run.events import Event, Paused
 from lrtui.run.spec import RunSpec
 from lrtui.tui.screens.cockpit import CockpitScreen

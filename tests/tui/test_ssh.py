@@ -24,7 +24,7 @@ from driving import TINY
 from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
 from test_terminal import wait_for_run
 
-from lrtui.resuming import interrupted_run
+from lrtui.engine.resume import interrupted_run
 
 SSH, KEYGEN = shutil.which("ssh"), shutil.which("ssh-keygen")
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))

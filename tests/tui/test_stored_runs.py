@@ -21,14 +21,14 @@ from textual.widgets import Input, OptionList, Static
 from lrtui.run.commands import Command, Pause, ScaleLr
 from lrtui.run.events import EvalDone, Event, Paused, RunFinished
 from lrtui.run.spec import RunSpec
-from lrtui.store.place import DATABASE
+from lrtui.store.location import DATABASE
 from lrtui.store.recorder import Recorder
 from lrtui.store.writer import Writer
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.log import LogPane
+from lrtui.tui.run_list.store_watcher import StoreWatcher
 from lrtui.tui.screens.cockpit import CockpitScreen
-from lrtui.tui.store_watcher import StoreWatcher
 from lrtui.tui.view import Scene, View
 
 STEP, EXPONENTIAL, COSINE = "StepLR(step_size=1, gamma=0.5)", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR(T_max=10)"
@@ -312,7 +312,7 @@ async def test_settings_that_cannot_be_read_hide_no_other_run(folder: Path) -> N
 
 
 async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrtui.tui.store_watcher.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("lrtui.tui.run_list.store_watcher.BUSY_SECONDS", 0.05)
     keep_three(folder)
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
     connection.execute("PRAGMA journal_mode = DELETE")

@@ -13,7 +13,7 @@ import pytest
 from driving import TINY
 from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, Terminal
 
-from lrtui.resuming import interrupted_run
+from lrtui.engine.resume import interrupted_run
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, find_run
 

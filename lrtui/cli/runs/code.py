@@ -27,7 +27,7 @@ def main(namespace: argparse.Namespace) -> int:
     with reading(folder_of(namespace.store)) as connection:
         run = find(connection, namespace.run)
         # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.run_code import code_of_stored
+        from lrtui.engine.run_code import code_of_stored
 
         code = code_of_stored(connection, run)
     print(code, end="")

@@ -10,14 +10,14 @@ from typing import Any
 from lrtui.cli.line_chart import MARKERS, Curve, print_chart
 from lrtui.cli.runs.curves import curve_ticks, result_curve
 from lrtui.cli.runs.opened_store import title_of
-from lrtui.run.cells import printable
 from lrtui.run.comparison import ACCURACY, Comparison, metric_of
 from lrtui.run.comparison_lines import comparison_lines
 from lrtui.run.event_json import plain
-from lrtui.run.numbers import duration
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
 from lrtui.store.reader import StoredRun
+from lrtui.text.format import printable
+from lrtui.text.numbers import duration
 
 # one marker a run: the fine dots of a single curve would not tell them apart
 RUN_MARKERS = MARKERS[1:]

@@ -7,10 +7,10 @@ import sys
 
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.runs.opened_store import find_all, folder_of, reading, title_of
-from lrtui.run.cells import counted, printable, size_words
 from lrtui.run.errors import UsageError
 from lrtui.store.columns import epochs_done
 from lrtui.store.removal import delete_runs, refuse_live
+from lrtui.text.format import counted, printable, size_words
 
 EPILOG = """\
 runs that are going on are not deleted. Checkpoints go too, but for those that a branch began with: the branches live

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from lrtui.cli.runs.opened_store import folder_of, reading
-from lrtui.run.cells import counted, size_words
-from lrtui.store.leftovers import Leftovers, find_leftovers, remove_leftovers
+from lrtui.store.garbage import Leftovers, find_leftovers, remove_leftovers
+from lrtui.text.format import counted, size_words
 
 EPILOG = """\
 removed are: what runs said after the checkpoint that they were resumed at (nothing shows it), the checkpoints of runs

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lrtui.cli.runs.opened_store import folder_of, reading
-from lrtui.run.cells import MISSING, counted, figure, printable
-from lrtui.run.numbers import duration, four_digits
 from lrtui.run.status import GLYPHS
-from lrtui.run.table import Heading, table_lines
 from lrtui.store.columns import Column, ListedRun, column_named, epochs_done, listed_runs, record_of, value_text
 from lrtui.store.filters import read_filters
+from lrtui.text.format import MISSING, counted, figure, printable
+from lrtui.text.numbers import duration, four_digits
+from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\
 a FILTER is COLUMN, one of = != > >= < <= ~ (contains, whatever the case), and a value; a run has to meet them all. The

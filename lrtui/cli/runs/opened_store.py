@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lrtui.run.cells import printable
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.store.connection import describe, open_for_reading
-from lrtui.store.place import DATABASE, NOTHING, VARIABLE, store_folder
+from lrtui.store.location import DATABASE, NOTHING, VARIABLE, store_folder
 from lrtui.store.reader import StoredRun, find_run
+from lrtui.text.format import printable
 
 
 def folder_of(option: str | None) -> Path:

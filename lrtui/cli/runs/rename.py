@@ -6,10 +6,10 @@ import argparse
 import sys
 
 from lrtui.cli.runs.opened_store import find, folder_of, reading, title_of
-from lrtui.run.cells import counted
 from lrtui.run.errors import UsageError
 from lrtui.store.reader import LAST
 from lrtui.store.transaction import transaction
+from lrtui.text.format import counted
 
 EPILOG = """\
 an empty name takes it away. Of runs of one name the newest is meant by it.

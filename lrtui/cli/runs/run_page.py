@@ -13,17 +13,17 @@ from itertools import zip_longest
 from lrtui.cli.line_chart import SIGNS, print_chart
 from lrtui.cli.runs.curves import curve_ticks, loss_curve, lr_curves, result_curve
 from lrtui.cli.runs.run_story import RunStory
-from lrtui.run.cells import MISSING, counted, figure, printable, printable_lines
 from lrtui.run.comparison import epoch_results, metric_names, metric_of
+from lrtui.run.event_lines import change_line, lr_words
 from lrtui.run.events import Event, Notice
-from lrtui.run.lines import change_line, lr_words
-from lrtui.run.numbers import duration
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
-from lrtui.run.table import Heading, table_lines
 from lrtui.store.columns import epochs_done
 from lrtui.store.reader import StoredRun
+from lrtui.text.format import MISSING, counted, figure, printable, printable_lines
+from lrtui.text.numbers import duration
+from lrtui.text.table import Heading, table_lines
 
 WIDTH = 100
 """Of running text where there is no terminal."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lrtui.run.numbers import four_digits
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import Layer, Line
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import Layer, Line
+from lrtui.text.numbers import four_digits
 from lrtui.tui.panes.at_cursor import metric_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.curves import AVERAGED, chart_of, line_style, marks_of_tests, sign_of

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.advice.advice import Advice
+from lrtui.analysis.advice.advice import Advice
 from lrtui.tui.view import Scene
 
 SIGN = "▲"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
+from lrtui.plotting.places import value_at
+from lrtui.plotting.x_axis import x_words
+from lrtui.run.event_lines import change_line
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
-from lrtui.run.lines import change_line
-from lrtui.run.numbers import four_digits
 from lrtui.run.series import Series
-from lrtui.tui.charts.places import value_at
-from lrtui.tui.charts.x_axis import x_words
+from lrtui.text.numbers import four_digits
 from lrtui.tui.moments import step_at, x_of_event
 from lrtui.tui.panes.curves import shown_range, sign_of
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
 
 NOTHING = "-"

@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.chart_view import ChartView
+from lrtui.plotting.chart import Chart
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import Scene
 

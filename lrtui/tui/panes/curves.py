@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.run.series import Series
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.tui.moments import batches_per_epoch, end_of, pace, x_of_event, x_of_step
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widget import Widget
 
-from lrtui.run.cells import cut
-from lrtui.run.numbers import duration
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
+from lrtui.text.format import cut
+from lrtui.text.numbers import duration
 from lrtui.tui.view import Scene
 
 LEAST = 24

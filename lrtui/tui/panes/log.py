@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Log
 
-from lrtui.run.lines import LogLine
+from lrtui.run.event_lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
-from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
+from lrtui.tui.run_list.filter_line import FilterLine
 from lrtui.tui.view import Scene
 
 EMPTY = "The tutorial's lines, once a run goes. r starts one."

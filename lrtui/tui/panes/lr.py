@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lrtui.run.numbers import four_digits
-from lrtui.tui.charts.chart import Chart
-from lrtui.tui.charts.layers import FADED, Curve, Form, Layer, Marks
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
+from lrtui.text.numbers import four_digits
 from lrtui.tui.moments import batches_per_epoch, pace, x_of_step
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.curves import chart_of, curve_of_steps, legend, line_style, preview_rate, sign_of
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Future, Scene
 
 EMPTY = "The learning rate of every batch, as it will be: drawn as soon as PyTorch is imported."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widget import Widget
 
-from lrtui.run.numbers import four_digits
+from lrtui.text.numbers import four_digits
 from lrtui.tui.layout import PANES, PaneName
 from lrtui.tui.view import Scene
 

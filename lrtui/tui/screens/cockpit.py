@@ -14,31 +14,31 @@ from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
-from lrtui.session import Session
+from lrtui.engine.session import Session
+from lrtui.tui.controllers.panes import PaneKeys
+from lrtui.tui.controllers.runs import Hands
 from lrtui.tui.drawing import Drawing
-from lrtui.tui.endings import Endings
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.hands import Hands
 from lrtui.tui.layout import PANES, PaneName
 from lrtui.tui.opening import Opening
 from lrtui.tui.outlook import Outlook
-from lrtui.tui.pane_keys import PaneKeys
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.panes.runs import RunList, RunsPane
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.pump import TEXT_INTERVAL, Pump, terminal_backlog
+from lrtui.tui.run_list.finished_runs import Endings
+from lrtui.tui.run_list.pane import RunList, RunsPane
+from lrtui.tui.run_list.stored_runs import StoredRuns
 from lrtui.tui.situation import situation_of
-from lrtui.tui.stored_runs import StoredRuns
 from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:
-    from lrtui.tui.continuing import Continuing
-    from lrtui.tui.picking import Picking
+    from lrtui.tui.controllers.branch import Continuing
+    from lrtui.tui.controllers.picker import Picking
 
 
 class CockpitScreen(Screen[None]):
@@ -174,13 +174,13 @@ class CockpitScreen(Screen[None]):
 
     @cached_property
     def _continuing(self) -> Continuing:
-        from lrtui.tui.continuing import Continuing
+        from lrtui.tui.controllers.branch import Continuing
 
         return Continuing(self._session, self._view, self, self._ask, self._scene)
 
     @cached_property
     def _picking(self) -> Picking:
-        from lrtui.tui.picking import Picking
+        from lrtui.tui.controllers.picker import Picking
 
         rows, shown = lambda: self._stored.rows, lambda: self._scene().run
         return Picking(self._session, self._view, self, self._ask, self._hands, rows, shown)
@@ -188,10 +188,10 @@ class CockpitScreen(Screen[None]):
     @cached_property
     def _owners(self) -> tuple[object, ...]:
         # imported when the first key is pressed: the first frame waits for none of it
-        from lrtui.tui.chart_keys import ChartKeys
-        from lrtui.tui.coding import Coding
-        from lrtui.tui.finding import Finding
-        from lrtui.tui.leaving import Leaving
+        from lrtui.tui.controllers.chart_view import ChartKeys
+        from lrtui.tui.controllers.code import Coding
+        from lrtui.tui.controllers.quit import Leaving
+        from lrtui.tui.controllers.range_test import Finding
 
         leaving, charts = Leaving(self._session, self._view, self), ChartKeys(self._view, self, self._scene)
         finding = Finding(self._session, self._view, self, self._scene)

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.fault import describe_exception
+from lrtui.run.user_error import describe_exception
 from lrtui.tui.panes.frame import Frame
 
 KEYS = "y copies it again   ↑ ↓ ← → scroll   esc back"

@@ -13,13 +13,13 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.run.cells import printable
 from lrtui.run.comparison import compare
 from lrtui.run.comparison_lines import difference_blocks, moment_blocks, result_block
-from lrtui.run.numbers import duration
 from lrtui.run.status import GLYPHS
+from lrtui.text.format import printable
+from lrtui.text.numbers import duration
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.shown_run import ShownRun
+from lrtui.tui.run_list.shown_run import ShownRun
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether the runs have said more."""

@@ -11,14 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from lrtui.plotting.range_chart import range_chart
 from lrtui.run.lr_rules import RULES, SIGNS, Suggestions, lr_words
-from lrtui.run.numbers import four_digits
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeFeed
-from lrtui.run.range_words import ending_words, own_lr_words
+from lrtui.run.range_summary import ending_words, own_lr_words
 from lrtui.run.sweep import Sweep
-from lrtui.tui.charts.chart_view import ChartView
-from lrtui.tui.charts.range_chart import range_chart
+from lrtui.text.numbers import four_digits
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 
 LOOK_SECONDS = 0.25

@@ -11,9 +11,9 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.run.cells import counted, cut, printable
-from lrtui.run.numbers import duration
-from lrtui.tui.screens.picker_choice import RaceTerms
+from lrtui.text.format import counted, cut, printable
+from lrtui.text.numbers import duration
+from lrtui.tui.screens.picker.choice import RaceTerms
 
 MOST_SEEDS = 5
 USUAL_SEEDS = 3

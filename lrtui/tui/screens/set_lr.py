@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from lrtui.run.numbers import four_digits
+from lrtui.text.numbers import four_digits
 
 
 def read_lr(text: str) -> float | str:

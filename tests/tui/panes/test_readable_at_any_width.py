@@ -9,7 +9,7 @@ from textual.widgets import Input, Log, Static
 
 from lrtui.run.events import Notice
 from lrtui.run.spec import RunSpec
-from lrtui.tui.charts.chart_view import ChartView
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import title_line
 from lrtui.tui.panes.tabs import Tabs

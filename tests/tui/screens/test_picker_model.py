@@ -7,7 +7,7 @@ import pytest
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.tui.screens.picker_model import PickerModel
+from lrtui.tui.screens.picker.model import PickerModel
 
 
 def model(text: str = "ExponentialLR(gamma=0.1)", start_step: int = 0) -> PickerModel:

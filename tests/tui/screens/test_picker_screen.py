@@ -12,17 +12,17 @@ from recorded_runs import recorded_run
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from lrtui.checks import Finding
+from lrtui.analysis.checks import Finding
+from lrtui.plotting.layers import Curve, Marks
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import NotationError
 from lrtui.run.events import StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
-from lrtui.tui.charts.chart_view import ChartView
-from lrtui.tui.charts.layers import Curve, Marks
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker import PickerScreen
-from lrtui.tui.screens.picker_help import PickerHelpScreen, picker_help
+from lrtui.tui.panes.chart_view import ChartView
+from lrtui.tui.screens.picker.help import PickerHelpScreen, picker_help
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
 
@@ -274,7 +274,7 @@ async def test_a_race_is_refused_while_a_run_is_going(tmp_path: object) -> None:
 async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        "lrtui.tui.racing.Racing.begin", lambda _, choice: begun.append((choice.schedules, choice.seeds))
+        "lrtui.tui.controllers.race.Racing.begin", lambda _, choice: begun.append((choice.schedules, choice.seeds))
     )
     app = app_without_run(store=str(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtui.schedules.horizon import Horizon
-from lrtui.tui.screens.picker_model import PickerModel
+from lrtui.tui.screens.picker.model import PickerModel
 
 RECENT = ("StepLR(step_size=7)", "OneCycleLR(max_lr=0.3)", "StepLR(step_size=2)", "no notation")
 

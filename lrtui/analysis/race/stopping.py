@@ -1,0 +1,159 @@
+"""The rule by which hopeless entrants leave a race.
+
+It looks at what remains, so that a schedule that begins slowly is never taken out for its beginning (which median
+stopping, Golovin et al. 2017, and successive halving would do to a OneCycleLR): only one whose lr has already fallen to
+nothing, whose results stand still, and which is behind by more than the test set's own noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
+from lrtui.analysis.race.results import CellResult, test_samples
+from lrtui.run.comparison import ACCURACY, LOSS, is_better_high
+from lrtui.text.format import figure
+
+if TYPE_CHECKING:
+    from lrtui.run.events import RunStarted
+
+LEAST_EPOCHS = 2
+LEAST_SHARE = 0.3
+SPENT_SHARE = 0.01
+STANDSTILL_SHARE = 0.1
+NOISE_MARGIN = 3.0
+LOSS_MARGIN = 0.1
+
+REFERENCE = 0
+"""The entrant that the others are measured against: without its results nothing could be said of theirs."""
+
+MOST_STEPS = 1_000_000
+"""Of a schedule whose lr is worked out in advance: a second or two."""
+
+RULE = (
+    f"a schedule is stopped at an epoch's end, after {LEAST_EPOCHS} epochs and {LEAST_SHARE:.0%} of the run, where all "
+    f"that is left of its lr is at most {SPENT_SHARE:.0%} of its peak, its last epoch gained less than a tenth of what "
+    f"it is behind another schedule at the same step with the same seed, and that is more than {NOISE_MARGIN:g} "
+    f"standard errors of the test set's accuracy (or {LOSS_MARGIN:.0%} of the loss); and where its loss diverged. "
+    "The first schedule given, which the others are measured against, always runs to its end, and so does one that "
+    "follows a metric or is scripted"
+)
+"""What is stated wherever a schedule was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The lr of a whole run, as far as the rule asks.
+
+    Args:
+        left: by step, what the largest lr from there on is of the peak.
+    """
+
+    left: Sequence[float]
+
+    def is_spent(self, step: int) -> bool:
+        """Say whether what is left of the lr after so many steps is next to nothing."""
+        # 0.01 * 0.1 * 0.1 is a little more than a hundredth of 0.01
+        return step < len(self.left) and self.left[step] <= SPENT_SHARE * (1 + 1e-9)
+
+
+class StoppingRule:
+    """Judges the runs of one race.
+
+    Args:
+        plan: of the race.
+    """
+
+    def __init__(self, plan: RacePlan) -> None:
+        self._plan = plan
+        self._courses: dict[int, Course | None] = {}
+
+    def judge(self, cell: Cell, results: Sequence[CellResult]) -> Ruling | None:
+        """Return why the entrant leaves the race at what its run has reached; None where it stays.
+
+        Args:
+            cell: of the run.
+            results: of all runs of the race so far, this one's among them.
+        """
+        mine = next(result for result in results if result.cell == cell)
+        started = mine.story.started if mine.story else None
+        if cell.entrant == REFERENCE or started is None or started.spec.epochs in mine.tests:
+            return None
+        rivals = [
+            other
+            for other in results
+            if other.cell.seed == cell.seed
+            and other.cell.entrant != cell.entrant
+            and other.cell.entrant not in self._plan.rulings
+        ]
+        # every epoch, however many have gone by since the last look
+        least = max(LEAST_EPOCHS, math.ceil(LEAST_SHARE * started.spec.epochs))
+        epochs = (epoch for epoch in sorted(mine.tests) if epoch >= least)
+        return next((ruling for epoch in epochs if (ruling := self._judge_at(epoch, mine, rivals, started))), None)
+
+    def _judge_at(
+        self, epoch: int, mine: CellResult, rivals: Sequence[CellResult], started: RunStarted
+    ) -> Ruling | None:
+        metric = ACCURACY if mine.tests[epoch].accuracy is not None else LOSS
+        now, before = mine.value(metric, epoch), mine.value(metric, epoch - 1)
+        figures = [
+            (value, rival.cell)
+            for rival in rivals
+            if (value := rival.value(metric, epoch)) is not None and math.isfinite(value)
+        ]
+        if now is None or before is None or not figures:
+            return None
+        sign = 1.0 if is_better_high(metric) else -1.0
+        best, leader = max(figures, key=lambda entry: sign * entry[0])
+        behind, gained = sign * (best - now), sign * (now - before)
+        if not behind > _margin(metric, now, best, started) or gained >= STANDSTILL_SHARE * behind:
+            return None
+        step = mine.tests[epoch].step
+        course = self._course(mine.cell.entrant, started)
+        if course is None or not course.is_spent(step):
+            return None
+        reason = (
+            f"its lr is spent and {metric} {figure(now)} stands still, where "
+            f"{self._plan.entrants[leader.entrant].label} has {figure(best)}"
+        )
+        return Ruling(mine.cell.seed, epoch, step, reason)
+
+    def _course(self, entrant: int, started: RunStarted) -> Course | None:
+        """Return the lr of the entrant's whole run; None where it can't be told in advance."""
+        if entrant not in self._courses:
+            self._courses[entrant] = _course_of(started)
+        return self._courses[entrant]
+
+
+def _course_of(started: RunStarted) -> Course | None:
+    from lrtui.schedules.notation import parse_optimizer, parse_schedule
+
+    schedule = parse_schedule(started.spec.schedule)
+    if started.spec.at or started.total_steps > MOST_STEPS or any(each.metric for each in schedule.walk()):
+        return None
+    # torch and numpy are here by now, or have to be: the lr is that of the real scheduler
+    import numpy as np
+
+    from lrtui.schedules.horizon import Horizon
+    from lrtui.schedules.simulate import simulate
+
+    horizon = Horizon(started.spec.epochs, started.batches_per_epoch)
+    lrs = np.abs(simulate(schedule, parse_optimizer(started.spec.optimizer), horizon))
+    peaks = lrs.max(axis=0)
+    shares = np.divide(lrs, peaks, out=np.zeros_like(lrs), where=peaks > 0).max(axis=1)
+    left: list[float] = np.maximum.accumulate(shares[::-1])[::-1].tolist()
+    return Course(left)
+
+
+def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
+    """Return how far behind is more than noise.
+
+    Of an accuracy p over n samples the standard error is sqrt(p (1 - p) / n), and of a difference of two that of
+    both; on one test set the two go together, so that this is rather too much.
+    """
+    if metric == LOSS:
+        return LOSS_MARGIN * abs(best)
+    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / test_samples(started))

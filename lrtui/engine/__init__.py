@@ -1,0 +1,1 @@
+"""The engine: runs in threads of their own, their recording, resuming and hand-over to background processes."""

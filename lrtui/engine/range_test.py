@@ -1,0 +1,132 @@
+"""A range test on a fresh model: started, watched and stopped from any thread but its own.
+
+Knows neither terminal nor torch, as `lrtui.engine.run` does: its thread imports torch when it begins.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lrtui.engine.lock import turn_of
+from lrtui.engine.run import import_torch
+from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.range_curve import RangeCurve
+from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.spec import RunSpec
+from lrtui.run.sweep import Sweep
+
+if TYPE_CHECKING:
+    from lrtui.tasks.task import Task
+
+NO_SCHEDULE = 'LambdaLR("1")'
+"""What the model is set up with in place of a schedule: momentum is left as it was configured."""
+
+
+class RangeTestThread:
+    """One range test on the model, data and optimizer that a run of these settings would begin with.
+
+    ```
+    test = RangeTestThread(RunSpec(optimizer="SGD(lr=0.1, momentum=0.9)")).start()
+    print(test.result().suggest().suggested)
+    ```
+
+    Its points come out of `feed`, which also stops it. Schedule and script of the settings have no part in it, and
+    nothing of it is kept in a store.
+
+    Args:
+        spec: the settings as the user gave them.
+        sweep: the lrs to go through.
+        task: what is trained, in place of the one that the settings name.
+    """
+
+    def __init__(self, spec: RunSpec, sweep: Sweep | None = None, task: Task | None = None) -> None:
+        self.spec = replace(spec, schedule=NO_SCHEDULE, at=())
+        self.sweep = sweep or Sweep()
+        self.feed = RangeFeed()
+        self.title = "a range test"
+        self.said: list[str] = []
+        """Lines of narration so far: which data, from where, on which device."""
+        self._task = task
+        # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
+        self._thread = threading.Thread(target=self._work, name="range-test", daemon=True)
+
+    def start(self) -> RangeTestThread:
+        """Begin in a thread of its own; returns at once, with the test itself.
+
+        Raises:
+            UsageError: where it was started before.
+            LrtuiError: while a run, or another one, is under way in this process.
+        """
+        if self._thread.ident is not None:
+            raise UsageError("a range test is started once; make a new one")
+        with turn_of(self):
+            self._thread.start()
+        return self
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait for the thread to end, `seconds` at most; return whether it has."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def result(self) -> RangeCurve:
+        """Wait for the end, and return the curve; of one that was stopped, as far as it came.
+
+        Raises:
+            LrtuiError: where it failed; says why.
+        """
+        self.feed.wait()
+        end = self.feed.end
+        if end is not None and end.error is not None:
+            raise end.error
+        curve = RangeCurve(self.sweep)
+        for lr, loss in self.feed.take():
+            curve.add(lr, loss)
+        return curve
+
+    def _say(self, text: str) -> None:
+        self.said.append(text)
+        self.feed.waits_for = text
+        # a download, or counting a loader's batches, is left here
+        if self.feed.is_stopped:
+            raise _Stopped
+
+    def _work(self) -> None:
+        ask_for_slices(COMPUTING_SECONDS)
+        try:
+            self.feed.waits_for = "importing PyTorch"
+            import_torch()
+            self._test()
+        except _Stopped:
+            self.feed.close(RangeEnd("stopped"))
+        except LrtuiError as error:
+            self.feed.close(RangeEnd("failed", error))
+        except (Exception, SystemExit) as error:  # a user's task, and a broken installation, can raise anything
+            from lrtui.run.user_error import describe_exception
+
+            self.feed.close(RangeEnd("failed", LrtuiError(describe_exception(error))))
+
+    def _test(self) -> None:
+        from lrtui.training.device import describe_device
+        from lrtui.training.memory import give_back_device_memory, keep_freed_memory
+        from lrtui.training.range_test import range_test
+        from lrtui.training.run_setup import set_up
+
+        keep_freed_memory()
+        setup = set_up(self.spec, self._say, self._task)
+        device = setup.device
+        self._say(f"device: {describe_device(device)}")
+        try:
+            range_test(setup, self.sweep, self.feed)
+        finally:
+            del setup
+            gc.collect()
+            # the run that comes next has all of it
+            give_back_device_memory(device)
+
+
+class _Stopped(BaseException):
+    """Leaves the loading of data, also out of a task's own code that catches every Exception."""

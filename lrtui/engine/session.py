@@ -1,0 +1,72 @@
+"""The runs of one front end, one of them under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrtui.engine.run import Run
+from lrtui.run.commands import Stop
+from lrtui.run.spec import RunSpec
+from lrtui.run.sweep import Sweep
+
+if TYPE_CHECKING:
+    from lrtui.engine.range_test import RangeTestThread
+    from lrtui.engine.resume import Continuation
+
+
+class Session:
+    """The runs of one front end, in the order they were started; one trains at a time."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self._range_test: RangeTestThread | None = None
+
+    @property
+    def live(self) -> Run | None:
+        """The run that is under way, or None."""
+        return next((run for run in reversed(self.runs) if run.is_live), None)
+
+    def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
+        """Start a run and return it.
+
+        Args:
+            continuation: the stored run that goes on, or branches, in place of a new one.
+
+        Raises:
+            LrtuiError: while another run is under way.
+        """
+        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), continuation=continuation).start()
+        self.runs.append(run)
+        return run
+
+    def start_range_test(self, spec: RunSpec, sweep: Sweep) -> RangeTestThread:
+        """Start a range test on the model that a run of these settings would begin with, and return it.
+
+        Raises:
+            LrtuiError: while a run, or another one, is under way.
+        """
+        from lrtui.engine.range_test import RangeTestThread
+
+        self._range_test = RangeTestThread(spec, sweep).start()
+        return self._range_test
+
+    def poll(self) -> bool:
+        """Fold what all runs have said; return whether there was anything."""
+        return any([bool(run.poll()) for run in self.runs])
+
+    def close(self, seconds: float, because: str = "") -> bool:
+        """Stop what is under way and wait `seconds` at most; return whether no training thread is left.
+
+        Args:
+            because: what ends the run, where that is no person.
+
+        A thread that is left is inside torch: ending the interpreter under it would abort the process, so the
+        caller leaves by `os._exit`.
+        """
+        if self._range_test is not None:
+            self._range_test.feed.stop()
+        run = self.live
+        if run is None:
+            return self._range_test is None or self._range_test.join(seconds)
+        run.send(Stop(because))
+        return run.join(seconds)

@@ -1,0 +1,220 @@
+"""A chart: layers over an x range and a y scale, drawn into rows of (text, style) runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtui.plotting.ascii_form import CELLS, ascii_rows
+from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
+from lrtui.plotting.raster import BRAILLE, broken, cell_codes, column_dots
+from lrtui.plotting.scale import Scale, scale_for
+from lrtui.plotting.x_axis import AxisName, x_ticks
+
+Run = tuple[str, str]
+Row = tuple[Run, ...]
+"""Runs of text of one style: a component class of ChartView, ` faded` behind it for what is to come; "" for none."""
+
+CROP = 1.5
+"""A cropped axis reaches this far beyond what nineteen columns of twenty stay below."""
+
+AXIS, LABEL = "chart--axis", "chart--label"
+
+# every how many dots along it a curve of that form is lit, and how many
+_PERIOD = {"dotted": (4, 1), "dashed": (8, 5)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What is drawn; `draw` turns it into rows of a size.
+
+    Args:
+        layers: the bottom one first.
+        x_low: x at the left edge.
+        x_high: x at the right edge.
+        logarithmic: whether the y axis is.
+        from_zero: whether a straight y axis starts at 0.
+        crops_peaks: whether a straight y axis leaves out the highest twentieth of the columns where they are so high
+            that the rest could not be read; they are drawn up to the top.
+        x_label: name of the x axis, written at its right end; None leaves the axis out.
+        axis: what x counts, which decides on its round numbers.
+        ascii: whether to draw with ASCII alone.
+        label_width: columns of the labels at the left, the same for charts that stand above each other.
+    """
+
+    layers: Sequence[Layer]
+    x_low: float
+    x_high: float
+    logarithmic: bool = False
+    from_zero: bool = False
+    crops_peaks: bool = False
+    x_label: str | None = None
+    label_width: int = 7
+    axis: AxisName = "epoch"
+    ascii: bool = False
+
+    def columns(self, width: int) -> int:
+        """Return how many columns of a width are the plane's, beside the labels."""
+        return max(0, width - self.label_width - 2)
+
+    def draw(self, width: int, height: int) -> list[Row]:
+        """Return `height` rows of `width` columns."""
+        if width < 1 or height < 1:
+            return [()] * max(0, height)
+        axis_lines = 2 if self.x_label is not None and height >= 5 else 0
+        columns, lines = self.columns(width), height - axis_lines
+        if columns < 4 or lines < 2:
+            return [((" " * width, ""),)] * height
+        curves = [self._columns_of(layer, columns * 2) for layer in self.layers]
+        scale = self._scale(curves)
+        characters, styles = self._paint(curves, scale, columns, lines)
+        left = self._left(scale, lines)
+        rows = [(*left[line], *_runs(characters[line], styles[line])) for line in range(lines)]
+        if axis_lines:
+            rows += self._x_axis(columns)
+        return ascii_rows(rows) if self.ascii else rows
+
+    # -- the plane ----------------------------------------------------------------------------------------------------
+
+    def _columns_of(self, layer: Layer, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if isinstance(layer, (Curve, Line)):
+            return layer.columns(self.x_low, self.x_high, count)
+        if isinstance(layer, Marks):
+            inside = [y for x, y in zip(layer.xs, layer.ys, strict=True) if self.x_low <= x <= self.x_high]
+            values = np.asarray(inside, dtype=np.float64)
+            return values, values
+        return np.empty(0), np.empty(0)
+
+    def _scale(self, curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Scale:
+        lows = np.concatenate([low for low, _ in curves]) if curves else np.empty(0)
+        highs = np.concatenate([high for _, high in curves]) if curves else np.empty(0)
+        if self.logarithmic:
+            lows, highs = lows[lows > 0], highs[highs > 0]
+        lows, highs = lows[np.isfinite(lows)], highs[np.isfinite(highs)]
+        low = float(lows.min()) if len(lows) else np.nan
+        high = float(highs.max()) if len(highs) else np.nan
+        if self.crops_peaks and not self.logarithmic and len(highs) > 20:
+            # quarters, so that the difference of two of them is always a number
+            foot = min(low, 0.0) / 4.0
+            high = min(high, 4.0 * (foot + CROP * (float(np.quantile(highs / 4.0, 0.95)) - foot)))
+        return scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
+
+    def _paint(
+        self,
+        curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+        scale: Scale,
+        columns: int,
+        lines: int,
+    ) -> tuple[list[list[str]], list[list[str]]]:
+        codes = np.zeros((lines, columns), dtype=np.uint8)
+        owners = np.full((lines, columns), -1)
+        banded = np.zeros((lines, columns), dtype=np.bool_)
+        for index, (layer, (low, high)) in enumerate(zip(self.layers, curves, strict=True)):
+            if not isinstance(layer, (Curve, Line)):
+                continue
+            form = layer.form if isinstance(layer, Curve) else "line"
+            dots = column_dots(scale.place(low), scale.place(high), lines * 4)
+            if period := _PERIOD.get(form):
+                dots = broken(dots, *period)
+            cells = cell_codes(dots)
+            lit = cells > 0
+            # lines are drawn over each other dot by dot, but a band steps back where a line passes
+            codes = np.where(lit & banded, cells, codes | cells)
+            owners[lit] = index
+            banded = (banded & ~lit) | (lit & (form == "band"))
+        if self.ascii:
+            signs = [CELLS[layer.form] if isinstance(layer, Curve) else "*" for layer in self.layers]
+            characters = [[signs[owner] if owner >= 0 else " " for owner in row] for row in owners.tolist()]
+        else:
+            characters = [[chr(BRAILLE + code) if code else " " for code in row] for row in codes.tolist()]
+        names = [getattr(layer, "style", "") for layer in self.layers]
+        styles = [[names[owner] if owner >= 0 else "" for owner in row] for row in owners.tolist()]
+        for layer in self.layers:
+            self._paint_signs(layer, scale, characters, styles)
+        return characters, styles
+
+    def _paint_signs(self, layer: Layer, scale: Scale, characters: list[list[str]], styles: list[list[str]]) -> None:
+        lines, columns = len(characters), len(characters[0])
+        if isinstance(layer, Rule):
+            column = self._column(layer.x, columns)
+            for line in range(lines):
+                if column is not None and characters[line][column] == " ":
+                    characters[line][column], styles[line][column] = layer.sign, layer.style
+        elif isinstance(layer, Sign):
+            if (column := self._column(layer.x, columns)) is not None:
+                characters[0][column], styles[0][column] = layer.sign, layer.style
+        elif isinstance(layer, Marks):
+            places = scale.place(np.asarray(layer.ys, dtype=np.float64))
+            for x, place in zip(layer.xs, places, strict=True):
+                column = self._column(x, columns)
+                if column is None or not -0.5 <= place <= 1.5:
+                    continue
+                line = _line_of(place, lines)
+                characters[line][column], styles[line][column] = layer.sign, layer.style
+
+    def _column(self, x: float, columns: int) -> int | None:
+        span = self.x_high - self.x_low
+        if not span > 0 or not self.x_low <= x <= self.x_high:
+            return None
+        return min(columns - 1, int((x - self.x_low) / span * columns))
+
+    # -- the axes -----------------------------------------------------------------------------------------------------
+
+    def _left(self, scale: Scale, lines: int) -> list[Row]:
+        rows: list[Row] = [((" " * (self.label_width + 1), ""), ("│", AXIS))] * lines
+        # the lower of two that would stand in one line is the one that does
+        for tick in reversed(scale.ticks(max(1, lines // 2))):
+            if -0.01 <= tick.place <= 1.01:
+                label = f"{tick.label[: self.label_width]:>{self.label_width}} "
+                rows[_line_of(tick.place, lines)] = ((label, LABEL), ("┤", AXIS))
+        return rows
+
+    def _x_axis(self, columns: int) -> list[Row]:
+        marks, labels = ["─"] * columns, [" "] * columns
+        for x, label in x_ticks(self.x_low, self.x_high, columns, self.axis):
+            if (column := self._column(x, columns)) is not None:
+                marks[column] = "┬"
+                _write(labels, column, label, columns)
+        name = f" {self.x_label}"
+        room = columns - len(name)
+        if room > 10:
+            marks[room:] = list(name)
+        styles = [AXIS] * columns
+        for layer in self.layers:
+            if isinstance(layer, Flag) and (column := self._column(layer.x, columns)) is not None:
+                marks[column], styles[column] = layer.sign, layer.style
+        pad = " " * (self.label_width + 1)
+        return [
+            ((pad, ""), ("└", AXIS), *_runs(marks, styles)),
+            ((pad + " ", ""), ("".join(labels), LABEL)),
+        ]
+
+
+def _line_of(place: float, lines: int) -> int:
+    """Return the line of text that the dot at this place is in, the top one first."""
+    dots = lines * 4 - 1
+    return int(min(max(dots - round(place * dots), 0), dots)) // 4
+
+
+def _write(line: list[str], column: int, text: str, columns: int) -> None:
+    if len(text) > columns:
+        return
+    start = max(0, min(column - (len(text) - 1) // 2, columns - len(text)))
+    if all(character == " " for character in line[max(0, start - 1) : start + len(text) + 1]):
+        line[start : start + len(text)] = list(text)
+
+
+def _runs(characters: Sequence[str], styles: Sequence[str]) -> Row:
+    runs: list[Run] = []
+    start = 0
+    for index in range(1, len(characters) + 1):
+        # a blank has no colour of its own: it ends no run
+        if index == len(characters) or (
+            styles[index] != styles[start] and not (characters[index] == " " and styles[index] == "")
+        ):
+            runs.append(("".join(characters[start:index]), styles[start]))
+            start = index
+    return tuple(runs)

@@ -1,0 +1,161 @@
+"""What a store has that no run needs any more."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui.store.checkpoint_files import BranchPoints, files_under, remove_empty, remove_files, size_of
+from lrtui.store.connection import describe, open_for_writing
+from lrtui.store.location import CHECKPOINTS, DATABASE
+from lrtui.store.reader import all_runs
+from lrtui.store.transaction import transaction
+
+TEMPORARY = (".unfinished", ".part", ".tmp")
+"""Ends of the names of files that are being written."""
+
+TEMPORARY_SECONDS = 3600.0
+"""Age after which whoever wrote a temporary file has died of it."""
+
+ANSWERED_SECONDS = 86400.0
+"""Age after which nobody asks any more what became of a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What can go.
+
+    Args:
+        rows: of batches, events and lrs that a resumed run told anew.
+        folders: of checkpoints of runs that are gone.
+        checkpoints: files in them.
+        temporary: files that were never finished.
+        commands: that were answered long ago, or that their sender died over.
+        file_size: of all these files, in bytes.
+    """
+
+    rows: int
+    folders: tuple[Path, ...]
+    checkpoints: tuple[Path, ...]
+    temporary: tuple[Path, ...]
+    commands: int
+    file_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What went.
+
+    Args:
+        freed: bytes on the disk.
+        trouble: why the database could not be made smaller; "" where it was.
+    """
+
+    leftovers: Leftovers
+    freed: int
+    trouble: str
+
+
+_SUPERSEDED = (
+    # the lrs of further groups first: that they are superseded is told by their batches
+    "group_lrs WHERE run = ?1 AND seq IN (SELECT seq FROM batches WHERE run = ?1 AND superseded)",
+    "batches WHERE run = ?1 AND superseded",
+    "events WHERE run = ?1 AND superseded",
+)
+
+
+def find_leftovers(connection: sqlite3.Connection, folder: Path) -> Leftovers:
+    """Return what can go; what belongs to runs that are going on is not looked at.
+
+    Raises:
+        sqlite3.Error: where the store can't be read.
+    """
+    # looked at before the runs: a folder is made after its run, so that no new run's is taken for that of a dead one
+    folders = sorted(path for path in (folder / CHECKPOINTS).glob("*") if path.name.isascii() and path.name.isdigit())
+    runs = all_runs(connection)
+    known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
+    points = BranchPoints(connection)
+    gone = [each for each in folders if each.name not in known]
+    checkpoints = [path for each in gone for path in files_under(each) if not points.needs(path)]
+    idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]
+    temporary = _temporary(idle)
+    return Leftovers(
+        rows=sum(
+            connection.execute(f"SELECT count(*) FROM {rows}", (run.id,)).fetchone()[0]
+            for run in runs
+            if not run.is_live
+            for rows in _SUPERSEDED
+        ),
+        folders=tuple(gone),
+        checkpoints=tuple(checkpoints),
+        temporary=tuple(temporary),
+        commands=connection.execute(f"SELECT count(*) FROM {_old_commands(live)}").fetchone()[0],
+        file_size=sum(map(size_of, [*checkpoints, *temporary])),
+    )
+
+
+def remove_leftovers(folder: Path) -> Cleaned:
+    """Remove what can go, and make the database as small as what is in it.
+
+    Raises:
+        StoreError: where the store can't be written, or a file can't be removed.
+    """
+    before = _database_size(folder)
+    with transaction(folder) as connection:
+        leftovers = find_leftovers(connection, folder)
+        live = set()
+        for run in all_runs(connection):
+            if run.is_live:
+                live.add(run.id)
+                continue
+            for rows in _SUPERSEDED:
+                connection.execute(f"DELETE FROM {rows}", (run.id,))
+        connection.execute(f"DELETE FROM {_old_commands(live)}")
+    size = remove_files([*leftovers.checkpoints, *leftovers.temporary])
+    remove_empty(leftovers.folders)
+    trouble = _shrink(folder)
+    return Cleaned(leftovers, size + max(0, before - _database_size(folder)), trouble)
+
+
+def _temporary(folders: Collection[Path]) -> list[Path]:
+    """Return the files in these folders, not those below, that were begun long ago and never finished."""
+    found = []
+    for folder in folders:
+        for path in folder.glob("*"):
+            if path.name.endswith(TEMPORARY) and not path.is_dir() and _age(path) > TEMPORARY_SECONDS:
+                found.append(path)
+    return found
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _old_commands(live: Collection[int]) -> str:
+    old = time.time() - ANSWERED_SECONDS
+    # what nobody took lies there for a run that is over: were it resumed, it would obey
+    dead = f"(sent < {old!r} AND run NOT IN ({', '.join(map(str, sorted(live)))}))"
+    return f"inbox WHERE answered < {old!r} OR {dead}"
+
+
+def _shrink(folder: Path) -> str:
+    """Make the database as small as what is in it; return why not, or nothing."""
+    connection = open_for_writing(folder)
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        return describe(error)
+    finally:
+        connection.close()
+    return ""
+
+
+def _database_size(folder: Path) -> int:
+    return sum(size_of(folder / f"{DATABASE}{end}") for end in ("", "-wal", "-journal"))

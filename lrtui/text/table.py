@@ -1,0 +1,73 @@
+"""Tables of texts, aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lrtui.text.format import cut, width_of
+
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The head of a column.
+
+    Args:
+        text: above the column.
+        at: the sign that the cells are aligned at, such as the decimal point; "" aligns them at the left.
+    """
+
+    text: str
+    at: str = ""
+
+
+def table_lines(
+    headings: Sequence[Heading],
+    rows: Sequence[Sequence[str]],
+    width: int | None = None,
+    least: Mapping[str, int] | None = None,
+) -> list[str]:
+    """Return the lines of a table, its headings first.
+
+    Args:
+        width: that the lines fit into; None for as wide as the cells are.
+        least: columns that are cut where the room is short, in this order, each down to so many columns.
+    """
+    columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
+    if width is not None:
+        _fit(columns, [heading.text for heading in headings], width, least or {})
+    lines = [GAP.join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    return lines if width is None else [cut(line, width) for line in lines]
+
+
+def _aligned(cells: Sequence[str], heading: Heading) -> list[str]:
+    """Return the heading and the cells, all of one width."""
+    if heading.at:
+        parts = [cell.partition(heading.at) for cell in cells]
+        before = max((width_of(left) for left, _, _ in parts), default=0)
+        after = max((width_of(sign + right) for _, sign, right in parts), default=0)
+        cells = [_left(_right(left, before) + sign + right, before + after) for left, sign, right in parts]
+    column = max(map(width_of, [heading.text, *cells]))
+    pad = _right if heading.at else _left
+    return [pad(cell, column) for cell in (heading.text, *cells)]
+
+
+def _left(text: str, width: int) -> str:
+    return text + " " * (width - width_of(text))
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - width_of(text)) + text
+
+
+def _fit(columns: list[list[str]], names: list[str], width: int, least: Mapping[str, int]) -> None:
+    """Cut the columns that may be cut until a line has the width."""
+    for name, smallest in least.items():
+        taken = sum(width_of(cells[0]) for cells in columns) + len(GAP) * (len(columns) - 1)
+        if taken <= width:
+            return
+        index = names.index(name)
+        room = max(smallest, width_of(columns[index][0]) - (taken - width))
+        columns[index] = [_left(cut(cell.rstrip(), room), room) for cell in columns[index]]

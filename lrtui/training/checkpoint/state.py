@@ -1,0 +1,169 @@
+"""All that changes while a run trains, as one value: what a checkpoint is made of, and made into again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from lrtui.run.commands import Command
+from lrtui.schedules.schedule import Schedule
+from lrtui.training.averaging import WeightAveraging
+from lrtui.training.batches import Batch
+from lrtui.training.buffers import restore_buffers, unsaved_buffers
+from lrtui.training.checkpoint.format import Checkpoint
+from lrtui.training.device import describe_device
+from lrtui.training.pending_commands import Agenda
+from lrtui.training.progress import Progress
+from lrtui.training.random_state import RandomStates, random_states, set_random_states
+from lrtui.training.reporter import Reporter
+from lrtui.training.run_setup import RunSetup
+
+
+class TrainingState:
+    """The state of one run between two steps, or between two batches of a test.
+
+    Args:
+        setup: what is trained, with what.
+        averaging: the averaged model.
+        gradient_scaler: that of the updates.
+        agenda: what is still to be done.
+    """
+
+    def __init__(
+        self,
+        setup: RunSetup,
+        averaging: WeightAveraging,
+        gradient_scaler: torch.amp.GradScaler,
+        agenda: Agenda,
+    ) -> None:
+        self.progress = Progress(random_states(setup.train.generators))
+        self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
+        self._agenda = agenda
+        self._set_aside: RandomStates | None = None
+        self._asked_for: tuple[Command, bool] | None = None
+
+    @contextmanager
+    def looking(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
+        """Go on with the random states of this moment afterwards, and in whatever goes on from a checkpoint meanwhile.
+
+        Args:
+            command: that asked for the test which is made; whatever goes on from a checkpoint makes it anew.
+            scripted: whether it is the script's.
+        """
+        kept = self._set_aside, self._asked_for
+        if self._set_aside is None:
+            self._set_aside = self._random_states()
+        if command is not None:
+            self._asked_for = command, scripted
+        try:
+            yield
+        finally:
+            self._set_aside, self._asked_for = kept
+
+    def batches_left(self, obey: Callable[[], None]) -> Iterator[Batch]:
+        """Return the epoch's batches that are not done; those that are done are drawn again for it.
+
+        Args:
+            obey: called between two that are drawn again.
+        """
+        train, done = self._setup.train, self.progress.steps * self._setup.spec.accumulate
+        if not done:
+            return train.shuffled()
+        now = self._random_states()
+        with self.looking():
+            try:
+                set_random_states(self.progress.random, train.generators)
+                return train.taken_up(done, obey)
+            finally:
+                set_random_states(now, train.generators)
+
+    def begin_next_epoch(self, seconds: float) -> None:
+        """Turn to the next epoch; `seconds` are those of the run's clock."""
+        self.progress.begin_next_epoch(seconds, self._random_states())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers: whatever goes on from others diverges."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self._setup.model.parameters())
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule in force."""
+        return self._setup.lr_control.schedule
+
+    def result_at(self, step: int) -> Mapping[str, float] | None:
+        """Return what the test at the end of the epoch that ended with this step said, or None."""
+        control = self._setup.lr_control
+        epoch = step // control.horizon.batches_per_epoch
+        return control.test_results[epoch - 1] if 1 <= epoch <= len(control.test_results) else None
+
+    def capture(self, reporter: Reporter) -> Checkpoint:
+        """Return the state as it is now; its tensors are the live ones."""
+        setup, control = self._setup, self._setup.lr_control
+        script, replay = self._agenda.script_left, self._agenda.replay_left(reporter.step)
+        if self._asked_for is not None:
+            command, scripted = self._asked_for
+            (script if scripted else replay).insert(0, f"step {reporter.step}: {command.words}")
+        return Checkpoint(
+            spec=replace(setup.spec, epochs=control.horizon.epochs),
+            seq=reporter.last_seq,
+            step=reporter.step,
+            seconds=reporter.clock.seconds,
+            progress=self.progress.state(),
+            model=setup.model.state_dict(),
+            buffers=unsaved_buffers(setup.model),
+            optimizer=setup.optimizer.state_dict(),
+            lr_control=control.state(),
+            averaging=self._averaging.state(control.schedule),
+            gradient_scaler=self._gradient_scaler.state_dict(),
+            random=self._set_aside or self._random_states(),
+            script=script,
+            replay=replay,
+            epoch_ends=[],
+            sizes=sizes(setup),
+            versions=versions(setup.device),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over what `capture` returned.
+
+        Raises:
+            Exception: whatever loading a part that does not fit raises.
+        """
+        setup = self._setup
+        setup.model.load_state_dict(checkpoint.model)
+        restore_buffers(setup.model, checkpoint.buffers)
+        setup.lr_control.restore(checkpoint.lr_control)
+        setup.optimizer.load_state_dict(checkpoint.optimizer)
+        self._averaging.restore(checkpoint.averaging, setup.lr_control.schedule)
+        self._gradient_scaler.load_state_dict(checkpoint.gradient_scaler)
+        self.progress.restore(checkpoint.progress)
+        set_random_states(checkpoint.random, setup.train.generators)
+
+    def _random_states(self) -> RandomStates:
+        return random_states(self._setup.train.generators)
+
+
+def sizes(setup: RunSetup) -> dict[str, int]:
+    """Return what a checkpoint's data and the run's have to have in common."""
+    return {
+        "training samples": int(setup.data["train"]),
+        "test samples": int(setup.data["test"]),
+        "steps an epoch": setup.horizon.batches_per_epoch,
+        "parameters": setup.parameter_count,
+    }
+
+
+def versions(device: torch.device) -> dict[str, str]:
+    """Return what the last digits of a run's numbers depend on, besides its settings."""
+    return {
+        "torch": str(torch.__version__),
+        "numpy": str(np.__version__),
+        "device": describe_device(device),
+        "threads": str(torch.get_num_threads()),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }

@@ -1,0 +1,115 @@
+"""A whole run, from the import of torch to its last event: what the training thread does."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from lrtui.run.commands import Stop
+from lrtui.run.errors import LrtuiError
+from lrtui.run.events import CommandRefused, Outcome, RunFinished
+from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
+from lrtui.run.user_error import describe_exception
+from lrtui.tasks.task import Task
+from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.checkpoint.resume import Resumption
+from lrtui.training.command_handler import StopRequested
+from lrtui.training.loop import Loop
+from lrtui.training.loss_buffer import Diverged
+from lrtui.training.memory import keep_freed_memory
+from lrtui.training.reporter import Reporter
+from lrtui.training.resume_point import Origin
+from lrtui.training.run_setup import set_up
+
+
+def train(
+    spec: RunSpec,
+    inbox: Inbox,
+    reporter: Reporter,
+    task: Task | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    origin: Origin | None = None,
+) -> LrtuiError | None:
+    """Train as the spec says; everything that happens, failure included, is told through the reporter.
+
+    Args:
+        task: what is trained, in place of the one that the spec names.
+        checkpoints: where the run's checkpoints are kept; None where nothing is.
+        origin: what the run goes on from; None for its beginning. What can't be is refused before RunStarted.
+
+    Returns:
+        The error of the user's words, data or task that ended the run, or None.
+    """
+    keep_freed_memory()
+    loop: Loop | None = None
+
+    def say(text: str) -> None:
+        reporter.notice("data", text)
+        # a download is left here, where the user has stopped the run; the loop has places of its own for that
+        if loop is None:
+            _stop_if_asked(inbox)
+
+    try:
+        resumption = None if origin is None else _go_on_from(origin, reporter, checkpoints)
+        setup = set_up(spec, say, task)
+        if resumption is not None:
+            setup = resumption.fit(setup)
+        _stop_if_asked(inbox)
+        loop = Loop(setup, inbox, reporter, checkpoints, resumption)
+        # the checkpoint is as large as the model and its optimizer
+        del resumption
+        loop.run()
+    except StopRequested:
+        _finish(inbox, reporter, "stopped")
+    except Diverged:
+        reporter.notice("not-finite", _why_not_finite(reporter.step - 1, setup.optimizer), level="error")
+        _finish(inbox, reporter, "diverged")
+    except LrtuiError as error:
+        _finish(inbox, reporter, "failed", str(error))
+        return error
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        # whatever a model, a data set or a device can raise ends this run, and is shown
+        _finish(inbox, reporter, "failed", describe_exception(error))
+    else:
+        _finish(inbox, reporter, "done")
+    return None
+
+
+def _go_on_from(origin: Origin, reporter: Reporter, checkpoints: Checkpoints | None) -> Resumption:
+    resumption = Resumption.read(origin)
+    saved = resumption.checkpoint
+    reporter.go_on_from(saved.step, saved.seconds)
+    if checkpoints is not None and not resumption.is_branch:
+        checkpoints.go_on_from(saved)
+    return resumption
+
+
+def _why_not_finite(step: int, optimizer: torch.optim.Optimizer) -> str:
+    """Return what is told of a loss that is not finite, and what to do; the lr may be what was not finite first."""
+    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    if all(math.isfinite(lr) for lr in lrs):
+        return f"the loss is not finite at step {step:,}: the run ends here. Restart with a lower lr."
+    told = ", ".join(map(repr, lrs))
+    return (
+        f"the loss is not finite at step {step:,}, and nor is the lr ({told}): the run ends here. "
+        "The schedule is at fault: lrtui preview shows where."
+    )
+
+
+def _stop_if_asked(inbox: Inbox) -> None:
+    """Leave before the first batch where the user has stopped the run while its data was being loaded."""
+    waiting = [command for command in iter(inbox.take, None)]
+    if any(isinstance(command, Stop) for command in waiting):
+        raise StopRequested
+    for command in waiting:
+        inbox.send(command)
+
+
+def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None) -> None:
+    for command in inbox.close():
+        if not isinstance(command, Stop):
+            reporter.say(CommandRefused, command=command.words, reason=f"the run is over: {outcome}")
+    reporter.say(RunFinished, outcome=outcome, error=error)

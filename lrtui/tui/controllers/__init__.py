@@ -1,0 +1,1 @@
+"""Controllers: what each action does, one module per subject."""

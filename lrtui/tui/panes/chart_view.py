@@ -1,0 +1,159 @@
+"""The widget that shows a chart and repaints only the rows that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lrtui.plotting.chart import Chart, Row
+from lrtui.plotting.layers import FADED, LINE_COLOURS
+
+
+class ChartView(Widget):
+    """A chart in the terminal."""
+
+    # Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind eyes too; darkened for light themes
+    DEFAULT_CSS = """
+    ChartView { width: 1fr; height: 1fr; }
+    ChartView > .chart--axis { color: $foreground-disabled; }
+    ChartView > .chart--label { color: $foreground-muted; }
+    ChartView > .chart--band { color: #3d5a73; }
+    ChartView > .chart--future { color: $foreground-disabled; }
+    ChartView > .chart--candidate { color: $accent; }
+    ChartView > .chart--now { color: $foreground-muted; }
+    ChartView > .chart--cursor { color: $accent; }
+    ChartView > .chart--flag { color: $warning; }
+    ChartView > .chart--line-1 { color: #56b4e9; }
+    ChartView > .chart--line-2 { color: #e69f00; }
+    ChartView > .chart--line-3 { color: #009e73; }
+    ChartView > .chart--line-4 { color: #cc79a7; }
+    ChartView > .chart--line-5 { color: #f0e442; }
+    ChartView > .chart--line-6 { color: #d55e00; }
+    ChartView > .chart--line-7 { color: #8fa5ff; }
+    ChartView > .chart--line-8 { color: #bbbbbb; }
+    ChartView:light > .chart--candidate { color: $text-accent; }
+    ChartView:light > .chart--cursor { color: $text-accent; }
+    ChartView:light > .chart--flag { color: $text-warning; }
+    ChartView:light > .chart--band { color: #b5cbe0; }
+    ChartView:light > .chart--line-1 { color: #0072b2; }
+    ChartView:light > .chart--line-2 { color: #b26a00; }
+    ChartView:light > .chart--line-3 { color: #00775a; }
+    ChartView:light > .chart--line-4 { color: #a3447a; }
+    ChartView:light > .chart--line-5 { color: #857a00; }
+    ChartView:light > .chart--line-6 { color: #b34700; }
+    ChartView:light > .chart--line-7 { color: #4057c4; }
+    ChartView:light > .chart--line-8 { color: #555555; }
+    """
+
+    COMPONENT_CLASSES = {
+        "chart--axis",
+        "chart--label",
+        "chart--band",
+        "chart--future",
+        "chart--candidate",
+        "chart--now",
+        "chart--cursor",
+        "chart--flag",
+        *(f"chart--line-{number}" for number in range(1, LINE_COLOURS + 1)),
+    }
+    """
+    | Class | Description |
+    | :- | :- |
+    | `chart--axis` | The axes. |
+    | `chart--label` | What is written along them. |
+    | `chart--band` | Least to greatest value of every batch. |
+    | `chart--future` | What will be. |
+    | `chart--candidate` | What could be. |
+    | `chart--now` | The rule at the present step. |
+    | `chart--cursor` | The rule at the cursor. |
+    | `chart--flag` | Switches and nudges. |
+    | `chart--line-1` to `-8` | A run's own colour. |
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._chart: Chart | None = None
+        self._rows: list[Row] = []
+        self._strips: list[Strip | None] = []
+        self._styles: dict[str, Style] = {}
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is shown."""
+        return self._chart
+
+    @property
+    def columns(self) -> int:
+        """How many columns of the widget are the plane's, beside the labels; 0 while nothing is shown."""
+        return self._chart.columns(self.size.width) if self._chart else 0
+
+    def segments(self) -> list[list[Segment]]:
+        """Return the rows as they are on screen, colours included."""
+        return [[Segment(text, self._style(name)) for text, name in row] for row in self._rows]
+
+    def text(self) -> str:
+        """Return the rows as text."""
+        return "".join("".join(text for text, _ in row).rstrip() + "\n" for row in self._rows)
+
+    def show(self, chart: Chart) -> None:
+        """Draw the chart and repaint the rows that differ from the last one's."""
+        self._chart = chart
+        rows = chart.draw(self.size.width, self.size.height)
+        if len(rows) != len(self._rows):
+            self._take(rows)
+            self.refresh()
+            return
+        changed = [line for line, row in enumerate(rows) if row != self._rows[line]]
+        self._rows = rows
+        for line in changed:
+            self._strips[line] = None
+        if changed:
+            self.refresh(*(Region(0, first, self.size.width, count) for first, count in _stretches(changed)))
+
+    def _take(self, rows: list[Row]) -> None:
+        self._rows, self._strips = rows, [None] * len(rows)
+
+    def on_resize(self) -> None:
+        """Draw the chart at the new size."""
+        if self._chart is not None:
+            self._take(self._chart.draw(self.size.width, self.size.height))
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Paint anew: the theme's colours have changed."""
+        super().notify_style_update()
+        self._strips = [None] * len(self._rows)
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        if y >= len(self._rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        strip = self._strips[y]
+        if strip is None:
+            segments = [Segment(text, self._style(name)) for text, name in self._rows[y]]
+            strip = Strip(segments).adjust_cell_length(self.size.width, self._style(""))
+            self._strips[y] = strip
+        return strip
+
+    def _style(self, name: str) -> Style:
+        # looked up once: Textual goes through all ancestors for each
+        if name not in self._styles:
+            style = self.rich_style
+            if name:
+                style += self.get_component_rich_style(name.removesuffix(FADED), partial=True)
+            self._styles[name] = style + Style(dim=True) if name.endswith(FADED) else style
+        return self._styles[name]
+
+
+def _stretches(lines: list[int]) -> Iterator[tuple[int, int]]:
+    """Give the first of each stretch of adjoining lines, and how many it has: each is painted in one go."""
+    first = 0
+    for index, line in enumerate(lines):
+        if index + 1 == len(lines) or lines[index + 1] != line + 1:
+            yield lines[first], index - first + 1
+            first = index + 1

@@ -1,0 +1,208 @@
+"""The runs, this process's own and those of the store: the cursor chooses the one on screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from lrtui.run.errors import UsageError
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.run_list.filter_line import FilterLine
+from lrtui.tui.run_list.row import ORDERS, Order, RunRow, in_order, row_of
+from lrtui.tui.view import Scene
+
+# the first frame waits for nothing of the store's
+if TYPE_CHECKING:
+    from lrtui.store.filters import Filter
+
+EMPTY = "No run yet. r starts one with the settings below, s chooses its schedule."
+NONE_LEFT = "No run meets the filter. / changes it, esc takes it back."
+
+
+class RunList(OptionList):
+    """The list itself; enter is no choice in it, since the run under the cursor is chosen already."""
+
+    BINDINGS = [Binding("enter", "enter", show=False)]
+
+    class Entered(Message):
+        """The user pressed enter."""
+
+    def action_enter(self) -> None:
+        """Hand the key on."""
+        self.post_message(self.Entered())
+
+
+class RunsPane(Vertical):
+    """The list of runs in the order that was chosen, those that meet the filter."""
+
+    DEFAULT_CSS = """
+    RunsPane { height: 1fr; }
+    RunsPane > OptionList { height: 1fr; border: none; padding: 0; }
+    RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
+    RunsPane > OptionList:focus { border: none; }
+    RunsPane > #runs-trouble { height: auto; max-height: 4; padding: 0 1; color: $warning; display: none; }
+    RunsPane > #runs-trouble.-said { display: block; }
+    """
+
+    class Chosen(Message):
+        """The user moved the cursor to a run.
+
+        Args:
+            number: the run's number.
+        """
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._shown: dict[int, str] = {}
+        self._selected: int | None = None
+        self._order: Order = "newest"
+        self._filters: list[Filter] = []
+        self._stamp: object = None
+        self._scene: Scene | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Frame("Runs")
+        yield RunList(Option(Text(EMPTY), id="empty", disabled=True))
+        yield Static(id="runs-trouble")
+        yield FilterLine()
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def show(self, scene: Scene) -> None:
+        """Draw the runs that changed."""
+        self._scene = scene
+        width = max(20, self.query_one(OptionList).scrollable_content_region.width)
+        stamp = (
+            tuple((run.number, run.state.version) for run in scene.session.runs),
+            scene.stored.version,
+            tuple(scene.view.marked),
+            scene.view.selected,
+            self._order,
+            tuple(self._filters),
+            width,
+        )
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        every = _rows(scene)
+        rows = in_order([row for row in every if all(each.takes(row.listed) for each in self._filters)], self._order)
+        self._show_frame(rows, len(every))
+        self._show_trouble(scene.stored.trouble)
+        self._show_list(rows, scene, width, EMPTY if not every else NONE_LEFT)
+
+    def _show_frame(self, rows: list[RunRow], every: int) -> None:
+        words = []
+        if self._filters:
+            words.append(f"{len(rows)} of {every}")
+        if self._order != "newest":
+            words.append(f"by {self._order}")
+        if rows:
+            from lrtui.tui.run_list.line import figure_title
+
+            words.append(figure_title(rows))
+        self.query_one(Frame).show(" · ".join(words))
+
+    def _show_trouble(self, trouble: str) -> None:
+        static = self.query_one("#runs-trouble", Static)
+        static.set_class(bool(trouble), "-said")
+        static.update(Text(trouble))
+
+    def _show_list(self, rows: list[RunRow], scene: Scene, width: int, empty: str) -> None:
+        lines: dict[int, Text] = {}
+        if rows:
+            from lrtui.tui.run_list.line import run_line, widths_for
+
+            widths = widths_for(rows, width)
+            lines = {row.number: run_line(row, row.number in scene.view.marked, widths) for row in rows}
+        options = self.query_one(OptionList)
+        if list(lines) != list(self._shown) or not lines:
+            with self.prevent(OptionList.OptionHighlighted):
+                options.clear_options()
+                if lines:
+                    options.add_options([Option(line, id=str(number)) for number, line in lines.items()])
+                else:
+                    options.add_option(Option(Text(empty), id="empty", disabled=True))
+            self._selected = None
+        else:
+            for number, line in lines.items():
+                if line.plain != self._shown[number]:
+                    options.replace_option_prompt(str(number), line)
+        self._shown = {number: line.plain for number, line in lines.items()}
+        if scene.view.selected != self._selected and scene.view.selected in lines:
+            self._selected = scene.view.selected
+            with self.prevent(OptionList.OptionHighlighted):
+                options.highlighted = list(lines).index(self._selected)
+
+    def on_resize(self) -> None:
+        """Draw at the new width, the cursor in sight: the settings below take more lines for one run than another."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self._scene is not None:
+            self.show(self._scene)
+        self.query_one(OptionList).scroll_to_highlight()
+
+    # -- what the user does -------------------------------------------------------------------------------------------
+
+    @on(OptionList.OptionHighlighted)
+    def _choose(self, event: OptionList.OptionHighlighted) -> None:
+        """Tell which run the cursor is on."""
+        event.stop()
+        if event.option_id and event.option_id.isdigit():
+            self._selected = int(event.option_id)
+            self.post_message(self.Chosen(self._selected))
+
+    @property
+    def under_cursor(self) -> int | None:
+        """Number of the run that the cursor is on, be it told yet or not; None where the list is not in focus."""
+        options = self.query_one(OptionList)
+        at = options.highlighted if options.has_focus else None
+        option = options.get_option_at_index(at).id if at is not None else None
+        return int(option) if option and option.isdigit() else None
+
+    def next_order(self) -> Order:
+        """Go to the next order and return it."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        return self._order
+
+    def open_filter(self) -> None:
+        """Let the user write a filter."""
+        self.query_one(FilterLine).open()
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        """Take the filter as it is written; what is none yet changes nothing."""
+        event.stop()
+        from lrtui.store.filters import read_filters
+
+        box = self.query_one(FilterLine)
+        try:
+            self._filters = read_filters([event.value]) if event.value.strip() else []
+            box.say("")
+            if self._scene is not None:
+                self.show(self._scene)
+        except UsageError as error:
+            box.say(str(error))
+
+    @on(FilterLine.Left)
+    def _back_to_the_list(self) -> None:
+        self.query_one(OptionList).focus()
+
+
+def _rows(scene: Scene) -> list[RunRow]:
+    """Return a row for each run, those of this process as they are now."""
+    stored = scene.stored.rows
+    own = {run.number: row_of(run, stored.get(run.number)) for run in scene.session.runs}
+    return [*own.values(), *(row for number, row in stored.items() if number not in own)]

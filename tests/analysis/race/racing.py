@@ -1,0 +1,103 @@
+"""Races of the tests: tiny ones that are run, and ones that are made up, result by result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from driving import TINY, tiny_spec
+
+from lrtui.analysis.race.create import new_plan
+from lrtui.analysis.race.entrant import Entrant, parse_entrant
+from lrtui.analysis.race.plan import Cell, RacePlan
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.results import CellResult, read_results
+from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.standing import Standing, standing
+from lrtui.run.events import EpochDone, EvalDone, Event, RunFinished, RunStarted
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+
+NOTING = f"{Path(__file__).parent / 'noting_task.py'}:"
+
+PER_EPOCH = 50
+
+
+def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, **settings: Any) -> RacePlan:
+    """Return the plan of a race of tiny runs, which has its file."""
+    of_race = {name: settings.pop(name) for name in ("stops", "target") if name in settings}
+    files = PlanFiles(folder)
+    entrants = [parse_entrant(text) for text in schedules]
+    plan = new_plan(entrants, tiny_spec(**settings), files, seeds=seeds, processes=processes, **of_race)
+    files.create(plan)
+    return plan
+
+
+def run_race(folder: Path, plan: RacePlan) -> list[str]:
+    """Run what is left of a race; return what was said."""
+    said: list[str] = []
+    Race(PlanFiles(folder), plan, said.append).run()
+    return said
+
+
+def stands(folder: Path, plan: RacePlan) -> Standing:
+    return standing(plan, read_results(folder, plan))
+
+
+def made_up_plan(*schedules: str, seeds: int = 1, epochs: int = 10, **settings: Any) -> RacePlan:
+    """Return a plan that has no file."""
+    return RacePlan(
+        number=1,
+        created=0.0,
+        entrants=tuple(Entrant(schedule) for schedule in schedules),
+        seeds=tuple(range(seeds)),
+        common=RunSpec(epochs=epochs, task=TINY),
+        **settings,
+    )
+
+
+def made_up_result(
+    plan: RacePlan,
+    entrant: int,
+    values: Sequence[float],
+    *,
+    seed: int = 0,
+    outcome: str | None = "done",
+    losses: Sequence[float] | None = None,
+    first_loss: float | None = None,
+    data: Mapping[str, str | int] | None = None,
+    accuracy: bool = True,
+) -> CellResult:
+    """Return what a run came to whose epochs ended with these accuracies, or losses where there is no accuracy."""
+    cell = Cell(entrant, seed)
+    spec = plan.spec(cell)
+    events: list[Event] = [
+        RunStarted(
+            seq=0, step=0, seconds=0.0, spec=spec, device="cpu", torch_threads=1,
+            data=data or {"name": "made up", "source": "nowhere", "train": 1000, "test": 10_000},
+            parameter_count=10, batches_per_epoch=PER_EPOCH, total_steps=PER_EPOCH * spec.epochs,
+            group_names=("default",), group_lrs=(0.01,),
+        )
+    ]  # fmt: skip
+    for epoch, value in enumerate(values, 1):
+        step, loss = epoch * PER_EPOCH, losses[epoch - 1] if losses else 1 - value if accuracy else value
+        shared = {"step": step, "seconds": epoch * 2.0, "epoch": epoch}
+        events.append(
+            EvalDone(seq=2 * epoch, loss=loss, accuracy=value if accuracy else None, seconds_taken=0.1, **shared)
+        )
+        events.append(EpochDone(seq=2 * epoch + 1, lrs=(0.01,), samples_per_second=1.0, **shared))
+    last = len(values)
+    if outcome is not None:
+        events.append(RunFinished(seq=2 * last + 2, step=last * PER_EPOCH, seconds=last * 2.0, outcome=outcome))
+    state = RunState()
+    state.fold(events)
+    result = CellResult.of_state(cell, 100 + 10 * entrant + seed, state)
+    result.step, result.first_loss = last * PER_EPOCH, first_loss
+    return result
+
+
+def filled(plan: RacePlan, results: Sequence[CellResult]) -> list[CellResult]:
+    """Return a result for every cell, in their order."""
+    by_cell = {result.cell: result for result in results}
+    return [by_cell.get(cell, CellResult(cell)) for cell in plan.cells]

@@ -1,0 +1,45 @@
+"""A budget is never overspent, and buys what it can."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrtui.analysis.suggest.budget import Round, plan_spending
+
+
+@given(st.floats(0, 300), st.integers(1, 100), st.integers(0, 8))
+def test_no_more_is_spent_than_there_is(left: float, epochs: int, candidates: int) -> None:
+    spending = plan_spending(left, epochs, candidates)
+    cost = sum(each.cost for each in spending.rounds) + epochs * spending.in_full
+    assert cost <= left
+    assert spending.in_full == (left >= epochs)
+    for each in spending.rounds:
+        assert 2 <= each.candidates <= candidates
+        assert 1 <= each.epochs <= max(1, epochs // 2)
+        assert each.seeds >= 1
+    if len(spending.rounds) == 2:
+        first, final = spending.rounds
+        assert final.epochs > first.epochs
+        assert final.candidates < first.candidates
+
+
+@given(st.integers(1, 60), st.integers(2, 8))
+def test_wherever_two_short_runs_are_to_be_had_there_is_a_race(epochs: int, candidates: int) -> None:
+    assert plan_spending(epochs + 2, epochs, candidates).rounds
+
+
+@pytest.mark.parametrize(
+    ("left", "rounds"),
+    [
+        (19.98, (Round(5, 1), Round(2, 2))),
+        (49.9, (Round(5, 3), Round(2, 5, 2))),
+        (12.0, (Round(2, 1),)),
+        (11.9, ()),
+        (4.9, (Round(4, 1),)),
+        (1.0, ()),
+    ],
+)
+def test_what_ten_epochs_and_five_candidates_come_to(left: float, rounds: tuple[Round, ...]) -> None:
+    assert plan_spending(left, 10, 5).rounds == rounds

@@ -1,0 +1,113 @@
+"""Races that are killed go on, and end as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from other_process import SLOW, computed
+from racing import stands
+
+from lrtui.analysis.race.plan import RacePlan
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.results import read_results
+from lrtui.run.errors import LrtuiError
+from lrtui.store.connection import open_for_reading
+
+SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
+
+
+def race(folder: Path, *more: str) -> subprocess.Popen[str]:
+    words = ["race", *SCHEDULES, "--seeds", "2", "--task", SLOW, "--batch-size", "16", "--epochs", "40", "--no-stop"]
+    if "--resume" in more:
+        words = ["race"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "lrtui", *words, *more, "--store", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def steps_of(folder: Path) -> int:
+    """Return how many steps all runs have done."""
+    try:
+        connection = open_for_reading(folder)
+    except LrtuiError:
+        return 0
+    total = connection.execute("SELECT coalesce(sum(step), 0) FROM runs").fetchone()[0]
+    connection.close()
+    return int(total)
+
+
+def wait_for_steps(folder: Path, steps: int, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while steps_of(folder) < steps:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def plan_of(folder: Path) -> RacePlan:
+    return PlanFiles(folder).find("last")
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_race_that_is_killed_goes_on_and_ends_as_one_that_was_not(processes: str, tmp_path: Path) -> None:
+    whole = race(tmp_path / "whole", "--processes", processes)
+    killed = race(tmp_path / "killed", "--processes", processes)
+    # 240 steps a run: in the midst of the first ones, and later
+    for steps, words in ((100, ()), (700, ("--resume",))):
+        if words:
+            killed = race(tmp_path / "killed", *words)
+        wait_for_steps(tmp_path / "killed", steps, killed)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+    last = race(tmp_path / "killed", "--resume", "last", "--json")
+    out, err = last.communicate(timeout=120)
+    assert last.returncode == 0, err
+    said = whole.communicate(timeout=120)
+    assert whole.returncode == 0, said
+    mine, other = plan_of(tmp_path / "killed"), plan_of(tmp_path / "whole")
+    assert [result.state for result in read_results(tmp_path / "killed", mine)] == ["done"] * 4
+    for cell in mine.cells:
+        assert computed(tmp_path / "killed", mine.runs[cell]) == computed(tmp_path / "whole", other.runs[cell])
+    assert out.count('"record": "run"') == 4
+    assert stands(tmp_path / "killed", mine).placings[0].values == stands(tmp_path / "whole", other).placings[0].values
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda it: str(it)
+)
+def test_a_signal_saves_what_goes_on_and_says_how_to_go_on(number: int, status: int, tmp_path: Path) -> None:
+    process = race(tmp_path, "--processes", "2")
+    wait_for_steps(tmp_path, 100, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert f"lrtui race --resume 1 --store {tmp_path} goes on" in err
+    assert "not ranked" in out
+    states = {result.state for result in read_results(tmp_path, plan_of(tmp_path))}
+    assert states <= {"stopped", "missing", "done"}
+    assert "stopped" in states
+
+
+def test_runs_do_not_outlive_a_race_that_is_killed(tmp_path: Path) -> None:
+    process = race(tmp_path, "--processes", "2")
+    wait_for_steps(tmp_path, 60, process)
+    process.kill()
+    process.communicate()
+    until = time.monotonic() + 30
+    while any(result.state in ("waiting", "running") for result in read_results(tmp_path, plan_of(tmp_path))):
+        assert time.monotonic() < until, os.listdir(tmp_path)
+        time.sleep(0.05)
+    # their processes saw the race's end and saved what they had
+    results = read_results(tmp_path, plan_of(tmp_path))
+    stopped = [result for result in results if result.state == "stopped" and result.step]
+    assert stopped
+    assert all(list((tmp_path / "checkpoints" / str(result.run)).glob("*.pt")) for result in stopped)

@@ -1,0 +1,161 @@
+"""Plans of races: written down whole, read back as they were, one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from racing import made_up_plan, planned
+
+from lrtui.analysis.race.entrant import Entrant, check_entrants, parse_entrant
+from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.run.errors import NotationError, StoreError, UsageError
+from lrtui.run.spec import RunSpec
+from lrtui.store.liveness import ProcessIdentity, machine, started
+
+
+def test_a_plan_is_read_back_as_it_was(tmp_path: Path) -> None:
+    plan = RacePlan(
+        number=0,
+        created=12.5,
+        entrants=(Entrant("StepLR(step_size=3)", "SGD(lr=0.1)", ("step 3: lr=0.1",), "mine"), Entrant("ConstantLR()")),
+        seeds=(3, 4),
+        common=RunSpec(epochs=7, at=("epoch 2: lr*0.5",), train_samples=640),
+        processes=3,
+        threads=2,
+        stops=False,
+        target=0.9,
+        runs={Cell(0, 3): 12, Cell(1, 3): 13},
+        rulings={1: Ruling(3, 2, 100, "no hope")},
+    )
+    files = PlanFiles(tmp_path)
+    files.create(plan)
+    assert plan.number == 1
+    assert files.load(1) == plan
+    assert files.find("last") == plan
+
+
+def test_races_are_numbered_and_their_files_the_users_alone(tmp_path: Path) -> None:
+    numbers = [planned(tmp_path, "ConstantLR()", "StepLR(3)").number for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    for path in (tmp_path / "races").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert sorted(path.name for path in (tmp_path / "races").iterdir()) == ["1.json", "2.json", "3.json"]
+
+
+def test_a_number_that_another_process_takes_meanwhile_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    monkeypatch.setattr(PlanFiles, "numbers", lambda self: [])
+    assert planned(tmp_path, "ConstantLR()", "StepLR(3)").number == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"version": 1}', '{"version": 99}', '{"version": 1, "seeds": 3}', "\x00"]
+)
+def test_a_damaged_plan_is_told_in_words(text: str, tmp_path: Path) -> None:
+    planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    (tmp_path / "races" / "1.json").write_text(text)
+    with pytest.raises(StoreError, match=r"1\.json is no plan of a race"):
+        PlanFiles(tmp_path).find("1")
+
+
+def test_a_plan_stays_whole_where_the_new_one_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    before = (tmp_path / "races" / "1.json").read_text()
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    plan.runs[Cell(0, 0)] = 99
+    with pytest.raises(StoreError, match="No space left"):
+        PlanFiles(tmp_path).save(plan)
+    assert (tmp_path / "races" / "1.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [("7", "the newest are 1"), ("x", "there is no race 'x'"), ("²", "no race")]
+)
+def test_a_race_that_is_not_there_is_refused(words: str, said: str, tmp_path: Path) -> None:
+    planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    with pytest.raises(UsageError, match=said):
+        PlanFiles(tmp_path).find(words)
+
+
+def test_a_store_without_races_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no race yet"):
+        PlanFiles(tmp_path).find("last")
+
+
+def test_a_race_goes_on_in_one_process_at_a_time(tmp_path: Path) -> None:
+    files, plan = PlanFiles(tmp_path), planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        plan.process = ProcessIdentity(machine(), other.pid, started(other.pid) or "")
+        with pytest.raises(UsageError, match=f"goes on in process {other.pid}"):
+            files.claim(plan)
+    finally:
+        other.communicate(b"\n")
+    files.claim(plan)
+    assert plan.process is not None
+    assert plan.process.pid == os.getpid()
+    files.release(plan)
+    assert json.loads((tmp_path / "races" / "1.json").read_text())["process"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule", "optimizer"),
+    [
+        ("StepLR(3)", "StepLR(step_size=3)", None),
+        ("StepLR(3) on Adam(lr=0.1)", "StepLR(step_size=3)", "Adam(lr=0.1)"),
+        ("  StepLR(3)   on   SGD(0.1)", "StepLR(step_size=3)", "SGD(lr=0.1)"),
+        ('CosineAnnealingLR(per="batch") on AdamW(lr=0.1)', 'CosineAnnealingLR(per="batch")', "AdamW(lr=0.1)"),
+    ],
+)
+def test_a_schedule_may_have_an_optimizer_of_its_own(text: str, schedule: str, optimizer: str | None) -> None:
+    entrant = parse_entrant(text)
+    assert (entrant.schedule, entrant.optimizer) == (schedule, optimizer)
+    assert parse_entrant(entrant.label) == entrant
+
+
+@pytest.mark.parametrize(
+    "text", ["StepLR", "Foo(3)", "StepLR(3) on Adamm()", "StepLR(3) on ", "StepLR(3) on 3", "", "on"]
+)
+def test_words_that_are_no_entrant_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_entrant(text)
+
+
+def test_a_fault_in_a_schedule_has_its_place() -> None:
+    with pytest.raises(NotationError) as refused:
+        parse_entrant("StepLR(step_sise=3)")
+    assert refused.value.position == 7
+
+
+def test_a_race_takes_two_and_none_twice() -> None:
+    with pytest.raises(UsageError, match="two schedules or more"):
+        check_entrants([parse_entrant("StepLR(3)")])
+    with pytest.raises(UsageError, match="there twice"):
+        check_entrants([parse_entrant("StepLR(3)"), parse_entrant("StepLR(step_size=3)")])
+    check_entrants([parse_entrant("StepLR(3)"), parse_entrant("StepLR(3) on Adam(lr=0.1)")])
+
+
+def test_runs_have_the_settings_of_the_race_and_their_own_seed() -> None:
+    plan = made_up_plan("ConstantLR()", "StepLR(step_size=3)", seeds=2)
+    plan.entrants = (plan.entrants[0], Entrant("StepLR(step_size=3)", "SGD(lr=0.1)", ("step 2: lr=1",)))
+    spec = plan.spec(Cell(1, 1))
+    assert (spec.schedule, spec.optimizer, spec.seed) == ("StepLR(step_size=3)", "SGD(lr=0.1)", 1)
+    assert spec.at == ("step 2: lr=1",)
+    assert spec.name == "race 1: StepLR(step_size=3) on SGD(lr=0.1) seed 1"
+    assert spec.epochs == plan.common.epochs
+    assert plan.spec(Cell(0, 1)).optimizer == plan.common.optimizer

@@ -1,0 +1,230 @@
+"""How a race stands: ranks at equal steps, who is apart, and what is fair about it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from racing import filled, made_up_plan, made_up_result
+
+from lrtui.analysis.race.plan import RacePlan, Ruling
+from lrtui.analysis.race.results import CellResult
+from lrtui.analysis.race.standing import standing
+from lrtui.analysis.race.standing_lines import standing_lines, standing_markdown
+from lrtui.analysis.race.standing_record import standing_records
+
+A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
+
+
+def raced(ends: dict[int, list[float]], *, stops: bool = True) -> tuple[RacePlan, list[CellResult]]:
+    """Return a race of three epochs, with these last accuracies by entrant, one per seed."""
+    plan = made_up_plan(A, B, C, seeds=max(map(len, ends.values())), epochs=3, stops=stops)
+    results = [
+        made_up_result(plan, entrant, [end - 0.1, end - 0.05, end], seed=seed)
+        for entrant, each in ends.items()
+        for seed, end in enumerate(each)
+    ]
+    return plan, filled(plan, results)
+
+
+ENDS = {0: [0.85, 0.86, 0.84], 1: [0.86, 0.85, 0.85], 2: [0.90, 0.912, 0.895]}
+
+
+def test_they_are_ranked_by_the_mean_at_equal_steps() -> None:
+    plan, results = raced(ENDS)
+    found = standing(plan, results)
+    assert [placing.entrant for placing in found.placings] == [2, 1, 0]
+    assert [placing.rank for placing in found.placings] == [1, 2, 3]
+    assert found.placings[0].mean == pytest.approx((0.90 + 0.912 + 0.895) / 3)
+    assert (found.epoch, found.step, found.seeds, found.is_whole) == (3, 150, (0, 1, 2), True)
+    assert found.absent == ()
+
+
+def test_differences_are_to_the_first_one_given() -> None:
+    plan, results = raced(ENDS)
+    found = standing(plan, results)
+    by_entrant = {placing.entrant: placing for placing in found.placings}
+    assert found.reference == 0
+    assert by_entrant[0].difference is None
+    assert by_entrant[1].difference is not None
+    assert by_entrant[1].difference.verdict == "within noise"
+    assert by_entrant[2].difference is not None
+    assert by_entrant[2].difference.verdict == "better"
+    # two of them are looked at together; whoever leads is one of three pairs
+    assert by_entrant[2].difference.comparisons == 2
+    assert found.lead is not None
+    assert found.lead.comparisons == 3
+    assert found.lead.mean == pytest.approx(by_entrant[2].mean - by_entrant[1].mean)
+
+
+def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
+    plan, results = raced({0: ENDS[0], 2: ENDS[2]})
+    plan.rulings[1] = Ruling(0, 2, 100, "its lr is spent")
+    results = filled(plan, [*results, made_up_result(plan, 1, [0.99, 0.99], outcome="stopped")])
+    found = standing(plan, results)
+    assert [placing.entrant for placing in found.placings] == [2, 0]
+    (absent,) = found.absent
+    assert (absent.entrant, absent.why, absent.step) == (1, "stopped", 100)
+    # its runs count for nothing that is said of the others, not even for the number of comparisons
+    assert found.lead is not None
+    assert found.lead.comparisons == 1
+    assert found.is_whole
+    text = "\n".join(standing_lines(found))
+    assert f"stopped at step 100, not ranked: {B}" in text
+    assert "its lr is spent" in text
+    assert "0.99" not in text
+
+
+def test_where_the_first_one_is_out_the_leader_is_the_measure() -> None:
+    plan, results = raced({1: ENDS[1], 2: ENDS[2]})
+    results = filled(plan, [*results, made_up_result(plan, 0, [0.5], outcome="diverged")])
+    found = standing(plan, results)
+    assert found.reference == 2
+    assert [(absent.entrant, absent.why) for absent in found.absent] == [(0, "diverged")]
+    assert found.placings[1].difference is not None
+    assert found.placings[1].difference.verdict == "worse"
+
+
+def test_one_seed_that_diverged_puts_a_schedule_apart() -> None:
+    plan, results = raced(ENDS, stops=False)
+    broken = made_up_result(plan, 2, [0.99], seed=1, outcome="diverged")
+    found = standing(plan, filled(plan, [*results, broken]))
+    assert [placing.entrant for placing in found.placings] == [1, 0]
+    assert "with 1 of the 3 seeds" in found.absent[0].words
+    assert found.absent[0].step == 50
+
+
+def test_a_last_loss_that_is_no_number_is_no_result() -> None:
+    plan, results = raced(ENDS)
+    broken = made_up_result(plan, 1, [0.8, 0.8, 0.8], seed=2, losses=[0.3, 0.3, math.nan])
+    found = standing(plan, filled(plan, [*results, broken]))
+    assert [(absent.entrant, absent.why) for absent in found.absent] == [(1, "diverged")]
+
+
+def test_a_race_that_is_not_over_is_compared_over_the_seeds_that_all_have() -> None:
+    plan, results = raced(ENDS)
+    missing = [result for result in results if not (result.cell.entrant == 1 and result.cell.seed == 2)]
+    found = standing(plan, filled(plan, missing))
+    assert (found.seeds, found.is_whole) == ((0, 1), False)
+    assert found.placings[0].values == {0: 0.90, 1: 0.912}
+    assert any("2 of 3 seeds" in line for line in standing_lines(found))
+
+
+def test_before_a_seed_is_whole_nobody_is_ranked() -> None:
+    plan, results = raced({0: [0.9]})
+    found = standing(plan, results)
+    assert found.placings == ()
+    assert found.target is None
+    assert [absent.why for absent in found.absent] == ["unfinished"] * 3
+    assert "nobody is ranked" in "\n".join(standing_lines(found))
+
+
+def test_the_default_target_is_one_that_every_run_reaches() -> None:
+    plan, results = raced(ENDS)
+    found = standing(plan, results)
+    assert found.target == 0.84
+    assert all(placing.reached is not None for placing in found.placings)
+    by_entrant = {placing.entrant: placing for placing in found.placings}
+    # 0.90, 0.912 and 0.895 were 0.85, 0.862 and 0.845 an epoch before; 0.84 was reached at the end alone
+    assert by_entrant[2].reached is not None
+    assert (by_entrant[2].reached.steps, by_entrant[2].reached.seconds) == (100, 4.0)
+    assert by_entrant[0].reached is not None
+    assert by_entrant[0].reached.steps == 150
+    assert by_entrant[2].time_rank == 1
+
+
+def test_a_target_that_one_seed_misses_has_no_mean_time() -> None:
+    plan, results = raced(ENDS)
+    plan.target = 0.9
+    found = standing(plan, results)
+    assert [(placing.reached, placing.reached_seeds, placing.time_rank) for placing in found.placings] == [
+        (None, 2, None),
+        (None, 0, None),
+        (None, 0, None),
+    ]
+    assert "2 of 3 seeds" in "\n".join(standing_lines(found))
+
+
+def test_equals_share_a_rank() -> None:
+    plan, results = raced({0: [0.9], 1: [0.9], 2: [0.8]})
+    found = standing(plan, results)
+    assert [placing.rank for placing in found.placings] == [1, 1, 3]
+    # of the three the last alone does not have 0.8 before its end
+    assert [placing.time_rank for placing in found.placings] == [1, 1, 3]
+
+
+def test_one_seed_has_no_verdict() -> None:
+    plan, results = raced({entrant: each[:1] for entrant, each in ENDS.items()})
+    text = "\n".join(standing_lines(standing(plan, results)))
+    assert "one seed says nothing of noise" in text
+    assert "better" not in text.replace("better and worse", "")
+
+
+def test_without_accuracies_the_loss_ranks_the_lowest_first() -> None:
+    plan = made_up_plan(A, B, epochs=2)
+    results = [
+        made_up_result(plan, 0, [0.9, 0.5], accuracy=False),
+        made_up_result(plan, 1, [0.8, 0.4], accuracy=False),
+    ]
+    found = standing(plan, filled(plan, results))
+    assert found.metric == "loss"
+    assert [placing.entrant for placing in found.placings] == [1, 0]
+    assert found.target == 0.5
+    assert found.placings[0].reached is not None
+    assert found.placings[0].reached.steps == 100
+
+
+def test_runs_that_began_otherwise_are_told_of() -> None:
+    plan = made_up_plan(A, B, seeds=2, epochs=2)
+    results = [
+        made_up_result(plan, entrant, [0.8, 0.9], seed=seed, first_loss=2.3 + seed + 0.1 * entrant * seed)
+        for entrant in (0, 1)
+        for seed in (0, 1)
+    ]
+    (warning,) = standing(plan, filled(plan, results)).warnings
+    assert "seed 1" in warning
+    assert "did not begin alike" in warning
+
+
+def test_runs_on_other_data_are_told_of() -> None:
+    plan = made_up_plan(A, B, epochs=2)
+    other = {"name": "made up", "source": "bundled sample", "train": 100, "test": 10}
+    results = [made_up_result(plan, 0, [0.8, 0.9]), made_up_result(plan, 1, [0.8, 0.9], data=other)]
+    warnings = standing(plan, filled(plan, results)).warnings
+    assert any("bundled sample" in warning for warning in warnings)
+
+
+def test_the_table_fits_and_is_aligned() -> None:
+    plan, results = raced(ENDS)
+    lines = standing_lines(standing(plan, results), 100)
+    table = lines[2:6]
+    assert all(len(line) <= 100 for line in table)
+    at = {line.index(".", line.index("0.")) for line in table[1:]}
+    assert len(at) == 1
+    assert [line.split()[0] for line in table] == ["#", "1", "2", "3"]
+
+
+def test_markdown_has_a_row_for_each_and_takes_nothing_for_markup() -> None:
+    plan, results = raced(ENDS)
+    plan.common = type(plan.common)(epochs=3, task="my_task.py:My|Task", name="<b>")
+    lines = standing_markdown(standing(plan, results))
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 5
+    assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
+    assert f"| `{C}` |" in table[2]
+    assert r"\<b\>" in lines[0]
+    assert r"My\|Task" in lines[0]
+
+
+def test_json_has_runs_then_schedules_then_the_race() -> None:
+    plan, results = raced(ENDS)
+    records = [
+        json.loads(json.dumps(record, allow_nan=False)) for record in standing_records(standing(plan, results), results)
+    ]
+    assert [record["record"] for record in records] == ["run"] * 9 + ["schedule"] * 3 + ["race"]
+    best = records[9]
+    assert (best["label"], best["rank"], best["verdict"]) == (C, 1, "better")
+    assert best["values"] == {"0": 0.90, "1": 0.912, "2": 0.895}
+    assert records[-1]["winner"] == C
+    assert records[0]["tests"][-1]["accuracy"] == 0.85

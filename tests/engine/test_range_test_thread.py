@@ -1,0 +1,95 @@
+"""A range test in a thread of its own, and beside a run: started, followed, stopped."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from driving import TINY, tiny_spec
+
+from lrtui.engine.range_test import RangeTestThread
+from lrtui.engine.run import Run
+from lrtui.engine.session import Session
+from lrtui.run.commands import RangeTest, Stop
+from lrtui.run.errors import LrtuiError, TaskError, UsageError
+from lrtui.run.range_feed import RangeFeed
+from lrtui.run.sweep import Sweep
+
+SLOW = TINY.replace(":Tiny", ":Slow")
+
+
+def test_it_makes_the_curve_whatever_schedule_and_script_the_settings_have() -> None:
+    spec = tiny_spec(schedule="OneCycleLR(max_lr=5.0)", optimizer="SGD(lr=0.1, momentum=0.9)", at=("step 2: stop",))
+    test = RangeTestThread(spec, Sweep(1e-5, 1.0, 40)).start()
+    curve = test.result()
+    assert test.join(30)
+    assert test.feed.start is not None
+    assert test.feed.start.own_lr == 0.1
+    assert len(curve) == 40
+    assert any(line.startswith("data: ") for line in test.said)
+    # the same settings, the same curve
+    again = RangeTestThread(tiny_spec(optimizer="SGD(lr=0.1, momentum=0.9)"), Sweep(1e-5, 1.0, 40)).start()
+    assert again.result().losses == curve.losses
+    assert again.join(30)
+    with pytest.raises(UsageError, match="started once"):
+        again.start()
+
+
+def test_a_mistake_of_the_tasks_is_told() -> None:
+    test = RangeTestThread(tiny_spec(task=TINY.replace(":Tiny", ":Breaks"))).start()
+    with pytest.raises(TaskError, match="this loss is broken"):
+        test.result()
+    assert test.join(30)
+
+
+def test_it_stops_in_its_midst_and_one_computes_at_a_time() -> None:
+    session = Session()
+    test = session.start_range_test(tiny_spec(task=SLOW), Sweep(steps=5000))
+    while not len(points := test.feed.take()):
+        time.sleep(0.01)
+    assert points
+    with pytest.raises(LrtuiError, match="a range test is under way"):
+        Run(tiny_spec()).start()
+    with pytest.raises(LrtuiError, match="a range test is under way"):
+        session.start_range_test(tiny_spec(), Sweep())
+    # leaving ends it
+    assert session.close(30)
+    assert test.feed.end is not None
+    assert test.feed.end.outcome == "stopped"
+    Run(tiny_spec(epochs=1)).start().result()
+
+
+def test_none_begins_while_a_run_is_under_way_but_that_run_makes_one() -> None:
+    run = Run(tiny_spec(task=SLOW, epochs=1000)).start()
+    with pytest.raises(LrtuiError, match="run #1 is under way"):
+        RangeTestThread(tiny_spec()).start()
+    feed = RangeFeed()
+    assert run.send(RangeTest(Sweep(steps=30), feed))
+    assert feed.wait(60)
+    assert feed.end is not None
+    assert feed.end.error is None
+    assert len(feed.take()) > 10
+    run.send(Stop())
+    assert run.join(30)
+
+
+def test_whoever_waits_for_one_that_comes_too_late_is_told() -> None:
+    run = Run(tiny_spec(epochs=1)).start()
+    run.result()
+    run.join()
+    late = RangeFeed()
+    assert not run.send(RangeTest(Sweep(), late))
+    assert late.end is not None
+    assert "run #1 was over before it could be made" in str(late.end.error)
+
+
+def test_one_that_the_run_never_came_to_is_told_too() -> None:
+    run, feed = Run(tiny_spec(task=SLOW, epochs=1000)), RangeFeed()
+    # both wait for the first step: the run ends before it
+    run.send(Stop())
+    run.send(RangeTest(Sweep(), feed))
+    run.start()
+    assert feed.wait(60)
+    assert feed.end is not None
+    assert "was over before it could be made" in str(feed.end.error)
+    assert run.join(30)

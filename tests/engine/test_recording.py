@@ -1,0 +1,292 @@
+"""Runs of a session are kept in a store, go on and branch; a store that fails is told and stops nothing."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import TINY, tiny_spec
+from kept import folded, stored
+
+from lrtui import Run, RunSpec
+from lrtui.engine.resume import describe_own_files, plan_branch, plan_resume
+from lrtui.engine.session import Session
+from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
+from lrtui.run.events import CheckpointSaved, Event, Notice, RunFinished, RunStarted, ScheduleSwitched, StepDone
+from lrtui.run.state import RunState
+from lrtui.store.connection import open_for_reading
+from lrtui.store.reader import StoredRun, find_run
+from lrtui.store.store_feed import StoreFeed
+
+
+def play(run: Run, stop_at: int | None = None) -> list[Event]:
+    """Start a run and return all that it said; stopped some time after so many steps."""
+    events = []
+    for event in run.start():
+        events.append(event)
+        if isinstance(event, StepDone) and event.step + 1 == stop_at:
+            run.send("stop")
+    return events
+
+
+def kept_run(folder: Path, stop_at: int | None = None, **settings: Any) -> tuple[Run, list[Event]]:
+    """Play a run that is kept; stopped after exactly so many steps."""
+    at = () if stop_at is None else (f"step {stop_at}: stop",)
+    run = Run(tiny_spec(store=str(folder), at=at, **settings))
+    return run, play(run)
+
+
+def row(folder: Path, words: str = "last") -> StoredRun:
+    with closing(open_for_reading(folder)) as connection:
+        return find_run(connection, words)
+
+
+def of(kind: type[Event], events: list[Event]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def numbers(events: list[Event]) -> list[Any]:
+    return [(e.step, e.loss, e.lrs) for e in of(StepDone, events)]
+
+
+def test_a_run_is_kept_whole_with_all_that_repeats_it(tmp_path: Path) -> None:
+    run, events = kept_run(tmp_path, schedule="OneCycleLR(max_lr=0.1)", name="first")
+    assert run.is_kept
+    assert run.number == 1
+    assert stored(tmp_path, 1) == folded(events)
+    assert [event.seq for event in events] == list(range(len(events)))
+    found = row(tmp_path)
+    assert (found.id, found.name, found.state, found.step, found.epoch) == (1, "first", "done", 24, 4)
+    assert found.spec.schedule == "OneCycleLR(max_lr=0.1)"
+    assert found.schedule == "OneCycleLR(max_lr=0.1, total_steps=24)"
+    assert found.best_accuracy == max(e.accuracy for e in run.state.evaluations)  # type: ignore[type-var]
+    assert set(found.versions) == {"python", "lrtui", "torch", "numpy", TINY.rpartition(":")[0]}
+    assert found.data["train"] == 96
+    assert found.directory == str(Path.cwd())
+
+
+def test_each_epochs_checkpoint_stays_and_of_the_others_the_newest(tmp_path: Path) -> None:
+    _, events = kept_run(tmp_path, stop_at=15)
+    saved = of(CheckpointSaved, events)
+    assert [(event.step, event.reason) for event in saved] == [(6, "epoch"), (12, "epoch"), (15, "stop")]
+    assert sorted(Path(event.path).name for event in saved) == sorted(
+        path.name for path in (tmp_path / "checkpoints" / "1").iterdir()
+    )
+
+
+def test_a_run_goes_on_under_its_number_as_if_nothing_had_been(tmp_path: Path) -> None:
+    _, whole = kept_run(tmp_path / "whole", schedule="OneCycleLR(max_lr=0.1)")
+    _, before = kept_run(tmp_path / "cut", stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
+    plan = plan_resume(tmp_path / "cut", "last")
+    run = Run(plan.spec, continuation=plan)
+    after = play(run)
+    assert run.number == 1
+    started = of(RunStarted, after)[0]
+    assert (started.resumed_from, started.step) == (15, 15)
+    assert numbers(before) + numbers(after) == numbers(whole)
+    # its own state knows what was before, and so does the store
+    assert (run.state.step, len(run.state.loss), len(run.state.evaluations)) == (24, 24, 4)
+    assert stored(tmp_path / "cut", 1).loss == folded(whole).loss
+    assert [event.seq for event in before + after] == list(range(len(before) + len(after)))
+    found = row(tmp_path / "cut")
+    assert (found.id, found.state, found.step) == (1, "done", 24)
+    with closing(open_for_reading(tmp_path / "cut")) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+
+
+def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path) -> None:
+    kept_run(tmp_path, stop_at=15)
+    with closing(open_for_reading(tmp_path)) as connection:
+        feed, watcher = StoreFeed(connection, 1), RunState()
+        watcher.fold(feed.take())
+        plan = plan_resume(tmp_path, "1")
+        run = Run(plan.spec, continuation=plan)
+        play(run)
+        # whoever has watched from another process all the time
+        watcher.fold(feed.take())
+    fresh = stored(tmp_path, 1)
+    for state in (run.state, watcher):
+        assert state.loss == fresh.loss
+        assert state.evaluations == fresh.evaluations
+        assert (state.status, state.step, state.schedule) == (fresh.status, fresh.step, fresh.schedule)
+    assert list(watcher.log)[-5:] == list(fresh.log)[-5:]
+
+
+def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:
+    kept_run(tmp_path, stop_at=9)
+    plan = plan_resume(tmp_path, "1", schedule='LambdaLR("1") from current', lr=0.5, epochs=6)
+    events = play(Run(plan.spec, continuation=plan))
+    switched = of(ScheduleSwitched, events)[0]
+    assert (switched.step, switched.command, switched.scripted) == (9, 'LambdaLR("1") from current', False)
+    assert {e.lrs for e in of(StepDone, events)} == {(0.5,)}
+    assert of(StepDone, events)[-1].step == 35
+    assert row(tmp_path).total_steps == 36
+
+
+def test_a_run_that_was_resumed_and_cut_off_again_knows_what_it_was_told(tmp_path: Path) -> None:
+    kept_run(tmp_path, stop_at=9, epochs=200, schedule='LambdaLR("1")')
+    plan = plan_resume(tmp_path, "1", lr=0.5)
+    play(Run(plan.spec, continuation=plan), stop_at=14)
+    assert row(tmp_path).state == "stopped"
+    again = plan_resume(tmp_path, "1")
+    events = play(Run(again.spec, continuation=again))
+    assert {event.lrs for event in of(StepDone, events)} == {(0.5,)}
+    assert stored(tmp_path, 1).status == "done"
+
+
+def test_a_branch_begins_where_its_parent_was_and_leaves_it_alone(tmp_path: Path) -> None:
+    _, parent = kept_run(tmp_path)
+    plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)", "rescue")
+    run = Run(plan.spec, continuation=plan)
+    events = play(run)
+    assert run.number == 2
+    started = of(RunStarted, events)[0]
+    assert (started.parent, started.step, started.resumed_from) == ("1", 12, None)
+    assert [e.step for e in of(StepDone, events)] == list(range(12, 24))
+    assert of(StepDone, events)[0].lrs == (0.01,)
+    # the parent's data order: the same switch in the parent itself computes the same
+    same = Run(tiny_spec(at=("step 12: ExponentialLR(gamma=0.5)",), store="none"))
+    assert numbers(play(same))[12:] == numbers(events)
+    child = row(tmp_path, "rescue")
+    assert (child.id, child.parent, child.first_step, child.state) == (2, 1, 12, "done")
+    assert stored(tmp_path, 2) == folded(events)
+    assert stored(tmp_path, 1) == folded(parent)
+
+
+def test_a_branch_that_is_cut_off_goes_on(tmp_path: Path) -> None:
+    kept_run(tmp_path, epochs=40)
+    plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)")
+    before = play(Run(plan.spec, continuation=plan), stop_at=15)
+    again = plan_resume(tmp_path, "2")
+    after = play(Run(again.spec, continuation=again))
+    same = play(Run(tiny_spec(at=("step 12: ExponentialLR(gamma=0.5)",), store="none", epochs=40)))
+    assert numbers(before) + numbers(after) == numbers(same)[12:]
+
+
+def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
+    run, _ = kept_run(tmp_path)
+    plan = plan_branch(tmp_path, "1", 1, "StepLR(1)")
+    play(Run(plan.spec, continuation=plan))
+    assert run._keeping is not None
+    assert run._keeping.starting_points() == {plan.file.path.name}
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "said"),
+    [
+        ("1", {}, "is done; --epochs N makes it longer"),
+        ("7", {}, "there is no run '7'; a run is an id, a name or last; the newest are 1"),
+        ("1", {"schedule": "lr*2", "epochs": 9}, "--schedule takes a schedule"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_in_words(
+    words: str, settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    kept_run(tmp_path)
+    with pytest.raises(UsageError) as error:
+        plan_resume(tmp_path, words, **settings)
+    assert said in str(error.value)
+
+
+def test_an_epoch_without_a_checkpoint_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
+    kept_run(tmp_path, stop_at=15)
+    with pytest.raises(UsageError, match=r"no checkpoint of the end of epoch 3; it has those of epoch 1, 2"):
+        plan_branch(tmp_path, "1", 3, "StepLR(1)")
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_says_so(tmp_path: Path) -> None:
+    kept_run(tmp_path, schedule="StepLR()")
+    with pytest.raises(CheckpointError, match="ended before its first one"):
+        plan_resume(tmp_path, "last")
+
+
+def test_a_resume_that_is_refused_puts_nothing_aside(tmp_path: Path) -> None:
+    _, before = kept_run(tmp_path, stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
+    plan = plan_resume(tmp_path, "1", epochs=8)
+    # as if it had been killed after its last checkpoint but one
+    earlier = min(plan.file.path.parent.glob("*.pt"))
+    seq, step = int(earlier.name.split("-")[0]), int(earlier.stem.split("-")[2])
+    plan = replace(plan, file=replace(plan.file, path=earlier, seq=seq, step=step))
+    run = Run(plan.spec, continuation=plan)
+    play(run)
+    assert "--schedule" in str(run.error)
+    assert stored(tmp_path, 1) == folded(before)
+
+
+def test_a_damaged_checkpoint_is_told_and_nothing_is_put_aside(tmp_path: Path) -> None:
+    _, before = kept_run(tmp_path, stop_at=15)
+    plan = plan_resume(tmp_path, "1")
+    plan.file.path.write_bytes(plan.file.path.read_bytes()[:2000])
+    run = Run(plan.spec, continuation=plan)
+    events = play(run)
+    assert isinstance(run.error, CheckpointError)
+    assert of(RunFinished, events)[0].outcome == "failed"
+    assert stored(tmp_path, 1) == folded(before)
+
+
+def test_own_files_are_named_with_their_digest_and_whether_they_changed(tmp_path: Path) -> None:
+    task = tmp_path / "task.py"
+    task.write_text(Path(TINY.rpartition(":")[0]).read_text())
+    kept_run(tmp_path / "store", stop_at=8, task=f"{task}:Tiny")
+    (line,) = describe_own_files(plan_resume(tmp_path / "store", "last"))
+    assert line.startswith(f"runs {task}, sha256 ")
+    assert "CHANGED" not in line
+    task.write_text(task.read_text() + "\n# another\n")
+    (line,) = describe_own_files(plan_resume(tmp_path / "store", "last"))
+    assert "CHANGED since the run began" in line
+
+
+def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run, events = kept_run(tmp_path / "file" / "store", epochs=1)
+    notices = [event.text for event in of(Notice, events) if event.code == "store"]
+    assert len(notices) == 1
+    assert "nothing of this run is kept" in notices[0]
+    assert run.state.status == "done"
+    assert not run.is_kept
+
+
+def test_nothing_is_kept_where_nothing_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, _ = kept_run(Path("none"), epochs=1)
+    assert not run.is_kept
+    assert not (tmp_path / ".lrtui").exists()
+
+
+def test_two_runs_of_a_process_never_train_at_once(tmp_path: Path) -> None:
+    first = Run(RunSpec(task=TINY, batch_size=16, epochs=1000, schedule="StepLR(1)", store="none")).start()
+    with pytest.raises(LrtuiError, match="is under way"):
+        Run(tiny_spec(store="none")).start()
+    session = Session()
+    with pytest.raises(LrtuiError, match="is under way"):
+        session.start(tiny_spec(store="none"))
+    assert session.runs == []
+    first.send("stop")
+    first.result()
+    assert Run(tiny_spec(store="none")).start().result().status == "done"
+
+
+def test_a_run_that_is_over_takes_no_commands() -> None:
+    run = Run(tiny_spec(store="none", epochs=1)).start()
+    run.result()
+    assert not run.send("lr*2")
+
+
+def test_a_newer_store_is_left_alone_and_training_goes_on(tmp_path: Path) -> None:
+    kept_run(tmp_path, epochs=1)
+    # what this process has open is another store
+    import shutil
+    import sqlite3
+
+    shutil.copytree(tmp_path, tmp_path / "newer", ignore=shutil.ignore_patterns("newer", "checkpoints"))
+    connection = sqlite3.connect(tmp_path / "newer" / "runs.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    run, events = kept_run(tmp_path / "newer", epochs=1)
+    assert any("written by a newer lrtui" in event.text for event in of(Notice, events))
+    assert run.state.status == "done"
+    with pytest.raises(StoreError, match="newer"):
+        row(tmp_path / "newer")

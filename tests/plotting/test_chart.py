@@ -1,0 +1,278 @@
+"""Charts as text: what a point, a line, a band and an axis look like, and that nothing breaks them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.chart_table import chart_csv
+from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
+from lrtui.plotting.scale import LinearScale, LogScale, round_step, scale_for
+from lrtui.plotting.x_axis import AxisName
+from lrtui.run.series import Series
+from lrtui.run.smoothing import Smoothed
+
+
+def rows(chart: Chart, width: int, height: int) -> list[str]:
+    return ["".join(text for text, _ in row) for row in chart.draw(width, height)]
+
+
+def curve(values: list[float] | np.ndarray, per_unit: float = 1.0, **more: object) -> Curve:
+    return Curve(Series(values), 0.0, per_unit, "chart--line-1", **more)  # type: ignore[arg-type]
+
+
+def lit(line: str) -> int:
+    return sum(0x2800 < ord(character) <= 0x28FF for character in line)
+
+
+def test_a_rising_line() -> None:
+    picture = rows(Chart([curve([0.0, 1.0, 2.0, 3.0, 4.0])], 0.0, 4.0, label_width=2), 12, 4)
+    places = [[index for index, c in enumerate(line) if 0x2800 < ord(c) <= 0x28FF] for line in picture]
+    assert all(places)
+    assert places[0][0] > places[1][0] > places[2][0] > places[3][0]
+
+
+def test_every_row_is_as_wide_as_asked_and_labels_align() -> None:
+    picture = rows(Chart([curve([0.0, 0.01])], 0.0, 1.0, x_label="epoch"), 40, 10)
+    assert {len(line) for line in picture} == {40}
+    assert all(line[8] in "┤│└ " for line in picture)
+    assert picture[-2].endswith(" epoch")
+    assert picture[-1].split() == ["0", "1"]
+
+
+def test_past_is_solid_and_future_has_gaps() -> None:
+    solid = rows(Chart([curve([1.0] * 100, 10)], 0.0, 10.0), 60, 5)
+    dotted = rows(Chart([curve([1.0] * 100, 10, form="dotted")], 0.0, 10.0), 60, 5)
+    dashed = rows(Chart([curve([1.0] * 100, 10, form="dashed")], 0.0, 10.0), 60, 5)
+    counts = [max(lit(line) for line in picture) for picture in (solid, dashed, dotted)]
+    assert counts[0] > counts[1] > counts[2] > 0
+
+
+def test_a_band_steps_back_where_a_line_passes() -> None:
+    values = np.tile([0.0, 1.0], 500)
+    mean = Curve(Series(np.full(1000, 0.5)), 0.0, 100.0, "chart--line-1")
+    band = Curve(Series(values), 0.0, 100.0, "chart--band", "band")
+    drawn = Chart([band, mean], 0.0, 10.0).draw(40, 8)
+    styles = [{style for _, style in row} for row in drawn]
+    assert any("chart--line-1" in names for names in styles)
+    middle = next(row for row in drawn if any(style == "chart--line-1" for _, style in row))
+    text = "".join(part for part, style in middle if style == "chart--line-1")
+    # a cell of the line has a row of two dots or one of four, and no band below and above it
+    assert all(bin(ord(character) - 0x2800).count("1") <= 2 for character in text if character != " ")
+
+
+@pytest.mark.parametrize("place", [0, 1, 4321, 500_000, 999_998, 999_999])
+def test_a_single_spike_in_a_million_is_the_highest_dot_of_its_column(place: int) -> None:
+    values = np.zeros(1_000_000)
+    values[place] = 1.0
+    picture = rows(Chart([curve(values, 100_000)], 0.0, 10.0), 81, 17)
+    top = [index for line in picture[:2] for index, c in enumerate(line) if 0x2800 < ord(c) <= 0x28FF]
+    assert top
+    assert abs(top[0] - (9 + place / 1_000_000 * 72)) <= 1.2
+
+
+def test_what_is_not_finite_is_a_gap() -> None:
+    values = [1.0] * 40 + [math.nan] * 20 + [1.0] * 40
+    line = max(rows(Chart([curve(values, 10)], 0.0, 10.0), 59, 3), key=lit)
+    drawn = [0x2800 < ord(character) <= 0x28FF for character in line[9:]]
+    assert drawn[5]
+    assert not any(drawn[22:28])
+    assert drawn[45]
+
+
+def test_signs_stand_where_they_belong() -> None:
+    layers: list[Layer] = [
+        Line([1.0, 9.0], [0.0, 1.0], "chart--line-1"),
+        Marks([1.0, 9.0], [0.0, 1.0], "chart--line-1", "A"),
+        Rule(5.0),
+        Flag(3.0),
+    ]
+    picture = rows(Chart(layers, 0.0, 10.0, x_label="epoch"), 59, 12)
+    assert picture[0].index("A") == 9 + 45
+    assert [line.find("A") for line in picture[:10] if "A" in line] == [54, 14]
+    assert sum(line[9 + 25] == "│" for line in picture[:10]) >= 8
+    assert picture[-2][9 + 15] == "▲"
+
+
+def test_a_logarithmic_axis_leaves_out_what_has_no_place_on_it() -> None:
+    picture = rows(Chart([curve([1.0, 0.1, 0.0, -1.0, 0.001], 1)], 0.0, 5.0, logarithmic=True), 60, 10)
+    labels = [line[:8].strip() for line in picture if line[:8].strip()]
+    assert labels == ["1", "0.1", "0.01", "0.001"]
+
+
+def test_peaks_beyond_reading_are_cropped_and_still_reach_the_top() -> None:
+    values = np.full(1000, 0.5)
+    values[:5] = 50.0
+    picture = rows(Chart([curve(values, 100)], 0.0, 10.0, crops_peaks=True), 60, 8)
+    assert lit(picture[0]) > 0
+    assert not any("50" in line[:8] for line in picture)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "labels"),
+    [
+        (0.0, 1.0, 5, ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.0, 0.0101, 4, ["0", "0.005", "0.010"]),
+        (0.83, 0.94, 4, ["0.85", "0.90"]),
+        (-3.0, 3.0, 3, ["-2", "0", "2"]),
+        (0.0, 2e-7, 2, ["0", "1e-07", "2e-07"]),
+        (0.0, 5e8, 2, ["0", "5e+08"]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, most: int, labels: list[str]) -> None:
+    assert [tick.label for tick in LinearScale(low, high).ticks(most)] == labels
+
+
+def test_logarithmic_ticks_are_decades_or_finer_where_there_are_few() -> None:
+    assert [tick.label for tick in LogScale(1e-6, 1.0).ticks(3)] == ["1e-06", "0.0001", "0.01", "1"]
+    assert [tick.label for tick in LogScale(0.05, 0.6).ticks(6)] == ["0.05", "0.1", "0.2", "0.5"]
+
+
+@given(span=st.floats(1e-12, 1e12), most=st.integers(1, 20))
+@settings(max_examples=100, deadline=None)
+def test_a_round_step_is_one_two_or_five(span: float, most: int) -> None:
+    step = round_step(span, most)
+    assert span / step <= most * (1 + 1e-6)
+    digit = step / 10 ** math.floor(math.log10(step) + 1e-9)
+    assert min(abs(digit - wanted) for wanted in (1, 2, 5)) < 1e-6
+
+
+VALUES = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from([0.0, -0.0, 1e308, -1e308, 1e-320, math.inf, -math.inf, math.nan]),
+)
+
+
+@given(
+    values=st.lists(VALUES, max_size=40),
+    width=st.integers(0, 90),
+    height=st.integers(0, 30),
+    logarithmic=st.booleans(),
+    form=st.sampled_from(["line", "band", "dotted", "dashed"]),
+    window=st.sampled_from(
+        [(0.0, 0.0), (0.0, 1.0), (0.0, 10.0), (0.0, 1e6), (2.25, 2.5), (7.0, 7.0 + 1e-9), (-5.0, 3.0), (1e5, 1e6)]
+    ),
+    axis=st.sampled_from(["epoch", "step", "time"]),
+    cursor=st.floats(-1.0, 20.0),
+    ascii_only=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_nothing_breaks_a_chart(
+    values: list[float],
+    width: int,
+    height: int,
+    logarithmic: bool,
+    form: str,
+    window: tuple[float, float],
+    axis: AxisName,
+    cursor: float,
+    ascii_only: bool,
+) -> None:
+    seconds = Series(np.cumsum(np.full(len(values), 0.7)))
+    layers: list[Layer] = [
+        Rule(cursor, "chart--cursor", "┊"),
+        Flag(cursor, "chart--cursor", "┼"),
+        curve(values, 3.0, form=form, name="a"),
+        curve(values, 1.0, form=form, xs=seconds, name="b"),
+        Sign(2.0, "chart--line-1"),
+        Line([float(i) for i in range(len(values))], values, "chart--line-2"),
+        Marks([float(i) for i in range(len(values))], values, "chart--line-2"),
+        Rule(1.0),
+        Flag(0.5),
+    ]
+    for from_zero in (False, True):
+        chart = Chart(
+            layers, *window, logarithmic, from_zero, crops_peaks=True, x_label=axis, axis=axis, ascii=ascii_only
+        )
+        drawn = chart.draw(width, height)
+        assert len(drawn) == height
+        assert all(sum(len(text) for text, _ in row) == width for row in drawn)
+        assert not ascii_only or all(text.isascii() for row in drawn for text, _ in row)
+        assert chart_csv(chart, chart.columns(width)).count("\n") >= 1
+
+
+def test_a_scale_without_values_is_from_nought_to_one() -> None:
+    assert scale_for(math.nan, math.nan, logarithmic=False) == LinearScale(-0.05, 1.05)
+
+
+def test_in_ascii_each_thing_has_a_sign_of_its_own() -> None:
+    layers: list[Layer] = [
+        Rule(2.5, "chart--cursor", "┊"),
+        curve([1.0] * 50, 10),
+        Curve(Series([1.0] * 50), 5.0, 10, "chart--future", "dotted"),
+        Marks([2.0], [0.5], "chart--line-1"),
+        Rule(5.0),
+        Flag(3.0),
+        Sign(9.0, "chart--line-1"),
+    ]
+    picture = rows(Chart(layers, 0.0, 10.0, x_label="epoch", from_zero=True, ascii=True), 60, 10)
+    text = "\n".join(picture)
+    assert text.isascii()
+    assert all(sign in text for sign in "*.:o^!|+-")
+    assert any("*****" in line and "." in line for line in picture)
+
+
+def test_a_zoomed_line_goes_on_to_both_edges() -> None:
+    line = max(rows(Chart([curve([1.0] * 11)], 2.4, 2.6), 60, 5), key=lit)
+    assert lit(line) == 51
+
+
+def test_zooming_shows_the_same_curve() -> None:
+    noise = np.random.default_rng(1).normal(1.0, 0.2, 20_000)
+    mean = Curve(Smoothed(Series(noise), 100).series, 0.0, 1000.0, "chart--line-1")
+    whole_low, whole_high = mean.columns(0.0, 20.0, 160)
+    for first in (0, 40, 100):
+        # each column of the whole is ten of the window's
+        low, high = mean.columns(first / 8, first / 8 + 2.0, 160)
+        assert low.reshape(-1, 10).min(axis=1) == pytest.approx(whole_low[first : first + 16], rel=0.05)
+        assert high.reshape(-1, 10).max(axis=1) == pytest.approx(whole_high[first : first + 16], rel=0.05)
+
+
+def test_over_time_a_value_stands_at_its_second() -> None:
+    seconds = Series([1.0, 2.0, 3.0, 9.0])
+    by_time = Curve(Series([0.0, 0.0, 5.0, 0.0]), 0.0, 1.0, "chart--line-1", "line", seconds)
+    _, high = by_time.columns(0.0, 10.0, 100)
+    assert int(np.nanargmax(high)) == 30
+    assert np.isnan(high[:10]).all()
+    assert np.isnan(high[91:]).all()
+
+
+def test_a_mark_out_of_the_window_does_not_stretch_the_axis() -> None:
+    picture = rows(Chart([Marks([1.0, 9.0], [0.5, 500.0], "chart--line-1")], 0.0, 5.0), 60, 8)
+    assert not any("500" in line for line in picture)
+
+
+def test_a_run_that_diverged_bears_its_sign_at_the_top() -> None:
+    picture = rows(Chart([curve([1.0] * 50, 10), Sign(5.0, "chart--line-1")], 0.0, 10.0), 59, 8)
+    assert picture[0][9 + 25] == "!"
+
+
+def test_the_table_of_a_chart_has_the_numbers_of_what_is_drawn() -> None:
+    layers: list[Layer] = [
+        curve([1.0, 3.0, math.nan, 5.0], 2.0, name="loss"),
+        Marks([1.0, 7.0], [0.25, 0.5], "chart--line-1", name="test"),
+    ]
+    table = chart_csv(Chart(layers, 0.0, 4.0), 4).splitlines()
+    assert table == [
+        "epoch,loss low,loss mean,loss high,test",
+        "0.0,1.0,2.0,3.0,",
+        "1.0,5.0,5.0,5.0,",
+        "1.0,,,,0.25",
+    ]
+
+
+def test_a_curve_from_its_middle_on_is_drawn_as_its_second_half_alone() -> None:
+    values = np.random.default_rng(0).normal(size=1000)
+    half = Curve(Series(values[400:] * 0.5), 4.0, 100.0, "")
+    of_whole = Curve(Series(values), 0.0, 100.0, "", first=400, factor=0.5)
+    for low, high in ((0.0, 10.0), (3.9, 4.2), (3.995, 4.005)):
+        for mine, expected in zip(of_whole.columns(low, high, 60), half.columns(low, high, 60), strict=True):
+            assert mine == pytest.approx(expected, nan_ok=True)
+        whole, part = of_whole.summary(low, high, 60), half.summary(low, high, 60)
+        assert whole.mean == pytest.approx(part.mean, nan_ok=True)
+        assert whole.high == pytest.approx(part.high, nan_ok=True)
