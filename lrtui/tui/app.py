@@ -27,7 +27,7 @@ from lrtui.tui.forecast import Answer, Forecaster, Question
 from lrtui.tui.opening import Opening, look_around
 from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
-from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.view import View
 
 SIGNALS = {

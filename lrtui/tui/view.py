@@ -16,10 +16,10 @@ from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
-from lrtui.tui.candidates import Candidates
 from lrtui.tui.pending import Pending
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
+from lrtui.tui.screens.picker.candidates import Candidates
 from lrtui.tui.viewport import Viewport
 
 SMOOTHINGS = (100, 500, 0, 20)

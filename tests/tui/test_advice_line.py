@@ -11,7 +11,7 @@ from asking import dialog, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from recordings import ending, read_recording
-from test_branch_key import save_epochs
+from test_branch_controller import save_epochs
 from textual.pilot import Pilot
 
 from lrtui.engine.run import Run
@@ -21,7 +21,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.screens.cockpit import CockpitScreen
-from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
 

@@ -60,8 +60,8 @@ EFFECTS: dict[str, Effect] = {
     "nudge_down": Effect(sends=ScaleLr(0.8)),
     "set_lr": Effect(opens="SetLrScreen"),
     "undo_lr": Effect(sends=UndoLr()),
-    "find": Effect(opens="FindScreen"),
-    "branch": Effect(opens="WhereToBranchScreen"),
+    "find": Effect(opens="RangeTestScreen"),
+    "branch": Effect(opens="BranchPointScreen"),
     "code": Effect(opens="CodeScreen"),
     "mark": changes("marked", says="run #"),
     "compare": Effect(opens="CompareScreen"),
@@ -97,7 +97,7 @@ EFFECTS: dict[str, Effect] = {
 BUSY_EFFECTS = {
     "restart": Effect(opens="ConfirmScreen"),
     "quit": Effect(opens="ConfirmScreen"),
-    "find": Effect(sends=RangeTest(Sweep(), RangeFeed()), opens="FindScreen"),
+    "find": Effect(sends=RangeTest(Sweep(), RangeFeed()), opens="RangeTestScreen"),
 }
 """While a run of this process is under way."""
 

@@ -9,7 +9,7 @@ from recorded_runs import recorded_run
 
 from lrtui.engine.run import Run
 from lrtui.run.spec import RunSpec
-from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen
 
 RUNNING = recorded_run(120)
 

@@ -11,7 +11,7 @@ from recordings import ending
 from test_advice_line import DEAD, cockpit, ended, exhausted, told
 from textual.pilot import Pilot
 
-from lrtui.tui.screens.confirm import ConfirmScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
 
 Compare = Callable[..., bool]

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from lrtui.analysis.checks import Finding
 from lrtui.run.spec import RunSpec
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker.choice import RaceTerms
+from lrtui.tui.screens.picker.choice import RaceEstimate
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
@@ -103,7 +103,7 @@ def test_a_race(paced: bool, size: tuple[int, int], snap_compare: Compare) -> No
         await keep_three(pilot)
         picker = pilot.app.screen
         assert isinstance(picker, PickerScreen)
-        terms = RaceTerms("", "/somewhere/.lrtui", 31.4 if paced else None, 12)
+        terms = RaceEstimate("", "/somewhere/.lrtui", 31.4 if paced else None, 12)
         picker._state.context = replace(picker._state.context, race=terms)
         await press(pilot, "ctrl+t", "5" if paced else "1")
         await until(pilot, lambda: isinstance(pilot.app.screen, RaceScreen))

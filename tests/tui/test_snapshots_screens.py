@@ -17,8 +17,8 @@ from textual.pilot import Pilot
 from lrtui.engine.run import Run
 from lrtui.run.events import Event, Paused
 from lrtui.run.spec import RunSpec
+from lrtui.tui.screens.branch_point import BranchPointScreen
 from lrtui.tui.screens.cockpit import CockpitScreen
-from lrtui.tui.screens.where_to_branch import WhereToBranchScreen
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]
@@ -69,7 +69,7 @@ def test_where_to_branch(
 
     async def branch(pilot: Pilot[None]) -> None:
         await pilot.press("b")
-        await until(pilot, lambda: isinstance(pilot.app.screen, WhereToBranchScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, BranchPointScreen))
 
     assert snap_compare(PlayedApp(PlayedSession(DONE)), terminal_size=size, run_before=branch)
 

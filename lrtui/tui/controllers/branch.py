@@ -21,11 +21,11 @@ from lrtui.tui.view import Scene, View
 if TYPE_CHECKING:
     from lrtui.engine.resume import Continuation
     from lrtui.run.state import RunState
+    from lrtui.tui.screens.branch_point import EpochEnd
     from lrtui.tui.screens.picker.choice import RaceChoice
-    from lrtui.tui.screens.where_to_branch import EpochEnd
 
 
-class Continuing:
+class BranchController:
     """Offers to resume, and branches.
 
     Args:
@@ -72,7 +72,7 @@ class Continuing:
         if self._session.live is not None or not free:
             self._screen.say(f"run {plan.run.title} {what}; lrtui resume {plan.run.id} goes on")
             return
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         of = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
         lines = [
@@ -95,7 +95,7 @@ class Continuing:
         if run is None or advice is None or advice.epoch is None:
             self._ask_where()
             return
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         epoch, words, folder = advice.epoch, advice.command.words, run.store_folder
 
@@ -115,7 +115,7 @@ class Continuing:
 
     def _ask_where(self) -> None:
         from lrtui.engine.resume import epoch_ends
-        from lrtui.tui.screens.where_to_branch import EpochEnd, WhereToBranchScreen
+        from lrtui.tui.screens.branch_point import BranchPointScreen, EpochEnd
 
         run = self._scene().run
         if run is None:
@@ -140,7 +140,7 @@ class Continuing:
             if end is not None:
                 self._in_thread(lambda: self._look_back(place, run.number, end))
 
-        self._screen.app.push_screen(WhereToBranchScreen(run.number, run.state.schedule, tuple(there)), chosen)
+        self._screen.app.push_screen(BranchPointScreen(run.number, run.state.schedule, tuple(there)), chosen)
 
     def _look_back(self, folder: Path, run: int, end: EpochEnd) -> Callable[[], None]:
         from lrtui.engine.resume import state_at

@@ -14,7 +14,7 @@ from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene, View
 
 
-class Coding:
+class CodeController:
     """Shows the code of the run on screen; of the next run's schedule before any.
 
     Args:

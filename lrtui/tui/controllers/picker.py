@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lrtui.engine.session import Session
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
-from lrtui.tui.controllers.race import Racing
+from lrtui.tui.controllers.race import RaceController
 from lrtui.tui.controllers.runs import Hands, next_batches_per_epoch
 from lrtui.tui.forecast import Question
 from lrtui.tui.listener import Listener
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lrtui.tui.screens.picker.what_if import Recorded
 
 
-class Picking:
+class PickerController:
     """Opens the picker.
 
     Args:
@@ -49,7 +49,7 @@ class Picking:
     ) -> None:
         self._view, self._screen, self._ask, self._hands = view, screen, ask, hands
         self._shown = shown
-        self._racing = Racing(session, view, screen, rows)
+        self._racing = RaceController(session, view, screen, rows)
 
     def do_schedule(self, scheduler: str | None = None) -> None:
         from lrtui.tui.screens.picker.choice import PickerContext

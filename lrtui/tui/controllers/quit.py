@@ -34,7 +34,7 @@ class Leaving:
         self._session, self._view, self._screen = session, view, screen
 
     def do_quit(self) -> None:
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         live = self._session.live
         if live is None:

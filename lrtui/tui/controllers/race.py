@@ -11,7 +11,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.store.location import store_folder, store_option
 from lrtui.tui.listener import Listener
 from lrtui.tui.run_list.row import RunRow
-from lrtui.tui.screens.picker.choice import RaceChoice, RaceTerms
+from lrtui.tui.screens.picker.choice import RaceChoice, RaceEstimate
 from lrtui.tui.view import View
 
 NO_MATTER = {"schedule", "optimizer", "epochs", "seed", "at", "clip_grad_norm"}
@@ -21,7 +21,7 @@ STEPS_OF_A_PACE = 20
 """How many steps a run has to have done before its pace says anything."""
 
 
-class Racing:
+class RaceController:
     """Begins races.
 
     Args:
@@ -36,17 +36,17 @@ class Racing:
     ) -> None:
         self._session, self._view, self._screen, self._rows = session, view, screen, rows
 
-    def terms(self) -> RaceTerms:
+    def terms(self) -> RaceEstimate:
         """Return what a race with the settings shown would be now."""
         folder, rows = store_folder(self._view.spec.store), self._rows()
         if folder is None:
-            return RaceTerms("a race is kept in a store, and with --store none nothing is kept")
+            return RaceEstimate("a race is kept in a store, and with --store none nothing is kept")
         live = self._session.live
         going = live.number if live else next((number for number, row in rows.items() if row.listed.run.is_live), None)
         if going is not None:
-            return RaceTerms(f"run #{going} is going, and a race would share its cores: ctrl+t when it is over")
+            return RaceEstimate(f"run #{going} is going, and a race would share its cores: ctrl+t when it is over")
         seconds, number = self._pace(rows)
-        return RaceTerms("", str(folder), seconds, number)
+        return RaceEstimate("", str(folder), seconds, number)
 
     def _pace(self, rows: Mapping[int, RunRow]) -> tuple[float | None, int]:
         """Return the seconds that an epoch of the newest run took which trained the same, and its number."""
@@ -85,7 +85,7 @@ class Racing:
         threading.Thread(target=run, name="race", daemon=True).start()
 
     def _show(self, choice: RaceChoice, folder: Path, pid: int, output: Path) -> None:
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         store = store_option(folder)
         question = (

@@ -18,14 +18,14 @@ from lrtui.tui.view import Scene, View
 
 # the screen is imported when it is first asked for, as all dialogs are
 if TYPE_CHECKING:
-    from lrtui.tui.screens.find import Quest
+    from lrtui.tui.screens.range_test import Quest
 
 
 MOST_SCALED = 1e6
 """What an lr to come is multiplied by at most: a schedule that is spent is switched, and not blown up."""
 
 
-class Finding:
+class RangeTestController:
     """Makes a range test on a fresh model, or from the state of the run that goes on in this process.
 
     Args:
@@ -51,7 +51,7 @@ class Finding:
 
     def _find_for_next_run(self) -> None:
         from lrtui.schedules.lr_placement import peak_lr, place_lr
-        from lrtui.tui.screens.find import Quest
+        from lrtui.tui.screens.range_test import Quest
 
         spec, sweep = self._view.spec, Sweep()
         try:
@@ -75,7 +75,7 @@ class Finding:
     # -- a run that goes on -------------------------------------------------------------------------------------------
 
     def _find_for(self, run: Run) -> None:
-        from lrtui.tui.screens.find import Quest
+        from lrtui.tui.screens.range_test import Quest
 
         feed, sweep = RangeFeed(), Sweep()
         feed.waits_for = "the step under way"
@@ -116,7 +116,7 @@ class Finding:
     # -- the screen ---------------------------------------------------------------------------------------------------
 
     def _show(self, quest: Quest, put: Callable[[float], None]) -> None:
-        from lrtui.tui.screens.find import FindScreen
+        from lrtui.tui.screens.range_test import RangeTestScreen
 
         def chosen(lr: float | None) -> None:
             if lr is None:
@@ -126,4 +126,4 @@ class Finding:
             except LrtuiError as error:
                 self._screen.say(str(error))
 
-        self._screen.app.push_screen(FindScreen(quest), chosen)
+        self._screen.app.push_screen(RangeTestScreen(quest), chosen)

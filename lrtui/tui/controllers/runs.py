@@ -77,7 +77,7 @@ class Hands:
             self.restart(self._view.spec)
             return
         from lrtui.analysis.advice.restart import settings_anew
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         advised = settings_anew(advice, run.spec)
 
@@ -97,7 +97,7 @@ class Hands:
 
     def restart(self, spec: RunSpec) -> None:
         """Start a run; where one is going, ask first what becomes of that."""
-        from lrtui.tui.screens.confirm import Choice, ConfirmScreen
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         live, queue = self._session.live, self._view.queue
         if live is None:

@@ -37,8 +37,8 @@ from lrtui.tui.situation import situation_of
 from lrtui.tui.view import Scene, View
 
 if TYPE_CHECKING:
-    from lrtui.tui.controllers.branch import Continuing
-    from lrtui.tui.controllers.picker import Picking
+    from lrtui.tui.controllers.branch import BranchController
+    from lrtui.tui.controllers.picker import PickerController
 
 
 class CockpitScreen(Screen[None]):
@@ -173,29 +173,29 @@ class CockpitScreen(Screen[None]):
         return situation_of(self._scene())
 
     @cached_property
-    def _continuing(self) -> Continuing:
-        from lrtui.tui.controllers.branch import Continuing
+    def _continuing(self) -> BranchController:
+        from lrtui.tui.controllers.branch import BranchController
 
-        return Continuing(self._session, self._view, self, self._ask, self._scene)
+        return BranchController(self._session, self._view, self, self._ask, self._scene)
 
     @cached_property
-    def _picking(self) -> Picking:
-        from lrtui.tui.controllers.picker import Picking
+    def _picking(self) -> PickerController:
+        from lrtui.tui.controllers.picker import PickerController
 
         rows, shown = lambda: self._stored.rows, lambda: self._scene().run
-        return Picking(self._session, self._view, self, self._ask, self._hands, rows, shown)
+        return PickerController(self._session, self._view, self, self._ask, self._hands, rows, shown)
 
     @cached_property
     def _owners(self) -> tuple[object, ...]:
         # imported when the first key is pressed: the first frame waits for none of it
         from lrtui.tui.controllers.chart_view import ChartKeys
-        from lrtui.tui.controllers.code import Coding
+        from lrtui.tui.controllers.code import CodeController
         from lrtui.tui.controllers.quit import Leaving
-        from lrtui.tui.controllers.range_test import Finding
+        from lrtui.tui.controllers.range_test import RangeTestController
 
         leaving, charts = Leaving(self._session, self._view, self), ChartKeys(self._view, self, self._scene)
-        finding = Finding(self._session, self._view, self, self._scene)
-        coding = Coding(self._view, self, self._scene)
+        finding = RangeTestController(self._session, self._view, self, self._scene)
+        coding = CodeController(self._view, self, self._scene)
         return (self, self._panes, self._hands, self._picking, charts, self._continuing, finding, coding, leaving)
 
     def action_act(self, name: str) -> None:

@@ -13,14 +13,14 @@ from textual.widgets import Static
 
 from lrtui.text.format import counted, cut, printable
 from lrtui.text.numbers import duration
-from lrtui.tui.screens.picker.choice import RaceTerms
+from lrtui.tui.screens.picker.choice import RaceEstimate
 
 MOST_SEEDS = 5
 USUAL_SEEDS = 3
 WIDTH = 68
 
 
-def race_lines(schedules: Sequence[str], seeds: int, epochs: int, terms: RaceTerms) -> Text:
+def race_lines(schedules: Sequence[str], seeds: int, epochs: int, terms: RaceEstimate) -> Text:
     """Return the question: what would race, how many runs that makes, and how long they take at the pace so far.
 
     Args:
@@ -63,7 +63,7 @@ class RaceScreen(ModalScreen[int | None]):
 
     CSS_PATH = "race.tcss"
 
-    def __init__(self, schedules: Sequence[str], epochs: int, terms: RaceTerms) -> None:
+    def __init__(self, schedules: Sequence[str], epochs: int, terms: RaceEstimate) -> None:
         super().__init__()
         self._schedules, self._epochs, self._terms = schedules, epochs, terms
         self._seeds = USUAL_SEEDS

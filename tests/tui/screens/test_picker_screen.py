@@ -274,7 +274,8 @@ async def test_a_race_is_refused_while_a_run_is_going(tmp_path: object) -> None:
 async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        "lrtui.tui.controllers.race.Racing.begin", lambda _, choice: begun.append((choice.schedules, choice.seeds))
+        "lrtui.tui.controllers.race.RaceController.begin",
+        lambda _, choice: begun.append((choice.schedules, choice.seeds)),
     )
     app = app_without_run(store=str(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -10,8 +10,8 @@ from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.text.numbers import four_digits
-from lrtui.tui.candidates import LETTERS, Candidate, Candidates
 from lrtui.tui.forecast import Answer
+from lrtui.tui.screens.picker.candidates import LETTERS, Candidate, Candidates
 
 CANDIDATE_STYLES = ("chart--line-3", "chart--line-4", "chart--line-5", "chart--line-7")
 """Colours of the candidates by place: neither that of the past nor that of the schedule that is being chosen."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lrtui.run.state import RunState
-from lrtui.tui.candidates import Candidates
 from lrtui.tui.forecast import Question
+from lrtui.tui.screens.picker.candidates import Candidates
 from lrtui.tui.screens.picker.what_if import Recorded
 
 
 @dataclass(frozen=True, slots=True)
-class RaceTerms:
+class RaceEstimate:
     """What a race from the picker would be.
 
     Args:
@@ -61,7 +61,7 @@ class PickerContext:
     branch_epoch: int | None = None
     in_place_of: int | None = None
     accumulate: int = 1
-    race: RaceTerms = RaceTerms("no race can be started from here")
+    race: RaceEstimate = RaceEstimate("no race can be started from here")
     recorded: Recorded | None = None
     candidates: Candidates = field(default_factory=Candidates)
     start_step: int = field(init=False)

@@ -6,8 +6,8 @@ from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
-from lrtui.tui.candidates import Candidate
 from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.screens.picker.candidates import Candidate
 from lrtui.tui.screens.picker.choice import PickerChoice, PickerContext
 from lrtui.tui.screens.picker.model import PickerModel
 from lrtui.tui.screens.picker.verdict import Verdict

@@ -7,8 +7,8 @@ from rich.text import Text
 from lrtui.schedules.curve_facts import curve_facts, share_words
 from lrtui.text.format import cut, printable, width_of
 from lrtui.text.numbers import four_digits
-from lrtui.tui.candidates import Candidate, Candidates
 from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.screens.picker.candidates import Candidate, Candidates
 
 HEADS = {"peak": 10, "last lr": 11, "area": 9, "<1 %": 9}
 """The figures, with the columns that each takes."""

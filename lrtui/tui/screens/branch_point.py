@@ -55,7 +55,7 @@ def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
     return lines
 
 
-class WhereToBranchScreen(ModalScreen[EpochEnd | None]):
+class BranchPointScreen(ModalScreen[EpochEnd | None]):
     """Lists the epochs; returns the one that is chosen.
 
     Args:

@@ -13,8 +13,8 @@ from textual.widgets import OptionList
 
 from lrtui.engine.run import Run
 from lrtui.run.events import EpochDone, Event
+from lrtui.tui.screens.branch_point import BranchPointScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
-from lrtui.tui.screens.where_to_branch import WhereToBranchScreen
 
 DONE = recorded_run(500, outcome="done")
 
@@ -41,7 +41,7 @@ async def test_b_asks_for_the_epoch_then_for_the_schedule_and_starts(folder: Pat
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")
-        assert isinstance(app.screen, WhereToBranchScreen)
+        assert isinstance(app.screen, BranchPointScreen)
         # nothing comes after the last epoch
         assert [option.id for option in app.screen.query_one(OptionList).options] == ["2", "4"]
         await press(pilot, "up", "enter")
@@ -61,7 +61,7 @@ async def test_escape_leaves_either_dialog(folder: Path) -> None:
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b", "escape")
-        assert not isinstance(app.screen, WhereToBranchScreen)
+        assert not isinstance(app.screen, BranchPointScreen)
         await press(pilot, "b", "enter")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "escape")

@@ -9,7 +9,7 @@ from asking import until
 from played_session import PlayedApp, PlayedSession
 from range_curves import feed_curve, valley_losses
 from recorded_runs import recorded_run
-from test_find_screen import ended, find_screen, opened
+from test_range_test_screen import ended, opened, range_test_screen
 from textual.pilot import Pilot
 
 from lrtui.run.errors import TaskError
@@ -73,7 +73,7 @@ async def show(pilot: Pilot[None], app: PlayedApp, feed: RangeFeed, steps: int, 
     # as far as a real one goes
     sane = next((step for step, loss in enumerate(losses) if loss > 6), len(losses))
     feed_curve(feed, Sweep(), losses[:sane])
-    await until(pilot, lambda: len(find_screen(app)._curve) == sane)
+    await until(pilot, lambda: len(range_test_screen(app)._curve) == sane)
     if end is not None:
         await ended(pilot, app, feed, end)
     await pilot.pause()

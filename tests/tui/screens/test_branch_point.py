@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.tui.screens.where_to_branch import EpochEnd, epoch_lines
+from lrtui.tui.screens.branch_point import EpochEnd, epoch_lines
 
 
 def test_lrs_are_aligned_on_the_decimal_point() -> None:

@@ -15,7 +15,7 @@ from lrtui.__main__ import main
 from lrtui.engine.background import race_without_screen, race_words
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
-from lrtui.tui.controllers.race import Racing
+from lrtui.tui.controllers.race import RaceController
 from lrtui.tui.run_list.row import RunRow, row_of
 from lrtui.tui.screens.picker.choice import RaceChoice
 from lrtui.tui.screens.race import race_lines
@@ -33,9 +33,11 @@ class Saying:
         self.said.append(message)
 
 
-def racing(session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow] | None = None) -> tuple[Racing, Saying]:
+def racing(
+    session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow] | None = None
+) -> tuple[RaceController, Saying]:
     screen = Saying()
-    return Racing(session, View(spec), screen, lambda: rows or {}), screen  # type: ignore[arg-type]
+    return RaceController(session, View(spec), screen, lambda: rows or {}), screen  # type: ignore[arg-type]
 
 
 def rows_of(*sessions: PlayedSession) -> dict[int, RunRow]:

@@ -20,36 +20,36 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.screens.find import FindScreen
+from lrtui.tui.screens.range_test import RangeTestScreen
 from lrtui.tui.view import View
 
 RUNNING = recorded_run(120)
 
 
-def find_screen(app: PlayedApp) -> FindScreen:
+def range_test_screen(app: PlayedApp) -> RangeTestScreen:
     screen = app.screen
-    assert isinstance(screen, FindScreen)
+    assert isinstance(screen, RangeTestScreen)
     return screen
 
 
 def shown(app: PlayedApp) -> str:
-    screen = find_screen(app)
+    screen = range_test_screen(app)
     lines = [str(screen.query_one(f"#{name}").render()) for name in ("rules", "words", "keys")]  # type: ignore[attr-defined]
     return "\n".join([screen.query_one(Frame).render().plain, screen.query_one(ChartView).text(), *lines])
 
 
 async def ended(pilot: Pilot[Any], app: PlayedApp, feed: RangeFeed, end: RangeEnd) -> None:
     feed.close(end)
-    await until(pilot, lambda: find_screen(app)._has_ended)
+    await until(pilot, lambda: range_test_screen(app)._has_ended)
     await pilot.pause()
 
 
 async def opened(pilot: Pilot[Any], app: PlayedApp) -> RangeFeed:
     """Press the key, and return the feed of the test that it starts."""
     await press(pilot, "f")
-    await until(pilot, lambda: isinstance(app.screen, FindScreen))
+    await until(pilot, lambda: isinstance(app.screen, RangeTestScreen))
     await pilot.pause()
-    return find_screen(app)._quest.feed
+    return range_test_screen(app)._quest.feed
 
 
 async def test_the_curve_grows_and_the_choice_goes_into_the_optimizer() -> None:
@@ -59,15 +59,15 @@ async def test_the_curve_grows_and_the_choice_goes_into_the_optimizer() -> None:
         assert app.session.range_tests[-1].feed is feed
         assert "waits for its turn" in shown(app)
         feed_curve(feed, Sweep(), valley_losses(60))
-        await until(pilot, lambda: len(find_screen(app)._curve) == 60)
+        await until(pilot, lambda: len(range_test_screen(app)._curve) == 60)
         assert "60/150" in shown(app)
         assert "esc stops it" in shown(app)
         # nothing can be chosen before it is over
         await press(pilot, "enter", "right")
-        assert isinstance(app.screen, FindScreen)
+        assert isinstance(app.screen, RangeTestScreen)
         feed_curve(feed, Sweep(), valley_losses(120)[60:], first=60)
         await ended(pilot, app, feed, RangeEnd("diverged"))
-        screen = find_screen(app)
+        screen = range_test_screen(app)
         assert "✓ done" in shown(app)
         for sign in "SVML":
             assert sign in screen.query_one(ChartView).text()
@@ -92,7 +92,7 @@ async def test_of_a_one_cycle_the_choice_becomes_max_lr() -> None:
         feed = await opened(pilot, app)
         feed_curve(feed, Sweep(), valley_losses(120))
         await ended(pilot, app, feed, RangeEnd("diverged"))
-        screen = find_screen(app)
+        screen = range_test_screen(app)
         assert screen._own_lr == 0.05
         assert "enter makes OneCycleLR's max_lr" in shown(app)
         chosen = screen._suggestions.suggested or 0.0
@@ -111,7 +111,7 @@ async def test_of_a_run_that_goes_on_the_highest_lr_to_come_is_scaled() -> None:
         assert "run #1, as it is at step 120" in shown(app)
         feed_curve(feed, Sweep(), valley_losses(120))
         await ended(pilot, app, feed, RangeEnd("diverged"))
-        chosen = find_screen(app)._suggestions.suggested or 0.0
+        chosen = range_test_screen(app)._suggestions.suggested or 0.0
         await press(pilot, "enter")
         scaled = app.session.last.sent[-1]
         assert isinstance(scaled, ScaleLr)
@@ -129,14 +129,14 @@ async def test_esc_stops_it_and_then_leaves() -> None:
         feed_curve(feed, Sweep(), valley_losses(30))
         await press(pilot, "escape")
         assert feed.is_stopped
-        assert isinstance(app.screen, FindScreen)
+        assert isinstance(app.screen, RangeTestScreen)
         await until(pilot, lambda: "stopping" in shown(app))
         await ended(pilot, app, feed, RangeEnd("stopped"))
         assert "■ stopped" in shown(app)
         assert "30 of 150 steps: stopped at lr" in shown(app)
         before = app.view.spec
         await press(pilot, "escape")
-        assert not isinstance(app.screen, FindScreen)
+        assert not isinstance(app.screen, RangeTestScreen)
         assert app.view.spec == before
 
 
@@ -145,7 +145,7 @@ async def test_a_second_esc_waits_for_no_batch() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         feed = await opened(pilot, app)
         await press(pilot, "escape", "escape")
-        assert not isinstance(app.screen, FindScreen)
+        assert not isinstance(app.screen, RangeTestScreen)
         assert feed.is_stopped
 
 
@@ -157,9 +157,9 @@ async def test_what_went_wrong_is_told_in_its_place() -> None:
         assert "✗ failed" in shown(app)
         assert "the loss [fails] on float32 (64, 10)" in shown(app)
         await press(pilot, "enter")
-        assert isinstance(app.screen, FindScreen)
+        assert isinstance(app.screen, RangeTestScreen)
         await press(pilot, "escape")
-        assert not isinstance(app.screen, FindScreen)
+        assert not isinstance(app.screen, RangeTestScreen)
 
 
 async def test_a_flat_curve_is_doubted() -> None:

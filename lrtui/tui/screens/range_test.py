@@ -60,14 +60,14 @@ def rules_text(suggestions: Suggestions, chosen: str | None) -> Text:
     return text
 
 
-class FindScreen(ModalScreen[float | None]):
+class RangeTestScreen(ModalScreen[float | None]):
     """Shows how the curve grows; returns the lr that is chosen, or None.
 
     Args:
         quest: what is shown.
     """
 
-    CSS_PATH = "find.tcss"
+    CSS_PATH = "range_test.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "stop, or back", show=False),
         Binding("left", "choose(-1)", "lower", show=False),
