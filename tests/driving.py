@@ -11,9 +11,9 @@ from lrtui.run.events import Event
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.resume_point import Origin
 from lrtui.training.train import train
 
 TINY = f"{Path(__file__).parent / 'tiny_task.py'}:Tiny"
@@ -66,7 +66,7 @@ def run_events(
     look: int = 0,
     task: Any = None,
     checkpoints: Checkpoints | None = None,
-    origin: Origin | None = None,
+    resume_point: ResumePoint | None = None,
     next_seq: int = 0,
 ) -> list[Event]:
     """Return everything that a run of these settings says.
@@ -77,12 +77,12 @@ def run_events(
         look: as `ScriptedInbox` has it.
         task: in place of the spec's.
         checkpoints: where the run's are kept.
-        origin: what it goes on from.
+        resume_point: what it goes on from.
         next_seq: of its first event.
     """
     feed = LiveFeed()
     reporter = Reporter(feed, next_seq=next_seq)
     inbox = ScriptedInbox(script or {}, meets_tests=meets_tests, look=look)
     inbox.reporter = reporter
-    train(spec, inbox, reporter, task, checkpoints=checkpoints, origin=origin)
+    train(spec, inbox, reporter, task, checkpoints=checkpoints, resume_point=resume_point)
     return feed.take(10**9)

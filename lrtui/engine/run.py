@@ -297,8 +297,8 @@ class Run:
 
     def _ways_to_go_on(self) -> dict[str, Any]:
         """Return where the run saves its checkpoints, and where it begins."""
+        from lrtui.training.checkpoint.files import ResumePoint
         from lrtui.training.checkpoint.policy import Checkpoints
-        from lrtui.training.resume_point import Origin
 
         ways: dict[str, Any] = {}
         if self._keeping is not None:
@@ -309,7 +309,7 @@ class Run:
                 keep=self._keeping.starting_points,
             )
         if going_on := self._continuation:
-            ways["origin"] = Origin(
+            ways["resume_point"] = ResumePoint(
                 checkpoint=going_on.file.path,
                 replay=going_on.replay,
                 commands=going_on.commands,

@@ -109,7 +109,7 @@ def _with_what_is_to_come(course: Course, state: RunState) -> Course:
 
 def _played(spec: RunSpec, batches_per_epoch: int, results: list[Mapping[str, float]] | None = None) -> Course:
     # it imports torch, which most code needs not
-    from lrtui.training.scripted_course import PlayedCourse
+    from lrtui.training.script_simulation import PlayedCourse
 
     return PlayedCourse(spec, batches_per_epoch, results or ()).play()
 

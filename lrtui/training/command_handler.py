@@ -29,7 +29,7 @@ from lrtui.training.checkpoint.policy import Reason
 from lrtui.training.extension import check_length_is_open, check_number_of_epochs
 from lrtui.training.followed_metric import check_metric
 from lrtui.training.lr_control import LrControl
-from lrtui.training.pending_commands import Agenda
+from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.reporter import Reporter
 
 
@@ -44,11 +44,11 @@ EvalTrigger = Literal["epoch end", "on demand"]
 """The test at an epoch's end, and one that a command asked for."""
 
 
-class CommandDesk:
+class CommandHandler:
     """Obeys commands and answers each with an event.
 
     Args:
-        agenda: what is done without anybody giving a command; it comes before the inbox.
+        pending_commands: what is done without anybody giving a command; it comes before the inbox.
         metrics: names of the figures that a schedule can follow.
         evaluate: runs the test set for a command, told whether it is the script's, and publishes its result.
         keeper: makes a checkpoint of what commands change.
@@ -58,7 +58,7 @@ class CommandDesk:
     def __init__(
         self,
         inbox: Inbox,
-        agenda: Agenda,
+        pending_commands: PendingCommands,
         reporter: Reporter,
         lr_control: LrControl,
         metrics: Collection[str],
@@ -67,7 +67,7 @@ class CommandDesk:
         range_test: Callable[[RangeTest], object],
     ) -> None:
         self._inbox = inbox
-        self._agenda = agenda
+        self._pending = pending_commands
         self._metrics = metrics
         self._reporter = reporter
         self._lr_control = lr_control
@@ -108,13 +108,13 @@ class CommandDesk:
     def has_work(self) -> bool:
         """Whether a command has come or is due before the next step, or a checkpoint is."""
         waits = len(self._inbox) > 0 or len(self._after_the_test) > 0
-        return waits or self._agenda.is_due(self._reporter.step) or self._keeper.is_due
+        return waits or self._pending.is_due(self._reporter.step) or self._keeper.is_due
 
     def _next(self, during: EvalTrigger | None) -> tuple[Command | None, bool]:
         """Return the next command, if there is one, and whether it is the script's."""
         # what a script has for this moment waits for a test on demand, which is a line of the script itself
         if during != "on demand" and not self._paused:
-            due = self._agenda.take(self._reporter.step, testing=during == "epoch end")
+            due = self._pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
                 return due
         if during is None and self._after_the_test:
@@ -209,7 +209,7 @@ class CommandDesk:
 
     def _extend(self, command: Extend, scripted: bool) -> None:
         control = self._lr_control
-        if not self._agenda.switches_at_once:
+        if not self._pending.switches_at_once:
             check_length_is_open(control.schedule, "switch to another schedule for the epochs to come")
         check_number_of_epochs(control.horizon.epochs + command.epochs)
         control.extend(command.epochs)

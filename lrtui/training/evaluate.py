@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 
 from lrtui.training.batches import Batches, sample_count, to_device
-from lrtui.training.own_task import OwnTask
 from lrtui.training.precision import precision_context
 from lrtui.training.random_state import random_state_set_aside
+from lrtui.training.user_task import UserTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Evaluation:
 
 def evaluate(
     model: torch.nn.Module,
-    task: OwnTask,
+    task: UserTask,
     data: Batches,
     device: torch.device,
     precision: str,

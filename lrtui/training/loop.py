@@ -20,22 +20,22 @@ from lrtui.run.events import (
 )
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd
-from lrtui.training.averaging import WeightAveraging
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoint.keeper import Keeper
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.checkpoint.resume import Resumption
+from lrtui.training.checkpoint.resume import ResumedRun
 from lrtui.training.checkpoint.state import TrainingState
-from lrtui.training.command_handler import CommandDesk, EvalTrigger
+from lrtui.training.command_handler import CommandHandler, EvalTrigger
 from lrtui.training.dead_units import is_looked_at, most_dead, reached_too
 from lrtui.training.device import describe_device
 from lrtui.training.evaluate import Evaluation, evaluate
 from lrtui.training.loss_buffer import LossBuffer
 from lrtui.training.optimizer_step import Update
-from lrtui.training.pending_commands import Agenda
+from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_beside_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.weight_averaging import WeightAveraging
 
 
 class Loop:
@@ -58,20 +58,20 @@ class Loop:
         inbox: Inbox,
         reporter: Reporter,
         checkpoints: Checkpoints | None = None,
-        resumption: Resumption | None = None,
+        resumption: ResumedRun | None = None,
     ) -> None:
         self._setup, self._inbox = setup, inbox
         self._reporter = reporter
         self._loss_buffer = LossBuffer(reporter, setup.device)
         self._averaging = WeightAveraging(setup.model, setup.train, setup.device, setup.spec.precision)
         self._update = Update(setup)
-        agenda = Agenda(setup.script) if resumption is None else resumption.agenda(setup)
-        self._state = TrainingState(setup, self._averaging, self._update.gradient_scaler, agenda)
+        pending_commands = PendingCommands(setup.script) if resumption is None else resumption.pending_commands(setup)
+        self._state = TrainingState(setup, self._averaging, self._update.gradient_scaler, pending_commands)
         self._progress = self._state.progress
         self._keeper = Keeper(checkpoints, self._state, reporter)
-        self._desk = CommandDesk(
+        self._desk = CommandHandler(
             inbox,
-            agenda,
+            pending_commands,
             reporter,
             setup.lr_control,
             setup.metric_names,

@@ -9,7 +9,7 @@ from lrtui.run.commands import Command, SwitchSchedule
 from lrtui.schedules.script import Script
 
 
-class Agenda:
+class PendingCommands:
     """The lines of a script, those of what a person did in a story that was put aside, and what is done at once.
 
     Args:

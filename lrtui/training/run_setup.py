@@ -20,15 +20,15 @@ from lrtui.schedules.simulate import simulate
 from lrtui.tasks.find import find_task
 from lrtui.tasks.sizes import steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
-from lrtui.training.averaging import check_averageable
 from lrtui.training.batches import Batches, sample_count
-from lrtui.training.data_forms import read_batches
+from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
 from lrtui.training.followed_metric import check_metric
 from lrtui.training.lr_control import LrControl
-from lrtui.training.own_task import OwnTask
 from lrtui.training.random_state import draw_seed, seed_everything
+from lrtui.training.user_task import UserTask
+from lrtui.training.weight_averaging import check_averageable
 
 MOST_CALLS_TRIED = 20_000
 """`step()` calls of a schedule that are tried before a run: a fifth of a second."""
@@ -48,7 +48,7 @@ class RunSetup:
     """
 
     spec: RunSpec
-    task: OwnTask
+    task: UserTask
     train: Batches
     test: Batches
     data: dict[str, str | int]
@@ -81,7 +81,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     """
     schedule, optimizer_spec = parse_schedule(spec.schedule), parse_optimizer(spec.optimizer)
     device = choose_device(spec.device)
-    own = OwnTask(task or find_task(spec.task), spec.task)
+    own = UserTask(task or find_task(spec.task), spec.task)
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data at random
     source = own.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
@@ -160,7 +160,7 @@ def _samples(data: Batches) -> int:
 
 
 def _try_test(
-    task: OwnTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
+    task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
 ) -> tuple[str, ...]:
     """Look at one batch of the test set, so that a mistake shows now and not after an epoch; return the figures' names.
 

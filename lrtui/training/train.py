@@ -13,14 +13,14 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.run.user_error import describe_exception
 from lrtui.tasks.task import Task
+from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.checkpoint.resume import Resumption
+from lrtui.training.checkpoint.resume import ResumedRun
 from lrtui.training.command_handler import StopRequested
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import Diverged
 from lrtui.training.memory import keep_freed_memory
 from lrtui.training.reporter import Reporter
-from lrtui.training.resume_point import Origin
 from lrtui.training.run_setup import set_up
 
 
@@ -31,14 +31,14 @@ def train(
     task: Task | None = None,
     *,
     checkpoints: Checkpoints | None = None,
-    origin: Origin | None = None,
+    resume_point: ResumePoint | None = None,
 ) -> LrtuiError | None:
     """Train as the spec says; everything that happens, failure included, is told through the reporter.
 
     Args:
         task: what is trained, in place of the one that the spec names.
         checkpoints: where the run's checkpoints are kept; None where nothing is.
-        origin: what the run goes on from; None for its beginning. What can't be is refused before RunStarted.
+        resume_point: what the run goes on from; None for its beginning. What can't be is refused before RunStarted.
 
     Returns:
         The error of the user's words, data or task that ended the run, or None.
@@ -53,7 +53,7 @@ def train(
             _stop_if_asked(inbox)
 
     try:
-        resumption = None if origin is None else _go_on_from(origin, reporter, checkpoints)
+        resumption = None if resume_point is None else _go_on_from(resume_point, reporter, checkpoints)
         setup = set_up(spec, say, task)
         if resumption is not None:
             setup = resumption.fit(setup)
@@ -78,8 +78,8 @@ def train(
     return None
 
 
-def _go_on_from(origin: Origin, reporter: Reporter, checkpoints: Checkpoints | None) -> Resumption:
-    resumption = Resumption.read(origin)
+def _go_on_from(resume_point: ResumePoint, reporter: Reporter, checkpoints: Checkpoints | None) -> ResumedRun:
+    resumption = ResumedRun.read(resume_point)
     saved = resumption.checkpoint
     reporter.go_on_from(saved.step, saved.seconds)
     if checkpoints is not None and not resumption.is_branch:

@@ -25,11 +25,10 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.loop import Loop
 from lrtui.training.random_state import seed_everything
-from lrtui.training.resume_point import Origin
 
 Script = Mapping[int, Sequence[Command]]
 
@@ -130,8 +129,8 @@ class Recording:
             piece = {step: list(commands) for step, commands in (script or {}).items() if step > begin}
             if stop is not None:
                 piece.setdefault(stop, []).append(Stop())
-            origin = Origin(saved_files(folder)[-1].path) if pieces else None
-            pieces.append(self.go_on(spec, folder, piece, pieces, origin=origin, **how))
+            resume_point = ResumePoint(saved_files(folder)[-1].path) if pieces else None
+            pieces.append(self.go_on(spec, folder, piece, pieces, resume_point=resume_point, **how))
         return pieces
 
     def go_on(self, spec: RunSpec, folder: Path, script: Script | None, pieces: Sequence[Course], **how: Any) -> Course:

@@ -117,7 +117,7 @@ def test_it_is_pytorchs_recipe(schedule: str, begin: int) -> None:
 
 
 def test_averaging_leaves_no_trace_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lrtui.training.averaging import WeightAveraging
+    from lrtui.training.weight_averaging import WeightAveraging
 
     with_average, events = play("SWALR(swa_lr=0.05, anneal_epochs=2)")
     monkeypatch.setattr(WeightAveraging, "update", lambda *_: False)

@@ -11,7 +11,7 @@ from random_tasks import Augmented, OwnBatches, RandomTask, Stream
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
-from lrtui.training.data_forms import read_batches
+from lrtui.training.data import read_batches
 from lrtui.training.random_state import random_states, seed_everything, set_random_states
 
 

@@ -15,9 +15,8 @@ from lrtui.run.events import (
     LrSet,
     ScheduleSwitched,
 )
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.resume_point import Origin
 
 
 def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording: Recording, tmp_path: Path) -> None:
@@ -26,8 +25,8 @@ def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording
     file = next(file for file in saved_files(tmp_path / "1") if file.step == 12)
     command = SwitchSchedule("ExponentialLR(gamma=0.5)", "current")
     branch_spec = tiny_spec(schedule="StepLR(2)", at=(f"step 12: {command.words}", "step 20: lr*0.5"))
-    origin = Origin(file.path, commands=(command,), parent="1")
-    branch = recording.run(branch_spec, origin=origin, checkpoints=Checkpoints(tmp_path / "2"))
+    resume_point = ResumePoint(file.path, commands=(command,), parent="1")
+    branch = recording.run(branch_spec, resume_point=resume_point, checkpoints=Checkpoints(tmp_path / "2"))
     assert (branch.started.parent, branch.started.step, branch.started.resumed_from) == ("1", 12, None)
     # the parent's script is left behind, and the switch is made once
     assert [(e.step, e.lrs_before) for e in of(ScheduleSwitched, branch.events)] == [(12, (0.002,))]

@@ -29,11 +29,10 @@ from lrtui.run.commands import (
 from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoint.files import file_name, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, file_name, saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.resume_point import Origin
 
 
 def reasons(course: Course) -> list[tuple[str, int]]:
@@ -289,14 +288,19 @@ def test_what_stays_is_known_to_a_run_that_goes_on(recording: Recording, tmp_pat
     first = recording.go_on(spec, tmp_path, script, [])
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 15]
     (tmp_path / f"{file_name(500, 16)}.unfinished").touch()
-    origin = Origin(saved_files(tmp_path)[-1].path)
-    second = recording.go_on(spec, tmp_path, {20: [Stop()]}, [first], origin=origin)
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
+    second = recording.go_on(spec, tmp_path, {20: [Stop()]}, [first], resume_point=resume_point)
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
     assert not list(tmp_path.glob("*.unfinished"))
     # with little room, too: which one was the best is known from the tests before
-    origin = Origin(saved_files(tmp_path)[-1].path)
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
     course = recording.go_on(
-        spec, tmp_path, None, [second], origin=origin, checkpoints=Checkpoints(tmp_path, total_limit_bytes=1)
+        spec,
+        tmp_path,
+        None,
+        [second],
+        resume_point=resume_point,
+        checkpoints=Checkpoints(tmp_path, total_limit_bytes=1),
     )
     tests = [*first.tests, *second.tests, *course.tests]
     best = max(tests, key=lambda test: (test[4], -test[0]))[0]
@@ -307,8 +311,8 @@ def test_a_story_that_is_put_aside_keeps_its_checkpoints(recording: Recording, t
     first = recording.go_on(tiny_spec(), tmp_path, {20: [Stop()]}, [])
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
     aside = saved_files(tmp_path)[1:]
-    origin = Origin(saved_files(tmp_path)[0].path)
-    recording.go_on(tiny_spec(), tmp_path, {9: [Stop()]}, [first], origin=origin)
+    resume_point = ResumePoint(saved_files(tmp_path)[0].path)
+    recording.go_on(tiny_spec(), tmp_path, {9: [Stop()]}, [first], resume_point=resume_point)
     assert [file for file in saved_files(tmp_path) if file in aside] == aside
     assert saved_files(tmp_path)[-1].step == 9
 

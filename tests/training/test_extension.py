@@ -19,9 +19,8 @@ from lrtui.run.events import (
     RunStarted,
     ScheduleSwitched,
 )
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.resume_point import Origin
 
 
 def test_a_run_is_made_longer_while_it_goes(recording: Recording, tmp_path: Path) -> None:
@@ -49,7 +48,11 @@ def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
     assert "has its length built in; switch to another schedule for the epochs to come" in refused.reason
     assert len(whole.steps) == 24
     longer = recording.go_on(
-        tiny_spec(schedule=schedule), tmp_path, None, [whole], origin=Origin(saved_files(tmp_path)[-1].path, epochs=6)
+        tiny_spec(schedule=schedule),
+        tmp_path,
+        None,
+        [whole],
+        resume_point=ResumePoint(saved_files(tmp_path)[-1].path, epochs=6),
     )
     assert "give --schedule another one for the epochs to come" in str(longer.finished.error)
     # refused before the old story is put aside
@@ -60,7 +63,7 @@ def test_a_run_that_is_done_goes_on_with_more_epochs(recording: Recording, tmp_p
     spec = tiny_spec(schedule="StepLR(2)", epochs=2)
     first = recording.go_on(spec, tmp_path, None, [])
     assert first.finished.outcome == "done"
-    origin = Origin(saved_files(tmp_path)[-1].path, epochs=4)
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=origin)
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path, epochs=4)
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point)
     assert [(e.epochs, e.command, e.scripted) for e in of(Extended, rest.events)] == [(4, "extend 2", False)]
     assert_same(recording.run(tiny_spec(schedule="StepLR(2)", epochs=4)), [first, rest])

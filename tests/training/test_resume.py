@@ -26,8 +26,7 @@ from lrtui.run.events import (
 )
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.training.checkpoint.files import saved_files
-from lrtui.training.resume_point import Origin
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 
 
 def with_unit(example: str, per: str) -> str:
@@ -90,7 +89,7 @@ def test_what_is_changed_during_a_test_is_so_after_it(command: Command, recordin
     # the checkpoint that the change itself makes, without the stop's
     first = recording.go_on(spec, tmp_path, {12: [command, Stop()]}, [], meets_tests=True)
     change = next(e for e in first.saved if e.reason == "change") if len(first.saved) > 2 else first.saved[-1]
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=Origin(Path(change.path)))
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=ResumePoint(Path(change.path)))
     assert_same(whole, [first, rest])
 
 
@@ -153,8 +152,8 @@ def test_it_goes_on_averaging(schedule: str, look: int | None, recording: Record
         # from, and three of the average
         first = recording.go_on(spec, tmp_path, {9: [Stop()]}, [], make_task=make, meets_tests=True, look=look)
         assert (first.finished.outcome, first.finished.step) == ("stopped", 9)
-        origin = Origin(saved_files(tmp_path)[-1].path)
-        pieces = [first, recording.go_on(spec, tmp_path, None, [first], origin=origin, make_task=make)]
+        resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
+        pieces = [first, recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point, make_task=make)]
     assert_same(whole, pieces)
 
 
@@ -163,7 +162,7 @@ def test_a_switch_from_one_average_to_another_in_the_test_is_gone_on_with(record
     script: dict[int, list[Command]] = {12: [SwitchSchedule('SWALR(swa_lr=0.01, per="batch")', "current")]}
     whole = recording.run(spec, script, meets_tests=True)
     first = recording.go_on(spec, tmp_path, {12: [*script[12], Stop()]}, [], meets_tests=True)
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=Origin(saved_files(tmp_path)[-1].path))
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=ResumePoint(saved_files(tmp_path)[-1].path))
     assert_same(whole, [first, rest])
 
 

@@ -14,7 +14,7 @@ from random_tasks import RandomTask
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.training.resume_point import Origin
+from lrtui.training.checkpoint.files import ResumePoint
 
 OPTIMIZERS = [
     "SGD(lr=0.1, momentum=0.9)",
@@ -97,24 +97,26 @@ def test_any_run_goes_on_from_anywhere(
     looks = iter(range(10**9))
     monkeypatch.setattr("lrtui.training.checkpoint.policy.time.monotonic", lambda: float(next(looks)))
     pieces: list[Course] = []
-    begin, origin = 0, None
+    begin, resume_point = 0, None
     for _ in range(3):
         stop = chance.randrange(begin + 1, steps) if begin + 1 < steps else None
         later = {step: list(commands) for step, commands in script.items() if step > begin or not pieces}
         if stop is not None:
             later.setdefault(stop, []).append(Stop())
         keep = KeepsAll(tmp_path, chance.choice([1.0, 2.0, 7.0]))
-        piece = recording.go_on(spec, tmp_path, later, pieces, checkpoints=keep, origin=origin, **how)
+        piece = recording.go_on(spec, tmp_path, later, pieces, checkpoints=keep, resume_point=resume_point, **how)
         pieces.append(piece)
         if stop is None or piece.finished.outcome != "stopped":
             break
         begin = stop
         saved = chance.choice(piece.saved)
-        origin = Origin(Path(saved.path), given_live_after(piece, saved))
+        resume_point = ResumePoint(Path(saved.path), given_live_after(piece, saved))
         pieces[-1] = cut(piece, saved.seq - 1)
     else:
         later = {step: commands for step, commands in script.items() if step > begin}
         pieces.append(
-            recording.go_on(spec, tmp_path, later, pieces, origin=origin, checkpoints=KeepsAll(tmp_path), **how)
+            recording.go_on(
+                spec, tmp_path, later, pieces, resume_point=resume_point, checkpoints=KeepsAll(tmp_path), **how
+            )
         )
     assert_same(whole, pieces)

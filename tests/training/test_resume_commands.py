@@ -27,10 +27,9 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.resume_point import Origin
 
 
 def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: Recording, tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: Record
     change = first.saved[1]
     assert [e.reason for e in first.saved[:2]] == ["epoch", "change"]
     assert load_checkpoint(Path(change.path)).script == ["step 8: evaluate", "step 8: lr*0.5"]
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=Origin(Path(change.path)))
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=ResumePoint(Path(change.path)))
     begun = of(EvaluationStarted, rest.events)[0]
     assert (begun.step, begun.command, begun.scripted) == (8, "evaluate", True)
     assert rest.tests == whole.tests[1:]
@@ -78,9 +77,9 @@ def test_what_was_done_by_hand_after_a_checkpoint_is_done_again(
     )  # fmt: skip
     # as if the disk had failed since: an earlier checkpoint is all there is, and the commands are in the story alone
     saved = chance.choice(first.saved)
-    origin = Origin(Path(saved.path), given_live_after(first, saved))
+    resume_point = ResumePoint(Path(saved.path), given_live_after(first, saved))
     later = {step: commands for step, commands in script.items() if step > crash}
-    again = recording.go_on(spec, tmp_path, later, [first], origin=origin, meets_tests=meets)
+    again = recording.go_on(spec, tmp_path, later, [first], resume_point=resume_point, meets_tests=meets)
     before = cut(first, again.started.resumed_seq)
     assert_same(whole, [before, again])
 
@@ -100,16 +99,16 @@ def test_what_is_done_again_is_done_once_however_often_the_run_is_interrupted(
         return KeepsAll(tmp_path)
 
     # stopped between the two: what is still to be replayed is in the checkpoint
-    origin = Origin(Path(oldest.path), replay)
-    second = recording.go_on(spec, tmp_path, {16: [Stop()]}, [first], origin=origin, checkpoints=keep())
+    resume_point = ResumePoint(Path(oldest.path), replay)
+    second = recording.go_on(spec, tmp_path, {16: [Stop()]}, [first], resume_point=resume_point, checkpoints=keep())
     newest = Path(second.saved[-1].path)
     assert load_checkpoint(newest).replay == ["step 20: lr*3.0", "step 20: lr*5.0"]
-    third = recording.go_on(spec, tmp_path, None, [second], origin=Origin(newest), checkpoints=keep())
+    third = recording.go_on(spec, tmp_path, None, [second], resume_point=ResumePoint(newest), checkpoints=keep())
     assert_same(whole, [cut(first, oldest.seq - 1), second, third])
     # and from there once more: the story says that it was done, and the checkpoint that it is to be done
     lines = given_live_after(third, oldest)
     assert lines == replay[1:]
-    fourth = recording.go_on(spec, tmp_path, None, [third], origin=Origin(newest, lines))
+    fourth = recording.go_on(spec, tmp_path, None, [third], resume_point=ResumePoint(newest, lines))
     assert_same(whole, [cut(first, oldest.seq - 1), second, fourth])
 
 
@@ -127,17 +126,17 @@ def test_a_run_that_was_paused_goes_on_unpaused(recording: Recording, tmp_path: 
     spec = tiny_spec()
     first = recording.go_on(spec, tmp_path, {8: [Pause(), ScaleLr(2.0), Stop()]}, [])
     assert [e.reason for e in first.saved] == ["epoch", "pause", "stop"]
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=Origin(saved_files(tmp_path)[-1].path))
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=ResumePoint(saved_files(tmp_path)[-1].path))
     assert_same(recording.run(spec, {8: [ScaleLr(2.0)]}), [first, rest])
 
 
 def test_it_goes_on_under_another_schedule_over_more_epochs(recording: Recording, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="OneCycleLR(max_lr=0.01)", epochs=2)
     first = recording.go_on(spec, tmp_path, None, [])
-    origin = Origin(
+    resume_point = ResumePoint(
         saved_files(tmp_path)[-1].path, commands=(SwitchSchedule("OneCycleLR(max_lr=0.02)"), ScaleLr(0.5)), epochs=3
     )
-    rest = recording.go_on(spec, tmp_path, None, [first], origin=origin)
+    rest = recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point)
     kinds = [type(e) for e in rest.events if isinstance(e, (RunStarted, Extended, ScheduleSwitched, LrSet, StepDone))]
     assert kinds == [RunStarted, Extended, ScheduleSwitched, LrSet, *[StepDone] * 6]
     assert of(ScheduleSwitched, rest.events)[0].schedule == "OneCycleLR(max_lr=0.02, total_steps=6)"
@@ -149,5 +148,5 @@ def test_what_is_done_at_once_is_done_within_the_test_that_is_made_again(recordi
     command = SwitchSchedule("StepLR(step_size=1, gamma=0.1)", "current")
     whole = recording.run(spec, {12: [command]}, meets_tests=True)
     first = recording.go_on(spec, tmp_path, {12: [Stop()]}, [], meets_tests=True)
-    origin = Origin(saved_files(tmp_path)[-1].path, commands=(command,))
-    assert_same(whole, [first, recording.go_on(spec, tmp_path, None, [first], origin=origin)])
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path, commands=(command,))
+    assert_same(whole, [first, recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point)])

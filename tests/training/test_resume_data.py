@@ -22,10 +22,9 @@ from lrtui.run.events import (
 )
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.resume_point import Origin
 from lrtui.training.train import train
 
 
@@ -90,12 +89,14 @@ def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
     data.dataset.__class__ = Stopping
     task.training_data = lambda: data
     reporter = Reporter(feed := LiveFeed(), next_seq=100)
-    origin = Origin(saved_files(tmp_path)[-1].path)
-    train(spec, inbox, reporter, task, checkpoints=Checkpoints(tmp_path), origin=origin)
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
+    train(spec, inbox, reporter, task, checkpoints=Checkpoints(tmp_path), resume_point=resume_point)
     between = feed.take(10**6)
     assert (between[-1].outcome, reads, of(StepDone, between)) == ("stopped", 15, [])  # type: ignore[attr-defined]
-    origin = Origin(saved_files(tmp_path)[-1].path)
-    assert_same(whole, [first, recording.go_on(spec, tmp_path, None, [first], origin=origin, make_task=make)])
+    resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
+    assert_same(
+        whole, [first, recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point, make_task=make)]
+    )
 
 
 class KeepsFigures(RandomTask):

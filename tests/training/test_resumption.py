@@ -17,11 +17,10 @@ from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Extended, LrSet, Notice, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.format import load_checkpoint, save_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
-from lrtui.training.resume_point import Origin
 from lrtui.training.train import train
 
 
@@ -52,13 +51,13 @@ def refusal(course: Course) -> str:
     ids=str,
 )
 def test_other_settings_are_refused(settings: dict[str, Any], words: str, path: Path, recording: Recording) -> None:
-    course = recording.run(tiny_spec(**settings), origin=Origin(path))
+    course = recording.run(tiny_spec(**settings), resume_point=ResumePoint(path))
     assert re.search(words, refusal(course))
 
 
 def test_settings_that_have_no_part_in_it_may_be_others(path: Path, recording: Recording) -> None:
     spec = tiny_spec(name="again", log_interval=3, checkpoint_seconds=5.0, data_dir="elsewhere", epochs=2)
-    course = recording.run(spec, origin=Origin(path))
+    course = recording.run(spec, resume_point=ResumePoint(path))
     assert course.finished.outcome == "done"
     # how long it is, its checkpoint knows
     assert (course.started.total_steps, course.started.spec.epochs, len(course.steps)) == (24, 4, 16)
@@ -78,9 +77,9 @@ def test_other_data_and_another_model_are_refused(path: Path, recording: Recordi
             return torch.zeros(96, 4), torch.zeros(96, dtype=torch.long)
 
     spec = tiny_spec()
-    words = refusal(recording.run(spec, origin=Origin(path), make_task=Fewer))
+    words = refusal(recording.run(spec, resume_point=ResumePoint(path), make_task=Fewer))
     assert words == f"{path} is of a run with 96 training samples, and this one has 90"
-    words = refusal(recording.run(spec, origin=Origin(path), make_task=Other))
+    words = refusal(recording.run(spec, resume_point=ResumePoint(path), make_task=Other))
     assert words == f"{path} is of a run with 58 parameters, and this one has 74"
 
 
@@ -90,7 +89,7 @@ def test_a_model_of_the_same_size_and_another_form_is_refused(path: Path, record
     saved.model.clear()
     saved.model.update(renamed)
     save_checkpoint(saved, path)
-    words = refusal(recording.run(tiny_spec(), origin=Origin(path)))
+    words = refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path)))
     assert words.startswith(f"{path} does not fit this run: RuntimeError: Error(s) in loading state_dict")
 
 
@@ -99,15 +98,17 @@ def test_a_file_that_lacks_something_is_refused(part: str, path: Path, recording
     saved = load_checkpoint(path)
     getattr(saved, part).clear()
     save_checkpoint(saved, path)
-    assert refusal(recording.run(tiny_spec(), origin=Origin(path))).startswith(f"{path} does not fit this run: ")
+    assert refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path))).startswith(
+        f"{path} does not fit this run: "
+    )
 
 
 def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, recording: Recording) -> None:
     path.write_bytes(path.read_bytes()[:-10])
-    course = recording.run(tiny_spec(), origin=Origin(path))
+    course = recording.run(tiny_spec(), resume_point=ResumePoint(path))
     assert "is damaged, or no checkpoint" in refusal(course)
     path.unlink()
-    assert refusal(recording.run(tiny_spec(), origin=Origin(path))) == f"there is no checkpoint {path}"
+    assert refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path))) == f"there is no checkpoint {path}"
 
 
 @pytest.mark.parametrize(
@@ -124,34 +125,36 @@ def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, 
 def test_changes_that_can_not_be_are_refused_before_anything_is_put_aside(
     changes: dict[str, Any], words: str, path: Path, recording: Recording
 ) -> None:
-    assert words in refusal(recording.run(tiny_spec(), origin=Origin(path, **changes)))
+    assert words in refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path, **changes)))
 
 
 def test_a_run_that_is_done_has_nothing_left_to_change(recording: Recording, tmp_path: Path) -> None:
     recording.run(tiny_spec(epochs=1), checkpoints=Checkpoints(tmp_path))
     path = saved_files(tmp_path)[-1].path
-    words = refusal(recording.run(tiny_spec(epochs=1), origin=Origin(path, commands=(ScaleLr(2.0),))))
+    words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
     assert words == "all 1 epochs of the run are done; --epochs makes it longer"
     # whoever was cut off between its last checkpoint and its last word only says that
-    course = recording.run(tiny_spec(epochs=1), origin=Origin(path))
+    course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path))
     assert (course.finished.outcome, course.steps) == ("done", {})
     # what made it longer after its last checkpoint is in the story
-    course = recording.run(tiny_spec(epochs=1), origin=Origin(path, ("step 6: extend 2",)))
+    course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, ("step 6: extend 2",)))
     assert [e.epochs for e in of(Extended, course.events)] == [3]
     assert len(course.steps) == 12
 
 
 def test_in_its_last_test_a_run_can_still_be_changed(recording: Recording, tmp_path: Path) -> None:
     recording.run(tiny_spec(epochs=1), {6: [Stop()]}, meets_tests=True, checkpoints=Checkpoints(tmp_path))
-    course = recording.run(tiny_spec(epochs=1), origin=Origin(saved_files(tmp_path)[-1].path, commands=(ScaleLr(2.0),)))
+    course = recording.run(
+        tiny_spec(epochs=1), resume_point=ResumePoint(saved_files(tmp_path)[-1].path, commands=(ScaleLr(2.0),))
+    )
     assert [(e.step, e.command) for e in of(LrSet, course.events)] == [(6, "lr*2.0")]
     assert (course.finished.outcome, course.steps) == ("done", {})
 
 
 def test_as_many_epochs_as_there_are_change_nothing(path: Path, recording: Recording) -> None:
-    course = recording.run(tiny_spec(), origin=Origin(path, ("step 10: extend 1",), epochs=5))
+    course = recording.run(tiny_spec(), resume_point=ResumePoint(path, ("step 10: extend 1",), epochs=5))
     assert [(e.step, e.epochs) for e in of(Extended, course.events)] == [(10, 5)]
-    course = recording.run(tiny_spec(), origin=Origin(path, ("step 10: extend 1",), epochs=7))
+    course = recording.run(tiny_spec(), resume_point=ResumePoint(path, ("step 10: extend 1",), epochs=7))
     assert [(e.step, e.epochs) for e in of(Extended, course.events)] == [(8, 6), (10, 7)]
 
 
@@ -162,7 +165,7 @@ def test_what_else_differs_is_said_in_one_notice(
     saved.versions.update(torch="2.0.0", threads="16")
     save_checkpoint(saved, path)
     moved = TINY.replace("tests/tiny_task", "tests/training/../tiny_task")
-    course = recording.run(tiny_spec(task=moved), origin=Origin(path))
+    course = recording.run(tiny_spec(task=moved), resume_point=ResumePoint(path))
     notices = [e for e in of(Notice, course.events) if e.code == "resume"]
     assert [(e.level, e.step) for e in notices] == [("warning", 8)]
     assert notices[0].text == (
@@ -173,10 +176,10 @@ def test_what_else_differs_is_said_in_one_notice(
 
 
 def test_errors_are_those_of_the_words_or_of_the_file(path: Path, recording: Recording) -> None:
-    def error_of(origin: Origin, **settings: Any) -> Any:
-        return train(tiny_spec(**settings), Inbox(), Reporter(LiveFeed()), origin=origin)
+    def error_of(resume_point: ResumePoint, **settings: Any) -> Any:
+        return train(tiny_spec(**settings), Inbox(), Reporter(LiveFeed()), resume_point=resume_point)
 
-    assert type(error_of(Origin(path), seed=3)) is CheckpointError
-    assert type(error_of(Origin(path, epochs=1))) is UsageError
-    assert type(error_of(Origin(path.with_name("gone.pt")))) is CheckpointError
-    assert error_of(Origin(path, ("step 9: extend 1",), (Extend(1),))) is None
+    assert type(error_of(ResumePoint(path), seed=3)) is CheckpointError
+    assert type(error_of(ResumePoint(path, epochs=1))) is UsageError
+    assert type(error_of(ResumePoint(path.with_name("gone.pt")))) is CheckpointError
+    assert error_of(ResumePoint(path, ("step 9: extend 1",), (Extend(1),))) is None

@@ -12,12 +12,12 @@ from lrtui.run.user_error import describe_exception
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import Script, parse_script_line
+from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.extension import check_length_is_open, check_number_of_epochs
 from lrtui.training.followed_metric import check_metric
-from lrtui.training.pending_commands import Agenda
-from lrtui.training.resume_point import Origin
+from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.run_setup import RunSetup
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
@@ -25,36 +25,36 @@ _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
 
 
 @dataclass(frozen=True, slots=True)
-class Resumption:
+class ResumedRun:
     """A checkpoint and what is done differently after it.
 
     Args:
-        origin: which, and with what changes.
+        resume_point: which, and with what changes.
         checkpoint: what it holds.
     """
 
-    origin: Origin
+    resume_point: ResumePoint
     checkpoint: Checkpoint
 
     @classmethod
-    def read(cls, origin: Origin) -> Resumption:
+    def read(cls, resume_point: ResumePoint) -> ResumedRun:
         """Return it with its checkpoint read.
 
         Raises:
             CheckpointError: where that can't be read.
         """
-        return cls(origin, load_checkpoint(origin.checkpoint))
+        return cls(resume_point, load_checkpoint(resume_point.checkpoint))
 
     @property
     def is_branch(self) -> bool:
         """Whether another run begins."""
-        return self.origin.parent is not None
+        return self.resume_point.parent is not None
 
     @property
     def started_fields(self) -> dict[str, Any]:
         """What RunStarted says of where the run goes on from."""
         if self.is_branch:
-            return {"parent": self.origin.parent}
+            return {"parent": self.resume_point.parent}
         return {"resumed_from": self.checkpoint.step, "resumed_seq": self.checkpoint.seq}
 
     def fit(self, setup: RunSetup) -> RunSetup:
@@ -64,7 +64,7 @@ class Resumption:
             CheckpointError: for a checkpoint of another model, other data or other settings.
             UsageError: for a change that can't be.
         """
-        saved, path = self.checkpoint, self.origin.checkpoint
+        saved, path = self.checkpoint, self.resume_point.checkpoint
         for name, (mine, theirs) in setup.spec.differences(saved.spec).items():
             if name not in _MAY_DIFFER:
                 raise CheckpointError(
@@ -78,17 +78,17 @@ class Resumption:
         at = setup.spec.at if self.is_branch else saved.spec.at
         return replace(setup, spec=replace(setup.spec, schedule=saved.spec.schedule, at=at))
 
-    def agenda(self, setup: RunSetup) -> Agenda:
+    def pending_commands(self, setup: RunSetup) -> PendingCommands:
         """Return what is to be done from here on without anybody giving a command."""
         saved, steps = self.checkpoint, setup.horizon.batches_per_epoch
         lines = saved.script
         if self.is_branch:
             own = Script(setup.spec.at, None, steps, saved.step).lines
-            lines = [line.text for line in own if line.command not in self.origin.commands]
-        replay = [] if self.is_branch else _joined(self.origin.replay, saved.replay)
+            lines = [line.text for line in own if line.command not in self.resume_point.commands]
+        replay = [] if self.is_branch else _joined(self.resume_point.replay, saved.replay)
         more = self._more_epochs
-        at_once: list[Command] = [*([Extend(more)] if more else []), *self.origin.commands]
-        return Agenda(Script(lines, None, steps), Script(replay, None, steps), at_once)
+        at_once: list[Command] = [*([Extend(more)] if more else []), *self.resume_point.commands]
+        return PendingCommands(Script(lines, None, steps), Script(replay, None, steps), at_once)
 
     def restore(self, state: TrainingState) -> None:
         """Put the run where the checkpoint was made.
@@ -99,10 +99,10 @@ class Resumption:
         try:
             state.restore(self.checkpoint)
         except LrtuiError as error:
-            raise CheckpointError(f"{self.origin.checkpoint} can't be gone on from: {error}") from None
+            raise CheckpointError(f"{self.resume_point.checkpoint} can't be gone on from: {error}") from None
         except Exception as error:  # what does not fit can make torch and a user's classes raise anything
             raise CheckpointError(
-                f"{self.origin.checkpoint} does not fit this run: {describe_exception(error)}"
+                f"{self.resume_point.checkpoint} does not fit this run: {describe_exception(error)}"
             ) from error
 
     def warnings(self, setup: RunSetup) -> list[str]:
@@ -126,17 +126,17 @@ class Resumption:
     @property
     def _epochs(self) -> int:
         """Of the run as the checkpoint and what is done again leave it."""
-        replay = [parse_script_line(line).command for line in self.origin.replay]
+        replay = [parse_script_line(line).command for line in self.resume_point.replay]
         return self.checkpoint.spec.epochs + sum(each.epochs for each in replay if isinstance(each, Extend))
 
     @property
     def _more_epochs(self) -> int:
-        return 0 if self.origin.epochs is None else self.origin.epochs - self._epochs
+        return 0 if self.resume_point.epochs is None else self.resume_point.epochs - self._epochs
 
     def _check_changes(self, setup: RunSetup) -> None:
         """Refuse now what would be refused when the run has gone on, and its old story been put aside."""
-        origin, saved, steps = self.origin, self.checkpoint, setup.horizon.batches_per_epoch
-        switches = [command for command in origin.commands if isinstance(command, SwitchSchedule)]
+        resume_point, saved, steps = self.resume_point, self.checkpoint, setup.horizon.batches_per_epoch
+        switches = [command for command in resume_point.commands if isinstance(command, SwitchSchedule)]
         if self._more_epochs < 0:
             raise UsageError(f"the run has {self._epochs:,} epochs already; --epochs makes it longer, not shorter")
         if self._more_epochs > 0 and not switches:
@@ -144,7 +144,7 @@ class Resumption:
             check_length_is_open(in_force, "give --schedule another one for the epochs to come")
         epochs = self._epochs + self._more_epochs
         check_number_of_epochs(epochs)
-        if saved.step >= epochs * steps and not saved.progress["testing"] and origin.commands:
+        if saved.step >= epochs * steps and not saved.progress["testing"] and resume_point.commands:
             raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs makes it longer")
         for command in switches:
             schedule = parse_schedule(command.schedule)

@@ -11,16 +11,16 @@ import torch
 
 from lrtui.run.commands import Command
 from lrtui.schedules.schedule import Schedule
-from lrtui.training.averaging import WeightAveraging
 from lrtui.training.batches import Batch
 from lrtui.training.buffers import restore_buffers, unsaved_buffers
 from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.device import describe_device
-from lrtui.training.pending_commands import Agenda
+from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.weight_averaging import WeightAveraging
 
 
 class TrainingState:
@@ -30,7 +30,7 @@ class TrainingState:
         setup: what is trained, with what.
         averaging: the averaged model.
         gradient_scaler: that of the updates.
-        agenda: what is still to be done.
+        pending_commands: what is still to be done.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class TrainingState:
         setup: RunSetup,
         averaging: WeightAveraging,
         gradient_scaler: torch.amp.GradScaler,
-        agenda: Agenda,
+        pending_commands: PendingCommands,
     ) -> None:
         self.progress = Progress(random_states(setup.train.generators))
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
-        self._agenda = agenda
+        self._pending = pending_commands
         self._set_aside: RandomStates | None = None
         self._asked_for: tuple[Command, bool] | None = None
 
@@ -104,7 +104,7 @@ class TrainingState:
     def capture(self, reporter: Reporter) -> Checkpoint:
         """Return the state as it is now; its tensors are the live ones."""
         setup, control = self._setup, self._setup.lr_control
-        script, replay = self._agenda.script_left, self._agenda.replay_left(reporter.step)
+        script, replay = self._pending.script_left, self._pending.replay_left(reporter.step)
         if self._asked_for is not None:
             command, scripted = self._asked_for
             (script if scripted else replay).insert(0, f"step {reporter.step}: {command.words}")

@@ -18,7 +18,7 @@ METRICS = (
 )
 
 
-class OwnTask:
+class UserTask:
     """A task whose mistakes end with the user's own line, and with what was expected.
 
     Args:
