@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.analysis.advice.advice import AT_THE_END, Advice
+from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.analysis.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
 from lrtui.analysis.advice.restart import in_the_run_itself, without_checkpoint
@@ -67,7 +67,7 @@ class Advising:
             return None
         advised.said = [advice for advice in advised.said if advice.holds(run.state)]
         latest = next(reversed(advised.said), None)
-        reaches = latest is not None and (run is scene.commanded or latest.code in AT_THE_END)
+        reaches = latest is not None and (run is scene.commanded or latest.code in AFTER_THE_RUN)
         return latest if reaches else None
 
     def _remaining_of(self, number: int) -> _Remaining:

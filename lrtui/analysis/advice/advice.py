@@ -11,7 +11,7 @@ from lrtui.run.state import RunState
 
 Code = Literal["schedule-exhausted", "lr-too-high", "not-finite", "plateau", "still-improving"]
 
-AT_THE_END: frozenset[Code] = frozenset({"not-finite", "still-improving"})
+AFTER_THE_RUN: frozenset[Code] = frozenset({"not-finite", "still-improving"})
 """What is said of a run that is over, and acts on another one."""
 
 
@@ -54,7 +54,7 @@ class Advice:
 
     def holds(self, state: RunState) -> bool:
         """Say whether there is still something to be done about it: nobody has, and it is not too late."""
-        if self.code in AT_THE_END:
+        if self.code in AFTER_THE_RUN:
             return not state.is_live
         return state.is_live and not self.is_acted_upon(state)
 

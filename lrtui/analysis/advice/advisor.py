@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrtui.analysis.advice.advice import Advice, Code
-from lrtui.analysis.advice.exhausted import schedule_exhausted
-from lrtui.analysis.advice.improving import still_improving
+from lrtui.analysis.advice.lr_too_high import TooHigh
 from lrtui.analysis.advice.not_finite import not_finite
 from lrtui.analysis.advice.plateau import plateau
 from lrtui.analysis.advice.remaining import Floats, Remaining
-from lrtui.analysis.advice.too_high import TooHigh
+from lrtui.analysis.advice.schedule_exhausted import schedule_exhausted
+from lrtui.analysis.advice.still_improving import still_improving
 from lrtui.run.state import RunState
 
 

@@ -6,7 +6,7 @@ import math
 
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.epoch_results import epoch_results
-from lrtui.analysis.advice.too_high import HALVED
+from lrtui.analysis.advice.lr_too_high import HALVED
 from lrtui.run.events import EpochDone, ScheduleSwitched
 from lrtui.run.state import RunState
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Floats, Plan
 from lrtui.analysis.checks.finding import Finding
-from lrtui.analysis.checks.plan import Floats, Plan
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps import TRAPS
 from lrtui.schedules.horizon import Horizon

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lrtui.analysis.checks.place import Place
+from lrtui.analysis.checks.part import Place
 
 
 def as_factor(place: Place) -> str | None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from lrtui.analysis.checks.place import Place, edit, without_child
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.context import Plan
+from lrtui.analysis.checks.part import Place, edit, without_child
 from lrtui.run.errors import NotationError
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule

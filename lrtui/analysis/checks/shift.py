@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, each
-from lrtui.analysis.checks.plan import Plan
 from lrtui.schedules.expression import VARIABLES
 from lrtui.schedules.schedule import Schedule
 

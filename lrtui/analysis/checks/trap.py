@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.context import Plan
 from lrtui.schedules.schedule import Schedule
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from advice_verdict import judge
 from driving import run_events
-from judging import judge
-from kinds import KINDS, Kind
+from known_runs import KNOWN_RUNS, KnownRun
 from recordings import place_of
 from small_tasks import TASKS
 
@@ -30,12 +30,12 @@ DIGITS = {"loss": 4, "accuracy": 5, "seconds": 3, "seconds_taken": 2, "samples_p
 """Significant digits that are kept; of an lr all are."""
 
 
-def train_kind(kind: Kind, seed: int) -> list[Event]:
+def train_known_run(kind: KnownRun, seed: int) -> list[Event]:
     """Return all that the run says."""
     return run_events(replace(kind.spec, seed=seed), task=TASKS[kind.task]())
 
 
-def keep(kind: Kind, events: Iterable[Event]) -> Path:
+def keep(kind: KnownRun, events: Iterable[Event]) -> Path:
     """Write a run's events, one JSON object a line."""
     lines = [json.dumps(_rounded(event_to_json(event, exact=True)), separators=(",", ":")) for event in events]
     path = place_of(kind.name)
@@ -57,10 +57,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="which runs (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights; what is kept has 0")
     given = parser.parse_args()
-    for kind in KINDS:
+    for kind in KNOWN_RUNS:
         if given.names and kind.name not in given.names:
             continue
-        events = train_kind(kind, given.seed)
+        events = train_known_run(kind, given.seed)
         if given.seed == 0:
             path = keep(kind, events)
             print(f"{path.name}: {len(events):,} events, {path.stat().st_size:,} bytes", flush=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from judging import Verdict, advice_on, judge
-from kinds import KINDS
+from advice_verdict import Verdict, advice_on, judge
+from known_runs import KNOWN_RUNS
 from recordings import FOLDER, place_of, read_recording
 
 LIMIT = 1_500_000
@@ -18,15 +18,15 @@ MISSED = {"dead-at-once"}
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
-    return {kind.name: judge(kind, read_recording(kind.name)) for kind in KINDS}
+    return {kind.name: judge(kind, read_recording(kind.name)) for kind in KNOWN_RUNS}
 
 
 def test_there_are_forty_runs_of_every_kind() -> None:
-    kinds = Counter(code for kind in KINDS for code in kind.expected or {"healthy"})
-    assert len(KINDS) == len({kind.name for kind in KINDS}) == 40
+    kinds = Counter(code for kind in KNOWN_RUNS for code in kind.expected or {"healthy"})
+    assert len(KNOWN_RUNS) == len({kind.name for kind in KNOWN_RUNS}) == 40
     assert min(kinds.values()) >= 5
     assert len(kinds) == 6
-    assert {path.name for path in FOLDER.iterdir()} == {place_of(kind.name).name for kind in KINDS}
+    assert {path.name for path in FOLDER.iterdir()} == {place_of(kind.name).name for kind in KNOWN_RUNS}
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < LIMIT
 
 
@@ -36,7 +36,7 @@ def test_no_false_alarm(verdicts: dict[str, Verdict]) -> None:
 
 def test_what_is_missed_is_known(verdicts: dict[str, Verdict]) -> None:
     found = sum(len(verdict.found) for verdict in verdicts.values())
-    due = sum(len(kind.expected) for kind in KINDS)
+    due = sum(len(kind.expected) for kind in KNOWN_RUNS)
     said = found + sum(len(verdict.false) for verdict in verdicts.values())
     print(f"precision {found / said:.3f}, recall {found / due:.3f}: {found} of {due} said")
     assert {name for name, verdict in verdicts.items() if verdict.missed} == MISSED
@@ -44,7 +44,7 @@ def test_what_is_missed_is_known(verdicts: dict[str, Verdict]) -> None:
 
 
 def test_each_thing_is_said_once() -> None:
-    for kind in KINDS:
+    for kind in KNOWN_RUNS:
         codes = [said.advice.code for said in advice_on(read_recording(kind.name))]
         assert len(codes) == len(set(codes)), kind.name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from odd import Case, cases
+from random_cases import Case, cases
 
 from lrtui.analysis.checks import check_schedule
 from lrtui.run.errors import LrtuiError

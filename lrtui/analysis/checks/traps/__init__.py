@@ -7,11 +7,11 @@ from lrtui.analysis.checks.traps.averaging import AVERAGING
 from lrtui.analysis.checks.traps.composites import COMPOSITES
 from lrtui.analysis.checks.traps.constant import CONSTANT
 from lrtui.analysis.checks.traps.cycles import CYCLES
+from lrtui.analysis.checks.traps.dead_lr import TAIL
 from lrtui.analysis.checks.traps.ending import ENDING
+from lrtui.analysis.checks.traps.failure import REFUSALS
 from lrtui.analysis.checks.traps.milestones import MILESTONES
 from lrtui.analysis.checks.traps.plateau import PLATEAU
-from lrtui.analysis.checks.traps.refusal import REFUSALS
-from lrtui.analysis.checks.traps.tail import TAIL
 from lrtui.analysis.checks.traps.units import UNITS
 from lrtui.analysis.checks.traps.values import VALUES
 from lrtui.analysis.checks.traps.warmup import BEGINNING

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.place import Place
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import two_digits

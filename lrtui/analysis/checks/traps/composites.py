@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.factors import as_factor
 from lrtui.analysis.checks.fitting import alone
-from lrtui.analysis.checks.place import Place, edit
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place, edit
 from lrtui.analysis.checks.shift import mentions_step
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.schedules.schedule import Schedule

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import fits, per_batch
-from lrtui.analysis.checks.place import Place
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place
 from lrtui.analysis.checks.shift import mentions_step
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.values import NOTHING

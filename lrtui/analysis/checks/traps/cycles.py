@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.place import Place
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.text.numbers import four_digits, two_digits
 

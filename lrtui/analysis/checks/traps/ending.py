@@ -7,9 +7,9 @@ from itertools import chain
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits, fitted
-from lrtui.analysis.checks.place import Place, edit
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place, edit
 from lrtui.analysis.checks.shift import slowed
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.units import warmed_in_batches

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits, per_batch, scaled, without_one
-from lrtui.analysis.checks.place import Place, edit, without_child
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place, edit, without_child
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.units import warmed_in_batches
 from lrtui.schedules.schedule import Schedule

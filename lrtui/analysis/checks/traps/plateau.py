@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed
-from lrtui.analysis.checks.place import Place
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.run.errors import LrtuiError
 from lrtui.schedules.schedule import value_words

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.place import Place, edit
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import Place, edit
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.schedules.dead import DEAD_SHARE
 from lrtui.schedules.schedule import Schedule

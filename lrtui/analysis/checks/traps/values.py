@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, each, fits, without_per
-from lrtui.analysis.checks.place import edit
-from lrtui.analysis.checks.plan import Plan
+from lrtui.analysis.checks.part import edit
 from lrtui.analysis.checks.shift import shifted
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.schedules.schedule import Schedule

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.plan import Plan
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.ending import only_rises
 from lrtui.text.numbers import four_digits

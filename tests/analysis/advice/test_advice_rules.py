@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from judging import advice_on
+from advice_verdict import advice_on
 from recorded_runs import recorded_run
 from recordings import ending, read_recording
-from told_runs import codes, only, state_of
+from synthetic_runs import codes, only, state_of
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.analysis.advice.format import told_headless

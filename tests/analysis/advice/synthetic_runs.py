@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from judging import advice_on
+from advice_verdict import advice_on
 from recorded_runs import Recording
 
 from lrtui.analysis.advice.advice import Advice
@@ -28,7 +28,7 @@ def codes(events: list[Event]) -> list[str]:
     return [said.advice.code for said in advice_on(events)]
 
 
-def told_run(
+def synthetic_run(
     lrs: list[float],
     results: list[tuple[float, float | None]],
     *,

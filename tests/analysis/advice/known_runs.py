@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lrtui.run.spec import RunSpec
 
-TABLE = Path(__file__).with_name("kinds.txt")
+TABLE = Path(__file__).with_name("known_runs.txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KnownRun:
     """A run and what is to be said of it.
 
     Args:
@@ -31,7 +31,7 @@ class Kind:
     because: str
 
 
-def _read(line: str) -> Kind:
+def _read(line: str) -> KnownRun:
     name, codes, task, optimizer, epochs, schedule, because, *more = (part.strip() for part in line.split(" | "))
     settings = dict(setting.split("=", 1) for setting in more)
     spec = RunSpec(
@@ -46,7 +46,7 @@ def _read(line: str) -> Kind:
     )
     words = [word for word in codes.split() if word != "-"]
     also = frozenset(word.strip("()") for word in words if word.startswith("("))
-    return Kind(name, frozenset(words) - {f"({code})" for code in also}, also, task, spec, because)
+    return KnownRun(name, frozenset(words) - {f"({code})" for code in also}, also, task, spec, because)
 
 
-KINDS = [_read(line) for line in TABLE.read_text().splitlines() if line and not line.startswith("#")]
+KNOWN_RUNS = [_read(line) for line in TABLE.read_text().splitlines() if line and not line.startswith("#")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kinds import Kind
+from known_runs import KnownRun
 
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.advisor import Advisor
@@ -52,7 +52,7 @@ def advice_on(events: Iterable[Event], remaining: Remaining | None = None) -> li
     return said
 
 
-def judge(kind: Kind, events: Iterable[Event]) -> Verdict:
+def judge(kind: KnownRun, events: Iterable[Event]) -> Verdict:
     """Return what is right and wrong of what is said of the run."""
     codes = frozenset(said.advice.code for said in advice_on(events))
     return Verdict(codes & kind.expected, kind.expected - codes, codes - kind.expected - kind.also_right)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits, without_per
-from lrtui.analysis.checks.plan import Plan
 from lrtui.analysis.checks.shift import shifted
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.values import NOTHING

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits, without_per
-from lrtui.analysis.checks.plan import Plan
 from lrtui.analysis.checks.shift import shifted
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.schedules.schedule import Schedule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.analysis.checks.place import Place, places
+from lrtui.analysis.checks.part import Place, places
 from lrtui.run.errors import LrtuiError, NotationError
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon

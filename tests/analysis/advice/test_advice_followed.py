@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from advice_verdict import advice_on
 from driving import run_events
-from judging import advice_on
-from kinds import KINDS, Kind
+from known_runs import KNOWN_RUNS, KnownRun
 from recordings import read_recording
 from small_tasks import TASKS
 
 from lrtui.run.events import EvalDone, Event
 
-EXHAUSTED = [kind for kind in KINDS if "schedule-exhausted" in kind.expected]
+EXHAUSTED = [kind for kind in KNOWN_RUNS if "schedule-exhausted" in kind.expected]
 
 
 def last_test(events: list[Event]) -> EvalDone:
@@ -22,7 +22,7 @@ def last_test(events: list[Event]) -> EvalDone:
 
 @pytest.mark.deep
 @pytest.mark.parametrize("kind", EXHAUSTED, ids=lambda kind: kind.name)
-def test_the_run_ends_better_in_the_same_epochs(kind: Kind) -> None:
+def test_the_run_ends_better_in_the_same_epochs(kind: KnownRun) -> None:
     events = read_recording(kind.name)
     (said,) = advice_on(events)
     spec = replace(kind.spec, at=(f"step {said.advice.step}: {said.advice.command.words}",))
