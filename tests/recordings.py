@@ -9,7 +9,7 @@ from pathlib import Path
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import EpochDone, Event, RunFinished
 
-FOLDER = Path(__file__).parent / "advice" / "recorded"
+FOLDER = Path(__file__).parent / "analysis" / "advice" / "recorded"
 
 
 def place_of(name: str) -> Path:
