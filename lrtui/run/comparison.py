@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from lrtui.run.evaluations import epoch_results, is_better_high, metric_names, metric_of
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-
-ACCURACY, LOSS = "accuracy", "loss"
 
 MOST_MOMENTS = 8
 
@@ -86,42 +85,6 @@ def compare(states: Sequence[RunState]) -> Comparison:
             for name, results in best.items()
         },
     )
-
-
-def metric_names(results: Iterable[EvalDone]) -> tuple[str, ...]:
-    """Return the names of all figures that the results have: the accuracy, the loss, then the task's own."""
-    results = list(results)
-    names = [ACCURACY] if any(result.accuracy is not None for result in results) else []
-    names += [LOSS] if results else []
-    return tuple(dict.fromkeys([*names, *(name for result in results for name in result.metrics)]))
-
-
-def metric_of(result: EvalDone | None, name: str) -> float | None:
-    """Return the figure of that name; None where the result does not have it."""
-    if result is None:
-        return None
-    if name == ACCURACY and result.accuracy is not None:
-        return result.accuracy
-    return result.loss if name == LOSS else result.metrics.get(name)
-
-
-def is_better_high(name: str) -> bool | None:
-    """Say whether the metric is better high or low; None where nothing says: a task's own can be either."""
-    return {ACCURACY: True, LOSS: False}.get(name)
-
-
-def epoch_results(state: RunState) -> dict[int, EvalDone]:
-    """Return the result that each epoch ended with: its last test of the model itself before it was done."""
-    results: dict[int, EvalDone] = {}
-    tests = iter([result for result in state.evaluations if not result.averaged])
-    test = next(tests, None)
-    for done in state.epochs:
-        latest = None
-        while test is not None and test.seq < done.seq:
-            latest, test = test, next(tests, None)
-        if latest is not None and latest.epoch == done.epoch:
-            results[done.epoch] = latest
-    return results
 
 
 def round_moments(seconds: float, most: int = MOST_MOMENTS) -> tuple[float, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrtui.run.comparison import Comparison, Figures, metric_of
+from lrtui.run.comparison import Comparison, Figures
+from lrtui.run.evaluations import metric_of
 from lrtui.run.event_lines import change_line
 from lrtui.run.state import RunState
 from lrtui.text.format import MISSING, figure, printable

@@ -85,6 +85,12 @@ class EvalDone(Event):
     averaged: bool = False
     """Whether the averaged model was evaluated, instead of the model itself."""
 
+    @property
+    def all_metrics(self) -> dict[str, float]:
+        """The loss, the accuracy where there is one, and the task's further metrics, by name."""
+        accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
+        return {**self.metrics, **accuracy, "loss": self.loss}
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLayer:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.comparison import epoch_results, metric_names, metric_of
 from lrtui.run.errors import UsageError
+from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon

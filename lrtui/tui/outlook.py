@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from lrtui.run.evaluations import epoch_results
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.forecast import Answer, Question
@@ -25,22 +26,9 @@ def question_of_run(state: RunState) -> Question | None:
     if state.schedule.startswith("ReduceLROnPlateau"):
         # the tests that the schedule has seen: since its switch, all of them where it was stepped from the start
         since = 0 if question.anchor == "start" else question.start_step
-        question = replace(question, results=_results_of_epochs(state, since))
+        tests = [test for test in epoch_results(state).values() if test.step > since]
+        question = replace(question, results=tuple(tuple(test.all_metrics.items()) for test in tests))
     return question
-
-
-def _results_of_epochs(state: RunState, since: int) -> tuple[tuple[tuple[str, float], ...], ...]:
-    """Return the results of the tests that ended an epoch: of those at an epoch's last step the first is its own."""
-    batches_per_epoch = state.started.batches_per_epoch if state.started else 1
-    of_step: dict[int, tuple[tuple[str, float], ...]] = {}
-    for result in state.evaluations:
-        if result.step > since and result.step % batches_per_epoch == 0 and not result.averaged:
-            of_step.setdefault(result.step, _figures(result.loss, result.accuracy))
-    return tuple(of_step.values())
-
-
-def _figures(loss: float, accuracy: float | None) -> tuple[tuple[str, float], ...]:
-    return (("loss", loss),) if accuracy is None else (("loss", loss), ("accuracy", accuracy))
 
 
 class Outlook:

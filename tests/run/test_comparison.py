@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from recorded_runs import recorded_run
 
-from lrtui.run.comparison import compare, epoch_results, round_moments
+from lrtui.run.comparison import compare, round_moments
 from lrtui.run.events import EvalDone, Event, RunStarted
 from lrtui.run.state import RunState
 
@@ -135,22 +135,6 @@ def test_a_tasks_own_metric_is_compared_but_has_no_best() -> None:
     assert comparison.final["mae"].values[0] != comparison.final["mae"].values[1]
     assert comparison.final["mae"].best == ()
     assert "mae" not in comparison.best
-
-
-def test_an_epochs_result_is_its_last_test_of_the_model_itself() -> None:
-    events = recorded_run(100)
-    index = next(index for index, event in enumerate(events) if isinstance(event, EvalDone))
-    test = events[index]
-    assert isinstance(test, EvalDone)
-    on_demand = replace(test, loss=9.0, accuracy=0.1)
-    averaged = replace(test, loss=0.01, accuracy=0.99, averaged=True)
-    events[index:index] = [on_demand]
-    events[index + 2 : index + 2] = [averaged]
-    state = state_of([replace(event, seq=seq) for seq, event in enumerate(events)])
-    assert epoch_results(state)[1].accuracy == test.accuracy
-    # a test in an epoch that is not over belongs to no epoch's end
-    state.fold([replace(on_demand, seq=len(events), epoch=3, step=100)])
-    assert list(epoch_results(state)) == [1, 2]
 
 
 def test_runs_that_have_not_started_have_nothing_to_compare() -> None:

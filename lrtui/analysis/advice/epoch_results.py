@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrtui.run import evaluations
 from lrtui.run.events import EpochDone, EvalDone
 from lrtui.run.state import RunState
 
@@ -47,22 +48,16 @@ def epoch_results(state: RunState, last: int | None = None) -> list[EpochResult]
     done = state.epochs if last is None else state.epochs[-last:]
     if not done:
         return []
-    at_step: dict[int, EvalDone] = {}
-    for result in reversed(state.evaluations):
-        if result.step < done[0].step:
-            break
-        if not result.averaged:
-            # of several at an epoch's end the first is its own
-            at_step[result.step] = result
+    tests = evaluations.epoch_results(state, last)
     samples = _test_samples(state)
     ended = done[0].step - (state.started.batches_per_epoch if state.started else 0)
     edges = np.array([ended, *(epoch.step for epoch in done)]) - state.first_step
     # one after the other: a summary of many stretches at once is only as exact as a chart
     losses = [float(state.loss.summary(edges[index : index + 2]).mean[0]) for index in range(len(done))]
     return [
-        EpochResult(epoch, at_step[epoch.step], standard_error(at_step[epoch.step].accuracy, samples), loss)
+        EpochResult(epoch, tests[epoch.epoch], standard_error(tests[epoch.epoch].accuracy, samples), loss)
         for epoch, loss in zip(done, losses, strict=True)
-        if epoch.step in at_step
+        if epoch.epoch in tests
     ]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.run.comparison import ACCURACY, LOSS, epoch_results, metric_of
 from lrtui.run.errors import StoreError
+from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, metric_of
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.state import RunState
 from lrtui.run.status import Status

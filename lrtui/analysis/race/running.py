@@ -12,8 +12,8 @@ from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.results import CellResult, find_run_of, metric_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
 from lrtui.engine.resume import Continuation, plan_resume
-from lrtui.run.comparison import is_better_high
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
+from lrtui.run.evaluations import is_better_high
 from lrtui.run.events import EvalDone
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS

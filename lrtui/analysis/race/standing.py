@@ -14,7 +14,8 @@ from lrtui.analysis.race.same_start import start_warnings
 from lrtui.analysis.race.stopping import REFERENCE
 from lrtui.analysis.race.target import Reached, default_target, mean_reached
 from lrtui.analysis.race.unranked import Absent, unfinished, why_out
-from lrtui.run.comparison import CIRCUMSTANCES, is_better_high
+from lrtui.run.comparison import CIRCUMSTANCES
+from lrtui.run.evaluations import is_better_high
 
 
 @dataclass(frozen=True, slots=True)

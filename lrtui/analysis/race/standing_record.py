@@ -9,7 +9,7 @@ from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import Placing, Standing
 from lrtui.analysis.race.unranked import Absent
 from lrtui.analysis.race.verdicts import notes, summary
-from lrtui.run.comparison import metric_of
+from lrtui.run.evaluations import metric_of
 from lrtui.run.event_json import plain
 
 

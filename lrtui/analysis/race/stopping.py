@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.results import CellResult, test_samples
-from lrtui.run.comparison import ACCURACY, LOSS, is_better_high
+from lrtui.run.evaluations import ACCURACY, LOSS, is_better_high
 from lrtui.text.format import figure
 
 if TYPE_CHECKING:

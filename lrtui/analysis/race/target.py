@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrtui.analysis.race.results import CellResult
-from lrtui.run.comparison import is_better_high, metric_of
+from lrtui.run.evaluations import is_better_high, metric_of
 from lrtui.run.events import EvalDone
 
 

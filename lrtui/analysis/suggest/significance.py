@@ -8,7 +8,7 @@ from math import comb
 from lrtui.analysis.race.paired import paired_difference
 from lrtui.analysis.race.standing import Placing, Standing
 from lrtui.analysis.race.verdicts import interval_words
-from lrtui.run.comparison import ACCURACY
+from lrtui.run.evaluations import ACCURACY
 from lrtui.text.format import counted, figure
 
 NOISE = 2.0

@@ -10,8 +10,9 @@ from typing import Any
 from lrtui.cli.line_chart import MARKERS, Curve, print_chart
 from lrtui.cli.runs.curves import curve_ticks, result_curve
 from lrtui.cli.runs.opened_store import title_of
-from lrtui.run.comparison import ACCURACY, Comparison, metric_of
+from lrtui.run.comparison import Comparison
 from lrtui.run.comparison_lines import comparison_lines
+from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.event_json import plain
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS

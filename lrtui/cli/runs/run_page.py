@@ -13,7 +13,7 @@ from itertools import zip_longest
 from lrtui.cli.line_chart import SIGNS, print_chart
 from lrtui.cli.runs.curves import curve_ticks, loss_curve, lr_curves, result_curve
 from lrtui.cli.runs.run_story import RunStory
-from lrtui.run.comparison import epoch_results, metric_names, metric_of
+from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.event_lines import change_line, lr_words
 from lrtui.run.events import Event, Notice
 from lrtui.run.spec import RunSpec, is_list

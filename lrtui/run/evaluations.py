@@ -1,0 +1,49 @@
+"""Test results of a run: their metrics by name, and the test that ended each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lrtui.run.events import EvalDone
+from lrtui.run.state import RunState
+
+ACCURACY, LOSS = "accuracy", "loss"
+
+
+def epoch_results(state: RunState, latest: int | None = None) -> dict[int, EvalDone]:
+    """Return the result of the test that ended each epoch, by epoch, in order.
+
+    That test is the last one of the model itself (not of the averaged one) between the epoch's last step and its
+    EpochDone. A test on demand within the epoch, or before the first step of the next one, does not count; an epoch
+    without a test at its end is left out.
+
+    Args:
+        latest: number of epochs to look at, counted from the newest; None for all. Called after every epoch, looking at
+            all of them costs the square of their number.
+    """
+    results: dict[int, EvalDone] = {}
+    tests = (result for result in reversed(state.evaluations) if not result.averaged)
+    test = next(tests, None)
+    for done in reversed(state.epochs if latest is None else state.epochs[-latest:]):
+        while test is not None and test.seq > done.seq:
+            test = next(tests, None)
+        if test is not None and test.step == done.step and test.epoch == done.epoch:
+            results[done.epoch] = test
+    return dict(reversed(results.items()))
+
+
+def metric_names(results: Iterable[EvalDone]) -> tuple[str, ...]:
+    """Return the names of all metrics in the results: accuracy, loss, then the task's further ones."""
+    names = dict.fromkeys(name for result in results for name in result.all_metrics)
+    first = [name for name in (ACCURACY, LOSS) if name in names]
+    return tuple(dict.fromkeys([*first, *names]))
+
+
+def metric_of(result: EvalDone | None, name: str) -> float | None:
+    """Return the metric of that name; None where the result does not have it."""
+    return None if result is None else result.all_metrics.get(name)
+
+
+def is_better_high(name: str) -> bool | None:
+    """Return whether a higher value of the metric is better; None where that is unknown, as for a task's own."""
+    return {ACCURACY: True, LOSS: False}.get(name)
