@@ -1,0 +1,186 @@
+"""README.md and docs/ are true: every command and code block in them runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kept import keep
+from recorded_runs import recorded_run
+
+from lrtui import Run, RunSpec
+from lrtui.__main__ import COMMANDS, main
+from lrtui.run.events import EpochDone, EvalDone, LrSet
+from lrtui.schedules.notation import parse_schedule
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+SNAPSHOTS = ROOT / "tests" / "tui" / "__snapshots__"
+TINY = f"{ROOT / 'tests' / 'tiny_task.py'}:Tiny"
+
+QUICK = {
+    "train": ["--batch-size", "1"],
+    "race": ["--epochs", "1"],
+    "find": ["--steps", "20"],
+    "suggest": ["--batch-size", "1"],
+}
+"""Options that let a documented command train a tiny task in place of the case study."""
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page, text in PAGES.items():
+        for body in re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
+            yield page, body
+
+
+def sh_commands() -> list[tuple[str, list[str]]]:
+    return [
+        (page, words)
+        for page, body in blocks("sh")
+        for line in body.splitlines()
+        if (words := shlex.split(line, comments=True))
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A working directory with two stored runs and the files that the pages name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LRTUI_STORE")
+    monkeypatch.setattr("sys.stdin", None)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for _, body in blocks("python"):
+        if body.startswith("# my_task.py"):
+            (tmp_path / "my_task.py").write_text(body)
+    for schedule in ("StepLR(1)", "ConstantLR(factor=1.0)"):
+        assert main(["train", schedule, "--task", TINY, "--batch-size", "16", "--epochs", "2"]) == 0
+    capsys.readouterr()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), sh_commands(), ids=[f"{page}:{' '.join(words)[:60]}" for page, words in sh_commands()]
+)
+def test_a_documented_command_runs(
+    page: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *arguments = words
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.M)
+        return
+    assert program == "lrtui"
+    if not arguments or arguments[0] not in COMMANDS:
+        # everything is read before lrtui looks for a terminal, which a test does not have
+        assert main(arguments) == 2
+        assert "terminal" in capsys.readouterr().err
+        return
+    if arguments[0] == "send":
+        run = Run(RunSpec(task=TINY.replace(":Tiny", ":Slow"), epochs=1000, store=str(folder / ".lrtui"))).start()
+        next(iter(run))
+        try:
+            assert main(arguments) == 0
+        finally:
+            run.send("stop")
+            run.result()
+        return
+    if arguments[0] in QUICK and "--task" not in arguments:
+        arguments += ["--task", TINY, *QUICK[arguments[0]]]
+    expected = 1 if arguments[0] == "check" and "--explain" not in arguments else 0
+    assert main(arguments) == expected, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: value[:40].splitlines()[0])
+def test_a_documented_script_runs(page: str, body: str) -> None:
+    # the same run on a few images
+    exec(body.replace("epochs=5", "epochs=3, train_samples=256, test_samples=64"), {"__name__": "documented"})
+
+
+@pytest.mark.parametrize(("page", "body"), blocks("text"), ids=lambda value: value[:40].splitlines()[0])
+def test_a_documented_schedule_is_valid(page: str, body: str) -> None:
+    notations = [part for line in body.splitlines() for part in re.split(r"\s{2,}", line) if part]
+    assert notations
+    for notation in notations:
+        parse_schedule(notation)
+
+
+def test_every_block_has_a_language_that_is_tested() -> None:
+    for page, text in PAGES.items():
+        languages = re.findall(r"^```(\w*)\n.*?^```", text, re.M | re.S)
+        assert set(languages) <= {"sh", "python", "text", "sql"}, page
+
+
+def test_every_link_leads_to_a_file() -> None:
+    for page, text in PAGES.items():
+        folder = ROOT if page == "README.md" else ROOT / "docs"
+        for target in re.findall(r"\]\(([^)#]+)", text):
+            assert (folder / target).exists(), (page, target)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+def test_the_table_of_keys_is_the_one_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "--markdown"]) == 0
+    assert capsys.readouterr().out.strip() in PAGES["guide.md"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_documented(command: str) -> None:
+    assert f"`lrtui {command}`" in PAGES["command-line.md"]
+
+
+def test_every_scheduler_is_in_the_readme() -> None:
+    from lrtui.schedules.catalogue import CATALOGUE
+
+    assert all(name in PAGES["README.md"] for name in CATALOGUE)
+
+
+def test_the_documented_queries_return_what_they_say(tmp_path: Path) -> None:
+    events = recorded_run(330, nudge_at=130)
+    changes = [replace(event, command="lr*1.25") if isinstance(event, LrSet) else event for event in events]
+    keep(tmp_path, changes)
+    # a connection that knows nothing of lrtui
+    connection = sqlite3.connect(tmp_path / "runs.db")
+    best, by_epoch, by_command = (connection.execute(query).fetchall() for _, query in blocks("sql"))
+    connection.close()
+    results = [event for event in events if isinstance(event, EvalDone)]
+    top = max(results, key=lambda event: event.accuracy or 0.0)
+    assert best == [(1, "StepLR(step_size=1, gamma=0.5)", top.accuracy, top.epoch)]
+    lrs = [event.lrs[0] for event in events if isinstance(event, EpochDone)]
+    assert by_epoch == [
+        (1, event.epoch, event.loss, event.accuracy, lr) for event, lr in zip(results, lrs, strict=True)
+    ]
+    assert by_command == [(1, 130, "lr_set", "lr*1.25")]
+
+
+def test_every_table_and_column_of_the_store_is_documented(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(10))
+    connection = sqlite3.connect(tmp_path / "runs.db")
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    for (table,) in tables:
+        if table.startswith("sqlite_"):
+            continue
+        row = re.search(rf"^\| `{table}` \| (.*) \|$", PAGES["store.md"], re.M)
+        assert row, table
+        for column in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall():
+            assert re.search(rf"\b{column[0]}\b", row[1]), f"{table}.{column[0]}"
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("picture", "snapshot"),
+    [
+        ("cockpit", "test_snapshots/test_cockpit[120x36-switched]"),
+        ("picker", "test_snapshots/test_picker[120x36-switched]"),
+        ("compare", "test_snapshots_screens/test_compare[120]"),
+        ("small", "test_snapshots/test_cockpit[80x24-switched]"),
+    ],
+)
+def test_the_pictures_are_those_of_the_snapshots(picture: str, snapshot: str) -> None:
+    assert (ROOT / "assets" / f"{picture}.svg").read_text() == (SNAPSHOTS / f"{snapshot}.svg").read_text()
