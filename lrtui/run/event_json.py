@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lrtui.run import events
-from lrtui.run.events import DeadLayer, Event
+from lrtui.run.events import DeadLayer, Event, StepDone
 from lrtui.run.spec import RunSpec
 
 
@@ -56,7 +56,14 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     Args:
         exact: write them as texts that `event_from_json` reads back.
     """
-    return {"event": kind_of(event), **plain(event, exact=exact)}
+    record = {"event": kind_of(event), **plain(event, exact=exact)}
+    if isinstance(event, StepDone):
+        record["metrics"] = {
+            name: plain(value, exact=exact) for name, value in event.metrics.items() if not math.isnan(value)
+        }
+        if not record["metrics"]:
+            del record["metrics"]
+    return record
 
 
 _NULL_IS_NAN = {"loss", "lrs", "lrs_before", "lrs_after", "scale", "metrics", "group_lrs"}

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from lrtui.run.spec import RunSpec
+
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
+"""Shared by all steps without metrics, so that the field takes no memory."""
 
 Outcome = Literal["done", "stopped", "failed", "diverged"]
 Level = Literal["info", "warning", "error"]
@@ -59,6 +63,8 @@ class StepDone(Event):
     loss: float
     lrs: tuple[float, ...]
     """What this step used, one per parameter group."""
+    metrics: Mapping[str, float] = field(default_factory=lambda: NO_METRICS)
+    """Further values of this step by name, such as a gradient norm; NaN is the same as no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

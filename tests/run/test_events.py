@@ -37,11 +37,23 @@ def test_a_step_is_written_as_the_design_shows_it() -> None:
     )
 
 
+def test_a_steps_metrics_are_written_by_name_and_left_out_where_there_are_none() -> None:
+    event = StepDone(
+        seq=14, step=12, seconds=1.9, epoch=1, batch=12, loss=0.61, lrs=(0.01,),
+        metrics={"grad_norm": 2.5, "perplexity": math.inf, "skipped": math.nan},
+    )  # fmt: skip
+    record = event_to_json(event)
+    assert list(record)[-1] == "metrics"
+    assert record["metrics"] == {"grad_norm": 2.5, "perplexity": None}
+    assert event_to_json(event, exact=True)["metrics"] == {"grad_norm": 2.5, "perplexity": "Infinity"}
+
+
 @pytest.mark.parametrize(
     "event",
     [
         started(),
         StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=0.1 + 0.2, lrs=(0.01, 1e-300)),
+        StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=0.1, lrs=(0.01,), metrics={"grad_norm": 0.1 + 0.2}),
         EvalDone(seq=2, step=6, seconds=0.2, epoch=1, loss=0.5, accuracy=None, seconds_taken=0.1),
         EpochDone(seq=2, step=6, seconds=0.2, epoch=1, lrs=(0.1,), samples_per_second=9.5),
         EpochDone(
