@@ -9,7 +9,7 @@ from lrtui.cli.options import read_number
 from lrtui.cli.printer import Printer
 from lrtui.cli.runs.opened_store import folder_of
 from lrtui.cli.train import add_output_options
-from lrtui.engine.resume import describe_own_files, plan_branch
+from lrtui.engine.resume import describe_user_files, plan_branch
 from lrtui.engine.session import Session
 
 EPILOG = """\
@@ -40,7 +40,7 @@ def main(namespace: argparse.Namespace) -> int:
     epoch = int(read_number("--at-epoch", namespace.at_epoch, whole=True))
     plan = plan_branch(folder_of(namespace.store), namespace.run, epoch, namespace.schedule, namespace.name)
     printer = Printer(as_json=namespace.json, quiet=namespace.quiet, log_interval=plan.spec.log_interval)
-    for line in describe_own_files(plan):
+    for line in describe_user_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")
     return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui branch")

@@ -68,7 +68,7 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
             if isinstance(event, RunStarted):
                 for line in finding_lines(event, run.spec):
                     printer.warn(line)
-        kept_as = run.number if run.is_kept else None
+        kept_as = run.number if run.is_recorded else None
         for advice in advisor.look(run.state):
             printer.warn(told_headless(advice, run.spec, kept_as))
 
@@ -91,8 +91,8 @@ def _close_unread(printer: Printer, error: OSError, prog: str) -> int:
 
 
 def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
-    if run.unkept:
-        printer.warn(run.unkept)
+    if run.unrecorded:
+        printer.warn(run.unrecorded)
     outcome = run.state.outcome
     if outcome is None:
         printer.warn("the training thread ended without a word")
@@ -106,7 +106,7 @@ def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
             printer.warn(line)
         else:
             printer.say(line)
-    if run.is_kept and not run.unkept:
+    if run.is_recorded and not run.unrecorded:
         printer.say(_kept_words(run))
     if caught and outcome.outcome != "diverged":
         # a signal to the whole group ends a data loader's processes as well, which is then all that is seen here

@@ -9,7 +9,7 @@ from lrtui.cli.options import read_number
 from lrtui.cli.printer import Printer
 from lrtui.cli.runs.opened_store import folder_of
 from lrtui.cli.train import add_output_options
-from lrtui.engine.resume import describe_own_files, plan_resume
+from lrtui.engine.resume import describe_user_files, plan_resume
 from lrtui.engine.session import Session
 from lrtui.text.numbers import duration
 
@@ -42,7 +42,7 @@ def main(namespace: argparse.Namespace) -> int:
     folder = folder_of(namespace.store)
     plan = plan_resume(folder, namespace.run, schedule=namespace.schedule, lr=lr, epochs=epochs)
     printer = Printer(as_json=namespace.json, quiet=namespace.quiet, log_interval=plan.spec.log_interval)
-    for line in describe_own_files(plan):
+    for line in describe_user_files(plan):
         printer.warn(line)
     aside = max(0, plan.run.step - plan.file.step)
     printer.say(
@@ -52,5 +52,5 @@ def main(namespace: argparse.Namespace) -> int:
         + (f"; {aside:,} steps after its checkpoint are done again" if aside else "")
     )
     for change in plan.commands:
-        printer.say(f"instead of what it had: {change.words}")
+        printer.say(f"instead of what it had: {change.text}")
     return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui resume")

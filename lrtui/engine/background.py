@@ -19,7 +19,7 @@ FIRST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Successor:
+class BackgroundProcess:
     """The process that a run, or a race, goes on in.
 
     Args:
@@ -31,7 +31,7 @@ class Successor:
     output: Path
 
 
-def go_on_without_screen(folder: Path, run: int) -> Successor:
+def resume_in_background(folder: Path, run: int) -> BackgroundProcess:
     """Resume a run that has stopped, in a process that outlives this one and its terminal.
 
     Args:
@@ -45,7 +45,7 @@ def go_on_without_screen(folder: Path, run: int) -> Successor:
     return _begin(words, folder / f"run-{run}.out")
 
 
-def race_without_screen(folder: Path, spec: RunSpec, schedules: Sequence[str], seeds: int) -> Successor:
+def race_in_background(folder: Path, spec: RunSpec, schedules: Sequence[str], seeds: int) -> BackgroundProcess:
     """Begin a race in a process that outlives this one and its terminal.
 
     Args:
@@ -76,7 +76,7 @@ def race_words(folder: Path, spec: RunSpec, schedules: Sequence[str], seeds: int
     return words
 
 
-def _begin(words: Sequence[str], output: Path) -> Successor:
+def _begin(words: Sequence[str], output: Path) -> BackgroundProcess:
     try:
         with open(os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:
             process = subprocess.Popen(
@@ -93,4 +93,4 @@ def _begin(words: Sequence[str], output: Path) -> Successor:
             raise LrtuiError(f"its process ended at once; {output} says why")
     # taken note of when it ends: until then the system keeps it, and whoever looks takes it for alive
     threading.Thread(target=process.wait, name="reaper", daemon=True).start()
-    return Successor(process.pid, output)
+    return BackgroundProcess(process.pid, output)

@@ -11,7 +11,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_schedule
 
 
-def own_files(spec: RunSpec) -> dict[str, str]:
+def user_files(spec: RunSpec) -> dict[str, str]:
     """Return the SHA-256 of each file that the task and the schedule come from, by path; nothing of them is run.
 
     A file that is not there has "missing".

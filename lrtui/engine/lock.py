@@ -10,7 +10,7 @@ from typing import Protocol
 from lrtui.run.errors import LrtuiError
 
 
-class Computing(Protocol):
+class Computation(Protocol):
     """A run or a range test, with a thread of its own."""
 
     @property
@@ -24,12 +24,12 @@ class Computing(Protocol):
 
 
 _STARTING = threading.Lock()
-_started: list[Computing] = []
+_started: list[Computation] = []
 """What was started last."""
 
 
 @contextmanager
-def turn_of(starter: Computing) -> Iterator[None]:
+def exclusive(starter: Computation) -> Iterator[None]:
     """Let it begin in the block, and count as under way until it has ended.
 
     Raises:

@@ -10,7 +10,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lrtui.engine.lock import turn_of
+from lrtui.engine.lock import exclusive
 from lrtui.engine.run import import_torch
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.run.errors import LrtuiError, UsageError
@@ -63,7 +63,7 @@ class RangeTestThread:
         """
         if self._thread.ident is not None:
             raise UsageError("a range test is started once; make a new one")
-        with turn_of(self):
+        with exclusive(self):
             self._thread.start()
         return self
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from lrtui.engine.file_digests import own_files
+from lrtui.engine.file_digests import user_files
 from lrtui.run.commands import Command
 from lrtui.run.errors import StoreError
 from lrtui.run.events import Event
@@ -52,7 +52,7 @@ def open_store(folder: Path) -> OpenStore:
         return _open[folder]
 
 
-class Keeping:
+class Recording:
     """One run's place in its store.
 
     Args:
@@ -90,7 +90,7 @@ class Keeping:
             StoreError: where the store can't be written.
         """
         writer = self.store.writer
-        writer.call(lambda connection: run_rows.begin_again(connection, self.run, step, seq))
+        writer.call(lambda connection: run_rows.reopen_run(connection, self.run, step, seq))
         maker = writer.call(
             lambda connection: RowMaker(
                 self.run,
@@ -146,12 +146,12 @@ def begin(
     parent: int | None = None,
     first_step: int = 0,
     branched_from: str | None = None,
-) -> Keeping:
+) -> Recording:
     """Return the place of a new run.
 
     Args:
         folder: of the store; made where it is not there.
-        receive: as `Keeping` has it.
+        receive: as `Recording` has it.
         parent: id of the run that it branches from.
         first_step: where it begins.
         branched_from: name of the parent's checkpoint.
@@ -159,11 +159,11 @@ def begin(
     Raises:
         StoreError: where the store can't be written.
     """
-    store, files = open_store(folder), own_files(spec)
+    store, files = open_store(folder), user_files(spec)
     run = store.writer.call(
         lambda connection: run_rows.insert(
             connection, spec, files, parent=parent, first_step=first_step, branched_from=branched_from
         ),
         BEGIN_SECONDS,
     )
-    return Keeping(store, run, receive)
+    return Recording(store, run, receive)

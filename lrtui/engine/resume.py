@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrtui.engine.file_digests import own_files
+from lrtui.engine.file_digests import user_files
 from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
@@ -22,7 +22,7 @@ from lrtui.training.checkpoint.files import SavedFile, saved_files
 
 
 @dataclass(frozen=True, slots=True)
-class Continuation:
+class ResumePlan:
     """A stored run that goes on, or a branch of one.
 
     Args:
@@ -52,7 +52,7 @@ class Continuation:
 
 def plan_resume(
     folder: Path, words: str, *, schedule: str | None = None, lr: float | None = None, epochs: int | None = None
-) -> Continuation:
+) -> ResumePlan:
     """Return how a run goes on.
 
     Args:
@@ -82,10 +82,10 @@ def plan_resume(
         history = StoreFeed(connection, run.id, until=file.seq).take()
         given = _given_live_after(StoreFeed(connection, run.id, in_full=0).take(), file.seq)
         following = next_seq(connection, run.id)
-    return Continuation(folder, run, file, run.spec, tuple(history), following, given, tuple(commands), epochs)
+    return ResumePlan(folder, run, file, run.spec, tuple(history), following, given, tuple(commands), epochs)
 
 
-def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str | None = None) -> Continuation:
+def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str | None = None) -> ResumePlan:
     """Return the new run that branches from an epoch's checkpoint.
 
     Args:
@@ -120,8 +120,8 @@ def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str |
             f"{run.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch a "
             f"schedule of its own"
         )
-    spec = replace(started.spec, name=name, store=run.spec.store, at=(f"step {file.step}: {command.words}",))
-    return Continuation(folder, run, file, spec, commands=(command,), is_branch=True)
+    spec = replace(started.spec, name=name, store=run.spec.store, at=(f"step {file.step}: {command.text}",))
+    return ResumePlan(folder, run, file, spec, commands=(command,), is_branch=True)
 
 
 def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:
@@ -147,7 +147,7 @@ def state_at(folder: Path, run: int, seq: int) -> RunState:
     return state
 
 
-def interrupted_run(folder: Path) -> Continuation | None:
+def interrupted_run(folder: Path) -> ResumePlan | None:
     """Return how this working directory's newest run goes on, where it broke off against anybody's will; else None.
 
     Raises:
@@ -161,11 +161,11 @@ def interrupted_run(folder: Path) -> Continuation | None:
     return plan_resume(folder, str(run.id))
 
 
-def describe_own_files(continuation: Continuation) -> list[str]:
+def describe_user_files(resume_plan: ResumePlan) -> list[str]:
     """Return a line for each of the user's own files that will be run: its path and digest, and whether it changed."""
     lines = []
-    for path, digest in own_files(continuation.spec).items():
-        before = continuation.run.versions.get(path)
+    for path, digest in user_files(resume_plan.spec).items():
+        before = resume_plan.run.versions.get(path)
         changed = "" if before in (None, digest) else f", CHANGED since the run began ({str(before)[:16]})"
         lines.append(f"runs {path}, sha256 {digest[:16]}{changed}")
     return lines

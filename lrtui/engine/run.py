@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtui.engine.lock import turn_of
+from lrtui.engine.lock import exclusive
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, RangeTest
@@ -27,8 +27,8 @@ from lrtui.training.reporter import Reporter
 
 # the store, and what reads schedules and tasks, take 60 ms to import: the first frame waits for none of it
 if TYPE_CHECKING:
-    from lrtui.engine.recording import Keeping
-    from lrtui.engine.resume import Continuation
+    from lrtui.engine.recording import Recording
+    from lrtui.engine.resume import ResumePlan
     from lrtui.tasks.task import Task
 
 POLL_SECONDS = 0.01
@@ -68,7 +68,7 @@ class Run:
         spec: the settings as the user gave them.
         task: what is trained, in place of the one that the settings name.
         number: what it is called where nothing is kept, and has no number in a store.
-        continuation: the stored run that goes on, or branches, in place of a new one; the settings are then its own.
+        resume_plan: the stored run that goes on, or branches, in place of a new one; the settings are then its own.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Run:
         task: Task | None = None,
         *,
         number: int = 1,
-        continuation: Continuation | None = None,
+        resume_plan: ResumePlan | None = None,
     ) -> None:
         self.number = number
         self.spec = spec if task is None else replace(spec, task=_name_of(task))
@@ -85,10 +85,10 @@ class Run:
             from lrtui.tasks.find import checked_task
 
             checked_task(task, self.spec.task)
-        self.unkept = ""
+        self.unrecorded = ""
         """What could not be kept of it, in words; known when it is over."""
-        self._continuation = continuation
-        self._keeping: Keeping | None = None
+        self._resume_plan = resume_plan
+        self._recording: Recording | None = None
         self._trouble = ""
         self._history: Sequence[Story] = ()
         self.state = RunState()
@@ -111,7 +111,7 @@ class Run:
         """
         if self._thread.ident is not None:
             raise UsageError("a run is started once; make a new Run")
-        with turn_of(self):
+        with exclusive(self):
             self._find_place()
             self._thread.start()
         return self
@@ -200,14 +200,14 @@ class Run:
         return not self._thread.is_alive()
 
     @property
-    def is_kept(self) -> bool:
+    def is_recorded(self) -> bool:
         """Whether the run has a place in a store."""
-        return self._keeping is not None
+        return self._recording is not None
 
     @property
     def store_folder(self) -> Path | None:
         """The folder of the store that keeps it; None where nothing does."""
-        return self._keeping.store.folder if self._keeping is not None else None
+        return self._recording.store.folder if self._recording is not None else None
 
     @property
     def is_live(self) -> bool:
@@ -224,21 +224,21 @@ class Run:
         from lrtui.engine import recording
         from lrtui.store.location import store_folder
 
-        going_on = self._continuation
+        going_on = self._resume_plan
         folder = going_on.folder if going_on else store_folder(self.spec.store)
         if folder is None:
             return
         if going_on and not going_on.is_branch:
-            self._keeping = recording.Keeping(recording.open_store(folder), going_on.run.id, self._inbox.send)
+            self._recording = recording.Recording(recording.open_store(folder), going_on.run.id, self._inbox.send)
             self._history = going_on.history
         else:
             try:
-                self._keeping = recording.begin(folder, self.spec, self._inbox.send, **_descent(going_on))
+                self._recording = recording.begin(folder, self.spec, self._inbox.send, **_descent(going_on))
             except StoreError as error:
                 # training goes on: what it says can be read on the screen all the same
                 self._trouble = f"nothing of this run is kept: {error}"
                 return
-        self.number = self._keeping.run
+        self.number = self._recording.run
 
     def _train_and_close(self) -> None:
         ask_for_slices(COMPUTING_SECONDS)
@@ -248,10 +248,10 @@ class Run:
             self._close_range_feeds()
 
     def _train(self) -> None:
-        going_on = self._continuation
+        going_on = self._resume_plan
         reporter = Reporter(self._feed, next_seq=going_on.next_seq if going_on else 0)
         early: list[Event] = []
-        if self._keeping is not None:
+        if self._recording is not None:
             # until the recorder takes them; where nothing is kept they would pile up for the whole run
             self._feed.listener = early.append
         try:
@@ -259,8 +259,8 @@ class Run:
                 reporter.notice("store", self._trouble, level="warning")
             reporter.notice("importing", "importing PyTorch")
             import_torch()
-            if self._keeping is not None:
-                self._begin_to_record(self._keeping, reporter, early)
+            if self._recording is not None:
+                self._begin_to_record(self._recording, reporter, early)
             from lrtui.training.train import train
         except LrtuiError as error:  # a checkpoint that is damaged, a store that can't be written any more
             self.error = error
@@ -270,10 +270,10 @@ class Run:
             reporter.say(RunFinished, outcome="failed", error=f"PyTorch can't be imported: {error}")
             return
         self.error = train(self.spec, self._inbox, reporter, self._task, **self._ways_to_go_on())
-        if self._keeping is not None:
-            self.unkept = self._keeping.finish()
+        if self._recording is not None:
+            self.unrecorded = self._recording.finish()
 
-    def _begin_to_record(self, place: Keeping, reporter: Reporter, early: list[Event]) -> None:
+    def _begin_to_record(self, place: Recording, reporter: Reporter, early: list[Event]) -> None:
         def tell(words: str) -> None:
             reporter.notice("store", words, level="warning")
 
@@ -288,7 +288,7 @@ class Run:
                 # only now: a resume that is refused puts nothing of the run's story aside
                 record(place.record_again(going_on.file.step, going_on.file.seq, tell))
 
-        going_on = self._continuation
+        going_on = self._resume_plan
         if going_on and not going_on.is_branch:
             self._feed.listener = wait_for_start
         else:
@@ -301,14 +301,14 @@ class Run:
         from lrtui.training.checkpoint.policy import Checkpoints
 
         ways: dict[str, Any] = {}
-        if self._keeping is not None:
+        if self._recording is not None:
             ways["checkpoints"] = Checkpoints(
-                self._keeping.checkpoints,
+                self._recording.checkpoints,
                 every_seconds=self.spec.checkpoint_seconds,
-                commit=self._keeping.commit,
-                keep=self._keeping.starting_points,
+                commit=self._recording.commit,
+                keep=self._recording.starting_points,
             )
-        if going_on := self._continuation:
+        if going_on := self._resume_plan:
             ways["resume_point"] = ResumePoint(
                 checkpoint=going_on.file.path,
                 replay=going_on.replay,
@@ -319,7 +319,7 @@ class Run:
         return ways
 
 
-def _descent(branch: Continuation | None) -> dict[str, Any]:
+def _descent(branch: ResumePlan | None) -> dict[str, Any]:
     """Return what a new run's row says of the run that it branches from."""
     if branch is None:
         return {}

@@ -11,7 +11,7 @@ from lrtui.run.sweep import Sweep
 
 if TYPE_CHECKING:
     from lrtui.engine.range_test import RangeTestThread
-    from lrtui.engine.resume import Continuation
+    from lrtui.engine.resume import ResumePlan
 
 
 class Session:
@@ -26,16 +26,16 @@ class Session:
         """The run that is under way, or None."""
         return next((run for run in reversed(self.runs) if run.is_live), None)
 
-    def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
+    def start(self, spec: RunSpec, resume_plan: ResumePlan | None = None) -> Run:
         """Start a run and return it.
 
         Args:
-            continuation: the stored run that goes on, or branches, in place of a new one.
+            resume_plan: the stored run that goes on, or branches, in place of a new one.
 
         Raises:
             LrtuiError: while another run is under way.
         """
-        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), continuation=continuation).start()
+        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan).start()
         self.runs.append(run)
         return run
 

@@ -19,7 +19,7 @@ class Command:
     """One thing that a run is told."""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The command as a person writes it."""
         return type(self).__name__.lower()
 
@@ -59,7 +59,7 @@ class SwitchSchedule(Command):
         _check("anchor", self.anchor, (str,), "base, current or start")
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return f"{self.schedule} from {self.anchor}"
 
 
@@ -77,7 +77,7 @@ class SetLr(Command):
             _check("group", self.group, (int,), "the group's index, or None")
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return f"lr={self.lr!r}" if self.group is None else f"lr={self.lr!r} group={self.group}"
 
 
@@ -91,7 +91,7 @@ class ScaleLr(Command):
         _check("factor", self.factor, (int, float), "a number")
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return f"lr*{self.factor!r}"
 
 
@@ -100,7 +100,7 @@ class UndoLr(Command):
     """Take the last change of lr back; answered by LrSet."""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return "undo"
 
 
@@ -109,7 +109,7 @@ class EvaluateNow(Command):
     """Evaluate on the test set before the next step; answered by EvalDone."""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return "evaluate"
 
 
@@ -118,7 +118,7 @@ class SaveCheckpoint(Command):
     """Save all that is needed to go on from here; answered by CheckpointSaved."""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return "checkpoint"
 
 
@@ -132,7 +132,7 @@ class Extend(Command):
         _check("epochs", self.epochs, (int,), "a whole number")
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return f"extend {self.epochs}"
 
 
@@ -147,12 +147,12 @@ class RangeTest(Command):
     feed: RangeFeed = field(compare=False)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return "range test"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ObeyedCommand:
     """A command that was obeyed.
 
     Args:

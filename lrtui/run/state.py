@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from lrtui.run.blocks import StepBlock, Story, SummaryBlock
-from lrtui.run.commands import Given
+from lrtui.run.commands import ObeyedCommand
 from lrtui.run.event_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.events import (
     CommandRefused,
@@ -64,7 +64,7 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     changes: list[ScheduleSwitched | LrSet] = field(default_factory=list)
     refusals: list[CommandRefused] = field(default_factory=list)
-    commands: list[Given] = field(default_factory=list)
+    commands: list[ObeyedCommand] = field(default_factory=list)
     """Every command that was obeyed."""
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines_logged: int = 0
@@ -228,7 +228,7 @@ class RunState:
     def _note_command(self, event: EvaluationStarted | ScheduleSwitched | LrSet | Extended) -> None:
         # during the test at an epoch's end the schedule has still its step to take: that is a moment of its own
         moment = f"step {event.step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
-        self.commands.append(Given(event.step, f"{moment}: {event.command}", event.seq, event.scripted))
+        self.commands.append(ObeyedCommand(event.step, f"{moment}: {event.command}", event.seq, event.scripted))
 
     def _fold_step(self, event: StepDone) -> None:
         self.step, self.epoch, self.batch = event.step + 1, event.epoch, event.batch

@@ -42,7 +42,7 @@ FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, extend N, {',
 
 
 def parse_command(text: str) -> Command:
-    """Return the command that the text stands for; `command.words` is its text again.
+    """Return the command that the text stands for; `command.text` is its text again.
 
     Raises:
         NotationError: for anything else; `position` is the offset of the fault.

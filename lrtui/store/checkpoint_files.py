@@ -10,7 +10,7 @@ from pathlib import Path
 from lrtui.run.errors import StoreError
 
 
-class BranchPoints:
+class BranchCheckpoints:
     """The checkpoints that runs of the store began with.
 
     `branched_from` is the name of a file in the parent's folder; where the parent was deleted it has that folder in

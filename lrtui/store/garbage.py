@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrtui.store.checkpoint_files import BranchPoints, files_under, remove_empty, remove_files, size_of
+from lrtui.store.checkpoint_files import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
 from lrtui.store.connection import describe, open_for_writing
 from lrtui.store.location import CHECKPOINTS, DATABASE
 from lrtui.store.reader import all_runs
@@ -25,7 +25,7 @@ ANSWERED_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Leftovers:
+class Garbage:
     """What can go.
 
     Args:
@@ -54,7 +54,7 @@ class Cleaned:
         trouble: why the database could not be made smaller; "" where it was.
     """
 
-    leftovers: Leftovers
+    leftovers: Garbage
     freed: int
     trouble: str
 
@@ -67,7 +67,7 @@ _SUPERSEDED = (
 )
 
 
-def find_leftovers(connection: sqlite3.Connection, folder: Path) -> Leftovers:
+def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
     """Return what can go; what belongs to runs that are going on is not looked at.
 
     Raises:
@@ -77,12 +77,12 @@ def find_leftovers(connection: sqlite3.Connection, folder: Path) -> Leftovers:
     folders = sorted(path for path in (folder / CHECKPOINTS).glob("*") if path.name.isascii() and path.name.isdigit())
     runs = all_runs(connection)
     known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
-    points = BranchPoints(connection)
+    points = BranchCheckpoints(connection)
     gone = [each for each in folders if each.name not in known]
     checkpoints = [path for each in gone for path in files_under(each) if not points.needs(path)]
     idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]
     temporary = _temporary(idle)
-    return Leftovers(
+    return Garbage(
         rows=sum(
             connection.execute(f"SELECT count(*) FROM {rows}", (run.id,)).fetchone()[0]
             for run in runs
@@ -97,7 +97,7 @@ def find_leftovers(connection: sqlite3.Connection, folder: Path) -> Leftovers:
     )
 
 
-def remove_leftovers(folder: Path) -> Cleaned:
+def collect_garbage(folder: Path) -> Cleaned:
     """Remove what can go, and make the database as small as what is in it.
 
     Raises:
@@ -105,7 +105,7 @@ def remove_leftovers(folder: Path) -> Cleaned:
     """
     before = _database_size(folder)
     with transaction(folder) as connection:
-        leftovers = find_leftovers(connection, folder)
+        leftovers = find_garbage(connection, folder)
         live = set()
         for run in all_runs(connection):
             if run.is_live:

@@ -71,21 +71,21 @@ class Answer:
 
 def answer_of(command: Command, event: Event) -> Answer | None:
     """Return what the event says of the command; None where it is about something else."""
-    if isinstance(event, CommandRefused) and event.command == command.words:
+    if isinstance(event, CommandRefused) and event.command == command.text:
         return Answer(False, event.reason)
     if not isinstance(event, ANSWERS[type(command)]):
         return None
     # several commands have one kind of answer, which then says whose it is
-    if getattr(event, "command", command.words) not in (command.words, ""):
+    if getattr(event, "command", command.text) not in (command.text, ""):
         return None
     if isinstance(event, CheckpointSaved) and event.reason != "command":
         return None
     if isinstance(event, RunFinished):
         return Answer(True, f"the run is over: {event.outcome}")
-    return Answer(True, change_line(event) or command.words)
+    return Answer(True, change_line(event) or command.text)
 
 
-class SentCommands:
+class InboxReader:
     """What other processes sent one run, from the store and back to it; used by the writer's thread."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ def send(
             f"chmod go-w {folder} {folder / DATABASE}"
         )
     try:
-        parse_command(command.words)
+        parse_command(command.text)
     except NotationError as error:
         raise UsageError(str(error)) from None
     connection = open_for_writing(folder)
@@ -173,7 +173,7 @@ def send(
         with told(folder / DATABASE):
             inbox_id = connection.execute(
                 "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id",
-                (run, time.time(), command.words),
+                (run, time.time(), command.text),
             ).fetchone()[0]
             give_up = time.monotonic() + seconds
             while True:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunFinished, StepDone
-from lrtui.store.inbox import SentCommands
+from lrtui.store.inbox import InboxReader
 from lrtui.store.rows import RowMaker, Rows
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Recorder:
         """Whether the run's last event has come."""
         self.held: list[Rows] = []
         """Rows that are not written yet, the oldest first; the writer's."""
-        self.commands = SentCommands()
+        self.commands = InboxReader()
         """What other processes sent; the writer's."""
         self.dropped = 0
         """Events that found no room."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.run.errors import LrtuiError
-from lrtui.store.checkpoint_files import BranchPoints, files_under, keep_folders, remove_empty, remove_files
+from lrtui.store.checkpoint_files import BranchCheckpoints, files_under, keep_folders, remove_empty, remove_files
 from lrtui.store.reader import StoredRun, checkpoint_folder, reload
 from lrtui.store.transaction import transaction
 
@@ -39,7 +39,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
         refuse_live(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
         keep_folders(connection, runs)
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in runs])
-        points = BranchPoints(connection)
+        points = BranchCheckpoints(connection)
     # a file that is left behind by a crash here belongs to no run, and gc finds it
     folders = [checkpoint_folder(folder, run_id) for run_id in runs]
     files = [path for each in folders for path in files_under(each)]

@@ -14,7 +14,7 @@ from lrtui.store.store_feed import StoreFeed
 STEPS_AT_ONCE = 10_000
 
 
-def whole_story(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
+def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
     """Yield all that a run said up to now, every step by itself, in the order it was said."""
     feed = StoreFeed(connection, run, in_full=None)
     while True:

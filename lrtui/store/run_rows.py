@@ -130,7 +130,7 @@ def beat(connection: sqlite3.Connection, run: int) -> None:
     update(connection, run, heartbeat=time.time())
 
 
-def begin_again(connection: sqlite3.Connection, run: int, step: int, seq: int) -> None:
+def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> None:
     """Put aside what a run said after its checkpoint, and let it go on in this process.
 
     Args:

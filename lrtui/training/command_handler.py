@@ -163,7 +163,7 @@ class CommandHandler:
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:
-            self._reporter.say(CommandRefused, command=command.words, reason=str(error))
+            self._reporter.say(CommandRefused, command=command.text, reason=str(error))
 
     def _pause_or_resume(self, pause: bool) -> None:
         if pause == self._paused:
@@ -188,7 +188,7 @@ class CommandHandler:
             anchor=command.anchor,
             lrs=self._lr_control.lrs,
             lrs_before=before,
-            command=command.words,
+            command=command.text,
             scripted=scripted,
         )
         self._changed = True
@@ -202,7 +202,7 @@ class CommandHandler:
             lrs_after=self._lr_control.lrs,
             scale=self._lr_control.scale,
             by="undo" if isinstance(command, UndoLr) else "user",
-            command=command.words,
+            command=command.text,
             scripted=scripted,
         )
         self._changed = True
@@ -217,7 +217,7 @@ class CommandHandler:
             Extended,
             epochs=control.horizon.epochs,
             total_steps=control.horizon.total_steps,
-            command=command.words,
+            command=command.text,
             scripted=scripted,
         )
         self._changed = True

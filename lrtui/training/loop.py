@@ -176,7 +176,7 @@ class Loop:
     def _evaluate_on_demand(self, command: Command, scripted: bool) -> None:
         begun, aside = self._reporter.clock.seconds, self._progress.seconds_aside
         with self._state.looking(command, scripted=scripted):
-            self._evaluate(self._setup.model, "on demand", command=command.words, scripted=scripted)
+            self._evaluate(self._setup.model, "on demand", command=command.text, scripted=scripted)
         # checkpoints that were made meanwhile are part of that time
         self._progress.seconds_aside = aside + self._reporter.clock.seconds - begun
 

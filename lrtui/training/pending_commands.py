@@ -51,4 +51,4 @@ class PendingCommands:
 
     def replay_left(self, step: int) -> list[str]:
         """Return the lines of what else is still to be done."""
-        return [*(line.text for line in self._replay.lines), *(f"step {step}: {each.words}" for each in self._at_once)]
+        return [*(line.text for line in self._replay.lines), *(f"step {step}: {each.text}" for each in self._at_once)]

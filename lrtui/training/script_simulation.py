@@ -75,7 +75,7 @@ class PlayedCourse:
                 changes += self._do(command, step)
             except UsageError as error:
                 # a run refuses it, says so and goes on
-                self._notes.append(f"{command.words} at step {step:,} is refused: {error}")
+                self._notes.append(f"{command.text} at step {step:,} is refused: {error}")
         if changes:
             self._moments.append(Moment(step, tuple(changes), testing))
 
@@ -84,7 +84,7 @@ class PlayedCourse:
         match command:
             case SwitchSchedule(schedule, anchor):
                 control.switch(parse_schedule(schedule), anchor, step)
-                return [Switched(control.schedule, anchor, command.words)]
+                return [Switched(control.schedule, anchor, command.text)]
             case ScaleLr(factor):
                 control.scale_by(factor)
             case SetLr(lr, group):
@@ -100,4 +100,4 @@ class PlayedCourse:
                 return []
             case _:
                 return []
-        return [Scaled(control.scale, command.words)]
+        return [Scaled(control.scale, command.text)]

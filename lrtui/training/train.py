@@ -111,5 +111,5 @@ def _stop_if_asked(inbox: Inbox) -> None:
 def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None) -> None:
     for command in inbox.close():
         if not isinstance(command, Stop):
-            reporter.say(CommandRefused, command=command.words, reason=f"the run is over: {outcome}")
+            reporter.say(CommandRefused, command=command.text, reason=f"the run is over: {outcome}")
     reporter.say(RunFinished, outcome=outcome, error=error)

@@ -41,7 +41,7 @@ class Advising:
                     continue
                 advised = self._advised[run.number] = _Advised(run, Advisor(self._remaining_of(run.number)))
             for advice in advised.advisor.look(run.state):
-                if not run.is_kept:
+                if not run.is_recorded:
                     advice = without_checkpoint(advice)
                 if run is not scene.session.live:
                     advice = in_the_run_itself(advice)

@@ -12,7 +12,7 @@ from lrtui.settings import UserSettings, write_template
 
 # it reads the store and schedules: 30 ms
 if TYPE_CHECKING:
-    from lrtui.engine.resume import Continuation
+    from lrtui.engine.resume import ResumePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Opening:
     Args:
         is_first: whether nobody has been here before: no settings, no store.
         interrupted: how the run goes on that broke off; None where none did.
-        own_files: the user's own files that it runs, a line each.
+        user_files: the user's own files that it runs, a line each.
     """
 
     is_first: bool
-    interrupted: Continuation | None = None
-    own_files: tuple[str, ...] = ()
+    interrupted: ResumePlan | None = None
+    user_files: tuple[str, ...] = ()
 
 
 def look_around(spec: RunSpec, settings: UserSettings) -> Opening:
@@ -39,10 +39,10 @@ def look_around(spec: RunSpec, settings: UserSettings) -> Opening:
         if not settings.exists:
             write_template(settings.path)
         return Opening(is_first=not settings.exists)
-    from lrtui.engine.resume import describe_own_files, interrupted_run
+    from lrtui.engine.resume import describe_user_files, interrupted_run
 
     try:
         found = interrupted_run(folder)
     except LrtuiError:
         return Opening(is_first=False)
-    return Opening(False, found, tuple(describe_own_files(found)) if found else ())
+    return Opening(False, found, tuple(describe_user_files(found)) if found else ())

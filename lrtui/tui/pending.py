@@ -41,7 +41,7 @@ class Pending:
             changes, refusals = run.state.changes[heard.changes :], run.state.refusals[heard.refusals :]
             heard.changes, heard.refusals = len(run.state.changes), len(run.state.refusals)
             for words in [*(change.command for change in changes), *(refusal.command for refusal in refusals)]:
-                answered = next((it for it in self._given if it.run is run and it.command.words == words), None)
+                answered = next((it for it in self._given if it.run is run and it.command.text == words), None)
                 if answered is not None:
                     self._given.remove(answered)
         self._given = [given for given in self._given if not _shows(given)]
@@ -56,7 +56,7 @@ class Pending:
         """The commands, the oldest first, those that repeat told once; empty where nothing is pending."""
         counts: dict[str, int] = {}
         for given in self._given:
-            counts[given.command.words] = counts.get(given.command.words, 0) + 1
+            counts[given.command.text] = counts.get(given.command.text, 0) + 1
         told = [words if count == 1 else f"{count} x {words}" for words, count in counts.items()]
         return f"{', '.join(told)} …" if told else ""
 

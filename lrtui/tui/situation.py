@@ -13,7 +13,7 @@ def situation_of(scene: Scene) -> Situation:
         run.state if run else None,
         live.state if live else None,
         len(scene.marked),
-        kept=run is not None and run.is_kept,
+        kept=run is not None and run.is_recorded,
         busy=scene.session.live is not None,
         given=scene.view.pending.of(live) if live else (),
     )

@@ -20,7 +20,7 @@ from recorded_runs import recorded_run
 from lrtui.cli.printer import Printer
 from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.store.connection import open_for_reading
-from lrtui.store.run_export import csv_lines, json_lines, whole_story
+from lrtui.store.run_export import csv_lines, json_lines, stored_events
 from lrtui.store.writer import Writer
 
 ODD = (math.nan, math.inf, -math.inf, 1e308, 5e-324, 0.1 + 0.2)
@@ -130,13 +130,13 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
     connection = open_for_reading(tmp_path)
     for lines in (csv_lines, json_lines):
         tracemalloc.start()
-        count = sum(1 for _ in islice(lines(whole_story(connection, recorder.run)), 60_000))
+        count = sum(1 for _ in islice(lines(stored_events(connection, recorder.run)), 60_000))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert count == 60_000
         # in pieces of a size that does not grow with the run
         assert peak < 30e6
-    assert sum(1 for _ in csv_lines(whole_story(connection, recorder.run))) == steps + 1
+    assert sum(1 for _ in csv_lines(stored_events(connection, recorder.run))) == steps + 1
     connection.close()
 
 
@@ -148,7 +148,7 @@ def test_a_run_that_goes_on_is_exported_up_to_now(tmp_path: Path, ask: Asking) -
         recorder.publish(event)
     assert recorder.commit(10)
     connection = open_for_reading(ask.folder)
-    story = whole_story(connection, recorder.run)
+    story = stored_events(connection, recorder.run)
     first = next(story)
     for event in events[40:]:
         recorder.publish(event)

@@ -171,7 +171,7 @@ def resumed(ask: Asking, *, finish: bool = True) -> tuple[Writer, list[Event]]:
         recorder.publish(event)
     assert recorder.commit(10)
     cut = next(event.seq for event in events if isinstance(event, StepDone) and event.step == 50)
-    writer.call(lambda connection: run_rows.begin_again(connection, recorder.run, 50, cut - 1))
+    writer.call(lambda connection: run_rows.reopen_run(connection, recorder.run, 50, cut - 1))
     if finish:
         writer.call(lambda connection: run_rows.update(connection, recorder.run, state="stopped"))
     return writer, events[:cut]

@@ -63,7 +63,7 @@ class LiveRun:
             threading.Thread(target=self._obey, args=(command,)).start()
 
     def _obey(self, command: Command) -> None:
-        words = command.words
+        words = command.text
         lrs = (0.01,)
         match command:
             case SetLr(lr=lr):

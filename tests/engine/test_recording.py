@@ -12,7 +12,7 @@ from driving import TINY, tiny_spec
 from kept import folded, stored
 
 from lrtui import Run, RunSpec
-from lrtui.engine.resume import describe_own_files, plan_branch, plan_resume
+from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
 from lrtui.engine.session import Session
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
 from lrtui.run.events import CheckpointSaved, Event, Notice, RunFinished, RunStarted, ScheduleSwitched, StepDone
@@ -54,7 +54,7 @@ def numbers(events: list[Event]) -> list[Any]:
 
 def test_a_run_is_kept_whole_with_all_that_repeats_it(tmp_path: Path) -> None:
     run, events = kept_run(tmp_path, schedule="OneCycleLR(max_lr=0.1)", name="first")
-    assert run.is_kept
+    assert run.is_recorded
     assert run.number == 1
     assert stored(tmp_path, 1) == folded(events)
     assert [event.seq for event in events] == list(range(len(events)))
@@ -81,7 +81,7 @@ def test_a_run_goes_on_under_its_number_as_if_nothing_had_been(tmp_path: Path) -
     _, whole = kept_run(tmp_path / "whole", schedule="OneCycleLR(max_lr=0.1)")
     _, before = kept_run(tmp_path / "cut", stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
     plan = plan_resume(tmp_path / "cut", "last")
-    run = Run(plan.spec, continuation=plan)
+    run = Run(plan.spec, resume_plan=plan)
     after = play(run)
     assert run.number == 1
     started = of(RunStarted, after)[0]
@@ -103,7 +103,7 @@ def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path
         feed, watcher = StoreFeed(connection, 1), RunState()
         watcher.fold(feed.take())
         plan = plan_resume(tmp_path, "1")
-        run = Run(plan.spec, continuation=plan)
+        run = Run(plan.spec, resume_plan=plan)
         play(run)
         # whoever has watched from another process all the time
         watcher.fold(feed.take())
@@ -118,7 +118,7 @@ def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path
 def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:
     kept_run(tmp_path, stop_at=9)
     plan = plan_resume(tmp_path, "1", schedule='LambdaLR("1") from current', lr=0.5, epochs=6)
-    events = play(Run(plan.spec, continuation=plan))
+    events = play(Run(plan.spec, resume_plan=plan))
     switched = of(ScheduleSwitched, events)[0]
     assert (switched.step, switched.command, switched.scripted) == (9, 'LambdaLR("1") from current', False)
     assert {e.lrs for e in of(StepDone, events)} == {(0.5,)}
@@ -129,10 +129,10 @@ def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:
 def test_a_run_that_was_resumed_and_cut_off_again_knows_what_it_was_told(tmp_path: Path) -> None:
     kept_run(tmp_path, stop_at=9, epochs=200, schedule='LambdaLR("1")')
     plan = plan_resume(tmp_path, "1", lr=0.5)
-    play(Run(plan.spec, continuation=plan), stop_at=14)
+    play(Run(plan.spec, resume_plan=plan), stop_at=14)
     assert row(tmp_path).state == "stopped"
     again = plan_resume(tmp_path, "1")
-    events = play(Run(again.spec, continuation=again))
+    events = play(Run(again.spec, resume_plan=again))
     assert {event.lrs for event in of(StepDone, events)} == {(0.5,)}
     assert stored(tmp_path, 1).status == "done"
 
@@ -140,7 +140,7 @@ def test_a_run_that_was_resumed_and_cut_off_again_knows_what_it_was_told(tmp_pat
 def test_a_branch_begins_where_its_parent_was_and_leaves_it_alone(tmp_path: Path) -> None:
     _, parent = kept_run(tmp_path)
     plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)", "rescue")
-    run = Run(plan.spec, continuation=plan)
+    run = Run(plan.spec, resume_plan=plan)
     events = play(run)
     assert run.number == 2
     started = of(RunStarted, events)[0]
@@ -159,9 +159,9 @@ def test_a_branch_begins_where_its_parent_was_and_leaves_it_alone(tmp_path: Path
 def test_a_branch_that_is_cut_off_goes_on(tmp_path: Path) -> None:
     kept_run(tmp_path, epochs=40)
     plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)")
-    before = play(Run(plan.spec, continuation=plan), stop_at=15)
+    before = play(Run(plan.spec, resume_plan=plan), stop_at=15)
     again = plan_resume(tmp_path, "2")
-    after = play(Run(again.spec, continuation=again))
+    after = play(Run(again.spec, resume_plan=again))
     same = play(Run(tiny_spec(at=("step 12: ExponentialLR(gamma=0.5)",), store="none", epochs=40)))
     assert numbers(before) + numbers(after) == numbers(same)[12:]
 
@@ -169,9 +169,9 @@ def test_a_branch_that_is_cut_off_goes_on(tmp_path: Path) -> None:
 def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
     run, _ = kept_run(tmp_path)
     plan = plan_branch(tmp_path, "1", 1, "StepLR(1)")
-    play(Run(plan.spec, continuation=plan))
-    assert run._keeping is not None
-    assert run._keeping.starting_points() == {plan.file.path.name}
+    play(Run(plan.spec, resume_plan=plan))
+    assert run._recording is not None
+    assert run._recording.starting_points() == {plan.file.path.name}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_resume_that_is_refused_puts_nothing_aside(tmp_path: Path) -> None:
     earlier = min(plan.file.path.parent.glob("*.pt"))
     seq, step = int(earlier.name.split("-")[0]), int(earlier.stem.split("-")[2])
     plan = replace(plan, file=replace(plan.file, path=earlier, seq=seq, step=step))
-    run = Run(plan.spec, continuation=plan)
+    run = Run(plan.spec, resume_plan=plan)
     play(run)
     assert "--schedule" in str(run.error)
     assert stored(tmp_path, 1) == folded(before)
@@ -220,7 +220,7 @@ def test_a_damaged_checkpoint_is_told_and_nothing_is_put_aside(tmp_path: Path) -
     _, before = kept_run(tmp_path, stop_at=15)
     plan = plan_resume(tmp_path, "1")
     plan.file.path.write_bytes(plan.file.path.read_bytes()[:2000])
-    run = Run(plan.spec, continuation=plan)
+    run = Run(plan.spec, resume_plan=plan)
     events = play(run)
     assert isinstance(run.error, CheckpointError)
     assert of(RunFinished, events)[0].outcome == "failed"
@@ -231,11 +231,11 @@ def test_own_files_are_named_with_their_digest_and_whether_they_changed(tmp_path
     task = tmp_path / "task.py"
     task.write_text(Path(TINY.rpartition(":")[0]).read_text())
     kept_run(tmp_path / "store", stop_at=8, task=f"{task}:Tiny")
-    (line,) = describe_own_files(plan_resume(tmp_path / "store", "last"))
+    (line,) = describe_user_files(plan_resume(tmp_path / "store", "last"))
     assert line.startswith(f"runs {task}, sha256 ")
     assert "CHANGED" not in line
     task.write_text(task.read_text() + "\n# another\n")
-    (line,) = describe_own_files(plan_resume(tmp_path / "store", "last"))
+    (line,) = describe_user_files(plan_resume(tmp_path / "store", "last"))
     assert "CHANGED since the run began" in line
 
 
@@ -246,13 +246,13 @@ def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path:
     assert len(notices) == 1
     assert "nothing of this run is kept" in notices[0]
     assert run.state.status == "done"
-    assert not run.is_kept
+    assert not run.is_recorded
 
 
 def test_nothing_is_kept_where_nothing_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run, _ = kept_run(Path("none"), epochs=1)
-    assert not run.is_kept
+    assert not run.is_recorded
     assert not (tmp_path / ".lrtui").exists()
 
 

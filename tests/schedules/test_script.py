@@ -53,12 +53,12 @@ def test_every_form_of_a_command_is_read(text: str, command: Command) -> None:
 
 @pytest.mark.parametrize("command", [command for _, command in COMMANDS])
 def test_a_commands_words_are_read_back(command: Command) -> None:
-    assert parse_command(command.words) == command
+    assert parse_command(command.text) == command
 
 
 @given(st.floats(0, 1e300, allow_nan=False), st.none() | st.integers(0, 9))
 def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
-    assert parse_command(SetLr(lr, group).words) == SetLr(lr, group)
+    assert parse_command(SetLr(lr, group).text) == SetLr(lr, group)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_lines_are_due_at_their_moments_those_of_one_in_the_order_written() -> N
     for step in range(20):
         for testing in (True, False):
             while command := script.take(step, testing=testing and step % 5 == 0):
-                taken.append((step, testing, command.words))
+                taken.append((step, testing, command.text))
     assert taken == [
         (2, True, "lr*2.0"),
         (10, True, "lr*4.0"),

@@ -17,7 +17,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.errors import StoreError
 from lrtui.store import connection as connection_module
-from lrtui.store import place
+from lrtui.store import location
 from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
 from lrtui.store.location import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
 from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
@@ -148,7 +148,7 @@ def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: p
     mounts = tmp_path / "mounts"
     there = str(tmp_path).replace(" ", "\\040")
     mounts.write_text(f"rootfs / ext4 rw 0 0\nserver:/x {there}/net nfs4 rw 0 0\n//h/s {there}/net/in ext4 rw 0 0\n")
-    monkeypatch.setattr(place, "MOUNTS", mounts)
+    monkeypatch.setattr(location, "MOUNTS", mounts)
     assert [file_system(tmp_path / part) for part in ("", "net", "net/deep", "net/in/x")] == [
         "ext4",
         "nfs4",

@@ -73,7 +73,7 @@ def test_its_event_says_that_a_command_was_obeyed_and_no_others_does(command: Co
         answer = answer_of(command, said)
         assert (answer is not None) == (other is command), said
     assert answer_of(command, event).obeyed  # type: ignore[union-attr]
-    refused = CommandRefused(**AT, command=command.words, reason="not now")
+    refused = CommandRefused(**AT, command=command.text, reason="not now")
     assert answer_of(command, refused) == Answer(False, "not now")
 
 
@@ -97,7 +97,7 @@ class Trainer:
     def _obey(self, command: Command) -> None:
         self.taken.append(command)
         if isinstance(command, SetLr):
-            self.say(CommandRefused(**AT, command=command.words, reason="the schedule's own lr is 0 here"))
+            self.say(CommandRefused(**AT, command=command.text, reason="the schedule's own lr is 0 here"))
         elif not isinstance(command, EvaluateNow):  # which takes its time
             self.say(next(event for known, event in PAIRS if type(known) is type(command)))
 

@@ -24,7 +24,7 @@ def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording
     parent = recording.go_on(spec, tmp_path / "1", {3: [ScaleLr(2.0)]}, [])
     file = next(file for file in saved_files(tmp_path / "1") if file.step == 12)
     command = SwitchSchedule("ExponentialLR(gamma=0.5)", "current")
-    branch_spec = tiny_spec(schedule="StepLR(2)", at=(f"step 12: {command.words}", "step 20: lr*0.5"))
+    branch_spec = tiny_spec(schedule="StepLR(2)", at=(f"step 12: {command.text}", "step 20: lr*0.5"))
     resume_point = ResumePoint(file.path, commands=(command,), parent="1")
     branch = recording.run(branch_spec, resume_point=resume_point, checkpoints=Checkpoints(tmp_path / "2"))
     assert (branch.started.parent, branch.started.step, branch.started.resumed_from) == ("1", 12, None)

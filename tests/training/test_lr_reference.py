@@ -327,7 +327,7 @@ def expected_course(session: Session, results: Sequence[Mapping[str, float]], st
             try:
                 reference.obey(command, plan)
             except RefusedError:
-                course.refused.append((step, command.words))
+                course.refused.append((step, command.text))
             else:
                 if isinstance(command, (ScaleLr, SetLr, UndoLr, SwitchSchedule)):
                     course.answers.append((step, reference.lrs))

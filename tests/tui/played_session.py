@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lrtui.engine.range_test import RangeTestThread
-from lrtui.engine.resume import Continuation
+from lrtui.engine.resume import ResumePlan
 from lrtui.engine.run import Run
 from lrtui.engine.session import Session
 from lrtui.run.commands import Command
@@ -64,11 +64,11 @@ class PlayedSession(Session):
     def __init__(self, *recordings: Sequence[Event], first: int = 1) -> None:
         super().__init__()
         self.range_tests: list[RangeTestThread] = []
-        self.continuations: list[Continuation | None] = []
+        self.resume_plans: list[ResumePlan | None] = []
         self.runs: list[Run] = [PlayedRun(number, events) for number, events in enumerate(recordings, start=first)]
 
-    def start(self, spec: RunSpec, continuation: Continuation | None = None) -> Run:
-        self.continuations.append(continuation)
+    def start(self, spec: RunSpec, resume_plan: ResumePlan | None = None) -> Run:
+        self.resume_plans.append(resume_plan)
         run = PlayedRun(len(self.runs) + 1, [], spec)
         self.runs.append(run)
         return run

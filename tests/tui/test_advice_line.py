@@ -202,7 +202,7 @@ async def ended(pilot: Pilot[int], app: PlayedApp, last: Event) -> None:
 async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     events, last = ending("cnn-explodes")
     save_epochs(tmp_path, [*events, last], 1, 2)
@@ -213,11 +213,11 @@ async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_hal
         await press(pilot, "b")
         assert "Back to the end of epoch 2, and on with the lr halved?" in dialog(app)
         await press(pilot, "enter")
-        await until(pilot, lambda: app.session.continuations != [])
-        (plan,) = app.session.continuations
+        await until(pilot, lambda: app.session.resume_plans != [])
+        (plan,) = app.session.resume_plans
         assert plan is not None
         assert (plan.is_branch, plan.file.step) == (True, 80)
-        assert [command.words for command in plan.commands] == ["lr*0.5"]
+        assert [command.text for command in plan.commands] == ["lr*0.5"]
         assert plan.spec.at == ("step 80: lr*0.5",)
 
 

@@ -22,7 +22,7 @@ DONE = recorded_run(500, outcome="done")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the played runs be kept there."""
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     return tmp_path
 
@@ -48,12 +48,12 @@ async def test_b_asks_for_the_epoch_then_for_the_schedule_and_starts(folder: Pat
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         assert "after epoch 2, step 100" in str(app.screen.query_one("#picker").border_title)
         await press(pilot, *"cosine", "ctrl+o", "enter")
-        await until(pilot, lambda: app.session.continuations != [])
-        plan = app.session.continuations[0]
+        await until(pilot, lambda: app.session.resume_plans != [])
+        plan = app.session.resume_plans[0]
         assert plan is not None
         assert plan.is_branch
         assert plan.file.step == 100
-        assert [command.words for command in plan.commands] == ["CosineAnnealingLR() from current"]
+        assert [command.text for command in plan.commands] == ["CosineAnnealingLR() from current"]
 
 
 async def test_escape_leaves_either_dialog(folder: Path) -> None:
@@ -65,7 +65,7 @@ async def test_escape_leaves_either_dialog(folder: Path) -> None:
         await press(pilot, "b", "enter")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "escape")
-        assert app.session.continuations == []
+        assert app.session.resume_plans == []
 
 
 async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
@@ -88,7 +88,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
 async def test_where_there_can_be_no_branch_the_key_says_why(
     events: list[Event] | None, kept: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: kept))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: kept))
     app = PlayedApp(PlayedSession() if events is None else PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")

@@ -151,7 +151,7 @@ async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("lrtui.store.inbox.send", tell)
     if place.kept:
-        monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+        monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
         monkeypatch.setattr(Run, "store_folder", property(lambda _: folder))
     with ExitStack() as stack:
         stack.callback(over.set)

@@ -16,7 +16,7 @@ RUNNING = recorded_run(120)
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
 
 
 async def test_without_a_run_it_leaves_at_once() -> None:

@@ -12,7 +12,7 @@ from played_session import PlayedSession
 from recorded_runs import recorded_run
 
 from lrtui.__main__ import main
-from lrtui.engine.background import race_without_screen, race_words
+from lrtui.engine.background import race_in_background, race_words
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.tui.controllers.race import RaceController
@@ -113,7 +113,7 @@ def _values(spec: RunSpec) -> dict[str, Any]:
 def test_a_race_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     spec = RunSpec(task=TINY, epochs=1, batch_size=16)
     schedules = ("StepLR(step_size=1, gamma=0.5)", "ConstantLR(factor=1.0)")
-    process = race_without_screen(tmp_path / "store", spec, schedules, 1)
+    process = race_in_background(tmp_path / "store", spec, schedules, 1)
     deadline = time.monotonic() + 120
     while "first:" not in process.output.read_text() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -124,4 +124,4 @@ def test_a_race_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.deep
 def test_words_that_are_off_are_told(tmp_path: Path) -> None:
     with pytest.raises(LrtuiError, match=r"race\.out says why"):
-        race_without_screen(tmp_path, RunSpec(task="nowhere"), ("StepLR(3)", "StepLR(2)"), 1)
+        race_in_background(tmp_path, RunSpec(task="nowhere"), ("StepLR(3)", "StepLR(2)"), 1)

@@ -11,7 +11,7 @@ from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
-from lrtui.engine.resume import Continuation, interrupted_run
+from lrtui.engine.resume import ResumePlan, interrupted_run
 from lrtui.engine.run import Run
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.events import Event, Notice, RunFinished
@@ -48,24 +48,24 @@ def lost(folder: Path) -> None:
     connection.close()
 
 
-def opening(plan: Continuation | None, is_first: bool = False) -> Opening:
+def opening(plan: ResumePlan | None, is_first: bool = False) -> Opening:
     return Opening(is_first, plan, ("runs my_task.py, sha256 0123",) if plan else ())
 
 
-def found(folder: Path) -> Continuation:
+def found(folder: Path) -> ResumePlan:
     plan = interrupted_run(folder)
     assert plan is not None
     return plan
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Continuation:
+def interrupted(tmp_path: Path) -> ResumePlan:
     keep(tmp_path / "store", stopped(by_a_signal=True))
     with_checkpoint(tmp_path / "store")
     return found(tmp_path / "store")
 
 
-def test_a_run_that_a_signal_stopped_broke_off(interrupted: Continuation) -> None:
+def test_a_run_that_a_signal_stopped_broke_off(interrupted: ResumePlan) -> None:
     assert interrupted.run.id == 1
     assert interrupted.file.step == 50
 
@@ -99,7 +99,7 @@ def test_a_store_without_a_checkpoint_offers_nothing(tmp_path: Path) -> None:
     assert look_around(RunSpec(store=str(tmp_path / "store")), read_settings()) == Opening(is_first=False)
 
 
-async def test_enter_resumes_it_here(interrupted: Continuation) -> None:
+async def test_enter_resumes_it_here(interrupted: ResumePlan) -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -108,22 +108,22 @@ async def test_enter_resumes_it_here(interrupted: Continuation) -> None:
         assert "Run #1 was interrupted." in dialog(app)
         assert "runs my_task.py" in dialog(app)
         await press(pilot, "enter")
-        assert app.session.continuations == [interrupted]
+        assert app.session.resume_plans == [interrupted]
         assert app.view.selected == 1
 
 
-async def test_escape_leaves_it(interrupted: Continuation) -> None:
+async def test_escape_leaves_it(interrupted: ResumePlan) -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         app._cockpit.open(opening(interrupted))
         await pilot.pause()
         await press(pilot, "escape")
-        assert app.session.continuations == []
+        assert app.session.resume_plans == []
         assert not isinstance(app.screen, ConfirmScreen)
 
 
-async def test_while_a_run_goes_or_a_dialog_is_open_a_line_says_it(interrupted: Continuation) -> None:
+async def test_while_a_run_goes_or_a_dialog_is_open_a_line_says_it(interrupted: ResumePlan) -> None:
     for session, key in ((PlayedSession(recorded_run(120)), "1"), (PlayedSession(), "?")):
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:

@@ -223,7 +223,7 @@ def test_picker_without_colour(monkeypatch: pytest.MonkeyPatch, snap_compare: Co
 def test_leaving_a_run_that_is_kept(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, snap_compare: Compare
 ) -> None:
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     assert snap_compare(PlayedApp(STATES["running"]()), terminal_size=size, press=["q"])
 
 
@@ -240,7 +240,7 @@ def test_palette_before_anything_is_typed(snap_compare: Compare) -> None:
 def test_picker_of_a_branch(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, snap_compare: Compare
 ) -> None:
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     finished = recorded_run(500, outcome="done")
     keep(tmp_path, finished)

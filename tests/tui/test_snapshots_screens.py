@@ -64,7 +64,7 @@ def test_where_to_branch(
 ) -> None:
     keep(tmp_path, DONE)
     save_epochs(tmp_path, DONE)
-    monkeypatch.setattr(Run, "is_kept", property(lambda _: True))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
 
     async def branch(pilot: Pilot[None]) -> None:

@@ -20,7 +20,7 @@ def told_headless(advice: Advice, spec: RunSpec, kept_as: int | None) -> str:
 
 
 def _remedy(advice: Advice, spec: RunSpec, kept_as: int | None) -> str:
-    words = advice.command.words
+    words = advice.command.text
     if advice.epochs is not None and advice.proposal is not None:
         return f"'{advice.proposal.schedule}' --epochs {advice.epochs} starts anew"
     if isinstance(advice.command, Extend):

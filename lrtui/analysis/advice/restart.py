@@ -21,7 +21,7 @@ def settings_anew(advice: Advice, spec: RunSpec) -> RunSpec:
         # what the script would have done is of the other schedule
         return replace(spec, schedule=advice.command.schedule, epochs=advice.epochs, at=())
     # the scale holds for every schedule, those with lrs of their own included
-    return replace(spec, at=(f"epoch 1: {advice.command.words}", *spec.at))
+    return replace(spec, at=(f"epoch 1: {advice.command.text}", *spec.at))
 
 
 def in_the_run_itself(advice: Advice) -> Advice:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from lrtui.engine.resume import Continuation
+from lrtui.engine.resume import ResumePlan
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError
@@ -65,18 +65,18 @@ class OwnLane:
 
     Args:
         spec: its settings.
-        continuation: the stored run that goes on, in place of a new one.
+        resume_plan: the stored run that goes on, in place of a new one.
 
     Raises:
         LrtuiError: while another run of this process is under way.
     """
 
-    def __init__(self, spec: RunSpec, continuation: Continuation | None = None) -> None:
-        self._run = Run(spec, continuation=continuation).start()
+    def __init__(self, spec: RunSpec, resume_plan: ResumePlan | None = None) -> None:
+        self._run = Run(spec, resume_plan=resume_plan).start()
 
     @property
     def run_id(self) -> int | None:
-        return self._run.number if self._run.is_kept else None
+        return self._run.number if self._run.is_recorded else None
 
     @property
     def is_live(self) -> bool:
@@ -84,7 +84,7 @@ class OwnLane:
 
     @property
     def trouble(self) -> str:
-        return self._run.unkept
+        return self._run.unrecorded
 
     @property
     def error(self) -> LrtuiError | None:

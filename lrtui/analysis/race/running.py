@@ -11,7 +11,7 @@ from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.results import CellResult, find_run_of, metric_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
-from lrtui.engine.resume import Continuation, plan_resume
+from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
 from lrtui.run.evaluations import is_better_high
 from lrtui.run.events import EvalDone
@@ -122,24 +122,24 @@ class Race:
             self._begin(cell)
 
     def _begin(self, cell: Cell) -> None:
-        continuation = self._continuation(cell)
+        resume_plan = self._resume_plan(cell)
         spec = self.plan.spec(cell)
         lane: Lane
         if self.plan.processes == 1:
-            lane = OwnLane(spec if continuation is None else continuation.spec, continuation)
+            lane = OwnLane(spec if resume_plan is None else resume_plan.spec, resume_plan)
         else:
             output = self._files.folder / RACES / f"{self.plan.number}.out"
-            resumes = None if continuation is None else continuation.run.id
+            resumes = None if resume_plan is None else resume_plan.run.id
             lane = ChildLane(spec, self._files.folder, resumes, self.plan.threads, output)
         self._lanes[cell] = lane
         self._begun.add(cell)
         done = sum(result.state == "done" for result in self._results.values())
         label = self.plan.entrants[cell.entrant].label
-        goes_on = f", goes on at step {continuation.file.step:,}" if continuation else ""
+        goes_on = f", goes on at step {resume_plan.file.step:,}" if resume_plan else ""
         self._say(f"seed {cell.seed}  {label}{goes_on}  ({done} of {counted(len(self.plan.cells), 'run')} done)")
         self._note_run(cell, lane)
 
-    def _continuation(self, cell: Cell) -> Continuation | None:
+    def _resume_plan(self, cell: Cell) -> ResumePlan | None:
         """Return how a run that broke off goes on; None where it begins, or ended before its first checkpoint."""
         folder, until = self._files.folder, time.monotonic() + WAIT_SECONDS
         if not (folder / DATABASE).exists():

@@ -44,17 +44,17 @@ def main() -> int:
             _say_events(run, out)
             run.join(POLL_SECONDS)
         _say_events(run, out)
-    _say(out, {"trouble": run.unkept, "refused": str(run.error) if run.error else ""})
+    _say(out, {"trouble": run.unrecorded, "refused": str(run.error) if run.error else ""})
     return 0
 
 
 def _begin(order: dict[str, Any], out: TextIO) -> Run:
     spec, resumes = spec_from_json(order["spec"]), order["resumes"]
-    continuation = None if resumes is None else plan_resume(Path(order["folder"]), str(resumes))
-    run = Run(spec if continuation is None else continuation.spec, continuation=continuation).start()
-    if run.is_kept:
+    resume_plan = None if resumes is None else plan_resume(Path(order["folder"]), str(resumes))
+    run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
+    if run.is_recorded:
         _say(out, {"run": run.number})
-    for part in continuation.history if continuation else ():
+    for part in resume_plan.history if resume_plan else ():
         if isinstance(part, Event) and not isinstance(part, StepDone):
             _say(out, event_to_json(part))
     return run

@@ -41,9 +41,9 @@ def main(namespace: argparse.Namespace) -> int:
     with reading(folder_of(namespace.store)) as connection:
         run = find(connection, namespace.run)
         # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.store.run_export import csv_lines, json_lines, whole_story
+        from lrtui.store.run_export import csv_lines, json_lines, stored_events
 
-        story = whole_story(connection, run.id)
+        story = stored_events(connection, run.id)
         if namespace.format == "tensorboard":
             from lrtui.store.tensorboard_export import write_event_files
 

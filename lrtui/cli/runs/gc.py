@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lrtui.cli.runs.opened_store import folder_of, reading
-from lrtui.store.garbage import Leftovers, find_leftovers, remove_leftovers
+from lrtui.store.garbage import Garbage, collect_garbage, find_garbage
 from lrtui.text.format import counted, size_words
 
 EPILOG = """\
@@ -27,11 +27,11 @@ def main(namespace: argparse.Namespace) -> int:
     """Remove, and return the exit status."""
     folder = folder_of(namespace.store)
     with reading(folder) as connection:
-        leftovers = find_leftovers(connection, folder)
+        leftovers = find_garbage(connection, folder)
     if namespace.dry_run:
         print(f"would remove {_words(leftovers)}")
         return 0
-    removed = remove_leftovers(folder)
+    removed = collect_garbage(folder)
     print(f"removed {_words(removed.leftovers)}")
     print(f"freed {size_words(removed.freed)}")
     if removed.trouble:
@@ -39,7 +39,7 @@ def main(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def _words(leftovers: Leftovers) -> str:
+def _words(leftovers: Garbage) -> str:
     parts = [
         counted(leftovers.rows, "superseded row"),
         f"{counted(len(leftovers.checkpoints), 'checkpoint file')} of deleted runs",

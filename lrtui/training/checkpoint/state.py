@@ -107,7 +107,7 @@ class TrainingState:
         script, replay = self._pending.script_left, self._pending.replay_left(reporter.step)
         if self._asked_for is not None:
             command, scripted = self._asked_for
-            (script if scripted else replay).insert(0, f"step {reporter.step}: {command.words}")
+            (script if scripted else replay).insert(0, f"step {reporter.step}: {command.text}")
         return Checkpoint(
             spec=replace(setup.spec, epochs=control.horizon.epochs),
             seq=reporter.last_seq,

@@ -19,7 +19,7 @@ from lrtui.tui.view import Scene, View
 
 # they read the store and schedules, and the dialogs draw: 60 ms that the first frame does not wait for
 if TYPE_CHECKING:
-    from lrtui.engine.resume import Continuation
+    from lrtui.engine.resume import ResumePlan
     from lrtui.run.state import RunState
     from lrtui.tui.screens.branch_point import EpochEnd
     from lrtui.tui.screens.picker.choice import RaceChoice
@@ -46,7 +46,7 @@ class BranchController:
     ) -> None:
         self._session, self._view, self._screen, self._ask, self._scene = session, view, screen, ask, scene
 
-    def start(self, plan: Continuation) -> None:
+    def start(self, plan: ResumePlan) -> None:
         """Let a stored run, or a branch of one, go on here."""
         try:
             run = self._session.start(plan.spec, plan)
@@ -78,7 +78,7 @@ class BranchController:
         lines = [
             f"Run {plan.run.title} {what}.",
             f"{plan.run.schedule[:70]}, saved at step {plan.file.step:,}{of}, {duration(plan.run.seconds)} into it.",
-            *opening.own_files,
+            *opening.user_files,
         ]
         choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
 
@@ -97,7 +97,7 @@ class BranchController:
             return
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        epoch, words, folder = advice.epoch, advice.command.words, run.store_folder
+        epoch, words, folder = advice.epoch, advice.command.text, run.store_folder
 
         def answered(answer: str | None) -> None:
             if answer == "advised" and folder is not None:
@@ -175,10 +175,10 @@ class BranchController:
         self._screen.app.push_screen(PickerScreen(context, self._ask), picked)
 
     def _branch(self, folder: Path, run: int, epoch: int, schedule: str) -> Callable[[], None]:
-        from lrtui.engine.resume import describe_own_files, plan_branch
+        from lrtui.engine.resume import describe_user_files, plan_branch
 
         plan = plan_branch(folder, str(run), epoch, schedule)
-        files = describe_own_files(plan)
+        files = describe_user_files(plan)
 
         def go() -> None:
             self.start(plan)

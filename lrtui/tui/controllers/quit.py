@@ -40,9 +40,9 @@ class Leaving:
         if live is None:
             self._screen.app.exit()
             return
-        kept = f"; lrtui resume {live.number} goes on" if live.is_kept else "; nothing of it is kept"
+        kept = f"; lrtui resume {live.number} goes on" if live.is_recorded else "; nothing of it is kept"
         no_way = why_not_without_screen(live)
-        choices = [Choice("q", f"stop{' and save' if live.is_kept else ''} it, and quit{kept}", STOP)]
+        choices = [Choice("q", f"stop{' and save' if live.is_recorded else ''} it, and quit{kept}", STOP)]
         if not no_way:
             choices.append(Choice("g", "go on without the screen: a process of its own takes over", GO_ON))
         choices.append(Choice("escape", "stay", None))
@@ -63,7 +63,7 @@ class Leaving:
 
 def why_not_without_screen(run: Run) -> str:
     """Return why a run can't go on in another process, or nothing where it can."""
-    if not run.is_kept:
+    if not run.is_recorded:
         return "nothing of it is kept (--store none)"
     if run.state.step == run.state.first_step:
         return f"it waits for {run.state.waiting_for}"
@@ -88,7 +88,7 @@ def leave(session: Session, status: int, because: str, going_on: int | None) -> 
             pass
         if going_on is not None:
             status = _hand_over(live, ended) or status
-        elif live.is_kept and ended and live.state.status == "stopped":
+        elif live.is_recorded and ended and live.state.status == "stopped":
             print(f"kept as run {live.number}; lrtui resume {live.number} goes on")
     # torch takes half a second to be torn down, and aborts the process if a thread is still in it: leave past it
     sys.stdout.flush()
@@ -97,16 +97,16 @@ def leave(session: Session, status: int, because: str, going_on: int | None) -> 
 
 
 def _hand_over(run: Run, ended: bool) -> int:
-    from lrtui.engine.background import go_on_without_screen
+    from lrtui.engine.background import resume_in_background
 
     try:
         if not ended:
             raise LrtuiError(f"it does not end its batch; lrtui resume {run.number} goes on from its last checkpoint")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it is over: {run.state.status}")
-        if run.unkept:
-            raise LrtuiError(run.unkept)
-        successor = go_on_without_screen(run.store_folder, run.number)
+        if run.unrecorded:
+            raise LrtuiError(run.unrecorded)
+        successor = resume_in_background(run.store_folder, run.number)
     except LrtuiError as error:
         print(f"lrtui: run {run.number} does not go on: {error}", file=sys.stderr)
         return 0 if run.state.status == "done" else 1

@@ -70,10 +70,10 @@ class RaceController:
         spec = self._view.spec
 
         def run() -> None:
-            from lrtui.engine.background import race_without_screen
+            from lrtui.engine.background import race_in_background
 
             try:
-                process = race_without_screen(folder, spec, choice.schedules, choice.seeds)
+                process = race_in_background(folder, spec, choice.schedules, choice.seeds)
             except LrtuiError as error:
                 words = f"no race: {error}"
                 self._screen.app.call_later(lambda: self._screen.say(words))

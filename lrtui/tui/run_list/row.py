@@ -75,7 +75,7 @@ def row_of(run: ShownRun, before: RunRow | None) -> RunRow:
     if before is not None:
         return RunRow(ListedRun(replace(before.listed.run, **told), lr), best_loss)
     now = time.time()
-    unkept = StoredRun(
+    unrecorded = StoredRun(
         id=run.number,
         name=run.spec.name,
         note="",
@@ -93,7 +93,7 @@ def row_of(run: ShownRun, before: RunRow | None) -> RunRow:
         heartbeat=now,
         **told,
     )
-    return RunRow(ListedRun(unkept, lr), best_loss)
+    return RunRow(ListedRun(unrecorded, lr), best_loss)
 
 
 def in_order(rows: Sequence[RunRow], order: Order) -> list[RunRow]:

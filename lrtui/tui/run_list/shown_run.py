@@ -34,7 +34,7 @@ class ShownRun(Protocol):
         ...
 
     @property
-    def is_kept(self) -> bool:
+    def is_recorded(self) -> bool:
         """Whether it has a place in a store."""
         ...
 

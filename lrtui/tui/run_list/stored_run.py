@@ -26,7 +26,7 @@ class KeptRun:
         answers: takes what became of its commands, in words.
     """
 
-    is_kept = True
+    is_recorded = True
 
     def __init__(self, store_folder: Path, row: RunRow, answers: deque[str]) -> None:
         self.store_folder, self.row, self._answers = store_folder, row, answers
@@ -64,7 +64,7 @@ class KeptRun:
     def send(self, command: Command) -> bool:
         """Leave a command for it in the store, in a thread; return False: what becomes of it is said in words."""
         if self.is_live:
-            self._answers.append(f"#{self.number} is told in its process: {command.words} …")
+            self._answers.append(f"#{self.number} is told in its process: {command.text} …")
             threading.Thread(target=self._ask, args=(command,), name="command", daemon=True).start()
         return False
 
@@ -75,7 +75,7 @@ class KeptRun:
         try:
             presence = Presence(self.number)
             answer = send(self.store_folder, self.number, command, ANSWER_SECONDS, presence.reason_it_left)
-            said = answer.text if answer.obeyed else f"{command.words}: {answer.text}"
+            said = answer.text if answer.obeyed else f"{command.text}: {answer.text}"
         except LrtuiError as error:
-            said = f"{command.words}: {error}"
+            said = f"{command.text}: {error}"
         self._answers.append(f"#{self.number} {said}")

@@ -25,7 +25,7 @@ def last_test(events: list[Event]) -> EvalDone:
 def test_the_run_ends_better_in_the_same_epochs(kind: KnownRun) -> None:
     events = read_recording(kind.name)
     (said,) = advice_on(events)
-    spec = replace(kind.spec, at=(f"step {said.advice.step}: {said.advice.command.words}",))
+    spec = replace(kind.spec, at=(f"step {said.advice.step}: {said.advice.command.text}",))
     followed, as_it_was = last_test(run_events(spec, task=TASKS[kind.task]())), last_test(events)
     by_accuracy = (followed.accuracy or 0.0) > (as_it_was.accuracy or 0.0)
     # where the schedule had done nearly all there was to do, the loss alone tells

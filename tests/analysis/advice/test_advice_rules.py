@@ -74,7 +74,7 @@ def test_after_a_resume_the_loss_is_looked_at_anew() -> None:
 def test_a_diverged_run_goes_back_to_its_last_sound_epoch() -> None:
     advice = advice_on(read_recording("explodes-while-rising"))[-1].advice
     # epoch 5 ended with a number, but its test's loss was 2.4 times the best one's
-    assert (advice.action, advice.epoch, advice.command.words) == ("branch", 4, "lr*0.5")
+    assert (advice.action, advice.epoch, advice.command.text) == ("branch", 4, "lr*0.5")
     fresh = without_checkpoint(advice)
     assert (fresh.action, fresh.epoch) == ("restart", None)
     assert settings_anew(fresh, RunSpec(at=("epoch 2: undo",))).at == ("epoch 1: lr*0.5", "epoch 2: undo")
