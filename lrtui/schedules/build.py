@@ -10,7 +10,6 @@ from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.filling import fill_in
 from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.one_cycle import one_cycle_class
 from lrtui.schedules.optimizer_notation import OptimizerSpec
 from lrtui.schedules.own_class import load_own_class
 from lrtui.schedules.schedule import Schedule
@@ -72,7 +71,7 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
         _make_functions(entry, arguments)
     if schedule.children:
         arguments["schedulers"] = [_build(child, optimizer) for child in schedule.children]
-        if schedule.name == "ChainedScheduler":
+        if entry and entry.composite == "chain":
             return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
     return _call(schedule, scheduler_class, [optimizer, *positional], arguments)
 
@@ -85,23 +84,20 @@ def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any],
     except Exception as error:  # PyTorch's and users' constructors refuse with whatever exception they like
         who = f"{schedule.own}:{schedule.name} refuses its arguments" if schedule.own else f"PyTorch refuses {schedule}"
         words = " ".join(str(error).split()) or type(error).__name__
-        raise NotationError(f"{who}: {words}{_hint(schedule, error)}", str(schedule)) from error
-
-
-def _hint(schedule: Schedule, error: Exception) -> str:
-    if "cycle_momentum" in str(error):
-        return "; add cycle_momentum=False, this optimizer has no momentum to cycle"
-    if schedule.name == "OneCycleLR" and isinstance(error, ZeroDivisionError):
-        return "; its way up has no length, since pct_start * total_steps is 1: change either"
-    return ""
+        hints = schedule.entry.hints if schedule.entry else {}
+        found = next((hint for part, hint in hints.items() if part in f"{type(error).__name__}: {error}"), None)
+        raise NotationError(f"{who}: {words}{f'; {found}' if found else ''}", str(schedule)) from error
 
 
 def _scheduler_class(entry: SchedulerEntry) -> type[Any]:
-    if entry.name == "OneCycleLR":
-        return one_cycle_class()
-    found = getattr(importlib.import_module(entry.module), entry.name, None)
+    module, _, name = (entry.stepped_as or entry.class_path).partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise NotationError(f"{entry.name} needs {module}, which can't be imported: {error}") from None
     if found is None:
-        raise NotationError(f"the installed PyTorch has no {entry.name}")
+        where = "the installed PyTorch" if module.startswith("torch.") else module
+        raise NotationError(f"{where} has no {name}")
     return found  # type: ignore[no-any-return]
 
 

@@ -101,6 +101,13 @@ def check_expression(text: str) -> ast.expr:
     return tree
 
 
+def depends_on_step(text: str) -> bool:
+    """Say whether the step's number is in the expression at all."""
+    # in brackets, so that it may go over several lines
+    tree = ast.parse(f"({text.strip()})", mode="eval")
+    return any(isinstance(node, ast.Name) and node.id in VARIABLES for node in ast.walk(tree))
+
+
 def _read(text: str) -> ast.expr:
     if len(text) > LONGEST:
         raise NotationError(f"the expression has {len(text):,} characters; at most {LONGEST} are read", text, LONGEST)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.schedule import Schedule
 
@@ -27,25 +25,17 @@ def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> 
     if entry is None:
         return schedule
     if schedule.children:
+        lengths = [end - start for start, end in schedule.child_spans(calls)]
         children = tuple(
             _fill(child, length, f"{path}schedulers[{index}].", filled)
-            for index, (child, length) in enumerate(zip(schedule.children, _segments(schedule, calls), strict=True))
+            for index, (child, length) in enumerate(zip(schedule.children, lengths, strict=True))
         )
         return schedule.with_arguments(schedulers=children)
-    arguments = schedule.arguments
+    if entry.has_given_length(schedule.arguments):
+        return schedule
     for name in entry.fills:
-        if name in arguments or (name == "total_steps" and "epochs" in arguments):
-            continue
         # a segment that the run never reaches still has to be built
         value = max(1, calls)
         filled[path + name] = value
         schedule = schedule.with_arguments(**{name: value})
     return schedule
-
-
-def _segments(schedule: Schedule, calls: int) -> list[int]:
-    """Return how many `step()` calls each child has: its own segment's, or all of them where they run together."""
-    if schedule.name != "SequentialLR":
-        return [calls] * len(schedule.children)
-    edges = [0, *schedule.arguments["milestones"], calls]
-    return [later - earlier for earlier, later in pairwise(edges)]

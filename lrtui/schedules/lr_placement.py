@@ -10,9 +10,6 @@ from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_notation import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
 
-PEAKS = {"OneCycleLR": ("max_lr",), "CyclicLR": ("max_lr", "base_lr")}
-"""Schedules that take no notice of the optimizer's lr, with their arguments that are lrs; the first is the peak."""
-
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -35,8 +32,13 @@ def peak_lr(schedule: str, optimizer: str) -> float:
     Raises:
         NotationError: for what can't be read.
     """
-    peaks = [part for part in parse_schedule(schedule).walk() if part.name in PEAKS and not part.own]
-    return max((_first(part.arguments["max_lr"]) for part in peaks), default=parse_optimizer(optimizer).lr)
+    peaks = [
+        _first(part.arguments[parameter.name])
+        for part in parse_schedule(schedule).walk()
+        if part.entry and part.entry.absolute
+        for parameter in part.entry.lrs("peak")
+    ]
+    return max(peaks, default=parse_optimizer(optimizer).lr)
 
 
 def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
@@ -53,14 +55,19 @@ def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
     parsed, parsed_optimizer = parse_schedule(schedule), parse_optimizer(optimizer)
     before = peak_lr(schedule, optimizer)
     factor = lr / before if before > 0 else None
-    peaks = {part.name for part in parsed.walk() if part.name in PEAKS and not part.own}
+    peaks = {
+        f"{part.name}'s {parameter.name}"
+        for part in parsed.walk()
+        if part.entry and part.entry.absolute
+        for parameter in part.entry.lrs("peak")
+    }
     if not peaks:
         return Placed(schedule, str(_with_lr(parsed_optimizer, lr, factor)), "the optimizer's lr")
 
     def scaled(value: float) -> float:
         return lr if value == before or factor is None else rounded(value * factor)
 
-    return Placed(str(_with_peaks(parsed, scaled)), optimizer, f"{' and '.join(sorted(peaks))}'s max_lr")
+    return Placed(str(_with_peaks(parsed, scaled)), optimizer, " and ".join(sorted(peaks)))
 
 
 def rounded(lr: float) -> float:
@@ -73,11 +80,11 @@ def _first(value: Any) -> float:
 
 
 def _with_peaks(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
-    if schedule.name in PEAKS and not schedule.own:
+    if schedule.entry and schedule.entry.absolute:
         changed = {
-            name: tuple(map(scaled, value)) if isinstance(value, (tuple, list)) else scaled(float(value))
-            for name in PEAKS[schedule.name]
-            if (value := schedule.arguments.get(name)) is not None
+            parameter.name: tuple(map(scaled, value)) if isinstance(value, (tuple, list)) else scaled(float(value))
+            for parameter in schedule.entry.lrs("peak", "low")
+            if (value := schedule.arguments.get(parameter.name)) is not None
         }
         return schedule.with_arguments(**changed)
     if not schedule.children:

@@ -98,32 +98,28 @@ class _Reader:
         items = tuple((p.name, values[p.name]) for p in entry.parameters if values.get(p.name) is not None)
         schedule = Schedule(entry.name, items, per, self._per is not None and depth == 0)
         schedule = replace(schedule, metric=metric or default_metric(schedule))
-        self._check_together(schedule, call)
+        self._check_together(schedule, entry, call)
         return schedule
 
     def _child(self, node: ast.expr, parent: SchedulerEntry, depth: int) -> Schedule:
         child = self._schedule(node, depth)
-        if parent.name == "SequentialLR" and child.children:
+        if parent.composite == "sequence" and child.children:
             # PyTorch steps a first one twice at the start, and fails at a later one's milestone
-            fix = {
-                "SequentialLR": "list all schedules in one SequentialLR, with more milestones",
-                "ChainedScheduler": "put a SequentialLR inside a ChainedScheduler, which works",
-            }[child.name]
-            self._source.refuse(
-                f"PyTorch can't start a {child.name} inside a SequentialLR at the right step; {fix}", node, "schedulers"
-            )
+            fix = f"put a {parent.name} inside a {child.name}, which works"
+            if child.name == parent.name:
+                fix = f"list all schedules in one {parent.name}, with more milestones"
+            words = f"PyTorch can't start a {child.name} inside a {parent.name} at the right step; {fix}"
+            self._source.refuse(words, node, "schedulers")
         return child
 
     def _unit(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Per:
-        if entry.name == "ReduceLROnPlateau":
+        if entry.follows_metric:
             if depth:
-                self._source.refuse(
-                    "ReduceLROnPlateau needs a metric and can't be inside another schedule: PyTorch refuses it", call
-                )
+                words = f"{entry.name} needs a metric and can't be inside another schedule: PyTorch refuses it"
+                self._source.refuse(words, call)
             if self._per == "batch":
-                self._source.refuse(
-                    "ReduceLROnPlateau steps per epoch only: its metric comes with the test", call, "per"
-                )
+                words = f"{entry.name} steps per epoch only: its metric comes with the test"
+                self._source.refuse(words, call, "per")
         if depth and self._per is None and entry.unit == "batch":
             self._source.refuse(
                 f'{entry.name} steps per batch, the schedule around it per epoch: add per="batch" (or per="epoch") at '
@@ -135,7 +131,7 @@ class _Reader:
 
     def _read_metric(self, call: ast.Call, entry: SchedulerEntry) -> str | None:
         given = next((keyword for keyword in call.keywords if keyword.arg == "metric"), None)
-        if given is None or entry.name != "ReduceLROnPlateau":
+        if given is None or not entry.follows_metric:
             return None
         call.keywords.remove(given)
         value = given.value.value if isinstance(given.value, ast.Constant) else None
@@ -172,10 +168,10 @@ class _Reader:
             )
         return read_number(self._source, node, Parameter(name=name[:40], kind="float", help=""))
 
-    def _check_together(self, schedule: Schedule, call: ast.Call) -> None:
+    def _check_together(self, schedule: Schedule, entry: SchedulerEntry, call: ast.Call) -> None:
         """Refuse arguments that are right one by one and wrong together."""
         arguments = schedule.arguments
-        if schedule.name == "SequentialLR":
+        if entry.composite == "sequence":
             wanted, given = len(schedule.children) - 1, len(arguments["milestones"])
             if given != wanted:
                 self._source.refuse(
@@ -185,8 +181,9 @@ class _Reader:
                 )
             if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
                 self._source.refuse("milestones have to grow from one to the next", call, "milestones")
-        if schedule.name == "OneCycleLR" and ("epochs" in arguments) != ("steps_per_epoch" in arguments):
-            self._source.refuse("epochs and steps_per_epoch are given together, or neither", call, "epochs")
+        if 0 < sum(name in arguments for name in entry.length_factors) < len(entry.length_factors):
+            names = " and ".join(entry.length_factors)
+            self._source.refuse(f"{names} are given together, or neither", call, entry.length_factors[0])
 
 
 def _is_optimizer(node: ast.expr) -> bool:

@@ -24,6 +24,12 @@ class OptimizerEntry:
         """PyTorch's lr where none is given."""
         return float(next(parameter.default for parameter in self.parameters if parameter.name == "lr"))
 
+    @property
+    def momentum_argument(self) -> str | None:
+        """The argument that schedulers change as the momentum: `momentum` or `betas`; None without one."""
+        names = {parameter.name for parameter in self.parameters}
+        return next((name for name in ("momentum", "betas") if name in names), None)
+
 
 def _lr(default: float) -> Parameter:
     return Parameter(name="lr", kind="float", help="learning rate", default=default, minimum=0)

@@ -56,6 +56,14 @@ class OptimizerSpec:
         return (self.lr, *(float(dict(items).get("lr", self.lr)) for _, items in self.groups))
 
     @property
+    def has_momentum(self) -> bool:
+        """Whether it has a momentum above 0 that a scheduler can cycle; Adam's beta1 is one."""
+        if self.entry.momentum_argument != "momentum":
+            return self.entry.momentum_argument is not None
+        default = next(each.default for each in self.entry.parameters if each.name == "momentum")
+        return bool(self.arguments.get("momentum", default))
+
+    @property
     def group_names(self) -> tuple[str, ...]:
         """`default`, then the patterns as written."""
         return ("default", *(pattern for pattern, _ in self.groups))

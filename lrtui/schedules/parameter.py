@@ -31,6 +31,22 @@ KIND_WORDS: dict[Kind, str] = {
 }
 
 
+Counts = Literal[
+    "length",  # step() calls to the end of the curve
+    "period",  # step() calls from one change to the next, or of one part of a cycle
+    "milestones",  # step() calls from the schedule's start
+    "epochs",  # epochs of the run
+    "batches",  # batches of an epoch
+    "tests",  # tests at the ends of epochs
+]
+
+LrRole = Literal[
+    "peak",  # the highest lr
+    "low",  # the lr at the bottom of a cycle
+    "end",  # the lr at the end, held from then on
+    "floor",  # the lr never falls below it
+]
+
 COUNT_LIMIT = 10**12
 """The largest count that is taken: more steps than anybody trains, and far from overflow."""
 
@@ -58,6 +74,8 @@ class Parameter:
         above: whether the value has to be above the minimum.
         choices: the words that are taken, for the kind `choice`.
         optional: whether None is taken.
+        counts: what a whole number counts; None for a number that counts nothing, such as a factor.
+        lr: which lr the argument is; None for an argument that is no lr.
         lr_share: a form begins with this share of the optimizer's lr, in place of the example's value.
     """
 
@@ -70,6 +88,8 @@ class Parameter:
     above: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
+    counts: Counts | None = None
+    lr: LrRole | None = None
     lr_share: float | None = None
 
     @property
@@ -106,3 +126,19 @@ class Parameter:
         if high and self.maximum == COUNT_LIMIT:
             return f"{self.name} is at most {COUNT_LIMIT:,}, not {value:g}"
         return f"{self.name} takes a {self.range_words}, not {value:g}" if low or high else None
+
+
+def count(
+    name: str, help_text: str, counts: Counts, *, default: Any = REQUIRED, minimum: int = 1, optional: bool = False
+) -> Parameter:
+    """Declare an argument that is a whole number of something, or a list of these for `milestones`."""
+    return Parameter(
+        name=name,
+        kind="ints" if counts == "milestones" else "int",
+        help=help_text,
+        default=default,
+        minimum=minimum,
+        maximum=COUNT_LIMIT,
+        optional=optional,
+        counts=counts,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
@@ -45,10 +46,30 @@ class Schedule:
         """The catalogue's entry; None for a user's own class."""
         return None if self.own else CATALOGUE[self.name]
 
+    def get(self, argument: str) -> Any:
+        """Return the argument's value, its default where it is not given; None where it has neither."""
+        values = self.entry.values(self.arguments) if self.entry else self.arguments
+        return values.get(argument)
+
+    @property
+    def length(self) -> int | None:
+        """The `step()` calls after which its curve ends; None without an end, or where that is not filled in yet."""
+        return self.entry.length(self.arguments) if self.entry else None
+
     @property
     def children(self) -> tuple[Schedule, ...]:
         """The schedules it is made of."""
         return tuple(self.arguments.get("schedulers", ())) if self.entry and self.entry.composite else ()
+
+    def child_spans(self, calls: int) -> list[tuple[int, int]]:
+        """Return when each child is in force: its first `step()` call and the one at which the next takes over.
+
+        Args:
+            calls: `step()` calls of the whole; a milestone beyond them is returned as it is.
+        """
+        if self.entry and self.entry.composite == "sequence":
+            return list(pairwise((0, *self.arguments["milestones"], calls)))
+        return [(0, calls)] * len(self.children)
 
     def walk(self) -> Iterator[Schedule]:
         """Yield the schedule and all those inside it."""
@@ -59,12 +80,11 @@ class Schedule:
     @property
     def averages_from(self) -> int | None:
         """After how many `step()` calls weights are averaged: where a SWALR begins; None where there is none."""
-        if self.entry and self.entry.averages:
+        if self.entry and self.entry.averages_weights:
             return 0
-        milestones = (0, *self.arguments["milestones"]) if self.name == "SequentialLR" else [0] * len(self.children)
         starts = [
-            begin + inside
-            for child, begin in zip(self.children, milestones, strict=True)
+            start + inside
+            for child, (start, _) in zip(self.children, self.child_spans(0), strict=True)
             if (inside := child.averages_from) is not None
         ]
         return min(starts, default=None)
@@ -102,9 +122,8 @@ class Schedule:
 
 def default_metric(schedule: Schedule) -> str | None:
     """Return what a ReduceLROnPlateau watches when the notation does not say; None for the others."""
-    if schedule.own or schedule.name != "ReduceLROnPlateau":
-        return None
-    return "accuracy" if schedule.arguments.get("mode") == "max" else "loss"
+    entry = schedule.entry
+    return entry.metric(entry.values(schedule.arguments)) if entry and entry.metric else None
 
 
 def value_words(value: Any) -> str:

@@ -30,7 +30,5 @@ def check_length_is_open(schedule: Schedule, remedy: str) -> None:
         UsageError: names the schedule.
     """
     for part in schedule.walk():
-        given, fills = part.arguments, part.entry.fills if part.entry else {}
-        # OneCycleLR can be given its length in two ways
-        if any(name in given for name in fills) or ("total_steps" in fills and "epochs" in given):
+        if part.entry and part.entry.has_given_length(part.arguments):
             raise UsageError(f"{part} has its length built in; {remedy}")

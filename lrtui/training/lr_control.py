@@ -107,7 +107,7 @@ class LrControl:
             return False
         before = list(self._unscaled)
         self._step(results)
-        return self._schedule.name == "ReduceLROnPlateau" and self._unscaled != before
+        return self._schedule.metric is not None and self._unscaled != before
 
     def _step(self, results: Mapping[str, float] | None) -> None:
         groups = self._optimizer.param_groups

@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from lrtui.schedules.build import check_buildable
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
-from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.filling import fill_in
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.simulate import simulate
 
 ENTRIES = CATALOGUE.values()
 BY_NAME = lambda entry: entry.name  # noqa: E731
@@ -59,6 +64,52 @@ def test_defaults_are_within_the_declared_ranges(entry: SchedulerEntry) -> None:
             assert parameter.refusal(parameter.default) is None
         if parameter.kind == "choice":
             assert parameter.default in parameter.choices
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.factor], ids=BY_NAME)
+def test_a_closed_form_has_the_lrs_of_its_scheduler(entry: SchedulerEntry) -> None:
+    optimizer, horizon = parse_optimizer("SGD(lr=0.5)"), Horizon(10, 1)
+    schedule, _ = fill_in(parse_schedule(entry.example), horizon)
+    assert entry.factor is not None
+    text = entry.factor(entry.values(schedule.arguments), 10)
+    assert text is not None
+    closed = simulate(parse_schedule(f'LambdaLR("{text}")'), optimizer, horizon)
+    assert np.allclose(closed, simulate(schedule, optimizer, horizon), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.fit], ids=BY_NAME)
+def test_fitted_arguments_are_read_and_built(entry: SchedulerEntry) -> None:
+    schedule = parse_schedule(entry.example)
+    for calls in (2, 10, 937):
+        filled, _ = fill_in(schedule, Horizon(calls, 1))
+        assert entry.fit is not None
+        changes = entry.fit(entry.values(filled.arguments), calls)
+        if changes is not None:
+            fitted = parse_schedule(str(filled.with_arguments(**changes)))
+            check_buildable(fitted, parse_optimizer("SGD(lr=0.5, momentum=0.9)"), Horizon(calls, 1))
+
+
+def test_the_length_of_a_curve_is_given_in_either_way() -> None:
+    assert parse_schedule("OneCycleLR(0.1, epochs=3, steps_per_epoch=5)").length == 15
+    assert parse_schedule("OneCycleLR(0.1, total_steps=7)").length == 7
+    assert parse_schedule("OneCycleLR(0.1)").length is None
+    assert parse_schedule("LinearLR()").length == 5
+    assert parse_schedule("ExponentialLR(0.9)").length is None
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "has"),
+    [
+        ("Adam()", "betas", True),
+        ("SGD()", "momentum", False),
+        ("SGD(momentum=0.9)", "momentum", True),
+        ("Muon()", "momentum", True),
+        ("Adagrad()", None, False),
+    ],
+)
+def test_an_optimizer_says_whether_it_has_a_momentum(text: str, argument: str | None, has: bool) -> None:
+    optimizer = parse_optimizer(text)
+    assert (optimizer.entry.momentum_argument, optimizer.has_momentum) == (argument, has)
 
 
 def test_the_optimizers_are_all_that_work_with_a_plain_step() -> None:

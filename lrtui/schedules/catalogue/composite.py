@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from lrtui.schedules.catalogue.entry import SchedulerEntry
-from lrtui.schedules.parameter import COUNT_LIMIT, Parameter
+from lrtui.schedules.parameter import Parameter, count
 
-COMPOSITE = (
+SCHEDULERS = (
     SchedulerEntry(
         name="SequentialLR",
         summary="one schedule after the other, changing over at the milestones",
+        family="composite",
         unit="epoch",
         parameters=(
-            Parameter(
-                name="schedulers",
-                kind="schedules",
-                help="the schedules, in their order",
-            ),
-            Parameter(
-                name="milestones",
-                kind="ints",
-                help="steps at which the next one takes over; one fewer than schedules",
+            Parameter(name="schedulers", kind="schedules", help="the schedules, in their order"),
+            count(
+                "milestones",
+                "steps at which the next one takes over; one fewer than schedules",
+                "milestones",
                 minimum=0,
-                maximum=COUNT_LIMIT,
             ),
         ),
         notes=(
@@ -29,20 +25,15 @@ COMPOSITE = (
             "A OneCycleLR or CyclicLR inside changes what the others build on.",
         ),
         example="SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",
-        composite=True,
+        composite="sequence",
     ),
     SchedulerEntry(
         name="ChainedScheduler",
         summary="several schedules at once, their factors multiplied",
+        family="composite",
         unit="epoch",
-        parameters=(
-            Parameter(
-                name="schedulers",
-                kind="schedules",
-                help="the schedules that are combined",
-            ),
-        ),
+        parameters=(Parameter(name="schedulers", kind="schedules", help="the schedules that are combined"),),
         example="ChainedScheduler([LinearLR(start_factor=0.1, total_iters=2), ExponentialLR(gamma=0.9)])",
-        composite=True,
+        composite="chain",
     ),
 )

@@ -1,124 +1,149 @@
-"""Schedulers that take the lr down by a rule."""
+"""Schedulers that lower the lr by a rule."""
 
 from __future__ import annotations
 
-from lrtui.schedules.catalogue.entry import SchedulerEntry
-from lrtui.schedules.parameter import COUNT_LIMIT, Parameter
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always
+from lrtui.schedules.parameter import Parameter, count
+
+END_SHARE = 0.01
+"""Share of its start at which a fitted decay ends: low enough to remove the noise, high enough to train all along."""
+
+DROPS = 3
+"""How often a fitted schedule of steps lowers the lr."""
 
 GAMMA = Parameter(name="gamma", kind="float", help="what the lr is multiplied with", default=0.1)
 
-DECAY = (
+
+def gamma_for(drops: int) -> float:
+    """Return the factor that ends at END_SHARE after so many drops, to two digits of what it takes off."""
+    gamma: float = END_SHARE ** (1 / drops)
+    digits = 2 if gamma < 0.9 else 1 - math.floor(math.log10(1 - gamma))
+    return round(gamma, digits)
+
+
+def scale_milestones(milestones: Iterable[int], calls: int) -> tuple[int, ...] | None:
+    """Return milestones in the same proportions that all lie within so many calls; None where there are too few."""
+    milestones = sorted(set(milestones) - {0})
+    if not milestones or len(milestones) >= calls:
+        return None
+    # the last one leaves a sixth of the run to itself, as recipes do: 30, 60, 80 of 90 epochs
+    target = max(len(milestones), min(calls - 1, int(calls * 5 / 6)))
+    found: list[int] = []
+    for index, milestone in enumerate(milestones):
+        left = len(milestones) - 1 - index
+        least = found[-1] + 1 if found else 1
+        found.append(min(max(least, round(milestone * target / milestones[-1])), calls - 1 - left))
+    return tuple(found) if all(later > earlier for earlier, later in pairwise(found)) else None
+
+
+def factor_text(value: float) -> str:
+    """Return a number as an expression has it, without the last digit's rounding: `1 - 0.9` is 0.1."""
+    text = f"{value:.15g}"
+    return f"({text})" if value < 0 else text
+
+
+def _fit_exponential(arguments: Arguments, calls: int) -> Arguments:
+    return {"gamma": gamma_for(calls - 1)}
+
+
+def _exponential_factor(arguments: Arguments, calls: int) -> str:
+    return f"{factor_text(arguments['gamma'])} ** epoch"
+
+
+def _fit_steps(arguments: Arguments, calls: int) -> Arguments:
+    size = arguments["step_size"]
+    if size >= calls:
+        size = max(1, calls // DROPS)
+    return {"step_size": size, "gamma": gamma_for((calls - 1) // size)}
+
+
+def _steps_factor(arguments: Arguments, calls: int) -> str:
+    return f"{factor_text(arguments['gamma'])} ** (epoch // {arguments['step_size']})"
+
+
+def _fit_milestones(arguments: Arguments, calls: int) -> Arguments | None:
+    milestones, gamma = arguments["milestones"], arguments["gamma"]
+    if max(milestones) >= calls or min(milestones) == 0 or len(set(milestones)) < len(milestones):
+        scaled = scale_milestones(milestones, calls)
+        if scaled is None:
+            return None
+        milestones = scaled
+    if not 0 < gamma < 1 or gamma ** len(milestones) < END_SHARE:
+        gamma = gamma_for(len(milestones))
+    return {"milestones": tuple(milestones), "gamma": gamma}
+
+
+def _milestones_factor(arguments: Arguments, calls: int) -> str:
+    reached = " + ".join(f"(epoch >= {milestone})" for milestone in sorted(arguments["milestones"]))
+    return f"{factor_text(arguments['gamma'])} ** ({reached or 0})"
+
+
+def _fit_polynomial(arguments: Arguments, calls: int) -> Arguments:
+    power = arguments["power"]
+    return {"total_iters": calls, "power": None if power == 1.0 else min(2.0, power) if power > 0 else 1.0}
+
+
+def _polynomial_factor(arguments: Arguments, calls: int) -> str | None:
+    power, length = arguments["power"], arguments["total_iters"]
+    if power <= 0 or length < 1:
+        return None
+    left = f"max(0, 1 - epoch / {length})"
+    return left if power == 1 else f"{left} ** {factor_text(power)}"
+
+
+SCHEDULERS = (
     SchedulerEntry(
         name="ExponentialLR",
         summary="multiplies the lr by gamma at every step",
+        family="decay",
         unit="epoch",
         parameters=(Parameter(name="gamma", kind="float", help="what the lr is multiplied with at a step"),),
         notes=("gamma=0.1 per epoch takes the lr down a thousandfold in 3 epochs, after which nothing moves.",),
         example="ExponentialLR(gamma=0.9)",
+        fit=_fit_exponential,
+        factor=_exponential_factor,
     ),
     SchedulerEntry(
         name="StepLR",
         summary="multiplies the lr by gamma every step_size steps",
+        family="decay",
         unit="epoch",
-        parameters=(
-            Parameter(
-                name="step_size",
-                kind="int",
-                help="steps between two drops",
-                minimum=1,
-                maximum=COUNT_LIMIT,
-            ),
-            GAMMA,
-        ),
+        parameters=(count("step_size", "steps between two drops", "period"), GAMMA),
         example="StepLR(step_size=3, gamma=0.5)",
+        lowers=always,
+        fit=_fit_steps,
+        factor=_steps_factor,
     ),
     SchedulerEntry(
         name="MultiStepLR",
         summary="multiplies the lr by gamma at each milestone",
+        family="decay",
         unit="epoch",
-        parameters=(
-            Parameter(
-                name="milestones",
-                kind="ints",
-                help="steps at which the lr drops",
-                minimum=0,
-                maximum=COUNT_LIMIT,
-            ),
-            GAMMA,
-        ),
+        parameters=(count("milestones", "steps at which the lr drops", "milestones", minimum=0), GAMMA),
         notes=("A milestone given twice multiplies twice.",),
         example="MultiStepLR([5, 8], gamma=0.1)",
+        lowers=always,
+        fit=_fit_milestones,
+        factor=_milestones_factor,
     ),
     SchedulerEntry(
         name="PolynomialLR",
         summary="takes the lr down to 0 over total_iters steps, along a power",
+        family="decay",
         unit="epoch",
         parameters=(
-            Parameter(
-                name="total_iters",
-                kind="int",
-                help="steps until the lr is 0",
-                default=5,
-                minimum=1,
-                maximum=COUNT_LIMIT,
-            ),
+            count("total_iters", "steps until the lr is 0", "length", default=5),
             Parameter(name="power", kind="float", help="1 is a straight line", default=1.0, minimum=0),
         ),
         notes=("The lr is exactly 0 after total_iters steps, and stays there.",),
         example="PolynomialLR(total_iters=10, power=1.0)",
-    ),
-    SchedulerEntry(
-        name="ReduceLROnPlateau",
-        summary="multiplies the lr by factor once a metric has stopped improving",
-        unit="epoch",
-        parameters=(
-            Parameter(
-                name="mode",
-                kind="choice",
-                help="min watches the test loss, max the accuracy",
-                default="min",
-                choices=("min", "max"),
-            ),
-            Parameter(
-                name="factor",
-                kind="float",
-                help="what the lr is multiplied with",
-                default=0.1,
-                minimum=0,
-                maximum=0.9999999999999999,
-            ),
-            Parameter(
-                name="patience",
-                kind="int",
-                help="epochs without improvement that are let pass",
-                default=10,
-                minimum=0,
-                maximum=COUNT_LIMIT,
-            ),
-            Parameter(name="threshold", kind="float", help="what counts as improvement", default=1e-4),
-            Parameter(
-                name="threshold_mode",
-                kind="choice",
-                help="whether the threshold is a share of the best value or a difference",
-                default="rel",
-                choices=("rel", "abs"),
-            ),
-            Parameter(
-                name="cooldown",
-                kind="int",
-                help="epochs after a cut in which nothing is counted",
-                default=0,
-                minimum=0,
-                maximum=COUNT_LIMIT,
-            ),
-            Parameter(name="min_lr", kind="floats", help="the lr never falls below this", default=0, minimum=0),
-            Parameter(name="eps", kind="float", help="cuts smaller than this are left out", default=1e-8, minimum=0),
-        ),
-        notes=(
-            "It needs a metric, so that a preview shows a flat line until a test has been made.",
-            'metric="loss" (the test loss) is watched; mode="max" watches metric="accuracy".',
-            "A loss that is not a number counts as no improvement.",
-        ),
-        example="ReduceLROnPlateau(factor=0.3, patience=1)",
+        length_argument="total_iters",
+        lowers=always,
+        fit=_fit_polynomial,
+        factor=_polynomial_factor,
     ),
 )

@@ -1,53 +1,175 @@
-"""What is known of a scheduler before PyTorch is imported."""
+"""What lrtui knows about a scheduler without importing PyTorch: one `SchedulerEntry` per class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.parameter import LrRole, Parameter
 
 Per = Literal["batch", "epoch"]
+
+Family = Literal["decay", "curve", "warm-up", "function", "composite"]
+"""Groups of schedulers, in the order in which lists show them."""
+
+Arguments = Mapping[str, Any]
+"""Values of a scheduler's arguments by name, defaults included; an argument that is filled in later is absent."""
+
+
+def never(arguments: Arguments) -> bool:
+    """Return False."""
+    return False
+
+
+def always(arguments: Arguments) -> bool:
+    """Return True."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerEntry:
-    """One scheduler, declared once.
+    """One scheduler class, declared once: everything that the rest of lrtui needs to know about it.
 
-    Args:
-        name: PyTorch's class name.
-        summary: what it does to the lr, one line.
-        unit: what its `step()` is called after, unless `per=` says otherwise.
-        parameters: its arguments, in PyTorch's order, the optimizer left out.
-        fills: arguments that follow from the run's length when left out, and what they are filled with.
-        notes: what users trip over.
-        example: a notation to start from.
-        composite: whether it is made of other schedulers.
-        module: where the class is.
-        absolute: whether its lrs are its own arguments, whatever the optimizer's lr is.
-        averages: whether weights are averaged while it is in force.
+    A file in `schedules/catalogue/` lists its entries in `SCHEDULERS` and is found by its being there. It must not
+    import torch: a class that is defined in the same file is created in the module's `__getattr__`, as in `cycles.py`.
     """
 
     name: str
+    """Class name, as the notation has it."""
+
     summary: str
+    """What it does to the lr, in one line."""
+
+    family: Family
+    """Where lists show it; `warm-up` also means that it raises the lr at the start of a run."""
+
     unit: Per
+    """What `step()` is called after, unless `per=` says otherwise."""
+
     parameters: tuple[Parameter, ...]
-    fills: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    """The constructor's arguments in its order, without the optimizer."""
+
     example: str
-    composite: bool = False
-    module: str = "torch.optim.lr_scheduler"
+    """Notation to start from, in forms and messages."""
+
+    notes: tuple[str, ...] = ()
+    """What users trip over, one sentence each."""
+
+    fills: Mapping[str, str] = field(default_factory=dict)
+    """Arguments that follow from the run's length when left out, and what they are filled in with, in words."""
+
+    class_path: str = ""
+    """`package.module:Class` of the class; `torch.optim.lr_scheduler` when empty."""
+
+    stepped_as: str = ""
+    """`package.module:Class` of a subclass that lrtui builds in its place; the class itself when empty."""
+
+    documentation: str = ""
+    """Address of its documentation; PyTorch's page when empty."""
+
+    composite: Literal["sequence", "chain"] | None = None
+    """How it combines its `schedulers`: one after the other at its `milestones`, or all at once; None for a scheduler
+    that has none."""
+
     absolute: bool = False
-    averages: bool = False
+    """Whether its arguments are the lrs themselves, whatever the optimizer's lr is."""
+
+    recomputes: bool = False
+    """Whether it computes each lr from `base_lrs` alone, ignoring the current one: in a ChainedScheduler it discards
+    the effect of the schedulers before it."""
+
+    continues: bool = False
+    """Whether it goes on from the lr that it finds when a SequentialLR switches to it, not from `base_lrs`."""
+
+    metric: Callable[[Arguments], str] | None = None
+    """Returns the metric that it follows unless `metric=` names one; None for a scheduler that follows none."""
+
+    averages_weights: bool = False
+    """Whether an AveragedModel is updated while it is in force."""
+
+    length_argument: str | None = None
+    """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end."""
+
+    length_factors: tuple[str, ...] = ()
+    """Arguments whose product replaces `length_argument`; they are given together."""
+
+    lowers: Callable[[Arguments], bool] = never
+    """Says whether it takes the lr down over the steps that its counts cover."""
+
+    is_constant: Callable[[Arguments], bool] = never
+    """Says whether these arguments are a way to write a constant lr."""
+
+    fit: Callable[[Arguments, int], Arguments | None] | None = None
+    """Returns the arguments to change so that it uses so many `step()` calls and ends low (None takes one away), or
+    None where that can't be told; None for a scheduler that fits any length."""
+
+    factor: Callable[[Arguments, int], str | None] | None = None
+    """Closed form: returns the factor on the optimizer's lr over so many `step()` calls as an expression of `epoch`,
+    or None where these arguments have none."""
+
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """What to do about the constructor's errors: text in `ErrorType: message`, and the end of the sentence shown."""
+
+    def __post_init__(self) -> None:
+        if not self.class_path:
+            object.__setattr__(self, "class_path", f"torch.optim.lr_scheduler:{self.name}")
+
+    @property
+    def module(self) -> str:
+        """Module that the class is imported from."""
+        return self.class_path.partition(":")[0]
 
     @property
     def url(self) -> str:
-        """PyTorch's page on it."""
-        if self.module.endswith("swa_utils"):
-            return "https://docs.pytorch.org/docs/stable/generated/torch.optim.swa_utils.SWALR.html"
-        return f"https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.{self.name}.html"
+        """Address of its documentation; empty for a class that has none."""
+        if self.documentation or not self.module.startswith("torch."):
+            return self.documentation
+        return f"https://docs.pytorch.org/docs/stable/generated/{self.class_path.replace(':', '.')}.html"
+
+    @property
+    def follows_metric(self) -> bool:
+        """Whether `step()` takes the result of a test; such a scheduler is stepped per epoch."""
+        return self.metric is not None
+
+    @property
+    def cycles_momentum(self) -> bool:
+        """Whether it changes the optimizer's momentum unless `cycle_momentum=False`."""
+        return self.parameter("cycle_momentum") is not None
+
+    @property
+    def takes_function(self) -> bool:
+        """Whether it needs a function of the step, written as an expression."""
+        return any(parameter.kind == "expression" and parameter.is_required for parameter in self.parameters)
+
+    @property
+    def counts(self) -> tuple[Parameter, ...]:
+        """The arguments that count `step()` calls."""
+        return tuple(each for each in self.parameters if each.counts in ("length", "period", "milestones"))
+
+    def lrs(self, *roles: LrRole) -> tuple[Parameter, ...]:
+        """Return the arguments that are lrs in these roles, in the order of the roles."""
+        return tuple(each for role in roles for each in self.parameters if each.lr == role)
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the argument of that name, or None."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+    def values(self, given: Arguments) -> dict[str, Any]:
+        """Return the arguments with the defaults of those not given."""
+        defaults = {each.name: each.default for each in self.parameters if not each.is_required}
+        return {**defaults, **given}
+
+    def length(self, given: Arguments) -> int | None:
+        """Return the `step()` calls after which its curve ends; None without an end, or before it is filled in."""
+        values = self.values(given)
+        factors = [values[name] for name in self.length_factors if values.get(name) is not None]
+        if factors and len(factors) == len(self.length_factors):
+            return int(math.prod(factors))
+        length = values.get(self.length_argument) if self.length_argument else None
+        return None if length is None else int(length)
+
+    def has_given_length(self, given: Arguments) -> bool:
+        """Say whether a length that would follow from the run is given."""
+        return any(name in given for name in (*self.fills, *self.length_factors))

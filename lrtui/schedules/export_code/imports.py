@@ -35,6 +35,8 @@ class Imports:
 
     def scheduler(self, entry: SchedulerEntry, *, held: bool = False) -> str:
         """Import a scheduler's class, and return what the script calls it."""
+        if not entry.module.startswith("torch."):
+            return self._own.setdefault((entry.module, entry.name), entry.name)
         self.name(entry.module, entry.name)
         if held:
             self.holds_cycles = True

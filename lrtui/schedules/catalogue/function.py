@@ -1,0 +1,91 @@
+"""Schedulers that take a function of the step, written as an expression."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from lrtui.run.errors import NotationError
+from lrtui.schedules.catalogue.decay import END_SHARE
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from lrtui.schedules.expression import Expression, depends_on_step
+from lrtui.schedules.parameter import Parameter
+from lrtui.text.numbers import two_digits
+
+MOST_FACTORS = 10_000
+"""Steps of a MultiplicativeLR that are looked at; the later ones are taken to be alike."""
+
+
+def _each(texts: Any, change: Callable[[str], str]) -> Any:
+    """Return the expression changed, or each of a tuple of expressions."""
+    return tuple(change(text) for text in texts) if isinstance(texts, tuple) else change(texts)
+
+
+def _is_constant(arguments: Arguments) -> bool:
+    texts = arguments["lr_lambda"]
+    return not any(depends_on_step(text) for text in (texts if isinstance(texts, tuple) else (texts,)))
+
+
+def _fit_lambda(arguments: Arguments, calls: int) -> Arguments:
+    return {"lr_lambda": _each(arguments["lr_lambda"], lambda text: f"max({END_SHARE}, {text})")}
+
+
+def _lambda_factor(arguments: Arguments, calls: int) -> str | None:
+    given = arguments["lr_lambda"]
+    return f"({given})" if isinstance(given, str) else None
+
+
+def _fit_multiplicative(arguments: Arguments, calls: int) -> Arguments | None:
+    """Raise the factors to the power at which their product ends at END_SHARE."""
+
+    def with_power(text: str) -> str:
+        factors = [Expression(text)(call) for call in range(1, min(calls, MOST_FACTORS))]
+        logarithm = sum(math.log(factor) for factor in factors)
+        power = two_digits(math.log(END_SHARE) / logarithm * len(factors) / (calls - 1))
+        return f"({text}) ** {power}"
+
+    try:
+        return {"lr_lambda": _each(arguments["lr_lambda"], with_power)}
+    except (NotationError, ValueError, ZeroDivisionError, OverflowError):
+        # a factor that has no value, or none above 0
+        return None
+
+
+SCHEDULERS = (
+    SchedulerEntry(
+        name="LambdaLR",
+        summary="the optimizer's lr times an expression of the step's number",
+        family="function",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="lr_lambda",
+                kind="expression",
+                help="factor on the optimizer's lr; epoch counts step() calls from 0",
+            ),
+        ),
+        example='LambdaLR("0.95 ** epoch")',
+        recomputes=True,
+        is_constant=_is_constant,
+        fit=_fit_lambda,
+        factor=_lambda_factor,
+    ),
+    SchedulerEntry(
+        name="MultiplicativeLR",
+        summary="multiplies the lr at each step by an expression of the step's number",
+        family="function",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="lr_lambda",
+                kind="expression",
+                help="factor on the lr of the step before; epoch counts step() calls from 1",
+            ),
+        ),
+        example='MultiplicativeLR("0.9 if epoch > 3 else 1")',
+        continues=True,
+        is_constant=_is_constant,
+        fit=_fit_multiplicative,
+    ),
+)

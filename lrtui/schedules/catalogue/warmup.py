@@ -1,0 +1,86 @@
+"""Schedulers that hold or raise the lr at a run's start."""
+
+from __future__ import annotations
+
+from lrtui.schedules.catalogue.decay import factor_text
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from lrtui.schedules.parameter import Parameter, count
+
+TOTAL_ITERS = count("total_iters", "steps until the lr is the optimizer's own", "length", default=5)
+
+
+def _lowers(arguments: Arguments) -> bool:
+    return bool(arguments["end_factor"] < arguments["start_factor"])
+
+
+def _fit_linear(arguments: Arguments, calls: int) -> Arguments:
+    rises = arguments["end_factor"] > arguments["start_factor"]
+    return {"total_iters": max(1, calls // 10) if rises else calls}
+
+
+def _linear_factor(arguments: Arguments, calls: int) -> str | None:
+    low, high, length = arguments["start_factor"], arguments["end_factor"], arguments["total_iters"]
+    if length <= 0:
+        return None
+    return f"({factor_text(low)} + {factor_text(high - low)} * min(1, epoch / {length}))"
+
+
+def _is_one(arguments: Arguments) -> bool:
+    return bool(arguments["factor"] == 1)
+
+
+def _constant_factor(arguments: Arguments, calls: int) -> str | None:
+    factor, length = arguments["factor"], arguments["total_iters"]
+    # an lr of 0 can't be divided back, and with a length of 0 PyTorch never ends the factor
+    return f"({factor_text(factor)} if epoch < {length} else 1)" if factor > 0 and length > 0 else None
+
+
+SCHEDULERS = (
+    SchedulerEntry(
+        name="LinearLR",
+        summary="a straight line from start_factor to end_factor times the lr",
+        family="warm-up",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="start_factor",
+                kind="float",
+                help="of the lr, at the start",
+                default=1 / 3,
+                minimum=0,
+                maximum=1,
+                above=True,
+            ),
+            Parameter(name="end_factor", kind="float", help="of the lr, at the end", default=1.0, minimum=0, maximum=1),
+            TOTAL_ITERS,
+        ),
+        notes=("It can't warm up above the optimizer's lr.",),
+        example="LinearLR(start_factor=0.1, total_iters=3)",
+        length_argument="total_iters",
+        lowers=_lowers,
+        fit=_fit_linear,
+        factor=_linear_factor,
+    ),
+    SchedulerEntry(
+        name="ConstantLR",
+        summary="factor times the lr for total_iters steps, then the lr itself",
+        family="warm-up",
+        unit="epoch",
+        parameters=(
+            Parameter(
+                name="factor",
+                kind="float",
+                help="of the lr, until total_iters",
+                default=1 / 3,
+                minimum=0,
+                maximum=1,
+            ),
+            TOTAL_ITERS,
+        ),
+        notes=("With its defaults it starts at a third of the lr and then jumps up.",),
+        example="ConstantLR(factor=0.5, total_iters=3)",
+        length_argument="total_iters",
+        is_constant=_is_one,
+        factor=_constant_factor,
+    ),
+)
