@@ -6,8 +6,13 @@ from importlib import import_module
 from typing import Any
 
 from lrtui.run.errors import TaskError
+from lrtui.run.source import SOURCES, RunSource
+from lrtui.run.spec import RunSpec
 
-BUILT_IN = {"lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"}}
+BUILT_IN = {
+    "lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"},
+    SOURCES: {"store": "lrtui.store.source:open_source"},
+}
 """What lrtui brings itself, so that it is there without an installation too."""
 
 
@@ -39,3 +44,22 @@ def load_plugin(group: str, name: str) -> Any:
         return getattr(import_module(place), attribute)
     except Exception as error:  # another package can raise anything
         raise TaskError(f"{name} ({place}) can't be loaded: {type(error).__name__}: {error}") from error
+
+
+def open_sources(spec: RunSpec) -> tuple[list[RunSource], list[str]]:
+    """Return the run sources that have something to show, and why others can't be opened.
+
+    Args:
+        spec: settings shown in the cockpit.
+    """
+    sources: list[RunSource] = []
+    trouble: list[str] = []
+    for name in plugin_names(SOURCES):
+        try:
+            source = load_plugin(SOURCES, name)(spec)
+        except Exception as error:  # another package can raise anything, and must not take the run list with it
+            trouble.append(f"The run source {name} can't be opened: {error}")
+        else:
+            if source is not None:
+                sources.append(source)
+    return sources, trouble

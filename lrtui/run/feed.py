@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.events import Event
@@ -18,6 +18,21 @@ class Feed(Protocol):
     def take(self, limit: int) -> Sequence[Story]:
         """Return up to `limit` events and blocks that have not been taken yet, the oldest first; never blocks."""
         ...
+
+
+class ListFeed:
+    """A feed of events that are all there already.
+
+    Args:
+        story: oldest first.
+    """
+
+    def __init__(self, story: Iterable[Story]) -> None:
+        self._story = deque(story)
+
+    def take(self, limit: int) -> list[Story]:
+        """Return up to `limit` parts that have not been taken yet, the oldest first."""
+        return [self._story.popleft() for _ in range(min(limit, len(self._story)))]
 
 
 class LiveFeed:

@@ -129,6 +129,11 @@ def listed_runs(connection: sqlite3.Connection) -> list[ListedRun]:
     return [listed_run(connection, run) for run in all_runs(connection)]
 
 
+def values_of(listed: ListedRun) -> dict[str, Any]:
+    """Return all columns, by name."""
+    return {name: column.value(listed) for name, column in COLUMNS.items()}
+
+
 def record_of(listed: ListedRun) -> dict[str, Any]:
     """Return all columns as JSON has them, numbers that are not finite as None."""
     return {name: plain(column.value(listed)) for name, column in COLUMNS.items()}

@@ -44,8 +44,11 @@ class Filter:
     value: Any
 
     def takes(self, listed: ListedRun) -> bool:
-        """Say whether the run meets it; where it does not have the value only `!=` is met."""
-        found = self.column.value(listed)
+        """Return whether the run meets the filter; a run without the value only meets `!=`."""
+        return self.meets(self.column.value(listed))
+
+    def meets(self, found: Any) -> bool:
+        """Return whether a value of the column meets the filter."""
         # what is not a number is no value: not even the opposite of a comparison is true of it
         if found is None or found != found:
             return self.sign == "!="

@@ -12,12 +12,10 @@ from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
 from lrtui.run.spec import RunSpec
-from lrtui.run.status import Status
+from lrtui.run.status import LIVE, Status
 from lrtui.store.connection import told
 from lrtui.store.liveness import ProcessIdentity, is_alive
 from lrtui.store.location import CHECKPOINTS
-
-LIVE: tuple[Status, ...] = ("waiting", "running", "paused")
 
 LAST = "last"
 """Names the newest run."""

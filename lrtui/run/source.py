@@ -1,0 +1,166 @@
+"""Run sources: where the run list gets the runs that this process does not train, such as a store or a log file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from lrtui.run.commands import Command
+from lrtui.run.errors import LrtuiError
+from lrtui.run.events import RunStarted
+from lrtui.run.spec import RunSpec
+from lrtui.run.status import LIVE, Status
+
+if TYPE_CHECKING:
+    from lrtui.run.feed import Feed
+
+SOURCES = "lrtui.sources"
+"""The entry-point group of run sources. An entry point names a callable that takes the settings shown in the cockpit
+(a `RunSpec`) and returns a `RunSource`, or None where there is nothing to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunId:
+    """A run, told apart from the runs of every other source.
+
+    Args:
+        source: `RunSource.name`.
+        key: the source's own id of the run, such as a number or a file's name.
+    """
+
+    source: str
+    key: int | str
+
+    def __str__(self) -> str:
+        return f"#{self.key}" if isinstance(self.key, int) else self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as one line of the run list; what a source does not know stays at its default.
+
+    Args:
+        created: seconds since 1970; the list is sorted by it, newest first.
+        spec: settings, if they are known; a schedule alone goes into `schedule`.
+        epochs: of the whole run; 0 if unknown.
+        seconds: training time.
+        best_loss: lowest test loss, if the run has no accuracy.
+        read_only: why the run takes no commands, as a sentence for the user; empty if it does.
+        columns: further values that the list can be filtered by, by name.
+    """
+
+    id: RunId
+    state: Status = "done"
+    name: str | None = None
+    created: float = 0.0
+    spec: RunSpec | None = None
+    schedule: str = ""
+    epochs_done: int = 0
+    epochs: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best_accuracy: float | None = None
+    best_loss: float | None = None
+    read_only: str = "This run is read-only."
+    columns: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run is still training."""
+        return self.state in LIVE
+
+    @property
+    def best(self) -> float | None:
+        """The best accuracy, or the lowest loss if there is none; None before the first test."""
+        return self.best_loss if self.best_accuracy is None else self.best_accuracy
+
+    def value(self, column: str) -> object:
+        """Return the value of a column of `lrtui runs list`, by name; None if the source does not know it."""
+        if column in self.columns:
+            return self.columns[column]
+        return self.id.key if column == "id" else getattr(self, column, None)
+
+
+class RunSource(Protocol):
+    """Runs that this process does not train. Subclass it and register it as an entry point:
+
+    ```
+    class CsvSource(RunSource):
+        name = "losses.csv"
+
+        def runs(self):
+            return [RunSummary(id=RunId(self.name, "losses"))]
+
+        def feed(self, key):
+            steps = [StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=2.3, lrs=(0.01,)), ...]
+            return ListFeed([run_started(total_steps=len(steps)), *steps])
+
+    [project.entry-points."lrtui.sources"]
+    csv = "my_package.csv_source:open_source"      # def open_source(spec): return CsvSource() or None
+    ```
+
+    One background thread makes all calls except `send`, about once a second; they may block, but `close` should return
+    soon. Any exception is shown in the run list as this source's trouble, and the source is asked again later.
+    """
+
+    name: str
+    """Tells the source apart from all others; the same whenever it is opened again."""
+    trouble: str = ""
+    """Why some of the runs can't be read; empty if all can."""
+
+    def runs(self) -> Sequence[RunSummary]:
+        """Return all runs there are now; return the same object while nothing has changed."""
+        ...
+
+    def feed(self, key: int | str) -> Feed:
+        """Return a run's events from the first one on; `take` is called again for those that have come since.
+
+        The first event is a `RunStarted` (see `run_started`); `seq` counts up over all events of a run.
+        """
+        ...
+
+    def send(self, key: int | str, command: Command) -> str:
+        """Send a command to a run whose summary is not `read_only`; return what became of it, as a sentence.
+
+        Blocks until the run has answered; called in a thread of its own.
+
+        Raises:
+            LrtuiError: if the command is refused or not answered; says why.
+        """
+        raise LrtuiError(f"The runs of {self.name} take no commands.")
+
+    def close(self) -> None:
+        """Release what is open; nothing is called afterwards."""
+        return
+
+
+def run_started(
+    *,
+    total_steps: int,
+    batches_per_epoch: int | None = None,
+    spec: RunSpec | None = None,
+    group_names: Iterable[str] = ("all",),
+    group_lrs: Iterable[float] = (float("nan"),),
+) -> RunStarted:
+    """Return the first event of a run of which only its logged values are known.
+
+    Args:
+        batches_per_epoch: steps per epoch; the whole run if unknown.
+        spec: settings; the defaults if unknown.
+        group_lrs: first lr of each parameter group.
+    """
+    return RunStarted(
+        seq=0,
+        step=0,
+        seconds=0.0,
+        spec=spec or RunSpec(),
+        device="",
+        torch_threads=0,
+        data={},
+        parameter_count=0,
+        batches_per_epoch=batches_per_epoch or max(1, total_steps),
+        total_steps=total_steps,
+        group_names=tuple(group_names),
+        group_lrs=tuple(group_lrs),
+    )

@@ -1,0 +1,149 @@
+"""The store as a run source."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from lrtui.run.commands import Command
+from lrtui.run.errors import LrtuiError
+from lrtui.run.source import RunId, RunSource, RunSummary
+from lrtui.run.spec import RunSpec
+from lrtui.store.columns import epochs_done, listed_run, values_of
+from lrtui.store.connection import describe, open_for_reading
+from lrtui.store.inbox import send
+from lrtui.store.location import DATABASE, store_folder
+from lrtui.store.presence import Presence, why_not
+from lrtui.store.reader import reload
+from lrtui.store.store_feed import StoreFeed
+
+ANSWER_SECONDS = 10.0
+"""How long a command's answer is waited for."""
+
+BUSY_SECONDS = 2.0
+"""How long reading waits for a database that another process keeps locked."""
+
+_FINGERPRINT = "SELECT id, state, step, seconds, name, note, best_accuracy, test_loss, finished FROM runs ORDER BY id"
+
+
+def open_source(spec: RunSpec) -> StoreSource | None:
+    """Return the store that runs of these settings are recorded in; None if nothing is recorded."""
+    folder = store_folder(spec.store)
+    return None if folder is None else StoreSource(folder)
+
+
+class StoreSource(RunSource):
+    """The runs of one store; it may be created, deleted or replaced at any time.
+
+    Args:
+        folder: of the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.name = folder, str(folder)
+        self.trouble = ""
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._fingerprints: dict[int, tuple[object, ...]] = {}
+        self._summaries: dict[int, RunSummary] = {}
+        self._unreadable: dict[int, str] = {}
+        self._runs: list[RunSummary] = []
+
+    def runs(self) -> Sequence[RunSummary]:
+        """Return all runs, newest first; reads only the rows that have changed."""
+        try:
+            return self._read()
+        except sqlite3.Error as error:
+            self.close()
+            raise LrtuiError(f"the store can't be read: {describe(error)}") from error
+
+    def _read(self) -> Sequence[RunSummary]:
+        if self._connection is not None and _file_id(self.folder) != self._file:
+            self.close()
+        if self._connection is None:
+            if (file := _file_id(self.folder)) is None:
+                return self._changed_to([])
+            self._connection, self._file = open_for_reading(self.folder, BUSY_SECONDS), file
+        prints = {row[0]: tuple(row) for row in self._connection.execute(_FINGERPRINT)}
+        for run in prints:
+            known = self._summaries.get(run)
+            # a process that dies changes no row: live runs are always read again
+            if self._fingerprints.get(run) != prints[run] or (known is not None and known.is_live):
+                self._read_run(self._connection, run)
+        self._fingerprints = prints
+        self._summaries = {run: self._summaries[run] for run in sorted(prints, reverse=True) if run in self._summaries}
+        self._unreadable = {run: text for run, text in self._unreadable.items() if run in prints}
+        self.trouble = next(iter(self._unreadable.values()), "")
+        return self._changed_to(list(self._summaries.values()))
+
+    def _changed_to(self, runs: list[RunSummary]) -> list[RunSummary]:
+        if runs != self._runs:
+            self._runs = runs
+        return self._runs
+
+    def _read_run(self, connection: sqlite3.Connection, key: int) -> None:
+        self._unreadable.pop(key, None)
+        try:
+            run = reload(connection, key)
+            if run is None:
+                return
+            self._summaries[key] = RunSummary(
+                id=RunId(self.name, key),
+                state=run.state,
+                name=run.name,
+                created=run.created,
+                spec=run.spec,
+                schedule=run.schedule,
+                epochs_done=epochs_done(run),
+                epochs=run.spec.epochs,
+                step=run.step,
+                seconds=run.seconds,
+                best_accuracy=run.best_accuracy,
+                best_loss=None if run.test_loss is None else _best_loss(connection, key),
+                read_only=why_not(run, key) or "",
+                columns=values_of(listed_run(connection, run)),
+            )
+        except (LrtuiError, ValueError) as error:  # settings of one run that can't be read hide no other run
+            self._unreadable[key] = f"run #{key} can't be read: {error}"
+
+    def feed(self, key: int | str) -> StoreFeed:
+        """Return a run's events.
+
+        Raises:
+            LrtuiError: before `runs` has found the store.
+        """
+        if self._connection is None:
+            raise LrtuiError(f"there is no store in {self.folder}")
+        return StoreFeed(self._connection, int(key))
+
+    def send(self, key: int | str, command: Command) -> str:
+        """Leave a command in the store and wait for the answer of the run's process."""
+        answer = send(self.folder, int(key), command, ANSWER_SECONDS, Presence(int(key)).reason_it_left)
+        if not answer.obeyed:
+            raise LrtuiError(answer.text)
+        return answer.text
+
+    def close(self) -> None:
+        """Close the connection; `runs` opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._fingerprints, self._summaries, self._unreadable = {}, {}, {}
+
+
+def _best_loss(connection: sqlite3.Connection, run: int) -> float | None:
+    """Return the lowest test loss of a run that has no accuracy."""
+    query = "SELECT min(loss), max(accuracy IS NOT NULL) FROM evaluations WHERE run = ? AND NOT averaged"
+    loss, has_accuracy = connection.execute(query, (run,)).fetchone()
+    return None if has_accuracy else float(loss) if loss is not None else None
+
+
+def _file_id(folder: Path) -> tuple[int, int] | None:
+    """Return which file the database is; None if there is none."""
+    try:
+        found = os.stat(folder / DATABASE)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

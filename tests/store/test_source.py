@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from kept import folded, keep, stored
+from recorded_runs import recorded_run
+
+from lrtui import plugins
+from lrtui.run.commands import Pause
+from lrtui.run.errors import LrtuiError
+from lrtui.run.events import StepDone
+from lrtui.run.feed import ListFeed
+from lrtui.run.source import SOURCES, RunId, RunSource, RunSummary, run_started
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.store.filters import read_filters
+from lrtui.store.location import DATABASE
+from lrtui.store.source import StoreSource, open_source
+
+
+class OneRun(RunSource):
+    """A log of three steps."""
+
+    name = "losses.csv"
+
+    def runs(self) -> Sequence[RunSummary]:
+        return [RunSummary(id=RunId(self.name, "losses"), step=3)]
+
+    def feed(self, key: int | str) -> ListFeed:
+        steps = [
+            StepDone(seq=1 + i, step=i, seconds=0.1 * i, epoch=1, batch=i, loss=2.0 - i, lrs=(0.01,)) for i in range(3)
+        ]
+        return ListFeed([run_started(total_steps=3), *steps])
+
+
+def open_one_run(_: RunSpec) -> OneRun:
+    return OneRun()
+
+
+def open_nothing(_: RunSpec) -> None:
+    """Has nothing to show."""
+
+
+def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
+    for schedule in ("StepLR(1)", "StepLR(2)"):
+        keep(tmp_path, recorded_run(120, outcome="stopped", schedule=schedule), RunSpec(schedule=schedule, name="x"))
+    source = StoreSource(tmp_path)
+    runs = source.runs()
+    assert [run.id for run in runs] == [RunId(str(tmp_path), 2), RunId(str(tmp_path), 1)]
+    assert [(run.state, run.name, run.step, run.epochs_done) for run in runs] == [("stopped", "x", 120, 2)] * 2
+    assert "lrtui resume 2" in runs[0].read_only
+    # the same object while nothing has changed
+    assert source.runs() is runs
+    keep(tmp_path, recorded_run(10))
+    assert len(source.runs()) == 3
+    source.close()
+
+
+def test_ids_of_two_stores_do_not_collide(tmp_path: Path) -> None:
+    ids = set()
+    for name in ("a", "b"):
+        keep(tmp_path / name, recorded_run(10))
+        ids |= {run.id for run in StoreSource(tmp_path / name).runs()}
+    assert len(ids) == 2
+    assert {str(each) for each in ids} == {"#1"}
+
+
+def test_the_feed_of_a_stored_run_adds_up_to_the_run(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(300))
+    source = StoreSource(tmp_path)
+    source.runs()
+    state = RunState()
+    state.fold(source.feed(1).take(10_000))
+    assert state == stored(tmp_path)
+
+
+def test_a_store_that_is_missing_deleted_or_replaced_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    source = StoreSource(folder)
+    assert list(source.runs()) == []
+    keep(folder, recorded_run(10))
+    keep(folder, recorded_run(10))
+    assert len(source.runs()) == 2
+    shutil.rmtree(folder)
+    assert list(source.runs()) == []
+    keep(folder, recorded_run(10))
+    assert len(source.runs()) == 1
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    for _ in range(2):
+        keep(tmp_path, recorded_run(10))
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.execute("UPDATE runs SET spec = '{\"epochs\": 0}' WHERE id = 1")
+    connection.commit()
+    connection.close()
+    source = StoreSource(tmp_path)
+    assert [run.id.key for run in source.runs()] == [2]
+    assert source.trouble.startswith("run #1 can't be read")
+
+
+def test_filters_read_the_columns_of_a_summary(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(120, outcome="stopped"))
+    (stored_run,) = StoreSource(tmp_path).runs()
+    (unknown,) = OneRun().runs()
+    (least_steps,) = read_filters(["step>=100"])
+    (batch_size,) = read_filters(["batch_size=64"])
+    assert [least_steps.meets(run.value("step")) for run in (stored_run, unknown)] == [True, False]
+    assert [batch_size.meets(run.value("batch_size")) for run in (stored_run, unknown)] == [True, False]
+
+
+def test_a_command_for_a_run_that_is_over_is_refused(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(10, outcome="done"))
+    with pytest.raises(LrtuiError, match="is done and takes no commands"):
+        StoreSource(tmp_path).send(1, Pause())
+
+
+def test_nothing_is_shown_of_a_store_that_records_nothing() -> None:
+    assert open_source(RunSpec(store="none")) is None
+
+
+def test_a_source_of_another_package_needs_its_runs_and_their_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        metadata.EntryPoint(name, f"{__name__}:{attribute}", SOURCES)
+        for name, attribute in (("csv", "open_one_run"), ("empty", "open_nothing"), ("broken", "missing"))
+    ]
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: metadata.EntryPoints(points).select(group=group))
+    sources, trouble = plugins.open_sources(RunSpec(store="none"))
+    (source,) = sources
+    assert [text.partition(" can't be opened")[0] for text in trouble] == ["The run source broken"]
+    (run,) = source.runs()
+    state = folded(source.feed(run.id.key).take(100))  # type: ignore[arg-type]
+    assert (state.step, state.loss.values.tolist()) == (3, [2.0, 1.0, 0.0])
+    assert str(run.id) == "losses"
+    with pytest.raises(LrtuiError, match="take no commands"):
+        source.send(run.id.key, Pause())
