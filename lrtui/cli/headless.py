@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.format import told_headless
 from lrtui.analysis.advice.remaining import Simulated
 from lrtui.cli.closed_stdout import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, exit_code
@@ -68,9 +67,9 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
             if isinstance(event, RunStarted):
                 for line in finding_lines(event, run.spec):
                     printer.warn(line)
-        kept_as = run.number if run.is_recorded else None
-        for advice in advisor.look(run.state):
-            printer.warn(told_headless(advice, run.spec, kept_as))
+        run_number = run.number if run.is_recorded else None
+        for advice in advisor.new_advice(run.state):
+            printer.warn(advice.headless_line(run.spec, run_number))
 
 
 def _stop(run: Run) -> None:

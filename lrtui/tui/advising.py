@@ -8,7 +8,6 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.analysis.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
-from lrtui.analysis.advice.restart import in_the_run_itself, without_checkpoint
 from lrtui.run.state import RunState
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
@@ -40,14 +39,14 @@ class Advising:
                 if not run.state.is_live:
                     continue
                 advised = self._advised[run.number] = _Advised(run, Advisor(self._remaining_of(run.number)))
-            for advice in advised.advisor.look(run.state):
+            for advice in advised.advisor.new_advice(run.state):
                 if not run.is_recorded:
-                    advice = without_checkpoint(advice)
+                    advice = advice.without_branch()
                 if run is not scene.session.live:
-                    advice = in_the_run_itself(advice)
+                    advice = advice.without_restart()
                 advised.said.append(advice)
                 key = ACTIONS_BY_NAME[advice.action].key(scene.view.keys)
-                run.state.note("warning", f"advice: {advice.title}: {advice.text}; {key} {advice.does}")
+                run.state.note("warning", f"advice: {advice.title}: {advice.text}; {key} {advice.effect}")
         current = self._current(scene)
         if current is not scene.view.advice:
             scene.view.advice = current
@@ -65,7 +64,7 @@ class Advising:
         advised = self._advised.get(run.number) if run is not None else None
         if run is None or advised is None or advised.run is not run:
             return None
-        advised.said = [advice for advice in advised.said if advice.holds(run.state)]
+        advised.said = [advice for advice in advised.said if advice.still_applies(run.state)]
         latest = next(reversed(advised.said), None)
         reaches = latest is not None and (run is scene.commanded or latest.code in AFTER_THE_RUN)
         return latest if reaches else None

@@ -68,7 +68,7 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
         await told(pilot, app)
         assert line(app).startswith(" ▲ schedule exhausted")
         assert f"s switches to {PROPOSED}" in line(app)
-        assert any("advice: schedule exhausted: all that remains" in entry.text for entry in app.session.last.state.log)
+        assert any("advice: schedule exhausted: in the remaining" in entry.text for entry in app.session.last.state.log)
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")
@@ -86,7 +86,7 @@ async def test_where_a_layer_is_dead_s_and_enter_begin_anew_over_what_is_left() 
     app = exhausted(events=DEAD)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
-        assert f"s starts anew with {PROPOSED}, 6 epochs" in line(app)
+        assert f"s restarts with {PROPOSED} for 6 epochs" in line(app)
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         title = str(app.screen.query_one("#picker").border_title)
@@ -166,7 +166,7 @@ async def test_it_goes_with_its_run_and_comes_back_with_it() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "begins", "has"),
     [
-        (120, 36, " ▲ schedule exhausted: what remains can't move the model   s switches to", "esc dismisses"),
+        (120, 36, " ▲ schedule exhausted: the remaining lr is too low to train   s switches to", "esc dismisses"),
         (80, 24, " ▲ schedule exhausted   s switches to", PROPOSED),
         (40, 12, " ▲ schedule exhausted   s schedule", ""),
         (24, 12, " ▲ schedule exhausted", "…"),
@@ -209,7 +209,7 @@ async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_hal
     app = PlayedApp(PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
         await ended(pilot, app, last)
-        assert "b branches after epoch 2, with the lr halved" in line(app)
+        assert "b branches after epoch 2 with the lr halved" in line(app)
         await press(pilot, "b")
         assert "Back to the end of epoch 2, and on with the lr halved?" in dialog(app)
         await press(pilot, "enter")
@@ -226,7 +226,7 @@ async def test_one_that_nothing_is_kept_of_starts_anew() -> None:
     app = PlayedApp(PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
         await ended(pilot, app, last)
-        assert "r starts anew with the lr halved" in line(app)
+        assert "r restarts with the lr halved" in line(app)
         await press(pilot, "r")
         assert isinstance(app.screen, ConfirmScreen)
         assert "--at epoch 1: lr*0.5" in dialog(app)
@@ -240,7 +240,7 @@ async def test_a_run_that_was_too_short_starts_anew_longer_or_as_it_was() -> Non
     app = PlayedApp(PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
         await ended(pilot, app, last)
-        assert "r starts anew with 12 epochs" in line(app)
+        assert "r restarts with 12 epochs" in line(app)
         await press(pilot, "r", "escape")
         assert len(app.session.runs) == 1
         await press(pilot, "r", "enter")

@@ -1,1 +1,1 @@
-"""What there is to say about a run while it goes on, from its events alone: no torch, no terminal."""
+"""Advice on a run while it trains, derived from its events; imports no torch and no front end."""

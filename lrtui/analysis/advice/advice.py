@@ -1,37 +1,38 @@
-"""Advice: what is the matter with a run, and what acts on it."""
+"""A piece of advice: what is wrong with a run, and the command that corrects it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from lrtui.run.commands import Command, SwitchSchedule
+from lrtui.run.commands import Command, Extend, SwitchSchedule
 from lrtui.run.events import ScheduleSwitched
+from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
 Code = Literal["schedule-exhausted", "lr-too-high", "not-finite", "plateau", "still-improving"]
 
 AFTER_THE_RUN: frozenset[Code] = frozenset({"not-finite", "still-improving"})
-"""What is said of a run that is over, and acts on another one."""
+"""Advice on a run that has ended; it applies to a new run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is the matter with a run.
+    """What is wrong with a run, and the command that corrects it.
 
     Args:
-        code: identifies it, for programs.
-        title: it, in two or three words.
-        brief: what that means, where there is no room for the numbers.
-        text: it, in a clause, with the numbers that show it.
-        action: name of the action that acts on it, as `lrtui.actions` has it.
-        does: what that does here, in a few words.
-        command: what the run is to be told, or the one that takes its place.
-        step: optimizer steps done when it was found.
-        changes: how often the lr had been changed by then.
-        epoch: after whose end a branch would begin; None where the advice asks for none.
-        epochs: of the run that is to begin anew in this one's place, with the schedule that is advised: no schedule
-            helps the model as it is; None where the run goes on.
+        code: identifies the advice, for programs.
+        title: two or three words.
+        brief: a clause without figures, for narrow terminals.
+        text: a clause with the figures that show the problem.
+        action: name of the action in `lrtui.actions` that follows the advice.
+        effect: what that action does here, in a few words.
+        command: the command for the run, or for the run that replaces it.
+        step: optimizer steps done when the advice was given.
+        changes: how many times the lr had been changed by then.
+        branch_epoch: epoch after which to branch; None where the advice is not to branch.
+        restart_epochs: epochs of a new run that replaces this one, because no schedule can repair the model; None
+            where the run can continue.
     """
 
     code: Code
@@ -39,26 +40,82 @@ class Advice:
     brief: str
     text: str
     action: str
-    does: str
+    effect: str
     command: Command
     step: int
     changes: int = 0
-    epoch: int | None = None
-    epochs: int | None = None
+    branch_epoch: int | None = None
+    restart_epochs: int | None = None
 
-    def is_acted_upon(self, state: RunState) -> bool:
-        """Say whether a person has changed the lr since; a plateau scheduler's own cuts do not count."""
+    @property
+    def proposal(self) -> SwitchSchedule | None:
+        """The schedule to switch to, and its anchor; None where the advice is something else."""
+        return self.command if isinstance(self.command, SwitchSchedule) else None
+
+    def still_applies(self, state: RunState) -> bool:
+        """Return whether the advice can still be followed: the run is in the right phase and nobody has acted yet."""
+        if self.code in AFTER_THE_RUN:
+            return not state.is_live
+        return state.is_live and not self._lr_was_changed(state)
+
+    def _lr_was_changed(self, state: RunState) -> bool:
+        # the cuts of a plateau scheduler are not the user's
         return any(
             isinstance(change, ScheduleSwitched) or change.by != "plateau" for change in state.changes[self.changes :]
         )
 
-    def holds(self, state: RunState) -> bool:
-        """Say whether there is still something to be done about it: nobody has, and it is not too late."""
-        if self.code in AFTER_THE_RUN:
-            return not state.is_live
-        return state.is_live and not self.is_acted_upon(state)
+    def restart_spec(self, spec: RunSpec) -> RunSpec:
+        """Return the settings of the new run that follows the advice.
 
-    @property
-    def proposal(self) -> SwitchSchedule | None:
-        """The schedule to switch to, and its anchor, where that is what is advised."""
-        return self.command if isinstance(self.command, SwitchSchedule) else None
+        Args:
+            spec: settings of the advised run as the user gave them, before lengths were filled in.
+        """
+        if isinstance(self.command, Extend):
+            return replace(spec, epochs=spec.epochs + self.command.epochs)
+        if self.proposal is not None and self.restart_epochs is not None:
+            # a script was written for the old schedule
+            return replace(spec, schedule=self.proposal.schedule, epochs=self.restart_epochs, at=())
+        # a scale also works for schedules that set absolute lrs
+        return replace(spec, at=(f"epoch 1: {self.command.text}", *spec.at))
+
+    def without_restart(self) -> Advice:
+        """Return the advice for a run of another process, which can be switched from here but not replaced."""
+        if self.restart_epochs is None or self.proposal is None:
+            return self
+        effect = f"switches to {self.proposal.schedule}; a new run would do better"
+        return replace(self, effect=effect, restart_epochs=None)
+
+    def without_branch(self) -> Advice:
+        """Return the advice for a run without checkpoints, which can only be restarted."""
+        if self.branch_epoch is None:
+            return self
+        return replace(self, action="restart", effect="restarts with the lr halved", branch_epoch=None)
+
+    def headless_line(self, spec: RunSpec, run_number: int | None) -> str:
+        """Return the advice in one line, with the command line that follows it.
+
+        Args:
+            spec: settings of the run.
+            run_number: the run's number in the store; None for a run that is not stored, which no other process can
+                reach.
+        """
+        return f"advice: {self.title}: {self.text}. Try {self._command_line(spec, run_number)}"
+
+    def _command_line(self, spec: RunSpec, run_number: int | None) -> str:
+        words = self.command.text
+        if self.proposal is not None and self.restart_epochs is not None:
+            return f"a new run with '{self.proposal.schedule}' --epochs {self.restart_epochs}"
+        if isinstance(self.command, Extend):
+            epochs = self.restart_spec(spec).epochs
+            return (
+                f"a new run with --epochs {epochs}"
+                if run_number is None
+                else f"lrtui resume {run_number} --epochs {epochs}"
+            )
+        if self.code == "not-finite":
+            if run_number is not None and self.branch_epoch is not None:
+                return f"lrtui branch {run_number} --at-epoch {self.branch_epoch} '{words}'"
+            return f"a new run with --at 'epoch 1: {words}', which halves the lr"
+        if run_number is not None:
+            return f"lrtui send {run_number} '{words}'"
+        return f"--at 'step {self.step}: {words}' in the next run"

@@ -1,11 +1,11 @@
-"""The advisor of one run: asks each rule when there is something new for it, and says each thing once."""
+"""The advisor of one run: applies the rules to new events and gives each piece of advice once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrtui.analysis.advice.advice import Advice, Code
-from lrtui.analysis.advice.lr_too_high import TooHigh
+from lrtui.analysis.advice.lr_too_high import LrTooHighRule
 from lrtui.analysis.advice.not_finite import not_finite
 from lrtui.analysis.advice.plateau import plateau
 from lrtui.analysis.advice.remaining import Floats, Remaining
@@ -15,59 +15,58 @@ from lrtui.run.state import RunState
 
 
 class Advisor:
-    """Looks at a run's state and says what is new about it; used by one thread.
+    """Applies the rules to the state of one run; used by one thread.
 
     Args:
-        remaining: returns the lr still to come in the run, asked for only where the tests stand still.
+        remaining: returns the lr of the steps to come, or None while it is not known. It is called only when the test
+            results have stopped improving, because it can be slow.
     """
 
     def __init__(self, remaining: Remaining) -> None:
         self._remaining = remaining
-        self._too_high = TooHigh()
-        self._said: set[Code] = set()
+        self._lr_too_high = LrTooHighRule()
+        self._given: set[Code] = set()
         self._version = -1
         self._epochs = 0
-        """Epochs that the rules of epochs have looked at."""
-        self._in_vain = False
-        """Whether what remains could not be told."""
+        """Epochs that the epoch rules have seen."""
+        self._forecast_missing = False
 
-    def look(self, state: RunState) -> list[Advice]:
-        """Return what there is to say that was not said before.
+    def new_advice(self, state: RunState) -> list[Advice]:
+        """Return the advice that was not given before.
 
         Args:
-            state: the run's, folded up to now; what it was when nobody looked is seen all the same, save for what
-                holds at an epoch's end, which is what holds at the latest one.
+            state: the run's current state. Calls may be far apart: every step is examined, but only the latest epoch.
         """
-        if state.started is None or (state.version == self._version and not self._in_vain):
+        if state.started is None or (state.version == self._version and not self._forecast_missing):
             return []
         self._version = state.version
         new = []
-        for advice in self._found(state):
-            if advice.code not in self._said:
-                self._said.add(advice.code)
+        for advice in self._apply_rules(state):
+            if advice.code not in self._given:
+                self._given.add(advice.code)
                 new.append(advice)
         return new
 
-    def _found(self, state: RunState) -> Iterator[Advice]:
-        if "lr-too-high" not in self._said and (advice := self._too_high.look(state)):
+    def _apply_rules(self, state: RunState) -> Iterator[Advice]:
+        if "lr-too-high" not in self._given and (advice := self._lr_too_high.examine(state)):
             yield advice
         if state.outcome is not None:
             yield from filter(None, (not_finite(state), still_improving(state)))
         elif len(state.epochs) != self._epochs:
-            yield from filter(None, [self._of_epochs(state)])
+            yield from filter(None, [self._apply_epoch_rules(state)])
 
-    def _of_epochs(self, state: RunState) -> Advice | None:
-        self._in_vain = False
-        # what stands still at a dead lr, or one that breaks the model, is no plateau: the one that fits best is said
+    def _apply_epoch_rules(self, state: RunState) -> Advice | None:
+        self._forecast_missing = False
         advice = None
-        if not self._said & {"schedule-exhausted", "lr-too-high"}:
-            advice = schedule_exhausted(state, self._ask) or plateau(state, self._ask)
-        if not self._in_vain:
+        # a run that stands still at a dead lr, or at one that breaks the model, is not on a plateau
+        if not self._given & {"schedule-exhausted", "lr-too-high"}:
+            advice = schedule_exhausted(state, self._forecast) or plateau(state, self._forecast)
+        if not self._forecast_missing:
             self._epochs = len(state.epochs)
         return advice
 
-    def _ask(self, state: RunState) -> Floats | None:
+    def _forecast(self, state: RunState) -> Floats | None:
         lrs = self._remaining(state)
-        # it may be under way: the rules are asked again at the next look
-        self._in_vain = lrs is None
+        # the forecast may still be computed: the rules run again on the next call
+        self._forecast_missing = lrs is None
         return lrs

@@ -1,54 +1,51 @@
-"""Not finite: the loss has ceased to be a number; back to where it was one, with half the lr."""
+"""Loss not finite: training has diverged; branch from the last sound epoch at half the lr."""
 
 from __future__ import annotations
 
 import math
 
 from lrtui.analysis.advice.advice import Advice
-from lrtui.analysis.advice.epoch_results import epoch_results
-from lrtui.analysis.advice.lr_too_high import HALVED
+from lrtui.analysis.advice.epoch_records import epoch_records
+from lrtui.analysis.advice.lr_too_high import HALVE_LR
 from lrtui.run.events import EpochDone, ScheduleSwitched
 from lrtui.run.state import RunState
 
 UNSOUND = 2.0
-"""How many times the best test's loss a test's may be; beyond it the model was being lost already."""
+"""How many times the best test loss a test loss may be; above that the model was already diverging."""
 
 
 def not_finite(state: RunState) -> Advice | None:
-    """Return the advice where the run ended as diverged: a branch from its last good epoch, or else a fresh start."""
+    """Return the advice for a run that ended as diverged: a branch from its last sound epoch, or a restart."""
     if state.outcome is None or state.outcome.outcome != "diverged":
         return None
-    good = last_good_epoch(state)
-    # a branch at half the lr goes on with its parent's schedule; one that was switched has more than one
-    if good is not None and any(
-        isinstance(change, ScheduleSwitched) and change.step <= good.step for change in state.changes
+    sound = _last_sound_epoch(state)
+    # a branch that only scales the lr continues its parent's schedule, and a run that was switched has more than one
+    if sound is not None and any(
+        isinstance(change, ScheduleSwitched) and change.step <= sound.step for change in state.changes
     ):
-        good = None
+        sound = None
     return Advice(
         code="not-finite",
         title="loss not finite",
-        brief="the model is lost",
-        text=f"the loss is no number any more after step {state.step:,}",
-        action="branch" if good else "restart",
-        does=f"branches after epoch {good.epoch}, with the lr halved" if good else "starts anew with the lr halved",
-        command=HALVED,
+        brief="training has diverged",
+        text=f"the loss is not finite after step {state.step:,}",
+        action="branch" if sound else "restart",
+        effect=f"branches after epoch {sound.epoch} with the lr halved" if sound else "restarts with the lr halved",
+        command=HALVE_LR,
         step=state.step,
         changes=len(state.changes),
-        epoch=good.epoch if good else None,
+        branch_epoch=sound.epoch if sound else None,
     )
 
 
-def last_good_epoch(state: RunState) -> EpochDone | None:
-    """Return the last epoch at whose end the model was still sound, or None.
-
-    A test whose loss is not finite, or beyond UNSOUND times the best test's, is of a model that was lost already.
-    """
-    best, good = math.inf, None
-    for tested in epoch_results(state):
+def _last_sound_epoch(state: RunState) -> EpochDone | None:
+    """Return the last epoch whose test loss is finite and at most UNSOUND times the best one."""
+    best, sound = math.inf, None
+    for tested in epoch_records(state):
         loss = tested.result.loss
         if not math.isfinite(loss):
             continue
         best = min(best, loss)
         if loss <= UNSOUND * best:
-            good = tested.epoch
-    return good
+            sound = tested.epoch
+    return sound

@@ -1,66 +1,82 @@
-"""Schedule exhausted: what remains of the schedule can't move the model."""
+"""Schedule exhausted: the remaining lr is too low to train the model any further."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lrtui.analysis.advice.advice import Advice
-from lrtui.analysis.advice.dead_network import dead_layer
-from lrtui.analysis.advice.epoch_results import epoch_results, gained
-from lrtui.analysis.advice.lr_used import peaks
-from lrtui.analysis.advice.proposal import propose_anew, propose_schedule
+from lrtui.analysis.advice.epoch_records import epoch_records, improved, peak_lrs_used
+from lrtui.analysis.advice.proposal import propose_schedule, propose_schedule_for_restart
 from lrtui.analysis.advice.remaining import Remaining
-from lrtui.run.events import EpochDone
+from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
 from lrtui.text.format import counted
 from lrtui.text.numbers import four_digits
 
+DEAD_UNITS = 0.75
+"""Share of a layer's units above which the few that are left hold the whole network back. The case study's lr of 0.01
+leaves 3 to 9 of the 64 channels of its second convolution alive after an epoch (five seeds); with 3, no max_lr from
+0.001 to 0.01 brought the rest of the ten epochs above 0.893, where a new run over seven epochs reached 0.927."""
+
+LEAST_UNITS = 8
+"""Layers with fewer units are not judged: a single silent output does not make a network dead."""
+
+LEAST_LEFT = 0.5
+"""Share of the run that has to remain for a restart: the new run has no more steps than that."""
+
 
 def schedule_exhausted(state: RunState, remaining: Remaining) -> Advice | None:
-    """Return the advice where the schedule is over long before the run is, and the tests stand still.
+    """Return the advice for a run whose schedule ends long before the run while the test results stand still.
 
-    Looked at when an epoch is over. The last epoch was trained with an lr at least as high as what remains: where its
-    test went no better than the one before by more than noise, what remains can't do better.
+    Call it when an epoch has ended. The lr of the last epoch was at least as high as the remaining lr: where that epoch
+    did not improve the test result by more than noise, the remaining epochs won't either.
     """
-    tests, left = epoch_results(state, 2), state.total_steps - state.step
-    # one step is no loss, however few the run has
+    tests, left = epoch_records(state, 2), state.total_steps - state.step
+    # a single step is no loss, however short the run
     if len(tests) < 2 or left < max(2, LEAST_DEAD * state.total_steps) or tests[-1].is_perfect:
         return None
-    if gained(tests[-2:-1], tests[-1:]):
+    if improved(tests[-2:-1], tests[-1:]):
         return None
     lrs = remaining(state)
     if lrs is None or not len(lrs):
         return None
     switch = state.last_switch
-    most = lrs.max(axis=0)
-    peak = np.maximum(peaks(state, switch.step if switch else 0), most)
-    if np.any(most > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
+    highest = lrs.max(axis=0)
+    peak = np.maximum(peak_lrs_used(state, switch.step if switch else 0), highest)
+    if np.any(highest > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
         return None
     text = (
-        f"all that remains of the schedule, {left:,} of {state.total_steps:,} steps, is at lr "
-        f"{four_digits(float(most.max()))} or below, a thousandth of its peak {four_digits(float(peak.max()))}, and "
-        "the test stands still"
+        f"in the remaining {left:,} of {state.total_steps:,} steps the lr is {four_digits(float(highest.max()))} or "
+        f"lower, a thousandth of its peak {four_digits(float(peak.max()))}, and the test result no longer improves"
     )
-    brief, command, epochs = "what remains can't move the model", propose_schedule(state), None
-    does = f"switches to {command.schedule}"
-    if dead := dead_layer(state, tests[-1].epoch):
-        command, epochs = propose_anew(state), _epochs_left(state, tests[-1].epoch)
-        text += f"; {dead.dead} of the {dead.units} units of layer {dead.name} get no gradient: no lr brings them back"
-        brief = f"most of layer {dead.name} is dead, and no lr brings it back"
-        does = f"starts anew with {command.schedule}, {counted(epochs, 'epoch')}"
+    brief, command, epochs = "the remaining lr is too low to train", propose_schedule(state), None
+    effect = f"switches to {command.schedule}"
+    if layer := _dead_layer(state, tests[-1].epoch):
+        command, epochs = propose_schedule_for_restart(state), _epochs_left(state, tests[-1].epoch)
+        text += f"; {layer.dead} of the {layer.units} units of layer {layer.name} get no gradient, at any lr"
+        brief = f"most of layer {layer.name} is dead, and no lr can revive it"
+        effect = f"restarts with {command.schedule} for {counted(epochs, 'epoch')}"
     return Advice(
         code="schedule-exhausted",
         title="schedule exhausted",
         brief=brief,
         text=text,
         action="schedule",
-        does=does,
+        effect=effect,
         command=command,
         step=state.step,
         changes=len(state.changes),
-        epochs=epochs,
+        restart_epochs=epochs,
     )
+
+
+def _dead_layer(state: RunState, epoch: EpochDone) -> DeadLayer | None:
+    """Return the layer that makes a restart better than the rest of the run, as reported at the end of the epoch."""
+    layer = epoch.dead_layer
+    if layer is None or layer.units < LEAST_UNITS or layer.share < DEAD_UNITS:
+        return None
+    return layer if state.total_steps - epoch.step >= LEAST_LEFT * state.total_steps else None
 
 
 def _epochs_left(state: RunState, epoch: EpochDone) -> int:

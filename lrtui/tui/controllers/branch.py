@@ -92,12 +92,12 @@ class BranchController:
 
     def do_branch(self) -> None:
         run, advice = self._scene().run, self._view.advice
-        if run is None or advice is None or advice.epoch is None:
+        if run is None or advice is None or advice.branch_epoch is None:
             self._ask_where()
             return
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        epoch, words, folder = advice.epoch, advice.command.text, run.store_folder
+        epoch, words, folder = advice.branch_epoch, advice.command.text, run.store_folder
 
         def answered(answer: str | None) -> None:
             if answer == "advised" and folder is not None:

@@ -61,7 +61,7 @@ class PickerController:
         started = state.started if state else None
         advice = self._view.advice
         # a scheduler that was asked for by its name is for the run that goes on
-        if scheduler is None and live and started and advice is not None and advice.epochs is not None:
+        if scheduler is None and live and started and advice is not None and advice.restart_epochs is not None:
             self._begin_anew(advice, live, started.batches_per_epoch)
             return
         context = PickerContext(
@@ -81,11 +81,10 @@ class PickerController:
         self._screen.app.push_screen(PickerScreen(context, self._ask), self._picked)
 
     def _begin_anew(self, advice: Advice, live: ShownRun, batches_per_epoch: int) -> None:
-        from lrtui.analysis.advice.restart import settings_anew
         from lrtui.tui.screens.picker.choice import PickerChoice, PickerContext
         from lrtui.tui.screens.picker.screen import PickerScreen
 
-        advised = settings_anew(advice, live.spec)
+        advised = advice.restart_spec(live.spec)
         context = PickerContext(
             schedule=advised.schedule,
             optimizer=advised.optimizer,

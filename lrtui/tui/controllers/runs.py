@@ -76,10 +76,9 @@ class Hands:
         if advice is None or advice.action != "restart" or run is None:
             self.restart(self._view.spec)
             return
-        from lrtui.analysis.advice.restart import settings_anew
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        advised = settings_anew(advice, run.spec)
+        advised = advice.restart_spec(run.spec)
 
         def answered(answer: str | None) -> None:
             if answer == "advised":

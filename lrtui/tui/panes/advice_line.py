@@ -22,7 +22,7 @@ def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
         back: the key that takes the line away.
         width: in columns.
     """
-    says, goes = f"{key} {advice.does}", f"{back} dismisses"
+    says, goes = f"{key} {advice.effect}", f"{back} dismisses"
     forms = (
         f"{advice.title}: {advice.text}   {says}   {goes}",
         f"{advice.title}: {advice.brief}   {says}   {goes}",

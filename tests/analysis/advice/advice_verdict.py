@@ -1,4 +1,4 @@
-"""Plays a run's events to an advisor, as they came, and holds what it says against what is known of the run."""
+"""Feeds a run's events to an advisor and compares its advice with the advice that is expected for the run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lrtui.run.state import RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An advice, and how many epochs were done when it came."""
+class GivenAdvice:
+    """A piece of advice, and the number of epochs done when it was given."""
 
     advice: Advice
     epochs: int
@@ -24,12 +24,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was said of a run, by whether it was right.
+    """Whether the advice on a run is right.
 
     Args:
-        found: codes that had to come, and came.
-        missed: codes that had to come, and did not.
-        false: codes that came and should not have.
+        found: expected codes that were given.
+        missed: expected codes that were not given.
+        false: codes that were given although they are wrong.
     """
 
     found: frozenset[str]
@@ -37,22 +37,26 @@ class Verdict:
     false: frozenset[str]
 
     @property
-    def words(self) -> str:
-        """The verdict in a line."""
+    def summary(self) -> str:
+        """The verdict in one line."""
         parts = (("found", self.found), ("missed", self.missed), ("FALSE ALARM", self.false))
-        return "; ".join(f"{name} {', '.join(sorted(codes))}" for name, codes in parts if codes) or "rightly silent"
+        return (
+            "; ".join(f"{name} {', '.join(sorted(codes))}" for name, codes in parts if codes)
+            or "no advice, as expected"
+        )
 
 
-def advice_on(events: Iterable[Event], remaining: Remaining | None = None) -> list[Said]:
-    """Return all that the advisor says of a run, looked at after each event."""
-    state, advisor, said = RunState(), Advisor(remaining or Simulated()), []
+def advice_on(events: Iterable[Event], remaining: Remaining | None = None) -> list[GivenAdvice]:
+    """Return all advice on a run; the rules are applied after every event."""
+    state, advisor = RunState(), Advisor(remaining or Simulated())
+    given: list[GivenAdvice] = []
     for event in events:
         state.fold([event])
-        said += [Said(advice, len(state.epochs)) for advice in advisor.look(state)]
-    return said
+        given += [GivenAdvice(advice, len(state.epochs)) for advice in advisor.new_advice(state)]
+    return given
 
 
-def judge(kind: KnownRun, events: Iterable[Event]) -> Verdict:
-    """Return what is right and wrong of what is said of the run."""
-    codes = frozenset(said.advice.code for said in advice_on(events))
-    return Verdict(codes & kind.expected, kind.expected - codes, codes - kind.expected - kind.also_right)
+def verdict_on(known: KnownRun, events: Iterable[Event]) -> Verdict:
+    """Return how the advice on a run compares with what is expected."""
+    codes = frozenset(given.advice.code for given in advice_on(events))
+    return Verdict(codes & known.expected, known.expected - codes, codes - known.expected - known.accepted)

@@ -1,4 +1,4 @@
-"""The runs of known kind, read from the table beside this file."""
+"""Runs for which the right advice is known, read from the table in known_runs.txt."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ TABLE = Path(__file__).with_name("known_runs.txt")
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A run and what is to be said of it.
+    """A run and the advice that is right for it.
 
     Args:
-        name: of its file.
-        expected: codes of the advice that must come; none for a run that there is nothing to say of.
-        also_right: codes that would be no false alarm either.
-        task: of small_tasks.
-        spec: its settings.
-        because: why that is what it is.
+        name: name of its recording.
+        expected: codes of the advice that must be given; empty for a healthy run.
+        accepted: further codes that would not be a false alarm.
+        task: name of a class in small_tasks.
+        spec: settings of the run.
+        reason: why that advice is right.
     """
 
     name: str
     expected: frozenset[str]
-    also_right: frozenset[str]
+    accepted: frozenset[str]
     task: str
     spec: RunSpec = field(repr=False)
-    because: str
+    reason: str
 
 
 def _read(line: str) -> KnownRun:
-    name, codes, task, optimizer, epochs, schedule, because, *more = (part.strip() for part in line.split(" | "))
+    name, codes, task, optimizer, epochs, schedule, reason, *more = (part.strip() for part in line.split(" | "))
     settings = dict(setting.split("=", 1) for setting in more)
     spec = RunSpec(
         schedule=schedule,
@@ -44,9 +44,9 @@ def _read(line: str) -> KnownRun:
         task=f"small_tasks:{task}",
         store="none",
     )
-    words = [word for word in codes.split() if word != "-"]
-    also = frozenset(word.strip("()") for word in words if word.startswith("("))
-    return KnownRun(name, frozenset(words) - {f"({code})" for code in also}, also, task, spec, because)
+    listed = [code for code in codes.split() if code != "-"]
+    accepted = frozenset(code.strip("()") for code in listed if code.startswith("("))
+    return KnownRun(name, frozenset(listed) - {f"({code})" for code in accepted}, accepted, task, spec, reason)
 
 
 KNOWN_RUNS = [_read(line) for line in TABLE.read_text().splitlines() if line and not line.startswith("#")]

@@ -1,7 +1,7 @@
-"""Trains the forty runs of known kind and keeps their events: `python tests/analysis/advice/record_runs.py [NAME ...]`.
+"""Trains the runs of known_runs.txt and records their events: `python tests/analysis/advice/record_runs.py [NAME ...]`.
 
-What is kept is rounded to what the rules can tell apart, so that forty runs take a few hundred kilobytes. With
-`--seed N` nothing is kept: the runs are trained from other weights, and what the rules say of them is printed.
+Figures are rounded to the precision that the rules need, so that all recordings take a few hundred kilobytes. With
+`--seed N` nothing is recorded: the runs are trained from other weights, and the verdict on the advice is printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from advice_verdict import judge
+from advice_verdict import verdict_on
 from driving import run_events
 from known_runs import KNOWN_RUNS, KnownRun
 from recordings import place_of
@@ -27,19 +27,19 @@ from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event
 
 DIGITS = {"loss": 4, "accuracy": 5, "seconds": 3, "seconds_taken": 2, "samples_per_second": 3}
-"""Significant digits that are kept; of an lr all are."""
+"""Significant digits per field; an lr keeps all of them."""
 
 
-def train_known_run(kind: KnownRun, seed: int) -> list[Event]:
-    """Return all that the run says."""
-    return run_events(replace(kind.spec, seed=seed), task=TASKS[kind.task]())
+def train_known_run(known: KnownRun, seed: int) -> list[Event]:
+    """Return the run's events."""
+    return run_events(replace(known.spec, seed=seed), task=TASKS[known.task]())
 
 
-def keep(kind: KnownRun, events: Iterable[Event]) -> Path:
-    """Write a run's events, one JSON object a line."""
+def record(known: KnownRun, events: Iterable[Event]) -> Path:
+    """Write a run's events, one JSON object per line, and return the file."""
     lines = [json.dumps(_rounded(event_to_json(event, exact=True)), separators=(",", ":")) for event in events]
-    path = place_of(kind.name)
-    # without a date, so that the same run is the same file
+    path = place_of(known.name)
+    # without a date, so that the same run gives the same file
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     return path
 
@@ -52,20 +52,20 @@ def _rounded(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Record, or judge runs from other weights."""
+    """Record the runs, or print the verdict on runs from other weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="which runs (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights; what is kept has 0")
-    given = parser.parse_args()
-    for kind in KNOWN_RUNS:
-        if given.names and kind.name not in given.names:
+    parser.add_argument("names", nargs="*", help="names of runs (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights; recordings use 0")
+    options = parser.parse_args()
+    for known in KNOWN_RUNS:
+        if options.names and known.name not in options.names:
             continue
-        events = train_known_run(kind, given.seed)
-        if given.seed == 0:
-            path = keep(kind, events)
+        events = train_known_run(known, options.seed)
+        if options.seed == 0:
+            path = record(known, events)
             print(f"{path.name}: {len(events):,} events, {path.stat().st_size:,} bytes", flush=True)
         else:
-            print(f"{kind.name}: {judge(kind, events).words}", flush=True)
+            print(f"{known.name}: {verdict_on(known, events).summary}", flush=True)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class CaseStudy(Clothes):
 
 
 class Memory(Clothes):
-    """400 images that a wide network learns by heart: near nothing, a small rise of the loss is a great factor."""
+    """400 images that a wide network memorizes: close to 0, a small rise of the loss is a large factor."""
 
     training_samples = 400
 
@@ -72,7 +72,7 @@ class Memory(Clothes):
 
 
 class Spirals(Clothes):
-    """Three spirals wound into each other."""
+    """Classification of points on three interleaved spirals."""
 
     training_samples = 1500
 
@@ -94,7 +94,7 @@ class Spirals(Clothes):
 
 
 class Wave:
-    """A regression: no accuracy, a loss alone."""
+    """A regression: a loss without an accuracy."""
 
     training_samples = 2000
 
@@ -117,7 +117,7 @@ class Wave:
 
 
 class HeavyTails(Wave):
-    """A line whose targets are now and then far off: the loss of a batch is mostly luck."""
+    """A linear regression with outliers: the loss of a batch is mostly noise."""
 
     def _points(self, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Runs told by the figures of their epochs, and what is said of them."""
+"""Runs made from the figures of their epochs, and the advice on them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def state_of(events: list[Event]) -> RunState:
 
 
 def only(events: list[Event]) -> Advice:
-    (said,) = advice_on(events)
-    return said.advice
+    (given,) = advice_on(events)
+    return given.advice
 
 
 def codes(events: list[Event]) -> list[str]:
-    return [said.advice.code for said in advice_on(events)]
+    return [given.advice.code for given in advice_on(events)]
 
 
 def synthetic_run(
@@ -37,7 +37,7 @@ def synthetic_run(
     group_share: float | None = None,
     dead_layer: DeadLayer | None = None,
 ) -> list[Event]:
-    """Return a run of 50 steps an epoch, with that lr, test loss and accuracy in each."""
+    """Return a run of 50 steps per epoch, with the given lr, test loss and accuracy in each epoch."""
     groups = 1 if group_share is None else 2
     spec = spec or RunSpec(schedule="ExponentialLR(gamma=0.1)", optimizer="Adam(lr=0.01)")
     spec = replace(spec, epochs=epochs or len(lrs))
@@ -48,7 +48,7 @@ def synthetic_run(
         spec=spec,
         device="cpu",
         torch_threads=1,
-        data={"name": "told", "test": 10_000},
+        data={"name": "synthetic", "test": 10_000},
         parameter_count=1,
         batches_per_epoch=50,
         total_steps=spec.epochs * 50,
@@ -67,4 +67,4 @@ def synthetic_run(
 
 
 TUTORIAL = [0.01, 0.001, 1e-4, 1e-5]
-STANDS = [(0.48, 0.829), (0.39, 0.862), (0.387, 0.863), (0.387, 0.864)]
+STAGNANT = [(0.48, 0.829), (0.39, 0.862), (0.387, 0.863), (0.387, 0.864)]

@@ -1,4 +1,4 @@
-"""The other rules where they are near their edge; what is advised; and when it no longer holds."""
+"""The limits of the other rules, the action they advise, and how long advice applies."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from recordings import ending, read_recording
 from synthetic_runs import codes, only, state_of
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.format import told_headless
 from lrtui.analysis.advice.remaining import Simulated
-from lrtui.analysis.advice.restart import settings_anew, without_checkpoint
 from lrtui.run.commands import Extend
 from lrtui.run.events import EpochDone, LrSet, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
-# -- the others --------------------------------------------------------------------------------------------------------
 
-
-def test_a_single_huge_loss_is_no_lr_that_is_too_high() -> None:
+def test_a_single_huge_loss_is_ignored() -> None:
     events = recorded_run(300)
     spiked = [
         replace(event, loss=1e6) if isinstance(event, StepDone) and event.step == 150 else event for event in events
@@ -30,19 +26,19 @@ def test_a_single_huge_loss_is_no_lr_that_is_too_high() -> None:
     assert "lr-too-high" not in codes(spiked)
 
 
-def test_a_loss_that_rises_and_stays_is() -> None:
+def test_a_loss_that_rises_and_stays_high_means_the_lr_is_too_high() -> None:
     events = [
         replace(event, loss=event.loss + 2.0) if isinstance(event, StepDone) and event.step >= 150 else event
         for event in recorded_run(300)
     ]
-    (said,) = advice_on(events)
-    assert said.advice.code == "lr-too-high"
-    assert said.advice.action == "nudge_down"
-    # as many steps as it is smoothed over, and those that the mean takes to follow
-    assert 155 < said.advice.step < 180
+    (given,) = advice_on(events)
+    assert given.advice.code == "lr-too-high"
+    assert given.advice.action == "nudge_down"
+    # the span of the smoothing, and the steps that the mean takes to follow
+    assert 155 < given.advice.step < 180
 
 
-def test_a_rise_near_nothing_is_none() -> None:
+def test_a_rise_close_to_0_is_ignored() -> None:
     events = [
         replace(event, loss=0.001 + (0.02 if event.step >= 200 else 0) + (2.0 if event.step < 50 else 0))
         if isinstance(event, StepDone)
@@ -52,13 +48,13 @@ def test_a_rise_near_nothing_is_none() -> None:
     assert "lr-too-high" not in codes(events)
 
 
-def test_after_a_resume_the_loss_is_looked_at_anew() -> None:
+def test_after_a_resume_the_loss_is_examined_from_the_checkpoint() -> None:
     events = read_recording("raised-by-hand")
     state, advisor = RunState(), Advisor(Simulated())
-    high = next(said.advice.step for said in advice_on(events) if said.advice.code == "lr-too-high")
+    high = next(given.advice.step for given in advice_on(events) if given.advice.code == "lr-too-high")
     before = [event for event in events if event.step <= high - 3]
     state.fold(before)
-    assert advisor.look(state) == []
+    assert advisor.new_advice(state) == []
     started = next(event for event in events if isinstance(event, RunStarted))
     checkpoint = next(event for event in events if isinstance(event, EpochDone) and event.epoch == 3)
     step, seq = checkpoint.step, checkpoint.seq
@@ -68,69 +64,69 @@ def test_after_a_resume_the_loss_is_looked_at_anew() -> None:
         StepDone(seq=9_001 + i, step=step + i, seconds=1.0, epoch=4, batch=i % 30, loss=0.1, lrs=(0.003,))
         for i in range(60)
     )
-    assert advisor.look(state) == []
+    assert advisor.new_advice(state) == []
 
 
-def test_a_diverged_run_goes_back_to_its_last_sound_epoch() -> None:
+def test_a_diverged_run_branches_from_its_last_sound_epoch() -> None:
     advice = advice_on(read_recording("explodes-while-rising"))[-1].advice
-    # epoch 5 ended with a number, but its test's loss was 2.4 times the best one's
-    assert (advice.action, advice.epoch, advice.command.text) == ("branch", 4, "lr*0.5")
-    fresh = without_checkpoint(advice)
-    assert (fresh.action, fresh.epoch) == ("restart", None)
-    assert settings_anew(fresh, RunSpec(at=("epoch 2: undo",))).at == ("epoch 1: lr*0.5", "epoch 2: undo")
+    # the loss of epoch 5 is finite, but its test loss is 2.4 times the best one
+    assert (advice.action, advice.branch_epoch, advice.command.text) == ("branch", 4, "lr*0.5")
+    restart = advice.without_branch()
+    assert (restart.action, restart.branch_epoch) == ("restart", None)
+    assert restart.restart_spec(RunSpec(at=("epoch 2: undo",))).at == ("epoch 1: lr*0.5", "epoch 2: undo")
 
 
-def test_one_that_diverges_at_once_starts_anew() -> None:
+def test_a_run_that_diverges_at_once_restarts() -> None:
     advice = only(read_recording("sgd-explodes-at-once"))
-    assert (advice.code, advice.action, advice.epoch) == ("not-finite", "restart", None)
+    assert (advice.code, advice.action, advice.branch_epoch) == ("not-finite", "restart", None)
 
 
-def test_a_run_that_was_too_short_starts_anew_with_twice_the_epochs() -> None:
+def test_a_run_that_was_too_short_restarts_with_twice_the_epochs() -> None:
     events, last = ending("slow-sgd")
     assert codes(events) == []
     advice = only([*events, last])
     assert (advice.action, advice.command) == ("restart", Extend(6))
-    assert settings_anew(advice, RunSpec(epochs=6)).epochs == 12
-    # a run that was stopped has not come to its end
+    assert advice.restart_spec(RunSpec(epochs=6)).epochs == 12
+    # a stopped run was not too short
     assert codes([*events, replace(last, outcome="stopped")]) == []
 
 
-def test_a_plateau_needs_a_schedule_that_does_nothing_about_it() -> None:
+def test_a_schedule_that_lowers_the_lr_is_not_a_plateau() -> None:
     events = read_recording("sgd-rattles")
     assert codes(events) == ["plateau"]
     started = next(event for event in events if isinstance(event, RunStarted))
 
-    def under(schedule: str) -> list[str]:
+    def codes_with(schedule: str) -> list[str]:
         spec = replace(started.spec, schedule=schedule)
         return codes([replace(event, spec=spec) if event is started else event for event in events])
 
-    assert under("ReduceLROnPlateau()") == []
-    assert under("MultiStepLR([18])") == []
-    assert under("StepLR(step_size=100)") == ["plateau"]
+    assert codes_with("ReduceLROnPlateau()") == []
+    assert codes_with("MultiStepLR([18])") == []
+    assert codes_with("StepLR(step_size=100)") == ["plateau"]
 
 
-# -- once said ---------------------------------------------------------------------------------------------------------
+# -- after advice was given --------------------------------------------------------------------------------------------
 
 
-def test_advice_holds_until_somebody_acts_or_the_run_is_over() -> None:
+def test_advice_applies_until_the_lr_is_changed_or_the_run_ends() -> None:
     events = read_recording("case-study", epochs=4)
     advice, state = only(events), state_of(events)
-    assert advice.holds(state)
+    assert advice.still_applies(state)
     cut = LrSet(seq=900, step=160, seconds=9.0, lrs_before=(1.0,), lrs_after=(0.1,), scale=(1.0,), by="plateau")
     state.fold([cut])
-    assert advice.holds(state)
+    assert advice.still_applies(state)
     switched = ScheduleSwitched(
         seq=901, step=160, seconds=9.0, schedule="StepLR(step_size=3)", anchor="base", lrs=(0.01,), lrs_before=(1e-5,)
     )
     state.fold([switched])
-    assert not advice.holds(state)
-    assert not advice.holds(state_of(read_recording("case-study")))
-    over = read_recording("slow-sgd")
-    assert only(over).holds(state_of(over))
+    assert not advice.still_applies(state)
+    assert not advice.still_applies(state_of(read_recording("case-study")))
+    done = read_recording("slow-sgd")
+    assert only(done).still_applies(state_of(done))
 
 
 @pytest.mark.parametrize(
-    ("name", "kept_as", "command"),
+    ("name", "run_number", "command"),
     [
         ("case-study", 7, "lrtui send 7 'OneCycleLR(max_lr=0.0032) from base'"),
         ("case-study", None, "--at 'step 120: OneCycleLR(max_lr=0.0032) from base'"),
@@ -141,10 +137,10 @@ def test_advice_holds_until_somebody_acts_or_the_run_is_over() -> None:
         ("sgd-rattles", 7, "lrtui send 7 'lr*0.3'"),
     ],
 )
-def test_without_keys_a_command_acts(name: str, kept_as: int | None, command: str) -> None:
+def test_the_headless_line_names_the_command_to_run(name: str, run_number: int | None, command: str) -> None:
     events = read_recording(name)
     advice = only(events)
     started = next(event for event in events if isinstance(event, RunStarted))
-    line = told_headless(advice, started.spec, kept_as)
+    line = advice.headless_line(started.spec, run_number)
     assert line.startswith(f"advice: {advice.title}: ")
     assert command in line

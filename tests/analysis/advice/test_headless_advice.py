@@ -1,4 +1,4 @@
-"""`lrtui train` tells advice on standard error as it comes, and standard output keeps to what it is for."""
+"""`lrtui train` prints advice on stderr and leaves stdout to its data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from lrtui.__main__ import main
 
-DIES_EARLY = ["ExponentialLR(gamma=0.1)", "--batch-size", "16", "--epochs", "12", "--optimizer", "Adam(lr=0.001)"]
+DEAD_SCHEDULE = ["ExponentialLR(gamma=0.1)", "--batch-size", "16", "--epochs", "12", "--optimizer", "Adam(lr=0.001)"]
 
 
 def slow_task(folder: Path, seconds: float) -> str:
-    """Return a task whose epochs take long enough for what is said to be read between two of them."""
+    """Return a task whose epochs are long enough for advice to appear between two of them."""
     file = folder / "a_slow_task.py"
     tests = Path(__file__).parents[2]
     file.write_text(
@@ -25,26 +25,26 @@ def slow_task(folder: Path, seconds: float) -> str:
 
 
 @pytest.mark.parametrize("more", [[], ["--quiet"], ["--json"]])
-def test_advice_goes_to_standard_error(more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*DIES_EARLY, "--task", slow_task(tmp_path, 0.01), "--store", str(tmp_path / "store"), *more]
-    assert main(["train", *words]) == 0
+def test_advice_goes_to_stderr(more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*DEAD_SCHEDULE, "--task", slow_task(tmp_path, 0.01), "--store", str(tmp_path / "store"), *more]
+    assert main(["train", *arguments]) == 0
     out, err = capsys.readouterr()
     (line,) = [line for line in err.splitlines() if line.startswith("advice: ")]
-    assert line.startswith("advice: schedule exhausted: all that remains of the schedule, ")
+    assert line.startswith("advice: schedule exhausted: in the remaining ")
     assert "lrtui send 1 'OneCycleLR(max_lr=" in line
     assert "advice: " not in out
     if "--json" in more:
         assert all("event" in json.loads(line) for line in out.splitlines())
 
 
-def test_one_that_diverges_is_told_where_to_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_diverged_run_is_told_where_to_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = ["--store", str(tmp_path / "store")]
-    words = ['LambdaLR("1.0 if epoch < 2 else 1e30")', "--batch-size", "16", "--epochs", "6", "--optimizer"]
+    arguments = ['LambdaLR("1.0 if epoch < 2 else 1e30")', "--batch-size", "16", "--epochs", "6", "--optimizer"]
     task = ["--task", slow_task(tmp_path, 0.0)]
-    assert main(["train", *words, "SGD(lr=0.1)", *task, *store]) == 3
+    assert main(["train", *arguments, "SGD(lr=0.1)", *task, *store]) == 3
     _, err = capsys.readouterr()
     assert "lrtui branch 1 --at-epoch 2 'lr*0.5'" in err
-    # and that can be done: the parent's schedule goes on, at half its lr
+    # the suggested command works: the branch continues the schedule at a scaled lr
     main(["branch", "1", "--at-epoch", "2", "lr*1e-30", *store, "--json"])
     out, _ = capsys.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
@@ -56,22 +56,30 @@ def test_one_that_diverges_is_told_where_to_branch(tmp_path: Path, capsys: pytes
 def test_a_branch_of_a_switched_run_needs_a_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = ["--store", str(tmp_path / "store")]
     task = ["--task", slow_task(tmp_path, 0.0)]
-    words = ["StepLR(step_size=3)", "--batch-size", "16", "--epochs", "4", "--at", "epoch 2: ExponentialLR(gamma=0.9)"]
-    assert main(["train", *words, *task, *store]) == 0
+    arguments = [
+        "StepLR(step_size=3)",
+        "--batch-size",
+        "16",
+        "--epochs",
+        "4",
+        "--at",
+        "epoch 2: ExponentialLR(gamma=0.9)",
+    ]
+    assert main(["train", *arguments, *task, *store]) == 0
     capsys.readouterr()
     assert main(["branch", "1", "--at-epoch", "2", "lr*0.5", *store]) == 2
     assert "was switched to ExponentialLR(gamma=0.9) before the end of epoch 2" in capsys.readouterr().err
     assert main(["branch", "1", "--at-epoch", "1", "lr*0.5", *store]) == 0
 
 
-def test_one_that_was_switched_and_diverges_is_told_what_can_be_done(
+def test_a_diverged_run_that_was_switched_is_told_to_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["StepLR(2)", "--batch-size", "16", "--epochs", "6", "--optimizer", "SGD(lr=0.1)"]
+    arguments = ["StepLR(2)", "--batch-size", "16", "--epochs", "6", "--optimizer", "SGD(lr=0.1)"]
     script = ["--at", "epoch 2: CosineAnnealingLR()", "--at", "epoch 4: lr*1e30"]
     task = ["--task", slow_task(tmp_path, 0.0), "--store", str(tmp_path / "store")]
-    assert main(["train", *words, *script, *task]) == 3
+    assert main(["train", *arguments, *script, *task]) == 3
     _, err = capsys.readouterr()
-    # a branch would need a schedule of its own
+    # a branch would need its own schedule
     assert "lrtui branch" not in err
-    assert "--at 'epoch 1: lr*0.5' starts anew with the lr halved" in err
+    assert "a new run with --at 'epoch 1: lr*0.5', which halves the lr" in err

@@ -1,0 +1,136 @@
+"""The test results of a run's epochs, the lr used between them, and how much of a change is more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrtui.analysis.advice.remaining import Floats
+from lrtui.run.evaluations import epoch_results
+from lrtui.run.events import EpochDone, EvalDone
+from lrtui.run.state import RunState
+
+LOSS_NOISE = 0.02
+"""Relative difference between two test losses that can occur without any learning."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """An epoch and the test at its end.
+
+    Args:
+        epoch: the event that ended the epoch.
+        result: test result of the model itself, not of averaged weights.
+        noise: standard error of the accuracy, from the number of test samples; 0 without an accuracy.
+        train_loss: mean training loss of the epoch; NaN where no step had a finite loss.
+    """
+
+    epoch: EpochDone
+    result: EvalDone
+    noise: float
+    train_loss: float
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether the accuracy is 1."""
+        return self.result.accuracy is not None and self.result.accuracy >= 1.0
+
+
+def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecord]:
+    """Return the epochs that ended with a test, earliest first.
+
+    Args:
+        latest: return only this many of the latest epochs; None for all. Reading all of them after every epoch would
+            take time quadratic in the number of epochs.
+    """
+    tests, samples = epoch_results(state, latest), _test_samples(state)
+    records = []
+    end = None
+    for epoch in state.epochs if latest is None else state.epochs[-latest:]:
+        start = end if end is not None else epoch.step - (state.started.batches_per_epoch if state.started else 0)
+        end = epoch.step
+        if epoch.epoch in tests:
+            result = tests[epoch.epoch]
+            # one epoch at a time: a summary of many intervals at once is only accurate enough for a chart
+            loss = state.loss.summary(np.array([start, end]) - state.first_step).mean[0]
+            records.append(EpochRecord(epoch, result, standard_error(result.accuracy, samples), float(loss)))
+    return records
+
+
+def _test_samples(state: RunState) -> int:
+    samples = state.started.data.get("test") if state.started else None
+    # where the number is unknown, assume a small test set, so that its noise counts for much
+    return samples if isinstance(samples, int) and samples > 0 else 1000
+
+
+def standard_error(accuracy: float | None, samples: int) -> float:
+    """Return the standard error of an accuracy on this many samples: sqrt(p (1 - p) / n), of a binomial distribution.
+
+    It overestimates the noise between two tests, since both use the same samples.
+    """
+    if accuracy is None or not 0.0 <= accuracy <= 1.0:
+        return 0.0
+    # rule of succession: an accuracy of 0 or 1 still has the noise of one sample
+    share = (accuracy * samples + 1) / (samples + 2)
+    return math.sqrt(share * (1 - share) / samples)
+
+
+def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noise: float = 1.0) -> bool:
+    """Return whether the accuracy rose or the loss fell by more than noise.
+
+    Both are compared as medians, which a single lucky test does not move. A falling loss counts even while the
+    accuracy stands still: it is the finer measure.
+
+    Args:
+        before: results to compare with.
+        after: later results.
+        noise: how many times the noise the change has to exceed.
+    """
+    loss_decrease = relative_decrease([item.result.loss for item in before], [item.result.loss for item in after])
+    return loss_decrease > noise * LOSS_NOISE or _accuracy_gain(before, after) > noise * max(
+        item.noise for item in after
+    )
+
+
+def _accuracy_gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> float:
+    earlier = [item.result.accuracy for item in before if item.result.accuracy is not None]
+    later = [item.result.accuracy for item in after if item.result.accuracy is not None]
+    return median(later) - median(earlier) if earlier and later else 0.0
+
+
+def relative_decrease(before: Sequence[float], after: Sequence[float]) -> float:
+    """Return how much lower the median is afterwards, as a share of the earlier one; 0 where a median is not finite."""
+    earlier, later = median(before), median(after)
+    return (earlier - later) / abs(earlier) if earlier and math.isfinite(earlier) and math.isfinite(later) else 0.0
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median; `numpy` and `statistics` take 10 times as long for a handful of values."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def peak_lrs_used(state: RunState, start: int = 0) -> Floats:
+    """Return each parameter group's highest lr from a step on; 0 where there is none."""
+    return _lrs_used(state, start, state.step, "high")
+
+
+def mean_lrs_used(state: RunState, start: int, end: int) -> Floats:
+    """Return each parameter group's mean lr between two steps; 0 where there is none."""
+    return _lrs_used(state, start, end, "mean")
+
+
+def lr_range_used(state: RunState, start: int) -> tuple[float, float]:
+    """Return the first parameter group's lowest and highest lr from a step on."""
+    return float(_lrs_used(state, start, state.step, "low")[0]), float(peak_lrs_used(state, start)[0])
+
+
+def _lrs_used(state: RunState, start: int, end: int, field: str) -> Floats:
+    # `summary` also covers steps of which the series holds only blocks
+    edges = np.array([max(0, start - state.first_step), max(0, end - state.first_step)])
+    found = [getattr(series.summary(edges), field)[0] for series in state.lrs]
+    return np.nan_to_num(np.array(found, dtype=np.float64))
