@@ -8,7 +8,7 @@ from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, Stop, SwitchSche
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import build_tiny_optimizer
-from lrtui.schedules.export_code import Course, Moment, Scaled, Switched
+from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import Script
@@ -17,7 +17,7 @@ from lrtui.training.extension import check_length_is_open
 from lrtui.training.lr_control import LrControl
 
 
-class PlayedCourse:
+class SimulatedScript:
     """Plays a run's settings, `at` included, without model and data.
 
     Args:
@@ -36,23 +36,23 @@ class PlayedCourse:
         horizon = Horizon(spec.epochs, batches_per_epoch)
         self._control = LrControl(build_tiny_optimizer(self._optimizer), parse_schedule(spec.schedule), horizon)
         self._script = Script(spec.at, spec.epochs, batches_per_epoch)
-        self._moments: list[Moment] = []
+        self._moments: list[ChangePoint] = []
         self._notes: list[str] = []
-        self._first = Switched(self._control.schedule, "base")
+        self._first = ScheduleChange(self._control.schedule, "base")
 
-    def play(self) -> Course:
-        """Return the course of the whole run."""
+    def run(self) -> Timeline:
+        """Return the timeline of the whole run."""
         epoch = 1
         while epoch <= self._control.horizon.epochs:
             self._play_epoch(epoch)
             epoch += 1
         spec = self._spec
-        return Course(
+        return Timeline(
             first=self._first,
             optimizer=self._optimizer,
             epochs=self._control.horizon.epochs,
             batches_per_epoch=self._per_epoch,
-            moments=tuple(self._moments),
+            points=tuple(self._moments),
             accumulate=spec.accumulate,
             clip_grad_norm=spec.clip_grad_norm,
             notes=tuple(self._notes),
@@ -69,7 +69,7 @@ class PlayedCourse:
         control.after_epoch(end, self._results[epoch - 1] if epoch <= len(self._results) else {})
 
     def _obey(self, step: int, *, testing: bool) -> None:
-        changes: list[Switched | Scaled] = []
+        changes: list[ScheduleChange | ScaleChange] = []
         while (command := self._script.take(step, testing=testing)) is not None:
             try:
                 changes += self._do(command, step)
@@ -77,14 +77,14 @@ class PlayedCourse:
                 # a run refuses it, says so and goes on
                 self._notes.append(f"{command.text} at step {step:,} is refused: {error}")
         if changes:
-            self._moments.append(Moment(step, tuple(changes), testing))
+            self._moments.append(ChangePoint(step, tuple(changes), testing))
 
-    def _do(self, command: Command, step: int) -> Sequence[Switched | Scaled]:
+    def _do(self, command: Command, step: int) -> Sequence[ScheduleChange | ScaleChange]:
         control = self._control
         match command:
             case SwitchSchedule(schedule, anchor):
                 control.switch(parse_schedule(schedule), anchor, step)
-                return [Switched(control.schedule, anchor, command.text)]
+                return [ScheduleChange(control.schedule, anchor, command.text)]
             case ScaleLr(factor):
                 control.scale_by(factor)
             case SetLr(lr, group):
@@ -100,4 +100,4 @@ class PlayedCourse:
                 return []
             case _:
                 return []
-        return [Scaled(control.scale, command.text)]
+        return [ScaleChange(control.scale, command.text)]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrtui.run.errors import NotationError
-from lrtui.schedules.export_code.function import lambda_text, needs_math
+from lrtui.schedules.export_code.calls import lambda_text, needs_math
 from lrtui.schedules.expression import Expression
 
 LEAVES = st.one_of(

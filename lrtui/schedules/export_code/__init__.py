@@ -1,8 +1,8 @@
-"""A schedule, or a whole run's course of it, as PyTorch code that runs by itself; no torch is needed to write it."""
+"""PyTorch code for a schedule, or for everything that happened to the lr of a run. Writing it needs no torch."""
 
 from __future__ import annotations
 
-from lrtui.schedules.export_code.course import Course, Moment, Scaled, Switched
-from lrtui.schedules.export_code.program import torch_code
+from lrtui.schedules.export_code.script import torch_code
+from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange, ScheduleChange, Timeline
 
-__all__ = ["Course", "Moment", "Scaled", "Switched", "torch_code"]
+__all__ = ["ChangePoint", "ScaleChange", "ScheduleChange", "Timeline", "torch_code"]

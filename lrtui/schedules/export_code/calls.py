@@ -1,25 +1,25 @@
-"""Schedules and optimizers as calls of PyTorch's classes."""
+"""Schedules, optimizers and expressions as Python calls and lambdas."""
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
-from lrtui.schedules.export_code.function import lambda_text, needs_math
-from lrtui.schedules.export_code.imports import Imports
-from lrtui.schedules.export_code.layout import Call, Value
-from lrtui.schedules.export_code.phase import child_calls, cycle_length
+from lrtui.schedules.export_code.layout import Call, Imports, Value
+from lrtui.schedules.export_code.phases import child_calls, cycle_length
+from lrtui.schedules.expression import VARIABLES, check_expression
 from lrtui.schedules.optimizer_notation import OptimizerSpec
 from lrtui.schedules.schedule import Schedule, value_words
 
 
 def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Call:
-    """Return the call that builds the scheduler on `optimizer`.
+    """Return the call that builds the scheduler for `optimizer`.
 
     Args:
-        schedule: filled in.
-        imports: takes what the call needs.
-        calls: `step()` calls whose lr is used: a OneCycleLR that ends before is held at its end; negative where the
-            script's loop sees to that.
+        schedule: with its lengths filled in.
+        imports: collects the imports that the call needs.
+        calls: `step()` calls whose lr is used. A OneCycleLR that ends earlier holds its last lr. Negative if the loop
+            takes care of that.
     """
     entry = schedule.entry
     if entry is None:
@@ -43,18 +43,18 @@ def optimizer_call(spec: OptimizerSpec, parameters: str, imports: Imports) -> Ca
     """Return the call that builds the optimizer.
 
     Args:
-        parameters: what it is built over.
+        parameters: source text of its first argument.
     """
     imports.name("torch", "optim")
     arguments = {"lr": spec.lr, **spec.arguments}
-    words = [(name, setting_words(arguments[name])) for name in arguments]
-    return Call(f"optim.{spec.name}", (("", parameters), *words))
+    comment = [(name, setting_text(arguments[name])) for name in arguments]
+    return Call(f"optim.{spec.name}", (("", parameters), *comment))
 
 
-def setting_words(value: Any) -> str:
-    """Return an optimizer's setting as Python: pairs are tuples there."""
+def setting_text(value: Any) -> str:
+    """Return an optimizer setting as Python; pairs become tuples."""
     if isinstance(value, tuple):
-        return f"({', '.join(setting_words(item) for item in value)})"
+        return f"({', '.join(setting_text(item) for item in value)})"
     return value_words(value)
 
 
@@ -72,3 +72,88 @@ def _function(value: Any, imports: Imports) -> Value:
     if needs_math(value):
         imports.module("math")
     return lambda_text(value)
+
+
+_BUILTIN = ("min", "max", "abs")
+
+
+def lambda_text(expression: str) -> str:
+    """Return the expression as a lambda: `0.95 ** epoch` is `lambda epoch: 0.95**epoch`.
+
+    Expressions multiply and exponentiate in floating point. Python does so only if one operand is a float, so integers
+    are written as floats where that matters.
+
+    Args:
+        expression: accepted by `check_expression`.
+    """
+    tree = check_expression(expression)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    epoch, step = VARIABLES
+    argument = step if step in names and epoch not in names else epoch
+    body, _ = _translate(tree, argument)
+    return f"lambda {argument}: {ast.unparse(body)}"
+
+
+def needs_math(expression: str) -> bool:
+    """Return whether the lambda uses the module math."""
+    tree = check_expression(expression)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return bool(used.difference(_BUILTIN, VARIABLES))
+
+
+def _translate(node: ast.expr, argument: str) -> tuple[ast.expr, bool]:
+    """Return the node in plain Python, and whether its value is certainly a float."""
+    match node:
+        case ast.Constant(value=value):
+            return node, isinstance(value, float)
+        case ast.Name(id="pi"):
+            return _of_math("pi"), True
+        case ast.Name():
+            return ast.Name(argument, ast.Load()), False
+        case ast.UnaryOp(op=op, operand=operand):
+            inner, is_float = _translate(operand, argument)
+            return ast.UnaryOp(op, inner), is_float and not isinstance(op, ast.Not)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _operation(op, _translate(left, argument), _translate(right, argument))
+        case ast.BoolOp(op=op, values=values):
+            parts = [_translate(value, argument) for value in values]
+            return ast.BoolOp(op, [part for part, _ in parts]), all(is_float for _, is_float in parts)
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            compared = [_translate(other, argument)[0] for other in others]
+            return ast.Compare(_translate(left, argument)[0], ops, compared), False
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            (yes, yes_float), (no, no_float) = _translate(body, argument), _translate(orelse, argument)
+            return ast.IfExp(_translate(test, argument)[0], yes, no), yes_float and no_float
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            parts = [_translate(value, argument) for value in arguments]
+            called = ast.Name(name, ast.Load()) if name in _BUILTIN else _of_math(name)
+            # min and max return one of their arguments
+            is_float = all(is_float for _, is_float in parts) if name in _BUILTIN else name != "floor"
+            return ast.Call(called, [part for part, _ in parts], []), is_float
+    raise AssertionError(f"check_expression accepts no {type(node).__name__}")
+
+
+def _operation(op: ast.operator, left: tuple[ast.expr, bool], right: tuple[ast.expr, bool]) -> tuple[ast.expr, bool]:
+    (a, a_float), (b, b_float) = left, right
+    if isinstance(op, (ast.Mult, ast.Pow)):
+        if not (a_float or b_float):
+            if _is_whole(b) and not _is_whole(a):
+                b = _as_float(b)
+            else:
+                a = _as_float(a)
+        return ast.BinOp(a, op, b), True
+    return ast.BinOp(a, op, b), isinstance(op, ast.Div) or a_float or b_float
+
+
+def _is_whole(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+def _as_float(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return ast.Constant(float(node.value))
+    return ast.Call(ast.Name("float", ast.Load()), [node], [])
+
+
+def _of_math(name: str) -> ast.Attribute:
+    return ast.Attribute(ast.Name("math", ast.Load()), name, ast.Load())

@@ -1,12 +1,17 @@
-"""Calls as lines of Python, broken where they are too long, as a formatter would."""
+"""Python source text: calls broken at the line width, comments, and import statements."""
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+
+from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.text.format import printable
 
 WIDTH = 88
-"""Columns of a line: what Python's formatters take where nobody says otherwise."""
+"""Columns per line, the default of Python's formatters."""
 
 INDENT = "    "
 
@@ -16,7 +21,7 @@ class Call:
     """A call.
 
     Args:
-        name: what is called.
+        name: of the function or class.
         arguments: (name or "", value) pairs; a value is text, a call, or a list of them.
     """
 
@@ -50,7 +55,7 @@ def call_lines(before: str, value: Value, after: str = "", depth: int = 0) -> li
 
 
 def import_lines(module: str, names: Sequence[str]) -> list[str]:
-    """Return the lines that import names from a module; none where there are none."""
+    """Return the lines that import the names from a module."""
     if not names:
         return []
     ordered = sorted(set(names))
@@ -61,7 +66,7 @@ def import_lines(module: str, names: Sequence[str]) -> list[str]:
 
 
 def spaced(lines: Sequence[str]) -> list[str]:
-    """Return a script's lines with the blank ones that Python's style wants: two around what is defined, else one."""
+    """Return the lines with blank lines as PEP 8 asks: two around definitions, at most one elsewhere."""
     found: list[str] = []
     in_definition = False
     for line in lines:
@@ -82,17 +87,111 @@ def _one_line(value: Value) -> str:
         case str():
             return value
         case Call(name=name, arguments=arguments):
-            words = [f"{each}={_one_line(part)}" if each else _one_line(part) for each, part in arguments]
-            return f"{name}({', '.join(words)})"
+            comment = [f"{each}={_one_line(part)}" if each else _one_line(part) for each, part in arguments]
+            return f"{name}({', '.join(comment)})"
     return f"[{', '.join(_one_line(part) for part in value)}]"
 
 
-def _filled(words: list[str], depth: int) -> list[str]:
-    """Return a list's plain entries, as many in a line as fit."""
+def _filled(comment: list[str], depth: int) -> list[str]:
+    """Return the items of a list, as many per line as fit."""
     lines, line = [], INDENT * depth
-    for word in words:
+    for word in comment:
         if line.strip() and len(line) + len(word) + 1 > WIDTH:
             lines.append(line.rstrip())
             line = INDENT * depth
         line += f"{word}, "
     return [*lines, line.rstrip()]
+
+
+LONGEST = 200
+
+
+def comment(comment: str) -> str:
+    """Return the comment as a comment behind a line of code; nothing for none."""
+    return f"  {comment_line(comment)}" if comment else ""
+
+
+def comment_line(comment: str) -> str:
+    """Return the comment as a comment on a line of its own."""
+    line = printable(" ".join(comment.split()))
+    return f"# {line if len(line) <= LONGEST else line[: LONGEST - 1] + '…'}"
+
+
+HELD_CLASS = "HeldOneCycleLR"
+
+RESERVED = frozenset(
+    (*CATALOGUE, HELD_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler")
+)
+"""Names that a script defines or imports itself."""
+
+
+class Imports:
+    """The names that a script imports."""
+
+    def __init__(self) -> None:
+        self._modules: set[str] = set()
+        self._names: dict[str, set[str]] = {}
+        self._user_names: dict[tuple[str, str], str] = {}
+        self.holds_one_cycle = False
+        """Whether a OneCycleLR ends before the run."""
+
+    def module(self, name: str) -> None:
+        """Import a module of the standard library."""
+        self._modules.add(name)
+
+    def name(self, module: str, name: str) -> str:
+        """Import a name from a module, and return it."""
+        self._names.setdefault(module, set()).add(name)
+        return name
+
+    def scheduler(self, entry: SchedulerEntry, *, held: bool = False) -> str:
+        """Import the class of a scheduler, and return its name in the script."""
+        if not entry.module.startswith("torch."):
+            return self.user_class(entry.module, entry.name)
+        self.name(entry.module, entry.name)
+        if held:
+            self.holds_one_cycle = True
+            return HELD_CLASS
+        return entry.name
+
+    def own(self, place: str, name: str) -> str:
+        """Import a user's class, and return its name in the script: an alias if the name is taken."""
+        if (place, name) not in self._user_names:
+            count, alias = 1, name
+            while alias in RESERVED or alias in self._user_names.values():
+                count += 1
+                alias = f"{name}{count}"
+            self._user_names[place, name] = alias
+        return self._user_names[place, name]
+
+    def lines(self) -> list[str]:
+        """Return the import statements: standard library, torch, then the user's modules."""
+        own = self._user_lines()
+        standard = [f"import {name}" for name in sorted(self._modules)]
+        standard += [line for module in ("collections", "fnmatch", "itertools") for line in self._from(module)]
+        torch = ["import torch", *self._from("torch"), *self._from("torch.optim.lr_scheduler")]
+        torch += self._from("torch.optim.swa_utils")
+        return [line for part in (standard, torch, own) if part for line in (*part, "")]
+
+    def _from(self, module: str) -> list[str]:
+        return import_lines(module, sorted(self._names.get(module, ())))
+
+    def _user_lines(self) -> list[str]:
+        lines = []
+        for (place, name), alias in self._user_names.items():
+            renamed = "" if alias == name else f" as {alias}"
+            path = PurePath(place)
+            if place.endswith(".py") and _is_module(path.stem):
+                where = "beside this script" if len(path.parts) == 1 else f"the folder of {place!r} on PYTHONPATH"
+                lines.append(f"from {path.stem} import {name}{renamed}  # {path.name}: {where}")
+            elif _is_module(place):
+                lines.append(f"from {place} import {name}{renamed}")
+            else:
+                # the file name is not a valid module name
+                self.module("runpy")
+                lines.append(f"{alias} = runpy.run_path({place!r})[{name!r}]")
+        return lines
+
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split("."))

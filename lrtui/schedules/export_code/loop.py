@@ -1,46 +1,56 @@
-"""The training loop of a script: each step() in its place."""
+"""The training loop of a script: each `step()` call, switch and change of lr in its place."""
 
 from __future__ import annotations
 
-from lrtui.schedules.export_code.course import Moment
-from lrtui.schedules.export_code.course_plan import Plan
-from lrtui.schedules.export_code.imports import Imports
-from lrtui.schedules.export_code.layout import INDENT
-from lrtui.schedules.export_code.switching import block_lines
+from lrtui.schedules.export_code.calls import scheduler_call
+from lrtui.schedules.export_code.features import ScriptFeatures
+from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment_line
+from lrtui.schedules.export_code.phases import Phase
+from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
 
 
-def loop_lines(plan: Plan, imports: Imports) -> list[str]:
+def loop_lines(features: ScriptFeatures, imports: Imports) -> list[str]:
     """Return the loop."""
-    course = plan.course
-    first = course.start_step // course.batches_per_epoch
+    timeline = features.timeline
+    first = timeline.start_step // timeline.batches_per_epoch
     epochs = "epochs" if not first else f"{first}, epochs"
-    if plan.counts_epochs:
+    if features.counts_epochs:
         epochs = f"{first + 1}, epochs + 1"
-    lines = [f"step = {course.start_step}  # optimizer steps done"] if plan.counts_steps else []
-    lines += ["test_results = []"] if plan.looks_back else []
+    lines = [f"step = {timeline.start_step}  # optimizer steps done"] if features.counts_steps else []
+    lines += ["test_results = []"] if features.looks_back else []
     lines.append(f"for epoch in range({epochs}):")
-    return [*lines, *_indented(_batches(plan, imports)), *_indented(_epoch_end(plan, imports)), *_after(plan)]
+    return [
+        *lines,
+        *_indented(_batches(features, imports)),
+        *_indented(_epoch_end(features, imports)),
+        *_after(features),
+    ]
 
 
-def _batches(plan: Plan, imports: Imports) -> list[str]:
+def _batches(features: ScriptFeatures, imports: Imports) -> list[str]:
     body = []
-    if plan.scale_moments:
+    if features.scale_points:
         body += ["if step in scales:", f"{INDENT}scale = scales[step]", f"{INDENT}write_lr()"]
-    for moment in plan.block_moments:
-        if not moment.testing:
-            body += [f"if step == {moment.step}:", *_indented(block_lines(moment, plan, imports))]
-    body += [*([""] if body else []), *_update(plan, imports), *_average(plan, "batch"), *_step(plan, "batch")]
-    body += ["step += 1"] if plan.counts_steps else []
-    if plan.course.accumulate > 1:
+    for point in features.block_points:
+        if not point.during_test:
+            body += [f"if step == {point.step}:", *_indented(block_lines(point, features, imports))]
+    body += [
+        *([""] if body else []),
+        *_update(features, imports),
+        *_average(features, "batch"),
+        *_step(features, "batch"),
+    ]
+    body += ["step += 1"] if features.counts_steps else []
+    if features.timeline.accumulate > 1:
         return ["batches = iter(train_batches)", "while group := list(islice(batches, accumulate)):", *_indented(body)]
     return ["for inputs, targets in train_batches:", *_indented(body)]
 
 
-def _update(plan: Plan, imports: Imports) -> list[str]:
-    """Return one step of the optimizer."""
-    course = plan.course
+def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
+    """Return the lines of one optimizer step."""
+    timeline = features.timeline
     lines = ["optimizer.zero_grad()"]
-    if course.accumulate > 1:
+    if timeline.accumulate > 1:
         imports.name("itertools", "islice")
         lines += [
             "for inputs, targets in group:",
@@ -49,85 +59,246 @@ def _update(plan: Plan, imports: Imports) -> list[str]:
         ]
     else:
         lines += ["loss = loss_function(model(inputs), targets)", "loss.backward()"]
-    if course.clip_grad_norm is not None:
+    if timeline.clip_grad_norm is not None:
         imports.name("torch", "nn")
-        lines.append(f"nn.utils.clip_grad_norm_(model.parameters(), {course.clip_grad_norm!r})")
+        lines.append(f"nn.utils.clip_grad_norm_(model.parameters(), {timeline.clip_grad_norm!r})")
     return [*lines, "optimizer.step()"]
 
 
-def _average(plan: Plan, per: str) -> list[str]:
-    """Return the averaging of weights; it comes before each of the schedule's own steps from a SWALR's begin on."""
-    begins = [phase.averages_from for phase in plan.phases if phase.schedule.per == per]
+def _average(features: ScriptFeatures, per: str) -> list[str]:
+    """Return the lines that average the weights, before each step of the schedule once averaging has started."""
+    begins = [phase.averages_from for phase in features.phases if phase.schedule.per == per]
     if all(begin is None for begin in begins):
         return []
-    # steps are counted up at the end of a batch's block, epochs at the beginning of theirs
+    # steps are counted at the end of a batch, epochs at their start
     done = "step >=" if per == "batch" else "epoch >"
     update = "averaged_model.update_parameters(model)"
-    if not plan.switches:
+    if not features.switches:
         return [update] if not begins[0] else [f"if {done} {begins[0]}:", f"{INDENT}{update}"]
-    unit = ("per_batch and " if per == "batch" else "not per_batch and ") if plan.both_units else ""
+    unit = ("per_batch and " if per == "batch" else "not per_batch and ") if features.both_units else ""
     return [f"if {unit}average_from is not None and {done} average_from:", f"{INDENT}{update}"]
 
 
-def _step(plan: Plan, per: str) -> list[str]:
-    """Return the schedule's step."""
-    if not (plan.per_batch if per == "batch" else plan.per_epoch):
+def _step(features: ScriptFeatures, per: str) -> list[str]:
+    """Return the lines of the schedule's step."""
+    if not (features.per_batch if per == "batch" else features.per_epoch):
         return []
-    call = "step_scheduler" if plan.scales else "scheduler.step"
+    call = "step_scheduler" if features.scales else "scheduler.step"
     conditions = []
-    if plan.both_units:
+    if features.both_units:
         conditions.append("per_batch" if per == "batch" else "not per_batch")
-    if per == "epoch" and plan.epochs_missed:
-        missed = ", ".join(map(str, plan.epochs_missed))
+    if per == "epoch" and features.epochs_missed:
+        missed = ", ".join(map(str, features.epochs_missed))
         conditions.append(f"epoch not in ({missed},)" if "," not in missed else f"epoch not in ({missed})")
     lines = [f"{call}()"]
-    if per == "epoch" and plan.metrics:
-        lines = [f"{call}({_result(plan)})"]
-        if plan.metric_varies:
+    if per == "epoch" and features.metrics:
+        lines = [f"{call}({_result(features)})"]
+        if features.metric_varies:
             lines = ["if metric is None:", f"{INDENT}{call}()", "else:", f"{INDENT}{call}(results[metric])"]
-    if plan.holds_in_loop:
+    if features.holds_in_loop:
         return [
-            "# it is over before the run is, and holds: another step would take the lr up again",
+            "# the cycle ends before the run; another step would raise the lr again",
             "if scheduler.last_epoch < scheduler.total_steps - 1:",
             *_indented(lines),
         ]
     return [f"if {' and '.join(conditions)}:", *_indented(lines)] if conditions else lines
 
 
-def _result(plan: Plan) -> str:
-    metric = plan.metrics[0]
-    return f"test_{metric}" if _is_plain(plan) else f'results["{metric}"]'
+def _result(features: ScriptFeatures) -> str:
+    metric = features.metrics[0]
+    return f"test_{metric}" if _is_plain(features) else f'results["{metric}"]'
 
 
-def _is_plain(plan: Plan) -> bool:
-    """Say whether one figure of each test is all that is wanted of it."""
-    return len(plan.metrics) == 1 and not plan.looks_back and not plan.metric_varies
+def _is_plain(features: ScriptFeatures) -> bool:
+    """Return whether the loop needs only one metric of each test."""
+    return len(features.metrics) == 1 and not features.looks_back and not features.metric_varies
 
 
-def _epoch_end(plan: Plan, imports: Imports) -> list[str]:
-    lines = [*_average(plan, "epoch")]
-    if plan.metrics:
-        if _is_plain(plan):
-            lines.append(f'test_{plan.metrics[0]} = evaluate(model)["{plan.metrics[0]}"]')
+def _epoch_end(features: ScriptFeatures, imports: Imports) -> list[str]:
+    lines = [*_average(features, "epoch")]
+    if features.metrics:
+        if _is_plain(features):
+            lines.append(f'test_{features.metrics[0]} = evaluate(model)["{features.metrics[0]}"]')
         else:
             lines.append("results = evaluate(model)")
-        lines += ["test_results.append(results)"] if plan.looks_back else []
-    for moment in plan.block_moments:
-        if moment.testing:
-            lines += _in_test(moment, plan, imports)
-    return [*lines, *_step(plan, "epoch")]
+        lines += ["test_results.append(results)"] if features.looks_back else []
+    for point in features.block_points:
+        if point.during_test:
+            lines += _in_test(point, features, imports)
+    return [*lines, *_step(features, "epoch")]
 
 
-def _in_test(moment: Moment, plan: Plan, imports: Imports) -> list[str]:
-    epoch = moment.step // plan.course.batches_per_epoch
-    return [f"if epoch == {epoch}:", *_indented(block_lines(moment, plan, imports))]
+def _in_test(point: ChangePoint, features: ScriptFeatures, imports: Imports) -> list[str]:
+    epoch = point.step // features.timeline.batches_per_epoch
+    return [f"if epoch == {epoch}:", *_indented(block_lines(point, features, imports))]
 
 
-def _after(plan: Plan) -> list[str]:
-    if plan.phases[-1].averages_from is None:
+def _after(features: ScriptFeatures) -> list[str]:
+    if features.phases[-1].averages_from is None:
         return []
-    return ["# BatchNorm's statistics are not averaged, but computed anew", "update_bn(train_batches, averaged_model)"]
+    return [
+        "# recompute the statistics of BatchNorm, which are not averaged",
+        "update_bn(train_batches, averaged_model)",
+    ]
 
 
 def _indented(lines: list[str]) -> list[str]:
     return [f"{INDENT}{line}" if line else "" for line in lines]
+
+
+def reset_lines(features: ScriptFeatures) -> list[str]:
+    """Return the function that removes every trace of a scheduler; it precedes the first scheduler."""
+    if not features.switches:
+        return []
+    lines = '''\
+# the groups as configured, before a scheduler writes to them
+configured = [
+    {name: value for name, value in group.items() if name != "params"}
+    for group in optimizer.param_groups
+]
+
+
+def reset_groups():
+    """Remove what the scheduler wrote to the groups: lr, momentum, initial_lr ..."""
+    for group, settings in zip(optimizer.param_groups, configured):
+        for name in group.keys() - settings.keys() - {"params"}:
+            del group[name]
+        group.update(settings)
+'''
+    if features.resets_by_lr:
+        lines = lines.replace("def reset_groups():", "def reset_groups(lrs=None):")
+        lines += """\
+    if lrs is not None:
+        for group, lr in zip(optimizer.param_groups, lrs):
+            group["lr"] = lr
+"""
+    return [*lines.splitlines(), "", ""]
+
+
+def first_lines(features: ScriptFeatures, imports: Imports) -> list[str]:
+    """Return the lines that build the first scheduler."""
+    phase, timeline = features.phases[0], features.timeline
+    lines = []
+    if timeline.start_lrs:
+        lrs = ", ".join(map(repr, timeline.start_lrs))
+        lines += [f"for group, lr in zip(optimizer.param_groups, [{lrs}]):", f'{INDENT}group["lr"] = lr']
+    lines += call_lines("scheduler = ", scheduler_call(phase.schedule, imports, _calls(features, phase)))
+    return [*lines, *_replay_lines(phase, features), *_variables(phase, features)]
+
+
+def block_lines(point: ChangePoint, features: ScriptFeatures, imports: Imports) -> list[str]:
+    """Return what is done at a point of the loop, without indent."""
+    lines: list[str] = []
+    phases = iter([phase for phase in features.phases[1:] if any(phase.change is each for each in point.changes)])
+    for change in point.changes:
+        if isinstance(change, ScaleChange):
+            lines += [comment_line(change.comment)] if change.comment else []
+            lines += [f"scale = {scale_text(change, features)}", "write_lr()"]
+        else:
+            lines += _switch(next(phases), features, imports)
+    return lines
+
+
+def _switch(phase: Phase, features: ScriptFeatures, imports: Imports) -> list[str]:
+    change = phase.change
+    lines = [comment_line(change.comment)] if change.comment else []
+    lines.append(f"reset_groups(lrs={READ_LRS})" if change.anchor == "current" else "reset_groups()")
+    lines += call_lines("scheduler = ", scheduler_call(phase.schedule, imports, _calls(features, phase)))
+    lines += _replay_lines(phase, features)
+    if features.scales:
+        lines += [f"scale, unscaled = {no_scale(features)}, {READ_LRS}"]
+    return [*lines, *_variables(phase, features)]
+
+
+def _calls(features: ScriptFeatures, phase: Phase) -> int:
+    # the loop handles the end of the cycle
+    return -1 if features.holds_in_loop else phase.calls
+
+
+def _replay_lines(phase: Phase, features: ScriptFeatures) -> list[str]:
+    calls = phase.calls_before
+    if not calls:
+        return []
+    lines = ["# as if in force from the start of the run"]
+    index = next(number for number, each in enumerate(features.phases) if each is phase)
+    if phase.schedule.metric is None and not any(_has_seen_a_step(each, phase) for each in features.phases[:index]):
+        # no scheduler has seen an optimizer step yet, and this one would warn about that
+        lines.append("optimizer._opt_called = True")
+    if phase.schedule.metric is None:
+        return [*lines, f"for _ in range({calls}):", f"{INDENT}scheduler.step()"]
+    return [
+        *lines,
+        f"for earlier in test_results[:{calls}]:",
+        f'{INDENT}scheduler.step(earlier["{phase.schedule.metric}"])',
+    ]
+
+
+def _has_seen_a_step(phase: Phase, later: Phase) -> bool:
+    """Return whether the scheduler of the phase has seen an optimizer step; a ReduceLROnPlateau does not count."""
+    return phase.schedule.metric is None and phase.step < later.step
+
+
+def _variables(phase: Phase, features: ScriptFeatures) -> list[str]:
+    """Return the variables that tell the loop about the schedule in force, where that varies."""
+    lines = []
+    if features.both_units:
+        lines.append(f"per_batch = {phase.schedule.per == 'batch'}")
+    if features.metric_varies and phase.schedule.per == "epoch":
+        lines.append(f"metric = {phase.schedule.metric!r}".replace("'", '"'))
+    if features.averages and (phase.averages_from is not None or features.switches):
+        if phase.averages_from is not None:
+            lines.append("averaged_model = AveragedModel(model)")
+        if features.switches:
+            lines.append(f"average_from = {phase.averages_from}")
+    return lines
+
+
+READ_LRS = '[group["lr"] for group in optimizer.param_groups]'
+
+
+def scale_text(scaled: ScaleChange, features: ScriptFeatures) -> str:
+    """Return the scale as text: a number, or a list if groups differ."""
+    return repr(scaled.scale[0]) if features.one_scale else repr(list(scaled.scale))
+
+
+def no_scale(features: ScriptFeatures) -> str:
+    """Return the text of a scale of 1."""
+    return "1.0" if features.one_scale else f"[1.0] * {len(features.timeline.optimizer.lrs)}"
+
+
+def scale_lines(features: ScriptFeatures) -> list[str]:
+    """Return the functions that keep the scale outside the scheduler, and the table of its changes."""
+    if not features.scales:
+        return []
+    table = []
+    if features.scale_points:
+        table = ["# new scale from these steps on"]
+        table.append("scales = {")
+        for point in features.scale_points:
+            last = point.changes[-1]
+            assert isinstance(last, ScaleChange)
+            text = ", ".join(change.comment for change in point.changes if change.comment)
+            table.append(f"{INDENT}{point.step}: {scale_text(last, features)},{comment(text)}")
+        table.append("}")
+    each, factors = ("lr * scale", "") if features.one_scale else ("lr * factor", ", scale")
+    names = "group, lr" if features.one_scale else "group, lr, factor"
+    return f"""\
+# the lr of the schedule is multiplied by this
+scale = {no_scale(features)}
+unscaled = {READ_LRS}
+{chr(10).join(table)}
+
+def write_lr():
+    for {names} in zip(optimizer.param_groups, unscaled{factors}):
+        group["lr"] = {each}
+
+
+def step_scheduler(*metric):
+    # the scheduler must see the unscaled lr, since it may compute the next one from it
+    for group, lr in zip(optimizer.param_groups, unscaled):
+        group["lr"] = lr
+    scheduler.step(*metric)
+    unscaled[:] = {READ_LRS}
+    write_lr()
+
+""".splitlines()

@@ -1,0 +1,183 @@
+"""The whole script: imports, placeholders, parameter groups, optimizer, scheduler and loop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from lrtui.schedules.export_code.calls import optimizer_call, setting_text
+from lrtui.schedules.export_code.features import ScriptFeatures
+from lrtui.schedules.export_code.layout import HELD_CLASS, INDENT, Call, Imports, call_lines, comment_line, spaced
+from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines, scale_lines
+from lrtui.schedules.export_code.timeline import Timeline
+from lrtui.schedules.optimizer_notation import OptimizerSpec
+from lrtui.schedules.schedule import value_words
+
+HELD_CLASS_SOURCE = f'''\
+class {HELD_CLASS}(OneCycleLR):
+    """A OneCycleLR that holds its last lr; PyTorch's raises the lr again, then an error."""
+
+    def get_lr(self):
+        calls = self.last_epoch
+        self.last_epoch = min(calls, self.total_steps - 1)
+        try:
+            return super().get_lr()
+        finally:
+            self.last_epoch = calls
+'''
+
+
+def torch_code(timeline: Timeline) -> str:
+    """Return a PyTorch script that has the lr of the timeline at every step, exactly.
+
+    It runs as it is, with a placeholder model and data that the user replaces.
+
+    Args:
+        timeline: to reproduce.
+    """
+    timeline = timeline.effective
+    features, imports = ScriptFeatures(timeline), Imports()
+    sizes = [f"epochs = {timeline.epochs}", f"batches_per_epoch = {timeline.batches_per_epoch}"]
+    if timeline.accumulate > 1:
+        sizes[-1] += "  # optimizer steps"
+        sizes.append(f"accumulate = {timeline.accumulate}  # batches per step")
+    placeholders = placeholder_lines(timeline, features.metrics, imports)
+    groups = group_lines(timeline.optimizer, imports)
+    parameters = "parameter_groups(model)" if groups else "model.parameters()"
+    optimizer = call_lines("optimizer = ", optimizer_call(timeline.optimizer, parameters, imports))
+    reset, first = reset_lines(features), first_lines(features, imports)
+    scale, loop = scale_lines(features), loop_lines(features, imports)
+    if features.averages:
+        imports.name("torch.optim.swa_utils", "AveragedModel")
+        if features.phases[-1].averages_from is not None:
+            imports.name("torch.optim.swa_utils", "update_bn")
+    held = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
+    parts = [[comment_line(note) for note in timeline.notes], imports.lines(), held, sizes, placeholders]
+    parts += [groups, *([optimizer, reset, first] if reset else [[*optimizer, *first]]), scale, loop]
+    return "\n".join(spaced([line for part in parts if part for line in (*part, "")])).rstrip("\n") + "\n"
+
+
+FUNCTION = '''\
+def parameter_groups(model):
+    """Return the parameter groups; a parameter belongs to the first pattern that it matches."""
+    members = {None: [], **{pattern: [] for pattern in groups}}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            matching = (pattern for pattern in groups if fnmatchcase(name, pattern))
+            members[next(matching, None)].append(parameter)
+    return [
+        {"params": parameters, **groups.get(pattern, {})}
+        for pattern, parameters in members.items()
+    ]
+'''
+
+
+def group_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
+    """Return the settings of the groups and the function that builds them."""
+    if not spec.groups:
+        return []
+    imports.name("fnmatch", "fnmatchcase")
+    lines = ["# settings by pattern of parameter names; the default group comes first"]
+    lines.append("groups = {")
+    for pattern, items in spec.groups:
+        settings = ", ".join(f'"{name}": {setting_text(value)}' for name, value in items)
+        lines.append(f"{INDENT}{value_words(pattern)}: {{{settings}}},")
+    return [*lines, "}", *FUNCTION.splitlines()]
+
+
+# fmt: off
+MODULE_ATTRIBUTES = frozenset((
+    "append", "apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double", "eval", "extend", "float",
+    "forward", "half", "insert", "ipu", "modules", "mtia", "parameters", "pop", "to", "train", "training", "type",
+    "xpu",
+))
+# fmt: on
+"""Attributes of nn.Module, which no layer can be named after."""
+
+EVALUATE = '''\
+def evaluate(model):
+    """Return the metrics of the model on the test set."""
+    model.eval()
+    loss, right, samples = 0.0, 0, 0
+    with torch.no_grad():
+        for inputs, targets in test_batches:
+            outputs = model(inputs)
+            loss += loss_function(outputs, targets).item() * len(targets)
+            right += (outputs.argmax(1) == targets).sum().item()
+            samples += len(targets)
+    model.train()
+'''
+
+
+def placeholder_lines(timeline: Timeline, metrics: Sequence[str], imports: Imports) -> list[str]:
+    """Return placeholders for the model, the loss and the data.
+
+    Args:
+        metrics: test metrics that a schedule follows.
+    """
+    imports.name("torch", "nn")
+    model, fits = _model(timeline, imports)
+    lines = ["# placeholders: replace the model, the loss and the data with yours"]
+    if not fits:
+        lines.append("# (the parameter names of this model do not match every group pattern)")
+    lines += call_lines("model = ", model)
+    lines.append("loss_function = nn.CrossEntropyLoss()")
+    each = "batches_per_epoch" if timeline.accumulate == 1 else "batches_per_epoch * accumulate"
+    lines.append("batch = torch.randn(8, 4), torch.randint(2, (8,))")
+    lines.append(f"train_batches = [batch] * {each}")
+    if metrics:
+        lines += ["test_batches = [batch]", *_evaluation(metrics)]
+    return lines
+
+
+def _model(timeline: Timeline, imports: Imports) -> tuple[Call, bool]:
+    """Return a model, and whether every group pattern matches one of its parameters."""
+    spec = timeline.optimizer
+    # Muon accepts matrices only
+    more = ", bias=False" if spec.name == "Muon" else ""
+    kinds = ["weight"] if more else ["weight", "bias"]
+    names, fits = _layer_names([pattern for pattern, _ in spec.groups], kinds)
+    if not spec.groups:
+        layers = (f"nn.Linear(4, 8{more})", "nn.ReLU()", f"nn.Linear(8, 2{more})")
+        return Call("nn.Sequential", tuple(("", layer) for layer in layers)), fits
+    imports.name("collections", "OrderedDict")
+    sizes = ["4, 8", *["8, 8"] * (len(names) - 2), "8, 2"] if len(names) > 1 else ["4, 2"]
+    pairs = [f'("{name}", nn.Linear({size}{more}))' for name, size in zip(names, sizes, strict=True)]
+    return Call("nn.Sequential", (("", Call("OrderedDict", (("", [*pairs]),))),)), fits
+
+
+def _layer_names(patterns: Sequence[str], kinds: Sequence[str]) -> tuple[list[str], bool]:
+    """Return layer names, if possible such that each pattern is the first to match one of their parameters."""
+    layers = ["body"] if "body" not in patterns else ["trunk"]
+    fits = True
+    for index, pattern in enumerate(patterns):
+
+        def takes(layer: str, pattern: str = pattern, earlier: Sequence[str] = patterns[:index]) -> bool:
+            names = [f"{layer}.{kind}" for kind in kinds]
+            return any(
+                fnmatchcase(name, pattern) and not any(fnmatchcase(name, before) for before in earlier)
+                for name in names
+            )
+
+        if any(takes(layer) for layer in layers):
+            continue
+        stem = re.sub(r"[^A-Za-z0-9_]", "", pattern.split(".")[0])[:40]
+        # layers are numbered unless the pattern rules that out
+        comment = (stem, f"{stem}1") if stem[-1:].isdigit() else (f"{stem}1", stem)
+        found = next((word for word in comment if word not in MODULE_ATTRIBUTES and takes(word)), None)
+        if found is None:
+            fits = False
+        elif found not in layers:
+            layers.append(found)
+    return layers, fits
+
+
+def _evaluation(metrics: Sequence[str]) -> list[str]:
+    own = [f'        "{metric}": 0.0,  # replace' for metric in metrics if metric not in ("loss", "accuracy")]
+    figures = '{"loss": loss / samples, "accuracy": right / samples}'
+    result = [f"    return {figures}"]
+    if own:
+        known = ['        "loss": loss / samples,', '        "accuracy": right / samples,']
+        result = ["    return {", *known, *own, "    }"]
+    return [*EVALUATE.splitlines(), *result]
