@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrtui.schedules.export_code.calls import scheduler_call
 from lrtui.schedules.export_code.features import ScriptFeatures
-from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment_line
+from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment, comment_line
 from lrtui.schedules.export_code.phases import Phase
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
 
