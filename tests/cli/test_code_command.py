@@ -30,20 +30,20 @@ def code_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_the_code_on_standard_output_has_the_lrs_that_preview_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_code_has_the_lrs_of_the_preview(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["OneCycleLR(max_lr=0.1)", *SHORT, "--optimizer", 'AdamW(lr=0.01, groups={"fc*": {"lr": 0.1}})']
     code = code_of(words, capsys)
     assert main(["preview", *words, "--json"]) == 0
     assert lrs_of(code) == json.loads(capsys.readouterr().out)["lrs"]
 
 
-def test_what_a_script_does_in_mid_run_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_scripted_changes_are_in_the_code(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["--at", "epoch 2: lr*0.5", "--at", "step 6: StepLR(1, gamma=0.1) from current"]
     lrs = [lrs[0] for lrs in lrs_of(code_of(["ExponentialLR(0.5)", *SHORT, *lines], capsys))]
     assert lrs == pytest.approx([0.01] * 4 + [0.0025] * 4 + [0.00025] * 4)
 
 
-def test_its_length_is_the_tasks_where_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_epoch_length_defaults_to_that_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
     code = code_of(["OneCycleLR(0.1)", "--epochs", "2", "--batch-size", "100"], capsys)
     assert "total_steps=1200" in code
 
@@ -59,7 +59,7 @@ def test_its_length_is_the_tasks_where_nothing_is_said(capsys: pytest.CaptureFix
         (["StepLR(3)", "--run", "last"], "unrecognized arguments"),
     ],
 )
-def test_words_that_are_off_give_no_code(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_prints_no_code(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["code", *words]) == 2
     printed = capsys.readouterr()
     assert said in printed.err
@@ -67,7 +67,7 @@ def test_words_that_are_off_give_no_code(words: list[str], said: str, capsys: py
     assert printed.out == ""
 
 
-def test_a_users_own_file_is_not_run_to_write_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_writing_code_does_not_run_user_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = code_of([f"{tmp_path / 'gone.py'}:Mine(3)", *SHORT], capsys)
     assert "from gone import Mine" in code
     assert "scheduler = Mine(optimizer, 3)" in code
@@ -87,7 +87,7 @@ def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(ask: Asking) -> N
     assert len(lrs_of(answer.out)) == 500
 
 
-def test_the_code_of_a_branch_begins_with_its_parents(ask: Asking) -> None:
+def test_the_code_of_a_branch_starts_with_that_of_its_parent(ask: Asking) -> None:
     parent = keep(ask.folder, recorded_run(330, switch_at=70, nudge_at=210))
     started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
     after = [event for event in recorded_run(300, switch_at=150) if event.step >= 150]
@@ -104,7 +104,7 @@ def test_the_code_of_a_branch_begins_with_its_parents(ask: Asking) -> None:
             (parent, f"{seq:010d}-step-150.pt", branch),
         )
     code = ask("runs", "code", str(branch)).out
-    assert f"it branched from run #{parent} after step 150" in code
+    assert f"branched from run #{parent} after step 150" in code
     assert "if step == 70:" in code
     assert "if step == 150:" in code
     assert "210:" not in code
@@ -128,7 +128,7 @@ SWITCHED = ["--at", "step 7: PolynomialLR() from current"]
         ([], "lr*0.5", "lr=0.001"),
     ],
 )
-def test_the_code_of_a_branch_of_a_branch_has_the_lrs_that_all_three_had(
+def test_the_code_of_a_branch_of_a_branch_has_the_lrs_of_all_three_runs(
     more: list[str], first: str, second: str, ask: Asking
 ) -> None:
     words = ["ExponentialLR(0.5)", "--task", TINY, "--epochs", "5", "--batch-size", "16", "--quiet"]
@@ -162,7 +162,7 @@ def test_a_run_that_has_not_started_has_no_code_yet(ask: Asking) -> None:
     assert "has not started" in answer.err
 
 
-def test_a_run_that_is_not_there(ask: Asking) -> None:
+def test_an_unknown_run_is_a_usage_error(ask: Asking) -> None:
     ask.keep()
     answer = ask("runs", "code", "7")
     assert (answer.status, answer.out) == (2, "")
@@ -174,7 +174,7 @@ def test_a_run_that_is_not_there(ask: Asking) -> None:
 PLATEAU = "ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.3)"
 
 
-def test_a_schedule_is_laid_over_a_stored_run(ask: Asking) -> None:
+def test_preview_uses_the_results_of_a_stored_run(ask: Asking) -> None:
     ask.keep(500, outcome="done", epochs=10)
     answer = ask("preview", PLATEAU, "CosineAnnealingLR()", "--run", "last", "--json")
     assert answer.status == 0
@@ -188,7 +188,7 @@ def test_a_schedule_is_laid_over_a_stored_run(ask: Asking) -> None:
     assert f"over the test loss of run #1 it would have cut after epochs {words}" in answer.err
 
 
-def test_a_run_that_is_not_over_has_its_results_so_far(ask: Asking) -> None:
+def test_preview_uses_the_results_so_far_of_an_unfinished_run(ask: Asking) -> None:
     ask.keep(130)
     answer = ask("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
     assert json.loads(answer.out)["lrs"][0] == [1.0]
@@ -205,14 +205,14 @@ def test_a_run_that_is_not_over_has_its_results_so_far(ask: Asking) -> None:
         ([], "--store says where the run of --run is kept"),
     ],
 )
-def test_words_that_contradict_a_run_are_refused(words: list[str], said: str, ask: Asking) -> None:
+def test_options_that_contradict_the_run_are_refused(words: list[str], said: str, ask: Asking) -> None:
     ask.keep()
     answer = ask("preview", PLATEAU, *words)
     assert (answer.status, answer.out) == (2, "")
     assert said in answer.err
 
 
-def test_what_a_script_can_not_do_is_told_at_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+def test_limits_of_the_script_are_noted_at_its_head(capsys: pytest.CaptureFixture[str]) -> None:
     code = code_of(["StepLR(3)", "--at", "epoch 3: lr=5 group=2", *SHORT], capsys)
     head = code.partition("import")[0].replace("\n# ", " ")
     assert "lr=5.0 group=2 at step 8 is refused: there is no parameter group 2" in head
@@ -220,6 +220,6 @@ def test_what_a_script_can_not_do_is_told_at_its_head(capsys: pytest.CaptureFixt
     assert "the script stops the run at step 4; this code goes on to its end" in code.replace("\n# ", " ")
 
 
-def test_a_schedule_that_follows_the_test_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "its lr follows the test's loss" in code_of(["ReduceLROnPlateau(patience=0)", *SHORT], capsys)
+def test_a_schedule_that_follows_the_test_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the lr follows the test loss" in code_of(["ReduceLROnPlateau(patience=0)", *SHORT], capsys)
     assert "follows the test" not in code_of(["StepLR(3)", *SHORT], capsys)

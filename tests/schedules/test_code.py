@@ -83,7 +83,7 @@ def body(code: str) -> str:
     return code[code.index("optimizer = ") :]
 
 
-def test_the_code_of_a_schedule_per_epoch_is_the_tutorials() -> None:
+def test_an_epoch_schedule_gives_the_loop_of_the_tutorial() -> None:
     code = code_of("StepLR(3, gamma=0.5)", epochs=10, batches=938)
     assert "from torch.optim.lr_scheduler import StepLR\n" in code
     assert "epochs = 10\nbatches_per_epoch = 938\n" in code
@@ -108,7 +108,7 @@ def test_a_schedule_per_batch_is_stepped_in_the_inner_loop_and_its_length_is_wri
     assert code.endswith("        optimizer.step()\n        scheduler.step()\n")
 
 
-def test_a_cycle_that_ends_before_the_run_is_held_by_the_loop_or_by_its_class() -> None:
+def test_a_one_cycle_that_ends_before_the_run_holds_its_last_lr() -> None:
     alone = code_of("OneCycleLR(0.3, total_steps=5)")
     assert "if scheduler.last_epoch < scheduler.total_steps - 1:\n            scheduler.step()" in alone
     assert "Held" not in alone
@@ -123,17 +123,17 @@ def test_a_cycle_that_ends_before_the_run_is_held_by_the_loop_or_by_its_class() 
     assert "Held" not in code_of(segments)
 
 
-def test_a_plateau_is_given_what_the_test_says() -> None:
+def test_a_plateau_schedule_is_stepped_with_the_test_metric() -> None:
     assert body(code_of("ReduceLROnPlateau(patience=1)")).endswith(
         '    test_loss = evaluate(model)["loss"]\n    scheduler.step(test_loss)\n'
     )
     assert body(code_of('ReduceLROnPlateau(mode="max")')).endswith("    scheduler.step(test_accuracy)\n")
     own = code_of('ReduceLROnPlateau(metric="f1")')
-    assert '        "f1": 0.0,  # yours\n' in own
+    assert '        "f1": 0.0,  # replace\n' in own
     assert len(lrs_of(own)) == 12
 
 
-def test_weights_are_averaged_from_where_a_swalr_begins() -> None:
+def test_weights_are_averaged_from_the_start_of_swalr() -> None:
     alone = code_of("SWALR(swa_lr=0.01, anneal_epochs=2)")
     assert "from torch.optim.swa_utils import AveragedModel, SWALR, update_bn\n" in alone
     assert "    averaged_model.update_parameters(model)\n    scheduler.step()\n" in alone
@@ -144,7 +144,7 @@ def test_weights_are_averaged_from_where_a_swalr_begins() -> None:
         assert averaged.n_averaged.item() == steps
 
 
-def test_groups_are_split_by_name_and_the_first_pattern_that_fits_takes_a_parameter() -> None:
+def test_a_parameter_belongs_to_the_first_pattern_that_matches() -> None:
     optimizer = 'Adam(lr=0.01, groups={"fc1*": {"lr": 0.002}, "*bias": {"lr": 0.003, "betas": (0.5, 0.9)}})'
     _, names = run_code(code_of("StepLR(3)", optimizer))
     groups = names["optimizer"].param_groups
@@ -155,13 +155,13 @@ def test_groups_are_split_by_name_and_the_first_pattern_that_fits_takes_a_parame
     assert groups[2]["betas"] == (0.5, 0.9)
 
 
-def test_a_pattern_that_no_model_here_fits_is_told_of_and_the_code_still_runs() -> None:
+def test_a_pattern_without_a_placeholder_layer_is_reported_and_the_code_runs() -> None:
     code = code_of("StepLR(3)", 'SGD(lr=0.1, groups={"encoder.layer.0.*": {"lr": 0.2}, "train.*": {"lr": 0.3}})')
-    assert "don't fit all patterns" in code
+    assert "do not match every group pattern" in code
     assert lrs_of(code)[0] == [0.1, 0.2, 0.3]
 
 
-def test_gradients_are_accumulated_and_clipped_where_the_run_does_it() -> None:
+def test_gradients_are_accumulated_and_clipped_as_in_the_run() -> None:
     code = code_of("StepLR(3)", accumulate=4, clip_grad_norm=0.5)
     assert "accumulate = 4" in code
     assert "nn.utils.clip_grad_norm_(model.parameters(), 0.5)\n        optimizer.step()" in code
@@ -175,7 +175,7 @@ def test_an_expression_is_a_lambda() -> None:
     assert "import math" not in code_of('LambdaLR("max(0.1, 1 - epoch / 30)")')
 
 
-def test_an_own_class_is_imported_from_where_it_is() -> None:
+def test_a_user_class_is_imported_from_its_module() -> None:
     code = code_of('ChainedScheduler([a.b:My(3, c=[1, 2]), c:My("x"), d:StepLR(), my.py:Mine(), so-so.py:No()])')
     for line in (
         "from a.b import My\n",
@@ -189,7 +189,7 @@ def test_an_own_class_is_imported_from_where_it_is() -> None:
     compile(code, "own", "exec")
 
 
-def test_what_was_not_done_is_not_written() -> None:
+def test_nothing_superfluous_is_written() -> None:
     for name, entry in CATALOGUE.items():
         code = code_of(entry.example if name != "CyclicLR" else f"{entry.example[:-1]}, cycle_momentum=False)")
         for word in ("scale =", "reset_groups", "step +=", "per_batch", "if step"):
@@ -199,7 +199,7 @@ def test_what_was_not_done_is_not_written() -> None:
 @pytest.mark.parametrize(
     "text", ["a.b:My('\\n\\nimport os')", 'LambdaLR("(epoch\\n+ 1) * 0.1")', 'ReduceLROnPlateau(metric="ä")']
 )
-def test_what_users_write_stays_within_its_line(text: str) -> None:
+def test_user_text_stays_on_one_comment_line(text: str) -> None:
     code = code_of(text)
     compile(code, "emitted", "exec")
     assert not any(line.startswith("import os") for line in code.splitlines())
@@ -208,7 +208,7 @@ def test_what_users_write_stays_within_its_line(text: str) -> None:
 # -- what a script does in mid-run ------------------------------------------------------------------------------------
 
 
-def test_nudges_are_a_table_beside_the_schedule() -> None:
+def test_nudges_become_a_table() -> None:
     at = ("step 4: lr*0.5", "step 7: lr=0.2", "step 9: undo", "test 2: lr*2")
     code = code_of("StepLR(2, gamma=0.1)", at=at)
     assert "  # lr=0.2\n" in code
@@ -217,7 +217,7 @@ def test_nudges_are_a_table_beside_the_schedule() -> None:
     assert lrs == pytest.approx([0.1] * 4 + [0.05] * 2 + [0.01] + [0.2] * 2 + [0.01] * 3)
 
 
-def test_a_switch_is_a_block_at_its_step() -> None:
+def test_a_switch_becomes_a_block_at_its_step() -> None:
     at = ("step 5: OneCycleLR(max_lr=0.3) from current", "step 8: lr*0.5")
     code = code_of("ExponentialLR(0.5)", "Adam(lr=0.01)", at=at)
     assert "        if step == 5:\n            # OneCycleLR(max_lr=0.3) from current\n" in code
@@ -225,18 +225,18 @@ def test_a_switch_is_a_block_at_its_step() -> None:
     assert len(lrs_of(code)) == 12
 
 
-def test_groups_that_are_scaled_apart_have_a_factor_each() -> None:
+def test_groups_with_different_scales_have_one_factor_each() -> None:
     optimizer = 'SGD(lr=0.1, groups={"fc*": {"lr": 0.01}})'
     code = code_of("StepLR(9)", optimizer, at=("step 2: lr=0.4 group=1",))
     assert lrs_of(code)[:3] == [[0.1, 0.01], [0.1, 0.01], [0.1, 0.4]]
 
 
-def test_a_run_that_is_made_longer_has_all_its_epochs() -> None:
+def test_an_extended_run_has_all_its_epochs() -> None:
     code = code_of("ExponentialLR(0.5)", epochs=2, at=("step 4: extend 3",))
     assert "epochs = 5\n" in code
     assert len(lrs_of(code)) == 15
 
 
-def test_what_is_done_after_the_last_step_is_left_out() -> None:
+def test_changes_after_the_last_step_are_left_out() -> None:
     code = code_of("StepLR(9)", epochs=2, at=("test 2: lr*0.5",))
     assert "scale" not in code

@@ -86,11 +86,11 @@ def test_a_lambda_is_plain_python(expression: str, text: str) -> None:
     assert lambda_text(expression) == text
 
 
-def test_whole_numbers_beyond_a_floats_are_multiplied_as_expressions_do() -> None:
+def test_integers_beyond_float_range_are_multiplied_as_expressions_do() -> None:
     text = "(3 ** 40 * 7 + 1) % 10"
     assert eval(lambda_text(text))(0) == Expression(text)(0) != (3**40 * 7 + 1) % 10
 
 
-def test_what_is_no_expression_is_refused() -> None:
+def test_invalid_expressions_are_refused() -> None:
     with pytest.raises(NotationError):
         lambda_text("__import__('os')")
