@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from lrtui.schedules.export_code.layout import Call, Imports, Value
-from lrtui.schedules.export_code.phases import child_calls, cycle_length
+from lrtui.schedules.export_code.phases import child_calls, ends_early
 from lrtui.schedules.expression import VARIABLES, check_expression
 from lrtui.schedules.optimizer_notation import OptimizerSpec
 from lrtui.schedules.schedule import Schedule, value_words
@@ -24,14 +24,14 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     entry = schedule.entry
     if entry is None:
         own = [(name, _literal(value)) for name, value in schedule.items]
-        return Call(imports.own(str(schedule.own), schedule.name), (("", "optimizer"), *own))
-    held = schedule.name == "OneCycleLR" and calls > cycle_length(schedule) - 1
-    arguments: list[tuple[str, Value]] = [] if schedule.name == "ChainedScheduler" else [("", "optimizer")]
+        return Call(imports.user_class(str(schedule.own), schedule.name), (("", "optimizer"), *own))
+    held = ends_early(schedule, calls)
+    arguments: list[tuple[str, Value]] = [] if entry.composite == "chain" else [("", "optimizer")]
     children: list[Value] = [scheduler_call(child, imports, own) for child, own in child_calls(schedule, calls)]
     for name, value in schedule.items:
         parameter = entry.parameter(name)
         if name == "schedulers":
-            arguments.append(("" if schedule.name == "ChainedScheduler" else name, children))
+            arguments.append(("" if entry.composite == "chain" else name, children))
         elif parameter is not None and parameter.kind == "expression":
             arguments.append((name, _function(value, imports)))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from lrtui.schedules.export_code.phases import Phase, cycles_that_end, phases_of
+from lrtui.schedules.export_code.phases import Phase, ends_early, phases_of
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.schedule import Schedule
 
@@ -103,8 +103,7 @@ class ScriptFeatures:
     def holds_in_loop(self) -> bool:
         """Whether the loop stops stepping a OneCycleLR that ends before the run."""
         first = self.phases[0]
-        ends = any(cycles_that_end(first.schedule, first.calls))
-        return len(self.phases) == 1 and first.schedule.name == "OneCycleLR" and ends
+        return len(self.phases) == 1 and ends_early(first.schedule, first.calls)
 
     @property
     def counts_steps(self) -> bool:

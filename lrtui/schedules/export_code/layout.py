@@ -154,7 +154,7 @@ class Imports:
             return HELD_CLASS
         return entry.name
 
-    def own(self, place: str, name: str) -> str:
+    def user_class(self, place: str, name: str) -> str:
         """Import a user's class, and return its name in the script: an alias if the name is taken."""
         if (place, name) not in self._user_names:
             count, alias = 1, name

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from lrtui.schedules.export_code.timeline import ScheduleChange, Timeline
 from lrtui.schedules.schedule import Schedule
@@ -98,29 +96,14 @@ def _calls_until(schedule: Schedule, step: int, batches_per_epoch: int) -> int:
     return step if schedule.per == "batch" else step // batches_per_epoch
 
 
-def cycles_that_end(schedule: Schedule, calls: int) -> Iterator[Schedule]:
-    """Yield each OneCycleLR that ends before its last call.
-
-    Args:
-        calls: `step()` calls whose lr is used.
-    """
-    if schedule.name == "OneCycleLR" and schedule.own is None and calls > cycle_length(schedule) - 1:
-        yield schedule
-    for child, child_calls_made in child_calls(schedule, calls):
-        yield from cycles_that_end(child, child_calls_made)
+def ends_early(schedule: Schedule, calls: int) -> bool:
+    """Return whether the schedule, not one nested in it, ends before its last call and then raises the lr again."""
+    return bool(schedule.entry and schedule.entry.stepped_as) and calls > (schedule.length or calls + 1) - 1
 
 
 def child_calls(schedule: Schedule, calls: int) -> list[tuple[Schedule, int]]:
     """Return the nested schedules, each with its share of the `step()` calls."""
-    if schedule.name != "SequentialLR":
+    if schedule.entry is None or schedule.entry.composite != "sequence":
         return [(child, calls) for child in schedule.children]
-    edges = [0, *schedule.arguments["milestones"], calls + 1]
-    segments = [min(later - 1, calls) - earlier for earlier, later in pairwise(edges)]
-    return list(zip(schedule.children, segments, strict=True))
-
-
-def cycle_length(schedule: Schedule) -> int:
-    """Return the number of steps of a OneCycleLR, the first lr included."""
-    arguments = schedule.arguments
-    total = arguments.get("total_steps")
-    return int(total if total is not None else arguments["epochs"] * arguments["steps_per_epoch"])
+    spans = schedule.child_spans(calls + 1)
+    return [(child, min(end - 1, calls) - start) for child, (start, end) in zip(schedule.children, spans, strict=True)]
