@@ -112,7 +112,7 @@ def test_the_code_of_a_branch_starts_with_that_of_its_parent(ask: Asking) -> Non
     ask.lose(parent)
     assert ask("runs", "delete", str(parent), "--yes").status == 0
     code = ask("runs", "code", str(branch)).out
-    assert "what was before step 150 is not known here" in code
+    assert "the run before step 150 is not known" in code
     assert "for epoch in range(3, epochs):" in code
     assert len(lrs_of(code)) == 350
 
