@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lrtui.run.events import Event, StepDone
+from lrtui.run.events import NO_METRICS, Event, StepDone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,7 @@ class StepBlock:
         first_step: optimizer steps done before the first one.
         seqs: as the events have them.
         lrs: an array per parameter group.
+        metrics: an array per metric, by name; NaN at steps without a value.
     """
 
     first_step: int
@@ -31,6 +34,7 @@ class StepBlock:
     seconds: Floats
     loss: Floats
     lrs: tuple[Floats, ...]
+    metrics: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -45,7 +49,12 @@ class StepBlock:
             batch=int(self.batches[index]),
             loss=float(self.loss[index]),
             lrs=tuple(float(group[index]) for group in self.lrs),
+            metrics=self._metrics(index) if self.metrics else NO_METRICS,
         )
+
+    def _metrics(self, index: int) -> dict[str, float]:
+        values = {name: float(column[index]) for name, column in self.metrics.items()}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class SummaryBlock:
         steps: how many, a multiple of BLOCK.
         seq: of the last one, as `epoch`, `batch` and `elapsed` are.
         loss: what is known of their losses; of `seconds` and of the lr of each parameter group likewise.
+        metrics: the same of each metric, by name.
     """
 
     steps: int
@@ -66,6 +76,7 @@ class SummaryBlock:
     loss: Blocks
     seconds: Blocks
     lrs: tuple[Blocks, ...]
+    metrics: Mapping[str, Blocks] = field(default_factory=dict)
 
 
 Story = Event | StepBlock | SummaryBlock

@@ -59,7 +59,7 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     record = {"event": kind_of(event), **plain(event, exact=exact)}
     if isinstance(event, StepDone):
         record["metrics"] = {
-            name: plain(value, exact=exact) for name, value in event.metrics.items() if not math.isnan(value)
+            name: plain(value, exact=exact) for name, value in sorted(event.metrics.items()) if not math.isnan(value)
         }
         if not record["metrics"]:
             del record["metrics"]

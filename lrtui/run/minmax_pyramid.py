@@ -32,6 +32,11 @@ class Blocks:
     sum: Floats
     count: Floats
 
+    @classmethod
+    def without_values(cls, count: int) -> Blocks:
+        """Return so many blocks without a finite value."""
+        return cls(np.full(count, np.inf), np.full(count, -np.inf), np.zeros(count), np.zeros(count))
+
 
 class Column:
     """A float64 array that grows; appending costs the same however long it is."""

@@ -53,6 +53,19 @@ class Series:
         self._levels: list[Level] = []
         self.extend(values)
 
+    @classmethod
+    def without_values(cls, length: int, known_from: int = 0) -> Series:
+        """Return a series of NaN, the first of them known as blocks alone."""
+        series = cls()
+        series.extend_blocks(Blocks.without_values(known_from // BLOCK))
+        series.extend(np.full(length - known_from, np.nan))
+        return series
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a finite value among them."""
+        return bool(self.summary(np.array([0, len(self)])).count[0])
+
     def append(self, value: float) -> None:
         """Add a value."""
         self._pending.append(value)
@@ -73,6 +86,8 @@ class Series:
         if len(self) > self.known_from:
             raise ValueError("blocks come before all values")
         added = len(blocks.low)
+        if not added:
+            return
         self.known_from += added * BLOCK
         while len(self._levels) < 2:
             self._levels.append(Level())

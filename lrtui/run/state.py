@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.commands import ObeyedCommand
@@ -25,6 +28,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
+from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import Series
 from lrtui.run.smoothing import Smoothed
 from lrtui.run.status import Status
@@ -52,6 +56,8 @@ class RunState:
     """Training time at which each step was done."""
     lrs: list[Series] = field(default_factory=list)
     """One series a parameter group."""
+    metrics: dict[str, Series] = field(default_factory=dict)
+    """Further values of the steps, by name, each from its first finite value on; NaN at steps without one."""
     first_step: int = 0
     step: int = 0
     """Optimizer steps done."""
@@ -237,13 +243,37 @@ class RunState:
         self.seconds.append(event.seconds)
         for series, lr in zip(self.lrs, event.lrs, strict=True):
             series.append(lr)
+        if event.metrics or self.metrics:
+            self._fold_metrics(event.metrics)
         if len(self.loss) % FORGET_EVERY == 0:
             self._forget_old()
         if self.started and event.batch % self.started.spec.log_interval == 0:
             self._say("step", step_line(event), event.seq)
 
+    def _fold_metrics(self, metrics: Mapping[str, float]) -> None:
+        for name in sorted(metrics):
+            if name not in self.metrics and math.isfinite(metrics[name]):
+                self.metrics[name] = Series.without_values(len(self.loss) - 1, self.loss.known_from)
+        for name, series in self.metrics.items():
+            series.append(metrics.get(name, math.nan))
+
+    def _fold_metrics_of(self, block: StepBlock) -> None:
+        for name, series in self.metrics.items():
+            series.extend(block.metrics.get(name, np.full(len(block), np.nan)))
+        for name in sorted(block.metrics.keys() - self.metrics.keys()):
+            values = block.metrics[name]
+            finite = np.flatnonzero(np.isfinite(values))
+            if len(finite):
+                before = len(self.loss) - len(values) + int(finite[0])
+                self.metrics[name] = Series.without_values(before, self.loss.known_from)
+                self.metrics[name].extend(values[finite[0] :])
+
+    @property
+    def _all_series(self) -> tuple[Series, ...]:
+        return (self.loss, self.seconds, *self.lrs, *self.metrics.values())
+
     def _forget_old(self) -> None:
-        for series in (self.loss, self.seconds, *self.lrs):
+        for series in self._all_series:
             series.forget_old()
 
     def _fold_steps(self, block: StepBlock) -> None:
@@ -255,6 +285,8 @@ class RunState:
         self.seconds.extend(block.seconds)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend(lrs)
+        if block.metrics or self.metrics:
+            self._fold_metrics_of(block)
         self._forget_old()
         if self.started:
             shown = (block.batches % self.started.spec.log_interval == 0).nonzero()[0].tolist()
@@ -268,10 +300,14 @@ class RunState:
         self.version += block.steps
         self.elapsed, self._step_seq = block.elapsed, block.seq
         self.step, self.epoch, self.batch = self.first_step + block.steps, block.epoch, block.batch
+        before = len(self.loss)
         self.loss.extend_blocks(block.loss)
         self.seconds.extend_blocks(block.seconds)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend_blocks(lrs)
+        for name in (*self.metrics, *sorted(block.metrics.keys() - self.metrics.keys())):
+            blocks = block.metrics.get(name, Blocks.without_values(block.steps // BLOCK))
+            self.metrics.setdefault(name, Series.without_values(before, before)).extend_blocks(blocks)
 
     def _begin(self, event: RunStarted) -> None:
         if event.resumed_from is not None and self.started is not None:
@@ -279,14 +315,16 @@ class RunState:
         else:
             self.first_step = self.step = event.step
             self.lrs = [Series() for _ in event.group_lrs]
+            self.metrics = {}
         self.started, self.status, self.outcome = event, "running", None
         self.waiting_for = "the first batch"
 
     def _truncate(self, event: RunStarted) -> None:
         """Forget what came after a checkpoint: a resumed run tells it anew."""
         step, last = event.resumed_from or 0, event.resumed_seq if event.resumed_seq is not None else event.seq
-        for series in (self.loss, self.seconds, *self.lrs):
+        for series in self._all_series:
             series.truncate(step - self.first_step)
+        self.metrics = {name: series for name, series in self.metrics.items() if series.has_values}
         self.step = step
         self.evaluations = [result for result in self.evaluations if result.seq <= last]
         self.epochs = [epoch for epoch in self.epochs if epoch.seq <= last]

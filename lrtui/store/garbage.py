@@ -60,7 +60,8 @@ class Cleaned:
 
 
 _SUPERSEDED = (
-    # the lrs of further groups first: that they are superseded is told by their batches
+    # before the batches, whose flag also holds for the lrs of further groups and the metrics of the same step
+    "step_metrics WHERE run = ?1 AND seq IN (SELECT seq FROM batches WHERE run = ?1 AND superseded)",
     "group_lrs WHERE run = ?1 AND seq IN (SELECT seq FROM batches WHERE run = ?1 AND superseded)",
     "batches WHERE run = ?1 AND superseded",
     "events WHERE run = ?1 AND superseded",

@@ -114,6 +114,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         WHERE kind = 'eval_done' AND NOT superseded
         """,
     ),
+    (
+        """
+        CREATE TABLE step_metrics (
+            run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            value REAL NOT NULL,
+            PRIMARY KEY (run, seq, name)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 LATEST = len(MIGRATIONS)

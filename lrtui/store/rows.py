@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,10 +37,15 @@ class Rows:
 
     batches: list[tuple[Any, ...]] = field(default_factory=list)
     group_lrs: list[tuple[Any, ...]] = field(default_factory=list)
+    step_metrics: list[tuple[Any, ...]] = field(default_factory=list)
     blocks: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     events_held: int = 0
+
+
+METRIC_SERIES = "metric "
+"""Before a metric's name, its series in the table of blocks."""
 
 
 class BlockBuilder:
@@ -52,17 +57,23 @@ class BlockBuilder:
 
     def __init__(self, begun: int = 0) -> None:
         self._next = begun // BLOCK
-        self._open: list[tuple[float, float, tuple[float, ...]]] = []
+        self._open: list[tuple[float, float, tuple[float, ...], Mapping[str, float]]] = []
 
-    def add(self, seconds: float, loss: float, lrs: tuple[float, ...]) -> list[tuple[Any, ...]]:
-        """Add a step; return the rows (series, block, low, high, sum, count) that are full with it."""
-        self._open.append((seconds, loss, lrs))
+    def add(
+        self, seconds: float, loss: float, lrs: tuple[float, ...], metrics: Mapping[str, float]
+    ) -> list[tuple[Any, ...]]:
+        """Add a step; return the rows (series, block, low, high, sum, count) of the block that it completes."""
+        self._open.append((seconds, loss, lrs, metrics))
         if len(self._open) < BLOCK:
             return []
-        seconds_, losses, groups = zip(*self._open, strict=True)
+        seconds_, losses, groups, metrics_ = zip(*self._open, strict=True)
         columns = {"seconds": seconds_, "loss": losses}
         columns |= {f"lr {group}": values for group, values in enumerate(zip(*groups, strict=True))}
         rows = [(series, self._next, *_summed_up(values)) for series, values in columns.items()]
+        for name in sorted({name for of_step in metrics_ for name in of_step}):
+            summary = _summed_up(tuple(of_step.get(name, math.nan) for of_step in metrics_))
+            if summary[-1]:
+                rows.append((METRIC_SERIES + name, self._next, *summary))
         self._open.clear()
         self._next += 1
         return rows
@@ -137,7 +148,11 @@ class RowMaker:
         )
         for group, lr in enumerate(others, start=1):
             rows.group_lrs.append((self._run, event.seq, group, nan_as_null(lr)))
-        rows.blocks += ((self._run, *row) for row in self._builder.add(event.seconds, event.loss, event.lrs))
+        for name, value in event.metrics.items():
+            if not math.isnan(value):
+                rows.step_metrics.append((self._run, event.seq, name, value))
+        completed = self._builder.add(event.seconds, event.loss, event.lrs, event.metrics)
+        rows.blocks += ((self._run, *row) for row in completed)
 
     def _summarize(self, event: Event, summary: dict[str, Any]) -> None:
         summary["seconds"] = event.seconds

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
-from lrtui.store.store_feed import StoreFeed
+from lrtui.run.minmax_pyramid import Floats
+from lrtui.store.store_feed import StoreFeed, has_step_metrics
 
 STEPS_AT_ONCE = 10_000
 
@@ -25,36 +29,63 @@ def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
             return
 
 
-def csv_lines(story: Iterable[Story]) -> Iterator[str]:
-    """Yield the lines of a table with a row a step."""
+def metric_columns(connection: sqlite3.Connection, run: int) -> list[str]:
+    """Return the names of the metrics that the run's steps have, in order."""
+    if not has_step_metrics(connection):
+        return []
+    rows = connection.execute(
+        "SELECT DISTINCT name FROM step_metrics JOIN batches USING (run, seq) WHERE run = ? AND NOT superseded",
+        (run,),
+    ).fetchall()
+    return sorted(name for (name,) in rows)
+
+
+def csv_lines(story: Iterable[Story], metrics: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a table with a row a step.
+
+    Args:
+        metrics: names of the metrics that have a column; empty at steps without a value.
+    """
     groups, is_begun = 1, False
     for part in story:
         if isinstance(part, RunStarted):
             groups = len(part.group_lrs)
         elif isinstance(part, StepBlock):
             if not is_begun:
-                yield _header(groups)
+                yield _header(groups, metrics)
                 is_begun = True
-            yield from _rows(part)
+            yield from _rows(part, metrics)
     if not is_begun:
-        yield _header(groups)
+        yield _header(groups, metrics)
 
 
-def _header(groups: int) -> str:
+def _header(groups: int, metrics: Sequence[str]) -> str:
     lrs = [f"lr_{group}" for group in range(groups)] if groups > 1 else ["lr"]
-    return ",".join(["step", "epoch", "batch", "seconds", "loss", *lrs]) + "\n"
+    return _csv_line(["step", "epoch", "batch", "seconds", "loss", *lrs, *metrics])
 
 
-def _rows(block: StepBlock) -> Iterator[str]:
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _rows(block: StepBlock, metrics: Sequence[str]) -> Iterator[str]:
+    no_values = [""] * len(block)
     # repr has every digit of a number, and nan and inf as all programs read them
     columns = (
         range(block.first_step, block.first_step + len(block)),
         block.epochs.tolist(),
         block.batches.tolist(),
         *([repr(value) for value in floats.tolist()] for floats in (block.seconds, block.loss, *block.lrs)),
+        *(_cells(block.metrics[name]) if name in block.metrics else no_values for name in metrics),
     )
     for row in zip(*columns, strict=True):
         yield ",".join(map(str, row)) + "\n"
+
+
+def _cells(values: Floats) -> list[str]:
+    return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
 
 
 def json_lines(story: Iterable[Story]) -> Iterator[str]:

@@ -104,6 +104,9 @@ def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> Non
             "INSERT INTO group_lrs (run, seq, parameter_group, lr) VALUES (?, ?, ?, ?)", rows.group_lrs
         )
         connection.executemany(
+            "INSERT INTO step_metrics (run, seq, name, value) VALUES (?, ?, ?, ?)", rows.step_metrics
+        )
+        connection.executemany(
             "INSERT INTO blocks (run, series, block, low, high, sum, count) VALUES (?, ?, ?, ?, ?, ?, ?)", rows.blocks
         )
         connection.executemany(
@@ -208,5 +211,8 @@ def builder_at(connection: sqlite3.Connection, run: int, step: int) -> BlockBuil
             "SELECT lr FROM group_lrs WHERE run = ? AND seq = ? ORDER BY parameter_group", (run, seq)
         ).fetchall()
         lrs = tuple(float("nan") if value is None else value for value in (lr, *(other for (other,) in others)))
-        builder.add(seconds, float("nan") if loss is None else loss, lrs)
+        metrics = dict(
+            connection.execute("SELECT name, value FROM step_metrics WHERE run = ? AND seq = ?", (run, seq)).fetchall()
+        )
+        builder.add(seconds, float("nan") if loss is None else loss, lrs, metrics)
     return builder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import Event
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
+from lrtui.store.rows import METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
 """The newest steps of a run, given one by one; of a longer one those before are summed up: reading them would take a
@@ -43,6 +44,8 @@ class StoreFeed:
         self._last = 2**62 if until is None else until
         self._seq = -1
         self._groups = 1
+        # a store of schema 1 in a folder that can't be written stays as it is
+        self._has_metrics = has_step_metrics(connection)
 
     def take(self, limit: int | None = None) -> list[Story]:
         """Return what has not been taken yet, the oldest first; up to `limit` steps at once, None for all.
@@ -94,6 +97,7 @@ class StoreFeed:
             loss=self._blocks("loss", blocks),
             seconds=self._blocks("seconds", blocks),
             lrs=tuple(self._blocks(f"lr {group}", blocks) for group in range(self._groups)),
+            metrics={name: self._blocks(METRIC_SERIES + name, blocks) for name in self._metrics_in_blocks(blocks)},
         )
         # its own steps lie among these events; the state counts what matters by their steps
         first = [event for event in events if event.step <= first_step]
@@ -101,16 +105,24 @@ class StoreFeed:
 
     def _blocks(self, series: str, count: int) -> Blocks:
         rows = self._connection.execute(
-            "SELECT low, high, sum, count FROM blocks WHERE run = ? AND series = ? AND block < ? ORDER BY block",
+            "SELECT block, low, high, sum, count FROM blocks WHERE run = ? AND series = ? AND block < ? AND count",
             (self._run, series, count),
         ).fetchall()
-        table = _table(rows, 4)
-        return Blocks(
-            np.where(np.isnan(table[:, 0]), np.inf, table[:, 0]),
-            np.where(np.isnan(table[:, 1]), -np.inf, table[:, 1]),
-            table[:, 2],
-            table[:, 3],
-        )
+        table = _table(rows, 5)
+        # a block without a finite value has no row where it is a metric's, and no least value otherwise
+        blocks = Blocks.without_values(count)
+        places = table[:, 0].astype(np.int64)
+        columns = (blocks.low, blocks.high, blocks.sum, blocks.count)
+        for column, values in zip(columns, table[:, 1:].T, strict=True):
+            column[places] = values
+        return blocks
+
+    def _metrics_in_blocks(self, count: int) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT DISTINCT substr(series, ?) FROM blocks WHERE run = ? AND substr(series, 1, ?) = ? AND block < ?",
+            (len(METRIC_SERIES) + 1, self._run, len(METRIC_SERIES), METRIC_SERIES, count),
+        ).fetchall()
+        return [name for (name,) in rows]
 
     def _rest(self, limit: int | None) -> list[Story]:
         """Return events and steps after what was given, in their order."""
@@ -126,14 +138,15 @@ class StoreFeed:
             return list(events)
         table = _table(rows, 7)
         lrs = [table[:, 6], *self._other_lrs(table[:, 0])]
+        metrics = self._metrics(table[:, 0])
         story: list[Story] = []
         begin = 0
         for event in events:
             end = int(np.searchsorted(table[:, 0], event.seq))
-            story += _steps(table, lrs, begin, end)
+            story += _steps(table, lrs, metrics, begin, end)
             story.append(event)
             begin = end
-        story += _steps(table, lrs, begin, len(table))
+        story += _steps(table, lrs, metrics, begin, len(table))
         self._seq = max([int(table[-1, 0]), *(event.seq for event in events)])
         return story
 
@@ -167,13 +180,38 @@ class StoreFeed:
             found.append(mine[np.isin(mine[:, 0], seqs), 2])
         return found
 
+    def _metrics(self, seqs: _Rows) -> dict[str, _Rows]:
+        """Return each metric at these steps, by name; NaN at steps without a value."""
+        if not self._has_metrics:
+            return {}
+        rows = self._connection.execute(
+            "SELECT name, seq, value FROM step_metrics WHERE run = ? AND seq BETWEEN ? AND ?",
+            (self._run, int(seqs[0]), int(seqs[-1])),
+        )
+        points: dict[str, list[tuple[int, float]]] = {}
+        for name, seq, value in rows:
+            points.setdefault(name, []).append((seq, value))
+        metrics = {}
+        for name, pairs in sorted(points.items()):
+            table = _table(pairs, 2)
+            # values of superseded steps lie among them
+            table = table[np.isin(table[:, 0], seqs)]
+            metrics[name] = np.full(len(seqs), np.nan)
+            metrics[name][np.searchsorted(seqs, table[:, 0])] = table[:, 1]
+        return metrics
+
+
+def has_step_metrics(connection: sqlite3.Connection) -> bool:
+    """Return whether the database has the table of schema 2."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'step_metrics'").fetchone() is not None
+
 
 def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
     """Return rows as one array; NULL is NaN."""
     return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
 
 
-def _steps(table: _Rows, lrs: Sequence[_Rows], begin: int, end: int) -> list[StepBlock]:
+def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], begin: int, end: int) -> list[StepBlock]:
     """Return these rows as blocks of steps that follow each other."""
     if begin >= end:
         return []
@@ -187,5 +225,6 @@ def _steps(table: _Rows, lrs: Sequence[_Rows], begin: int, end: int) -> list[Ste
             seconds=np.ascontiguousarray(part[:, 4]),
             loss=np.ascontiguousarray(part[:, 5]),
             lrs=tuple(np.ascontiguousarray(group[begin:end]) for group in lrs),
+            metrics={name: values[begin:end] for name, values in metrics.items()},
         )
     ]

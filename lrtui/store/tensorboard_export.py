@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +73,13 @@ def _points(story: Iterable[Story]) -> Iterator[Point]:
 
 
 def _steps(block: StepBlock, tags: list[str]) -> Iterator[Point]:
-    columns = [floats.tolist() for floats in (block.loss, *block.lrs)]
+    columns = dict(zip(["train/loss", *tags], (block.loss, *block.lrs), strict=True))
+    metrics = {f"train/{name}": values.tolist() for name, values in block.metrics.items()}
+    values = {tag: floats.tolist() for tag, floats in columns.items()}
     for index, seconds in enumerate(block.seconds.tolist()):
-        values = (column[index] for column in columns)
-        yield block.first_step + index, seconds, dict(zip(["train/loss", *tags], values, strict=True))
+        point = {tag: column[index] for tag, column in metrics.items() if not math.isnan(column[index])}
+        point |= {tag: column[index] for tag, column in values.items()}
+        yield block.first_step + index, seconds, point
 
 
 def _results(result: EvalDone) -> dict[str, float]:

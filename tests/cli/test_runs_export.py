@@ -85,7 +85,7 @@ def test_a_file_is_written_whole_or_not_at_all(ask: Asking, tmp_path: Path, monk
     assert ask("runs", "export", "1", "--out", str(out)).out == ""
     whole = out.read_text()
     assert whole == ask("runs", "export", "1").out
-    monkeypatch.setattr("lrtui.store.run_export.csv_lines", lambda _: (1 / 0 for _ in "x"))
+    monkeypatch.setattr("lrtui.store.run_export.csv_lines", lambda *_: (1 / 0 for _ in "x"))
     with pytest.raises(ZeroDivisionError):
         ask("runs", "export", "1", "--out", str(out))
     assert out.read_text() == whole
@@ -178,6 +178,44 @@ def test_tensorboard_reads_every_point_back(ask: Asking, tmp_path: Path) -> None
     close(found["test/loss"], [(event.step, created + event.seconds, event.loss) for event in tests])
     close(found["test/accuracy"], [(event.step, created + event.seconds, event.accuracy or 0.0) for event in tests])
     close(found["test/top5"], [(event.step, created + event.seconds, 0.5 + event.epoch / 100) for event in tests])
+
+
+def with_step_metrics(event: Event) -> Event:
+    """Add a metric of every step, one of every tenth step and one without a finite value."""
+    if not isinstance(event, StepDone):
+        return event
+    metrics = {"grad_norm": event.step / 3, "loss scale": math.nan}
+    if event.step % 10 == 0:
+        metrics["accuracy, of the batch"] = math.inf if event.step % 20 else 0.5
+    return replace(event, metrics=metrics)
+
+
+def test_step_metrics_have_columns_in_the_csv(ask: Asking) -> None:
+    ask.keep(60, groups=2, edit=with_step_metrics)
+    table = columns(ask("runs", "export", "1").out)
+    assert list(table)[5:] == ["lr_0", "lr_1", "accuracy, of the batch", "grad_norm"]
+    assert [float(value) for value in table["grad_norm"]] == [step / 3 for step in range(60)]
+    assert table["accuracy, of the batch"][:21:5] == ["0.5", "", "inf", "", "0.5"]
+
+
+def test_step_metrics_are_in_the_json_to_the_letter_as_train_prints_them(ask: Asking) -> None:
+    events = [with_step_metrics(odd(event)) for event in recorded_run(120)]
+    out = io.StringIO()
+    printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
+    for event in events:
+        printer.print(event)
+    keep(ask.folder, events)
+    assert ask("runs", "export", "1", "--format", "json").out == out.getvalue()
+    assert '"metrics": {"accuracy, of the batch": null, "grad_norm": ' in out.getvalue()
+
+
+def test_tensorboard_has_the_step_metrics(ask: Asking, tmp_path: Path) -> None:
+    ask.keep(60, edit=with_step_metrics)
+    assert ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
+    found = scalars(tmp_path / "tb")
+    assert [step for step, _, _ in found["train/grad_norm"]] == list(range(60))
+    assert [step for step, _, _ in found["train/accuracy, of the batch"]] == list(range(0, 60, 10))
+    assert found["train/grad_norm"][30][2] == pytest.approx(10.0)
 
 
 def test_tensorboard_has_an_lr_a_group_and_the_averaged_model_apart(ask: Asking, tmp_path: Path) -> None:

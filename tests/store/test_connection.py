@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from kept import folded, keep, stored
+from make_released import released_run
 from recorded_runs import recorded_run
 
 from lrtui.run.errors import StoreError
@@ -20,6 +21,7 @@ from lrtui.store import connection as connection_module
 from lrtui.store import location
 from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
 from lrtui.store.location import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
+from lrtui.store.run_export import metric_columns
 from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("schema-*.db"))
@@ -109,7 +111,7 @@ def test_where_there_is_no_store_nothing_is_made_by_looking(tmp_path: Path) -> N
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
 def test_a_store_of_every_released_schema_opens_and_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
     shutil.copy(path, tmp_path / DATABASE)
-    assert stored(tmp_path) == folded(recorded_run(120, groups=2, nudge_at=70, outcome="done"))
+    assert stored(tmp_path) == folded(released_run(int(path.stem.removeprefix("schema-"))))
     connection = open_for_reading(tmp_path)
     assert connection.execute("PRAGMA user_version").fetchone() == (LATEST,)
     connection.close()
@@ -142,6 +144,18 @@ def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch
     monkeypatch.setattr(connection_module.os, "access", lambda *_: False)
     assert stored(tmp_path, run) == folded(events)
     assert not (tmp_path / "runs.db-shm").exists()
+
+
+def test_a_released_store_in_a_folder_that_cannot_be_written_is_read_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(RELEASED[0], tmp_path / DATABASE)
+    monkeypatch.setattr(connection_module.os, "access", lambda *_: False)
+    assert stored(tmp_path) == folded(released_run(1))
+    connection = open_for_reading(tmp_path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert metric_columns(connection, 1) == []
+    connection.close()
 
 
 def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

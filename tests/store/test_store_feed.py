@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from kept import begin, folded, keep, stored
 from recorded_runs import recorded_run
 
 from lrtui.run.commands import EvaluateNow, Pause, Resume, ScaleLr, SwitchSchedule, UndoLr
-from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, StepDone
+from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, RunStarted, StepDone
 from lrtui.run.state import RunState
+from lrtui.store import run_rows
 from lrtui.store.connection import open_for_reading
+from lrtui.store.recorder import Recorder
+from lrtui.store.rows import RowMaker
 from lrtui.store.store_feed import StoreFeed
 from lrtui.store.writer import Writer
 
@@ -26,7 +30,8 @@ def odd_run() -> list[Event]:
     for index, event in enumerate(events):
         if isinstance(event, StepDone) and event.step % 20 < len(odd):
             value = odd[event.step % 20]
-            events[index] = replace(event, loss=value, lrs=(event.lrs[0], abs(value)))
+            metrics = {"grad_norm": abs(value), "of some steps": value} if event.step > 60 else {}
+            events[index] = replace(event, loss=value, lrs=(event.lrs[0], abs(value)), metrics=metrics)
         elif isinstance(event, EvalDone):
             metrics = {"f1": odd[index % 3], "top5": 0.5}
             events[index] = replace(event, loss=odd[index % 7], metrics=metrics)
@@ -46,6 +51,9 @@ def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, 
         # NaN is no equal of itself, and its text is
         assert repr(getattr(mine, name)) == repr(getattr(theirs, name)), name
     assert (mine.loss, mine.seconds, mine.lrs) == (theirs.loss, theirs.seconds, theirs.lrs)
+    assert mine.metrics == theirs.metrics
+    assert list(mine.metrics) == ["grad_norm", "of some steps"]
+    assert np.isinf(mine.metrics["of some steps"].values).sum() > 0
     assert np.isinf(mine.loss.values).sum() == 2 * np.isnan(mine.loss.values).sum() > 0
 
 
@@ -91,6 +99,86 @@ def long_run(steps: int) -> list[Event]:
         replace(event, loss=99.0) if isinstance(event, StepDone) and event.step == 4321 else event
         for event in recorded_run(steps, epochs=-(-steps // 50) + 1)
     ]
+
+
+def with_metrics(event: Event) -> Event:
+    """Add a metric of every step, one that begins late and one of every third step."""
+    if not isinstance(event, StepDone):
+        return event
+    metrics = {"grad_norm": 1.0 + event.step % 7}
+    if event.step >= 5000:
+        metrics["late"] = float(event.step)
+    if event.step % 3 == 0:
+        metrics["third"] = event.loss
+    return replace(event, metrics=metrics)
+
+
+def test_metrics_of_a_long_run_are_summed_up_as_the_loss_is(tmp_path: Path) -> None:
+    events = list(map(with_metrics, long_run(9000)))
+    run = keep(tmp_path, events)
+    mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
+    assert sorted(mine.metrics) == sorted(theirs.metrics) == ["grad_norm", "late", "third"]
+    edges = np.linspace(0, 9000, 5).astype(np.int64)
+    for name, series in mine.metrics.items():
+        assert (len(series), series.known_from) == (9000, 7936)
+        ours, exact = series.summary(edges), theirs.metrics[name].summary(edges)
+        np.testing.assert_array_equal([ours.low, ours.high, ours.count], [exact.low, exact.high, exact.count])
+        np.testing.assert_allclose(ours.mean, exact.mean)
+        np.testing.assert_array_equal(series.values, theirs.metrics[name].values[7936:])
+
+
+def resumed(events: list[Event], at: int, edit: Callable[[Event], Event] = with_metrics) -> tuple[list[Event], int]:
+    """Return what a run says that is resumed at a step after it had gone on to its end, and the last seq that holds."""
+    started = next(event for event in events if isinstance(event, RunStarted))
+    last = next(event.seq for event in events if isinstance(event, StepDone) and event.step == at - 1)
+    again = [event for event in events if event.seq > last and event.step >= at - 1]
+    told = [replace(started, step=at, seconds=at * 0.04, resumed_from=at, resumed_seq=last), *map(edit, again)]
+    return [replace(event, seq=len(events) + index) for index, event in enumerate(told)], last
+
+
+@pytest.mark.parametrize("metrics_after", [with_metrics, lambda event: event], ids=["with metrics", "without"])
+def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
+    tmp_path: Path, metrics_after: Callable[[Event], Event]
+) -> None:
+    events = list(map(with_metrics, recorded_run(700, epochs=20)))
+    events = [
+        replace(event, metrics={**event.metrics, "void": 1.0})
+        if isinstance(event, StepDone) and event.step >= 650
+        else event
+        for event in events
+    ]
+    bare = [replace(event, metrics={}) if isinstance(event, StepDone) else event for event in events]
+    later, last = resumed(bare, 600, metrics_after)
+    writer = Writer(tmp_path, print)
+    recorder = begin(writer)
+    for event in events:
+        recorder.publish(event)
+    assert recorder.commit(30)
+    writer.call(lambda connection: run_rows.begin_again(connection, recorder.run, 600, last))
+    builder = writer.call(lambda connection: run_rows.builder_at(connection, recorder.run, 600))
+    second = Recorder(recorder.run, writer, RowMaker(recorder.run, builder), print)
+    writer.add(second)
+    for event in later:
+        second.publish(event)
+    assert second.commit(30)
+    assert writer.close()
+    theirs = folded([*events, *later])
+    mine = stored(tmp_path, recorder.run)
+    assert mine.metrics == theirs.metrics
+    assert list(mine.metrics) == ["grad_norm", "third"]
+    assert len(mine.metrics["third"]) == len(mine.loss) == 700
+    summed = stored(tmp_path, recorder.run, in_full=100).metrics
+    edges = np.array([0, 256, 512, 700])
+    for name, series in theirs.metrics.items():
+        np.testing.assert_allclose(summed[name].summary(edges).mean, series.summary(edges).mean)
+        np.testing.assert_array_equal(summed[name].summary(edges).count, series.summary(edges).count)
+
+
+def test_a_run_without_metrics_has_no_rows_of_them(tmp_path: Path) -> None:
+    keep(tmp_path, recorded_run(300))
+    connection = open_for_reading(tmp_path)
+    assert connection.execute("SELECT count(*) FROM step_metrics").fetchone() == (0,)
+    connection.close()
 
 
 def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_path: Path) -> None:

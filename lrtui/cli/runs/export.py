@@ -41,7 +41,7 @@ def main(namespace: argparse.Namespace) -> int:
     with reading(folder_of(namespace.store)) as connection:
         run = find(connection, namespace.run)
         # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.store.run_export import csv_lines, json_lines, stored_events
+        from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
 
         story = stored_events(connection, run.id)
         if namespace.format == "tensorboard":
@@ -49,8 +49,10 @@ def main(namespace: argparse.Namespace) -> int:
 
             points = write_event_files(story, Path(namespace.out), run.created)
             print(f"{points:,} points in {namespace.out}", file=sys.stderr)
+        elif namespace.format == "csv":
+            _write(csv_lines(story, metric_columns(connection, run.id)), namespace.out)
         else:
-            _write((csv_lines if namespace.format == "csv" else json_lines)(story), namespace.out)
+            _write(json_lines(story), namespace.out)
     return 0
 
 
