@@ -21,8 +21,8 @@ from lrtui.store import connection as connection_module
 from lrtui.store import location
 from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
 from lrtui.store.location import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
-from lrtui.store.run_export import metric_columns
 from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
+from lrtui.store.run_export import metric_columns
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("schema-*.db"))
 

@@ -154,7 +154,7 @@ def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
     for event in events:
         recorder.publish(event)
     assert recorder.commit(30)
-    writer.call(lambda connection: run_rows.begin_again(connection, recorder.run, 600, last))
+    writer.call(lambda connection: run_rows.reopen_run(connection, recorder.run, 600, last))
     builder = writer.call(lambda connection: run_rows.builder_at(connection, recorder.run, 600))
     second = Recorder(recorder.run, writer, RowMaker(recorder.run, builder), print)
     writer.add(second)
