@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.remaining import Simulated
+from lrtui.schedules.forecast import RunForecaster
 from lrtui.cli.closed_stdout import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, exit_code
 from lrtui.cli.findings import finding_lines
@@ -49,7 +49,7 @@ def follow(begin: Callable[[], Run], printer: Printer, prog: str) -> int:
 
 def _print_all(run: Run, printer: Printer) -> OSError | None:
     """Print what the run says until it is over; return why standard output takes no more, if it does not."""
-    advisor = Advisor(Simulated())
+    advisor = Advisor(RunForecaster())
     try:
         while run.is_live:
             _print_events(run, printer, advisor)

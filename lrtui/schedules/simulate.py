@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.build import build, build_tiny_optimizer
 from lrtui.schedules.filling import fill_in
@@ -42,7 +43,8 @@ def simulate(
         float64, shape (steps from the start to the end, parameter groups).
 
     Raises:
-        NotationError: for a schedule that can't be built on this optimizer.
+        NotationError: for a schedule that can't be built on this optimizer or stepped to the end.
+        TaskError: where the user's own class fails.
     """
     tiny = build_tiny_optimizer(optimizer)
     if base_lrs is not None:
@@ -54,11 +56,28 @@ def simulate(
     tiny.step()
     groups = tiny.param_groups
     lrs = np.empty((horizon.steps, len(groups)))
+    try:
+        _step_through(lrs, groups, scheduler, filled, horizon, metrics)
+    except LrtuiError:
+        raise
+    except Exception as error:  # a user's class can put anything where an lr belongs
+        raise NotationError(f"{type(error).__name__}: {error}", str(schedule)) from error
+    return lrs
+
+
+def _step_through(
+    lrs: NDArray[np.float64],
+    groups: Sequence[Mapping[str, Any]],
+    scheduler: Any,
+    filled: Schedule,
+    horizon: Horizon,
+    metrics: Results | None,
+) -> None:
     if filled.per == "batch":
         for step in range(horizon.steps):
             lrs[step] = [group["lr"] for group in groups]
             step_scheduler(scheduler, filled, None)
-        return lrs
+        return
     step, epoch = 0, 0
     while step < horizon.steps:
         # the first epoch may be under way already
@@ -66,7 +85,6 @@ def simulate(
         lrs[step:end] = [group["lr"] for group in groups]
         step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)
         step, epoch = end, epoch + 1
-    return lrs
 
 
 def simulate_anchor(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.remaining import Floats, at_most_now, follows_a_metric, from_here
+from lrtui.schedules.forecast import Floats, highest_remaining_lrs, follows_metric, remaining_lrs
 from lrtui.run.state import RunState
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
@@ -74,10 +74,10 @@ class Advising:
 
     def remaining(self, number: int, state: RunState) -> Floats | None:
         """Return the lr still to come in a run, as the forecast of its schedule has it; None until that has come."""
-        if follows_a_metric(state):
-            return at_most_now(state)
+        if follows_metric(state):
+            return highest_remaining_lrs(state)
         future = self._scene.futures.get(number) if self._scene else None
-        return None if future is None else from_here(state, future.start_step, future.lrs)
+        return None if future is None else remaining_lrs(state, future.start_step, future.lrs)
 
 
 @dataclass(frozen=True, slots=True)

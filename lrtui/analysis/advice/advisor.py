@@ -8,10 +8,10 @@ from lrtui.analysis.advice.advice import Advice, Code
 from lrtui.analysis.advice.lr_too_high import LrTooHighRule
 from lrtui.analysis.advice.not_finite import not_finite
 from lrtui.analysis.advice.plateau import plateau
-from lrtui.analysis.advice.remaining import Floats, Remaining
 from lrtui.analysis.advice.schedule_exhausted import schedule_exhausted
 from lrtui.analysis.advice.still_improving import still_improving
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import Floats, RemainingLrs
 
 
 class Advisor:
@@ -22,7 +22,7 @@ class Advisor:
             results have stopped improving, because it can be slow.
     """
 
-    def __init__(self, remaining: Remaining) -> None:
+    def __init__(self, remaining: RemainingLrs) -> None:
         self._remaining = remaining
         self._lr_too_high = LrTooHighRule()
         self._given: set[Code] = set()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrtui.analysis.advice.remaining import Floats
+from lrtui.schedules.forecast import Floats
 from lrtui.run.evaluations import epoch_results
 from lrtui.run.events import EpochDone, EvalDone
 from lrtui.run.state import RunState

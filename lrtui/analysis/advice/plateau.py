@@ -10,7 +10,7 @@ from lrtui.analysis.advice.epoch_records import (
     lr_range_used,
     relative_decrease,
 )
-from lrtui.analysis.advice.remaining import Remaining, follows_a_metric
+from lrtui.schedules.forecast import RemainingLrs, follows_metric
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import LEAST_DEAD
@@ -23,7 +23,7 @@ CONSTANT = 2.0
 """Factor by which the lr may vary, in those epochs and in the rest of the run, and still count as constant."""
 
 
-def plateau(state: RunState, remaining: Remaining) -> Advice | None:
+def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     """Return the advice where neither the latest test results nor the training loss improve at a constant lr.
 
     Call it when an epoch has ended. Test results that stand still while the training loss falls are overfitting, which
@@ -34,7 +34,7 @@ def plateau(state: RunState, remaining: Remaining) -> Advice | None:
         return None
     before, after = tests[-2 * EPOCHS : -EPOCHS], tests[-EPOCHS:]
     train_decrease = relative_decrease([item.train_loss for item in before], [item.train_loss for item in after])
-    if improved(before, after) or train_decrease > LOSS_NOISE or follows_a_metric(state):
+    if improved(before, after) or train_decrease > LOSS_NOISE or follows_metric(state):
         return None
     start = tests[0].epoch.step - (state.started.batches_per_epoch if state.started else 0)
     lowest, highest = lr_range_used(state, start)

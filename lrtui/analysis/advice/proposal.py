@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrtui.analysis.advice.epoch_records import EpochRecord, epoch_records, improved, mean_lrs_used, peak_lrs_used
-from lrtui.analysis.advice.remaining import Floats
+from lrtui.schedules.forecast import Floats
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
 from lrtui.text.numbers import two_digits
@@ -16,7 +16,7 @@ CLEAR_GAIN = 2.0
 """How many times the noise a test has to improve for the lr of its epoch to count as useful."""
 
 SHORTEST = 20
-"""Remaining steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
+"""RemainingLrs steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
 
 
 def propose_schedule(state: RunState) -> SwitchSchedule:

@@ -7,7 +7,7 @@ import numpy as np
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.epoch_records import epoch_records, improved, peak_lrs_used
 from lrtui.analysis.advice.proposal import propose_schedule, propose_schedule_for_restart
-from lrtui.analysis.advice.remaining import Remaining
+from lrtui.schedules.forecast import RemainingLrs
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
@@ -26,7 +26,7 @@ LEAST_LEFT = 0.5
 """Share of the run that has to remain for a restart: the new run has no more steps than that."""
 
 
-def schedule_exhausted(state: RunState, remaining: Remaining) -> Advice | None:
+def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | None:
     """Return the advice for a run whose schedule ends long before the run while the test results stand still.
 
     Call it when an epoch has ended. The lr of the last epoch was at least as high as the remaining lr: where that epoch

@@ -63,8 +63,6 @@ class Plan:
                 self.lrs = simulate(schedule, optimizer, horizon, base_lrs=self.base_lrs)
         except LrtuiError as fault:
             self.fault = fault
-        except Exception as error:  # a user's own class can put anything where an lr belongs
-            self.fault = NotationError(f"{type(error).__name__}: {error}", str(schedule))
 
     def with_schedule(self, schedule: Schedule) -> Plan | None:
         """Return the plan with another schedule, written out and read back as a user would; None for what can't be."""

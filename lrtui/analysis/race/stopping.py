@@ -129,19 +129,17 @@ class StoppingRule:
 
 
 def _course_of(started: RunStarted) -> Course | None:
-    from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.notation import parse_schedule
 
     schedule = parse_schedule(started.spec.schedule)
     if started.spec.at or started.total_steps > MOST_STEPS or any(each.metric for each in schedule.walk()):
         return None
-    # torch and numpy are here by now, or have to be: the lr is that of the real scheduler
+    # the lr is that of the real scheduler: torch is imported by now, or has to be
     import numpy as np
 
-    from lrtui.schedules.horizon import Horizon
-    from lrtui.schedules.simulate import simulate
+    from lrtui.schedules.forecast import forecast, request_for_spec
 
-    horizon = Horizon(started.spec.epochs, started.batches_per_epoch)
-    lrs = np.abs(simulate(schedule, parse_optimizer(started.spec.optimizer), horizon))
+    lrs = np.abs(forecast(request_for_spec(started.spec, started.batches_per_epoch)).lrs)
     peaks = lrs.max(axis=0)
     shares = np.divide(lrs, peaks, out=np.zeros_like(lrs), where=peaks > 0).max(axis=1)
     left: list[float] = np.maximum.accumulate(shares[::-1])[::-1].tolist()

@@ -9,7 +9,7 @@ from known_runs import KnownRun
 
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.remaining import Remaining, Simulated
+from lrtui.schedules.forecast import RemainingLrs, RunForecaster
 from lrtui.run.events import Event
 from lrtui.run.state import RunState
 
@@ -46,9 +46,9 @@ class Verdict:
         )
 
 
-def advice_on(events: Iterable[Event], remaining: Remaining | None = None) -> list[GivenAdvice]:
+def advice_on(events: Iterable[Event], remaining: RemainingLrs | None = None) -> list[GivenAdvice]:
     """Return all advice on a run; the rules are applied after every event."""
-    state, advisor = RunState(), Advisor(remaining or Simulated())
+    state, advisor = RunState(), Advisor(remaining or RunForecaster())
     given: list[GivenAdvice] = []
     for event in events:
         state.fold([event])

@@ -11,7 +11,7 @@ from recordings import ending, read_recording
 from synthetic_runs import codes, only, state_of
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.remaining import Simulated
+from lrtui.schedules.forecast import RunForecaster
 from lrtui.run.commands import Extend
 from lrtui.run.events import EpochDone, LrSet, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.spec import RunSpec
@@ -50,7 +50,7 @@ def test_a_rise_close_to_0_is_ignored() -> None:
 
 def test_after_a_resume_the_loss_is_examined_from_the_checkpoint() -> None:
     events = read_recording("raised-by-hand")
-    state, advisor = RunState(), Advisor(Simulated())
+    state, advisor = RunState(), Advisor(RunForecaster())
     high = next(given.advice.step for given in advice_on(events) if given.advice.code == "lr-too-high")
     before = [event for event in events if event.step <= high - 3]
     state.fold(before)

@@ -11,7 +11,7 @@ from synthetic_runs import STAGNANT, TUTORIAL, codes, only, state_of, synthetic_
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.analysis.advice.proposal import propose_schedule
-from lrtui.analysis.advice.remaining import Floats, Simulated
+from lrtui.schedules.forecast import Floats, RunForecaster
 from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -65,7 +65,7 @@ def test_no_advice_while_one_parameter_group_has_a_usable_lr() -> None:
 
 
 def test_the_rule_waits_for_a_forecast_that_is_not_ready() -> None:
-    state, simulated = RunState(), Simulated()
+    state, simulated = RunState(), RunForecaster()
     ready: list[bool] = []
     advisor = Advisor(lambda state: simulated(state) if ready else None)
     state.fold(synthetic_run(TUTORIAL[:3], STAGNANT[:3], epochs=10))

@@ -1,0 +1,194 @@
+"""The lr still to come in a run, or in one that may be started: exact, by stepping the real scheduler."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtui.run.errors import LrtuiError
+from lrtui.run.evaluations import epoch_results
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.schedules.filling import fill_in
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.simulate import simulate_anchor
+
+Floats = NDArray[np.float64]
+
+Metrics = tuple[tuple[str, float], ...]
+"""Metrics of one test as (name, value) pairs; empty where there was no test."""
+
+RemainingLrs = Callable[[RunState], "Floats | None"]
+"""Returns the lr of each step still to come in a run, the scale included, float64, shape (steps, parameter groups);
+None where it isn't known (yet)."""
+
+MOST_STEPS = 500_000
+"""Steps up to which a schedule that is stepped after every batch is simulated while a run trains in the same process:
+they take 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRequest:
+    """A schedule put in place at a step of a run: all that the lr to come depends on.
+
+    Args:
+        schedule: notation.
+        optimizer: notation; its lr is what the anchors `base` and `start` build on.
+        epochs: of the whole run.
+        batches_per_epoch: optimizer steps per epoch.
+        start_step: step from which the schedule is in force.
+        anchor: `base`, `current` or `start`.
+        current_lrs: lr at the start step, one per parameter group; empty for the optimizer's.
+        results: metrics of the tests that the schedule has been or would be stepped with, one entry per epoch from the
+            first whose end it sees: that of the start step, or the run's first for the anchor `start`.
+    """
+
+    schedule: str
+    optimizer: str
+    epochs: int
+    batches_per_epoch: int
+    start_step: int = 0
+    anchor: str = "base"
+    current_lrs: tuple[float, ...] = ()
+    results: tuple[Metrics, ...] = ()
+
+    @property
+    def horizon(self) -> Horizon:
+        """The steps that the forecast covers."""
+        return Horizon(self.epochs, self.batches_per_epoch, self.start_step)
+
+    @property
+    def schedule_horizon(self) -> Horizon:
+        """The steps that the schedule covers: with the anchor `start` those of the whole run."""
+        return Horizon(self.epochs, self.batches_per_epoch) if self.anchor == "start" else self.horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The answer to a request.
+
+    Args:
+        request: what was asked for.
+        schedule: the schedule with its lengths filled in.
+        lrs: lr of each step from `start_step` to the end, without the scale, shape (steps, parameter groups).
+    """
+
+    request: ForecastRequest
+    schedule: Schedule
+    lrs: Floats
+
+    def remaining(self, state: RunState) -> Floats:
+        """Return the part that a run has not trained yet, with the scale that it has now."""
+        return remaining_lrs(state, self.request.start_step, self.lrs)
+
+
+def request_for_spec(spec: RunSpec, batches_per_epoch: int) -> ForecastRequest:
+    """Return the request for the schedule of a run that has not started."""
+    return ForecastRequest(spec.schedule, spec.optimizer, spec.epochs, batches_per_epoch)
+
+
+def request_for_run(state: RunState) -> ForecastRequest | None:
+    """Return the request for the schedule in force in a run, from its switch on; None before the run started."""
+    if state.started is None:
+        return None
+    spec, batches_per_epoch = state.started.spec, state.started.batches_per_epoch
+    switch = state.last_switch
+    start_step, anchor = (switch.step, switch.anchor) if switch else (0, "base")
+    return ForecastRequest(
+        schedule=state.schedule,
+        optimizer=spec.optimizer,
+        epochs=spec.epochs,
+        batches_per_epoch=batches_per_epoch,
+        start_step=start_step,
+        anchor=anchor,
+        current_lrs=tuple(switch.lrs_before) if switch else (),
+        results=_results_since(state, 0 if anchor == "start" else start_step) if follows_metric(state) else (),
+    )
+
+
+def _results_since(state: RunState, step: int) -> tuple[Metrics, ...]:
+    """Return the metrics of the tests that ended the epochs after a step; an epoch without a test has none.
+
+    A schedule that is put in place during the test at an epoch's end is not stepped at that end.
+    """
+    tests = {epoch: test for epoch, test in epoch_results(state).items() if test.step > step}
+    first = step // state.started.batches_per_epoch + 1 if state.started else 1
+    epochs = range(first, max(tests, default=0) + 1)
+    return tuple(tuple(tests[epoch].all_metrics.items()) if epoch in tests else () for epoch in epochs)
+
+
+def forecast(request: ForecastRequest) -> Forecast:
+    """Return the lr to come by stepping the real scheduler; imports torch.
+
+    Raises:
+        LrtuiError: for a schedule that can't be read, built or stepped to the end.
+    """
+    schedule, optimizer = parse_schedule(request.schedule), parse_optimizer(request.optimizer)
+    current_lrs = request.current_lrs or optimizer.lrs
+    results = [dict(metrics) for metrics in request.results]
+    lrs = simulate_anchor(schedule, optimizer, request.horizon, request.anchor, current_lrs, metrics=results)
+    return Forecast(request, fill_in(schedule, request.schedule_horizon)[0], lrs)
+
+
+def remaining_lrs(state: RunState, start_step: int, lrs: Floats) -> Floats:
+    """Return the part of a forecast that a run has not trained yet, with the scale that it has now.
+
+    Args:
+        start_step: step of the first row.
+        lrs: lr without the scale, shape (steps, parameter groups).
+    """
+    left = lrs[max(0, state.step - start_step) :]
+    scale = np.asarray(state.scale)
+    return left * scale if len(scale) == left.shape[1] else left
+
+
+@functools.lru_cache(maxsize=64)
+def _follows_metric(notation: str) -> bool:
+    try:
+        return any(part.metric is not None for part in parse_schedule(notation).walk())
+    except LrtuiError:
+        return False
+
+
+def follows_metric(state: RunState) -> bool:
+    """Say whether the schedule in force follows the results of tests; such a schedule never raises the lr."""
+    return _follows_metric(state.schedule)
+
+
+def highest_remaining_lrs(state: RunState) -> Floats | None:
+    """Return the current lr for every step to come: the most that a schedule that follows a metric will use."""
+    steps = state.total_steps - state.step
+    lrs = np.asarray(state.current_lrs, dtype=np.float64)
+    return np.broadcast_to(lrs, (steps, len(lrs))) if steps > 0 and len(lrs) else None
+
+
+class RunForecaster:
+    """Simulates the lr still to come in a run once for each schedule that is put in place; used by one thread."""
+
+    def __init__(self) -> None:
+        self._request: ForecastRequest | None = None
+        self._forecast: Forecast | None = None
+
+    def __call__(self, state: RunState) -> Floats | None:
+        """Return the lr still to come; imports torch at the first call."""
+        if state.started is not None and follows_metric(state):
+            return highest_remaining_lrs(state)
+        request = request_for_run(state)
+        if request != self._request:
+            self._request, self._forecast = request, None if request is None else _short_forecast(request)
+        return self._forecast.remaining(state) if self._forecast else None
+
+
+def _short_forecast(request: ForecastRequest) -> Forecast | None:
+    """Return the forecast, or None where it would take too long or there is none: no run is stopped for that."""
+    try:
+        is_long = request.horizon.total_steps > MOST_STEPS
+        return None if is_long and parse_schedule(request.schedule).per == "batch" else forecast(request)
+    except LrtuiError:
+        return None
