@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.schedules.forecast import RunForecaster
 from lrtui.cli.closed_stdout import give_up
 from lrtui.cli.exit_codes import DONE, FAILED, exit_code
 from lrtui.cli.findings import finding_lines
@@ -18,6 +17,7 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
 from lrtui.run.events import RunStarted
+from lrtui.schedules.forecast import RunForecaster
 
 POLL_SECONDS = 0.05
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.schedules.forecast import Floats, highest_remaining_lrs, follows_metric, remaining_lrs
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import Floats, follows_metric, highest_remaining_lrs, remaining_lrs
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrtui.schedules.forecast import Floats
 from lrtui.run.evaluations import epoch_results
 from lrtui.run.events import EpochDone, EvalDone
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import Floats
 
 LOSS_NOISE = 0.02
 """Relative difference between two test losses that can occur without any learning."""

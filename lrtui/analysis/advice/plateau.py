@@ -10,10 +10,10 @@ from lrtui.analysis.advice.epoch_records import (
     lr_range_used,
     relative_decrease,
 )
-from lrtui.schedules.forecast import RemainingLrs, follows_metric
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import LEAST_DEAD
+from lrtui.schedules.forecast import RemainingLrs, follows_metric
 from lrtui.text.numbers import four_digits
 
 EPOCHS = 4

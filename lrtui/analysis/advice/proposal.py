@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrtui.analysis.advice.epoch_records import EpochRecord, epoch_records, improved, mean_lrs_used, peak_lrs_used
-from lrtui.schedules.forecast import Floats
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import Floats
 from lrtui.text.numbers import two_digits
 
 CLEAR_GAIN = 2.0

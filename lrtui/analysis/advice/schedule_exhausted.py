@@ -7,10 +7,10 @@ import numpy as np
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.epoch_records import epoch_records, improved, peak_lrs_used
 from lrtui.analysis.advice.proposal import propose_schedule, propose_schedule_for_restart
-from lrtui.schedules.forecast import RemainingLrs
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
+from lrtui.schedules.forecast import RemainingLrs
 from lrtui.text.format import counted
 from lrtui.text.numbers import four_digits
 

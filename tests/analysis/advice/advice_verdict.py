@@ -9,9 +9,9 @@ from known_runs import KnownRun
 
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.schedules.forecast import RemainingLrs, RunForecaster
 from lrtui.run.events import Event
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import RemainingLrs, RunForecaster
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from recordings import ending, read_recording
 from synthetic_runs import codes, only, state_of
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.schedules.forecast import RunForecaster
 from lrtui.run.commands import Extend
 from lrtui.run.events import EpochDone, LrSet, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.schedules.forecast import RunForecaster
 
 
 def test_a_single_huge_loss_is_ignored() -> None:

@@ -11,11 +11,11 @@ from synthetic_runs import STAGNANT, TUTORIAL, codes, only, state_of, synthetic_
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.analysis.advice.proposal import propose_schedule
-from lrtui.schedules.forecast import Floats, RunForecaster
 from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.filling import fill_in
+from lrtui.schedules.forecast import Floats, RunForecaster
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.simulate import simulate
