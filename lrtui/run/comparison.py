@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from lrtui.run.evaluations import epoch_results, is_better_high, metric_names, metric_of
+from lrtui.run.evaluations import epoch_means, epoch_results, is_better_high, metric_names, metric_of
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -41,6 +41,7 @@ class Comparison:
         circumstances: what else differs and bears on the results, such as the data, by name.
         by_epoch: results of the test at each epoch's end.
         by_seconds: the newest results after so much training time, of the runs that lasted so long.
+        step_metrics: mean of each metric of the training steps over each epoch.
         final: results of each run's last test.
         best: the best of each run's results, of metrics that are known to be better high or low.
         best_epochs: in which epoch they were reached.
@@ -51,6 +52,7 @@ class Comparison:
     metrics: tuple[str, ...]
     by_epoch: Mapping[str, Mapping[int, Figures]]
     by_seconds: Mapping[str, Mapping[float, Figures]]
+    step_metrics: Mapping[str, Mapping[int, Figures]]
     final: Mapping[str, Figures]
     best: Mapping[str, Figures]
     best_epochs: Mapping[str, tuple[int | None, ...]]
@@ -77,6 +79,10 @@ def compare(states: Sequence[RunState]) -> Comparison:
         by_seconds={
             name: {moment: _figures(name, [_newest(state, moment) for state in states]) for moment in moments}
             for name in metrics
+        },
+        step_metrics={
+            name: _means_by_epoch([epoch_means(state, name) for state in states])
+            for name in sorted({name for state in states for name in state.metrics})
         },
         final={name: _figures(name, [state.last_test for state in states]) for name in metrics},
         best={name: _figures(name, results) for name, results in best.items()},
@@ -110,6 +116,11 @@ def _figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
         return Figures(values, ())
     top = max(finite) if high else min(finite)
     return Figures(values, tuple(index for index, value in enumerate(values) if value == top))
+
+
+def _means_by_epoch(means: Sequence[Mapping[int, float]]) -> dict[int, Figures]:
+    epochs = sorted({epoch for of_run in means for epoch in of_run})
+    return {epoch: Figures(tuple(of_run.get(epoch) for of_run in means), ()) for epoch in epochs}
 
 
 def _best_result(results: Sequence[EvalDone], name: str) -> EvalDone | None:

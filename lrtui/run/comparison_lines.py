@@ -52,6 +52,9 @@ def moment_blocks(labels: Sequence[str], comparison: Comparison, width: int | No
     for name in comparison.metrics:
         by_epoch = {f"{at}": row for at, row in _thinned(comparison.by_epoch[name]).items()}
         blocks.append(_table(f"test {name} at equal epochs", "epoch", labels, by_epoch, width))
+    for name, means in comparison.step_metrics.items():
+        by_epoch = {f"{at}": row for at, row in _thinned(means).items()}
+        blocks.append(_table(f"mean {printable(name)} of the steps at equal epochs", "epoch", labels, by_epoch, width))
     for name in comparison.metrics:
         by_seconds = {_moment(at): row for at, row in comparison.by_seconds[name].items()}
         blocks.append(_table(f"test {name} at equal seconds", "time", labels, by_seconds, width))

@@ -1,8 +1,11 @@
-"""Test results of a run: their metrics by name, and the test that ended each epoch."""
+"""Test results and step metrics of a run, by epoch and by name."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+
+import numpy as np
 
 from lrtui.run.events import EvalDone
 from lrtui.run.state import RunState
@@ -30,6 +33,17 @@ def epoch_results(state: RunState, latest: int | None = None) -> dict[int, EvalD
         if test is not None and test.step == done.step and test.epoch == done.epoch:
             results[done.epoch] = test
     return dict(reversed(results.items()))
+
+
+def epoch_means(state: RunState, name: str) -> dict[int, float]:
+    """Return the mean of a step metric over each epoch, by epoch; one without a finite value is left out."""
+    if not state.epochs or name not in state.metrics:
+        return {}
+    steps = state.started.batches_per_epoch if state.started else 0
+    ends = [done.step - state.first_step for done in state.epochs]
+    # one stretch at a time: a summary of many stretches at once is only as exact as a chart
+    means = [float(state.metrics[name].summary(np.array([max(0, end - steps), end])).mean[0]) for end in ends]
+    return {done.epoch: mean for done, mean in zip(state.epochs, means, strict=True) if math.isfinite(mean)}
 
 
 def metric_names(results: Iterable[EvalDone]) -> tuple[str, ...]:

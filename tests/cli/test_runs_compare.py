@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from asked import Asking, without_accuracy
 from kept import begin, nobody
 
-from lrtui.run.events import EvalDone, Event
+from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.store.writer import Writer
 
 
@@ -66,6 +67,24 @@ def test_the_json_has_all_of_it(two: Asking) -> None:
     assert record["by_epoch"]["accuracy"]["1"] == {"values": [0.7884, 0.7784], "best": [0]}
     assert record["final"]["accuracy"]["values"] == [0.9276, 0.9283]
     assert record["best_epochs"]["accuracy"] == [6, 10]
+
+
+def test_step_metrics_have_a_table_of_their_means(ask: Asking) -> None:
+    for factor in (1, 2):
+        ask.keep(100, edit=partial(with_norm, factor=factor))
+    lines = ask("runs", "compare", "1", "2").lines
+    at = lines.index("mean grad_norm of the steps at equal epochs")
+    assert [line.split() for line in lines[at + 1 : at + 4]] == [
+        ["epoch", "#1", "#2"],
+        ["1", "1.0000", "2.0000"],
+        ["2", "2.0000", "4.0000"],
+    ]
+    record = json.loads(ask("runs", "compare", "1", "2", "--json").out)
+    assert record["step_metrics"]["grad_norm"]["2"] == {"values": [2.0, 4.0], "best": []}
+
+
+def with_norm(event: Event, factor: float) -> Event:
+    return replace(event, metrics={"grad_norm": factor * event.epoch}) if isinstance(event, StepDone) else event
 
 
 def test_without_accuracies_the_losses_are_drawn(ask: Asking) -> None:

@@ -53,6 +53,25 @@ def test_where_it_came_from_is_told(ask: Asking) -> None:
     assert "RuntimeError: broken" in ask("runs", "show", "2").out
 
 
+def test_step_metrics_have_a_column_and_a_chart_and_are_in_the_json(ask: Asking) -> None:
+    ask.keep(
+        150,
+        edit=lambda event: (
+            replace(event, metrics={"grad_norm": float(event.epoch)})
+            if isinstance(event, StepDone) and event.epoch != 2
+            else event
+        ),
+    )
+    answer = ask("runs", "show", "1")
+    lines = block(answer.lines, "lr at each epoch's end")
+    assert lines[0].split()[-2:] == ["mean", "grad_norm"]
+    assert [line.split()[-1] for line in lines[1:]] == ["1.0000", "—", "3.0000"]
+    assert "grad_norm (means)" in answer.out
+    record = json.loads(ask("runs", "show", "1", "--json").out)
+    means = [{"epoch": 1, "mean": 1.0}, {"epoch": 3, "mean": 3.0}]
+    assert record["step_metrics_of_epochs"] == {"grad_norm": means}
+
+
 def test_the_lr_of_every_epoch_has_a_column_a_group(ask: Asking) -> None:
     ask.keep(150, groups=2)
     lines = block(ask("runs", "show", "1").lines, "lr at each epoch's end")

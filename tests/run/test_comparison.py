@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from recorded_runs import recorded_run
 
-from lrtui.run.comparison import compare, round_moments
-from lrtui.run.events import EvalDone, Event, RunStarted
+from lrtui.run.comparison import Figures, compare, round_moments
+from lrtui.run.events import EvalDone, Event, RunStarted, StepDone
 from lrtui.run.state import RunState
 
 
@@ -135,6 +135,18 @@ def test_a_tasks_own_metric_is_compared_but_has_no_best() -> None:
     assert comparison.final["mae"].values[0] != comparison.final["mae"].values[1]
     assert comparison.final["mae"].best == ()
     assert "mae" not in comparison.best
+
+
+def test_step_metrics_are_compared_by_their_mean_over_each_epoch() -> None:
+    def with_norm(factor: float) -> list[Event]:
+        return [
+            replace(event, metrics={"grad_norm": factor * event.epoch}) if isinstance(event, StepDone) else event
+            for event in recorded_run(120)
+        ]
+
+    comparison = compare([state_of(with_norm(1.0)), state_of(with_norm(0.5)), state_of(recorded_run(120))])
+    assert list(comparison.step_metrics) == ["grad_norm"]
+    assert comparison.step_metrics["grad_norm"] == {1: Figures((1.0, 0.5, None), ()), 2: Figures((2.0, 1.0, None), ())}
 
 
 def test_runs_that_have_not_started_have_nothing_to_compare() -> None:

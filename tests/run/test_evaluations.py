@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from recorded_runs import PER_EPOCH, recorded_run
 
-from lrtui.analysis.advice import epoch_results as advice
-from lrtui.run.evaluations import epoch_results, metric_names, metric_of
-from lrtui.run.events import EpochDone, EvalDone, Event
+from lrtui.analysis.advice.epoch_records import epoch_records
+from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
+from lrtui.run.events import EpochDone, EvalDone, Event, StepDone
 from lrtui.run.state import RunState
 from lrtui.tui.outlook import question_of_run
 
@@ -82,7 +82,7 @@ def test_advice_and_forecast_take_the_same_test_as_the_comparison(where: str) ->
     state = state_of(events)
     results = list(epoch_results(state).values())
     assert [result.accuracy for result in results] == [item.accuracy for item in results_of(recorded_run(100))]
-    assert [item.result for item in advice.epoch_results(state)] == results
+    assert [item.result for item in epoch_records(state)] == results
     question = question_of_run(state)
     assert question is not None
     assert [dict(figures) for figures in question.results] == [result.all_metrics for result in results]
@@ -96,6 +96,19 @@ def test_a_forecast_of_a_plateau_knows_the_tasks_own_metrics() -> None:
     question = question_of_run(state_of(events))
     assert question is not None
     assert [dict(figures)["f1"] for figures in question.results] == [0.5, 0.5]
+
+
+def test_an_epochs_mean_of_a_step_metric_is_of_the_steps_that_have_it() -> None:
+    events = [
+        replace(event, metrics={"grad_norm": float(event.step)} if event.step % 2 and event.step >= PER_EPOCH else {})
+        if isinstance(event, StepDone)
+        else event
+        for event in recorded_run(130)
+    ]
+    state = state_of(events)
+    assert epoch_means(state, "grad_norm") == {2: 75.0}
+    assert epoch_means(state, "unknown") == {}
+    assert epoch_means(RunState(), "grad_norm") == {}
 
 
 def test_accuracy_and_loss_come_before_a_tasks_own_metrics() -> None:

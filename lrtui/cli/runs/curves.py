@@ -36,6 +36,11 @@ def loss_curve(state: RunState) -> Curve:
     return _means(state, state.loss, 0)
 
 
+def metric_curve(state: RunState, name: str) -> Curve:
+    """Return a metric of the training steps, as the mean of each of the chart's columns."""
+    return _means(state, state.metrics[name], 0)
+
+
 def result_curve(state: RunState, value: Callable[[EvalDone], float | None] = lambda result: result.loss) -> Curve:
     """Return a result of the tests, a point each."""
     points = [

@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import zip_longest
 
 from lrtui.cli.line_chart import SIGNS, print_chart
-from lrtui.cli.runs.curves import curve_ticks, loss_curve, lr_curves, result_curve
+from lrtui.cli.runs.curves import curve_ticks, loss_curve, lr_curves, metric_curve, result_curve
 from lrtui.cli.runs.run_story import RunStory
-from lrtui.run.evaluations import epoch_results, metric_names, metric_of
+from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_lines import change_line, lr_words
 from lrtui.run.events import Event, Notice
 from lrtui.run.spec import RunSpec, is_list
@@ -21,7 +21,7 @@ from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
 from lrtui.store.columns import epochs_done
 from lrtui.store.reader import StoredRun
-from lrtui.text.format import MISSING, counted, figure, printable, printable_lines
+from lrtui.text.format import counted, figure, printable, printable_lines
 from lrtui.text.numbers import duration
 from lrtui.text.table import Heading, table_lines
 
@@ -144,12 +144,15 @@ def _epoch_lines(state: RunState) -> list[str]:
     ]
     metrics = metric_names(state.evaluations)
     headings += [Heading(f"test {printable(name)}", ".") for name in metrics]
+    means = {name: epoch_means(state, name) for name in sorted(state.metrics)}
+    headings += [Heading(f"mean {printable(name)}", ".") for name in means]
     tests = epoch_results(state)
     rows = [
         [
             str(done.epoch),
             *(lr_words((lr,)) for lr in done.lrs),
-            *(figure(metric_of(tests[done.epoch], metric)) if done.epoch in tests else MISSING for metric in metrics),
+            *(figure(metric_of(tests.get(done.epoch), metric)) for metric in metrics),
+            *(figure(of_epochs.get(done.epoch)) for of_epochs in means.values()),
         ]
         for done in state.epochs
     ]
@@ -179,7 +182,7 @@ def _columns() -> int:
 
 
 def print_charts(state: RunState) -> None:
-    """Draw the lr and the losses."""
+    """Draw the lr, the losses and the metrics of the steps."""
     if not state.lrs or not len(state.loss):
         return
     ticks = curve_ticks(state)
@@ -190,3 +193,7 @@ def print_charts(state: RunState) -> None:
     if curves:
         print(f"{SIGNS['braille']} training loss (means)" + ("   o test loss" if len(curves) > 1 else ""))
         print_chart(curves, ticks, from_zero=False, rows=14)
+    for name in sorted(state.metrics):
+        if (curve := metric_curve(state, name)).epochs:
+            print(f"{SIGNS['braille']} {printable(name)} (means)")
+            print_chart([curve], ticks, from_zero=False, rows=14)

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from lrtui.run.evaluations import epoch_means
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import Event, Notice
 from lrtui.run.state import RunState
@@ -58,6 +59,10 @@ def story_record(listed: ListedRun, story: RunStory) -> dict[str, Any]:
         "last": _event_or_none(state.last_test),
         "averaged": _event_or_none(state.last_averaged),
         "lr_of_epochs": [{"epoch": done.epoch, "lrs": plain(done.lrs)} for done in state.epochs],
+        "step_metrics_of_epochs": {
+            name: [{"epoch": epoch, "mean": mean} for epoch, mean in epoch_means(state, name).items()]
+            for name in sorted(state.metrics)
+        },
         "evaluations": [event_to_json(result) for result in state.evaluations],
         "changes": [event_to_json(change) for change in state.changes],
         "refusals": [event_to_json(refusal) for refusal in state.refusals],
