@@ -1,7 +1,8 @@
-"""What a run is told: frozen values that cross to the training thread. Each is answered by an event."""
+"""What a run can be asked to do: frozen values that cross to the training thread."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from lrtui.run.errors import UsageError
@@ -14,13 +15,20 @@ def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> 
         raise UsageError(f"{name} is {expected}, not {value!r:.60}")
 
 
+def _new_id() -> str:
+    return os.urandom(6).hex()
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing that a run is told."""
+    """A request to a run; an event that carries its id says that it was obeyed or refused."""
+
+    id: str = field(default_factory=_new_id, kw_only=True, compare=False, repr=False)
+    """The `command_id` of the event that answers it."""
 
     @property
     def text(self) -> str:
-        """The command as a person writes it."""
+        """The command as it is written on the command line."""
         return type(self).__name__.lower()
 
 
@@ -31,28 +39,28 @@ class Pause(Command):
 
 @dataclass(frozen=True, slots=True)
 class Resume(Command):
-    """Go on after a pause; answered by Resumed."""
+    """Continue after a pause; answered by Resumed."""
 
 
 INTERRUPTED = "interrupted"
-"""Code of the notice that says what stopped a run, where that was no person."""
+"""Code of the notice that says what stopped a run if it was not the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop(Command):
-    """End the run after the step under way; answered by RunFinished."""
+    """End the run after the current step; answered by RunFinished."""
 
-    because: str = ""
-    """What ends it, where that is no person: told by a Notice, so that the next start offers to go on."""
+    reason: str = ""
+    """What ends the run if it is not the user: published as a Notice, so that the next start offers to resume it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchSchedule(Command):
-    """Put another schedule in place from the next step on; answered by ScheduleSwitched."""
+    """Use another schedule from the next step on; answered by ScheduleSwitched."""
 
     schedule: str
     anchor: str = "base"
-    """`base`, `current` or `start`: which lr the new schedule builds on, and from when it counts."""
+    """`base`, `current` or `start`: which lr the new schedule builds on, and where it starts counting."""
 
     def __post_init__(self) -> None:
         _check("schedule", self.schedule, (str,), "a schedule's text")
@@ -65,7 +73,7 @@ class SwitchSchedule(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetLr(Command):
-    """Make the lr this value now, the rest of the schedule following in proportion; answered by LrSet."""
+    """Set the lr to this value now and scale the rest of the schedule in proportion; answered by LrSet."""
 
     lr: float
     group: int | None = None
@@ -97,7 +105,7 @@ class ScaleLr(Command):
 
 @dataclass(frozen=True, slots=True)
 class UndoLr(Command):
-    """Take the last change of lr back; answered by LrSet."""
+    """Undo the last change of the lr; answered by LrSet."""
 
     @property
     def text(self) -> str:
@@ -106,7 +114,7 @@ class UndoLr(Command):
 
 @dataclass(frozen=True, slots=True)
 class EvaluateNow(Command):
-    """Evaluate on the test set before the next step; answered by EvalDone."""
+    """Evaluate on the test set before the next step; answered by EvaluationStarted, followed by EvalDone."""
 
     @property
     def text(self) -> str:
@@ -115,7 +123,7 @@ class EvaluateNow(Command):
 
 @dataclass(frozen=True, slots=True)
 class SaveCheckpoint(Command):
-    """Save all that is needed to go on from here; answered by CheckpointSaved."""
+    """Save a checkpoint; answered by CheckpointSaved."""
 
     @property
     def text(self) -> str:
@@ -124,7 +132,7 @@ class SaveCheckpoint(Command):
 
 @dataclass(frozen=True, slots=True)
 class Extend(Command):
-    """Make the run longer by so many epochs; answered by Extended."""
+    """Make the run longer by this many epochs; answered by Extended."""
 
     epochs: int
 
@@ -138,9 +146,9 @@ class Extend(Command):
 
 @dataclass(frozen=True, slots=True)
 class RangeTest(Command):
-    """Raise the lr until the loss leaves off, and go on as if nothing had been; answered through its feed alone.
+    """Raise the lr until the loss diverges, then continue as if nothing had happened.
 
-    It is no part of the run's story: nothing of the run depends on it.
+    Answered through its feed alone: nothing of the run depends on it, so it is not among the run's events.
     """
 
     sweep: Sweep
@@ -157,9 +165,9 @@ class ObeyedCommand:
 
     Args:
         step: optimizer steps done before it.
-        line: as `--at` takes it.
+        line: the command and its moment, as `--at` takes them.
         seq: of the event that answered it.
-        scripted: whether a script gave it, and not a person.
+        scripted: whether it is a line of the run's script.
     """
 
     step: int

@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lrtui.run import events
-from lrtui.run.events import DeadLayer, Event, StepDone
+from lrtui.run.events import CommandAnswer, DeadLayer, Event, StepDone
 from lrtui.run.spec import RunSpec
 
 
@@ -21,7 +21,7 @@ def _kind(event_class: type[Event]) -> str:
 EVENT_CLASSES: dict[str, type[Event]] = {
     _kind(value): value
     for value in vars(events).values()
-    if isinstance(value, type) and issubclass(value, Event) and value is not Event
+    if isinstance(value, type) and issubclass(value, Event) and value not in (Event, CommandAnswer)
 }
 """Every event class by its kind, read off the module that declares them."""
 
@@ -57,6 +57,8 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
         exact: write them as texts that `event_from_json` reads back.
     """
     record = {"event": kind_of(event), **plain(event, exact=exact)}
+    if isinstance(event, CommandAnswer) and not event.command_id:
+        del record["command_id"]
     if isinstance(event, StepDone):
         record["metrics"] = {
             name: plain(value, exact=exact) for name, value in sorted(event.metrics.items()) if not math.isnan(value)

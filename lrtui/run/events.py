@@ -30,6 +30,15 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswer(Event):
+    """An event that can answer a command: it was obeyed, or refused."""
+
+    # which command object asked is no part of what happened: two runs that did the same are equal
+    command_id: str = field(default="", compare=False)
+    """`id` of the command; empty if nothing or the run's script asked for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """The first batch is next; everything that is needed to repeat the run is known."""
 
@@ -68,7 +77,7 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationStarted(Event):
+class EvaluationStarted(CommandAnswer):
     """The test set is being gone through."""
 
     epoch: int
@@ -131,7 +140,7 @@ class EpochDone(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleSwitched(Event):
+class ScheduleSwitched(CommandAnswer):
     """Another schedule holds from the next step on."""
 
     schedule: str
@@ -147,7 +156,7 @@ class ScheduleSwitched(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LrSet(Event):
+class LrSet(CommandAnswer):
     """The lr was changed by something else than the schedule's own course."""
 
     lrs_before: tuple[float, ...]
@@ -162,17 +171,17 @@ class LrSet(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paused(Event):
+class Paused(CommandAnswer):
     """Training waits; commands are still taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed(Event):
+class Resumed(CommandAnswer):
     """Training goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointSaved(Event):
+class CheckpointSaved(CommandAnswer):
     """All that is needed to go on from here is on disk."""
 
     path: str
@@ -181,7 +190,7 @@ class CheckpointSaved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extended(Event):
+class Extended(CommandAnswer):
     """The run has been made longer."""
 
     epochs: int
@@ -204,7 +213,7 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRefused(Event):
+class CommandRefused(CommandAnswer):
     """A command that can't be done now, and why."""
 
     command: str
@@ -213,7 +222,7 @@ class CommandRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Event):
+class RunFinished(CommandAnswer):
     """The last event of a run until it is resumed."""
 
     outcome: Outcome

@@ -9,17 +9,17 @@ from lrtui.run.commands import Command
 
 
 class Inbox:
-    """Commands in the order they were given; any thread may send, one thread takes."""
+    """Commands in the order they were sent; any thread may send, one thread takes."""
 
     def __init__(self) -> None:
         self._commands: deque[Command] = deque()
         self._arrived = threading.Event()
         self._closed = False
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
 
     def send(self, command: Command) -> bool:
-        """Leave a command; never blocks. Return whether it will be taken: not where the run is over."""
-        with self._door:
+        """Append a command; never blocks. Return False if the inbox is closed because the run is over."""
+        with self._lock:
             if self._closed:
                 return False
             self._commands.append(command)
@@ -27,16 +27,16 @@ class Inbox:
         return True
 
     def close(self) -> list[Command]:
-        """Take no more, and return what is left."""
-        with self._door:
+        """Accept no more commands, and return those that were not taken."""
+        with self._lock:
             self._closed = True
             left = list(self._commands)
             self._commands.clear()
         return left
 
     def take(self) -> Command | None:
-        """Return the oldest command, or None where there is none; never blocks."""
-        # looked at between every two steps: an empty deque is the common case and costs 50 ns
+        """Return the oldest command, or None if there is none; never blocks."""
+        # called between every two steps: an empty deque is the common case and costs 50 ns
         if not self._commands:
             return None
         self._arrived.clear()
@@ -49,10 +49,10 @@ class Inbox:
         return len(self._commands)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Block until a command is there, `seconds` at most; return whether one is."""
+        """Block until there is a command, at most `seconds`; return whether there is one."""
         return self._arrived.wait(seconds) or bool(self._commands)
 
-    def holds(self, kind: type[Command]) -> bool:
-        """Say whether a command of that kind waits; none is taken."""
-        with self._door:
-            return any(isinstance(command, kind) for command in self._commands)
+    def find(self, kind: type[Command]) -> Command | None:
+        """Return the oldest command of that kind without taking it; None if there is none."""
+        with self._lock:
+            return next((command for command in self._commands if isinstance(command, kind)), None)

@@ -13,6 +13,7 @@ from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.commands import ObeyedCommand
 from lrtui.run.event_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.events import (
+    CommandAnswer,
     CommandRefused,
     EpochDone,
     EvalDone,
@@ -72,6 +73,8 @@ class RunState:
     refusals: list[CommandRefused] = field(default_factory=list)
     commands: list[ObeyedCommand] = field(default_factory=list)
     """Every command that was obeyed."""
+    answered: dict[str, int] = field(default_factory=dict, compare=False)
+    """The seq of the event that answered a command, by the command's id."""
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines_logged: int = 0
     """Lines ever put into the log, those that have left it included."""
@@ -191,6 +194,8 @@ class RunState:
         if isinstance(event, StepDone):  # first, since nearly all events are this one
             self._fold_step(event)
             return
+        if isinstance(event, CommandAnswer) and event.command_id:
+            self.answered[event.command_id] = event.seq
         match event:
             case RunStarted():
                 self._begin(event)
@@ -331,6 +336,7 @@ class RunState:
         self.changes = [change for change in self.changes if change.seq <= last]
         self.refusals = [refusal for refusal in self.refusals if refusal.seq <= last]
         self.commands = [command for command in self.commands if command.seq <= last]
+        self.answered = {command: seq for command, seq in self.answered.items() if seq <= last}
         self.log = deque((line for line in self.log if line.seq <= last), maxlen=LOG_LINES)
         self._step_seq = min(self._step_seq, last)
         self.evaluating, self._epoch_tested = False, None

@@ -5,55 +5,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrtui.run.commands import (
-    Command,
-    EvaluateNow,
-    Extend,
-    Pause,
-    Resume,
-    SaveCheckpoint,
-    ScaleLr,
-    SetLr,
-    Stop,
-    SwitchSchedule,
-    UndoLr,
-)
+from lrtui.run.commands import Command, Stop
 from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.event_lines import change_line
-from lrtui.run.events import (
-    CheckpointSaved,
-    CommandRefused,
-    EvaluationStarted,
-    Event,
-    Extended,
-    LrSet,
-    Paused,
-    Resumed,
-    RunFinished,
-    ScheduleSwitched,
-)
+from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, told
 from lrtui.store.location import DATABASE, is_owners_alone
 
 POLL_SECONDS = 0.05
-
-ANSWERS: dict[type[Command], type[Event]] = {
-    Pause: Paused,
-    Resume: Resumed,
-    Stop: RunFinished,
-    SwitchSchedule: ScheduleSwitched,
-    SetLr: LrSet,
-    ScaleLr: LrSet,
-    UndoLr: LrSet,
-    EvaluateNow: EvaluationStarted,
-    SaveCheckpoint: CheckpointSaved,
-    Extend: Extended,
-}
-"""The event that says that a command was obeyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +33,11 @@ class Answer:
 
 
 def answer_of(command: Command, event: Event) -> Answer | None:
-    """Return what the event says of the command; None where it is about something else."""
-    if isinstance(event, CommandRefused) and event.command == command.text:
+    """Return what the event says about the command; None if it answers another one, or none."""
+    if not isinstance(event, CommandAnswer) or event.command_id != command.id:
+        return None
+    if isinstance(event, CommandRefused):
         return Answer(False, event.reason)
-    if not isinstance(event, ANSWERS[type(command)]):
-        return None
-    # several commands have one kind of answer, which then says whose it is
-    if getattr(event, "command", command.text) not in (command.text, ""):
-        return None
-    if isinstance(event, CheckpointSaved) and event.reason != "command":
-        return None
     if isinstance(event, RunFinished):
         return Answer(True, f"the run is over: {event.outcome}")
     return Answer(True, change_line(event) or command.text)
@@ -113,7 +71,7 @@ class InboxReader:
             try:
                 if not trusted:
                     raise UsageError(f"others than its owner can write {folder}: commands are not taken from there")
-                command = parse_command(words)
+                command = replace(parse_command(words), id=f"inbox-{inbox_id}")
             except UsageError as error:
                 self._answers.append((inbox_id, Answer(False, str(error))))
                 continue
@@ -129,8 +87,9 @@ class InboxReader:
                 self._answers.append((entry[0], answer))
                 break
         if isinstance(event, RunFinished):
-            reason = Answer(False, f"the run is over: {event.outcome}")
-            self._answers += [(inbox_id, reason) for inbox_id, _ in self._asked]
+            # the end answers every Stop, whichever came first
+            text = f"the run is over: {event.outcome}"
+            self._answers += [(key, Answer(isinstance(command, Stop), text)) for key, command in self._asked]
             self._asked.clear()
 
     def write(self, connection: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Literal
 
 from lrtui.run.commands import (
@@ -34,10 +35,17 @@ from lrtui.training.reporter import Reporter
 
 
 class StopRequested(BaseException):
-    """Leaves the loop, from however deep in it: also out of a task's own code that catches every Exception.
+    """Leaves the loop at the user's request.
 
-    No error: the user's word, on its way out.
+    Not an Exception, so that a task's own code that catches every Exception does not swallow it.
+
+    Args:
+        command_id: `id` of the Stop.
     """
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(command_id)
+        self.command_id = command_id
 
 
 EvalTrigger = Literal["epoch end", "on demand"]
@@ -116,14 +124,16 @@ class CommandHandler:
         if during != "on demand" and not self._paused:
             due = self._pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
-                return due
+                command, scripted = due
+                # nobody waits for the answer, and a script's run has the same events every time
+                return replace(command, id=""), scripted
         if during is None and self._after_the_test:
             return self._after_the_test.pop(0), False
         return self._inbox.take(), False
 
-    def _save(self, reason: Reason) -> str | None:
+    def _save(self, reason: Reason, command_id: str = "") -> str | None:
         self._changed = False
-        return self._keeper.save(reason)
+        return self._keeper.save(reason, command_id)
 
     def _obey_one(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
         try:
@@ -131,11 +141,11 @@ class CommandHandler:
                 case Stop():
                     self._save("stop")
                     # after the checkpoint: a run that goes on from there has forgotten it
-                    if command.because:
-                        self._reporter.notice(INTERRUPTED, command.because, level="warning")
-                    raise StopRequested
+                    if command.reason:
+                        self._reporter.notice(INTERRUPTED, command.reason, level="warning")
+                    raise StopRequested(command.id)
                 case Pause() | Resume():
-                    self._pause_or_resume(isinstance(command, Pause))
+                    self._pause_or_resume(command)
                 case SwitchSchedule():
                     self._switch(command, scripted)
                 case SetLr():
@@ -147,7 +157,7 @@ class CommandHandler:
                 case EvaluateNow():
                     self._evaluate_now(command, scripted, during)
                 case SaveCheckpoint():
-                    refusal = self._save("command")
+                    refusal = self._save("command", command.id)
                     if refusal is not None:
                         raise UsageError(refusal)
                 case Extend():
@@ -163,9 +173,10 @@ class CommandHandler:
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:
-            self._reporter.say(CommandRefused, command=command.text, reason=str(error))
+            self._reporter.say(CommandRefused, command=command.text, reason=str(error), command_id=command.id)
 
-    def _pause_or_resume(self, pause: bool) -> None:
+    def _pause_or_resume(self, command: Command) -> None:
+        pause = isinstance(command, Pause)
         if pause == self._paused:
             raise UsageError("the run is already paused" if pause else "the run is not paused")
         self._paused = pause
@@ -173,7 +184,7 @@ class CommandHandler:
             self._reporter.clock.hold()
         else:
             self._reporter.clock.go_on()
-        self._reporter.say(Paused if pause else Resumed)
+        self._reporter.say(Paused if pause else Resumed, command_id=command.id)
         if pause:
             self._save("pause")
 
@@ -189,6 +200,7 @@ class CommandHandler:
             lrs=self._lr_control.lrs,
             lrs_before=before,
             command=command.text,
+            command_id=command.id,
             scripted=scripted,
         )
         self._changed = True
@@ -203,6 +215,7 @@ class CommandHandler:
             scale=self._lr_control.scale,
             by="undo" if isinstance(command, UndoLr) else "user",
             command=command.text,
+            command_id=command.id,
             scripted=scripted,
         )
         self._changed = True
@@ -218,6 +231,7 @@ class CommandHandler:
             epochs=control.horizon.epochs,
             total_steps=control.horizon.total_steps,
             command=command.text,
+            command_id=command.id,
             scripted=scripted,
         )
         self._changed = True

@@ -176,7 +176,7 @@ class Loop:
     def _evaluate_on_demand(self, command: Command, scripted: bool) -> None:
         begun, aside = self._reporter.clock.seconds, self._progress.seconds_aside
         with self._state.looking(command, scripted=scripted):
-            self._evaluate(self._setup.model, "on demand", command=command.text, scripted=scripted)
+            self._evaluate(self._setup.model, "on demand", command=command, scripted=scripted)
         # checkpoints that were made meanwhile are part of that time
         self._progress.seconds_aside = aside + self._reporter.clock.seconds - begun
 
@@ -189,7 +189,7 @@ class Loop:
             command.sweep,
             command.feed,
             gradient_scaler=self._update.gradient_scaler,
-            is_called_away=lambda: self._inbox.holds(Stop),
+            is_called_away=lambda: self._inbox.find(Stop) is not None,
         )
 
     def _evaluate(
@@ -198,12 +198,13 @@ class Loop:
         trigger: EvalTrigger,
         *,
         averaged: bool = False,
-        command: str = "",
+        command: Command | None = None,
         scripted: bool = False,
     ) -> Evaluation:
         """Go once through the test set and publish what it says."""
         setup, reporter, epoch = self._setup, self._reporter, self._progress.epoch
-        reporter.say(EvaluationStarted, epoch=epoch, command=command, scripted=scripted)
+        asked = {} if command is None else {"command": command.text, "command_id": command.id}
+        reporter.say(EvaluationStarted, epoch=epoch, scripted=scripted, **asked)
         begun = reporter.clock.seconds
 
         def obey() -> None:

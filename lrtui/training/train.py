@@ -62,8 +62,8 @@ def train(
         # the checkpoint is as large as the model and its optimizer
         del resumption
         loop.run()
-    except StopRequested:
-        _finish(inbox, reporter, "stopped")
+    except StopRequested as stop:
+        _finish(inbox, reporter, "stopped", command_id=stop.command_id)
     except Diverged:
         reporter.notice("not-finite", _why_not_finite(reporter.step - 1, setup.optimizer), level="error")
         _finish(inbox, reporter, "diverged")
@@ -100,16 +100,17 @@ def _why_not_finite(step: int, optimizer: torch.optim.Optimizer) -> str:
 
 
 def _stop_if_asked(inbox: Inbox) -> None:
-    """Leave before the first batch where the user has stopped the run while its data was being loaded."""
-    waiting = [command for command in iter(inbox.take, None)]
-    if any(isinstance(command, Stop) for command in waiting):
-        raise StopRequested
-    for command in waiting:
-        inbox.send(command)
+    """Leave if the user has stopped the run while its data was being loaded; other commands stay where they are."""
+    if (stop := inbox.find(Stop)) is not None:
+        raise StopRequested(stop.id)
 
 
-def _finish(inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None) -> None:
+def _finish(
+    inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None, *, command_id: str = ""
+) -> None:
+    """Refuse the commands that are left, and publish the last event, which answers every Stop."""
     for command in inbox.close():
         if not isinstance(command, Stop):
-            reporter.say(CommandRefused, command=command.text, reason=f"the run is over: {outcome}")
-    reporter.say(RunFinished, outcome=outcome, error=error)
+            reason = f"the run is over: {outcome}"
+            reporter.say(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+    reporter.say(RunFinished, outcome=outcome, error=error, command_id=command_id)

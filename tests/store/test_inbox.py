@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from lrtui.run.commands import (
 from lrtui.run.errors import StoreError
 from lrtui.run.events import (
     CheckpointSaved,
+    CommandAnswer,
     CommandRefused,
     EvaluationStarted,
     Event,
@@ -37,7 +39,7 @@ from lrtui.run.events import (
     RunFinished,
     ScheduleSwitched,
 )
-from lrtui.store.inbox import ANSWERS, Answer, answer_of, send
+from lrtui.store.inbox import Answer, answer_of, send
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import Recorder
 from lrtui.store.writer import Writer
@@ -47,7 +49,7 @@ LR = {"lrs_before": (0.1,), "lrs_after": (0.05,), "scale": (0.5,)}
 
 SWITCH = {"schedule": "StepLR(step_size=1)", "anchor": "base", "lrs": (0.1,), "lrs_before": (0.1,)}
 
-PAIRS: list[tuple[Command, Event]] = [
+ANSWERED_BY: list[tuple[Command, CommandAnswer]] = [
     (Pause(), Paused(**AT)),
     (Resume(), Resumed(**AT)),
     (Stop(), RunFinished(**AT, outcome="stopped")),
@@ -61,10 +63,13 @@ PAIRS: list[tuple[Command, Event]] = [
 ]  # fmt: skip
 
 
+PAIRS = [(command, replace(event, command_id=command.id)) for command, event in ANSWERED_BY]
+
+
 def test_every_command_has_its_answer() -> None:
     every = {kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Command)}
     # a range test is asked for by this process alone, and is answered through its feed
-    assert {type(command) for command, _ in PAIRS} == set(ANSWERS) == every - {Command, commands.RangeTest}
+    assert {type(command) for command, _ in PAIRS} == every - {Command, commands.RangeTest}
 
 
 @pytest.mark.parametrize(("command", "event"), PAIRS, ids=lambda value: type(value).__name__)
@@ -73,8 +78,9 @@ def test_its_event_says_that_a_command_was_obeyed_and_no_others_does(command: Co
         answer = answer_of(command, said)
         assert (answer is not None) == (other is command), said
     assert answer_of(command, event).obeyed  # type: ignore[union-attr]
-    refused = CommandRefused(**AT, command=command.text, reason="not now")
+    refused = CommandRefused(**AT, command=command.text, reason="not now", command_id=command.id)
     assert answer_of(command, refused) == Answer(False, "not now")
+    assert answer_of(command, replace(refused, command_id="another")) is None
 
 
 class Trainer:
@@ -96,10 +102,14 @@ class Trainer:
 
     def _obey(self, command: Command) -> None:
         self.taken.append(command)
+        reason = "the schedule's own lr is 0 here"
         if isinstance(command, SetLr):
-            self.say(CommandRefused(**AT, command=command.text, reason="the schedule's own lr is 0 here"))
+            self.say(CommandRefused(**AT, command=command.text, reason=reason, command_id=command.id))
+        elif isinstance(command, SwitchSchedule):  # answers another one
+            self.say(next(event for known, event in PAIRS if isinstance(known, SwitchSchedule)))
         elif not isinstance(command, EvaluateNow):  # which takes its time
-            self.say(next(event for known, event in PAIRS if type(known) is type(command)))
+            answer = next(event for known, event in PAIRS if type(known) is type(command))
+            self.say(replace(answer, command_id=command.id))
 
 
 @pytest.fixture

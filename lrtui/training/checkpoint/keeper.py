@@ -29,11 +29,11 @@ class Keeper:
         if self.is_due:
             self.save("time")
 
-    def save(self, reason: Reason) -> str | None:
+    def save(self, reason: Reason, command_id: str = "") -> str | None:
         """Make a checkpoint; return why none was made, or None. Losses that are kept have to be told before."""
         if self._checkpoints is None:
             return "nothing is kept of this run; start it with a --store"
         begun = self._reporter.clock.seconds
-        refusal = self._checkpoints.save(reason, self._state, self._reporter)
+        refusal = self._checkpoints.save(reason, self._state, self._reporter, command_id)
         self._state.progress.seconds_aside += self._reporter.clock.seconds - begun
         return refusal

@@ -71,7 +71,7 @@ class Checkpoints:
         late = time.monotonic() - self._tried_at >= self._every_seconds
         return late and (step != self._saved_step or self._missed)
 
-    def save(self, reason: Reason, state: TrainingState, reporter: Reporter) -> str | None:
+    def save(self, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str = "") -> str | None:
         """Make a checkpoint of the run as it is now, and tell it once the file is in place.
 
         A disk or a store that fails never stops the run: the user is told, once, and it is tried again later.
@@ -87,7 +87,7 @@ class Checkpoints:
         try:
             if not state.is_finite:
                 return "the weights are not finite: a run that goes on from here diverges"
-            self._write(reason, state, reporter)
+            self._write(reason, state, reporter, command_id)
         except OSError as error:
             return self._tell(
                 reporter,
@@ -107,7 +107,7 @@ class Checkpoints:
             self._told = ""
         return None
 
-    def _write(self, reason: Reason, state: TrainingState, reporter: Reporter) -> None:
+    def _write(self, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str) -> None:
         # torch, which takes 1.5 s to import, is there when a run trains and not when it is started
         from lrtui.training.checkpoint.format import save_checkpoint, unsaveable_part
 
@@ -131,7 +131,7 @@ class Checkpoints:
             raise CheckpointError(f"{part}{who} holds something else than tensors, numbers and texts") from error
         self._read_again, self._epoch_ends = state.schedule, ends
         self._files.append(SavedFile(path, checkpoint.seq, checkpoint.step, path.stat().st_size))
-        reporter.say(CheckpointSaved, path=str(path), reason=reason)
+        reporter.say(CheckpointSaved, path=str(path), reason=reason, command_id=command_id)
 
     def _remove_superfluous(self, state: TrainingState) -> None:
         gone = superfluous(self._files, self._epoch_ends, state.result_at, self._limit)

@@ -87,7 +87,7 @@ class Footer(Widget):
         self._draw()
 
     def _draw(self) -> None:
-        pending = self._scene.view.pending.words if self._scene else ""
+        pending = self._scene.view.pending.text if self._scene else ""
         if self._message:
             line = message_line(self._message, pending, self.size.width)
         elif self._scene is None:
