@@ -50,7 +50,7 @@ INTERRUPTED = "interrupted"
 class Stop(Command):
     """End the run after the current step; answered by RunFinished."""
 
-    reason: str = ""
+    because: str = ""
     """What ends the run if it is not the user: published as a Notice, so that the next start offers to resume it."""
 
 

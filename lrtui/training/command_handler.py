@@ -141,8 +141,8 @@ class CommandHandler:
                 case Stop():
                     self._save("stop")
                     # after the checkpoint: a run that goes on from there has forgotten it
-                    if command.reason:
-                        self._reporter.notice(INTERRUPTED, command.reason, level="warning")
+                    if command.because:
+                        self._reporter.notice(INTERRUPTED, command.because, level="warning")
                     raise StopRequested(command.id)
                 case Pause() | Resume():
                     self._pause_or_resume(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,16 @@ class LiveRun:
             threading.Thread(target=self._obey, args=(command,)).start()
 
     def _obey(self, command: Command) -> None:
-        words = command.text
+        words, answer = command.text, partial(self.say, command_id=command.id)
         lrs = (0.01,)
         match command:
             case SetLr(lr=lr):
-                self.say(LrSet, lrs_before=lrs, lrs_after=(lr,), scale=(1.0,), by="user", command=words)
+                answer(LrSet, lrs_before=lrs, lrs_after=(lr,), scale=(1.0,), by="user", command=words)
             case ScaleLr(factor=factor):
                 after = (0.01 * factor,)
-                self.say(LrSet, lrs_before=lrs, lrs_after=after, scale=(factor,), by="user", command=words)
+                answer(LrSet, lrs_before=lrs, lrs_after=after, scale=(factor,), by="user", command=words)
             case SwitchSchedule():
-                self.say(
+                answer(
                     ScheduleSwitched,
                     schedule=command.schedule,
                     anchor=command.anchor,
@@ -81,19 +82,19 @@ class LiveRun:
                     command=words,
                 )
             case UndoLr():
-                self.say(CommandRefused, command=words, reason="nothing to undo\x1b[2J")
+                answer(CommandRefused, command=words, reason="nothing to undo\x1b[2J")
             case Pause():
-                self.say(Paused)
+                answer(Paused)
             case Resume():
-                self.say(Resumed)
+                answer(Resumed)
             case EvaluateNow():
-                self.say(EvaluationStarted, epoch=1, command=words)
+                answer(EvaluationStarted, epoch=1, command=words)
             case SaveCheckpoint():
-                self.say(CheckpointSaved, path="a.pt", reason="command")
+                answer(CheckpointSaved, path="a.pt", reason="command")
             case Extend():
-                self.say(Extended, epochs=15, total_steps=750, command=words)
+                answer(Extended, epochs=15, total_steps=750, command=words)
             case Stop():
-                self.say(RunFinished, outcome="stopped")
+                answer(RunFinished, outcome="stopped")
 
     def say(self, event_class: Callable[..., Event], **fields: Any) -> None:
         self.recorder.publish(event_class(seq=self._seq, step=30, seconds=1.2, **fields))
