@@ -21,9 +21,9 @@ from lrtui.analysis.race.create import broken_off, new_plan
 from lrtui.analysis.race.entrant import parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import read_results
-from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.standing import standing
-from lrtui.analysis.race.standing_lines import standing_markdown
+from lrtui.analysis.race.report import standing_markdown
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.tasks.sizes import expected_batches_per_epoch

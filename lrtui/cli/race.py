@@ -12,7 +12,7 @@ from lrtui.analysis.race.entrant import check_entrants, parse_entrant
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import check_kept, read_results
-from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.standing import Standing, standing
 from lrtui.analysis.race.stopping import RULE
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
@@ -142,7 +142,7 @@ def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int
 
 
 def _write_markdown(stands: Standing, path: Path) -> None:
-    from lrtui.analysis.race.standing_lines import standing_markdown
+    from lrtui.analysis.race.report import standing_markdown
 
     try:
         path.write_text("\n".join(standing_markdown(stands)) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lrtui.analysis.race.plan import Cell
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import Standing
-from lrtui.analysis.race.standing_lines import standing_lines
+from lrtui.analysis.race.report import standing_lines
 from lrtui.analysis.race.standing_record import standing_records
 from lrtui.cli.line_chart import MARKERS, Curve, epoch_ticks, print_chart
 from lrtui.text.format import printable

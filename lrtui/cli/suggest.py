@@ -9,7 +9,7 @@ import sys
 
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import check_kept
-from lrtui.analysis.suggest.basis import basis_lines
+from lrtui.analysis.suggest.report import basis_lines
 from lrtui.analysis.suggest.range_test import find_lr
 from lrtui.analysis.suggest.record import suggestion_record
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError

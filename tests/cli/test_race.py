@@ -96,7 +96,7 @@ def test_json_is_an_object_a_line(ask: Asking) -> None:
 
 
 def test_the_same_words_go_on_with_a_race_that_broke_off(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrtui.analysis.race.running.Race.run", lambda self: None)
+    monkeypatch.setattr("lrtui.analysis.race.race.Race.run", lambda self: None)
     assert ask("race", *SCHEDULES, *SETTINGS).status == 0
     monkeypatch.undo()
     monkeypatch.setenv("LRTUI_STORE", "none")
@@ -107,7 +107,7 @@ def test_the_same_words_go_on_with_a_race_that_broke_off(ask: Asking, monkeypatc
 
 
 def test_new_begins_anew(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrtui.analysis.race.running.Race.run", lambda self: None)
+    monkeypatch.setattr("lrtui.analysis.race.race.Race.run", lambda self: None)
     ask("race", *SCHEDULES, *SETTINGS)
     assert "race 2: 4 runs" in ask("race", *SCHEDULES, *SETTINGS, "--new").err
 

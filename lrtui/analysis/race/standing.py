@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
-from lrtui.analysis.race.paired import Difference, paired_difference
+from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.plan import Cell, RacePlan
 from lrtui.analysis.race.results import CellResult, metric_of_race, test_samples
 from lrtui.analysis.race.same_start import start_warnings

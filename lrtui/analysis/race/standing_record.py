@@ -8,7 +8,7 @@ from typing import Any
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import Placing, Standing
 from lrtui.analysis.race.unranked import Absent
-from lrtui.analysis.race.verdicts import notes, summary
+from lrtui.analysis.race.verdict import notes, summary
 from lrtui.run.evaluations import metric_of
 from lrtui.run.event_json import plain
 

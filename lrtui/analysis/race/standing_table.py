@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtui.analysis.race.standing import Placing, Standing
-from lrtui.analysis.race.verdicts import interval_words, signed
+from lrtui.analysis.race.verdict import interval_words, signed
 from lrtui.text.format import MISSING, figure
 from lrtui.text.numbers import duration
 from lrtui.text.table import Heading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrtui.analysis.suggest.basis import basis_lines
+from lrtui.analysis.suggest.report import basis_lines
 from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.event_json import plain
 

@@ -9,7 +9,7 @@ from lrtui.analysis.race.create import new_plan
 from lrtui.analysis.race.entrant import Entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import CellResult, read_results
-from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.standing import Standing, standing
 from lrtui.analysis.suggest.budget import plan_spending
 from lrtui.analysis.suggest.candidates import OWN, Candidate, candidates

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from math import comb
 
-from lrtui.analysis.race.paired import paired_difference
+from lrtui.analysis.race.significance import paired_difference
 from lrtui.analysis.race.standing import Placing, Standing
-from lrtui.analysis.race.verdicts import interval_words
+from lrtui.analysis.race.verdict import interval_words
 from lrtui.run.evaluations import ACCURACY
 from lrtui.text.format import counted, figure
 

@@ -13,7 +13,7 @@ from lrtui.analysis.race.entrant import Entrant, parse_entrant
 from lrtui.analysis.race.plan import Cell, RacePlan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import CellResult, read_results
-from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.standing import Standing, standing
 from lrtui.run.events import EpochDone, EvalDone, Event, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lrtui.analysis.race.paired import paired_difference
+from lrtui.analysis.race.significance import paired_difference
 
 MINE = [0.91, 0.92, 0.915, 0.93, 0.905]
 THEIRS = [0.90, 0.91, 0.912, 0.915, 0.901]

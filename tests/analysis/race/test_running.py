@@ -14,7 +14,7 @@ from lrtui.analysis.race.create import broken_off, has_more, new_plan
 from lrtui.analysis.race.plan import Cell
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import read_results
-from lrtui.analysis.race.running import Race
+from lrtui.analysis.race.race import Race
 from lrtui.run.errors import LrtuiError
 from lrtui.training.checkpoint.files import saved_files
 

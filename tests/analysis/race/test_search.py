@@ -12,7 +12,7 @@ from driving import tiny_spec
 from racing import NOTING
 
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.suggest.basis import basis_lines
+from lrtui.analysis.suggest.report import basis_lines
 from lrtui.analysis.suggest.finding import Finding
 from lrtui.analysis.suggest.range_test import find_lr, finding_of
 from lrtui.analysis.suggest.record import suggestion_record

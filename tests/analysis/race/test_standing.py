@@ -11,7 +11,7 @@ from racing import filled, made_up_plan, made_up_result
 from lrtui.analysis.race.plan import RacePlan, Ruling
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import standing
-from lrtui.analysis.race.standing_lines import standing_lines, standing_markdown
+from lrtui.analysis.race.report import standing_lines, standing_markdown
 from lrtui.analysis.race.standing_record import standing_records
 
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrtui.analysis.race.standing import Standing
 from lrtui.analysis.race.standing_table import headings, rows
-from lrtui.analysis.race.verdicts import notes, summary
+from lrtui.analysis.race.verdict import notes, summary
 from lrtui.text.format import counted, printable
 from lrtui.text.table import table_lines
 

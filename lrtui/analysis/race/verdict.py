@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.analysis.race.paired import Difference
+from lrtui.analysis.race.significance import Difference
 from lrtui.analysis.race.standing import Placing, Standing
 from lrtui.analysis.race.stopping import REFERENCE, RULE
 from lrtui.text.format import counted, figure
