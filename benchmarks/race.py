@@ -3,10 +3,10 @@
     python benchmarks/race.py [--epochs 3] [--seeds 1] [--precision bf16] [--processes 2] [--store DIR]
     python benchmarks/race.py --train-samples 6000 --test-samples 2000      (to see that it works)
 
-Fashion-MNIST, the tutorial's network, Adam; the race is lrtui's own. The first is the tutorial's own schedule, at its
+Fashion-MNIST, the tutorial's network, Adam; the race is lrtui's user. The first is the tutorial's user schedule, at its
 lr of 0.01; the others are on Adam(lr=0.002), or have that as their peak, since what is compared is shape, not lr: at
 0.01 this network loses a point or more whatever comes after. Lengths in epochs follow from --epochs. What broke off
-goes on where --store is given, and the same words are. With one seed there is no interval, and differences of some
+goes on where --store is given, and the same text are. With one seed there is no interval, and differences of some
 thousandths are chance. Ranked is the model itself, of SWALR as well, whose averaged model is tested beside it.
 """
 
@@ -17,13 +17,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lrtui.analysis.race.create import broken_off, new_plan
 from lrtui.analysis.race.entrant import parse_entrant
+from lrtui.analysis.race.plan import new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import read_results
-from lrtui.analysis.race.race import Race
-from lrtui.analysis.race.standing import standing
+from lrtui.analysis.race.race import Race, find_unfinished
 from lrtui.analysis.race.report import standing_markdown
+from lrtui.analysis.race.results import read_results
+from lrtui.analysis.race.standing import rank
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.tasks.sizes import expected_batches_per_epoch
@@ -77,32 +77,32 @@ def main() -> int:
     parser.add_argument("--test-samples", type=int)
     parser.add_argument("--data-dir", help="where the data set lies, or is downloaded to")
     parser.add_argument("--store", type=Path, help="keep the race there, and go on with it there (default: nowhere)")
-    words = parser.parse_args()
+    text = parser.parse_args()
     spec = RunSpec(
-        epochs=words.epochs,
-        precision=words.precision,
-        device=words.device,
-        train_samples=words.train_samples,
-        test_samples=words.test_samples,
-        data_dir=words.data_dir,
+        epochs=text.epochs,
+        precision=text.precision,
+        device=text.device,
+        train_samples=text.train_samples,
+        test_samples=text.test_samples,
+        data_dir=text.data_dir,
     )
     batches = expected_batches_per_epoch(spec)
     assert batches is not None, "the case study's size is known"
-    entrants = [parse_entrant(text) for text in schedules(words.epochs, batches)]
+    entrants = [parse_entrant(text) for text in schedules(text.epochs, batches)]
     missing = CATALOGUE.keys() - {entrant.schedule.partition("(")[0] for entrant in entrants}
     if missing:
         print(f"not in the race: {', '.join(sorted(missing))}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as name:
-        files = PlanFiles((words.store or Path(name)).absolute())
+        files = PlanFiles((text.store or Path(name)).absolute())
         # all run to the end: the table has them at equal epochs
-        plan = new_plan(entrants, spec, files, seeds=words.seeds, processes=words.processes, stops=False)
-        before = broken_off(files, plan)
+        plan = new_plan(entrants, spec, files.folder, seeds=text.seeds, processes=text.processes, stops=False)
+        before = find_unfinished(files, plan)
         if before is None:
             files.create(plan)
         plan = before or plan
         Race(files, plan, lambda line: print(line, file=sys.stderr, flush=True)).run()
-        found = standing(plan, read_results(files.folder, plan))
+        found = rank(plan, read_results(files.folder, plan))
     print("\n".join([*standing_markdown(found), f"- computed in {spec.precision}"]))
     return 0 if found.placings else 1
 

@@ -7,13 +7,12 @@ import contextlib
 import sys
 from pathlib import Path
 
-from lrtui.analysis.race.create import DEFAULT_SEEDS, broken_off, has_more, new_plan
 from lrtui.analysis.race.entrant import check_entrants, parse_entrant
-from lrtui.analysis.race.plan import RacePlan
+from lrtui.analysis.race.plan import DEFAULT_SEEDS, RacePlan, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import check_kept, read_results
-from lrtui.analysis.race.race import Race
-from lrtui.analysis.race.standing import Standing, standing
+from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
+from lrtui.analysis.race.results import read_results, require_store
+from lrtui.analysis.race.standing import Standing, rank
 from lrtui.analysis.race.stopping import RULE
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
@@ -34,7 +33,7 @@ SCHEDULE on OPTIMIZER races a schedule on another optimizer than --optimizer's.
 
 the rule for hopeless schedules: {RULE}.
 
-standard output has the result, everything else goes to standard error. exit status: 0 done, 1 failed, 2 the words are
+standard output has the result, everything else goes to standard error. exit status: 0 done, 1 failed, 2 the text are
 off, 3 all diverged, 130 interrupted, 143 terminated, 129 hung up
 
 examples:
@@ -46,12 +45,12 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
+    """Add the command's text."""
     parser.add_argument(
         "schedules", metavar="SCHEDULE", nargs="*", help="two or more; SCHEDULE on OPTIMIZER for another optimizer"
     )
     parser.add_argument("--seeds", metavar="N", help=f"how many, from --seed on (default: {DEFAULT_SEEDS})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its own (default: 1)")
+    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its user (default: 1)")
     parser.add_argument("--target", metavar="X", help="the accuracy (or test loss) that the time is taken to")
     parser.add_argument("--no-stop", action="store_true", help="run hopeless schedules to the end as well")
     again = parser.add_mutually_exclusive_group()
@@ -59,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", metavar="RACE", nargs="?", const="last", help="go on with a race: its number or last"
     )
     again.add_argument(
-        "--report", metavar="RACE", nargs="?", const="last", help="show a race as it stands, and run none"
+        "--report", metavar="RACE", nargs="?", const="last", help="show a race as it standing, and run none"
     )
     again.add_argument("--new", action="store_true", help="begin anew even where the same race broke off")
     parser.add_argument(
@@ -78,38 +77,38 @@ def main(namespace: argparse.Namespace) -> int:
     if namespace.markdown is not None and not Path(namespace.markdown).parent.is_dir():
         # found out before hours of racing
         raise UsageError(f"--markdown {namespace.markdown}: there is no such folder")
-    folder = check_kept(store_folder(namespace.store))
+    folder = require_store(store_folder(namespace.store))
     files = PlanFiles(folder)
     plan = files.find(again) if again else _planned(namespace, files)
     caught = 0 if namespace.report else _run(namespace, files, plan)
     results = read_results(folder, plan)
-    stands = standing(plan, results)
-    print_report(stands, results, as_json=namespace.json)
+    standing = rank(plan, results)
+    print_report(standing, results, as_json=namespace.json)
     if namespace.markdown is not None:
-        _write_markdown(stands, Path(namespace.markdown))
+        _write_markdown(standing, Path(namespace.markdown))
     if caught:
         store = f" --store {namespace.store}" if namespace.store else ""
         print(f"{plan.title} is kept; lrtui race --resume {plan.number}{store} goes on", file=sys.stderr)
         return caught
-    return _exit_status(stands)
+    return _exit_status(standing)
 
 
 def _planned(namespace: argparse.Namespace, files: PlanFiles) -> RacePlan:
-    """Return the plan that the words stand for: a new one, or that of the same race which broke off."""
-    entrants = [parse_entrant(words) for words in namespace.schedules]
+    """Return the plan that the text stand for: a new one, or that of the same race which broke off."""
+    entrants = [parse_entrant(text) for text in namespace.schedules]
     check_entrants(entrants)
     spec = read_spec(namespace, None, told_settings().run)
     check_words(spec)
     plan = new_plan(
         entrants,
         spec,
-        files,
+        files.folder,
         seeds=DEFAULT_SEEDS if namespace.seeds is None else _count("--seeds", namespace.seeds),
         processes=1 if namespace.processes is None else _count("--processes", namespace.processes),
         stops=not namespace.no_stop,
         target=None if namespace.target is None else read_number("--target", namespace.target),
     )
-    before = None if namespace.new else broken_off(files, plan)
+    before = None if namespace.new else find_unfinished(files, plan)
     if before is not None:
         print(f"{before.title} broke off and goes on; --new begins anew", file=sys.stderr)
         return before
@@ -124,7 +123,7 @@ def _count(option: str, text: str) -> int:
 def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int:
     """Run what is left; return the exit status of a signal that stopped it, or 0."""
     # a new plan, and one that broke off, has more
-    if namespace.resume and not has_more(files, plan):
+    if namespace.resume and not has_open_runs(files, plan):
         return 0
 
     def say(line: str) -> None:
@@ -138,25 +137,25 @@ def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int
     with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(race.stop) as caught:
         race.run()
     # a signal that came as the last run ended has stopped nothing
-    return caught[0] if caught and has_more(files, plan) else 0
+    return caught[0] if caught and has_open_runs(files, plan) else 0
 
 
-def _write_markdown(stands: Standing, path: Path) -> None:
+def _write_markdown(standing: Standing, path: Path) -> None:
     from lrtui.analysis.race.report import standing_markdown
 
     try:
-        path.write_text("\n".join(standing_markdown(stands)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(standing_markdown(standing)) + "\n", encoding="utf-8")
     except OSError as error:
         raise LrtuiError(
-            f"{path} can't be written: {error.strerror or error}; lrtui race --report {stands.plan.number} "
+            f"{path} can't be written: {error.strerror or error}; lrtui race --report {standing.plan.number} "
             "--markdown FILE writes it again"
         ) from None
 
 
-def _exit_status(stands: Standing) -> int:
-    if stands.placings or not stands.absent:
+def _exit_status(standing: Standing) -> int:
+    if standing.placings or not standing.unranked:
         return DONE
-    outs = {absent.why for absent in stands.absent}
+    outs = {unranked.why for unranked in standing.unranked}
     if outs == {"diverged"}:
         return DIVERGED
     return FAILED if outs & {"failed", "diverged"} else DONE

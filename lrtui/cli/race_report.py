@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from lrtui.analysis.race.plan import Cell
+from lrtui.analysis.race.report import standing_lines, standing_records
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import Standing
-from lrtui.analysis.race.report import standing_lines
-from lrtui.analysis.race.standing_record import standing_records
 from lrtui.cli.line_chart import MARKERS, Curve, epoch_ticks, print_chart
 from lrtui.text.format import printable
 
@@ -21,7 +20,7 @@ ENTRANT_MARKERS = MARKERS[1:]
 
 
 def print_report(standing: Standing, results: Sequence[CellResult], *, as_json: bool) -> None:
-    """Print how the race stands.
+    """Print how the race standing.
 
     Args:
         results: of all its runs, in the order of the plan's cells.

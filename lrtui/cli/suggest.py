@@ -8,10 +8,9 @@ import json
 import sys
 
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import check_kept
-from lrtui.analysis.suggest.report import basis_lines
+from lrtui.analysis.race.results import require_store
 from lrtui.analysis.suggest.range_test import find_lr
-from lrtui.analysis.suggest.record import suggestion_record
+from lrtui.analysis.suggest.report import reason_lines, suggestion_record
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError
 from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
 from lrtui.cli.signals import stopping_on_signals
@@ -36,10 +35,10 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help="your own, which the others have to beat")
+    """Add the command's text."""
+    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help="your user, which the others have to beat")
     parser.add_argument("--budget", metavar="X", help=f"in whole runs (default: {DEFAULT_BUDGET:g})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its own (default: 1)")
+    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its user (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, with all that it is based on")
     parser.add_argument("--quiet", action="store_true", help="no narration but what the suggestion is based on")
     add_run_options(parser)
@@ -55,7 +54,7 @@ def main(namespace: argparse.Namespace) -> int:
     check_words(spec)
     if spec.at:
         raise UsageError("--at has no part in a suggestion: a schedule is looked for that needs no hand in mid-run")
-    files = PlanFiles(check_kept(store_folder(namespace.store)))
+    files = PlanFiles(require_store(store_folder(namespace.store)))
 
     def say(line: str) -> None:
         if not namespace.quiet:
@@ -73,7 +72,7 @@ def main(namespace: argparse.Namespace) -> int:
     if namespace.json:
         print(json.dumps(suggestion_record(suggestion), allow_nan=False))
         return 0
-    for line in basis_lines(suggestion):
+    for line in reason_lines(suggestion):
         print(printable(line), file=sys.stderr)
     print(suggestion.line)
     return 0

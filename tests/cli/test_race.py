@@ -1,4 +1,4 @@
-"""`lrtui race`: words, reports, and going on."""
+"""`lrtui race`: text, reports, and going on."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
         (["--resume", "last", "--report", "last"], "not allowed with"),
     ],
 )
-def test_words_that_are_off_are_refused_before_anything_is_kept(words: list[str], said: str, ask: Asking) -> None:
-    answer = ask("race", *words)
+def test_words_that_are_off_are_refused_before_anything_is_kept(text: list[str], said: str, ask: Asking) -> None:
+    answer = ask("race", *text)
     assert answer.status == 2
     assert said in answer.err
     assert "Traceback" not in answer.err
@@ -74,8 +74,8 @@ def test_a_race_ends_with_a_table_a_chart_and_what_it_means(ask: Asking, tmp_pat
 def test_a_race_that_is_over_is_shown_and_not_run_again(ask: Asking) -> None:
     first = ask("race", *SCHEDULES, *SETTINGS, "--json")
     assert first.status == 0
-    for words in (("--report",), ("--report", "1"), ("--resume", "last")):
-        again = ask("race", *words, "--json")
+    for text in (("--report",), ("--report", "1"), ("--resume", "last")):
+        again = ask("race", *text, "--json")
         assert again.status == 0
         assert again.out == first.out
         assert "epoch" not in again.err
@@ -102,7 +102,7 @@ def test_the_same_words_go_on_with_a_race_that_broke_off(ask: Asking, monkeypatc
     monkeypatch.setenv("LRTUI_STORE", "none")
     again = ask("race", *SCHEDULES, *SETTINGS)
     assert "race 1 broke off and goes on" in again.err
-    # over now: the same words begin anew, and so does --new
+    # over now: the same text begin anew, and so does --new
     assert "race 2: 4 runs" in ask("race", *SCHEDULES, *SETTINGS).err
 
 
@@ -113,8 +113,8 @@ def test_new_begins_anew(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_all_diverge_the_status_says_so(ask: Asking) -> None:
-    words = ("ConstantLR() on SGD(lr=1e30)", "StepLR(3) on SGD(lr=1e30)")
-    answer = ask("race", *words, *SETTINGS)
+    text = ("ConstantLR() on SGD(lr=1e30)", "StepLR(3) on SGD(lr=1e30)")
+    answer = ask("race", *text, *SETTINGS)
     assert answer.status == 3
     assert "diverged" in answer.out
     assert "nobody is ranked" in answer.out

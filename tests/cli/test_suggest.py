@@ -9,7 +9,7 @@ import pytest
 from asked import Asking
 from driving import TINY
 
-from lrtui.analysis.suggest.finding import Finding
+from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "4")
@@ -22,8 +22,8 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
 
 def find_as(monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
     """Put a range test in place of the real one, that is quick and finds this."""
-    finding = Finding(lr, {"steepest": lr, "valley": 1.2 * lr}, 5, 6)
-    monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: finding)
+    range_test = RangeTestResult(lr, {"steepest": lr, "valley": 1.2 * lr}, 5, 6)
+    monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: range_test)
 
 
 def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
@@ -34,8 +34,8 @@ def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
     parse_schedule(schedule)
     if optimizer:
         parse_optimizer(optimizer.strip("'"))
-    for words in ("range test:", "run in full, 10 epochs", "spent: ", "how sure: "):
-        assert words in answer.err
+    for text in ("range test:", "run in full, 10 epochs", "spent: ", "how sure: "):
+        assert text in answer.err
 
 
 def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +62,8 @@ def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: 
         (["--processes", "0"], "--processes takes"),
     ],
 )
-def test_words_that_are_off_are_refused(words: list[str], said: str, ask: Asking) -> None:
-    answer = ask("suggest", *words)
+def test_words_that_are_off_are_refused(text: list[str], said: str, ask: Asking) -> None:
+    answer = ask("suggest", *text)
     assert answer.status == 2
     assert said in answer.err
     assert answer.out == ""
@@ -83,4 +83,4 @@ def test_its_races_are_there_to_be_looked_at(ask: Asking, monkeypatch: pytest.Mo
     assert ask("suggest", *SETTINGS, "--quiet").status == 0
     report = ask("race", "--report", "1")
     assert report.status == 0
-    assert "your own ExponentialLR(gamma=0.1)" in report.out
+    assert "your user ExponentialLR(gamma=0.1)" in report.out

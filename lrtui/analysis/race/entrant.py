@@ -1,4 +1,4 @@
-"""Who takes part in a race: a schedule, and the optimizer that it goes with where that is not the race's own."""
+"""An entrant of a race: a schedule, and its optimizer if that differs from the race's."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ON = re.compile(r"\)\s+on\s+(?=[A-Za-z_])")
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """One of the schedules of a race.
+    """One schedule of a race.
 
     Args:
         schedule: notation.
-        optimizer: notation; None for the race's own.
-        at: lines of a script, as `--at` takes them, beside those of the race.
-        title: what it is called in place of its notation.
+        optimizer: notation; None for the optimizer of the race.
+        at: `--at` commands in addition to those of the race.
+        title: name to show instead of the notation.
     """
 
     schedule: str
@@ -32,7 +32,7 @@ class Entrant:
 
     @property
     def label(self) -> str:
-        """What it is called in tables and in the names of its runs."""
+        """Its name in tables and in the names of its runs."""
         if self.title is not None:
             return self.title
         return f"{self.schedule} on {self.optimizer}" if self.optimizer else self.schedule
@@ -41,7 +41,7 @@ class Entrant:
         """Return the settings of its run with a seed.
 
         Args:
-            common: those that all runs of the race share.
+            common: settings that all runs of the race share.
             seed: of weights, data order and dropout.
             name: of the run.
         """
@@ -56,15 +56,16 @@ class Entrant:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Entrant:
-        """Return what `plain` made the record from."""
+        """Return the entrant of a JSON record."""
         return cls(record["schedule"], record["optimizer"], tuple(record["at"]), record["title"])
 
 
 def parse_entrant(text: str) -> Entrant:
-    """Return the entrant that the words stand for: `SCHEDULE`, or `SCHEDULE on OPTIMIZER`.
+    """Return the entrant that the text describes: `SCHEDULE`, or `SCHEDULE on OPTIMIZER`.
 
     Raises:
-        NotationError: for a schedule or an optimizer that can't be read.
+        NotationError: if the schedule or the optimizer can't be parsed.
+        UsageError: if `on` is followed by no optimizer.
     """
     parts = _ON.split(text, maxsplit=1)
     if len(parts) == 2:
@@ -74,20 +75,20 @@ def parse_entrant(text: str) -> Entrant:
         return Entrant(str(parse_schedule(text)))
     except NotationError as error:
         if re.search(r"\)\s+on\b", text):
-            raise UsageError(f"after `on` comes an optimizer, such as Adam(lr=0.001), in {text[:80]!r}") from None
+            raise UsageError(f"expected an optimizer after `on`, such as Adam(lr=0.001), in {text[:80]!r}") from None
         raise error
 
 
 def check_entrants(entrants: list[Entrant]) -> None:
-    """Refuse what is no race.
+    """Check the entrants of a race.
 
     Raises:
-        UsageError: for fewer than two entrants, or one that is there twice.
+        UsageError: for fewer than two entrants, or a duplicate.
     """
     if len(entrants) < 2:
         raise UsageError(
-            'a race takes two schedules or more: lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"'
+            'a race needs at least two schedules: lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"'
         )
     for index, entrant in enumerate(entrants):
         if entrant in entrants[:index]:
-            raise UsageError(f"{entrant.label} is there twice; each schedule races once, with every seed")
+            raise UsageError(f"{entrant.label} is given twice; each schedule runs once per seed")

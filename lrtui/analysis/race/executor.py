@@ -1,4 +1,4 @@
-"""A run of a race that is under way: in this process, or in one of its own."""
+"""Handles of running runs of a race, in this process or in a child process."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
 END_SECONDS = 30.0
-"""How long a process may take to end once its run is over."""
+"""How long a process may take to end after its run."""
 
 
-class Lane(Protocol):
-    """A run that goes on."""
+class RunHandle(Protocol):
+    """A run in progress."""
 
     @property
     def run_id(self) -> int | None:
-        """Its id in the store; None where it has none, or it is not known yet."""
+        """Its id in the store; None if it has none, or it is not known yet."""
         ...
 
     @property
     def is_live(self) -> bool:
-        """Whether it is under way, or has still something to say."""
+        """Whether it is running, or has events that were not read."""
         ...
 
     @property
     def trouble(self) -> str:
-        """What could not be kept of it, or what ended its process; known when it is over."""
+        """Why it could not be stored, or why its process ended; known at its end."""
         ...
 
     @property
     def error(self) -> LrtuiError | None:
-        """The error of the user's words, data or task that ended it."""
+        """The error that ended it: in its settings, data or task."""
         ...
 
     def poll(self) -> RunState:
-        """Return what it has said so far adds up to."""
+        """Read its new events and return its state."""
         ...
 
     def stop(self, because: str = "") -> None:
-        """End it after the batch under way, and save it.
+        """Stop it after the current batch and save it.
 
         Args:
-            because: what ends it, where that is no person and no rule.
+            because: reason, unless the user or the stopping rule asked for it.
         """
         ...
 
 
-class OwnLane:
+class LocalRun:
     """A run in this process.
 
     Args:
         spec: its settings.
-        resume_plan: the stored run that goes on, in place of a new one.
+        resume_plan: the stored run to resume, instead of a new one.
 
     Raises:
-        LrtuiError: while another run of this process is under way.
+        LrtuiError: if another run of this process is running.
     """
 
     def __init__(self, spec: RunSpec, resume_plan: ResumePlan | None = None) -> None:
@@ -99,22 +99,22 @@ class OwnLane:
         self._run.send(Stop(because))
 
 
-class ChildLane:
-    """A run in a process of its own, which ends with this one: its standard input is its lifeline.
+class ChildRun:
+    """A run in a child process, which ends when this process ends: its standard input is closed then.
 
     Args:
         spec: its settings.
         folder: of the store.
-        resumes: id of the stored run that goes on, in place of a new one.
-        threads: that torch computes with; None for its own choice.
-        output: takes what the process says that is no event.
+        resumes: id of the stored run to resume, instead of a new one.
+        threads: torch threads; None for torch's default.
+        output: file for everything that the process prints apart from events.
 
     Raises:
-        LrtuiError: where no process can be started.
+        LrtuiError: if the process can't be started.
     """
 
     def __init__(self, spec: RunSpec, folder: Path, resumes: int | None, threads: int | None, output: Path) -> None:
-        # the number of threads is read when torch is imported, and the same number gives the same figures
+        # torch reads the number of threads at import; the same number gives the same results
         environment = os.environ if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
         try:
             with open(os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:
@@ -124,11 +124,11 @@ class ChildLane:
                     stdout=subprocess.PIPE,
                     stderr=file,
                     env=environment,
-                    # Ctrl-C is for the race, which tells its runs
+                    # Ctrl-C goes to the race, which stops its runs
                     start_new_session=True,
                 )
         except OSError as error:
-            raise LrtuiError(f"no process can be started for a run: {error.strerror or error}") from None
+            raise LrtuiError(f"can't start a process for a run: {error.strerror or error}") from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._output = output
@@ -162,7 +162,7 @@ class ChildLane:
             self._lifeline.write(json.dumps(record).encode() + b"\n")
             self._lifeline.flush()
         except OSError:
-            return  # it has ended, and its exit says why
+            return  # the process has ended, and its exit status says why
 
     def _read(self) -> None:
         for line in self._lines:
@@ -181,8 +181,8 @@ class ChildLane:
             self._process.kill()
             status = self._process.wait()
         if status and not self.error:
-            self.trouble = f"its process ended with status {status}; {self._output} says why"
+            self.trouble = f"its process ended with status {status}; see {self._output}"
         self._lines.close()
-        # what was still to be told reaches nobody
+        # the process is gone, so unsent data is lost
         with suppress(OSError):
             self._lifeline.close()

@@ -1,10 +1,13 @@
-"""What a race is to do, and how far it has come: all that goes on needs beside the runs in the store."""
+"""The plan of a race: its entrants and seeds, the runs started so far, and the entrants stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from lrtui.analysis.race.entrant import Entrant
@@ -12,8 +15,10 @@ from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import ProcessIdentity
 
+DEFAULT_SEEDS = 5
+
 VERSION = 1
-"""Of the form that plans are written down in."""
+"""Version of the JSON format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Cell:
     """One run of a race: an entrant with a seed.
 
     Args:
-        entrant: its index in the plan.
+        entrant: index in the plan.
     """
 
     entrant: int
@@ -30,13 +35,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """An entrant that the rule has taken out of the race.
+    """The decision to stop an entrant.
 
     Args:
         seed: of the run that was stopped.
-        epoch: after whose end.
+        epoch: after which it was stopped.
         step: that the run had reached.
-        reason: in words.
+        reason: as a sentence.
     """
 
     seed: int
@@ -52,16 +57,17 @@ class RacePlan:
     Args:
         number: of the race in its store.
         created: seconds since 1970.
-        entrants: in the order they were given; the first is what the others are measured against.
+        entrants: in the given order; the others are compared with the first.
         seeds: of the runs.
-        common: the settings that all runs share; schedule, seed and name are each run's own.
-        processes: how many runs go on at once; 1 is this process alone.
-        threads: that torch computes with in each process; None for its own choice.
-        stops: whether the rule takes hopeless entrants out.
-        target: that the time is taken to; None for the default one.
-        runs: ids of the runs that were begun.
-        rulings: by the entrant's index.
-        process: that the race goes on in, or went on in last; with the time of its last sign of life.
+        common: settings that all runs share, apart from schedule, seed and name.
+        processes: number of runs at a time; with 1 they run in this process.
+        threads: torch threads per process; None for torch's default.
+        stops: whether hopeless entrants are stopped.
+        target: value of the metric to which the time is measured; None for the default.
+        runs: ids of the runs started so far.
+        rulings: by index of the entrant.
+        process: in which the race runs, or ran last.
+        heartbeat: time of its last sign of life.
     """
 
     number: int
@@ -80,12 +86,12 @@ class RacePlan:
 
     @property
     def cells(self) -> list[Cell]:
-        """All runs of the race, seed by seed: what has been run can be compared early."""
+        """All runs of the race, seed by seed, so that finished runs can be compared early."""
         return [Cell(entrant, seed) for seed, entrant in product(self.seeds, range(len(self.entrants)))]
 
     @property
     def title(self) -> str:
-        """What the race is called."""
+        """Number and name of the race."""
         return f"race {self.number}" + (f" {self.common.name}" if self.common.name else "")
 
     def spec(self, cell: Cell) -> RunSpec:
@@ -93,29 +99,29 @@ class RacePlan:
         return self.entrants[cell.entrant].spec(self.common, cell.seed, self.run_name(cell))
 
     def run_name(self, cell: Cell) -> str:
-        """Return what one of its runs is called in the store."""
+        """Return the name of one of its runs in the store."""
         return f"{self.title}: {self.entrants[cell.entrant].label} seed {cell.seed}"
 
     def is_same_race(self, other: RacePlan) -> bool:
-        """Say whether the other one was asked for in the same words."""
+        """Return whether the other race has the same entrants and settings."""
         asked = ("entrants", "seeds", "common", "processes", "stops", "target")
         return all(getattr(self, name) == getattr(other, name) for name in asked)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the plan as plain JSON values."""
         record = {name: getattr(self, name) for name in self.__slots__ if name not in ("runs", "rulings")}
         runs = [{"entrant": cell.entrant, "seed": cell.seed, "run": run} for cell, run in self.runs.items()]
         return {"version": VERSION, **plain(record), "runs": runs, "rulings": plain(self.rulings)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> RacePlan:
-        """Return what `to_json` made the record from.
+        """Return the plan of a record that `to_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError, LrtuiError: for a record that is none.
+            KeyError, TypeError, ValueError, LrtuiError: if the record is not a plan.
         """
         if record["version"] != VERSION:
-            raise ValueError(f"it is of version {record['version']}, and this lrtui reads {VERSION}")
+            raise ValueError(f"it has version {record['version']}; this lrtui reads version {VERSION}")
         values = {name: record[name] for name in cls.__slots__ if name in record}
         process = record["process"]
         return cls(
@@ -129,3 +135,43 @@ class RacePlan:
                 "process": None if process is None else ProcessIdentity(**process),
             }
         )
+
+
+def threads_for(processes: int) -> int | None:
+    """Return the number of torch threads per process, or None for torch's default."""
+    return None if processes == 1 else max(1, (os.cpu_count() or 1) // processes)
+
+
+def new_plan(
+    entrants: Sequence[Entrant],
+    common: RunSpec,
+    folder: Path,
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    processes: int = 1,
+    stops: bool = True,
+    target: float | None = None,
+) -> RacePlan:
+    """Return the plan of a new race, not saved yet.
+
+    Args:
+        entrants: the others are compared with the first.
+        common: settings of all runs; its seed is the first one.
+        folder: of the store that keeps it.
+        seeds: number of seeds.
+        processes: number of runs at a time.
+        stops: whether hopeless entrants are stopped.
+        target: value of the metric to which the time is measured.
+    """
+    return RacePlan(
+        number=0,
+        created=time.time(),
+        entrants=tuple(entrants),
+        seeds=tuple(range(common.seed, common.seed + seeds)),
+        # each run has its own schedule; the store stays the same if the race is resumed from another directory
+        common=replace(common, schedule=RunSpec().schedule, store=str(folder)),
+        processes=processes,
+        threads=threads_for(processes),
+        stops=stops,
+        target=target,
+    )

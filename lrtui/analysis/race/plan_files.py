@@ -1,4 +1,4 @@
-"""The plans of a store's races: one small file each beside the database, always whole."""
+"""Race plans on disk: one JSON file per race beside the database, always complete."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lrtui.store.liveness import is_alive, this_process
 from lrtui.store.location import prepare_folder
 
 RACES = "races"
-"""The plans' folder in the store's."""
+"""Subfolder of the store that holds the plans."""
 
 LAST = "last"
-"""Names the newest race."""
+"""Name of the newest race."""
 
 _NAME = re.compile(r"(\d+)\.json")
 
 
 class PlanFiles:
-    """The plans in a store's folder.
+    """The race plans of a store.
 
     Args:
         folder: of the store.
@@ -34,16 +34,16 @@ class PlanFiles:
         self._races = folder / RACES
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the races there are, the oldest first."""
+        """Return the numbers of all races, the oldest first."""
         if not self._races.is_dir():
             return []
         return sorted(int(match[1]) for path in self._races.iterdir() if (match := _NAME.fullmatch(path.name)))
 
     def create(self, plan: RacePlan) -> None:
-        """Give a new race its number, and write its plan.
+        """Number a new race and save its plan.
 
         Raises:
-            StoreError: where it can't be written.
+            StoreError: if it can't be written.
         """
         prepare_folder(self.folder)
         try:
@@ -51,20 +51,20 @@ class PlanFiles:
             plan.number = (self.numbers() or [0])[-1] + 1
             while True:
                 try:
-                    # whoever makes the file has the number
+                    # creating the file reserves the number
                     os.close(os.open(self._path(plan.number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                     break
                 except FileExistsError:
                     plan.number += 1
         except OSError as error:
-            raise StoreError(f"no race can be kept in {self._races}: {error.strerror or error}") from None
+            raise StoreError(f"can't create a race in {self._races}: {error.strerror or error}") from None
         self.save(plan)
 
     def save(self, plan: RacePlan) -> None:
-        """Write the plan as it is now: whole, or the one before stays.
+        """Save the plan atomically.
 
         Raises:
-            StoreError: where it can't be written.
+            StoreError: if it can't be written.
         """
         path = self._path(plan.number)
         unfinished = path.with_suffix(".unfinished")
@@ -75,56 +75,56 @@ class PlanFiles:
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except OSError as error:
-            raise StoreError(f"{path} can't be written: {error.strerror or error}") from None
+            raise StoreError(f"can't write {path}: {error.strerror or error}") from None
 
     def load(self, number: int) -> RacePlan:
-        """Return the plan of that number.
+        """Return the plan with that number.
 
         Raises:
-            StoreError: where it can't be read.
+            StoreError: if it can't be read.
         """
         path = self._path(number)
         try:
             return RacePlan.from_json(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, LrtuiError) as error:
-            words = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"{path} is no plan of a race that can be read: {words}") from None
+            text = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"can't read the race plan {path}: {text}") from None
 
-    def find(self, words: str) -> RacePlan:
-        """Return the race that is meant: by its number, or `last`.
+    def find(self, text: str) -> RacePlan:
+        """Return the race with that number, or the newest for `last`.
 
         Raises:
-            UsageError: where there is none; names those there are.
-            StoreError: where its plan can't be read.
+            UsageError: if there is no such race; names the newest ones.
+            StoreError: if its plan can't be read.
         """
         numbers = self.numbers()
         if not numbers:
-            raise UsageError(f"the store {self.folder} has no race yet")
-        if words == LAST:
+            raise UsageError(f"no races in the store {self.folder}")
+        if text == LAST:
             return self.load(numbers[-1])
-        if not (words.isascii() and words.isdigit() and len(words) < 10 and int(words) in numbers):
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) in numbers):
             there = ", ".join(map(str, numbers[-8:]))
-            raise UsageError(f"there is no race {words[:60]!r}; a race is its number or {LAST}; the newest are {there}")
-        return self.load(int(words))
+            raise UsageError(f"no race {text[:60]!r}: give a number or {LAST}; the newest are {there}")
+        return self.load(int(text))
 
     def claim(self, plan: RacePlan) -> None:
-        """Let the race go on in this process.
+        """Mark the race as running in this process.
 
         Raises:
-            UsageError: while it goes on in another.
-            StoreError: where the plan can't be written.
+            UsageError: if it is running in another process.
+            StoreError: if the plan can't be written.
         """
         other = plan.process
         if other is not None and other != this_process() and is_alive(other, plan.heartbeat):
-            raise UsageError(f"{plan.title} goes on in process {other.pid}; it can't go on twice")
+            raise UsageError(f"{plan.title} is already running in process {other.pid}")
         plan.process, plan.heartbeat = this_process(), time.time()
         self.save(plan)
 
     def release(self, plan: RacePlan) -> None:
-        """Let the race rest.
+        """Mark the race as not running.
 
         Raises:
-            StoreError: where the plan can't be written.
+            StoreError: if the plan can't be written.
         """
         plan.process = None
         self.save(plan)

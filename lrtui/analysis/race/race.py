@@ -1,44 +1,62 @@
-"""A race that is being run: which run comes next, which go on, which is stopped; to its end or until it is told to."""
+"""A race in progress: which run is next, which are running, which is stopped."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
+from pathlib import Path
 
-from lrtui.analysis.race.checkpoints import keep_last_checkpoint
-from lrtui.analysis.race.executor import ChildLane, Lane, OwnLane
+from lrtui.analysis.race.executor import ChildRun, LocalRun, RunHandle
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.results import CellResult, find_run_of, metric_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
 from lrtui.engine.resume import ResumePlan, plan_resume
-from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
+from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
 from lrtui.run.evaluations import is_better_high
 from lrtui.run.events import EvalDone
+from lrtui.store.checkpoint_files import BranchCheckpoints, remove_files
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
+from lrtui.store.reader import checkpoint_folder
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted, figure
 from lrtui.text.numbers import duration
+from lrtui.training.checkpoint.files import saved_files
+
+
+def keep_last_checkpoint(folder: Path, run: int) -> None:
+    """Remove all checkpoints of a run except the last one and those that a branch needs.
+
+    The last one allows the run to be extended, or branched from its end.
+
+    Raises:
+        StoreError: if the store can't be read, or a file can't be removed.
+    """
+    with closing(open_for_reading(folder)) as connection:
+        points = BranchCheckpoints(connection)
+    older = [file.path for file in saved_files(checkpoint_folder(folder, run))[:-1]]
+    remove_files([path for path in older if not points.needs(path)])
+
 
 POLL_SECONDS = 0.05
 
 WAIT_SECONDS = 30.0
-"""How long a race that goes on waits for a run that still ends in another process."""
+"""How long a resumed race waits for a run that is ending in another process."""
 
 
 class Race:
-    """One race, run in the thread that calls `run`.
+    """A race, run in the thread that calls `run`.
 
     Args:
-        files: where its plan is.
-        plan: of the race; written down as it goes on.
-        say: takes narration, line by line.
+        files: that hold its plan.
+        plan: of the race; saved as it proceeds.
+        say: receives progress messages, one line each.
 
     Raises:
-        UsageError: while the race goes on in another process.
-        StoreError: where the store can't be read or written.
+        UsageError: if the race is running in another process.
+        StoreError: if the store can't be read or written.
     """
 
     def __init__(self, files: PlanFiles, plan: RacePlan, say: Say) -> None:
@@ -47,56 +65,57 @@ class Race:
         files.claim(plan)
         self._results = {result.cell: result for result in read_results(files.folder, plan)}
         self._rule = StoppingRule(plan)
-        self._lanes: dict[Cell, Lane] = {}
-        self._told: dict[Cell, int] = {cell: max(result.tests, default=0) for cell, result in self._results.items()}
-        self._begun: set[Cell] = set()
+        self._handles: dict[Cell, RunHandle] = {}
+        self._reported_epoch: dict[Cell, int] = {
+            cell: max(result.tests, default=0) for cell, result in self._results.items()
+        }
+        self._started: set[Cell] = set()
         self._stop: str | None = None
-        self._beaten = time.monotonic()
+        self._last_heartbeat = time.monotonic()
 
     @property
     def results(self) -> list[CellResult]:
-        """What every run has come to so far, in the order of the plan's cells."""
+        """The results of every run so far, in the order of `plan.cells`."""
         return [self._results[cell] for cell in self.plan.cells]
 
     def stop(self, because: str = "") -> None:
-        """End the runs that go on after the batch under way, and begin no more; any thread may, and a signal.
+        """Stop the current runs after their batch and start no more. Callable from any thread and from a signal
+        handler.
 
         Args:
-            because: what ends the race, where that is no person.
+            because: reason, unless the user asked for it.
         """
         self._stop = because
 
     def run(self) -> None:
-        """Run what is left, until it is done or the race is told to stop.
+        """Run until all runs are done or `stop` is called.
 
         Raises:
-            LrtuiError: for a run that ended before its first batch: what is wrong with it, in words.
-            StoreError: where the store can't be read or written.
+            LrtuiError: if a run ended before its first batch, with the reason.
+            StoreError: if the store can't be read or written.
         """
         try:
             while self._stop is None:
-                self._begin_what_fits()
-                if not self._lanes:
+                self._start_next_runs()
+                if not self._handles:
                     return
-                self._look_at_all()
+                self._poll_all()
                 time.sleep(POLL_SECONDS)
         finally:
-            self._end_all()
+            self._stop_all()
             self._files.release(self.plan)
 
-    # -- which run comes next -----------------------------------------------------------------------------------------
-
     def _open_cells(self) -> list[Cell]:
-        """Return the runs that have still something to run and are not under way."""
+        """Return the runs that are neither done nor running."""
         failed = {
-            cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._begun
+            cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._started
         }
         left = open_cells(self.plan, self.results)
-        # what failed before goes on, or is begun again, once a person has the race go on
-        return [cell for cell in left if cell not in self._lanes and cell.entrant not in failed]
+        # runs that failed earlier are tried again when the user resumes the race
+        return [cell for cell in left if cell not in self._handles and cell.entrant not in failed]
 
     def _next(self) -> Cell | None:
-        """Return the next run: seed by seed, and in each the best so far first, so that the others can be judged."""
+        """Return the next run: seed by seed, the best entrant so far first, so that the others can be judged."""
         metric = metric_of_race(self.results)
         sign = -1.0 if is_better_high(metric) else 1.0
 
@@ -114,33 +133,33 @@ class Race:
             return None
         return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=place)
 
-    def _begin_what_fits(self) -> None:
-        while len(self._lanes) < self.plan.processes:
+    def _start_next_runs(self) -> None:
+        while len(self._handles) < self.plan.processes:
             cell = self._next()
             if cell is None:
                 return
-            self._begin(cell)
+            self._start(cell)
 
-    def _begin(self, cell: Cell) -> None:
+    def _start(self, cell: Cell) -> None:
         resume_plan = self._resume_plan(cell)
         spec = self.plan.spec(cell)
-        lane: Lane
+        handle: RunHandle
         if self.plan.processes == 1:
-            lane = OwnLane(spec if resume_plan is None else resume_plan.spec, resume_plan)
+            handle = LocalRun(spec if resume_plan is None else resume_plan.spec, resume_plan)
         else:
             output = self._files.folder / RACES / f"{self.plan.number}.out"
             resumes = None if resume_plan is None else resume_plan.run.id
-            lane = ChildLane(spec, self._files.folder, resumes, self.plan.threads, output)
-        self._lanes[cell] = lane
-        self._begun.add(cell)
+            handle = ChildRun(spec, self._files.folder, resumes, self.plan.threads, output)
+        self._handles[cell] = handle
+        self._started.add(cell)
         done = sum(result.state == "done" for result in self._results.values())
         label = self.plan.entrants[cell.entrant].label
-        goes_on = f", goes on at step {resume_plan.file.step:,}" if resume_plan else ""
-        self._say(f"seed {cell.seed}  {label}{goes_on}  ({done} of {counted(len(self.plan.cells), 'run')} done)")
-        self._note_run(cell, lane)
+        resumes_at = f", resumes at step {resume_plan.file.step:,}" if resume_plan else ""
+        self._say(f"seed {cell.seed}  {label}{resumes_at}  ({done} of {counted(len(self.plan.cells), 'run')} done)")
+        self._record_run(cell, handle)
 
     def _resume_plan(self, cell: Cell) -> ResumePlan | None:
-        """Return how a run that broke off goes on; None where it begins, or ended before its first checkpoint."""
+        """Return how to resume an interrupted run; None if it is new or has no checkpoint."""
         folder, until = self._files.folder, time.monotonic() + WAIT_SECONDS
         if not (folder / DATABASE).exists():
             return None
@@ -152,85 +171,108 @@ class Race:
             if not found.is_live:
                 break
             if time.monotonic() > until:
-                raise UsageError(f"{found.title} still goes on in process {found.process.pid}; wait for its end")
+                raise UsageError(f"{found.title} is still running in process {found.process.pid}; wait for it to end")
             time.sleep(POLL_SECONDS)
         try:
             return plan_resume(folder, str(found.id))
         except CheckpointError:
             return None
 
-    # -- runs that go on ----------------------------------------------------------------------------------------------
-
-    def _look_at_all(self) -> None:
-        for cell, lane in list(self._lanes.items()):
-            # asked first: what it said last is then among what is folded
-            live = lane.is_live
-            self._look_at(cell, lane)
+    def _poll_all(self) -> None:
+        for cell, handle in list(self._handles.items()):
+            # read before polling, so that its last events are included
+            live = handle.is_live
+            self._poll(cell, handle)
             if not live:
-                del self._lanes[cell]
-                self._close(cell, lane)
-        for cell in list(self._lanes):
+                del self._handles[cell]
+                self._close(cell, handle)
+        for cell in list(self._handles):
             ruling = self._rule.judge(cell, self.results) if self.plan.stops else None
             if ruling is not None and cell.entrant not in self.plan.rulings:
-                self._take_out(cell, ruling)
-        if time.monotonic() - self._beaten > HEARTBEAT_SECONDS:
-            self._beaten, self.plan.heartbeat = time.monotonic(), time.time()
+                self._stop_entrant(cell, ruling)
+        if time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS:
+            self._last_heartbeat, self.plan.heartbeat = time.monotonic(), time.time()
             self._files.save(self.plan)
 
-    def _look_at(self, cell: Cell, lane: Lane) -> None:
-        self._note_run(cell, lane)
-        result = CellResult.of_state(cell, lane.run_id, lane.poll())
+    def _poll(self, cell: Cell, handle: RunHandle) -> None:
+        self._record_run(cell, handle)
+        result = CellResult.of_state(cell, handle.run_id, handle.poll())
         self._results[cell] = result
         epoch = max(result.tests, default=0)
-        if epoch > self._told[cell]:
-            self._told[cell] = epoch
+        if epoch > self._reported_epoch[cell]:
+            self._reported_epoch[cell] = epoch
             self._say(self._epoch_line(cell, result.tests[epoch], result))
 
     def _epoch_line(self, cell: Cell, test: EvalDone, result: CellResult) -> str:
         started = result.story.started if result.story else None
         epochs = f"/{started.spec.epochs}" if started else ""
-        words = f"loss {figure(test.loss)}" if test.accuracy is None else f"accuracy {figure(test.accuracy)}"
+        text = f"loss {figure(test.loss)}" if test.accuracy is None else f"accuracy {figure(test.accuracy)}"
         label = self.plan.entrants[cell.entrant].label
-        return f"seed {cell.seed}  {label}  epoch {test.epoch}{epochs}  {words}  {duration(test.seconds)}"
+        return f"seed {cell.seed}  {label}  epoch {test.epoch}{epochs}  {text}  {duration(test.seconds)}"
 
-    def _take_out(self, cell: Cell, ruling: Ruling) -> None:
+    def _stop_entrant(self, cell: Cell, ruling: Ruling) -> None:
         self.plan.rulings[cell.entrant] = ruling
         self._files.save(self.plan)
         self._say(f"stopped: {self.plan.entrants[cell.entrant].label}: {ruling.reason} (after epoch {ruling.epoch})")
-        for other, lane in self._lanes.items():
+        for other, handle in self._handles.items():
             if other.entrant == cell.entrant:
-                lane.stop()
+                handle.stop()
 
-    def _note_run(self, cell: Cell, lane: Lane) -> None:
-        if lane.run_id is not None and self.plan.runs.get(cell) != lane.run_id:
-            self.plan.runs[cell] = lane.run_id
+    def _record_run(self, cell: Cell, handle: RunHandle) -> None:
+        if handle.run_id is not None and self.plan.runs.get(cell) != handle.run_id:
+            self.plan.runs[cell] = handle.run_id
             self._files.save(self.plan)
 
-    def _close(self, cell: Cell, lane: Lane) -> None:
-        """Take in the end of a run."""
-        if lane.trouble:
-            self._say(lane.trouble)
-        state = lane.poll()
+    def _close(self, cell: Cell, handle: RunHandle) -> None:
+        """Handle the end of a run."""
+        if handle.trouble:
+            self._say(handle.trouble)
+        state = handle.poll()
         label, outcome = self.plan.entrants[cell.entrant].label, state.outcome
         if outcome is None and self._stop is None:
-            raise lane.error or LrtuiError(f"the run of {label} ended without a word: {lane.trouble}")
-        if outcome is not None and outcome.outcome == "done" and lane.run_id is not None:
-            keep_last_checkpoint(self._files.folder, lane.run_id)
+            raise handle.error or LrtuiError(f"the run of {label} ended unexpectedly: {handle.trouble}")
+        if outcome is not None and outcome.outcome == "done" and handle.run_id is not None:
+            keep_last_checkpoint(self._files.folder, handle.run_id)
         if outcome is None or outcome.outcome in ("done", "stopped"):
             return
         if state.started is None:
-            # what is wrong shows before the first batch, and with every seed
-            raise lane.error or LrtuiError(f"{label}: {outcome.error}")
+            # an error before the first batch would occur with every seed
+            raise handle.error or LrtuiError(f"{label}: {outcome.error}")
         self._say(f"{outcome.outcome}: {label} with seed {cell.seed}{f': {outcome.error}' if outcome.error else ''}")
 
-    def _end_all(self) -> None:
-        """Stop what goes on, wait for its end, and take it in."""
-        for lane in self._lanes.values():
-            lane.stop(self._stop or "")
-        for cell, lane in self._lanes.items():
-            while lane.is_live:
-                # what it still says is taken, or it would be live for ever
-                self._look_at(cell, lane)
+    def _stop_all(self) -> None:
+        """Stop all runs and wait for them."""
+        for handle in self._handles.values():
+            handle.stop(self._stop or "")
+        for cell, handle in self._handles.items():
+            while handle.is_live:
+                # a run stays live until its events are read
+                self._poll(cell, handle)
                 time.sleep(POLL_SECONDS)
-            self._look_at(cell, lane)
-        self._lanes.clear()
+            self._poll(cell, handle)
+        self._handles.clear()
+
+
+def find_unfinished(files: PlanFiles, plan: RacePlan) -> RacePlan | None:
+    """Return the newest race with the same entrants and settings if it is not done, else None.
+
+    Raises:
+        StoreError: if the store can't be read.
+    """
+    for number in reversed(files.numbers()):
+        try:
+            other = files.load(number)
+        except StoreError:
+            continue  # a damaged plan is reported when it is asked for
+        if other.is_same_race(plan):
+            return other if has_open_runs(files, other) else None
+    return None
+
+
+def has_open_runs(files: PlanFiles, plan: RacePlan) -> bool:
+    """Return whether a race has runs that are not done.
+
+    Raises:
+        StoreError: if the store can't be read.
+    """
+    return bool(open_cells(plan, read_results(files.folder, plan)))

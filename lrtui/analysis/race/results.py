@@ -1,9 +1,10 @@
-"""What the runs of a race have come to, read off the store."""
+"""Results of the runs of a race, read from the store, and how soon they reached a target."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
 from lrtui.run.errors import StoreError
-from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, metric_of
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.state import RunState
 from lrtui.run.status import Status
@@ -26,14 +27,14 @@ CellState = Status | Literal["missing"]
 
 @dataclass(slots=True)
 class CellResult:
-    """What one run of a race has come to.
+    """The results of one run of a race so far.
 
     Args:
-        state: of the run; `missing` where it was never begun, or is not in the store any more.
-        tests: by epoch, of the model itself at the epoch's end.
-        first_loss: of the first batch, before anything was learnt; None where there is none.
+        state: of the run; `missing` if it was never started or is no longer in the store.
+        tests: the test at the end of each epoch, by epoch.
+        first_loss: loss of the first batch, before any step.
         error: why it failed.
-        story: what the run said, its steps summed up.
+        story: state of the run, with its steps summarised.
     """
 
     cell: Cell
@@ -48,21 +49,21 @@ class CellResult:
 
     @property
     def last_test(self) -> EvalDone | None:
-        """The newest result."""
+        """The newest test."""
         return self.tests[max(self.tests)] if self.tests else None
 
     @property
     def is_done(self) -> bool:
-        """Whether it has run to its end, and its last result is a number."""
+        """Whether it ran to the end, and its last test loss is finite."""
         return self.state == "done" and self.last_test is not None and math.isfinite(self.last_test.loss)
 
     def value(self, metric: str, epoch: int | None = None) -> float | None:
-        """Return a figure at the end of an epoch, or the newest one; None where there is none."""
+        """Return a metric at the end of an epoch, or the newest value; None if there is none."""
         return metric_of(self.last_test if epoch is None else self.tests.get(epoch), metric)
 
     @classmethod
     def of_state(cls, cell: Cell, run: int | None, state: RunState) -> CellResult:
-        """Return what a run's state comes to."""
+        """Return the results of a run from its state."""
         return cls(
             cell,
             run,
@@ -76,13 +77,13 @@ class CellResult:
 
 
 def metric_of_race(results: Sequence[CellResult]) -> str:
-    """Return what the race is decided by: the test accuracy, or the test loss where the task has no accuracy."""
+    """Return the metric that decides the race: test accuracy, or test loss if the task has no accuracy."""
     tests = [test for result in results for test in result.tests.values()]
     return ACCURACY if tests and all(test.accuracy is not None for test in tests) else LOSS
 
 
 def open_cells(plan: RacePlan, results: Sequence[CellResult]) -> list[Cell]:
-    """Return the runs that have still something to run: those that are not through, of entrants in the race."""
+    """Return the runs that are not done, of entrants that are still in the race."""
     out = {*plan.rulings}
     if plan.stops:
         out |= {result.cell.entrant for result in results if result.state == "diverged"}
@@ -92,10 +93,10 @@ def open_cells(plan: RacePlan, results: Sequence[CellResult]) -> list[Cell]:
 
 
 def read_results(folder: Path, plan: RacePlan) -> list[CellResult]:
-    """Return what every run of the race has come to, in the order of `plan.cells`.
+    """Return the results of every run of the race, in the order of `plan.cells`.
 
     Raises:
-        StoreError: where the store can't be read.
+        StoreError: if the store can't be read.
     """
     if not (folder / DATABASE).exists():
         return [CellResult(cell) for cell in plan.cells]
@@ -104,7 +105,7 @@ def read_results(folder: Path, plan: RacePlan) -> list[CellResult]:
 
 
 def find_run_of(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> StoredRun | None:
-    """Return the stored run of a cell; one that was begun just before the race was killed is found by its name."""
+    """Return the stored run of a cell. A run started just before the race was killed is found by its name."""
     run = plan.runs.get(cell)
     if run is None:
         row = connection.execute(
@@ -120,9 +121,9 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     if run is None:
         return CellResult(cell)
     state = RunState()
-    state.fold(StoreFeed(connection, run.id, in_full=0).take())
+    state.fold(StoreFeed(connection, run.id, full_run=0).take())
     result = CellResult.of_state(cell, run.id, state)
-    # a process that has died says nothing of it
+    # the events of a process that died do not say so
     result.state, result.step = run.state, run.step
     row = connection.execute(
         "SELECT loss FROM batches WHERE run = ? AND step = 0 AND NOT superseded", (run.id,)
@@ -131,17 +132,67 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     return result
 
 
-def check_kept(folder: Path | None) -> Path:
-    """Return the folder of the store that a race is kept in.
+def require_store(folder: Path | None) -> Path:
+    """Return the folder of the store that keeps a race.
 
     Raises:
-        StoreError: where nothing is kept.
+        StoreError: with `--store none`.
     """
     if folder is None:
-        raise StoreError("a race is made of kept runs, and --store none keeps nothing: --store DIR names a folder")
+        raise StoreError("a race needs a store; use --store DIR instead of --store none")
     return folder
 
 
 def test_samples(started: RunStarted) -> int:
-    """Return how many samples a run's tests are of."""
+    """Return the number of test samples of a run."""
     return max(1, int(started.data.get("test", 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """When a target was reached: at the first test that shows it, with a precision of one epoch.
+
+    Args:
+        steps: mean over the seeds, optimizer steps.
+        seconds: mean over the seeds, training time including tests.
+    """
+
+    steps: float
+    seconds: float
+
+
+def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float:
+    """Return the hardest target that every run reaches.
+
+    Args:
+        ranked: the runs of each entrant, at least one.
+    """
+    better = max if is_better_high(metric) else min
+    bests = [better(_figures(result, metric)) for runs in ranked for result in runs]
+    return min(bests) if is_better_high(metric) else max(bests)
+
+
+def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tuple[Reached | None, int]:
+    """Return when an entrant reached the target, and with how many of its seeds.
+
+    There is no mean if one seed missed it: leaving that one out would make the entrant look fast.
+    """
+    firsts = [first for result in runs if (first := _first(result, metric, target)) is not None]
+    if len(firsts) < len(runs):
+        return None, len(firsts)
+    steps, seconds = (statistics.fmean(values) for values in zip(*((t.step, t.seconds) for t in firsts), strict=True))
+    return Reached(steps, seconds), len(firsts)
+
+
+def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
+    for _, test in sorted(result.tests.items()):
+        value = metric_of(test, metric)
+        if value is not None and (value >= target if is_better_high(metric) else value <= target):
+            return test
+    return None
+
+
+def _figures(result: CellResult, metric: str) -> list[float]:
+    values = [value for test in result.tests.values() if (value := metric_of(test, metric)) is not None]
+    # a loss can become infinite and recover
+    return [value for value in values if math.isfinite(value)]

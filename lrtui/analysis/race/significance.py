@@ -1,4 +1,4 @@
-"""Differences between two schedules, paired over seeds, and whether they are more than noise."""
+"""Differences between two schedules, paired over seeds, and their significance."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Verdict = Literal["better", "worse", "within noise", "one seed"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one schedule's results lie from another's.
+    """The difference between the results of two schedules.
 
     Args:
-        mean: of the differences over the seeds, in the metric's own units; positive is a larger figure.
+        mean: of the differences over the seeds, in units of the metric; positive if the first has the larger value.
         low: of the confidence interval; None with one seed.
-        high: likewise.
-        seeds: how many.
-        comparisons: how many intervals are to hold together.
-        verdict: of the first schedule against the second.
+        high: of the confidence interval; None with one seed.
+        seeds: number of seeds.
+        comparisons: number of intervals that the correction covers.
+        verdict: on the first schedule against the second.
     """
 
     mean: float
@@ -54,7 +54,7 @@ def paired_difference(
         better_high: whether a larger figure is the better one.
         comparisons: how many differences are looked at together, at least 1.
         resolution: the smallest step that a figure can take: 1 / samples for an accuracy. Two or three seeds can agree
-            by chance to the last sample, and an interval of no width would make a finding of that.
+            by chance to the last sample, and an interval of no width would make a range_test of that.
 
     Raises:
         ValueError: for no figures, or not as many of the one as of the other.
@@ -64,10 +64,10 @@ def paired_difference(
     mean = statistics.fmean(differences)
     if count < 2:
         return Difference(mean, None, None, count, comparisons, "one seed")
-    # imported here: it takes half a second
+    # importing scipy.stats takes half a second
     from scipy.stats import t
 
-    # two rounded figures, each uniform within a step, have this variance between them
+    # variance of the difference of two rounded values, each uniform within a step
     deviation = math.hypot(statistics.stdev(differences), resolution / math.sqrt(6))
     level = 1 - (1 - CONFIDENCE) / (2 * comparisons)
     half = float(t.ppf(level, count - 1)) * deviation / math.sqrt(count)

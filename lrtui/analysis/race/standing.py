@@ -1,37 +1,120 @@
-"""How a race stands: who is ranked by what it reached, who is out of it, and which differences are more than noise."""
+"""The standing of a race: who is ranked, who is not and why, and which differences are more than noise."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
-from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.analysis.race.results import CellResult, metric_of_race, test_samples
-from lrtui.analysis.race.same_start import start_warnings
+from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race, test_samples
+from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
-from lrtui.analysis.race.target import Reached, default_target, mean_reached
-from lrtui.analysis.race.unranked import Absent, unfinished, why_out
 from lrtui.run.comparison import CIRCUMSTANCES
 from lrtui.run.evaluations import is_better_high
+from lrtui.text.format import counted, figure
+
+
+@dataclass(frozen=True, slots=True)
+class Unranked:
+    """An entrant that is not ranked.
+
+    Args:
+        why: `stopped`, `diverged`, `failed` or `unfinished`.
+        step: reached with the seed that ended it, or the most of all seeds.
+        text: what happened, as a sentence.
+    """
+
+    entrant: int
+    label: str
+    why: str
+    step: int
+    text: str
+
+
+def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked | None:
+    """Return why an entrant left the race, or None if it is still in it."""
+    label = plan.entrants[entrant].label
+    user = [result for result in results if result.cell.entrant == entrant]
+    ruling = plan.rulings.get(entrant)
+    if ruling is not None:
+        text = f"with seed {ruling.seed} after epoch {ruling.epoch}: {ruling.reason}"
+        # it may have made further steps before it stopped
+        step = max(ruling.step, *(result.step for result in user if result.cell.seed == ruling.seed))
+        return Unranked(entrant, label, "stopped", step, text)
+    for why in ("diverged", "failed"):
+        fallen = [result for result in user if result.state == why]
+        if why == "diverged":
+            fallen += [result for result in user if result.state == "done" and not _is_finite(result)]
+        if fallen:
+            first = fallen[0]
+            more = f": {first.error}" if first.error else ""
+            ran = sum(result.state != "missing" for result in user)
+            text = f"with {len(fallen)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
+            return Unranked(entrant, label, why, first.step, text)
+    return None
+
+
+def _is_finite(result: CellResult) -> bool:
+    return result.last_test is None or math.isfinite(result.last_test.loss)
+
+
+def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked:
+    """Return the progress of an entrant that is in the race but not ranked yet."""
+    user = [result for result in results if result.cell.entrant == entrant]
+    done = [result for result in user if result.is_done]
+    text = f"{len(done)} of {counted(len(plan.seeds), 'seed')} done"
+    tests = [(result, result.last_test) for result in user if not result.is_done and result.last_test is not None]
+    if tests:
+        result, test = tests[0]
+        value = figure(test.loss if test.accuracy is None else test.accuracy)
+        text += f"; with seed {result.cell.seed} it has {value} after epoch {test.epoch}"
+    return Unranked(entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in user), text)
+
+
+TOLERANCE = 1e-3
+"""Relative tolerance of the first batch's loss: an accelerator may sum in another order; other weights differ more."""
+
+SHARED_CIRCUMSTANCES = ("computed on", "torch threads", "data", "samples", "parameters")
+"""What all runs of a race must share besides their settings."""
+
+
+def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
+    """Yield a warning for each way in which the runs of a race differ other than by their schedules.
+
+    The loss of the first batch precedes any step, so it is the same for every schedule of a seed if weights, data order
+    and dropout are.
+    """
+    for seed in dict.fromkeys(result.cell.seed for result in results):
+        losses = [result.first_loss for result in results if result.cell.seed == seed and result.first_loss is not None]
+        if losses and not all(math.isclose(loss, losses[0], rel_tol=TOLERANCE) for loss in losses):
+            yield (
+                f"with seed {seed} the loss of the first batch varies from {min(losses):.6g} to {max(losses):.6g}: "
+                "the runs did not start alike, so differences are not paired; the task uses random numbers that are not seeded"
+            )
+    states = [result.story for result in results if result.story is not None and result.story.started is not None]
+    for name in SHARED_CIRCUMSTANCES:
+        values = {text for state in states if (text := CIRCUMSTANCES[name](state)) is not None}
+        if len(values) > 1:
+            yield f"the runs also differ in {name}: {'; '.join(sorted(values))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """An entrant that has run to the end.
+    """A ranked entrant.
 
     Args:
-        entrant: its index in the plan.
-        rank: by the mean at equal steps, from 1; equals share it.
-        values: the figure at equal steps, by seed.
-        mean: of these.
-        deviation: their standard deviation; None with one seed.
+        entrant: index in the plan.
+        rank: by the mean at equal steps, from 1; ties share a rank.
+        values: the metric at equal steps, by seed.
+        mean: of the values.
+        deviation: standard deviation of the values; None with one seed.
         difference: to the reference, paired over the seeds; None for the reference itself.
-        reached: when it came to the target; None where it did not with every seed.
-        reached_seeds: with how many it did.
-        time_rank: by the steps to the target, from 1, equals sharing it; None where it did not reach it.
+        reached: when it reached the target; None unless every seed did.
+        reached_seeds: number of seeds that reached it.
+        time_rank: by the steps to the target, from 1; ties share a rank; None if it did not reach it.
     """
 
     entrant: int
@@ -48,21 +131,22 @@ class Placing:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a race stands.
+    """The standing of a race.
 
     Args:
-        metric: what it is decided by.
-        seeds: that all ranked entrants have run to the end.
-        epoch: after whose end the figures are, the last that all of them have.
-        step: likewise.
-        target: that the time is taken to; None where nobody is ranked.
-        reference: the entrant that differences are to; None where nobody is ranked.
-        placings: the best first.
-        absent: in the plan's order.
-        lead: of the first over the second; None with fewer.
-        warnings: what makes the comparison less than fair.
-        test_samples: of the task; None where nobody is ranked.
-        data_words: which data, from where, and how much; empty where nobody is ranked.
+        plan: of the race.
+        metric: that decides it.
+        seeds: that all ranked entrants have finished.
+        epoch: of the compared values, the last that all ranked entrants have.
+        step: of the compared values.
+        target: value to which the time is measured; None if no entrant is ranked.
+        reference: entrant that the differences refer to; None if no entrant is ranked.
+        placings: ranked entrants, the best first.
+        unranked: the others, in the order of the plan.
+        lead: difference of the first to the second; None with fewer.
+        warnings: reasons why the comparison is not fair.
+        test_samples: of the task; None if no entrant is ranked.
+        data_text: description of the data; empty if no entrant is ranked.
     """
 
     plan: RacePlan
@@ -73,42 +157,43 @@ class Standing:
     target: float | None
     reference: int | None
     placings: tuple[Placing, ...]
-    absent: tuple[Absent, ...]
+    unranked: tuple[Unranked, ...]
     lead: Difference | None
     warnings: tuple[str, ...]
     test_samples: int | None = None
-    data_words: str = ""
+    data_text: str = ""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all seeds of all that are still in the race are in it."""
+        """Whether all seeds are included."""
         return len(self.seeds) == len(self.plan.seeds)
 
     @property
     def better_high(self) -> bool:
-        """Whether a larger figure is the better one."""
+        """Whether a larger value is better."""
         return bool(is_better_high(self.metric))
 
 
-def standing(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
-    """Return how a race stands.
+def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
+    """Return the standing of a race.
 
     Args:
+        plan: of the race.
         results: of all its runs, in the order of `plan.cells`.
     """
     by_cell = {result.cell: result for result in results}
     metric = metric_of_race(results)
-    absent = {index: words for index in range(len(plan.entrants)) if (words := why_out(plan, index, results))}
-    running = [index for index in range(len(plan.entrants)) if index not in absent]
+    unranked = {index: text for index in range(len(plan.entrants)) if (text := reason_unranked(plan, index, results))}
+    running = [index for index in range(len(plan.entrants)) if index not in unranked]
     seeds = tuple(
         seed for seed in plan.seeds if running and all(by_cell[Cell(index, seed)].is_done for index in running)
     )
     if not seeds:
-        absent |= {index: unfinished(plan, index, results) for index in running}
+        unranked |= {index: unfinished(plan, index, results) for index in running}
         running = []
     ranked = [[by_cell[Cell(index, seed)] for seed in seeds] for index in running]
     warnings = tuple(start_warnings(results))
-    apart = tuple(absent[index] for index in sorted(absent))
+    apart = tuple(unranked[index] for index in sorted(unranked))
     if not ranked:
         return Standing(plan, metric, seeds, 0, 0, None, None, (), apart, None, warnings)
     epoch = min(max(result.tests) for runs in ranked for result in runs)
@@ -116,7 +201,7 @@ def standing(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     target = plan.target if plan.target is not None else default_target(ranked, metric)
     placings, lead = _rank(plan, metric, epoch, running, ranked, target)
     reference = REFERENCE if REFERENCE in running else placings[0].entrant
-    samples, data = _test_samples(ranked), _data_words(ranked)
+    samples, data = _test_samples(ranked), _data_text(ranked)
     return Standing(plan, metric, seeds, epoch, step, target, reference, placings, apart, lead, warnings, samples, data)
 
 
@@ -137,7 +222,7 @@ def _rank(
     sign = 1 if better_high else -1
     order = sorted(running, key=lambda index: -sign * means[index])
     pairs = comb(len(running), 2)
-    # the smallest step that a figure can take
+    # smallest step of a value
     resolution = 1 / _test_samples(ranked) if better_high else 0.0
 
     def difference(one: int, other: int, comparisons: int) -> Difference:
@@ -149,8 +234,8 @@ def _rank(
             resolution=resolution,
         )
 
-    # whom the others are measured against is chosen before the race; the leader is chosen by its results, which
-    # takes a correction for all the pairs that might have come out first and second
+    # the reference is chosen before the race; the leader is chosen by its results, which needs a correction for all
+    # pairs that could have come first and second
     reference, compared = (REFERENCE, len(running) - 1) if REFERENCE in running else (order[0], pairs)
     times = {index: mean_reached(runs, metric, target) for index, runs in zip(running, ranked, strict=True)}
     steps = {index: reached.steps for index, (reached, _) in times.items() if reached is not None}
@@ -174,7 +259,7 @@ def _rank(
 
 def _figure(result: CellResult, metric: str, epoch: int) -> float:
     value = result.value(metric, epoch)
-    assert value is not None, "a run that is done has a result at every epoch's end"
+    assert value is not None, "a finished run has a test at the end of every epoch"
     return value
 
 
@@ -183,7 +268,7 @@ def _test_samples(ranked: Sequence[Sequence[CellResult]]) -> int:
     return test_samples(story.started) if story is not None and story.started is not None else 1
 
 
-def _data_words(ranked: Sequence[Sequence[CellResult]]) -> str:
+def _data_text(ranked: Sequence[Sequence[CellResult]]) -> str:
     story = ranked[0][0].story
     if story is None:
         return ""

@@ -1,8 +1,8 @@
-"""The rule by which hopeless entrants leave a race.
+"""The rule that stops hopeless entrants of a race.
 
-It looks at what remains, so that a schedule that begins slowly is never taken out for its beginning (which median
-stopping, Golovin et al. 2017, and successive halving would do to a OneCycleLR): only one whose lr has already fallen to
-nothing, whose results stand still, and which is behind by more than the test set's own noise.
+It considers the lr that remains, so that a schedule with a slow start is never stopped for that, as median stopping
+(Golovin et al. 2017) and successive halving would do with a OneCycleLR. It stops only an entrant whose lr is spent,
+whose results no longer improve, and which is behind by more than the noise of the test set.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ from lrtui.text.format import figure
 if TYPE_CHECKING:
     from lrtui.run.events import RunStarted
 
-LEAST_EPOCHS = 2
-LEAST_SHARE = 0.3
+MIN_EPOCHS = 2
+MIN_SHARE = 0.3
 SPENT_SHARE = 0.01
-STANDSTILL_SHARE = 0.1
+STALLED_SHARE = 0.1
 NOISE_MARGIN = 3.0
 LOSS_MARGIN = 0.1
 
 REFERENCE = 0
-"""The entrant that the others are measured against: without its results nothing could be said of theirs."""
+"""The entrant that the others are compared with; it always runs to the end."""
 
-MOST_STEPS = 1_000_000
-"""Of a schedule whose lr is worked out in advance: a second or two."""
+MAX_STEPS = 1_000_000
+"""Steps of the longest schedule that is simulated in advance, which takes a second or two."""
 
 RULE = (
-    f"a schedule is stopped at an epoch's end, after {LEAST_EPOCHS} epochs and {LEAST_SHARE:.0%} of the run, where all "
-    f"that is left of its lr is at most {SPENT_SHARE:.0%} of its peak, its last epoch gained less than a tenth of what "
-    f"it is behind another schedule at the same step with the same seed, and that is more than {NOISE_MARGIN:g} "
-    f"standard errors of the test set's accuracy (or {LOSS_MARGIN:.0%} of the loss); and where its loss diverged. "
-    "The first schedule given, which the others are measured against, always runs to its end, and so does one that "
-    "follows a metric or is scripted"
+    f"a schedule is stopped at the end of an epoch, after {MIN_EPOCHS} epochs and {MIN_SHARE:.0%} of the run, if its "
+    f"lr stays below {SPENT_SHARE:.0%} of its peak from there on, it is behind another schedule at the same step with "
+    f"the same seed by more than {NOISE_MARGIN:g} standard errors of the test accuracy (or {LOSS_MARGIN:.0%} of "
+    "the loss), and its last epoch gained less than a tenth of that; or if its loss diverges. The first schedule given, which the "
+    "others are compared with, always runs to the end, and so does one that follows a metric or has --at commands"
 )
-"""What is stated wherever a schedule was stopped."""
+"""The rule in words, shown whenever a schedule was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Course:
 
 
 class StoppingRule:
-    """Judges the runs of one race.
+    """The stopping rule for one race.
 
     Args:
         plan: of the race.
@@ -72,11 +71,11 @@ class StoppingRule:
         self._courses: dict[int, Course | None] = {}
 
     def judge(self, cell: Cell, results: Sequence[CellResult]) -> Ruling | None:
-        """Return why the entrant leaves the race at what its run has reached; None where it stays.
+        """Return the ruling that stops the entrant of a run, or None if it continues.
 
         Args:
-            cell: of the run.
-            results: of all runs of the race so far, this one's among them.
+            cell: the run.
+            results: of all runs of the race so far, this one included.
         """
         mine = next(result for result in results if result.cell == cell)
         started = mine.story.started if mine.story else None
@@ -89,8 +88,8 @@ class StoppingRule:
             and other.cell.entrant != cell.entrant
             and other.cell.entrant not in self._plan.rulings
         ]
-        # every epoch, however many have gone by since the last look
-        least = max(LEAST_EPOCHS, math.ceil(LEAST_SHARE * started.spec.epochs))
+        # every epoch, since several may have ended since the last call
+        least = max(MIN_EPOCHS, math.ceil(MIN_SHARE * started.spec.epochs))
         epochs = (epoch for epoch in sorted(mine.tests) if epoch >= least)
         return next((ruling for epoch in epochs if (ruling := self._judge_at(epoch, mine, rivals, started))), None)
 
@@ -109,14 +108,14 @@ class StoppingRule:
         sign = 1.0 if is_better_high(metric) else -1.0
         best, leader = max(figures, key=lambda entry: sign * entry[0])
         behind, gained = sign * (best - now), sign * (now - before)
-        if not behind > _margin(metric, now, best, started) or gained >= STANDSTILL_SHARE * behind:
+        if not behind > _margin(metric, now, best, started) or gained >= STALLED_SHARE * behind:
             return None
         step = mine.tests[epoch].step
         course = self._course(mine.cell.entrant, started)
         if course is None or not course.is_spent(step):
             return None
         reason = (
-            f"its lr is spent and {metric} {figure(now)} stands still, where "
+            f"its lr is spent and {metric} stays at {figure(now)}; "
             f"{self._plan.entrants[leader.entrant].label} has {figure(best)}"
         )
         return Ruling(mine.cell.seed, epoch, step, reason)
@@ -132,7 +131,7 @@ def _course_of(started: RunStarted) -> Course | None:
     from lrtui.schedules.notation import parse_schedule
 
     schedule = parse_schedule(started.spec.schedule)
-    if started.spec.at or started.total_steps > MOST_STEPS or any(each.metric for each in schedule.walk()):
+    if started.spec.at or started.total_steps > MAX_STEPS or any(each.metric for each in schedule.walk()):
         return None
     # the lr is that of the real scheduler: torch is imported by now, or has to be
     import numpy as np
@@ -147,10 +146,10 @@ def _course_of(started: RunStarted) -> Course | None:
 
 
 def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
-    """Return how far behind is more than noise.
+    """Return the difference beyond which an entrant is behind by more than noise.
 
-    Of an accuracy p over n samples the standard error is sqrt(p (1 - p) / n), and of a difference of two that of
-    both; on one test set the two go together, so that this is rather too much.
+    The standard error of an accuracy p over n samples is sqrt(p (1 - p) / n). Two results on one test set are
+    correlated, so the sum of both variances overestimates that of the difference.
     """
     if metric == LOSS:
         return LOSS_MARGIN * abs(best)

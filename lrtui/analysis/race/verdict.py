@@ -1,4 +1,4 @@
-"""What a race's standing says, in sentences."""
+"""The verdict of a race in sentences, and the notes that explain its table."""
 
 from __future__ import annotations
 
@@ -13,60 +13,62 @@ def signed(value: float) -> str:
     return f"{value:+.4f}" if abs(value) < 1e5 else f"{value:+.4g}"
 
 
-def interval_words(difference: Difference) -> str:
-    """Return a confidence interval in brackets; nothing where one seed gives none."""
+def interval_text(difference: Difference) -> str:
+    """Return a confidence interval in brackets, or an empty string with one seed."""
     if difference.low is None or difference.high is None:
         return ""
     return f"[{signed(difference.low)}, {signed(difference.high)}]"
 
 
 def summary(standing: Standing) -> list[str]:
-    """Return who leads, by how much, and whether that is more than noise."""
+    """Return which schedule leads, by how much, and whether that is more than noise."""
     if not standing.placings:
-        return ["nobody is ranked: no seed has been run to the end by all that are in the race"]
+        return ["no schedule is ranked yet: no seed is done for all schedules in the race"]
     first = standing.placings[0]
     mean = f"a mean {standing.metric}" if len(standing.seeds) > 1 else f"{standing.metric}"
-    words = f"first: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
+    text = f"first: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
     if standing.lead is None:
-        return [f"{words}; nobody else is ranked"]
-    return [words, _lead_words(standing.lead, standing.placings[1], len(standing.placings))]
+        return [f"{text}; no other schedule is ranked"]
+    return [text, _lead_text(standing.lead, standing.placings[1], len(standing.placings))]
 
 
-def _lead_words(lead: Difference, second: Placing, ranked: int) -> str:
+def _lead_text(lead: Difference, second: Placing, ranked: int) -> str:
     ahead = f"ahead of {second.label} by {figure(abs(lead.mean))}"
     if lead.verdict == "one seed":
-        return f"{ahead}: one seed says nothing of noise, and the order may be chance; --seeds 5 says more"
-    corrected = f", corrected for the {lead.comparisons} pairs that could have led" if ranked > 2 else ""
+        return f"{ahead}; with one seed the order may be chance, --seeds 5 tells more"
+    corrected = f", corrected for the {lead.comparisons} pairs that could lead" if ranked > 2 else ""
     beyond = "within noise" if lead.verdict == "within noise" else "beyond noise"
-    return f"{ahead}, {interval_words(lead)}: {beyond} ({counted(lead.seeds, 'seed')}{corrected})"
+    return f"{ahead}, {interval_text(lead)}: {beyond} ({counted(lead.seeds, 'seed')}{corrected})"
 
 
 def notes(standing: Standing) -> list[str]:
-    """Return what has to be known to read the table."""
+    """Return the notes that explain the table."""
     lines = []
     if standing.placings:
         lines.append(
-            f"{standing.metric}: the test's at equal steps, after {standing.step:,} (epoch {standing.epoch}); "
+            f"{standing.metric}: of the test after {standing.step:,} steps (epoch {standing.epoch}); "
             + ("mean over " if len(standing.seeds) > 1 else "")
-            + f"{counted(len(standing.seeds), 'seed')}, {_seed_words(standing.seeds)}; a seed has the same initial "
-            "weights and data order for all"
+            + f"{counted(len(standing.seeds), 'seed')}, {_seeds_text(standing.seeds)}; with the same seed all "
+            "schedules have the same initial weights and data order"
         )
-        lines.append(standing.data_words)
+        lines.append(standing.data_text)
     lines += _difference_notes(standing)
     if standing.target is not None:
-        chosen = "" if standing.plan.target is not None else ", the best of the run whose best is the worst"
+        chosen = "" if standing.plan.target is not None else ", the hardest target that every run reaches"
         lines.append(
-            f"to {figure(standing.target)}{chosen}: mean steps and training time until a test at an epoch's end showed "
-            "it; ranked by steps, since seconds depend on what else the machine does"
+            f"to {figure(standing.target)}{chosen}: mean steps and training time until a test at the end of an epoch "
+            "reached it; ranked by steps, since seconds depend on the load of the machine"
         )
     if not standing.is_whole and standing.placings:
-        lines.append(f"the race is not over: {len(standing.seeds)} of {len(standing.plan.seeds)} seeds are in this")
-    if any(absent.why == "stopped" for absent in standing.absent):
-        lines.append(f"the rule: {RULE}")
+        lines.append(
+            f"the race is not finished: {len(standing.seeds)} of {len(standing.plan.seeds)} seeds are included"
+        )
+    if any(unranked.why == "stopped" for unranked in standing.unranked):
+        lines.append(f"stopping rule: {RULE}")
     return lines
 
 
-def _seed_words(seeds: tuple[int, ...]) -> str:
+def _seeds_text(seeds: tuple[int, ...]) -> str:
     if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))
@@ -78,11 +80,11 @@ def _difference_notes(standing: Standing) -> list[str]:
         return []
     assert standing.reference is not None
     label, any_one = standing.plan.entrants[standing.reference].label, differences[0]
-    who = "the first one given" if standing.reference == REFERENCE else "the leader, the first one given being out"
+    who = "the first schedule given" if standing.reference == REFERENCE else "the leader, since the first is not ranked"
     if any_one.low is None:
         return [f"difference: to {label}, {who}; with one seed there is no interval and no verdict"]
-    together = f"; {any_one.comparisons} hold together (Bonferroni)" if any_one.comparisons > 1 else ""
+    together = f"; Bonferroni correction for {any_one.comparisons} intervals" if any_one.comparisons > 1 else ""
     return [
         f"difference: to {label}, {who}, paired over the seeds, with its 95 % interval by Student's t{together}; "
-        "better and worse are where the interval leaves out 0"
+        "better and worse mean that the interval excludes 0"
     ]

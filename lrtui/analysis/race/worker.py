@@ -1,7 +1,7 @@
-"""One run of a race in a process of its own, started by the race as `python -m lrtui.analysis.race.worker`.
+"""One run of a race in a child process: `python -m lrtui.analysis.race.worker`.
 
-The first line of standard input says what is to be run; later ones may stop it, and so does their end: the process
-that races is gone then, and the run is saved for whoever goes on. Standard output has the events but for the steps.
+The first line of standard input describes the run; a later line stops it. The end of standard input means that the race
+has ended, and saves and stops the run. Standard output has all events except steps.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from lrtui.run.events import Event, StepDone
 
 POLL_SECONDS = 0.05
 
-ABANDONED = "the race's process ended"
+ABANDONED = "the process of the race ended"
 
 
 def main() -> int:
-    """Run what the first line says, and return the exit status."""
-    # unbuffered: a thread that waits in a buffered stream aborts the interpreter at its end
+    """Run the order in the first line and return the exit status."""
+    # unbuffered: a thread that waits in a buffered stream aborts the interpreter at exit
     lines, out = open(0, "rb", buffering=0, closefd=False), sys.stdout  # noqa: SIM115
     order = json.loads(lines.readline())
-    # what a task prints is no event
+    # output of the task must not mix with the events
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            run = _begin(order, out)
+            run = _start(order, out)
         except LrtuiError as error:
             _say(out, {"trouble": "", "refused": str(error)})
             return 1
-        # daemon: it waits for lines that may never come
+        # daemon: it may wait for a line forever
         threading.Thread(target=_listen, args=(run, lines), name="lifeline", daemon=True).start()
         while run.is_live:
             _say_events(run, out)
@@ -48,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def _begin(order: dict[str, Any], out: TextIO) -> Run:
+def _start(order: dict[str, Any], out: TextIO) -> Run:
     spec, resumes = spec_from_json(order["spec"]), order["resumes"]
     resume_plan = None if resumes is None else plan_resume(Path(order["folder"]), str(resumes))
     run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
@@ -68,7 +68,7 @@ def _say_events(run: Run, out: TextIO) -> None:
 
 
 def _say(out: TextIO, record: object) -> None:
-    # whoever read is gone: the end of standard input says so as well, and stops the run
+    # the reader is gone; the end of standard input stops the run
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(record, allow_nan=False), file=out, flush=True)
 

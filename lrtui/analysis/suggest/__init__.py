@@ -1,1 +1,1 @@
-"""A schedule for a task, within a budget: a range test, short races over what fits the run, the winner in full."""
+"""Suggests a schedule for a task within a budget: a range test, short races, and the winner at full length."""

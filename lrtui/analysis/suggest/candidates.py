@@ -1,4 +1,4 @@
-"""The schedules that are worth a try once a range test has found an lr."""
+"""Candidate schedules for a suggestion, and how each is shortened to fewer epochs."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrtui.analysis.race.entrant import Entrant
-from lrtui.analysis.suggest.finding import Finding
-from lrtui.analysis.suggest.shortening import compressed, warm_up_then_cosine
+from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.numbers import two_digits
 
-OWN = "your own"
+USER_SCHEDULE = "your user"
 """What the user's schedule is called among the candidates."""
 
-HIGHER = 3.0
-"""How much higher the second peak is where all rules suggest about the same."""
+HIGHER_PEAK = 3.0
+"""Factor of the second peak if all rules suggest about the same lr."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A schedule that fits a run of any length.
+    """A schedule that can be adapted to a run of any length.
 
     Args:
-        name: that it is known by through all rounds.
-        of_length: returns the entrant for a run of so many epochs; None where there is none.
+        name: in all rounds.
+        of_length: returns the entrant for a number of epochs, or None if there is none.
     """
 
     name: str
     of_length: Callable[[int], Entrant | None]
 
 
-def candidates(spec: RunSpec, finding: Finding) -> list[Candidate]:
-    """Return them in the order in which they are dropped last: where the budget is small the first ones race.
+def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
+    """Return the candidates; with a small budget only the first ones race.
 
     Args:
-        spec: of the whole run; its schedule is one of them.
-        finding: of the range test.
+        spec: of the whole run; its schedule is one of the candidates.
+        range_test: result of the range test.
     """
-    lr, batches = two_digits(finding.lr), finding.batches_per_epoch
+    lr, batches = two_digits(range_test.lr), range_test.batches_per_epoch
     optimizer = parse_optimizer(spec.optimizer)
-    # groups keep their own lr in proportion; a schedule on another lr says so by its optimizer
+    # groups keep their lr in proportion; a schedule with another lr names its optimizer
     share = lr / optimizer.lr if optimizer.lr else 1.0
     groups = tuple(
         (pattern, tuple((name, value * share if name == "lr" else value) for name, value in items))
@@ -49,24 +49,80 @@ def candidates(spec: RunSpec, finding: Finding) -> list[Candidate]:
     )
     moved = type(optimizer)(optimizer.name, optimizer.with_arguments(lr=lr).items, groups)
     on = None if str(moved) == str(optimizer) else str(moved)
-    higher = two_digits(finding.highest if finding.highest > 1.5 * lr else HIGHER * lr)
+    higher = two_digits(range_test.highest if range_test.highest > 1.5 * lr else HIGHER_PEAK * lr)
     peaks = [
         [value * factor for value in moved.lrs] if moved.groups else [lr * factor] for factor in (1.0, higher / lr)
     ]
-    own = f"{OWN} {parse_schedule(spec.schedule)}"
+    user = f"{USER_SCHEDULE} {parse_schedule(spec.schedule)}"
     return [
         Candidate(one_cycle := _one_cycle(peaks[0]), lambda _: Entrant(one_cycle)),
-        Candidate(own, lambda epochs: compressed(spec, batches, epochs, own)),
+        Candidate(user, lambda epochs: shorten(spec, batches, epochs, user)),
         Candidate("cosine", lambda _: Entrant('CosineAnnealingLR(per="batch")', on)),
         Candidate(high := _one_cycle(peaks[1]), lambda _: Entrant(high)),
         Candidate(
             warm := Entrant(warm_up_then_cosine(spec.epochs, batches), on).label,
-            # in a short run the warm-up is shorter, and its name that of the whole one
+            # a short run has a shorter warmup but keeps the name
             lambda epochs: Entrant(warm_up_then_cosine(epochs, batches), on, title=warm),
         ),
     ]
 
 
 def _one_cycle(peaks: list[float]) -> str:
-    words = repr(two_digits(peaks[0])) if len(peaks) == 1 else f"[{', '.join(repr(two_digits(p)) for p in peaks)}]"
-    return f"OneCycleLR(max_lr={words})"
+    text = repr(two_digits(peaks[0])) if len(peaks) == 1 else f"[{', '.join(repr(two_digits(p)) for p in peaks)}]"
+    return f"OneCycleLR(max_lr={text})"
+
+
+MAX_PIECES = 100
+"""Pieces of a schedule that changes at every batch."""
+
+CONSTANT = "ConstantLR(factor=1.0, total_iters=1)"
+"""Leaves the lr to the `--at` commands."""
+
+
+def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> Entrant | None:
+    """Return an entrant that runs the whole schedule in fewer epochs, or None if it can't be simulated in advance.
+
+    A schedule whose length follows from the run is used as it is. For any other the lr of the whole run is simulated
+    and set piece by piece at the corresponding steps; cycled momentum stays as configured.
+
+    Args:
+        spec: of the whole run.
+        batches_per_epoch: optimizer steps per epoch.
+        epochs: of the short run.
+        title: of the entrant.
+    """
+    schedule = parse_schedule(spec.schedule)
+    if epochs >= spec.epochs:
+        return Entrant(spec.schedule, title=title)
+    if spec.at or any(each.metric for each in schedule.walk()):
+        return None
+    entry = schedule.entry
+    if entry is not None and schedule.per == "batch" and entry.fills and not entry.fills.keys() & schedule.arguments:
+        lengths = {"epochs", "steps_per_epoch"} & schedule.arguments.keys()
+        if not lengths:
+            return Entrant(spec.schedule, title=title)
+    # imports torch, since the real scheduler is stepped
+    from lrtui.schedules.simulate import simulate
+
+    whole = Horizon(spec.epochs, batches_per_epoch)
+    lrs = simulate(schedule, parse_optimizer(spec.optimizer), whole)
+    short = epochs * batches_per_epoch
+    pieces = min(short, spec.epochs if schedule.per == "epoch" else min(MAX_PIECES, whole.total_steps))
+    lines, before = [], None
+    for piece in range(pieces):
+        # the lr in the middle of what the piece standing for
+        row = lrs[(2 * piece + 1) * whole.total_steps // (2 * pieces)].tolist()
+        if row != before:
+            step, groups = piece * short // pieces, len(row) > 1
+            lines += [f"step {step}: lr={lr!r}" + f" group={index}" * groups for index, lr in enumerate(row)]
+        before = row
+    return Entrant(CONSTANT, at=tuple(lines), title=title)
+
+
+def warm_up_then_cosine(epochs: int, batches_per_epoch: int) -> str:
+    """Return the notation of a linear warmup over a twentieth of the run, then half a cosine, per batch."""
+    steps = max(1, epochs * batches_per_epoch // 20)
+    return (
+        f"SequentialLR([LinearLR(start_factor=0.1, total_iters={steps}), CosineAnnealingLR()], milestones=[{steps}], "
+        'per="batch")'
+    )

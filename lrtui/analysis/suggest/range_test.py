@@ -1,37 +1,81 @@
-"""The range test of `lrtui find`, as a search uses it: the seam between the two."""
+"""The range test of a suggestion and its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from lrtui.analysis.suggest.finding import Finding
 from lrtui.engine.range_test import NO_SCHEDULE, RangeTestThread
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.lr_rules import CLOSE
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import FEWEST_STEPS, Sweep
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tasks.task import Say
 
-POLL_SECONDS = 0.05
 
-MOST_OF_BUDGET = 0.25
-"""What a range test may take of it; of runs of some thousand steps it takes a hundredth."""
-
-
-def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool]) -> Finding:
-    """Make a range test on a fresh model, and return what it found; of one that was stopped, as far as it came.
+@dataclass(frozen=True, slots=True)
+class RangeTestResult:
+    """The result of a range test.
 
     Args:
-        spec: the settings as the user gave them; the schedule has no part in it.
-        budget: of the whole search, in whole runs; the range test takes a share of it at most.
-        say: takes narration, line by line.
-        stopped: whether to end it; asked again and again.
+        lr: suggested lr.
+        suggestions: lr by rule; None if a rule finds none.
+        steps: optimizer steps that it took.
+        batches_per_epoch: of the task.
+        doubt: why the curve is not reliable, else empty. The lr is then that of the optimizer.
+    """
+
+    lr: float
+    suggestions: Mapping[str, float | None]
+    steps: int
+    batches_per_epoch: int
+    doubt: str = ""
+
+    @property
+    def spread(self) -> float:
+        """Ratio of the largest to the smallest suggestion."""
+        values = [value for value in self.suggestions.values() if value is not None and value > 0]
+        return max(values) / min(values) if values else 1.0
+
+    @property
+    def rules_agree(self) -> bool:
+        """Whether at least two rules suggest an lr, and all within a factor."""
+        given = [value for value in self.suggestions.values() if value is not None]
+        return not self.doubt and len(given) > 1 and self.spread <= CLOSE
+
+    @property
+    def highest(self) -> float:
+        """The largest suggestion, or the lr itself if the curve is not reliable."""
+        if self.doubt:
+            return self.lr
+        return max((value for value in self.suggestions.values() if value is not None), default=self.lr)
+
+
+FindLr = Callable[[RunSpec, float, Say, Callable[[], bool]], RangeTestResult]
+"""Runs a range test. Takes the settings, the budget of the search, a callback for messages, and one that says to
+stop."""
+
+
+POLL_SECONDS = 0.05
+
+MAX_BUDGET_SHARE = 0.25
+"""Largest share of the budget for a range test; for runs of thousands of steps it takes about 1 %."""
+
+
+def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool]) -> RangeTestResult:
+    """Run a range test on a fresh model and return its result, partial if it was stopped.
+
+    Args:
+        spec: settings of the user; the schedule is ignored.
+        budget: of the whole search, in full runs.
+        say: receives progress messages.
+        stopped: returns whether to stop; called repeatedly.
 
     Raises:
-        UsageError: for a budget that has no room for it.
-        LrtuiError: where it can't be made, or there is no lr to go on with; says why.
+        UsageError: if the budget is too small.
+        LrtuiError: if the range test fails or finds no lr, with the reason.
     """
     batches = expected_batches_per_epoch(spec) or _batches_per_epoch(spec, say)
     test, told = RangeTestThread(spec, _sweep(budget, spec.epochs * batches)).start(), 0
@@ -42,43 +86,44 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
         if stopped():
             test.feed.stop()
     curve = test.result()
-    # what comes next in this process waits for its thread
+    # the next run in this process waits for this thread
     test.join()
-    return finding_of(curve, batches, test.feed.start.own_lr if test.feed.start else 0.0)
+    return result_of(curve, batches, test.feed.start.own_lr if test.feed.start else 0.0)
 
 
 def _sweep(budget: float, total_steps: int) -> Sweep:
-    """Return the sweep that the budget has room for: the usual one, or a shorter one where runs are short."""
-    room = int(budget * total_steps * MOST_OF_BUDGET)
+    """Return the sweep that fits the budget; it is shorter if runs are short."""
+    room = int(budget * total_steps * MAX_BUDGET_SHARE)
     if room < FEWEST_STEPS:
-        least = FEWEST_STEPS / MOST_OF_BUDGET / total_steps
+        least = FEWEST_STEPS / MAX_BUDGET_SHARE / total_steps
         raise UsageError(
-            f"--budget {budget:g} is {int(budget * total_steps):,} steps here, and a range test takes {FEWEST_STEPS}, "
-            f"which may be {MOST_OF_BUDGET:.0%} of it: give it {least:.3g} or more"
+            f"--budget {budget:g} is {int(budget * total_steps):,} steps here, too few: a range test takes {FEWEST_STEPS}, "
+            f"at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
         )
     return Sweep(steps=min(Sweep().steps, room))
 
 
-def finding_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> Finding:
-    """Return what a curve says.
+def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> RangeTestResult:
+    """Return the result that a curve gives.
 
     Args:
+        curve: of the range test.
         batches_per_epoch: of the task.
-        own_lr: what is gone on with where the curve says nothing.
+        own_lr: lr of the optimizer, used if the curve suggests none.
 
     Raises:
-        LrtuiError: where there is no lr to go on with.
+        LrtuiError: if there is no lr at all.
     """
     suggestions = curve.suggest()
     if suggestions.suggested is not None:
-        return Finding(suggestions.suggested, suggestions.lrs, len(curve), batches_per_epoch)
+        return RangeTestResult(suggestions.suggested, suggestions.lrs, len(curve), batches_per_epoch)
     if not own_lr > 0:
-        raise LrtuiError(f"the range test finds no lr: {suggestions.agreement}; lrtui find shows the curve")
-    return Finding(own_lr, suggestions.lrs, len(curve), batches_per_epoch, suggestions.agreement)
+        raise LrtuiError(f"the range test found no lr: {suggestions.agreement}; lrtui find shows the curve")
+    return RangeTestResult(own_lr, suggestions.lrs, len(curve), batches_per_epoch, suggestions.agreement)
 
 
 def _batches_per_epoch(spec: RunSpec, say: Say) -> int:
-    """Return the optimizer steps an epoch of a user's own task, which only its data tells."""
+    """Return the optimizer steps per epoch of a user's task, which needs its data."""
     say("importing PyTorch")
     from lrtui.training.run_setup import set_up
 

@@ -1,19 +1,18 @@
-"""The search for a schedule: a range test, short races, the winner in full."""
+"""The search for a schedule: a range test, short races, and the winner at full length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from lrtui.analysis.race.create import new_plan
 from lrtui.analysis.race.entrant import Entrant
+from lrtui.analysis.race.plan import new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.race import Race
-from lrtui.analysis.race.standing import Standing, standing
-from lrtui.analysis.suggest.budget import plan_spending
-from lrtui.analysis.suggest.candidates import OWN, Candidate, candidates
-from lrtui.analysis.suggest.finding import Find
+from lrtui.analysis.race.results import CellResult, read_results
+from lrtui.analysis.race.standing import Standing, rank
+from lrtui.analysis.suggest.candidates import USER_SCHEDULE, Candidate, candidates
+from lrtui.analysis.suggest.range_test import FindLr
 from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
@@ -21,28 +20,92 @@ from lrtui.tasks.task import Say
 from lrtui.text.format import counted
 from lrtui.text.numbers import four_digits
 
+FINALISTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A short race.
+
+    Args:
+        candidates: number of candidates.
+        epochs: of each run.
+        seeds: per candidate.
+    """
+
+    candidates: int
+    epochs: int
+    seeds: int = 1
+
+    @property
+    def cost(self) -> int:
+        """Its cost in epochs."""
+        return self.candidates * self.epochs * self.seeds
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPlan:
+    """How a budget is spent.
+
+    Args:
+        rounds: short races, each with the best candidates of the one before.
+        full_run: whether the winner then runs at full length.
+    """
+
+    rounds: tuple[Round, ...]
+    full_run: bool
+
+
+def plan_budget(left: float, epochs: int, candidates: int) -> BudgetPlan:
+    """Return how to spend a budget, by successive halving (Jamieson and Talwalkar 2016).
+
+    The full run of the winner is set aside first: a suggestion that was never tried is worth little. Half of the rest
+    goes to a race of all candidates, half to a longer race of the best two, with more seeds once it is half a run long.
+
+    Args:
+        left: epochs to spend.
+        epochs: of the whole run.
+        candidates: number of candidates.
+    """
+    full_run = left >= epochs
+    room = int(left - epochs if full_run else left)
+    count = min(candidates, room)
+    if count < 2:
+        return BudgetPlan((), full_run)
+    # a race is at most half as long as the run
+    longest = max(1, epochs // 2)
+    first = Round(count, min(longest, max(1, room // 2 // count)))
+    rest = room - first.cost
+    length = min(longest, rest // FINALISTS)
+    if count <= FINALISTS or length <= first.epochs:
+        # no longer race is possible, so the first one gets everything
+        seeds = max(1, room // (count * first.epochs))
+        return BudgetPlan((Round(count, first.epochs, seeds),), full_run)
+    return BudgetPlan((first, Round(FINALISTS, length, rest // (FINALISTS * length))), full_run)
+
+
 DEFAULT_BUDGET = 2.0
-"""In whole runs."""
+"""In full runs."""
 
 
 class SearchStoppedError(LrtuiError):
-    """The search was told to stop."""
+    """The search was stopped."""
 
 
 class Search:
-    """One search, run in the thread that calls `run`.
+    """A search, run in the thread that calls `run`.
 
     Args:
-        spec: of the run that a schedule is looked for; its own schedule is one of the candidates.
-        budget: in whole runs, the range test included.
+        spec: of the run; its schedule is one of the candidates.
+        budget: in full runs, the range test included.
         files: of the store that keeps the races.
-        find: makes the range test.
-        say: takes narration, line by line.
-        processes: how many runs go on at once.
+        find: runs the range test.
+        say: receives progress messages, one line each.
+        processes: number of runs at a time.
     """
 
     def __init__(
-        self, spec: RunSpec, budget: float, files: PlanFiles, find: Find, say: Say, *, processes: int = 1
+        self, spec: RunSpec, budget: float, files: PlanFiles, find: FindLr, say: Say, *, processes: int = 1
     ) -> None:
         self._spec, self._budget, self._files = spec, budget, files
         self._find, self._say, self._processes = find, say, processes
@@ -51,64 +114,64 @@ class Search:
         self._steps = 0
 
     def stop(self, because: str = "") -> None:
-        """End what goes on after the batch under way; any thread may, and a signal.
+        """Stop after the current batch. Callable from any thread and from a signal handler.
 
         Args:
-            because: what ends it, where that is no person.
+            because: reason, unless the user asked for it.
         """
         self._stopped = True
         if self._race is not None:
             self._race.stop(because)
 
     def run(self) -> Suggestion:
-        """Search, and return what came of it.
+        """Search, and return the suggestion.
 
         Raises:
-            SearchStoppedError: where it was told to stop.
-            LrtuiError: where a run or the range test fails; says why.
+            SearchStoppedError: if `stop` was called.
+            LrtuiError: if a run or the range test fails, with the reason.
         """
         spec = self._spec
-        finding = self._find(spec, self._budget, self._say, lambda: self._stopped)
+        range_test = self._find(spec, self._budget, self._say, lambda: self._stopped)
         self._check_stopped()
-        self._say(f"range test: lr {four_digits(finding.lr)} after {finding.steps:,} steps")
-        self._steps = finding.steps
-        field = candidates(spec, finding)
-        # one that can't be told in advance can't be made shorter either
+        self._say(f"range test: lr {four_digits(range_test.lr)} after {range_test.steps:,} steps")
+        self._steps = range_test.steps
+        field = candidates(spec, range_test)
+        # a schedule that can't be simulated can't be shortened
         field = [candidate for candidate in field if candidate.of_length(1) is not None]
-        left = self._budget * spec.epochs - finding.steps / finding.batches_per_epoch
-        spending = plan_spending(left, spec.epochs, len(field))
+        left = self._budget * spec.epochs - range_test.steps / range_test.batches_per_epoch
+        budget_plan = plan_budget(left, spec.epochs, len(field))
         rounds: list[Standing] = []
-        for plan in spending.rounds:
+        for plan in budget_plan.rounds:
             field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
-        winner = self._in_full(field[0])
-        result = self._run_in_full(winner) if spending.in_full else None
-        spent = self._steps / (spec.epochs * finding.batches_per_epoch)
-        return Suggestion(spec, winner, finding, tuple(rounds), result, self._budget, spent)
+        winner = self._full_length(field[0])
+        result = self._run_full_length(winner) if budget_plan.full_run else None
+        spent = self._steps / (spec.epochs * range_test.batches_per_epoch)
+        return Suggestion(spec, winner, range_test, tuple(rounds), result, self._budget, spent)
 
     def _order(self, field: Sequence[Candidate], epochs: int, seeds: int, rounds: list[Standing]) -> list[Candidate]:
-        """Race the candidates over so many epochs; return those that are ranked, the best first."""
-        # the first one of a race is what the others are measured against
-        field = sorted(field, key=lambda candidate: not candidate.name.startswith(OWN))
-        entrants = [_known(candidate.of_length(epochs)) for candidate in field]
-        stands, _ = self._run_race(entrants, epochs, seeds)
-        rounds.append(stands)
-        if not stands.placings:
-            outs = "; ".join(f"{absent.label}: {absent.why}" for absent in stands.absent)
-            raise LrtuiError(f"no candidate came through: {outs}. A lower lr in --optimizer may help")
-        return [field[placing.entrant] for placing in stands.placings]
+        """Race the candidates over a number of epochs; return the ranked ones, the best first."""
+        # the others are compared with the first entrant
+        field = sorted(field, key=lambda candidate: not candidate.name.startswith(USER_SCHEDULE))
+        entrants = [_require(candidate.of_length(epochs)) for candidate in field]
+        standing, _ = self._run_race(entrants, epochs, seeds)
+        rounds.append(standing)
+        if not standing.placings:
+            outs = "; ".join(f"{unranked.label}: {unranked.why}" for unranked in standing.unranked)
+            raise LrtuiError(f"no candidate finished: {outs}. Try a lower lr in --optimizer")
+        return [field[placing.entrant] for placing in standing.placings]
 
-    def _in_full(self, candidate: Candidate) -> Entrant:
-        return replace(_known(candidate.of_length(self._spec.epochs)), title=None)
+    def _full_length(self, candidate: Candidate) -> Entrant:
+        return replace(_require(candidate.of_length(self._spec.epochs)), title=None)
 
-    def _run_in_full(self, winner: Entrant) -> CellResult:
+    def _run_full_length(self, winner: Entrant) -> CellResult:
         _, results = self._run_race([winner], self._spec.epochs, 1)
         return results[0]
 
     def _run_race(self, entrants: Sequence[Entrant], epochs: int, seeds: int) -> tuple[Standing, list[CellResult]]:
         name = "suggest" if self._spec.name is None else f"{self._spec.name} suggest"
         common = replace(self._spec, epochs=epochs, name=name)
-        # none is stopped: the runs are short, and the budget has counted them whole
-        plan = new_plan(entrants, common, self._files, seeds=seeds, processes=self._processes, stops=False)
+        # none is stopped, since the budget counts complete runs
+        plan = new_plan(entrants, common, self._files.folder, seeds=seeds, processes=self._processes, stops=False)
         self._files.create(plan)
         self._say(f"{plan.title}: {counted(len(plan.cells), 'run')} of {counted(epochs, 'epoch')}")
         self._race = Race(self._files, plan, self._say)
@@ -117,13 +180,13 @@ class Search:
         self._check_stopped()
         results = read_results(self._files.folder, plan)
         self._steps += sum(result.step for result in results)
-        return standing(plan, results), results
+        return rank(plan, results), results
 
     def _check_stopped(self) -> None:
         if self._stopped:
-            raise SearchStoppedError("the search was stopped; its races are kept, and lrtui suggest begins anew")
+            raise SearchStoppedError("the search was stopped; its races are kept, lrtui suggest starts a new search")
 
 
-def _known(entrant: Entrant | None) -> Entrant:
-    assert entrant is not None, "candidates that have no short form have left by now"
+def _require(entrant: Entrant | None) -> Entrant:
+    assert entrant is not None, "candidates without a short form were removed before"
     return entrant

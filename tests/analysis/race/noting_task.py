@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-# a race's own processes know nothing of where the tests find each other
+# a race's user processes know nothing of where the tests find each other
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tiny_task import Slow, Tiny

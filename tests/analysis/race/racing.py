@@ -8,13 +8,12 @@ from typing import Any
 
 from driving import TINY, tiny_spec
 
-from lrtui.analysis.race.create import new_plan
 from lrtui.analysis.race.entrant import Entrant, parse_entrant
-from lrtui.analysis.race.plan import Cell, RacePlan
+from lrtui.analysis.race.plan import Cell, RacePlan, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.race import Race
-from lrtui.analysis.race.standing import Standing, standing
+from lrtui.analysis.race.results import CellResult, read_results
+from lrtui.analysis.race.standing import Standing, rank
 from lrtui.run.events import EpochDone, EvalDone, Event, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -29,7 +28,7 @@ def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, *
     of_race = {name: settings.pop(name) for name in ("stops", "target") if name in settings}
     files = PlanFiles(folder)
     entrants = [parse_entrant(text) for text in schedules]
-    plan = new_plan(entrants, tiny_spec(**settings), files, seeds=seeds, processes=processes, **of_race)
+    plan = new_plan(entrants, tiny_spec(**settings), folder, seeds=seeds, processes=processes, **of_race)
     files.create(plan)
     return plan
 
@@ -41,11 +40,11 @@ def run_race(folder: Path, plan: RacePlan) -> list[str]:
     return said
 
 
-def stands(folder: Path, plan: RacePlan) -> Standing:
-    return standing(plan, read_results(folder, plan))
+def standing(folder: Path, plan: RacePlan) -> Standing:
+    return rank(plan, read_results(folder, plan))
 
 
-def made_up_plan(*schedules: str, seeds: int = 1, epochs: int = 10, **settings: Any) -> RacePlan:
+def fake_plan(*schedules: str, seeds: int = 1, epochs: int = 10, **settings: Any) -> RacePlan:
     """Return a plan that has no file."""
     return RacePlan(
         number=1,
@@ -57,7 +56,7 @@ def made_up_plan(*schedules: str, seeds: int = 1, epochs: int = 10, **settings: 
     )
 
 
-def made_up_result(
+def fake_result(
     plan: RacePlan,
     entrant: int,
     values: Sequence[float],

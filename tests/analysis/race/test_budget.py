@@ -6,28 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.analysis.suggest.budget import Round, plan_spending
+from lrtui.analysis.suggest.search import Round, plan_budget
 
 
 @given(st.floats(0, 300), st.integers(1, 100), st.integers(0, 8))
 def test_no_more_is_spent_than_there_is(left: float, epochs: int, candidates: int) -> None:
-    spending = plan_spending(left, epochs, candidates)
-    cost = sum(each.cost for each in spending.rounds) + epochs * spending.in_full
+    budget_plan = plan_budget(left, epochs, candidates)
+    cost = sum(each.cost for each in budget_plan.rounds) + epochs * budget_plan.full_run
     assert cost <= left
-    assert spending.in_full == (left >= epochs)
-    for each in spending.rounds:
+    assert budget_plan.full_run == (left >= epochs)
+    for each in budget_plan.rounds:
         assert 2 <= each.candidates <= candidates
         assert 1 <= each.epochs <= max(1, epochs // 2)
         assert each.seeds >= 1
-    if len(spending.rounds) == 2:
-        first, final = spending.rounds
+    if len(budget_plan.rounds) == 2:
+        first, final = budget_plan.rounds
         assert final.epochs > first.epochs
         assert final.candidates < first.candidates
 
 
 @given(st.integers(1, 60), st.integers(2, 8))
 def test_wherever_two_short_runs_are_to_be_had_there_is_a_race(epochs: int, candidates: int) -> None:
-    assert plan_spending(epochs + 2, epochs, candidates).rounds
+    assert plan_budget(epochs + 2, epochs, candidates).rounds
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_wherever_two_short_runs_are_to_be_had_there_is_a_race(epochs: int, cand
     ],
 )
 def test_what_ten_epochs_and_five_candidates_come_to(left: float, rounds: tuple[Round, ...]) -> None:
-    assert plan_spending(left, 10, 5).rounds == rounds
+    assert plan_budget(left, 10, 5).rounds == rounds

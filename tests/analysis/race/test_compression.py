@@ -6,9 +6,8 @@ import pytest
 from driving import run_events, tiny_spec
 
 from lrtui.analysis.race.entrant import Entrant
-from lrtui.analysis.suggest.candidates import candidates
-from lrtui.analysis.suggest.finding import Finding
-from lrtui.analysis.suggest.shortening import MOST_PIECES, compressed, warm_up_then_cosine
+from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, warm_up_then_cosine
+from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.events import StepDone
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.numbers import two_digits
@@ -24,7 +23,7 @@ def lrs_of(entrant: Entrant, epochs: int, **settings: object) -> list[tuple[floa
 
 def test_the_tutorials_ten_epochs_in_two() -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.1)", epochs=12)
-    entrant = compressed(spec, BATCHES, 2, "mine")
+    entrant = shorten(spec, BATCHES, 2, "mine")
     assert entrant is not None
     lrs = [lr for (lr,) in lrs_of(entrant, 2)]
     # each of twelve epochs is one of twelve batches
@@ -34,7 +33,7 @@ def test_the_tutorials_ten_epochs_in_two() -> None:
 def test_parameter_groups_keep_theirs() -> None:
     optimizer = 'Adam(lr=0.01, groups={"0.*": {"lr": 0.001}})'
     spec = tiny_spec(schedule="StepLR(step_size=6, gamma=0.5)", epochs=12, optimizer=optimizer)
-    entrant = compressed(spec, BATCHES, 2, "mine")
+    entrant = shorten(spec, BATCHES, 2, "mine")
     assert entrant is not None
     lrs = lrs_of(entrant, 2, optimizer=optimizer)
     assert lrs == [(0.01, 0.001)] * 6 + [(0.005, 0.0005)] * 6
@@ -42,9 +41,9 @@ def test_parameter_groups_keep_theirs() -> None:
 
 def test_a_course_that_changes_at_every_batch_is_taken_in_pieces() -> None:
     spec = tiny_spec(schedule='ExponentialLR(gamma=0.99, per="batch")', epochs=100)
-    entrant = compressed(spec, BATCHES, 40, "mine")
+    entrant = shorten(spec, BATCHES, 40, "mine")
     assert entrant is not None
-    assert len(entrant.at) == MOST_PIECES
+    assert len(entrant.at) == MAX_PIECES
     lrs = [lr for (lr,) in lrs_of(entrant, 40)]
     expected = [0.01 * 0.99 ** (step * 2.5) for step in range(240)]
     assert all(abs(lr / other - 1) < 0.05 for lr, other in zip(lrs, expected, strict=True))
@@ -52,17 +51,17 @@ def test_a_course_that_changes_at_every_batch_is_taken_in_pieces() -> None:
 
 @pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.1)", 'CosineAnnealingLR(per="batch")'])
 def test_what_fits_any_length_is_taken_as_it_is(schedule: str) -> None:
-    assert compressed(tiny_spec(schedule=schedule, epochs=10), BATCHES, 2, "mine") == Entrant(schedule, title="mine")
+    assert shorten(tiny_spec(schedule=schedule, epochs=10), BATCHES, 2, "mine") == Entrant(schedule, title="mine")
 
 
 def test_what_follows_a_metric_or_a_script_has_no_short_form() -> None:
-    assert compressed(tiny_spec(schedule="ReduceLROnPlateau()", epochs=10), BATCHES, 2, "mine") is None
-    assert compressed(tiny_spec(at=("epoch 2: lr*0.5",), epochs=10), BATCHES, 2, "mine") is None
+    assert shorten(tiny_spec(schedule="ReduceLROnPlateau()", epochs=10), BATCHES, 2, "mine") is None
+    assert shorten(tiny_spec(at=("epoch 2: lr*0.5",), epochs=10), BATCHES, 2, "mine") is None
 
 
 def test_over_its_own_length_it_is_itself() -> None:
     spec = tiny_spec(schedule="ReduceLROnPlateau()", epochs=10)
-    assert compressed(spec, BATCHES, 10, "mine") == Entrant("ReduceLROnPlateau()", title="mine")
+    assert shorten(spec, BATCHES, 10, "mine") == Entrant("ReduceLROnPlateau()", title="mine")
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 10])
@@ -76,7 +75,7 @@ def test_the_warm_up_is_a_twentieth_and_the_end_nothing(epochs: int) -> None:
 
 def test_candidates_are_on_the_lr_that_was_found() -> None:
     spec = tiny_spec(schedule="StepLR(step_size=3)", optimizer="SGD(lr=0.5, momentum=0.9)", epochs=10)
-    found = candidates(spec, Finding(0.0213, {"steepest": 0.021, "valley": 0.0213}, 100, BATCHES))
+    found = candidates(spec, RangeTestResult(0.0213, {"steepest": 0.021, "valley": 0.0213}, 100, BATCHES))
     entrants = [entrant for each in found if (entrant := each.of_length(10)) is not None]
     assert len(entrants) == 5
     assert entrants[0] == Entrant("OneCycleLR(max_lr=0.021)")
@@ -89,9 +88,9 @@ def test_candidates_are_on_the_lr_that_was_found() -> None:
 
 
 def test_where_the_rules_differ_the_higher_one_is_tried() -> None:
-    found = candidates(tiny_spec(epochs=10), Finding(0.01, {"steepest": 0.08, "valley": 0.01}, 100, BATCHES))
+    found = candidates(tiny_spec(epochs=10), RangeTestResult(0.01, {"steepest": 0.08, "valley": 0.01}, 100, BATCHES))
     assert found[3].name == "OneCycleLR(max_lr=0.08)"
-    # on the optimizer's own lr there is nothing to be said of it
+    # on the optimizer's user lr there is nothing to be said of it
     cosine = found[2].of_length(10)
     assert cosine is not None
     assert cosine.optimizer is None
@@ -99,7 +98,7 @@ def test_where_the_rules_differ_the_higher_one_is_tried() -> None:
 
 def test_groups_are_moved_in_proportion() -> None:
     optimizer = 'Adam(lr=0.01, groups={"0.*": {"lr": 0.001}})'
-    found = candidates(tiny_spec(optimizer=optimizer, epochs=10), Finding(0.02, {"valley": 0.02}, 100, BATCHES))
+    found = candidates(tiny_spec(optimizer=optimizer, epochs=10), RangeTestResult(0.02, {"valley": 0.02}, 100, BATCHES))
     assert found[0].name == "OneCycleLR(max_lr=[0.02, 0.002])"
     cosine = found[2].of_length(10)
     assert cosine is not None

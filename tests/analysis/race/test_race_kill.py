@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from other_process import SLOW, computed
-from racing import stands
+from racing import standing
 
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.analysis.race.plan_files import PlanFiles
@@ -23,11 +23,11 @@ SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
 
 
 def race(folder: Path, *more: str) -> subprocess.Popen[str]:
-    words = ["race", *SCHEDULES, "--seeds", "2", "--task", SLOW, "--batch-size", "16", "--epochs", "40", "--no-stop"]
+    text = ["race", *SCHEDULES, "--seeds", "2", "--task", SLOW, "--batch-size", "16", "--epochs", "40", "--no-stop"]
     if "--resume" in more:
-        words = ["race"]
+        text = ["race"]
     return subprocess.Popen(
-        [sys.executable, "-m", "lrtui", *words, *more, "--store", str(folder)],
+        [sys.executable, "-m", "lrtui", *text, *more, "--store", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,9 +62,9 @@ def test_a_race_that_is_killed_goes_on_and_ends_as_one_that_was_not(processes: s
     whole = race(tmp_path / "whole", "--processes", processes)
     killed = race(tmp_path / "killed", "--processes", processes)
     # 240 steps a run: in the midst of the first ones, and later
-    for steps, words in ((100, ()), (700, ("--resume",))):
-        if words:
-            killed = race(tmp_path / "killed", *words)
+    for steps, text in ((100, ()), (700, ("--resume",))):
+        if text:
+            killed = race(tmp_path / "killed", *text)
         wait_for_steps(tmp_path / "killed", steps, killed)
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
@@ -78,7 +78,9 @@ def test_a_race_that_is_killed_goes_on_and_ends_as_one_that_was_not(processes: s
     for cell in mine.cells:
         assert computed(tmp_path / "killed", mine.runs[cell]) == computed(tmp_path / "whole", other.runs[cell])
     assert out.count('"record": "run"') == 4
-    assert stands(tmp_path / "killed", mine).placings[0].values == stands(tmp_path / "whole", other).placings[0].values
+    assert (
+        standing(tmp_path / "killed", mine).placings[0].values == standing(tmp_path / "whole", other).placings[0].values
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from racing import made_up_plan, planned
+from racing import fake_plan, planned
 
 from lrtui.analysis.race.entrant import Entrant, check_entrants, parse_entrant
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
@@ -86,10 +86,10 @@ def test_a_plan_stays_whole_where_the_new_one_can_not_be_written(
 @pytest.mark.parametrize(
     ("words", "said"), [("7", "the newest are 1"), ("x", "there is no race 'x'"), ("²", "no race")]
 )
-def test_a_race_that_is_not_there_is_refused(words: str, said: str, tmp_path: Path) -> None:
+def test_a_race_that_is_not_there_is_refused(text: str, said: str, tmp_path: Path) -> None:
     planned(tmp_path, "ConstantLR()", "StepLR(3)")
     with pytest.raises(UsageError, match=said):
-        PlanFiles(tmp_path).find(words)
+        PlanFiles(tmp_path).find(text)
 
 
 def test_a_store_without_races_says_so(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_race_takes_two_and_none_twice() -> None:
 
 
 def test_runs_have_the_settings_of_the_race_and_their_own_seed() -> None:
-    plan = made_up_plan("ConstantLR()", "StepLR(step_size=3)", seeds=2)
+    plan = fake_plan("ConstantLR()", "StepLR(step_size=3)", seeds=2)
     plan.entrants = (plan.entrants[0], Entrant("StepLR(step_size=3)", "SGD(lr=0.1)", ("step 2: lr=1",)))
     spec = plan.spec(Cell(1, 1))
     assert (spec.schedule, spec.optimizer, spec.seed) == ("StepLR(step_size=3)", "SGD(lr=0.1)", 1)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from other_process import computed
-from racing import NOTING, planned, run_race, stands
+from racing import NOTING, planned, run_race, standing
 
-from lrtui.analysis.race.create import broken_off, has_more, new_plan
-from lrtui.analysis.race.plan import Cell
+from lrtui.analysis.race.plan import Cell, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.results import read_results
-from lrtui.analysis.race.race import Race
 from lrtui.run.errors import LrtuiError
 from lrtui.training.checkpoint.files import saved_files
 
@@ -30,7 +29,7 @@ def test_with_a_seed_all_begin_with_the_same_weights_and_batches(
     for seed in (0, 1):
         plan = planned(tmp_path, *SCHEDULES, task=f"{NOTING}Noting", epochs=1, seeds=1, seed=seed, processes=processes)
         run_race(tmp_path, plan)
-        assert stands(tmp_path, plan).warnings == ()
+        assert standing(tmp_path, plan).warnings == ()
         calls = defaultdict(list)
         for line in (tmp_path / "notes").read_text().splitlines():
             record = json.loads(line)
@@ -51,7 +50,7 @@ def test_with_a_seed_all_begin_with_the_same_weights_and_batches(
 def test_a_task_that_begins_otherwise_each_time_is_found_out(tmp_path: Path) -> None:
     plan = planned(tmp_path, *SCHEDULES[:2], task=f"{NOTING}Unseeded", epochs=1, seeds=1)
     run_race(tmp_path, plan)
-    assert any("did not begin alike" in warning for warning in stands(tmp_path, plan).warnings)
+    assert any("did not begin alike" in warning for warning in standing(tmp_path, plan).warnings)
 
 
 def test_every_run_is_in_the_store_under_its_name(tmp_path: Path) -> None:
@@ -60,7 +59,7 @@ def test_every_run_is_in_the_store_under_its_name(tmp_path: Path) -> None:
     results = read_results(tmp_path, plan)
     assert [result.state for result in results] == ["done"] * 6
     assert sorted(plan.runs.values()) == [1, 2, 3, 4, 5, 6]
-    assert stands(tmp_path, plan).is_whole
+    assert standing(tmp_path, plan).is_whole
     assert any("(5 of 6 runs done)" in line for line in said)
     assert plan.run_name(Cell(1, 0)) == "race 1 night: OneCycleLR(max_lr=0.05) seed 0"
     # a race leaves the last checkpoint of each run
@@ -89,7 +88,7 @@ def test_a_race_that_was_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: 
         race.run()
         results = read_results(files.folder, race.plan)
         assert any(result.state == "stopped" for result in results) == (stops_done < 2)
-        assert has_more(files, race.plan) == (stops_done < 2)
+        assert has_open_runs(files, race.plan) == (stops_done < 2)
         # what was done is there as it was
         assert all(computed(files.folder, run) == story for run, story in done.items())
         ended = [result.run for result in results if result.state == "done" and result.run is not None]
@@ -100,8 +99,8 @@ def test_a_race_that_was_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: 
     for cell in plan.cells:
         mine = computed(tmp_path / "stopped", race.plan.runs[cell])
         assert mine == computed(tmp_path / "whole", other.runs[cell])
-    assert [p.values for p in stands(tmp_path / "stopped", race.plan).placings] == [
-        p.values for p in stands(tmp_path / "whole", other).placings
+    assert [p.values for p in standing(tmp_path / "stopped", race.plan).placings] == [
+        p.values for p in standing(tmp_path / "whole", other).placings
     ]
 
 
@@ -112,27 +111,27 @@ def test_a_run_that_the_plan_does_not_know_yet_is_found_by_its_name(tmp_path: Pa
     plan.runs.clear()
     PlanFiles(tmp_path).save(plan)
     assert [result.run for result in read_results(tmp_path, plan)] == [1, 2]
-    assert not has_more(PlanFiles(tmp_path), plan)
+    assert not has_open_runs(PlanFiles(tmp_path), plan)
 
 
 def test_the_same_race_that_broke_off_is_known_again(tmp_path: Path) -> None:
     files = PlanFiles(tmp_path)
     plan = planned(tmp_path, *SCHEDULES[:2], epochs=1, seeds=1)
-    again = new_plan(plan.entrants, plan.common, files, seeds=1)
-    found = broken_off(files, again)
+    again = new_plan(plan.entrants, plan.common, files.folder, seeds=1)
+    found = find_unfinished(files, again)
     assert found is not None
     assert found.number == 1
-    other = new_plan(plan.entrants, plan.common, files, seeds=2)
-    assert broken_off(files, other) is None
+    other = new_plan(plan.entrants, plan.common, files.folder, seeds=2)
+    assert find_unfinished(files, other) is None
     run_race(tmp_path, plan)
-    assert broken_off(files, again) is None
+    assert find_unfinished(files, again) is None
 
 
 def test_a_schedule_that_diverges_leaves_and_the_others_run_on(tmp_path: Path) -> None:
     plan = planned(tmp_path, SCHEDULES[0], "ConstantLR(factor=1.0) on SGD(lr=1e30)", epochs=2, seeds=3)
     run_race(tmp_path, plan)
-    found = stands(tmp_path, plan)
-    assert [(absent.entrant, absent.why) for absent in found.absent] == [(1, "diverged")]
+    found = standing(tmp_path, plan)
+    assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(1, "diverged")]
     assert [placing.entrant for placing in found.placings] == [0]
     assert found.is_whole
     assert Cell(1, 1) not in plan.runs
@@ -160,8 +159,8 @@ def test_a_hopeless_schedule_is_stopped_and_the_race_goes_on_without_it(tmp_path
     ruling = plan.rulings[1]
     assert (ruling.seed, ruling.epoch >= 6) == (0, True)
     assert any(line.startswith("stopped: ") for line in said)
-    found = stands(tmp_path, plan)
-    assert [(absent.entrant, absent.why) for absent in found.absent] == [(1, "stopped")]
-    assert found.absent[0].step < 120
+    found = standing(tmp_path, plan)
+    assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(1, "stopped")]
+    assert found.unranked[0].step < 120
     assert Cell(1, 1) not in plan.runs
-    assert not has_more(PlanFiles(tmp_path), plan)
+    assert not has_open_runs(PlanFiles(tmp_path), plan)

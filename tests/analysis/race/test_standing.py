@@ -1,4 +1,4 @@
-"""How a race stands: ranks at equal steps, who is apart, and what is fair about it."""
+"""How a race standing: ranks at equal steps, who is apart, and what is fair about it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import json
 import math
 
 import pytest
-from racing import filled, made_up_plan, made_up_result
+from racing import fake_plan, fake_result, filled
 
 from lrtui.analysis.race.plan import RacePlan, Ruling
+from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult
-from lrtui.analysis.race.standing import standing
-from lrtui.analysis.race.report import standing_lines, standing_markdown
-from lrtui.analysis.race.standing_record import standing_records
+from lrtui.analysis.race.standing import rank
 
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
 
 
 def raced(ends: dict[int, list[float]], *, stops: bool = True) -> tuple[RacePlan, list[CellResult]]:
     """Return a race of three epochs, with these last accuracies by entrant, one per seed."""
-    plan = made_up_plan(A, B, C, seeds=max(map(len, ends.values())), epochs=3, stops=stops)
+    plan = fake_plan(A, B, C, seeds=max(map(len, ends.values())), epochs=3, stops=stops)
     results = [
-        made_up_result(plan, entrant, [end - 0.1, end - 0.05, end], seed=seed)
+        fake_result(plan, entrant, [end - 0.1, end - 0.05, end], seed=seed)
         for entrant, each in ends.items()
         for seed, end in enumerate(each)
     ]
@@ -33,17 +32,17 @@ ENDS = {0: [0.85, 0.86, 0.84], 1: [0.86, 0.85, 0.85], 2: [0.90, 0.912, 0.895]}
 
 def test_they_are_ranked_by_the_mean_at_equal_steps() -> None:
     plan, results = raced(ENDS)
-    found = standing(plan, results)
+    found = rank(plan, results)
     assert [placing.entrant for placing in found.placings] == [2, 1, 0]
     assert [placing.rank for placing in found.placings] == [1, 2, 3]
     assert found.placings[0].mean == pytest.approx((0.90 + 0.912 + 0.895) / 3)
     assert (found.epoch, found.step, found.seeds, found.is_whole) == (3, 150, (0, 1, 2), True)
-    assert found.absent == ()
+    assert found.unranked == ()
 
 
 def test_differences_are_to_the_first_one_given() -> None:
     plan, results = raced(ENDS)
-    found = standing(plan, results)
+    found = rank(plan, results)
     by_entrant = {placing.entrant: placing for placing in found.placings}
     assert found.reference == 0
     assert by_entrant[0].difference is None
@@ -61,11 +60,11 @@ def test_differences_are_to_the_first_one_given() -> None:
 def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
     plan, results = raced({0: ENDS[0], 2: ENDS[2]})
     plan.rulings[1] = Ruling(0, 2, 100, "its lr is spent")
-    results = filled(plan, [*results, made_up_result(plan, 1, [0.99, 0.99], outcome="stopped")])
-    found = standing(plan, results)
+    results = filled(plan, [*results, fake_result(plan, 1, [0.99, 0.99], outcome="stopped")])
+    found = rank(plan, results)
     assert [placing.entrant for placing in found.placings] == [2, 0]
-    (absent,) = found.absent
-    assert (absent.entrant, absent.why, absent.step) == (1, "stopped", 100)
+    (unranked,) = found.unranked
+    assert (unranked.entrant, unranked.why, unranked.step) == (1, "stopped", 100)
     # its runs count for nothing that is said of the others, not even for the number of comparisons
     assert found.lead is not None
     assert found.lead.comparisons == 1
@@ -78,34 +77,34 @@ def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
 
 def test_where_the_first_one_is_out_the_leader_is_the_measure() -> None:
     plan, results = raced({1: ENDS[1], 2: ENDS[2]})
-    results = filled(plan, [*results, made_up_result(plan, 0, [0.5], outcome="diverged")])
-    found = standing(plan, results)
+    results = filled(plan, [*results, fake_result(plan, 0, [0.5], outcome="diverged")])
+    found = rank(plan, results)
     assert found.reference == 2
-    assert [(absent.entrant, absent.why) for absent in found.absent] == [(0, "diverged")]
+    assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(0, "diverged")]
     assert found.placings[1].difference is not None
     assert found.placings[1].difference.verdict == "worse"
 
 
 def test_one_seed_that_diverged_puts_a_schedule_apart() -> None:
     plan, results = raced(ENDS, stops=False)
-    broken = made_up_result(plan, 2, [0.99], seed=1, outcome="diverged")
-    found = standing(plan, filled(plan, [*results, broken]))
+    broken = fake_result(plan, 2, [0.99], seed=1, outcome="diverged")
+    found = rank(plan, filled(plan, [*results, broken]))
     assert [placing.entrant for placing in found.placings] == [1, 0]
-    assert "with 1 of the 3 seeds" in found.absent[0].words
-    assert found.absent[0].step == 50
+    assert "with 1 of the 3 seeds" in found.unranked[0].text
+    assert found.unranked[0].step == 50
 
 
 def test_a_last_loss_that_is_no_number_is_no_result() -> None:
     plan, results = raced(ENDS)
-    broken = made_up_result(plan, 1, [0.8, 0.8, 0.8], seed=2, losses=[0.3, 0.3, math.nan])
-    found = standing(plan, filled(plan, [*results, broken]))
-    assert [(absent.entrant, absent.why) for absent in found.absent] == [(1, "diverged")]
+    broken = fake_result(plan, 1, [0.8, 0.8, 0.8], seed=2, losses=[0.3, 0.3, math.nan])
+    found = rank(plan, filled(plan, [*results, broken]))
+    assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(1, "diverged")]
 
 
 def test_a_race_that_is_not_over_is_compared_over_the_seeds_that_all_have() -> None:
     plan, results = raced(ENDS)
     missing = [result for result in results if not (result.cell.entrant == 1 and result.cell.seed == 2)]
-    found = standing(plan, filled(plan, missing))
+    found = rank(plan, filled(plan, missing))
     assert (found.seeds, found.is_whole) == ((0, 1), False)
     assert found.placings[0].values == {0: 0.90, 1: 0.912}
     assert any("2 of 3 seeds" in line for line in standing_lines(found))
@@ -113,16 +112,16 @@ def test_a_race_that_is_not_over_is_compared_over_the_seeds_that_all_have() -> N
 
 def test_before_a_seed_is_whole_nobody_is_ranked() -> None:
     plan, results = raced({0: [0.9]})
-    found = standing(plan, results)
+    found = rank(plan, results)
     assert found.placings == ()
     assert found.target is None
-    assert [absent.why for absent in found.absent] == ["unfinished"] * 3
+    assert [unranked.why for unranked in found.unranked] == ["unfinished"] * 3
     assert "nobody is ranked" in "\n".join(standing_lines(found))
 
 
 def test_the_default_target_is_one_that_every_run_reaches() -> None:
     plan, results = raced(ENDS)
-    found = standing(plan, results)
+    found = rank(plan, results)
     assert found.target == 0.84
     assert all(placing.reached is not None for placing in found.placings)
     by_entrant = {placing.entrant: placing for placing in found.placings}
@@ -137,7 +136,7 @@ def test_the_default_target_is_one_that_every_run_reaches() -> None:
 def test_a_target_that_one_seed_misses_has_no_mean_time() -> None:
     plan, results = raced(ENDS)
     plan.target = 0.9
-    found = standing(plan, results)
+    found = rank(plan, results)
     assert [(placing.reached, placing.reached_seeds, placing.time_rank) for placing in found.placings] == [
         (None, 2, None),
         (None, 0, None),
@@ -148,7 +147,7 @@ def test_a_target_that_one_seed_misses_has_no_mean_time() -> None:
 
 def test_equals_share_a_rank() -> None:
     plan, results = raced({0: [0.9], 1: [0.9], 2: [0.8]})
-    found = standing(plan, results)
+    found = rank(plan, results)
     assert [placing.rank for placing in found.placings] == [1, 1, 3]
     # of the three the last alone does not have 0.8 before its end
     assert [placing.time_rank for placing in found.placings] == [1, 1, 3]
@@ -156,18 +155,18 @@ def test_equals_share_a_rank() -> None:
 
 def test_one_seed_has_no_verdict() -> None:
     plan, results = raced({entrant: each[:1] for entrant, each in ENDS.items()})
-    text = "\n".join(standing_lines(standing(plan, results)))
+    text = "\n".join(standing_lines(rank(plan, results)))
     assert "one seed says nothing of noise" in text
     assert "better" not in text.replace("better and worse", "")
 
 
 def test_without_accuracies_the_loss_ranks_the_lowest_first() -> None:
-    plan = made_up_plan(A, B, epochs=2)
+    plan = fake_plan(A, B, epochs=2)
     results = [
-        made_up_result(plan, 0, [0.9, 0.5], accuracy=False),
-        made_up_result(plan, 1, [0.8, 0.4], accuracy=False),
+        fake_result(plan, 0, [0.9, 0.5], accuracy=False),
+        fake_result(plan, 1, [0.8, 0.4], accuracy=False),
     ]
-    found = standing(plan, filled(plan, results))
+    found = rank(plan, filled(plan, results))
     assert found.metric == "loss"
     assert [placing.entrant for placing in found.placings] == [1, 0]
     assert found.target == 0.5
@@ -176,28 +175,28 @@ def test_without_accuracies_the_loss_ranks_the_lowest_first() -> None:
 
 
 def test_runs_that_began_otherwise_are_told_of() -> None:
-    plan = made_up_plan(A, B, seeds=2, epochs=2)
+    plan = fake_plan(A, B, seeds=2, epochs=2)
     results = [
-        made_up_result(plan, entrant, [0.8, 0.9], seed=seed, first_loss=2.3 + seed + 0.1 * entrant * seed)
+        fake_result(plan, entrant, [0.8, 0.9], seed=seed, first_loss=2.3 + seed + 0.1 * entrant * seed)
         for entrant in (0, 1)
         for seed in (0, 1)
     ]
-    (warning,) = standing(plan, filled(plan, results)).warnings
+    (warning,) = rank(plan, filled(plan, results)).warnings
     assert "seed 1" in warning
     assert "did not begin alike" in warning
 
 
 def test_runs_on_other_data_are_told_of() -> None:
-    plan = made_up_plan(A, B, epochs=2)
+    plan = fake_plan(A, B, epochs=2)
     other = {"name": "made up", "source": "bundled sample", "train": 100, "test": 10}
-    results = [made_up_result(plan, 0, [0.8, 0.9]), made_up_result(plan, 1, [0.8, 0.9], data=other)]
-    warnings = standing(plan, filled(plan, results)).warnings
+    results = [fake_result(plan, 0, [0.8, 0.9]), fake_result(plan, 1, [0.8, 0.9], data=other)]
+    warnings = rank(plan, filled(plan, results)).warnings
     assert any("bundled sample" in warning for warning in warnings)
 
 
 def test_the_table_fits_and_is_aligned() -> None:
     plan, results = raced(ENDS)
-    lines = standing_lines(standing(plan, results), 100)
+    lines = standing_lines(rank(plan, results), 100)
     table = lines[2:6]
     assert all(len(line) <= 100 for line in table)
     at = {line.index(".", line.index("0.")) for line in table[1:]}
@@ -208,7 +207,7 @@ def test_the_table_fits_and_is_aligned() -> None:
 def test_markdown_has_a_row_for_each_and_takes_nothing_for_markup() -> None:
     plan, results = raced(ENDS)
     plan.common = type(plan.common)(epochs=3, task="my_task.py:My|Task", name="<b>")
-    lines = standing_markdown(standing(plan, results))
+    lines = standing_markdown(rank(plan, results))
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 5
     assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
@@ -220,7 +219,7 @@ def test_markdown_has_a_row_for_each_and_takes_nothing_for_markup() -> None:
 def test_json_has_runs_then_schedules_then_the_race() -> None:
     plan, results = raced(ENDS)
     records = [
-        json.loads(json.dumps(record, allow_nan=False)) for record in standing_records(standing(plan, results), results)
+        json.loads(json.dumps(record, allow_nan=False)) for record in standing_records(rank(plan, results), results)
     ]
     assert [record["record"] for record in records] == ["run"] * 9 + ["schedule"] * 3 + ["race"]
     best = records[9]

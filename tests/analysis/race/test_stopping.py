@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from racing import filled, made_up_plan, made_up_result
+from racing import fake_plan, fake_result, filled
 
 from lrtui.analysis.race.plan import Cell, Ruling
 from lrtui.analysis.race.stopping import StoppingRule
@@ -21,10 +21,10 @@ def ruled(
     schedules = [BASELINE, schedule, LEADER]
     if entrant == 0:
         schedules = [schedule, BASELINE, LEADER]
-    plan = made_up_plan(*schedules)
+    plan = fake_plan(*schedules)
     results = [
-        made_up_result(plan, entrant, values, outcome=None, **more),  # type: ignore[arg-type]
-        made_up_result(plan, 2, leader, outcome=None, **more),  # type: ignore[arg-type]
+        fake_result(plan, entrant, values, outcome=None, **more),  # type: ignore[arg-type]
+        fake_result(plan, 2, leader, outcome=None, **more),  # type: ignore[arg-type]
     ]
     return StoppingRule(plan).judge(Cell(entrant, 0), filled(plan, results))
 
@@ -64,21 +64,21 @@ def test_a_run_that_is_through_is_ranked_by_what_it_reached() -> None:
 
 
 def test_a_scripted_run_is_never_stopped() -> None:
-    plan = made_up_plan(BASELINE, TUTORIAL, LEADER)
+    plan = fake_plan(BASELINE, TUTORIAL, LEADER)
     plan.common = type(plan.common)(epochs=10, at=("epoch 8: lr=0.01",))
-    results = [made_up_result(plan, 1, STILL, outcome=None), made_up_result(plan, 2, RISING, outcome=None)]
+    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, outcome=None)]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
 def test_another_seed_is_no_measure() -> None:
-    plan = made_up_plan(BASELINE, TUTORIAL, LEADER, seeds=2)
-    results = [made_up_result(plan, 1, STILL, outcome=None), made_up_result(plan, 2, RISING, seed=1)]
+    plan = fake_plan(BASELINE, TUTORIAL, LEADER, seeds=2)
+    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, seed=1)]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
 def test_who_has_left_is_no_measure() -> None:
-    plan = made_up_plan(BASELINE, TUTORIAL, LEADER, rulings={2: Ruling(0, 3, 150, "gone")})
-    results = [made_up_result(plan, 1, STILL, outcome=None), made_up_result(plan, 2, RISING, outcome="stopped")]
+    plan = fake_plan(BASELINE, TUTORIAL, LEADER, rulings={2: Ruling(0, 3, 150, "gone")})
+    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, outcome="stopped")]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
@@ -89,10 +89,10 @@ def test_a_small_test_set_takes_a_large_gap() -> None:
 
 
 def test_where_there_is_no_accuracy_the_loss_decides() -> None:
-    plan = made_up_plan(BASELINE, TUTORIAL, LEADER)
+    plan = fake_plan(BASELINE, TUTORIAL, LEADER)
     results = [
-        made_up_result(plan, 1, [0.9, 0.8, 0.799], outcome=None, accuracy=False),
-        made_up_result(plan, 2, [0.9, 0.7, 0.6], outcome=None, accuracy=False),
+        fake_result(plan, 1, [0.9, 0.8, 0.799], outcome=None, accuracy=False),
+        fake_result(plan, 2, [0.9, 0.7, 0.6], outcome=None, accuracy=False),
     ]
     ruling = StoppingRule(plan).judge(Cell(1, 0), filled(plan, results))
     assert ruling is not None
