@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "schedules", metavar="SCHEDULE", nargs="*", help="two or more; SCHEDULE on OPTIMIZER for another optimizer"
     )
     parser.add_argument("--seeds", metavar="N", help=f"how many, from --seed on (default: {DEFAULT_SEEDS})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its user (default: 1)")
+    parser.add_argument("--processes", metavar="N", help="runs at once, each in its own process (default: 1)")
     parser.add_argument("--target", metavar="X", help="the accuracy (or test loss) that the time is taken to")
     parser.add_argument("--no-stop", action="store_true", help="run hopeless schedules to the end as well")
     again = parser.add_mutually_exclusive_group()

@@ -36,9 +36,9 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's text."""
-    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help="your user, which the others have to beat")
+    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help="your schedule, which the others must beat")
     parser.add_argument("--budget", metavar="X", help=f"in whole runs (default: {DEFAULT_BUDGET:g})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in a process of its user (default: 1)")
+    parser.add_argument("--processes", metavar="N", help="runs at once, each in its own process (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, with all that it is based on")
     parser.add_argument("--quiet", action="store_true", help="no narration but what the suggestion is based on")
     add_run_options(parser)
@@ -61,7 +61,7 @@ def main(namespace: argparse.Namespace) -> int:
             print(printable(line), file=sys.stderr, flush=True)
 
     search = Search(spec, budget, files, find_lr, say, processes=processes)
-    say(f"looking for a schedule of {spec.epochs:,} epochs within {four_digits(budget)} whole runs")
+    say(f"searching for a schedule of {spec.epochs:,} epochs within {four_digits(budget)} full runs")
     # what a task prints goes beside the narration
     with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(search.stop) as caught:
         try:

@@ -34,7 +34,7 @@ def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
     parse_schedule(schedule)
     if optimizer:
         parse_optimizer(optimizer.strip("'"))
-    for text in ("range test:", "run in full, 10 epochs", "spent: ", "how sure: "):
+    for text in ("range test:", "full run, 10 epochs", "spent: ", "how sure: "):
         assert text in answer.err
 
 
@@ -52,7 +52,7 @@ def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("text", "said"),
     [
         (["--budget", "0"], "--budget takes"),
         (["--budget", "much"], "--budget takes"),
@@ -83,4 +83,4 @@ def test_its_races_are_there_to_be_looked_at(ask: Asking, monkeypatch: pytest.Mo
     assert ask("suggest", *SETTINGS, "--quiet").status == 0
     report = ask("race", "--report", "1")
     assert report.status == 0
-    assert "your user ExponentialLR(gamma=0.1)" in report.out
+    assert "your own ExponentialLR(gamma=0.1)" in report.out

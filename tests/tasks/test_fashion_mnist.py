@@ -161,13 +161,14 @@ def test_the_model_is_the_tutorials_in_what_it_computes_and_learns() -> None:
             module.eval()
     task.prepare(DataRequest(None, 64, 10), lambda _: None)
     inputs, targets = task.training_data()
-    for model in (ours, theirs):
-        task.loss(model(inputs), targets).backward()
+    # in fp32 the kernels of different processors round differently
+    for model in (ours.double(), theirs.double()):
+        task.loss(model(inputs.double()), targets).backward()
     for mine, tutorials in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(mine, tutorials)
         assert mine.grad is not None
         assert tutorials.grad is not None
-        assert torch.allclose(mine.grad, tutorials.grad, atol=1e-6)
+        assert torch.allclose(mine.grad, tutorials.grad, rtol=1e-9, atol=1e-14)
     assert sum(parameter.numel() for parameter in ours.parameters()) == 1_199_882
 
 

@@ -121,7 +121,7 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     if run is None:
         return CellResult(cell)
     state = RunState()
-    state.fold(StoreFeed(connection, run.id, full_run=0).take())
+    state.fold(StoreFeed(connection, run.id, in_full=0).take())
     result = CellResult.of_state(cell, run.id, state)
     # the events of a process that died do not say so
     result.state, result.step = run.state, run.step

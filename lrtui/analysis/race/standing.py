@@ -37,21 +37,21 @@ class Unranked:
 def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked | None:
     """Return why an entrant left the race, or None if it is still in it."""
     label = plan.entrants[entrant].label
-    user = [result for result in results if result.cell.entrant == entrant]
+    own = [result for result in results if result.cell.entrant == entrant]
     ruling = plan.rulings.get(entrant)
     if ruling is not None:
         text = f"with seed {ruling.seed} after epoch {ruling.epoch}: {ruling.reason}"
         # it may have made further steps before it stopped
-        step = max(ruling.step, *(result.step for result in user if result.cell.seed == ruling.seed))
+        step = max(ruling.step, *(result.step for result in own if result.cell.seed == ruling.seed))
         return Unranked(entrant, label, "stopped", step, text)
     for why in ("diverged", "failed"):
-        fallen = [result for result in user if result.state == why]
+        fallen = [result for result in own if result.state == why]
         if why == "diverged":
-            fallen += [result for result in user if result.state == "done" and not _is_finite(result)]
+            fallen += [result for result in own if result.state == "done" and not _is_finite(result)]
         if fallen:
             first = fallen[0]
             more = f": {first.error}" if first.error else ""
-            ran = sum(result.state != "missing" for result in user)
+            ran = sum(result.state != "missing" for result in own)
             text = f"with {len(fallen)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
             return Unranked(entrant, label, why, first.step, text)
     return None
@@ -63,15 +63,15 @@ def _is_finite(result: CellResult) -> bool:
 
 def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked:
     """Return the progress of an entrant that is in the race but not ranked yet."""
-    user = [result for result in results if result.cell.entrant == entrant]
-    done = [result for result in user if result.is_done]
+    own = [result for result in results if result.cell.entrant == entrant]
+    done = [result for result in own if result.is_done]
     text = f"{len(done)} of {counted(len(plan.seeds), 'seed')} done"
-    tests = [(result, result.last_test) for result in user if not result.is_done and result.last_test is not None]
+    tests = [(result, result.last_test) for result in own if not result.is_done and result.last_test is not None]
     if tests:
         result, test = tests[0]
         value = figure(test.loss if test.accuracy is None else test.accuracy)
         text += f"; with seed {result.cell.seed} it has {value} after epoch {test.epoch}"
-    return Unranked(entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in user), text)
+    return Unranked(entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in own), text)
 
 
 TOLERANCE = 1e-3
@@ -92,7 +92,8 @@ def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
         if losses and not all(math.isclose(loss, losses[0], rel_tol=TOLERANCE) for loss in losses):
             yield (
                 f"with seed {seed} the loss of the first batch varies from {min(losses):.6g} to {max(losses):.6g}: "
-                "the runs did not start alike, so differences are not paired; the task uses random numbers that are not seeded"
+                "the runs did not start alike, so differences are not paired; the task uses random numbers "
+                "that are not seeded"
             )
     states = [result.story for result in results if result.story is not None and result.story.started is not None]
     for name in SHARED_CIRCUMSTANCES:

@@ -37,8 +37,9 @@ RULE = (
     f"a schedule is stopped at the end of an epoch, after {MIN_EPOCHS} epochs and {MIN_SHARE:.0%} of the run, if its "
     f"lr stays below {SPENT_SHARE:.0%} of its peak from there on, it is behind another schedule at the same step with "
     f"the same seed by more than {NOISE_MARGIN:g} standard errors of the test accuracy (or {LOSS_MARGIN:.0%} of "
-    "the loss), and its last epoch gained less than a tenth of that; or if its loss diverges. The first schedule given, which the "
-    "others are compared with, always runs to the end, and so does one that follows a metric or has --at commands"
+    "the loss), and its last epoch gained less than a tenth of that; or if its loss diverges. The first schedule "
+    "given, which the others are compared with, always runs to the end, and so does one that follows a metric or "
+    "has --at commands"
 )
 """The rule in words, shown whenever a schedule was stopped."""
 

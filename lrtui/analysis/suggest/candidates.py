@@ -12,8 +12,8 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.numbers import two_digits
 
-USER_SCHEDULE = "your user"
-"""What the user's schedule is called among the candidates."""
+USER_SCHEDULE = "your own"
+"""Label of the user's schedule among the candidates."""
 
 HIGHER_PEAK = 3.0
 """Factor of the second peak if all rules suggest about the same lr."""

@@ -97,8 +97,8 @@ def _sweep(budget: float, total_steps: int) -> Sweep:
     if room < FEWEST_STEPS:
         least = FEWEST_STEPS / MAX_BUDGET_SHARE / total_steps
         raise UsageError(
-            f"--budget {budget:g} is {int(budget * total_steps):,} steps here, too few: a range test takes {FEWEST_STEPS}, "
-            f"at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
+            f"--budget {budget:g} is {int(budget * total_steps):,} steps here, too few: a range test takes "
+            f"{FEWEST_STEPS}, at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
         )
     return Sweep(steps=min(Sweep().steps, room))
 

@@ -50,7 +50,7 @@ def test_with_a_seed_all_begin_with_the_same_weights_and_batches(
 def test_a_task_that_begins_otherwise_each_time_is_found_out(tmp_path: Path) -> None:
     plan = planned(tmp_path, *SCHEDULES[:2], task=f"{NOTING}Unseeded", epochs=1, seeds=1)
     run_race(tmp_path, plan)
-    assert any("did not begin alike" in warning for warning in standing(tmp_path, plan).warnings)
+    assert any("did not start alike" in warning for warning in standing(tmp_path, plan).warnings)
 
 
 def test_every_run_is_in_the_store_under_its_name(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_race_that_was_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path: 
         assert all(computed(files.folder, run) == story for run, story in done.items())
         ended = [result.run for result in results if result.state == "done" and result.run is not None]
         done |= {run: computed(files.folder, run) for run in ended}
-    assert sum("goes on at step" in line for line in begun) == 2
+    assert sum("resumes at step" in line for line in begun) == 2
     # no run was begun twice
     assert sorted(race.plan.runs.values()) == [1, 2, 3, 4]
     for cell in plan.cells:

@@ -40,7 +40,7 @@ def test_the_winner_is_seen_to_work_within_the_budget(tmp_path: Path) -> None:
     assert [len(standing.placings) for standing in found.rounds] == [5, 2]
     assert [standing.plan.common.epochs for standing in found.rounds] == [1, 2]
     # the differences of the first one are to the user's user
-    assert found.rounds[0].plan.entrants[found.rounds[0].reference or 0].label == "your user ExponentialLR(gamma=0.1)"
+    assert found.rounds[0].plan.entrants[found.rounds[0].reference or 0].label == "your own ExponentialLR(gamma=0.1)"
     assert found.full_run is not None
     assert found.full_run.is_done
     assert max(found.full_run.tests) == 10
@@ -63,7 +63,7 @@ def test_what_is_recommended_can_be_trained_as_it_stands(tmp_path: Path) -> None
     found = searched(tmp_path, 0.5)
     assert found.full_run is None
     assert found.confidence == "poor"
-    assert "not run in full" in "\n".join(reason_lines(found))
+    assert "no full run" in "\n".join(reason_lines(found))
     record = suggestion_record(found)
     assert record["command"] == found.command
     replace(SPEC, schedule=record["schedule"], optimizer=record["optimizer"])
@@ -88,8 +88,8 @@ def test_with_more_to_spend_there_are_more_seeds(tmp_path: Path) -> None:
 
 def test_a_schedule_that_follows_a_metric_is_left_out(tmp_path: Path) -> None:
     found = searched(tmp_path, 0.5, replace(SPEC, schedule="ReduceLROnPlateau(patience=1)"))
-    assert all("your user" not in placing.label for placing in found.rounds[0].placings)
-    assert "not raced against yours" in found.confidence_reason
+    assert all("your own" not in placing.label for placing in found.rounds[0].placings)
+    assert "did not race against your schedule" in found.confidence_reason
 
 
 def test_where_the_curve_says_nothing_that_is_told(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_search_can_be_stopped(tmp_path: Path) -> None:
 
 def test_a_field_that_diverges_is_told_of(tmp_path: Path) -> None:
     spec = replace(SPEC, optimizer="SGD(lr=1e30)", schedule="ConstantLR(factor=1.0)")
-    with pytest.raises(LrtuiError, match="no candidate came through"):
+    with pytest.raises(LrtuiError, match="no candidate finished"):
         searched(tmp_path, 2, spec, RangeTestResult(1e30, {"valley": 1e30}, 3, 6))
 
 
@@ -128,7 +128,7 @@ def test_the_real_range_test_is_one_call() -> None:
 
 
 def test_a_budget_without_room_for_a_range_test_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"give it 1\.33 or more"):
+    with pytest.raises(UsageError, match=r"use 1\.33 or more"):
         find_lr(SPEC, 1, lambda _: None, lambda: False)
     assert find_lr(SPEC, 1.34, lambda _: None, lambda: False).steps <= 20
 

@@ -70,7 +70,7 @@ def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
     assert found.lead.comparisons == 1
     assert found.is_whole
     text = "\n".join(standing_lines(found))
-    assert f"stopped at step 100, not ranked: {B}" in text
+    assert f"not ranked: {B}, stopped at step 100" in text
     assert "its lr is spent" in text
     assert "0.99" not in text
 
@@ -90,7 +90,7 @@ def test_one_seed_that_diverged_puts_a_schedule_apart() -> None:
     broken = fake_result(plan, 2, [0.99], seed=1, outcome="diverged")
     found = rank(plan, filled(plan, [*results, broken]))
     assert [placing.entrant for placing in found.placings] == [1, 0]
-    assert "with 1 of the 3 seeds" in found.unranked[0].text
+    assert "with 1 of 3 seeds" in found.unranked[0].text
     assert found.unranked[0].step == 50
 
 
@@ -116,7 +116,7 @@ def test_before_a_seed_is_whole_nobody_is_ranked() -> None:
     assert found.placings == ()
     assert found.target is None
     assert [unranked.why for unranked in found.unranked] == ["unfinished"] * 3
-    assert "nobody is ranked" in "\n".join(standing_lines(found))
+    assert "no schedule is ranked" in "\n".join(standing_lines(found))
 
 
 def test_the_default_target_is_one_that_every_run_reaches() -> None:
@@ -156,7 +156,7 @@ def test_equals_share_a_rank() -> None:
 def test_one_seed_has_no_verdict() -> None:
     plan, results = raced({entrant: each[:1] for entrant, each in ENDS.items()})
     text = "\n".join(standing_lines(rank(plan, results)))
-    assert "one seed says nothing of noise" in text
+    assert "with one seed the order may be chance" in text
     assert "better" not in text.replace("better and worse", "")
 
 
@@ -183,7 +183,7 @@ def test_runs_that_began_otherwise_are_told_of() -> None:
     ]
     (warning,) = rank(plan, filled(plan, results)).warnings
     assert "seed 1" in warning
-    assert "did not begin alike" in warning
+    assert "did not start alike" in warning
 
 
 def test_runs_on_other_data_are_told_of() -> None:

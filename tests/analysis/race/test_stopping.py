@@ -96,4 +96,4 @@ def test_where_there_is_no_accuracy_the_loss_decides() -> None:
     ]
     ruling = StoppingRule(plan).judge(Cell(1, 0), filled(plan, results))
     assert ruling is not None
-    assert "loss 0.7990" in ruling.reason
+    assert "loss stays at 0.7990" in ruling.reason
