@@ -34,7 +34,7 @@ def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
     parse_schedule(schedule)
     if optimizer:
         parse_optimizer(optimizer.strip("'"))
-    for text in ("range test:", "full run, 10 epochs", "spent: ", "how sure: "):
+    for text in ("range test:", "full run, 10 epochs", "spent: ", "confidence: "):
         assert text in answer.err
 
 

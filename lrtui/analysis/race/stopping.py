@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
@@ -44,22 +43,6 @@ RULE = (
 """The rule in words, shown whenever a schedule was stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """The lr of a whole run, as far as the rule asks.
-
-    Args:
-        left: by step, what the largest lr from there on is of the peak.
-    """
-
-    left: Sequence[float]
-
-    def is_spent(self, step: int) -> bool:
-        """Say whether what is left of the lr after so many steps is next to nothing."""
-        # 0.01 * 0.1 * 0.1 is a little more than a hundredth of 0.01
-        return step < len(self.left) and self.left[step] <= SPENT_SHARE * (1 + 1e-9)
-
-
 class StoppingRule:
     """The stopping rule for one race.
 
@@ -69,7 +52,7 @@ class StoppingRule:
 
     def __init__(self, plan: RacePlan) -> None:
         self._plan = plan
-        self._courses: dict[int, Course | None] = {}
+        self._remaining: dict[int, Sequence[float] | None] = {}
 
     def judge(self, cell: Cell, results: Sequence[CellResult]) -> Ruling | None:
         """Return the ruling that stops the entrant of a run, or None if it continues.
@@ -112,8 +95,11 @@ class StoppingRule:
         if not behind > _margin(metric, now, best, started) or gained >= STALLED_SHARE * behind:
             return None
         step = mine.tests[epoch].step
-        course = self._course(mine.cell.entrant, started)
-        if course is None or not course.is_spent(step):
+        if mine.cell.entrant not in self._remaining:
+            self._remaining[mine.cell.entrant] = remaining_shares(started)
+        shares = self._remaining[mine.cell.entrant]
+        # 0.01 * 0.1 * 0.1 is a little more than a hundredth of 0.01
+        if shares is None or step >= len(shares) or shares[step] > SPENT_SHARE * (1 + 1e-9):
             return None
         reason = (
             f"its lr is spent and {metric} stays at {figure(now)}; "
@@ -121,20 +107,15 @@ class StoppingRule:
         )
         return Ruling(mine.cell.seed, epoch, step, reason)
 
-    def _course(self, entrant: int, started: RunStarted) -> Course | None:
-        """Return the lr of the entrant's whole run; None where it can't be told in advance."""
-        if entrant not in self._courses:
-            self._courses[entrant] = _course_of(started)
-        return self._courses[entrant]
 
-
-def _course_of(started: RunStarted) -> Course | None:
+def remaining_shares(started: RunStarted) -> list[float] | None:
+    """Return, by step, the largest lr from there on as a share of the peak; None if it can't be known in advance."""
     from lrtui.schedules.notation import parse_schedule
 
     schedule = parse_schedule(started.spec.schedule)
     if started.spec.at or started.total_steps > MAX_STEPS or any(each.metric for each in schedule.walk()):
         return None
-    # the lr is that of the real scheduler: torch is imported by now, or has to be
+    # the real scheduler is stepped, so torch and numpy are needed
     import numpy as np
 
     from lrtui.schedules.forecast import forecast, request_for_spec
@@ -143,7 +124,7 @@ def _course_of(started: RunStarted) -> Course | None:
     peaks = lrs.max(axis=0)
     shares = np.divide(lrs, peaks, out=np.zeros_like(lrs), where=peaks > 0).max(axis=1)
     left: list[float] = np.maximum.accumulate(shares[::-1])[::-1].tolist()
-    return Course(left)
+    return left
 
 
 def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
