@@ -1,4 +1,4 @@
-"""A series smoothed along its steps, so that zooming never changes the curve."""
+"""Exponential mean of a series over its steps. It does not depend on what a chart shows, so zooming keeps the curve."""
 
 from __future__ import annotations
 
@@ -11,73 +11,86 @@ from lrtui.run.series import Series
 
 CHUNK = 256
 
+SPAN_GROWTH = 1 / 16
+"""Steps by which the span of a drawn mean grows with each step. The mean lags by half its span, so a short run's curve
+stays within a thirty-second of the steps done."""
+
 
 class Smoothed:
-    """The exponential mean of a series, caught up with it on reading.
+    """The exponential mean of a series, brought up to date when it is read.
 
-    Value i is the mean of the series' values up to i, weighted by (1 - 2/(span + 1)) ** age and divided by the sum of
-    the weights, so that the beginning is not drawn towards 0 (D. Kingma, J. Ba, "Adam", section 3). Values that are
-    not finite are left out; a mean before the first finite value is NaN. Where the series is known as blocks alone,
-    each block's own mean stands for the mean in it.
+    Value i is the weighted mean of the series' values up to i. A step multiplies all earlier weights by
+    1 - 2 / (span_i + 1), where span_i = min(span, 1 + growth * (i + 1)); without growth span_i = span. Dividing by the
+    sum of the weights corrects the bias of the first steps (D. Kingma, J. Ba, "Adam", section 3). Values that are not
+    finite have no weight; the mean before the first finite value is NaN. Where only blocks of the series are known,
+    the mean of each block stands for the values in it.
 
     Args:
-        source: the series; if it is truncated, so is the mean.
+        source: the series; truncating it truncates the mean.
         span: in steps; larger is smoother.
+        growth: in steps a step; 0 for the whole span from the first step on.
     """
 
-    def __init__(self, source: Series, span: int) -> None:
-        self._source = source
-        self._keep = 1.0 - 2.0 / (span + 1.0)
-        # of the last value smoothed: sum and weights
-        self._total = self._weight = 0.0
+    def __init__(self, source: Series, span: int, growth: float = 0.0) -> None:
+        self.source = source
+        self._span, self._growth = span, growth
         self._means = Series()
-        powers = self._keep ** np.arange(CHUNK + 1)
-        age = np.subtract.outer(np.arange(CHUNK), np.arange(CHUNK))
-        self._decay = powers[1:]
-        self._kernel = np.where(age >= 0, powers[np.maximum(age, 0)], 0.0)
+        # weighted sum and sum of weights at the last value smoothed
+        self._total = self._weight = 0.0
+        self._grown_at = math.ceil((span - 1) / growth) if growth else 0
+        self._grown_kernel = self._kernel(self._grown_at)
 
     @property
     def series(self) -> Series:
         """The mean at each step."""
-        length = len(self._source)
-        if len(self._means) > length:
-            # what was truncated may have been told anew since: the mean is of what stands there now
-            self._begin_anew()
-        if len(self._means) < self._source.known_from:
-            # of what was not read until now, only blocks are left
-            self._begin_anew()
-        if not len(self._means) and self._source.known_from:
-            self._begin_with_blocks()
+        length, known_from = len(self.source), self.source.known_from
+        # values after a truncation may have been replaced; values that were never read may be left as blocks only
+        if len(self._means) > length or len(self._means) < known_from:
+            self._means, self._total, self._weight = Series(), 0.0, 0.0
+            if known_from:
+                self._start_from_blocks()
         start = len(self._means)
         if start < length:
-            self._catch_up(self._source.values[start - self._source.known_from :])
+            self._extend(self.source.values[start - known_from :])
             self._means.forget_old()
         return self._means
 
-    def _begin_anew(self) -> None:
-        self._means, self._total, self._weight = Series(), 0.0, 0.0
-
-    def _begin_with_blocks(self) -> None:
-        blocks = self._source.blocks
+    def _start_from_blocks(self) -> None:
+        blocks = self.source.blocks
         with np.errstate(divide="ignore", invalid="ignore"):
             means = blocks.sum / blocks.count
         self._means.extend_blocks(Blocks(means, means, blocks.sum, blocks.count))
-        # what comes after them goes on from the last one's mean, as if all before had been that
+        # continues from the last block's mean, as if all values before had been equal to it
         last = float(means[-1])
         self._total, self._weight = (last, 1.0) if math.isfinite(last) else (0.0, 0.0)
 
-    def _catch_up(self, values: Floats) -> None:
+    def _extend(self, values: Floats) -> None:
         total, weight = self._total, self._weight
         finite = np.isfinite(values)
-        kept = np.where(finite, values, 0.0)
+        known = np.where(finite, values, 0.0)
         sums, weights = np.empty(len(values)), np.empty(len(values))
         for start in range(0, len(values), CHUNK):
             stop = min(start + CHUNK, len(values))
-            size = stop - start
-            kernel, decay = self._kernel[:size, :size], self._decay[:size]
-            sums[start:stop] = kernel @ kept[start:stop] + decay * total
-            weights[start:stop] = kernel @ finite[start:stop] + decay * weight
+            index, size = len(self._means) + start, stop - start
+            kernel, decay = self._grown_kernel if index >= self._grown_at else self._kernel(index, size)
+            sums[start:stop] = kernel[:size, :size] @ known[start:stop] + decay[:size] * total
+            weights[start:stop] = kernel[:size, :size] @ finite[start:stop] + decay[:size] * weight
             total, weight = float(sums[stop - 1]), float(weights[stop - 1])
         self._total, self._weight = total, weight
         with np.errstate(divide="ignore", invalid="ignore"):
             self._means.extend(np.where(weights > 0, sums / weights, np.nan))
+
+    def _kernel(self, index: int, size: int = CHUNK) -> tuple[Floats, Floats]:
+        """Return the weights of the values from this index on in the mean at each of them, and of all before them.
+
+        Returns:
+            Arrays of shape (size, size), row by mean and column by value, and (size,).
+        """
+        spans = np.full(size, float(self._span))
+        if self._growth:
+            spans = np.minimum(spans, 1 + self._growth * (index + 1 + np.arange(size)))
+        factors = 1 - 2 / (spans + 1)
+        # a span of 1 has a factor of 0, which has no logarithm; exp(-800) is 0
+        logarithms = np.cumsum(np.log(factors, where=factors > 0, out=np.full(size, -800.0)))
+        ages = np.subtract.outer(logarithms, logarithms)
+        return np.where(np.tri(size, dtype=np.bool_), np.exp(np.minimum(ages, 0.0)), 0.0), np.exp(logarithms)

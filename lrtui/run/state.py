@@ -31,7 +31,7 @@ from lrtui.run.events import (
 )
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import Series
-from lrtui.run.smoothing import Smoothed
+from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
 from lrtui.run.status import Status
 
 FORGET_EVERY = 4096
@@ -84,7 +84,7 @@ class RunState:
     _step_seq: int = -1
     _epoch_tested: int | None = None
     """The epoch whose test is under way."""
-    _smoothed: dict[int, Smoothed] = field(default_factory=dict, compare=False, repr=False)
+    _smoothed: dict[tuple[int, int, float], Smoothed] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_live(self) -> bool:
@@ -129,11 +129,17 @@ class RunState:
         """Steps of the whole run; 0 before the run started."""
         return self.started.total_steps if self.started else 0
 
-    def smoothed_loss(self, span: int) -> Series:
-        """Return the exponential mean of the training loss over that span of steps; kept, so that asking is cheap."""
-        if span not in self._smoothed:
-            self._smoothed[span] = Smoothed(self.loss, span)
-        return self._smoothed[span].series
+    def smoothed(self, series: Series, span: int, growth: float = SPAN_GROWTH) -> Series:
+        """Return the exponential mean of one of the state's series; cached, and brought up to date here.
+
+        Args:
+            span: in steps.
+            growth: of the span, in steps a step; 0 for the whole span from the first step on.
+        """
+        key = (id(series), span, growth)
+        if key not in self._smoothed:
+            self._smoothed[key] = Smoothed(series, span, growth)
+        return self._smoothed[key].series
 
     @property
     def best(self) -> EvalDone | None:

@@ -37,7 +37,7 @@ def test_after_a_while_a_run_takes_no_more_memory() -> None:
     tracemalloc.start()
     for number in range(60):
         state.fold([block_at(number * size, size)])
-        _ = state.smoothed_loss(100)
+        _ = state.smoothed(state.loss, 100)
         taken.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert state.step == len(state.loss) == 60 * size

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded_runs import loss_at
 
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import KEPT, Series
-from lrtui.run.smoothing import Smoothed
+from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
 
 
 def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[float]]:
@@ -83,22 +85,48 @@ def test_an_empty_series_is_all_gaps() -> None:
         _ = Series().last
 
 
+@pytest.mark.parametrize("growth", [0.0, SPAN_GROWTH])
 @pytest.mark.parametrize("span", [1, 20, 500])
-def test_the_exponential_mean_is_that_of_its_definition(span: int) -> None:
+def test_the_exponential_mean_is_that_of_its_definition(span: int, growth: float) -> None:
     values = np.random.default_rng(1).normal(size=700)
     values[100:110] = np.nan
-    keep, total, weight, expected = 1 - 2 / (span + 1), 0.0, 0.0, []
-    for value in values:
+    total, weight, expected = 0.0, 0.0, []
+    for index, value in enumerate(values):
+        span_here = min(span, 1 + growth * (index + 1)) if growth else span
+        keep = 1 - 2 / (span_here + 1)
         total, weight = keep * total, keep * weight
         if np.isfinite(value):
             total, weight = total + value, weight + 1
         expected.append(total / weight if weight else np.nan)
     series = Series()
-    smoothed = Smoothed(series, span)
+    smoothed = Smoothed(series, span, growth)
     for start in range(0, 700, 90):
         series.extend(values[start : start + 90])
         got = smoothed.series.values
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_drawn_mean_of_a_short_run_stays_near_its_losses() -> None:
+    # noise of at most 0.06 either side of the trend
+    trend = [0.3 + 2.0 * math.exp(-step / 40) for step in range(170)]
+    losses = [loss_at(step) for step in range(170)]
+    drawn = Smoothed(Series(losses), 100, SPAN_GROWTH).series.values
+    assert np.abs(drawn - trend).max() < 0.07
+    assert np.abs(drawn - trend)[100:].mean() < np.abs(np.array(losses) - trend)[100:].mean() / 2
+    # with the whole span from the first step on, the mean is far above every loss that a column of the chart shows
+    assert (Smoothed(Series(losses), 100).series.values - trend).max() > 0.4
+
+
+def test_the_drawn_mean_of_a_step_never_changes_as_the_run_grows() -> None:
+    losses = [loss_at(step) for step in range(3000)]
+    series = Series(losses[:170])
+    mean = Smoothed(series, 100, SPAN_GROWTH)
+    before = mean.series.values.tolist()
+    series.extend(losses[170:])
+    assert mean.series.values[:170].tolist() == before
+    # long after its start a mean has the whole span
+    whole = Smoothed(series, 100).series.values
+    np.testing.assert_allclose(mean.series.values[2500:], whole[2500:], rtol=1e-6)
 
 
 def test_the_exponential_mean_follows_a_truncation() -> None:

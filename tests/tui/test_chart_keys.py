@@ -121,7 +121,7 @@ async def test_the_cursor_reads_the_exact_figures_of_its_moment_in_every_rule() 
         assert cursor is not None
         step = int(cursor)
         assert f"step {step} · lr {state.lrs[0][step]}" in rule(app, "lr")
-        assert f"{state.smoothed_loss(100)[step]:.4g} (batch {state.loss[step]:.4g})" in rule(app, "loss")
+        assert f"{state.smoothed(state.loss, 100)[step]:.4g} (batch {state.loss[step]:.4g})" in rule(app, "loss")
         test = next(test for test in reversed(state.evaluations) if test.step <= step)
         assert f"{test.accuracy:.4f} (epoch {test.epoch})" in rule(app, "accuracy")
         for pane in ("lr", "loss", "accuracy"):

@@ -39,7 +39,7 @@ class LrTooHighRule:
     def examine(self, state: RunState) -> Advice | None:
         """Return the advice where the loss has been above FACTOR times its best for as many steps as the span."""
         span = min(max(state.total_steps // 50, SPANS[0]), SPANS[1])
-        series = state.smoothed_loss(span)
+        series = state.smoothed(state.loss, span, growth=0.0)
         if len(series) < self._seen:
             # the run was resumed from an earlier checkpoint
             self._reset()

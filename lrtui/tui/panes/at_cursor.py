@@ -43,7 +43,7 @@ def loss_at_cursor(scene: Scene) -> str:
     words, span, many = [], scene.view.smoothing, len(scene.shown) > 1
     for run in scene.shown:
         index = _index(scene, run)
-        train = _number(run.state.smoothed_loss(span) if span else run.state.loss, index)
+        train = _number(run.state.smoothed(run.state.loss, span) if span else run.state.loss, index)
         test = test_at_cursor(scene, run)
         tested = four_digits(test.loss) if test else NOTHING
         batch = f" (batch {_number(run.state.loss, index)})" if span else ""

@@ -132,7 +132,7 @@ def loss_curve(scene: Scene, run: ShownRun, form: Form = "line", smoothing: int 
     Args:
         smoothing: span in steps of the exponential mean that is drawn in place of the values; 0 for the values.
     """
-    series = run.state.smoothed_loss(smoothing) if smoothing else run.state.loss
+    series = run.state.smoothed(run.state.loss, smoothing) if smoothing else run.state.loss
     name = f"#{run.number} train loss" + (f" smoothed over {smoothing}" if smoothing else "")
     return curve_of_steps(scene, run, series, "chart--band" if form == "band" else line_style(run, scene), form, name)
 

@@ -27,7 +27,7 @@ def loss_figure(scene: Scene) -> str:
         # others may be drawn, and have to be told apart
         return legend(scene)
     span = scene.view.smoothing
-    series = run.state.smoothed_loss(span) if span else run.state.loss
+    series = run.state.smoothed(run.state.loss, span) if span else run.state.loss
     parts = [legend(scene)] if legend(scene) else []
     parts.append(f"train {four_digits(series.last)}")
     if last := run.state.last_test:

@@ -46,7 +46,7 @@ class Tabs(Widget):
             if len(state.loss):
                 # the figure of the loss's own pane
                 span = scene.view.smoothing
-                series = state.smoothed_loss(span) if span else state.loss
+                series = state.smoothed(state.loss, span) if span else state.loss
                 figures["loss"] = f"loss {four_digits(series.last)}"
             if state.best and state.best.accuracy is not None:
                 figures["accuracy"] = f"best {state.best.accuracy:.4f}"
