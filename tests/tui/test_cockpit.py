@@ -15,10 +15,9 @@ from lrtui.run.events import CommandRefused, Paused, RunFinished
 from lrtui.tui import pump
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.tabs import Tabs
-from lrtui.tui.screens.dialogs import ConfirmScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen, SetLrScreen
 from lrtui.tui.screens.help import HelpScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
-from lrtui.tui.screens.set_lr import SetLrScreen
 from lrtui.tui.screens.settings import SettingsScreen
 
 RUNNING = recorded_run(120)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from driving import TINY
+from lrtui.tui.screens.picker.choice import RaceChoice
 from played_session import PlayedSession
 from recorded_runs import recorded_run
 
@@ -17,7 +18,6 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.tui.controllers.race import RaceController
 from lrtui.tui.run_list.row import RunRow, row_of
-from lrtui.tui.screens.picker.choice import RaceChoice
 from lrtui.tui.screens.race import race_lines
 from lrtui.tui.view import View
 

@@ -20,8 +20,7 @@ from lrtui.settings import read_settings
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_writing
 from lrtui.tui.opening import Opening, look_around
-from lrtui.tui.screens.dialogs import ConfirmScreen
-from lrtui.tui.screens.welcome import WelcomeScreen
+from lrtui.tui.screens.dialogs import ConfirmScreen, WelcomeScreen
 
 
 def with_checkpoint(folder: Path, run: int = 1, seq: int = 60, step: int = 50) -> None:

@@ -1,11 +1,13 @@
-"""Stored runs go on: one that broke off, and branches of those that have checkpoints."""
+"""Starts branches of stored runs, and offers to resume a run that was interrupted."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.engine.session import Session
@@ -17,16 +19,18 @@ from lrtui.tui.listener import Listener
 from lrtui.tui.opening import Opening
 from lrtui.tui.view import Scene, View
 
-# they read the store and schedules, and the dialogs draw: 60 ms that the first frame does not wait for
+# importing the store, the schedules and the dialogs takes 60 ms that the first frame does not wait for
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
     from lrtui.run.state import RunState
     from lrtui.tui.screens.branch_point import EpochEnd
-    from lrtui.tui.screens.picker.choice import RaceChoice
+    from lrtui.tui.screens.picker.state import RaceChoice
+
+Result = TypeVar("Result")
 
 
 class BranchController:
-    """Offers to resume, and branches.
+    """The action `branch`, and the offer to resume.
 
     Args:
         session: the runs.
@@ -47,7 +51,7 @@ class BranchController:
         self._session, self._view, self._screen, self._ask, self._scene = session, view, screen, ask, scene
 
     def start(self, plan: ResumePlan) -> None:
-        """Let a stored run, or a branch of one, go on here."""
+        """Resume a stored run, or start a branch of one."""
         try:
             run = self._session.start(plan.spec, plan)
         except LrtuiError as error:
@@ -57,146 +61,144 @@ class BranchController:
         self._view.remember(first.schedule if isinstance(first, SwitchSchedule) else plan.run.schedule)
         self._view.select(run.number)
 
-    # -- a run that broke off -----------------------------------------------------------------------------------------
+    # -- resume -------------------------------------------------------------------------------------------------------
 
     def offer(self, opening: Opening, *, free: bool) -> None:
-        """Offer to resume the run that broke off.
+        """Offer to resume the run that was interrupted, if there is one.
 
         Args:
-            free: whether the cockpit is on top, so that a question can be asked.
+            free: whether no dialog is open, so that a question can be asked.
         """
         plan = opening.interrupted
         if plan is None:
             return
         what = "was lost: its process died" if plan.run.state == "lost" else "was interrupted"
         if self._session.live is not None or not free:
-            self._screen.say(f"run {plan.run.title} {what}; lrtui resume {plan.run.id} goes on")
+            self._screen.say(f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}")
             return
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        of = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
+        total = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
         lines = [
             f"Run {plan.run.title} {what}.",
-            f"{plan.run.schedule[:70]}, saved at step {plan.file.step:,}{of}, {duration(plan.run.seconds)} into it.",
+            f"{plan.run.schedule[:70]}, checkpoint at step {plan.file.step:,}{total}, after {duration(plan.run.seconds)}.",
             *opening.user_files,
         ]
-        choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
 
-        def answered(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer is not None:
                 self.start(plan)
 
-        self._screen.app.push_screen(ConfirmScreen("\n".join(lines), choices), answered)
+        choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
+        self._screen.app.push_screen(ConfirmScreen("\n".join(lines), choices), on_answer)
 
-    # -- branches -----------------------------------------------------------------------------------------------------
+    # -- branch -------------------------------------------------------------------------------------------------------
 
     def do_branch(self) -> None:
+        """Ask for the epoch and the schedule of a branch, or offer the branch that is advised."""
         run, advice = self._scene().run, self._view.advice
         if run is None or advice is None or advice.branch_epoch is None:
-            self._ask_where()
+            self._ask_for_epoch()
             return
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        epoch, words, folder = advice.branch_epoch, advice.command.text, run.store_folder
+        epoch, schedule, folder = advice.branch_epoch, advice.command.text, run.store_folder
 
-        def answered(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer == "advised" and folder is not None:
-                self._in_thread(lambda: self._branch(folder, run.number, epoch, words))
+                self._start_branch(folder, run.number, epoch, schedule)
             elif answer is not None:
-                self._ask_where()
+                self._ask_for_epoch()
 
         choices = (
-            Choice("enter", f"branch after epoch {epoch}, with {words}", "advised"),
-            Choice("c", "choose another epoch and a schedule", "choose"),
+            Choice("enter", f"branch after epoch {epoch} with {schedule}", "advised"),
+            Choice("c", "choose the epoch and the schedule", "choose"),
             Choice("escape", "not now", None),
         )
-        question = f"Run #{run.number}: {advice.text}.\nBack to the end of epoch {epoch}, and on with the lr halved?"
-        self._screen.app.push_screen(ConfirmScreen(question, choices), answered)
+        question = f"Run #{run.number}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
+        self._screen.app.push_screen(ConfirmScreen(question, choices), on_answer)
 
-    def _ask_where(self) -> None:
-        from lrtui.engine.resume import epoch_ends
-        from lrtui.tui.screens.branch_point import BranchPointScreen, EpochEnd
+    def _ask_for_epoch(self) -> None:
+        from lrtui.tui.screens.branch_point import BranchPointScreen
 
         run = self._scene().run
         if run is None:
             return
-        folder = run.store_folder
-        ends = epoch_ends(folder, run.number, run.state) if folder is not None else {}
-        epochs = run.state.started.spec.epochs if run.state.started else 0
-        results = {result.epoch: result for result in run.state.evaluations if not result.averaged}
-        there = [
-            EpochEnd(done.epoch, ends[done.epoch].step, ends[done.epoch].seq, done.lrs, results.get(done.epoch))
-            for done in run.state.epochs
-            if done.epoch in ends and done.epoch < epochs
-        ]
-        if folder is None or not there:
-            why = "it has no checkpoint of an epoch's end with epochs after it"
+        folder, number = run.store_folder, run.number
+        ends = _epoch_ends(folder, number, run.state) if folder is not None else ()
+        if folder is None or not ends:
+            reason = "it has no checkpoint from the end of an epoch before its last" if folder else "it is not stored"
             key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
-            self._screen.say(f"{key}: run #{run.number} can't be branched from: {why if folder else 'nothing is kept'}")
+            self._screen.say(f"{key}: Run #{number} can't be branched: {reason}.")
             return
-        place: Path = folder
+        store = folder
 
-        def chosen(end: EpochEnd | None) -> None:
+        def on_epoch(end: EpochEnd | None) -> None:
             if end is not None:
-                self._in_thread(lambda: self._look_back(place, run.number, end))
+                from lrtui.engine.resume import state_at
 
-        self._screen.app.push_screen(BranchPointScreen(run.number, run.state.schedule, tuple(there)), chosen)
+                self._in_thread(partial(state_at, store, number, end.seq), partial(self._pick, store, number, end.epoch))
 
-    def _look_back(self, folder: Path, run: int, end: EpochEnd) -> Callable[[], None]:
-        from lrtui.engine.resume import state_at
+        self._screen.app.push_screen(BranchPointScreen(number, ends), on_epoch)
 
-        state = state_at(folder, run, end.seq)
-        return lambda: self._pick(folder, run, end, state)
-
-    def _pick(self, folder: Path, run: int, end: EpochEnd, state: RunState) -> None:
-        from lrtui.tui.screens.picker.choice import PickerChoice, PickerContext
+    def _pick(self, folder: Path, number: int, epoch: int, state: RunState) -> None:
         from lrtui.tui.screens.picker.screen import PickerScreen
+        from lrtui.tui.screens.picker.state import PickerChoice, PickerContext
 
         started = state.started
         if started is None:
             return
+        spec = replace(started.spec, schedule=state.schedule)
         context = PickerContext(
-            schedule=state.schedule,
-            optimizer=started.spec.optimizer,
-            epochs=started.spec.epochs,
-            batches_per_epoch=started.batches_per_epoch,
-            live=state,
-            number=run,
-            recent=tuple(self._view.recent),
-            branch_epoch=end.epoch,
-            accumulate=started.spec.accumulate,
-            candidates=self._view.candidates,
+            self._view, spec, started.batches_per_epoch, live=state, number=number, branch_epoch=epoch
         )
 
-        def picked(choice: PickerChoice | RaceChoice | None) -> None:
+        def on_choice(choice: PickerChoice | RaceChoice | None) -> None:
             if isinstance(choice, PickerChoice):
-                self._in_thread(lambda: self._branch(folder, run, end.epoch, f"{choice.schedule} from {choice.anchor}"))
+                self._start_branch(folder, number, epoch, f"{choice.schedule} from {choice.anchor}")
 
-        self._screen.app.push_screen(PickerScreen(context, self._ask), picked)
+        self._screen.app.push_screen(PickerScreen(context, self._ask), on_choice)
 
-    def _branch(self, folder: Path, run: int, epoch: int, schedule: str) -> Callable[[], None]:
-        from lrtui.engine.resume import describe_user_files, plan_branch
+    def _start_branch(self, folder: Path, number: int, epoch: int, schedule: str) -> None:
+        def plan() -> tuple[ResumePlan, list[str]]:
+            from lrtui.engine.resume import describe_user_files, plan_branch
 
-        plan = plan_branch(folder, str(run), epoch, schedule)
-        files = describe_user_files(plan)
+            planned = plan_branch(folder, str(number), epoch, schedule)
+            return planned, list(describe_user_files(planned))
 
-        def go() -> None:
-            self.start(plan)
+        def start(planned: tuple[ResumePlan, list[str]]) -> None:
+            resume_plan, files = planned
+            self.start(resume_plan)
             if files:
                 self._screen.say("; ".join(files))
 
-        return go
+        self._in_thread(plan, start)
 
-    def _in_thread(self, work: Callable[[], Callable[[], None]]) -> None:
-        """Do what reads the store where no key waits for it; what is left to do is done on the screen's thread."""
+    def _in_thread(self, read: Callable[[], Result], then: Callable[[Result], None]) -> None:
+        """Read the store in a thread, so that keys keep working; then pass on the result in the UI thread."""
 
         def run() -> None:
             try:
-                rest = work()
+                result = read()
             except LrtuiError as error:
-                words = str(error)
-                self._screen.app.call_later(lambda: self._screen.say(words))
+                self._screen.app.call_later(self._screen.say, str(error))
             else:
-                self._screen.app.call_later(rest)
+                self._screen.app.call_later(then, result)
 
         threading.Thread(target=run, name="branch", daemon=True).start()
+
+
+def _epoch_ends(folder: Path, number: int, state: RunState) -> tuple[EpochEnd, ...]:
+    """Return the ends of epochs that have a checkpoint, the last epoch's left out: nothing comes after it."""
+    from lrtui.engine.resume import epoch_ends
+    from lrtui.run.evaluations import epoch_results
+    from lrtui.tui.screens.branch_point import EpochEnd
+
+    ends = epoch_ends(folder, number, state)
+    epochs = state.started.spec.epochs if state.started else 0
+    results = epoch_results(state)
+    return tuple(
+        EpochEnd(done.epoch, ends[done.epoch].step, ends[done.epoch].seq, done.lrs, results.get(done.epoch))
+        for done in state.epochs
+        if done.epoch in ends and done.epoch < epochs
+    )

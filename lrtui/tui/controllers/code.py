@@ -1,4 +1,4 @@
-"""What the key does that turns what is on screen into PyTorch code."""
+"""Shows the PyTorch code of the run on screen, or of the next run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
+from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tui.controllers.runs import UNKNOWN_BATCHES
@@ -15,7 +16,7 @@ from lrtui.tui.view import Scene, View
 
 
 class CodeController:
-    """Shows the code of the run on screen; of the next run's schedule before any.
+    """The action `code`.
 
     Args:
         view: the user's choices.
@@ -27,47 +28,40 @@ class CodeController:
         self._view, self._screen, self._scene = view, screen, scene
 
     def do_code(self) -> None:
+        """Show the code."""
         from lrtui.tui.screens.code import CodeScreen
 
-        run = self._scene().run
+        run, spec = self._scene().run, self._view.spec
         if run is None or run.state.started is None:
-            self._screen.app.push_screen(CodeScreen("Code of the next run", self._writer_of_next()))
+            screen = CodeScreen("Code of the next run", lambda: _code_of_next_run(spec))
         else:
-            self._screen.app.push_screen(CodeScreen(f"Code of run #{run.number}", _writer_of(run)))
-
-    def _writer_of_next(self) -> Callable[[], str]:
-        spec = self._view.spec
-        expected = expected_batches_per_epoch(spec)
-        notes = () if expected else (f"how long an epoch of {spec.task} is shows only in a run: put it in below",)
-
-        def write() -> str:
-            from lrtui.engine.run_code import code_of_spec
-
-            return code_of_spec(spec, expected or UNKNOWN_BATCHES, notes=notes)
-
-        return write
+            # the state belongs to the UI thread, the code is written in another
+            shown, state = run, _copy(run.state)
+            screen = CodeScreen(f"Code of run #{run.number}", lambda: _code_of_run(shown, state))
+        self._screen.app.push_screen(screen)
 
 
-def _writer_of(run: ShownRun) -> Callable[[], str]:
-    """Return what writes the run's code as it is at this moment, in whatever thread."""
-    title, state = f"run #{run.number}", _as_it_is(run.state)
-    folder = run.store_folder
+def _code_of_next_run(spec: RunSpec) -> str:
+    from lrtui.engine.run_code import code_of_spec
 
-    def write() -> str:
-        from lrtui.engine.run_code import code_of_run
-        from lrtui.store.ancestry import ancestors
-        from lrtui.store.connection import open_for_reading
-
-        if not state.first_step or folder is None:
-            return code_of_run(title, state)
-        with closing(open_for_reading(folder)) as connection:
-            return code_of_run(title, state, ancestors(connection, run.number))
-
-    return write
+    batches = expected_batches_per_epoch(spec)
+    notes = () if batches else (f"The batches per epoch of {spec.task} are known only in a run: fill them in below.",)
+    return code_of_spec(spec, batches or UNKNOWN_BATCHES, notes=notes)
 
 
-def _as_it_is(state: RunState) -> RunState:
-    """Return what code is written of, as the run has it now: the state itself is one thread's own."""
+def _code_of_run(run: ShownRun, state: RunState) -> str:
+    from lrtui.engine.run_code import code_of_run
+    from lrtui.store.ancestry import ancestors
+    from lrtui.store.connection import open_for_reading
+
+    title = f"run #{run.number}"
+    if not state.first_step or run.store_folder is None:
+        return code_of_run(title, state)
+    with closing(open_for_reading(run.store_folder)) as connection:
+        return code_of_run(title, state, ancestors(connection, run.number))
+
+
+def _copy(state: RunState) -> RunState:
     return replace(
         state,
         changes=list(state.changes),

@@ -1,4 +1,4 @@
-"""What the key does that finds an lr: a range test, and its choice put where it belongs."""
+"""Runs a range test on a new model or on the live run, and applies the lr that the user chooses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from lrtui.text.numbers import four_digits
 from lrtui.tui.listener import Listener
 from lrtui.tui.view import Scene, View
 
-# the screen is imported when it is first asked for, as all dialogs are
+# like all dialogs, the screen is imported when it is first opened
 if TYPE_CHECKING:
-    from lrtui.tui.screens.range_test import Quest
+    from lrtui.tui.screens.range_test import RangeTestScreen
 
-
-MOST_SCALED = 1e6
-"""What an lr to come is multiplied by at most: a schedule that is spent is switched, and not blown up."""
+MAX_SCALE = 1e6
+"""Largest factor for the remaining lr: a schedule whose lr is spent should be switched, not scaled."""
 
 
 class RangeTestController:
-    """Makes a range test on a fresh model, or from the state of the run that goes on in this process.
+    """The action `find`.
 
     Args:
         session: the runs.
@@ -39,91 +38,81 @@ class RangeTestController:
         self._session, self._view, self._screen, self._scene = session, view, screen, scene
 
     def do_find(self) -> None:
+        """Start a range test on the live run, or on a new model if there is none."""
         run = self._scene().commanded
         if run is None:
-            self._find_for_next_run()
+            self._test_new_model()
         elif isinstance(run, Run):
-            self._find_for(run)
+            self._test_run(run)
         else:
-            self._screen.say(f"run #{run.number} goes on in another process; choose one of this process to test it")
+            self._screen.say(f"Run #{run.number} trains in another process: range tests need a run of this process.")
 
-    # -- the next run -------------------------------------------------------------------------------------------------
-
-    def _find_for_next_run(self) -> None:
+    def _test_new_model(self) -> None:
         from lrtui.schedules.lr_placement import peak_lr, place_lr
-        from lrtui.tui.screens.range_test import Quest
+        from lrtui.tui.screens.range_test import RangeTestScreen
 
         spec, sweep = self._view.spec, Sweep()
         try:
-            own_lr = peak_lr(spec.schedule, spec.optimizer)
-            where = place_lr(spec.schedule, spec.optimizer, own_lr or 1.0).where
-            test = self._session.start_range_test(spec, sweep)
+            lr = peak_lr(spec.schedule, spec.optimizer)
+            target = place_lr(spec.schedule, spec.optimizer, lr or 1.0).where
+            feed = self._session.start_range_test(spec, sweep).feed
         except LrtuiError as error:
             self._screen.say(str(error))
             return
-        self._show(Quest(test.feed, sweep, own_lr, "a fresh model", where, self._view.ascii), self._put_in_settings)
+        screen = RangeTestScreen(feed, sweep, lr, "new model", target, ascii_only=self._view.ascii)
+        self._open(screen, self._set_in_settings)
 
-    def _put_in_settings(self, lr: float) -> None:
+    def _set_in_settings(self, lr: float) -> None:
         from lrtui.schedules.lr_placement import place_lr, rounded
 
         spec = self._view.spec
         placed = place_lr(spec.schedule, spec.optimizer, rounded(lr))
         self._view.spec = replace(spec, schedule=placed.schedule, optimizer=placed.optimizer)
         self._view.changed()
-        self._screen.say(f"{placed.where} is {four_digits(lr)} now; r starts with it")
+        self._screen.say(f"Set {placed.where} to {four_digits(lr)}. Press r to start a run with it.")
 
-    # -- a run that goes on -------------------------------------------------------------------------------------------
-
-    def _find_for(self, run: Run) -> None:
-        from lrtui.tui.screens.range_test import Quest
+    def _test_run(self, run: Run) -> None:
+        from lrtui.tui.screens.range_test import RangeTestScreen
 
         feed, sweep = RangeFeed(), Sweep()
-        feed.waits_for = "the step under way"
+        feed.waits_for = "the current step"
         run.send(RangeTest(sweep, feed))
-        lrs = run.state.current_lrs
-        quest = Quest(
-            feed,
-            sweep,
-            lrs[0] if lrs else 0.0,
-            f"run #{run.number}, as it is at step {run.state.step:,}",
-            "the highest lr to come",
-            self._view.ascii,
-        )
-        self._show(quest, lambda lr: self._scale(run, lr))
+        lr = next(iter(run.state.current_lrs), 0.0)
+        subject = f"run #{run.number} at step {run.state.step:,}"
+        screen = RangeTestScreen(feed, sweep, lr, subject, "the highest remaining lr", ascii_only=self._view.ascii)
+        self._open(screen, lambda chosen: self._scale(run, chosen))
 
     def _scale(self, run: Run, lr: float) -> None:
-        """Make the lr the highest that is to come: of a schedule that only falls, this moment's."""
-        peak = self._peak_to_come(run)
-        if not peak > lr / MOST_SCALED:
-            words = "no lr worth scaling is to come; s puts another schedule in place"
-            self._screen.say(f"run #{run.number}: {words}")
+        """Scale the run's schedule so that its highest remaining lr is this one."""
+        peak = self._remaining_peak(run)
+        if not peak > lr / MAX_SCALE:
+            text = "the remaining lr is too low to scale. Press s to switch the schedule."
+            self._screen.say(f"Run #{run.number}: {text}")
             return
         command = ScaleLr(lr / peak)
         if run.send(command) is False:
-            self._screen.say(f"run #{run.number} is over")
+            self._screen.say(f"Run #{run.number} is over.")
             return
         self._view.pending.give(run, command)
-        self._screen.say(f"the highest lr to come is {four_digits(lr)}; u takes it back")
+        self._screen.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")
 
-    def _peak_to_come(self, run: Run) -> float:
-        state, now = run.state, max(run.state.current_lrs[:1], default=0.0)
+    def _remaining_peak(self, run: Run) -> float:
+        """Return the highest lr from now on; the current one if there is no forecast or no step remains."""
+        state = run.state
+        current = next(iter(state.current_lrs), 0.0)
         future = self._scene().futures.get(run.number)
         if future is None or not state.scale:
-            return now
-        to_come = future.lrs[max(0, state.step - future.start_step) :, 0]
-        return float(to_come.max()) * state.scale[0] if len(to_come) else now
+            return current
+        remaining = future.lrs[max(0, state.step - future.start_step) :, 0]
+        return float(remaining.max()) * state.scale[0] if len(remaining) else current
 
-    # -- the screen ---------------------------------------------------------------------------------------------------
-
-    def _show(self, quest: Quest, put: Callable[[float], None]) -> None:
-        from lrtui.tui.screens.range_test import RangeTestScreen
-
-        def chosen(lr: float | None) -> None:
+    def _open(self, screen: RangeTestScreen, apply: Callable[[float], None]) -> None:
+        def on_choice(lr: float | None) -> None:
             if lr is None:
                 return
             try:
-                put(lr)
+                apply(lr)
             except LrtuiError as error:
                 self._screen.say(str(error))
 
-        self._screen.app.push_screen(RangeTestScreen(quest), chosen)
+        self._screen.app.push_screen(screen, on_choice)

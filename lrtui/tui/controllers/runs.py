@@ -196,7 +196,7 @@ class Hands:
         self.send(UndoLr())
 
     def do_set_lr(self) -> None:
-        from lrtui.tui.screens.set_lr import SetLrScreen
+        from lrtui.tui.screens.dialogs import SetLrScreen
 
         live = self._commanded()
         if live is not None:

@@ -1,4 +1,4 @@
-"""Chooses the epoch after whose end a branch begins."""
+"""Asks for the epoch after which a branch starts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lrtui.text.numbers import four_digits
 
 @dataclass(frozen=True, slots=True)
 class EpochEnd:
-    """An epoch's end that has a checkpoint.
+    """The end of an epoch that has a checkpoint.
 
     Args:
         epoch: from 1.
         step: optimizer steps done.
-        seq: of the last event told before the checkpoint.
-        lrs: what the epoch ended with.
-        result: of the test then, where there is one.
+        seq: of the last event before the checkpoint.
+        lrs: of each parameter group at the end of the epoch.
+        result: of the test that ended the epoch; None if there was none.
     """
 
     epoch: int
@@ -39,14 +39,15 @@ class EpochEnd:
 
 
 def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
-    """Return each epoch's line: where it was, its lr, aligned on the decimal point, and how the test went."""
+    """Return a line for each epoch: step, lr aligned on the decimal point, and test result."""
     lrs = [four_digits(end.lrs[0]) if end.lrs else "" for end in ends]
-    before = max((len(lr.partition(".")[0]) for lr in lrs), default=0)
-    lrs = [" " * (before - len(lr.partition(".")[0])) + lr for lr in lrs]
-    widest, steps = max(map(len, lrs), default=0), max((len(f"{end.step:,}") for end in ends), default=0)
+    integer_width = max((len(lr.partition(".")[0]) for lr in lrs), default=0)
+    lrs = [" " * (integer_width - len(lr.partition(".")[0])) + lr for lr in lrs]
+    lr_width = max(map(len, lrs), default=0)
+    step_width = max((len(f"{end.step:,}") for end in ends), default=0)
     lines = []
     for end, lr in zip(ends, lrs, strict=True):
-        line = f"epoch {end.epoch:>3}  step {end.step:>{steps},}  lr {lr:<{widest}}"
+        line = f"epoch {end.epoch:>3}  step {end.step:>{step_width},}  lr {lr:<{lr_width}}"
         if end.result is not None:
             line += f"  loss {end.result.loss:.4f}"
             if end.result.accuracy is not None:
@@ -56,47 +57,43 @@ def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
 
 
 class BranchPointScreen(ModalScreen[EpochEnd | None]):
-    """Lists the epochs; returns the one that is chosen.
+    """Lists the epochs of a run; returns the selected one.
 
     Args:
-        number: the run's.
-        schedule: in force at its end.
-        ends: the epochs that have a checkpoint, the earliest first.
+        number: of the run.
+        ends: the epochs that have a checkpoint, in order.
     """
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back", show=False)]
 
-    def __init__(self, number: int, schedule: str, ends: tuple[EpochEnd, ...]) -> None:
+    def __init__(self, number: int, ends: tuple[EpochEnd, ...]) -> None:
         super().__init__()
-        self._number, self._schedule, self._ends = number, schedule, ends
+        self._number, self._ends = number, ends
 
     def compose(self) -> ComposeResult:
+        about = (
+            "The new run starts with the weights from the end of an epoch, and continues with a schedule you choose."
+        )
         with Vertical(classes="dialog") as box:
             box.border_title = f"Branch from run #{self._number}"
-            yield Static(
-                Text(
-                    "A new run with its weights as they were after an epoch, and a schedule of your choice from there."
-                ),
-                classes="quiet",
-                id="what",
-            )
+            yield Static(Text(about), classes="quiet", id="what")
             lines = zip(self._ends, epoch_lines(self._ends), strict=True)
             yield OptionList(*(Option(Text(line, no_wrap=True), id=str(end.epoch)) for end, line in lines))
-            yield Static("enter chooses the schedule   esc back", classes="quiet")
+            yield Static("enter choose a schedule   esc back", classes="quiet")
 
     def on_mount(self) -> None:
-        """Begin with the latest."""
+        """Highlight the latest epoch."""
         self.query_one(OptionList).highlighted = len(self._ends) - 1
 
     def on_resize(self, event: Resize) -> None:
-        """Leave out what a small screen has no room for."""
+        """Leave out what does not fit on a small screen."""
         self.set_class(event.size.height < 20, "-small")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Leave with the epoch."""
+        """Close with the epoch."""
         self.dismiss(next(end for end in self._ends if str(end.epoch) == event.option_id))
 
-    def action_leave(self) -> None:
-        """Leave everything as it was."""
+    def action_close(self) -> None:
+        """Close without a choice."""
         self.dismiss(None)

@@ -236,7 +236,7 @@ class CockpitScreen(Screen[None]):
         """Take what the start has found: greet, or offer to go on."""
         free = self.app.screen is self
         if opening.is_first and free and self._session.live is None:
-            from lrtui.tui.screens.welcome import WelcomeScreen
+            from lrtui.tui.screens.dialogs import WelcomeScreen
 
             self.app.push_screen(WelcomeScreen())
         self._continuing.offer(opening, free=free)

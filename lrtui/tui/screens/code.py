@@ -1,4 +1,4 @@
-"""A schedule as PyTorch code: on the clipboard, and on screen where a terminal has none."""
+"""Shows a schedule as PyTorch code, and copies it to the clipboard."""
 
 from __future__ import annotations
 
@@ -19,44 +19,36 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.user_error import describe_exception
 from lrtui.tui.panes.frame import Frame
 
-KEYS = "y copies it again   ↑ ↓ ← → scroll   esc back"
-
-
-@dataclass
-class Written(Message):
-    """The code has come from its thread, or why there is none."""
-
-    code: str
-    fault: str = ""
-
-
-def code_text(code: str) -> Text:
-    """Return the code with its comments held back."""
-    text = Text(code.rstrip("\n"), no_wrap=True)
-    text.highlight_regex(r"(?m)(?:^|  )\s*#.*$", "dim")
-    return text
+KEYS = "y copy again   ↑ ↓ ← → scroll   esc back"
 
 
 class CodeScreen(ModalScreen[None]):
-    """Shows code, having copied it.
+    """Shows code and copies it.
 
-    OSC 52 takes it to the clipboard of the terminal that the user sits at, over SSH too. No terminal says whether it
-    did so, and tmux passes it on only with `set-clipboard on`.
+    The clipboard is that of the terminal in front of the user, by the escape sequence OSC 52, over SSH too. Terminals
+    don't report whether they accept it, and tmux passes it on only with `set-clipboard on`.
 
     Args:
-        title: whose code it is.
-        write: writes it; called in a thread.
+        title: of the page.
+        write: returns the code; called in a thread.
     """
 
-    CSS_PATH = "code.tcss"
+    @dataclass
+    class Ready(Message):
+        """The code is written, or failed with an error."""
+
+        code: str
+        error: str = ""
+
+    CSS_PATH = "page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", "copy", show=False),
-        Binding("escape,q", "leave", "back", show=False),
+        Binding("escape,q", "close", "back", show=False),
     ]
 
     def __init__(self, title: str, write: Callable[[], str]) -> None:
         super().__init__()
-        self._title, self._writer = title, write
+        self._title, self._write_code = title, write
         self._code = ""
 
     def compose(self) -> ComposeResult:
@@ -66,34 +58,37 @@ class CodeScreen(ModalScreen[None]):
         yield Static(KEYS, id="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Let the arrow keys scroll, and write the code where no key waits for it."""
+        """Let the arrow keys scroll, and write the code in a thread."""
         self.query_one(VerticalScroll).focus()
         threading.Thread(target=self._write, name="code", daemon=True).start()
 
     def _write(self) -> None:
         try:
-            written = Written(self._writer())
+            ready = self.Ready(self._write_code())
         except LrtuiError as error:
-            written = Written("", str(error))
-        except Exception as error:  # a user's own scheduler class can raise anything where a script is played
-            written = Written("", describe_exception(error))
-        self.post_message(written)
+            ready = self.Ready("", str(error))
+        except Exception as error:  # a user's own scheduler class can raise anything when it is simulated
+            ready = self.Ready("", describe_exception(error))
+        self.post_message(ready)
 
-    def on_written(self, message: Written) -> None:
-        """Show the code and copy it, or say why there is none."""
+    def on_code_screen_ready(self, message: CodeScreen.Ready) -> None:
+        """Show the code and copy it, or show the error."""
         self._code = message.code
-        self.query_one("#code", Static).update(code_text(self._code) if self._code else Text(f"✗ {message.fault}"))
-        if self._code:
-            self.action_copy()
-        else:
-            self.query_one(Frame).show("there is none")
+        if not self._code:
+            self.query_one("#code", Static).update(Text(f"✗ {message.error}"))
+            self.query_one(Frame).show("no code")
+            return
+        text = Text(self._code.rstrip("\n"), no_wrap=True)
+        text.highlight_regex(r"(?m)(?:^|  )\s*#.*$", "dim")
+        self.query_one("#code", Static).update(text)
+        self.action_copy()
 
     def action_copy(self) -> None:
-        """Put the code on the clipboard."""
+        """Copy the code to the clipboard."""
         if self._code:
             self.app.copy_to_clipboard(self._code)
             self.query_one(Frame).show(f"{len(self._code.splitlines())} lines, copied")
 
-    def action_leave(self) -> None:
+    def action_close(self) -> None:
         """Close."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Marked runs beside each other: what differs in their settings, their results at equal epochs and equal seconds."""
+"""Compares marked runs: settings that differ, and results at equal epochs and equal times."""
 
 from __future__ import annotations
 
@@ -21,68 +21,65 @@ from lrtui.text.numbers import duration
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.shown_run import ShownRun
 
-LOOK_SECONDS = 1.0
-"""Between two looks at whether the runs have said more."""
+POLL_SECONDS = 1.0
 
-BETWEEN = "    "
-"""What stands between two tables."""
+COLUMN_GAP = "    "
 
-KEYS = "* and bold: the best   seconds are training time, pauses left out   esc back"
+KEYS = "* and bold: best   seconds: training time without pauses   esc back"
 
 
 def comparison_text(runs: Sequence[ShownRun], width: int) -> Text:
-    """Return the page: what differs, the best results, then tables beside each other; each row's best in bold."""
+    """Return the page: differing settings, best results, and tables; titles and the best of each row in bold."""
     states, labels = [run.state for run in runs], [f"#{run.number}" for run in runs]
     comparison = compare(states)
-    heads = [_head(run) for run in runs]
     blocks = [
-        heads,
+        [_heading(run) for run in runs],
         *difference_blocks(labels, states, comparison),
         result_block(labels, states, comparison),
-        *beside_each_other(moment_blocks(labels, comparison, width), width),
+        *arrange_in_rows(moment_blocks(labels, comparison, width), width),
     ]
     text = Text("\n\n".join("\n".join(block) for block in blocks))
-    text.highlight_regex(r"(?m)^[a-z].*$|^#\d+|\S+\*(?=\s|$)", "bold")
+    text.highlight_regex(r"(?m)^[A-Za-z].*$|^#\d+|\S+\*(?=\s|$)", "bold")
     return text
 
 
-def _head(run: ShownRun) -> str:
+def _heading(run: ShownRun) -> str:
     state = run.state
     schedule = printable(state.schedule or run.spec.schedule)
-    words = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
-    return f"#{run.number} {GLYPHS[state.status]} {words}, {schedule}, {state.step:,} steps, {duration(state.elapsed)}"
+    status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
+    return f"#{run.number} {GLYPHS[state.status]} {status}, {schedule}, {state.step:,} steps, {duration(state.elapsed)}"
 
 
-def beside_each_other(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:
-    """Return the blocks in rows, as many beside each other as the width has room for."""
+def arrange_in_rows(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Return rows of blocks, each row with as many blocks side by side as fit into the width."""
     rows: list[list[str]] = []
-    taken = width + 1
+    row_width = width + 1
     for block in blocks:
-        columns = max(map(len, block))
-        if taken + len(BETWEEN) + columns > width:
+        block_width = max(map(len, block))
+        if row_width + len(COLUMN_GAP) + block_width > width:
             rows.append(list(block))
+            row_width = block_width
         else:
-            beside = zip_longest(rows[-1], block, fillvalue="")
-            rows[-1] = [f"{left:<{taken}}{BETWEEN}{right}".rstrip() for left, right in beside]
-            columns += taken + len(BETWEEN)
-        taken = columns
+            pairs = zip_longest(rows[-1], block, fillvalue="")
+            rows[-1] = [f"{left:<{row_width}}{COLUMN_GAP}{right}".rstrip() for left, right in pairs]
+            row_width += len(COLUMN_GAP) + block_width
     return rows
 
 
 class CompareScreen(ModalScreen[None]):
-    """Shows how runs compare, as long as they go on as they are now.
+    """Compares runs, and updates the page while they train.
 
     Args:
-        runs: returns them.
+        runs: returns the runs.
     """
 
-    CSS_PATH = "compare.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,c,q", "leave", "back", show=False)]
+    CSS_PATH = "page.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,c,q", "close", "back", show=False)]
 
     def __init__(self, runs: Callable[[], Sequence[ShownRun]]) -> None:
         super().__init__()
         self._runs = runs
-        self._stamp: object = None
+        self._drawn: object = None
 
     def compose(self) -> ComposeResult:
         yield Frame("Compare", classes="-current")
@@ -91,24 +88,24 @@ class CompareScreen(ModalScreen[None]):
         yield Static(KEYS, id="keys")
 
     def on_mount(self) -> None:
-        """Show the page, let the arrow keys scroll it, and keep it up to date."""
+        """Let the arrow keys scroll the page, and keep it up to date."""
         self.query_one(VerticalScroll).focus()
-        self.set_interval(LOOK_SECONDS, self._write)
+        self.set_interval(POLL_SECONDS, self._update)
 
     def on_resize(self) -> None:
-        """Write the page in the width that there is now."""
-        self._write()
+        """Update the page for the new width."""
+        self._update()
 
-    def _write(self) -> None:
+    def _update(self) -> None:
         runs = self._runs()
         width = max(20, self.size.width - 3)
-        stamp = (width, [(run.number, id(run.state), run.state.version) for run in runs])
-        if stamp == self._stamp:
+        version = (width, [(run.number, id(run.state), run.state.version) for run in runs])
+        if version == self._drawn:
             return
-        self._stamp = stamp
+        self._drawn = version
         self.query_one(Frame).show("  ".join(f"#{run.number}" for run in runs))
         self.query_one("#page", Static).update(comparison_text(runs, width))
 
-    def action_leave(self) -> None:
+    def action_close(self) -> None:
         """Close."""
         self.dismiss(None)

@@ -101,7 +101,7 @@ class HelpScreen(ModalScreen[None]):
         self._pane, self._keys = pane, keys
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help-box") as box:
+        with VerticalScroll(id="help-box", classes="help-page") as box:
             box.border_title = "Help"
             box.border_subtitle = "esc closes"
             yield Static(help_text(self._text_width, self._pane, self._keys))

@@ -1,4 +1,4 @@
-"""What a race from the picker would take, and with how many seeds it shall be."""
+"""Asks for the number of seeds of a race, and shows how long it would take."""
 
 from __future__ import annotations
 
@@ -13,79 +13,83 @@ from textual.widgets import Static
 
 from lrtui.text.format import counted, cut, printable
 from lrtui.text.numbers import duration
-from lrtui.tui.screens.picker.choice import RaceEstimate
+from lrtui.tui.screens.picker.state import RaceEstimate
 
-MOST_SEEDS = 5
-USUAL_SEEDS = 3
+MAX_SEEDS = 5
+DEFAULT_SEEDS = 3
 WIDTH = 68
 
 
-def race_lines(schedules: Sequence[str], seeds: int, epochs: int, terms: RaceEstimate) -> Text:
-    """Return the question: what would race, how many runs that makes, and how long they take at the pace so far.
+def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceEstimate) -> Text:
+    """Return what would race, how many runs that makes, and how long they would take.
 
     Args:
-        schedules: notations, the first being what the others are measured against.
-        seeds: how many.
+        schedules: notations, the baseline first.
+        seeds: number of seeds.
         epochs: of each run.
-        terms: what is known of such runs.
+        estimate: knows the time per epoch.
     """
-    text = Text("Every schedule is trained with every seed, from the same weights\nand on the same data order.\n\n")
+    text = Text("Each schedule is trained once per seed, with the same initial\nweights and data order.\n\n")
     for number, schedule in enumerate(schedules, start=1):
         text.append(cut(f"  {number}  {printable(schedule)}", WIDTH) + "\n")
-    text.append("The others are measured against the first.\n\nseeds  ")
-    for count in range(1, MOST_SEEDS + 1):
+    text.append("The first schedule is the baseline.\n\nseeds  ")
+    for count in range(1, MAX_SEEDS + 1):
         text.append(f"[{count}]" if count == seeds else f" {count} ", "bold" if count == seeds else "")
     runs = len(schedules) * seeds
     text.append(f"\n\n{counted(runs, 'run')} of {counted(epochs, 'epoch')}: ", "bold")
-    if terms.epoch_seconds is None:
-        text.append("no run tells yet how long that takes")
+    if estimate.epoch_seconds is None:
+        text.append("no run yet to estimate the time from")
     else:
-        text.append(f"about {duration(runs * epochs * terms.epoch_seconds)} at the pace of run #{terms.paced_by}")
-    text.append("\nSchedules that have fallen hopelessly behind are stopped early.")
+        total = duration(runs * epochs * estimate.epoch_seconds)
+        text.append(f"about {total} at the speed of run #{estimate.measured_on}")
+    text.append("\nSchedules that fall far behind are stopped early.")
     if seeds == 1:
-        text.append("\nOne seed can't tell merit from luck.")
-    text.append(f"\n\n  {'enter':<7}", "bold")
-    text.append("begin, in a process of its own: it outlives this screen")
-    text.append(f"\n  {f'1-{MOST_SEEDS}':<7}", "bold")
-    text.append("how many seeds; ← → too")
-    text.append(f"\n  {'esc':<7}", "bold")
-    return text.append("back to the schedules")
+        text.append("\nWith one seed, a difference may be chance.")
+    keys = {
+        "enter": "start, in a process that continues when you quit",
+        f"1-{MAX_SEEDS}": "number of seeds; also ← →",
+        "esc": "back to the schedules",
+    }
+    text.append("\n")
+    for key, title in keys.items():
+        text.append(f"\n  {key:<7}", "bold").append(title)
+    return text
 
 
 class RaceScreen(ModalScreen[int | None]):
-    """Asks with how many seeds to race; returns their number, or None.
+    """Asks for the number of seeds; returns it, or None.
 
     Args:
-        schedules: notations, the first being what the others are measured against.
+        schedules: notations, the baseline first.
         epochs: of each run.
-        terms: what is known of such runs.
+        estimate: knows the time per epoch.
     """
 
-    CSS_PATH = "race.tcss"
+    CSS_PATH = "dialog.tcss"
 
-    def __init__(self, schedules: Sequence[str], epochs: int, terms: RaceEstimate) -> None:
+    def __init__(self, schedules: Sequence[str], epochs: int, estimate: RaceEstimate) -> None:
         super().__init__()
-        self._schedules, self._epochs, self._terms = schedules, epochs, terms
-        self._seeds = USUAL_SEEDS
+        self._schedules, self._epochs, self._estimate = schedules, epochs, estimate
+        self._seeds = DEFAULT_SEEDS
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = f"Race {counted(len(self._schedules), 'schedule')}"
-            yield Static(self._lines)
+            yield Static(self._text)
 
     @property
-    def _lines(self) -> Text:
-        return race_lines(self._schedules, self._seeds, self._epochs, self._terms)
+    def _text(self) -> Text:
+        return race_text(self._schedules, self._seeds, self._epochs, self._estimate)
 
     def on_key(self, event: Key) -> None:
-        """Take another number of seeds, or answer."""
+        """Change the number of seeds, or close."""
         event.stop()
         if event.key == "escape":
             self.dismiss(None)
         elif event.key == "enter":
             self.dismiss(self._seeds)
         else:
-            by = {"left": -1, "right": 1, "minus": -1, "plus": 1}.get(event.key, 0)
-            wanted = int(event.key) if event.key in "12345" else self._seeds + by
-            self._seeds = min(max(wanted, 1), MOST_SEEDS)
-            self.query_one(Static).update(self._lines)
+            change = {"left": -1, "right": 1, "minus": -1, "plus": 1}.get(event.key, 0)
+            seeds = int(event.key) if event.key in "12345" else self._seeds + change
+            self._seeds = min(max(seeds, 1), MAX_SEEDS)
+            self.query_one(Static).update(self._text)

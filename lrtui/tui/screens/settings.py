@@ -1,4 +1,4 @@
-"""The settings of the next run as a form: a field each, derived from their declaration."""
+"""A form with the settings of the next run, derived from the fields of `RunSpec`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lrtui.tui.live_settings import AT_ONCE
 
 @dataclass(frozen=True, slots=True)
 class SettingsChoice:
-    """The settings, and whether to start a run with them at once."""
+    """The settings, and whether to start a run with them now."""
 
     spec: RunSpec
     restart: bool
 
 
 def read_setting(item: Field[Any], text: str) -> Any:
-    """Return the setting's value.
+    """Return the value of a setting.
 
     Raises:
-        UsageError: for text that can't be one.
+        LrtuiError: for invalid text.
     """
     value = read_option(item, text)
     if item.name == "schedule":
@@ -46,7 +46,7 @@ def read_setting(item: Field[Any], text: str) -> Any:
 
 
 class SettingRow(Vertical):
-    """A setting's name, its value, and what is wrong with it."""
+    """The name of a setting, its value, and what is wrong with it."""
 
     def __init__(self, item: Field[Any], text: str) -> None:
         super().__init__(classes="row")
@@ -63,16 +63,16 @@ class SettingRow(Vertical):
         yield Static("", classes="row-error")
 
     def check(self) -> Any:
-        """Return the value; show what is wrong where there is none.
+        """Return the value, or show what is wrong with it.
 
         Raises:
-            UsageError: for text that can't be a value.
+            LrtuiError: for invalid text.
         """
         wrong = self.query_one(".row-error", Static)
         try:
             value = read_setting(self.item, self.query_one(Input).value)
         except LrtuiError as error:
-            # a form has no options of a command line
+            # the message is that of the command-line option
             wrong.update(Text(str(error).replace(option_words(self.item.name), self._caption)))
             self.add_class("-wrong")
             raise
@@ -84,13 +84,13 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
     """Edits the settings of the next run.
 
     Args:
-        spec: as they are.
-        live: whether a run is under way, which takes some of them at once.
+        spec: the current settings.
+        live: whether a run is in progress; some settings apply to it immediately.
     """
 
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", show=False),
+        Binding("escape", "close", "back", show=False),
         Binding("enter", "save", "save", show=False, priority=True),
         Binding("ctrl+r", "restart", "restart", show=False, priority=True),
         Binding("ctrl+o", "cycle", "next option", show=False, priority=True),
@@ -110,27 +110,27 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                     yield SettingRow(item, option_text(item, getattr(self._spec, item.name)))
             yield Static(id="about")
             if self._live:
-                box.border_subtitle = f"the run under way takes {' and '.join(AT_ONCE)}, the rest with a restart"
-            yield Static("enter saves   ctrl+r saves and starts a run   esc back", id="keys")
+                box.border_subtitle = f"{' and '.join(AT_ONCE)} apply to the current run, the rest to the next"
+            yield Static("enter save   ctrl+r save and start a run   esc back", id="keys")
 
     def on_mount(self) -> None:
-        """Begin with the first field."""
+        """Focus the first field."""
         self.query(Input).first().focus()
-        self._say_what_it_is()
+        self._show_help()
 
     def on_descendant_focus(self) -> None:
-        """Say what the focused setting is."""
-        self._say_what_it_is()
+        """Show help on the focused setting."""
+        self._show_help()
 
-    def _say_what_it_is(self) -> None:
+    def _show_help(self) -> None:
         row = self._focused_row()
         if row is not None:
-            words = str(row.item.metadata["help"])
+            text = str(row.item.metadata["help"])
             if choices := row.item.metadata.get("choices"):
-                words += f" ({', '.join(choices)}; ctrl+o goes through them)"
+                text += f" ({', '.join(choices)}; ctrl+o selects the next)"
             if self._live:
-                words += f" · {AT_ONCE.get(row.item.name, 'needs a restart: ctrl+r')}"
-            self.query_one("#about", Static).update(Text(words))
+                text += f" · {AT_ONCE.get(row.item.name, 'applies to the next run: ctrl+r starts it')}"
+            self.query_one("#about", Static).update(Text(text))
 
     def _focused_row(self) -> SettingRow | None:
         focused = self.focused
@@ -144,26 +144,26 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
             try:
                 row.check()
             except LrtuiError:
-                return  # the row shows it
+                return  # the row shows the error
 
     def action_cycle(self) -> None:
-        """Take the next of the focused setting's options."""
+        """Select the next choice of the focused setting."""
         row = self._focused_row()
         choices = row.item.metadata.get("choices") if row is not None else None
         if row is not None and choices:
             box = row.query_one(Input)
-            at = choices.index(box.value) if box.value in choices else -1
-            box.value = choices[(at + 1) % len(choices)]
+            index = choices.index(box.value) if box.value in choices else -1
+            box.value = choices[(index + 1) % len(choices)]
 
     def action_save(self) -> None:
-        """Leave with the settings, where all of them can be."""
-        self._leave_with(restart=False)
+        """Close with the settings, if all are valid."""
+        self._close_with(restart=False)
 
     def action_restart(self) -> None:
-        """Leave with the settings and start a run."""
-        self._leave_with(restart=True)
+        """Close with the settings, and start a run."""
+        self._close_with(restart=True)
 
-    def _leave_with(self, *, restart: bool) -> None:
+    def _close_with(self, *, restart: bool) -> None:
         values: dict[str, Any] = {}
         for row in self.query(SettingRow):
             try:
@@ -173,6 +173,6 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                 return
         self.dismiss(SettingsChoice(RunSpec(**values), restart))
 
-    def action_leave(self) -> None:
-        """Leave everything as it was."""
+    def action_close(self) -> None:
+        """Close without saving."""
         self.dismiss(None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from asking import press, until
+from lrtui.tui.screens.picker.help import PickerHelpScreen, picker_help
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
@@ -21,7 +22,6 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.chart_view import ChartView
-from lrtui.tui.screens.picker.help import PickerHelpScreen, picker_help
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
@@ -69,16 +69,16 @@ async def test_a_finding_stands_under_the_notation_and_its_correction_is_one_key
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
-        assert "! the lr is dead from epoch 4 on" in words(app, "#verdict")
-        assert "and 1 more" in words(app, "#verdict")
-        assert "ctrl+f takes ExponentialLR(gamma=0.6)" in words(app, "#verdict")
+        assert "! the lr is dead from epoch 4 on" in words(app, "#findings")
+        assert "and 1 more" in words(app, "#findings")
+        assert "ctrl+f takes ExponentialLR(gamma=0.6)" in words(app, "#findings")
         await press(pilot, "ctrl+f")
         assert notation(app) == "ExponentialLR(gamma=0.6)"
         assert app.screen.query_one("#field-gamma", Input).value == "0.6"
-        assert "no findings" in words(app, "#verdict")
+        assert "no findings" in words(app, "#findings")
         assert app.asked[-1].schedule == "ExponentialLR(gamma=0.6)"
         await press(pilot, "ctrl+f")
-        assert "no correction" in words(app, "#help")
+        assert "no correction" in words(app, "#hint")
         await press(pilot, "enter")
         assert app.view.spec.schedule == "ExponentialLR(gamma=0.6)"
 
@@ -103,7 +103,7 @@ async def test_a_schedule_that_has_no_curve_can_be_corrected_all_the_same() -> N
     app.curve = refuse
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", *"onecy")
-        assert "✗ PyTorch divides by zero" in words(app, "#verdict")
+        assert "✗ PyTorch divides by zero" in words(app, "#findings")
         await press(pilot, "enter")
         assert isinstance(app.screen, PickerScreen)
         await press(pilot, "ctrl+f", "enter")
@@ -119,7 +119,7 @@ async def test_an_answer_of_another_schedule_says_nothing_of_this_one() -> None:
         stale = found(app.asked[-1])
         await press(pilot, *"cosine")
         picker.take_forecast("picker", stale)
-        assert "no findings" in words(app, "#verdict")
+        assert "no findings" in words(app, "#findings")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
@@ -183,7 +183,7 @@ async def test_the_same_key_takes_a_candidate_away_and_its_letter_is_free_again(
         await write(pilot, "StepLR(4)")
         await press(pilot, "ctrl+k")
         assert letters(app) == ["A", "B", "C", "D"]
-        assert "4 candidates are kept" in words(app, "#help")
+        assert "4 candidates are kept" in words(app, "#hint")
 
 
 async def test_a_candidate_of_a_running_run_keeps_its_anchor() -> None:
@@ -214,7 +214,7 @@ async def test_a_run_that_goes_on_below_takes_neither_findings_nor_candidates_aw
     app.curve = lambda question: replace(drawn_curve(question), findings=(DEAD,))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
-        assert "the lr is dead" in words(app, "#verdict")
+        assert "the lr is dead" in words(app, "#findings")
         run = app.session.last
         for step in range(run.state.step, run.state.step + 3):
             run.say(StepDone(seq=9_000 + step, step=step, seconds=step / 10, epoch=9, batch=0, loss=0.1, lrs=(1e-4,)))
@@ -222,7 +222,7 @@ async def test_a_run_that_goes_on_below_takes_neither_findings_nor_candidates_aw
         await until(pilot, lambda: run.state.step > before)
         await press(pilot, "ctrl+k")
         assert letters(app) == ["A"]
-        assert "the lr is dead" in words(app, "#verdict")
+        assert "the lr is dead" in words(app, "#findings")
 
 
 async def test_candidates_stay_when_the_picker_closes_with_curves_of_what_it_is_opened_for_next() -> None:
@@ -260,14 +260,14 @@ async def test_a_race_takes_two_schedules_and_a_store() -> None:
     app = app_without_run(store="none")
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+t")
-        assert "--store none" in words(app, "#help")
+        assert "--store none" in words(app, "#hint")
 
 
 async def test_a_race_is_refused_while_a_run_is_going(tmp_path: object) -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)), View(RunSpec(store=str(tmp_path)), selected=1))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+k", *"cosine", "ctrl+t")
-        assert "run #1 is going" in words(app, "#help")
+        assert "run #1 is going" in words(app, "#hint")
         assert isinstance(app.screen, PickerScreen)
 
 
@@ -280,7 +280,7 @@ async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: py
     app = app_without_run(store=str(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+k", "ctrl+t")
-        assert "a race takes two" in words(app, "#help")
+        assert "a race takes two" in words(app, "#hint")
         await press(pilot, *"onecy", "ctrl+t")
         assert isinstance(app.screen, RaceScreen)
         question = str(app.screen.query_one(Static).render())

@@ -1,25 +1,41 @@
-"""Schedules that were kept to be seen beside the one that is being chosen, for as long as the cockpit is open."""
+"""Schedules kept in the picker for comparison, and the table that compares them. Knows no widget."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from rich.text import Text
+
+from lrtui.schedules.curve_facts import curve_facts, share_words
+from lrtui.text.format import cut, printable, width_of
+from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer, Question
 
 LETTERS = "ABCD"
-"""What candidates are called; there are no more of them than that."""
+"""Names of the candidates; there are at most as many."""
+
+COLUMNS = {"peak": 10, "last lr": 11, "area": 9, "<1 %": 9}
+"""Titles and widths of the table's figures."""
+
+MARK_WIDTH = 3
+
+TABLE_HELP = (
+    "The table compares the candidates over the steps in the chart: the highest lr; the last lr; the area, which is "
+    "the sum of the lr relative to a constant lr equal to the optimizer's; and the share of steps whose lr is below "
+    "1 % of the peak, where little is learned. With several parameter groups, the figures are for the first."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A schedule that was kept.
+class PickerCandidate:
+    """A schedule kept for comparison.
 
     Args:
-        letter: what it is called.
+        letter: its name.
         schedule: notation, as the user gave it.
-        anchor: what it builds on where a run is switched to it.
-        answer: its curve for what a schedule is being chosen for; one without a curve while that is awaited.
+        anchor: what a switch to it builds on.
+        answer: its curve; without one while it is being computed.
     """
 
     letter: str
@@ -28,74 +44,112 @@ class Candidate:
     answer: Answer
 
     @property
-    def place(self) -> int:
-        """Which of the letters it has, from 0: it keeps its colour when others go."""
+    def index(self) -> int:
+        """Index of the letter; the candidate keeps its color when others are removed."""
         return LETTERS.index(self.letter)
 
 
 @dataclass(slots=True)
-class Candidates:
-    """Those that were kept, in the order of their letters."""
+class PickerCandidates:
+    """The candidates, in the order of their letters; kept while the cockpit is open."""
 
-    _kept: dict[str, Candidate] = field(default_factory=dict)
+    _by_letter: dict[str, PickerCandidate] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._by_letter)
 
-    def __iter__(self) -> Iterator[Candidate]:
-        return iter(sorted(self._kept.values(), key=lambda candidate: candidate.letter))
+    def __iter__(self) -> Iterator[PickerCandidate]:
+        return iter(sorted(self._by_letter.values(), key=lambda candidate: candidate.letter))
 
-    def of(self, schedule: str, anchor: str) -> Candidate | None:
-        """Return the candidate that is that schedule on that anchor, or None."""
-        return next((kept for kept in self if (kept.schedule, kept.anchor) == (schedule, anchor)), None)
+    def find(self, schedule: str, anchor: str) -> PickerCandidate | None:
+        """Return the candidate with that schedule and anchor, or None."""
+        return next((found for found in self if (found.schedule, found.anchor) == (schedule, anchor)), None)
 
     def toggle(self, answer: Answer, anchor: str) -> str:
-        """Keep a schedule by its curve, or take away the candidate that it is.
-
-        Returns:
-            What was done, in words; where four are kept and this is none of them, that it can't be.
-        """
+        """Add a schedule by its curve, or remove it if it is a candidate already; return a message."""
         schedule = answer.question.schedule
-        if (there := self.of(schedule, anchor)) is not None:
-            del self._kept[there.letter]
-            return f"{there.letter} is no candidate any more"
-        free = [letter for letter in LETTERS if letter not in self._kept]
+        if (existing := self.find(schedule, anchor)) is not None:
+            del self._by_letter[existing.letter]
+            return f"Candidate {existing.letter} removed."
+        free = [letter for letter in LETTERS if letter not in self._by_letter]
         if not free:
-            return f"{len(LETTERS)} candidates are kept: go to one with ctrl+n, and take it away with ctrl+k"
-        self._kept[free[0]] = Candidate(free[0], schedule, anchor, answer)
-        return f"kept as candidate {free[0]}; the same key takes it away again"
+            return f"At most {len(LETTERS)} candidates: go to one with ctrl+n and remove it with ctrl+k first."
+        self._by_letter[free[0]] = PickerCandidate(free[0], schedule, anchor, answer)
+        return f"Kept as candidate {free[0]}. Press ctrl+k again to remove it."
 
-    def after(self, candidate: Candidate | None) -> Candidate | None:
-        """Return the next one, the first after the last and after None; None where there is none."""
-        kept = list(self)
-        if not kept:
+    def after(self, candidate: PickerCandidate | None) -> PickerCandidate | None:
+        """Return the next candidate, wrapping around; the first one for None. None if there are no candidates."""
+        candidates = list(self)
+        if not candidates:
             return None
-        at = kept.index(candidate) if candidate is not None else -1
-        return kept[(at + 1) % len(kept)]
+        index = candidates.index(candidate) if candidate is not None else -1
+        return candidates[(index + 1) % len(candidates)]
 
-    def ask_anew(self, question_of: Callable[[Candidate], Question]) -> dict[str, Question]:
-        """Drop the curves that are of another run's course, or of another moment of it.
-
-        Returns:
-            The questions whose answers are wanted now, by letter.
-        """
-        wanted = {}
+    def discard_outdated(self, question_of: Callable[[PickerCandidate], Question]) -> dict[str, Question]:
+        """Discard curves that answer another question than the current one; return the questions to ask, by letter."""
+        questions = {}
         for candidate in self:
             question = question_of(candidate)
             if question != candidate.answer.question:
-                self._kept[candidate.letter] = replace(candidate, answer=Answer(question))
-                wanted[candidate.letter] = question
-        return wanted
+                self._by_letter[candidate.letter] = replace(candidate, answer=Answer(question))
+                questions[candidate.letter] = question
+        return questions
 
     def take(self, answer: Answer) -> bool:
-        """Keep a curve for the candidates that asked for it; return whether there is one."""
-        # two that differ in their anchors alone have one curve where no run is switched
-        asking = [candidate for candidate in self if candidate.answer.question == answer.question]
-        for candidate in asking:
-            self._kept[candidate.letter] = replace(candidate, answer=answer)
-        return bool(asking)
+        """Store a curve with the candidates it belongs to; return whether there are any."""
+        # candidates that differ only in their anchor have the same curve when no run is switched
+        matching = [candidate for candidate in self if candidate.answer.question == answer.question]
+        for candidate in matching:
+            self._by_letter[candidate.letter] = replace(candidate, answer=answer)
+        return bool(matching)
 
-    def schedules_with(self, schedule: str | None) -> list[str]:
-        """Return the candidates' notations and this one, each once."""
-        notations = [candidate.schedule for candidate in self]
-        return list(dict.fromkeys([*notations, *([schedule] if schedule else [])]))
+
+def table_text(
+    candidates: PickerCandidates,
+    selected: PickerCandidate | Question | None,
+    answer: Answer | None,
+    base_lr: float,
+    width: int,
+) -> Text:
+    """Return the table of candidates; empty if there are none.
+
+    Args:
+        selected: the candidate being chosen, marked ▸, or the question for a schedule that is no candidate, which gets
+            a row of its own; None if the notation is not valid.
+        answer: the curve of that schedule; None while it is being computed.
+        base_lr: the optimizer's lr, of the first parameter group.
+        width: in columns.
+    """
+    if not len(candidates):
+        return Text()
+    name_width = max(8, width - MARK_WIDTH - sum(COLUMNS.values()))
+    text = Text(no_wrap=True, overflow="crop")
+    text.append(_row("", "schedule", tuple(COLUMNS), name_width), "dim")
+    for candidate in candidates:
+        is_selected = candidate is selected
+        mark = f"{'▸' if is_selected else ' '}{candidate.letter}"
+        row = _row(mark, _name(candidate.answer.question), _figures(candidate.answer, base_lr), name_width)
+        text.append("\n" + row, "bold" if is_selected else "")
+    if not isinstance(selected, PickerCandidate):
+        name = _name(selected) if selected is not None else "…"
+        text.append("\n" + _row("▸", name, _figures(answer, base_lr), name_width), "bold")
+    return text
+
+
+def _name(question: Question) -> str:
+    anchor = f" from {question.anchor}" if question.start_step and question.anchor != "base" else ""
+    return printable(f"{question.schedule}{anchor}")
+
+
+def _figures(answer: Answer | None, base_lr: float) -> tuple[str, ...]:
+    if answer is None or answer.lrs is None:
+        return ("…",) * len(COLUMNS)
+    facts = curve_facts(answer.lrs[:, 0], base_lr)
+    return four_digits(facts.peak), four_digits(facts.last), share_words(facts.area), share_words(facts.low)
+
+
+def _row(mark: str, name: str, figures: tuple[str, ...], name_width: int) -> str:
+    name = cut(name, name_width - 1)
+    name += " " * (name_width - width_of(name))
+    columns = "".join(f"{figure:>{width}}" for figure, width in zip(figures, COLUMNS.values(), strict=True))
+    return f"{mark:<{MARK_WIDTH}}{name}{columns}"

@@ -1,4 +1,4 @@
-"""The picker: a schedule as a list, a form, a line and a curve, all of one value."""
+"""The picker: chooses a schedule by list, form or notation, with its curve beside it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ from textual.widgets import Input, Label, OptionList, Static
 
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_optimizer
+from lrtui.text.format import counted
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker.choice import PickerChoice, PickerContext, RaceChoice
-from lrtui.tui.screens.picker.field_row import FieldRow
-from lrtui.tui.screens.picker.form import ArgumentForm
-from lrtui.tui.screens.picker.lines import PickerLines
-from lrtui.tui.screens.picker.list import SchedulerList
-from lrtui.tui.screens.picker.picture import Picture
-from lrtui.tui.screens.picker.state import PickerState
-from lrtui.tui.screens.picker.words import keys_of, title_of
+from lrtui.tui.screens.picker.candidates import table_text
+from lrtui.tui.screens.picker.findings import PickerHelpScreen, findings_text
+from lrtui.tui.screens.picker.list_and_form import ArgumentForm, FieldRow, SchedulerList, set_text
+from lrtui.tui.screens.picker.preview import Preview
+from lrtui.tui.screens.picker.state import PickerChoice, PickerContext, PickerState, RaceChoice
 
 SLOT = "picker"
-"""The forecaster's slot of the schedule that is being chosen; a candidate's has its letter after it."""
+"""The forecaster's slot for the schedule being chosen; a candidate's slot has its letter after it."""
 
 
 class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     """Chooses a schedule.
 
     Args:
-        context: what it is for.
+        context: what the schedule is for.
         ask: takes a slot and a question; the answer comes to `take_forecast`.
     """
 
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", show=False),
+        Binding("escape", "close", "back", show=False),
         Binding("enter", "apply", "apply", show=False, priority=True),
-        Binding("ctrl+r", "restart", "restart with it", show=False, priority=True),
+        Binding("ctrl+r", "restart", "start a run with it", show=False, priority=True),
         Binding("ctrl+o", "anchor", "anchor", show=False, priority=True),
-        Binding("ctrl+f", "fix", "take the corrected notation", show=False, priority=True),
+        Binding("ctrl+f", "fix", "apply the fix", show=False, priority=True),
         Binding("ctrl+k", "keep", "keep as candidate", show=False, priority=True),
         Binding("ctrl+n", "next", "next candidate", show=False, priority=True),
         Binding("ctrl+t", "race", "race the candidates", show=False, priority=True),
@@ -57,46 +55,51 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def __init__(self, context: PickerContext, ask: Callable[[str, Question], None]) -> None:
         super().__init__()
-        self._purpose, self._ask = context, ask
+        self._context, self._ask = context, ask
         self._state = PickerState(context)
         self._model = self._state.model
         self._asked: Question | None = None
+        self._base_lr = parse_optimizer(context.spec.optimizer).lrs[0]
 
     # -- what is on screen --------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="picker"):
+        with Vertical(id="picker") as box:
+            box.border_title = picker_title(self._context)
             with Horizontal(id="top"):
                 with Vertical(id="choice"):
                     with Horizontal(id="filter-row"):
                         yield Label("filter", classes="caption")
-                        yield Input(placeholder="type a name or what it does", id="filter")
+                        yield Input(placeholder="name or description", id="filter")
                     yield SchedulerList(id="list")
                     yield Static(id="summary")
                     yield ArgumentForm(id="form")
-                yield Picture(id="picture")
-            base_lr = parse_optimizer(self._purpose.optimizer).lrs[0]
-            yield PickerLines(self._model.text, keys_of(self._purpose), base_lr, id="bottom")
+                yield Preview(id="preview")
+            with Vertical(id="bottom"):
+                yield Static(id="table")
+                with Horizontal(id="notation-row"):
+                    yield Label("notation", classes="caption")
+                    yield Input(self._model.text, id="notation")
+                yield Static(id="findings")
+                yield Static(id="hint")
+                yield Static(Text(picker_keys(self._context), no_wrap=True, overflow="ellipsis"), id="keys")
 
     async def on_mount(self) -> None:
-        """Show what there is to choose from, and begin with the filter."""
-        self.query_one("#picker").border_title = title_of(self._purpose)
+        """Show the list, focus the filter, and ask for the curves."""
         self._fill_list()
         self.query_one("#filter").focus()
         await self._show()
-        for letter, question in self._state.ask_for_candidates().items():
+        for letter, question in self._state.candidate_questions().items():
             self._ask(f"{SLOT} {letter}", question)
 
     def on_resize(self, event: Resize) -> None:
-        """Leave out what a small screen has no room for."""
+        """Leave out what does not fit on a small screen."""
         self.set_class(event.size.width < 100 or event.size.height < 30, "-small")
         self.set_class(event.size.width < 60, "-tiny")
         self.set_class(event.size.height < 20, "-short")
         self._fill_list()
-
-    @property
-    def _lines(self) -> PickerLines:
-        return self.query_one(PickerLines)
+        # the findings fill the box, whose size follows from the classes
+        self.call_after_refresh(self._show_findings)
 
     @property
     def _list(self) -> SchedulerList:
@@ -106,153 +109,203 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         entries = self._model.entries(self.query_one("#filter", Input).value)
         self._list.fill(entries, self._model.name, narrow=self.has_class("-small"))
 
-    async def _show(self, *, typing_too: bool = False) -> None:
-        """Make every view follow the model, and ask for the curve.
+    async def _show(self, *, overwrite_focused: bool = False) -> None:
+        """Update every view from the model, and ask for the curve.
 
         Args:
-            typing_too: whether what the user is typing into follows as well.
+            overwrite_focused: whether to replace the text that the user is editing.
         """
         model = self._model
-        self._list.point(model.name)
-        await self.query_one(ArgumentForm).show(model, typing_too=typing_too)
-        self._lines.show_notation(model.text, typing_too=typing_too)
+        self._list.select(model.name)
+        await self.query_one(ArgumentForm).show(model, overwrite_focused=overwrite_focused)
+        set_text(self.query_one("#notation", Input), model.text, overwrite_focused=overwrite_focused)
         entry = CATALOGUE.get(model.name)
-        self.query_one("#summary", Static).update(Text(entry.summary if entry else "a class of your own"))
-        self._show_words()
+        self.query_one("#summary", Static).update(Text(entry.summary if entry else "your own scheduler class"))
+        self._show_results()
         self._show_field_help()
-        self.query_one(Picture).show_anchor(self._state)
+        self.query_one(Preview).show_anchor(self._state)
         if (question := self._state.question) not in (None, self._asked):
             self._asked = question
             self._ask(SLOT, question)
 
-    def _show_words(self) -> None:
-        self.set_class(self._state.verdict.error is not None, "-stale")
-        self._lines.show(self._state)
+    def _show_results(self) -> None:
+        state, table = self._state, self.query_one("#table", Static)
+        self.set_class(state.error is not None, "-stale")
+        table.display = len(state.candidates) > 0
+        selected = state.candidate or state.question
+        table.update(table_text(state.candidates, selected, state.current_answer, self._base_lr, self._text_width))
+        self._show_findings()
+
+    def _show_findings(self) -> None:
+        state, box = self._state, self.query_one("#findings", Static)
+        box.set_class(state.error is not None, "-wrong")
+        box.set_class(bool(state.findings), "-found")
+        box.update(findings_text(state, self._text_width, max(1, box.size.height)))
+
+    @property
+    def _text_width(self) -> int:
+        # there is no width before the first layout
+        return self.query_one("#bottom").content_size.width or 76
 
     def _draw(self) -> None:
-        self._show_words()
-        self.query_one(Picture).draw(self._state)
+        self._show_results()
+        self.query_one(Preview).draw(self._state)
 
     def take_forecast(self, slot: str, answer: Answer) -> None:
-        """Draw a curve that has come, if it is still one that is wanted."""
+        """Draw a curve, if it is still wanted."""
         if slot.startswith(SLOT) and self._state.take(answer):
             self._draw()
 
     def on_descendant_focus(self) -> None:
-        """Say what the focused field is for."""
+        """Show what the focused field is for."""
         self._show_field_help()
 
     def _show_field_help(self) -> None:
         focused = self.focused
         row = focused.parent.parent if focused is not None and focused.parent is not None else None
-        self._lines.say(row.field.help if isinstance(row, FieldRow) else "")
+        self._show_hint(row.field.help if isinstance(row, FieldRow) else "")
 
-    # -- what the user does -------------------------------------------------------------------------------------------
+    def _show_hint(self, text: str, *, refused: bool = False) -> None:
+        """Show a line of text: help on the focused field, or why a key did nothing."""
+        line = self.query_one("#hint", Static)
+        line.set_class(refused, "-refused")
+        line.update(Text(text, no_wrap=True, overflow="ellipsis"))
+        if refused:
+            self.app.bell()
+
+    # -- choosing -----------------------------------------------------------------------------------------------------
 
     @on(Input.Changed, "#filter")
-    async def _filter(self, event: Input.Changed) -> None:
+    async def _filter_changed(self, event: Input.Changed) -> None:
         self._fill_list()
         if event.value and (names := self._list.names):
-            # the best match is what the words were typed for
+            # the best match is selected
             self._model.choose(names[0])
         await self._show()
 
     @on(Input.Changed, "#notation")
-    async def _type_notation(self, event: Input.Changed) -> None:
+    async def _notation_changed(self, event: Input.Changed) -> None:
         self._model.set_text(event.value)
         await self._show()
 
     @on(Input.Changed, ".field Input")
-    async def _type_field(self, event: Input.Changed) -> None:
+    async def _field_changed(self, event: Input.Changed) -> None:
         if event.input.id and event.input.has_focus:
             self._model.set_field(event.input.id.removeprefix("field-"), event.value)
             await self._show()
 
     @on(OptionList.OptionHighlighted, "#list")
-    async def _point(self, event: OptionList.OptionHighlighted) -> None:
+    async def _scheduler_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_id:
             self._model.choose(event.option_id)
             await self._show()
 
-    async def action_move(self, by: int) -> None:
-        """Go up or down the list, from wherever the focus is."""
-        if name := self._list.beside(by):
+    async def action_move(self, offset: int) -> None:
+        """Go up or down the list, whatever has the focus."""
+        if name := self._list.name_at(offset):
             self._model.choose(name)
             await self._show()
 
     async def action_anchor(self) -> None:
-        """Take the next anchor."""
+        """Select the next anchor."""
         if self._state.next_anchor():
             await self._show()
 
-    async def _take(self, notation: str) -> None:
+    async def _replace_notation(self, notation: str) -> None:
         self._model.set_text(notation)
         self.query_one("#notation").focus()
-        await self._show(typing_too=True)
+        await self._show(overwrite_focused=True)
 
     async def action_fix(self) -> None:
-        """Take the corrected notation of the finding that is shown."""
-        if (fix := self._state.verdict.fix) is None:
-            self._lines.say("there is no correction to take", refused=True)
+        """Apply the fix of the finding on screen."""
+        if (fix := self._state.fix) is None:
+            self._show_hint("There is no fix to apply.", refused=True)
         else:
-            await self._take(fix)
+            await self._replace_notation(fix)
 
     # -- candidates ---------------------------------------------------------------------------------------------------
 
     def action_keep(self) -> None:
-        """Keep the curve as a candidate, or take away the candidate that it is."""
-        words, done = self._state.keep()
+        """Keep the schedule as a candidate, or remove the candidate."""
+        message, changed = self._state.toggle_candidate()
         self._draw()
-        self._lines.say(words, refused=not done)
+        self._show_hint(message, refused=not changed)
 
     async def action_next(self) -> None:
         """Go to the next candidate."""
         candidate = self._state.candidates.after(self._state.candidate)
         if candidate is None:
-            self._lines.say("no candidate is kept yet: ctrl+k keeps one", refused=True)
+            self._show_hint("No candidates yet. Press ctrl+k to keep one.", refused=True)
         else:
             self._state.anchor = candidate.anchor
-            await self._take(candidate.schedule)
+            await self._replace_notation(candidate.schedule)
 
     def action_race(self) -> None:
-        """Ask with how many seeds the candidates race, and leave with that."""
+        """Ask for the number of seeds, and close with the race."""
         from lrtui.tui.screens.race import RaceScreen
 
         if refusal := self._state.race_refusal:
-            self._lines.say(refusal, refused=True)
+            self._show_hint(refusal, refused=True)
             return
         racers = self._state.racers
 
-        def answered(seeds: int | None) -> None:
+        def on_seeds(seeds: int | None) -> None:
             if seeds is not None:
                 self.dismiss(RaceChoice(racers, seeds))
 
-        self.app.push_screen(RaceScreen(racers, self._purpose.epochs, self._state.context.race), answered)
+        self.app.push_screen(RaceScreen(racers, self._context.spec.epochs, self._state.context.race), on_seeds)
 
     def action_help(self) -> None:
         """Show the findings in full, the keys, and what the table means."""
-        from lrtui.tui.screens.picker.help import PickerHelpScreen
+        self.app.push_screen(PickerHelpScreen(self._model.text, self._state.findings))
 
-        self.app.push_screen(PickerHelpScreen(self._model.text, self._state.verdict.findings))
-
-    # -- leaving ------------------------------------------------------------------------------------------------------
+    # -- closing ------------------------------------------------------------------------------------------------------
 
     def action_apply(self) -> None:
-        """Leave with the schedule, where there is one."""
-        self._leave_with(restart=False)
+        """Close with the schedule, if it is valid."""
+        self._close_with(restart=False)
 
     def action_restart(self) -> None:
-        """Leave with the schedule and start a run anew."""
-        # a branch is started by enter, and has nothing to restart
-        self._leave_with(restart=self._purpose.branch_epoch is None)
+        """Close with the schedule, and start a run with it."""
+        # a branch is started by enter: there is nothing to restart
+        self._close_with(restart=self._context.branch_epoch is None)
 
-    def _leave_with(self, *, restart: bool) -> None:
+    def _close_with(self, *, restart: bool) -> None:
         choice = self._state.choice(restart=restart)
         if choice is None:
             self.app.bell()
         else:
             self.dismiss(choice)
 
-    def action_leave(self) -> None:
-        """Leave everything as it was."""
+    def action_close(self) -> None:
+        """Close without a choice."""
         self.dismiss(None)
+
+
+def picker_title(context: PickerContext) -> str:
+    """Return what the schedule is chosen for."""
+    if context.branch_epoch is not None:
+        return f"Branch from run #{context.number} after epoch {context.branch_epoch}, step {context.start_step:,}"
+    if context.replaces is not None:
+        return (
+            f"Replace run #{context.replaces} with a new run for the remaining {counted(context.spec.epochs, 'epoch')}"
+        )
+    if context.live is not None:
+        epoch = context.live.epoch
+        return f"Switch the schedule of run #{context.number} at step {context.start_step:,} (epoch {epoch})"
+    return "Schedule of the next run"
+
+
+def picker_keys(context: PickerContext) -> str:
+    """Return two lines of keys: for choosing, and for comparing."""
+    if context.branch_epoch is not None:
+        choosing = "enter start branch   tab fields   ctrl+o anchor   esc back"
+    elif context.replaces is not None:
+        choosing = f"enter stop run #{context.replaces} and start   tab fields   ↑ ↓ schedulers   esc back"
+    elif context.live is not None:
+        choosing = "enter switch now   tab fields   ctrl+o anchor   ctrl+r restart   esc back"
+    else:
+        choosing = "enter apply   tab fields   ↑ ↓ schedulers   ctrl+r start run   esc back"
+    # a race can't start while a run is in progress
+    race = "   ctrl+t race" if context.live is None and context.replaces is None else ""
+    return f"{choosing}\nf1 help   ctrl+k keep candidate   ctrl+n next candidate{race}"

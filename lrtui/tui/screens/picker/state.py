@@ -1,119 +1,248 @@
-"""What the picker knows: the schedule that is being chosen, its curve, and the candidates. Knows no widget."""
+"""What the picker is opened for, what it knows, and what it returns. Knows no widget."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrtui.run.errors import LrtuiError
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
 from lrtui.schedules.anchors import ANCHORS
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.what_if import cuts_of, cuts_words, recorded_results
+from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker.candidates import Candidate
-from lrtui.tui.screens.picker.choice import PickerChoice, PickerContext
+from lrtui.tui.screens.picker.candidates import PickerCandidate
 from lrtui.tui.screens.picker.model import PickerModel
-from lrtui.tui.screens.picker.verdict import Verdict
-from lrtui.tui.screens.picker.what_if import recorded_of, what_if_words, with_results
+
+if TYPE_CHECKING:
+    from lrtui.analysis.checks.finding import Finding
+    from lrtui.tui.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class RaceEstimate:
+    """Whether a race can start now, and how long it would take.
+
+    Args:
+        refusal: why it can't start; empty if it can.
+        folder: the store that its runs are kept in.
+        epoch_seconds: time per epoch, evaluation included; None if unknown.
+        measured_on: number of the run whose time per epoch this is.
+    """
+
+    refusal: str = ""
+    folder: Path | None = None
+    epoch_seconds: float | None = None
+    measured_on: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PickerContext:
+    """What a schedule is chosen for.
+
+    Args:
+        view: holds the recent schedules and the candidates.
+        spec: settings of the run that the schedule is for; its schedule is the initial choice.
+        batches_per_epoch: optimizer steps per epoch.
+        live: state of the run whose schedule is switched, or of the parent run where a branch starts; None if the
+            schedule is for a new run.
+        number: number of that run.
+        scheduler: name of the scheduler to select first, instead of that of `spec`.
+        branch_epoch: the epoch after which a branch starts; None if this is not a branch.
+        replaces: number of the run that is stopped when a new one starts with the choice; None if none is.
+        race: what is known of a race between the candidates.
+        recorded: number and state of the run whose test results preview a schedule that follows a metric; None for
+            those of `live`.
+    """
+
+    view: View
+    spec: RunSpec
+    batches_per_epoch: int
+    live: RunState | None = None
+    number: int = 0
+    scheduler: str | None = None
+    branch_epoch: int | None = None
+    replaces: int | None = None
+    race: RaceEstimate = RaceEstimate("A race can't be started from here.")
+    recorded: tuple[int, RunState] | None = None
+    start_step: int = field(init=False)
+    """The first step that the schedule applies to."""
+    current_lrs: tuple[float, ...] = field(init=False)
+    """What the anchor `current` builds on; empty if no run is switched."""
+
+    def __post_init__(self) -> None:
+        # fixed when the picker opens: the run goes on below, and a question that changes with every step is never
+        # answered in time
+        object.__setattr__(self, "start_step", self.live.step if self.live is not None else 0)
+        object.__setattr__(self, "current_lrs", self.live.current_lrs if self.live is not None else ())
+
+    @property
+    def horizon(self) -> Horizon:
+        """The steps that the schedule covers."""
+        return Horizon(self.spec.epochs, self.batches_per_epoch, self.start_step)
+
+    def question(self, schedule: str, anchor: str) -> Question:
+        """Return the question for the curve and the findings of a schedule."""
+        spec = self.spec
+        question = Question(
+            schedule, spec.optimizer, spec.epochs, self.batches_per_epoch, checked=True, accumulate=spec.accumulate
+        )
+        if self.live is None:
+            return question
+        return replace(question, start_step=self.start_step, anchor=anchor, current_lrs=self.current_lrs)
+
+
+@dataclass(frozen=True, slots=True)
+class PickerChoice:
+    """The chosen schedule's notation, the anchor, and whether to start a new run with it."""
+
+    schedule: str
+    anchor: str
+    restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RaceChoice:
+    """The schedules to race, the baseline first, and the number of seeds."""
+
+    schedules: tuple[str, ...]
+    seeds: int
 
 
 class PickerState:
-    """The state of a picker.
-
-    Args:
-        context: what the schedule is for.
-    """
+    """The schedule being chosen, its curve and findings, and the candidates."""
 
     def __init__(self, context: PickerContext) -> None:
         self.context = context
-        horizon = Horizon(context.epochs, context.batches_per_epoch, context.start_step)
-        self.model = PickerModel(context.schedule, context.optimizer, horizon, context.recent)
+        self.candidates = context.view.candidates
+        spec = context.spec
+        self.model = PickerModel(spec.schedule, spec.optimizer, context.horizon, tuple(context.view.recent))
         if context.scheduler is not None:
             self.model.choose(context.scheduler)
         self.anchor = next(iter(ANCHORS))
         self.answer: Answer | None = None
-        """The latest, kept while the next is awaited."""
-        self.candidates = context.candidates
-        live = context.live
-        self._recorded = context.recorded or (recorded_of(f"run #{context.number}", [live]) if live else None)
+        """The latest one, kept until the next arrives."""
+        self._recorded_number, recorded = context.recorded or (context.number, context.live)
+        results = [tuple(result.items()) for result in recorded_results([recorded])] if recorded is not None else []
+        self._results = tuple(results) if any(results) else ()
 
     @property
     def question(self) -> Question | None:
-        """The question for the curve of the notation as it is now; None where that can't be read."""
+        """The question for the curve of the current notation; None if that is not valid."""
         schedule = self.model.schedule
-        return None if schedule is None else self._question_of(schedule, self.anchor)
+        return None if schedule is None else self._question(schedule, self.anchor)
 
-    def _question_of(self, schedule: Schedule, anchor: str) -> Question:
-        return with_results(self.context.question(str(schedule), anchor), schedule, self._recorded)
+    def _question(self, schedule: Schedule, anchor: str) -> Question:
+        question = self.context.question(str(schedule), anchor)
+        # a switch that takes effect now follows tests that have not been run yet
+        follows_recorded = schedule.metric is not None and (question.start_step == 0 or anchor == "start")
+        return replace(question, results=self._results) if follows_recorded else question
 
-    def ask_for_candidates(self) -> dict[str, Question]:
-        """Return by letter the questions for the curves of candidates that were kept for another purpose than this."""
-        return self.candidates.ask_anew(lambda kept: self._question_of(parse_schedule(kept.schedule), kept.anchor))
-
-    @property
-    def candidate(self) -> Candidate | None:
-        """The candidate that is chosen now; None where what is chosen is none."""
-        return self.candidates.of(str(self.model.schedule), self.anchor) if self.model.schedule is not None else None
-
-    @property
-    def current(self) -> Answer | None:
-        """The answer to that question; None while it is awaited."""
-        return self.answer if self.answer is not None and self.answer.question == self.question else None
-
-    @property
-    def verdict(self) -> Verdict:
-        """What there is to say of the notation as it is now."""
-        answer = self.current
-        error = self.model.error or (answer.error if answer else None)
-        return Verdict(error, self.model.filled_in, answer.findings if answer else None)
-
-    @property
-    def what_if(self) -> str:
-        """When a schedule that follows the tests would have cut the lr, in words; empty for the others."""
-        return what_if_words(self.current, self.model.schedule, self._recorded)
-
-    @property
-    def racers(self) -> tuple[str, ...]:
-        """What a race would be between: the candidates and the schedule that is being chosen, where it is one."""
-        chosen = str(self.model.schedule) if self.model.schedule is not None and not self.verdict.error else None
-        return tuple(self.candidates.schedules_with(chosen))
-
-    @property
-    def race_refusal(self) -> str:
-        """Why no race can begin now, in words; empty where one can."""
-        if self.context.branch_epoch is not None:
-            return "a race starts from new weights, and a branch from its parent's: race from s, with no run going"
-        if refusal := self.context.race.refusal:
-            return refusal
-        return "" if len(self.racers) > 1 else "a race takes two: ctrl+k keeps this one, then choose another"
-
-    def keep(self) -> tuple[str, bool]:
-        """Keep the curve as a candidate, or take away the candidate that it is.
-
-        Returns:
-            What was done or why nothing was, in words, and whether anything was.
-        """
-        answer, count = self.current, len(self.candidates)
-        if answer is None or answer.lrs is None:
-            return "there is no curve to keep yet", False
-        words = self.candidates.toggle(answer, self.anchor)
-        return words, len(self.candidates) != count
-
-    def next_anchor(self) -> bool:
-        """Take the next anchor; return whether there is one to take."""
-        if self.context.live is None:
-            return False
-        names = list(ANCHORS)
-        self.anchor = names[(names.index(self.anchor) + 1) % len(names)]
-        return True
+    def candidate_questions(self) -> dict[str, Question]:
+        """Return the questions for candidates whose curves are outdated, by letter."""
+        return self.candidates.discard_outdated(
+            lambda candidate: self._question(parse_schedule(candidate.schedule), candidate.anchor)
+        )
 
     def take(self, answer: Answer) -> bool:
-        """Keep an answer; return whether it is one that is wanted, by what is chosen or by a candidate."""
+        """Store an answer; return whether it belongs to the current schedule or to a candidate."""
         of_candidate = self.candidates.take(answer)
         if answer.question == self.question:
             self.answer = answer
             return True
         return of_candidate
 
+    # -- what is known of the current schedule ------------------------------------------------------------------------
+
+    @property
+    def current_answer(self) -> Answer | None:
+        """The answer for the current notation; None while it is being computed."""
+        return self.answer if self.answer is not None and self.answer.question == self.question else None
+
+    @property
+    def error(self) -> LrtuiError | None:
+        """Why the notation is not valid, or why it has no curve."""
+        answer = self.current_answer
+        return self.model.error or (answer.error if answer else None)
+
+    @property
+    def findings(self) -> tuple[Finding, ...] | None:
+        """The findings, most severe first; None if not known yet."""
+        answer = self.current_answer
+        return answer.findings if answer else None
+
+    @property
+    def fix(self) -> str | None:
+        """The corrected notation of the finding on screen."""
+        return self.findings[0].fix if self.findings else None
+
+    @property
+    def what_if(self) -> str:
+        """When a schedule that follows a metric would have cut the recorded run's lr; empty for others."""
+        answer, schedule = self.current_answer, self.model.schedule
+        if answer is None or answer.lrs is None or schedule is None or schedule.metric is None:
+            return ""
+        question, metric = answer.question, schedule.metric
+        if not question.results:
+            return f"Follows the test {metric}: constant until there are results"
+        epochs = [epoch for epoch, result in enumerate(question.results, 1) if metric in dict(result)]
+        if not epochs:
+            return f"Follows the test {metric}, which run #{self._recorded_number} doesn't report"
+        count = f"{epochs[-1]} epoch{'s' * (epochs[-1] > 1)}"
+        source = f"With the test {metric} of run #{self._recorded_number} ({count})"
+        if question.start_step:
+            # the curve has only the remaining steps
+            lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
+            return f"{source}: the lr would be {lrs} now"
+        return f"{source}: {cuts_words(cuts_of(answer.lrs, Horizon(question.epochs, question.batches_per_epoch)))}"
+
+    # -- anchor, candidates, choice -----------------------------------------------------------------------------------
+
+    def next_anchor(self) -> bool:
+        """Select the next anchor; return False if anchors don't apply."""
+        if self.context.live is None:
+            return False
+        names = list(ANCHORS)
+        self.anchor = names[(names.index(self.anchor) + 1) % len(names)]
+        return True
+
+    @property
+    def candidate(self) -> PickerCandidate | None:
+        """The candidate equal to the current schedule, or None."""
+        return self.candidates.find(str(self.model.schedule), self.anchor) if self.model.schedule is not None else None
+
+    def toggle_candidate(self) -> tuple[str, bool]:
+        """Keep the current schedule as a candidate, or remove it; return a message, and whether anything changed."""
+        answer, count = self.current_answer, len(self.candidates)
+        if answer is None or answer.lrs is None:
+            return "There is no curve to keep yet.", False
+        message = self.candidates.toggle(answer, self.anchor)
+        return message, len(self.candidates) != count
+
+    @property
+    def racers(self) -> tuple[str, ...]:
+        """The schedules that would race: the candidates and the current schedule, each once."""
+        notations = [candidate.schedule for candidate in self.candidates]
+        if self.model.schedule is not None and self.error is None:
+            notations.append(str(self.model.schedule))
+        return tuple(dict.fromkeys(notations))
+
+    @property
+    def race_refusal(self) -> str:
+        """Why a race can't start now; empty if it can."""
+        if self.context.branch_epoch is not None:
+            return "A race starts from new weights, not from a checkpoint: press s while no run is in progress."
+        if refusal := self.context.race.refusal:
+            return refusal
+        return "" if len(self.racers) > 1 else "A race needs two schedules: ctrl+k keeps this one, then choose another."
+
     def choice(self, *, restart: bool) -> PickerChoice | None:
-        """Return what is chosen; None where that is no schedule."""
-        if self.model.schedule is None or self.verdict.error is not None:
+        """Return the choice; None if the current schedule is not valid."""
+        if self.model.schedule is None or self.error is not None:
             return None
         return PickerChoice(str(self.model.schedule), self.anchor, restart)
