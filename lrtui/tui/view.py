@@ -19,7 +19,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.tui.pending import Pending
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
-from lrtui.tui.screens.picker.candidates import Candidates
+from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.viewport import Viewport
 
 SMOOTHINGS = (100, 500, 0, 20)
@@ -48,7 +48,7 @@ class View:
     """Which part of the x axis the charts show, in what units, and where the cursor is."""
     recent: list[str] = field(default_factory=list)
     """Schedules chosen in this session, the latest first."""
-    candidates: Candidates = field(default_factory=Candidates)
+    candidates: PickerCandidates = field(default_factory=PickerCandidates)
     """Schedules that the picker keeps to be seen beside the one that is being chosen."""
     queue: list[RunSpec] = field(default_factory=list)
     """Settings of the runs that start, one after the other, when the one under way is over."""

@@ -1,4 +1,4 @@
-"""b: where a branch begins, with which schedule; and why there can be none."""
+"""The key that branches a run: epoch, schedule, and refusals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def save_epochs(folder: Path, events: list[Event], *epochs: int) -> None:
             (place / f"{done.seq:010d}-step-{done.step}.pt").touch()
 
 
-async def test_b_asks_for_the_epoch_then_for_the_schedule_and_starts(folder: Path) -> None:
+async def test_it_asks_for_the_epoch_and_the_schedule_and_starts_the_branch(folder: Path) -> None:
     save_epochs(folder, DONE, 2, 4, 10)
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -56,7 +56,7 @@ async def test_b_asks_for_the_epoch_then_for_the_schedule_and_starts(folder: Pat
         assert [command.text for command in plan.commands] == ["CosineAnnealingLR() from current"]
 
 
-async def test_escape_leaves_either_dialog(folder: Path) -> None:
+async def test_escape_closes_either_dialog(folder: Path) -> None:
     save_epochs(folder, DONE, 2)
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -73,7 +73,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")
-        assert "no checkpoint of an epoch's end" in message(app)
+        assert "no checkpoint from the end of an epoch" in message(app)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
         (recorded_run(20, outcome="stopped"), True, "has done no epoch"),
     ],
 )
-async def test_where_there_can_be_no_branch_the_key_says_why(
+async def test_a_refusal_says_why(
     events: list[Event] | None, kept: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: kept))

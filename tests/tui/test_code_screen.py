@@ -1,4 +1,4 @@
-"""The key that copies a schedule as code."""
+"""The key that copies the schedule as PyTorch code."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ async def test_y_copies_the_code_of_the_run_on_screen_and_shows_it() -> None:
         assert not isinstance(app.screen, CodeScreen)
 
 
-async def test_before_any_run_it_is_the_next_ones_schedule() -> None:
+async def test_without_a_run_it_is_the_code_of_the_next_run() -> None:
     app = PlayedApp(PlayedSession(), View(RunSpec(schedule="OneCycleLR(max_lr=0.003)", epochs=3)))
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await open_code(pilot)
         assert "OneCycleLR(optimizer, max_lr=0.003, total_steps=2814)" in shown
 
 
-async def test_of_a_task_whose_length_nobody_knows_yet_it_says_so() -> None:
+async def test_an_unknown_number_of_batches_is_noted() -> None:
     app = PlayedApp(PlayedSession(), View(RunSpec(schedule="StepLR(3)", task="own.py:Mine")))
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "how long an epoch of own.py:Mine is shows only in a run" in await open_code(pilot)
+        assert "The batches per epoch of own.py:Mine are known only in a run" in await open_code(pilot)
 
 
-async def test_a_branchs_code_begins_with_what_the_store_knows_of_its_parent(tmp_path: Path) -> None:
+async def test_the_code_of_a_branch_includes_its_parent(tmp_path: Path) -> None:
     keep(tmp_path, SWITCHED)
     app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path)), selected=1))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -71,7 +71,7 @@ async def test_a_branchs_code_begins_with_what_the_store_knows_of_its_parent(tmp
 
 
 @pytest.mark.parametrize("error", [StoreError("the disk is gone"), RuntimeError("the disk is gone")])
-async def test_what_can_not_be_written_is_said(error: Exception) -> None:
+async def test_an_error_is_shown_instead_of_the_code(error: Exception) -> None:
     def fail() -> str:
         raise error
 

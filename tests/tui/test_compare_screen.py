@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from lrtui.run.spec import RunSpec
-from lrtui.tui.screens.compare import CompareScreen, beside_each_other, comparison_text
+from lrtui.tui.screens.compare import CompareScreen, arrange_in_rows, comparison_text
 from lrtui.tui.view import View
 
 DONE = recorded_run(500, outcome="done")
@@ -37,7 +37,7 @@ async def test_c_needs_two_marked_runs() -> None:
         assert not isinstance(app.screen, CompareScreen)
 
 
-def test_the_page_begins_with_what_differs_and_marks_the_best() -> None:
+def test_the_page_starts_with_the_differences_and_marks_the_best() -> None:
     text = comparison_text(PlayedSession(DONE, SHORT).runs, 200)
     lines = text.plain.splitlines()
     assert lines[0].startswith("#1 ✓ done, StepLR(step_size=1, gamma=0.5), 500 steps")
@@ -49,9 +49,9 @@ def test_the_page_begins_with_what_differs_and_marks_the_best() -> None:
     assert "test accuracy at equal seconds" in text.plain
 
 
-def test_tables_stand_beside_each_other_where_there_is_room() -> None:
-    assert beside_each_other([["ab", "c"], ["d"]], 7) == [["ab    d", "c"]]
-    assert beside_each_other([["ab", "c"], ["d"]], 6) == [["ab", "c"], ["d"]]
+def test_tables_are_arranged_in_rows_if_they_fit() -> None:
+    assert arrange_in_rows([["ab", "c"], ["d"]], 7) == [["ab    d", "c"]]
+    assert arrange_in_rows([["ab", "c"], ["d"]], 6) == [["ab", "c"], ["d"]]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50), (20, 5)])
@@ -81,7 +81,7 @@ async def test_runs_of_the_store_are_compared_with_those_of_this_process(tmp_pat
         assert "#2 ■ stopped" in page(app)
 
 
-async def test_the_page_goes_on_with_a_run_that_goes_on() -> None:
+async def test_the_page_follows_a_live_run() -> None:
     story = recorded_run(200)
     app = PlayedApp(PlayedSession(DONE, story[:100]), View(RunSpec(), selected=2, marked=[1, 2]))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -1,4 +1,4 @@
-"""When a race can begin from the cockpit, how long it would take, and the words that begin it."""
+"""When a race can start from the cockpit, how long it would take, and the command that starts it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from driving import TINY
-from lrtui.tui.screens.picker.choice import RaceChoice
 from played_session import PlayedSession
 from recorded_runs import recorded_run
 
@@ -18,25 +17,26 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.tui.controllers.race import RaceController
 from lrtui.tui.run_list.row import RunRow, row_of
-from lrtui.tui.screens.race import race_lines
+from lrtui.tui.screens.picker.state import RaceChoice
+from lrtui.tui.screens.race import race_text
 from lrtui.tui.view import View
 
 
-class Saying:
-    """A screen that keeps what is said."""
+class MessageScreen:
+    """A screen that records its messages."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.app: Any = None
 
     def say(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
 
-def racing(
+def race_controller(
     session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow] | None = None
-) -> tuple[RaceController, Saying]:
-    screen = Saying()
+) -> tuple[RaceController, MessageScreen]:
+    screen = MessageScreen()
     return RaceController(session, View(spec), screen, lambda: rows or {}), screen  # type: ignore[arg-type]
 
 
@@ -45,45 +45,45 @@ def rows_of(*sessions: PlayedSession) -> dict[int, RunRow]:
 
 
 def test_no_race_without_a_store(tmp_path: Path) -> None:
-    assert "--store none" in racing(PlayedSession(), RunSpec(store="none"))[0].terms().refusal
-    terms = racing(PlayedSession(), RunSpec(store=str(tmp_path)))[0].terms()
-    assert (terms.refusal, terms.place, terms.epoch_seconds) == ("", str(tmp_path), None)
+    assert "--store none" in race_controller(PlayedSession(), RunSpec(store="none"))[0].estimate().refusal
+    estimate = race_controller(PlayedSession(), RunSpec(store=str(tmp_path)))[0].estimate()
+    assert (estimate.refusal, estimate.folder, estimate.epoch_seconds) == ("", tmp_path, None)
 
 
-def test_no_race_beside_a_run_of_this_process_or_of_another(tmp_path: Path) -> None:
-    spec, going = RunSpec(store=str(tmp_path)), PlayedSession(recorded_run(330))
-    assert "run #1 is going" in racing(going, spec)[0].terms().refusal
+def test_no_race_while_a_run_of_this_or_another_process_is_training(tmp_path: Path) -> None:
+    spec, training = RunSpec(store=str(tmp_path)), PlayedSession(recorded_run(330))
+    assert "Run #1 is still training" in race_controller(training, spec)[0].estimate().refusal
     elsewhere = rows_of(PlayedSession(recorded_run(330), first=7))
-    assert "run #7 is going" in racing(PlayedSession(), spec, elsewhere)[0].terms().refusal
+    assert "Run #7 is still training" in race_controller(PlayedSession(), spec, elsewhere)[0].estimate().refusal
 
 
-def test_the_pace_is_that_of_a_run_that_trained_the_same(tmp_path: Path) -> None:
+def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
     done = PlayedSession(recorded_run(500, outcome="done"))
     rows = rows_of(done)
     state = done.runs[0].state
     assert state.started is not None
     # another schedule, seed and length cost the same
     spec = RunSpec(store=str(tmp_path), schedule="StepLR(3)", seed=5, epochs=2)
-    terms = racing(done, spec, rows)[0].terms()
-    assert terms.paced_by == 1
-    assert terms.epoch_seconds == pytest.approx(state.elapsed / state.step * state.started.batches_per_epoch)
+    estimate = race_controller(done, spec, rows)[0].estimate()
+    assert estimate.measured_on == 1
+    assert estimate.epoch_seconds == pytest.approx(state.elapsed / state.step * state.started.batches_per_epoch)
     # another batch size does not
-    assert racing(done, RunSpec(store=str(tmp_path), batch_size=8), rows)[0].terms().epoch_seconds is None
-    question = str(race_lines(["StepLR(3)", "StepLR(2)"], 3, 2, terms))
+    assert race_controller(done, RunSpec(store=str(tmp_path), batch_size=8), rows)[0].estimate().epoch_seconds is None
+    question = str(race_text(["StepLR(3)", "StepLR(2)"], 3, 2, estimate))
     assert "6 runs of 2 epochs: about " in question
-    assert "at the pace of run #1" in question
-    assert "One seed" not in question
-    assert "One seed can't tell merit from luck" in str(race_lines(["StepLR(3)", "StepLR(2)"], 1, 2, terms))
+    assert "at the speed of run #1" in question
+    assert "With one seed" not in question
+    assert "With one seed, a difference may be chance" in str(race_text(["StepLR(3)", "StepLR(2)"], 1, 2, estimate))
 
 
-def test_a_run_that_has_begun_since_stops_a_race(tmp_path: Path) -> None:
-    begins, screen = racing(PlayedSession(recorded_run(330)), RunSpec(store=str(tmp_path)))
-    begins.begin(RaceChoice(("StepLR(3)", "StepLR(2)"), 3))
-    assert "no race: run #1 is going" in screen.said[0]
+def test_a_run_started_meanwhile_prevents_a_race(tmp_path: Path) -> None:
+    controller, screen = race_controller(PlayedSession(recorded_run(330)), RunSpec(store=str(tmp_path)))
+    controller.start(RaceChoice(("StepLR(3)", "StepLR(2)"), 3))
+    assert "Race not started. Run #1 is still training" in screen.messages[0]
     assert not list(tmp_path.iterdir())
 
 
-def test_the_words_say_every_setting_whatever_the_users_defaults_are(
+def test_the_command_has_every_setting_whatever_the_users_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lrtui.cli import race
@@ -122,6 +122,6 @@ def test_a_race_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.deep
-def test_words_that_are_off_are_told(tmp_path: Path) -> None:
+def test_an_invalid_command_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LrtuiError, match=r"race\.out says why"):
         race_in_background(tmp_path, RunSpec(task="nowhere"), ("StepLR(3)", "StepLR(2)"), 1)

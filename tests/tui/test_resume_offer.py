@@ -122,7 +122,7 @@ async def test_escape_leaves_it(interrupted: ResumePlan) -> None:
         assert not isinstance(app.screen, ConfirmScreen)
 
 
-async def test_while_a_run_goes_or_a_dialog_is_open_a_line_says_it(interrupted: ResumePlan) -> None:
+async def test_while_a_run_or_a_dialog_is_active_a_message_says_how_to_resume(interrupted: ResumePlan) -> None:
     for session, key in ((PlayedSession(recorded_run(120)), "1"), (PlayedSession(), "?")):
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
@@ -132,7 +132,7 @@ async def test_while_a_run_goes_or_a_dialog_is_open_a_line_says_it(interrupted: 
             assert not isinstance(app.screen, ConfirmScreen)
             if key == "?":
                 await press(pilot, "escape")
-            assert "lrtui resume 1 goes on" in message(app)
+            assert "Resume it with: lrtui resume 1" in message(app)
 
 
 async def test_the_first_start_greets_and_any_key_goes_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from textual.pilot import Pilot
 from lrtui.analysis.checks import Finding
 from lrtui.run.spec import RunSpec
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.screens.picker.choice import RaceEstimate
 from lrtui.tui.screens.picker.screen import PickerScreen
+from lrtui.tui.screens.picker.state import RaceEstimate
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
 
@@ -103,8 +104,8 @@ def test_a_race(paced: bool, size: tuple[int, int], snap_compare: Compare) -> No
         await keep_three(pilot)
         picker = pilot.app.screen
         assert isinstance(picker, PickerScreen)
-        terms = RaceEstimate("", "/somewhere/.lrtui", 31.4 if paced else None, 12)
-        picker._state.context = replace(picker._state.context, race=terms)
+        estimate = RaceEstimate("", Path("/somewhere/.lrtui"), 31.4 if paced else None, 12)
+        picker._state.context = replace(picker._state.context, race=estimate)
         await press(pilot, "ctrl+t", "5" if paced else "1")
         await until(pilot, lambda: isinstance(pilot.app.screen, RaceScreen))
 

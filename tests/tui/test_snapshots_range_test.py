@@ -1,4 +1,4 @@
-"""Pictures of a range test: before its first step, under way, over, and when it went wrong; look at them."""
+"""Snapshots of the range test screen in all its states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from asking import until
 from played_session import PlayedApp, PlayedSession
 from range_curves import feed_curve, valley_losses
 from recorded_runs import recorded_run
-from test_range_test_screen import ended, opened, range_test_screen
+from test_range_test_screen import end_test, open_range_test, range_test_screen
 from textual.pilot import Pilot
 
 from lrtui.run.errors import TaskError
@@ -38,7 +38,7 @@ def test_of_a_fresh_model(state: str, size: tuple[int, int], snap_compare: Compa
     steps, end = STATES[state]
 
     async def play(pilot: Pilot[None]) -> None:
-        feed = await opened(pilot, app)
+        feed = await open_range_test(pilot, app)
         await show(pilot, app, feed, steps, end)
 
     assert snap_compare(app, terminal_size=size, run_before=play)
@@ -49,7 +49,7 @@ def test_of_a_run_with_another_choice(size: tuple[int, int], snap_compare: Compa
     app = PlayedApp(PlayedSession(recorded_run(330)))
 
     async def play(pilot: Pilot[None]) -> None:
-        feed = await opened(pilot, app)
+        feed = await open_range_test(pilot, app)
         await show(pilot, app, feed, 150, RangeEnd("diverged"))
         await pilot.press("left")
         await pilot.pause()
@@ -62,7 +62,7 @@ def test_in_ascii(snap_compare: Compare) -> None:
     app._ascii.enabled = True
 
     async def play(pilot: Pilot[None]) -> None:
-        feed = await opened(pilot, app)
+        feed = await open_range_test(pilot, app)
         await show(pilot, app, feed, 150, RangeEnd("diverged"))
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)
@@ -75,5 +75,5 @@ async def show(pilot: Pilot[None], app: PlayedApp, feed: RangeFeed, steps: int, 
     feed_curve(feed, Sweep(), losses[:sane])
     await until(pilot, lambda: len(range_test_screen(app)._curve) == sane)
     if end is not None:
-        await ended(pilot, app, feed, end)
+        await end_test(pilot, app, feed, end)
     await pilot.pause()

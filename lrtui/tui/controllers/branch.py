@@ -79,9 +79,10 @@ class BranchController:
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         total = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
+        progress = f"checkpoint at step {plan.file.step:,}{total}, after {duration(plan.run.seconds)}"
         lines = [
             f"Run {plan.run.title} {what}.",
-            f"{plan.run.schedule[:70]}, checkpoint at step {plan.file.step:,}{total}, after {duration(plan.run.seconds)}.",
+            f"{plan.run.schedule[:70]}, {progress}.",
             *opening.user_files,
         ]
 
@@ -137,7 +138,9 @@ class BranchController:
             if end is not None:
                 from lrtui.engine.resume import state_at
 
-                self._in_thread(partial(state_at, store, number, end.seq), partial(self._pick, store, number, end.epoch))
+                self._in_thread(
+                    partial(state_at, store, number, end.seq), partial(self._pick, store, number, end.epoch)
+                )
 
         self._screen.app.push_screen(BranchPointScreen(number, ends), on_epoch)
 

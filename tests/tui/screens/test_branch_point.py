@@ -1,4 +1,4 @@
-"""The lines of the epochs that a branch can begin after."""
+"""The list of epochs that a branch can start after."""
 
 from __future__ import annotations
 

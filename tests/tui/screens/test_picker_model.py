@@ -1,4 +1,4 @@
-"""The picker's one value and its three views."""
+"""The schedule being chosen in the picker, and its three views."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def texts(picker: PickerModel) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_scheduler_can_be_chosen_and_is_a_schedule_at_once(name: str) -> None:
+def test_every_scheduler_is_valid_when_chosen(name: str) -> None:
     picker = model()
     picker.choose(name)
     assert picker.error is None
@@ -31,13 +31,13 @@ def test_every_scheduler_can_be_chosen_and_is_a_schedule_at_once(name: str) -> N
     ]
 
 
-def test_an_lr_begins_at_the_optimizers() -> None:
+def test_lr_arguments_default_to_the_optimizers_lr() -> None:
     picker = model()
     picker.choose("OneCycleLR")
     assert picker.text == "OneCycleLR(max_lr=0.02)"
 
 
-def test_the_form_moves_the_line_and_the_line_the_form() -> None:
+def test_form_and_notation_follow_each_other() -> None:
     picker = model()
     picker.choose("StepLR")
     picker.set_field("step_size", "4")
@@ -49,7 +49,7 @@ def test_the_form_moves_the_line_and_the_line_the_form() -> None:
     assert texts(picker) == {"max_lr": "0.1", "three_phase": "True"}
 
 
-def test_words_need_no_quotes_in_the_form() -> None:
+def test_strings_need_no_quotes_in_the_form() -> None:
     picker = model()
     picker.choose("OneCycleLR")
     picker.set_field("anneal_strategy", "linear")
@@ -59,7 +59,7 @@ def test_words_need_no_quotes_in_the_form() -> None:
     assert picker.text == 'LambdaLR("0.5 ** epoch")'
 
 
-def test_per_is_a_field_of_its_own() -> None:
+def test_per_is_a_field() -> None:
     picker = model()
     picker.choose("StepLR")
     picker.set_field("per", "batch")
@@ -69,7 +69,7 @@ def test_per_is_a_field_of_its_own() -> None:
     assert [field.name for field in picker.fields if field.error] == ["per"]
 
 
-def test_a_fault_stands_at_its_field_and_what_was_typed_stays() -> None:
+def test_an_error_is_shown_at_its_field_and_the_text_stays() -> None:
     picker = model()
     picker.choose("StepLR")
     picker.set_field("step_size", "0")
@@ -82,7 +82,7 @@ def test_a_fault_stands_at_its_field_and_what_was_typed_stays() -> None:
     assert picker.error is None
 
 
-def test_a_line_that_cannot_be_read_leaves_the_form_as_it_was() -> None:
+def test_an_invalid_notation_leaves_the_form_unchanged() -> None:
     picker = model()
     picker.set_text("ExponentialLR(gamma=0.3")
     assert picker.error is not None
@@ -90,21 +90,21 @@ def test_a_line_that_cannot_be_read_leaves_the_form_as_it_was() -> None:
     assert texts(picker) == {"gamma": "0.1"}
 
 
-def test_what_was_given_is_kept_while_looking_at_another() -> None:
+def test_arguments_are_kept_while_another_scheduler_is_selected() -> None:
     picker = model("StepLR(step_size=7)")
     picker.choose("ExponentialLR")
     picker.choose("StepLR")
     assert picker.text == "StepLR(step_size=7)"
 
 
-def test_lengths_are_filled_in_with_what_remains() -> None:
+def test_lengths_are_filled_in_from_the_remaining_epochs() -> None:
     picker = model("CosineAnnealingLR()", start_step=350)
     assert picker.filled_in == "CosineAnnealingLR(T_max=7)"
     assert next(field.hint for field in picker.fields if field.name == "T_max") == "7 (filled in)"
 
 
 @pytest.mark.parametrize(
-    ("words", "first"),
+    ("query", "first"),
     [
         ("cosine", "CosineAnnealingLR"),
         ("one", "OneCycleLR"),
@@ -115,15 +115,15 @@ def test_lengths_are_filled_in_with_what_remains() -> None:
         ("", "ExponentialLR"),
     ],
 )
-def test_the_list_is_filtered_by_name_and_by_what_it_does(words: str, first: str) -> None:
-    assert model().entries(words)[0].name == first
+def test_the_list_is_filtered_by_name_and_summary(query: str, first: str) -> None:
+    assert model().entries(query)[0].name == first
 
 
-def test_a_filter_that_fits_nothing_leaves_nothing() -> None:
+def test_a_filter_without_matches_leaves_an_empty_list() -> None:
     assert model().entries("moon") == []
 
 
-def test_an_own_class_has_no_form() -> None:
+def test_a_user_class_has_no_form() -> None:
     picker = model("my.py:Warm(3)")
     assert picker.schedule is not None
     assert picker.fields == []

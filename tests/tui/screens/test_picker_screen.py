@@ -1,4 +1,4 @@
-"""The picker's findings, candidates and race, on a cockpit whose curves and findings are given."""
+"""The picker's findings, candidates and race, in a cockpit with given curves and findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from asking import press, until
-from lrtui.tui.screens.picker.help import PickerHelpScreen, picker_help
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
@@ -22,6 +21,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.panes.chart_view import ChartView
+from lrtui.tui.screens.picker.findings import PickerHelpScreen, picker_help
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.race import RaceScreen
 from lrtui.tui.view import View
@@ -42,7 +42,7 @@ def app_without_run(store: str = "none") -> PlayedApp:
     return app
 
 
-def words(app: PlayedApp, name: str) -> str:
+def text_of(app: PlayedApp, name: str) -> str:
     return str(app.screen.query_one(name, Static).render())
 
 
@@ -50,7 +50,7 @@ def notation(app: PlayedApp) -> str:
     return app.screen.query_one("#notation", Input).value
 
 
-async def write(pilot: Pilot[int | None], text: str) -> None:
+async def type_notation(pilot: Pilot[int | None], text: str) -> None:
     pilot.app.screen.query_one("#notation", Input).value = text
     await pilot.pause()
     await pilot.pause()
@@ -65,25 +65,25 @@ def letters(app: PlayedApp) -> list[str]:
 # -- findings ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_finding_stands_under_the_notation_and_its_correction_is_one_key_away() -> None:
+async def test_a_finding_is_shown_under_the_notation_and_one_key_applies_its_fix() -> None:
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
-        assert "! the lr is dead from epoch 4 on" in words(app, "#findings")
-        assert "and 1 more" in words(app, "#findings")
-        assert "ctrl+f takes ExponentialLR(gamma=0.6)" in words(app, "#findings")
+        assert "! the lr is dead from epoch 4 on" in text_of(app, "#findings")
+        assert "f1 explains   1 more" in text_of(app, "#findings")
+        assert "ctrl+f applies ExponentialLR(gamma=0.6)" in text_of(app, "#findings")
         await press(pilot, "ctrl+f")
         assert notation(app) == "ExponentialLR(gamma=0.6)"
         assert app.screen.query_one("#field-gamma", Input).value == "0.6"
-        assert "no findings" in words(app, "#findings")
+        assert "no findings" in text_of(app, "#findings")
         assert app.asked[-1].schedule == "ExponentialLR(gamma=0.6)"
         await press(pilot, "ctrl+f")
-        assert "no correction" in words(app, "#hint")
+        assert "There is no fix to apply" in text_of(app, "#hint")
         await press(pilot, "enter")
         assert app.view.spec.schedule == "ExponentialLR(gamma=0.6)"
 
 
-async def test_a_correction_replaces_what_is_being_typed() -> None:
+async def test_a_fix_replaces_the_text_in_the_focused_field() -> None:
     app = app_without_run()
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "s", "tab", "ctrl+f")
@@ -91,7 +91,7 @@ async def test_a_correction_replaces_what_is_being_typed() -> None:
         assert notation(app) == "ExponentialLR(gamma=0.6)"
 
 
-async def test_a_schedule_that_has_no_curve_can_be_corrected_all_the_same() -> None:
+async def test_a_schedule_without_a_curve_can_be_fixed() -> None:
     app = app_without_run()
     refused = NotationError("PyTorch divides by zero", "OneCycleLR(max_lr=0.01)")
 
@@ -103,14 +103,14 @@ async def test_a_schedule_that_has_no_curve_can_be_corrected_all_the_same() -> N
     app.curve = refuse
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", *"onecy")
-        assert "✗ PyTorch divides by zero" in words(app, "#findings")
+        assert "✗ PyTorch divides by zero" in text_of(app, "#findings")
         await press(pilot, "enter")
         assert isinstance(app.screen, PickerScreen)
         await press(pilot, "ctrl+f", "enter")
         assert app.view.spec.schedule == "OneCycleLR(max_lr=0.02)"
 
 
-async def test_an_answer_of_another_schedule_says_nothing_of_this_one() -> None:
+async def test_an_answer_for_another_schedule_is_ignored() -> None:
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
@@ -119,11 +119,11 @@ async def test_an_answer_of_another_schedule_says_nothing_of_this_one() -> None:
         stale = found(app.asked[-1])
         await press(pilot, *"cosine")
         picker.take_forecast("picker", stale)
-        assert "no findings" in words(app, "#findings")
+        assert "no findings" in text_of(app, "#findings")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
-async def test_the_help_has_all_findings_and_all_keys(size: tuple[int, int]) -> None:
+async def test_the_help_page_lists_the_findings_and_the_keys(size: tuple[int, int]) -> None:
     app = app_without_run()
     async with app.run_test(size=size) as pilot:
         await press(pilot, "s")
@@ -142,7 +142,7 @@ async def keep_three(pilot: Pilot[int | None]) -> None:
     await press(pilot, "s", "ctrl+k", *"cosinea", "ctrl+k", "ctrl+u", *"linear", "ctrl+k")
 
 
-async def test_candidates_are_drawn_over_each_other_and_stand_in_a_table() -> None:
+async def test_candidates_are_drawn_in_one_chart_and_listed_in_a_table() -> None:
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
@@ -153,20 +153,20 @@ async def test_candidates_are_drawn_over_each_other_and_stand_in_a_table() -> No
         chart = app.screen.query_one(ChartView).chart
         assert chart is not None
         curves = [layer for layer in chart.layers if isinstance(layer, Curve)]
-        # the one that is chosen is a candidate, and is drawn as the one that is chosen
+        # a candidate that is also the current schedule is drawn once, as the current schedule
         assert [curve.form for curve in curves] == ["dashed", "dashed", "line"]
         assert len({curve.style for curve in curves}) == 3
-        lines = words(app, "#table").splitlines()
+        lines = text_of(app, "#table").splitlines()
         assert lines[0].split()[:2] == ["schedule", "peak"]
         assert lines[1].startswith(" A ExponentialLR(gamma=0.1)")
         # a straight line from 0.006 to 0 is 30 % of a constant 0.01
         assert lines[1].split()[2:6] == ["0.006", "6.397e-07", "30.0", "%"]
         assert lines[3].startswith("▸C LinearLR(")
-        await write(pilot, "StepLR(4)")
-        assert words(app, "#table").splitlines()[4].startswith("▸  ")
+        await type_notation(pilot, "StepLR(4)")
+        assert text_of(app, "#table").splitlines()[4].startswith("▸  ")
 
 
-async def test_the_same_key_takes_a_candidate_away_and_its_letter_is_free_again() -> None:
+async def test_the_same_key_removes_a_candidate_and_its_letter_is_free_again() -> None:
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await keep_three(pilot)
@@ -177,21 +177,21 @@ async def test_the_same_key_takes_a_candidate_away_and_its_letter_is_free_again(
         await press(pilot, "ctrl+n")
         assert notation(app).startswith("CosineAnnealingLR(")
         for step_size in (2, 3):
-            await write(pilot, f"StepLR({step_size})")
+            await type_notation(pilot, f"StepLR({step_size})")
             await press(pilot, "ctrl+k")
         assert letters(app) == ["A", "B", "C", "D"]
-        await write(pilot, "StepLR(4)")
+        await type_notation(pilot, "StepLR(4)")
         await press(pilot, "ctrl+k")
         assert letters(app) == ["A", "B", "C", "D"]
-        assert "4 candidates are kept" in words(app, "#hint")
+        assert "At most 4 candidates" in text_of(app, "#hint")
 
 
-async def test_a_candidate_of_a_running_run_keeps_its_anchor() -> None:
+async def test_a_candidate_for_a_live_run_keeps_its_anchor() -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", *"cosineannealinglr", "ctrl+o", "ctrl+k", "ctrl+o", "ctrl+k")
         assert letters(app) == ["A", "B"]
-        assert "CosineAnnealingLR() from current" in words(app, "#table")
+        assert "CosineAnnealingLR() from current" in text_of(app, "#table")
         await press(pilot, "ctrl+n", "enter")
         assert app.session.last.sent == [SwitchSchedule("CosineAnnealingLR()", "current")]
 
@@ -205,16 +205,16 @@ def at_base_lr(question: Question) -> Answer:
 
 def figures(app: PlayedApp) -> list[list[str]]:
     """Return for each candidate its letter, its scheduler and its peak."""
-    lines = words(app, "#table").splitlines()[1:]
+    lines = text_of(app, "#table").splitlines()[1:]
     return [[line.lstrip("▸ ")[0], line[3:].partition("(")[0], line.split()[-6]] for line in lines]
 
 
-async def test_a_run_that_goes_on_below_takes_neither_findings_nor_candidates_away() -> None:
+async def test_findings_and_candidates_stay_while_the_run_continues() -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)))
     app.curve = lambda question: replace(drawn_curve(question), findings=(DEAD,))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
-        assert "the lr is dead" in words(app, "#findings")
+        assert "the lr is dead" in text_of(app, "#findings")
         run = app.session.last
         for step in range(run.state.step, run.state.step + 3):
             run.say(StepDone(seq=9_000 + step, step=step, seconds=step / 10, epoch=9, batch=0, loss=0.1, lrs=(1e-4,)))
@@ -222,10 +222,10 @@ async def test_a_run_that_goes_on_below_takes_neither_findings_nor_candidates_aw
         await until(pilot, lambda: run.state.step > before)
         await press(pilot, "ctrl+k")
         assert letters(app) == ["A"]
-        assert "the lr is dead" in words(app, "#findings")
+        assert "the lr is dead" in text_of(app, "#findings")
 
 
-async def test_candidates_stay_when_the_picker_closes_with_curves_of_what_it_is_opened_for_next() -> None:
+async def test_candidates_stay_when_the_picker_closes_and_get_new_curves_when_it_opens() -> None:
     app = app_without_run()
     app.curve = at_base_lr
     async with app.run_test(size=(120, 36)) as pilot:
@@ -241,51 +241,53 @@ async def test_candidates_stay_when_the_picker_closes_with_curves_of_what_it_is_
         assert letters(app) == ["A", "C"]
 
 
-async def test_a_candidate_whose_curve_is_awaited_says_so() -> None:
+async def test_a_candidate_without_a_curve_yet_shows_ellipses() -> None:
     app = app_without_run()
     async with app.run_test(size=(120, 36)) as pilot:
         await keep_three(pilot)
         await press(pilot, "escape")
         app.view.spec = replace(app.view.spec, epochs=20)
-        # a curve of other epochs, as one that was asked for earlier and comes late
+        # a late answer: the curve for another number of epochs
         app.curve = lambda question: drawn_curve(replace(question, epochs=10))
         await press(pilot, "s")
-        assert words(app, "#table").splitlines()[2].split()[-4:] == ["…"] * 4
+        assert text_of(app, "#table").splitlines()[2].split()[-4:] == ["…"] * 4
 
 
 # -- a race -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_race_takes_two_schedules_and_a_store() -> None:
+async def test_a_race_needs_a_store() -> None:
     app = app_without_run(store="none")
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+t")
-        assert "--store none" in words(app, "#hint")
+        assert "--store none" in text_of(app, "#hint")
 
 
-async def test_a_race_is_refused_while_a_run_is_going(tmp_path: object) -> None:
+async def test_a_race_is_refused_while_a_run_is_training(tmp_path: object) -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)), View(RunSpec(store=str(tmp_path)), selected=1))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+k", *"cosine", "ctrl+t")
-        assert "run #1 is going" in words(app, "#hint")
+        assert "Run #1 is still training" in text_of(app, "#hint")
         assert isinstance(app.screen, PickerScreen)
 
 
-async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[tuple[object, ...]] = []
+async def test_a_race_needs_two_schedules_and_starts_with_the_chosen_seeds(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        "lrtui.tui.controllers.race.RaceController.begin",
-        lambda _, choice: begun.append((choice.schedules, choice.seeds)),
+        "lrtui.tui.controllers.race.RaceController.start",
+        lambda _, choice: started.append((choice.schedules, choice.seeds)),
     )
     app = app_without_run(store=str(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+k", "ctrl+t")
-        assert "a race takes two" in words(app, "#hint")
+        assert "A race needs two schedules" in text_of(app, "#hint")
         await press(pilot, *"onecy", "ctrl+t")
         assert isinstance(app.screen, RaceScreen)
         question = str(app.screen.query_one(Static).render())
         assert "6 runs of 10 epochs" in question
-        assert "no run tells yet how long that takes" in question
+        assert "no run yet to estimate the time from" in question
         await press(pilot, "2")
         assert "4 runs of 10 epochs" in str(app.screen.query_one(Static).render())
         await press(pilot, "left", "left")
@@ -293,5 +295,5 @@ async def test_a_race_is_asked_about_and_begun(tmp_path: object, monkeypatch: py
         await press(pilot, "escape")
         assert isinstance(app.screen, PickerScreen)
         await press(pilot, "ctrl+t", "5", "right", "enter")
-        assert begun == [(("ExponentialLR(gamma=0.1)", "OneCycleLR(max_lr=0.01)"), 5)]
+        assert started == [(("ExponentialLR(gamma=0.1)", "OneCycleLR(max_lr=0.01)"), 5)]
         assert app.screen is app._cockpit

@@ -1,28 +1,28 @@
-"""The picker's list begins with what was used last."""
+"""Recently used schedulers lead the picker's list."""
 
 from __future__ import annotations
 
 from lrtui.schedules.horizon import Horizon
 from lrtui.tui.screens.picker.model import PickerModel
 
-RECENT = ("StepLR(step_size=7)", "OneCycleLR(max_lr=0.3)", "StepLR(step_size=2)", "no notation")
+RECENT = ("StepLR(step_size=7)", "OneCycleLR(max_lr=0.3)", "StepLR(step_size=2)", "invalid")
 
 
 def model() -> PickerModel:
     return PickerModel("ExponentialLR(gamma=0.1)", "Adam(lr=0.02)", Horizon(10, 100), RECENT)
 
 
-def test_those_used_last_lead_the_list() -> None:
+def test_recent_schedulers_lead_the_list() -> None:
     names = [entry.name for entry in model().entries("")]
     assert names[:3] == ["StepLR", "OneCycleLR", "ExponentialLR"]
     assert len(set(names)) == len(names)
 
 
-def test_a_better_match_comes_before_one_used_last() -> None:
+def test_a_better_match_comes_before_a_recent_scheduler() -> None:
     assert [entry.name for entry in model().entries("cyc")][:2] == ["CyclicLR", "OneCycleLR"]
 
 
-def test_they_come_with_the_arguments_they_had_and_the_present_one_with_its_own() -> None:
+def test_recent_schedulers_keep_their_arguments() -> None:
     picker = model()
     assert picker.text == "ExponentialLR(gamma=0.1)"
     assert picker.error is None

@@ -55,7 +55,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def __init__(self, context: PickerContext, ask: Callable[[str, Question], None]) -> None:
         super().__init__()
-        self._context, self._ask = context, ask
+        self._ask = ask
         self._state = PickerState(context)
         self._model = self._state.model
         self._asked: Question | None = None
@@ -65,7 +65,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker") as box:
-            box.border_title = picker_title(self._context)
+            box.border_title = picker_title(self._state.context)
             with Horizontal(id="top"):
                 with Vertical(id="choice"):
                     with Horizontal(id="filter-row"):
@@ -82,7 +82,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
                     yield Input(self._model.text, id="notation")
                 yield Static(id="findings")
                 yield Static(id="hint")
-                yield Static(Text(picker_keys(self._context), no_wrap=True, overflow="ellipsis"), id="keys")
+                yield Static(Text(picker_keys(self._state.context), no_wrap=True, overflow="ellipsis"), id="keys")
 
     async def on_mount(self) -> None:
         """Show the list, focus the filter, and ask for the curves."""
@@ -253,7 +253,8 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             if seeds is not None:
                 self.dismiss(RaceChoice(racers, seeds))
 
-        self.app.push_screen(RaceScreen(racers, self._context.spec.epochs, self._state.context.race), on_seeds)
+        context = self._state.context
+        self.app.push_screen(RaceScreen(racers, context.spec.epochs, context.race), on_seeds)
 
     def action_help(self) -> None:
         """Show the findings in full, the keys, and what the table means."""
@@ -268,7 +269,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     def action_restart(self) -> None:
         """Close with the schedule, and start a run with it."""
         # a branch is started by enter: there is nothing to restart
-        self._close_with(restart=self._context.branch_epoch is None)
+        self._close_with(restart=self._state.context.branch_epoch is None)
 
     def _close_with(self, *, restart: bool) -> None:
         choice = self._state.choice(restart=restart)
