@@ -125,7 +125,7 @@ class PickerModel:
             )
             for parameter in entry.parameters
         ]
-        if entry.name != "ReduceLROnPlateau":
+        if not entry.follows_metric:
             help_text = 'what step() is called after: "batch" or "epoch"'
             fields.append(FormField(PER, texts.get(PER, ""), entry.unit, help_text, self._error_of(PER)))
         return fields
