@@ -52,9 +52,9 @@ def test_no_race_without_a_store(tmp_path: Path) -> None:
 
 def test_no_race_while_a_run_of_this_or_another_process_is_training(tmp_path: Path) -> None:
     spec, training = RunSpec(store=str(tmp_path)), PlayedSession(recorded_run(330))
-    assert "Run #1 is still training" in race_controller(training, spec)[0].estimate().refusal
+    assert "Run 1 is still training" in race_controller(training, spec)[0].estimate().refusal
     elsewhere = rows_of(PlayedSession(recorded_run(330), first=7))
-    assert "Run #7 is still training" in race_controller(PlayedSession(), spec, elsewhere)[0].estimate().refusal
+    assert "Run 7 is still training" in race_controller(PlayedSession(), spec, elsewhere)[0].estimate().refusal
 
 
 def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
     assert race_controller(done, RunSpec(store=str(tmp_path), batch_size=8), rows)[0].estimate().epoch_seconds is None
     question = str(race_text(["StepLR(3)", "StepLR(2)"], 3, 2, estimate))
     assert "6 runs of 2 epochs: about " in question
-    assert "at the speed of run #1" in question
+    assert "at the speed of run 1" in question
     assert "With one seed" not in question
     assert "With one seed, a difference may be chance" in str(race_text(["StepLR(3)", "StepLR(2)"], 1, 2, estimate))
 
@@ -79,7 +79,7 @@ def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
 def test_a_run_started_meanwhile_prevents_a_race(tmp_path: Path) -> None:
     controller, screen = race_controller(PlayedSession(recorded_run(330)), RunSpec(store=str(tmp_path)))
     controller.start(RaceChoice(("StepLR(3)", "StepLR(2)"), 3))
-    assert "Race not started. Run #1 is still training" in screen.messages[0]
+    assert "Race not started. Run 1 is still training" in screen.messages[0]
     assert not list(tmp_path.iterdir())
 
 

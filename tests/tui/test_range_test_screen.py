@@ -108,7 +108,7 @@ async def test_the_remaining_lr_of_a_live_run_is_scaled() -> None:
         (command,) = app.session.last.sent
         assert isinstance(command, RangeTest)
         assert command.feed is feed
-        assert "run #1 at step 120" in shown(app)
+        assert "run 1 at step 120" in shown(app)
         feed_curve(feed, Sweep(), valley_losses(120))
         await end_test(pilot, app, feed, RangeEnd("diverged"))
         chosen = range_test_screen(app)._suggestions.suggested or 0.0

@@ -1,4 +1,4 @@
-"""Pictures of the advice above the footer, and of what its keys ask; look at them when they change."""
+"""Snapshots of the advice line and of the dialogs that its keys open."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Compare = Callable[..., bool]
 
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 36), (200, 50)], ids=["40x12", "80x24", "120x36", "200x50"])
-def test_schedule_exhausted(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_exhausted_schedule(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted()
     assert snap_compare(app, terminal_size=size, run_before=lambda pilot: told(pilot, app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
-def test_a_dead_layer(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_dead_layer(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted(events=DEAD)
     assert snap_compare(app, terminal_size=size, run_before=lambda pilot: told(pilot, app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
-def test_what_begins_anew(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_picker_for_a_replacement_run(size: tuple[int, int], snap_compare: Compare) -> None:
     app = exhausted(events=DEAD)
 
     async def ask(pilot: Pilot[int]) -> None:
@@ -43,7 +43,7 @@ def test_what_begins_anew(size: tuple[int, int], snap_compare: Compare) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
-def test_a_run_that_was_too_short(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_restart_of_a_run_that_was_too_short(size: tuple[int, int], snap_compare: Compare) -> None:
     events, last = ending("slow-sgd")
     app = PlayedApp(PlayedSession(events))
 

@@ -1,4 +1,4 @@
-"""Pictures of the code's screen and of the picker over a recorded run; look at them when they change."""
+"""Snapshots of the code screen, and of the picker with the results of a recorded run."""
 
 from __future__ import annotations
 

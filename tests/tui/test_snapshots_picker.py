@@ -1,4 +1,4 @@
-"""Pictures of the picker's findings, candidates and race; look at them when they change."""
+"""Snapshots of the picker's findings, candidates and race."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 
 def curve(question: Question) -> Answer:
-    """Return a curve of a shape of its own for each schedule, and findings for the case study's."""
+    """Return a different curve for each scheduler, and findings for the case study's schedule."""
     answer = drawn_curve(question)
     assert answer.lrs is not None
     shares = np.linspace(0.0, 1.0, len(answer.lrs))
@@ -67,15 +67,15 @@ async def keep_three(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-def test_a_finding(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_finding(size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(app(), terminal_size=size, press=["s"])
 
 
-def test_a_finding_in_a_light_theme(snap_compare: Compare) -> None:
+def test_finding_in_a_light_theme(snap_compare: Compare) -> None:
     assert snap_compare(app(theme="textual-light"), terminal_size=(120, 36), press=["s"])
 
 
-def test_the_help_on_findings(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_help_page(size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(app(), terminal_size=size, press=["s", "f1"])
 
 
@@ -84,7 +84,7 @@ def test_candidates(size: tuple[int, int], snap_compare: Compare) -> None:
 
 
 @pytest.mark.parametrize("kind", ["light", "ascii", "no-colour", "running"])
-def test_candidates_elsewhere(kind: str, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_in_other_terminals(kind: str, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind == "no-colour":
         monkeypatch.setenv("NO_COLOR", "1")
     recordings = [recorded_run(330)] if kind == "running" else []
@@ -93,26 +93,26 @@ def test_candidates_elsewhere(kind: str, snap_compare: Compare, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("size", "paced"),
+    ("size", "timed"),
     [((80, 24), True), ((120, 36), True), ((200, 50), True), ((120, 36), False)],
-    ids=["80x24-paced", "120x36-paced", "200x50-paced", "120x36-unpaced"],
+    ids=["80x24-timed", "120x36-timed", "200x50-timed", "120x36-untimed"],
 )
-def test_a_race(paced: bool, size: tuple[int, int], snap_compare: Compare) -> None:
+def test_race(timed: bool, size: tuple[int, int], snap_compare: Compare) -> None:
     made = app()
 
     async def ask(pilot: Pilot[Any]) -> None:
         await keep_three(pilot)
         picker = pilot.app.screen
         assert isinstance(picker, PickerScreen)
-        estimate = RaceEstimate("", Path("/somewhere/.lrtui"), 31.4 if paced else None, 12)
+        estimate = RaceEstimate("", Path("/somewhere/.lrtui"), 31.4 if timed else None, 12)
         picker._state.context = replace(picker._state.context, race=estimate)
-        await press(pilot, "ctrl+t", "5" if paced else "1")
+        await press(pilot, "ctrl+t", "5" if timed else "1")
         await until(pilot, lambda: isinstance(pilot.app.screen, RaceScreen))
 
     assert snap_compare(made, terminal_size=size, run_before=ask)
 
 
-def test_a_race_that_is_refused(snap_compare: Compare) -> None:
+def test_refused_race(snap_compare: Compare) -> None:
     async def ask(pilot: Pilot[Any]) -> None:
         await keep_three(pilot)
         await press(pilot, "ctrl+t")

@@ -33,7 +33,7 @@ STATES: dict[str, tuple[int, RangeEnd | None]] = {
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])
 @pytest.mark.parametrize("state", STATES)
-def test_of_a_fresh_model(state: str, size: tuple[int, int], snap_compare: Compare) -> None:
+def test_new_model(state: str, size: tuple[int, int], snap_compare: Compare) -> None:
     app = PlayedApp(PlayedSession(), View(RunSpec()))
     steps, end = STATES[state]
 
@@ -45,7 +45,7 @@ def test_of_a_fresh_model(state: str, size: tuple[int, int], snap_compare: Compa
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x36"])
-def test_of_a_run_with_another_choice(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_live_run_with_another_choice(size: tuple[int, int], snap_compare: Compare) -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)))
 
     async def play(pilot: Pilot[None]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of the screens beside the cockpit, and of what keys make of the cockpit; look at them when they change."""
+"""Snapshots of the other screens, and of the cockpit after various keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_compare(columns: int, snap_compare: Compare) -> None:
     assert snap_compare(overlaid(), terminal_size=(columns, lines), press=["c"])
 
 
-def test_where_to_branch(
+def test_branch_point(
     size: tuple[int, int], snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(tmp_path, DONE)
@@ -74,7 +74,7 @@ def test_where_to_branch(
     assert snap_compare(PlayedApp(PlayedSession(DONE)), terminal_size=size, run_before=branch)
 
 
-def test_the_first_start(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_welcome(size: tuple[int, int], snap_compare: Compare) -> None:
     async def greet(pilot: Pilot[None]) -> None:
         cockpit(pilot).open(opening(None, is_first=True))
         await pilot.pause()
@@ -82,7 +82,7 @@ def test_the_first_start(size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(PlayedApp(PlayedSession()), terminal_size=size, run_before=greet)
 
 
-def test_an_offer_to_resume(size: tuple[int, int], snap_compare: Compare, tmp_path: Path) -> None:
+def test_offer_to_resume(size: tuple[int, int], snap_compare: Compare, tmp_path: Path) -> None:
     keep(tmp_path, stopped(by_a_signal=True))
     with_checkpoint(tmp_path)
 
@@ -94,7 +94,7 @@ def test_an_offer_to_resume(size: tuple[int, int], snap_compare: Compare, tmp_pa
 
 
 @pytest.mark.parametrize("key", ["r", "q"], ids=["restart", "quit"])
-def test_what_is_asked_while_runs_are_queued(key: str, size: tuple[int, int], snap_compare: Compare) -> None:
+def test_dialogs_while_runs_are_queued(key: str, size: tuple[int, int], snap_compare: Compare) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     app.view.queue = [RunSpec(schedule="CosineAnnealingLR()"), RunSpec(schedule="OneCycleLR(max_lr=0.003)")]
     assert snap_compare(app, terminal_size=size, press=[key])
@@ -122,22 +122,22 @@ def test_settings_before_a_run(size: tuple[int, int], snap_compare: Compare) -> 
 # -- the cockpit ------------------------------------------------------------------------------------------------------
 
 
-def test_a_paused_run(snap_compare: Compare) -> None:
+def test_paused_run(snap_compare: Compare) -> None:
     assert snap_compare(PlayedApp(PlayedSession(PAUSED)), terminal_size=MAIN)
 
 
 @pytest.mark.parametrize("state", ["empty", "running", "finished"])
-def test_the_least_of_terminals(state: str, snap_compare: Compare) -> None:
+def test_smallest_terminal(state: str, snap_compare: Compare) -> None:
     session = {"empty": PlayedSession(), "running": PlayedSession(RUNNING), "finished": PlayedSession(DONE)}[state]
     assert snap_compare(PlayedApp(session), terminal_size=TINY)
 
 
-def test_the_cursor_reads_out_every_run(size: tuple[int, int], snap_compare: Compare) -> None:
+def test_cursor_shows_every_run(size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(overlaid(), terminal_size=size, press=["left"] * 12)
 
 
 @pytest.mark.parametrize("axis", ["step", "time"])
-def test_the_x_axis_zoomed_in(axis: str, snap_compare: Compare) -> None:
+def test_zoomed_x_axis(axis: str, snap_compare: Compare) -> None:
     presses = ["a"] * (1 if axis == "step" else 2)
     assert snap_compare(
         PlayedApp(PlayedSession(RUNNING)), terminal_size=MAIN, press=[*presses, "right_square_bracket", "1"]
@@ -145,18 +145,18 @@ def test_the_x_axis_zoomed_in(axis: str, snap_compare: Compare) -> None:
 
 
 @pytest.mark.parametrize("pane", ["1", "2", "3", "4"], ids=["lr", "loss", "accuracy", "log"])
-def test_a_pane_alone(pane: str, snap_compare: Compare) -> None:
+def test_single_pane(pane: str, snap_compare: Compare) -> None:
     press = [pane, "enter"] if pane != "1" else ["enter"]
     assert snap_compare(PlayedApp(PlayedSession(RUNNING)), terminal_size=MAIN, press=press)
 
 
 @pytest.mark.parametrize("pane", ["4", "5"], ids=["log", "runs"])
-def test_a_filter(pane: str, size: tuple[int, int], snap_compare: Compare) -> None:
+def test_filter(pane: str, size: tuple[int, int], snap_compare: Compare) -> None:
     words = "Test" if pane == "4" else "state=done"
     assert snap_compare(overlaid(), terminal_size=size, press=[pane, "slash", *words])
 
 
-def test_a_command_that_nobody_has_answered(snap_compare: Compare) -> None:
+def test_pending_commands(snap_compare: Compare) -> None:
     assert snap_compare(PlayedApp(PlayedSession(RUNNING)), terminal_size=MAIN, press=["plus", "plus", "space"])
 
 
@@ -179,7 +179,7 @@ def test_without_colour(size: tuple[int, int], snap_compare: Compare, monkeypatc
 
 
 @pytest.mark.parametrize("keys", [("s",), ("c",), ("e",), ("question_mark",)], ids=["picker", "compare", "e", "help"])
-def test_a_light_screen(keys: tuple[str, ...], snap_compare: Compare) -> None:
+def test_light_theme(keys: tuple[str, ...], snap_compare: Compare) -> None:
     async def lighten(pilot: Pilot[None]) -> None:
         pilot.app.theme = "textual-light"
         await pilot.press(*keys)

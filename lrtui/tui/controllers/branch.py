@@ -116,7 +116,7 @@ class BranchController:
             Choice("c", "choose the epoch and the schedule", "choose"),
             Choice("escape", "not now", None),
         )
-        question = f"Run #{run.number}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
+        question = f"Run {run.number}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
         self._screen.app.push_screen(ConfirmScreen(question, choices), on_answer)
 
     def _ask_for_epoch(self) -> None:
@@ -130,7 +130,7 @@ class BranchController:
         if folder is None or not ends:
             reason = "it has no checkpoint from the end of an epoch before its last" if folder else "it is not stored"
             key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
-            self._screen.say(f"{key}: Run #{number} can't be branched: {reason}.")
+            self._screen.say(f"{key}: Run {number} can't be branched: {reason}.")
             return
         store = folder
 

@@ -37,7 +37,7 @@ class CodeController:
         else:
             # the state belongs to the UI thread, the code is written in another
             shown, state = run, _copy(run.state)
-            screen = CodeScreen(f"Code of run #{run.number}", lambda: _code_of_run(shown, state))
+            screen = CodeScreen(f"Code of run {run.number}", lambda: _code_of_run(shown, state))
         self._screen.app.push_screen(screen)
 
 
@@ -54,7 +54,7 @@ def _code_of_run(run: ShownRun, state: RunState) -> str:
     from lrtui.store.ancestry import ancestors
     from lrtui.store.connection import open_for_reading
 
-    title = f"run #{run.number}"
+    title = f"run {run.number}"
     if not state.first_step or run.store_folder is None:
         return code_of_run(title, state)
     with closing(open_for_reading(run.store_folder)) as connection:

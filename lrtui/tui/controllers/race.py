@@ -45,7 +45,7 @@ class RaceController:
         live = self._session.live
         busy = live.number if live else next((number for number, row in rows.items() if row.listed.run.is_live), None)
         if busy is not None:
-            return RaceEstimate(f"Run #{busy} is still training, and a race would slow it down: try again afterwards.")
+            return RaceEstimate(f"Run {busy} is still training, and a race would slow it down: try again afterwards.")
         seconds, number = self._epoch_seconds(rows)
         return RaceEstimate("", folder, seconds, number)
 

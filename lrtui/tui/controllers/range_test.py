@@ -45,7 +45,7 @@ class RangeTestController:
         elif isinstance(run, Run):
             self._test_run(run)
         else:
-            self._screen.say(f"Run #{run.number} trains in another process: range tests need a run of this process.")
+            self._screen.say(f"Run {run.number} trains in another process: range tests need a run of this process.")
 
     def _test_new_model(self) -> None:
         from lrtui.schedules.lr_placement import peak_lr, place_lr
@@ -78,7 +78,7 @@ class RangeTestController:
         feed.waits_for = "the current step"
         run.send(RangeTest(sweep, feed))
         lr = next(iter(run.state.current_lrs), 0.0)
-        subject = f"run #{run.number} at step {run.state.step:,}"
+        subject = f"run {run.number} at step {run.state.step:,}"
         screen = RangeTestScreen(feed, sweep, lr, subject, "the highest remaining lr", ascii_only=self._view.ascii)
         self._open(screen, lambda chosen: self._scale(run, chosen))
 
@@ -87,11 +87,11 @@ class RangeTestController:
         peak = self._remaining_peak(run)
         if not peak > lr / MAX_SCALE:
             text = "the remaining lr is too low to scale. Press s to switch the schedule."
-            self._screen.say(f"Run #{run.number}: {text}")
+            self._screen.say(f"Run {run.number}: {text}")
             return
         command = ScaleLr(lr / peak)
         if run.send(command) is False:
-            self._screen.say(f"Run #{run.number} is over.")
+            self._screen.say(f"Run {run.number} is over.")
             return
         self._view.pending.give(run, command)
         self._screen.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")

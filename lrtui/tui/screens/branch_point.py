@@ -65,7 +65,7 @@ class BranchPointScreen(ModalScreen[EpochEnd | None]):
     """
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "back", show=False)]
 
     def __init__(self, number: int, ends: tuple[EpochEnd, ...]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class BranchPointScreen(ModalScreen[EpochEnd | None]):
             "The new run starts with the weights from the end of an epoch, and continues with a schedule you choose."
         )
         with Vertical(classes="dialog") as box:
-            box.border_title = f"Branch from run #{self._number}"
+            box.border_title = f"Branch from run {self._number}"
             yield Static(Text(about), classes="quiet", id="what")
             lines = zip(self._ends, epoch_lines(self._ends), strict=True)
             yield OptionList(*(Option(Text(line, no_wrap=True), id=str(end.epoch)) for end, line in lines))
@@ -93,7 +93,3 @@ class BranchPointScreen(ModalScreen[EpochEnd | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Close with the epoch."""
         self.dismiss(next(end for end in self._ends if str(end.epoch) == event.option_id))
-
-    def action_close(self) -> None:
-        """Close without a choice."""
-        self.dismiss(None)

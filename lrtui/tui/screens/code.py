@@ -43,7 +43,7 @@ class CodeScreen(ModalScreen[None]):
     CSS_PATH = "page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", "copy", show=False),
-        Binding("escape,q", "close", "back", show=False),
+        Binding("escape,q", "dismiss", "back", show=False),
     ]
 
     def __init__(self, title: str, write: Callable[[], str]) -> None:
@@ -88,7 +88,3 @@ class CodeScreen(ModalScreen[None]):
         if self._code:
             self.app.copy_to_clipboard(self._code)
             self.query_one(Frame).show(f"{len(self._code.splitlines())} lines, copied")
-
-    def action_close(self) -> None:
-        """Close."""
-        self.dismiss(None)

@@ -74,7 +74,7 @@ class CompareScreen(ModalScreen[None]):
     """
 
     CSS_PATH = "page.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,c,q", "close", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,c,q", "dismiss", "back", show=False)]
 
     def __init__(self, runs: Callable[[], Sequence[ShownRun]]) -> None:
         super().__init__()
@@ -105,7 +105,3 @@ class CompareScreen(ModalScreen[None]):
         self._drawn = version
         self.query_one(Frame).show("  ".join(f"#{run.number}" for run in runs))
         self.query_one("#page", Static).update(comparison_text(runs, width))
-
-    def action_close(self) -> None:
-        """Close."""
-        self.dismiss(None)

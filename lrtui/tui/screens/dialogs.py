@@ -80,7 +80,7 @@ class SetLrScreen(ModalScreen[float | None]):
     """
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "back", show=False)]
 
     def __init__(self, current: tuple[float, ...]) -> None:
         super().__init__()
@@ -105,10 +105,6 @@ class SetLrScreen(ModalScreen[float | None]):
         lr = read_lr(event.value)
         if isinstance(lr, float):
             self.dismiss(lr)
-
-    def action_close(self) -> None:
-        """Close and leave the lr unchanged."""
-        self.dismiss(None)
 
 
 WELCOME = (

@@ -93,7 +93,7 @@ class HelpScreen(ModalScreen[None]):
 
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "leave", "back", show=False),
+        Binding("escape,question_mark,q", "dismiss", "back", show=False),
     ]
 
     def __init__(self, pane: PaneName, keys: Mapping[str, str]) -> None:
@@ -117,7 +117,3 @@ class HelpScreen(ModalScreen[None]):
     def on_resize(self) -> None:
         """Write the page in the width that there is now."""
         self.query_one(Static).update(help_text(self._text_width, self._pane, self._keys))
-
-    def action_leave(self) -> None:
-        """Close."""
-        self.dismiss(None)

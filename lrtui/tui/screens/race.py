@@ -41,7 +41,7 @@ def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceE
         text.append("no run yet to estimate the time from")
     else:
         total = duration(runs * epochs * estimate.epoch_seconds)
-        text.append(f"about {total} at the speed of run #{estimate.measured_on}")
+        text.append(f"about {total} at the speed of run {estimate.measured_on}")
     text.append("\nSchedules that fall far behind are stopped early.")
     if seeds == 1:
         text.append("\nWith one seed, a difference may be chance.")

@@ -90,7 +90,7 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
 
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "back", show=False),
+        Binding("escape", "dismiss", "back", show=False),
         Binding("enter", "save", "save", show=False, priority=True),
         Binding("ctrl+r", "restart", "restart", show=False, priority=True),
         Binding("ctrl+o", "cycle", "next option", show=False, priority=True),
@@ -172,7 +172,3 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                 row.query_one(Input).focus()
                 return
         self.dismiss(SettingsChoice(RunSpec(**values), restart))
-
-    def action_close(self) -> None:
-        """Close without saving."""
-        self.dismiss(None)

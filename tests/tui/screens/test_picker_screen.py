@@ -267,7 +267,7 @@ async def test_a_race_is_refused_while_a_run_is_training(tmp_path: object) -> No
     app = PlayedApp(PlayedSession(recorded_run(330)), View(RunSpec(store=str(tmp_path)), selected=1))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", "ctrl+k", *"cosine", "ctrl+t")
-        assert "Run #1 is still training" in text_of(app, "#hint")
+        assert "Run 1 is still training" in text_of(app, "#hint")
         assert isinstance(app.screen, PickerScreen)
 
 

@@ -33,15 +33,18 @@ class PickerCandidate:
 
     Args:
         letter: its name.
-        schedule: notation, as the user gave it.
         anchor: what a switch to it builds on.
         answer: its curve; without one while it is being computed.
     """
 
     letter: str
-    schedule: str
     anchor: str
     answer: Answer
+
+    @property
+    def schedule(self) -> str:
+        """The notation."""
+        return self.answer.question.schedule
 
     @property
     def index(self) -> int:
@@ -74,7 +77,7 @@ class PickerCandidates:
         free = [letter for letter in LETTERS if letter not in self._by_letter]
         if not free:
             return f"At most {len(LETTERS)} candidates: go to one with ctrl+n and remove it with ctrl+k first."
-        self._by_letter[free[0]] = PickerCandidate(free[0], schedule, anchor, answer)
+        self._by_letter[free[0]] = PickerCandidate(free[0], anchor, answer)
         return f"Kept as candidate {free[0]}. Press ctrl+k again to remove it."
 
     def after(self, candidate: PickerCandidate | None) -> PickerCandidate | None:

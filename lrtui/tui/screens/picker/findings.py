@@ -106,7 +106,7 @@ class PickerHelpScreen(ModalScreen[None]):
     """
 
     CSS_PATH = "../help.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "close", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss", "back", show=False)]
 
     def __init__(self, schedule: str, findings: tuple[Finding, ...] | None) -> None:
         super().__init__()
@@ -121,7 +121,3 @@ class PickerHelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Let the arrow keys scroll the page."""
         self.query_one(".help-page").focus()
-
-    def action_close(self) -> None:
-        """Close the page."""
-        self.dismiss(None)

@@ -42,7 +42,6 @@ class Preview(Vertical):
         yield Static(id="anchor")
 
     def on_mount(self) -> None:
-        """Say why there is no curve yet."""
         self.query_one(Frame).show("importing PyTorch …")
 
     def draw(self, state: PickerState) -> None:

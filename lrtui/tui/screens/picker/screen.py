@@ -38,7 +38,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "back", show=False),
+        Binding("escape", "dismiss", "back", show=False),
         Binding("enter", "apply", "apply", show=False, priority=True),
         Binding("ctrl+r", "restart", "start a run with it", show=False, priority=True),
         Binding("ctrl+o", "anchor", "anchor", show=False, priority=True),
@@ -65,7 +65,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker") as box:
-            box.border_title = picker_title(self._state.context)
+            box.border_title = picker_title(self._state)
             with Horizontal(id="top"):
                 with Vertical(id="choice"):
                     with Horizontal(id="filter-row"):
@@ -85,7 +85,6 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
                 yield Static(Text(picker_keys(self._state.context), no_wrap=True, overflow="ellipsis"), id="keys")
 
     async def on_mount(self) -> None:
-        """Show the list, focus the filter, and ask for the curves."""
         self._fill_list()
         self.query_one("#filter").focus()
         await self._show()
@@ -93,7 +92,6 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             self._ask(f"{SLOT} {letter}", question)
 
     def on_resize(self, event: Resize) -> None:
-        """Leave out what does not fit on a small screen."""
         self.set_class(event.size.width < 100 or event.size.height < 30, "-small")
         self.set_class(event.size.width < 60, "-tiny")
         self.set_class(event.size.height < 20, "-short")
@@ -101,13 +99,9 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         # the findings fill the box, whose size follows from the classes
         self.call_after_refresh(self._show_findings)
 
-    @property
-    def _list(self) -> SchedulerList:
-        return self.query_one(SchedulerList)
-
     def _fill_list(self) -> None:
         entries = self._model.entries(self.query_one("#filter", Input).value)
-        self._list.fill(entries, self._model.name, narrow=self.has_class("-small"))
+        self.query_one(SchedulerList).fill(entries, self._model.name, narrow=self.has_class("-small"))
 
     async def _show(self, *, overwrite_focused: bool = False) -> None:
         """Update every view from the model, and ask for the curve.
@@ -116,7 +110,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             overwrite_focused: whether to replace the text that the user is editing.
         """
         model = self._model
-        self._list.select(model.name)
+        self.query_one(SchedulerList).select(model.name)
         await self.query_one(ArgumentForm).show(model, overwrite_focused=overwrite_focused)
         set_text(self.query_one("#notation", Input), model.text, overwrite_focused=overwrite_focused)
         entry = CATALOGUE.get(model.name)
@@ -157,7 +151,6 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             self._draw()
 
     def on_descendant_focus(self) -> None:
-        """Show what the focused field is for."""
         self._show_field_help()
 
     def _show_field_help(self) -> None:
@@ -178,7 +171,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     @on(Input.Changed, "#filter")
     async def _filter_changed(self, event: Input.Changed) -> None:
         self._fill_list()
-        if event.value and (names := self._list.names):
+        if event.value and (names := self.query_one(SchedulerList).names):
             # the best match is selected
             self._model.choose(names[0])
         await self._show()
@@ -202,12 +195,11 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     async def action_move(self, offset: int) -> None:
         """Go up or down the list, whatever has the focus."""
-        if name := self._list.name_at(offset):
+        if name := self.query_one(SchedulerList).name_at(offset):
             self._model.choose(name)
             await self._show()
 
     async def action_anchor(self) -> None:
-        """Select the next anchor."""
         if self._state.next_anchor():
             await self._show()
 
@@ -217,7 +209,6 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         await self._show(overwrite_focused=True)
 
     async def action_fix(self) -> None:
-        """Apply the fix of the finding on screen."""
         if (fix := self._state.fix) is None:
             self._show_hint("There is no fix to apply.", refused=True)
         else:
@@ -226,13 +217,11 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     # -- candidates ---------------------------------------------------------------------------------------------------
 
     def action_keep(self) -> None:
-        """Keep the schedule as a candidate, or remove the candidate."""
         message, changed = self._state.toggle_candidate()
         self._draw()
         self._show_hint(message, refused=not changed)
 
     async def action_next(self) -> None:
-        """Go to the next candidate."""
         candidate = self._state.candidates.after(self._state.candidate)
         if candidate is None:
             self._show_hint("No candidates yet. Press ctrl+k to keep one.", refused=True)
@@ -257,43 +246,33 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.app.push_screen(RaceScreen(racers, context.spec.epochs, context.race), on_seeds)
 
     def action_help(self) -> None:
-        """Show the findings in full, the keys, and what the table means."""
         self.app.push_screen(PickerHelpScreen(self._model.text, self._state.findings))
 
     # -- closing ------------------------------------------------------------------------------------------------------
 
-    def action_apply(self) -> None:
-        """Close with the schedule, if it is valid."""
-        self._close_with(restart=False)
-
     def action_restart(self) -> None:
-        """Close with the schedule, and start a run with it."""
         # a branch is started by enter: there is nothing to restart
-        self._close_with(restart=self._state.context.branch_epoch is None)
+        self.action_apply(restart=self._state.context.branch_epoch is None)
 
-    def _close_with(self, *, restart: bool) -> None:
+    def action_apply(self, *, restart: bool = False) -> None:
         choice = self._state.choice(restart=restart)
         if choice is None:
             self.app.bell()
         else:
             self.dismiss(choice)
 
-    def action_close(self) -> None:
-        """Close without a choice."""
-        self.dismiss(None)
 
-
-def picker_title(context: PickerContext) -> str:
+def picker_title(state: PickerState) -> str:
     """Return what the schedule is chosen for."""
+    context, step = state.context, f"step {state.start_step:,}"
     if context.branch_epoch is not None:
-        return f"Branch from run #{context.number} after epoch {context.branch_epoch}, step {context.start_step:,}"
+        return f"Branch from run {context.number} after epoch {context.branch_epoch}, {step}"
     if context.replaces is not None:
         return (
-            f"Replace run #{context.replaces} with a new run for the remaining {counted(context.spec.epochs, 'epoch')}"
+            f"Replace run {context.replaces} with a new run for the remaining {counted(context.spec.epochs, 'epoch')}"
         )
     if context.live is not None:
-        epoch = context.live.epoch
-        return f"Switch the schedule of run #{context.number} at step {context.start_step:,} (epoch {epoch})"
+        return f"Switch the schedule of run {context.number} at {step} (epoch {context.live.epoch})"
     return "Schedule of the next run"
 
 
@@ -302,7 +281,7 @@ def picker_keys(context: PickerContext) -> str:
     if context.branch_epoch is not None:
         choosing = "enter start branch   tab fields   ctrl+o anchor   esc back"
     elif context.replaces is not None:
-        choosing = f"enter stop run #{context.replaces} and start   tab fields   ↑ ↓ schedulers   esc back"
+        choosing = f"enter stop run {context.replaces} and start   tab fields   ↑ ↓ schedulers   esc back"
     elif context.live is not None:
         choosing = "enter switch now   tab fields   ctrl+o anchor   ctrl+r restart   esc back"
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,31 +70,6 @@ class PickerContext:
     replaces: int | None = None
     race: RaceEstimate = RaceEstimate("A race can't be started from here.")
     recorded: tuple[int, RunState] | None = None
-    start_step: int = field(init=False)
-    """The first step that the schedule applies to."""
-    current_lrs: tuple[float, ...] = field(init=False)
-    """What the anchor `current` builds on; empty if no run is switched."""
-
-    def __post_init__(self) -> None:
-        # fixed when the picker opens: the run goes on below, and a question that changes with every step is never
-        # answered in time
-        object.__setattr__(self, "start_step", self.live.step if self.live is not None else 0)
-        object.__setattr__(self, "current_lrs", self.live.current_lrs if self.live is not None else ())
-
-    @property
-    def horizon(self) -> Horizon:
-        """The steps that the schedule covers."""
-        return Horizon(self.spec.epochs, self.batches_per_epoch, self.start_step)
-
-    def question(self, schedule: str, anchor: str) -> Question:
-        """Return the question for the curve and the findings of a schedule."""
-        spec = self.spec
-        question = Question(
-            schedule, spec.optimizer, spec.epochs, self.batches_per_epoch, checked=True, accumulate=spec.accumulate
-        )
-        if self.live is None:
-            return question
-        return replace(question, start_step=self.start_step, anchor=anchor, current_lrs=self.current_lrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +93,21 @@ class PickerState:
     """The schedule being chosen, its curve and findings, and the candidates."""
 
     def __init__(self, context: PickerContext) -> None:
+        spec, live, view = context.spec, context.live, context.view
         self.context = context
-        self.candidates = context.view.candidates
-        spec = context.spec
-        self.model = PickerModel(spec.schedule, spec.optimizer, context.horizon, tuple(context.view.recent))
+        self.candidates = view.candidates
+        # fixed when the picker opens: the run goes on below, and a question that changes with every step is never
+        # answered in time
+        self.start_step = live.step if live is not None else 0
+        self._current_lrs = live.current_lrs if live is not None else ()
+        horizon = Horizon(spec.epochs, context.batches_per_epoch, self.start_step)
+        self.model = PickerModel(spec.schedule, spec.optimizer, horizon, tuple(view.recent))
         if context.scheduler is not None:
             self.model.choose(context.scheduler)
         self.anchor = next(iter(ANCHORS))
         self.answer: Answer | None = None
         """The latest one, kept until the next arrives."""
-        self._recorded_number, recorded = context.recorded or (context.number, context.live)
+        self._recorded_number, recorded = context.recorded or (context.number, live)
         results = [tuple(result.items()) for result in recorded_results([recorded])] if recorded is not None else []
         self._results = tuple(results) if any(results) else ()
 
@@ -138,10 +118,22 @@ class PickerState:
         return None if schedule is None else self._question(schedule, self.anchor)
 
     def _question(self, schedule: Schedule, anchor: str) -> Question:
-        question = self.context.question(str(schedule), anchor)
+        spec = self.context.spec
+        is_live = self.context.live is not None
         # a switch that takes effect now follows tests that have not been run yet
-        follows_recorded = schedule.metric is not None and (question.start_step == 0 or anchor == "start")
-        return replace(question, results=self._results) if follows_recorded else question
+        follows_recorded = schedule.metric is not None and (self.start_step == 0 or anchor == "start")
+        return Question(
+            str(schedule),
+            spec.optimizer,
+            spec.epochs,
+            self.context.batches_per_epoch,
+            start_step=self.start_step,
+            anchor=anchor if is_live else next(iter(ANCHORS)),
+            current_lrs=self._current_lrs,
+            results=self._results if follows_recorded else (),
+            checked=True,
+            accumulate=spec.accumulate,
+        )
 
     def candidate_questions(self) -> dict[str, Question]:
         """Return the questions for candidates whose curves are outdated, by letter."""
@@ -192,9 +184,9 @@ class PickerState:
             return f"Follows the test {metric}: constant until there are results"
         epochs = [epoch for epoch, result in enumerate(question.results, 1) if metric in dict(result)]
         if not epochs:
-            return f"Follows the test {metric}, which run #{self._recorded_number} doesn't report"
+            return f"Follows the test {metric}, which run {self._recorded_number} doesn't report"
         count = f"{epochs[-1]} epoch{'s' * (epochs[-1] > 1)}"
-        source = f"With the test {metric} of run #{self._recorded_number} ({count})"
+        source = f"With the test {metric} of run {self._recorded_number} ({count})"
         if question.start_step:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
