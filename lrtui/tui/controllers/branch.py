@@ -79,7 +79,7 @@ class BranchController:
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         total = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
-        progress = f"checkpoint at step {plan.file.step:,}{total}, after {duration(plan.run.seconds)}"
+        progress = f"saved at step {plan.file.step:,}{total} after {duration(plan.run.seconds)}"
         lines = [
             f"Run {plan.run.title} {what}.",
             f"{plan.run.schedule[:70]}, {progress}.",

@@ -51,7 +51,7 @@ async def test_the_preview_follows_the_test_results_of_the_run_on_screen() -> No
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: what_if(app) != "")
-        assert what_if(app) == "With the test loss of run 1 (10 epochs): would have cut after epochs 5, 7, 9"
+        assert what_if(app) == "Test loss of run 1 (10 epochs): would have cut after epochs 5, 7, 9"
         await type_notation(app, pilot, PLATEAU.format(3))
         await until(pilot, lambda: what_if(app).endswith("would have cut after epoch 7"))
         await type_notation(app, pilot, "StepLR(step_size=3)")
@@ -79,7 +79,7 @@ async def test_a_metric_that_the_run_does_not_report_is_named() -> None:
     [
         (0, "Follows the test loss: constant until there are results"),
         # anchor `start`: cut after epoch 5
-        (2, "With the test loss of run 1 (6 epochs): the lr would be 0.005 now"),
+        (2, "Test loss of run 1 (6 epochs): the lr would be 0.005 now"),
     ],
 )
 async def test_only_a_switch_from_the_start_follows_past_results(presses: int, text: str) -> None:

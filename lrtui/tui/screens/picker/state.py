@@ -186,7 +186,7 @@ class PickerState:
         if not epochs:
             return f"Follows the test {metric}, which run {self._recorded_number} doesn't report"
         count = f"{epochs[-1]} epoch{'s' * (epochs[-1] > 1)}"
-        source = f"With the test {metric} of run {self._recorded_number} ({count})"
+        source = f"Test {metric} of run {self._recorded_number} ({count})"
         if question.start_step:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
