@@ -169,7 +169,7 @@ async def test_a_run_under_way_takes_the_settings_that_it_can_at_once() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "e")
         box = app.screen.query_one("#epochs", Input)
-        assert "the rest with a restart" in str(app.screen.query_one("#settings-box").border_subtitle)
+        assert "the rest to the next" in str(app.screen.query_one("#settings-box").border_subtitle)
         box.value = "12"
         app.screen.query_one("#seed", Input).value = "7"
         app.screen.query_one("#schedule", Input).value = "CosineAnnealingLR()"

@@ -342,7 +342,7 @@ PLACES = (
     Place(
         "done, kept without a checkpoint",
         NO_RUN_GOES | NONE_MARKED,
-        {"branch": says("b: run #1 can't be branched from: it has no checkpoint")},
+        {"branch": says("b: can't branch from run 1: it has no checkpoint")},
         own=[DONE],
         kept=True,
         stored=one_without_checkpoints,
@@ -376,7 +376,7 @@ PLACES = (
     Place(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_MARKED,
-        ELSEWHERE_EFFECTS | {"branch": says("b: run #1 can't be branched from: it has no checkpoint")},
+        ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: it has no checkpoint")},
         elsewhere=RUNNING,
         on_screen=1,
     ),
@@ -385,7 +385,7 @@ PLACES = (
         NOT_HERE | NONE_MARKED,
         ELSEWHERE_EFFECTS
         | {
-            "branch": says("b: run #1 can't be branched from: it has no checkpoint"),
+            "branch": says("b: can't branch from run 1: it has no checkpoint"),
             "pause": Effect(sends=Resume(), says="is told in its process"),
         },
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],
@@ -394,7 +394,7 @@ PLACES = (
     Place(
         "another process's run on screen, one here with one queued",
         UNCHANGED | BUSY | NONE_MARKED,
-        ELSEWHERE_EFFECTS | BUSY_EFFECTS | {"find": says("run #2 goes on in another process")},
+        ELSEWHERE_EFFECTS | BUSY_EFFECTS | {"find": says("Run 2 trains in another process")},
         own=[NUDGED],
         stored=a_finished_one,
         elsewhere=RUNNING,

@@ -130,7 +130,7 @@ class BranchController:
         if folder is None or not ends:
             reason = "it has no checkpoint from the end of an epoch before its last" if folder else "it is not stored"
             key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
-            self._screen.say(f"{key}: Run {number} can't be branched: {reason}.")
+            self._screen.say(f"{key}: can't branch from run {number}: {reason}")
             return
         store = folder
 
