@@ -1,4 +1,4 @@
-# Every target makes and reuses .venv by itself.
+# Every target creates .venv if needed and reuses it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ PICTURES := tests/tui/__snapshots__
 
 .PHONY: run test check deep format snapshots clean help
 
-help: ## say what the targets do
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 $(STAMP): pyproject.toml
@@ -27,10 +27,10 @@ check: $(STAMP) ## formatting, lint, strict types, import contracts
 test: check ## everything that CI runs
 	$(BIN)/python -m pytest -n 3
 
-deep: $(STAMP) ## the long forms: fuzzing, kill tests, soaks
+deep: $(STAMP) ## the long tests too: fuzzing, kill tests, soaks
 	$(BIN)/python -m pytest -n 3 -m 'deep or not deep'
 
-format: $(STAMP) ## format and mend what can be mended
+format: $(STAMP) ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

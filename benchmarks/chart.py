@@ -1,10 +1,10 @@
-"""What a chart of two series of 1,000,000 points costs at 72x17, beside plotext drawing the same decimated points.
+"""Measures the cost of a chart of two series of 1,000,000 points at 72x17, beside plotext with the same decimated
+points.
 
     python benchmarks/chart.py [--rounds 200]
 
-Prints medians of CPU milliseconds of one drawing: from points to rows; the whole repaint, as Textual does it, strips
-of every row included; and plotext's build of two points for each column of dots, the least and the greatest, which is
-all that its canvas can show.
+Prints medians of CPU milliseconds: from points to rows; for the whole repaint in Textual, strips of every row included;
+and for plotext with two points per column of dots, the minimum and the maximum, which is all its canvas can show.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def cpu_ms(work: Callable[[], object], rounds: int) -> float:
     """Return the median CPU milliseconds of the work."""
     taken = []
     for _ in range(rounds):
-        begun = time.process_time()
+        start = time.process_time()
         work()
-        taken.append((time.process_time() - begun) * 1000)
+        taken.append((time.process_time() - start) * 1000)
     return statistics.median(taken)
 
 
 def plotext_ms(chart: Chart, rounds: int) -> float:
-    """Return what plotext takes for the same two curves, decimated to two points a column of dots."""
+    """Return the milliseconds of plotext for the same curves, decimated to two points per column of dots."""
 
     def build() -> None:
         plotext.clear_figure()
@@ -73,7 +73,7 @@ def plotext_ms(chart: Chart, rounds: int) -> float:
 
 
 class OneChart(App[None]):
-    """A chart and nothing else."""
+    """An app with one chart."""
 
     CSS = f"ChartView {{ width: {COLUMNS}; height: {LINES}; }}"
 
@@ -82,7 +82,7 @@ class OneChart(App[None]):
 
 
 async def repaint_ms(loss: Series, mean: Series, rounds: int) -> float:
-    """Return what the widget takes from a new chart to all of its rows as strips on Textual's compositor."""
+    """Return the milliseconds of the widget from a new chart to the strips of all rows."""
     app = OneChart()
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
         await pilot.pause()
@@ -91,7 +91,7 @@ async def repaint_ms(loss: Series, mean: Series, rounds: int) -> float:
         turn = iter(range(10**9))
 
         def paint() -> None:
-            # another chart each time, so that no row is the last one's
+            # alternate charts, so that no row is cached
             view.show(charts[next(turn) % 2])
             view.render_lines(Region(0, 0, COLUMNS, LINES))
 
@@ -108,8 +108,8 @@ def main() -> None:
     by_time = chart_of(loss, mean, times=Series(np.cumsum(np.full(POINTS, 0.01))))
     zoomed = chart_of(loss, mean, low=9.99)
     print(f"two series of {POINTS:,} points at {COLUMNS}x{LINES}, CPU ms, medians of {rounds}")
-    for words, one in (("points to rows", chart), ("the same over training time", by_time), ("zoomed in", zoomed)):
-        print(f"{words:<44} {cpu_ms(lambda one=one: one.draw(COLUMNS, LINES), rounds):8.2f}")  # type: ignore[misc]
+    for label, one in (("points to rows", chart), ("the same over training time", by_time), ("zoomed in", zoomed)):
+        print(f"{label:<44} {cpu_ms(lambda one=one: one.draw(COLUMNS, LINES), rounds):8.2f}")  # type: ignore[misc]
     print(f"{'whole repaint: rows and strips':<44} {asyncio.run(repaint_ms(loss, mean, rounds)):8.2f}")
     print(f"{'plotext, the same points decimated':<44} {plotext_ms(chart, max(10, rounds // 10)):8.2f}")
 

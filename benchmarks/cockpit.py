@@ -1,17 +1,18 @@
-"""What the cockpit costs and how fast it is, in a real pseudo-terminal of 120x36 while the case study trains.
+"""Measures cost and latency of the cockpit in a pseudo-terminal of 120x36 while the case study trains.
 
     python benchmarks/cockpit.py [--pairs 5] [--seconds 20] [--batches 1000000]
 
 Prints:
 - cold start: command to first painted screen, and whether torch was imported by then;
-- the share of wall time that the training thread runs, against the same run headless, in turn, in pairs; the same of
-  a small perceptron of some two thousand steps a second;
-- key to repaint, and bytes a second to the terminal in steady state;
-- quit in mid-batch: key to the end of the process;
-- with `--batches`, the memory of a cockpit in which the perceptron trains so many.
+- the share of wall time in which the training thread runs, beside the same run headless, in alternating pairs; also for
+a
+  small perceptron with two thousand steps per second;
+- key to repaint, and bytes per second to the terminal in steady state;
+- quit during a batch: key to the end of the process;
+- with `--batches`, the memory of a cockpit in which the perceptron trains that many batches.
 
-The share is CPU time of the training thread, from the kernel's accounting of that thread, over wall time. A key's
-repaint is there when the words that only this key brings have come, and the charts with them: they are one frame.
+The share is the CPU time of the training thread, from the accounting of the kernel, over wall time. A repaint is
+complete when the text that only this key produces has arrived; the charts are part of the same frame.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def thread_times(pid: int) -> dict[int, float]:
-    """Return the CPU seconds of each of the process's threads but its main one."""
+    """Return the CPU seconds of each thread of the process except the main one."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         if int(task.name) != pid:
@@ -52,7 +53,8 @@ def thread_times(pid: int) -> dict[int, float]:
 
 
 def training_share(before: dict[int, float], after: dict[int, float], wall: float) -> float:
-    """Return the share of the time that the training thread ran: the oldest busy one, which starts torch's others."""
+    """Return the share of time in which the training thread ran: the oldest busy thread, which starts those of
+    torch."""
     for thread in sorted(before):
         share = (after.get(thread, 0.0) - before[thread]) / wall
         if share > 0.3:
@@ -61,10 +63,10 @@ def training_share(before: dict[int, float], after: dict[int, float], wall: floa
 
 
 class Terminal:
-    """A program in a pseudo-terminal, everything it writes counted and thrown away."""
+    """A program in a pseudo-terminal; its output is counted and discarded."""
 
     def __init__(self, command: list[str]) -> None:
-        self.begun = time.perf_counter()
+        self.start = time.perf_counter()
         self.bytes = 0
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -74,7 +76,7 @@ class Terminal:
         self.text = b""
 
     def read(self, seconds: float, until: Callable[[bytes], bool] = lambda _: False) -> bool:
-        """Read for so long, or until what was written satisfies the condition; return whether it did."""
+        """Read for a time, or until the output satisfies the condition; return whether it did."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             if not select.select([self._fd], [], [], min(left, 0.05))[0]:
@@ -98,21 +100,21 @@ class Terminal:
 
     def wait_gone(self, seconds: float) -> float | None:
         """Return how long the process takes to end, or None if it does not."""
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
             self.read(0.01)
             if os.waitpid(self.pid, os.WNOHANG)[0]:
-                return time.perf_counter() - begun
+                return time.perf_counter() - start
         return None
 
     def kill(self) -> None:
-        """End the process."""
+        """Kill the process."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
 
 
 def has_torch(pid: int) -> bool:
-    """Say whether the process has mapped torch's library."""
+    """Return whether the process has mapped the library of torch."""
     return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
 
 
@@ -121,9 +123,9 @@ def cold_start(times: int) -> None:
     found, loaded = [], []
     for _ in range(times):
         terminal = Terminal(TRAIN)
-        # the last line is the last to be painted
+        # the footer is painted last
         terminal.read(10, lambda text: b"help" in text and b"settings" in text)
-        found.append(time.perf_counter() - terminal.begun)
+        found.append(time.perf_counter() - terminal.start)
         loaded.append(has_torch(terminal.pid))
         terminal.kill()
     shown = ", ".join(f"{seconds * 1000:.0f}" for seconds in found)
@@ -136,15 +138,14 @@ KEYS = (
     ("z", ("smoothed over 500", "as it is", "smoothed over 20 ", "smoothed over 100")),
     ("a", ("x axis: step", "x axis: training time", "x axis: epoch")),
 )
-"""Keys that repaint a list, the lr's chart, the loss's, and all charts, and the words that tell each press from the one
-before."""
+"""Keys that repaint a list, the lr chart, the loss chart and all charts, with the texts that tell each press apart."""
 
 
 class Task(NamedTuple):
-    """What is trained: its name, the words that start it, and the least share that its thread has to keep."""
+    """A training task: its name, its arguments, and the minimum share of its thread."""
 
     name: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     least_share: float
 
 
@@ -160,7 +161,7 @@ PERCEPTRON = Task(
 
 
 class Measured(NamedTuple):
-    """Of one cockpit: the thread's share, bytes a second, key latencies in seconds, and the time to quit."""
+    """Results of one cockpit: share of the thread, bytes per second, key latencies in seconds, and time to quit."""
 
     share: float
     rate: float
@@ -169,22 +170,22 @@ class Measured(NamedTuple):
 
 
 def start_cockpit(task: Task) -> Terminal:
-    """Start it and wait until it trains."""
-    terminal = Terminal([*TRAIN, *task.words])
+    """Start a cockpit and wait until it trains."""
+    terminal = Terminal([*TRAIN, *task.arguments])
     if not terminal.read(90, lambda text: b"batch-" in text):
         raise SystemExit("the cockpit never trained")
     terminal.read(3)
     return terminal
 
 
-def latency(terminal: Terminal, key: str, words: str) -> float:
+def latency(terminal: Terminal, key: str, answer: str) -> float:
     """Return the seconds from a key to the frame that answers it."""
     terminal.press(key)
     pressed = time.perf_counter()
-    if not terminal.read(5, lambda text: words.encode() in text):
-        raise SystemExit(f"{key} was not answered by {words!r}")
+    if not terminal.read(5, lambda text: answer.encode() in text):
+        raise SystemExit(f"{key} was not answered by {answer!r}")
     taken = time.perf_counter() - pressed
-    # at no fixed beat with the screen's own
+    # not in step with the timers of the screen
     terminal.read(random.uniform(0.05, 0.3))
     return taken
 
@@ -192,9 +193,9 @@ def latency(terminal: Terminal, key: str, words: str) -> float:
 def in_cockpit(task: Task, seconds: float, presses: int) -> Measured:
     """Measure one cockpit from its start to its end."""
     terminal = start_cockpit(task)
-    begun, before, written = time.perf_counter(), thread_times(terminal.pid), terminal.bytes
+    start, before, written = time.perf_counter(), thread_times(terminal.pid), terminal.bytes
     terminal.read(seconds)
-    wall = time.perf_counter() - begun
+    wall = time.perf_counter() - start
     share = training_share(before, thread_times(terminal.pid), wall)
     rate = (terminal.bytes - written) / wall
     latencies = []
@@ -208,23 +209,23 @@ def in_cockpit(task: Task, seconds: float, presses: int) -> Measured:
 
 
 def headless_share(task: Task, seconds: float) -> float:
-    """Return the thread's share of the same run without a screen."""
-    process = subprocess.Popen([*TRAIN, "train", *task.words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    """Return the share of the training thread of the same run without a screen."""
+    process = subprocess.Popen([*TRAIN, "train", *task.arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     process.stdout.readline()
     reader = threading.Thread(target=process.stdout.read, daemon=True)
     reader.start()
     time.sleep(3)
-    begun, before = time.perf_counter(), thread_times(process.pid)
+    start, before = time.perf_counter(), thread_times(process.pid)
     time.sleep(seconds)
-    share = training_share(before, thread_times(process.pid), time.perf_counter() - begun)
+    share = training_share(before, thread_times(process.pid), time.perf_counter() - start)
     process.kill()
     process.wait()
     return share
 
 
 def compare(task: Task, pairs: int, seconds: float, presses: int) -> None:
-    """Print the shares of a task in the cockpit and headless, in turn, and all else that was measured."""
+    """Print the shares of a task in the cockpit and headless, in turn, and all other results."""
     ratios, latencies, rates, quits = [], [], [], []
     for _ in range(pairs):
         alone = headless_share(task, seconds)
@@ -253,20 +254,20 @@ def compare(task: Task, pairs: int, seconds: float, presses: int) -> None:
 
 
 def memory(batches: int) -> None:
-    """Print the memory of a cockpit while the perceptron trains so many batches."""
+    """Print the memory of a cockpit while the perceptron trains a number of batches."""
     terminal = start_cockpit(PERCEPTRON)
-    done, told = 0, 0
+    done, reported = 0, 0
     print("memory, perceptron:", flush=True)
     while done < batches:
         terminal.read(2)
         done = max(
             [done, *(int(found.replace(b",", b"")) for found in re.findall(rb"([\d,]{5,})/[\d,]+", terminal.text))]
         )
-        if done >= told:
+        if done >= reported:
             status = Path(f"/proc/{terminal.pid}/status").read_text()
             resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
             print(f"  after {done:>9,} batches {resident:.0f} MB", flush=True)
-            told += batches // 10
+            reported += batches // 10
     terminal.kill()
 
 
@@ -275,10 +276,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--presses", type=int, default=60, help="in each cockpit")
-    parser.add_argument("--batches", type=int, default=0, help="train so many, and print the memory")
+    parser.add_argument("--presses", type=int, default=60, help="keys pressed in each cockpit")
+    parser.add_argument("--batches", type=int, default=0, help="train that many batches and print the memory")
     options = parser.parse_args()
-    # nothing of these runs is kept but in a store that goes with them
+    # the runs are recorded in a temporary store
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LRTUI_STORE"] = folder
         cold_start(5)

@@ -1,10 +1,10 @@
-"""How long the parser takes to refuse hostile words, beside Python's own parser on the same text.
+"""Measures how long the parser takes to refuse hostile input, beside Python's own parser on the same text.
 
     python benchmarks/notation.py [--times 5]
 
-Prints for each kind of words the median and the maximum over all cases, each case being the median of so many times,
-the ratio to `ast.parse`, and how many cases take more than 50 ms; then the slowest cases. The cases are those that the
-tests try, tests/schedules/hostile.py; torch is not imported.
+Prints, for each kind of input, the median and the maximum over all cases, each case being a median of several runs, the
+ratio to `ast.parse`, and the number of cases that take more than 50 ms; then the slowest cases. The cases are those of
+the tests, tests/schedules/hostile.py. torch is not imported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTINGS = {item.name.replace("_", "-"): item for item in fields(RunSpec)}
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that one case takes, and Python's parser with the same text."""
+    """Seconds of one case, and of Python's parser with the same text."""
 
     case: hostile.Case
     seconds: float
@@ -51,7 +51,7 @@ def parse_at(text: str) -> None:
 
 
 def parser_of(case: hostile.Case) -> Callable[[str], Any] | None:
-    """Return what reads such text without the command line around it, or None."""
+    """Return the parser of such text without the command line around it, or None."""
 
     def read_setting(text: str) -> None:
         item = SETTINGS[case.option]
@@ -63,23 +63,23 @@ def parser_of(case: hostile.Case) -> Callable[[str], Any] | None:
 
 
 def seconds(parse: Callable[[str], Any], text: str, times: int) -> float:
-    """Return the median time that it takes to read the text, or to refuse it."""
+    """Return the median seconds to parse the text or refuse it."""
     found = []
     for _ in range(times):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with suppress(UsageError, SyntaxError, ValueError, MemoryError, RecursionError):
             parse(text)
-        found.append(time.perf_counter() - begun)
+        found.append(time.perf_counter() - start)
     return statistics.median(found)
 
 
 def python_parse(text: str) -> ast.expr:
-    """Read the text as Python does."""
+    """Parse the text with Python's parser."""
     return ast.parse(text.strip(), mode="eval").body
 
 
 def print_row(name: str, timings: list[Timing]) -> None:
-    """Print what a kind of cases takes."""
+    """Print one row of the table."""
     taken = [timing.seconds * 1000 for timing in timings]
     python = [timing.python * 1000 for timing in timings]
     ratio = statistics.median(timing.seconds / timing.python for timing in timings)
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=5)
     options = parser.parse_args()
-    # Python's parser warns of what looks like a slip, to standard error
+    # Python's parser warns about suspicious code on standard error
     warnings.simplefilter("ignore")
     timings: dict[str, list[Timing]] = {}
     for case in hostile.cases():

@@ -1,4 +1,4 @@
-"""A small perceptron that trains some two thousand steps a second: what the cockpit costs is most of what it shows."""
+"""A small perceptron that trains two thousand steps per second, so that the cost of the cockpit shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BATCHES, BATCH_SIZE, FEATURES, WIDTH = 10_000, 64, 32, 128
 
 
 class Perceptron:
-    """Which quadrant a point is in; 10,000 batches an epoch."""
+    """Classifies the quadrant of a point; 10,000 batches per epoch."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)

@@ -1,10 +1,10 @@
-"""Times `lrtui preview` of 100,000 batches, torch being loaded, beside the same scheduler stepped in a bare loop.
+"""Times `lrtui preview` of 100,000 batches, with torch loaded, beside the same scheduler stepped in a bare loop.
 
     python benchmarks/preview.py [--epochs 100] [--batches-per-epoch 1000] [--times 3]
 
-For every scheduler of the catalogue, with the arguments of its example and stepped per batch (ReduceLROnPlateau, which
-may not be, per epoch): seconds that the whole command takes as `--json` (read, fill in, build, step, print every lr),
-seconds of a loop of `scheduler.step()` alone over as many calls, and their ratio. The limit is 1.5 s.
+For every scheduler of the catalogue, with the arguments of its example, stepped per batch (ReduceLROnPlateau per
+epoch): seconds of the whole command with `--json` (parse, fill in, build, step, print every lr), seconds of a loop that
+only calls `scheduler.step()` as often, and their ratio. The limit is 1.5 s.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ LIMIT = 1.5
 
 
 def timed(times: int, work: Callable[[], object]) -> float:
-    """Return the median of the seconds that the work takes."""
+    """Return the median seconds of the work."""
     taken = []
     for _ in range(times):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
 

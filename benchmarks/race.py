@@ -1,13 +1,13 @@
-"""Races every scheduler of PyTorch on the case study, with sensible arguments, at equal epochs; prints Markdown.
+"""Races every scheduler of PyTorch on the case study, with reasonable arguments, over equal epochs; prints Markdown.
 
     python benchmarks/race.py [--epochs 3] [--seeds 1] [--precision bf16] [--processes 2] [--store DIR]
-    python benchmarks/race.py --train-samples 6000 --test-samples 2000      (to see that it works)
+    python benchmarks/race.py --train-samples 6000 --test-samples 2000      (a quick check that it works)
 
-Fashion-MNIST, the tutorial's network, Adam; the race is lrtui's user. The first is the tutorial's user schedule, at its
-lr of 0.01; the others are on Adam(lr=0.002), or have that as their peak, since what is compared is shape, not lr: at
-0.01 this network loses a point or more whatever comes after. Lengths in epochs follow from --epochs. What broke off
-goes on where --store is given, and the same text are. With one seed there is no interval, and differences of some
-thousandths are chance. Ranked is the model itself, of SWALR as well, whose averaged model is tested beside it.
+Fashion-MNIST, the tutorial's network, Adam. The first entrant is the tutorial's own schedule, at its lr of 0.01. The
+others start from Adam(lr=0.002) or have that as their peak, since the race compares shapes: at 0.01 this network loses
+a point or more whatever follows. Lengths in epochs follow from --epochs. With --store, the same command resumes an
+interrupted race. With one seed there is no interval, and differences of a few thousandths are noise. SWALR is ranked by
+the model itself; its averaged model is tested as well.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ ON = f" on Adam(lr={LR})"
 
 
 def schedules(epochs: int, batches: int) -> list[str]:
-    """Return what races: the tutorial's, then every scheduler of PyTorch with arguments that fit the run.
+    """Return the entrants: the tutorial's schedule, then every scheduler of PyTorch with arguments that fit the run.
 
     Args:
         epochs: of a run.
-        batches: optimizer steps an epoch.
+        batches: optimizer steps per epoch.
     """
     steps, warm_up = epochs * batches, max(1, epochs * batches // 10)
     half, last = max(1, epochs // 2), max(1, epochs - 1)
@@ -66,37 +66,39 @@ def schedules(epochs: int, batches: int) -> list[str]:
 
 
 def main() -> int:
-    """Race, and print the table; the exit status is 1 where a scheduler is missing or nobody is ranked."""
+    """Race and print the table; return 1 if a scheduler is missing or none is ranked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0")
     parser.add_argument("--precision", default="fp32", help="fp32 or bf16")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--processes", type=int, default=1, help="runs at once")
-    parser.add_argument("--train-samples", type=int, help="a part of the data means nothing but that it works")
+    parser.add_argument("--processes", type=int, default=1, help="runs at a time")
+    parser.add_argument("--train-samples", type=int, help="use a part of the data, for a quick check")
     parser.add_argument("--test-samples", type=int)
-    parser.add_argument("--data-dir", help="where the data set lies, or is downloaded to")
-    parser.add_argument("--store", type=Path, help="keep the race there, and go on with it there (default: nowhere)")
-    text = parser.parse_args()
+    parser.add_argument("--data-dir", help="folder of the data set, also for the download")
+    parser.add_argument(
+        "--store", type=Path, help="store that keeps the race, so that it can be resumed (default: none)"
+    )
+    options = parser.parse_args()
     spec = RunSpec(
-        epochs=text.epochs,
-        precision=text.precision,
-        device=text.device,
-        train_samples=text.train_samples,
-        test_samples=text.test_samples,
-        data_dir=text.data_dir,
+        epochs=options.epochs,
+        precision=options.precision,
+        device=options.device,
+        train_samples=options.train_samples,
+        test_samples=options.test_samples,
+        data_dir=options.data_dir,
     )
     batches = expected_batches_per_epoch(spec)
     assert batches is not None, "the case study's size is known"
-    entrants = [parse_entrant(text) for text in schedules(text.epochs, batches)]
+    entrants = [parse_entrant(text) for text in schedules(options.epochs, batches)]
     missing = CATALOGUE.keys() - {entrant.schedule.partition("(")[0] for entrant in entrants}
     if missing:
         print(f"not in the race: {', '.join(sorted(missing))}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as name:
-        files = PlanFiles((text.store or Path(name)).absolute())
-        # all run to the end: the table has them at equal epochs
-        plan = new_plan(entrants, spec, files.folder, seeds=text.seeds, processes=text.processes, stops=False)
+        files = PlanFiles((options.store or Path(name)).absolute())
+        # all run to the end, so that the table compares equal epochs
+        plan = new_plan(entrants, spec, files.folder, seeds=options.seeds, processes=options.processes, stops=False)
         before = find_unfinished(files, plan)
         if before is None:
             files.create(plan)

@@ -3,14 +3,14 @@
     pip install torch-lr-finder
     python benchmarks/range_test.py [--task fashion-mnist] [--optimizer "Adam(lr=0.01)"] [--seeds 3] [--steps 150]
 
-Both go through the same lrs with batches out of the same memory, in turn, and both are timed with what sets their
-state aside and puts it back. Printed are, for each seed: the largest difference between the two raw losses of a step
-beside the noise from step to step; where the loss falls fastest by lrtui's rule, and by torch-lr-finder's
-`plot(suggest_lr=True)` at the same smoothing (smooth_f) and at its own; the lr that lrtui would take; milliseconds a
-step of each, since they do not stop at the same one.
+Both use the same lrs and the same batches, in turn, and both are timed with saving and restoring their state. Printed
+for each seed: the largest difference between the raw losses of a step, beside the noise from step to step; the lr at
+which the loss falls fastest, by lrtui's rule and by torch-lr-finder's `plot(suggest_lr=True)` with the same smoothing
+(smooth_f) and with its default; the lr that lrtui suggests; milliseconds per step of each, since they stop at different
+steps.
 
-Limits: the curves differ by less than their noise, the steepest points at the same smoothing by less than a factor of
-3, and a step of lrtui's takes no more than 1.05 times as long (median).
+Limits: the curves differ by less than their noise, the steepest points with the same smoothing by less than a factor of
+3, and a step of lrtui takes at most 1.05 times as long (median).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ MOST_FACTOR, MOST_TIME = 3.0, 1.05
 
 @dataclass(frozen=True)
 class Result:
-    """What one of the two says.
+    """The result of one range test.
 
     Args:
-        losses: of the steps' batches, not smoothed.
-        seconds: that it took.
-        steepest: the lr where the loss falls fastest, by its own rule.
-        suggested: the lr to take.
+        losses: by step, not smoothed.
+        seconds: of the whole test.
+        steepest: lr at which the loss falls fastest, by its own rule.
+        suggested: suggested lr.
     """
 
     losses: list[float]
@@ -48,25 +48,25 @@ class Result:
 
 
 def fresh(spec: Any) -> Any:
-    """Return model, data and optimizer; the same for the same seed, random states included."""
+    """Return a fresh model, data and optimizer, identical for the same seed."""
     from lrtui.training.run_setup import set_up
 
     return set_up(spec, lambda _: None)
 
 
 def by_lrtui(spec: Any, sweep: Any) -> Result:
-    """Make lrtui's."""
+    """Run lrtui's range test."""
     from lrtui.run.range_curve import RangeCurve
     from lrtui.run.range_feed import RangeFeed
     from lrtui.training.range_test import range_test
 
     setup, feed, curve = fresh(spec), RangeFeed(), RangeCurve(sweep)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     range_test(setup, sweep, feed)
     for lr, loss in feed.take():
         curve.add(lr, loss)
     found = curve.suggest()
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     assert feed.end is not None
     if feed.end.error is not None:
         raise SystemExit(str(feed.end.error))
@@ -74,14 +74,14 @@ def by_lrtui(spec: Any, sweep: Any) -> Result:
 
 
 def by_torch_lr_finder(spec: Any, sweep: Any, smooth_f: float) -> Result:
-    """Make torch-lr-finder's."""
+    """Run torch-lr-finder's range test."""
     import matplotlib
 
     matplotlib.use("Agg")
     from torch_lr_finder import LRFinder, TrainDataLoaderIter
 
     class SameBatches(TrainDataLoaderIter):
-        """Hands out the batches that lrtui trains on."""
+        """Yields the batches that lrtui trains on."""
 
         def __init__(self, batches: Any) -> None:
             self._iterator = self._endless(batches)
@@ -95,9 +95,9 @@ def by_torch_lr_finder(spec: Any, sweep: Any, smooth_f: float) -> Result:
 
     setup = fresh(spec)
     for group in setup.optimizer.param_groups:
-        # it takes no optimizer that a scheduler has left its mark on
+        # it refuses an optimizer that a scheduler was built on
         group.pop("initial_lr", None)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     finder = LRFinder(setup.model, setup.optimizer, setup.task.own.loss, device=setup.device)
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         finder.range_test(
@@ -108,42 +108,42 @@ def by_torch_lr_finder(spec: Any, sweep: Any, smooth_f: float) -> Result:
             smooth_f=smooth_f,
         )
         finder.reset()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         _, suggested = finder.plot(suggest_lr=True)
     matplotlib.pyplot.close("all")
     return Result(finder.history["loss"], seconds, float(suggested), float(suggested))
 
 
 def main() -> int:
-    """Measure and report; the exit status is 1 where a limit is missed."""
+    """Measure and report; return 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="fashion-mnist")
     parser.add_argument("--optimizer", default="Adam(lr=0.01)")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0")
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--train-samples", type=int, help="how many of the task's (default: all)")
+    parser.add_argument("--train-samples", type=int, help="training samples to use (default: all)")
     parser.add_argument("--device", default="auto")
-    words = parser.parse_args()
+    options = parser.parse_args()
 
     from lrtui.engine.range_test import NO_SCHEDULE
     from lrtui.run.range_curve import RangeCurve
     from lrtui.run.spec import RunSpec
     from lrtui.run.sweep import Sweep
 
-    sweep, same, ratios = Sweep(steps=words.steps), True, []
+    sweep, same, ratios = Sweep(steps=options.steps), True, []
     smooth_f = 2 / (RangeCurve(sweep).span + 1)
-    print(f"{words.task}, {words.optimizer}, {sweep.steps} steps from {sweep.start:g} to {sweep.end:g}")
-    print("seed  steps        difference  noise    steepest: lrtui's, same smoothing, own  suggested  ms a step")
-    for seed in range(words.seeds):
+    print(f"{options.task}, {options.optimizer}, {sweep.steps} steps from {sweep.start:g} to {sweep.end:g}")
+    print("seed  steps        difference  noise    steepest: lrtui's, same smoothing, own  suggested  ms per step")
+    for seed in range(options.seeds):
         spec = RunSpec(
-            task=words.task,
-            optimizer=words.optimizer,
+            task=options.task,
+            optimizer=options.optimizer,
             seed=seed,
-            device=words.device,
-            train_samples=words.train_samples,
+            device=options.device,
+            train_samples=options.train_samples,
             schedule=NO_SCHEDULE,
         )
-        # unsmoothed for the curve, with its own smoothing for what it suggests by default
+        # without smoothing for the curve, with its default smoothing for its suggestion
         raw, own = by_torch_lr_finder(spec, sweep, 0.0), by_torch_lr_finder(spec, sweep, 0.05)
         theirs, mine = by_torch_lr_finder(spec, sweep, smooth_f), by_lrtui(spec, sweep)
         common = min(len(mine.losses), len(raw.losses))

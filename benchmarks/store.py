@@ -1,11 +1,11 @@
-"""How fast a store takes steps in and gives a run back, beside TensorBoard's EventAccumulator on the same points.
+"""Measures how fast the store records steps and opens a run, beside TensorBoard's EventAccumulator on the same points.
 
     python benchmarks/store.py [--steps 10000000] [--tensorboard-steps 200000] [--keep DIR]
 
-Ingest: events handed to the writer as a training thread does, until the last one is on disk; events a second.
-Opening: a process of its own opens the run and draws its whole loss and lr curves as two charts of 72x17, after all
-imports; seconds, and the most memory that it had. EventAccumulator reads loss and lr of fewer steps, kept whole
-(size_guidance 0), and both are told by the million points.
+Recording: events are handed to the writer as a training thread does, until the last one is on disk; events per second.
+Opening: a separate process opens the run and draws its whole loss and lr curves as two charts of 72x17; seconds after
+all imports, and peak memory. EventAccumulator reads loss and lr of fewer steps, without sampling (size_guidance 0);
+both are also given per million points.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIMITS = {"events a second": 50_000, "seconds to open and draw": 0.3, "MB": 100}
 
 
 def ingest(folder: Path, steps: int) -> float:
-    """Put a run into the store; return the events taken a second."""
+    """Record a run; return events per second."""
     from lrtui.run.events import RunStarted, StepDone
     from lrtui.run.spec import RunSpec
     from lrtui.store import run_rows
@@ -32,11 +32,11 @@ def ingest(folder: Path, steps: int) -> float:
     from lrtui.store.writer import Writer
 
     spec = RunSpec(epochs=steps // 1000 or 1)
-    writer = Writer(folder, lambda words: print(words, file=sys.stderr))
+    writer = Writer(folder, lambda text: print(text, file=sys.stderr))
     run = writer.call(lambda connection: run_rows.insert(connection, spec, {}))
     recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), lambda _: None)
     writer.add(recorder)
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     start = {"device": "cpu", "torch_threads": 2, "data": {}, "parameter_count": 1, "batches_per_epoch": 1000}
     groups = {"group_names": ("default",), "group_lrs": (0.01,)}
     recorder.publish(RunStarted(seq=0, step=0, seconds=0.0, spec=spec, total_steps=steps, **start, **groups))  # type: ignore[arg-type]
@@ -54,10 +54,10 @@ def ingest(folder: Path, steps: int) -> float:
             )
         )
         if step % 50_000 == 49_999:
-            # no trainer is so fast that it would be held up here; this one is, and memory is bounded
+            # faster than any training, so wait for the writer to bound the memory
             assert recorder.commit(60)
     assert recorder.commit(60)
-    taken = time.perf_counter() - begun
+    taken = time.perf_counter() - start_time
     assert writer.close()
     return (steps + 1) / taken
 
@@ -72,16 +72,16 @@ def open_and_draw(folder: Path) -> dict[str, float]:
     from lrtui.store.store_feed import StoreFeed
 
     assert lrtui.store.reader
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     state = RunState()
     state.fold(StoreFeed(open_for_reading(folder), 1).take())
-    opened = time.perf_counter() - begun
+    opened = time.perf_counter() - start_time
     per_epoch = 1000
     for series in (state.loss, state.lrs[0]):
         layers = [Curve(series, 0.0, per_epoch, "chart--band", "band"), Curve(series, 0.0, per_epoch, "chart--line-1")]
         rows = Chart(layers, 0.0, len(series) / per_epoch).draw(72, 17)
         assert len(rows) == 17
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start_time
     return {
         "steps": len(state.loss),
         "opened": opened,
@@ -91,7 +91,7 @@ def open_and_draw(folder: Path) -> dict[str, float]:
 
 
 def tensorboard(folder: Path, steps: int) -> float:
-    """Write loss and lr of so many steps as TensorBoard does; return the seconds that reading them back takes."""
+    """Write loss and lr with TensorBoard's writer; return the seconds that reading them back takes."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -103,11 +103,11 @@ def tensorboard(folder: Path, steps: int) -> float:
             summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
             writer.add_event(Event(step=step, wall_time=step, summary=summary))
     writer.close()
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     accumulator.Reload()
     assert len(accumulator.Scalars("loss")) == len(accumulator.Scalars("lr")) == steps
-    return time.perf_counter() - begun
+    return time.perf_counter() - start_time
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000_000)
     parser.add_argument("--tensorboard-steps", type=int, default=200_000)
-    parser.add_argument("--keep", type=Path, help="a folder for the store, used again if it is there")
+    parser.add_argument("--keep", type=Path, help="folder for the store, reused if it exists")
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.open:
@@ -126,7 +126,7 @@ def main() -> None:
         if not folder.exists():
             speed = ingest(folder, options.steps)
             print(
-                f"ingest of {options.steps:,} steps: {speed:,.0f} events a second (limit {LIMITS['events a second']:,})"
+                f"recording {options.steps:,} steps: {speed:,.0f} events per second (limit {LIMITS['events a second']:,})"
             )
         size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         print(f"store: {size / 1e6:,.0f} MB")

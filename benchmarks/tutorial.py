@@ -1,15 +1,15 @@
-"""Times an epoch of the case study: the tutorial's loop, and lrtui's in fp32 and bf16, in turn.
+"""Times an epoch of the case study: the tutorial's loop, and lrtui in fp32 and bf16, in turn.
 
     python benchmarks/tutorial.py [--epochs 3] [--seeds 3]
     python benchmarks/tutorial.py --train-samples 6000 --seeds 4        (short turns: times on a busy machine)
 
-Each of the three is a process of its own, and they take turns by the epoch: two wait while one trains. An epoch is the
-training, the test and the schedule's step; importing and loading are left out. A ratio is the median, over all epochs
-of all seeds, of lrtui's time by the tutorial's in the same turn, so that whatever else the machine does weighs little.
+Each of the three runs in its own process, and they alternate by epoch: two wait while one trains. An epoch includes
+training, test and the step of the schedule, but not imports and loading. A ratio is the median, over all epochs of all
+seeds, of lrtui's time to the tutorial's in the same round, so that other load on the machine matters little.
 
-At the tutorial's lr of 0.01 this network's accuracy differs by a point or more from seed to seed. Accuracies are
-therefore means over the seeds 0, 1, 2 ..., with the standard error of their difference from the tutorial's mean; on a
-part of the data they mean nothing.
+At the tutorial's lr of 0.01 the accuracy of this network varies by a point or more between seeds. Accuracies are
+therefore means over the seeds 0, 1, 2 ..., with the standard error of their difference to the tutorial; with a part of
+the data they mean nothing.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LIMITS = {"tutorial": 1.0, "lrtui fp32": 0.75, "lrtui bf16": 0.55}
-"""What is timed, and what share of the tutorial's time it may take."""
+"""What is timed, and the largest allowed ratio to the tutorial's time."""
 
 TEST_SHARE = 6
-"""Training samples by test samples, as in the whole data set."""
+"""Ratio of training to test samples, as in the whole data set."""
 
 ACCURACY_LIMIT = 0.01
-"""How far lrtui's mean test accuracy after the last epoch may lie from the tutorial's."""
+"""Largest allowed difference of the mean test accuracy after the last epoch."""
 
 Run = dict[str, list["Epoch"]]
-"""The epochs of each of the three, of one seed."""
+"""The epochs of each of the three for one seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch took and came to."""
+    """Time and accuracy of one epoch."""
 
     seconds: float
     cpu_seconds: float
@@ -51,7 +51,7 @@ class Epoch:
 def tutorial_epochs(folder: Path, epochs: int, seed: int, samples: int) -> Iterator[Epoch]:
     """Train by the tutorial's loop: torchvision's data set and transforms, a DataLoader, nothing tuned.
 
-    The tutorial's own batches of 1,000 for the test are the faster choice of those in circulation.
+    It tests in batches of 1,000, the faster of the variants in circulation.
     """
     import torch
     from torch import nn, optim
@@ -89,7 +89,7 @@ def tutorial_epochs(folder: Path, epochs: int, seed: int, samples: int) -> Itera
     scheduler = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.1)
 
     for epoch in range(1, epochs + 1):
-        begun, cpu_begun = time.perf_counter(), time.process_time()
+        start, cpu_start = time.perf_counter(), time.process_time()
         model.train()
         for batch, (inputs, targets) in enumerate(train_loader):
             optimizer.zero_grad()
@@ -113,11 +113,11 @@ def tutorial_epochs(folder: Path, epochs: int, seed: int, samples: int) -> Itera
             f"\nTest set: Average loss: {test_loss / len(test_data):.4f}, Accuracy: {accuracy:.4f}\n", file=sys.stderr
         )
         scheduler.step()
-        yield Epoch(time.perf_counter() - begun, time.process_time() - cpu_begun, accuracy)
+        yield Epoch(time.perf_counter() - start, time.process_time() - cpu_start, accuracy)
 
 
 def lrtui_epochs(folder: Path, epochs: int, seed: int, samples: int, precision: str) -> Iterator[Epoch]:
-    """Train by lrtui as `lrtui train` does, pausing the run between epochs; its clock leaves pauses out."""
+    """Train as `lrtui train` does, pausing the run between epochs; its clock excludes pauses."""
     from lrtui.cli.printer import Printer
     from lrtui.engine.session import Session
     from lrtui.run.commands import Pause, Resume
@@ -135,7 +135,7 @@ def lrtui_epochs(folder: Path, epochs: int, seed: int, samples: int, precision: 
     )
     printer = Printer(as_json=False, quiet=False, log_interval=spec.log_interval, out=sys.stderr)
     run = Session().start(spec)
-    begun = cpu_begun = accuracy = 0.0
+    start = cpu_start = accuracy = 0.0
     done: Epoch | None = None
     while run.is_live:
         run.join(0.02)
@@ -143,12 +143,12 @@ def lrtui_epochs(folder: Path, epochs: int, seed: int, samples: int, precision: 
             printer.print(event)
             match event:
                 case RunStarted():
-                    begun, cpu_begun = event.seconds, time.process_time()
+                    start, cpu_start = event.seconds, time.process_time()
                 case EvalDone():
                     accuracy = event.accuracy or 0.0
                 case EpochDone():
-                    done = Epoch(event.seconds - begun, time.process_time() - cpu_begun, accuracy)
-                    begun, cpu_begun = event.seconds, time.process_time()
+                    done = Epoch(event.seconds - start, time.process_time() - cpu_start, accuracy)
+                    start, cpu_start = event.seconds, time.process_time()
                     run.send(Pause())
                 case Paused() if done:
                     yield done
@@ -160,7 +160,7 @@ def lrtui_epochs(folder: Path, epochs: int, seed: int, samples: int, precision: 
 
 
 def take_turns(kind: str, folder: Path, epochs: int, seed: int, samples: int) -> None:
-    """Train one of the three; print each epoch's figures, and wait for a line of input before the next."""
+    """Train one of the three; print each epoch, and wait for a line of input before the next."""
     if kind == "tutorial":
         turns = tutorial_epochs(folder, epochs, seed, samples)
     else:
@@ -171,7 +171,7 @@ def take_turns(kind: str, folder: Path, epochs: int, seed: int, samples: int) ->
 
 
 def lay_out_data(folder: Path) -> str:
-    """Put Fashion-MNIST where lrtui and torchvision both find it; return which data it is."""
+    """Put Fashion-MNIST where lrtui and torchvision both find it; return a description of it."""
     from lrtui.tasks.fashion_mnist_files import NAMES, find_files
 
     found = find_files(None, lambda text: print(text, file=sys.stderr))
@@ -187,10 +187,10 @@ def lay_out_data(folder: Path) -> str:
 
 def measure(folder: Path, epochs: int, seed: int, samples: int) -> Run:
     """Return the epochs of each of the three, trained in turn."""
-    words = ["--folder", str(folder), "--epochs", str(epochs), "--seed", str(seed), "--train-samples", str(samples)]
+    arguments = ["--folder", str(folder), "--epochs", str(epochs), "--seed", str(seed), "--train-samples", str(samples)]
     children = {
         kind: subprocess.Popen(
-            [sys.executable, __file__, "--kind", kind, *words],
+            [sys.executable, __file__, "--kind", kind, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -202,7 +202,7 @@ def measure(folder: Path, epochs: int, seed: int, samples: int) -> Run:
     try:
         for epoch in range(1, epochs + 1):
             for kind, child in children.items():
-                done = run_one_epoch(child, f"{sys.executable} {__file__} --kind '{kind}' {' '.join(words)}")
+                done = run_one_epoch(child, f"{sys.executable} {__file__} --kind '{kind}' {' '.join(arguments)}")
                 run[kind].append(done)
                 print(f"seed {seed} epoch {epoch}  {kind:<10}  {done.seconds:6.2f} s  {done.accuracy:.4f}", flush=True)
     finally:
@@ -213,19 +213,19 @@ def measure(folder: Path, epochs: int, seed: int, samples: int) -> Run:
 
 
 def run_one_epoch(child: subprocess.Popen[str], command: str) -> Epoch:
-    """Let one of the three train for an epoch, and return its figures."""
+    """Let one of the three train for an epoch, and return it."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write("next\n")
     child.stdin.flush()
     answer = child.stdout.readline()
     if not answer:
-        raise SystemExit(f"a process broke off; to see why: yes | {command}")
+        raise SystemExit(f"a process ended early; to see why, run: yes | {command}")
     return Epoch(**json.loads(answer))
 
 
 def report(runs: list[Run]) -> bool:
-    """Print the table; return whether every limit is kept."""
+    """Print the table; return whether every limit is met."""
     fast = accurate = True
     print(f"{'':<10}  s/epoch  ratio  CPU ratio  limit  accuracy  difference")
     for kind, limit in LIMITS.items():
@@ -248,21 +248,23 @@ def report(runs: list[Run]) -> bool:
 
 
 def main() -> int:
-    """Measure and report; the exit status is 1 where a limit is missed."""
+    """Measure and report; return 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--train-samples", type=int, default=60_000, help="and a sixth of it for the test")
-    parser.add_argument("--kind", choices=LIMITS, help="train this one alone, an epoch for each line of input")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0")
+    parser.add_argument(
+        "--train-samples", type=int, default=60_000, help="training samples; a sixth as many test samples"
+    )
+    parser.add_argument("--kind", choices=LIMITS, help="train only this one, an epoch per line of input")
     parser.add_argument("--folder", type=Path, help="with --kind: the folder that holds FashionMNIST/raw")
-    parser.add_argument("--seed", type=int, default=0, help="with --kind: its seed")
-    words = parser.parse_args()
-    if words.kind:
-        take_turns(words.kind, words.folder, words.epochs, words.seed, words.train_samples)
+    parser.add_argument("--seed", type=int, default=0, help="with --kind: the seed")
+    options = parser.parse_args()
+    if options.kind:
+        take_turns(options.kind, options.folder, options.epochs, options.seed, options.train_samples)
         return 0
     with tempfile.TemporaryDirectory() as name:
         print(f"data: {lay_out_data(Path(name))}")
-        runs = [measure(Path(name), words.epochs, seed, words.train_samples) for seed in range(words.seeds)]
+        runs = [measure(Path(name), options.epochs, seed, options.train_samples) for seed in range(options.seeds)]
         return 0 if report(runs) else 1
 
 
