@@ -125,9 +125,8 @@ def main() -> None:
         folder = options.keep or Path(scratch) / "store"
         if not folder.exists():
             speed = ingest(folder, options.steps)
-            print(
-                f"recording {options.steps:,} steps: {speed:,.0f} events per second (limit {LIMITS['events a second']:,})"
-            )
+            limit = f"limit {LIMITS['events a second']:,}"
+            print(f"recording {options.steps:,} steps: {speed:,.0f} events per second ({limit})")
         size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         print(f"store: {size / 1e6:,.0f} MB")
         runs = []
