@@ -172,11 +172,13 @@ def _refuse_lone_word(word: str) -> None:
     """Refuse a word that is no call: a command or a schedule was meant."""
     if word in COMMANDS:
         raise UsageError(f"a command comes first, its options after it: lrtui {word} ...")
+    from lrtui.schedules.arguments import did_you_mean
     from lrtui.schedules.catalogue import CATALOGUE
-    from lrtui.schedules.reading import near
 
     if word not in CATALOGUE:
-        raise UsageError(f"{word[:60]!r} is neither a command nor a schedule{near(word, [*COMMANDS, *CATALOGUE])}")
+        raise UsageError(
+            f"{word[:60]!r} is neither a command nor a schedule{did_you_mean(word, [*COMMANDS, *CATALOGUE])}"
+        )
 
 
 def _check_terminal() -> None:

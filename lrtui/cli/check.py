@@ -11,8 +11,8 @@ from lrtui.cli.epoch_length import OPTIONS, add_length_option, read_batches_per_
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.options import add_run_options, check_task, read_spec, told_settings
 from lrtui.run.errors import UsageError
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 
 EPILOG = """\
 each schedule is stepped through the whole run, as training would, and looked at for every trap that can be known of

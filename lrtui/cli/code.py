@@ -43,7 +43,7 @@ def main(namespace: argparse.Namespace) -> int:
     batches_per_epoch = read_batches_per_epoch(namespace.batches_per_epoch, spec)
     Script(spec.at, spec.epochs, batches_per_epoch)
     # a user's own file is run only where there is no way round it
-    own = any(part.own for part in schedule.walk())
+    own = any(part.user_path for part in schedule.walk())
     from lrtui.engine.run_code import code_of_spec
 
     tried = not own and spec.epochs * batches_per_epoch <= MOST_CALLS_TRIED

@@ -23,8 +23,8 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
         return []
     # in training's process torch has been imported by now
     from lrtui.analysis.checks import check_schedule
-    from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.schedule import Horizon
 
     schedule, horizon = parse_schedule(spec.schedule), Horizon(started.spec.epochs, started.batches_per_epoch)
     if horizon.calls(schedule.per) > MOST_CALLS:

@@ -17,11 +17,11 @@ from lrtui.cli.preview_results import results_for
 from lrtui.cli.recorded_run import RecordedRun, add_run_option, read_recorded_run, settings_of
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 
 if TYPE_CHECKING:
-    from lrtui.schedules.what_if import WhatIf
+    from lrtui.schedules.simulate import WhatIf
 
 EPILOG = """\
 the real scheduler of PyTorch is stepped as the training loop steps it, so that the figures are those of a run. The
@@ -66,13 +66,13 @@ def main(namespace: argparse.Namespace) -> int:
     horizon = _horizon(namespace, spec, recorded)
     results = results_for(schedules, horizon.epochs, namespace.metrics, recorded)
     # torch is imported here: every word has been checked by now
-    from lrtui.schedules.what_if import cuts_words, what_if
+    from lrtui.schedules.simulate import cuts_text, what_if
 
     found = [what_if(schedule, optimizer, horizon, results.get(schedule.metric or "", ())) for schedule in schedules]
     for each in found:
         if each.schedule.metric in results:
             source = recorded.title if recorded else namespace.metrics
-            words = f"over the test {each.schedule.metric} of {source} it {cuts_words(each.cuts)}"
+            words = f"over the test {each.schedule.metric} of {source} it {cuts_text(each.cuts)}"
             print(f"{each.schedule}: {words}", file=sys.stderr)
     if namespace.json:
         _print_json(found, results)

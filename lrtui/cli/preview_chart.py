@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from lrtui.cli import line_chart
 from lrtui.cli.line_chart import SIGNS, Curve, chart_columns, epoch_ticks, marker_of
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.schedule import Horizon
 from lrtui.text.numbers import four_digits
 
 if TYPE_CHECKING:
-    from lrtui.schedules.what_if import WhatIf
+    from lrtui.schedules.simulate import WhatIf
 
 
 def print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence[float]) -> None:
@@ -36,19 +36,19 @@ def print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence
 
 
 def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
-    from lrtui.schedules.curve_facts import curve_facts, share_words
+    from lrtui.schedules.lr_curve import curve_statistics, percent_text
 
     sign = f"{SIGNS.get(marker, marker)} " if marker else ""
     print(f"{sign}{preview.schedule}, per {preview.schedule.per}")
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
-        facts = curve_facts(lrs, base_lrs[group])
+        facts = curve_statistics(lrs, base_lrs[group])
         print(
             f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "
             f"at step {int(lrs.argmax()):,}, last {four_digits(facts.last)}"
         )
-        area = "" if math.isnan(facts.area) else f"area {share_words(facts.area)} of a constant {base_lrs[group]:g}; "
-        print(f"  {area}{share_words(facts.low)} of the steps below 1 % of the peak")
+        area = "" if math.isnan(facts.area) else f"area {percent_text(facts.area)} of a constant {base_lrs[group]:g}; "
+        print(f"  {area}{percent_text(facts.low)} of the steps below 1 % of the peak")
         starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
         print(f"  as each epoch starts: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

@@ -58,7 +58,7 @@ def read_recorded_run(namespace: argparse.Namespace) -> RecordedRun | None:
     with reading(folder_of(namespace.store)) as connection:
         run = find(connection, namespace.run)
         # numpy takes 60 ms to import, and help needs none
-        from lrtui.schedules.what_if import recorded_results
+        from lrtui.schedules.simulate import recorded_results
         from lrtui.store.ancestry import ancestors, story_of
 
         state = story_of(connection, run.id)

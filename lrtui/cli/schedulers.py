@@ -7,10 +7,10 @@ import json
 import textwrap
 
 from lrtui.run.errors import UsageError
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.reading import near
-from lrtui.schedules.schedule import value_words
+from lrtui.schedules.schedule import value_text
 
 EPILOG = """\
 examples:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(namespace: argparse.Namespace) -> int:
     """Print, and return the exit status."""
     if namespace.name is not None and namespace.name not in CATALOGUE:
-        raise UsageError(f"unknown scheduler {namespace.name[:60]!r}{near(namespace.name, CATALOGUE)}")
+        raise UsageError(f"unknown scheduler {namespace.name[:60]!r}{did_you_mean(namespace.name, CATALOGUE)}")
     entries = [CATALOGUE[namespace.name]] if namespace.name else list(CATALOGUE.values())
     if namespace.json:
         for entry in entries:
@@ -44,7 +44,7 @@ def main(namespace: argparse.Namespace) -> int:
 
 
 def _default_words(parameter: Parameter) -> str:
-    return "required" if parameter.is_required else value_words(parameter.default)
+    return "required" if parameter.is_required else value_text(parameter.default)
 
 
 def explain(entry: SchedulerEntry) -> str:
@@ -52,7 +52,7 @@ def explain(entry: SchedulerEntry) -> str:
     lines = [f"{entry.name}: {entry.summary}", "", f"  {entry.example}", "", "arguments:"]
     for parameter in entry.parameters:
         default = "filled in" if parameter.name in entry.fills else _default_words(parameter)
-        lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_words}")
+        lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_text}")
         lines += textwrap.wrap(parameter.help, WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
     lines += ["", f'step() is called per {entry.unit}; per="batch" or per="epoch" at the end says otherwise.']
     for name, value in entry.fills.items():
@@ -68,7 +68,7 @@ def _as_json(entry: SchedulerEntry) -> dict[str, object]:
             "kind": parameter.kind,
             "required": parameter.is_required and parameter.name not in entry.fills,
             "default": None if parameter.is_required else parameter.default,
-            "range": parameter.range_words,
+            "range": parameter.range_text,
             "help": parameter.help,
         }
         for parameter in entry.parameters

@@ -19,7 +19,7 @@ def user_files(spec: RunSpec) -> dict[str, str]:
     named = [spec.task.rpartition(":")[0]]
     # words that are off are told where the run reads them
     with suppress(LrtuiError):
-        named += [schedule.own or "" for schedule in parse_schedule(spec.schedule).walk()]
+        named += [schedule.user_path or "" for schedule in parse_schedule(spec.schedule).walk()]
     return {name: _digest(Path(name).expanduser()) for name in named if name.endswith(".py")}
 
 

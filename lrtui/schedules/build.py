@@ -1,33 +1,33 @@
-"""From a schedule's value to PyTorch's object."""
+"""PyTorch's scheduler from a schedule's value: built on an optimizer, and stepped."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrtui.run.errors import NotationError
+from lrtui.run.errors import NotationError, TaskError
+from lrtui.run.user_error import describe_exception
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.expression import Expression
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.optimizer_notation import OptimizerSpec
-from lrtui.schedules.own_class import load_own_class
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
+from lrtui.schedules.schedule import Horizon, Schedule, fill_in
+from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:
     import torch
 
 
 def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon) -> Any:
-    """Return PyTorch's scheduler, built on the optimizer as it stands: on its lr, and into its parameter groups.
+    """Return PyTorch's scheduler, built on the optimizer as it is: on its lr, and into its parameter groups.
 
     Args:
         schedule: lengths left out are filled in.
         optimizer: whose lr the scheduler will write.
-        horizon: the stretch that the schedule covers.
+        horizon: the steps that the schedule covers.
 
     Raises:
-        NotationError: for whatever PyTorch's constructor refuses.
+        NotationError: for whatever the scheduler's constructor refuses.
     """
     filled, _ = fill_in(schedule, horizon)
     try:
@@ -37,10 +37,8 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
 
 
 def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
-    """Return an optimizer of the same class, arguments and groups over one number a group, to try schedules on."""
+    """Return an optimizer of the same class, arguments and groups over one number per group, to try schedules on."""
     import torch
-
-    from lrtui.schedules.optimizers import build_optimizer
 
     # a matrix of one number: Muon takes matrices only
     named = [(pattern, torch.nn.Parameter(torch.zeros(1, 1))) for pattern in spec.group_names]
@@ -50,7 +48,7 @@ def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
 
 
 def check_buildable(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon) -> None:
-    """Build the schedule on a tiny optimizer of the same kind and throw it away; imports torch.
+    """Build the schedule on a tiny optimizer of the same kind and discard it; imports torch.
 
     Raises:
         NotationError: for a schedule that PyTorch can't build on this optimizer.
@@ -60,20 +58,17 @@ def check_buildable(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horiz
 
 def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
     entry = schedule.entry
+    arguments = {name: _to_lists(value) for name, value in schedule.arguments.items()}
     if entry is None:
-        scheduler_class = load_own_class(str(schedule.own), schedule.name, str(schedule))
-        positional = [_plain(value) for value in schedule.positional]
-    else:
-        scheduler_class = _scheduler_class(entry)
-        positional = []
-    arguments = {name: _plain(value) for name, value in schedule.arguments.items()}
-    if entry:
-        _make_functions(entry, arguments)
+        scheduler_class = load_user_class(str(schedule.user_path), schedule.name, str(schedule))
+        return _call(schedule, scheduler_class, [optimizer, *map(_to_lists, schedule.positional)], arguments)
+    scheduler_class = _scheduler_class(entry)
+    _make_functions(entry, arguments)
     if schedule.children:
         arguments["schedulers"] = [_build(child, optimizer) for child in schedule.children]
-        if entry and entry.composite == "chain":
-            return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
-    return _call(schedule, scheduler_class, [optimizer, *positional], arguments)
+    if entry.composite == "chain":
+        return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
+    return _call(schedule, scheduler_class, [optimizer], arguments)
 
 
 def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any], arguments: dict[str, Any]) -> Any:
@@ -81,12 +76,14 @@ def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any],
         return scheduler_class(*positional, **arguments)
     except NotationError:
         raise
-    except Exception as error:  # PyTorch's and users' constructors refuse with whatever exception they like
-        who = f"{schedule.own}:{schedule.name} refuses its arguments" if schedule.own else f"PyTorch refuses {schedule}"
-        words = " ".join(str(error).split()) or type(error).__name__
+    except Exception as error:  # constructors of PyTorch and of users refuse with any exception
+        who = f"PyTorch refuses {schedule}"
+        if schedule.user_path:
+            who = f"{schedule.user_path}:{schedule.name} refuses its arguments"
+        message = " ".join(str(error).split()) or type(error).__name__
         hints = schedule.entry.hints if schedule.entry else {}
         found = next((hint for part, hint in hints.items() if part in f"{type(error).__name__}: {error}"), None)
-        raise NotationError(f"{who}: {words}{f'; {found}' if found else ''}", str(schedule)) from error
+        raise NotationError(f"{who}: {message}{f'; {found}' if found else ''}", str(schedule)) from error
 
 
 def _scheduler_class(entry: SchedulerEntry) -> type[Any]:
@@ -101,8 +98,8 @@ def _scheduler_class(entry: SchedulerEntry) -> type[Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+def _to_lists(value: Any) -> Any:
+    return [_to_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _make_functions(entry: SchedulerEntry, arguments: dict[str, Any]) -> None:
@@ -112,3 +109,33 @@ def _make_functions(entry: SchedulerEntry, arguments: dict[str, Any]) -> None:
             arguments[parameter.name] = (
                 [Expression(text) for text in value] if isinstance(value, list) else Expression(value)
             )
+
+
+def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, float] | None) -> None:
+    """Call the scheduler's `step()`; one that follows a metric is not stepped where the results don't have it.
+
+    Training and previews step schedulers by this function alone.
+
+    Args:
+        scheduler: what `build` made of the schedule.
+        schedule: what it was built from, filled in.
+        results: metrics of the epoch's test by name.
+
+    Raises:
+        NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds.
+        TaskError: where a user's class fails; names the line.
+    """
+    try:
+        if schedule.metric is None:
+            scheduler.step()
+        elif results is not None and results.get(schedule.metric) is not None:
+            scheduler.step(results[schedule.metric])
+    except NotationError:
+        raise
+    except Exception as error:  # schedulers of PyTorch and of users fail with any exception
+        calls = getattr(scheduler, "last_epoch", None)
+        where = f" at its step() call {calls}" if isinstance(calls, int) else ""
+        if any(part.user_path for part in schedule.walk()):
+            raise TaskError(f"{schedule.name} fails{where}: {describe_exception(error)}") from error
+        message = f"{schedule.name} fails{where}: {type(error).__name__}: {error}"
+        raise NotationError(message, str(schedule)) from error

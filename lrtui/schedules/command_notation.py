@@ -1,4 +1,4 @@
-"""Commands as a person writes them: `lr*0.5`, `lr=0.001`, `OneCycleLR(max_lr=0.003) from base`, `undo` ..."""
+"""Commands from their notation: `lr*0.5`, `lr=0.001`, `OneCycleLR(max_lr=0.003) from base`, `undo` ..."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lrtui.run.commands import (
     UndoLr,
 )
 from lrtui.run.errors import NotationError
-from lrtui.schedules.anchors import ANCHORS
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.reading import near
+from lrtui.schedules.schedule import ANCHORS
 
-_WORDS: dict[str, type[Command]] = {
+_PLAIN: dict[str, type[Command]] = {
     "undo": UndoLr,
     "evaluate": EvaluateNow,
     "checkpoint": SaveCheckpoint,
@@ -33,37 +33,37 @@ _WORDS: dict[str, type[Command]] = {
     "stop": Stop,
 }
 
-# possessive: spaces that are given back and read again take the square of their number
+# possessive quantifiers: backtracking over spaces would take quadratic time
 _LR = re.compile(r"lr\s*+(?P<sign>[*=/])\s*+(?P<number>\S*+)(?:\s++group\s*+=\s*+(?P<group>\S*+))?", re.DOTALL)
 _EXTEND = re.compile(r"extend(?:\s++(?P<number>.++))?", re.DOTALL)
 _ANCHORED = re.compile(r"\)\s+from\s+(?P<anchor>\S*)\s*\Z")
 
-FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, extend N, {', '.join(_WORDS)}"
+FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, extend N, {', '.join(_PLAIN)}"
 
 
 def parse_command(text: str) -> Command:
-    """Return the command that the text stands for; `command.text` is its text again.
+    """Return the command that the text stands for; `command.text` is the text again.
 
     Raises:
-        NotationError: for anything else; `position` is the offset of the fault.
+        NotationError: for anything else; `position` is the offset of the error.
     """
     start = len(text) - len(text.lstrip())
-    words = text.strip()
-    if not words:
-        raise NotationError(f"there is no command here; there are {FORMS}", text, start)
-    if words in _WORDS:
-        return _WORDS[words]()
-    if match := _LR.fullmatch(words):
+    command = text.strip()
+    if not command:
+        raise NotationError(f"the command is empty; there are {FORMS}", text, start)
+    if command in _PLAIN:
+        return _PLAIN[command]()
+    if match := _LR.fullmatch(command):
         return _read_lr(match, text, start)
-    if match := _EXTEND.fullmatch(words):
+    if match := _EXTEND.fullmatch(command):
         return _read_extend(match, text, start)
-    if re.fullmatch(r"\w{1,60}", words):
+    if re.fullmatch(r"\w{1,60}", command):
         example = (
-            f"; write {CATALOGUE[words].example}"
-            if words in CATALOGUE
-            else near(words, [*_WORDS, "extend", *CATALOGUE])
+            f"; write {CATALOGUE[command].example}"
+            if command in CATALOGUE
+            else did_you_mean(command, [*_PLAIN, "extend", *CATALOGUE])
         )
-        raise NotationError(f"{words} is no command{example}", text, start)
+        raise NotationError(f"unknown command {command}{example}", text, start)
     return _read_switch(text)
 
 
@@ -89,8 +89,8 @@ def _read_extend(match: re.Match[str], text: str, start: int) -> Extend:
     number = match["number"] or ""
     if not re.fullmatch(r"[0-9]{1,7}", number) or int(number) < 1:
         place = start + (match.start("number") if number else match.end())
-        words = f"extend N takes a whole number of epochs of at least 1, not {number[:40] or 'nothing'}"
-        raise NotationError(words, text, place)
+        command = f"extend N takes a whole number of epochs of at least 1, not {number[:40] or 'nothing'}"
+        raise NotationError(command, text, place)
     return Extend(int(number))
 
 
@@ -108,9 +108,9 @@ def _read_switch(text: str) -> SwitchSchedule:
         cut = max(0, len(text) - 200)
         schedule, anchor = text[: cut + match.start() + 1], match["anchor"]
         if anchor not in ANCHORS:
-            message = f"unknown anchor {anchor[:40]!r}{near(anchor, ANCHORS)}"
+            message = f"unknown anchor {anchor[:40]!r}{did_you_mean(anchor, ANCHORS)}"
             raise NotationError(message, text, cut + match.start("anchor"))
-    # the schedule's faults are at the same places in the whole text, which begins with it
+    # the text begins with the schedule, so that offsets are the same in both
     try:
         parse_schedule(schedule)
     except NotationError as error:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrtui.run.errors import NotationError
-from lrtui.schedules.source import MOST_LEVELS, all_nodes, syntax_error_place
+from lrtui.schedules.source import MAX_DEPTH, all_nodes, syntax_error_offset
 
-LONGEST = 500
+MAX_LENGTH = 500
 """Characters of one expression."""
 
 VARIABLES = ("epoch", "step")
-"""Two words for one thing: how often `step()` was called."""
+"""Two names for the number of `step()` calls so far."""
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "min": min,
@@ -32,7 +32,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "floor": math.floor,
 }
 
-_ARGUMENTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # how many; one where it is not said
+_ARGUMENTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # least and most; exactly 1 for the others
 
 ALLOWED = f"numbers, arithmetic, comparisons, if-else, and/or/not, epoch, pi, {', '.join(FUNCTIONS)}"
 
@@ -53,7 +53,7 @@ class Expression:
         text: the expression.
 
     Raises:
-        NotationError: for text that is no expression or has something in it that is not allowed; `position` counts
+        NotationError: for text that is no expression or contains something that is not allowed; `position` counts
             from the expression's start.
     """
 
@@ -67,14 +67,14 @@ class Expression:
         """Return the value at this step.
 
         Raises:
-            NotationError: where there is none, or none that is a finite real number.
+            NotationError: where there is none that is a finite real number.
         """
         try:
             value = self._evaluate(epoch)
             number = float(value)
         except NotationError:
             raise
-        except Exception as error:  # simpleeval and math raise what they like; each is the expression's fault
+        except Exception as error:  # simpleeval and math raise any exception for a faulty expression
             raise NotationError(f'"{self.text}" has no value at epoch={epoch}: {error}', self.text) from None
         if not math.isfinite(number):
             raise NotationError(f'"{self.text}" is {number} at epoch={epoch}; an lr needs a finite factor', self.text)
@@ -96,55 +96,55 @@ def check_expression(text: str) -> ast.expr:
     tree = _read(text)
     nodes, deep = all_nodes(tree)
     if deep:
-        raise NotationError(f"the expression is nested more than {MOST_LEVELS} levels deep", text, _place(text, deep))
+        raise NotationError(f"the expression is nested more than {MAX_DEPTH} levels deep", text, _offset(text, deep))
     _check(nodes, text)
     return tree
 
 
 def depends_on_step(text: str) -> bool:
     """Say whether the step's number is in the expression at all."""
-    # in brackets, so that it may go over several lines
+    # in brackets an expression may have several lines
     tree = ast.parse(f"({text.strip()})", mode="eval")
     return any(isinstance(node, ast.Name) and node.id in VARIABLES for node in ast.walk(tree))
 
 
 def _read(text: str) -> ast.expr:
-    if len(text) > LONGEST:
-        raise NotationError(f"the expression has {len(text):,} characters; at most {LONGEST} are read", text, LONGEST)
+    if len(text) > MAX_LENGTH:
+        raise NotationError(
+            f"the expression has {len(text):,} characters; at most {MAX_LENGTH} are read", text, MAX_LENGTH
+        )
     leading = len(text) - len(text.lstrip())
     try:
         with warnings.catch_warnings():
-            # `1if 1else 2` makes Python print one, between our lines
+            # `1if 1else 2` makes Python print a warning
             warnings.simplefilter("ignore")
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        place = leading + syntax_error_place(text.strip(), error)
-        raise NotationError(
-            f"this is no expression; write for example 0.95 ** epoch ({error.msg})", text, place
-        ) from None
+        place = leading + syntax_error_offset(text.strip(), error)
+        raise NotationError(f"not an expression; write for example 0.95 ** epoch ({error.msg})", text, place) from None
     except (ValueError, MemoryError, RecursionError):
-        raise NotationError("the expression can't be read: it is too deeply nested", text, 0) from None
+        raise NotationError("the expression can't be read: it is nested too deeply", text, 0) from None
 
 
 def _check(nodes: list[ast.AST], text: str) -> None:
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     for node in nodes:
-        if fault := _fault(node, id(node) in called):
-            raise NotationError(fault, text, _place(text, node))
+        if message := _refusal(node, id(node) in called):
+            raise NotationError(message, text, _offset(text, node))
 
 
-def _fault(node: ast.AST, is_called: bool) -> str | None:
-    """Return what is wrong with the node itself, or None."""
+def _refusal(node: ast.AST, is_called: bool) -> str | None:
+    """Say why a node is not allowed, or None where it is."""
     if not isinstance(node, _NODES):
         return f"{type(node).__name__} is not allowed in an expression; allowed are {ALLOWED}"
     if isinstance(node, ast.Constant) and (
         isinstance(node.value, bool) or not isinstance(node.value, (int, float)) or not _fits(node.value)
     ):
-        return "an expression has numbers that fit a float, and no other constants"
+        return "constants have to be numbers that fit a float"
     if isinstance(node, ast.Call) and (
         not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords
     ):
-        return f"there is no such function; there are {', '.join(FUNCTIONS)}"
+        return f"unknown function; there are {', '.join(FUNCTIONS)}"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         least, most = _ARGUMENTS.get(node.func.id, (1, 1))
         if not least <= len(node.args) <= most:
@@ -155,10 +155,10 @@ def _fault(node: ast.AST, is_called: bool) -> str | None:
     return None
 
 
-def _place(text: str, node: ast.AST) -> int:
-    """Return where in the text the node begins; only an expression in parentheses has lines."""
+def _offset(text: str, node: ast.AST) -> int:
+    """Return the offset of the node in the text; an expression in parentheses can have several lines."""
     leading = len(text) - len(text.lstrip())
-    # for Python a carriage return begins a line
+    # Python takes a carriage return for the end of a line
     lines = text.lstrip().replace("\r", "\n").split("\n")
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     # Python counts columns in UTF-8 bytes
@@ -178,7 +178,7 @@ def _evaluator(tree: ast.expr) -> Callable[[float], Any]:
 
     names: dict[str, Any] = {"pi": math.pi}
     operators = dict(simpleeval.DEFAULT_OPERATORS)
-    # in floats a power overflows at once; in whole numbers it would fill the memory first
+    # powers and products of integers could fill the memory; of floats they overflow at once
     operators[ast.Pow] = lambda base, exponent: float(base) ** float(exponent)
     operators[ast.Mult] = lambda left, right: float(left) * float(right)
     evaluator = simpleeval.SimpleEval(operators=operators, functions=dict(FUNCTIONS), names=names)

@@ -13,10 +13,8 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.evaluations import epoch_results
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Horizon, Schedule, fill_in
 from lrtui.schedules.simulate import simulate_anchor
 
 Floats = NDArray[np.float64]

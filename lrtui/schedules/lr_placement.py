@@ -1,4 +1,4 @@
-"""Where an lr that was chosen belongs: in the optimizer, or in the schedules that bring lrs of their own."""
+"""Where a chosen lr belongs: in the optimizer, or in the schedules that have lrs of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer_notation import OptimizerSpec
+from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
 
 
@@ -16,9 +16,9 @@ class Placed:
     """A schedule and an optimizer with the lr in its place.
 
     Args:
-        schedule: in notation.
-        optimizer: in notation.
-        where: what was changed, in words.
+        schedule: notation.
+        optimizer: notation.
+        where: what was changed: `the optimizer's lr`, `OneCycleLR's max_lr`.
     """
 
     schedule: str
@@ -27,59 +27,55 @@ class Placed:
 
 
 def peak_lr(schedule: str, optimizer: str) -> float:
-    """Return the lr that a user has chosen for the first parameter group: the schedule's peak, or the optimizer's lr.
+    """Return the lr chosen for the first parameter group: the schedule's peak, or the optimizer's lr.
 
     Raises:
-        NotationError: for what can't be read.
+        NotationError: for notation that can't be read.
     """
-    peaks = [
-        _first(part.arguments[parameter.name])
-        for part in parse_schedule(schedule).walk()
-        if part.entry and part.entry.absolute
-        for parameter in part.entry.lrs("peak")
-    ]
+    peaks = [_first(part.arguments[name]) for part, name in _peaks(parse_schedule(schedule))]
     return max(peaks, default=parse_optimizer(optimizer).lr)
 
 
 def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
-    """Return schedule and optimizer with the chosen lr in place of the one there; all others keep their ratio to it.
+    """Return schedule and optimizer with another peak lr; all other lrs keep their ratio to it.
 
     Args:
-        schedule: in notation.
-        optimizer: in notation.
+        schedule: notation.
+        optimizer: notation.
         lr: of the first parameter group.
 
     Raises:
-        NotationError: for what can't be read.
+        NotationError: for notation that can't be read.
     """
     parsed, parsed_optimizer = parse_schedule(schedule), parse_optimizer(optimizer)
     before = peak_lr(schedule, optimizer)
     factor = lr / before if before > 0 else None
-    peaks = {
-        f"{part.name}'s {parameter.name}"
-        for part in parsed.walk()
-        if part.entry and part.entry.absolute
-        for parameter in part.entry.lrs("peak")
-    }
+    peaks = {f"{part.name}'s {name}" for part, name in _peaks(parsed)}
     if not peaks:
         return Placed(schedule, str(_with_lr(parsed_optimizer, lr, factor)), "the optimizer's lr")
 
     def scaled(value: float) -> float:
         return lr if value == before or factor is None else rounded(value * factor)
 
-    return Placed(str(_with_peaks(parsed, scaled)), optimizer, " and ".join(sorted(peaks)))
+    return Placed(str(_with_lrs(parsed, scaled)), optimizer, " and ".join(sorted(peaks)))
 
 
 def rounded(lr: float) -> float:
-    """Return the lr with as many digits as a person would write."""
+    """Return the lr with four significant digits."""
     return float(f"{lr:.4g}")
+
+
+def _peaks(schedule: Schedule) -> list[tuple[Schedule, str]]:
+    """Return the schedules with lrs of their own, each with the argument that is its peak."""
+    parts = [(part, part.entry) for part in schedule.walk()]
+    return [(part, each.name) for part, entry in parts if entry and entry.absolute for each in entry.lrs("peak")]
 
 
 def _first(value: Any) -> float:
     return float(value[0] if isinstance(value, (tuple, list)) else value)
 
 
-def _with_peaks(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
+def _with_lrs(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
     if schedule.entry and schedule.entry.absolute:
         changed = {
             parameter.name: tuple(map(scaled, value)) if isinstance(value, (tuple, list)) else scaled(float(value))
@@ -89,7 +85,7 @@ def _with_peaks(schedule: Schedule, scaled: Callable[[float], float]) -> Schedul
         return schedule.with_arguments(**changed)
     if not schedule.children:
         return schedule
-    return schedule.with_arguments(schedulers=tuple(_with_peaks(part, scaled) for part in schedule.children))
+    return schedule.with_arguments(schedulers=tuple(_with_lrs(part, scaled) for part in schedule.children))
 
 
 def _with_lr(optimizer: OptimizerSpec, lr: float, factor: float | None) -> OptimizerSpec:

@@ -1,4 +1,4 @@
-"""Schedules and optimizers from text: parsed, never evaluated."""
+"""A schedule from its notation: parsed, never evaluated."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from lrtui.schedules.arithmetic import number_of
+from lrtui.schedules.arguments import (
+    MAX_LIST_LENGTH,
+    did_you_mean,
+    keywords_by_name,
+    match_arguments,
+    number_of,
+    read_list,
+    read_number,
+    read_value,
+)
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
-from lrtui.schedules.optimizer_notation import parse_optimizer
-from lrtui.schedules.pairing import by_keyword, pair_up
+from lrtui.schedules.optimizer import parse_optimizer
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.reading import LONGEST_LIST, entries, near, read_number, read_value
 from lrtui.schedules.schedule import Schedule, default_metric
 from lrtui.schedules.source import Source, dotted_name, read_source
 from lrtui.text.format import counted
 
 __all__ = ["parse_optimizer", "parse_schedule"]
 
-DEEPEST = 6
+MAX_NESTING = 6
 """Schedules inside schedules."""
 
 
@@ -28,26 +35,27 @@ def parse_schedule(text: str) -> Schedule:
 
     Args:
         text: as PyTorch writes it: `StepLR(step_size=3)`; the optimizer may be left out, module names, `scheduler =`
-            in front and lambdas are taken as well.
+            in front and lambdas are accepted.
 
     Raises:
-        NotationError: for anything else; `position` is the offset of the fault.
+        NotationError: for anything else; `position` is the offset of the error.
     """
     source = read_source(text, "schedule")
-    return _Reader(source).outermost(source.tree)
+    return _Parser(source).parse()
 
 
-class _Reader:
+class _Parser:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._per: Per | None = None
 
-    def outermost(self, node: ast.expr) -> Schedule:
+    def parse(self) -> Schedule:
+        node = self._source.tree
         if isinstance(node, ast.Call):
-            self._per = self._read_per(node)
+            self._per = self._take_per(node)
         return self._schedule(node, 0)
 
-    def _read_per(self, call: ast.Call) -> Per | None:
+    def _take_per(self, call: ast.Call) -> Per | None:
         given = next((keyword for keyword in call.keywords if keyword.arg == "per"), None)
         if given is None:
             return None
@@ -59,32 +67,32 @@ class _Reader:
 
     def _schedule(self, node: ast.expr, depth: int) -> Schedule:
         source = self._source
-        if depth > DEEPEST:
-            source.refuse(f"schedules are nested more than {DEEPEST} deep", node)
+        if depth > MAX_NESTING:
+            source.refuse(f"schedules are nested more than {MAX_NESTING} deep", node)
         if not isinstance(node, ast.Call):
             name = dotted_name(node) or ""
-            hint = f"; write {CATALOGUE[name].example}" if name in CATALOGUE else _unknown(name)
+            hint = f"; write {CATALOGUE[name].example}" if name in CATALOGUE else _similar_name(name)
             source.refuse(f"a schedule is a call such as StepLR(step_size=3), not {source.segment(node)}{hint}", node)
-        if "per" in (keywords := by_keyword(source, node)):
-            words = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
-            source.refuse(words, keywords["per"])
-        # what is called may be the result of an own class, such as a:B(1)(2), and begins where that does
-        own = source.owns.get(source.offset(node.func)) if isinstance(node.func, ast.Name) else None
-        if own is not None:
-            return self._own(node, own, depth)
+        if "per" in (keywords := keywords_by_name(source, node)):
+            message = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
+            source.refuse(message, keywords["per"])
+        # only a plain name can stand for a user's class: a:B(1)(2) begins at the same offset as a:B(1)
+        user_class = source.user_classes.get(source.offset(node.func)) if isinstance(node.func, ast.Name) else None
+        if user_class is not None:
+            return self._user_schedule(node, user_class, depth)
         called = dotted_name(node.func) or ""
         entry = CATALOGUE.get(called)
         if entry is None:
-            source.refuse(f"unknown schedule {source.segment(node.func)}{_unknown(called)}", node.func)
-        return self._known(node, entry, depth)
+            source.refuse(f"unknown schedule {source.segment(node.func)}{_similar_name(called)}", node.func)
+        return self._catalogue_schedule(node, entry, depth)
 
-    def _known(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Schedule:
+    def _catalogue_schedule(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Schedule:
         per = self._unit(call, entry, depth)
-        metric = self._read_metric(call, entry)
+        metric = self._take_metric(call, entry)
         values: dict[str, Any] = {}
-        for parameter, node in pair_up(self._source, call, entry.name, entry.parameters, drop_optimizer=True):
+        for parameter, node in match_arguments(self._source, call, entry.name, entry.parameters, drop_optimizer=True):
             if parameter.kind == "schedules":
-                nodes = entries(self._source, node, parameter)
+                nodes = read_list(self._source, node, parameter)
                 values[parameter.name] = tuple(self._child(child, entry, depth + 1) for child in nodes)
             else:
                 values[parameter.name] = read_value(self._source, node, parameter)
@@ -104,22 +112,22 @@ class _Reader:
     def _child(self, node: ast.expr, parent: SchedulerEntry, depth: int) -> Schedule:
         child = self._schedule(node, depth)
         if parent.composite == "sequence" and child.children:
-            # PyTorch steps a first one twice at the start, and fails at a later one's milestone
+            # PyTorch steps the first child twice at the start, and fails at the milestone of a later one
             fix = f"put a {parent.name} inside a {child.name}, which works"
             if child.name == parent.name:
                 fix = f"list all schedules in one {parent.name}, with more milestones"
-            words = f"PyTorch can't start a {child.name} inside a {parent.name} at the right step; {fix}"
-            self._source.refuse(words, node, "schedulers")
+            message = f"PyTorch can't start a {child.name} inside a {parent.name} at the right step; {fix}"
+            self._source.refuse(message, node, "schedulers")
         return child
 
     def _unit(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Per:
         if entry.follows_metric:
             if depth:
-                words = f"{entry.name} needs a metric and can't be inside another schedule: PyTorch refuses it"
-                self._source.refuse(words, call)
+                message = f"{entry.name} needs a metric and can't be inside another schedule: PyTorch refuses it"
+                self._source.refuse(message, call)
             if self._per == "batch":
-                words = f"{entry.name} steps per epoch only: its metric comes with the test"
-                self._source.refuse(words, call, "per")
+                message = f"{entry.name} steps per epoch only: its metric comes with the test"
+                self._source.refuse(message, call, "per")
         if depth and self._per is None and entry.unit == "batch":
             self._source.refuse(
                 f'{entry.name} steps per batch, the schedule around it per epoch: add per="batch" (or per="epoch") at '
@@ -129,21 +137,20 @@ class _Reader:
             )
         return self._per or (entry.unit if depth == 0 else "epoch")
 
-    def _read_metric(self, call: ast.Call, entry: SchedulerEntry) -> str | None:
+    def _take_metric(self, call: ast.Call, entry: SchedulerEntry) -> str | None:
         given = next((keyword for keyword in call.keywords if keyword.arg == "metric"), None)
         if given is None or not entry.follows_metric:
             return None
         call.keywords.remove(given)
         value = given.value.value if isinstance(given.value, ast.Constant) else None
         if not isinstance(value, str) or not value.isidentifier() or len(value) > 60:
-            self._source.refuse(
-                'metric takes "loss", "accuracy" or the name of a task\'s metric', given.value, "metric"
-            )
+            message = 'metric takes "loss", "accuracy" or the name of a task\'s metric'
+            self._source.refuse(message, given.value, "metric")
         return value
 
-    def _own(self, call: ast.Call, own: tuple[str, str], depth: int) -> Schedule:
-        """Read a user's own class: its arguments are literals, and what they mean is its own affair."""
-        path, name = own
+    def _user_schedule(self, call: ast.Call, user_class: tuple[str, str], depth: int) -> Schedule:
+        """Read a user's class; its arguments may be any literals."""
+        path, name = user_class
         arguments = call.args[1:] if call.args and _is_optimizer(call.args[0]) else call.args
         items = [("", self._literal(node, "an argument")) for node in arguments]
         items += [
@@ -151,14 +158,15 @@ class _Reader:
             for keyword in call.keywords
             if not _is_optimizer(keyword.value)
         ]
-        return Schedule(name, tuple(items), self._per or "epoch", self._per is not None and depth == 0, own=path)
+        per_given = self._per is not None and depth == 0
+        return Schedule(name, tuple(items), self._per or "epoch", per_given, user_path=path)
 
     def _literal(self, node: ast.expr, name: str) -> Any:
         if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (bool, str))):
             return node.value
         if isinstance(node, (ast.List, ast.Tuple)):
-            if len(node.elts) > LONGEST_LIST:
-                self._source.refuse(f"{name[:40]} has more than {LONGEST_LIST} entries", node)
+            if len(node.elts) > MAX_LIST_LENGTH:
+                self._source.refuse(f"{name[:40]} has more than {MAX_LIST_LENGTH} entries", node)
             return tuple(self._literal(item, name) for item in node.elts)
         if number_of(node) is None:
             self._source.refuse(
@@ -169,16 +177,13 @@ class _Reader:
         return read_number(self._source, node, Parameter(name=name[:40], kind="float", help=""))
 
     def _check_together(self, schedule: Schedule, entry: SchedulerEntry, call: ast.Call) -> None:
-        """Refuse arguments that are right one by one and wrong together."""
+        """Refuse arguments that are valid one by one but not together."""
         arguments = schedule.arguments
         if entry.composite == "sequence":
             wanted, given = len(schedule.children) - 1, len(arguments["milestones"])
             if given != wanted:
-                self._source.refuse(
-                    f"{wanted + 1} schedules have {counted(wanted, 'milestone')} between them, not {given}",
-                    call,
-                    "milestones",
-                )
+                message = f"{wanted + 1} schedules have {counted(wanted, 'milestone')} between them, not {given}"
+                self._source.refuse(message, call, "milestones")
             if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
                 self._source.refuse("milestones have to grow from one to the next", call, "milestones")
         if 0 < sum(name in arguments for name in entry.length_factors) < len(entry.length_factors):
@@ -190,7 +195,7 @@ def _is_optimizer(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "optimizer"
 
 
-def _unknown(name: str) -> str:
-    # what is left out most often is too short to be near anything
+def _similar_name(name: str) -> str:
+    # a name without its LR is too short to be similar to anything
     with_ending = f"{name}LR"
-    return f"; did you mean {with_ending}?" if with_ending in CATALOGUE else near(name, CATALOGUE)
+    return f"; did you mean {with_ending}?" if with_ending in CATALOGUE else did_you_mean(name, CATALOGUE)

@@ -1,4 +1,4 @@
-"""An argument of a scheduler or optimizer, declared once: parser, form, help and parity tests read it."""
+"""An argument of a scheduler or optimizer, declared once: parser, forms, help and tests read it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Kind = Literal[
     "schedules",  # a list of schedules
 ]
 
-KIND_WORDS: dict[Kind, str] = {
+KIND_TEXT: dict[Kind, str] = {
     "int": "a whole number",
     "float": "a number",
     "bool": "True or False",
@@ -29,7 +29,6 @@ KIND_WORDS: dict[Kind, str] = {
     "expression": 'an expression such as "0.95 ** epoch", or a list of one per parameter group',
     "schedules": "a list of schedules",
 }
-
 
 Counts = Literal[
     "length",  # step() calls to the end of the curve
@@ -48,7 +47,7 @@ LrRole = Literal[
 ]
 
 COUNT_LIMIT = 10**12
-"""The largest count that is taken: more steps than anybody trains, and far from overflow."""
+"""The largest count that is accepted: more steps than any run has, and far from overflow."""
 
 
 class _Required:
@@ -66,17 +65,17 @@ class Parameter:
 
     Args:
         name: as PyTorch names it.
-        kind: what its values look like.
+        kind: type of its values.
         help: what it does, one line.
         default: PyTorch's own; REQUIRED where there is none.
-        minimum: the least value that is taken, itself included unless `above` is set.
-        maximum: the greatest value that is taken.
+        minimum: the least value accepted, itself included unless `above` is set.
+        maximum: the greatest value accepted.
         above: whether the value has to be above the minimum.
-        choices: the words that are taken, for the kind `choice`.
-        optional: whether None is taken.
+        choices: the values accepted, for the kind `choice`.
+        optional: whether None is accepted.
         counts: what a whole number counts; None for a number that counts nothing, such as a factor.
         lr: which lr the argument is; None for an argument that is no lr.
-        lr_share: a form begins with this share of the optimizer's lr, in place of the example's value.
+        lr_share: forms begin with this share of the optimizer's lr, in place of the example's value.
     """
 
     name: str
@@ -98,9 +97,9 @@ class Parameter:
         return self.default is REQUIRED
 
     @property
-    def range_words(self) -> str:
-        """What values are taken, in words: `whole number of at least 1`."""
-        words = {
+    def range_text(self) -> str:
+        """The values accepted: `whole number of at least 1`."""
+        text = {
             "int": "whole number",
             "float": "number",
             "bool": "True or False",
@@ -112,10 +111,10 @@ class Parameter:
             "schedules": "list of schedules",
         }[self.kind]
         if self.minimum is not None and self.maximum is not None and self.maximum < COUNT_LIMIT:
-            return f"{words} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
+            return f"{text} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
-            return f"{words} above {self.minimum:g}" if self.above else f"{words} of at least {self.minimum:g}"
-        return words
+            return f"{text} above {self.minimum:g}" if self.above else f"{text} of at least {self.minimum:g}"
+        return text
 
     def refusal(self, value: float) -> str | None:
         """Say why a number is out of range, or None where it is not."""
@@ -125,7 +124,7 @@ class Parameter:
         high = self.maximum is not None and value > self.maximum
         if high and self.maximum == COUNT_LIMIT:
             return f"{self.name} is at most {COUNT_LIMIT:,}, not {value:g}"
-        return f"{self.name} takes a {self.range_words}, not {value:g}" if low or high else None
+        return f"{self.name} takes a {self.range_text}, not {value:g}" if low or high else None
 
 
 def count(

@@ -1,4 +1,4 @@
-"""A schedule as a value: what its notation says, nothing of PyTorch in it."""
+"""A schedule as a value: what its notation says, over which steps it runs, and the lengths that follow from these."""
 
 from __future__ import annotations
 
@@ -9,6 +9,44 @@ from typing import Any
 
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 
+ANCHORS = {
+    "base": "the configured lr, over the steps left",
+    "current": "this moment's lr, over the steps left",
+    "start": "the configured lr, as if from step 0",
+}
+"""What a schedule that is put in place during a run builds on, with what that does; the first is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The steps of a run that a schedule covers.
+
+    Args:
+        epochs: of the whole run.
+        batches_per_epoch: optimizer steps per epoch.
+        start_step: optimizer steps done when the schedule is put in place.
+    """
+
+    epochs: int
+    batches_per_epoch: int
+    start_step: int = 0
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.epochs * self.batches_per_epoch
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps from the start step to the end."""
+        return self.total_steps - self.start_step
+
+    def calls(self, per: Per) -> int:
+        """Return how many `step()` calls are still to come, that of the current epoch included."""
+        if per == "batch":
+            return self.steps
+        return self.epochs - self.start_step // self.batches_per_epoch
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -16,19 +54,19 @@ class Schedule:
 
     Args:
         name: class name.
-        items: (argument, value) pairs in PyTorch's order, those given only; an own class's positional arguments
+        items: (argument, value) pairs in PyTorch's order, those given only; positional arguments of a user's class
             have the name "". Values are numbers, bools, None, text, and tuples of these or of schedules.
         per: what `step()` is called after; for a schedule inside another it is the outermost one's.
         per_given: whether the notation says it.
-        own: module or file of a user's own class; None for PyTorch's.
-        metric: what a ReduceLROnPlateau watches; None for the others.
+        user_path: module or file of a user's class; None for a class of the catalogue.
+        metric: the metric that it follows; None for a schedule that follows none.
     """
 
     name: str
     items: tuple[tuple[str, Any], ...] = ()
     per: Per = "epoch"
     per_given: bool = False
-    own: str | None = None
+    user_path: str | None = None
     metric: str | None = None
 
     @property
@@ -38,13 +76,13 @@ class Schedule:
 
     @property
     def positional(self) -> tuple[Any, ...]:
-        """An own class's arguments without a name."""
+        """Arguments of a user's class that are given without a name."""
         return tuple(value for name, value in self.items if not name)
 
     @property
     def entry(self) -> SchedulerEntry | None:
-        """The catalogue's entry; None for a user's own class."""
-        return None if self.own else CATALOGUE[self.name]
+        """The catalogue's entry; None for a user's class."""
+        return None if self.user_path else CATALOGUE[self.name]
 
     def get(self, argument: str) -> Any:
         """Return the argument's value, its default where it is not given; None where it has neither."""
@@ -79,7 +117,7 @@ class Schedule:
 
     @property
     def averages_from(self) -> int | None:
-        """After how many `step()` calls weights are averaged: where a SWALR begins; None where there is none."""
+        """The `step()` call from which weights are averaged; None where they are not."""
         if self.entry and self.entry.averages_weights:
             return 0
         starts = [
@@ -90,9 +128,9 @@ class Schedule:
         return min(starts, default=None)
 
     def with_arguments(self, **arguments: Any) -> Schedule:
-        """Return the schedule with these arguments set; None takes an argument away.
+        """Return the schedule with these arguments set; None removes an argument.
 
-        A metric that is the default one follows `mode`.
+        A metric that is the default one follows from the new arguments.
         """
         merged = {**self.arguments, **arguments}
         order = [parameter.name for parameter in self.entry.parameters] if self.entry else list(merged)
@@ -105,36 +143,63 @@ class Schedule:
 
     def notation(self, outermost: bool = True) -> str:
         """Return the schedule as PyTorch writes it, with `per=` where it was given."""
-        parts = [value_words(value) if not name else f"{name}={value_words(value)}" for name, value in self.items]
+        parts = [value_text(value) if not name else f"{name}={value_text(value)}" for name, value in self.items]
         entry = self.entry
         if entry and self.items and entry.parameters[0].kind in ("schedules", "ints", "expression"):
-            # what nobody writes with its name: SequentialLR([...]), MultiStepLR([...]), LambdaLR("...")
+            # these are written without a name: SequentialLR([...]), MultiStepLR([...]), LambdaLR("...")
             first, value = self.items[0]
             if first == entry.parameters[0].name:
-                parts[0] = value_words(value)
+                parts[0] = value_text(value)
         if self.metric is not None and self.metric != default_metric(self):
-            parts.append(f"metric={value_words(self.metric)}")
+            parts.append(f"metric={value_text(self.metric)}")
         if self.per_given and outermost:
-            parts.append(f"per={value_words(self.per)}")
-        prefix = f"{self.own}:" if self.own else ""
+            parts.append(f"per={value_text(self.per)}")
+        prefix = f"{self.user_path}:" if self.user_path else ""
         return f"{prefix}{self.name}({', '.join(parts)})"
 
 
 def default_metric(schedule: Schedule) -> str | None:
-    """Return what a ReduceLROnPlateau watches when the notation does not say; None for the others."""
+    """Return the metric that a schedule follows when the notation does not name one; None if it follows none."""
     entry = schedule.entry
     return entry.metric(entry.values(schedule.arguments)) if entry and entry.metric else None
 
 
-def value_words(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as the notation writes it."""
     if isinstance(value, Schedule):
         return value.notation(outermost=False)
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(value_words(item) for item in value)}]"
+        return f"[{', '.join(value_text(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{value_words(k)}: {value_words(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{value_text(k)}: {value_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, str):
-        # double quotes, as people write them, unless the text has some
+        # double quotes, as people write them, unless the text contains some
         return f'"{value}"' if '"' not in value and "\\" not in value and value.isprintable() else repr(value)
     return repr(value)
+
+
+def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, int]]:
+    """Return the schedule with the lengths that were left out, and these lengths by name.
+
+    Lengths of nested schedules are named `schedulers[1].T_max`.
+    """
+    filled: dict[str, int] = {}
+    return _fill(schedule, horizon.calls(schedule.per), "", filled), filled
+
+
+def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> Schedule:
+    entry = schedule.entry
+    if entry is None or entry.has_given_length(schedule.arguments):
+        return schedule
+    if schedule.children:
+        spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
+        children = tuple(
+            _fill(child, end - start, f"{path}schedulers[{index}].", filled)
+            for index, (child, (start, end)) in enumerate(spans)
+        )
+        return schedule.with_arguments(schedulers=children)
+    for name in entry.fills:
+        # a child that the run never reaches still has to be built
+        filled[path + name] = max(1, calls)
+        schedule = schedule.with_arguments(**{name: max(1, calls)})
+    return schedule

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume
 from lrtui.run.errors import NotationError
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.command_notation import parse_command
-from lrtui.schedules.reading import near
 
 When = Literal["epoch", "step", "test"]
 
@@ -58,7 +58,9 @@ def parse_script_line(text: str) -> ScriptLine:
     word, number = match["when"], match["number"]
     when: When | None = next((known for known in get_args(When) if known == word), None)
     if when is None:
-        message = f"a moment is {FORMS}, not {word[:40] or 'nothing'}{near(word, get_args(When)) if word else ''}"
+        message = (
+            f"a moment is {FORMS}, not {word[:40] or 'nothing'}{did_you_mean(word, get_args(When)) if word else ''}"
+        )
         raise NotationError(message, text, match.start("when"))
     least = 0 if when == "step" else 1
     if not re.fullmatch(r"[0-9]{1,12}", number) or int(number) < least:

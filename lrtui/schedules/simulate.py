@@ -1,24 +1,23 @@
-"""The lr that each batch of a run will use, by stepping the real scheduler: exact, since it is the same code."""
+"""The lr of each step, by stepping the real scheduler: exact, since training runs the same code."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
-from lrtui.schedules.anchors import ANCHORS
-from lrtui.schedules.build import build, build_tiny_optimizer
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.optimizer_notation import OptimizerSpec
-from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.stepping import step_scheduler
+from lrtui.run.evaluations import epoch_results, metric_names, metric_of
+from lrtui.run.state import RunState
+from lrtui.schedules.build import build, build_tiny_optimizer, step_scheduler
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
 
 Results = Sequence[Mapping[str, float]]
-"""Figures of each epoch's test, by name, the first epoch's first."""
+"""Metrics of each epoch's test by name, the first epoch first."""
 
 
 def simulate(
@@ -29,22 +28,22 @@ def simulate(
     base_lrs: Sequence[float] | None = None,
     metrics: Results | None = None,
 ) -> NDArray[np.float64]:
-    """Return the lr of each batch from the horizon's start to the end.
+    """Return the lr of each step from the horizon's start to the end; imports torch.
 
     Args:
         schedule: what to follow; lengths left out are filled in.
         optimizer: its class, lr and groups.
         horizon: the run's length and where the schedule starts.
         base_lrs: lr to build on, one per parameter group, in place of the optimizer's.
-        metrics: test results of the epochs from the horizon's start on, for schedules that follow one; where they
-            end, the schedule is not stepped.
+        metrics: test results of the epochs from the horizon's start on, for schedules that follow one; after the
+            last of them the schedule is not stepped.
 
     Returns:
         float64, shape (steps from the start to the end, parameter groups).
 
     Raises:
         NotationError: for a schedule that can't be built on this optimizer or stepped to the end.
-        TaskError: where the user's own class fails.
+        TaskError: where a user's class fails.
     """
     tiny = build_tiny_optimizer(optimizer)
     if base_lrs is not None:
@@ -54,37 +53,29 @@ def simulate(
     scheduler = build(filled, tiny, horizon)
     # PyTorch warns of a scheduler that steps before its optimizer
     tiny.step()
-    groups = tiny.param_groups
-    lrs = np.empty((horizon.steps, len(groups)))
+    lrs = np.empty((horizon.steps, len(tiny.param_groups)))
     try:
-        _step_through(lrs, groups, scheduler, filled, horizon, metrics)
+        if filled.per == "batch":
+            for step in range(horizon.steps):
+                lrs[step] = _current_lrs(tiny)
+                step_scheduler(scheduler, filled, None)
+            return lrs
+        step, epoch = 0, 0
+        while step < horizon.steps:
+            # the first epoch may have begun before the start
+            end = step + horizon.batches_per_epoch - (horizon.start_step + step) % horizon.batches_per_epoch
+            lrs[step:end] = _current_lrs(tiny)
+            step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)
+            step, epoch = end, epoch + 1
     except LrtuiError:
         raise
-    except Exception as error:  # a user's class can put anything where an lr belongs
+    except Exception as error:  # a user's class can put any object where an lr belongs
         raise NotationError(f"{type(error).__name__}: {error}", str(schedule)) from error
     return lrs
 
 
-def _step_through(
-    lrs: NDArray[np.float64],
-    groups: Sequence[Mapping[str, Any]],
-    scheduler: Any,
-    filled: Schedule,
-    horizon: Horizon,
-    metrics: Results | None,
-) -> None:
-    if filled.per == "batch":
-        for step in range(horizon.steps):
-            lrs[step] = [group["lr"] for group in groups]
-            step_scheduler(scheduler, filled, None)
-        return
-    step, epoch = 0, 0
-    while step < horizon.steps:
-        # the first epoch may be under way already
-        end = step + horizon.batches_per_epoch - (horizon.start_step + step) % horizon.batches_per_epoch
-        lrs[step:end] = [group["lr"] for group in groups]
-        step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)
-        step, epoch = end, epoch + 1
+def _current_lrs(optimizer: Any) -> list[float]:
+    return [group["lr"] for group in optimizer.param_groups]
 
 
 def simulate_anchor(
@@ -96,11 +87,11 @@ def simulate_anchor(
     *,
     metrics: Results | None = None,
 ) -> NDArray[np.float64]:
-    """Return the lr of each batch that remains, as a switch with this anchor would make it.
+    """Return the lr of each remaining step, as a switch with this anchor would make it.
 
     Args:
         anchor: `base`, `current` or `start`.
-        current_lrs: this moment's lr, one per parameter group; what `current` builds on.
+        current_lrs: the lr that `current` builds on, one per parameter group.
         metrics: as in `simulate`; for `start` from the run's first epoch on.
 
     Returns:
@@ -117,3 +108,86 @@ def simulate_anchor(
         return simulate(schedule, optimizer, whole, metrics=metrics)[horizon.start_step :]
     base_lrs = current_lrs if anchor == "current" else None
     return simulate(schedule, optimizer, horizon, base_lrs=base_lrs, metrics=metrics)
+
+
+# -- over the test results of a recorded run --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A schedule over a recorded run.
+
+    Args:
+        schedule: filled in.
+        filled_in: the lengths filled in, by name.
+        lrs: float64, shape (steps of the whole run, parameter groups).
+        cuts: epochs, from 1, after whose test the schedule would have cut the lr because of a metric.
+    """
+
+    schedule: Schedule
+    filled_in: dict[str, int]
+    lrs: NDArray[np.float64]
+    cuts: tuple[int, ...]
+
+
+def what_if(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, results: Results) -> WhatIf:
+    """Return what the schedule would have been over a whole run with these test results.
+
+    PyTorch's class is stepped with the recorded results. They belong to the lr that the run had: under another lr they
+    would have been others, which nobody knows.
+
+    Args:
+        schedule: lengths left out are filled in.
+        optimizer: its class, lr and groups.
+        horizon: the run's length.
+        results: of the tests at the epochs' ends; after the last one, a schedule that follows a metric is held.
+
+    Raises:
+        NotationError: for a schedule that can't be built on this optimizer.
+        UsageError: for one that follows a metric that no test has.
+    """
+    if schedule.metric is not None and results and not any(schedule.metric in result for result in results):
+        known = ", ".join(dict.fromkeys(name for result in results for name in result))
+        raise UsageError(
+            f"{schedule} follows the test's {schedule.metric}; the tests of that run have {known or 'none'}"
+        )
+    filled, values = fill_in(schedule, horizon)
+    lrs = simulate(schedule, optimizer, horizon, metrics=results)
+    cuts = lr_cuts(lrs, horizon) if schedule.metric is not None else ()
+    return WhatIf(filled, values, lrs, cuts)
+
+
+def lr_cuts(lrs: NDArray[np.float64], horizon: Horizon) -> tuple[int, ...]:
+    """Return the epochs, from 1, after which the lr of any group is lower than before.
+
+    Args:
+        lrs: of the steps from the horizon's start on, shape (steps, parameter groups).
+        horizon: says which steps these are.
+    """
+    per_epoch = horizon.batches_per_epoch
+    ends = [step for step in range(horizon.start_step + 1, horizon.start_step + len(lrs)) if step % per_epoch == 0]
+    places = [(step // per_epoch, step - horizon.start_step) for step in ends]
+    return tuple(epoch for epoch, place in places if bool((lrs[place] < lrs[place - 1]).any()))
+
+
+def cuts_text(cuts: Iterable[int]) -> str:
+    """Return a sentence's end that says after which epochs the lr would have been cut."""
+    epochs = list(map(str, cuts))
+    if not epochs:
+        return "would not have cut the lr"
+    return f"would have cut after epoch{'s' * (len(epochs) > 1)} {', '.join(epochs)}"
+
+
+def recorded_results(states: Iterable[RunState]) -> list[Mapping[str, float]]:
+    """Return the metrics of the tests at the epochs' ends, the first epoch first; empty where there was no test.
+
+    Args:
+        states: of a run and of those that it branched from, the oldest first; a later one takes precedence.
+    """
+    results = {epoch: result for state in states for epoch, result in epoch_results(state).items()}
+    found: list[Mapping[str, float]] = []
+    for epoch in range(1, max(results, default=0) + 1):
+        test = results.get(epoch)
+        values = {name: metric_of(test, name) for name in metric_names([test])} if test is not None else {}
+        found.append({name: value for name, value in values.items() if value is not None})
+    return found

@@ -1,4 +1,4 @@
-"""From text to a syntax tree: bounded, never evaluated, every node's place in the text known."""
+"""A notation's syntax tree: bounded in size, never evaluated, with the offset of every node in the text."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import NoReturn
 
 from lrtui.run.errors import NotationError
 
-LONGEST = 10_000
-"""Characters; the longest schedule anybody writes has a few hundred."""
+MAX_LENGTH = 10_000
+"""Characters; schedules have a few hundred at most."""
 
-DEEPEST = 40
-"""Brackets open at once: far beyond what makes sense, far below what makes Python's parser give up."""
+MAX_BRACKETS = 40
+"""Brackets open at once, far below what Python's parser can take."""
 
-MOST_LEVELS = 100
-"""Of a syntax tree: `1+1+1+...` makes a deep one without a bracket, and what reads it goes down level by level."""
+MAX_DEPTH = 100
+"""Levels of a syntax tree: `1+1+1+...` makes a deep one without brackets, and its readers are recursive."""
 
-MOST_NODES = 4_000
-"""Of a syntax tree: four times what the longest list has. Ten thousand in lambdas take `ast.unparse` 0.1 s."""
+MAX_NODES = 4_000
+"""Nodes of a syntax tree, four times those of the longest list: `ast.unparse` takes 0.1 s for 10,000 in lambdas."""
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.]*\s*=(?!=)\s*")
 _MODULES = (
@@ -33,15 +33,15 @@ _MODULES = (
     "torch.optim.",
     "optim.",
 )
-# Python refuses to read or write more than 4300 of them, and doesn't say where; 251 hexadecimal digits are 302 others
+# Python refuses integers of more than 4300 digits without saying where; 251 hexadecimal digits are 302 decimal ones
 _LONG_NUMBER = re.compile(r"[0-9_]{301}|0[xX][0-9a-fA-F_]{251}")
-# `file.py:Name(` and `package.module:Name(`, which is not Python. What looks like it is read over first: strings (up
-# to the end where they are not closed, so that no text is scanned twice) and a lambda's arguments.
-_OWN = re.compile(
+# `file.py:Name(` and `package.module:Name(`, which is not Python. Strings (to the end of the text where they are not
+# closed, so that no text is scanned twice) and a lambda's arguments are matched first, to be skipped.
+_USER_CLASS = re.compile(
     r"""
     "(?:[^"\\]|\\.)*(?:"|\\?\Z) | '(?:[^'\\]|\\.)*(?:'|\\?\Z)
     | \blambda\b[^:]*(?::|\Z)
-    | (?<![\w./~\-])(?P<own>[\w.~/][\w./~\-]*):(?P<name>[A-Za-z_]\w*)(?=\s*\()
+    | (?<![\w./~\-])(?P<path>[\w.~/][\w./~\-]*):(?P<name>[A-Za-z_]\w*)(?=\s*\()
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -53,22 +53,22 @@ class Source:
 
     Args:
         text: as the user wrote it.
-        parsed: what Python's parser was given, from the base: as long as there, own classes under their stand-ins.
+        parsed: the text from `base` on as Python's parser gets it, with names of equal length for users' classes.
         tree: of the call.
-        owns: (module or file, class) of the user's own classes, by the offset of their stand-in in the text.
-        base: offset in the text of the call.
+        user_classes: (module or file, class) of the users' classes, by their offset in the text.
+        base: offset of the call in the text.
         line_starts: offsets of the call's lines, from the base.
     """
 
     text: str
     parsed: str
     tree: ast.expr
-    owns: dict[int, tuple[str, str]]
+    user_classes: dict[int, tuple[str, str]]
     base: int
     line_starts: tuple[int, ...]
 
     def offset(self, node: ast.AST) -> int:
-        """Return where in the text the node begins, in characters."""
+        """Return the offset of the node in the text, in characters."""
         return self._place(getattr(node, "lineno", 1), getattr(node, "col_offset", 0))
 
     def _place(self, line: int, column: int) -> int:
@@ -87,8 +87,8 @@ class Source:
     def segment(self, node: ast.AST) -> str:
         """Return the node's own text, shortened for a message."""
         end = self._place(getattr(node, "end_lineno", 1), getattr(node, "end_col_offset", 0))
-        words = " ".join(self.text[self.offset(node) : end].split())
-        return words if len(words) <= 40 else words[:39] + "…"
+        segment = " ".join(self.text[self.offset(node) : end].split())
+        return segment if len(segment) <= 40 else segment[:39] + "…"
 
 
 def read_source(text: str, what: str) -> Source:
@@ -100,8 +100,10 @@ def read_source(text: str, what: str) -> Source:
     Raises:
         NotationError: for text that is empty, too long, too deep or no Python expression.
     """
-    if len(text) > LONGEST:
-        raise NotationError(f"the {what} has {len(text):,} characters; at most {LONGEST:,} are read", text, LONGEST)
+    if len(text) > MAX_LENGTH:
+        raise NotationError(
+            f"the {what} has {len(text):,} characters; at most {MAX_LENGTH:,} are read", text, MAX_LENGTH
+        )
     if not text.strip():
         raise NotationError(f"the {what} is empty; write for example {_EXAMPLES[what]}", text, 0)
     _check_depth(text, what)
@@ -110,27 +112,27 @@ def read_source(text: str, what: str) -> Source:
     assignment = _ASSIGNMENT.match(text)
     base = assignment.end() if assignment else len(text) - len(text.lstrip())
     body = text[base:].rstrip().rstrip(";")
-    owns: dict[int, tuple[str, str]] = {}
-    # for Python a carriage return begins a line
-    masked = _mask_own_classes(body.replace("\r", "\n"), base, owns)
+    user_classes: dict[int, tuple[str, str]] = {}
+    # Python takes a carriage return for the end of a line
+    masked = _mask_user_classes(body.replace("\r", "\n"), base, user_classes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(masked, mode="eval").body
     except SyntaxError as error:
-        place = base + syntax_error_place(body, error)
-        raise NotationError(f"this is no Python call: {_reason(error)}", text, place) from None
+        place = base + syntax_error_offset(body, error)
+        raise NotationError(f"not a Python call: {_reason(error)}", text, place) from None
     except (ValueError, MemoryError, RecursionError):
         raise NotationError(
-            f"the {what} can't be read: it is too deeply nested or has a character that is none", text, base
+            f"the {what} can't be read: it is nested too deeply or contains an invalid character", text, base
         ) from None
     starts = [0, *(place + 1 for place, character in enumerate(masked) if character == "\n")]
-    source = Source(text, masked, tree, owns, base, tuple(starts))
+    source = Source(text, masked, tree, user_classes, base, tuple(starts))
     nodes, deep = all_nodes(tree)
     if deep:
-        source.refuse(f"the {what} is nested more than {MOST_LEVELS} levels deep", deep)
-    if len(nodes) > MOST_NODES:
-        source.refuse(f"the {what} has more than {MOST_NODES:,} names, numbers and signs", tree)
+        source.refuse(f"the {what} is nested more than {MAX_DEPTH} levels deep", deep)
+    if len(nodes) > MAX_NODES:
+        source.refuse(f"the {what} has more than {MAX_NODES:,} names, numbers and signs", tree)
     return source
 
 
@@ -138,18 +140,18 @@ _EXAMPLES = {"schedule": "ExponentialLR(gamma=0.9)", "optimizer": "Adam(lr=0.01)
 
 
 def all_nodes(tree: ast.expr) -> tuple[list[ast.AST], ast.expr | None]:
-    """Return a tree's nodes, level by level, and one that lies more than MOST_LEVELS deep or None; there it stops."""
+    """Return a tree's nodes down to MAX_DEPTH levels, and a node below them or None."""
     found: list[ast.AST] = []
     level: list[ast.AST] = [tree]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_DEPTH):
         found += level
-        # half of all nodes are signs without anything inside, such as Load and Add
+        # half of all nodes are operators and contexts without children, such as Load and Add
         level = [child for node in level if node._fields for child in ast.iter_child_nodes(node)]
     return found + level, next((node for node in level if isinstance(node, ast.expr)), None)
 
 
 def dotted_name(node: ast.expr) -> str | None:
-    """Return `a.b.c` for such a node with PyTorch's module names in front left out, or None for any other."""
+    """Return `a.b.c` for such a node, without PyTorch's module names in front; None for any other node."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -161,15 +163,15 @@ def dotted_name(node: ast.expr) -> str | None:
     return name[len(prefix) :]
 
 
-def _mask_own_classes(body: str, base: int, owns: dict[int, tuple[str, str]]) -> str:
+def _mask_user_classes(body: str, base: int, user_classes: dict[int, tuple[str, str]]) -> str:
     def mask(match: re.Match[str]) -> str:
-        if match["own"] is None:
+        if match["path"] is None:
             return match.group()
-        owns[base + match.start()] = (match["own"], match["name"])
-        # a name of the same length, so that places in the text stay what they are
+        user_classes[base + match.start()] = (match["path"], match["name"])
+        # a name of the same length keeps all offsets
         return "_" * len(match.group())
 
-    return _OWN.sub(mask, body)
+    return _USER_CLASS.sub(mask, body)
 
 
 def _check_depth(text: str, what: str) -> None:
@@ -177,14 +179,14 @@ def _check_depth(text: str, what: str) -> None:
     for position, character in enumerate(text):
         if character in "([{":
             depth += 1
-            if depth > DEEPEST:
-                raise NotationError(f"the {what} is nested more than {DEEPEST} deep", text, position)
+            if depth > MAX_BRACKETS:
+                raise NotationError(f"the {what} is nested more than {MAX_BRACKETS} deep", text, position)
         elif character in ")]}":
             depth -= 1
 
 
-def syntax_error_place(text: str, error: SyntaxError) -> int:
-    """Return where in the text the parser gave up; its end where something is missing there."""
+def syntax_error_offset(text: str, error: SyntaxError) -> int:
+    """Return the offset of a syntax error; the text's end where something is missing there."""
     if not error.offset or not error.lineno:
         return text.index("\0") if "\0" in text else len(text)
     lines = text.replace("\r", "\n").split("\n")

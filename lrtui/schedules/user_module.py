@@ -1,4 +1,4 @@
-"""The user's own files and modules, imported as Python itself would."""
+"""The user's files, modules and scheduler classes, imported as Python itself would."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import sys
 import threading
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from lrtui.run.errors import NotationError
 
 _LOADING = threading.Lock()
 _loaded: dict[Path, tuple[int, str]] = {}
-"""When each file that was loaded had been changed, and its module's name."""
+"""For each file loaded, its modification time in nanoseconds and its module's name."""
 
 
 def import_user_module(name: str) -> ModuleType:
-    """Return the module of that dotted name; what lies in the working directory can be named, as with `python -m`.
+    """Return the module of that dotted name; the working directory is searched, as with `python -m`.
 
     Raises:
         ImportError: where there is none.
-        Exception: whatever it raises when it is run, SystemExit included.
+        Exception: whatever the module raises, SystemExit included.
     """
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -28,15 +31,15 @@ def import_user_module(name: str) -> ModuleType:
 
 
 def load_user_file(path: Path) -> ModuleType:
-    """Return the file's module: the same each time, until the file is changed.
+    """Return the file's module, the same each time until the file changes.
 
-    As with `python FILE`, what lies beside it can be imported. It has its own name where that is free, so that the
-    processes of a data loader find it, too.
+    As with `python FILE`, modules in its folder can be imported. The module is named after the file where that name is
+    free, so that the worker processes of a data loader can import it.
 
     Raises:
         FileNotFoundError: where there is no such file.
-        ImportError: where it is no Python file, or imports what is not there.
-        Exception: whatever it raises when it is run, SystemExit included.
+        ImportError: where it is no Python file, or imports a module that is not there.
+        Exception: whatever the file raises, SystemExit included.
     """
     path = path.expanduser().resolve()
     # a preview and a run can ask for the same file at the same moment
@@ -79,3 +82,34 @@ def _run(path: Path, name: str) -> ModuleType:
             sys.modules[name] = earlier
         raise
     return module
+
+
+def load_user_class(path: str, name: str, text: str) -> type[Any]:
+    """Return a user's scheduler class; runs the file or imports the module.
+
+    Args:
+        path: `package.module` or a path that ends in `.py`.
+        name: of the class.
+        text: the notation, for messages.
+
+    Raises:
+        NotationError: where there is no such file, module or class, or it is no LRScheduler.
+    """
+    from torch.optim.lr_scheduler import LRScheduler
+
+    is_file = path.endswith(".py")
+    if is_file and not Path(path).expanduser().is_file():
+        raise NotationError(f"there is no file {path}", text, 0)
+    try:
+        module = load_user_file(Path(path)) if is_file else import_user_module(path)
+    except (Exception, SystemExit) as error:  # a user's code can raise anything
+        if isinstance(error, ImportError) and not is_file:
+            raise NotationError(f"{path} can't be imported: {error}", text, 0) from None
+        when = "run" if is_file else "imported"
+        raise NotationError(f"{path} fails when it is {when}: {type(error).__name__}: {error}", text, 0) from error
+    found = getattr(module, name, None)
+    if found is None:
+        raise NotationError(f"{path} has no {name}", text, 0)
+    if not (isinstance(found, type) and issubclass(found, LRScheduler)):
+        raise NotationError(f"{path}:{name} is no subclass of torch.optim.lr_scheduler.LRScheduler", text, 0)
+    return found

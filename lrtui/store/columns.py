@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
 from lrtui.run.spec import RunSpec, is_number
-from lrtui.schedules.reading import near
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.reader import StoredRun, all_runs
 
 Kind = Literal["number", "text", "moment"]
@@ -112,7 +112,7 @@ def column_named(word: str) -> Column:
     if name in COLUMNS:
         return COLUMNS[name]
     known = [*COLUMNS, *ALIASES]
-    words, there = near(name, known), f"there are {', '.join(known)}"
+    words, there = did_you_mean(name, known), f"there are {', '.join(known)}"
     raise UsageError(f"unknown column {word[:60]!r}{words}" + ("" if there in words else f" {there.capitalize()}"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrtui.run.errors import UsageError
 from lrtui.run.status import GLYPHS
-from lrtui.schedules.reading import near
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.columns import Column, ListedRun, column_named, value_text
 
 FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value: accuracy>0.9"
@@ -98,7 +98,7 @@ def _filter(name: str, sign: str, text: str) -> Filter:
     if sign not in ("=", "!="):
         raise UsageError(f"{column.name} is text, which = != and ~ compare, not {sign}")
     if column.name == "state" and text not in GLYPHS:
-        raise UsageError(f"unknown state {text[:40]!r}{near(text, GLYPHS)}")
+        raise UsageError(f"unknown state {text[:40]!r}{did_you_mean(text, GLYPHS)}")
     return Filter(column, sign, text)
 
 

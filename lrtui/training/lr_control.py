@@ -14,13 +14,9 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import UsageError
-from lrtui.schedules.anchors import ANCHORS
-from lrtui.schedules.build import build
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.stepping import step_scheduler
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
 from lrtui.training.checkpoint.scheduler_state import scheduler_state
 from lrtui.training.lr_scale import LrScale
 from lrtui.training.parameter_groups import group_settings, set_groups

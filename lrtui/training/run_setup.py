@@ -10,11 +10,9 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import check_buildable
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer_notation import OptimizerSpec
-from lrtui.schedules.optimizers import build_optimizer
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
+from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.script import Script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.find import find_task
@@ -175,7 +173,7 @@ def _try_schedules(
 ) -> None:
     """Refuse now what would end the run, or a switch of its script, only when it gets there."""
     check_metric(schedule, metric_names)
-    if schedule.own is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
+    if schedule.user_path is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
         simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
     groups = len(optimizer.group_names)
     for line in script.lines:
@@ -186,7 +184,7 @@ def _try_schedules(
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             rest = replace(horizon, start_step=start)
             check_buildable(later, optimizer, rest)
-            if later.own is None and rest.calls(later.per) <= MOST_CALLS_TRIED:
+            if later.user_path is None and rest.calls(later.per) <= MOST_CALLS_TRIED:
                 simulate(later, optimizer, rest)
         group = getattr(command, "group", None)
         if group is not None and group >= groups:

@@ -9,8 +9,8 @@ from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import Script
 from lrtui.schedules.simulate import Results
 from lrtui.training.extension import check_length_is_open

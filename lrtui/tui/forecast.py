@@ -71,9 +71,8 @@ class Answer:
 
 def compute(question: Question) -> Answer:
     """Return the curve by stepping the real class; imports torch."""
-    from lrtui.schedules.filling import fill_in
-    from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.schedule import Horizon, fill_in
     from lrtui.schedules.simulate import simulate_anchor
 
     try:
@@ -101,8 +100,8 @@ def check(answer: Answer) -> Answer:
     Of a schedule that can't be read, or whose class can't be loaded, there is nothing to say beside its error.
     """
     from lrtui.analysis.checks import check_schedule
-    from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.schedule import Horizon
 
     question = answer.question
     # stepped from the run's start, a schedule covers the whole run, of which the answer has what remains

@@ -178,14 +178,14 @@ def test_no_answer_in_time_is_said(ask: Asking, live: LiveRun) -> None:
         (["lr", "fast"], "^ lr=X takes a finite number"),
         (["StepLR(step_sise=3)"], "       ^ StepLR has no argument step_sise"),
         (["StepLR(3)", "from", "now"], "unknown anchor 'now'"),
-        (["switch"], "switch is no command"),
+        (["switch"], "unknown command switch"),
         (["paus"], "did you mean pause"),
         (["lr/2"], "write lr*0.5 for half the lr"),
         (["pause", "--wait", "soon"], "--wait takes seconds"),
         (["pause", "--wait", "-1"], "--wait takes seconds"),
         (["pause", "--wait", "nan"], "--wait takes seconds"),
         ([], "COMMAND"),
-        (["\udcff"], "^ this is no Python call"),
+        (["\udcff"], "^ not a Python call"),
     ],
 )
 def test_words_that_are_off_are_refused_and_nothing_is_sent(

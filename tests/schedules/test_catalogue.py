@@ -11,11 +11,10 @@ import torch
 
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate
 
 ENTRIES = CATALOGUE.values()
@@ -53,7 +52,7 @@ def test_an_example_is_of_its_scheduler_and_every_argument_is_explained(entry: S
     assert entry.url.startswith("https://docs.pytorch.org/")
     for parameter in entry.parameters:
         assert parameter.help
-        assert parameter.range_words
+        assert parameter.range_text
     assert set(entry.fills) <= {parameter.name for parameter in entry.parameters}
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lr_placement import peak_lr, place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate
 
 GROUPS = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}, "*.bias": {"weight_decay": 0}})'

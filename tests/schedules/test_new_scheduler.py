@@ -14,11 +14,10 @@ from lrtui.analysis.checks import check_schedule
 from lrtui.run.errors import NotationError
 from lrtui.schedules import catalogue
 from lrtui.schedules.build import build, check_buildable
-from lrtui.schedules.export_code import Course, Switched, torch_code
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.export_code import ScheduleChange, Timeline, torch_code
 from lrtui.schedules.lr_placement import peak_lr, place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate
 from lrtui.tui.screens.picker.model import PickerModel
 
@@ -151,8 +150,8 @@ def test_it_is_checked() -> None:
 
 def test_its_code_imports_its_class() -> None:
     filled, _ = fill_in(parse_schedule("WarmupCosine(0.1)"), HORIZON)
-    course = Course(first=Switched(filled, "base"), optimizer=OPTIMIZER, epochs=10, batches_per_epoch=20)
-    code = torch_code(course)
+    timeline = Timeline(first=ScheduleChange(filled, "base"), optimizer=OPTIMIZER, epochs=10, batches_per_epoch=20)
+    code = torch_code(timeline)
     assert f"from {MODULE} import WarmupCosine" in code
     compile(code, "exported.py", "exec")
 

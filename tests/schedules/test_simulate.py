@@ -14,10 +14,9 @@ from strategies import optimizers, schedules
 
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizers import build_optimizer
+from lrtui.schedules.optimizer import build_optimizer
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate, simulate_anchor
 
 NAMES = ("conv.weight", "fc1.weight", "fc2.bias")

@@ -10,9 +10,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrtui.run.errors import UsageError
 from lrtui.run.state import RunState
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.what_if import WhatIf, cuts_of, cuts_words, recorded_results, what_if
+from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.simulate import WhatIf, cuts_text, lr_cuts, recorded_results, what_if
 
 LOSSES = [1.0, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]
 
@@ -60,15 +60,15 @@ def test_a_figure_that_no_test_has_is_refused() -> None:
 
 def test_cuts_are_counted_from_where_the_lrs_begin() -> None:
     lrs = np.array([[1.0], [1.0], [0.5], [0.5], [0.25]])
-    assert cuts_of(lrs, Horizon(5, 2, 3)) == ()
-    assert cuts_of(lrs, Horizon(5, 2, 2)) == (2, 3)
-    assert cuts_of(lrs[:, :0], Horizon(5, 2)) == ()
+    assert lr_cuts(lrs, Horizon(5, 2, 3)) == ()
+    assert lr_cuts(lrs, Horizon(5, 2, 2)) == (2, 3)
+    assert lr_cuts(lrs[:, :0], Horizon(5, 2)) == ()
 
 
 def test_cuts_in_words() -> None:
-    assert cuts_words((5, 8)) == "would have cut after epochs 5, 8"
-    assert cuts_words((5,)) == "would have cut after epoch 5"
-    assert cuts_words(()) == "would not have cut the lr"
+    assert cuts_text((5, 8)) == "would have cut after epochs 5, 8"
+    assert cuts_text((5,)) == "would have cut after epoch 5"
+    assert cuts_text(()) == "would not have cut the lr"
 
 
 def test_the_record_of_a_branch_goes_on_where_that_of_its_parent_ends() -> None:

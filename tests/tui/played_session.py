@@ -14,9 +14,8 @@ from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.tui.app import CockpitApp
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.view import View

@@ -12,8 +12,8 @@ from lrtui.analysis.advice.epoch_records import (
 )
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
-from lrtui.schedules.dead import LEAST_DEAD
 from lrtui.schedules.forecast import RemainingLrs, follows_metric
+from lrtui.schedules.lr_curve import LEAST_DEAD
 from lrtui.text.numbers import four_digits
 
 EPOCHS = 4

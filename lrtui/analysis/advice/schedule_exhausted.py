@@ -9,8 +9,8 @@ from lrtui.analysis.advice.epoch_records import epoch_records, improved, peak_lr
 from lrtui.analysis.advice.proposal import propose_schedule, propose_schedule_for_restart
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
-from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, ROUNDING
 from lrtui.schedules.forecast import RemainingLrs
+from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, ROUNDING
 from lrtui.text.format import counted
 from lrtui.text.numbers import four_digits
 

@@ -12,12 +12,11 @@ from lrtui.analysis.checks.context import Floats, Plan
 from lrtui.analysis.checks.finding import Finding
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps import TRAPS
-from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.own_class import load_own_class
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:
-    from lrtui.schedules.optimizer_notation import OptimizerSpec
+    from lrtui.schedules.optimizer import OptimizerSpec
 
 MOST_FIXES = 6
 """Fixes that are tried for one finding: each is stepped through the whole run."""
@@ -50,8 +49,8 @@ def check_schedule(
         NotationError: where a user's own class can't be loaded.
     """
     for part in schedule.walk():
-        if part.own:
-            load_own_class(part.own, part.name, str(schedule))
+        if part.user_path:
+            load_user_class(part.user_path, part.name, str(schedule))
     with np.errstate(all="ignore"):
         plan = Plan(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs, lrs=lrs)
         return _findings(plan) if horizon.steps > 0 else []

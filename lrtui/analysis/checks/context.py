@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from lrtui.analysis.checks.part import Place, places
 from lrtui.run.errors import LrtuiError, NotationError
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Horizon, Schedule, fill_in
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted
 
 if TYPE_CHECKING:
-    from lrtui.schedules.optimizer_notation import OptimizerSpec
+    from lrtui.schedules.optimizer import OptimizerSpec
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from lrtui.run.errors import UsageError
-from lrtui.schedules.reading import near
+from lrtui.schedules.arguments import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +43,5 @@ def explain(code: str) -> str:
     """
     page = pages().get(code)
     if page is None:
-        raise UsageError(f"there is no finding {code[:40]!r}{near(code, pages())}")
+        raise UsageError(f"there is no finding {code[:40]!r}{did_you_mean(code, pages())}")
     return f"{page.title[:1].upper()}{page.title[1:]}.\n{page.text}"

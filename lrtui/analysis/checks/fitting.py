@@ -70,7 +70,7 @@ def fits(plan: Plan) -> Iterator[Schedule]:
         for place, found in changes:
             whole = edit(whole, place.path, _to(found))
         yield whole
-    if plan.schedule.name == "ChainedScheduler" and not plan.schedule.own:
+    if plan.schedule.name == "ChainedScheduler" and not plan.schedule.user_path:
         yield from without_one(plan)
 
 
@@ -105,7 +105,7 @@ def per_batch(plan: Plan) -> Iterator[Schedule]:
 
 def without_per(schedule: Schedule) -> Schedule:
     """Return the schedule stepped as its class is by default."""
-    return Schedule(schedule.name, schedule.items, own=schedule.own, metric=schedule.metric)
+    return Schedule(schedule.name, schedule.items, user_path=schedule.user_path, metric=schedule.metric)
 
 
 def changed(plan: Plan, places: Iterable[Place], **arguments: Any) -> Schedule:

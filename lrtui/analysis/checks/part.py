@@ -31,7 +31,7 @@ class Place:
     @property
     def name(self) -> str:
         """Class name of PyTorch's schedulers; empty for a user's own, which may have the same name."""
-        return "" if self.schedule.own else self.schedule.name
+        return "" if self.schedule.user_path else self.schedule.name
 
     def get(self, argument: str) -> Any:
         """Return the argument's value, PyTorch's default where it is not given."""

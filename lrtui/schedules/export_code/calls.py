@@ -8,8 +8,8 @@ from typing import Any
 from lrtui.schedules.export_code.layout import Call, Imports, Value
 from lrtui.schedules.export_code.phases import child_calls, ends_early
 from lrtui.schedules.expression import VARIABLES, check_expression
-from lrtui.schedules.optimizer_notation import OptimizerSpec
-from lrtui.schedules.schedule import Schedule, value_words
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.schedule import Schedule, value_text
 
 
 def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Call:
@@ -24,7 +24,7 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     entry = schedule.entry
     if entry is None:
         own = [(name, _literal(value)) for name, value in schedule.items]
-        return Call(imports.user_class(str(schedule.own), schedule.name), (("", "optimizer"), *own))
+        return Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *own))
     held = ends_early(schedule, calls)
     arguments: list[tuple[str, Value]] = [] if entry.composite == "chain" else [("", "optimizer")]
     children: list[Value] = [scheduler_call(child, imports, own) for child, own in child_calls(schedule, calls)]
@@ -55,11 +55,11 @@ def setting_text(value: Any) -> str:
     """Return an optimizer setting as Python; pairs become tuples."""
     if isinstance(value, tuple):
         return f"({', '.join(setting_text(item) for item in value)})"
-    return value_words(value)
+    return value_text(value)
 
 
 def _value(value: Any) -> Value:
-    return [value_words(item) for item in value] if isinstance(value, tuple) else value_words(value)
+    return [value_text(item) for item in value] if isinstance(value, tuple) else value_text(value)
 
 
 def _literal(value: Any) -> Value:

@@ -11,8 +11,8 @@ from lrtui.schedules.export_code.features import ScriptFeatures
 from lrtui.schedules.export_code.layout import HELD_CLASS, INDENT, Call, Imports, call_lines, comment_line, spaced
 from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines, scale_lines
 from lrtui.schedules.export_code.timeline import Timeline
-from lrtui.schedules.optimizer_notation import OptimizerSpec
-from lrtui.schedules.schedule import value_words
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.schedule import value_text
 
 HELD_CLASS_SOURCE = f'''\
 class {HELD_CLASS}(OneCycleLR):
@@ -82,7 +82,7 @@ def group_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
     lines.append("groups = {")
     for pattern, items in spec.groups:
         settings = ", ".join(f'"{name}": {setting_text(value)}' for name, value in items)
-        lines.append(f"{INDENT}{value_words(pattern)}: {{{settings}}},")
+        lines.append(f"{INDENT}{value_text(pattern)}: {{{settings}}},")
     return [*lines, "}", *FUNCTION.splitlines()]
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from lrtui.run.events import ScheduleSwitched
 from lrtui.run.state import RunState
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer_notation import OptimizerSpec
+from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
 
 

@@ -19,9 +19,11 @@ def scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any]
     Raises:
         CheckpointError: for a user's class that holds on to the model's parameters, which would come back as others.
     """
-    if schedule.own is not None:
+    if schedule.user_path is not None:
         if _has_parameters(state):
-            raise CheckpointError(f"{schedule.own}:{schedule.name} holds on to the optimizer's groups or parameters")
+            raise CheckpointError(
+                f"{schedule.user_path}:{schedule.name} holds on to the optimizer's groups or parameters"
+            )
         return state
     plain = {name: value for name, value in state.items() if not callable(value)}
     if schedule.children:

@@ -14,10 +14,9 @@ from lrtui.analysis.advice.proposal import propose_schedule
 from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.filling import fill_in
 from lrtui.schedules.forecast import Floats, RunForecaster
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate
 
 

@@ -13,8 +13,8 @@ from lrtui.analysis.checks import Finding, check_schedule
 from lrtui.analysis.checks.explain import explain, pages
 from lrtui.analysis.checks.traps import TRAPS
 from lrtui.run.errors import NotationError, UsageError
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate_anchor
 
 

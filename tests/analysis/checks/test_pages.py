@@ -8,8 +8,8 @@ import pytest
 
 from lrtui.analysis.checks import check_schedule
 from lrtui.analysis.checks.explain import pages
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 EXAMPLE = re.compile(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.tui.screens.picker.model import PickerModel
 
 

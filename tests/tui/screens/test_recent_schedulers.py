@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.schedule import Horizon
 from lrtui.tui.screens.picker.model import PickerModel
 
 RECENT = ("StepLR(step_size=7)", "OneCycleLR(max_lr=0.3)", "StepLR(step_size=2)", "invalid")

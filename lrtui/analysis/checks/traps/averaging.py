@@ -66,7 +66,7 @@ def _sooner(plan: Plan, place: Place) -> Iterator[Schedule]:
 
 
 def _early(plan: Plan) -> Sighting | None:
-    if plan.schedule.name != "SWALR" or plan.schedule.own or plan.calls < 4 or plan.horizon.start_step:
+    if plan.schedule.name != "SWALR" or plan.schedule.user_path or plan.calls < 4 or plan.horizon.start_step:
         return None
     begin = int(BEGIN * plan.calls)
     length = max(1, min(plan.schedule.arguments.get("anneal_epochs", 10), (plan.calls - begin) // 2))

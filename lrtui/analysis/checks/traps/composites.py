@@ -22,7 +22,7 @@ OVERWRITES = ("LambdaLR", "CosineAnnealingWarmRestarts", "OneCycleLR", "CyclicLR
 def _cycle_in_sequence(plan: Plan) -> Sighting | None:
     for place in plan.named("SequentialLR"):
         for index, child in enumerate(place.schedule.children):
-            if child.own or child.name not in ("OneCycleLR", "CyclicLR") or len(place.schedule.children) < 2:
+            if child.user_path or child.name not in ("OneCycleLR", "CyclicLR") or len(place.schedule.children) < 2:
                 continue
             return Sighting(
                 f"{child.name} inside SequentialLR puts its own lr in place of the optimizer's "
@@ -79,7 +79,7 @@ def _exponential(schedule: Schedule, text: str) -> Schedule:
 def _chain_overwritten(plan: Plan) -> Sighting | None:
     for place in plan.named("ChainedScheduler"):
         children = place.schedule.children
-        found = [index for index, child in enumerate(children) if not child.own and child.name in OVERWRITES]
+        found = [index for index, child in enumerate(children) if not child.user_path and child.name in OVERWRITES]
         if not found or len(children) < 2:
             continue
         index = found[-1]

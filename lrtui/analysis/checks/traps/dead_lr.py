@@ -11,7 +11,7 @@ from lrtui.analysis.checks.fitting import changed, fits, without_per
 from lrtui.analysis.checks.shift import shifted
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.analysis.checks.traps.values import NOTHING
-from lrtui.schedules.dead import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
+from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import four_digits, two_digits
 

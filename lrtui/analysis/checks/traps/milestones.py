@@ -50,7 +50,7 @@ def _earlier(plan: Plan, place: Place) -> Iterator[Schedule]:
     if earlier is not None:
         whole = changed(plan, [place], milestones=earlier)
         first = place.schedule.children[0]
-        if first.name in ("LinearLR", "ConstantLR") and not first.own:
+        if first.name in ("LinearLR", "ConstantLR") and not first.user_path:
             yield edit(whole, (*place.path, 0), lambda schedule: schedule.with_arguments(total_iters=earlier[0]))
         yield whole
         shorter = plan.with_schedule(whole)

@@ -9,7 +9,7 @@ from lrtui.analysis.checks.fitting import changed
 from lrtui.analysis.checks.part import Place
 from lrtui.analysis.checks.trap import Sighting, Trap
 from lrtui.run.errors import LrtuiError
-from lrtui.schedules.schedule import value_words
+from lrtui.schedules.schedule import value_text
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted
 from lrtui.text.numbers import two_digits
@@ -72,7 +72,7 @@ def _never_cuts(plan: Plan) -> Sighting | None:
                 continue
             return _held_group(plan, place, held, floors)
         if all(floor >= lr for floor, lr in zip(floors, plan.base_lrs, strict=True) if lr > 0):
-            words = f"min_lr={value_words(place.get('min_lr'))} is not below the optimizer's lr, {base:g}"
+            words = f"min_lr={value_text(place.get('min_lr'))} is not below the optimizer's lr, {base:g}"
         elif patience + 2 >= plan.calls:
             # the first result is the best one; the lr is cut after one more than patience that are no better
             words = (

@@ -9,7 +9,7 @@ from lrtui.analysis.checks.context import Plan
 from lrtui.analysis.checks.fitting import changed, fits
 from lrtui.analysis.checks.part import Place, edit
 from lrtui.analysis.checks.trap import Sighting, Trap
-from lrtui.schedules.dead import DEAD_SHARE
+from lrtui.schedules.lr_curve import DEAD_SHARE
 from lrtui.schedules.schedule import Schedule
 
 COUNTS: Mapping[str, tuple[str, ...]] = {

@@ -169,7 +169,7 @@ def _times(value: float | tuple[float, ...], factor: float) -> float | tuple[flo
 
 def _factor_is_lr(plan: Plan) -> Sighting | None:
     schedule = plan.schedule
-    if schedule.own or schedule.name != "LambdaLR" or not plan.is_finite:
+    if schedule.user_path or schedule.name != "LambdaLR" or not plan.is_finite:
         return None
     given = schedule.arguments["lr_lambda"]
     # one expression is written with the optimizer's own lr in mind, a list with each group's

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 
-from lrtui.schedules.curve_facts import curve_facts, share_words
+from lrtui.schedules.lr_curve import curve_statistics, percent_text
 from lrtui.text.format import cut, printable, width_of
 from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer, Question
@@ -147,8 +147,8 @@ def _name(question: Question) -> str:
 def _figures(answer: Answer | None, base_lr: float) -> tuple[str, ...]:
     if answer is None or answer.lrs is None:
         return ("…",) * len(COLUMNS)
-    facts = curve_facts(answer.lrs[:, 0], base_lr)
-    return four_digits(facts.peak), four_digits(facts.last), share_words(facts.area), share_words(facts.low)
+    facts = curve_statistics(answer.lrs[:, 0], base_lr)
+    return four_digits(facts.peak), four_digits(facts.last), percent_text(facts.area), percent_text(facts.low)
 
 
 def _row(mark: str, name: str, figures: tuple[str, ...], name_width: int) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from lrtui.run.errors import NotationError
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.schedule import fill_in
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Schedule, value_words
+from lrtui.schedules.schedule import Schedule, value_text
 
 PER = "per"
 """The form field, beside the arguments, that says what `step()` is called after."""
@@ -98,7 +98,7 @@ class PickerModel:
         self._write_notation()
 
     def _default_texts(self, entry: SchedulerEntry) -> dict[str, str]:
-        texts = {argument: value_words(value) for argument, value in parse_schedule(entry.example).arguments.items()}
+        texts = {argument: value_text(value) for argument, value in parse_schedule(entry.example).arguments.items()}
         lr = parse_optimizer(self.optimizer).lr
         for parameter in entry.parameters:
             if parameter.lr_share is not None and parameter.name in texts:
@@ -120,7 +120,7 @@ class PickerModel:
                 parameter.name,
                 texts.get(parameter.name, ""),
                 _hint(parameter, filled.get(parameter.name)),
-                f"{parameter.help} ({parameter.range_words})",
+                f"{parameter.help} ({parameter.range_text})",
                 self._error_of(parameter.name),
             )
             for parameter in entry.parameters
@@ -161,7 +161,7 @@ class PickerModel:
         self._parse()
         if self.schedule is not None and self.schedule.entry is not None:
             self.name = self.schedule.name
-            texts = {argument: value_words(value) for argument, value in self.schedule.arguments.items()}
+            texts = {argument: value_text(value) for argument, value in self.schedule.arguments.items()}
             if self.schedule.per_given:
                 texts[PER] = self.schedule.per
             self._texts[self.name] = texts
@@ -184,7 +184,7 @@ class PickerModel:
 def _argument(parameter: Parameter, text: str) -> str:
     if parameter.kind in ("choice", "expression") and text[:1] not in ("'", '"', "["):
         # the form needs no quotes, the notation does
-        text = value_words(text)
+        text = value_text(text)
     return f"{parameter.name}={text}"
 
 
@@ -192,5 +192,5 @@ def _hint(parameter: Parameter, filled: int | None) -> str:
     if filled is not None:
         return f"{filled:,} (filled in)"
     if parameter.is_required:
-        return parameter.range_words
-    return "optional" if parameter.default is None else value_words(parameter.default)
+        return parameter.range_text
+    return "optional" if parameter.default is None else value_text(parameter.default)

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
-from lrtui.schedules.anchors import ANCHORS
+from lrtui.schedules.schedule import ANCHORS
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.anchors import ANCHORS
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.schedule import ANCHORS
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.what_if import cuts_of, cuts_words, recorded_results
+from lrtui.schedules.simulate import lr_cuts, cuts_text, recorded_results
 from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.screens.picker.candidates import PickerCandidate
@@ -191,7 +191,7 @@ class PickerState:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
             return f"{source}: the lr would be {lrs} now"
-        return f"{source}: {cuts_words(cuts_of(answer.lrs, Horizon(question.epochs, question.batches_per_epoch)))}"
+        return f"{source}: {cuts_text(lr_cuts(answer.lrs, Horizon(question.epochs, question.batches_per_epoch)))}"
 
     # -- anchor, candidates, choice -----------------------------------------------------------------------------------
 

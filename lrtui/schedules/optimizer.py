@@ -1,21 +1,25 @@
-"""An optimizer as a value, and from text to it."""
+"""An optimizer as a value: from its notation, and to PyTorch's object."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
+from lrtui.run.errors import NotationError, TaskError
+from lrtui.schedules.arguments import did_you_mean, keywords_by_name, match_arguments, read_value
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS, OptimizerEntry
-from lrtui.schedules.pairing import by_keyword, pair_up
-from lrtui.schedules.reading import near, read_value
-from lrtui.schedules.schedule import value_words
+from lrtui.schedules.schedule import value_text
 from lrtui.schedules.source import Source, dotted_name, read_source
 
-MOST_GROUPS = 100
+if TYPE_CHECKING:
+    import torch
 
-_NOT_PLAIN = {
+MAX_GROUPS = 100
+
+_UNSUPPORTED = {
     "LBFGS": "its step needs a function that computes the loss again",
     "SparseAdam": "it takes sparse gradients only",
 }
@@ -28,7 +32,7 @@ class OptimizerSpec:
     Args:
         name: PyTorch's class name.
         items: (argument, value) pairs in PyTorch's order, those given only.
-        groups: (pattern of parameter names, that group's own (argument, value) pairs), as written.
+        groups: (pattern of parameter names, (argument, value) pairs of that group), as written.
     """
 
     name: str
@@ -69,61 +73,61 @@ class OptimizerSpec:
         return ("default", *(pattern for pattern, _ in self.groups))
 
     def with_arguments(self, **arguments: Any) -> OptimizerSpec:
-        """Return the optimizer with these arguments set; None takes an argument away."""
+        """Return the optimizer with these arguments set; None removes an argument."""
         merged = {**self.arguments, **arguments}
         names = [parameter.name for parameter in self.entry.parameters]
         items = tuple((name, merged[name]) for name in names if merged.get(name) is not None)
         return OptimizerSpec(self.name, items, self.groups)
 
     def __str__(self) -> str:
-        parts = [f"{name}={_words(value)}" for name, value in self.items]
+        parts = [f"{name}={_value_text(value)}" for name, value in self.items]
         if self.groups:
             groups = {pattern: dict(items) for pattern, items in self.groups}
-            inner = ", ".join(f"{value_words(pattern)}: {_group_words(items)}" for pattern, items in groups.items())
+            inner = ", ".join(f"{value_text(pattern)}: {_settings_text(items)}" for pattern, items in groups.items())
             parts.append(f"groups={{{inner}}}")
         return f"{self.name}({', '.join(parts)})"
 
 
-def _words(value: Any) -> str:
+def _value_text(value: Any) -> str:
     # betas are a tuple in PyTorch
-    return f"({', '.join(_words(item) for item in value)})" if isinstance(value, tuple) else value_words(value)
+    return f"({', '.join(_value_text(item) for item in value)})" if isinstance(value, tuple) else value_text(value)
 
 
-def _group_words(items: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{value_words(name)}: {_words(value)}" for name, value in items.items()) + "}"
+def _settings_text(items: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{value_text(name)}: {_value_text(value)}" for name, value in items.items()) + "}"
 
 
 def parse_optimizer(text: str) -> OptimizerSpec:
     """Return the optimizer that the text stands for: `Adam(lr=0.01)`, `SGD(lr=0.1, groups={"fc*": {"lr": 0.01}})`.
 
     Raises:
-        NotationError: for anything else; `position` is the offset of the fault.
+        NotationError: for anything else; `position` is the offset of the error.
     """
     source = read_source(text, "optimizer")
     call = source.tree
     if not isinstance(call, ast.Call):
         name = dotted_name(call) or ""
-        hint = f"; write {name}(lr=0.01)" if name in OPTIMIZERS else near(name, OPTIMIZERS)
+        hint = f"; write {name}(lr=0.01)" if name in OPTIMIZERS else did_you_mean(name, OPTIMIZERS)
         source.refuse(f"an optimizer is a call such as Adam(lr=0.01), not {source.segment(call)}{hint}", call)
     name = dotted_name(call.func) or ""
-    if name in _NOT_PLAIN:
-        source.refuse(f"{name} can't be used: {_NOT_PLAIN[name]}", call.func)
+    if name in _UNSUPPORTED:
+        source.refuse(f"{name} can't be used: {_UNSUPPORTED[name]}", call.func)
     if name not in OPTIMIZERS:
-        source.refuse(f"unknown optimizer {source.segment(call.func)}{near(name, OPTIMIZERS)}", call.func)
-    by_keyword(source, call)
+        source.refuse(f"unknown optimizer {source.segment(call.func)}{did_you_mean(name, OPTIMIZERS)}", call.func)
+    keywords_by_name(source, call)
     entry = OPTIMIZERS[name]
     groups = _read_groups(source, call, entry)
     _drop_parameters(call)
     values = {
         parameter.name: read_value(source, node, parameter)
-        for parameter, node in pair_up(source, call, name, entry.parameters)
+        for parameter, node in match_arguments(source, call, name, entry.parameters)
     }
     items = tuple((p.name, values[p.name]) for p in entry.parameters if values.get(p.name) is not None)
     return OptimizerSpec(name, items, groups)
 
 
 def _drop_parameters(call: ast.Call) -> None:
-    """Read over `model.parameters()` in the first place, so that a pasted line works."""
+    """Skip `model.parameters()` in the first place, so that a pasted line works."""
     if call.args and isinstance(call.args[0], (ast.Call, ast.Name, ast.Attribute)):
         call.args.pop(0)
     call.keywords = [keyword for keyword in call.keywords if keyword.arg != "params"]
@@ -139,8 +143,8 @@ def _read_groups(
     example = 'groups={"fc*": {"lr": 0.001}}'
     if not isinstance(given.value, ast.Dict) or not given.value.keys:
         source.refuse(f"groups takes patterns of parameter names and their settings: {example}", given.value, "groups")
-    if len(given.value.keys) > MOST_GROUPS:
-        source.refuse(f"there are more than {MOST_GROUPS} groups", given.value, "groups")
+    if len(given.value.keys) > MAX_GROUPS:
+        source.refuse(f"there are more than {MAX_GROUPS} groups", given.value, "groups")
     groups: dict[str, tuple[tuple[str, Any], ...]] = {}
     for key, settings in zip(given.value.keys, given.value.values, strict=True):
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value):
@@ -159,10 +163,68 @@ def _read_settings(source: Source, settings: ast.Dict, entry: OptimizerEntry) ->
     for key, node in zip(settings.keys, settings.values, strict=True):
         name = key.value if isinstance(key, ast.Constant) else None
         if not isinstance(name, str) or name not in by_name:
-            words = source.segment(key) if key is not None else "**"
-            source.refuse(f"{entry.name} has no setting {words}{near(str(name), by_name)}", key or settings, "groups")
+            found = source.segment(key) if key is not None else "**"
+            source.refuse(
+                f"{entry.name} has no setting {found}{did_you_mean(str(name), by_name)}", key or settings, "groups"
+            )
         values[name] = read_value(source, node, by_name[name])
     items = tuple((name, value) for name, value in values.items() if value is not None)
     if not items:
         source.refuse("the group sets nothing; give it an lr", settings, "groups")
     return items
+
+
+def build_optimizer(
+    spec: OptimizerSpec, named_parameters: Iterable[tuple[str, torch.nn.Parameter]], *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """Return PyTorch's optimizer over these parameters.
+
+    Args:
+        spec: what to build.
+        named_parameters: (name, parameter) pairs of the model; those that need no gradient are left out.
+        fused: whether to update in one kernel where the class has one and the spec does not say.
+
+    Raises:
+        TaskError: for a model without trainable parameters.
+        NotationError: for an empty group, and for whatever PyTorch refuses.
+    """
+    import torch
+
+    members: list[list[torch.nn.Parameter]] = [[] for _ in spec.group_names]
+    for name, parameter in named_parameters:
+        if parameter.requires_grad:
+            members[_group_of(name, spec)].append(parameter)
+    if not any(members):
+        raise TaskError("the model has no trainable parameters (none with requires_grad)")
+    for index, pattern in enumerate(spec.group_names):
+        if not members[index]:
+            reason = (
+                "every parameter belongs to a pattern, so that the default group is empty"
+                if index == 0
+                else f"no parameter's name matches {pattern!r} that an earlier pattern has not taken"
+            )
+            raise NotationError(f"{reason}; look at the names in model.named_parameters()", str(spec), None, "groups")
+    settings: list[dict[str, Any]] = [{}, *(dict(items) for _, items in spec.groups)]
+    groups = [{"params": parameters, **extra} for parameters, extra in zip(members, settings, strict=True)]
+    optimizer_class = getattr(torch.optim, spec.name, None)
+    if optimizer_class is None:
+        raise NotationError(f"PyTorch {torch.__version__} has no {spec.name}", str(spec), 0)
+    arguments = {"lr": spec.lr, **spec.arguments}
+    names = {parameter.name for parameter in spec.entry.parameters}
+    may_fuse = fused and "fused" in names and not names.intersection(("fused", "foreach")) & arguments.keys()
+    try:
+        if may_fuse and not arguments.get("differentiable"):
+            try:
+                return optimizer_class(groups, **arguments, fused=True)  # type: ignore[no-any-return]
+            except RuntimeError:
+                pass  # no fused kernel for this device or type of parameters: the default one computes the same
+        return optimizer_class(groups, **arguments)  # type: ignore[no-any-return]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise NotationError(f"PyTorch refuses it: {error}", str(spec)) from None
+
+
+def _group_of(name: str, spec: OptimizerSpec) -> int:
+    for index, (pattern, _) in enumerate(spec.groups, start=1):
+        if fnmatchcase(name, pattern):
+            return index
+    return 0

@@ -7,20 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from lrtui.schedules.curve_facts import curve_facts, share_words
-from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.lr_curve import curve_statistics, percent_text
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 
 def test_a_constant_lr_has_the_area_of_the_base() -> None:
-    facts = curve_facts(np.full(7, 0.03), 0.03)
+    facts = curve_statistics(np.full(7, 0.03), 0.03)
     assert (facts.peak, facts.last, facts.low) == (0.03, 0.03, 0.0)
     assert facts.area == pytest.approx(1.0, rel=1e-15)
 
 
 def test_a_line_down_to_0_has_half_the_area() -> None:
-    facts = curve_facts(np.linspace(0.1, 0.0, 1001), 0.1)
+    facts = curve_statistics(np.linspace(0.1, 0.0, 1001), 0.1)
     assert facts.area == pytest.approx(0.5)
     # the last ten of them lie below a hundredth: at 0.0009, ... and 0
     assert facts.low == pytest.approx(10 / 1001)
@@ -29,7 +29,7 @@ def test_a_line_down_to_0_has_half_the_area() -> None:
 
 def test_the_case_study_moves_as_far_as_a_ninth_of_a_constant_lr() -> None:
     lrs = simulate(parse_schedule("ExponentialLR(gamma=0.1)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 938))
-    facts = curve_facts(lrs[:, 0], 0.01)
+    facts = curve_statistics(lrs[:, 0], 0.01)
     assert facts.area == pytest.approx(sum(0.1**epoch for epoch in range(10)) / 10)
     # the third epoch has a hundredth, which floating point puts a hair beside it; the seven after that have less
     assert facts.low == 0.7
@@ -38,20 +38,22 @@ def test_the_case_study_moves_as_far_as_a_ninth_of_a_constant_lr() -> None:
 
 def test_a_schedule_with_lrs_of_its_own_is_measured_against_the_optimizers() -> None:
     lrs = simulate(parse_schedule("OneCycleLR(max_lr=0.003)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 100))
-    facts = curve_facts(lrs[:, 0], 0.01)
+    facts = curve_statistics(lrs[:, 0], 0.01)
     assert facts.peak == pytest.approx(0.003)
     assert facts.area == pytest.approx(lrs[:, 0].sum() / (0.01 * 1000))
     assert 0.1 < facts.area < 0.2
 
 
 def test_what_can_not_be_said_is_not_a_number() -> None:
-    assert all(map(math.isnan, (curve_facts([], 0.1).peak, curve_facts([], 0.1).area, curve_facts([], 0.1).low)))
-    assert math.isnan(curve_facts([0.1, 0.2], 0.0).area)
-    broken = curve_facts([0.1, math.inf, 0.2], 0.1)
+    assert all(
+        map(math.isnan, (curve_statistics([], 0.1).peak, curve_statistics([], 0.1).area, curve_statistics([], 0.1).low))
+    )
+    assert math.isnan(curve_statistics([0.1, 0.2], 0.0).area)
+    broken = curve_statistics([0.1, math.inf, 0.2], 0.1)
     assert (broken.peak, broken.last) == (math.inf, 0.2)
     assert math.isnan(broken.area)
     assert math.isnan(broken.low)
-    assert curve_facts([0.0, 0.0], 0.1).low == 1.0
+    assert curve_statistics([0.0, 0.0], 0.1).low == 1.0
 
 
 @pytest.mark.parametrize(
@@ -68,4 +70,4 @@ def test_what_can_not_be_said_is_not_a_number() -> None:
     ],
 )
 def test_a_share_in_words(share: float, words: str) -> None:
-    assert share_words(share) == words
+    assert percent_text(share) == words

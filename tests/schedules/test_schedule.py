@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import schedules
 
-from lrtui.schedules.filling import fill_in
-from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import Horizon, fill_in
 
 TEN_EPOCHS = Horizon(epochs=10, batches_per_epoch=100)
 
