@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 
 from lrtui.run.errors import NotationError
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
-from lrtui.schedules.schedule import fill_in
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Schedule, value_text
+from lrtui.schedules.schedule import Horizon, Schedule, fill_in, value_text
 
 PER = "per"
 """The form field, beside the arguments, that says what `step()` is called after."""

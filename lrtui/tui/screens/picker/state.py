@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.schedule import ANCHORS
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.simulate import lr_cuts, cuts_text, recorded_results
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
+from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
 from lrtui.text.numbers import four_digits
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.screens.picker.candidates import PickerCandidate
