@@ -1,169 +1,150 @@
-"""A run's place in a store: its row, its recorder, its checkpoints; nothing of it where nothing is kept."""
+"""The recording of one run in a store: its row, its events, its checkpoints."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lrtui.engine.file_digests import user_files
 from lrtui.run.commands import Command
-from lrtui.run.errors import StoreError
-from lrtui.run.events import Event
+from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.notation import parse_schedule
 from lrtui.store import run_rows
 from lrtui.store.reader import checkpoint_folder
 from lrtui.store.recorder import Recorder
 from lrtui.store.rows import BlockBuilder, RowMaker
-from lrtui.store.writer import Writer
+from lrtui.store.writer import Tell, Writer
 
-BEGIN_SECONDS = 5.0
-"""How long a run's start waits for a store that another process holds."""
+if TYPE_CHECKING:
+    from lrtui.engine.resume import ResumePlan
+
+START_SECONDS = 5.0
+"""How long the start of a run waits for a store that another process has locked."""
 
 COMMIT_SECONDS = 10.0
-"""How long a checkpoint, or a run's end, waits for the story to be on disk."""
+"""How long a checkpoint, or the end of a run, waits until the events are on disk."""
 
-Tell = Callable[[str], None]
+Receive = Callable[[Command], object]
 
-
-class OpenStore:
-    """A store that this process writes, and whom it tells of trouble."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.listeners: list[Tell] = []
-        self.writer = Writer(folder, self._tell)
-
-    def _tell(self, words: str) -> None:
-        for listener in list(self.listeners):
-            listener(words)
+_writers: dict[Path, Writer] = {}
+_writers_lock = threading.Lock()
 
 
-_open: dict[Path, OpenStore] = {}
-_opening = threading.Lock()
-
-
-def open_store(folder: Path) -> OpenStore:
-    """Return this process's only writing end of the store in the folder."""
-    with _opening:
-        if folder not in _open:
-            _open[folder] = OpenStore(folder)
-        return _open[folder]
+def open_writer(folder: Path) -> Writer:
+    """Return this process's only writer of the store in the folder."""
+    with _writers_lock:
+        if folder not in _writers:
+            _writers[folder] = Writer(folder)
+        return _writers[folder]
 
 
 class Recording:
-    """One run's place in its store.
+    """One run in its store.
 
     Args:
-        store: where it is kept.
-        run: the run's id.
-        receive: takes commands that other processes send.
+        writer: of the store.
+        recorder: takes the run's events.
+        tell: told of failures of the store while the run goes on; called by the writer's thread.
     """
 
-    def __init__(self, store: OpenStore, run: int, receive: Callable[[Command], object]) -> None:
-        self.store, self.run, self._receive = store, run, receive
-        self._recorder: Recorder | None = None
-        self._tell: Tell | None = None
+    def __init__(self, writer: Writer, recorder: Recorder, tell: Tell) -> None:
+        self._writer, self._recorder, self._tell = writer, recorder, tell
+        self.run, self.folder = recorder.run, writer.folder
+        self.publish = recorder.publish
+        """Takes an event; neither blocks nor raises."""
+        writer.listeners.append(tell)
+        writer.add(recorder)
+
+    @classmethod
+    def of_new_run(
+        cls, folder: Path, spec: RunSpec, receive: Receive, tell: Tell, branch: ResumePlan | None = None
+    ) -> Recording:
+        """Add a run to the store in the folder, which is created if need be.
+
+        Args:
+            receive: takes commands that other processes send.
+            branch: where the run branches from.
+
+        Raises:
+            StoreError: if the store can't be written.
+        """
+        writer, files = open_writer(folder), user_files(spec)
+        run = writer.call(
+            lambda connection: run_rows.insert(
+                connection,
+                spec,
+                files,
+                parent=branch.run.id if branch else None,
+                first_step=branch.file.step if branch else 0,
+                branched_from=branch.file.path.name if branch else None,
+            ),
+            START_SECONDS,
+        )
+        return cls(writer, Recorder(run, writer, RowMaker(run, BlockBuilder()), receive), tell)
+
+    @classmethod
+    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, tell: Tell) -> Recording:
+        """Continue the recording of a stored run; its row changes when the run has started."""
+        writer, run, file = open_writer(plan.folder), plan.run.id, plan.file
+        recorder = Recorder(
+            run,
+            writer,
+            None,
+            receive,
+            reopen=lambda connection: run_rows.reopen_run(connection, run, file.step, file.seq),
+        )
+        return cls(writer, recorder, tell)
 
     @property
     def checkpoints(self) -> Path:
-        """Where the run's checkpoints are."""
-        return checkpoint_folder(self.store.folder, self.run)
+        """The folder of the run's checkpoints."""
+        return checkpoint_folder(self.folder, self.run)
 
-    def record(self, tell: Tell) -> Callable[[Event], None]:
-        """Keep the run from its first event on; return what takes its events.
-
-        Args:
-            tell: told of trouble with the store, in words, while the run goes on; any thread calls it.
-        """
-        return self._record(RowMaker(self.run, BlockBuilder()), tell)
-
-    def record_again(self, step: int, seq: int, tell: Tell) -> Callable[[Event], None]:
-        """Keep the run from a checkpoint on, what it said after it being put aside; return what takes its events.
-
-        Args:
-            step: optimizer steps done at the checkpoint.
-            seq: of the last event that still holds.
-
-        Raises:
-            StoreError: where the store can't be written.
-        """
-        writer = self.store.writer
-        writer.call(lambda connection: run_rows.reopen_run(connection, self.run, step, seq))
-        maker = writer.call(
-            lambda connection: RowMaker(
-                self.run,
-                run_rows.builder_at(connection, self.run, step),
-                run_rows.best_accuracy(connection, self.run),
-            )
-        )
-        return self._record(maker, tell)
-
-    def _record(self, maker: RowMaker, tell: Tell) -> Callable[[Event], None]:
-        self._recorder = Recorder(self.run, self.store.writer, maker, self._receive)
-        self._tell = tell
-        self.store.listeners.append(tell)
-        self.store.writer.add(self._recorder)
-        return self._recorder.publish
-
-    def note_commit(self) -> None:
-        """Write down the working directory's git commit: asking for it takes longer than a start may."""
-        commit = run_rows.git_commit()
-        if commit is not None:
-            # a failure is told when the first events can't be written
-            with suppress(StoreError):
-                self.store.writer.call(lambda connection: run_rows.update(connection, self.run, git_commit=commit))
+    def record_git_commit(self) -> None:
+        """Record the git commit of the working directory; takes some 10 ms, which a start does not wait for."""
+        if (commit := run_rows.git_commit()) is not None:
+            self._writer.submit(lambda connection: run_rows.update(connection, self.run, git_commit=commit))
 
     def commit(self, seconds: float = COMMIT_SECONDS) -> bool:
-        """Wait until all that the run has said is on disk; return whether it is."""
-        return self._recorder is not None and self._recorder.commit(seconds)
+        """Wait until all published events are on disk; return whether they are."""
+        return self._recorder.commit(seconds)
 
-    def starting_points(self) -> set[str]:
-        """Return the names of the run's checkpoints that branches began at."""
+    def branch_checkpoints(self) -> set[str]:
+        """Return the file names of the run's checkpoints that branches started from."""
         try:
-            return self.store.writer.call(lambda connection: run_rows.starting_points(connection, self.run))
+            return self._writer.call(lambda connection: run_rows.branch_checkpoints(connection, self.run))
         except StoreError:
             return set()
 
     def finish(self) -> str:
-        """Wait until the run's last word is on disk; return what could not be kept, in words, or nothing."""
-        if self._tell is not None:
-            self.store.listeners.remove(self._tell)
-            self._tell = None
-        if self._recorder is None or self.commit():
+        """Wait until the last event is on disk; return what could not be recorded, for the user; empty if all was."""
+        with suppress(ValueError):
+            self._writer.listeners.remove(self._tell)
+        if self.commit():
             return ""
-        lost = self._recorder.dropped
-        more = f" ({lost:,} of its events found no room)" if lost else ""
-        return f"what the run said at last could not be kept in {self.store.folder}{more}"
+        dropped = self._recorder.dropped
+        more = f" ({dropped:,} of its events found no room)" if dropped else ""
+        return f"the run's last events could not be kept in {self.folder}{more}"
 
 
-def begin(
-    folder: Path,
-    spec: RunSpec,
-    receive: Callable[[Command], object],
-    *,
-    parent: int | None = None,
-    first_step: int = 0,
-    branched_from: str | None = None,
-) -> Recording:
-    """Return the place of a new run.
+def user_files(spec: RunSpec) -> dict[str, str]:
+    """Return the SHA-256 of each file that the task and the schedule come from, by path; none is executed.
 
-    Args:
-        folder: of the store; made where it is not there.
-        receive: as `Recording` has it.
-        parent: id of the run that it branches from.
-        first_step: where it begins.
-        branched_from: name of the parent's checkpoint.
-
-    Raises:
-        StoreError: where the store can't be written.
+    The digest of a missing file is "missing".
     """
-    store, files = open_store(folder), user_files(spec)
-    run = store.writer.call(
-        lambda connection: run_rows.insert(
-            connection, spec, files, parent=parent, first_step=first_step, branched_from=branched_from
-        ),
-        BEGIN_SECONDS,
-    )
-    return Recording(store, run, receive)
+    names = [spec.task.rpartition(":")[0]]
+    # a schedule that can't be parsed is reported where the run reads it
+    with suppress(LrtuiError):
+        names += [schedule.user_path or "" for schedule in parse_schedule(spec.schedule).walk()]
+    return {name: _digest(Path(name).expanduser()) for name in names if name.endswith(".py")}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "missing"

@@ -1,4 +1,4 @@
-"""Where a stored run goes on, and with what changes: read off the store before torch is imported."""
+"""How a stored run is resumed or branched: read from the store before torch is imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrtui.engine.file_digests import user_files
+from lrtui.engine.recording import user_files
 from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
@@ -18,24 +18,24 @@ from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
 from lrtui.store.run_rows import next_seq
 from lrtui.store.store_feed import StoreFeed
-from lrtui.training.checkpoint.files import SavedFile, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlan:
-    """A stored run that goes on, or a branch of one.
+    """A stored run that is to be resumed or branched.
 
     Args:
         folder: of the store.
         run: as stored.
-        file: the checkpoint it goes on from.
-        history: the story up to the checkpoint; a branch has none of its own yet.
+        file: the checkpoint.
+        spec: settings; a branch's own if it is one.
+        history: events up to the checkpoint; empty for a branch.
         next_seq: of the first event to come.
-        replay: lines, as `--at` takes them, of commands that were given live after the checkpoint.
-        commands: done at once.
-        epochs: of the whole run, where it is made longer.
-        spec: settings; a branch's own.
-        is_branch: whether it is a new run.
+        replay: commands that the user gave after the checkpoint, with their moments as `--at` takes them.
+        commands: obeyed before the first step.
+        epochs: of the whole run, if it is to be extended.
+        is_branch: whether a new run starts from the checkpoint.
     """
 
     folder: Path
@@ -49,23 +49,34 @@ class ResumePlan:
     epochs: int | None = None
     is_branch: bool = False
 
+    @property
+    def resume_point(self) -> ResumePoint:
+        """Where training starts, and with what changes."""
+        return ResumePoint(
+            checkpoint=self.file.path,
+            replay=self.replay,
+            commands=self.commands,
+            epochs=self.epochs,
+            parent=str(self.run.id) if self.is_branch else None,
+        )
+
 
 def plan_resume(
-    folder: Path, words: str, *, schedule: str | None = None, lr: float | None = None, epochs: int | None = None
+    folder: Path, run: str, *, schedule: str | None = None, lr: float | None = None, epochs: int | None = None
 ) -> ResumePlan:
-    """Return how a run goes on.
+    """Return how a run is resumed.
 
     Args:
         folder: of the store.
-        words: which run.
-        schedule: put in its place when it goes on, with `from ANCHOR` if need be.
-        lr: set when it goes on.
-        epochs: of the whole run, from now on.
+        run: id, name or `last`.
+        schedule: replaces the run's schedule, with `from ANCHOR` if need be.
+        lr: lr to start with.
+        epochs: new length of the whole run.
 
     Raises:
-        UsageError: for a run that can't go on; says what can be done.
-        CheckpointError: where it has no checkpoint.
-        StoreError: where the store can't be read.
+        UsageError: if the run can't be resumed; says what can be done.
+        CheckpointError: if it has no checkpoint.
+        StoreError: if the store can't be read.
     """
     commands: list[Command] = []
     if schedule is not None:
@@ -76,70 +87,82 @@ def plan_resume(
     if lr is not None:
         commands.append(SetLr(lr))
     with closing(open_for_reading(folder)) as connection:
-        run = find_run(connection, words)
-        _check_can_go_on(run, changed=bool(commands), epochs=epochs)
-        file = _newest(folder, run)
-        history = StoreFeed(connection, run.id, until=file.seq).take()
-        given = _given_live_after(StoreFeed(connection, run.id, in_full=0).take(), file.seq)
-        following = next_seq(connection, run.id)
-    return ResumePlan(folder, run, file, run.spec, tuple(history), following, given, tuple(commands), epochs)
+        stored = find_run(connection, run)
+        _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
+        file = _newest_checkpoint(folder, stored)
+        history = StoreFeed(connection, stored.id, until=file.seq).take()
+        # steps play no part in which commands were obeyed
+        state = RunState()
+        state.fold(each for each in StoreFeed(connection, stored.id, in_full=0).take() if isinstance(each, Event))
+        return ResumePlan(
+            folder,
+            stored,
+            file,
+            stored.spec,
+            history=tuple(history),
+            next_seq=next_seq(connection, stored.id),
+            # the script's lines are obeyed anyway
+            replay=tuple(each.line for each in state.commands if each.seq > file.seq and not each.scripted),
+            commands=tuple(commands),
+            epochs=epochs,
+        )
 
 
-def plan_branch(folder: Path, words: str, epoch: int, schedule: str, name: str | None = None) -> ResumePlan:
-    """Return the new run that branches from an epoch's checkpoint.
+def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | None = None) -> ResumePlan:
+    """Return how a new run branches from an epoch's checkpoint.
 
     Args:
-        epoch: after whose end it begins.
-        schedule: put in the place of the parent's, with `from ANCHOR` if need be; or `lr*X` or `lr=X`, with which the
-            parent's goes on.
+        run: the parent: id, name or `last`.
+        epoch: the branch starts after the end of this epoch.
+        schedule: replaces the parent's schedule, with `from ANCHOR` if need be; or `lr*X` or `lr=X`, which change it.
         name: of the new run.
 
     Raises:
-        UsageError: for an epoch that has no checkpoint; names those that have.
-        StoreError: where the store can't be read.
+        UsageError: for an epoch without a checkpoint; names those that have one.
+        StoreError: if the store can't be read.
     """
     command = parse_command(schedule)
     if not isinstance(command, (SwitchSchedule, ScaleLr, SetLr)):
         raise UsageError(f"a branch takes a schedule, lr*X or lr=X, not {schedule[:40]!r}")
     with closing(open_for_reading(folder)) as connection:
-        run = find_run(connection, words)
+        parent = find_run(connection, run)
         state = RunState()
-        state.fold(StoreFeed(connection, run.id, in_full=0).take())
+        state.fold(StoreFeed(connection, parent.id, in_full=0).take())
     started = state.started
-    ends = epoch_ends(folder, run.id, state)
+    ends = epoch_ends(folder, parent.id, state)
     if started is None or epoch not in ends:
-        there = ", ".join(map(str, ends)) or "none yet"
-        raise UsageError(f"{run.title} has no checkpoint of the end of epoch {epoch}; it has those of epoch {there}")
+        known = ", ".join(map(str, ends)) or "none yet"
+        raise UsageError(f"{parent.title} has no checkpoint of the end of epoch {epoch}; it has those of epoch {known}")
     if epoch >= started.spec.epochs:
-        raise UsageError(f"epoch {epoch} is the last of {run.title}: nothing comes after it to branch into")
+        raise UsageError(f"epoch {epoch} is the last of {parent.title}: there is nothing left to train in a branch")
     file = ends[epoch]
     switch = next((it for it in state.changes if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None)
     if switch is not None and not isinstance(command, SwitchSchedule):
-        # a branch's settings tell its schedule, and those of the parent tell another
+        # a branch's settings name the schedule that the parent started with
         raise UsageError(
-            f"{run.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch a "
+            f"{parent.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch a "
             f"schedule of its own"
         )
-    spec = replace(started.spec, name=name, store=run.spec.store, at=(f"step {file.step}: {command.text}",))
-    return ResumePlan(folder, run, file, spec, commands=(command,), is_branch=True)
+    spec = replace(started.spec, name=name, store=parent.spec.store, at=(f"step {file.step}: {command.text}",))
+    return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True)
 
 
 def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:
-    """Return the checkpoints of the run's epochs' ends, by epoch.
+    """Return the checkpoints at the ends of a run's epochs, by epoch.
 
     Args:
         state: the run's.
     """
-    # the newest at a step is the one of the epoch's end, the test being over
+    # of several at one step the newest was saved after the test, at the epoch's end
     at_steps = {file.step: file for file in saved_files(checkpoint_folder(folder, run))}
     return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
 
 
 def state_at(folder: Path, run: int, seq: int) -> RunState:
-    """Return a stored run's state as it was when it had told the event of that number.
+    """Return the state of a stored run after the event with this seq.
 
     Raises:
-        StoreError: where the store can't be read.
+        StoreError: if the store can't be read.
     """
     state = RunState()
     with closing(open_for_reading(folder)) as connection:
@@ -148,52 +171,45 @@ def state_at(folder: Path, run: int, seq: int) -> RunState:
 
 
 def interrupted_run(folder: Path) -> ResumePlan | None:
-    """Return how this working directory's newest run goes on, where it broke off against anybody's will; else None.
+    """Return how the newest run of this working directory is resumed, if it was interrupted; else None.
 
     Raises:
-        LrtuiError: where the store or the run can't be read, or has no checkpoint.
+        LrtuiError: if the store or the run can't be read, or there is no checkpoint.
     """
-    here = str(Path.cwd())
+    directory = str(Path.cwd())
     with closing(open_for_reading(folder)) as connection:
-        run = next((run for run in all_runs(connection) if run.directory == here), None)
+        run = next((run for run in all_runs(connection) if run.directory == directory), None)
         if run is None or not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
             return None
     return plan_resume(folder, str(run.id))
 
 
-def describe_user_files(resume_plan: ResumePlan) -> list[str]:
-    """Return a line for each of the user's own files that will be run: its path and digest, and whether it changed."""
+def describe_user_files(plan: ResumePlan) -> list[str]:
+    """Return a line for each of the user's files that will be executed: path, digest, and whether it changed."""
     lines = []
-    for path, digest in user_files(resume_plan.spec).items():
-        before = resume_plan.run.versions.get(path)
+    for path, digest in user_files(plan.spec).items():
+        before = plan.run.versions.get(path)
         changed = "" if before in (None, digest) else f", CHANGED since the run began ({str(before)[:16]})"
         lines.append(f"runs {path}, sha256 {digest[:16]}{changed}")
     return lines
 
 
-def _check_can_go_on(run: StoredRun, *, changed: bool, epochs: int | None) -> None:
+def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) -> None:
     if run.is_live:
         raise UsageError(
             f"{run.title} is {run.state} in process {run.process.pid}; lrtui send {run.id} stop ends it there"
         )
     if run.state == "done" and epochs is None:
         raise UsageError(f"{run.title} is done; --epochs N makes it longer")
-    if run.state == "diverged" and not changed:
-        raise UsageError(f"{run.title} diverged, and would again: --lr X or --schedule S lets it go on otherwise")
+    if run.state == "diverged" and not is_changed:
+        raise UsageError(f"{run.title} diverged, and would again: change it with --lr X or --schedule S")
 
 
-def _newest(folder: Path, run: StoredRun) -> SavedFile:
+def _newest_checkpoint(folder: Path, run: StoredRun) -> SavedFile:
     files = saved_files(checkpoint_folder(folder, run.id))
     if not files:
         raise CheckpointError(
             f"{run.title} has no checkpoint in {checkpoint_folder(folder, run.id)}: it ended before its first one. "
-            f"Start it anew"
+            f"Start a new run instead"
         )
     return files[-1]
-
-
-def _given_live_after(story: list[Story], seq: int) -> tuple[str, ...]:
-    """Return the lines of what a person told the run after the checkpoint: a script's own lines are done anyway."""
-    state = RunState()
-    state.fold(part for part in story if isinstance(part, Event))
-    return tuple(given.line for given in state.commands if given.seq > seq and not given.scripted)

@@ -1,4 +1,4 @@
-"""The runs of one front end, one of them under way."""
+"""The runs of one front end, one of them training."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ class Session:
 
     @property
     def live(self) -> Run | None:
-        """The run that is under way, or None."""
+        """The run that is training, or None."""
         return next((run for run in reversed(self.runs) if run.is_live), None)
 
     def start(self, spec: RunSpec, resume_plan: ResumePlan | None = None) -> Run:
         """Start a run and return it.
 
         Args:
-            resume_plan: the stored run that goes on, or branches, in place of a new one.
+            resume_plan: the stored run to resume or branch from, instead of a new run.
 
         Raises:
-            LrtuiError: while another run is under way.
+            LrtuiError: while another run is training.
         """
         run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan).start()
         self.runs.append(run)
         return run
 
     def start_range_test(self, spec: RunSpec, sweep: Sweep) -> RangeTestThread:
-        """Start a range test on the model that a run of these settings would begin with, and return it.
+        """Start a range test on the model that a run of these settings would start with, and return it.
 
         Raises:
-            LrtuiError: while a run, or another one, is under way.
+            LrtuiError: while a run or another range test is going on.
         """
         from lrtui.engine.range_test import RangeTestThread
 
@@ -51,17 +51,17 @@ class Session:
         return self._range_test
 
     def poll(self) -> bool:
-        """Fold what all runs have said; return whether there was anything."""
+        """Fold the new events of all runs; return whether there were any."""
         return any([bool(run.poll()) for run in self.runs])
 
     def close(self, seconds: float, because: str = "") -> bool:
-        """Stop what is under way and wait `seconds` at most; return whether no training thread is left.
-
-        Args:
-            because: what ends the run, where that is no person.
+        """Stop what is running and wait at most `seconds`; return whether no training thread is left.
 
         A thread that is left is inside torch: ending the interpreter under it would abort the process, so the
         caller leaves by `os._exit`.
+
+        Args:
+            because: what ends the run, if it is not the user.
         """
         if self._range_test is not None:
             self._range_test.feed.stop()

@@ -108,6 +108,8 @@ class Series:
     def truncate(self, length: int) -> None:
         """Forget the values from this index on; those before it in a block that was known as such alone become NaN."""
         self._settle()
+        if length >= len(self):
+            return
         self._raw.length = min(self._raw.length, max(0, length - self.known_from))
         if length < self.known_from:
             self.known_from = max(0, length) // BLOCK * BLOCK

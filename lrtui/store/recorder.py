@@ -1,14 +1,15 @@
-"""What one run says, on its way to the store."""
+"""One run's events on their way to the store."""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lrtui.run.commands import Command
-from lrtui.run.events import Event, RunFinished, StepDone
+from lrtui.run.events import Event, RunFinished, RunStarted, StepDone
 from lrtui.store.inbox import InboxReader
 from lrtui.store.rows import RowMaker, Rows
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lrtui.store.writer import Writer
 
 MOST_HELD = 200_000
-"""Events of a run that are held in memory while the store can't be written; what comes after them is not kept."""
+"""Events of a run that are held in memory while the store can't be written; later ones are dropped."""
 
 
 class Recorder:
@@ -27,22 +28,31 @@ class Recorder:
         writer: whose thread writes.
         maker: makes rows of the events.
         receive: takes a command that another process sent; called by the writer's thread.
+        reopen: prepares the row of a resumed run, in a transaction, and returns what makes its rows, in place of
+            `maker`. It is called when the run has started: a resume that is refused leaves the stored run as it is.
     """
 
-    def __init__(self, run: int, writer: Writer, maker: RowMaker, receive: Callable[[Command], object]) -> None:
+    def __init__(
+        self,
+        run: int,
+        writer: Writer,
+        maker: RowMaker | None,
+        receive: Callable[[Command], object],
+        reopen: Callable[[sqlite3.Connection], RowMaker] | None = None,
+    ) -> None:
         self.run, self.receive = run, receive
         self.finished = False
-        """Whether the run's last event has come."""
+        """Whether the run's last event has been taken in."""
         self.held: list[Rows] = []
-        """Rows that are not written yet, the oldest first; the writer's."""
+        """Rows that are not written yet, oldest first; used by the writer's thread."""
         self.commands = InboxReader()
-        """What other processes sent; the writer's."""
+        """What other processes sent; used by the writer's thread."""
         self.dropped = 0
         """Events that found no room."""
-        self._writer, self._maker = writer, maker
+        self._writer, self._maker, self._reopen = writer, maker, reopen
         self._events: deque[Event] = deque()
         self._published = self._written = 0
-        self._failing = False
+        self._has_started = self._has_ended = self._failing = False
         self._progress = threading.Condition()
 
     def publish(self, event: Event) -> None:
@@ -50,13 +60,15 @@ class Recorder:
         self._published += 1
         self._events.append(event)
         if not isinstance(event, StepDone):
-            # whoever reads along in another process is told at once; steps wait for company
+            self._has_started = self._has_started or isinstance(event, RunStarted)
+            self._has_ended = self._has_ended or isinstance(event, RunFinished)
+            # readers in other processes see these at once; steps are written a few times a second
             self._writer.wake()
 
     def commit(self, seconds: float) -> bool:
-        """Wait until all that was published is on disk, `seconds` at most; return whether it is.
+        """Wait until all published events are on disk, at most `seconds`; return whether they are.
 
-        While the store fails nobody waits.
+        Returns at once while the store fails.
         """
         wanted = self._published
         self._writer.wake()
@@ -66,24 +78,62 @@ class Recorder:
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
-    def take_in(self, most: int) -> list[Event]:
-        """Make rows of what has come, `most` events at once; return the events."""
+    @property
+    def is_open(self) -> bool:
+        """Whether the run's row belongs to this process."""
+        return self._maker is not None
+
+    @property
+    def is_to_be_reopened(self) -> bool:
+        """Whether a resumed run has started whose row is not prepared yet."""
+        return self._maker is None and self._has_started
+
+    def reopen(self, connection: sqlite3.Connection) -> Callable[[], None]:
+        """Prepare the row of a resumed run; call what is returned once that is committed."""
+        assert self._reopen is not None
+        maker = self._reopen(connection)
+
+        def note_committed() -> None:
+            self._maker = maker
+
+        return note_committed
+
+    def take_in(self, most: int) -> None:
+        """Make rows of at most `most` events that have come."""
+        if self._maker is None:
+            if self._has_ended and not self._has_started:
+                self._forget_refused_resume()
+            elif len(self._events) > MOST_HELD:
+                self.dropped += len(self._events)
+                self._events.clear()
+            return
         events = [self._events.popleft() for _ in range(min(most, len(self._events)))]
         if not events:
-            return events
+            return
+        for event in events:
+            # nearly all events are steps, and answer nothing
+            if not isinstance(event, StepDone):
+                self.commands.hear(event)
+                self.finished = self.finished or isinstance(event, RunFinished)
         room = MOST_HELD - sum(rows.events_held for rows in self.held)
         kept = events[: max(0, room)]
         if self.dropped or len(kept) < len(events):
-            # nothing after a gap is a step of the story; how the run ended is worth knowing all the same
+            # steps after a gap are no use, but how the run ended is
             kept = [] if self.dropped else kept
             kept += [event for event in events[len(kept) :] if isinstance(event, RunFinished)]
             self.dropped += len(events) - len(kept)
         if kept:
             self.held.append(self._maker.make(kept))
-        return events
+
+    def _forget_refused_resume(self) -> None:
+        self._events.clear()
+        self.finished = True
+        with self._progress:
+            self._written = self._published
+            self._progress.notify_all()
 
     def written(self) -> None:
-        """Note that everything held is on disk."""
+        """Note that all held rows are on disk."""
         count = sum(rows.events_held for rows in self.held)
         self.held.clear()
         with self._progress:
@@ -92,7 +142,7 @@ class Recorder:
             self._progress.notify_all()
 
     def failed(self) -> None:
-        """Note that writing has failed and is tried again later."""
+        """Note that writing has failed and will be tried again later."""
         with self._progress:
             self._failing = True
             self._progress.notify_all()

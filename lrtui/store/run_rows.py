@@ -1,8 +1,9 @@
-"""The statements that write runs."""
+"""The statements that write a run's rows."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sqlite3
@@ -16,7 +17,7 @@ from lrtui.run.event_json import plain
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import this_process
-from lrtui.store.rows import BlockBuilder, Rows
+from lrtui.store.rows import BlockBuilder, RowMaker, Rows
 
 GIT_SECONDS = 2.0
 
@@ -30,13 +31,13 @@ def insert(
     first_step: int = 0,
     branched_from: str | None = None,
 ) -> int:
-    """Add a run that begins in this process; return its id.
+    """Add a new run of this process; return its id.
 
     Args:
-        files: digests of the user's own files that it runs, by path.
+        files: digests of the user's files that it executes, by path.
         parent: id of the run that it branches from.
-        first_step: where it begins.
-        branched_from: name of the parent's checkpoint.
+        first_step: optimizer steps done when it starts.
+        branched_from: file name of the parent's checkpoint.
     """
     process, now = this_process(), time.time()
     cursor = connection.execute(
@@ -68,7 +69,7 @@ def insert(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes, without importing it."""
+    """Return the versions of Python, lrtui, torch and numpy, without importing them."""
     found = {"python": platform.python_version()}
     for name in ("lrtui", "torch", "numpy"):
         try:
@@ -80,10 +81,10 @@ def versions() -> dict[str, str]:
 
 def git_commit() -> str | None:
     """Return the working directory's commit, with a + where files differ from it; None outside of a repository."""
-    words = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -123,29 +124,34 @@ def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> Non
 
 
 def update(connection: sqlite3.Connection, run: int, **values: object) -> None:
-    """Set columns of a run's own row."""
+    """Set columns of a run's row."""
     columns = ", ".join(f"{name} = ?" for name in values)
     connection.execute(f"UPDATE runs SET {columns} WHERE id = ?", (*values.values(), run))
 
 
-def beat(connection: sqlite3.Connection, run: int) -> None:
-    """Give a sign of life."""
+def write_heartbeat(connection: sqlite3.Connection, run: int) -> None:
+    """Write that the run's process is alive now."""
     update(connection, run, heartbeat=time.time())
 
 
-def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> None:
-    """Put aside what a run said after its checkpoint, and let it go on in this process.
+def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> RowMaker:
+    """Mark everything after a checkpoint as superseded, make this process the run's, and return what makes its rows.
 
     Args:
         step: optimizer steps done at the checkpoint.
-        seq: of the last event that holds.
+        seq: of the last event before the checkpoint.
     """
     following = "run = ? AND seq > ? AND NOT superseded"
     connection.execute(f"UPDATE batches SET superseded = 1 WHERE {following}", (run, seq))
     connection.execute(f"UPDATE events SET superseded = 1 WHERE {following}", (run, seq))
-    first_step = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()[0]
-    connection.execute("DELETE FROM blocks WHERE run = ? AND block >= ?", (run, (step - first_step) // BLOCK))
-    best = _best(connection, run)
+    connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
+    best_accuracy, best_epoch = connection.execute(
+        """
+        SELECT accuracy, epoch FROM evaluations WHERE run = ? AND NOT averaged AND accuracy IS NOT NULL
+        ORDER BY accuracy DESC, seq LIMIT 1
+        """,
+        (run,),
+    ).fetchone() or (None, None)
     process = this_process()
     update(
         connection,
@@ -154,65 +160,49 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
         step=step,
         finished=None,
         error=None,
-        best_accuracy=best[0],
-        best_epoch=best[1],
+        best_accuracy=best_accuracy,
+        best_epoch=best_epoch,
         machine=process.machine,
         pid=process.pid,
         pid_started=process.started,
         heartbeat=time.time(),
     )
-    connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
+    return RowMaker(run, _reopen_blocks(connection, run, step), best_accuracy)
 
 
-def next_seq(connection: sqlite3.Connection, run: int) -> int:
-    """Return the seq of the first event that the run has not said yet."""
-    tables = ("batches", "events")
-    last = [connection.execute(f"SELECT max(seq) FROM {table} WHERE run = ?", (run,)).fetchone()[0] for table in tables]
-    return 1 + max(-1 if seq is None else int(seq) for seq in last)
-
-
-def _best(connection: sqlite3.Connection, run: int) -> tuple[float | None, int | None]:
-    """Return the best accuracy and its epoch."""
-    row = connection.execute(
-        """
-        SELECT accuracy, epoch FROM evaluations WHERE run = ? AND NOT averaged AND accuracy IS NOT NULL
-        ORDER BY accuracy DESC, seq LIMIT 1
-        """,
-        (run,),
-    ).fetchone()
-    return (None, None) if row is None else (float(row[0]), int(row[1]))
-
-
-def best_accuracy(connection: sqlite3.Connection, run: int) -> float | None:
-    """Return the best accuracy that the run has had."""
-    return _best(connection, run)[0]
-
-
-def starting_points(connection: sqlite3.Connection, run: int) -> set[str]:
-    """Return the names of the run's checkpoints that branches began at."""
-    rows = connection.execute("SELECT branched_from FROM runs WHERE parent = ? AND branched_from NOT NULL", (run,))
-    return {name for (name,) in rows}
-
-
-def builder_at(connection: sqlite3.Connection, run: int, step: int) -> BlockBuilder:
-    """Return what goes on with the run's blocks from this step, the steps of the block under way taken in."""
-    first_step = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()[0]
-    begun = (step - first_step) // BLOCK * BLOCK
-    builder = BlockBuilder(begun)
+def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> BlockBuilder:
+    """Delete the blocks that reach beyond this step, and return what continues them, with the steps of the open one."""
+    (first_step,) = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()
+    whole = (step - first_step) // BLOCK
+    connection.execute("DELETE FROM blocks WHERE run = ? AND block >= ?", (run, whole))
+    builder = BlockBuilder(whole * BLOCK)
     rows = connection.execute(
         """
         SELECT seq, seconds, loss, lr FROM batches
         WHERE run = ? AND step >= ? AND step < ? AND NOT superseded ORDER BY seq
         """,
-        (run, first_step + begun, step),
+        (run, first_step + whole * BLOCK, step),
     ).fetchall()
     for seq, seconds, loss, lr in rows:
         others = connection.execute(
             "SELECT lr FROM group_lrs WHERE run = ? AND seq = ? ORDER BY parameter_group", (run, seq)
         ).fetchall()
-        lrs = tuple(float("nan") if value is None else value for value in (lr, *(other for (other,) in others)))
+        lrs = tuple(math.nan if value is None else value for value in (lr, *(other for (other,) in others)))
         metrics = dict(
             connection.execute("SELECT name, value FROM step_metrics WHERE run = ? AND seq = ?", (run, seq)).fetchall()
         )
-        builder.add(seconds, float("nan") if loss is None else loss, lrs, metrics)
+        builder.add(seconds, math.nan if loss is None else loss, lrs, metrics)
     return builder
+
+
+def next_seq(connection: sqlite3.Connection, run: int) -> int:
+    """Return the seq of the run's next event."""
+    tables = ("batches", "events")
+    last = [connection.execute(f"SELECT max(seq) FROM {table} WHERE run = ?", (run,)).fetchone()[0] for table in tables]
+    return 1 + max(-1 if seq is None else int(seq) for seq in last)
+
+
+def branch_checkpoints(connection: sqlite3.Connection, run: int) -> set[str]:
+    """Return the names of the run's checkpoints that branches started from."""
+    rows = connection.execute("SELECT branched_from FROM runs WHERE parent = ? AND branched_from NOT NULL", (run,))
+    return {name for (name,) in rows}

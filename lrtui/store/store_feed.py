@@ -1,4 +1,4 @@
-"""A stored run's story, as a feed: at first all there is, then what has come since."""
+"""The feed of a stored run: first everything that is stored, then what has been added since."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.store.rows import METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
-"""The newest steps of a run, given one by one; of a longer one those before are summed up: reading them would take a
-second a million, and no chart has as many columns."""
+"""Newest steps that are returned one by one; older ones are summarised: reading a million would take a second, and no
+chart has as many columns."""
 
 _Rows = NDArray[np.float64]
 
 
 class StoreFeed:
-    """One run's story out of its store; used by one thread.
+    """The events of one stored run; used by one thread.
 
     Args:
-        connection: reads.
-        run: its id.
-        in_full: how many of the newest steps are given one by one; None for all.
-        until: seq of the last event that is wanted; None for all, and for what is still to come.
+        connection: open for reading.
+        run: the run's id.
+        in_full: how many of the newest steps are returned one by one, older ones being summarised; None for all.
+        until: seq of the last event wanted; None for all, including those still to come.
     """
 
     def __init__(
@@ -48,25 +48,22 @@ class StoreFeed:
         self._has_metrics = has_step_metrics(connection)
 
     def take(self, limit: int | None = None) -> list[Story]:
-        """Return what has not been taken yet, the oldest first; up to `limit` steps at once, None for all.
+        """Return what has not been taken yet, oldest first; at most `limit` steps, or all of them.
 
         Raises:
-            sqlite3.Error: where the store can't be read.
+            sqlite3.Error: if the store can't be read.
         """
         connection = self._connection
-        # one look at one moment: rows that come meanwhile are the next call's
+        # in one transaction: rows that are added meanwhile belong to the next call
         connection.execute("BEGIN")
         try:
-            story: list[Story] = []
-            if self._seq < 0:
-                story += self._beginning()
-            story += self._rest(limit)
+            summarised = self._summarised() if self._seq < 0 else []
+            return [*summarised, *self._rest(limit)]
         finally:
             connection.execute("COMMIT")
-        return story
 
-    def _beginning(self) -> list[Story]:
-        """Return the events and the sum of those steps of a long run that are not given one by one."""
+    def _summarised(self) -> list[Story]:
+        """Return the events and the summary of the first steps of a long run."""
         if self._in_full is None:
             return []
         count, first_step = self._connection.execute(
@@ -76,7 +73,8 @@ class StoreFeed:
         ).fetchone() or (None, 0)
         if count is None or count + 1 - first_step <= self._in_full:
             return []
-        blocks = (count + 1 - first_step - self._in_full) // BLOCK
+        # the newest step has values of its own, such as the current lr
+        blocks = (count + 1 - first_step - max(1, self._in_full)) // BLOCK
         if not blocks:
             return []
         steps = blocks * BLOCK
@@ -99,9 +97,8 @@ class StoreFeed:
             lrs=tuple(self._blocks(f"lr {group}", blocks) for group in range(self._groups)),
             metrics={name: self._blocks(METRIC_SERIES + name, blocks) for name in self._metrics_in_blocks(blocks)},
         )
-        # its own steps lie among these events; the state counts what matters by their steps
-        first = [event for event in events if event.step <= first_step]
-        return [*first, summary, *events[len(first) :]]
+        # the events are those before the summary's last step: a resume among them has nothing left to cut off
+        return [*events, summary]
 
     def _blocks(self, series: str, count: int) -> Blocks:
         rows = self._connection.execute(
@@ -125,7 +122,7 @@ class StoreFeed:
         return [name for (name,) in rows]
 
     def _rest(self, limit: int | None) -> list[Story]:
-        """Return events and steps after what was given, in their order."""
+        """Return the events and steps after those that were taken, in order."""
         rows = self._connection.execute(
             "SELECT seq, step, epoch, batch, seconds, loss, lr FROM batches "
             "WHERE run = ? AND seq > ? AND seq <= ? AND NOT superseded ORDER BY seq LIMIT ?",
@@ -176,7 +173,7 @@ class StoreFeed:
         found = []
         for group in range(1, self._groups):
             mine = table[table[:, 1] == group]
-            # those of steps that were put aside lie among them
+            # lrs of superseded steps lie among them
             found.append(mine[np.isin(mine[:, 0], seqs), 2])
         return found
 
@@ -212,7 +209,7 @@ def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
 
 
 def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], begin: int, end: int) -> list[StepBlock]:
-    """Return these rows as blocks of steps that follow each other."""
+    """Return these rows as a block of consecutive steps, if there are any."""
     if begin >= end:
         return []
     part = table[begin:end]

@@ -8,13 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lrtui.run.errors import StoreError
-from lrtui.run.events import RunFinished, StepDone
 from lrtui.store import run_rows
 from lrtui.store.connection import describe, open_for_writing
 from lrtui.store.liveness import HEARTBEAT_SECONDS
@@ -27,27 +26,28 @@ INTERVAL = 0.25
 """Seconds between two looks for rows to write and commands to take."""
 
 RETRY_SECONDS = 2.0
-"""After a failure to write."""
+"""Seconds before writing is tried again after a failure."""
 
 EVENTS_A_TRANSACTION = 50_000
 
 Tell = Callable[[str], None]
-"""Takes a sentence for the user; called by the writer's thread."""
+"""Takes a message for the user; called by the writer's thread."""
 
 
 class Writer:
-    """Writes what all runs of this process say, and brings them the commands of others.
+    """Writes the events of all runs of this process, and brings them the commands of other processes.
 
     A store that fails never stops a run: the user is told once, rows are held in memory up to a bound, and writing is
     tried again.
 
     Args:
         folder: of the store.
-        tell: told what has gone wrong, in words.
+        tell: told what went wrong; more can be added to `listeners`.
     """
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
-        self._folder, self._tell = folder, tell
+    def __init__(self, folder: Path, tell: Tell | None = None) -> None:
+        self.folder = folder
+        self.listeners: list[Tell] = [] if tell is None else [tell]
         self._recorders: list[Recorder] = []
         self._calls: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
@@ -60,29 +60,38 @@ class Writer:
         self._thread.start()
 
     def wake(self) -> None:
-        """Have a look at once."""
+        """Look for rows and commands now."""
         self._wake.set()
 
-    def call(self, function: Callable[[sqlite3.Connection], T], seconds: float = 60.0) -> T:
-        """Return what the function returns; it is called in the writer's thread, in a transaction.
-
-        Raises:
-            StoreError: where the store can't be written.
-        """
+    def submit(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Have the function called in the writer's thread, in a transaction; returns at once."""
         future: Future[T] = Future()
         self._calls.append((function, future))
         self.wake()
+        return future
+
+    def call(self, function: Callable[[sqlite3.Connection], T], seconds: float = 60.0) -> T:
+        """Return what the function returns, called in the writer's thread, in a transaction.
+
+        Raises:
+            StoreError: if the store can't be written within `seconds`; the function has then not been called, and
+                will not be.
+        """
+        future = self.submit(function)
         try:
             return future.result(seconds)
         except TimeoutError:
-            raise StoreError(f"{self._folder / DATABASE}: another process keeps it locked") from None
+            if future.cancel():
+                raise StoreError(f"{self.folder / DATABASE}: another process keeps it locked") from None
+        # it has the lock and is being called: a matter of milliseconds
+        return future.result()
 
     def add(self, recorder: Recorder) -> None:
-        """Begin to write a run's events."""
+        """Write a run's events from now on."""
         self._recorders.append(recorder)
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Write what there is and end; return whether all of it was written."""
+        """Write what there is and end the thread; return whether everything was written."""
         self._closing = True
         self.wake()
         self._thread.join(seconds)
@@ -98,7 +107,7 @@ class Writer:
             if closing:
                 self._retry_at = 0.0
             self._serve_calls()
-            while self._turn():
+            while self._write_turn():
                 pass
             if closing:
                 break
@@ -109,55 +118,63 @@ class Writer:
     def _serve_calls(self) -> None:
         while self._calls:
             function, future = self._calls.popleft()
-            try:
-                future.set_result(self._transaction(function))
-            except (sqlite3.Error, OSError, StoreError) as error:
-                future.set_exception(StoreError(self._words(error)))
-            except Exception as error:  # whatever it is, it belongs to who asked
-                future.set_exception(error)
+            # cancelled meanwhile: a call that timed out leaves nothing behind
+            with suppress(InvalidStateError, CancelledError):
+                try:
+                    future.set_result(self._transaction(_unless_cancelled(function, future)))
+                except (sqlite3.Error, OSError, StoreError) as error:
+                    future.set_exception(StoreError(self._message(error)))
+                except CancelledError:
+                    raise
+                except Exception as error:  # whatever it is, it belongs to the caller
+                    future.set_exception(error)
 
-    def _turn(self) -> bool:
+    def _write_turn(self) -> bool:
         """Write what has come; return whether there may be more to write at once."""
         try:
-            return self._write_what_has_come()
-        except Exception as error:  # a defect of ours ends no run, and does not go unseen
+            return self._write_and_receive()
+        except Exception as error:  # whatever fails, a defect included, ends no run and is shown
             self._fail(error)
             return False
 
-    def _write_what_has_come(self) -> bool:
+    def _write_and_receive(self) -> bool:
         for recorder in self._recorders:
-            for event in recorder.take_in(EVENTS_A_TRANSACTION):
-                # nearly all events are steps, and answer nothing
-                if not isinstance(event, StepDone):
-                    recorder.commands.hear(event)
-                    recorder.finished = recorder.finished or isinstance(event, RunFinished)
+            recorder.take_in(EVENTS_A_TRANSACTION)
         now = time.monotonic()
-        live = [recorder for recorder in self._recorders if not recorder.finished or recorder.held]
-        if not live or now < self._retry_at:
+        if now < self._retry_at:
+            return False
+        for recorder in self._recorders:
+            if recorder.is_to_be_reopened:
+                self._transaction(recorder.reopen)()
+                recorder.take_in(EVENTS_A_TRANSACTION)
+        live = [each for each in self._recorders if each.is_open and (each.held or not each.finished)]
+        if not live:
             return False
         beat = now >= self._heartbeat_at
-        try:
-            # a look for commands takes no lock; most find none
-            waiting = self._receive(live)
-            if beat or waiting or any(recorder.held or recorder.commands.has_news for recorder in live):
-                self._transaction(lambda connection: self._write(connection, live, beat))
-        except (sqlite3.Error, OSError, StoreError) as error:
-            self._fail(error)
-            return False
+        # looking for commands takes no lock, and most looks find none
+        self._receive_commands(live)
+        if beat or any(recorder.held or recorder.commands.has_news for recorder in live):
+            self._transaction(lambda connection: self._write(connection, live, beat))
         if beat:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
         for recorder in live:
             recorder.written()
             recorder.commands.written()
         self._trouble = ""
-        return any(recorder.has_more for recorder in self._recorders)
+        return any(recorder.is_open and recorder.has_more for recorder in self._recorders)
 
     def _write(self, connection: sqlite3.Connection, live: list[Recorder], beat: bool) -> None:
         for recorder in live:
             run_rows.write(connection, recorder.run, recorder.held)
             recorder.commands.write(connection)
             if beat:
-                run_rows.beat(connection, recorder.run)
+                run_rows.write_heartbeat(connection, recorder.run)
+
+    def _receive_commands(self, live: list[Recorder]) -> None:
+        for recorder in live:
+            if not recorder.finished:
+                for command in recorder.commands.take(self._open(), self.folder, recorder.run):
+                    recorder.receive(command)
 
     def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._open()
@@ -173,45 +190,49 @@ class Writer:
         return result
 
     def _open(self) -> sqlite3.Connection:
-        path = self._folder / DATABASE
+        path = self.folder / DATABASE
         if self._connection is None:
-            self._connection = open_for_writing(self._folder)
+            self._connection = open_for_writing(self.folder)
             self._file = _identity(path)
         elif _identity(path) != self._file:
             # SQLite would go on writing to a file that nobody can open any more
             raise StoreError(f"{path} was deleted or replaced")
         return self._connection
 
-    # -- commands of others -------------------------------------------------------------------------------------------
+    # -- failures -----------------------------------------------------------------------------------------------------
 
-    def _receive(self, live: list[Recorder]) -> bool:
-        found = False
-        for recorder in live:
-            if not recorder.finished:
-                for command in recorder.commands.take(self._open(), self._folder, recorder.run):
-                    recorder.receive(command)
-                found = found or recorder.commands.has_news
-        return found
-
-    # -- trouble ------------------------------------------------------------------------------------------------------
-
-    def _words(self, error: Exception) -> str:
+    def _message(self, error: Exception) -> str:
         if isinstance(error, sqlite3.Error):
-            return f"{self._folder / DATABASE}: {describe(error)}"
+            return f"{self.folder / DATABASE}: {describe(error)}"
         return str(error) if isinstance(error, (StoreError, OSError)) else f"{type(error).__name__}: {error}"
 
     def _fail(self, error: Exception) -> None:
-        """Tell the user, once for each kind of trouble, and try again later."""
+        """Tell the user, once for each kind of failure, and try again later."""
         self._retry_at = time.monotonic() + RETRY_SECONDS
         for recorder in self._recorders:
             recorder.failed()
-        words = self._words(error)
-        if words != self._trouble:
-            self._trouble = words
-            self._tell(
-                f"the store can't be written: {words}. The run goes on; what it says is held in memory (up to "
+        message = self._message(error)
+        if message == self._trouble:
+            return
+        self._trouble = message
+        for tell in list(self.listeners):
+            tell(
+                f"the store can't be written: {message}. The run goes on; its events are held in memory (up to "
                 f"{MOST_HELD:,} events) until it can"
             )
+
+
+def _unless_cancelled(
+    function: Callable[[sqlite3.Connection], T], future: Future[T]
+) -> Callable[[sqlite3.Connection], T]:
+    """Return the function, not to be called once its caller has given up waiting for the lock."""
+
+    def call(connection: sqlite3.Connection) -> T:
+        if not future.set_running_or_notify_cancel():
+            raise CancelledError
+        return function(connection)
+
+    return call
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from lrtui.run.events import Event, Level, Notice
+from lrtui.run.commands import Stop
+from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished
 from lrtui.run.feed import LiveFeed
+from lrtui.run.inbox import Inbox
 from lrtui.training.clock import Clock
 
 
@@ -51,3 +53,18 @@ class Reporter:
     def notice(self, code: str, text: str, level: Level = "info") -> None:
         """Publish a Notice."""
         self.say(Notice, level=level, code=code, text=text)
+
+
+def finish_run(
+    inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None, *, command_id: str = ""
+) -> None:
+    """Refuse the commands that are left, and publish the last event, which answers every Stop.
+
+    Args:
+        command_id: `id` of the Stop that ends the run.
+    """
+    for command in inbox.close():
+        if not isinstance(command, Stop):
+            reason = f"the run is over: {outcome}"
+            reporter.say(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+    reporter.say(RunFinished, outcome=outcome, error=error, command_id=command_id)

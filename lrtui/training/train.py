@@ -8,7 +8,6 @@ import torch
 
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import CommandRefused, Outcome, RunFinished
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.run.user_error import describe_exception
@@ -20,7 +19,7 @@ from lrtui.training.command_handler import StopRequested
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import Diverged
 from lrtui.training.memory import keep_freed_memory
-from lrtui.training.reporter import Reporter
+from lrtui.training.reporter import Reporter, finish_run
 from lrtui.training.run_setup import set_up
 
 
@@ -63,18 +62,18 @@ def train(
         del resumption
         loop.run()
     except StopRequested as stop:
-        _finish(inbox, reporter, "stopped", command_id=stop.command_id)
+        finish_run(inbox, reporter, "stopped", command_id=stop.command_id)
     except Diverged:
         reporter.notice("not-finite", _why_not_finite(reporter.step - 1, setup.optimizer), level="error")
-        _finish(inbox, reporter, "diverged")
+        finish_run(inbox, reporter, "diverged")
     except LrtuiError as error:
-        _finish(inbox, reporter, "failed", str(error))
+        finish_run(inbox, reporter, "failed", str(error))
         return error
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         # whatever a model, a data set or a device can raise ends this run, and is shown
-        _finish(inbox, reporter, "failed", describe_exception(error))
+        finish_run(inbox, reporter, "failed", describe_exception(error))
     else:
-        _finish(inbox, reporter, "done")
+        finish_run(inbox, reporter, "done")
     return None
 
 
@@ -103,14 +102,3 @@ def _stop_if_asked(inbox: Inbox) -> None:
     """Leave if the user has stopped the run while its data was being loaded; other commands stay where they are."""
     if (stop := inbox.find(Stop)) is not None:
         raise StopRequested(stop.id)
-
-
-def _finish(
-    inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None, *, command_id: str = ""
-) -> None:
-    """Refuse the commands that are left, and publish the last event, which answers every Stop."""
-    for command in inbox.close():
-        if not isinstance(command, Stop):
-            reason = f"the run is over: {outcome}"
-            reporter.say(CommandRefused, command=command.text, reason=reason, command_id=command.id)
-    reporter.say(RunFinished, outcome=outcome, error=error, command_id=command_id)

@@ -14,8 +14,18 @@ from kept import folded, stored
 from lrtui import Run, RunSpec
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
 from lrtui.engine.session import Session
+from lrtui.run.commands import Pause
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
-from lrtui.run.events import CheckpointSaved, Event, Notice, RunFinished, RunStarted, ScheduleSwitched, StepDone
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    Event,
+    Notice,
+    RunFinished,
+    RunStarted,
+    ScheduleSwitched,
+    StepDone,
+)
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, find_run
@@ -171,7 +181,7 @@ def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
     plan = plan_branch(tmp_path, "1", 1, "StepLR(1)")
     play(Run(plan.spec, resume_plan=plan))
     assert run._recording is not None
-    assert run._recording.starting_points() == {plan.file.path.name}
+    assert run._recording.branch_checkpoints() == {plan.file.path.name}
 
 
 @pytest.mark.parametrize(
@@ -290,3 +300,46 @@ def test_a_newer_store_is_left_alone_and_training_goes_on(tmp_path: Path) -> Non
     assert run.state.status == "done"
     with pytest.raises(StoreError, match="newer"):
         row(tmp_path / "newer")
+
+
+def test_a_run_that_fails_before_training_is_stored_as_failed_and_takes_no_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ImportError("libtorch is missing")
+
+    monkeypatch.setattr("lrtui.engine.run.import_torch", broken)
+    run = Run(tiny_spec(store=str(tmp_path)))
+    pause = Pause()
+    run.send(pause)
+    events = play(run)
+    assert [event.command_id for event in of(CommandRefused, events)] == [pause.id]
+    assert not run.send(Pause())
+    found = row(tmp_path)
+    assert (found.state, found.error) == ("failed", "PyTorch can't be imported: libtorch is missing")
+    assert stored(tmp_path) == folded(events)
+
+
+def test_a_run_whose_thread_cannot_be_started_is_stored_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tiny_spec(store=str(tmp_path)))
+
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(run._thread, "start", refuse)
+    with pytest.raises(LrtuiError, match="no thread can be started"):
+        run.start()
+    assert not run.send("pause")
+    assert run._recording is not None
+    assert run._recording.commit()
+    assert row(tmp_path).state == "failed"
+
+
+def test_recording_never_blocks_the_thread_that_publishes(tmp_path: Path) -> None:
+    kept_run(tmp_path, stop_at=9)
+    run = Run(tiny_spec(), resume_plan=plan_resume(tmp_path, "last"))
+    run._open_recording()
+    assert run._recording is not None
+    assert run._feed.listener == run._recording.publish == run._recording._recorder.publish

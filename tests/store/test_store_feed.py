@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from kept import begin, folded, keep, stored
 from recorded_runs import recorded_run
 
 from lrtui.run.commands import EvaluateNow, Pause, Resume, ScaleLr, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, RunStarted, StepDone
+from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.state import RunState
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_reading
@@ -127,6 +131,17 @@ def test_metrics_of_a_long_run_are_summed_up_as_the_loss_is(tmp_path: Path) -> N
         np.testing.assert_array_equal(series.values, theirs.metrics[name].values[7936:])
 
 
+def reopened(recorder: Recorder, writer: Writer, step: int, seq: int) -> Recorder:
+    """Return the recorder of a stored run that is resumed."""
+
+    def reopen(connection: sqlite3.Connection) -> RowMaker:
+        return run_rows.reopen_run(connection, recorder.run, step, seq)
+
+    again = Recorder(recorder.run, writer, None, print, reopen)
+    writer.add(again)
+    return again
+
+
 def resumed(events: list[Event], at: int, edit: Callable[[Event], Event] = with_metrics) -> tuple[list[Event], int]:
     """Return what a run says that is resumed at a step after it had gone on to its end, and the last seq that holds."""
     started = next(event for event in events if isinstance(event, RunStarted))
@@ -154,10 +169,7 @@ def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
     for event in events:
         recorder.publish(event)
     assert recorder.commit(30)
-    writer.call(lambda connection: run_rows.reopen_run(connection, recorder.run, 600, last))
-    builder = writer.call(lambda connection: run_rows.builder_at(connection, recorder.run, 600))
-    second = Recorder(recorder.run, writer, RowMaker(recorder.run, builder), print)
-    writer.add(second)
+    second = reopened(recorder, writer, 600, last)
     for event in later:
         second.publish(event)
     assert second.commit(30)
@@ -216,3 +228,95 @@ def test_a_run_that_is_being_told_is_summed_up_as_one_that_is_over(tmp_path: Pat
     assert (state.step, state.loss.last, state.current_lrs) == (3001, 0.5, (0.25,))
     connection.close()
     assert writer.close()
+
+
+def resumed_pieces(cuts: list[tuple[int, int]], steps: int) -> list[list[Event]]:
+    """Return the events of a run that was stopped and resumed several times, a list for each process.
+
+    Args:
+        cuts: steps done when a process ended, and those at the checkpoint that the next one started from.
+    """
+    whole = list(map(with_metrics, recorded_run(steps, epochs=-(-steps // 50) + 1, nudge_at=40)))
+    started = next(event for event in whole if isinstance(event, RunStarted))
+    after = {event.step: index for index, event in enumerate(whole) if isinstance(event, StepDone)}
+    seqs: dict[int, int] = {}
+    pieces: list[list[Event]] = []
+    count, begin = 0, 0
+    for number in range(len(cuts) + 1):
+        head: list[Event] = []
+        if number:
+            at = cuts[number - 1][1]
+            begin = after[at - 1] + 1
+            head = [replace(started, step=at, seconds=at * 0.04, resumed_from=at, resumed_seq=seqs[at - 1])]
+        end = after[cuts[number][0] - 1] + 1 if number < len(cuts) else len(whole)
+        piece = [replace(event, seq=count + index) for index, event in enumerate([*head, *whole[begin:end]])]
+        seqs |= {event.step: event.seq for event in piece if isinstance(event, StepDone)}
+        pieces.append(piece)
+        count += len(piece)
+    return pieces
+
+
+@st.composite
+def stops_and_resumes(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
+    steps = draw(st.integers(300, 1500))
+    cuts: list[tuple[int, int]] = []
+    at = 0
+    for _ in range(draw(st.integers(0, 3))):
+        stopped = draw(st.integers(max(at, 1), steps))
+        at = draw(st.integers(1, stopped))
+        cuts.append((stopped, at))
+    return cuts, steps
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stops_and_resumes(), st.sampled_from([None, 0, 100, 700]))
+@example(([(1400, 100)], 1500), 100)
+@example(([(700, 300), (600, 512)], 1024), 0)
+def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summarised_run(
+    tmp_path_factory: pytest.TempPathFactory, course: tuple[list[tuple[int, int]], int], in_full: int | None
+) -> None:
+    cuts, steps = course
+    folder = tmp_path_factory.mktemp("store")
+    pieces = resumed_pieces(cuts, steps)
+    writer = Writer(folder, print)
+    recorder = begin(writer)
+    for number, piece in enumerate(pieces):
+        start = next(event for event in piece if isinstance(event, RunStarted))
+        if number:
+            recorder = reopened(recorder, writer, start.step, start.resumed_seq or 0)
+        for event in piece:
+            recorder.publish(event)
+        assert recorder.commit(30)
+    assert writer.close()
+    mine, theirs = stored(folder, recorder.run, in_full), folded(event for piece in pieces for event in piece)
+    for name in (
+        "status", "started", "first_step", "step", "epoch", "batch", "elapsed", "evaluations", "epochs", "changes",
+        "commands", "answered", "schedule", "scale", "current_lrs",
+    ):  # fmt: skip
+        assert getattr(mine, name) == getattr(theirs, name), name
+    edges = np.array([*range(0, steps, BLOCK), steps])
+    ours, exact = ([state.loss, state.seconds, *state.lrs, *state.metrics.values()] for state in (mine, theirs))
+    assert list(mine.metrics) == list(theirs.metrics)
+    for stored_series, live_series in zip(ours, exact, strict=True):
+        assert len(stored_series) == len(live_series) == steps
+        found, expected = stored_series.summary(edges), live_series.summary(edges)
+        for column in ("low", "high", "count"):
+            np.testing.assert_array_equal(getattr(found, column), getattr(expected, column))
+        np.testing.assert_allclose(found.mean, expected.mean)
+
+
+def test_a_run_of_52000_steps_that_was_resumed_at_1000_has_all_its_losses(tmp_path: Path) -> None:
+    first, second = resumed_pieces([(1_000, 1_000)], 52_000)
+    writer = Writer(tmp_path, print)
+    recorder = begin(writer)
+    for event in first:
+        recorder.publish(event)
+    assert recorder.commit(30)
+    start = next(event for event in second if isinstance(event, RunStarted))
+    recorder = reopened(recorder, writer, 1_000, start.resumed_seq or 0)
+    for event in second:
+        recorder.publish(event)
+    assert recorder.commit(60)
+    assert writer.close()
+    for in_full in (50_000, 0):
+        assert len(stored(tmp_path, recorder.run, in_full).loss) == 52_000

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,15 @@ from kept import begin, folded, keep, nobody, stored
 from recorded_runs import recorded_run
 
 from lrtui.run.errors import StoreError
-from lrtui.run.events import StepDone
+from lrtui.run.events import RunFinished, RunStarted, StepDone
+from lrtui.run.spec import RunSpec
 from lrtui.store import recorder as recorder_module
+from lrtui.store import run_rows
 from lrtui.store import writer as writer_module
 from lrtui.store.connection import open_for_reading
 from lrtui.store.location import DATABASE
+from lrtui.store.recorder import Recorder
+from lrtui.store.rows import RowMaker
 from lrtui.store.writer import Writer
 
 WRITE = """
@@ -219,3 +224,53 @@ def test_the_store_is_the_users_alone_and_git_leaves_it_alone(tmp_path: Path) ->
     assert (folder / DATABASE).stat().st_mode & 0o077 == 0
     assert (folder / ".gitignore").read_text() == "*\n"
     assert os.listdir(folder / "checkpoints") == []
+
+
+def test_a_call_that_times_out_is_cancelled(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, nobody)
+    begin(writer)
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="another process keeps it locked"):
+        writer.call(lambda connection: run_rows.insert(connection, RunSpec(), {}), seconds=0.3)
+    other.execute("ROLLBACK")
+    # whatever was waiting for the lock has had it when this one returns
+    assert writer.call(lambda connection: connection.execute("SELECT count(*) FROM runs").fetchone()) == (1,)
+    other.close()
+    assert writer.close()
+
+
+def test_a_resumed_run_that_starts_while_the_store_is_locked_waits_for_nothing(tmp_path: Path) -> None:
+    run = keep(tmp_path, recorded_run(100))
+    writer = Writer(tmp_path, nobody)
+    last = max(event.seq for event in recorded_run(60))
+
+    def reopen(connection: sqlite3.Connection) -> RowMaker:
+        return run_rows.reopen_run(connection, run, 60, last)
+
+    recorder = Recorder(run, writer, None, nobody, reopen)
+    writer.add(recorder)
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
+    begun = time.monotonic()
+    recorder.publish(replace(started, seq=last + 100, step=60, resumed_from=60, resumed_seq=last))
+    assert time.monotonic() - begun < 0.2
+    assert not recorder.commit(0.3)
+    other.execute("ROLLBACK")
+    other.close()
+    assert recorder.commit(10)
+    assert len(stored(tmp_path, run).loss) == 60
+    assert writer.close()
+
+
+def test_a_resume_that_is_refused_leaves_the_stored_run_as_it_is(tmp_path: Path) -> None:
+    events = recorded_run(100, outcome="stopped")
+    run = keep(tmp_path, events)
+    writer = Writer(tmp_path, nobody)
+    recorder = Recorder(run, writer, None, nobody, lambda connection: run_rows.reopen_run(connection, run, 50, 60))
+    writer.add(recorder)
+    recorder.publish(RunFinished(seq=len(events), step=0, seconds=0.0, outcome="failed", error="no such checkpoint"))
+    assert recorder.commit(5)
+    assert writer.close()
+    assert stored(tmp_path, run) == folded(events)
