@@ -83,13 +83,10 @@ class BranchPointScreen(ModalScreen[EpochEnd | None]):
             yield Static("enter choose a schedule   esc back", classes="quiet")
 
     def on_mount(self) -> None:
-        """Highlight the latest epoch."""
         self.query_one(OptionList).highlighted = len(self._ends) - 1
 
     def on_resize(self, event: Resize) -> None:
-        """Leave out what does not fit on a small screen."""
         self.set_class(event.size.height < 20, "-small")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Close with the epoch."""
         self.dismiss(next(end for end in self._ends if str(end.epoch) == event.option_id))

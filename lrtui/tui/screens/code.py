@@ -72,7 +72,6 @@ class CodeScreen(ModalScreen[None]):
         self.post_message(ready)
 
     def on_code_screen_ready(self, message: CodeScreen.Ready) -> None:
-        """Show the code and copy it, or show the error."""
         self._code = message.code
         if not self._code:
             self.query_one("#code", Static).update(Text(f"✗ {message.error}"))
@@ -84,7 +83,6 @@ class CodeScreen(ModalScreen[None]):
         self.action_copy()
 
     def action_copy(self) -> None:
-        """Copy the code to the clipboard."""
         if self._code:
             self.app.copy_to_clipboard(self._code)
             self.query_one(Frame).show(f"{len(self._code.splitlines())} lines, copied")

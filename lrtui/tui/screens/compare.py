@@ -88,12 +88,10 @@ class CompareScreen(ModalScreen[None]):
         yield Static(KEYS, id="keys")
 
     def on_mount(self) -> None:
-        """Let the arrow keys scroll the page, and keep it up to date."""
         self.query_one(VerticalScroll).focus()
         self.set_interval(POLL_SECONDS, self._update)
 
     def on_resize(self) -> None:
-        """Update the page for the new width."""
         self._update()
 
     def _update(self) -> None:

@@ -55,7 +55,6 @@ class ConfirmScreen(ModalScreen[str | None]):
             yield Static(text)
 
     def on_key(self, event: Key) -> None:
-        """Return the choice of that key, if there is one."""
         event.stop()
         for choice in self._choices:
             if event.key == choice.key:
@@ -96,12 +95,10 @@ class SetLrScreen(ModalScreen[float | None]):
             yield Static("enter set   esc back", classes="quiet")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show what is wrong while the user types."""
         lr = read_lr(event.value)
         self.query_one("#wrong", Static).update(Text(lr if isinstance(lr, str) else ""))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Close with the lr, if it is valid."""
         lr = read_lr(event.value)
         if isinstance(lr, float):
             self.dismiss(lr)
@@ -136,6 +133,5 @@ class WelcomeScreen(ModalScreen[None]):
             yield Static("Press any key to continue.", classes="quiet")
 
     def on_key(self, event: Key) -> None:
-        """Close."""
         event.stop()
         self.dismiss(None)

@@ -82,7 +82,6 @@ class RaceScreen(ModalScreen[int | None]):
         return race_text(self._schedules, self._seeds, self._epochs, self._estimate)
 
     def on_key(self, event: Key) -> None:
-        """Change the number of seeds, or close."""
         event.stop()
         if event.key == "escape":
             self.dismiss(None)

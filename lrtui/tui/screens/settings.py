@@ -114,12 +114,10 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
             yield Static("enter save   ctrl+r save and start a run   esc back", id="keys")
 
     def on_mount(self) -> None:
-        """Focus the first field."""
         self.query(Input).first().focus()
         self._show_help()
 
     def on_descendant_focus(self) -> None:
-        """Show help on the focused setting."""
         self._show_help()
 
     def _show_help(self) -> None:
@@ -147,7 +145,6 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                 return  # the row shows the error
 
     def action_cycle(self) -> None:
-        """Select the next choice of the focused setting."""
         row = self._focused_row()
         choices = row.item.metadata.get("choices") if row is not None else None
         if row is not None and choices:
@@ -155,15 +152,10 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
             index = choices.index(box.value) if box.value in choices else -1
             box.value = choices[(index + 1) % len(choices)]
 
-    def action_save(self) -> None:
-        """Close with the settings, if all are valid."""
-        self._close_with(restart=False)
-
     def action_restart(self) -> None:
-        """Close with the settings, and start a run."""
-        self._close_with(restart=True)
+        self.action_save(restart=True)
 
-    def _close_with(self, *, restart: bool) -> None:
+    def action_save(self, *, restart: bool = False) -> None:
         values: dict[str, Any] = {}
         for row in self.query(SettingRow):
             try:

@@ -119,5 +119,4 @@ class PickerHelpScreen(ModalScreen[None]):
             yield Static(picker_help(self._schedule, self._findings))
 
     def on_mount(self) -> None:
-        """Let the arrow keys scroll the page."""
         self.query_one(".help-page").focus()

@@ -110,7 +110,6 @@ class ArgumentForm(VerticalScroll):
         self._shown = ""
 
     async def show(self, model: PickerModel, *, overwrite_focused: bool = False) -> None:
-        """Show the model's fields."""
         fields = model.fields
         if self._shown != model.name:
             self._shown = model.name

@@ -54,7 +54,6 @@ class Preview(Vertical):
             self.query_one(ChartView).show(preview_chart(answer, state))
 
     def show_anchor(self, state: PickerState) -> None:
-        """Show what the switch builds on."""
         live, line = state.context.live, self.query_one("#anchor", Static)
         line.display = live is not None
         if live is not None:
