@@ -86,14 +86,15 @@ def main(namespace: argparse.Namespace) -> int:
 
 
 def _explain(code: str) -> None:
-    from lrtui.analysis.checks.explain import explain, pages
+    from lrtui.analysis.checks.check import TRAPS, explain
 
-    listed = "\n".join(f"{name:<{CODE_WIDTH}} {page.title}" for name, page in pages().items())
+    titles = {trap.code: trap.title for trap in TRAPS}
+    listed = "\n".join(f"{name:<{CODE_WIDTH}} {title}" for name, title in titles.items())
     if code == "list":
         print(listed)
         return
-    if code not in pages():
+    if code not in titles:
         print(listed, file=sys.stderr)
     for paragraph in explain(code).splitlines():
-        # what is set in is an example, and stays as it is
+        # indented lines are notation and figures
         print(paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, WIDTH))

@@ -18,7 +18,7 @@ from lrtui.run.errors import LrtuiError, NotationError
 
 # the first frame waits for nothing of the checks'
 if TYPE_CHECKING:
-    from lrtui.analysis.checks.finding import Finding
+    from lrtui.analysis.checks import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
-"""What can be known to go wrong before training: traps, each with a code, a sentence and what gets out of it."""
+"""Finds mistakes in a schedule before any training: traps, each with a code, a message and a corrected schedule."""
 
 from __future__ import annotations
 
-from lrtui.analysis.checks.check import check_schedule
-from lrtui.analysis.checks.finding import Finding
+from lrtui.analysis.checks.check import Finding, check_schedule
 
 __all__ = ["Finding", "check_schedule"]

@@ -1,25 +1,48 @@
-"""What is wrong with a schedule, before any training."""
+"""Checks a schedule before any training, and finds a corrected one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrtui.analysis.checks.context import Floats, Plan
-from lrtui.analysis.checks.finding import Finding
-from lrtui.analysis.checks.trap import Sighting, Trap
-from lrtui.analysis.checks.traps import TRAPS
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.analysis.checks.context import Floats, ScheduleContext
+from lrtui.analysis.checks.trap import Problem, Trap
+from lrtui.analysis.checks.traps import TRAPS as TRAPS
+from lrtui.run.errors import UsageError
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.user_module import load_user_class
+from lrtui.schedules.arguments import did_you_mean
+from lrtui.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
 
 MOST_FIXES = 6
-"""Fixes that are tried for one finding: each is stepped through the whole run."""
+"""Candidate fixes that are tried for one finding: each is stepped through the whole run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A trap found in a schedule, for a given optimizer and length of run.
+
+    Args:
+        code: identifies the trap, for programs and for `lrtui check --explain`.
+        message: what will happen, one sentence with its figures.
+        fix: notation of the corrected schedule; None where the notation can't correct it. It has been parsed and
+            stepped to the end of the run, and does not have the finding.
+    """
+
+    code: str
+    message: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        better = f" (better: {self.fix})" if self.fix else ""
+        return f"{self.code}: {self.message}{better}"
 
 
 def check_schedule(
@@ -31,72 +54,84 @@ def check_schedule(
     base_lrs: Sequence[float] | None = None,
     lrs: Floats | None = None,
 ) -> list[Finding]:
-    """Return every trap that the schedule is in, the most severe first; imports torch.
+    """Return the findings for a schedule, the most severe first; imports torch.
 
-    A finding that another one's fix does away with is left out. It takes as long as stepping the schedule through the
-    run does, once for the schedule and once or a few times for each fix: 0.05 s each for 10,000 steps.
+    A finding that the fix of another one removes is left out. The time is that of stepping through the run, once for
+    the schedule and once to a few times for each fix: 0.05 s each for 10,000 steps.
 
     Args:
         schedule: as the user wrote it, lengths that were left out still left out.
-        optimizer: what it drives.
-        horizon: the stretch of the run that it covers.
+        optimizer: the optimizer that it drives.
+        horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
         base_lrs: lr that it builds on, one per parameter group, where that is not the optimizer's.
-        lrs: lr of each step from the horizon's start on, float64, shape (steps, parameter groups), where it was
-            simulated before.
+        lrs: lr of each step from the horizon's start, float64, shape (steps, parameter groups), where it has been
+            simulated already.
 
     Raises:
         NotationError: where a user's own class can't be loaded.
     """
-    for part in schedule.walk():
-        if part.user_path:
-            load_user_class(part.user_path, part.name, str(schedule))
+    for scheduler in schedule.walk():
+        if scheduler.user_path:
+            load_user_class(scheduler.user_path, scheduler.name, str(schedule))
+    if horizon.steps <= 0:
+        return []
     with np.errstate(all="ignore"):
-        plan = Plan(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs, lrs=lrs)
-        return _findings(plan) if horizon.steps > 0 else []
+        context = ScheduleContext(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs, lrs=lrs)
+        return _findings(context)
 
 
-def _findings(plan: Plan) -> list[Finding]:
-    sighted = _sighted(plan)
+def _findings(context: ScheduleContext) -> list[Finding]:
+    problems = _problems(context)
+    codes = {trap.code for trap in problems}
     findings: list[Finding] = []
-    cured: list[Plan] = []
-    for trap, sighting in sighted.items():
-        if any(_look(trap, better) is None for better in cured):
+    fixed_contexts: list[ScheduleContext] = []
+    for trap, problem in problems.items():
+        if any(trap.find_in(fixed) is None for fixed in fixed_contexts):
             continue
-        better = _best_fix(trap, sighting, plan, {other.code for other in sighted})
-        if better is not None:
-            cured.append(better)
-        findings.append(Finding(trap.code, sighting.message, str(better.schedule) if better else None))
+        fixed = _best_fix(trap, problem, context, codes)
+        if fixed is not None:
+            fixed_contexts.append(fixed)
+        findings.append(Finding(trap.code, problem.message, str(fixed.schedule) if fixed else None))
     return findings
 
 
-def _sighted(plan: Plan) -> dict[Trap, Sighting]:
-    found = {trap: sighting for trap in TRAPS if (sighting := _look(trap, plan)) is not None}
-    if plan.fault is not None:
-        # one reason is enough, and the last of these traps takes any
-        return dict(list(found.items())[:1])
-    return found
+def _problems(context: ScheduleContext) -> dict[Trap, Problem]:
+    problems = {trap: problem for trap in TRAPS if (problem := trap.find_in(context)) is not None}
+    if context.error is not None:
+        # the first reason is the most specific; the last of these traps reports any error
+        return dict(list(problems.items())[:1])
+    return problems
 
 
-def _look(trap: Trap, plan: Plan) -> Sighting | None:
-    return trap.look(plan) if trap.refused == (plan.fault is not None) else None
-
-
-def _best_fix(trap: Trap, sighting: Sighting, plan: Plan, known: set[str]) -> Plan | None:
-    """Return the plan with the first fix that leaves nothing to say, or else brings nothing new, or nothing so bad."""
+def _best_fix(trap: Trap, problem: Problem, context: ScheduleContext, known: set[str]) -> ScheduleContext | None:
+    """Return the first fix in which nothing is found; else one with fewer findings, else one with milder findings."""
     severity = [other.code for other in TRAPS]
     milder = set(severity[severity.index(trap.code) + 1 :])
-    second: Plan | None = None
-    third: Plan | None = None
-    for schedule in islice(sighting.fixes, MOST_FIXES):
-        better = plan.with_schedule(schedule)
-        if better is None or better.schedule == plan.schedule or not better.can_train or _look(trap, better):
+    fewer_findings: ScheduleContext | None = None
+    milder_findings: ScheduleContext | None = None
+    for schedule in islice(problem.fixes, MOST_FIXES):
+        fixed = context.with_schedule(schedule)
+        if fixed is None or fixed.schedule == context.schedule or not fixed.can_train or trap.find_in(fixed):
             continue
-        codes = {other.code for other in _sighted(better)}
+        codes = {other.code for other in _problems(fixed)}
         if not codes:
-            return better
+            return fixed
         if codes < known:
-            second = second or better
+            fewer_findings = fewer_findings or fixed
         elif codes <= milder:
-            third = third or better
-    return second or third
+            milder_findings = milder_findings or fixed
+    return fewer_findings or milder_findings
+
+
+def explain(code: str) -> str:
+    """Return the page on a trap: one line per paragraph, notation and figures indented.
+
+    Raises:
+        UsageError: for an unknown code; names similar ones.
+    """
+    traps = {trap.code: trap for trap in TRAPS}
+    if code not in traps:
+        raise UsageError(f"unknown code {code[:40]!r}{did_you_mean(code, traps)}")
+    title = traps[code].title
+    return f"{title[:1].upper()}{title[1:]}.\n{traps[code].page}"

@@ -1,18 +1,21 @@
-"""What is looked at: a schedule, what it drives, for how long, and the lr that comes of it."""
+"""What a trap examines: a schedule, its optimizer, the length of the run, and the lr of every step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.analysis.checks.part import Place, places
 from lrtui.run.errors import LrtuiError, NotationError
+from lrtui.schedules.catalogue import SchedulerEntry
+from lrtui.schedules.schedule import fill_in
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, Schedule, fill_in
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted
 
@@ -21,17 +24,86 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+UNKNOWN = SchedulerEntry(name="", summary="", family="function", unit="epoch", parameters=(), example="")
+"""Entry of a user's own class, about which nothing is declared."""
 
-class Plan:
-    """A schedule for a run, with its lr of every step.
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the schedulers that a schedule consists of.
 
     Args:
-        schedule: as the user wrote it.
-        optimizer: what it drives.
-        horizon: the stretch that it covers.
+        schedule: the scheduler with its lengths filled in.
+        path: indices of the children that lead to it; empty for the outermost scheduler.
+        start: the run's `step()` call at which it takes over.
+        calls: number of its `step()` calls; 0 or less where it is never in force.
+        is_last: whether it is in force at the end of the run.
+    """
+
+    schedule: Schedule
+    path: tuple[int, ...]
+    start: int
+    calls: int
+    is_last: bool
+
+    @property
+    def entry(self) -> SchedulerEntry:
+        """What is declared about its class."""
+        return self.schedule.entry or UNKNOWN
+
+    @property
+    def name(self) -> str:
+        """Class name of a scheduler in the catalogue; empty for a user's own class, whatever it is called."""
+        return self.entry.name
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Its arguments, with the defaults of those not given."""
+        return self.entry.values(self.schedule.arguments)
+
+    def get(self, argument: str) -> Any:
+        """Return the value of an argument, its default where it is not given; None where it has neither."""
+        return self.schedule.get(argument)
+
+    @property
+    def lowers(self) -> bool:
+        """Whether it lowers the lr over the steps that its arguments count."""
+        return self.entry.lowers(self.values)
+
+    @property
+    def factor(self) -> str | None:
+        """Its factor on the optimizer's lr as an expression; None where it has no closed form."""
+        return self.entry.factor(self.values, self.calls) if self.entry.factor else None
+
+    @property
+    def fitted(self) -> Schedule | None:
+        """The scheduler with arguments that fit its number of calls; None where they fit already or can't be chosen."""
+        if self.entry.fit is None or self.calls < 2:
+            return None
+        changes = self.entry.fit(self.values, self.calls)
+        found = None if changes is None else self.schedule.with_arguments(**changes)
+        return None if found == self.schedule else found
+
+    def walk(self) -> Iterator[Part]:
+        """Yield this part and all parts inside it."""
+        yield self
+        children, spans = self.schedule.children, self.schedule.child_spans(self.calls)
+        for index, (child, (start, end)) in enumerate(zip(children, spans, strict=True)):
+            calls = min(end, self.calls) - start
+            is_last = self.is_last and calls > 0 and start + calls == self.calls
+            yield from Part(child, (*self.path, index), self.start + start, calls, is_last).walk()
+
+
+class ScheduleContext:
+    """A schedule in a run, with the lr of every step.
+
+    Args:
+        schedule: as the user wrote it, lengths that were left out still left out.
+        optimizer: the optimizer that it drives.
+        horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
         base_lrs: lr that it builds on, one per parameter group; None for the optimizer's.
-        lrs: lr of each step from the horizon's start on, where it was computed before.
+        lrs: lr of each step from the horizon's start, where it has been simulated already.
     """
 
     def __init__(
@@ -46,28 +118,30 @@ class Plan:
     ) -> None:
         self.schedule, self.optimizer, self.horizon, self.accumulate = schedule, optimizer, horizon, accumulate
         self.base_lrs = tuple(base_lrs) if base_lrs is not None else optimizer.lrs
-        self.filled, self.filled_in = fill_in(schedule, horizon)
         self.calls = horizon.calls(schedule.per)
-        self._tried: dict[str, Plan | None] = {}
-        self.fault: LrtuiError | None = None
-        """Why it can't be followed to the run's end; None where it can."""
+        """`step()` calls of the run."""
+        self.parts = list(Part(fill_in(schedule, horizon)[0], (), 0, self.calls, True).walk())
+        """The schedule and all schedulers inside it, with lengths filled in; the outermost is the first."""
+        self.error: LrtuiError | None = None
+        """Why the schedule can't be stepped to the end of the run; None where it can."""
         self.lrs: Floats = np.empty((0, len(self.base_lrs)))
-        """float64, shape (steps, parameter groups); no steps where it can't be followed."""
+        """lr of each step, float64, shape (steps, parameter groups); no steps where it can't be stepped."""
+        self._tried: dict[str, ScheduleContext | None] = {}
         if lrs is not None:
             self.lrs = lrs
             return
         try:
             with np.errstate(all="ignore"):
                 self.lrs = simulate(schedule, optimizer, horizon, base_lrs=self.base_lrs)
-        except LrtuiError as fault:
-            self.fault = fault
+        except LrtuiError as error:
+            self.error = error
 
-    def with_schedule(self, schedule: Schedule) -> Plan | None:
-        """Return the plan with another schedule, written out and read back as a user would; None for what can't be."""
+    def with_schedule(self, schedule: Schedule) -> ScheduleContext | None:
+        """Return the context of another schedule, parsed from its notation; None where the notation is refused."""
         text = str(schedule)
         if text not in self._tried:
             try:
-                plan = Plan(
+                context = ScheduleContext(
                     parse_schedule(text),
                     self.optimizer,
                     self.horizon,
@@ -77,28 +151,30 @@ class Plan:
             except NotationError:
                 self._tried[text] = None
             else:
-                plan._tried = self._tried
-                self._tried[text] = plan
+                context._tried = self._tried
+                self._tried[text] = context
         return self._tried[text]
 
-    @cached_property
-    def places(self) -> list[Place]:
-        """The schedule and all inside it, lengths filled in."""
-        return list(places(self.filled, self.calls))
+    def named(self, *names: str) -> list[Part]:
+        """Return the parts of these classes of the catalogue."""
+        return [part for part in self.parts if part.name in names]
 
-    def named(self, *names: str) -> list[Place]:
-        """Return the places of PyTorch's schedulers of these names."""
-        return [place for place in self.places if place.name in names]
+    @property
+    def follows_metric(self) -> bool:
+        """Whether the lr depends on test results."""
+        return any(part.entry.follows_metric for part in self.parts)
+
+    # --- lrs ---------------------------------------------------------------------------------------------------------
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether every lr is a number."""
+        """Whether every lr is finite."""
         return bool(np.isfinite(self.lrs).all())
 
     @property
     def can_train(self) -> bool:
-        """Whether it can be followed to the run's end, by lrs that an optimizer takes."""
-        return self.fault is None and self.is_finite and not (self.lrs < 0).any()
+        """Whether the schedule runs to the end with lrs that an optimizer accepts."""
+        return self.error is None and self.is_finite and not (self.lrs < 0).any()
 
     @cached_property
     def peaks(self) -> Floats:
@@ -108,61 +184,65 @@ class Plan:
 
     @cached_property
     def share(self) -> Floats:
-        """The lr of each step as a share of its peak, that of the parameter group where it is greatest; shape (steps,).
+        """The lr of each step as a share of its peak, in the parameter group where it is highest; shape (steps,).
 
-        A group that is never trained, since its lr is 0, says nothing; where none is trained all are 0.
+        Groups that are frozen with an lr of 0 are left out; all shares are 0 where every group is frozen.
         """
-        live = self.peaks > 0
-        if not live.any() or not self.is_finite:
+        trained = self.peaks > 0
+        if not trained.any() or not self.is_finite:
             return np.zeros(len(self.lrs))
-        shares: Floats = (self.lrs[:, live] / self.peaks[live]).max(axis=1)
+        shares: Floats = (self.lrs[:, trained] / self.peaks[trained]).max(axis=1)
         return shares
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The step at which the lr after each `step()` call begins to hold, the first included; shape (calls,)."""
+        """The first step at which the lr of each `step()` call is used, the initial lr included; shape (calls,)."""
         if self.schedule.per == "batch":
             return np.arange(self.calls)
         length, start = self.horizon.batches_per_epoch, self.horizon.start_step
-        begins = np.arange(start // length, start // length + self.calls) * length - start
-        return np.maximum(begins, 0)
+        starts = np.arange(start // length, start // length + self.calls) * length - start
+        return np.maximum(starts, 0)
 
     def share_at(self, call: int) -> float:
-        """Return the share of the peak that holds after so many `step()` calls."""
+        """Return the share of the peak after this many `step()` calls."""
         return float(self.share[self.starts[call]])
+
+    def lr_at(self, call: int) -> float:
+        """Return the highest lr of all parameter groups after this many `step()` calls."""
+        return float(self.lrs[self.starts[call]].max())
 
     @property
     def peak(self) -> float:
-        """The highest lr of all."""
+        """The highest lr of all parameter groups."""
         return float(self.peaks.max(initial=0.0))
 
     @property
     def last(self) -> float:
-        """The lr of the last step, that of the parameter group where it is greatest."""
+        """The highest lr of all parameter groups in the last step."""
         return float(self.lrs[-1].max())
 
-    # --- words -------------------------------------------------------------------------------------------------------
+    # --- text for messages -------------------------------------------------------------------------------------------
 
     @property
     def unit(self) -> str:
-        """What `step()` is called after, in the plural: a step takes more than one batch where gradients add up."""
-        return "epochs" if self.schedule.per == "epoch" else "steps"
+        """What `step()` is called after, in the singular."""
+        # with accumulated gradients a step takes several batches
+        return "epoch" if self.schedule.per == "epoch" else "step"
 
-    @property
-    def length_words(self) -> str:
-        """How long it has: `10 epochs`, `9,380 steps`."""
-        return self.count(self.calls)
+    def calls_text(self, calls: int) -> str:
+        """Return a number of `step()` calls with its unit: `1 epoch`, `938 steps`."""
+        return counted(calls, self.unit)
 
-    def count(self, calls: int) -> str:
-        """Return so many `step()` calls in words: `1 epoch`, `938 steps`."""
-        return counted(calls, self.unit[:-1])
-
-    def group(self, index: int) -> str:
-        """Return a parameter group with the lr that it has: `parameter group "fc*", 0.001`."""
+    def group_text(self, index: int) -> str:
+        """Return a parameter group and its lr: `parameter group "fc*", 0.001`."""
         return f'parameter group "{self.optimizer.group_names[index]}", {self.base_lrs[index]:g}'
 
-    def when(self, step: int) -> str:
-        """Return where in the run a step is: `epoch 4`, `step 1,200 (epoch 2)`."""
+    def step_text(self, step: int) -> str:
+        """Return the place of a step in the run: `epoch 4`, `step 1,200 (epoch 2)`."""
         step = int(step) + self.horizon.start_step
         epoch, batch = divmod(step, self.horizon.batches_per_epoch)
         return f"step {step:,} (epoch {epoch + 1:,})" if batch else f"epoch {epoch + 1:,}"
+
+    def call_text(self, call: int) -> str:
+        """Return the place in the run of the first step after this many `step()` calls."""
+        return self.step_text(int(self.starts[call]))

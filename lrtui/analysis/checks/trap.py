@@ -1,21 +1,22 @@
-"""A trap: how it is seen in a plan, and what may get out of it."""
+"""A trap: how it is found in a schedule, and its page for `lrtui check --explain`."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lrtui.analysis.checks.context import Plan
+from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.schedules.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A trap that a plan is in.
+class Problem:
+    """A trap as found in one schedule.
 
     Args:
         message: what will happen, one sentence with its figures.
-        fixes: schedules that may be without it, the best first; none is believed before it was tried.
+        fixes: candidate schedules without the problem, the best first; `check` tries each before it suggests one.
     """
 
     message: str
@@ -23,15 +24,79 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A schedule in which `check` finds the trap and nothing else, and the fix that it suggests.
+
+    Args:
+        schedule: notation.
+        fix: notation of the suggested schedule, in which nothing is found.
+        lrs: lr at the start of each epoch, a bar, and the lr of the last step; empty where there is no such lr.
+        fix_lrs: the same for the suggested schedule.
+        optimizer: notation.
+        epochs: length of the run.
+        steps: optimizer steps per epoch.
+        accumulate: batches per optimizer step.
+    """
+
+    schedule: str
+    fix: str
+    lrs: str = ""
+    fix_lrs: str = ""
+    optimizer: str = "Adam(lr=0.01)"
+    epochs: int = 10
+    steps: int = 938
+    accumulate: int = 1
+
+    def __str__(self) -> str:
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        batches = f" of {self.accumulate} batches each" if self.accumulate > 1 else ""
+        lines = [
+            f"For example, with {self.optimizer} in {epochs} of {self.steps} steps{batches} (lr at the start of each "
+            "epoch | lr of the last step):",
+            f"  {self.schedule}",
+            f"  lr {self.lrs}",
+            "Better:",
+            f"  {self.fix}",
+            f"  lr {self.fix_lrs}",
+        ]
+        return "\n".join(line for line in lines if line != "  lr ")
+
+
+@dataclass(frozen=True, slots=True)
 class Trap:
-    """A trap by its code; what it is about is told on its page.
+    """A mistake that can be found in a schedule before training.
 
     Args:
         code: identifies it.
-        look: returns what there is to say of a plan, or None.
-        refused: whether it is looked for in plans that can't be followed to their end, and in no others.
+        title: one line, without a full stop.
+        find: returns the problem in a schedule, or None; its docstring is the text of the page.
+        example: shown at the end of the page.
+        on_failure: whether to look for it in schedules that can't be stepped to the end of the run, and only in these.
     """
 
     code: str
-    look: Callable[[Plan], Sighting | None]
-    refused: bool = False
+    title: str
+    find: Callable[[ScheduleContext], Problem | None]
+    example: Example
+    on_failure: bool = False
+
+    @property
+    def page(self) -> str:
+        """The text of the page, one line per paragraph; indented lines are notation and figures."""
+        paragraphs = inspect.cleandoc(self.find.__doc__ or "").split("\n\n")
+        return "\n".join([*(" ".join(paragraph.split()) for paragraph in paragraphs), str(self.example)])
+
+    def find_in(self, context: ScheduleContext) -> Problem | None:
+        """Return the problem in a schedule; None where it is not there or not looked for."""
+        return self.find(context) if self.on_failure == (context.error is not None) else None
+
+
+def trap(
+    code: str, title: str, example: Example, *, on_failure: bool = False
+) -> Callable[[Callable[[ScheduleContext], Problem | None]], Trap]:
+    """Make a trap of the function that finds it; the function's docstring is the text of the page."""
+
+    def decorate(find: Callable[[ScheduleContext], Problem | None]) -> Trap:
+        return Trap(code, title, find, example, on_failure)
+
+    return decorate

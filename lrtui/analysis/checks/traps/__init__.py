@@ -1,33 +1,22 @@
-"""Every trap that can be known of before training, the most severe first. Adding one is an entry here, and its page."""
+"""All traps. A module in this folder is found by its being there; it declares functions with `@trap` and a `SEVERITY`.
+
+Modules with a lower `SEVERITY` come first, and within a module the functions come in their order. A trap that another
+one's fix removes is not reported, so that a cause has to come before its effects.
+"""
 
 from __future__ import annotations
 
-from lrtui.analysis.checks.trap import Trap
-from lrtui.analysis.checks.traps.averaging import AVERAGING
-from lrtui.analysis.checks.traps.composites import COMPOSITES
-from lrtui.analysis.checks.traps.constant import CONSTANT
-from lrtui.analysis.checks.traps.cycles import CYCLES
-from lrtui.analysis.checks.traps.dead_lr import TAIL
-from lrtui.analysis.checks.traps.ending import ENDING
-from lrtui.analysis.checks.traps.failure import REFUSALS
-from lrtui.analysis.checks.traps.milestones import MILESTONES
-from lrtui.analysis.checks.traps.plateau import PLATEAU
-from lrtui.analysis.checks.traps.units import UNITS
-from lrtui.analysis.checks.traps.values import VALUES
-from lrtui.analysis.checks.traps.warmup import BEGINNING
+import importlib
+import pkgutil
 
-TRAPS: tuple[Trap, ...] = (
-    *REFUSALS,
-    *VALUES,
-    *UNITS,
-    *COMPOSITES,
-    *CYCLES,
-    *MILESTONES,
-    *AVERAGING,
-    *ENDING,
-    *TAIL,
-    *PLATEAU,
-    *BEGINNING,
-    *CONSTANT,
-)
-"""Where one trap's fix gets out of another as well, the other one goes without saying: causes come before effects."""
+from lrtui.analysis.checks.trap import Trap
+
+
+def find_traps() -> tuple[Trap, ...]:
+    """Return the traps of all modules in this folder, the most severe first."""
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    modules.sort(key=lambda module: int(module.SEVERITY))
+    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Trap))
+
+
+TRAPS = find_traps()

@@ -1,87 +1,116 @@
-"""SWALR: weight averaging that begins too early or too late, or at too high an lr."""
+"""SWALR: weight averaging that starts too early or too late, or at too high an lr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.part import Place
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import Part, ScheduleContext
+from lrtui.analysis.checks.fixes import change, fits
+from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import two_digits
 
+SEVERITY = 70
+
 FEWEST = 2
-"""Weights that an average is made of, at the least."""
+"""Number of weights that an average needs at the least."""
 
-BEGIN = 0.75
-"""Share of the run before averaging begins, as in the paper (P. Izmailov et al., "Averaging Weights Leads to Wider
-Optima", 2018)."""
+START = 0.75
+"""Share of the run before averaging starts, as in the paper (P. Izmailov et al., "Averaging Weights Leads to Wider
+Optima and Better Generalization", 2018)."""
 
 
-def _high(plan: Plan) -> Sighting | None:
-    base = max(plan.base_lrs)
-    for place in plan.named("SWALR"):
-        given = place.get("swa_lr")
+@trap(
+    "swa-lr-high",
+    "weights are averaged at a higher lr than they were trained with",
+    Example(
+        "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.05, anneal_epochs=1)], milestones=[7])",
+        "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.005, anneal_epochs=1)], milestones=[7])",
+        "0.01 0.0096 0.0085 0.0069 0.0051 0.0035 0.0024 0.0024 0.05 0.05 | 0.05",
+        "0.01 0.0096 0.0085 0.0069 0.0051 0.0035 0.0024 0.0024 0.005 0.005 | 0.005",
+    ),
+)
+def swa_lr_high(context: ScheduleContext) -> Problem | None:
+    """SWALR anneals to swa_lr and holds it. Above the optimizer's lr that raises the lr just where it should be low and
+    steady.
+    """
+    base = max(context.base_lrs)
+    for part in context.named("SWALR"):
+        given = part.get("swa_lr")
         highest = max(given) if isinstance(given, tuple) else given
-        if not 0 < base < highest or place.calls < 1:
+        if not 0 < base < highest or part.calls < 1:
             continue
-        return Sighting(
-            f"swa_lr={highest:g} is above the optimizer's lr, {base:g}: the lr goes up where the weights are averaged",
-            [changed(plan, [place], swa_lr=two_digits(base / 2))],
+        return Problem(
+            f"swa_lr={highest:g} is above the optimizer's lr, {base:g}: the lr rises while the weights are averaged",
+            [change(context, [part], swa_lr=two_digits(base / 2))],
         )
     return None
 
 
-def _late(plan: Plan) -> Sighting | None:
-    for place in plan.named("SWALR"):
-        if place.calls < 1:
-            continue
-        length = place.get("anneal_epochs")
-        if place.calls >= FEWEST and length < place.calls:
-            continue
-        if length >= place.calls:
-            words = (
-                f"swa_lr is reached after {plan.count(length)} (anneal_epochs), and SWALR has {place.calls:,}: the "
-                "weights are averaged on the way to it"
-            )
-        else:
-            words = f"averaging begins with {plan.count(place.calls)} to go: there is nothing to average"
-        return Sighting(words, _sooner(plan, place))
-    return None
-
-
-def _sooner(plan: Plan, place: Place) -> Iterator[Schedule]:
-    yield changed(plan, [place], anneal_epochs=max(0, place.calls // 2))
-    if plan.schedule.name == "SequentialLR" and len(place.path) == 1 and plan.calls >= 2 * FEWEST:
-        milestones = list(plan.schedule.arguments["milestones"])
-        before = milestones[-2] if len(milestones) > 1 else 0
-        milestones[-1] = max(before + 1, min(int(BEGIN * plan.calls), plan.calls - FEWEST))
-        earlier = plan.schedule.with_arguments(milestones=tuple(milestones))
-        moved = plan.with_schedule(earlier)
-        if moved is not None:
-            last = moved.places[-1]
-            yield changed(moved, [last], anneal_epochs=max(0, last.calls // 2))
-    yield from fits(plan)
-
-
-def _early(plan: Plan) -> Sighting | None:
-    if plan.schedule.name != "SWALR" or plan.schedule.user_path or plan.calls < 4 or plan.horizon.start_step:
+@trap(
+    "swa-early",
+    "weights are averaged from the start of the run",
+    Example(
+        "SWALR(swa_lr=0.002, anneal_epochs=3)",
+        "SequentialLR([ConstantLR(factor=1.0, total_iters=7), SWALR(swa_lr=0.002, anneal_epochs=1)], milestones=[7])",
+        "0.01 0.008 0.004 0.002 0.002 0.002 0.002 0.002 0.002 0.002 | 0.002",
+        "0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.002 0.002 | 0.002",
+    ),
+)
+def swa_early(context: ScheduleContext) -> Problem | None:
+    """Weights are averaged from where SWALR starts. At the start of the run they are almost random, and spoil the
+    average. Start after about 75 % of the run, with SequentialLR (P. Izmailov et al., "Averaging Weights Leads to Wider
+    Optima and Better Generalization", 2018).
+    """
+    schedule, calls = context.schedule, context.calls
+    if context.parts[0].name != "SWALR" or calls < 4 or context.horizon.start_step:
         return None
-    begin = int(BEGIN * plan.calls)
-    length = max(1, min(plan.schedule.arguments.get("anneal_epochs", 10), (plan.calls - begin) // 2))
-    averaging = plan.schedule.with_arguments(anneal_epochs=length)
-    before = Schedule("ConstantLR", (("factor", 1.0), ("total_iters", begin)), plan.schedule.per)
-    items = (("schedulers", (before, averaging)), ("milestones", (begin,)))
-    return Sighting(
-        "the weights are averaged from the run's first steps on, and the average takes in what the model was before it "
-        "had learnt anything",
-        [Schedule("SequentialLR", items, plan.schedule.per, plan.schedule.per == "batch")],
+    start = int(START * calls)
+    anneal = max(1, min(context.parts[0].get("anneal_epochs"), (calls - start) // 2))
+    before = Schedule("ConstantLR", (("factor", 1.0), ("total_iters", start)), schedule.per)
+    items = (("schedulers", (before, schedule.with_arguments(anneal_epochs=anneal))), ("milestones", (start,)))
+    return Problem(
+        "the weights are averaged from the first steps of the run, so that the average includes weights from before "
+        "the model has learned anything",
+        [Schedule("SequentialLR", items, schedule.per, schedule.per == "batch")],
     )
 
 
-AVERAGING = (
-    Trap("swa-lr-high", _high),
-    Trap("swa-early", _early),
-    Trap("swa-late", _late),
+@trap(
+    "swa-late",
+    "there are too few weights to average",
+    Example(
+        "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.002)], milestones=[9])",
+        "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.002, anneal_epochs=1)], milestones=[7])",
+        "0.01 0.0098 0.0091 0.008 0.0067 0.0053 0.004 0.0029 0.0022 0.0022 | 0.0022",
+        "0.01 0.0096 0.0085 0.0069 0.0051 0.0035 0.0024 0.0024 0.002 0.002 | 0.002",
+    ),
 )
+def swa_late(context: ScheduleContext) -> Problem | None:
+    """Averaging starts so late, or annealing takes so long, that the run ends before several weights were averaged."""
+    for part in context.named("SWALR"):
+        anneal = part.get("anneal_epochs")
+        if part.calls < 1 or (part.calls >= FEWEST and anneal < part.calls):
+            continue
+        if anneal >= part.calls:
+            message = (
+                f"swa_lr is reached after {context.calls_text(anneal)} (anneal_epochs), but SWALR has {part.calls:,}: "
+                "the weights are averaged while the lr still changes"
+            )
+        else:
+            message = f"averaging starts with {context.calls_text(part.calls)} left: there is nothing to average"
+        return Problem(message, _earlier(context, part))
+    return None
+
+
+def _earlier(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
+    yield change(context, [part], anneal_epochs=max(0, part.calls // 2))
+    if context.parts[0].entry.composite == "sequence" and len(part.path) == 1 and context.calls >= 2 * FEWEST:
+        milestones = list(context.schedule.arguments["milestones"])
+        previous = milestones[-2] if len(milestones) > 1 else 0
+        milestones[-1] = max(previous + 1, min(int(START * context.calls), context.calls - FEWEST))
+        moved = context.with_schedule(context.schedule.with_arguments(milestones=tuple(milestones)))
+        if moved is not None:
+            last = moved.parts[-1]
+            yield change(moved, [last], anneal_epochs=max(0, last.calls // 2))
+    yield from fits(context)

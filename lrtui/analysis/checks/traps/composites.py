@@ -1,4 +1,4 @@
-"""Schedules that change what the ones beside them do."""
+"""Schedulers that change what the ones next to them do."""
 
 from __future__ import annotations
 
@@ -6,107 +6,125 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.factors import as_factor
-from lrtui.analysis.checks.fitting import alone
-from lrtui.analysis.checks.part import Place, edit
-from lrtui.analysis.checks.shift import mentions_step
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import Part, ScheduleContext
+from lrtui.analysis.checks.fixes import part_at, replace_part, standalone, without_length
+from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import four_digits
 
-OVERWRITES = ("LambdaLR", "CosineAnnealingWarmRestarts", "OneCycleLR", "CyclicLR")
-"""Schedulers that work their lr out anew at each step, whatever it was: in a chain they undo what came before."""
+SEVERITY = 40
 
 
-def _cycle_in_sequence(plan: Plan) -> Sighting | None:
-    for place in plan.named("SequentialLR"):
-        for index, child in enumerate(place.schedule.children):
-            if child.user_path or child.name not in ("OneCycleLR", "CyclicLR") or len(place.schedule.children) < 2:
-                continue
-            return Sighting(
-                f"{child.name} inside SequentialLR puts its own lr in place of the optimizer's "
-                f"({four_digits(max(plan.base_lrs))}) when it is built, and the schedules beside it build on that",
-                _cycle_alone(plan, place, index),
+@trap(
+    "cycle-in-sequence",
+    "a cycle inside SequentialLR overwrites the optimizer's lr",
+    Example(
+        "SequentialLR([LinearLR(start_factor=0.1, total_iters=938), OneCycleLR(max_lr=0.003)], milestones=[938], "
+        'per="batch")',
+        "OneCycleLR(max_lr=0.003)",
+        "1.2e-05 0.00012 0.00099 0.0025 0.003 0.0027 0.0021 0.0014 0.00069 0.00018 | 1.2e-08",
+        "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08",
+    ),
+)
+def cycle_in_sequence(context: ScheduleContext) -> Problem | None:
+    """OneCycleLR and CyclicLR write their own lr into the optimizer when they are created, and the schedulers next to
+    them build on that instead of the optimizer's lr: a warm-up then goes from 0.004 to 0.04 instead of 0.1 to 1.
+
+    Use the cycle alone, since OneCycleLR has its own warm-up, or use a cosine instead.
+    """
+    for part in context.parts:
+        if part.entry.composite != "sequence" or len(part.schedule.children) < 2:
+            continue
+        for index, child in enumerate(part.schedule.children):
+            if child.entry is not None and child.entry.absolute:
+                return Problem(
+                    f"{child.name} inside {part.name} replaces the optimizer's lr "
+                    f"({four_digits(max(context.base_lrs))}) when it is created, and the schedulers next to it build "
+                    "on its lr",
+                    [_put(context, part, without_length(part_at(context.schedule, (*part.path, index))))],
+                )
+    return None
+
+
+def _put(context: ScheduleContext, part: Part, replacement: Schedule) -> Schedule:
+    """Return the whole schedule with a composite replaced by a single scheduler."""
+    if part.path:
+        return replace_part(context.schedule, part.path, replacement)
+    return standalone(context, replacement)
+
+
+@trap(
+    "multiplicative-in-sequence",
+    "MultiplicativeLR continues from the lr of the scheduler before it",
+    Example(
+        'SequentialLR([LinearLR(start_factor=0.1, total_iters=3), MultiplicativeLR("0.9")], milestones=[3])',
+        "SequentialLR([LinearLR(start_factor=0.1, total_iters=3), ExponentialLR(gamma=0.9)], milestones=[3])",
+        "0.001 0.004 0.007 0.0063 0.0057 0.0051 0.0046 0.0041 0.0037 0.0033 | 0.0033",
+        "0.001 0.004 0.007 0.01 0.009 0.0081 0.0073 0.0066 0.0059 0.0053 | 0.0053",
+    ),
+)
+def multiplicative_in_sequence(context: ScheduleContext) -> Problem | None:
+    """MultiplicativeLR multiplies the current lr. As the second scheduler of a SequentialLR it starts from the last lr
+    of the warm-up, not from the optimizer's lr. LambdaLR and ExponentialLR start from the optimizer's lr.
+    """
+    base = context.base_lrs[0]
+    for part in context.parts:
+        if not part.entry.continues or not part.path or part.path[-1] == 0 or part.calls < 1 or part.start < 1:
+            continue
+        # inside a chain the lr also depends on other schedulers
+        if context.parts[0].entry.composite != "sequence" or len(part.path) > 1 or base <= 0 or not context.is_finite:
+            continue
+        first = float(context.lrs[context.starts[part.start], 0])
+        if math.isclose(first, base, rel_tol=1e-6):
+            continue
+        expression, fixes = part.get("lr_lambda"), []
+        if isinstance(expression, str) and part.entry.is_constant(part.values):
+            gamma = float(Expression(expression)(1))
+            exponential = Schedule("ExponentialLR", (("gamma", gamma),), context.schedule.per)
+            fixes = [replace_part(context.schedule, part.path, exponential)]
+        return Problem(
+            f"{part.name} continues from the current lr, {four_digits(first)}, while the other schedulers in a "
+            f"{context.parts[0].name} start from the optimizer's lr, {four_digits(base)}",
+            fixes,
+        )
+    return None
+
+
+@trap(
+    "chain-overwritten",
+    "a scheduler in a chain discards the effect of the others",
+    Example(
+        'ChainedScheduler([ExponentialLR(gamma=0.9), LambdaLR("1 / (1 + epoch)")])',
+        'LambdaLR("0.9 ** epoch * (1 / (1 + epoch))")',
+        "0.01 0.005 0.0033 0.0025 0.002 0.0017 0.0014 0.0013 0.0011 0.001 | 0.001",
+        "0.01 0.0045 0.0027 0.0018 0.0013 0.00098 0.00076 0.0006 0.00048 0.00039 | 0.00039",
+    ),
+)
+def chain_overwritten(context: ScheduleContext) -> Problem | None:
+    """ChainedScheduler steps all of its schedulers, each on the lr that the one before it has set. Those that compute
+    the lr from the initial lr (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR) discard what the others
+    did.
+    """
+    for part in context.parts:
+        children = part.schedule.children
+        if part.entry.composite != "chain" or len(children) < 2:
+            continue
+        found = [index for index, child in enumerate(children) if child.entry and child.entry.recomputes]
+        if found:
+            return Problem(
+                f"{children[found[-1]].name} computes the lr from the initial lr at every step: in a chain it discards "
+                "the effect of the other schedulers",
+                _unchained(context, part, found[-1]),
             )
     return None
 
 
-def _cycle_alone(plan: Plan, place: Place, index: int) -> Iterator[Schedule]:
-    written = plan.schedule
-    for step in place.path:
-        written = written.children[step]
-    cycle = written.children[index]
-    if cycle.name == "OneCycleLR":
-        cycle = cycle.with_arguments(total_steps=None, epochs=None, steps_per_epoch=None)
-    if not place.path:
-        yield alone(plan, cycle)
+def _unchained(context: ScheduleContext, part: Part, index: int) -> Iterator[Schedule]:
+    """Yield the product of the chain's schedulers, or the one in effect where the product has no closed form."""
+    factors = [child.factor for child in context.parts if child.path and child.path[:-1] == part.path]
+    if None in factors:
+        yield _put(context, part, part.schedule.children[index])
     else:
-        yield edit(plan.schedule, place.path, lambda _: cycle)
-
-
-def _multiplicative_in_sequence(plan: Plan) -> Sighting | None:
-    base = plan.base_lrs[0]
-    for place in plan.named("MultiplicativeLR"):
-        if not place.path or place.path[-1] == 0 or place.calls < 1 or place.begin < 1 or not plan.is_finite:
-            continue
-        parent = next(other for other in plan.places if other.path == place.path[:-1])
-        # in a chain others have a hand in the lr
-        if parent.name != "SequentialLR" or parent.path or base <= 0:
-            continue
-        first = float(plan.lrs[plan.starts[place.begin], 0])
-        if math.isclose(first, base, rel_tol=1e-6):
-            continue
-        text = place.get("lr_lambda")
-        fix = None
-        if isinstance(text, str) and not mentions_step(text):
-            # a factor that is always the same
-            fix = edit(plan.schedule, place.path, lambda schedule, text=text: _exponential(schedule, text))  # type: ignore[misc]
-        return Sighting(
-            f"MultiplicativeLR goes on from the lr that it finds, {four_digits(first)}, and not from the optimizer's, "
-            f"{four_digits(base)}, as every other schedule in a SequentialLR does",
-            [] if fix is None else [fix],
-        )
-    return None
-
-
-def _exponential(schedule: Schedule, text: str) -> Schedule:
-    from lrtui.schedules.expression import Expression
-
-    return Schedule("ExponentialLR", (("gamma", float(Expression(text)(1))),), schedule.per)
-
-
-def _chain_overwritten(plan: Plan) -> Sighting | None:
-    for place in plan.named("ChainedScheduler"):
-        children = place.schedule.children
-        found = [index for index, child in enumerate(children) if not child.user_path and child.name in OVERWRITES]
-        if not found or len(children) < 2:
-            continue
-        index = found[-1]
-        child = children[index]
-        return Sighting(
-            f"{child.name} in a chain works the lr out anew at each step: the factors of the others do not add up",
-            _unchained(plan, place, index),
-        )
-    return None
-
-
-def _unchained(plan: Plan, place: Place, index: int) -> Iterator[Schedule]:
-    children = [other for other in plan.places if other.path[:-1] == place.path and other.path]
-    factors = [as_factor(child) for child in children]
-    if all(factor is not None for factor in factors):
-        product = Schedule("LambdaLR", (("lr_lambda", " * ".join(str(factor) for factor in factors)),))
-        yield _put(plan, place, replace(product, per=plan.schedule.per))
-    else:
-        yield _put(plan, place, place.schedule.children[index])
-
-
-def _put(plan: Plan, place: Place, schedule: Schedule) -> Schedule:
-    return alone(plan, schedule) if not place.path else edit(plan.schedule, place.path, lambda _: schedule)
-
-
-COMPOSITES = (
-    Trap("cycle-in-sequence", _cycle_in_sequence),
-    Trap("multiplicative-in-sequence", _multiplicative_in_sequence),
-    Trap("chain-overwritten", _chain_overwritten),
-)
+        product = Schedule("LambdaLR", (("lr_lambda", " * ".join(map(str, factors))),))
+        yield _put(context, part, replace(product, per=context.schedule.per))

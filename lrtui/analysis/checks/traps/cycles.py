@@ -1,147 +1,229 @@
-"""OneCycleLR and CyclicLR: cycles that do not fit, and what they do to the optimizer."""
+"""OneCycleLR and CyclicLR: cycles that do not fit the run, and their effect on the optimizer."""
 
 from __future__ import annotations
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.part import Place
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.fixes import change, fits, with_run_length
+from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.text.numbers import four_digits, two_digits
 
-TOO_HIGH = 0.01
-"""Share of its peak at which a OneCycleLR should have ended."""
+SEVERITY = 50
+
+ENDS_HIGH = 0.01
+"""Share of its peak above which the end of a OneCycleLR is too high."""
+
+ONE_CYCLE_LRS = "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08"
 
 
-def _length(place: Place) -> int:
-    return int(place.get("total_steps") or place.get("epochs") * place.get("steps_per_epoch"))
+@trap(
+    "cycle-too-short",
+    "OneCycleLR ends before the run does",
+    Example(
+        "OneCycleLR(max_lr=0.003, epochs=5, steps_per_epoch=938)",
+        "OneCycleLR(max_lr=0.003)",
+        "0.00012 0.0023 0.0029 0.0018 0.00056 1.2e-08 1.2e-08 1.2e-08 1.2e-08 1.2e-08 | 1.2e-08",
+        ONE_CYCLE_LRS,
+    ),
+)
+def cycle_too_short(context: ScheduleContext) -> Problem | None:
+    """After total_steps PyTorch raises ValueError ("Tried to step N times"), in the middle of training; lrtui holds the
+    last lr instead. Leave out total_steps: lrtui fills in the number of steps in the run.
 
-
-def _one_cycle_short(plan: Plan) -> Sighting | None:
-    for place in plan.named("OneCycleLR"):
-        length = _length(place)
-        if length >= place.calls:
+    Threads: pytorch/pytorch#38170, flairNLP/flair#2954.
+    """
+    for part in context.named("OneCycleLR"):
+        length = part.schedule.length or 0
+        if length >= part.calls:
             continue
-        return Sighting(
-            f"the cycle has {plan.count(length)} and the run {place.calls:,} for it: PyTorch raises ValueError after "
-            f"the end (Tried to step {length + 1:,} times), and lrtui holds the last lr",
-            [
-                changed(plan, [place], total_steps=None, epochs=None, steps_per_epoch=None),
-                *fits(plan),
-            ],
+        return Problem(
+            f"the cycle has {context.calls_text(length)} and the run has {part.calls:,}: after the cycle PyTorch "
+            f"raises ValueError (Tried to step {length + 1:,} times), while lrtui holds the last lr",
+            [with_run_length(context, [part]), *fits(context)],
         )
     return None
 
 
-def _one_cycle_long(plan: Plan) -> Sighting | None:
-    for place in plan.named("OneCycleLR"):
-        length = _length(place)
-        # where it stands, no matter what else has a hand in the lr
-        if length <= place.calls or place.calls < 1 or not plan.is_finite or plan.share[-1] <= TOO_HIGH:
+@trap(
+    "cycle-too-long",
+    "the run ends before OneCycleLR does",
+    Example(
+        "OneCycleLR(max_lr=0.003, total_steps=20000)",
+        "OneCycleLR(max_lr=0.003)",
+        "0.00012 0.00029 0.00076 0.0014 0.0021 0.0027 0.003 0.003 0.0029 0.0028 | 0.0026",
+        ONE_CYCLE_LRS,
+    ),
+)
+def cycle_too_long(context: ScheduleContext) -> Problem | None:
+    """The part that makes the cycle work, the long decay to almost 0, is cut off. Leave out total_steps: lrtui fills in
+    the number of steps in the run.
+    """
+    for part in context.named("OneCycleLR"):
+        length = part.schedule.length or 0
+        # `share` is of the whole schedule, since other schedulers may change the lr as well
+        if length <= part.calls or part.calls < 1 or not context.is_finite or context.share[-1] <= ENDS_HIGH:
             continue
-        return Sighting(
-            f"the cycle has {plan.count(length)} and the run {place.calls:,} for it: it ends at "
-            f"{four_digits(plan.last)}, {100 * plan.share[-1]:.0f} % of the peak",
-            [
-                changed(plan, [place], total_steps=None, epochs=None, steps_per_epoch=None),
-                *fits(plan),
-            ],
+        return Problem(
+            f"the cycle has {context.calls_text(length)} and the run has {part.calls:,}: it ends at "
+            f"{four_digits(context.last)}, {100 * context.share[-1]:.0f} % of the peak",
+            [with_run_length(context, [part]), *fits(context)],
         )
     return None
 
 
-def _no_way_down(plan: Plan) -> Sighting | None:
-    for place in plan.named("OneCycleLR"):
-        pct = place.get("pct_start")
-        most = 0.5 if place.get("three_phase") else 0.9
-        if pct <= most or place.calls < 4:
+@trap(
+    "no-way-down",
+    "a cycle leaves too little time to lower the lr",
+    Example(
+        "OneCycleLR(max_lr=0.003, pct_start=0.95)",
+        "OneCycleLR(max_lr=0.003)",
+        "0.00012 0.0002 0.00042 0.00077 0.0012 0.0017 0.0021 0.0025 0.0028 0.003 | 1.2e-08",
+        ONE_CYCLE_LRS,
+    ),
+)
+def no_way_down(context: ScheduleContext) -> Problem | None:
+    """With pct_start close to 1 (or close to 0.5 with three_phase) there is hardly any time left to lower the lr, which
+    is where a cycle gains most. PyTorch's default is 0.3.
+    """
+    for part in context.named("OneCycleLR"):
+        share, three_phase = part.get("pct_start"), part.get("three_phase")
+        if share <= (0.5 if three_phase else 0.9) or part.calls < 4:
             continue
-        return Sighting(
-            f"pct_start={pct:g} leaves {100 * max(0.0, 1 - pct * (2 if most == 0.5 else 1)):.0f} % of the cycle for "
-            "the way down to nothing, which is what a cycle ends well by",
-            [changed(plan, [place], pct_start=None)],
+        left = max(0.0, 1 - (2 * share if three_phase else share))
+        return Problem(
+            f"pct_start={share:g} leaves {100 * left:.0f} % of the cycle to lower the lr, where a cycle gains most",
+            [change(context, [part], pct_start=None)],
         )
     return None
 
 
-def _unfinished_cycle(plan: Plan) -> Sighting | None:
-    for place in plan.named("CyclicLR"):
-        up = place.get("step_size_up")
-        down = place.get("step_size_down") or up
-        # an odd step is cut off where halves are made of a whole
-        if up + down <= place.calls + 1 or place.calls < 1 or not plan.is_finite:
+@trap(
+    "cycle-unfinished",
+    "the run ends within the first cycle of CyclicLR",
+    Example(
+        "CyclicLR(base_lr=0.0001, max_lr=0.003)",
+        "CyclicLR(base_lr=0.0001, max_lr=0.003, step_size_up=1407)",
+        "0.0001 0.0015 0.0028 | 0.0018",
+        "0.0001 0.002 0.002 | 0.0001",
+        epochs=3,
+    ),
+)
+def cycle_unfinished(context: ScheduleContext) -> Problem | None:
+    """The default half cycle has 2000 batches, which is more than a short run has: the lr only rises. A half cycle of
+    two to ten epochs is usual (L. Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.2),
+    and the run should consist of whole cycles.
+    """
+    for part in context.named("CyclicLR"):
+        up = part.get("step_size_up")
+        down = part.get("step_size_down") or up
+        # two equal halves can't use up an odd number of steps
+        if up + down <= part.calls + 1 or part.calls < 1 or not context.is_finite:
             continue
-        reaches = "never reaches max_lr" if up >= place.calls else "never comes down again"
-        return Sighting(
-            f"a cycle is {plan.count(up)} up and {down:,} down, and the run has {place.calls:,}: the lr {reaches}",
-            fits(plan),
+        effect = "never reaches max_lr" if up >= part.calls else "does not return to base_lr"
+        return Problem(
+            f"a cycle raises the lr for {context.calls_text(up)} and lowers it for {down:,}, but the run has "
+            f"{part.calls:,}: the lr {effect}",
+            fits(context),
         )
     return None
 
 
-def _upside_down(plan: Plan) -> Sighting | None:
-    for place in plan.named("CyclicLR"):
-        low, high = place.get("base_lr"), place.get("max_lr")
+@trap(
+    "upside-down",
+    "the lowest lr is above the highest",
+    Example(
+        "CosineAnnealingLR(eta_min=0.1)",
+        "CosineAnnealingLR()",
+        "0.01 0.012 0.019 0.029 0.041 0.055 0.069 0.081 0.091 0.098 | 0.098",
+        "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 0.00024",
+    ),
+)
+def upside_down(context: ScheduleContext) -> Problem | None:
+    """base_lr is above max_lr, or eta_min is above the optimizer's lr: the curve is inverted."""
+    for part in context.parts:
+        lows, peaks = part.entry.lrs("low"), part.entry.lrs("peak")
+        if not lows or not peaks:
+            continue
+        low, high = part.get(lows[0].name), part.get(peaks[0].name)
         if isinstance(low, tuple) or isinstance(high, tuple) or low <= high:
             continue
-        return Sighting(
-            f"base_lr={low:g} is above max_lr={high:g}: the cycle is upside down, and so is its momentum",
-            [changed(plan, [place], base_lr=high, max_lr=low)],
+        return Problem(
+            f"{lows[0].name}={low:g} is above {peaks[0].name}={high:g}: the cycle is inverted, and so is its momentum",
+            [change(context, [part], **{lows[0].name: high, peaks[0].name: low})],
         )
-    for place in plan.named("CosineAnnealingLR", "CosineAnnealingWarmRestarts"):
-        low, base = place.get("eta_min"), max(plan.base_lrs)
-        if place.calls < 2:
+    for part in context.parts:
+        if part.entry.follows_metric or part.calls < 2:
             continue
-        if 0 < base <= low:
-            words = f"eta_min={low:g} is not below the optimizer's lr, {base:g}: the cosine goes up in place of down"
-        elif (group := next((group for group, lr in enumerate(plan.base_lrs) if 0 < lr < low), None)) is not None:
-            words = f"eta_min={low:g} is above the lr of {plan.group(group)}: its cosine goes up in place of down"
-        else:
-            continue
-        return Sighting(words, [changed(plan, [place], eta_min=None)])
+        for floor in part.entry.lrs("floor"):
+            low, base = part.get(floor.name), max(context.base_lrs)
+            group = next((group for group, lr in enumerate(context.base_lrs) if 0 < lr < low), None)
+            if 0 < base <= low:
+                cause = f"{floor.name}={low:g} is not below the optimizer's lr, {base:g}"
+            elif group is not None:
+                cause = f"{floor.name}={low:g} is above the lr of {context.group_text(group)}"
+            else:
+                continue
+            return Problem(
+                f"{cause}: the lr rises where it should fall", [change(context, [part], **{floor.name: None})]
+            )
     return None
 
 
-def _brings_momentum(plan: Plan) -> Sighting | None:
-    names = {parameter.name: parameter.default for parameter in plan.optimizer.entry.parameters}
-    has = plan.optimizer.arguments.get("momentum", names.get("momentum"))
-    if "betas" in names or has is None or has > 0:
+@trap(
+    "brings-momentum",
+    "a cycle gives the optimizer a momentum that was not asked for",
+    Example(
+        "OneCycleLR(max_lr=0.1)",
+        "OneCycleLR(max_lr=0.1, cycle_momentum=False)",
+        "0.004 0.028 0.076 0.1 0.095 0.081 0.061 0.039 0.019 0.0049 | 4e-07",
+        "0.004 0.028 0.076 0.1 0.095 0.081 0.061 0.039 0.019 0.0049 | 4e-07",
+        optimizer="SGD(lr=0.1)",
+    ),
+)
+def brings_momentum(context: ScheduleContext) -> Problem | None:
+    """CyclicLR and OneCycleLR set the momentum (0.8 to 0.9, and 0.85 to 0.95), even if the optimizer was configured
+    without one, and it stays when they are done. cycle_momentum=False leaves the momentum alone.
+    """
+    optimizer = context.optimizer
+    if optimizer.entry.momentum_argument != "momentum" or optimizer.has_momentum:
         return None
-    cycles = [place for place in plan.named("OneCycleLR", "CyclicLR") if place.get("cycle_momentum")]
+    cycles = [part for part in context.parts if part.entry.cycles_momentum and part.get("cycle_momentum")]
     if not cycles:
         return None
     low, high = cycles[0].get("base_momentum"), cycles[0].get("max_momentum")
-    words = "" if isinstance(low, tuple) or isinstance(high, tuple) else f" between {low:g} and {high:g}"
-    return Sighting(
-        f"{plan.optimizer.name} is configured without momentum, and {cycles[0].name} brings one{words}, which "
-        "multiplies every step's length",
-        [changed(plan, cycles, cycle_momentum=False)],
+    between = "" if isinstance(low, tuple) or isinstance(high, tuple) else f" between {low:g} and {high:g}"
+    return Problem(
+        f"{optimizer.name} is configured without momentum, but {cycles[0].name} sets one{between}, which lengthens "
+        "every step",
+        [change(context, cycles, cycle_momentum=False)],
     )
 
 
-def _flattened(plan: Plan) -> Sighting | None:
-    lrs = plan.base_lrs
-    if len(set(lrs)) < 2 or lrs[0] <= 0:
+@trap(
+    "groups-flattened",
+    "all parameter groups get the same lr",
+    Example(
+        "OneCycleLR(max_lr=0.003)",
+        "OneCycleLR(max_lr=[0.003, 0.0003])",
+        ONE_CYCLE_LRS,
+        ONE_CYCLE_LRS,
+        optimizer='Adam(lr=0.01, groups={"fc*": {"lr": 0.001}})',
+    ),
+)
+def groups_flattened(context: ScheduleContext) -> Problem | None:
+    """max_lr, base_lr and swa_lr replace the lr of every parameter group. A list keeps the groups apart: one entry for
+    each group.
+    """
+    lrs = context.base_lrs
+    if len(set(lrs)) < 2 or any(lr <= 0 for lr in lrs):
         return None
-    for place in plan.named("OneCycleLR", "CyclicLR", "SWALR"):
-        names = {"OneCycleLR": ("max_lr",), "CyclicLR": ("base_lr", "max_lr"), "SWALR": ("swa_lr",)}[place.name]
-        single = [name for name in names if not isinstance(place.get(name), tuple)]
-        if not single or any(lr <= 0 for lr in lrs):
+    for part in context.parts:
+        names = [lr.name for lr in part.entry.lrs("low", "peak", "end") if not isinstance(part.get(lr.name), tuple)]
+        if not names:
             continue
-        lists = {name: tuple(two_digits(place.get(name) * lr / lrs[0]) for lr in lrs) for name in single}
-        return Sighting(
-            f"{single[-1]}={place.get(single[-1]):g} goes to all {len(lrs)} parameter groups, whose own lrs "
-            f"({', '.join(four_digits(lr) for lr in lrs)}) are lost",
-            [changed(plan, [place], **lists)],
+        lists = {name: tuple(two_digits(part.get(name) * lr / lrs[0]) for lr in lrs) for name in names}
+        return Problem(
+            f"{names[-1]}={part.get(names[-1]):g} applies to all {len(lrs)} parameter groups and replaces their own "
+            f"lrs ({', '.join(four_digits(lr) for lr in lrs)})",
+            [change(context, [part], **lists)],
         )
     return None
-
-
-CYCLES = (
-    Trap("cycle-too-short", _one_cycle_short),
-    Trap("cycle-too-long", _one_cycle_long),
-    Trap("no-way-down", _no_way_down),
-    Trap("cycle-unfinished", _unfinished_cycle),
-    Trap("upside-down", _upside_down),
-    Trap("brings-momentum", _brings_momentum),
-    Trap("groups-flattened", _flattened),
-)

@@ -1,4 +1,4 @@
-"""Lrs that are next to nothing for too long, at the run's end or at its beginning."""
+"""Lrs that are too low to train for a long part of the run."""
 
 from __future__ import annotations
 
@@ -6,76 +6,103 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits, without_per
-from lrtui.analysis.checks.shift import shifted
-from lrtui.analysis.checks.trap import Sighting, Trap
-from lrtui.analysis.checks.traps.values import NOTHING
+from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.fixes import change, counted_from_one, fits, with_default_unit
+from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
 from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.numbers import four_digits, two_digits
 
+SEVERITY = 90
 
-def _alive(plan: Plan) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
-    """Return for each step whether its lr moves anything; None where that is no question."""
-    if not plan.is_finite or plan.peak <= NOTHING or not len(plan.lrs):
-        return None
-    alive: np.ndarray[tuple[int], np.dtype[np.bool_]] = plan.share > DEAD_SHARE * (1 + ROUNDING)
+
+def _alive(context: ScheduleContext) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return for each step whether its lr is high enough to train; empty where no step or every lr is too low."""
+    if not context.is_finite or context.peak <= LOST_IN_ROUNDING:
+        return np.zeros(0, dtype=np.bool_)
+    alive: np.ndarray[tuple[int], np.dtype[np.bool_]] = context.share > DEAD_SHARE * (1 + ROUNDING)
     return alive
 
 
-def _dead_tail(plan: Plan) -> Sighting | None:
-    alive = _alive(plan)
-    if alive is None or not alive.any():
+def _dead_text(highest: float, steps: int, of: int) -> tuple[str, str]:
+    """Return the dead lr, and how much of the run learns nothing, in words."""
+    share = 100 * steps / of
+    percent = "100 %" if share >= 99.5 else f"{share:.2g} %"
+    if highest == 0:
+        return "exactly 0", f"{percent} of the run learns nothing"
+    return (
+        f"{four_digits(highest)} or lower, a thousandth of its peak or less",
+        f"{percent} of the run learns next to nothing",
+    )
+
+
+@trap(
+    "dead-tail",
+    "the lr is too low to train long before the run ends",
+    Example(
+        "ExponentialLR(gamma=0.1)",
+        "ExponentialLR(gamma=0.6)",
+        "0.01 0.001 0.0001 1e-05 1e-06 1e-07 1e-08 1e-09 1e-10 1e-11 | 1e-11",
+        "0.01 0.006 0.0036 0.0022 0.0013 0.00078 0.00047 0.00028 0.00017 0.0001 | 0.0001",
+    ),
+)
+def dead_tail(context: ScheduleContext) -> Problem | None:
+    """From some step on the lr is a thousandth of its peak or less: the weights hardly change any more, and the
+    remaining epochs are wasted. The classic case is ExponentialLR(gamma=0.1) per epoch: 0.01, 0.001, 0.0001 ..., over
+    after three epochs. Choose gamma so that the run ends at about 1 % of its peak: 0.01 ** (1 / (epochs - 1)).
+    """
+    alive = _alive(context)
+    if not alive.any():
         return None
     tail = int(np.argmax(alive[::-1]))
-    # one batch of a run of few is no loss
-    if tail < LEAST_TAIL * len(alive) or (tail == 1 and plan.schedule.per == "batch"):
+    # a single batch of a very short run does not matter
+    if tail < LEAST_TAIL * len(alive) or (tail == 1 and context.schedule.per == "batch"):
         return None
-    begin = len(alive) - tail
-    highest = float(plan.lrs[begin:].max())
-    height = "exactly 0" if highest == 0 else f"{four_digits(highest)} or below, a thousandth of its peak or less"
-    words = f"from {plan.when(begin)} on the lr is {height}: the last {_percent(tail / len(alive))} of the run learns"
-    return Sighting(f"{words} {'nothing' if highest == 0 else 'next to nothing'}", _kept_alive(plan))
+    start = len(alive) - tail
+    lr, effect = _dead_text(float(context.lrs[start:].max()), tail, len(alive))
+    return Problem(f"from {context.step_text(start)} on the lr is {lr}: the last {effect}", _with_higher_end(context))
 
 
-def _kept_alive(plan: Plan) -> Iterator[Schedule]:
-    for place in plan.named("SWALR"):
-        yield changed(plan, [place], swa_lr=two_digits(plan.peak / 10))
-    if plan.named("OneCycleLR"):
-        yield without_per(plan.schedule)
-    yield from fits(plan)
+def _with_higher_end(context: ScheduleContext) -> Iterator[Schedule]:
+    for part in context.parts:
+        for end in part.entry.lrs("end"):
+            yield change(context, [part], **{end.name: two_digits(context.peak / 10)})
+    if any(part.entry.absolute and part.entry.fills for part in context.parts):
+        yield with_default_unit(context.schedule)
+    yield from fits(context)
 
 
-def _dead_start(plan: Plan) -> Sighting | None:
-    alive = _alive(plan)
-    if alive is None or not alive.any():
+@trap(
+    "dead-start",
+    "the lr is too low to train at the start of the run",
+    Example(
+        'LambdaLR("min(1, epoch / 3)")',
+        'LambdaLR("min(1, (epoch + 1) / 3)")',
+        "0 0.0033 0.0067 0.01 0.01 0.01 0.01 0.01 0.01 0.01 | 0.01",
+        "0.0033 0.0067 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 | 0.01",
+    ),
+)
+def dead_start(context: ScheduleContext) -> Problem | None:
+    """In its first epochs the lr is a thousandth of its peak or less, so that nothing is learned in them."""
+    alive = _alive(context)
+    if not alive.any():
         return None
     head = int(np.argmax(alive))
-    # a batch or two of a warm-up that begins at nothing cost nothing
-    if head < 2 or head < min(LEAST_DEAD * len(alive), plan.horizon.batches_per_epoch):
+    # a batch or two of a warm-up that starts at 0 do not matter
+    if head < 2 or head < min(LEAST_DEAD * len(alive), context.horizon.batches_per_epoch):
         return None
-    highest = float(plan.lrs[:head].max())
-    height = "exactly 0" if highest == 0 else f"{four_digits(highest)} at most, a thousandth of its peak or less"
-    words = f"up to {plan.when(head)} the lr is {height}: the first {_percent(head / len(alive))} of the run learns"
-    return Sighting(f"{words} {'nothing' if highest == 0 else 'next to nothing'}", _awake(plan))
+    lr, effect = _dead_text(float(context.lrs[:head].max()), head, len(alive))
+    return Problem(f"until {context.step_text(head)} the lr is {lr}: the first {effect}", _with_higher_start(context))
 
 
-def _awake(plan: Plan) -> Iterator[Schedule]:
-    for place in plan.named("LinearLR"):
-        if place.get("start_factor") < 0.1:
-            yield changed(plan, [place], start_factor=0.1)
-    for place in plan.named("ConstantLR"):
-        if place.get("factor") < 0.1:
-            yield changed(plan, [place], factor=0.1)
-    for place in plan.named("OneCycleLR"):
-        yield changed(plan, [place], div_factor=None)
-    yield from shifted(plan)
-    yield from fits(plan)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
-
-
-TAIL = (Trap("dead-tail", _dead_tail), Trap("dead-start", _dead_start))
+def _with_higher_start(context: ScheduleContext) -> Iterator[Schedule]:
+    for part in context.parts:
+        if part.entry.family == "warm-up":
+            factor = next(name for name in ("start_factor", "factor") if part.entry.parameter(name))
+            if part.get(factor) < 0.1:
+                yield change(context, [part], **{factor: 0.1})
+        elif part.entry.parameter("div_factor"):
+            yield change(context, [part], div_factor=None)
+    yield from counted_from_one(context)
+    yield from fits(context)

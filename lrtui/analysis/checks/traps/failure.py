@@ -1,82 +1,127 @@
-"""Schedules that can't be followed to the run's end."""
+"""Schedules that can't be stepped to the end of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits, without_per
-from lrtui.analysis.checks.shift import shifted
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.fixes import change, counted_from_one, fits, with_default_unit
+from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.traps.lr_values import without_growth
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import counted
 
+SEVERITY = 10
 
-def _no_momentum(plan: Plan) -> Sighting | None:
-    cycles = [place for place in plan.named("OneCycleLR", "CyclicLR") if place.get("cycle_momentum")]
-    if not cycles or momentum_name(plan) is not None:
+
+@trap(
+    "no-momentum",
+    "the schedule cycles a momentum that the optimizer does not have",
+    Example(
+        "OneCycleLR(max_lr=0.1)",
+        "OneCycleLR(max_lr=0.1, cycle_momentum=False)",
+        fix_lrs="0.004 0.028 0.076 0.1 0.095 0.081 0.061 0.039 0.019 0.0049 | 4e-07",
+        optimizer="Adagrad(lr=0.01)",
+    ),
+    on_failure=True,
+)
+def no_momentum(context: ScheduleContext) -> Problem | None:
+    """CyclicLR and OneCycleLR lower the momentum while they raise the lr. If the optimizer has neither momentum nor
+    betas, PyTorch raises ValueError when the scheduler is created.
+
+    Write cycle_momentum=False, or use an optimizer that has a momentum: SGD(momentum=0.9), Adam.
+
+    Threads: pytorch/pytorch#73910, #19003.
+    """
+    cycles = [part for part in context.parts if part.entry.cycles_momentum and part.get("cycle_momentum")]
+    if not cycles or context.optimizer.entry.momentum_argument is not None:
         return None
-    return Sighting(
-        f"{cycles[0].name} cycles a momentum against the lr, and {plan.optimizer.name} has none: PyTorch refuses it",
-        [changed(plan, cycles, cycle_momentum=False)],
+    return Problem(
+        f"{cycles[0].name} cycles the momentum, and {context.optimizer.name} has none: PyTorch raises ValueError",
+        [change(context, cycles, cycle_momentum=False)],
     )
 
 
-def momentum_name(plan: Plan) -> str | None:
-    """Return what a cycle would take for the optimizer's momentum, or None where there is none."""
-    names = {parameter.name for parameter in plan.optimizer.entry.parameters}
-    return next((name for name in ("momentum", "betas") if name in names), None)
+@trap(
+    "pct-start",
+    "the warm-up of OneCycleLR has no length",
+    Example(
+        'OneCycleLR(max_lr=0.003, pct_start=0.1, per="epoch")',
+        "OneCycleLR(max_lr=0.003)",
+        fix_lrs="0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08",
+    ),
+    on_failure=True,
+)
+def pct_start(context: ScheduleContext) -> Problem | None:
+    """OneCycleLR raises the lr during pct_start of total_steps. Where that is exactly one step, the warm-up has no
+    length and PyTorch divides by zero.
 
-
-def _pct_start(plan: Plan) -> Sighting | None:
-    for place in plan.named("OneCycleLR"):
-        total = place.get("total_steps") or place.get("epochs") * place.get("steps_per_epoch")
-        if float(place.get("pct_start") * total) == 1.0:
-            return Sighting(
-                f"pct_start={place.get('pct_start'):g} of {counted(total, 'step')} is 1, a way up without length: "
-                "PyTorch divides by zero",
+    Choose pct_start so that the warm-up has two steps or more.
+    """
+    for part in context.named("OneCycleLR"):
+        steps, share = part.schedule.length or 0, part.get("pct_start")
+        if float(share * steps) == 1.0:
+            default = change(context, [part], pct_start=None)
+            return Problem(
+                f"pct_start={share:g} of {counted(steps, 'step')} is 1, a warm-up without length: PyTorch divides by "
+                "zero",
                 [
-                    without_per(changed(plan, [place], pct_start=None)),
-                    changed(plan, [place], pct_start=None),
-                    changed(plan, [place], pct_start=0.5),
-                    changed(plan, [place], pct_start=None, total_steps=None, epochs=None, steps_per_epoch=None),
+                    with_default_unit(default),
+                    default,
+                    change(context, [part], pct_start=0.5),
+                    change(context, [part], pct_start=None, total_steps=None, epochs=None, steps_per_epoch=None),
                 ],
             )
     return None
 
 
-def _groups(plan: Plan) -> Sighting | None:
-    count = len(plan.base_lrs)
-    for place in plan.places:
-        entry = place.schedule.entry
-        for name, value in place.schedule.arguments.items():
-            parameter = entry.parameter(name) if entry else None
+@trap(
+    "group-count",
+    "a list does not match the parameter groups",
+    Example(
+        "OneCycleLR(max_lr=[0.003, 0.001])",
+        "OneCycleLR(max_lr=0.003)",
+        fix_lrs="0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08",
+    ),
+    on_failure=True,
+)
+def group_count(context: ScheduleContext) -> Problem | None:
+    """A list of lrs, factors or functions needs one entry for each parameter group of the optimizer: first the default
+    group, then the patterns in the order in which they are written.
+    """
+    groups = len(context.base_lrs)
+    for part in context.parts:
+        for name, value in part.schedule.arguments.items():
+            parameter = part.entry.parameter(name)
             if parameter is None or parameter.kind not in ("floats", "expression") or not isinstance(value, tuple):
                 continue
-            if len(value) != count:
-                values, groups = counted(len(value), "value"), counted(count, "parameter group")
-                return Sighting(
-                    f"{name} of {place.name} has {values}, and the optimizer {groups}: PyTorch refuses it",
-                    [changed(plan, [place], **{name: value[0]})] if value else (),
+            if len(value) != groups:
+                return Problem(
+                    f"{name} of {part.name} has {counted(len(value), 'value')}, but the optimizer has "
+                    f"{counted(groups, 'parameter group')}: PyTorch raises an error",
+                    [change(context, [part], **{name: value[0]})] if value else (),
                 )
     return None
 
 
-def _cannot_run(plan: Plan) -> Sighting | None:
-    return Sighting(" ".join(str(plan.fault).split()), _ways_on(plan))
-
-
-def _ways_on(plan: Plan) -> Iterator[Schedule]:
-    for place in plan.named("CyclicLR"):
-        if place.get("mode") == "exp_range" and place.get("gamma") > 1:
-            yield changed(plan, [place], gamma=None)
-    yield from shifted(plan)
-    yield from fits(plan)
-
-
-REFUSALS = (
-    Trap("no-momentum", _no_momentum, refused=True),
-    Trap("pct-start", _pct_start, refused=True),
-    Trap("group-count", _groups, refused=True),
-    Trap("cannot-run", _cannot_run, refused=True),
+@trap(
+    "cannot-run",
+    "PyTorch refuses the schedule, or fails during the run",
+    Example(
+        'LambdaLR("1 / epoch")',
+        'LambdaLR("1 / (epoch + 1)")',
+        fix_lrs="0.01 0.005 0.0033 0.0025 0.002 0.0017 0.0014 0.0013 0.0011 0.001 | 0.001",
+    ),
+    on_failure=True,
 )
+def cannot_run(context: ScheduleContext) -> Problem | None:
+    """The schedule was created and stepped through the whole run, as in training, and an exception was raised. The
+    message is PyTorch's, or that of your class.
+    """
+    return Problem(" ".join(str(context.error).split()), _repaired(context))
+
+
+def _repaired(context: ScheduleContext) -> Iterator[Schedule]:
+    yield from without_growth(context)
+    yield from counted_from_one(context)
+    yield from fits(context)

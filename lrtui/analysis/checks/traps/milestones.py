@@ -1,102 +1,146 @@
-"""Milestones that are not what they look like: never reached, at the very start, given twice."""
+"""Milestones that are never reached, at the very start, or given twice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits, per_batch, scaled, without_one
-from lrtui.analysis.checks.part import Place, edit, without_child
-from lrtui.analysis.checks.trap import Sighting, Trap
-from lrtui.analysis.checks.traps.units import warmed_in_batches
+from lrtui.analysis.checks.context import Part, ScheduleContext
+from lrtui.analysis.checks.fixes import (
+    change,
+    change_part,
+    fits,
+    part_at,
+    per_batch,
+    replace_part,
+    without_child,
+    without_one_child,
+)
+from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.traps.units import warm_up_per_batch
+from lrtui.schedules.catalogue.decay import scale_milestones
 from lrtui.schedules.schedule import Schedule
 
+SEVERITY = 60
 
-def _never_reached(plan: Plan) -> Sighting | None:
-    for place in plan.named("SequentialLR"):
-        late = [milestone for milestone in place.get("milestones") if milestone >= place.calls]
-        if late:
-            return Sighting(
-                f"milestone {late[0]:,} is never reached: the run has {plan.length_words}, and what comes "
-                "after it is never in force",
-                _earlier(plan, place),
-            )
-    for place in plan.named("MultiStepLR"):
-        late = [milestone for milestone in place.get("milestones") if milestone >= place.calls > 0]
-        if late:
-            return Sighting(
-                f"milestone {late[0]:,} is never reached: MultiStepLR has {plan.count(place.calls)} here",
-                chain(fits(plan), per_batch(plan)),
-            )
-    for place in plan.named("StepLR"):
-        if place.get("step_size") >= place.calls > 1:
-            return Sighting(
-                f"step_size={place.get('step_size'):,} is never reached: StepLR has {plan.count(place.calls)} here, "
-                "in which the lr never drops",
-                chain(fits(plan), per_batch(plan)),
+
+def _milestone_decays(context: ScheduleContext) -> list[Part]:
+    """Return the parts that multiply the lr by gamma at their milestones."""
+    decays = [part for part in context.parts if not part.entry.composite and part.get("gamma") is not None]
+    return [part for part in decays if part.get("milestones")]
+
+
+@trap(
+    "milestone-zero",
+    "a milestone at the very start of the run",
+    Example(
+        "SequentialLR([LinearLR(start_factor=0.1), CosineAnnealingLR()], milestones=[0])",
+        "CosineAnnealingLR()",
+        "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 0.00024",
+        "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 0.00024",
+    ),
+)
+def milestone_zero(context: ScheduleContext) -> Problem | None:
+    """Milestone 0 is the start of the run. In SequentialLR the scheduler before it is never in force; in MultiStepLR
+    already the first lr is multiplied by gamma.
+    """
+    for part in context.parts:
+        if part.entry.composite == "sequence" and part.get("milestones")[:1] == (0,):
+            first = part.schedule.children[0]
+            fixes = [] if part.path else list(without_one_child(context))[-1:]
+            if part.path and len(part.schedule.children) > 2:
+                rest = without_child(part_at(context.schedule, part.path), 0)
+                fixes = [replace_part(context.schedule, part.path, rest)]
+            return Problem(f"milestone 0 is the start of the run: {first.name} before it is never in force", fixes)
+    for part in _milestone_decays(context):
+        milestones, gamma = part.get("milestones"), part.get("gamma")
+        if 0 in milestones and part.calls > 0 and gamma != 1:
+            rest_of_milestones = tuple(milestone for milestone in milestones if milestone)
+            return Problem(
+                f"milestone 0 is the start of the run: the first lr is gamma={gamma:g} times the optimizer's",
+                [change(context, [part], milestones=rest_of_milestones)] if rest_of_milestones else fits(context),
             )
     return None
 
 
-def _earlier(plan: Plan, place: Place) -> Iterator[Schedule]:
-    yield from warmed_in_batches(plan)
-    milestones = place.get("milestones")
-    earlier = scaled(milestones, place.calls) if len(milestones) > 1 else None
-    if len(milestones) == 1 and place.calls > 1:
-        # what comes before a single milestone is a warm-up, as a rule
-        warms = place.schedule.children[0].name in ("LinearLR", "ConstantLR")
-        earlier = (max(1, place.calls // (10 if warms else 2)),)
+@trap(
+    "never-reached",
+    "a milestone or step_size beyond the end of the run",
+    Example(
+        "MultiStepLR([30, 60, 80])",
+        "MultiStepLR([3, 6, 8], gamma=0.22)",
+        "0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 | 0.01",
+        "0.01 0.01 0.01 0.0022 0.0022 0.0022 0.00048 0.00048 0.00011 0.00011 | 0.00011",
+    ),
+)
+def never_reached(context: ScheduleContext) -> Problem | None:
+    """step_size or a milestone lies after the last step of the run, so that its change never happens. The reason may be
+    the unit: epochs or batches (per=).
+    """
+    for part in context.parts:
+        late = [milestone for milestone in part.get("milestones") or () if milestone >= part.calls]
+        if late and part.entry.composite == "sequence":
+            return Problem(
+                f"milestone {late[0]:,} is never reached: the run has {context.calls_text(context.calls)}, and the "
+                "scheduler after it is never in force",
+                _with_earlier_milestones(context, part),
+            )
+        if late and part.calls > 0:
+            return Problem(
+                f"milestone {late[0]:,} is never reached: {part.name} has {context.calls_text(part.calls)} here",
+                chain(fits(context), per_batch(context)),
+            )
+        period = next((count.name for count in part.entry.counts if count.counts == "period"), None)
+        if period is not None and part.lowers and part.get(period) >= part.calls > 1:
+            return Problem(
+                f"{period}={part.get(period):,} is never reached: {part.name} has {context.calls_text(part.calls)} "
+                "here, in which it never lowers the lr",
+                chain(fits(context), per_batch(context)),
+            )
+    return None
+
+
+def _with_earlier_milestones(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
+    yield from warm_up_per_batch(context)
+    milestones, first = part.get("milestones"), part.schedule.children[0]
+    warms_up = first.entry is not None and first.entry.family == "warm-up"
+    earlier = scale_milestones(milestones, part.calls) if len(milestones) > 1 else None
+    if len(milestones) == 1 and part.calls > 1:
+        earlier = (max(1, part.calls // (10 if warms_up else 2)),)
     if earlier is not None:
-        whole = changed(plan, [place], milestones=earlier)
-        first = place.schedule.children[0]
-        if first.name in ("LinearLR", "ConstantLR") and not first.user_path:
-            yield edit(whole, (*place.path, 0), lambda schedule: schedule.with_arguments(total_iters=earlier[0]))
+        whole = change(context, [part], milestones=earlier)
+        if warms_up:
+            yield change_part(whole, (*part.path, 0), total_iters=earlier[0])
         yield whole
-        shorter = plan.with_schedule(whole)
+        shorter = context.with_schedule(whole)
         if shorter is not None:
             yield from fits(shorter)
-    if not place.path:
-        yield from without_one(plan)
-        yield from per_batch(plan)
+    if not part.path:
+        yield from without_one_child(context)
+        yield from per_batch(context)
 
 
-def _at_the_start(plan: Plan) -> Sighting | None:
-    for place in plan.named("SequentialLR"):
-        if place.get("milestones")[:1] == (0,):
-            first = place.schedule.children[0]
-            fixes = list(without_one(plan))[-1:] if not place.path else []
-            if place.path and len(place.schedule.children) > 2:
-                fixes = [edit(plan.schedule, place.path, lambda schedule: without_child(schedule, 0))]
-            return Sighting(f"milestone 0 is the start itself: {first.name} in front of it is never in force", fixes)
-    for place in plan.named("MultiStepLR"):
-        milestones = place.get("milestones")
-        if 0 in milestones and place.calls > 0 and place.get("gamma") != 1:
-            rest = tuple(milestone for milestone in milestones if milestone)
-            return Sighting(
-                f"milestone 0 is the start itself: the first lr is gamma={place.get('gamma'):g} times the optimizer's",
-                [changed(plan, [place], milestones=rest)] if rest else fits(plan),
-            )
-    return None
-
-
-def _twice(plan: Plan) -> Sighting | None:
-    for place in plan.named("MultiStepLR"):
-        milestones = place.get("milestones")
-        again = next((milestone for milestone in milestones if milestones.count(milestone) > 1), None)
-        if again is None or place.calls <= again or place.get("gamma") == 1:
+@trap(
+    "milestone-twice",
+    "a milestone is given twice",
+    Example(
+        "MultiStepLR([5, 5])",
+        "MultiStepLR([5])",
+        "0.01 0.01 0.01 0.01 0.01 0.0001 0.0001 0.0001 0.0001 0.0001 | 0.0001",
+        "0.01 0.01 0.01 0.01 0.01 0.001 0.001 0.001 0.001 0.001 | 0.001",
+    ),
+)
+def milestone_twice(context: ScheduleContext) -> Problem | None:
+    """MultiStepLR counts its milestones: one that is given twice multiplies the lr twice in the same step."""
+    for part in _milestone_decays(context):
+        milestones, gamma = part.get("milestones"), part.get("gamma")
+        repeated = next((milestone for milestone in milestones if milestones.count(milestone) > 1), None)
+        if repeated is None or part.calls <= repeated or gamma == 1:
             continue
-        times = milestones.count(again)
-        return Sighting(
-            f"milestone {again:,} is there {times} times and multiplies as often: the lr drops to "
-            f"{place.get('gamma') ** times:.3g} of itself at once",
-            [changed(plan, [place], milestones=tuple(sorted(set(milestones))))],
+        times = milestones.count(repeated)
+        return Problem(
+            f"milestone {repeated:,} is given {times} times and multiplies the lr each time: it falls to "
+            f"{gamma**times:.3g} of its value at once",
+            [change(context, [part], milestones=tuple(sorted(set(milestones))))],
         )
     return None
-
-
-MILESTONES = (
-    Trap("milestone-zero", _at_the_start),
-    Trap("never-reached", _never_reached),
-    Trap("milestone-twice", _twice),
-)

@@ -1,143 +1,159 @@
-"""ReduceLROnPlateau: what keeps it from ever acting, and what makes it act always."""
+"""ReduceLROnPlateau: settings with which it never lowers the lr, or lowers it when it should not."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed
-from lrtui.analysis.checks.part import Place
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import Part, ScheduleContext
+from lrtui.analysis.checks.fixes import change
+from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.run.errors import LrtuiError
-from lrtui.schedules.schedule import value_text
+from lrtui.schedules.schedule import Schedule, value_text
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted
 from lrtui.text.numbers import two_digits
 
-WATCHES = {"min": "loss", "max": "accuracy"}
-"""What each mode is for."""
+SEVERITY = 100
+
+METRICS = {"min": "loss", "max": "accuracy"}
+"""Metric that each mode is for."""
 
 MOST_THRESHOLD = 0.5
-"""An improvement by half of the best value, epoch after epoch, is what no training makes."""
+"""No training improves by half of the best value in every epoch."""
 
 LEAST_FACTOR = 1e-3
-"""One cut by more, and what is left moves nothing."""
+"""A cut by this factor or less leaves an lr that is too low to train."""
 
 
-def _mode(plan: Plan) -> Sighting | None:
-    schedule = plan.schedule
-    for place in plan.named("ReduceLROnPlateau"):
-        mode, metric = place.get("mode"), place.schedule.metric
-        if metric not in WATCHES.values() or WATCHES[mode] == metric:
+@trap(
+    "plateau-mode",
+    "mode does not match the metric",
+    Example(
+        'ReduceLROnPlateau(patience=1, metric="accuracy")',
+        'ReduceLROnPlateau(mode="max", patience=1)',
+    ),
+)
+def plateau_mode(context: ScheduleContext) -> Problem | None:
+    """ReduceLROnPlateau expects the metric to fall (mode="min") or to rise (mode="max"). With the wrong mode no
+    improvement counts as one, and the lr is cut while training goes well.
+    """
+    for part in context.named("ReduceLROnPlateau"):
+        mode, metric = part.get("mode"), part.schedule.metric
+        if metric not in METRICS.values() or METRICS[mode] == metric:
             continue
-        right = next(name for name, watched in WATCHES.items() if watched == metric)
-        better = "lower" if right == "min" else "higher"
-        return Sighting(
-            f'mode="{mode}" cuts the lr while the {metric} gets better, and never while it gets worse: a {better} '
-            f"{metric} is the better one",
-            [schedule.with_arguments(mode=None if right == "min" else right)],
+        right, better = ("min", "lower") if metric == "loss" else ("max", "higher")
+        return Problem(
+            f'mode="{mode}" cuts the lr while the {metric} improves, and never while it gets worse: a {better} '
+            f"{metric} is better",
+            [context.schedule.with_arguments(mode=None if right == "min" else right)],
         )
     return None
 
 
-def _threshold(plan: Plan) -> Sighting | None:
-    for place in plan.named("ReduceLROnPlateau"):
-        threshold, relative = place.get("threshold"), place.get("threshold_mode") == "rel"
+@trap(
+    "plateau-threshold",
+    "no result exceeds the threshold, or every result does",
+    Example("ReduceLROnPlateau(patience=1, threshold=0.9)", "ReduceLROnPlateau(patience=1)"),
+)
+def plateau_threshold(context: ScheduleContext) -> Problem | None:
+    """The threshold is a share of the best value (threshold_mode="rel") or a difference ("abs"). If it is too high,
+    every epoch counts as a plateau; if it is negative, a worse result counts as an improvement.
+    """
+    for part in context.named("ReduceLROnPlateau"):
+        threshold, relative = part.get("threshold"), part.get("threshold_mode") == "rel"
         if threshold < 0:
-            words = (
-                f"threshold={threshold:g} takes a result that is worse for an improvement: the lr is hardly ever cut"
-            )
+            message = f"threshold={threshold:g} counts a worse result as an improvement: the lr is hardly ever cut"
         elif relative and threshold >= MOST_THRESHOLD:
-            words = f"threshold={threshold:g} wants each best to be {100 * threshold:.0f} % better than the last"
-        elif not relative and place.schedule.metric == "accuracy" and threshold >= MOST_THRESHOLD:
-            words = (
-                f"threshold={threshold:g} wants each best accuracy to be that much above the last, which is 1 at most"
-            )
+            message = f"threshold={threshold:g} requires each best result to be {100 * threshold:.0f} % better"
+        elif not relative and part.schedule.metric == "accuracy" and threshold >= MOST_THRESHOLD:
+            message = f"threshold={threshold:g} requires each best accuracy to be that much higher, but it is at most 1"
         else:
             continue
-        return Sighting(words, [changed(plan, [place], threshold=None)])
+        return Problem(message, [change(context, [part], threshold=None)])
     return None
 
 
-def _never_cuts(plan: Plan) -> Sighting | None:
-    for place in plan.named("ReduceLROnPlateau"):
-        patience, base = place.get("patience"), max(plan.base_lrs)
-        floors, still = _floors(plan, place), _still(plan)
-        if base <= 0 or not still:
+@trap(
+    "plateau-never-cuts",
+    "the lr is never cut in a run of this length",
+    Example("ReduceLROnPlateau()", "ReduceLROnPlateau(patience=2)"),
+)
+def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
+    """After the best epoch it waits for patience epochs and cuts the lr in the next one. A run that is shorter than
+    that never cuts the lr, nor does one whose min_lr is not below its lr.
+    """
+    for part in context.named("ReduceLROnPlateau"):
+        floors, uncut = _floors(context, part), _uncut_groups(context)
+        base = max(context.base_lrs)
+        if base <= 0 or not uncut:
             continue
-        held = [group for group in still if 0 < plan.base_lrs[group] <= floors[group]]
-        if len(still) < len(plan.base_lrs):
-            # the others are cut
-            if not held:
-                continue
-            return _held_group(plan, place, held, floors)
-        if all(floor >= lr for floor, lr in zip(floors, plan.base_lrs, strict=True) if lr > 0):
-            words = f"min_lr={value_text(place.get('min_lr'))} is not below the optimizer's lr, {base:g}"
-        elif patience + 2 >= plan.calls:
-            # the first result is the best one; the lr is cut after one more than patience that are no better
-            words = (
-                f"with patience={patience:,} the first cut would come after epoch {patience + 2:,} at the earliest, "
-                f"and the run has {counted(plan.calls, 'epoch')}"
+        held = [group for group in uncut if 0 < context.base_lrs[group] <= floors[group]]
+        if len(uncut) == len(context.base_lrs):
+            return Problem(f"{_reason(context, part, floors)}: the lr is never cut", _with_cuts(context, part))
+        if held:
+            lower = tuple(
+                two_digits(context.base_lrs[group] / 100) if group in held else floor
+                for group, floor in enumerate(floors)
             )
-        else:
-            words = f"no cut is as large as eps={place.get('eps'):g}"
-        return Sighting(
-            f"{words}: the lr is never cut",
-            [
-                changed(plan, [place], patience=max(0, min(patience, plan.calls // 5))),
-                changed(plan, [place], min_lr=two_digits(base / 100)),
-                changed(plan, [place], eps=None),
-                changed(plan, [place], patience=max(0, plan.calls // 5), min_lr=None, eps=None),
-            ],
-        )
+            return Problem(
+                f"min_lr={floors[held[0]]:g} is not below the lr of {context.group_text(held[0])}, which is never cut",
+                [change(context, [part], min_lr=lower)],
+            )
     return None
 
 
-def _floors(plan: Plan, place: Place) -> tuple[float, ...]:
+def _floors(context: ScheduleContext, part: Part) -> tuple[float, ...]:
     """Return the lr below which each parameter group is not cut."""
-    floor = place.get("min_lr")
-    return tuple(floor) if isinstance(floor, tuple) else (floor,) * len(plan.base_lrs)
+    floor = part.get("min_lr")
+    return tuple(floor) if isinstance(floor, tuple) else (floor,) * len(context.base_lrs)
 
 
-def _held_group(plan: Plan, place: Place, held: list[int], floors: tuple[float, ...]) -> Sighting:
-    """Tell of parameter groups that are never cut, where others are."""
-    lower = tuple(
-        two_digits(plan.base_lrs[group] / 100) if group in held else floor for group, floor in enumerate(floors)
-    )
-    return Sighting(
-        f"min_lr={floors[held[0]]:g} is not below the lr of {plan.group(held[0])}: that is never cut",
-        [changed(plan, [place], min_lr=lower)],
-    )
-
-
-def _still(plan: Plan) -> list[int]:
-    """Return the parameter groups whose lr not even a metric that never improves has cut."""
-    metric = str(plan.schedule.metric)
-    # improving at first and never again: the worst that can be
-    results = [{metric: 1.0}] * plan.calls
+def _uncut_groups(context: ScheduleContext) -> list[int]:
+    """Return the parameter groups whose lr is not cut even if the metric never improves after the first epoch."""
+    results = [{str(context.schedule.metric): 1.0}] * context.calls
     try:
-        lrs = simulate(plan.schedule, plan.optimizer, plan.horizon, base_lrs=plan.base_lrs, metrics=results)
+        lrs = simulate(context.schedule, context.optimizer, context.horizon, base_lrs=context.base_lrs, metrics=results)
     except LrtuiError:
         return []
     return np.flatnonzero((lrs == lrs[0]).all(axis=0)).tolist()
 
 
-def _factor(plan: Plan) -> Sighting | None:
-    for place in plan.named("ReduceLROnPlateau"):
-        factor = place.get("factor")
-        floor = place.get("min_lr")
-        if factor > LEAST_FACTOR or (floor if isinstance(floor, float | int) else max(floor)) > 0:
+def _reason(context: ScheduleContext, part: Part, floors: tuple[float, ...]) -> str:
+    patience = part.get("patience")
+    if all(floor >= lr for floor, lr in zip(floors, context.base_lrs, strict=True) if lr > 0):
+        return f"min_lr={value_text(part.get('min_lr'))} is not below the optimizer's lr, {max(context.base_lrs):g}"
+    # the first result is the best; the lr is cut after more than `patience` results that are not better
+    if patience + 2 >= context.calls:
+        return (
+            f"with patience={patience:,} the first cut comes after epoch {patience + 2:,} at the earliest, but the run "
+            f"has {counted(context.calls, 'epoch')}"
+        )
+    return f"every cut is smaller than eps={part.get('eps'):g}"
+
+
+def _with_cuts(context: ScheduleContext, part: Part) -> list[Schedule]:
+    patience, shorter = part.get("patience"), max(0, context.calls // 5)
+    return [
+        change(context, [part], patience=max(0, min(patience, shorter))),
+        change(context, [part], min_lr=two_digits(max(context.base_lrs) / 100)),
+        change(context, [part], eps=None),
+        change(context, [part], patience=shorter, min_lr=None, eps=None),
+    ]
+
+
+@trap(
+    "plateau-factor",
+    "the first cut ends training",
+    Example("ReduceLROnPlateau(factor=0.0001, patience=2)", "ReduceLROnPlateau(patience=2)"),
+)
+def plateau_factor(context: ScheduleContext) -> Problem | None:
+    """The first cut multiplies the lr by factor. A thousandth of the lr is too low to train; 0.1 to 0.5 is usual."""
+    for part in context.named("ReduceLROnPlateau"):
+        factor = part.get("factor")
+        if factor > LEAST_FACTOR or max(_floors(context, part)) > 0:
             continue
-        return Sighting(
-            f"factor={factor:g} takes the lr to {factor:g} of itself: the first cut ends the training",
-            [changed(plan, [place], factor=None)],
+        return Problem(
+            f"factor={factor:g} cuts the lr to {factor:g} of its value: the first cut ends training",
+            [change(context, [part], factor=None)],
         )
     return None
-
-
-PLATEAU = (
-    Trap("plateau-mode", _mode),
-    Trap("plateau-threshold", _threshold),
-    Trap("plateau-never-cuts", _never_cuts),
-    Trap("plateau-factor", _factor),
-)

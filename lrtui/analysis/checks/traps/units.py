@@ -1,188 +1,206 @@
-"""Counts in the wrong unit: batches where `step()` is called per epoch, epochs where it is called per batch."""
+"""Lengths in the wrong unit: batches where `step()` is called per epoch, or epochs where it is called per batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
-from lrtui.analysis.checks.context import Plan
-from lrtui.analysis.checks.fitting import changed, fits
-from lrtui.analysis.checks.part import Place, edit
-from lrtui.analysis.checks.trap import Sighting, Trap
+from lrtui.analysis.checks.context import Part, ScheduleContext
+from lrtui.analysis.checks.fixes import change, change_part, fits, part_at
+from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.lr_curve import DEAD_SHARE
+from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import Schedule
 
-COUNTS: Mapping[str, tuple[str, ...]] = {
-    "StepLR": ("step_size",),
-    "MultiStepLR": ("milestones",),
-    "PolynomialLR": ("total_iters",),
-    "LinearLR": ("total_iters",),
-    "ConstantLR": ("total_iters",),
-    "CosineAnnealingLR": ("T_max",),
-    "CosineAnnealingWarmRestarts": ("T_0",),
-    "OneCycleLR": ("total_steps",),
-    "CyclicLR": ("step_size_up", "step_size_down"),
-    "SWALR": ("anneal_epochs",),
-    "SequentialLR": ("milestones",),
-}
-"""The arguments that count `step()` calls."""
+SEVERITY = 30
 
 SHORTEST_EPOCH = 20
-"""Batches below which an epoch's length and a number of epochs can't be told apart."""
+"""Batches per epoch below which a number of batches can't be told from a number of epochs."""
 
 SMALL = 0.25
-"""Share of an epoch below which a count of batches looks like one of epochs."""
+"""Share of an epoch below which a number of batches looks like a number of epochs."""
 
-FAR = 5
-"""How many times the run's epochs the count of a warm-up is that can't be meant in epochs."""
-
-LONGEST_WARM_UP = 50
-"""Epochs that no warm-up takes: shorter ones may be meant for a longer run, of which this is a trial."""
-
-FEW = 0.03
-"""Share of the run's steps below which nothing that takes the lr down is through with it on purpose."""
+SHORT = 0.03
+"""Share of the run's steps that a decay takes at the least."""
 
 SEVERAL = 3
-"""How many times the run's epochs a count of batches is: what is less may be a run that was cut short."""
+"""A length of up to this many times the run's epochs may be meant for a longer run."""
 
-DECAYS: Mapping[str, float] = {
-    "StepLR": 0.2,
-    "MultiStepLR": 0.5,
-    "PolynomialLR": 0.5,
-    "LinearLR": 0.5,
-    "CosineAnnealingLR": 0.5,
-    "OneCycleLR": 0.5,
-}
-"""Schedulers that take the lr down, and the share of the run's steps that their longest count comes to at the least."""
+FAR = 5
+"""A warm-up of this many times the run's epochs is not meant in epochs."""
 
+LONGEST_WARM_UP = 50
+"""Epochs that no warm-up takes; a shorter one may be meant for a longer run."""
 
-def _given(plan: Plan, place: Place) -> dict[str, tuple[int, ...]]:
-    """Return the counts that the user wrote, as they are."""
-    written = plan.schedule
-    for index in place.path:
-        written = written.children[index]
-    counts = {name: written.arguments.get(name) for name in COUNTS.get(place.name, ())}
-    return {
-        name: value if isinstance(value, tuple) else (value,) for name, value in counts.items() if value is not None
-    }
+LEAST_DECAY = {"period": 0.2, "length": 0.5, "milestones": 0.5}
+"""Share of the run's steps that the longest count of a decay covers at the least, by what the argument counts."""
+
+Counts = dict[str, tuple[int, ...]]
+"""Arguments that count `step()` calls, by name; all values of a list."""
 
 
-def _accumulated(plan: Plan) -> Sighting | None:
-    """Lengths in batches where several batches make a step."""
-    if plan.schedule.per != "batch" or plan.accumulate < 2:
+def _given_counts(context: ScheduleContext, part: Part) -> Counts:
+    """Return the counts that the user wrote."""
+    written = part_at(context.schedule, part.path).arguments
+    given = {parameter.name: written.get(parameter.name) for parameter in part.entry.counts}
+    return {name: value if isinstance(value, tuple) else (value,) for name, value in given.items() if value is not None}
+
+
+def _counts_text(part: Part, name: str, values: tuple[int, ...]) -> str:
+    return f"{name}={list(values) if _parameter(part, name).kind == 'ints' else values[0]}"
+
+
+def _parameter(part: Part, name: str) -> Parameter:
+    return next(parameter for parameter in part.entry.counts if parameter.name == name)
+
+
+@trap(
+    "accumulated",
+    "a length counts batches although several batches make one step",
+    Example(
+        "OneCycleLR(max_lr=0.003, total_steps=9380)",
+        "OneCycleLR(max_lr=0.003)",
+        "0.00012 0.00017 0.00031 0.00054 0.00084 0.0012 0.0016 0.0019 0.0023 0.0026 | 0.0028",
+        "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08",
+        steps=235,
+        accumulate=4,
+    ),
+)
+def accumulated(context: ScheduleContext) -> Problem | None:
+    """When the gradients of several batches are accumulated into one optimizer step, a schedule per batch is stepped
+    once for all of them. A length that counts batches is too long by that factor, and the schedule never reaches its
+    end.
+
+    Threads: huggingface/accelerate#963, #1170; huggingface/diffusers#2632.
+    """
+    calls, batches = context.calls, context.accumulate
+    if context.schedule.per != "batch" or batches < 2:
         return None
-    for place in plan.places:
-        for name, values in _given(plan, place).items():
-            # an epoch's last step may have fewer batches than the others
-            fewest = plan.calls * plan.accumulate - plan.horizon.epochs * (plan.accumulate - 1)
-            if name == "milestones" or not plan.calls < fewest <= values[-1] <= plan.calls * plan.accumulate:
+    # the last step of an epoch may have fewer batches than the others
+    fewest = calls * batches - context.horizon.epochs * (batches - 1)
+    for part in context.parts:
+        for name, values in _given_counts(context, part).items():
+            if _parameter(part, name).kind == "ints" or not calls < fewest <= values[-1] <= calls * batches:
                 continue
-            right = None if name in ("T_max", "total_steps") else place.calls
-            return Sighting(
-                f"{name}={values[-1]:,} counts batches, and step() is called after every {plan.accumulate} of them: "
-                f"the run has {plan.length_words}",
-                [changed(plan, [place], **{name: right})],
+            return Problem(
+                f"{name}={values[-1]:,} counts batches, but step() is called once for every {batches} of them: the run "
+                f"has {context.calls_text(calls)}",
+                [change(context, [part], **{name: None if name in part.entry.fills else part.calls})],
             )
     return None
 
 
-def _epochs_for_batches(plan: Plan) -> Sighting | None:
-    length = plan.horizon.batches_per_epoch
-    if plan.schedule.per != "batch" or length < SHORTEST_EPOCH:
+@trap(
+    "epochs-for-batches",
+    "a length counts epochs although step() is called per batch",
+    Example(
+        'CosineAnnealingLR(T_max=10, per="batch")',
+        'CosineAnnealingLR(T_max=9380, per="batch")',
+        "0.01 0.009 0.0065 0.0035 0.00095 0 0.00095 0.0035 0.0065 0.009 | 0.0098",
+        "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 2.8e-10",
+    ),
+)
+def epochs_for_batches(context: ScheduleContext) -> Problem | None:
+    """The length matches the number of epochs, but step() is called after every batch: the schedule is finished within
+    a fraction of an epoch, and a cosine then oscillates. Leave out per="batch", or give the length in batches.
+
+    Thread: ScrollPrize/villa#1495: a number of epochs given to a cosine per batch made 140 cycles.
+    """
+    length = context.horizon.batches_per_epoch
+    if context.schedule.per != "batch" or length < SHORTEST_EPOCH:
         return None
     small = [
-        (place, given)
-        for place in plan.places
-        if (given := _given(plan, place))
-        and not _is_smooth(place)
-        and all(0 < max(values) <= _most_epochs(plan, place) for values in given.values())
+        (part, counts)
+        for part in context.parts
+        if (counts := _given_counts(context, part))
+        and not _has_small_drops(part)
+        and all(0 < max(values) <= _most_epochs(context, part) for values in counts.values())
     ]
     if not small:
         return None
-    name, values = next(iter(small[0][1].items()))
-    words = f"{name}={list(values) if name == 'milestones' else values[0]}"
-    return Sighting(
-        f"{words} counts batches here, of which an epoch has {length:,}; epochs seem to be meant",
-        _in_batches(plan, small, length),
+    part, counts = small[0]
+    return Problem(
+        f"{_counts_text(part, *next(iter(counts.items())))} counts batches, of which an epoch has {length:,}; it looks "
+        "like a number of epochs",
+        _in_batches(context, small),
     )
 
 
-def _most_epochs(plan: Plan, place: Place) -> float:
-    """Return the highest count of a schedule per batch that looks like one of epochs."""
-    epochs, length = plan.horizon.epochs, plan.horizon.batches_per_epoch
-    # a warm-up of an epoch is usual, and so is a cycle; a decay of that is over before anything is learnt
-    share = FEW * epochs if place.is_last and _goes_down(place) else 0.0
+def _most_epochs(context: ScheduleContext, part: Part) -> float:
+    """Return the highest count of a schedule per batch that looks like a number of epochs."""
+    epochs, length = context.horizon.epochs, context.horizon.batches_per_epoch
+    # a warm-up or a cycle of one epoch is usual; a decay of one epoch ends before anything is learned
+    share = SHORT * epochs if part.is_last and part.lowers else 0.0
     return min(epochs, max(SMALL, share) * length)
 
 
-def _goes_down(place: Place) -> bool:
-    """Say whether it takes the lr down over the length that it is given."""
-    if place.name == "LinearLR":
-        return bool(place.get("end_factor") < place.get("start_factor"))
-    return place.name in DECAYS
-
-
-def _is_smooth(place: Place) -> bool:
-    """Say whether it is a StepLR of many small steps, which the run takes to its end."""
-    if place.name != "StepLR" or not 0 < place.get("gamma") < 1:
+def _has_small_drops(part: Part) -> bool:
+    """Return whether many small drops, as of StepLR, spread over the whole run."""
+    size, gamma = part.get("step_size"), part.get("gamma")
+    if size is None or gamma is None or not 0 < gamma < 1:
         return False
-    return bool(place.get("gamma") ** (place.calls / place.get("step_size")) > DEAD_SHARE)
+    return bool(gamma ** (part.calls / size) > DEAD_SHARE)
 
 
-def _in_batches(plan: Plan, small: list[tuple[Place, dict[str, tuple[int, ...]]]], length: int) -> Iterator[Schedule]:
-    whole = plan.schedule
-    for place, given in small:
-        longer = {
-            name: tuple(value * length for value in values) if name == "milestones" else values[0] * length
-            for name, values in given.items()
-        }
-        whole = edit(whole, place.path, lambda schedule, longer=longer: schedule.with_arguments(**longer))  # type: ignore[misc]
+def _in_batches(context: ScheduleContext, small: list[tuple[Part, Counts]]) -> Iterator[Schedule]:
+    length, whole = context.horizon.batches_per_epoch, context.schedule
+    for part, counts in small:
+        for name, values in counts.items():
+            longer = tuple(value * length for value in values)
+            is_list = _parameter(part, name).kind == "ints"
+            whole = change_part(whole, part.path, **{name: longer if is_list else longer[0]})
     yield whole
-    yield from fits(plan)
+    yield from fits(context)
 
 
-def _batches_for_epochs(plan: Plan) -> Sighting | None:
-    length = plan.horizon.batches_per_epoch
-    if plan.schedule.per != "epoch" or length < SHORTEST_EPOCH:
+@trap(
+    "batches-for-epochs",
+    "a length counts batches although step() is called per epoch",
+    Example(
+        "CosineAnnealingLR(T_max=9380)",
+        'CosineAnnealingLR(T_max=9380, per="batch")',
+        "0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 | 0.01",
+        "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 2.8e-10",
+    ),
+)
+def batches_for_epochs(context: ScheduleContext) -> Problem | None:
+    """The length matches the number of batches, but step() is called once per epoch: the schedule advances by one step
+    per epoch and hardly changes in the whole run. Write per="batch", or give the length in epochs.
+
+    Threads: pytorch/pytorch#65417, Lightning-AI/pytorch-lightning#5631.
+    """
+    length, total = context.horizon.batches_per_epoch, context.horizon.total_steps
+    if context.schedule.per != "epoch" or length < SHORTEST_EPOCH:
         return None
-    for place in plan.places:
-        for name, values in _given(plan, place).items():
-            least = max(length, SEVERAL * plan.calls)
-            if not all(least <= value <= 1.05 * plan.horizon.total_steps for value in values):
+    least = max(length, SEVERAL * context.calls)
+    for part in context.parts:
+        for name, values in _given_counts(context, part).items():
+            if not all(least <= value <= 1.05 * total for value in values):
                 continue
-            # what goes down does so over a good part of the run
-            if _goes_down(place) and max(values) < DECAYS[place.name] * plan.horizon.total_steps:
+            if part.lowers and max(values) < LEAST_DECAY[str(_parameter(part, name).counts)] * total:
                 continue
-            words = f"{name}={list(values) if name == 'milestones' else values[0]}"
-            return Sighting(
-                f"{words} counts epochs here, of which the run has {plan.calls:,}; batches seem to be meant, "
-                f"{length:,} an epoch",
-                [replace(plan.schedule, per="batch", per_given=True), *fits(plan)],
+            return Problem(
+                f"{_counts_text(part, name, values)} counts epochs, of which the run has {context.calls:,}; it looks "
+                f"like a number of batches, {length:,} per epoch",
+                [replace(context.schedule, per="batch", per_given=True), *fits(context)],
             )
     return None
 
 
-def warmed_in_batches(plan: Plan) -> Iterator[Schedule]:
-    """Yield the schedule stepped after every batch, where the count of a warm-up has room in the run in no other way.
+def warm_up_per_batch(context: ScheduleContext) -> Iterator[Schedule]:
+    """Yield the schedule stepped per batch, where the length of a warm-up only fits the run in batches.
 
-    That is for traps that see what becomes of such a count; `batches-for-epochs` takes those of an epoch and more.
+    This is for traps that find the consequences; `batches-for-epochs` finds lengths of one epoch and more.
     """
-    if plan.schedule.per != "epoch" or plan.horizon.batches_per_epoch < SHORTEST_EPOCH:
+    if context.schedule.per != "epoch" or context.horizon.batches_per_epoch < SHORTEST_EPOCH:
         return
     counts = [
         value
-        for place in plan.places
-        if place.name == "SequentialLR" or (place.name in ("LinearLR", "ConstantLR") and not _goes_down(place))
-        for values in _given(plan, place).values()
+        for part in context.parts
+        if part.entry.composite == "sequence" or (part.entry.family == "warm-up" and not part.lowers)
+        for values in _given_counts(context, part).values()
         for value in values
     ]
-    least = max(FAR * plan.calls, LONGEST_WARM_UP)
-    if any(least <= value < plan.horizon.steps for value in counts):
-        yield replace(plan.schedule, per="batch", per_given=True)
-
-
-UNITS = (
-    Trap("accumulated", _accumulated),
-    Trap("epochs-for-batches", _epochs_for_batches),
-    Trap("batches-for-epochs", _batches_for_epochs),
-)
+    least = max(FAR * context.calls, LONGEST_WARM_UP)
+    if any(least <= value < context.horizon.steps for value in counts):
+        yield replace(context.schedule, per="batch", per_given=True)

@@ -17,7 +17,7 @@ from lrtui.tui.screens.picker.candidates import TABLE_HELP
 from lrtui.tui.screens.picker.state import PickerState
 
 if TYPE_CHECKING:
-    from lrtui.analysis.checks.finding import Finding
+    from lrtui.analysis.checks import Finding
 
 KEY_HELP: tuple[tuple[str, str], ...] = (
     ("enter", "use it for the next run, or switch the current run to it now"),
@@ -88,7 +88,7 @@ def picker_help(schedule: str, findings: tuple[Finding, ...] | None) -> Text:
 
 
 def _finding_text(finding: Finding) -> Text:
-    from lrtui.analysis.checks.explain import explain
+    from lrtui.analysis.checks.check import explain
 
     text = Text(f"! {finding.code}", "bold")
     text.append(f"  {printable(finding.message)}\n", "not bold")

@@ -18,7 +18,7 @@ from lrtui.tui.screens.picker.candidates import PickerCandidate
 from lrtui.tui.screens.picker.model import PickerModel
 
 if TYPE_CHECKING:
-    from lrtui.analysis.checks.finding import Finding
+    from lrtui.analysis.checks import Finding
     from lrtui.tui.view import View
 
 

@@ -1,0 +1,112 @@
+"""Warm-ups that are too slow or cut off, and ConstantLR used for a constant lr."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.fixes import change, fits
+from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.traps.high_end import never_falls
+from lrtui.text.numbers import four_digits
+
+SEVERITY = 110
+
+SLOW = 0.4
+"""Share of the run by which a warm-up should have reached half its peak; OneCycleLR takes 0.15."""
+
+JUMP = 1.5
+"""How many times higher the lr is after a warm-up that was cut off."""
+
+
+@trap(
+    "default-third",
+    "ConstantLR multiplies the lr by 1/3 by default",
+    Example(
+        "ConstantLR()",
+        "ConstantLR(factor=1.0)",
+        "0.0033 0.0033 0.0033 0.0033 0.0033 0.01 0.01 0.01 0.01 0.01 | 0.01",
+        "0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 | 0.01",
+    ),
+)
+def default_third(context: ScheduleContext) -> Problem | None:
+    """ConstantLR() multiplies the lr by 1/3 for 5 steps and then jumps to the optimizer's lr. Write
+    ConstantLR(factor=1.0) to leave the lr as it is, and LinearLR for a warm-up.
+    """
+    for part in context.named("ConstantLR"):
+        if "factor" in part.schedule.arguments or part.calls < 1:
+            continue
+        length, next_call = part.get("total_iters"), part.start + part.calls
+        if length < part.calls:
+            until = f"for {context.calls_text(length)} and then jumps up"
+        elif next_call < context.calls:
+            until = f"until {context.call_text(next_call)}, where the next scheduler takes over"
+        else:
+            until = "until the end of the run"
+        return Problem(
+            f"ConstantLR without factor does not keep the lr: it is a third of the optimizer's {until}",
+            [change(context, [part], factor=1.0)],
+        )
+    return None
+
+
+@trap(
+    "warm-up-cut-off",
+    "the next scheduler takes over before the warm-up is complete",
+    Example(
+        "SequentialLR([LinearLR(start_factor=0.1), CosineAnnealingLR()], milestones=[2])",
+        "SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",
+        "0.001 0.0028 0.01 0.0096 0.0085 0.0069 0.005 0.0031 0.0015 0.00038 | 0.00038",
+        "0.001 0.0055 0.01 0.0096 0.0085 0.0069 0.005 0.0031 0.0015 0.00038 | 0.00038",
+    ),
+)
+def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
+    """The next scheduler takes over before the warm-up has reached its end, and the lr jumps. Set total_iters to the
+    milestone.
+    """
+    for part in context.named("LinearLR"):
+        length, next_call = part.get("total_iters"), part.start + part.calls
+        if part.is_last or not 0 < part.calls < length or next_call >= context.calls or not context.is_finite:
+            continue
+        before, after = context.share_at(next_call - 1), context.share_at(next_call)
+        # even a warm-up of the right length ends one increment below the next scheduler
+        low, high = part.get("start_factor"), part.get("end_factor")
+        even = low + (high - low) * (part.calls - 1) / part.calls
+        if high <= low or before <= 0 or after < JUMP * before or after / before <= 1.05 * high / even:
+            continue
+        return Problem(
+            f"the warm-up takes {context.calls_text(length)} (total_iters) but has {part.calls:,}: the lr jumps from "
+            f"{four_digits(context.lr_at(next_call - 1))} to {four_digits(context.lr_at(next_call))} at "
+            f"{context.call_text(next_call)}",
+            [change(context, [part], total_iters=part.calls)],
+        )
+    return None
+
+
+@trap(
+    "slow-warm-up",
+    "the lr is below half its peak for much of the run",
+    Example(
+        "SequentialLR([LinearLR(start_factor=0.1, total_iters=5), CosineAnnealingLR()], milestones=[5])",
+        "SequentialLR([LinearLR(start_factor=0.1, total_iters=1), CosineAnnealingLR()], milestones=[5])",
+        "0.001 0.0028 0.0046 0.0064 0.0082 0.01 0.005 | 0.005",
+        "0.001 0.01 0.01 0.01 0.01 0.01 0.005 | 0.005",
+        epochs=7,
+    ),
+)
+def slow_warm_up(context: ScheduleContext) -> Problem | None:
+    """Warm-ups of 1 to 10 % of the run are usual. Stepped per epoch, each increment lasts a whole epoch; per="batch"
+    makes a warm-up smooth and short.
+    """
+    if not context.is_finite or context.peak <= 0 or context.calls < 2:
+        return None
+    reached = int(np.argmax(context.share >= 0.5))
+    total = len(context.lrs)
+    if reached < SLOW * total or context.named("CosineAnnealingWarmRestarts") or never_falls(context):
+        return None
+    warm_ups = [part for part in context.parts if part.entry.family == "warm-up"]
+    return Problem(
+        f"the lr is below half its peak until {context.step_text(reached)}: the warm-up takes "
+        f"{100 * reached / total:.0f} % of the run",
+        [*(change(context, [part], total_iters=1) for part in warm_ups), *fits(context)],
+    )
