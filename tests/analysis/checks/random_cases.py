@@ -1,4 +1,4 @@
-"""Random schedules, optimizers and lengths of run, sensible ones and odd ones, made from the catalogues and a seed."""
+"""Random schedules, optimizers and lengths of run, usual and odd ones, made from the catalogues and a seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INSIDE = tuple(name for name in CATALOGUE if name != "ReduceLROnPlateau")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is checked."""
+    """Arguments of check_schedule."""
 
     schedule: str
     optimizer: str
@@ -33,7 +33,7 @@ class Case:
 
 
 def cases(seed: int, count: int) -> list[Case]:
-    """Return so many cases, the same ones for the same seed."""
+    """Return this many cases, the same ones for the same seed."""
     draw = random.Random(seed)
     return [_case(draw) for _ in range(count)]
 
@@ -41,7 +41,7 @@ def cases(seed: int, count: int) -> list[Case]:
 def _case(draw: random.Random) -> Case:
     groups = draw.choice((1, 1, 1, 2))
     schedule = _schedule(draw, draw.choice(OUTERMOST), groups, 0)
-    # those that step per batch can't be inside the others without it
+    # a composite with schedulers that step per batch needs per=
     needs = CATALOGUE[schedule.partition("(")[0]].composite and ("OneCycleLR" in schedule or "CyclicLR" in schedule)
     if not schedule.startswith("ReduceLROnPlateau") and (needs or draw.random() < 0.4):
         comma = "" if schedule.endswith("()") else ", "
@@ -116,6 +116,6 @@ def _listed(draw: random.Random, groups: int, one: object) -> str:
 
 def _number(draw: random.Random, parameter: Parameter) -> str:
     allowed = [number for number in NUMBERS if parameter.refusal(number) is None]
-    # an lr of a person is not 1e300, as a rule
+    # mostly values that people use
     usual = [number for number in allowed if 0 < number < 2]
     return repr(draw.choice(usual if usual and draw.random() < 0.7 else allowed))

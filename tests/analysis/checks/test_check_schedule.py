@@ -1,4 +1,4 @@
-"""The traps: what is in one is found with its code; what a finding says and proposes holds."""
+"""Findings: the code, what they say, and whether their fix holds."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def codes(schedule: str, optimizer: str = "Adam(lr=0.01)", epochs: int = 10, bat
         ("OneCycleLR(max_lr=1.0)", "Adam(lr=0.01)", "implausible"),
     ],
 )
-def test_a_trap_is_found_first(schedule: str, optimizer: str, code: str) -> None:
+def test_the_first_finding(schedule: str, optimizer: str, code: str) -> None:
     assert codes(schedule, optimizer)[:1] == [code]
 
 
-def test_the_case_study_is_told_and_mended() -> None:
+def test_the_case_study_gets_a_fix() -> None:
     (finding,) = check_schedule(
         parse_schedule("ExponentialLR(gamma=0.1)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 938)
     )
@@ -66,7 +66,7 @@ def test_every_trap_has_its_own_code_and_a_page() -> None:
         assert len(trap.find.__doc__ or "") > 40
 
 
-def test_an_unknown_code_names_a_near_one() -> None:
+def test_an_unknown_code_names_a_similar_one() -> None:
     with pytest.raises(UsageError, match="did you mean dead-tail"):
         explain("dead-tial")
 
@@ -75,12 +75,12 @@ def findings(schedule: str, horizon: Horizon, optimizer: str = "Adam(lr=0.01)", 
     return check_schedule(parse_schedule(schedule), parse_optimizer(optimizer), horizon, **known)  # type: ignore[arg-type]
 
 
-def test_where_one_fix_cures_two_the_other_goes_without_saying() -> None:
-    # held at its last lr for half the run, it is dead there as well
+def test_a_finding_that_the_fix_of_another_removes_is_left_out() -> None:
+    # it holds its last lr for half of the run, which is also a dead tail
     assert codes("OneCycleLR(max_lr=0.003, total_steps=500)") == ["cycle-too-short"]
 
 
-def test_two_traps_that_have_nothing_to_do_with_each_other_are_both_told_the_worse_first() -> None:
+def test_independent_findings_are_all_reported_the_worst_first() -> None:
     schedule = "SequentialLR([ConstantLR(total_iters=2), MultiStepLR([3, 3])], milestones=[2])"
     found = findings(schedule, Horizon(10, 100))
     assert [finding.code for finding in found] == ["milestone-twice", "default-third"]
@@ -94,58 +94,58 @@ def test_a_cycle_is_too_short_where_pytorch_raises(length: int, steps: int, rais
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=length)
     optimizer.step()
-    said = ""
+    message = ""
     try:
         for _ in range(steps):
             scheduler.step()
     except ValueError as error:
-        said = str(error)
-    assert bool(said) is raises
+        message = str(error)
+    assert bool(message) is raises
     found = findings(f"OneCycleLR(max_lr=0.1, total_steps={length})", Horizon(1, steps), "SGD(lr=0.1, momentum=0.9)")
     short = [finding for finding in found if finding.code == "cycle-too-short"]
     assert bool(short) is raises
     if raises:
-        # PyTorch's own words, as a loop without lrtui would see them
-        assert said.startswith(f"Tried to step {length + 1} times")
+        # PyTorch's message in a loop without lrtui
+        assert message.startswith(f"Tried to step {length + 1} times")
         assert f"Tried to step {length + 1} times" in short[0].message
 
 
 @pytest.mark.parametrize("code", ["return [1e-9 * lr if self.last_epoch else lr for lr in self.base_lrs]"])
-def test_a_class_of_ones_own_is_seen_by_what_it_does(code: str, tmp_path: Path) -> None:
+def test_a_users_class_is_judged_by_its_lrs(code: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch.optim.lr_scheduler import LRScheduler\n"
         f"class Mine(LRScheduler):\n    def get_lr(self):\n        {code}\n"
     )
     (finding,) = findings(f"{tmp_path}/mine.py:Mine()", Horizon(10, 3))
-    # what its arguments mean nobody knows
+    # the meaning of its arguments is unknown
     assert (finding.code, finding.fix) == ("dead-tail", None)
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("raise RuntimeError('no lr today')", "no lr today"),
         ("return ['x' for _ in self.base_lrs]", "ValueError"),
         ("return [lr if self.last_epoch < 3 else 1 / 0 for lr in self.base_lrs]", "step() call 3"),
     ],
 )
-def test_a_class_of_ones_own_that_fails_is_a_finding(code: str, said: str, tmp_path: Path) -> None:
+def test_a_users_class_that_fails_is_a_finding(code: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch.optim.lr_scheduler import LRScheduler\n"
         f"class Mine(LRScheduler):\n    def get_lr(self):\n        {code}\n"
     )
     (finding,) = findings(f"{tmp_path}/mine.py:Mine()", Horizon(10, 3))
     assert finding.code == "cannot-run"
-    assert said in finding.message
+    assert message in finding.message
     assert "\n" not in finding.message
 
 
-def test_a_class_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotationError, match="there is no file"):
         findings(f"{tmp_path}/nowhere.py:Mine()", Horizon(10, 3))
 
 
-def test_the_same_is_found_where_the_lrs_are_known_already() -> None:
+def test_known_lrs_give_the_same_findings() -> None:
     schedule, optimizer, horizon = (
         parse_schedule("CosineAnnealingLR(T_max=3)"),
         parse_optimizer("SGD(lr=0.1)"),
@@ -155,25 +155,25 @@ def test_the_same_is_found_where_the_lrs_are_known_already() -> None:
     known = check_schedule(schedule, optimizer, horizon, base_lrs=(0.02,), lrs=lrs)
     assert known == check_schedule(schedule, optimizer, horizon, base_lrs=(0.02,))
     (finding,) = known
-    # the epoch under way ends with the first call: foot after 3 calls, at the start of epoch 5
+    # the current epoch ends with the first call: the lowest lr comes after 3 calls, at the start of epoch 5
     assert finding.code == "goes-up-again"
     assert "from epoch 5 on" in finding.message
     assert float(lrs.max()) == pytest.approx(0.02)
 
 
-def test_in_mid_run_what_remains_is_looked_at() -> None:
+def test_during_a_run_the_remaining_steps_are_checked() -> None:
     assert codes("CosineAnnealingLR(T_max=6)", epochs=6) == []
     assert [finding.code for finding in findings("CosineAnnealingLR(T_max=6)", Horizon(10, 100, 700))] == ["cut-short"]
     assert findings("CosineAnnealingLR()", Horizon(10, 100, 700)) == []
     assert findings("CosineAnnealingLR()", Horizon(10, 100, 1000)) == []
 
 
-def test_what_builds_on_a_dead_lr_is_dead() -> None:
+def test_a_schedule_that_builds_on_a_dead_lr_is_dead() -> None:
     (finding,) = findings("CosineAnnealingLR()", Horizon(10, 100, 700), base_lrs=(1e-9,))
     assert finding.code == "nothing"
 
 
-def test_a_group_that_is_frozen_on_purpose_is_no_trap() -> None:
+def test_a_frozen_parameter_group_is_not_reported() -> None:
     optimizer = 'Adam(lr=0.01, groups={"fc*": {"lr": 0}})'
     assert codes("CosineAnnealingLR()", optimizer) == []
     assert codes('LambdaLR(["0.8 ** epoch", "0"])', 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}})') == []
@@ -182,7 +182,7 @@ def test_a_group_that_is_frozen_on_purpose_is_no_trap() -> None:
     ]
 
 
-def test_ten_thousand_steps_take_no_longer_than_a_person_notices() -> None:
+def test_ten_thousand_steps_take_less_than_a_second() -> None:
     schedules = (
         "OneCycleLR(max_lr=0.003)",
         "OneCycleLR(max_lr=0.003, total_steps=5000)",
@@ -190,24 +190,24 @@ def test_ten_thousand_steps_take_no_longer_than_a_person_notices() -> None:
     )
     findings(schedules[0], Horizon(1, 10))
     for schedule in schedules:
-        # processor time, and three times what it takes on a slow machine
+        # CPU time; the limit is three times the time on a slow machine
         started = time.process_time()
         findings(schedule, Horizon(10, 1000))
         assert time.process_time() - started < 1
 
 
-def test_the_plateaus_cut_is_tried_and_not_reckoned() -> None:
+def test_a_missing_cut_is_found_by_simulation() -> None:
     for epochs in range(1, 9):
         for patience in range(8):
-            lrs = _worst(patience, epochs)
+            lrs = _lrs_without_improvement(patience, epochs)
             found = [
                 finding.code for finding in findings(f"ReduceLROnPlateau(patience={patience})", Horizon(epochs, 3))
             ]
             assert found == ([] if np.ptp(lrs) else ["plateau-never-cuts"]), (epochs, patience)
 
 
-def _worst(patience: int, epochs: int) -> list[float]:
-    """Return the lr of each epoch where no test is better than the first."""
+def _lrs_without_improvement(patience: int, epochs: int) -> list[float]:
+    """Return the lr of each epoch if no test is better than the first."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience)
     lrs = []

@@ -1,4 +1,4 @@
-"""Anything goes through check: no traceback, what is clean trains to its end, and what is mended is mended."""
+"""Random schedules: check never crashes, a schedule without findings trains to its end, and every fix holds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lrtui.schedules.simulate import simulate
 QUICK, PART, PARTS = 500, 1000, 10
 
 
-def wrong_with(case: Case) -> str:
-    """Return what check gets wrong, or nothing."""
+def error_in(case: Case) -> str:
+    """Return what check gets wrong; empty if nothing."""
     try:
         schedule, optimizer = parse_schedule(case.schedule), parse_optimizer(case.optimizer)
     except LrtuiError:
@@ -25,33 +25,33 @@ def wrong_with(case: Case) -> str:
         try:
             lrs = simulate(schedule, optimizer, case.horizon)
         except LrtuiError as error:
-            return f"called clean, and can't be previewed: {error}"
+            return f"no findings, but it can't be previewed: {error}"
         if not np.isfinite(lrs).all() or (lrs < 0).any():
-            return "called clean, with lrs that no optimizer takes"
+            return "no findings, but an optimizer refuses its lrs"
     for finding in findings:
         if finding.fix is None:
             continue
-        mended = parse_schedule(finding.fix)
-        lrs = simulate(mended, optimizer, case.horizon)
+        fixed = parse_schedule(finding.fix)
+        lrs = simulate(fixed, optimizer, case.horizon)
         if not np.isfinite(lrs).all() or (lrs < 0).any():
-            return f"{finding.code}: the fix {finding.fix} has lrs that no optimizer takes"
-        again = check_schedule(mended, optimizer, case.horizon, accumulate=case.accumulate)
+            return f"{finding.code}: the fix {finding.fix} has lrs that an optimizer refuses"
+        again = check_schedule(fixed, optimizer, case.horizon, accumulate=case.accumulate)
         if finding.code in {other.code for other in again}:
-            return f"{finding.code}: the fix {finding.fix} has it as well"
+            return f"{finding.code}: the fix {finding.fix} has the same finding"
     return ""
 
 
-def all_wrong(seed: int, count: int) -> list[str]:
-    return [f"{case}: {words}" for case in cases(seed, count) if (words := wrong_with(case))]
+def errors(seed: int, count: int) -> list[str]:
+    return [f"{case}: {error}" for case in cases(seed, count) if (error := error_in(case))]
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_odd() -> None:
-    assert all_wrong(0, QUICK) == []
+def test_random_schedules() -> None:
+    assert errors(0, QUICK) == []
 
 
 @pytest.mark.deep
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("part", range(1, PARTS + 1))
-def test_ten_thousand_more(part: int) -> None:
-    assert all_wrong(part, PART) == []
+def test_ten_thousand_random_schedules(part: int) -> None:
+    assert errors(part, PART) == []

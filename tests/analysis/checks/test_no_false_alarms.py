@@ -1,4 +1,4 @@
-"""No false alarm: what people train with, over runs of many lengths, is clean."""
+"""No false alarms: usual schedules have no findings, for runs of many lengths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.schedules.schedule import Horizon
 OPTIMIZERS = ("Adam(lr=0.01)", "SGD(lr=0.1, momentum=0.9)")
 
 
-def sensible(epochs: int, batches: int) -> Iterator[str]:
+def usual_schedules(epochs: int, batches: int) -> Iterator[str]:
     """Yield schedules that fit a run of this length."""
     steps = epochs * batches
     yield from ("OneCycleLR(max_lr=0.003)", "CosineAnnealingLR()", 'CosineAnnealingLR(per="batch")', 'LambdaLR("1")')
@@ -46,14 +46,14 @@ def sensible(epochs: int, batches: int) -> Iterator[str]:
 def alarms(epochs: int, batches: int) -> list[str]:
     return [
         f"{text} on {optimizer}: {finding}"
-        for text in sensible(epochs, batches)
+        for text in usual_schedules(epochs, batches)
         for optimizer in OPTIMIZERS
         for finding in check_schedule(parse_schedule(text), parse_optimizer(optimizer), Horizon(epochs, batches))
     ]
 
 
 @pytest.mark.parametrize(("epochs", "batches"), [(3, 1), (3, 938), (7, 50), (10, 938), (30, 8), (90, 20)])
-def test_what_fits_the_run_is_clean(epochs: int, batches: int) -> None:
+def test_usual_schedules_have_no_findings(epochs: int, batches: int) -> None:
     assert alarms(epochs, batches) == []
 
 
@@ -66,12 +66,12 @@ def test_what_fits_the_run_is_clean(epochs: int, batches: int) -> None:
         ("StepLR(2, gamma=0.973)", 0.064, 600),
     ],
 )
-def test_what_is_trained_with_by_the_book_is_clean(schedule: str, lr: float, epochs: int) -> None:
+def test_published_schedules_have_no_findings(schedule: str, lr: float, epochs: int) -> None:
     optimizer = parse_optimizer(f"SGD(lr={lr}, momentum=0.9)")
     assert not check_schedule(parse_schedule(schedule), optimizer, Horizon(epochs, 500))
 
 
-def test_a_fifth_of_the_run_at_next_to_nothing_is_a_dead_tail() -> None:
+def test_a_fifth_of_the_run_at_a_tiny_lr_is_a_dead_tail() -> None:
     optimizer = parse_optimizer("SGD(lr=0.1, momentum=0.9)")
     assert not check_schedule(parse_schedule("MultiStepLR([30, 60, 73])"), optimizer, Horizon(90, 5004))
     (finding,) = check_schedule(parse_schedule("MultiStepLR([30, 60, 72])"), optimizer, Horizon(90, 5004))
@@ -82,5 +82,5 @@ def test_a_fifth_of_the_run_at_next_to_nothing_is_a_dead_tail() -> None:
 @pytest.mark.deep
 @pytest.mark.parametrize("epochs", [3, 4, 5, 7, 10, 15, 20, 30, 50, 90, 100, 200])
 @pytest.mark.parametrize("batches", [1, 2, 8, 50, 313])
-def test_at_many_lengths(epochs: int, batches: int) -> None:
+def test_usual_schedules_at_many_lengths(epochs: int, batches: int) -> None:
     assert alarms(epochs, batches) == []

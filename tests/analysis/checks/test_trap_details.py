@@ -1,4 +1,4 @@
-"""What people mean by a schedule: what they meant is no trap, and a fix keeps it."""
+"""Details of single traps: intended schedules are not reported, and fixes keep what was intended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPS = 'SGD(lr=0.1, momentum=0.9, groups={"fc*": {"lr": 0.001}})'
 
 
 def findings(schedule: str, epochs: int, batches: int, optimizer: str = SGD) -> list[Finding]:
-    """Return what is said of a schedule; every fix that is offered has to be clean itself."""
+    """Return the findings; a fix of a single finding must have no findings itself."""
     found = check_schedule(parse_schedule(schedule), parse_optimizer(optimizer), Horizon(epochs, batches))
     for finding in found:
         if finding.fix is not None and len(found) == 1:
@@ -25,8 +25,8 @@ def findings(schedule: str, epochs: int, batches: int, optimizer: str = SGD) -> 
     return found
 
 
-def only(schedule: str, epochs: int, batches: int, optimizer: str = SGD) -> Finding:
-    """Return the one thing that is said of a schedule."""
+def only_finding(schedule: str, epochs: int, batches: int, optimizer: str = SGD) -> Finding:
+    """Return the only finding."""
     (finding,) = findings(schedule, epochs, batches, optimizer)
     return finding
 
@@ -35,13 +35,15 @@ def only(schedule: str, epochs: int, batches: int, optimizer: str = SGD) -> Find
 
 
 @pytest.mark.parametrize("swa_lr", [0.05, 0.08, 0.1])
-def test_the_high_lr_that_weights_are_averaged_at_is_no_high_end(swa_lr: float) -> None:
+def test_a_high_lr_for_averaging_is_not_reported(swa_lr: float) -> None:
     schedule = f"SequentialLR([CosineAnnealingLR(), SWALR(swa_lr={swa_lr})], milestones=[160])"
     assert findings(schedule, 300, 50, "SGD(lr=0.1)") == []
 
 
-def test_what_is_proposed_for_a_swa_lr_that_is_too_high_is_clean() -> None:
-    finding = only("SequentialLR([CosineAnnealingLR(), SWALR(swa_lr=0.5)], milestones=[160])", 300, 50, "SGD(lr=0.1)")
+def test_a_swa_lr_that_is_too_high_is_lowered() -> None:
+    finding = only_finding(
+        "SequentialLR([CosineAnnealingLR(), SWALR(swa_lr=0.5)], milestones=[160])", 300, 50, "SGD(lr=0.1)"
+    )
     assert (finding.code, finding.fix) == (
         "swa-lr-high",
         "SequentialLR([CosineAnnealingLR(), SWALR(swa_lr=0.05)], milestones=[160])",
@@ -59,9 +61,9 @@ def test_what_is_proposed_for_a_swa_lr_that_is_too_high_is_clean() -> None:
         ("ReduceLROnPlateau(patience=5)", "ASGD(lr=30)", 100),
     ],
 )
-def test_an_sgd_of_lr_30_is_known_to_train(schedule: str, optimizer: str, epochs: int) -> None:
+def test_sgd_is_known_to_train_at_lr_30(schedule: str, optimizer: str, epochs: int) -> None:
     assert findings(schedule, epochs, 500, optimizer) == []
-    assert only(schedule, epochs, 500, optimizer.replace("30", "300")).code == "implausible"
+    assert only_finding(schedule, epochs, 500, optimizer.replace("30", "300")).code == "implausible"
 
 
 # --- units -------------------------------------------------------------------------------------------------------
@@ -76,7 +78,7 @@ def test_an_sgd_of_lr_30_is_known_to_train(schedule: str, optimizer: str, epochs
         ("MultiStepLR([30, 60, 80])", 10, 20, "never-reached"),
     ],
 )
-def test_a_run_that_is_cut_short_counts_epochs(schedule: str, epochs: int, batches: int, code: str | None) -> None:
+def test_a_length_of_up_to_three_runs_counts_epochs(schedule: str, epochs: int, batches: int, code: str | None) -> None:
     assert [finding.code for finding in findings(schedule, epochs, batches)] == ([code] if code else [])
 
 
@@ -88,8 +90,8 @@ def test_a_run_that_is_cut_short_counts_epochs(schedule: str, epochs: int, batch
         ("LinearLR(total_iters=500)", 'LinearLR(total_iters=500, per="batch")'),
     ],
 )
-def test_what_fits_the_runs_batches_counts_batches(schedule: str, fix: str) -> None:
-    finding = only(schedule, 90, 100)
+def test_a_length_that_fits_in_batches_counts_batches(schedule: str, fix: str) -> None:
+    finding = only_finding(schedule, 90, 100)
     assert (finding.code, finding.fix) == ("batches-for-epochs", fix)
 
 
@@ -102,8 +104,8 @@ def test_what_fits_the_runs_batches_counts_batches(schedule: str, fix: str) -> N
         ("OneCycleLR(max_lr=0.1, total_steps=90)", "OneCycleLR(max_lr=0.1, total_steps=9000)"),
     ],
 )
-def test_a_decay_that_is_over_in_an_epoch_counts_epochs(schedule: str, fix: str) -> None:
-    finding = only(schedule, 90, 100)
+def test_a_decay_within_one_epoch_counts_epochs(schedule: str, fix: str) -> None:
+    finding = only_finding(schedule, 90, 100)
     assert (finding.code, finding.fix) == ("epochs-for-batches", fix)
 
 
@@ -115,7 +117,7 @@ def test_a_decay_that_is_over_in_an_epoch_counts_epochs(schedule: str, fix: str)
         'StepLR(step_size=60, gamma=0.98, per="batch")',
     ],
 )
-def test_what_takes_an_epoch_on_purpose_counts_batches(schedule: str) -> None:
+def test_a_warm_up_of_one_epoch_counts_batches(schedule: str) -> None:
     assert findings(schedule, 90, 100) == []
 
 
@@ -128,14 +130,14 @@ def test_what_takes_an_epoch_on_purpose_counts_batches(schedule: str) -> None:
             'SequentialLR([LinearLR(total_iters=500), CosineAnnealingLR()], milestones=[500], per="batch")',
         ),
         ("LinearLR(total_iters=500)", "endless-warm-up", 'LinearLR(total_iters=500, per="batch")'),
-        # twice the run's epochs are meant for a longer run
+        # twice the number of epochs is meant for a longer run
         ("LinearLR(total_iters=20)", "endless-warm-up", "LinearLR(total_iters=1)"),
         # the run has fewer batches
         ("LinearLR(total_iters=50000)", "endless-warm-up", "LinearLR(total_iters=1)"),
     ],
 )
 def test_a_warm_up_far_longer_than_the_run_counts_batches(schedule: str, code: str, fix: str) -> None:
-    finding = only(schedule, 10, 938)
+    finding = only_finding(schedule, 10, 938)
     assert (finding.code, finding.fix) == (code, fix)
 
 
@@ -159,8 +161,8 @@ def test_a_warm_up_far_longer_than_the_run_counts_batches(schedule: str, code: s
         ),
     ],
 )
-def test_a_floor_above_the_lr_of_one_group_is_told_with_the_group(schedule: str, code: str, fix: str) -> None:
-    finding = only(schedule, 10, 100, GROUPS)
+def test_a_floor_above_the_lr_of_one_group_names_the_group(schedule: str, code: str, fix: str) -> None:
+    finding = only_finding(schedule, 10, 100, GROUPS)
     assert (finding.code, finding.fix) == (code, fix)
     assert 'parameter group "fc*", 0.001' in finding.message
 
@@ -173,24 +175,24 @@ def test_a_floor_above_the_lr_of_one_group_is_told_with_the_group(schedule: str,
         "ReduceLROnPlateau(patience=2, min_lr=0.0001)",
     ],
 )
-def test_a_floor_below_the_lr_of_every_group_is_clean(schedule: str) -> None:
+def test_a_floor_below_the_lr_of_every_group_is_not_reported(schedule: str) -> None:
     assert findings(schedule, 10, 100, GROUPS) == []
     assert findings(schedule, 10, 100, GROUPS.replace('{"lr": 0.001}', '{"lr": 0}')) == []
 
 
-# --- proportions -------------------------------------------------------------------------------------------------
+# --- lrs that are too high -------------------------------------------------------------------------------------------------
 
 
-def test_cycles_that_grow_are_kept_from_growing() -> None:
+def test_growing_cycles_get_a_constant_height() -> None:
     cycle = "CyclicLR(base_lr=0.01, max_lr=0.1, step_size_up=938, mode='exp_range'"
-    finding = only(f"{cycle}, gamma=1.01)", 10, 938)
+    finding = only_finding(f"{cycle}, gamma=1.01)", 10, 938)
     assert finding.code == "implausible"
     assert finding.fix == cycle.replace("'", '"') + ")"
 
 
 @pytest.mark.parametrize(("max_lr", "fix"), [(200, "OneCycleLR(max_lr=0.2)"), (1e6, None)])
-def test_no_lr_is_scaled_to_less_than_a_thousandth(max_lr: float, fix: str | None) -> None:
-    finding = only(f"OneCycleLR(max_lr={max_lr})", 10, 938)
+def test_an_lr_is_lowered_by_at_most_a_factor_of_1000(max_lr: float, fix: str | None) -> None:
+    finding = only_finding(f"OneCycleLR(max_lr={max_lr})", 10, 938)
     assert finding.code == "implausible"
     assert finding.fix == fix
 
@@ -206,7 +208,7 @@ LISTED = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}})'
             LISTED,
             'LambdaLR(["(0.01*0.9**epoch) / 0.01", "(0.001*0.9**epoch) / 0.001"])',
         ),
-        # a group that is not trained has no say
+        # a frozen group is ignored
         (
             "LambdaLR(['0.01*0.9**epoch', '1'])",
             LISTED.replace("0.001", "0"),
@@ -220,34 +222,34 @@ LISTED = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}})'
         ),
     ],
 )
-def test_an_lr_in_place_of_a_factor_is_found_in_every_group(schedule: str, optimizer: str, fix: str) -> None:
-    finding = only(schedule, 10, 100, optimizer)
+def test_an_lr_instead_of_a_factor_is_found_in_every_group(schedule: str, optimizer: str, fix: str) -> None:
+    finding = only_finding(schedule, 10, 100, optimizer)
     assert (finding.code, finding.fix) == ("factor-is-lr", fix)
 
 
-def test_factors_that_are_an_lr_in_one_group_by_chance_are_clean() -> None:
+def test_a_factor_that_equals_the_lr_of_one_group_by_chance_is_not_reported() -> None:
     assert findings("LambdaLR(['0.9**epoch', '0.001*0.9**epoch'])", 10, 100, LISTED) == []
 
 
-# --- words -------------------------------------------------------------------------------------------------------
+# --- messages ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("schedule", "epochs", "optimizer", "words"),
+    ("schedule", "epochs", "optimizer", "message"),
     [
         (
             "ReduceLROnPlateau()",
             10,
             SGD,
-            "with patience=10 the first cut would come after epoch 12 at the earliest, and the run has 10 epochs: the "
-            "lr is never cut",
+            "with patience=10 the first cut comes after epoch 12 at the earliest, but the run has 10 epochs: the lr is "
+            "never cut",
         ),
         (
             "ReduceLROnPlateau(patience=0)",
             1,
             SGD,
-            "with patience=0 the first cut would come after epoch 2 at the earliest, and the run has 1 epoch: the lr "
-            "is never cut",
+            "with patience=0 the first cut comes after epoch 2 at the earliest, but the run has 1 epoch: the lr is "
+            "never cut",
         ),
         (
             "ReduceLROnPlateau(min_lr=[0.1])",
@@ -265,35 +267,35 @@ def test_factors_that_are_an_lr_in_one_group_by_chance_are_clean() -> None:
             'LambdaLR(["1"])',
             10,
             GROUPS,
-            "lr_lambda of LambdaLR has 1 value, and the optimizer 2 parameter groups: PyTorch refuses it",
+            "lr_lambda of LambdaLR has 1 value, but the optimizer has 2 parameter groups: PyTorch raises an error",
         ),
-        ('LambdaLR("0")', 10, SGD, "the lr is 0 throughout: nothing is learnt"),
-        ('LambdaLR("1e-8")', 10, SGD, "the lr is 1e-09 at most in the whole run: nothing is learnt"),
+        ('LambdaLR("0")', 10, SGD, "the lr is 0 in the whole run: nothing is learned"),
+        ('LambdaLR("1e-8")', 10, SGD, "the lr is 1e-09 or lower in the whole run: nothing is learned"),
         (
             "SequentialLR([ConstantLR(), CosineAnnealingLR()], milestones=[4])",
             10,
             SGD,
-            "ConstantLR without factor is no constant: the lr is a third of the optimizer's up to epoch 5, where the "
-            "next schedule takes over",
+            "ConstantLR without factor does not keep the lr: it is a third of the optimizer's until epoch 5, where the "
+            "next scheduler takes over",
         ),
         (
             "ConstantLR(total_iters=20)",
             10,
             SGD,
-            "ConstantLR without factor is no constant: the lr is a third of the optimizer's to the end",
+            "ConstantLR without factor does not keep the lr: it is a third of the optimizer's until the end of the run",
         ),
-        # of its last epoch, and not of the run's
+        # the lr at the end of the cosine, not of the run
         (
             "SequentialLR([CosineAnnealingLR(T_max=3), ExponentialLR(0.6)], milestones=[6])",
             10,
             SGD,
-            "the cosine is at its foot after T_max=3 of 6 epochs and then goes up again from epoch 4 on: it ends at "
-            "0.075",
+            "the cosine reaches its lowest lr after T_max=3 of 6 epochs and then rises again from epoch 4 on: it ends "
+            "at 0.075",
         ),
     ],
 )
-def test_what_is_said_is_true_and_english(schedule: str, epochs: int, optimizer: str, words: str) -> None:
-    assert findings(schedule, epochs, 100, optimizer)[0].message == words
+def test_the_message(schedule: str, epochs: int, optimizer: str, message: str) -> None:
+    assert findings(schedule, epochs, 100, optimizer)[0].message == message
 
 
 # --- chains ------------------------------------------------------------------------------------------------------
@@ -314,27 +316,27 @@ def test_what_is_said_is_true_and_english(schedule: str, epochs: int, optimizer:
         ("CosineAnnealingLR()", "0.5 * (1 + cos(pi * epoch / 10))"),
     ],
 )
-def test_a_chain_that_is_undone_is_mended_by_the_product_that_was_meant(first: str, factor: str) -> None:
-    finding = only(f'ChainedScheduler([{first}, LambdaLR("0.95**epoch")])', 10, 100)
+def test_an_overwritten_chain_becomes_the_product_of_its_factors(first: str, factor: str) -> None:
+    finding = only_finding(f'ChainedScheduler([{first}, LambdaLR("0.95**epoch")])', 10, 100)
     assert (finding.code, finding.fix) == ("chain-overwritten", f'LambdaLR("{factor} * (0.95**epoch)")')
     assert_same(str(finding.fix), f"ChainedScheduler([{first}, ExponentialLR(gamma=0.95)])")
 
 
-def test_a_warm_up_in_front_of_restarts_is_kept() -> None:
+def test_a_warm_up_chained_with_restarts_is_kept() -> None:
     first, restarts = "LinearLR(start_factor=0.1, total_iters=1)", "CosineAnnealingWarmRestarts(T_0=5)"
-    finding = only(f"ChainedScheduler([{first}, {restarts}])", 10, 100)
+    finding = only_finding(f"ChainedScheduler([{first}, {restarts}])", 10, 100)
     assert finding.code == "chain-overwritten"
     warm, cycles = lrs(f"{first}"), lrs(restarts)
     np.testing.assert_allclose(lrs(str(finding.fix)), warm * cycles / 0.1, rtol=1e-12)
 
 
-def test_what_is_no_factor_leaves_the_part_that_is_in_force() -> None:
-    finding = only('ChainedScheduler([CosineAnnealingLR(eta_min=0.001), LambdaLR("0.95**epoch")])', 10, 100)
+def test_a_chain_without_a_closed_form_becomes_the_scheduler_in_effect() -> None:
+    finding = only_finding('ChainedScheduler([CosineAnnealingLR(eta_min=0.001), LambdaLR("0.95**epoch")])', 10, 100)
     assert (finding.code, finding.fix) == ("chain-overwritten", 'LambdaLR("0.95**epoch")')
 
 
 def lrs(schedule: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Return the lr of each step of a run of ten epochs."""
+    """Return the lr of each step in a run of ten epochs."""
     found: np.ndarray[tuple[int, int], np.dtype[np.float64]] = simulate(
         parse_schedule(schedule), parse_optimizer(SGD), Horizon(10, 100)
     )
@@ -342,5 +344,5 @@ def lrs(schedule: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 
 def assert_same(one: str, other: str) -> None:
-    """See that two schedules have the same lr in every step."""
+    """Assert that two schedules have the same lr in every step."""
     np.testing.assert_allclose(lrs(one), lrs(other), rtol=1e-12)
