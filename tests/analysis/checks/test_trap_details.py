@@ -31,7 +31,7 @@ def only_finding(schedule: str, epochs: int, batches: int, optimizer: str = SGD)
     return finding
 
 
-# --- averaging ---------------------------------------------------------------------------------------------------
+# --- averaging -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("swa_lr", [0.05, 0.08, 0.1])
@@ -50,7 +50,7 @@ def test_a_swa_lr_that_is_too_high_is_lowered() -> None:
     )
 
 
-# --- lrs ---------------------------------------------------------------------------------------------------------
+# --- lrs -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_sgd_is_known_to_train_at_lr_30(schedule: str, optimizer: str, epochs: i
     assert only_finding(schedule, epochs, 500, optimizer.replace("30", "300")).code == "implausible"
 
 
-# --- units -------------------------------------------------------------------------------------------------------
+# --- units -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_warm_up_far_longer_than_the_run_counts_batches(schedule: str, code: s
     assert (finding.code, finding.fix) == (code, fix)
 
 
-# --- parameter groups --------------------------------------------------------------------------------------------
+# --- parameter groups ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_floor_below_the_lr_of_every_group_is_not_reported(schedule: str) -> N
     assert findings(schedule, 10, 100, GROUPS.replace('{"lr": 0.001}', '{"lr": 0}')) == []
 
 
-# --- lrs that are too high -------------------------------------------------------------------------------------------------
+# --- lrs that are too high -------------------------------------------------------------------------------------------
 
 
 def test_growing_cycles_get_a_constant_height() -> None:
@@ -231,7 +231,7 @@ def test_a_factor_that_equals_the_lr_of_one_group_by_chance_is_not_reported() ->
     assert findings("LambdaLR(['0.9**epoch', '0.001*0.9**epoch'])", 10, 100, LISTED) == []
 
 
-# --- messages ----------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_the_message(schedule: str, epochs: int, optimizer: str, message: str) -
     assert findings(schedule, epochs, 100, optimizer)[0].message == message
 
 
-# --- chains ------------------------------------------------------------------------------------------------------
+# --- chains ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
