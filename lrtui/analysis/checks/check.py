@@ -13,10 +13,9 @@ from lrtui.analysis.checks.context import Floats, ScheduleContext
 from lrtui.analysis.checks.trap import Problem, Trap
 from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
-from lrtui.schedules.schedule import Horizon
-from lrtui.schedules.user_module import load_user_class
 from lrtui.schedules.arguments import did_you_mean
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
