@@ -1,4 +1,4 @@
-"""The cockpit's application: wires session, forecaster, signals and the first screen, and nothing else."""
+"""The cockpit's application: session, forecaster, signals and the first screen."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ from lrtui.settings import UserSettings
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.controllers.quit import leave
 from lrtui.tui.forecast import Answer, Forecaster, Question
-from lrtui.tui.opening import Opening, look_around
 from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen
+from lrtui.tui.startup import StartupState, read_startup_state
 from lrtui.tui.view import View
 
 SIGNALS = {
     signal.SIGINT: "",
-    signal.SIGTERM: "the process was told to end",
+    signal.SIGTERM: "the process was terminated",
     signal.SIGHUP: "the terminal hung up",
 }
-"""What leaves the cockpit, and what it says of it; an interrupt is a person."""
+"""Signals that end the cockpit, with the reason that is recorded; an interrupt comes from the user and has none."""
 
 
-def cockpit_offers() -> type[Provider]:
-    """Return what fills the palette; with all it knows of schedules it takes 15 ms to import."""
-    from lrtui.tui.palette import CockpitOffers
+def command_provider() -> type[Provider]:
+    """Return the provider of the palette's commands, which takes 15 ms to import."""
+    from lrtui.tui.palette import CockpitCommands
 
-    return CockpitOffers
+    return CockpitCommands
 
 
 @dataclass
-class Opened(Message):
-    """It was found out what the start has to tell or to ask."""
+class StartupStateRead(Message):
+    """The state at startup has been read."""
 
-    opening: Opening
+    state: StartupState
 
 
 @dataclass
 class ForecastReady(Message):
-    """A curve came from the forecaster's thread."""
+    """A forecast came from the forecaster's thread."""
 
     slot: str
     answer: Answer
 
 
 class CockpitApp(App[int]):
-    """The cockpit; its result is the number of the run that shall go on without it, if one shall.
+    """The cockpit; it returns the number of the run that continues in the background, if there is one.
 
     Args:
         session: the runs of this process.
         view: the user's choices, with the settings of the next run.
         start: whether to start that run at once.
-        load: imports what training needs; called in a thread after the first paint.
-        look: looks for what the start has to tell or to ask, in that thread, first; None to tell nothing.
+        load: imports what training needs; called in a thread after the first frame.
+        read_startup_state: called in that thread first; None to skip welcome and resume offer.
     """
 
     TITLE = "lrtui"
-    COMMANDS = {cockpit_offers}
+    COMMANDS = {command_provider}
 
     def __init__(
         self,
@@ -81,122 +81,123 @@ class CockpitApp(App[int]):
         *,
         start: bool = False,
         load: Callable[[], None] = import_torch,
-        look: Callable[[], Opening] | None = None,
+        read_startup_state: Callable[[], StartupState] | None = None,
     ) -> None:
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
-        self._load, self._look = load, look
+        self._load, self._read_startup_state = load, read_startup_state
         self._ascii = AsciiFilter(enabled=view.ascii)
-        self.because = ""
-        """What ended the cockpit, where that was no person."""
+        self.exit_reason = ""
+        """What ended the cockpit, if it was not the user."""
         self._torch_ready = threading.Event()
         self._forecaster = Forecaster(
             lambda slot, answer: self.post_message(ForecastReady(slot, answer)), self._torch_ready
         )
 
     def get_driver_class(self) -> type[Driver]:
-        """Return the terminal's driver, with what tells whether the terminal is slow."""
+        """Return the terminal's driver, which also measures how fast the terminal is."""
         return metered(super().get_driver_class())
 
     def on_mount(self) -> None:
-        """Show the cockpit; import torch when it is painted."""
+        """Show the cockpit; import torch after the first frame."""
         self._handle_signals()
         self.push_screen(CockpitScreen(self._session, self._view, self.ask, start=self._start_at_once))
         self._forecaster.start()
-        self.call_after_refresh(self._begin_to_load)
+        self.call_after_refresh(self._start_loading)
 
-    def _begin_to_load(self) -> None:
-        # switched off for the time before the first frame
+    def _start_loading(self) -> None:
+        # disabled until the first frame
         gc.enable()
         ask_for_slices(SCREEN_SECONDS)
         threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
 
     def ask(self, slot: str, question: Question) -> None:
-        """Ask for a curve; it comes back to every screen's `take_forecast`."""
+        """Request a forecast; every screen with a `take_forecast` receives it."""
         self._forecaster.ask(slot, question)
 
     def on_forecast_ready(self, message: ForecastReady) -> None:
-        """Hand a curve to the screens that draw one."""
+        """Pass a forecast to the screens that draw one."""
         for screen in self.screen_stack:
             if take := getattr(screen, "take_forecast", None):
                 take(message.slot, message.answer)
 
     def on_unmount(self) -> None:
-        """Ask the forecaster to end; whatever it computes is not waited for."""
+        """Stop the forecaster without waiting for a computation in progress."""
         self._forecaster.close()
 
-    def on_opened(self, message: Opened) -> None:
-        """Hand the cockpit what the start has found."""
-        self._cockpit.open(message.opening)
+    def on_startup_state_read(self, message: StartupStateRead) -> None:
+        """Pass the state at startup to the cockpit."""
+        self.cockpit.handle_startup(message.state)
 
     @property
-    def _cockpit(self) -> CockpitScreen:
+    def cockpit(self) -> CockpitScreen:
+        """The main screen."""
         return next(screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Return what the themes that take the terminal's own colours lack."""
+        """Return the variable that the ansi themes lack."""
         return {"foreground-disabled": "ansi_bright_black"}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return what all that is drawn goes through: into ASCII last, where that is all there is."""
+        """Return Textual's filters, and the ASCII filter if the terminal needs it."""
         return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
 
     def action_command_palette(self) -> None:
-        """Open the palette, on the cockpit alone: what it offers is done there."""
+        """Open the palette, only over the cockpit, which carries out its commands."""
         if isinstance(self.screen, CockpitScreen):
             super().action_command_palette()
 
     def _load_in_thread(self) -> None:
         ask_for_slices(COMPUTING_SECONDS)
         try:
-            if self._look is not None:
-                self.post_message(Opened(self._look()))
+            if self._read_startup_state is not None:
+                self.post_message(StartupStateRead(self._read_startup_state()))
             self._load()
         except Exception as error:  # a broken installation can raise anything
-            self.call_later(self.notify, f"PyTorch can't be imported: {error}", severity="error", timeout=60)
+            self.call_later(self.notify, f"Can't import PyTorch: {error}", severity="error", timeout=60)
         finally:
             self._torch_ready.set()
 
     def _handle_signals(self) -> None:
-        """Leave in order: Textual handles neither SIGTERM nor SIGHUP, and leaves the terminal in raw mode."""
+        """Exit cleanly on signals: on SIGTERM and SIGHUP, Textual would leave the terminal in raw mode."""
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for number, words in SIGNALS.items():
-            loop.add_signal_handler(number, self._leave_at, number, words)
+        for number, reason in SIGNALS.items():
+            loop.add_signal_handler(number, self._exit_on_signal, number, reason)
 
-    def _leave_at(self, number: int, because: str) -> None:
-        self.because = because
+    def _exit_on_signal(self, number: int, reason: str) -> None:
+        self.exit_reason = reason
         self.exit(return_code=128 + number)
 
     async def action_quit(self) -> None:
-        """Leave by the cockpit's own way, which asks while a run is going."""
+        """Quit the way the cockpit does, which asks while a run is in progress."""
         self.action_help_quit()
 
     def action_help_quit(self) -> None:
-        """Quit where ctrl+c finds nothing to copy; Textual's own only says which key does."""
+        """Quit on ctrl+c if there is nothing to copy, where Textual would only name the key."""
         if not isinstance(self.screen, ConfirmScreen):
-            self._cockpit.action_act("quit")
+            self.cockpit.action_do("quit")
 
 
 def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool) -> NoReturn:
-    """Open the cockpit; end the process with its exit status once the user has left.
+    """Run the cockpit, then end the process with its exit status.
 
     Args:
         spec: settings of the first run.
-        settings: the user's.
-        start: whether to start it at once.
-        in_ascii: whether to draw with ASCII alone.
+        settings: the user's settings.
+        start: whether to start the run at once.
+        in_ascii: whether to draw with ASCII only.
     """
     session, view = Session(), View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
-    app = CockpitApp(session, view, start=start, look=lambda: look_around(spec, settings))
+    app = CockpitApp(session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings))
     app.set_keymap(dict(settings.keys))
     faults = list(settings.faults)
     if settings.theme in app.available_themes:
         app.theme = settings.theme
     elif settings.theme is not None:
-        faults.append(f"{settings.path}: there is no theme {settings.theme[:40]!r}; ctrl+p theme shows them")
+        faults.append(f"{settings.path}: unknown theme {settings.theme[:40]!r}; ctrl+p theme lists the themes")
     for fault in faults:
         app.call_later(app.notify, fault, severity="warning", timeout=20, markup=False)
-    going_on = app.run()
-    leave(session, app.return_code or 0, app.because, going_on)
+    background_run = app.run()
+    leave(session, app.return_code or 0, app.exit_reason, background_run)

@@ -44,7 +44,7 @@ class Outlook:
         self.futures: dict[int, Future] = {}
         self.preview: Future | None = None
 
-    def look_ahead(self, spec: RunSpec, batches_per_epoch: int, runs: dict[int, RunState]) -> None:
+    def request(self, spec: RunSpec, batches_per_epoch: int, runs: dict[int, RunState]) -> None:
         """Ask for what has changed: the next run's schedule, and that of each run that goes on."""
         self._want(NEXT, Question(spec.schedule, spec.optimizer, spec.epochs, batches_per_epoch))
         for number, state in runs.items():

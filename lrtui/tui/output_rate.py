@@ -1,4 +1,4 @@
-"""How much the terminal has still to show of what was written, where it takes it slowly."""
+"""Measures how fast a slow terminal takes output, and how far it lags behind."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from typing import IO, Any
 
 from textual.driver import Driver
 
-ROOM = 15_000
-"""Bytes that a terminal shows while a write waits for room: a pseudo-terminal of Linux takes 18,944, tells nobody how
-many it holds, and wakes the writer when hardly any are left. Less than that, so that the pace is rather below the
-terminal's than above it."""
+BUFFER_BYTES = 15_000
+"""Bytes that a terminal shows while a write waits. A pseudo-terminal on Linux holds 18,944 and wakes the writer when
+hardly any are left; a lower figure keeps the estimate below the terminal's speed rather than above it."""
 
-WAITED = 0.2
-"""Seconds in a write from which on it has waited for room."""
+MIN_WAIT = 0.2
+"""Seconds from which a write counts as having waited for the buffer."""
 
-STALLED = 15.0
-"""Seconds from which on it was no slow terminal but one that was stopped, by ctrl+s or a laptop's lid."""
+MAX_WAIT = 15.0
+"""Seconds from which the terminal counts as suspended, by ctrl+s or a closed laptop, rather than slow."""
 
-TRUSTED_SECONDS = 30.0
-"""How long a terminal is taken to be as slow as it was; then it is tried. Doubled by each trial."""
+RETRY_SECONDS = 30.0
+"""How long an estimate holds before full speed is tried again; doubled by each trial."""
 
-LONGEST_TRUST = 480.0
+MAX_RETRY_SECONDS = 480.0
 
 
-class Flow:
-    """Learns from writes that had to wait how fast the terminal takes them; used by any thread.
+class OutputRate:
+    """Estimates the terminal's speed from writes that had to wait; thread-safe.
 
-    Where more is written than the terminal shows, its room is full for ever, and every key is answered a room's
-    length late: nine seconds at 2 kB a second.
+    If more is written than the terminal shows, its buffer stays full and the answer to every key is a whole buffer
+    late: nine seconds at 2 kB a second.
 
     Args:
         seconds: a clock.
@@ -39,62 +38,62 @@ class Flow:
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._lock = seconds, threading.Lock()
         self._rate: float | None = None
-        """Bytes a second; None while the terminal takes all that comes."""
-        self._owed, self._at = 0.0, seconds()
-        """Bytes that it had not shown by then, as far as is known."""
+        """Bytes per second; None while the terminal takes everything at once."""
+        self._unshown, self._at = 0.0, seconds()
+        """Estimated bytes written but not shown at that time."""
         self._queued = 0
-        self._trust, self._try_at = TRUSTED_SECONDS, 0.0
+        self._retry_after, self._retry_at = RETRY_SECONDS, 0.0
 
     def queued(self, size: int) -> None:
-        """Note that so many bytes wait to be written."""
+        """Note bytes that wait to be written."""
         with self._lock:
             self._queued += size
 
     def wrote(self, size: int, took: float) -> None:
-        """Note that so many bytes were written, and how many seconds that took."""
+        """Note a write of `size` bytes that took `took` seconds."""
         with self._lock:
             now = self._seconds()
             self._drain(now)
             self._queued = max(0, self._queued - size)
-            self._owed += size
-            if WAITED <= took < STALLED:
-                self._rate, self._owed, self._try_at = ROOM / took, float(size), now + self._trust
+            self._unshown += size
+            if MIN_WAIT <= took < MAX_WAIT:
+                self._rate, self._unshown, self._retry_at = BUFFER_BYTES / took, float(size), now + self._retry_after
 
     def seconds_behind(self) -> float:
-        """Return how long the terminal takes to show what was written; 0 where it takes all that comes."""
+        """Return how long the terminal needs to show what was written; 0 if it keeps up."""
         with self._lock:
             now = self._seconds()
             self._drain(now)
             if self._rate is None:
                 return 0.0
-            if now >= self._try_at and not self._queued:
-                # it may be faster by now, which only writing more than it took can tell
-                self._rate, self._trust = None, min(2 * self._trust, LONGEST_TRUST)
+            if now >= self._retry_at and not self._queued:
+                # it may be faster by now, which only writing at full speed shows
+                self._rate, self._retry_after = None, min(2 * self._retry_after, MAX_RETRY_SECONDS)
                 return 0.0
-            return (self._owed + self._queued) / self._rate
+            return (self._unshown + self._queued) / self._rate
 
     def _drain(self, now: float) -> None:
-        self._owed = 0.0 if self._rate is None else max(0.0, self._owed - self._rate * (now - self._at))
+        self._unshown = 0.0 if self._rate is None else max(0.0, self._unshown - self._rate * (now - self._at))
         self._at = now
 
 
 class MeteredFile:
-    """A terminal's output, every write of it timed.
+    """A terminal's output file that times every write.
 
     Args:
         file: the output.
-        flow: told of the writes.
+        rate: receives the timings.
     """
 
-    def __init__(self, file: IO[str], flow: Flow) -> None:
-        self._file, self._flow = file, flow
+    def __init__(self, file: IO[str], rate: OutputRate) -> None:
+        self._file, self._rate = file, rate
 
     def write(self, text: str) -> int:
-        """Write through: what lies in a buffer tells nothing of the terminal."""
-        begun = time.monotonic()
+        """Write and flush, so that the time is the terminal's and not the buffer's."""
+        started = time.monotonic()
         written = self._file.write(text)
         self._file.flush()
-        self._flow.wrote(size_of(text), time.monotonic() - begun)
+        self._rate.wrote(size_of(text), time.monotonic() - started)
         return written
 
     def __getattr__(self, name: str) -> Any:
@@ -102,28 +101,28 @@ class MeteredFile:
 
 
 def size_of(text: str) -> int:
-    """Return how many bytes a text is: a cell of a chart is three."""
+    """Return the UTF-8 size of a text; a Braille cell is three bytes."""
     return len(text.encode(errors="replace"))
 
 
 def metered(kind: type[Driver]) -> type[Driver]:
-    """Return the driver with a meter in its output; one that has no such output as it is."""
+    """Return a driver class that measures its output rate; a driver without an output file stays as it is."""
 
     class Metered(kind):  # type: ignore[misc, valid-type]
-        """Knows how far behind the terminal is."""
+        """Has an `output_rate`."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            self.flow: Flow | None = None
+            self.rate: OutputRate | None = None
             # private to Textual
             file = getattr(self, "_file", None)
             if file is not None:
-                self.flow = Flow()
-                self._file = MeteredFile(file, self.flow)
+                self.output_rate = OutputRate()
+                self._file = MeteredFile(file, self.output_rate)
 
         def write(self, data: str) -> None:
-            if self.flow is not None:
-                self.flow.queued(size_of(data))
+            if self.output_rate is not None:
+                self.output_rate.queued(size_of(data))
             super().write(data)
 
     return Metered

@@ -1,4 +1,4 @@
-"""What the command palette offers: every action that makes sense now, every scheduler, every run."""
+"""The command palette: every available action, every scheduler, every run."""
 
 from __future__ import annotations
 
@@ -18,67 +18,67 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PaletteCommand:
     """One line of the palette.
 
     Args:
-        words: what is looked through.
+        text: what the search looks through.
         help: what it does.
-        do: does it.
-        at_once: whether it is there before anything is typed.
+        run: does it.
+        is_default: whether it is listed before anything is typed.
     """
 
-    words: str
+    text: str
     help: str
-    do: Callable[[], None]
-    at_once: bool = False
+    run: Callable[[], None]
+    is_default: bool = False
 
 
-class CockpitOffers(Provider):
-    """What the cockpit can do now."""
+class CockpitCommands(Provider):
+    """Provides the cockpit's commands."""
 
     async def discover(self) -> Hits:
         """Yield the actions, while nothing is typed."""
-        for offer in self._offers():
-            if offer.at_once:
-                yield DiscoveryHit(offer.words, offer.do, help=offer.help)
+        for command in self._commands():
+            if command.is_default:
+                yield DiscoveryHit(command.text, command.run, help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Yield what fits the words."""
+        """Yield the commands that match."""
         matcher = self.matcher(query)
-        for offer in self._offers():
-            if (score := matcher.match(offer.words)) > 0:
-                yield Hit(score, matcher.highlight(offer.words), offer.do, help=offer.help)
+        for command in self._commands():
+            if (score := matcher.match(command.text)) > 0:
+                yield Hit(score, matcher.highlight(command.text), command.run, help=command.help)
 
-    def _offers(self) -> Iterator[Offer]:
+    def _commands(self) -> Iterator[PaletteCommand]:
         from lrtui.tui.screens.cockpit import CockpitScreen
 
-        screen = self.screen
-        if isinstance(screen, CockpitScreen):
-            yield from action_offers(screen)
-            yield from scheduler_offers(screen)
-            yield from run_offers(screen)
-            yield Offer("theme", "change the colours", screen.app.action_change_theme)
+        cockpit = self.screen
+        if isinstance(cockpit, CockpitScreen):
+            yield from action_commands(cockpit)
+            yield from scheduler_commands(cockpit)
+            yield from run_commands(cockpit)
+            yield PaletteCommand("theme", "change the colours", cockpit.app.action_change_theme)
 
 
-def action_offers(screen: CockpitScreen) -> Iterator[Offer]:
-    """Yield the actions that make sense now."""
-    situation = screen.situation
+def action_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
+    """Yield the available actions."""
+    situation = cockpit.situation
     for action in ACTIONS:
         if action.refusal(situation) is None:
-            words = f"{action.title_in(situation)} ({action.key(screen.keys)})"
-            yield Offer(words, action.help, partial(screen.action_act, action.name), at_once=True)
+            text = f"{action.title_in(situation)} ({action.key(cockpit.view.keys)})"
+            yield PaletteCommand(text, action.help, partial(cockpit.action_do, action.name), is_default=True)
 
 
-def scheduler_offers(screen: CockpitScreen) -> Iterator[Offer]:
-    """Yield every scheduler; one that is chosen opens the picker on it."""
+def scheduler_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
+    """Yield the schedulers, each of which opens the picker."""
     for name, entry in CATALOGUE.items():
-        yield Offer(name, entry.summary, partial(screen.pick, name))
+        yield PaletteCommand(name, entry.summary, partial(cockpit.controllers.picker.open, name))
 
 
-def run_offers(screen: CockpitScreen) -> Iterator[Offer]:
-    """Yield every run, the newest first; one that is chosen comes on screen."""
-    for run in reversed(screen.scene.runs):
+def run_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
+    """Yield the runs, newest first, each of which comes on screen."""
+    for run in reversed(cockpit.scene.runs):
         state = run.state
-        words = f"run #{run.number} {run.spec.name or ''} {state.schedule or run.spec.schedule}"
-        yield Offer(words, f"{GLYPHS[state.status]} {state.status}", partial(screen.put_on, run.number))
+        text = f"run #{run.number} {run.spec.name or ''} {state.schedule or run.spec.schedule}"
+        yield PaletteCommand(text, f"{GLYPHS[state.status]} {state.status}", partial(cockpit.show_run, run.number))

@@ -8,18 +8,18 @@ from lrtui.run.commands import Command
 from lrtui.tui.run_list.shown_run import ShownRun
 
 
-class Pending:
+class PendingCommands:
     """Commands from the moment they are sent until the event that answers them."""
 
     def __init__(self) -> None:
         self._sent: list[tuple[ShownRun, Command]] = []
 
-    def give(self, run: ShownRun, command: Command) -> None:
-        """Note a command that a run was sent."""
+    def add(self, run: ShownRun, command: Command) -> None:
+        """Add a command that was sent to a run."""
         self._sent.append((run, command))
 
-    def settle(self) -> None:
-        """Forget the commands that the runs have answered, and those of runs that are over."""
+    def remove_answered(self) -> None:
+        """Remove the commands that have been answered, and those of runs that have ended."""
         self._sent = [
             (run, command) for run, command in self._sent if run.state.is_live and command.id not in run.state.answered
         ]

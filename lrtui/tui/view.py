@@ -1,34 +1,46 @@
-"""What the user looks at: changed by actions, read by panes; knows no widget."""
+"""What the user looks at: `View` holds the user's choices, `Scene` everything that a pane draws from; no widgets."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.actions import Situation
 from lrtui.analysis.advice.advice import Advice
 from lrtui.engine.session import Session
 from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
-from lrtui.tui.pending import Pending
+from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.viewport import Viewport
 
+UNKNOWN_BATCHES = 100
+"""Batches per epoch of a preview whose task only a run can measure; the shape and the lr of each epoch are right."""
+
+
+def preview_batches_per_epoch(spec: RunSpec) -> int:
+    """Return the steps per epoch that the next run is previewed with."""
+    return expected_batches_per_epoch(spec) or UNKNOWN_BATCHES
+
+
 SMOOTHINGS = (100, 500, 0, 20)
-"""Spans of the smoothed training loss in steps, in the order that the key goes through; 0 is none."""
+"""Spans of the smoothed training loss in steps, in the order of the key's presses; 0 is no smoothing."""
 
 
 @dataclass(slots=True)
 class View:
-    """The user's choices about the screen.
+    """The user's choices.
 
     Args:
         spec: settings of the next run, as the user gave them.
@@ -37,56 +49,56 @@ class View:
     spec: RunSpec
     selected: int | None = None
     """Number of the run on screen."""
-    marked: list[int] = field(default_factory=list)
-    """Numbers of the runs that are drawn over it."""
+    pinned: list[int] = field(default_factory=list)
+    """Numbers of the runs that are always drawn."""
     log_axes: set[str] = field(default_factory=set)
     """Names of the panes whose y axis is logarithmic."""
     smoothing: int = SMOOTHINGS[0]
     metric: str = "accuracy"
-    """What the pane of the accuracy shows, where the task's tests measure more."""
+    """What the accuracy pane shows, if the task measures several metrics."""
     viewport: Viewport = field(default_factory=Viewport)
-    """Which part of the x axis the charts show, in what units, and where the cursor is."""
+    """The visible part of the x axis, its unit, and the cursor."""
     recent: list[str] = field(default_factory=list)
-    """Schedules chosen in this session, the latest first."""
+    """Schedules chosen in this session, latest first."""
     candidates: PickerCandidates = field(default_factory=PickerCandidates)
-    """Schedules that the picker keeps to be seen beside the one that is being chosen."""
+    """Schedules that the picker shows beside the one being chosen."""
     queue: list[RunSpec] = field(default_factory=list)
-    """Settings of the runs that start, one after the other, when the one under way is over."""
-    pending: Pending = field(default_factory=Pending)
-    """Commands that no event has answered yet."""
+    """Settings of the runs that start one after the other when the present one ends."""
+    pending: PendingCommands = field(default_factory=PendingCommands)
+    """Commands without an answer so far."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """The keys that the user has given to actions, by the action's name."""
+    """The user's own keys, by action name."""
     bell: bool = False
-    """Whether the terminal's bell rings when a run is over."""
+    """Whether the terminal bell rings when a run ends."""
     ascii: bool = False
-    """Whether the terminal has no characters beyond ASCII."""
+    """Whether to draw with ASCII only."""
     places: dict[int, int] = field(default_factory=dict)
-    """By number of the runs drawn, which colour and letter each has; it keeps them for as long as it is drawn."""
+    """Index of colour and letter by run number; a run keeps its index for as long as it is drawn."""
     advice: Advice | None = None
-    """What the line above the footer says; None while it says nothing."""
+    """The advice in the line above the footer, or None."""
     version: int = 0
-    """Grows with every choice: whoever drew version n has nothing to redraw."""
+    """Increases with every choice; a pane that drew this version is up to date."""
     versions: Counter[str] = field(default_factory=Counter)
-    """By pane, grows in its place with every choice that the charts of that pane alone show."""
+    """By pane, increases with every choice that concerns only that pane's chart."""
 
     def changed(self) -> None:
-        """Say that a choice was made."""
+        """Note that a choice was made."""
         self.version += 1
 
     @property
     def proposal(self) -> SwitchSchedule | None:
-        """The schedule that is advised, and its anchor: what the picker begins with."""
+        """The advised schedule and anchor, which the picker shows first."""
         return self.advice.proposal if self.advice else None
 
     @property
     def drawn(self) -> set[int]:
-        """Numbers of the runs that are drawn: the one on screen and those marked."""
-        return {*self.marked, *(() if self.selected is None else (self.selected,))}
+        """Numbers of the runs that are drawn: the one on screen and the pinned ones."""
+        return {*self.pinned, *(() if self.selected is None else (self.selected,))}
 
     def select(self, number: int) -> None:
         """Put a run on screen."""
         self.selected = number
-        self._give_places()
+        self._assign_places()
         self.changed()
 
     def remember(self, schedule: str) -> None:
@@ -95,25 +107,27 @@ class View:
         self.changed()
 
     def toggle_log_axis(self, pane: str) -> None:
-        """Make the pane's y axis logarithmic, or linear again."""
+        """Toggle between a linear and a logarithmic y axis."""
         self.log_axes ^= {pane}
         self.versions[pane] += 1
 
-    def toggle_mark(self, number: int) -> None:
-        """Draw the run over the one on screen, or no longer."""
-        if number in self.marked:
-            self.marked.remove(number)
+    def toggle_pin(self, number: int) -> bool:
+        """Pin or unpin a run; return whether it is pinned now."""
+        pinned = number not in self.pinned
+        if pinned:
+            self.pinned.append(number)
         else:
-            self.marked.append(number)
-        self._give_places()
+            self.pinned.remove(number)
+        self._assign_places()
         self.changed()
+        return pinned
 
     def place_of(self, number: int) -> int:
-        """Return which of the colours and letters a run has, from 0."""
+        """Return the index of a run's colour and letter, from 0."""
         return self.places.get(number, number - 1)
 
-    def _give_places(self) -> None:
-        """Give each run that has come to be drawn its usual place, or where another has that, the next free one."""
+    def _assign_places(self) -> None:
+        """Assign each newly drawn run its usual index, or the next free one if that is taken."""
         drawn = self.drawn
         self.places = {number: place for number, place in self.places.items() if number in drawn}
         for number in sorted(drawn - self.places.keys()):
@@ -122,7 +136,7 @@ class View:
             self.places[number] = next(place for place in places if place not in taken)
 
     def next_smoothing(self) -> int:
-        """Go to the next span and return it."""
+        """Switch to the next span and return it."""
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
         self.versions["loss"] += 1
         return self.smoothing
@@ -130,7 +144,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """The lr that is to come.
+    """The lr from a step on.
 
     Args:
         start_step: step of the first row.
@@ -142,21 +156,22 @@ class Future:
     _series: dict[int, Series] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def series(self, group: int) -> Series:
-        """Return one group's lr; made once, so that a drawing costs the same however long the run is."""
+        """Return one group's lr as a series; cached, so that drawing costs the same for runs of any length."""
         if group not in self._series:
             self._series[group] = Series(np.ascontiguousarray(self.lrs[:, group]))
         return self._series[group]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
-    """All that a pane draws from: the runs, the user's choices and what was forecast.
+    """What the panes draw in one frame: the runs, the user's choices and the forecasts.
 
     Args:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
+        preview_batches_per_epoch: steps per epoch of that preview.
         futures: forecast of each run that has one, by number.
-        one_pane: whether panes are shown one at a time, each with an x axis of its own.
-        columns: how many the charts have beside their labels.
+        one_pane: whether one pane is shown at a time, each with an x axis of its own.
+        columns: width of the charts without their labels.
         stored: the runs of the store.
     """
 
@@ -169,42 +184,55 @@ class Scene:
     columns: int = 72
     stored: StoredRuns = field(default_factory=StoredRuns)
 
-    @property
+    @cached_property
     def runs(self) -> list[ShownRun]:
-        """The runs of this process, and those of the store whose story is followed; each once."""
-        own = {run.number for run in self.session.runs}
-        return [*self.session.runs, *(run for number, run in self.stored.runs.items() if number not in own)]
+        """The runs of this process, and the stored ones whose events are followed; each once."""
+        numbers = {run.number for run in self.session.runs}
+        return [*self.session.runs, *(run for number, run in self.stored.runs.items() if number not in numbers)]
 
-    @property
+    @cached_property
     def run(self) -> ShownRun | None:
         """The run on screen, or None before the first."""
         return next((run for run in self.runs if run.number == self.view.selected), None)
 
-    @property
-    def marked(self) -> list[ShownRun]:
-        """The runs that are marked, in the order they were; those that are gone are left out."""
+    @cached_property
+    def pinned(self) -> list[ShownRun]:
+        """The pinned runs that still exist, in the order in which they were pinned."""
         runs = {run.number: run for run in self.runs}
-        return [runs[number] for number in self.view.marked if number in runs]
+        return [runs[number] for number in self.view.pinned if number in runs]
 
-    @property
+    @cached_property
     def shown(self) -> list[ShownRun]:
-        """The runs that are drawn: those marked, then the one on screen, which so lies on top."""
-        marked = [run for run in self.marked if run is not self.run]
-        return [*marked, self.run] if self.run else marked
+        """The runs that are drawn: the pinned ones, then on top the one on screen."""
+        pinned = [run for run in self.pinned if run is not self.run]
+        return [*pinned, self.run] if self.run else pinned
 
-    @property
+    @cached_property
     def commanded(self) -> ShownRun | None:
-        """The run that commands go to: the one on screen where it goes on in another process, else this process's."""
+        """The run that receives commands: the one on screen if another process trains it, else this process's."""
         run = self.stored.runs.get(self.view.selected or 0)
         return run if run is not None and run is self.run and run.is_live else self.session.live
 
+    @cached_property
+    def situation(self) -> Situation:
+        """What decides which actions are available."""
+        run, live = self.run, self.commanded
+        return Situation(
+            run.state if run else None,
+            live.state if live else None,
+            len(self.pinned),
+            is_stored=run is not None and run.is_recorded,
+            is_training=self.session.live is not None,
+            pending=self.view.pending.of(live) if live else (),
+        )
+
     def choices_for(self, pane: str) -> tuple[object, ...]:
-        """Return a value that differs whenever the user chose something that the pane draws otherwise."""
+        """Return a value that changes with every choice that affects the pane's chart."""
         return (self.view.version, self.view.versions[pane], self.one_pane)
 
-    @property
+    @cached_property
     def progress(self) -> tuple[object, ...]:
-        """A value that differs whenever what is drawn has moved on by itself."""
+        """A value that changes whenever the runs or the forecasts have progressed."""
         return (
             tuple((run.number, id(run), run.state.version) for run in self.runs),
             id(self.preview),

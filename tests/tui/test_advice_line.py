@@ -134,7 +134,7 @@ async def test_another_schedule_chosen_from_the_palette_is_not_overruled(events:
     app = exhausted(events=events)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
-        cockpit(app).pick("StepLR")
+        cockpit(app).controllers.picker.open("StepLR")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")
         (sent,) = app.session.last.sent
@@ -157,9 +157,9 @@ async def test_it_goes_with_its_run_and_comes_back_with_it() -> None:
     app.curve = tenth_of_each
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
-        cockpit(app).put_on(2)
+        cockpit(app).show_run(2)
         await until(pilot, lambda: line(app) == "")
-        cockpit(app).put_on(1)
+        cockpit(app).show_run(1)
         await until(pilot, lambda: line(app) != "")
 
 
@@ -211,7 +211,7 @@ async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_hal
         await ended(pilot, app, last)
         assert "b branches after epoch 2 with the lr halved" in line(app)
         await press(pilot, "b")
-        assert "Back to the end of epoch 2, and on with the lr halved?" in dialog(app)
+        assert "Continue from the end of epoch 2 with half the lr?" in dialog(app)
         await press(pilot, "enter")
         await until(pilot, lambda: app.session.resume_plans != [])
         (plan,) = app.session.resume_plans

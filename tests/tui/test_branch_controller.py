@@ -79,10 +79,10 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "kept", "words"),
     [
-        (None, True, "no run is on screen to branch from"),
-        (DONE, False, "nothing of this run is kept"),
-        (recorded_run(120), True, "a run is going"),
-        (recorded_run(20, outcome="stopped"), True, "has done no epoch"),
+        (None, True, "no run on screen to branch from"),
+        (DONE, False, "this run is not stored"),
+        (recorded_run(120), True, "a run is in progress"),
+        (recorded_run(20, outcome="stopped"), True, "has no finished epoch"),
     ],
 )
 async def test_a_refusal_says_why(

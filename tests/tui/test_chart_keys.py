@@ -65,7 +65,7 @@ async def test_a_schedule_alone_has_no_time_axis_and_says_so() -> None:
         assert app.view.viewport.axis == "step"
         await press(pilot, "a")
         assert app.view.viewport.axis == "epoch"
-        assert "no pace" in message(app)
+        assert "time is available once a run has started" in message(app)
 
 
 async def test_brackets_zoom_and_0_shows_the_whole_run_again() -> None:
@@ -142,7 +142,7 @@ async def test_the_cursor_names_the_switch_it_stands_on() -> None:
 
 async def test_the_cursor_reads_every_run_that_is_drawn() -> None:
     session = PlayedSession(recorded_run(500, outcome="done"), RUNNING)
-    app = PlayedApp(session, View(RunSpec(), selected=2, marked=[1]))
+    app = PlayedApp(session, View(RunSpec(), selected=2, pinned=[1]))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "left", "left", "left")
         for pane in ("lr", "loss", "accuracy"):

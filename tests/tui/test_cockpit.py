@@ -12,7 +12,7 @@ from lrtui.actions import ACTIONS
 from lrtui.plotting.chart import Chart
 from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Paused, RunFinished
-from lrtui.tui import pump
+from lrtui.tui import frame_clock
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.dialogs import ConfirmScreen, SetLrScreen
@@ -103,7 +103,7 @@ async def test_a_key_that_needs_a_running_run_says_so_without_one(key: str) -> N
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
             await press(pilot, key)
-            assert "r starts one" in message(app)
+            assert "Press r to start one" in message(app)
             assert all(run.sent == [] for run in app.session.runs)  # type: ignore[attr-defined]
 
 
@@ -175,16 +175,16 @@ async def test_a_run_under_way_takes_the_settings_that_it_can_at_once() -> None:
         app.screen.query_one("#schedule", Input).value = "CosineAnnealingLR()"
         await press(pilot, "enter")
         assert app.session.last.sent == [Extend(2), SwitchSchedule("CosineAnnealingLR()", "base")]
-        assert "run #1 is told at once" in message(app)
+        assert "applied to run 1 now" in message(app)
         assert "extend 2, CosineAnnealingLR() from base …" in message(app)
-        assert "seed: with a restart (r)" in message(app)
+        assert "seed: after a restart (r)" in message(app)
         assert app.view.spec.seed == 7
         # fewer epochs than it has are none that it can be given
         await press(pilot, "e")
         app.screen.query_one("#epochs", Input).value = "3"
         await press(pilot, "enter")
         assert len(app.session.last.sent) == 2
-        assert "epochs: with a restart (r)" in message(app)
+        assert "epochs: after a restart (r)" in message(app)
 
 
 async def test_l_z_and_m_change_what_is_drawn() -> None:
@@ -198,10 +198,10 @@ async def test_l_z_and_m_change_what_is_drawn() -> None:
         await press(pilot, "z")
         assert app.view.smoothing == 500
         await press(pilot, "m")
-        assert app.view.marked == [2]
+        assert app.view.pinned == [2]
         await press(pilot, "5", "down", "m")
         assert app.view.selected == 1
-        assert app.view.marked == [2, 1]
+        assert app.view.pinned == [2, 1]
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
@@ -293,7 +293,7 @@ async def test_a_key_draws_at_once_the_charts_that_it_changes_and_the_others_at_
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.3)
         # from here on the charts are never due by themselves
-        monkeypatch.setattr(pump, "CHART_INTERVAL", 1e9)
+        monkeypatch.setattr(frame_clock, "CHART_INTERVAL", 1e9)
         monkeypatch.setattr(ChartView, "show", noted)
         for key, charts in (("z", ["loss"]), ("l", ["lr"]), ("a", ["lr", "loss", "accuracy"]), ("o", [])):
             session.last.say(*recorded_run(140)[len(recorded_run(120)) :])
@@ -307,6 +307,6 @@ async def test_what_a_dialogs_answer_has_chosen_is_drawn_though_no_run_says_anyt
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.6)
         # no key: what is chosen is taken from an answer
-        app.view.toggle_mark(1)
+        app.view.toggle_pin(1)
         runs = app.screen.query_one("#runs OptionList", OptionList)
         await until(pilot, lambda: str(runs.get_option("1").prompt).startswith("m"))

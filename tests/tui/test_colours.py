@@ -16,7 +16,7 @@ from lrtui.tui.view import View
 def drawn(*numbers: int) -> View:
     view = View(RunSpec())
     for number in numbers:
-        view.toggle_mark(number)
+        view.toggle_pin(number)
     return view
 
 
@@ -27,9 +27,9 @@ def test_two_runs_that_are_drawn_never_share_a_colour() -> None:
 
 def test_a_run_keeps_its_colour_when_another_goes() -> None:
     view = drawn(1, 9)
-    view.toggle_mark(1)
+    view.toggle_pin(1)
     assert view.place_of(9) == 1
-    view.toggle_mark(1)
+    view.toggle_pin(1)
     assert view.place_of(1) == 0
 
 

@@ -1,4 +1,4 @@
-"""The screen that compares marked runs."""
+"""The screen that compares pinned runs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def page(app: PlayedApp) -> str:
     return str(app.screen.query_one("#page", Static).render())
 
 
-async def test_c_needs_two_marked_runs() -> None:
+async def test_c_needs_two_pinned_runs() -> None:
     app = PlayedApp(PlayedSession(DONE, SHORT))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("c")
-        assert "mark two runs or more first, with m; none is" in message(app)
+        assert "pin at least two runs with m first (0 pinned)" in message(app)
         await pilot.press("m", "c")
-        assert "one is" in message(app)
+        assert "(1 pinned)" in message(app)
         await pilot.press("5", "down", "m", "c")
         assert isinstance(app.screen, CompareScreen)
         await pilot.press("escape")
@@ -57,7 +57,7 @@ def test_tables_are_arranged_in_rows_if_they_fit() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50), (20, 5)])
 async def test_the_page_fits_and_scrolls(size: tuple[int, int]) -> None:
     session = PlayedSession(*[DONE] * 4, SHORT)
-    app = PlayedApp(session, View(RunSpec(), selected=5, marked=[5, 4, 3, 2, 1]))
+    app = PlayedApp(session, View(RunSpec(), selected=5, pinned=[5, 4, 3, 2, 1]))
     async with app.run_test(size=size) as pilot:
         await pilot.press("c")
         await pilot.pause()
@@ -72,7 +72,7 @@ async def test_the_page_fits_and_scrolls(size: tuple[int, int]) -> None:
 
 async def test_runs_of_the_store_are_compared_with_those_of_this_process(tmp_path: Path) -> None:
     keep(tmp_path, DONE)
-    app = PlayedApp(PlayedSession(SHORT, SHORT), View(RunSpec(store=str(tmp_path)), selected=2, marked=[2]))
+    app = PlayedApp(PlayedSession(SHORT, SHORT), View(RunSpec(store=str(tmp_path)), selected=2, pinned=[2]))
     app.session.runs = app.session.runs[1:]
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: numbers(app) == [2, 1])
@@ -83,7 +83,7 @@ async def test_runs_of_the_store_are_compared_with_those_of_this_process(tmp_pat
 
 async def test_the_page_follows_a_live_run() -> None:
     story = recorded_run(200)
-    app = PlayedApp(PlayedSession(DONE, story[:100]), View(RunSpec(), selected=2, marked=[1, 2]))
+    app = PlayedApp(PlayedSession(DONE, story[:100]), View(RunSpec(), selected=2, pinned=[1, 2]))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("c")
         assert " 200 steps" not in page(app)

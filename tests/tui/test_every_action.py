@@ -22,11 +22,10 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import Command
 from lrtui.run.errors import StoreError
 from lrtui.run.spec import RunSpec
-from lrtui.tui.layout import PaneName
-from lrtui.tui.palette import action_offers
+from lrtui.tui.palette import action_commands
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.footer import Footer
-from lrtui.tui.pending import Pending
-from lrtui.tui.run_list.filter_line import FilterLine
+from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.pane import RunsPane
 from lrtui.tui.view import View
 
@@ -52,8 +51,8 @@ class Played:
     def __post_init__(self) -> None:
         self.own = list(self.app.session.runs)
         self.view = deepcopy({name: getattr(self.app.view, name) for name in _CHOICES})
-        self.pane: PaneName = cockpit(self.app).focused_pane
-        self.is_full = cockpit(self.app)._panes._zoomed
+        self.pane: str = cockpit(self.app).focused_pane
+        self.is_full = cockpit(self.app).controllers.panes.is_full_screen
         self.traits_before = self.traits()
 
     async def press(self, key: str) -> None:
@@ -68,7 +67,7 @@ class Played:
             "runs": len(self.app.session.runs),
             # a played session may give a number that the store has given, too
             "run on screen": (view.selected, type(scene(self.app).run)),
-            "marked": tuple(view.marked),
+            "pinned": tuple(view.pinned),
             "queue": len(view.queue),
             "settings": view.spec,
             "log axes": frozenset(view.log_axes),
@@ -77,7 +76,7 @@ class Played:
             "window": view.viewport.window,
             "cursor": view.viewport.cursor,
             "focus": screen.focused_pane,
-            "full screen": screen._panes._zoomed,
+            "full screen": screen.controllers.panes.is_full_screen,
             "order": screen.query_one(RunsPane)._order,
             "filter": any(line.has_class("-open") for line in screen.query(FilterLine)),
             "files": len(list(Path.cwd().iterdir())),
@@ -110,7 +109,7 @@ class Played:
             self.app.pop_screen()
             await settle()
         for line in screen.query(FilterLine).filter(".-open"):
-            line.action_take_back()
+            line.action_clear()
             # it takes the focus to its list
             await settle()
         for path in Path.cwd().iterdir():
@@ -121,18 +120,18 @@ class Played:
         self.told_elsewhere.clear()
         for name, value in deepcopy(self.view).items():
             setattr(self.app.view, name, value)
-        self.app.view.pending = Pending()
+        self.app.view.pending = PendingCommands()
         screen.query_one(RunsPane)._order = "newest"
-        if screen._panes._zoomed != self.is_full:
-            screen._panes.do_zoom()
-        screen._panes.focus(self.pane)
+        if screen.controllers.panes.is_full_screen != self.is_full:
+            screen.controllers.panes.full_screen()
+        screen.controllers.panes.focus(self.pane)
         self.app.view.changed()
         await settle()
-        screen._pump.at_once()
+        screen.draw_now()
         await settle()
 
 
-_CHOICES = ("spec", "selected", "marked", "log_axes", "smoothing", "metric", "viewport", "recent", "queue", "places")
+_CHOICES = ("spec", "selected", "pinned", "log_axes", "smoothing", "metric", "viewport", "recent", "queue", "places")
 
 
 @asynccontextmanager
@@ -165,20 +164,20 @@ async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         own_on_screen = place.on_screen or len(place.own) or None
         view = View(spec, selected=own_on_screen if own_on_screen and own_on_screen <= len(place.own) else None)
         app = KeptOpenApp(PlayedSession(*place.own), view)
-        for number in place.marked:
-            view.toggle_mark(number)
+        for number in place.pinned:
+            view.toggle_pin(number)
         view.queue = [RunSpec() for _ in range(place.queued)]
         async with app.run_test(size=place.size) as pilot:
             await pilot.pause()
             if has_store and not place.kept:
                 await until(pilot, lambda: bool(scene(app).stored.rows))
                 if place.on_screen is not None:
-                    cockpit(app).put_on(place.on_screen)
+                    cockpit(app).show_run(place.on_screen)
                     await until(pilot, lambda: (run := scene(app).run) is not None and bool(run.state.step))
             for key in place.keys:
                 await pilot.press(key)
             cockpit(app).query_one(Footer)._message = ""
-            cockpit(app)._pump.at_once()
+            cockpit(app).draw_now()
             await pilot.pause()
             played = Played(place, app, pilot, told)
             yield played
@@ -248,16 +247,16 @@ def check_offers(played: Played) -> None:
     assert len(shown) >= min(len(expected), 4), message(played.app)
     refused_keys = {action.shown for action in ACTIONS if action.name in played.place.refused}
     assert not refused_keys & set(shown), message(played.app)
-    assert [offer.help for offer in action_offers(cockpit(played.app))] == [action.help for action in possible]
+    assert [command.help for command in action_commands(cockpit(played.app))] == [action.help for action in possible]
 
 
 @pytest.mark.parametrize(
     ("zoom", "key", "words"),
     [
-        (("]", "]"), "shift+left", "this is the run's beginning"),
-        (("]", "]"), "shift+right", "this is the run's end"),
-        ((), "left", "the cursor is at the run's beginning"),
-        ((), "right", "the cursor is at the run's end"),
+        (("]", "]"), "shift+left", "this is the start of the run"),
+        (("]", "]"), "shift+right", "this is the end of the run"),
+        ((), "left", "the cursor is at the start of the run"),
+        ((), "right", "the cursor is at the end of the run"),
     ],
 )
 async def test_at_an_end_of_the_run_a_key_says_so(zoom: tuple[str, ...], key: str, words: str) -> None:

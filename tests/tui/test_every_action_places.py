@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kept import keep
 from recorded_runs import recorded_run
-from test_resume_offer import lost
+from test_startup import lost
 
 from lrtui.actions import ACTIONS
 from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, Stop, UndoLr
@@ -47,14 +47,14 @@ def says(words: str) -> Effect:
     return Effect(says=words)
 
 
-IS_THERE = says("this is where you are")
-"""The key of the pane that has the focus."""
+HAS_FOCUS = says("this pane has the focus already")
+"""The key of the pane that already has the focus."""
 
 EFFECTS: dict[str, Effect] = {
     "restart": changes("runs", "run on screen"),
     "schedule": Effect(opens="PickerScreen"),
     "pause": Effect(sends=Pause()),
-    "stop": Effect(sends=Stop(), says="stopping after this batch"),
+    "stop": Effect(sends=Stop(), says="Stopping after this batch."),
     "settings": Effect(opens="SettingsScreen"),
     "nudge_up": Effect(sends=ScaleLr(1.25)),
     "nudge_down": Effect(sends=ScaleLr(0.8)),
@@ -63,7 +63,7 @@ EFFECTS: dict[str, Effect] = {
     "find": Effect(opens="RangeTestScreen"),
     "branch": Effect(opens="BranchPointScreen"),
     "code": Effect(opens="CodeScreen"),
-    "mark": changes("marked", says="run #"),
+    "mark": changes("pinned", says="Run "),
     "compare": Effect(opens="CompareScreen"),
     "filter": changes("focus", "filter"),
     "order": changes("order", says="runs: best first"),
@@ -78,14 +78,14 @@ EFFECTS: dict[str, Effect] = {
     "cursor_left": changes("cursor"),
     "cursor_right": changes("cursor"),
     "export": changes("files", says="saved lrtui-"),
-    "pane_1": IS_THERE,
+    "pane_1": HAS_FOCUS,
     "pane_2": changes("focus"),
     "pane_3": changes("focus"),
     "pane_4": changes("focus"),
     "pane_5": changes("focus"),
     "next_pane": changes("focus"),
     "zoom": changes("full screen"),
-    "back": says("there is nothing to go back from"),
+    "back": says("nothing to close"),
     "palette": Effect(opens="CommandPalette"),
     "help": Effect(opens="HelpScreen"),
     "quit": changes("left"),
@@ -115,21 +115,26 @@ AWAY_FROM_CHARTS = dict.fromkeys(
 
 # -- where it does nothing, and what it says then ---------------------------------------------------------------------
 
-NO_RUN_GOES = dict.fromkeys(
-    ("pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr"), "no run is going; r starts one"
+NOT_LIVE = dict.fromkeys(
+    ("pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr"), "no run in progress. Press r to start one."
 )
-UNCHANGED = {"undo_lr": "nothing to undo: the lr was not changed since the schedule was put in place"}
-NO_RUN = {"mark": "no run is on screen; r starts one", "branch": "no run is on screen to branch from; r starts one"}
-NOT_KEPT = {"branch": "nothing of this run is kept, so there is no checkpoint to branch from"}
-BUSY = {"branch": "a run is going; a branch starts when it is over, or stopped with x"}
-NOT_HERE = {"find": "the run goes on in another process; lrtui find makes a range test on a fresh model"}
-NO_EPOCH = {"branch": "this run has done no epoch to branch from"}
-NONE_MARKED = {"compare": "mark two runs or more first, with m; none is"}
-ONE_MARKED = {"compare": "mark two runs or more first, with m; one is"}
+UNCHANGED = {"undo_lr": "nothing to undo: the lr has not been changed since the schedule was set"}
+NO_RUN = {
+    "mark": "no run on screen. Press r to start one.",
+    "branch": "no run on screen to branch from. Press r to start one.",
+}
+NOT_KEPT = {"branch": "this run is not stored, so it has no checkpoint to branch from"}
+BUSY = {"branch": "a run is in progress. Press x to stop it before you start a branch."}
+NOT_HERE = {"find": "this run trains in another process. Run lrtui find for a range test on a fresh model."}
+NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
+NONE_PINNED = {"compare": "pin at least two runs with m first (0 pinned)"}
+ONE_PINNED = {"compare": "pin at least two runs with m first (1 pinned)"}
 
 
 def waits_for(what: str) -> dict[str, str]:
-    return dict.fromkeys(("pause", "nudge_up", "nudge_down", "set_lr", "undo_lr", "find"), f"the run waits for {what}")
+    return dict.fromkeys(
+        ("pause", "nudge_up", "nudge_down", "set_lr", "undo_lr", "find"), f"the run has not started yet ({what})"
+    )
 
 
 # -- the situations ---------------------------------------------------------------------------------------------------
@@ -166,7 +171,7 @@ class Place:
         on_screen: number of the run on screen; None for the last one of this process.
         kept: whether runs of this process are in the store.
         queued: how many runs wait.
-        marked: numbers of the runs that are marked.
+        pinned: numbers of the pinned runs.
         keys: what was pressed before.
         size: columns and lines.
         about: the actions that are tried, where only these can be others than in a place like it; else all.
@@ -181,7 +186,7 @@ class Place:
     on_screen: int | None = None
     kept: bool = False
     queued: int = 0
-    marked: tuple[int, ...] = ()
+    pinned: tuple[int, ...] = ()
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (120, 36)
     about: tuple[str, ...] = ()
@@ -215,33 +220,33 @@ def a_lost_one(folder: Path) -> None:
     save_epochs(folder, RUNNING)
 
 
-GOING = UNCHANGED | NOT_KEPT | NONE_MARKED
+GOING = UNCHANGED | NOT_KEPT | NONE_PINNED
 """What is refused while a run of this process goes that is on screen and kept nowhere."""
 
-OVER = NO_RUN_GOES | NOT_KEPT | NONE_MARKED
+OVER = NOT_LIVE | NOT_KEPT | NONE_PINNED
 
 FULL = {"zoom": changes("full screen"), "back": changes("full screen")}
 
 IN_THE_LOG = AWAY_FROM_CHARTS | {
     "filter": changes("filter"),
     "pane_1": changes("focus"),
-    "pane_4": IS_THERE,
+    "pane_4": HAS_FOCUS,
 }
 IN_THE_RUNS = AWAY_FROM_CHARTS | {
     "filter": changes("filter"),
     "pane_1": changes("focus"),
-    "pane_5": IS_THERE,
+    "pane_5": HAS_FOCUS,
 }
 IN_THE_LOSS = {
     "log_axis": changes("log axes", says="y axis of the loss: logarithmic"),
     "pane_1": changes("focus"),
-    "pane_2": IS_THERE,
+    "pane_2": HAS_FOCUS,
 }
 NOTHING_DRAWN = {
     "zoom_in": changes("window", says="nothing is drawn here yet"),
     "export": says("nothing is drawn yet"),
 }
-ONE_PANE = {"zoom": says("one pane at a time has all of this terminal already")}
+ONE_PANE = {"zoom": says("This terminal shows one pane at a time")}
 
 ZOOMED = {
     "zoom_out": changes("window"),
@@ -263,32 +268,32 @@ def on_a_change(words: str) -> dict[str, Effect]:
 
 
 PLACES = (
-    Place("no run", NO_RUN_GOES | NO_RUN | NONE_MARKED),
-    Place("no run, in the log", NO_RUN_GOES | NO_RUN | NONE_MARKED, IN_THE_LOG, keys=("4",), about=ON_PANES),
-    Place("no run, in the runs", NO_RUN_GOES | NO_RUN | NONE_MARKED, IN_THE_RUNS, keys=("5",), about=ON_PANES),
+    Place("no run", NOT_LIVE | NO_RUN | NONE_PINNED),
+    Place("no run, in the log", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_LOG, keys=("4",), about=ON_PANES),
+    Place("no run, in the runs", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_RUNS, keys=("5",), about=ON_PANES),
     Place(
         "no run, in the loss",
-        NO_RUN_GOES | NO_RUN | NONE_MARKED,
+        NOT_LIVE | NO_RUN | NONE_PINNED,
         IN_THE_LOSS | NOTHING_DRAWN,
         keys=("2",),
         about=ON_PANES,
     ),
     Place(
         "no run, 80x24, in the loss",
-        NO_RUN_GOES | NO_RUN | NONE_MARKED,
+        NOT_LIVE | NO_RUN | NONE_PINNED,
         IN_THE_LOSS | NOTHING_DRAWN | ONE_PANE,
         keys=("2",),
         size=(80, 24),
     ),
     Place(
         "waits for torch",
-        waits_for("importing PyTorch") | NOT_KEPT | NONE_MARKED,
+        waits_for("importing PyTorch") | NOT_KEPT | NONE_PINNED,
         BUSY_EFFECTS | NOTHING_DRAWN,
         own=[BEFORE_TORCH],
     ),
     Place(
         "waits for data",
-        waits_for("data: Tiny from nowhere, 3,200 + 1,000 images") | NOT_KEPT | NONE_MARKED,
+        waits_for("data: Tiny from nowhere, 3,200 + 1,000 images") | NOT_KEPT | NONE_PINNED,
         BUSY_EFFECTS | NOTHING_DRAWN,
         own=[BEFORE_DATA],
     ),
@@ -315,13 +320,13 @@ PLACES = (
     Place("in a test", GOING, BUSY_EFFECTS, own=[IN_A_TEST]),
     Place(
         "running, kept",
-        UNCHANGED | BUSY | NONE_MARKED,
+        UNCHANGED | BUSY | NONE_PINNED,
         BUSY_EFFECTS,
         own=[RUNNING],
         kept=True,
         about=("branch", "quit", "restart"),
     ),
-    Place("running, nudged", NOT_KEPT | NONE_MARKED, BUSY_EFFECTS, own=[NUDGED], about=ON_LR),
+    Place("running, nudged", NOT_KEPT | NONE_PINNED, BUSY_EFFECTS, own=[NUDGED], about=ON_LR),
     Place(
         "running, nudged and undone", GOING, BUSY_EFFECTS | on_a_change("(undo)"), own=[NUDGED_AND_UNDONE], about=ON_LR
     ),
@@ -333,7 +338,7 @@ PLACES = (
     Place("done", OVER, own=[DONE]),
     Place(
         "done, kept",
-        NO_RUN_GOES | NONE_MARKED,
+        NOT_LIVE | NONE_PINNED,
         own=[DONE],
         kept=True,
         stored=a_finished_one,
@@ -341,7 +346,7 @@ PLACES = (
     ),
     Place(
         "done, kept without a checkpoint",
-        NO_RUN_GOES | NONE_MARKED,
+        NOT_LIVE | NONE_PINNED,
         {"branch": says("b: can't branch from run 1: it has no checkpoint")},
         own=[DONE],
         kept=True,
@@ -351,38 +356,38 @@ PLACES = (
     Place("stopped", OVER, own=[recorded_run(120, outcome="stopped")]),
     Place(
         "stopped before an epoch was done, kept",
-        NO_RUN_GOES | NO_EPOCH | NONE_MARKED,
+        NOT_LIVE | NO_EPOCH | NONE_PINNED,
         own=[recorded_run(20, outcome="stopped")],
         kept=True,
         about=("branch", "quit", "restart"),
     ),
     Place("failed", OVER, own=[recorded_run(120, outcome="failed")]),
     Place("diverged", OVER, own=[recorded_run(170, outcome="diverged")]),
-    Place("one of two marked", NO_RUN_GOES | NOT_KEPT | ONE_MARKED, own=[DONE, DONE], marked=(1,)),
-    Place("both marked", NO_RUN_GOES | NOT_KEPT, own=[DONE, DONE], marked=(1, 2)),
+    Place("one of two pinned", NOT_LIVE | NOT_KEPT | ONE_PINNED, own=[DONE, DONE], pinned=(1,)),
+    Place("both pinned", NOT_LIVE | NOT_KEPT, own=[DONE, DONE], pinned=(1, 2)),
     Place(
         "one queued",
         GOING,
-        BUSY_EFFECTS | {"stop": Effect(sends=Stop(), says="stopping after this batch; then the queued run starts")},
+        BUSY_EFFECTS | {"stop": Effect(sends=Stop(), says="Stopping after this batch. The queued run starts next")},
         own=[RUNNING],
         queued=1,
     ),
     Place(
-        "running, another on screen", UNCHANGED | NOT_KEPT | NONE_MARKED, BUSY_EFFECTS, own=[DONE, RUNNING], on_screen=1
+        "running, another on screen", UNCHANGED | NOT_KEPT | NONE_PINNED, BUSY_EFFECTS, own=[DONE, RUNNING], on_screen=1
     ),
-    Place("stored ones, none on screen", NO_RUN_GOES | NO_RUN | NONE_MARKED, stored=a_finished_one),
-    Place("a stored one on screen", NO_RUN_GOES | NONE_MARKED, stored=a_finished_one, on_screen=1),
-    Place("a lost one on screen", NO_RUN_GOES | NONE_MARKED, stored=a_lost_one, on_screen=1),
+    Place("stored ones, none on screen", NOT_LIVE | NO_RUN | NONE_PINNED, stored=a_finished_one),
+    Place("a stored one on screen", NOT_LIVE | NONE_PINNED, stored=a_finished_one, on_screen=1),
+    Place("a lost one on screen", NOT_LIVE | NONE_PINNED, stored=a_lost_one, on_screen=1),
     Place(
         "another process's run on screen",
-        UNCHANGED | NOT_HERE | NONE_MARKED,
+        UNCHANGED | NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: it has no checkpoint")},
         elsewhere=RUNNING,
         on_screen=1,
     ),
     Place(
         "another process's run on screen, paused and nudged",
-        NOT_HERE | NONE_MARKED,
+        NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
         | {
             "branch": says("b: can't branch from run 1: it has no checkpoint"),
@@ -393,7 +398,7 @@ PLACES = (
     ),
     Place(
         "another process's run on screen, one here with one queued",
-        UNCHANGED | BUSY | NONE_MARKED,
+        UNCHANGED | BUSY | NONE_PINNED,
         ELSEWHERE_EFFECTS | BUSY_EFFECTS | {"find": says("Run 2 trains in another process")},
         own=[NUDGED],
         stored=a_finished_one,
@@ -415,7 +420,7 @@ def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
 
 def test_every_refusal_is_met_somewhere() -> None:
     refused = {name for place in PLACES for name in place.refused}
-    can_be_refused = {action.name for action in ACTIONS if action.refusal.__name__ != "_always"}
+    can_be_refused = {action.name for action in ACTIONS if action.requirement is not None}
     assert refused == can_be_refused
     for name in can_be_refused:
         assert any(name not in place.refused for place in PLACES), name

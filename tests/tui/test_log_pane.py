@@ -45,7 +45,7 @@ async def test_it_follows_until_the_user_scrolls_up() -> None:
         await press(pilot, "4")
         await until(pilot, lambda: "following" in rule(app))
         await press(pilot, "up", "up")
-        await until(pilot, lambda: "end key follows" in rule(app))
+        await until(pilot, lambda: "press end to follow" in rule(app))
         top = app.screen.query_one(Log).scroll_offset.y
         app.session.last.say(Notice(seq=999, step=330, seconds=9.0, level="warning", code="x", text="more"))
         await pilot.pause(0.5)

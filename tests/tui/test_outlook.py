@@ -47,15 +47,15 @@ def test_the_same_is_asked_once_and_an_answer_to_something_else_is_dropped() -> 
     asked: list[tuple[str, Question]] = []
     outlook = Outlook(lambda slot, question: asked.append((slot, question)))
     state = folded()
-    outlook.look_ahead(RunSpec(), 938, {1: state})
-    outlook.look_ahead(RunSpec(), 938, {1: state})
+    outlook.request(RunSpec(), 938, {1: state})
+    outlook.request(RunSpec(), 938, {1: state})
     assert [slot for slot, _ in asked] == [NEXT, "1"]
     lrs = np.ones((500, 1))
     assert not outlook.take("1", Answer(Question("other", "x", 1, 1), lrs))
     assert outlook.take("1", Answer(asked[1][1], lrs))
     assert outlook.futures[1].start_step == 0
     assert outlook.take(NEXT, Answer(asked[0][1], lrs))
-    outlook.look_ahead(RunSpec(epochs=3), 938, {1: state})
+    outlook.request(RunSpec(epochs=3), 938, {1: state})
     assert outlook.preview is None
 
 

@@ -9,7 +9,7 @@ from textual.command import CommandPalette
 
 from lrtui.run.commands import Pause
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tui.palette import action_offers, run_offers, scheduler_offers
+from lrtui.tui.palette import action_commands, run_commands, scheduler_commands
 from lrtui.tui.screens.picker.screen import PickerScreen
 
 RUNNING = recorded_run(120)
@@ -20,7 +20,7 @@ async def test_only_actions_that_are_possible_are_offered() -> None:
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.pause()
-            words = [offer.words for offer in action_offers(app._cockpit)]
+            words = [command.text for command in action_commands(app.cockpit)]
             assert ("pause (space)" in words) == pauses
             assert "help (?)" in words
 
@@ -29,10 +29,10 @@ async def test_every_scheduler_and_every_run_is_there() -> None:
     app = PlayedApp(PlayedSession(recorded_run(500, outcome="done"), RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        assert [offer.words for offer in scheduler_offers(app._cockpit)] == list(CATALOGUE)
-        newest, oldest = run_offers(app._cockpit)
-        assert newest.words.startswith("run #2")
-        oldest.do()
+        assert [command.text for command in scheduler_commands(app.cockpit)] == list(CATALOGUE)
+        newest, oldest = run_commands(app.cockpit)
+        assert newest.text.startswith("run #2")
+        oldest.run()
         assert app.view.selected == 1
 
 
@@ -52,7 +52,7 @@ async def test_a_scheduler_opens_the_picker_on_it() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        next(offer for offer in scheduler_offers(app._cockpit) if offer.words == "StepLR").do()
+        next(command for command in scheduler_commands(app.cockpit) if command.text == "StepLR").run()
         await pilot.pause()
         assert isinstance(app.screen, PickerScreen)
         await press(pilot, "enter")

@@ -27,22 +27,22 @@ from lrtui.run.events import (
     RunFinished,
     ScheduleSwitched,
 )
-from lrtui.tui.pending import Pending
+from lrtui.tui.pending import PendingCommands
 
 AT = {"seq": 999, "step": 120, "seconds": 5.0}
 
 
-def given(*commands: Command) -> tuple[PlayedRun, Pending]:
-    run, pending = PlayedRun(1, recorded_run(120)), Pending()
+def given(*commands: Command) -> tuple[PlayedRun, PendingCommands]:
+    run, pending = PlayedRun(1, recorded_run(120)), PendingCommands()
     for command in commands:
-        pending.give(run, command)
+        pending.add(run, command)
     return run, pending
 
 
-def after(run: PlayedRun, pending: Pending, *events: Event) -> str:
+def after(run: PlayedRun, pending: PendingCommands, *events: Event) -> str:
     run.say(*events)
     run.poll()
-    pending.settle()
+    pending.remove_answered()
     return pending.text
 
 
@@ -52,7 +52,7 @@ def nudged(command: Command) -> LrSet:
 
 
 def test_nothing_is_pending_at_first() -> None:
-    assert Pending().text == ""
+    assert PendingCommands().text == ""
 
 
 def test_each_answer_takes_one_command_away() -> None:
@@ -87,9 +87,9 @@ def test_a_switch_a_pause_and_a_stop_are_answered_by_their_events() -> None:
     run, pending = given(pause)
     assert after(run, pending) == "pause …"
     assert after(run, pending, Paused(**AT, command_id=pause.id)) == ""
-    pending.give(run, Resume())
+    pending.add(run, Resume())
     assert after(run, pending) == "resume …"
-    pending.give(run, Stop())
+    pending.add(run, Stop())
     assert after(run, pending, RunFinished(**AT, outcome="stopped")) == ""
 
 

@@ -33,12 +33,12 @@ async def test_the_last_one_is_taken_back() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "t")
-        assert "take the last one back" not in dialog(app)
+        assert "remove the last queued run" not in dialog(app)
         await press(pilot, "escape", "r", "a", "r")
         assert "1. ExponentialLR(gamma=0.1)" in dialog(app)
         await press(pilot, "t")
         assert app.view.queue == []
-        assert "taken back" in message(app)
+        assert "Removed from the queue" in message(app)
 
 
 async def test_starting_the_next_goes_before_the_queue() -> None:
@@ -55,4 +55,4 @@ async def test_stopping_tells_that_the_queue_goes_on() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "a", "x")
-        assert "then the queued run starts" in message(app)
+        assert "The queued run starts next" in message(app)

@@ -43,7 +43,7 @@ async def test_a_kept_run_is_stopped_and_saved(kept: None) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q")
-        assert "lrtui resume 1 goes on" in dialog(app)
+        assert "continue with lrtui resume 1" in dialog(app)
         await press(pilot, "q")
     assert app.return_value is None
 
@@ -59,7 +59,7 @@ async def test_one_that_is_not_kept_can_t_and_the_dialog_says_why() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
-        assert "can't go on without the screen: nothing of it is kept" in dialog(app)
+        assert "can't continue in the background: it is not stored" in dialog(app)
         assert app.is_running
 
 
@@ -67,7 +67,7 @@ async def test_one_that_has_not_begun_can_t_either(kept: None) -> None:
     app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
-        assert "it waits for importing PyTorch" in dialog(app)
+        assert "it has not started yet (importing PyTorch)" in dialog(app)
 
 
 async def test_queued_runs_are_told_of() -> None:

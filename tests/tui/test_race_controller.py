@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,10 +23,11 @@ from lrtui.tui.screens.race import race_text
 from lrtui.tui.view import View
 
 
-class MessageScreen:
-    """A screen that records its messages."""
+class FakeCockpit:
+    """What a race knows of the cockpit; it records messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow]) -> None:
+        self.session, self.view, self.stored = session, View(spec), SimpleNamespace(rows=rows)
         self.messages: list[str] = []
         self.app: Any = None
 
@@ -35,9 +37,9 @@ class MessageScreen:
 
 def race_controller(
     session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow] | None = None
-) -> tuple[RaceController, MessageScreen]:
-    screen = MessageScreen()
-    return RaceController(session, View(spec), screen, lambda: rows or {}), screen  # type: ignore[arg-type]
+) -> tuple[RaceController, FakeCockpit]:
+    cockpit = FakeCockpit(session, spec, rows or {})
+    return RaceController(cockpit), cockpit  # type: ignore[arg-type]
 
 
 def rows_of(*sessions: PlayedSession) -> dict[int, RunRow]:
@@ -77,9 +79,9 @@ def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
 
 
 def test_a_run_started_meanwhile_prevents_a_race(tmp_path: Path) -> None:
-    controller, screen = race_controller(PlayedSession(recorded_run(330)), RunSpec(store=str(tmp_path)))
+    controller, cockpit = race_controller(PlayedSession(recorded_run(330)), RunSpec(store=str(tmp_path)))
     controller.start(RaceChoice(("StepLR(3)", "StepLR(2)"), 3))
-    assert "Race not started. Run 1 is still training" in screen.messages[0]
+    assert "Race not started. Run 1 is still training" in cockpit.messages[0]
     assert not list(tmp_path.iterdir())
 
 

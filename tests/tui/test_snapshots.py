@@ -61,7 +61,7 @@ def test_runs_drawn_over_each_other(size: tuple[int, int], snap_compare: Compare
         recorded_run(120, outcome="failed"),
         recorded_run(260, schedule="OneCycleLR(max_lr=0.003)"),
     )
-    view = View(RunSpec(), selected=4, marked=[1, 2])
+    view = View(RunSpec(), selected=4, pinned=[1, 2])
     assert snap_compare(PlayedApp(session, view), terminal_size=size)
 
 
@@ -171,12 +171,12 @@ def keep_one_of_each_end(folder: Path) -> None:
 )
 def test_runs_of_the_store(size: tuple[int, int], keys: list[str], tmp_path: Path, snap_compare: Compare) -> None:
     keep_one_of_each_end(tmp_path / "store")
-    view = View(RunSpec(store=str(tmp_path / "store")), selected=5, marked=[1])
+    view = View(RunSpec(store=str(tmp_path / "store")), selected=5, pinned=[1])
     app = PlayedApp(PlayedSession(recorded_run(60), first=6), view)
 
     async def read(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: [run.state.step for run in app._cockpit.scene.shown] == [500, 260])
-        await until(pilot, lambda: app._cockpit.scene.shown[1].state.status == "lost")
+        await until(pilot, lambda: [run.state.step for run in app.cockpit.scene.shown] == [500, 260])
+        await until(pilot, lambda: app.cockpit.scene.shown[1].state.status == "lost")
 
     assert snap_compare(app, terminal_size=size, run_before=read, press=keys)
 

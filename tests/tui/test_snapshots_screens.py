@@ -11,7 +11,7 @@ from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from test_every_action_places import save_epochs
-from test_resume_offer import found, opening, stopped, with_checkpoint
+from test_startup import found, opening, stopped, with_checkpoint
 from textual.pilot import Pilot
 
 from lrtui.engine.run import Run
@@ -45,8 +45,8 @@ def cockpit(pilot: Pilot[None]) -> CockpitScreen:
 def overlaid() -> PlayedApp:
     live = recorded_run(260, schedule="OneCycleLR(max_lr=0.003)")
     view = View(RunSpec(), selected=3)
-    view.toggle_mark(1)
-    view.toggle_mark(2)
+    view.toggle_pin(1)
+    view.toggle_pin(2)
     return PlayedApp(PlayedSession(DONE, SHORT, live), view)
 
 
@@ -76,7 +76,7 @@ def test_branch_point(
 
 def test_welcome(size: tuple[int, int], snap_compare: Compare) -> None:
     async def greet(pilot: Pilot[None]) -> None:
-        cockpit(pilot).open(opening(None, is_first=True))
+        cockpit(pilot).handle_startup(opening(None, is_first=True))
         await pilot.pause()
 
     assert snap_compare(PlayedApp(PlayedSession()), terminal_size=size, run_before=greet)
@@ -87,7 +87,7 @@ def test_offer_to_resume(size: tuple[int, int], snap_compare: Compare, tmp_path:
     with_checkpoint(tmp_path)
 
     async def offer(pilot: Pilot[None]) -> None:
-        cockpit(pilot).open(opening(found(tmp_path)))
+        cockpit(pilot).handle_startup(opening(found(tmp_path)))
         await pilot.pause()
 
     assert snap_compare(PlayedApp(PlayedSession()), terminal_size=size, run_before=offer)

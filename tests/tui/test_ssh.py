@@ -154,11 +154,11 @@ def test_a_run_goes_on_when_its_user_has_logged_out(server: Server, tmp_path: Pa
     assert client.read(60, (store / "runs.db").exists)
     wait_for_run(store, lambda run: run.step >= 30)
     client.press("q")
-    client.read_until(b"go on without the screen")
+    client.read_until(b"continue it in the background")
     client.press("g")
     # the connection is closed although the run goes on: nothing of the terminal is held
     assert client.wait_gone(30) == 0
-    assert b"run 1 goes on in process" in client.written
+    assert b"run 1 continues in process" in client.written
     left = wait_for_run(store, lambda run: run.state == "running")
     assert left.step < STEPS
     done = wait_for_run(store, lambda run: run.state == "done")

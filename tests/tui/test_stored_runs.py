@@ -57,7 +57,7 @@ def cockpit(app: PlayedApp) -> CockpitScreen:
 
 
 def scene(app: PlayedApp) -> Scene:
-    return cockpit(app)._scene()
+    return cockpit(app).scene
 
 
 def lines(app: PlayedApp) -> list[str]:
@@ -176,7 +176,7 @@ async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
         await pilot.press("/", *"seed=7")
-        await until(pilot, lambda: "No run meets" in lines(app)[0])
+        await until(pilot, lambda: "No run matches" in lines(app)[0])
 
 
 async def test_a_stored_run_under_the_cursor_is_on_screen_in_all_panes(folder: Path) -> None:
@@ -267,7 +267,8 @@ async def test_keys_tell_a_live_run_of_another_process_through_the_store(folder:
             await until(pilot, lambda: scene(app).commanded is not None and scene(app).run.state.step == 100)  # type: ignore[union-attr]
             await pilot.press("space")
             await until(pilot, lambda: other.received == [Pause()])
-            other.say(Paused(seq=len(story), step=100, seconds=4.0))
+            pause = other.received[0]
+            other.say(Paused(seq=len(story), step=100, seconds=4.0, command_id=pause.id))
             await until(pilot, lambda: "#1 paused" in message(app))
             await until(pilot, lambda: scene(app).run.state.status == "paused")  # type: ignore[union-attr]
             await pilot.press("+")
@@ -279,13 +280,13 @@ async def test_without_a_store_that_can_be_read_there_is_none(folder: Path) -> N
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.4)
-        assert "No run yet" in lines(app)[0]
+        assert "No runs yet" in lines(app)[0]
         assert not trouble(app)
         keep_three(folder)
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
         for path in folder.glob(f"{DATABASE}*"):
             path.unlink()
-        await until(pilot, lambda: "No run yet" in lines(app)[0])
+        await until(pilot, lambda: "No runs yet" in lines(app)[0])
 
 
 async def test_a_damaged_store_is_told_and_runs_of_this_process_stay(folder: Path) -> None:
@@ -366,4 +367,4 @@ async def test_a_run_that_was_deleted_leaves_the_screen(folder: Path) -> None:
         connection.close()
         await until(pilot, lambda: numbers(app) == [2, 1])
         assert scene(app).run is None
-        assert scene(app).marked == []
+        assert scene(app).pinned == []

@@ -58,10 +58,10 @@ def test_a_run_goes_on_without_the_screen(tmp_path: Path) -> None:
     terminal = Terminal("StepLR(1)", *words, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
-    terminal.read_until(b"go on without the screen")
+    terminal.read_until(b"continue it in the background")
     terminal.press("g")
     assert terminal.wait_gone() == 0
-    assert terminal.written.rindex(b"run 1 goes on in process") > terminal.written.rindex(LEAVES_ALTERNATE_SCREEN)
+    assert terminal.written.rindex(b"run 1 continues in process") > terminal.written.rindex(LEAVES_ALTERNATE_SCREEN)
     run = wait_for_run(tmp_path / "store", lambda run: run.state == "done")
     assert run.step == 360
     assert run.process.pid != terminal.pid
@@ -80,7 +80,7 @@ def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(tmp_path: Pat
     # what it has said before is on screen at once
     wait_for_run(tmp_path / "store", lambda run: run.state == "running" and run.process.pid == terminal.pid)
     terminal.press("q")
-    terminal.read_until(b"lrtui resume 1 goes on")
+    terminal.read_until(b"continue with lrtui resume 1")
     terminal.press("q")
     assert terminal.wait_gone() == 0
     # a person has stopped it now

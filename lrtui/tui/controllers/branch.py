@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.engine.session import Session
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
 from lrtui.text.numbers import duration
-from lrtui.tui.forecast import Question
-from lrtui.tui.listener import Listener
-from lrtui.tui.opening import Opening
-from lrtui.tui.view import Scene, View
 
 # importing the store, the schedules and the dialogs takes 60 ms that the first frame does not wait for
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
     from lrtui.run.state import RunState
     from lrtui.tui.screens.branch_point import EpochEnd
+    from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.picker.state import RaceChoice
+    from lrtui.tui.startup import StartupState
 
 Result = TypeVar("Result")
 
@@ -33,29 +30,18 @@ class BranchController:
     """The action `branch`, and the offer to resume.
 
     Args:
-        session: the runs.
-        view: the user's choices.
-        screen: shows messages and dialogs.
-        ask: asks for a curve.
-        scene: returns what is on screen.
+        cockpit: the main screen.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        view: View,
-        screen: Listener,
-        ask: Callable[[str, Question], None],
-        scene: Callable[[], Scene],
-    ) -> None:
-        self._session, self._view, self._screen, self._ask, self._scene = session, view, screen, ask, scene
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit, self._view = cockpit, cockpit.view
 
     def start(self, plan: ResumePlan) -> None:
         """Resume a stored run, or start a branch of one."""
         try:
-            run = self._session.start(plan.spec, plan)
+            run = self._cockpit.session.start(plan.spec, plan)
         except LrtuiError as error:
-            self._screen.say(str(error))
+            self._cockpit.say(str(error))
             return
         first = plan.commands[0] if plan.is_branch else None
         self._view.remember(first.schedule if isinstance(first, SwitchSchedule) else plan.run.schedule)
@@ -63,18 +49,18 @@ class BranchController:
 
     # -- resume -------------------------------------------------------------------------------------------------------
 
-    def offer(self, opening: Opening, *, free: bool) -> None:
+    def offer_resume(self, found: StartupState, *, can_ask: bool) -> None:
         """Offer to resume the run that was interrupted, if there is one.
 
         Args:
-            free: whether no dialog is open, so that a question can be asked.
+            can_ask: whether no dialog is open, so that a question can be asked.
         """
-        plan = opening.interrupted
+        plan = found.interrupted
         if plan is None:
             return
         what = "was lost: its process died" if plan.run.state == "lost" else "was interrupted"
-        if self._session.live is not None or not free:
-            self._screen.say(f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}")
+        if self._cockpit.session.live is not None or not can_ask:
+            self._cockpit.say(f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}")
             return
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
@@ -83,7 +69,7 @@ class BranchController:
         lines = [
             f"Run {plan.run.title} {what}.",
             f"{plan.run.schedule[:70]}, {progress}.",
-            *opening.user_files,
+            *found.user_files,
         ]
 
         def on_answer(answer: str | None) -> None:
@@ -91,13 +77,13 @@ class BranchController:
                 self.start(plan)
 
         choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
-        self._screen.app.push_screen(ConfirmScreen("\n".join(lines), choices), on_answer)
+        self._cockpit.app.push_screen(ConfirmScreen("\n".join(lines), choices), on_answer)
 
     # -- branch -------------------------------------------------------------------------------------------------------
 
-    def do_branch(self) -> None:
+    def open(self) -> None:
         """Ask for the epoch and the schedule of a branch, or offer the branch that is advised."""
-        run, advice = self._scene().run, self._view.advice
+        run, advice = self._cockpit.scene.run, self._view.advice
         if run is None or advice is None or advice.branch_epoch is None:
             self._ask_for_epoch()
             return
@@ -117,12 +103,12 @@ class BranchController:
             Choice("escape", "not now", None),
         )
         question = f"Run {run.number}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
-        self._screen.app.push_screen(ConfirmScreen(question, choices), on_answer)
+        self._cockpit.app.push_screen(ConfirmScreen(question, choices), on_answer)
 
     def _ask_for_epoch(self) -> None:
         from lrtui.tui.screens.branch_point import BranchPointScreen
 
-        run = self._scene().run
+        run = self._cockpit.scene.run
         if run is None:
             return
         folder, number = run.store_folder, run.number
@@ -130,7 +116,7 @@ class BranchController:
         if folder is None or not ends:
             reason = "it has no checkpoint from the end of an epoch before its last" if folder else "it is not stored"
             key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
-            self._screen.say(f"{key}: can't branch from run {number}: {reason}")
+            self._cockpit.say(f"{key}: can't branch from run {number}: {reason}")
             return
         store = folder
 
@@ -142,7 +128,7 @@ class BranchController:
                     partial(state_at, store, number, end.seq), partial(self._pick, store, number, end.epoch)
                 )
 
-        self._screen.app.push_screen(BranchPointScreen(number, ends), on_epoch)
+        self._cockpit.app.push_screen(BranchPointScreen(number, ends), on_epoch)
 
     def _pick(self, folder: Path, number: int, epoch: int, state: RunState) -> None:
         from lrtui.tui.screens.picker.screen import PickerScreen
@@ -160,7 +146,7 @@ class BranchController:
             if isinstance(choice, PickerChoice):
                 self._start_branch(folder, number, epoch, f"{choice.schedule} from {choice.anchor}")
 
-        self._screen.app.push_screen(PickerScreen(context, self._ask), on_choice)
+        self._cockpit.app.push_screen(PickerScreen(context, self._cockpit.ask), on_choice)
 
     def _start_branch(self, folder: Path, number: int, epoch: int, schedule: str) -> None:
         def plan() -> tuple[ResumePlan, list[str]]:
@@ -173,7 +159,7 @@ class BranchController:
             resume_plan, files = planned
             self.start(resume_plan)
             if files:
-                self._screen.say("; ".join(files))
+                self._cockpit.say("; ".join(files))
 
         self._in_thread(plan, start)
 
@@ -184,9 +170,9 @@ class BranchController:
             try:
                 result = read()
             except LrtuiError as error:
-                self._screen.app.call_later(self._screen.say, str(error))
+                self._cockpit.app.call_later(self._cockpit.say, str(error))
             else:
-                self._screen.app.call_later(then, result)
+                self._cockpit.app.call_later(then, result)
 
         threading.Thread(target=run, name="branch", daemon=True).start()
 

@@ -1,25 +1,67 @@
-"""A chart saved as files: as a picture, as text, and its numbers."""
+"""Keys that save a chart to files and copy a schedule as PyTorch code."""
 
 from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.segment import Segment, Segments
 
 from lrtui.plotting.chart_table import chart_csv
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.chart_view import ChartView
-from lrtui.tui.view import Scene
+from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.view import Scene, preview_batches_per_epoch
+
+if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
 
 
-def export(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str:
-    """Save the pane's chart as SVG, text and CSV, and say where; or say why that cannot be.
+class ExportController:
+    """Saves charts and shows code.
 
     Args:
-        folder: where to; the working directory where none is given.
+        cockpit: the main screen.
+    """
+
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit = cockpit
+
+    def save_chart(self) -> None:
+        pane = self._cockpit.focused_chart
+        if pane is not None:
+            self._cockpit.say(save_chart(pane, self._cockpit.scene))
+
+    def copy_code(self) -> None:
+        """Show the code of the run on screen, or of the next run."""
+        from lrtui.tui.screens.code import CodeScreen
+
+        run, spec = self._cockpit.scene.run, self._cockpit.view.spec
+        if run is None or run.state.started is None:
+            screen = CodeScreen("Code of the next run", lambda: _code_of_next_run(spec))
+        else:
+            # the state belongs to the UI thread, the code is written in another
+            shown, state = run, _copy(run.state)
+            screen = CodeScreen(f"Code of run {run.number}", lambda: _code_of_run(shown, state))
+        self._cockpit.app.push_screen(screen)
+
+
+# -- charts -----------------------------------------------------------------------------------------------------------
+
+
+def save_chart(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str:
+    """Save the pane's chart as SVG, text and CSV; return where, or why it can't be saved.
+
+    Args:
+        folder: where the files go; the working directory by default.
     """
     view = pane.query_one(ChartView)
     if view.chart is None or not pane.columns:
@@ -34,27 +76,27 @@ def export(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str:
     try:
         folder = folder or Path.cwd()
         stem = free_stem(folder, f"lrtui {name} {pane.id}", tuple(contents))
-        for ending, text in contents.items():
-            # files of others are never written over, not even those that came between
-            with (folder / f"{stem}{ending}").open("x", encoding="utf-8", newline="") as file:
+        for suffix, text in contents.items():
+            # mode x: an existing file is never overwritten, even if it appeared a moment ago
+            with (folder / f"{stem}{suffix}").open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
     except OSError as error:
         return f"not saved: {error.strerror or error}: {error.filename or folder or 'the working directory'}"
     return f"saved {stem}.svg, .txt and .csv in {folder}"
 
 
-def free_stem(folder: Path, words: str, endings: tuple[str, ...]) -> str:
-    """Return a file name without ending that no file there has yet, with a number behind it where need be."""
+def free_stem(folder: Path, words: str, suffixes: tuple[str, ...]) -> str:
+    """Return a file name without suffix that is not in use in the folder, numbered if necessary."""
     stem = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")
     for number in range(1, 10_000):
         name = stem if number == 1 else f"{stem}-{number}"
-        if not any((folder / f"{name}{ending}").exists() for ending in endings):
+        if not any((folder / f"{name}{suffix}").exists() for suffix in suffixes):
             return name
     return stem
 
 
 def chart_svg(view: ChartView, title: str) -> str:
-    """Return the chart as a picture, in the colours that it has on screen."""
+    """Return the chart as an SVG image, in its colours on screen."""
     rows = view.segments()
     console = Console(
         record=True, width=max(1, view.size.width), height=len(rows), file=io.StringIO(), force_terminal=True,
@@ -62,5 +104,38 @@ def chart_svg(view: ChartView, title: str) -> str:
     )  # fmt: skip
     for row in rows:
         console.print(Segments([*row, Segment.line()]), end="")
-    # named, so that the same chart gives the same file
+    # a fixed id, so that the same chart gives the same file
     return console.export_svg(title=title, unique_id="lrtui")
+
+
+# -- code -------------------------------------------------------------------------------------------------------------
+
+
+def _code_of_next_run(spec: RunSpec) -> str:
+    from lrtui.engine.run_code import code_of_spec
+
+    is_known = expected_batches_per_epoch(spec) is not None
+    notes = () if is_known else (f"The batches per epoch of {spec.task} are known only in a run: fill them in below.",)
+    return code_of_spec(spec, preview_batches_per_epoch(spec), notes=notes)
+
+
+def _code_of_run(run: ShownRun, state: RunState) -> str:
+    from lrtui.engine.run_code import code_of_run
+    from lrtui.store.ancestry import ancestors
+    from lrtui.store.connection import open_for_reading
+
+    title = f"run {run.number}"
+    if not state.first_step or run.store_folder is None:
+        return code_of_run(title, state)
+    with closing(open_for_reading(run.store_folder)) as connection:
+        return code_of_run(title, state, ancestors(connection, run.number))
+
+
+def _copy(state: RunState) -> RunState:
+    return replace(
+        state,
+        changes=list(state.changes),
+        commands=list(state.commands),
+        evaluations=list(state.evaluations),
+        epochs=list(state.epochs),
+    )

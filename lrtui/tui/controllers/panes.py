@@ -1,118 +1,126 @@
-"""Which panes are on screen, which has the focus, and what the keys do about it."""
+"""Which panes are on screen, which one has the focus, and the keys that change it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from textual.screen import Screen
-
-from lrtui.tui.layout import PANES, TITLES, PaneName, next_pane, shows_all
+from lrtui.panes import PANES, PANES_BY_NAME, fits_all_panes
+from lrtui.tui.panes.log import LogPane
 from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.tested import metric_in_pane, metric_names, next_metric
-from lrtui.tui.view import Scene, View
+from lrtui.tui.run_list.pane import RunsPane
+
+if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
+
+SETTINGS_MIN_HEIGHT = 20
+"""Lines from which the settings have room below the runs when these are shown alone."""
 
 
-class PaneKeys:
-    """A method `do_<action>` for each action that goes to a pane, or shows it alone.
+class PanesController:
+    """Moves the focus between panes and arranges them.
 
     Args:
-        view: the user's choices.
-        screen: has the panes.
-        scene: returns what is drawn now.
-        say: shows a message for a few seconds.
-        arranged: called after panes came or went.
+        cockpit: has the panes.
     """
 
-    def __init__(
-        self,
-        view: View,
-        screen: Screen[None],
-        scene: Callable[[], Scene],
-        say: Callable[[str], None],
-        arranged: Callable[[], None],
-    ) -> None:
-        self._view, self._screen, self._scene = view, screen, scene
-        self._say, self._has_arranged = say, arranged
-        self.current: PaneName = "lr"
-        """The pane with the focus."""
-        self._zoomed = False
-        self._arranged: tuple[int, int, PaneName, bool] | None = None
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit = cockpit
+        self.focused = PANES[0].name
+        """Name of the pane with the focus."""
+        self.is_full_screen = False
+        """Whether the focused pane is shown alone although all would fit."""
+        self._arranged: tuple[int, int, str, bool] | None = None
 
-    def enter(self, name: PaneName) -> None:
-        """Take the pane that has got the focus for the current one."""
-        self.current = name
-        self.arrange()
+    # -- layout -------------------------------------------------------------------------------------------------------
 
     def arrange(self) -> None:
-        """Show all panes where they fit, else the current one alone, under tabs."""
-        screen, (width, height) = self._screen, self._screen.size
-        arrangement = (width, height, self.current, self._zoomed)
+        """Show all panes if they fit, otherwise the focused one alone, under tabs."""
+        screen, (width, height) = self._cockpit, self._cockpit.size
+        arrangement = (width, height, self.focused, self.is_full_screen)
         if arrangement == self._arranged:
             return
         self._arranged = arrangement
-        tabbed = not shows_all(width, height)
-        one = tabbed or self._zoomed
+        tabbed = not fits_all_panes(width, height)
+        one = tabbed or self.is_full_screen
+        column = PANES_BY_NAME[self.focused].column
         screen.set_class(tabbed, "-tabbed")
         screen.set_class(one, "-one")
-        for name in PANES:
-            screen.query_one(f"#{name}").display = not one or name == self.current
+        for pane in PANES:
+            screen.query_one(f"#{pane.name}").display = not one or pane.name == self.focused
         for frame in screen.query("Frame"):
-            frame.set_class(frame.parent is not None and frame.parent.id == self.current, "-current")
+            frame.set_class(frame.parent is not None and frame.parent.id == self.focused, "-current")
         screen.query_one(MetricPanes).display = not one
-        screen.query_one("#settings").display = not one or (self.current == "runs" and height >= 20)
-        screen.query_one("#left").display = not one or self.current == "runs"
-        screen.query_one("#right").display = not one or self.current != "runs"
-        screen.call_after_refresh(self._has_arranged)
+        screen.query_one("#settings").display = not one or (self.focused == "runs" and height >= SETTINGS_MIN_HEIGHT)
+        screen.query_one("#left").display = not one or column == "left"
+        screen.query_one("#right").display = not one or column == "right"
+        screen.call_after_refresh(screen.draw_now)
 
-    def focus(self, name: PaneName) -> None:
-        """Go to a pane."""
-        # it must be displayed to take the focus
-        self.enter(name)
-        pane = self._screen.query_one(f"#{name}")
+    def note_focus(self, name: str) -> None:
+        """Take note of the pane that got the focus."""
+        self.focused = name
+        self.arrange()
+
+    def focus(self, name: str) -> None:
+        """Move the focus to a pane."""
+        # a widget must be displayed to take the focus
+        self.note_focus(name)
+        pane = self._cockpit.query_one(f"#{name}")
         target = pane if pane.can_focus else next(iter(pane.query("Log, OptionList")))
         target.focus()
 
-    def _go_to(self, name: PaneName) -> None:
-        if name == self.current:
-            self._say(f"{TITLES[name]}: this is where you are")
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def go_to(self, name: str) -> None:
+        if name == self.focused == "accuracy" and self._show_next_metric():
+            return
+        if name == self.focused:
+            self._cockpit.say(f"{PANES_BY_NAME[name].title}: this pane has the focus already")
         self.focus(name)
 
-    def do_pane_1(self) -> None:
-        self._go_to("lr")
+    def _show_next_metric(self) -> bool:
+        """Show the next metric in the accuracy pane; return whether there is another."""
+        scene = self._cockpit.scene
+        if not any(name != metric_in_pane(scene) for name in metric_names(scene)):
+            return False
+        self._cockpit.view.metric = next_metric(scene)
+        self._cockpit.view.changed()
+        return True
 
-    def do_pane_2(self) -> None:
-        self._go_to("loss")
+    def next(self) -> None:
+        names = [pane.name for pane in PANES]
+        self.focus(names[(names.index(self.focused) + 1) % len(names)])
 
-    def do_pane_3(self) -> None:
-        scene = self._scene()
-        others = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
-        if self.current == "accuracy" and others:
-            self._view.metric = next_metric(scene)
-            self._view.changed()
-        else:
-            self._go_to("accuracy")
-
-    def do_pane_4(self) -> None:
-        self._go_to("log")
-
-    def do_pane_5(self) -> None:
-        self._go_to("runs")
-
-    def do_next_pane(self) -> None:
-        self.focus(next_pane(self.current))
-
-    def do_zoom(self) -> None:
-        if not shows_all(*self._screen.size) and not self._zoomed:
-            self._say("one pane at a time has all of this terminal already; tab shows the next")
+    def full_screen(self) -> None:
+        if not fits_all_panes(*self._cockpit.size) and not self.is_full_screen:
+            self._cockpit.say("This terminal shows one pane at a time. Press tab for the next one.")
             return
-        self._zoomed = not self._zoomed
+        self.is_full_screen = not self.is_full_screen
         self.arrange()
 
-    def do_back(self) -> None:
-        if self._view.viewport.cursor is not None:
-            self._view.viewport.cursor = None
-            self._view.changed()
-        elif self._zoomed and shows_all(*self._screen.size):
-            self.do_zoom()
+    def back(self) -> None:
+        view = self._cockpit.view
+        if view.advice is not None:
+            self._cockpit.dismiss_advice()
+        elif view.viewport.cursor is not None:
+            view.viewport.cursor = None
+            view.changed()
+        elif self.is_full_screen and fits_all_panes(*self._cockpit.size):
+            self.full_screen()
         else:
-            self._say("esc: there is nothing to go back from")
+            self._cockpit.say("esc: nothing to close")
+
+    def filter(self) -> None:
+        if self.focused == "log":
+            self._cockpit.query_one(LogPane).open_filter()
+            return
+        self.focus("runs")
+        self._cockpit.query_one(RunsPane).open_filter()
+
+    def palette(self) -> None:
+        self._cockpit.app.action_command_palette()
+
+    def help(self) -> None:
+        from lrtui.tui.screens.help import HelpScreen
+
+        self._cockpit.app.push_screen(HelpScreen(self.focused, self._cockpit.view.keys))

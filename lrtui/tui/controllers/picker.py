@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lrtui.engine.session import Session
 from lrtui.run.commands import SwitchSchedule
-from lrtui.tui.controllers.race import RaceController
-from lrtui.tui.controllers.runs import Hands, next_batches_per_epoch
-from lrtui.tui.forecast import Question
-from lrtui.tui.listener import Listener
-from lrtui.tui.run_list.row import RunRow
 from lrtui.tui.run_list.shown_run import ShownRun
-from lrtui.tui.view import View
+from lrtui.tui.view import preview_batches_per_epoch
 
 # importing the picker takes 60 ms: the first press of its key waits for that, not the first frame
 if TYPE_CHECKING:
     from lrtui.analysis.advice.advice import Advice
+    from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.picker.state import PickerChoice, PickerContext, RaceChoice
 
 
@@ -26,30 +21,13 @@ class PickerController:
     """The action `schedule`.
 
     Args:
-        session: the runs of this process.
-        view: the user's choices.
-        screen: shows messages and dialogs.
-        ask: asks for a curve.
-        hands: starts runs and sends commands.
-        rows: returns the runs of the store, the newest first.
-        shown: returns the run on screen, or None.
+        cockpit: the main screen.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        view: View,
-        screen: Listener,
-        ask: Callable[[str, Question], None],
-        hands: Hands,
-        rows: Callable[[], Mapping[int, RunRow]],
-        shown: Callable[[], ShownRun | None] = lambda: None,
-    ) -> None:
-        self._view, self._screen, self._ask, self._hands = view, screen, ask, hands
-        self._shown = shown
-        self._race = RaceController(session, view, screen, rows)
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit, self._view = cockpit, cockpit.view
 
-    def do_schedule(self, scheduler: str | None = None) -> None:
+    def open(self, scheduler: str | None = None) -> None:
         """Open the picker on the live run or on the next run, or as advised on a run that replaces the live one.
 
         Args:
@@ -57,20 +35,20 @@ class PickerController:
         """
         from lrtui.tui.screens.picker.state import PickerContext
 
-        view, live = self._view, self._hands.commanded
+        view, live = self._view, self._cockpit.scene.commanded
         started = live.state.started if live is not None else None
         if live is None or started is None:
-            shown = self._shown()
+            shown = self._cockpit.scene.run
             spec = live.spec if live is not None else view.spec
             context = PickerContext(
                 view,
                 replace(spec, schedule=view.spec.schedule),
-                next_batches_per_epoch(view.spec),
+                preview_batches_per_epoch(view.spec),
                 scheduler=scheduler,
-                race=self._race.estimate(),
+                race=self._cockpit.controllers.race.estimate(),
                 recorded=(shown.number, shown.state) if shown is not None else None,
             )
-            self._open(context, self._apply)
+            self._show(context, self._apply)
         # a scheduler asked for by name is for the live run
         elif scheduler is None and view.advice is not None and view.advice.restart_epochs is not None:
             self._open_for_replacement(view.advice, live, started.batches_per_epoch)
@@ -83,14 +61,14 @@ class PickerController:
                 live=live.state,
                 number=live.number,
                 scheduler=scheduler,
-                race=self._race.estimate(),
+                race=self._cockpit.controllers.race.estimate(),
             )
-            self._open(context, self._apply)
+            self._show(context, self._apply)
 
-    def _open(self, context: PickerContext, apply: Callable[[PickerChoice | RaceChoice | None], None]) -> None:
+    def _show(self, context: PickerContext, apply: Callable[[PickerChoice | RaceChoice | None], None]) -> None:
         from lrtui.tui.screens.picker.screen import PickerScreen
 
-        self._screen.app.push_screen(PickerScreen(context, self._ask), apply)
+        self._cockpit.app.push_screen(PickerScreen(context, self._cockpit.ask), apply)
 
     def _open_for_replacement(self, advice: Advice, live: ShownRun, batches_per_epoch: int) -> None:
         from lrtui.tui.screens.picker.state import PickerChoice, PickerContext
@@ -101,10 +79,10 @@ class PickerController:
             if isinstance(choice, PickerChoice):
                 self._view.spec = replace(spec, schedule=choice.schedule)
                 self._view.changed()
-                self._hands.start_in_place(self._view.spec)
+                self._cockpit.controllers.runs.start_instead(self._view.spec)
 
-        race = self._race.estimate()
-        self._open(PickerContext(self._view, spec, batches_per_epoch, replaces=live.number, race=race), apply)
+        race = self._cockpit.controllers.race.estimate()
+        self._show(PickerContext(self._view, spec, batches_per_epoch, replaces=live.number, race=race), apply)
 
     def _apply(self, choice: PickerChoice | RaceChoice | None) -> None:
         from lrtui.tui.screens.picker.state import RaceChoice
@@ -112,16 +90,16 @@ class PickerController:
         if choice is None:
             return
         if isinstance(choice, RaceChoice):
-            self._race.start(choice)
+            self._cockpit.controllers.race.start(choice)
             return
         self._view.remember(choice.schedule)
-        live = self._hands.commanded
+        live = self._cockpit.scene.commanded
         if live is None or choice.restart:
             self._view.spec = replace(self._view.spec, schedule=choice.schedule)
             self._view.changed()
         if choice.restart:
-            self._hands.restart(self._view.spec)
+            self._cockpit.controllers.runs.start_or_ask(self._view.spec)
         elif live is not None:
-            self._hands.send(SwitchSchedule(choice.schedule, choice.anchor))
+            self._cockpit.controllers.runs.send(SwitchSchedule(choice.schedule, choice.anchor))
         else:
-            self._screen.say(f"Press r to start a run with {choice.schedule}")
+            self._cockpit.say(f"Press r to start a run with {choice.schedule}")

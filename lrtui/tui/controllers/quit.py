@@ -1,126 +1,120 @@
-"""Leaving: what becomes of the run under way, and how the process ends."""
+"""Quitting: what happens to the run in progress, and how the process ends."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lrtui.engine.run import Run
 from lrtui.engine.session import Session
 from lrtui.run.errors import LrtuiError
-from lrtui.tui.listener import Listener
-from lrtui.tui.view import View
 
-STOP, GO_ON = "stop", "go on"
+if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
 
-LEAVING_SECONDS = 3.0
-"""How long a training thread gets to end its batch when the user leaves."""
+EXIT_SECONDS = 3.0
+"""How long a training thread gets to finish its batch when the user quits."""
 
-SAVING_SECONDS = 60.0
-"""How long it gets where another process is to go on from what it saves."""
+SAVE_SECONDS = 60.0
+"""How long it gets if another process continues from the checkpoint that it saves."""
 
 
-class Leaving:
-    """Asks what becomes of the run under way.
+class QuitController:
+    """Asks what happens to the run in progress, and leaves.
 
     Args:
-        session: the runs.
-        view: the user's choices.
-        screen: shows messages and dialogs.
+        cockpit: the main screen.
     """
 
-    def __init__(self, session: Session, view: View, screen: Listener) -> None:
-        self._session, self._view, self._screen = session, view, screen
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit = cockpit
 
-    def do_quit(self) -> None:
+    def quit(self) -> None:
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        live = self._session.live
+        live, app = self._cockpit.session.live, self._cockpit.app
         if live is None:
-            self._screen.app.exit()
+            app.exit()
             return
-        kept = f"; lrtui resume {live.number} goes on" if live.is_recorded else "; nothing of it is kept"
-        no_way = why_not_without_screen(live)
-        choices = [Choice("q", f"stop{' and save' if live.is_recorded else ''} it, and quit{kept}", STOP)]
-        if not no_way:
-            choices.append(Choice("g", "go on without the screen: a process of its own takes over", GO_ON))
-        choices.append(Choice("escape", "stay", None))
-        question = f"Run #{live.number} is going. Stop it and quit?"
-        if no_way:
-            question += f"\nIt can't go on without the screen: {no_way}."
-        if queued := len(self._view.queue):
+        obstacle = background_obstacle(live)
+        if live.is_recorded:
+            choices = [Choice("q", f"stop and save it, then quit; continue with lrtui resume {live.number}", "stop")]
+        else:
+            choices = [Choice("q", "stop it, then quit; nothing is saved", "stop")]
+        if not obstacle:
+            choices.append(Choice("g", "continue it in the background", "background"))
+        choices.append(Choice("escape", "cancel", None))
+        question = f"Run {live.number} is in progress. Stop it and quit?"
+        if obstacle:
+            question += f"\nIt can't continue in the background: {obstacle}."
+        if queued := len(self._cockpit.view.queue):
             question += f"\n{queued} queued run{'s' if queued > 1 else ''} will not be started."
 
         def answered(answer: str | None) -> None:
-            if answer == STOP:
-                self._screen.app.exit()
-            elif answer == GO_ON:
-                self._screen.app.exit(live.number)
+            if answer == "stop":
+                app.exit()
+            elif answer == "background":
+                app.exit(live.number)
 
-        self._screen.app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
+        app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
 
 
-def why_not_without_screen(run: Run) -> str:
-    """Return why a run can't go on in another process, or nothing where it can."""
+def background_obstacle(run: Run) -> str:
+    """Return why a run can't continue in another process; empty if it can."""
     if not run.is_recorded:
-        return "nothing of it is kept (--store none)"
+        return "it is not stored (--store none)"
     if run.state.step == run.state.first_step:
-        return f"it waits for {run.state.waiting_for}"
+        return f"it has not started yet ({run.state.waiting_for})"
     return ""
 
 
-def leave(session: Session, status: int, because: str, going_on: int | None) -> NoReturn:
-    """Stop what is under way, hand it over where the user wants that, and end the process.
+def leave(session: Session, status: int, reason: str, background_run: int | None) -> NoReturn:
+    """Stop the run in progress, continue it in the background if the user chose so, and end the process.
 
     Args:
         session: the runs.
         status: the exit status.
-        because: what ends the cockpit, where that is no person.
-        going_on: number of the run that goes on without the screen.
+        reason: what ended the cockpit, if it was not the user.
+        background_run: number of the run that continues in the background.
     """
     live = session.live
-    if going_on is not None:
-        print(f"run {going_on}: saving what it needs to go on ...", flush=True)
-    ended = session.close(LEAVING_SECONDS if going_on is None else SAVING_SECONDS, because)
+    if background_run is not None:
+        print(f"run {background_run}: saving a checkpoint ...", flush=True)
+    ended = session.close(EXIT_SECONDS if background_run is None else SAVE_SECONDS, reason)
     if live is not None:
         while session.poll():
             pass
-        if going_on is not None:
-            status = _hand_over(live, ended) or status
+        if background_run is not None:
+            status = _continue_in_background(live, ended) or status
         elif live.is_recorded and ended and live.state.status == "stopped":
-            print(f"kept as run {live.number}; lrtui resume {live.number} goes on")
-    # torch takes half a second to be torn down, and aborts the process if a thread is still in it: leave past it
+            print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
+    # tearing torch down takes half a second, and aborts the process while a thread is still in it
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
-def _hand_over(run: Run, ended: bool) -> int:
+def _continue_in_background(run: Run, ended: bool) -> int:
     from lrtui.engine.background import resume_in_background
+    from lrtui.store.location import store_option
 
     try:
         if not ended:
-            raise LrtuiError(f"it does not end its batch; lrtui resume {run.number} goes on from its last checkpoint")
+            raise LrtuiError(f"its batch does not end; lrtui resume {run.number} continues from the last checkpoint")
         if run.state.status != "stopped" or run.store_folder is None:
-            raise LrtuiError(f"it is over: {run.state.status}")
+            raise LrtuiError(f"it has ended: {run.state.status}")
         if run.unrecorded:
             raise LrtuiError(run.unrecorded)
         successor = resume_in_background(run.store_folder, run.number)
     except LrtuiError as error:
-        print(f"lrtui: run {run.number} does not go on: {error}", file=sys.stderr)
+        print(f"lrtui: can't continue run {run.number} in the background: {error}", file=sys.stderr)
         return 0 if run.state.status == "done" else 1
-    store = _store_words(run)
+    store = store_option(run.store_folder)
     print(
-        f"run {run.number} goes on in process {successor.pid}\n"
-        f"  lrtui runs show {run.number}{store}     shows how it does\n"
-        f"  lrtui send {run.number} stop{store}     stops it; pause, lr*0.5 and the like are commands, too\n"
-        f"  {successor.output}     has what it says"
+        f"run {run.number} continues in process {successor.pid}\n"
+        f"  lrtui runs show {run.number}{store}     shows its progress\n"
+        f"  lrtui send {run.number} stop{store}     stops it; other commands: pause, lr*0.5 ...\n"
+        f"  {successor.output}     contains its output"
     )
     return 0
-
-
-def _store_words(run: Run) -> str:
-    from lrtui.store.location import store_option
-
-    return store_option(run.store_folder) if run.store_folder else ""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lrtui.engine.session import Session
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.store.location import store_folder, store_option
-from lrtui.tui.listener import Listener
 from lrtui.tui.run_list.row import RunRow
 from lrtui.tui.screens.picker.state import RaceChoice, RaceEstimate
-from lrtui.tui.view import View
+
+if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
 
 SAME_SPEED = {"schedule", "optimizer", "epochs", "seed", "at", "clip_grad_norm"}
 """Settings that hardly change the time per step."""
@@ -26,23 +27,18 @@ class RaceController:
     """Starts races.
 
     Args:
-        session: the runs of this process.
-        view: the user's choices, with the settings of the runs that race.
-        screen: shows messages and dialogs.
-        rows: returns the runs of the store, the newest first.
+        cockpit: the main screen.
     """
 
-    def __init__(
-        self, session: Session, view: View, screen: Listener, rows: Callable[[], Mapping[int, RunRow]]
-    ) -> None:
-        self._session, self._view, self._screen, self._rows = session, view, screen, rows
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit, self._view = cockpit, cockpit.view
 
     def estimate(self) -> RaceEstimate:
         """Return whether a race can start now, and how long it would take."""
-        folder, rows = store_folder(self._view.spec.store), self._rows()
+        folder, rows = store_folder(self._view.spec.store), self._cockpit.stored.rows
         if folder is None:
             return RaceEstimate("A race needs a store: nothing is stored with --store none.")
-        live = self._session.live
+        live = self._cockpit.session.live
         busy = live.number if live else next((number for number, row in rows.items() if row.listed.run.is_live), None)
         if busy is not None:
             return RaceEstimate(f"Run {busy} is still training, and a race would slow it down: try again afterwards.")
@@ -63,9 +59,9 @@ class RaceController:
         """Start a race and show how to follow it, or say why it can't start."""
         estimate = self.estimate()
         if estimate.folder is None:
-            self._screen.say(f"Race not started. {estimate.refusal}")
+            self._cockpit.say(f"Race not started. {estimate.refusal}")
             return
-        self._screen.say("Starting the race …")
+        self._cockpit.say("Starting the race …")
         # the process is watched for a second, in which keys must still work
         arguments = (choice, estimate.folder, self._view.spec)
         threading.Thread(target=self._start_process, args=arguments, name="race", daemon=True).start()
@@ -73,11 +69,11 @@ class RaceController:
     def _start_process(self, choice: RaceChoice, folder: Path, spec: RunSpec) -> None:
         from lrtui.engine.background import race_in_background
 
-        app = self._screen.app
+        app = self._cockpit.app
         try:
             process = race_in_background(folder, spec, choice.schedules, choice.seeds)
         except LrtuiError as error:
-            app.call_later(self._screen.say, f"Race not started: {error}")
+            app.call_later(self._cockpit.say, f"Race not started: {error}")
         else:
             app.call_later(self._show_started, choice, folder, process.pid, process.output)
 
@@ -94,4 +90,4 @@ class RaceController:
             f"kill {pid}\n    stops it; its runs are kept\n"
             f"{output}\n    has its output"
         )
-        self._screen.app.push_screen(ConfirmScreen(text, (Choice("escape", "back to the runs", None),)))
+        self._cockpit.app.push_screen(ConfirmScreen(text, (Choice("escape", "back to the runs", None),)))

@@ -7,17 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lrtui.engine.run import Run
-from lrtui.engine.session import Session
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.range_feed import RangeFeed
 from lrtui.run.sweep import Sweep
 from lrtui.text.numbers import four_digits
-from lrtui.tui.listener import Listener
-from lrtui.tui.view import Scene, View
 
 # like all dialogs, the screen is imported when it is first opened
 if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.range_test import RangeTestScreen
 
 MAX_SCALE = 1e6
@@ -28,24 +26,21 @@ class RangeTestController:
     """The action `find`.
 
     Args:
-        session: the runs.
-        view: the user's choices.
-        screen: shows messages and dialogs.
-        scene: returns what is drawn now.
+        cockpit: the main screen.
     """
 
-    def __init__(self, session: Session, view: View, screen: Listener, scene: Callable[[], Scene]) -> None:
-        self._session, self._view, self._screen, self._scene = session, view, screen, scene
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit, self._view = cockpit, cockpit.view
 
-    def do_find(self) -> None:
+    def open(self) -> None:
         """Start a range test on the live run, or on a new model if there is none."""
-        run = self._scene().commanded
+        run = self._cockpit.scene.commanded
         if run is None:
             self._test_new_model()
         elif isinstance(run, Run):
             self._test_run(run)
         else:
-            self._screen.say(f"Run {run.number} trains in another process: range tests need a run of this process.")
+            self._cockpit.say(f"Run {run.number} trains in another process: range tests need a run of this process.")
 
     def _test_new_model(self) -> None:
         from lrtui.schedules.lr_placement import peak_lr, place_lr
@@ -55,12 +50,12 @@ class RangeTestController:
         try:
             lr = peak_lr(spec.schedule, spec.optimizer)
             target = place_lr(spec.schedule, spec.optimizer, lr or 1.0).where
-            feed = self._session.start_range_test(spec, sweep).feed
+            feed = self._cockpit.session.start_range_test(spec, sweep).feed
         except LrtuiError as error:
-            self._screen.say(str(error))
+            self._cockpit.say(str(error))
             return
         screen = RangeTestScreen(feed, sweep, lr, "new model", target, ascii_only=self._view.ascii)
-        self._open(screen, self._set_in_settings)
+        self._show(screen, self._set_in_settings)
 
     def _set_in_settings(self, lr: float) -> None:
         from lrtui.schedules.lr_placement import place_lr, rounded
@@ -69,7 +64,7 @@ class RangeTestController:
         placed = place_lr(spec.schedule, spec.optimizer, rounded(lr))
         self._view.spec = replace(spec, schedule=placed.schedule, optimizer=placed.optimizer)
         self._view.changed()
-        self._screen.say(f"Set {placed.where} to {four_digits(lr)}. Press r to start a run with it.")
+        self._cockpit.say(f"Set {placed.where} to {four_digits(lr)}. Press r to start a run with it.")
 
     def _test_run(self, run: Run) -> None:
         from lrtui.tui.screens.range_test import RangeTestScreen
@@ -80,39 +75,39 @@ class RangeTestController:
         lr = next(iter(run.state.current_lrs), 0.0)
         subject = f"run {run.number} at step {run.state.step:,}"
         screen = RangeTestScreen(feed, sweep, lr, subject, "the highest remaining lr", ascii_only=self._view.ascii)
-        self._open(screen, lambda chosen: self._scale(run, chosen))
+        self._show(screen, lambda chosen: self._scale(run, chosen))
 
     def _scale(self, run: Run, lr: float) -> None:
         """Scale the run's schedule so that its highest remaining lr is this one."""
         peak = self._remaining_peak(run)
         if not peak > lr / MAX_SCALE:
             text = "the remaining lr is too low to scale. Press s to switch the schedule."
-            self._screen.say(f"Run {run.number}: {text}")
+            self._cockpit.say(f"Run {run.number}: {text}")
             return
         command = ScaleLr(lr / peak)
         if run.send(command) is False:
-            self._screen.say(f"Run {run.number} is over.")
+            self._cockpit.say(f"Run {run.number} is over.")
             return
-        self._view.pending.give(run, command)
-        self._screen.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")
+        self._view.pending.add(run, command)
+        self._cockpit.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")
 
     def _remaining_peak(self, run: Run) -> float:
         """Return the highest lr from now on; the current one if there is no forecast or no step remains."""
         state = run.state
         current = next(iter(state.current_lrs), 0.0)
-        future = self._scene().futures.get(run.number)
+        future = self._cockpit.scene.futures.get(run.number)
         if future is None or not state.scale:
             return current
         remaining = future.lrs[max(0, state.step - future.start_step) :, 0]
         return float(remaining.max()) * state.scale[0] if len(remaining) else current
 
-    def _open(self, screen: RangeTestScreen, apply: Callable[[float], None]) -> None:
+    def _show(self, screen: RangeTestScreen, apply: Callable[[float], None]) -> None:
         def on_choice(lr: float | None) -> None:
             if lr is None:
                 return
             try:
                 apply(lr)
             except LrtuiError as error:
-                self._screen.say(str(error))
+                self._cockpit.say(str(error))
 
-        self._screen.app.push_screen(screen, on_choice)
+        self._cockpit.app.push_screen(screen, on_choice)

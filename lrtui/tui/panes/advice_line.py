@@ -1,4 +1,4 @@
-"""The line above the footer: what is the matter with the run on screen, and the key that acts on it."""
+"""The line above the footer: advice on the run on screen, and the key that follows it."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from lrtui.analysis.advice.advice import Advice
 from lrtui.tui.view import Scene
 
 SIGN = "▲"
-"""Begins the line, so that it is not told from others by its colour alone."""
+"""Starts the line, so that it is recognized without its colour."""
 
 
 def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
-    """Return the advice, as much of it as fits.
+    """Return as much of the advice as fits.
 
     Args:
-        advice: what there is to say.
-        key: the key that acts on it, as a person reads it.
-        back: the key that takes the line away.
+        advice: the advice.
+        key: the key that follows it, as written on screen.
+        back: the key that dismisses it.
         width: in columns.
     """
-    says, goes = f"{key} {advice.effect}", f"{back} dismisses"
+    offer, dismissal = f"{key} {advice.effect}", f"{back} dismisses"
     forms = (
-        f"{advice.title}: {advice.text}   {says}   {goes}",
-        f"{advice.title}: {advice.brief}   {says}   {goes}",
-        f"{advice.title}   {says}   {goes}",
-        f"{advice.title}   {says}",
+        f"{advice.title}: {advice.text}   {offer}   {dismissal}",
+        f"{advice.title}: {advice.brief}   {offer}   {dismissal}",
+        f"{advice.title}   {offer}   {dismissal}",
+        f"{advice.title}   {offer}",
         f"{advice.title}   {key} {ACTIONS_BY_NAME[advice.action].title}",
     )
     room = width - 4
-    words = next((form for form in forms if len(form) <= room), forms[-1])
-    line = Text(f" {SIGN} {words}", no_wrap=True, overflow="ellipsis", end="")
+    text = next((form for form in forms if len(form) <= room), forms[-1])
+    line = Text(f" {SIGN} {text}", no_wrap=True, overflow="ellipsis", end="")
     line.truncate(max(width - 1, 0), overflow="ellipsis")
     return line
 
 
 class AdviceLine(Widget):
-    """Shows one advice; takes no room while there is none."""
+    """Shows one piece of advice; hidden while there is none."""
 
     DEFAULT_CSS = """
     AdviceLine { height: 1; width: 1fr; color: $warning; display: none; }
-    AdviceLine.-said { display: block; }
+    AdviceLine.-visible { display: block; }
     """
 
     _scene: Scene | None = None
 
     def show(self, scene: Scene) -> None:
-        """Draw what is advised now."""
+        """Draw the present advice."""
         self._scene = scene
-        self.set_class(scene.view.advice is not None, "-said")
+        self.set_class(scene.view.advice is not None, "-visible")
         self.refresh()
 
     def render(self) -> Text:

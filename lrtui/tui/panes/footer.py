@@ -1,4 +1,4 @@
-"""The last line: the keys that matter now, or what there is to say about the key just pressed."""
+"""The last line: the keys that are most useful now, or a message about the key just pressed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from lrtui.actions import Situation, footer_actions
-from lrtui.tui.situation import situation_of
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
-"""How long a message stands before the keys come back."""
+"""How long a message is shown before the keys return."""
 
 
 def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str]) -> Text:
-    """Return the keys that matter most now with their titles, as many as fit, and a figure at the right end."""
+    """Return the available keys of the highest rank with their titles, as many as fit, and a value on the right."""
     line = Text(" ", no_wrap=True, end="")
     room = width - len(figure) - 2
     for action in footer_actions(situation):
@@ -33,7 +32,7 @@ def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, 
 
 
 def message_line(message: str, pending: str, width: int) -> Text:
-    """Return what there is to say, and at the right end what no event has answered yet."""
+    """Return the message, and on the right the commands without an answer."""
     room = width - len(pending) - 2 if pending else width
     line = Text(f" {message}"[:room], "message", no_wrap=True, end="")
     if pending:
@@ -59,8 +58,8 @@ class Footer(Widget):
     | Class | Description |
     | :- | :- |
     | `footer--key` | A key. |
-    | `footer--figure` | What is not answered yet, how many runs are queued, samples a second. |
-    | `footer--message` | What there is to say about the key just pressed. |
+    | `footer--figure` | Pending commands, number of queued runs, samples per second. |
+    | `footer--message` | A message about the key just pressed. |
     """
 
     _line: Text = Text()
@@ -73,16 +72,16 @@ class Footer(Widget):
         self._message = message
         self._draw()
         if self._timer is not None:
-            # said anew: what was said before takes nothing back
+            # the timer of an earlier message must not end this one
             self._timer.stop()
-        self._timer = self.set_timer(MESSAGE_SECONDS, self._take_back, name="message")
+        self._timer = self.set_timer(MESSAGE_SECONDS, self._end_message, name="message")
 
     def show(self, scene: Scene) -> None:
-        """Draw the keys that make sense now."""
+        """Draw the available keys."""
         self._scene = scene
         self._draw()
 
-    def _take_back(self) -> None:
+    def _end_message(self) -> None:
         self._message = ""
         self._draw()
 
@@ -93,13 +92,12 @@ class Footer(Widget):
         elif self._scene is None:
             return
         else:
-            run = self._scene.run
-            situation = situation_of(self._scene)
+            run, view = self._scene.run, self._scene.view
             speed = run.state.samples_per_second if run and run.state.status == "running" else None
-            view = self._scene.view
             queued = f"{len(view.queue)} queued" if view.queue else ""
             figures = [pending, queued, f"{speed:,.0f} samples/s" if speed else ""]
-            line = keys_line(situation, "   ".join(filter(None, figures)), self.size.width, view.keys)
+            figure = "   ".join(filter(None, figures))
+            line = keys_line(self._scene.situation, figure, self.size.width, view.keys)
         if line.plain != self._line.plain:
             self._line = line
             self.refresh()

@@ -1,5 +1,4 @@
-"""The rule above a pane: its title at the left, its live figure at the right, so that it is readable when the
-chart is not."""
+"""The rule above a pane: its title on the left, its live value on the right, readable even if the chart is not."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from textual.widget import Widget
 
 
 class Frame(Widget):
-    """One line: a thin rule with a title and a figure in it. Repaints itself alone, and only when it changed."""
+    """A thin rule with a title and a value in it; repainted only when these change."""
 
     DEFAULT_CSS = """
     Frame { height: 1; width: 1fr; color: $foreground-muted; }
@@ -23,7 +22,7 @@ class Frame(Widget):
     | Class | Description |
     | :- | :- |
     | `frame--title` | The pane's name. |
-    | `frame--figure` | The figure at the right end. |
+    | `frame--figure` | The value at the right end. |
     """
 
     def __init__(self, title: str, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -32,7 +31,7 @@ class Frame(Widget):
         self._figure = ""
 
     def show(self, figure: str, title: str | None = None) -> None:
-        """Put a figure at the right end, and another title where one is given."""
+        """Show a value at the right end, and another title if one is given."""
         title = self._title if title is None else title
         if (figure, title) != (self._figure, self._title):
             self._figure, self._title = figure, title

@@ -1,4 +1,4 @@
-"""The two lines at the top: which run this is, how it is doing, how far it is."""
+"""The two lines at the top: the run on screen, its status and its progress."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from lrtui.text.format import cut
 from lrtui.text.numbers import duration
 from lrtui.tui.view import Scene
 
-LEAST = 24
-"""Columns that a schedule has at least, before what follows it is cut."""
+MIN_SCHEDULE_WIDTH = 24
+"""Columns kept for the schedule before what follows it is cut."""
 
 
 def title_line(number: int | None, spec: RunSpec, state: RunState | None, width: int) -> Text:
-    """Return the first line: name, number, settings at the left, the state at the right; a long schedule is cut."""
-    status = status_words(state)
+    """Return the first line: number and settings on the left, status on the right; a long schedule is cut."""
+    status = status_text(state)
     started = state.started if state else None
     schedule = state.schedule if state and state.schedule else spec.schedule
     before, after = f"#{number} " if number is not None else "", ""
     if width >= 100:
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
-        # a task of one's own by its name alone: the settings beneath have the file
+        # only the name of a task in the user's file: the settings pane shows the path
         before += f"{spec.task.rpartition(':')[2]} · "
         after = "".join(f" · {part}" for part in (spec.optimizer, device, *precision, f"seed {spec.seed}"))
     room = width - len(status) - len(" lrtui  ") - 3
-    schedule = cut(schedule, max(LEAST, room - len(before) - len(after)))
+    schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))
     left = cut(f"{before}{schedule}{after}", max(0, room))
     line = Text(no_wrap=True, end="")
     line.append(" lrtui  ", "bold")
@@ -39,8 +39,8 @@ def title_line(number: int | None, spec: RunSpec, state: RunState | None, width:
     return line
 
 
-def status_words(state: RunState | None) -> str:
-    """Return the run's state as glyph and word; while a test goes on, that."""
+def status_text(state: RunState | None) -> str:
+    """Return the run's status as glyph and word, or that it is being evaluated."""
     if state is None:
         return "no run yet"
     if state.status == "running" and state.evaluating:
@@ -49,15 +49,16 @@ def status_words(state: RunState | None) -> str:
 
 
 def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
-    """Return the second line: epoch, a bar over the whole run, steps, and the time that is left."""
+    """Return the second line: epoch, a progress bar over the whole run, steps, and the remaining time."""
     if state is None:
-        words = f" r starts {spec.epochs} epochs of {spec.task} · s chooses another schedule"
-        return Text(words if len(words) <= width else f" r starts {spec.epochs} epochs"[:width], no_wrap=True, end="")
+        hint = f" Press r to train {spec.epochs} epochs of {spec.task}, s to choose another schedule."
+        short_hint = f" Press r to train {spec.epochs} epochs."
+        return Text(hint if len(hint) <= width else short_hint[:width], no_wrap=True, end="")
     if state.started is None or (state.step == state.first_step and state.status == "running"):
         error = state.outcome.error if state.outcome else None
-        ended = f" {error.splitlines()[0]}" if error else " the run ended before its first batch"
-        words = f" waiting: {state.waiting_for} …" if state.is_live else ended
-        return Text(words[:width], no_wrap=True, end="")
+        ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
+        status = f" waiting: {state.waiting_for} …" if state.is_live else ended
+        return Text(status[:width], no_wrap=True, end="")
     share = state.step / state.total_steps if state.total_steps else 0.0
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
     left = state.seconds_left
@@ -90,15 +91,15 @@ class Header(Widget):
     """
     | Class | Description |
     | :- | :- |
-    | `header--progress` | The part of the bar that is done. |
-    | `header--rest` | The part that is to come. |
+    | `header--progress` | The completed part of the bar. |
+    | `header--rest` | The remaining part. |
     """
 
     _shown: tuple[str, str] = ("", "")
     _lines: Text = Text()
 
     def show(self, scene: Scene) -> None:
-        """Draw the run on screen, or the settings of the next one."""
+        """Draw the run on screen, or the settings of the next run."""
         run = scene.run
         spec, state = (run.spec, run.state) if run else (scene.view.spec, None)
         width = self.size.width

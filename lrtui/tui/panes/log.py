@@ -1,4 +1,4 @@
-"""The log: the tutorial's lines as they come, those that have the words of the filter."""
+"""The training log, with a filter."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from textual.widgets import Input, Log
 
 from lrtui.run.event_lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
-from lrtui.tui.run_list.filter_line import FilterLine
 from lrtui.tui.view import Scene
 
-EMPTY = "The tutorial's lines, once a run goes. r starts one."
+EMPTY = "The training log will appear here. Press r to start a run."
 
 
 class LogPane(Vertical):
-    """The run's log, following the end until the user scrolls up; what the mouse marks is copied by ctrl+c."""
+    """The log of the run on screen; it follows the end until the user scrolls up."""
 
     DEFAULT_CSS = """
     LogPane { height: 1fr; }
-    /* each write repaints a horizontal scrollbar cell by cell: 7 kB a time */
+    /* every write would repaint a horizontal scrollbar cell by cell: 7 kB each time */
     LogPane > Log { height: 1fr; overflow-x: hidden; padding: 0 1; }
     LogPane > Log { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__(id="log")
         self._state: RunState | None = None
         self._written = 0
-        self._words: list[str] = []
+        self._filter_words: list[str] = []
         self._found = 0
         self._room = 0
         self._follows = True
@@ -41,29 +41,29 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Frame("Log")
         yield Log(max_lines=LOG_LINES)
-        yield FilterLine("words that a line has")
+        yield FilterLine("words to find")
 
     def on_mount(self) -> None:
-        """Say at once that it follows no longer, or again: the next line may be long in coming."""
+        """Update the frame when the user scrolls, since the next line may be a long time coming."""
         self.watch(self.query_one(Log), "scroll_y", self._scrolled, init=False)
 
     def on_resize(self) -> None:
-        """Break the lines where they end now."""
+        """Wrap the lines to the new width."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         if self.query_one(Log).scrollable_content_region.width != self._room:
-            self._write_anew()
+            self._rewrite()
         elif self._follows:
-            self._go_to_the_end()
+            self._scroll_to_end()
 
     def show(self, scene: Scene) -> None:
-        """Write the lines that have come since; all of them where another run has come on screen."""
+        """Write the new lines; all lines if another run is on screen."""
         state = scene.run.state if scene.run else None
         log = self.query_one(Log)
         if state is not self._state:
             self._state, self._follows = state, True
-            self._write_anew()
+            self._rewrite()
         if state is None:
             if not log.line_count:
                 log.write_line(EMPTY)
@@ -73,7 +73,7 @@ class LogPane(Vertical):
             self._write(list(state.log)[-new:])
         self._show_figure()
 
-    def _write_anew(self) -> None:
+    def _rewrite(self) -> None:
         log = self.query_one(Log)
         log.clear()
         self._found, self._room = 0, log.scrollable_content_region.width
@@ -86,14 +86,14 @@ class LogPane(Vertical):
         self.query_one(Log).write_lines(self._parts(lines), scroll_end=False)
         self._written = self._state.lines_logged if self._state else 0
         if follows:
-            self._go_to_the_end()
+            self._scroll_to_end()
 
-    def _go_to_the_end(self) -> None:
+    def _scroll_to_end(self) -> None:
         self._follows = True
         self.query_one(Log).scroll_end(animate=False, immediate=True, x_axis=False)
 
     def _scrolled(self) -> None:
-        """Follow the end from now on, or no longer: wherever the user has gone."""
+        """Follow the end if the user has scrolled there, otherwise stop following."""
         log = self.query_one(Log)
         self._follows = log.max_scroll_y - log.scroll_offset.y <= 0
         self._show_figure()
@@ -101,31 +101,31 @@ class LogPane(Vertical):
     def _show_figure(self) -> None:
         if self._state is None:
             return
-        words = [f"{self._found:,} lines with {' '.join(self._words)}"] if self._words else []
-        self.query_one(Frame).show(" · ".join([*words, "following" if self._follows else "end key follows"]))
+        found = [f"{self._found:,} lines with {' '.join(self._filter_words)}"] if self._filter_words else []
+        self.query_one(Frame).show(" · ".join([*found, "following" if self._follows else "press end to follow"]))
 
     def _parts(self, lines: Iterable[LogLine]) -> list[str]:
-        """Return the lines that have the filter's words, as they are written: none beyond the edge."""
+        """Return the lines that contain the filter's words, wrapped to the width."""
         parts = [part for line in lines for part in line.text.expandtabs(2).splitlines()]
-        found = [part for part in parts if all(word in part.lower() for word in self._words)]
+        found = [part for part in parts if all(word in part.lower() for word in self._filter_words)]
         self._found = min(self._found + len(found), LOG_LINES)
         return [piece for part in found for piece in wrapped(part, self._room)]
 
     # -- the filter ---------------------------------------------------------------------------------------------------
 
     def open_filter(self) -> None:
-        """Let the user write a filter."""
+        """Open the filter."""
         self.query_one(FilterLine).open()
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        """Show the lines that have the words, in whatever case."""
+        """Show the lines that contain the words, ignoring case."""
         event.stop()
-        self._words = event.value.lower().split()
+        self._filter_words = event.value.lower().split()
         if self._state is None:
             return
         self._follows = True
-        self._write_anew()
+        self._rewrite()
 
     @on(FilterLine.Left)
     def _back_to_the_log(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.containers import Vertical
 
-from lrtui.tui.layout import shows_all
+from lrtui.panes import fits_all_panes
 from lrtui.tui.panes.accuracy import metric_chart, metric_figure, metric_title
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.tested import metric_in_pane, metric_names
@@ -22,7 +22,7 @@ OTHER_LINES = 15
 
 def panes_with_room(width: int, height: int) -> int:
     """Return how many panes of metrics fit below those of lr, loss and accuracy."""
-    if width < WIDE or not shows_all(width, height):
+    if width < WIDE or not fits_all_panes(width, height):
         return 0
     return max(0, (height - OTHER_LINES) // PANE_LINES - 3)
 

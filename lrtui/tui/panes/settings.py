@@ -1,4 +1,4 @@
-"""The settings of the run on screen, or of the next one, in short."""
+"""The settings of the run on screen, or of the next run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ NAME_WIDTH = 10
 
 
 def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
-    """Return (name, value) pairs: what is trained, with what, for how long."""
+    """Return the settings as (name, value) pairs."""
     started = state.started if state else None
     if started:
-        # a loader of the task's own has its own batch size
+        # a task with its own data loader has its own batch size
         spec = replace(spec, batch_size=started.spec.batch_size)
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
     if started:
-        lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} an epoch"))
+        lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
     if state and state.scale and any(scale != 1 for scale in state.scale):
         lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
     lines.append(("optimizer", spec.optimizer))
@@ -37,36 +37,36 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     if started:
         lines.append(("data", f"{started.data['train']:,} + {started.data['test']:,} from {started.data['source']}"))
         lines.append(("model", f"{started.parameter_count:,} parameters"))
-    accumulated = f" x {spec.accumulate} a step" if spec.accumulate > 1 else ""
+    accumulated = f" x {spec.accumulate} per step" if spec.accumulate > 1 else ""
     lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}{accumulated}"))
     if spec.clip_grad_norm is not None:
         lines.append(("gradients", f"clipped to norm {spec.clip_grad_norm:g}"))
     device = started.device if started else spec.device
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
-    lines += _script_lines(spec, state)
+    lines += _command_lines(spec, state)
     return lines
 
 
-MOST_COMMANDS = 3
-"""How many lines of what was done by hand are shown; `--at` takes any number of them."""
+MAX_COMMANDS = 3
+"""How many commands given during the run are shown."""
 
 
-def _script_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
-    """Return what was done in mid-run, the latest last, in the words that repeat it; before a run what will be."""
+def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
+    """Return the commands given during the run, latest last, as `--at` takes them; before a run the scheduled ones."""
     done = None
     if state is not None:
-        # with all that reads commands it takes 20 ms to import, and before a run nothing was done
+        # takes 20 ms to import, and before a run there are no commands
         from lrtui.schedules.repetition import spec_as_done
 
         done = spec_as_done(state)
     commands = (done or spec).at
-    more = len(commands) - MOST_COMMANDS
-    shown = commands if more <= 1 else (f"{more} earlier ones", *commands[-MOST_COMMANDS:])
+    more = len(commands) - MAX_COMMANDS
+    shown = commands if more <= 1 else (f"{more} earlier ones", *commands[-MAX_COMMANDS:])
     return [("at" if index == 0 else "", line) for index, line in enumerate(shown)]
 
 
 class Settings(Widget):
-    """Names and values, the values wrapped at whatever width it is given."""
+    """Names and values, with the values wrapped to the width."""
 
     DEFAULT_CSS = """
     Settings { height: auto; padding: 0 1; color: $foreground; }
@@ -75,17 +75,17 @@ class Settings(Widget):
     _lines: Sequence[tuple[str, str]] = ()
 
     def update(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Show these, where they are others."""
+        """Show these lines if they have changed."""
         if lines != self._lines:
             self._lines = lines
             self.refresh(layout=True)
 
     def render(self) -> Text:
-        """Return the lines at the present width."""
+        """Return the lines, wrapped to the present width."""
         return self._wrapped(self.content_size.width)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return how many lines they take at that width."""
+        """Return the number of lines at this width."""
         return self._wrapped(width).plain.count("\n") + 1
 
     def _wrapped(self, width: int) -> Text:
@@ -100,7 +100,7 @@ class Settings(Widget):
 
 
 class SettingsPane(Vertical):
-    """What the run on screen was started with; what the next one will be, before the first."""
+    """The settings of the run on screen; before the first, those of the next run."""
 
     DEFAULT_CSS = """
     SettingsPane { height: auto; }
@@ -111,7 +111,7 @@ class SettingsPane(Vertical):
         yield Settings()
 
     def show(self, scene: Scene) -> None:
-        """Draw the settings, where they changed."""
+        """Draw the settings if they have changed."""
         run = scene.run
         lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
         self.query_one(Frame).show("e edits" if run is None else f"#{run.number}")

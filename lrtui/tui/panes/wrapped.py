@@ -1,4 +1,4 @@
-"""Text in lines of a width, broken where notation and paths have their joints: never within a number or a name."""
+"""Wraps text that contains schedule notation and paths, never within a number or a name."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 _WORDS = re.compile(r"\s*\S+\s*")
 _PIECES = re.compile(r"[^,(\[/:]*[,(\[/:\s]*")
 
-LEAST = 10
-"""Columns below which nothing is broken: a pane so narrow is not laid out yet."""
+MIN_WIDTH = 10
+"""Columns below which nothing is wrapped, since a pane this narrow has no layout yet."""
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return the text in lines of at most so many columns; one line at least.
+    """Return the text in lines of at most `width` columns; at least one line.
 
-    Broken at blanks; a word that is longer than a line after a comma, an opening bracket, a slash or a colon; only what
-    is too long even then is broken anywhere.
+    Lines break at blanks. A word longer than a line breaks after a comma, an opening bracket, a slash or a colon, and
+    anywhere only if a part is still too long.
     """
-    if len(text) <= width or width < LEAST:
+    if len(text) <= width or width < MIN_WIDTH:
         return [text]
     lines, line = [], ""
     words = _WORDS.findall(text)

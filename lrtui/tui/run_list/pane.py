@@ -14,8 +14,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from lrtui.run.errors import UsageError
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.filter_line import FilterLine
 from lrtui.tui.run_list.row import ORDERS, Order, RunRow, in_order, row_of
 from lrtui.tui.view import Scene
 
@@ -23,8 +23,8 @@ from lrtui.tui.view import Scene
 if TYPE_CHECKING:
     from lrtui.store.filters import Filter
 
-EMPTY = "No run yet. r starts one with the settings below, s chooses its schedule."
-NONE_LEFT = "No run meets the filter. / changes it, esc takes it back."
+EMPTY = "No runs yet. Press r to start one with the settings below, s to choose its schedule."
+NO_MATCH = "No run matches the filter. Press / to change it, esc to clear it."
 
 
 class RunList(OptionList):
@@ -63,8 +63,8 @@ class RunsPane(Vertical):
             super().__init__()
             self.number = number
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__(id="runs")
         self._shown: dict[int, str] = {}
         self._selected: int | None = None
         self._order: Order = "newest"
@@ -87,7 +87,7 @@ class RunsPane(Vertical):
         stamp = (
             tuple((run.number, run.state.version) for run in scene.session.runs),
             scene.stored.version,
-            tuple(scene.view.marked),
+            tuple(scene.view.pinned),
             scene.view.selected,
             self._order,
             tuple(self._filters),
@@ -100,7 +100,7 @@ class RunsPane(Vertical):
         rows = in_order([row for row in every if all(each.takes(row.listed) for each in self._filters)], self._order)
         self._show_frame(rows, len(every))
         self._show_trouble(scene.stored.trouble)
-        self._show_list(rows, scene, width, EMPTY if not every else NONE_LEFT)
+        self._show_list(rows, scene, width, EMPTY if not every else NO_MATCH)
 
     def _show_frame(self, rows: list[RunRow], every: int) -> None:
         words = []
@@ -125,7 +125,7 @@ class RunsPane(Vertical):
             from lrtui.tui.run_list.line import run_line, widths_for
 
             widths = widths_for(rows, width)
-            lines = {row.number: run_line(row, row.number in scene.view.marked, widths) for row in rows}
+            lines = {row.number: run_line(row, row.number in scene.view.pinned, widths) for row in rows}
         options = self.query_one(OptionList)
         if list(lines) != list(self._shown) or not lines:
             with self.prevent(OptionList.OptionHighlighted):
@@ -190,11 +190,11 @@ class RunsPane(Vertical):
         box = self.query_one(FilterLine)
         try:
             self._filters = read_filters([event.value]) if event.value.strip() else []
-            box.say("")
+            box.show_error("")
             if self._scene is not None:
                 self.show(self._scene)
         except UsageError as error:
-            box.say(str(error))
+            box.show_error(str(error))
 
     @on(FilterLine.Left)
     def _back_to_the_list(self) -> None:

@@ -1,10 +1,11 @@
-"""The cockpit: the panes around the run on screen, and what each key does to them."""
+"""The main screen: the panes around the run on screen, the timer that draws them, and the keys."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -12,33 +13,31 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
+from textual.widget import Widget
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.engine.session import Session
-from lrtui.tui.controllers.panes import PaneKeys
-from lrtui.tui.controllers.runs import Hands
-from lrtui.tui.drawing import Drawing
+from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
+from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import Answer, Question
-from lrtui.tui.layout import PANES, PaneName
-from lrtui.tui.opening import Opening
+from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
 from lrtui.tui.outlook import Outlook
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.log import LogPane
+from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
-from lrtui.tui.pump import TEXT_INTERVAL, Pump, terminal_backlog
-from lrtui.tui.run_list.finished_runs import Endings
 from lrtui.tui.run_list.pane import RunList, RunsPane
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
-from lrtui.tui.situation import situation_of
-from lrtui.tui.view import Scene, View
+from lrtui.tui.startup import StartupState
+from lrtui.tui.view import Scene, View, preview_batches_per_epoch
 
 if TYPE_CHECKING:
-    from lrtui.tui.controllers.branch import BranchController
-    from lrtui.tui.controllers.picker import PickerController
+    from lrtui.tui.advice import RunAdvice
 
 
 class CockpitScreen(Screen[None]):
@@ -47,15 +46,15 @@ class CockpitScreen(Screen[None]):
     Args:
         session: the runs of this process.
         view: the user's choices.
-        ask: asks for a curve; it comes back through `take_forecast`.
+        ask: requests a forecast; it comes back through `take_forecast`.
         start: whether to start the next run at once.
-        seconds: a clock for the pace of drawing.
+        seconds: a clock for the rate of drawing.
     """
 
     CSS_PATH = "cockpit.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
     BINDINGS = [
-        Binding(",".join(action.keys), f"act('{action.name}')", action.title, show=False, id=action.name)
+        Binding(",".join(action.keys), f"do('{action.name}')", action.title, show=False, id=action.name)
         for action in ACTIONS
     ]
 
@@ -69,215 +68,253 @@ class CockpitScreen(Screen[None]):
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self._session, self._view, self._start_at_once = session, view, start
-        self._outlook = Outlook(ask)
-        self._stored = StoredRuns()
-        self._drawing = Drawing(self, session, view, self._stored, self._outlook)
-        self._scene = self._drawing.scene
-        self._pump = Pump(self._poll, self._draw, seconds, lambda: terminal_backlog(self.app))
-        self._panes = PaneKeys(view, self, self._scene, self.say, self._pump.at_once)
-        self._hands = Hands(session, view, self, lambda: self._scene().commanded)
-        self._ask = ask
-        self._endings = Endings()
+        self.session, self.view, self.ask = session, view, ask
+        self.stored = StoredRuns()
+        self.controllers = Controllers(self)
+        self._start_at_once = start
+        self._forecasts = Outlook(ask)
+        self._clock = FrameClock(seconds)
+        # kept, since a query walks the whole screen
+        self._charts: list[ChartPane] = []
+        self._metrics = MetricPanes()
+        self._drawn_version = view.version
+        self._refusals_shown: dict[int, int] = {}
+        self._live_numbers: set[int] = set()
         self._was_covered = False
 
     def compose(self) -> ComposeResult:
-        # as the first resize will have it: a class that comes later styles every widget again before the first frame
+        # set before the first resize does it: a class that comes later styles every widget a second time
         width = self.app.size.width
         self.add_class(*[name for least, name in self.HORIZONTAL_BREAKPOINTS if width >= least][-1:])
+        panes = {spec.name: _create_pane(spec) for spec in PANES}
+        self._charts = [pane for pane in panes.values() if isinstance(pane, ChartPane)]
         yield Header()
         yield Tabs()
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield RunsPane(id="runs")
+                yield from (panes[spec.name] for spec in PANES if spec.column == "left")
                 yield SettingsPane(id="settings")
             with Vertical(id="right"):
-                yield from self._drawing.charts
-                yield self._drawing.metrics
-                yield LogPane(id="log")
+                yield from (panes[name] for name in CHARTS)
+                yield self._metrics
+                yield from (panes[spec.name] for spec in PANES if spec.column == "right" and not spec.is_chart)
         yield AdviceLine()
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to draw."""
-        self._panes.focus("lr")
+        """Start the timer that draws, and the first run if it was given on the command line."""
+        self.controllers.panes.focus(PANES[0].name)
         self.set_interval(TEXT_INTERVAL, self._tick)
-        self.call_after_refresh(self._stored.start)
+        self.call_after_refresh(self.stored.start)
         if self._start_at_once:
-            self._hands.start_run(self._view.spec)
+            self.controllers.runs.start(self.view.spec)
 
     def on_unmount(self) -> None:
-        """Look into the store no more."""
-        self._stored.close()
+        """Stop reading the store."""
+        self.stored.close()
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _poll(self) -> bool:
-        return any([self._session.poll(), self._stored.poll()])
-
-    def on_screen_suspend(self) -> None:
-        """Note that a dialog came over it."""
-        self._was_covered = True
-
-    def on_screen_resume(self) -> None:
-        """Draw what a dialog's answer has changed, when that has been taken."""
-        if self._was_covered:
-            self._was_covered = False
-            self.call_later(self._pump.at_once)
-
-    def _tick(self) -> None:
-        self._pump.tick(self._drawing.is_stale)
-        if self._stored.has_opened:
-            self._stored.has_opened = False
-            self._pump.at_once()
-        for answer in self._stored.take_answers():
-            self.say(answer)
-        if self._endings.any_of(self._scene().runs) and self._view.bell:
-            self.app.bell()
-        self._hands.start_queued()
-
-    def _draw(self, charts: bool) -> None:
-        self._drawing.draw(charts, self._panes.current)
-
-    def take_forecast(self, slot: str, answer: Answer) -> None:
-        """Keep a curve that was asked for, and draw it."""
-        if self._outlook.take(slot, answer):
-            self._pump.at_once()
-
-    def on_resize(self, _: Resize) -> None:
-        """Show all panes where they fit, else one at a time."""
-        self._panes.arrange()
-
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Make the pane with the focus the current one."""
-        for pane in event.widget.ancestors_with_self:
-            if pane.id in PANES:
-                self._panes.enter(pane.id)
-
-    # -- actions ------------------------------------------------------------------------------------------------------
-
-    @property
-    def keys(self) -> Mapping[str, str]:
-        """The keys that the user has given to actions, by the action's name."""
-        return self._view.keys
-
     @property
     def scene(self) -> Scene:
-        """What the panes draw from."""
-        return self._scene()
+        """What the panes draw now."""
+        return Scene(
+            self.session,
+            self.view,
+            self._forecasts.preview,
+            preview_batches_per_epoch(self.view.spec),
+            self._forecasts.futures,
+            self.has_class("-one"),
+            columns=max((pane.columns for pane in self._chart_panes if pane.display), default=0),
+            stored=self.stored,
+        )
 
     @property
     def situation(self) -> Situation:
-        """What decides which actions make sense now."""
-        self._pump.fold()
-        return situation_of(self._scene())
+        """What decides which actions are available, the latest events included."""
+        self._fold_events()
+        return self.scene.situation
+
+    @property
+    def _runs(self) -> list[ShownRun]:
+        return [*self.session.runs, *self.stored.runs.values()]
+
+    @property
+    def _chart_panes(self) -> list[ChartPane]:
+        return [*self._charts, *self._metrics.panes]
 
     @cached_property
-    def _continuing(self) -> BranchController:
-        from lrtui.tui.controllers.branch import BranchController
+    def _advice(self) -> RunAdvice:
+        # imported with the first run: an empty screen does not wait for the rules
+        from lrtui.tui.advice import RunAdvice
 
-        return BranchController(self._session, self._view, self, self._ask, self._scene)
+        return RunAdvice()
 
-    @cached_property
-    def _picking(self) -> PickerController:
-        from lrtui.tui.controllers.picker import PickerController
+    def _tick(self) -> None:
+        """Fold new events, draw what is due, and start the next queued run."""
+        self._fold_events()
+        if self.view.version != self._drawn_version:
+            self._clock.note_change()
+        due = self._clock.due(terminal_backlog(self.app))
+        if due != "nothing":
+            self._draw(charts=due == "all")
+        if self.stored.has_opened:
+            self.stored.has_opened = False
+            self.draw_now()
+        for answer in self.stored.take_answers():
+            self.say(answer)
+        self._ring_bell()
+        self.controllers.runs.start_queued()
 
-        rows, shown = lambda: self._stored.rows, lambda: self._scene().run
-        return PickerController(self._session, self._view, self, self._ask, self._hands, rows, shown)
+    def _fold_events(self) -> None:
+        """Fold new events of all runs into their states."""
+        if any([self.session.poll(), self.stored.poll()]):
+            self._clock.note_change()
 
-    @cached_property
-    def _owners(self) -> tuple[object, ...]:
-        # imported when the first key is pressed: the first frame waits for none of it
-        from lrtui.tui.controllers.chart_view import ChartKeys
-        from lrtui.tui.controllers.code import CodeController
-        from lrtui.tui.controllers.quit import Leaving
-        from lrtui.tui.controllers.range_test import RangeTestController
+    def draw_now(self, charts: bool = True) -> None:
+        """Draw at once, as the answer to a key.
 
-        leaving, charts = Leaving(self._session, self._view, self), ChartKeys(self._view, self, self._scene)
-        finding = RangeTestController(self._session, self._view, self, self._scene)
-        coding = CodeController(self._view, self, self._scene)
-        return (self, self._panes, self._hands, self._picking, charts, self._continuing, finding, coding, leaving)
+        Args:
+            charts: whether to draw all charts; otherwise only those that show what the user chose.
+        """
+        self._fold_events()
+        self._draw(charts)
 
-    def action_act(self, name: str) -> None:
-        """Do what a key asks for, or say why it makes no sense now."""
+    def _draw(self, charts: bool) -> None:
+        self._clock.note_frame(charts)
+        self._request_data()
+        self.view.pending.remove_answered()
+        scene = self.scene
+        if scene.runs or self.view.advice is not None:
+            self._advice.update(scene)
+        find = self.query_one
+        find(Header).show(scene)
+        find(Tabs).show(scene, self.focused_pane)
+        find(RunsPane).show(scene)
+        find(SettingsPane).show(scene)
+        find(LogPane).show(scene)
+        self._metrics.show(scene)
+        find(AdviceLine).show(scene)
+        find(Footer).show(scene)
+        for pane in self._chart_panes:
+            if pane.display:
+                pane.show(scene, charts)
+        self._show_refusals()
+        self._drawn_version = self.view.version
+
+    def _request_data(self) -> None:
+        """Request what the next frame needs: events of stored runs, forecasts."""
+        numbers = {run.number for run in self.session.runs}
+        self.stored.follow(self.view.spec.store, self.view.drawn - numbers)
+        live = {run.number: run.state for run in self._runs if run.state.is_live}
+        self._forecasts.request(self.view.spec, preview_batches_per_epoch(self.view.spec), live)
+
+    def _show_refusals(self) -> None:
+        for run in self.session.runs:
+            shown = self._refusals_shown.get(run.number, 0)
+            for refusal in run.state.refusals[shown:]:
+                self.say(f"{refusal.command}: {refusal.reason}")
+            self._refusals_shown[run.number] = len(run.state.refusals)
+
+    def _ring_bell(self) -> None:
+        """Ring the bell when a run has ended, if the user wants that."""
+        before = self._live_numbers
+        self._live_numbers = {run.number for run in self._runs if run.state.is_live}
+        if self.view.bell and before - self._live_numbers:
+            self.app.bell()
+
+    def take_forecast(self, slot: str, answer: Answer) -> None:
+        """Take a forecast and draw it."""
+        if self._forecasts.take(slot, answer):
+            self.draw_now()
+
+    def on_resize(self, _: Resize) -> None:
+        """Show all panes if they fit, otherwise one at a time."""
+        self.controllers.panes.arrange()
+
+    def on_screen_suspend(self) -> None:
+        """Note that a dialog opened over the panes."""
+        self._was_covered = True
+
+    def on_screen_resume(self) -> None:
+        """Draw what the dialog changed, after its result was handled."""
+        if self._was_covered:
+            self._was_covered = False
+            self.call_later(self.draw_now)
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def action_do(self, name: str) -> None:
+        """Carry out an action, or say why it is unavailable."""
         action = ACTIONS_BY_NAME[name]
+        key = action.key(self.view.keys)
         number = self.query_one(RunsPane).under_cursor
-        if number is not None and number != self._view.selected:
-            # the list tells of its cursor a little later: the key is for the run that the user sees it on
-            self.put_on(number)
+        if number is not None and number != self.view.selected:
+            # the list's message about its cursor comes later than the key, which is meant for the run at the cursor
+            self.show_run(number)
         if refusal := action.refusal(self.situation):
-            self.say(f"{action.key(self._view.keys)}: {refusal}")
+            self.say(f"{key}: {refusal}")
             return
-        getattr(next(owner for owner in self._owners if hasattr(owner, f"do_{name}")), f"do_{name}")()
-        self._pump.at_once(charts=False)
+        if action.needs_chart and self.focused_chart is None:
+            self.say(f"{key}: go to a chart first, with {_chart_keys(self.view.keys)}")
+            return
+        self.controllers.handle(action)
+        self.draw_now(charts=False)
 
     def say(self, message: str) -> None:
         """Show a message in the footer for a few seconds."""
         self.query_one(Footer).say(message)
 
-    def on_runs_pane_chosen(self, message: RunsPane.Chosen) -> None:
-        """Put the run under the cursor on screen."""
-        self.put_on(message.number)
-
-    def on_run_list_entered(self, _: RunList.Entered) -> None:
-        """Show the runs alone, as the key does with every pane."""
-        self.action_act("zoom")
-
-    def put_on(self, number: int) -> None:
+    def show_run(self, number: int) -> None:
         """Put a run on screen."""
-        self._view.select(number)
-        self._pump.at_once()
+        self.view.select(number)
+        self.draw_now()
 
-    def pick(self, scheduler: str) -> None:
-        """Open the picker on a scheduler."""
-        self._picking.do_schedule(scheduler)
+    def dismiss_advice(self) -> None:
+        """Drop the advice on the run on screen."""
+        self._advice.dismiss(self.view.selected)
 
-    def open(self, opening: Opening) -> None:
-        """Take what the start has found: greet, or offer to go on."""
-        free = self.app.screen is self
-        if opening.is_first and free and self._session.live is None:
+    def handle_startup(self, found: StartupState) -> None:
+        """Welcome a new user, or offer to resume an interrupted run."""
+        can_ask = self.app.screen is self
+        if found.is_first and can_ask and self.session.live is None:
             from lrtui.tui.screens.dialogs import WelcomeScreen
 
             self.app.push_screen(WelcomeScreen())
-        self._continuing.offer(opening, free=free)
-
-    def do_back(self) -> None:
-        if self._view.advice is not None:
-            self._drawing.advising.dismiss(self._view.selected)
-        else:
-            self._panes.do_back()
-
-    def do_palette(self) -> None:
-        self.app.action_command_palette()
-
-    def do_mark(self) -> None:
-        number = self._view.selected
-        if number is not None:
-            self._view.toggle_mark(number)
-            marked = number in self._view.marked
-            self.say(f"run #{number} {'marked: it is drawn whatever is on screen' if marked else 'no longer marked'}")
-
-    def do_compare(self) -> None:
-        from lrtui.tui.screens.compare import CompareScreen
-
-        self.app.push_screen(CompareScreen(lambda: self._scene().marked))
-
-    def do_filter(self) -> None:
-        if self._panes.current == "log":
-            self.query_one(LogPane).open_filter()
-            return
-        self._panes.focus("runs")
-        self.query_one(RunsPane).open_filter()
-
-    def do_order(self) -> None:
-        self.say(f"runs: {self.query_one(RunsPane).next_order()} first")
+        self.controllers.branch.offer_resume(found, can_ask=can_ask)
 
     @property
-    def focused_pane(self) -> PaneName:
-        """The name of the pane with the focus."""
-        return self._panes.current
+    def focused_pane(self) -> str:
+        """Name of the pane with the focus."""
+        return self.controllers.panes.focused
 
     @property
     def focused_chart(self) -> ChartPane | None:
-        """The pane with the focus, where it is a chart."""
-        return next((pane for pane in self._drawing.chart_panes if pane.id == self._panes.current), None)
+        """The pane with the focus if it is a chart."""
+        return next((pane for pane in self._chart_panes if pane.id == self.focused_pane), None)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Note which pane got the focus."""
+        for widget in event.widget.ancestors_with_self:
+            if widget.id in PANES_BY_NAME:
+                self.controllers.panes.note_focus(widget.id)
+
+    def on_runs_pane_chosen(self, message: RunsPane.Chosen) -> None:
+        """Put the run at the cursor on screen."""
+        self.show_run(message.number)
+
+    def on_run_list_entered(self, _: RunList.Entered) -> None:
+        """Show the list of runs alone, as enter does with every pane."""
+        self.action_do("zoom")
+
+
+def _create_pane(spec: PaneSpec) -> Widget:
+    module, _, name = spec.widget.partition(":")
+    pane: Widget = getattr(import_module(module), name)()
+    return pane
+
+
+def _chart_keys(keys: Mapping[str, str]) -> str:
+    """Return the keys of the charts, as "1, 2 or 3"."""
+    shown = [ACTIONS_BY_NAME[f"pane_{pane.key}"].key(keys) for pane in PANES if pane.is_chart]
+    return f"{', '.join(shown[:-1])} or {shown[-1]}"

@@ -13,9 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lrtui.actions import ACTIONS, key_rows
+from lrtui.panes import PANES_BY_NAME
 from lrtui.run.status import GLYPHS
-from lrtui.tui.layout import PaneName
-from lrtui.tui.screens.help_pages import PAGES
 
 ABOUT = (
     "lrtui trains a model beside a picture of its learning rate: as it will be, as it was, and what it did to the "
@@ -39,16 +38,16 @@ SIGNS = (
 )
 
 
-def help_text(width: int, pane: PaneName, keys: Mapping[str, str]) -> Text:
+def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
     """Return the page: the focused pane's own part first, then all keys, in two columns where they fit.
 
     Args:
         pane: the focused one.
         keys: those that the user has given to actions, by name.
     """
-    title, page = PAGES[pane]
-    text = Text(f"{title}\n", "bold")
-    text.append(f"{page}\n", "not bold")
+    spec = PANES_BY_NAME[pane]
+    text = Text(f"{spec.title}\n", "bold")
+    text.append(f"{spec.help}\n", "not bold")
     own = [action for action in ACTIONS if pane in action.panes]
     _rows(text, key_rows(keys, own), width)
     text.append("\nEverywhere\n")
@@ -96,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q", "dismiss", "back", show=False),
     ]
 
-    def __init__(self, pane: PaneName, keys: Mapping[str, str]) -> None:
+    def __init__(self, pane: str, keys: Mapping[str, str]) -> None:
         super().__init__()
         self._pane, self._keys = pane, keys
 

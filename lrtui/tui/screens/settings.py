@@ -17,7 +17,12 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_text, option_words, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
-from lrtui.tui.live_settings import AT_ONCE
+
+AT_ONCE = {
+    "schedule": "applied to the run in progress at once",
+    "epochs": "more epochs extend the run in progress at once",
+}
+"""Settings that a run in progress takes without a restart, and what happens then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,4 +296,4 @@ async def test_a_race_needs_two_schedules_and_starts_with_the_chosen_seeds(
         assert isinstance(app.screen, PickerScreen)
         await press(pilot, "ctrl+t", "5", "right", "enter")
         assert started == [(("ExponentialLR(gamma=0.1)", "OneCycleLR(max_lr=0.01)"), 5)]
-        assert app.screen is app._cockpit
+        assert app.screen is app.cockpit

@@ -1,4 +1,4 @@
-"""The line under a list where its filter is written."""
+"""The input line for a filter, under a list or a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class FilterLine(Vertical):
-    """A field for the filter, and what is wrong with it; it takes no room while there is none."""
+    """An input for the filter, and what is wrong with it; hidden while there is no filter."""
 
     DEFAULT_CSS = """
     FilterLine { height: auto; display: none; }
@@ -23,12 +23,12 @@ class FilterLine(Vertical):
     FilterLine.-wrong Static { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "take_back", "no filter", show=False),
+        Binding("escape", "clear", "clear", show=False),
         Binding("enter,down", "leave", "to the list", show=False),
     ]
 
     class Left(Message):
-        """The user goes back to the list."""
+        """The user returns to the list."""
 
     def __init__(self, placeholder: str = "best>0.9 schedule~Cosine state=done") -> None:
         super().__init__()
@@ -39,26 +39,26 @@ class FilterLine(Vertical):
         yield Static()
 
     def open(self) -> None:
-        """Show the field and let the user write."""
+        """Show the input and focus it."""
         self.add_class("-open")
         self.query_one(Input).focus()
 
-    def say(self, wrong: str) -> None:
-        """Say what is wrong with the filter; nothing where it is right."""
-        self.set_class(bool(wrong), "-wrong")
-        self.query_one(Static).update(Text(wrong))
+    def show_error(self, error: str) -> None:
+        """Show what is wrong with the filter; nothing if `error` is empty."""
+        self.set_class(bool(error), "-wrong")
+        self.query_one(Static).update(Text(error))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
+        """Keep the filter and return to the list."""
         event.stop()
         self.action_leave()
 
     def action_leave(self) -> None:
-        """Go back to the list with the filter as it is; without one the field goes."""
+        """Return to the list with the filter as it is; an empty input is hidden."""
         self.set_class(bool(self.query_one(Input).value.strip()), "-open")
         self.post_message(self.Left())
 
-    def action_take_back(self) -> None:
-        """Go back to the list without a filter."""
+    def action_clear(self) -> None:
+        """Return to the list without a filter."""
         self.query_one(Input).value = ""
         self.action_leave()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from lrtui.tui.output_rate import LONGEST_TRUST, ROOM, STALLED, TRUSTED_SECONDS, Flow, MeteredFile
+from lrtui.tui.output_rate import BUFFER_BYTES, MAX_RETRY_SECONDS, MAX_WAIT, RETRY_SECONDS, MeteredFile, OutputRate
 
 
 class Line:
@@ -12,56 +12,56 @@ class Line:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.flow = Flow(lambda: self.now)
+        self.rate = OutputRate(lambda: self.now)
 
     def write(self, size: int, took: float) -> None:
-        self.flow.queued(size)
+        self.rate.queued(size)
         self.now += took
-        self.flow.wrote(size, took)
+        self.rate.wrote(size, took)
 
 
 def test_a_terminal_that_takes_all_is_never_behind() -> None:
     line = Line()
     for _ in range(1000):
         line.write(50_000, 0.001)
-        assert line.flow.seconds_behind() == 0.0
+        assert line.rate.seconds_behind() == 0.0
 
 
 def test_a_write_that_waits_tells_the_pace() -> None:
     line = Line()
-    line.write(1_000, ROOM / 2_000)
-    assert line.flow.seconds_behind() == 0.5
+    line.write(1_000, BUFFER_BYTES / 2_000)
+    assert line.rate.seconds_behind() == 0.5
     line.write(4_000, 0.0)
-    assert line.flow.seconds_behind() == 2.5
+    assert line.rate.seconds_behind() == 2.5
     line.now += 2.0
-    assert line.flow.seconds_behind() == 0.5
-    line.flow.queued(3_000)
-    assert line.flow.seconds_behind() == 2.0
+    assert line.rate.seconds_behind() == 0.5
+    line.rate.queued(3_000)
+    assert line.rate.seconds_behind() == 2.0
 
 
 def test_a_terminal_that_was_stopped_is_not_slow() -> None:
     line = Line()
-    line.write(1_000, STALLED)
-    assert line.flow.seconds_behind() == 0.0
+    line.write(1_000, MAX_WAIT)
+    assert line.rate.seconds_behind() == 0.0
 
 
 def test_a_slow_terminal_is_tried_ever_more_rarely() -> None:
     line, waits = Line(), []
     for _ in range(8):
-        line.write(100_000, ROOM / 2_000)
+        line.write(100_000, BUFFER_BYTES / 2_000)
         begun = line.now
-        while line.flow.seconds_behind() > 0.0 or line.now == begun:
+        while line.rate.seconds_behind() > 0.0 or line.now == begun:
             line.write(2_000, 0.0)
             line.now += 0.5
         waits.append(line.now - begun)
-    assert abs(waits[0] - TRUSTED_SECONDS) <= 1.0
-    assert abs(waits[1] - 2 * TRUSTED_SECONDS) <= 1.0
-    assert abs(waits[-1] - LONGEST_TRUST) <= 1.0
+    assert abs(waits[0] - RETRY_SECONDS) <= 1.0
+    assert abs(waits[1] - 2 * RETRY_SECONDS) <= 1.0
+    assert abs(waits[-1] - MAX_RETRY_SECONDS) <= 1.0
 
 
 def test_the_metered_file_writes_through() -> None:
     line, file = Line(), io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=False)
-    line.flow.queued(6)
-    MeteredFile(file, line.flow).write("⠿⠿")
+    line.rate.queued(6)
+    MeteredFile(file, line.rate).write("⠿⠿")
     assert file.buffer.getvalue().decode() == "⠿⠿"  # type: ignore[attr-defined]
-    assert line.flow.seconds_behind() == 0.0
+    assert line.rate.seconds_behind() == 0.0

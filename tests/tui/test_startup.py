@@ -19,8 +19,8 @@ from lrtui.run.spec import RunSpec
 from lrtui.settings import read_settings
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_writing
-from lrtui.tui.opening import Opening, look_around
 from lrtui.tui.screens.dialogs import ConfirmScreen, WelcomeScreen
+from lrtui.tui.startup import StartupState, read_startup_state
 
 
 def with_checkpoint(folder: Path, run: int = 1, seq: int = 60, step: int = 50) -> None:
@@ -47,8 +47,8 @@ def lost(folder: Path) -> None:
     connection.close()
 
 
-def opening(plan: ResumePlan | None, is_first: bool = False) -> Opening:
-    return Opening(is_first, plan, ("runs my_task.py, sha256 0123",) if plan else ())
+def opening(plan: ResumePlan | None, is_first: bool = False) -> StartupState:
+    return StartupState(is_first, plan, ("runs my_task.py, sha256 0123",) if plan else ())
 
 
 def found(folder: Path) -> ResumePlan:
@@ -95,14 +95,14 @@ def test_only_the_newest_of_this_directory_counts(tmp_path: Path, monkeypatch: p
 
 def test_a_store_without_a_checkpoint_offers_nothing(tmp_path: Path) -> None:
     keep(tmp_path / "store", stopped(by_a_signal=True))
-    assert look_around(RunSpec(store=str(tmp_path / "store")), read_settings()) == Opening(is_first=False)
+    assert read_startup_state(RunSpec(store=str(tmp_path / "store")), read_settings()) == StartupState(is_first=False)
 
 
 async def test_enter_resumes_it_here(interrupted: ResumePlan) -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        app._cockpit.open(opening(interrupted))
+        app.cockpit.handle_startup(opening(interrupted))
         await pilot.pause()
         assert "Run #1 was interrupted." in dialog(app)
         assert "runs my_task.py" in dialog(app)
@@ -115,7 +115,7 @@ async def test_escape_leaves_it(interrupted: ResumePlan) -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        app._cockpit.open(opening(interrupted))
+        app.cockpit.handle_startup(opening(interrupted))
         await pilot.pause()
         await press(pilot, "escape")
         assert app.session.resume_plans == []
@@ -127,7 +127,7 @@ async def test_while_a_run_or_a_dialog_is_active_a_message_says_how_to_resume(in
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
             await press(pilot, key)
-            app._cockpit.open(opening(interrupted))
+            app.cockpit.handle_startup(opening(interrupted))
             await pilot.pause()
             assert not isinstance(app.screen, ConfirmScreen)
             if key == "?":
@@ -139,7 +139,7 @@ async def test_the_first_start_greets_and_any_key_goes_on() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        app._cockpit.open(opening(None, is_first=True))
+        app.cockpit.handle_startup(opening(None, is_first=True))
         await pilot.pause()
         assert isinstance(app.screen, WelcomeScreen)
         await press(pilot, "x")
@@ -150,17 +150,17 @@ async def test_the_first_start_greets_and_any_key_goes_on() -> None:
 def test_a_start_is_the_first_only_once(tmp_path: Path) -> None:
     spec = RunSpec(store=str(tmp_path / "store"))
     settings = read_settings(tmp_path / "new" / "settings.toml")
-    assert look_around(spec, settings).is_first
+    assert read_startup_state(spec, settings).is_first
     again = read_settings(settings.path)
     assert again.exists
     assert not again.faults
-    assert not look_around(spec, again).is_first
+    assert not read_startup_state(spec, again).is_first
 
 
 def test_where_there_is_a_store_no_start_is_the_first(tmp_path: Path) -> None:
     keep(tmp_path / "store", recorded_run(500, outcome="done"))
     settings = read_settings(tmp_path / "new" / "settings.toml")
-    assert not look_around(RunSpec(store=str(tmp_path / "store")), settings).is_first
+    assert not read_startup_state(RunSpec(store=str(tmp_path / "store")), settings).is_first
     assert not settings.path.exists()
 
 

@@ -1,5 +1,5 @@
-"""What a start finds beside the screen: whether it is the first, and a run that broke off. Looked for after the first
-frame, in the thread that imports torch next."""
+"""What the cockpit finds when it starts: whether this is the first start, and an interrupted run. Looked up after the
+first frame, in the thread that imports torch next."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class StartupState:
     """What was found.
 
     Args:
-        is_first: whether nobody has been here before: no settings, no store.
-        interrupted: how the run goes on that broke off; None where none did.
-        user_files: the user's own files that it runs, a line each.
+        is_first: whether there are neither settings nor a store yet.
+        interrupted: how to continue the interrupted run; None if there is none.
+        user_files: the user's files that the run executes, one line each.
     """
 
     is_first: bool
@@ -30,19 +30,19 @@ class Opening:
     user_files: tuple[str, ...] = ()
 
 
-def look_around(spec: RunSpec, settings: UserSettings) -> Opening:
-    """Return what a start with these settings finds; a store that can't be read is told when a run starts."""
+def read_startup_state(spec: RunSpec, settings: UserSettings) -> StartupState:
+    """Return what a start with these settings finds; an unreadable store is reported when a run starts."""
     from lrtui.store.location import DATABASE, store_folder
 
     folder = store_folder(spec.store)
     if folder is None or not (folder / DATABASE).exists():
         if not settings.exists:
             write_template(settings.path)
-        return Opening(is_first=not settings.exists)
+        return StartupState(is_first=not settings.exists)
     from lrtui.engine.resume import describe_user_files, interrupted_run
 
     try:
         found = interrupted_run(folder)
     except LrtuiError:
-        return Opening(is_first=False)
-    return Opening(False, found, tuple(describe_user_files(found)) if found else ())
+        return StartupState(is_first=False)
+    return StartupState(False, found, tuple(describe_user_files(found)) if found else ())

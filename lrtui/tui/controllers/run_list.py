@@ -1,0 +1,37 @@
+"""Keys for the list of runs: pin, compare, order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrtui.tui.run_list.pane import RunsPane
+
+if TYPE_CHECKING:
+    from lrtui.tui.screens.cockpit import CockpitScreen
+
+
+class RunListController:
+    """Pins, compares and sorts runs.
+
+    Args:
+        cockpit: has the list.
+    """
+
+    def __init__(self, cockpit: CockpitScreen) -> None:
+        self._cockpit = cockpit
+
+    def pin(self) -> None:
+        number = self._cockpit.view.selected
+        if number is None:
+            return
+        pinned = self._cockpit.view.toggle_pin(number)
+        self._cockpit.say(f"Run {number} pinned: always shown" if pinned else f"Run {number} unpinned")
+
+    def compare(self) -> None:
+        from lrtui.tui.screens.compare import CompareScreen
+
+        self._cockpit.app.push_screen(CompareScreen(lambda: self._cockpit.scene.pinned))
+
+    def order(self) -> None:
+        order = self._cockpit.query_one(RunsPane).next_order()
+        self._cockpit.say(f"runs: {order} first" if order != "name" else "runs: sorted by name")
