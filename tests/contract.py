@@ -400,12 +400,15 @@ def public_api() -> dict[str, Any]:
         return {
             name: "required" if part.default is part.empty else repr(part.default)
             for name, part in signature.parameters.items()
-            if part.kind not in (part.VAR_POSITIONAL, part.VAR_KEYWORD)
+            if part.kind not in (part.VAR_POSITIONAL, part.VAR_KEYWORD) and name not in internal
         }
 
-    protocols = {"Task", "LrtuiError"}
+    # only isinstance and the parsers' return values
+    opaque = {"Task", "Schedule", "OptimizerSpec", "RunState"}
+    # how a run is resumed is the engine's own
+    internal = {"continuation"}
     return {
-        name: {} if name in protocols or name.endswith("Error") else parameters(getattr(lrtui, name))
+        name: {} if name in opaque or name.endswith("Error") else parameters(getattr(lrtui, name))
         for name in sorted(lrtui.__all__)
     }
 

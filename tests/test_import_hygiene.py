@@ -61,7 +61,7 @@ def command(*words: str) -> str:
         (command("send", "last", "pause", "--store", "nowhere"), set()),
         (command("send", "last", "StepLR()", "--store", "nowhere"), set()),
         ("import lrtui.store.removal, lrtui.store.garbage, lrtui.store.transaction", set()),
-        ("import lrtui.run.comparison, lrtui.cli.runs.run_page, lrtui.cli.runs.comparison_page", {"numpy"}),
+        ("import lrtui.run.comparison, lrtui.cli.runs.show, lrtui.cli.runs.compare", {"numpy"}),
         ("import lrtui.store.tensorboard_export", {"numpy"}),
         ("import lrtui.tui.app", {"textual", "numpy"}),
         (command("preview", "StepLR(3)", "--json", "--epochs", "1", "--batches-per-epoch", "2"), {"torch", "numpy"}),

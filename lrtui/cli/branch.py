@@ -1,45 +1,42 @@
-"""`lrtui branch`: a new run that begins where a stored one was at an epoch's end."""
+"""`lrtui branch`: starts a new run from the end of a stored run's epoch."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
+from lrtui.cli.command import Command, option
 from lrtui.cli.headless import follow
-from lrtui.cli.options import read_number
+from lrtui.cli.options import output_options, read_count, schedule_argument
 from lrtui.cli.printer import Printer
-from lrtui.cli.runs.opened_store import folder_of
-from lrtui.cli.train import add_output_options
+from lrtui.cli.stored_runs import folder_of, run_argument, store_option
 from lrtui.engine.resume import describe_user_files, plan_branch
 from lrtui.engine.session import Session
 
 EPILOG = """\
-the branch has the parent's weights, optimizer and data order from there on, and the schedule given in place of the
-parent's: from base (the default: on the configured lr, over the epochs that remain), current or start. With lr*X or
-lr=X the parent's schedule goes on, at another lr.
-
-examples:
+Examples:
   lrtui branch last --at-epoch 4 "CosineAnnealingLR()"
   lrtui branch 12 --at-epoch 4 "OneCycleLR(max_lr=0.003) from base" --name rescue
   lrtui branch 12 --at-epoch 4 "lr*0.5"
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("run", metavar="RUN", help="an id, a name, or last")
-    words = "from there on, with from base|current|start if need be; or lr*X, lr=X"
-    parser.add_argument("schedule", metavar="SCHEDULE", help=words)
-    parser.add_argument("--at-epoch", metavar="N", required=True, help="the epoch after whose end the branch begins")
-    parser.add_argument("--name", metavar="TEXT", help="a name for the branch")
-    parser.add_argument("--store", metavar="DIR", help="where the run is kept (default: LRTUI_STORE, or .lrtui here)")
-    add_output_options(parser)
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Branch off, and return the exit status."""
-    epoch = int(read_number("--at-epoch", namespace.at_epoch, whole=True))
-    plan = plan_branch(folder_of(namespace.store), namespace.run, epoch, namespace.schedule, namespace.name)
-    printer = Printer(as_json=namespace.json, quiet=namespace.quiet, log_interval=plan.spec.log_interval)
+@click.command(cls=Command, epilog=EPILOG)
+@run_argument()
+@schedule_argument(help_text="The schedule of the branch, with from base|current|start if needed; or lr*X, lr=X.")
+@option("--at-epoch", metavar="N", required=True, help="branch at the end of this epoch")
+@option("--name", metavar="TEXT", help="a name for the branch")
+@store_option()
+@output_options()
+def command(
+    run: str, schedule: str, at_epoch: str, name: str | None, store: str | None, as_json: bool, quiet: bool
+) -> int:
+    """The branch has the parent's weights, optimizer state and data order at that point. Its schedule replaces the
+    parent's: from base (default: from the configured lr, over the remaining epochs), current or start. With lr*X or
+    lr=X the parent's schedule continues at another lr.
+    """
+    epoch = read_count("--at-epoch", at_epoch)
+    plan = plan_branch(folder_of(store), run, epoch, schedule, name)
+    printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
     for line in describe_user_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")

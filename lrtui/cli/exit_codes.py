@@ -1,18 +1,75 @@
-"""What the process says to the shell at its end."""
+"""Exit codes, the signals that stop a command, and standard output that nobody reads any more."""
 
 from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
 
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.events import Outcome
 
-DONE, FAILED, WRONG_WORDS, DIVERGED = 0, 1, 2, 3
+DONE, FAILED, USAGE, DIVERGED = 0, 1, 2, 3
 
 HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143
 """128 plus the signal's number, as shells have it."""
 
 _OF_OUTCOME: dict[Outcome, int] = {"done": DONE, "stopped": DONE, "failed": FAILED, "diverged": DIVERGED}
 
+SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
+"""The signals that stop a command, with its exit code."""
+
+REASONS = {signal.SIGTERM: "the process was told to end", signal.SIGHUP: "the terminal hung up"}
+"""Why a run stops, for signals that no user sent to stop that run; Ctrl-C is a user's."""
+
 
 def exit_code(outcome: Outcome, error: LrtuiError | None) -> int:
-    """Return the code of a run that ended like this; words that only showed to be off later are still off."""
-    return WRONG_WORDS if isinstance(error, UsageError) else _OF_OUTCOME[outcome]
+    """Return the exit code of a run that ended so; a usage error found late is still a usage error."""
+    return USAGE if isinstance(error, UsageError) else _OF_OUTCOME[outcome]
+
+
+def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signal.Signals, Any]]:
+    """Call `stop` on the first signal; a second Ctrl-C ends the process at once.
+
+    Args:
+        stop: is given the reason, or "" for Ctrl-C.
+
+    Returns:
+        The list that the exit codes of received signals are appended to; and the previous handlers.
+    """
+    received: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        # a closing terminal and a stopped service send their signal more than once, which is not impatience
+        if received and number == signal.SIGINT:
+            os._exit(INTERRUPTED)
+        received.append(SIGNALS[signal.Signals(number)])
+        stop(REASONS.get(signal.Signals(number), ""))
+
+    # under nohup SIGHUP is ignored, and the run has to outlive it
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    previous = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in previous:
+        signal.signal(number, handle)
+    return received, previous
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[str], object]) -> Iterator[list[int]]:
+    """Call `stop` on signals within the block; yield the list that the exit codes of received ones are appended to."""
+    received, previous = handle_signals(stop)
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def discard(stream: TextIO) -> None:
+    """Send what is still buffered to /dev/null; the interpreter's last flush would fail with exit status 120."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

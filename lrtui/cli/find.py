@@ -2,127 +2,175 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import json
+import math
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
-from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
-from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
-from lrtui.cli.range_report import print_point, print_report, print_result
-from lrtui.cli.signals import stopping_on_signals
+import click
+
+from lrtui.cli.charts import Curve, print_chart
+from lrtui.cli.command import Command, option
+from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
+from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
 from lrtui.engine.range_test import RangeTestThread
+from lrtui.run.event_json import plain
+from lrtui.run.lr_rules import SIGNS, Suggestions, lr_words
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd
+from lrtui.run.range_summary import ending_words, own_lr_words
 from lrtui.run.sweep import Sweep
-
-POLL_SECONDS = 0.05
+from lrtui.text.numbers import four_digits
 
 EPILOG = """\
-a fresh model is trained a step at each lr, from a very low one to a very high one; the loss over the lr shows where
-it learns, and where it no longer does. Four rules read an lr off that curve. Nothing is kept in a store: run options
-that only a run has a use for, such as --epochs, are taken and make no difference.
+Exit status: 0 done, 1 failed, 2 usage error, 3 the loss is not finite from the first step on, 130 interrupted (Ctrl-C:
+the results so far are shown), 143 terminated, 129 hung up.
 
-standard output has the chart and the rules (or JSON objects: one a step, then one with the suggestions), everything
-else goes to standard error. exit status: 0 done, 1 failed, 2 the words are off, 3 the loss is not finite from the
-first step on, 130 interrupted (Ctrl-C: what was seen so far is shown), 143 terminated, 129 hung up
-
-examples:
+Examples:
   lrtui find
   lrtui find --optimizer "SGD(lr=0.1, momentum=0.9)" --from 1e-4 --to 10 --steps 300
   lrtui find --task examples/regression.py:Curve --linear --from 0.001 --to 0.5
   lrtui find --json | tail -n 1
 """
 
+POLL_SECONDS = 0.05
+
 STOP_SECONDS = 30.0
-"""How long a batch may still take once nobody reads what comes out."""
+"""How long the batch in progress may take once nobody reads the output."""
+
+SMOOTHED, BATCHES = 0, 7
+"""Colours of the two curves."""
+
+DEFAULT = Sweep()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    default = Sweep()
-    parser.add_argument("--from", dest="start", metavar="LR", help=f"lr of the first step (default: {default.start:g})")
-    parser.add_argument("--to", dest="end", metavar="LR", help=f"lr of the last one (default: {default.end:g})")
-    parser.add_argument("--steps", metavar="N", help=f"how many (default: {default.steps})")
-    parser.add_argument("--linear", action="store_true", help="equal differences of lr, in place of equal ratios")
-    parser.add_argument("--json", action="store_true", help="print each step as a JSON object, then what is suggested")
-    parser.add_argument("--quiet", action="store_true", help="no narration")
-    add_run_options(parser)
+@click.command(cls=Command, epilog=EPILOG)
+@option("--from", "start", metavar="LR", help=f"lr of the first step (default: {DEFAULT.start:g})")
+@option("--to", "end", metavar="LR", help=f"lr of the last step (default: {DEFAULT.end:g})")
+@option("--steps", metavar="N", help=f"number of steps (default: {DEFAULT.steps})")
+@option("--linear", is_flag=True, help="space the lrs linearly instead of logarithmically")
+@option("--json", "as_json", is_flag=True, help="print a JSON object per step, then one with the suggestions")
+@option("--quiet", is_flag=True, help="print no messages")
+@run_options()
+def command(
+    start: str | None, end: str | None, steps: str | None, linear: bool, as_json: bool, quiet: bool, **options: Any
+) -> int:
+    """A new model is trained one step at each lr, from a very low to a very high one; the loss over the lr shows where
+    it learns and where it diverges. Four rules pick an lr from that curve. Nothing is stored; run options that a range
+    test does not need, such as --epochs, are accepted and ignored.
 
-
-def main(namespace: argparse.Namespace) -> int:
-    """Make the range test, print what it shows, and return the exit status."""
-    spec = read_spec(namespace, None, told_settings().run)
-    check_words(spec)
-    sweep = read_sweep(namespace)
-    test = RangeTestThread(spec, sweep)
-    # what a task prints goes beside the narration
-    out = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(test.feed.stop) as caught:
-        curve = _follow(test.start(), out if namespace.json else None, quiet=namespace.quiet)
-    end = test.feed.end
-    assert end is not None
-    if end.error is not None:
-        raise end.error
-    own_lr = test.feed.start.own_lr if test.feed.start else 0.0
-    if namespace.json:
-        print_result(curve.suggest(), end, own_lr)
-    elif len(curve):
-        print_report(curve, end, own_lr)
-    return _exit_status(curve, end, caught)
-
-
-def read_sweep(namespace: argparse.Namespace) -> Sweep:
-    """Return the sweep that the words stand for.
-
-    Raises:
-        UsageError: for one that can't be.
+    The chart and the rules, or JSON objects, go to standard output and everything else to standard error.
     """
-    default = Sweep()
-    start, end = (
-        fallback if text is None else read_number(option, text)
-        for option, text, fallback in (
-            ("--from", namespace.start, default.start),
-            ("--to", namespace.end, default.end),
-        )
+    spec = read_spec(options, None, load_settings().run)
+    check_notation(spec)
+    sweep = Sweep(
+        DEFAULT.start if start is None else read_number("--from", start),
+        DEFAULT.end if end is None else read_number("--to", end),
+        read_count("--steps", steps, DEFAULT.steps),
+        linear,
     )
-    steps = default.steps if namespace.steps is None else int(read_number("--steps", namespace.steps, whole=True))
-    return Sweep(start, end, steps, namespace.linear)
+    test = RangeTestThread(spec, sweep)
+    # what a task prints goes to standard error
+    out = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(test.feed.stop) as signals:
+        curve = _follow(test.start(), out if as_json else None, quiet=quiet)
+    result = test.feed.end
+    assert result is not None
+    if result.error is not None:
+        raise result.error
+    configured_lr = test.feed.start.own_lr if test.feed.start else 0.0
+    if as_json:
+        _print_suggestions(curve.suggest(), result, configured_lr)
+    elif len(curve):
+        _print_report(curve, result, configured_lr)
+    if signals and result.outcome == "stopped":
+        return signals[0]
+    return DIVERGED if result.outcome == "diverged" and not curve.shown else DONE
 
 
 def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeCurve:
-    """Take in the points until the test is over.
+    """Collect the points until the test ends.
 
     Args:
-        out: where each is printed as it comes; None for nowhere.
-        quiet: whether there is no narration.
+        out: where each point is printed as it comes; None for nowhere.
+        quiet: whether messages are left out.
     """
-    curve, told = RangeCurve(test.sweep), 0
+    curve, printed = RangeCurve(test.sweep), 0
     try:
         while True:
             is_over = test.feed.wait(POLL_SECONDS)
-            said = test.said[told:]
-            told += len(said)
-            for line in () if quiet else said:
+            messages = test.said[printed:]
+            printed += len(messages)
+            for line in () if quiet else messages:
                 print(line, file=sys.stderr, flush=True)
             for lr, loss in test.feed.take():
                 point = curve.add(lr, loss)
                 if out is not None:
-                    print_point(point, out)
+                    print(json.dumps(plain(point), allow_nan=False), file=out, flush=True)
             if is_over:
-                # the process must not end while the thread is still within torch
+                # the process must not end while the thread is inside torch
                 test.join(STOP_SECONDS)
                 return curve
     except OSError:
-        # nobody reads any more; inside torch the thread would abort the process at its end
+        # nobody reads the output; a thread inside torch would abort the process at its end
         test.feed.stop()
         if not test.join(STOP_SECONDS):
             os._exit(FAILED)
         raise
 
 
-def _exit_status(curve: RangeCurve, end: RangeEnd, caught: list[int]) -> int:
-    if caught and end.outcome == "stopped":
-        return caught[0]
-    return DIVERGED if end.outcome == "diverged" and not curve.shown else DONE
+def _print_suggestions(suggestions: Suggestions, end: RangeEnd, configured_lr: float) -> None:
+    """Print the suggestions as a JSON object."""
+    record = {
+        "suggestions": dict(suggestions.lrs),
+        "suggested": suggestions.suggested,
+        "spread": suggestions.spread,
+        "agreement": suggestions.agreement,
+        "own_lr": configured_lr,
+        "outcome": end.outcome,
+    }
+    print(json.dumps(record, allow_nan=False), flush=True)
+
+
+def _print_report(curve: RangeCurve, end: RangeEnd, configured_lr: float) -> None:
+    """Print the chart, the rules and the suggestion."""
+    suggestions = curve.suggest()
+    _print_curve(curve, suggestions)
+    print(ending_words(curve, end))
+    for name, lr in suggestions.lrs.items():
+        mark = " <" if name == suggestions.suggested_by else ""
+        print(f"{SIGNS[name]} {name:<11} {lr_words(lr):>10}{mark}")
+    print(suggestions.agreement)
+    if suggestions.suggested is not None:
+        print(f"suggested lr: {lr_words(suggestions.suggested)}")
+    print(own_lr_words(configured_lr, suggestions))
+
+
+def _print_curve(curve: RangeCurve, suggestions: Suggestions) -> None:
+    """Draw the loss over the lr, up to where the rise at the end would hide the rest."""
+    sweep, shown = curve.sweep, curve.shown
+    xs = [sweep.x(lr) for lr in curve.lrs.values[:shown]]
+    if not xs:
+        return
+    top = curve.top
+    smoothed, batches = (
+        [min(loss, top) for loss in series.values[:shown].tolist()] for series in (curve.smoothed, curve.losses)
+    )
+    curves = [
+        Curve(xs, batches, BATCHES, "braille", joined=False),
+        Curve(xs, smoothed, SMOOTHED, "braille"),
+    ]
+    for index, (name, lr) in enumerate(suggestions.found.items(), start=1):
+        if curve.lrs[0] <= lr <= curve.lrs[shown - 1]:
+            curves.append(Curve([sweep.x(lr)], [curve.loss_at(lr)], index, SIGNS[name], joined=False))
+    print("loss of each batch, and smoothed")
+    print_chart(curves, _ticks(sweep, xs[-1]), from_zero=False, x_label="lr")
+
+
+def _ticks(sweep: Sweep, last: float) -> dict[float, str]:
+    if sweep.linear:
+        return {place: four_digits(place) for place in (sweep.start + (last - sweep.start) * n / 5 for n in range(6))}
+    decades = range(math.ceil(sweep.x(sweep.start) - 1e-9), math.floor(last + 1e-9) + 1)
+    return {float(decade): four_digits(10.0**decade) for decade in decades}

@@ -1,4 +1,4 @@
-"""A run without a screen, followed to its end: printed, stopped by signals, its outcome an exit status."""
+"""A run without a screen: printed to its end, stopped by signals, its outcome turned into an exit code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.cli.closed_stdout import give_up
-from lrtui.cli.exit_codes import DONE, FAILED, exit_code
+from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
 from lrtui.cli.findings import finding_lines
 from lrtui.cli.printer import Printer, summary_lines
-from lrtui.cli.signals import take_signals
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError
@@ -22,33 +20,33 @@ from lrtui.schedules.forecast import RunForecaster
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
-"""How long a batch may still take once nobody reads what the run says."""
+"""How long the batch in progress may take once nobody reads the output."""
 
 
-def follow(begin: Callable[[], Run], printer: Printer, prog: str) -> int:
-    """Start a run, print what it says until it is over, and return the exit status.
+def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:
+    """Start a run, print its events until it ends, and return the exit code.
 
     Args:
-        begin: starts the run and returns it.
-        printer: holds on to standard output.
+        start: starts the run and returns it.
+        printer: writes to standard output as it is now.
         prog: the command's name, for messages.
     """
-    # what a task prints is no event: it goes beside the narration
+    # what a task prints is no event and goes to standard error
     with contextlib.redirect_stdout(sys.stderr):
-        run = begin()
-        caught, _ = take_signals(lambda because: run.send(Stop(because)))
-        unread = _print_all(run, printer)
-    if unread is not None:
-        give_up(sys.stdout)
+        run = start()
+        signals, _ = handle_signals(lambda reason: run.send(Stop(reason)))
+        error = _print_all(run, printer)
+    if error is not None:
+        discard(sys.stdout)
         _stop(run)
-        # a signal to the whole pipeline ends the reader too: then the run was stopped, and says how it went
-        if not caught:
-            return _close_unread(printer, unread, prog)
-    return _close(run, printer, caught, prog)
+        # Ctrl-C ends the reader of a pipeline too: then the run was stopped, and reports that
+        if not signals:
+            return _report_closed_output(printer, error, prog)
+    return _report_end(run, printer, signals, prog)
 
 
 def _print_all(run: Run, printer: Printer) -> OSError | None:
-    """Print what the run says until it is over; return why standard output takes no more, if it does not."""
+    """Print the events until the run ends; return the error where standard output can't be written."""
     advisor = Advisor(RunForecaster())
     try:
         while run.is_live:
@@ -67,13 +65,13 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
             if isinstance(event, RunStarted):
                 for line in finding_lines(event, run.spec):
                     printer.warn(line)
-        run_number = run.number if run.is_recorded else None
+        number = run.number if run.is_recorded else None
         for advice in advisor.new_advice(run.state):
-            printer.warn(advice.headless_line(run.spec, run_number))
+            printer.warn(advice.headless_line(run.spec, number))
 
 
 def _stop(run: Run) -> None:
-    """End the run and take in what it still says, or leave where it does not end: inside torch it would abort us."""
+    """Stop the run, or exit where it does not stop: a thread inside torch would abort the process at its end."""
     run.send(Stop())
     if not run.join(STOP_SECONDS):
         os._exit(FAILED)
@@ -81,24 +79,24 @@ def _stop(run: Run) -> None:
         pass
 
 
-def _close_unread(printer: Printer, error: OSError, prog: str) -> int:
+def _report_closed_output(printer: Printer, error: OSError, prog: str) -> int:
     if isinstance(error, BrokenPipeError):
-        # whoever read has seen enough: `| head` is no failure
+        # the reader has seen enough: `| head` is no failure
         return DONE
-    printer.warn(f"{prog}: stopped, since standard output takes no more: {error.strerror or error}")
+    printer.warn(f"{prog}: stopped, standard output can't be written: {error.strerror or error}")
     return FAILED
 
 
-def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
+def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> int:
     if run.unrecorded:
         printer.warn(run.unrecorded)
     outcome = run.state.outcome
     if outcome is None:
-        printer.warn("the training thread ended without a word")
+        printer.warn("the training thread ended without a result")
         return FAILED
     if isinstance(run.error, NotationError) and not run.state.step:
-        apart = "\n" if run.error.position is not None else " "
-        printer.warn(f"{prog}:{apart}{run.error.explain()}")
+        separator = "\n" if run.error.position is not None else " "
+        printer.warn(f"{prog}:{separator}{run.error.explain()}")
         return exit_code(outcome.outcome, run.error)
     for line in summary_lines(run.state):
         if outcome.error:
@@ -106,19 +104,19 @@ def _close(run: Run, printer: Printer, caught: list[int], prog: str) -> int:
         else:
             printer.say(line)
     if run.is_recorded and not run.unrecorded:
-        printer.say(_kept_words(run))
-    if caught and outcome.outcome != "diverged":
-        # a signal to the whole group ends a data loader's processes as well, which is then all that is seen here
-        return caught[0]
-    # words that show to be off only after the first step have failed a run
+        printer.say(_next_step(run))
+    if signals and outcome.outcome != "diverged":
+        # a signal to the whole group ends a data loader's processes as well, which then looks like a failure
+        return signals[0]
+    # after the first step a usage error has failed a run
     return FAILED if outcome.outcome == "failed" and run.state.step else exit_code(outcome.outcome, run.error)
 
 
-def _kept_words(run: Run) -> str:
-    status = run.state.status
-    more = {
-        "stopped": f"lrtui resume {run.number} goes on",
-        "failed": f"lrtui resume {run.number} goes on from its last checkpoint",
-        "diverged": f"lrtui resume {run.number} --lr X goes on from its last checkpoint",
+def _next_step(run: Run) -> str:
+    next_steps = {
+        "stopped": f"lrtui resume {run.number} continues it",
+        "failed": f"lrtui resume {run.number} continues from its last checkpoint",
+        "diverged": f"lrtui resume {run.number} --lr X continues from its last checkpoint",
     }
-    return f"kept as run {run.number}; {more.get(status, f'lrtui runs show {run.number} tells it again')}"
+    next_step = next_steps.get(run.state.status, f"lrtui runs show {run.number} shows it")
+    return f"stored as run {run.number}; {next_step}"

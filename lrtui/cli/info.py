@@ -1,28 +1,25 @@
-"""`lrtui info`: what a run would find here."""
+"""`lrtui info`: shows versions, devices, data and settings."""
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-EPILOG = ""
+import click
+
+from lrtui.cli.command import Command, option
 
 PACKAGES = ("lrtui", "torch", "torchvision", "textual", "plotext", "numpy")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set lies (default: the user's cache)")
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
+@click.command(cls=Command)
+@option("--data-dir", metavar="DIR", help="where the data set is (default: the user's cache)", type=click.Path())
+def command(data_dir: str | None) -> int:
     rows = [("python", f"{platform.python_version()} on {platform.platform()}")]
     rows += [(name, _version(name)) for name in PACKAGES]
     rows += _torch_rows()
-    rows += _data_rows(namespace.data_dir)
+    rows += _data_rows(data_dir)
     rows += _settings_rows()
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
@@ -44,9 +41,9 @@ def _torch_rows() -> list[tuple[str, str]]:
     from lrtui.training.device import describe_device, present_devices
 
     devices = [describe_device(torch.device(name)) for name in present_devices()]
-    fast_bf16 = "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else "no instructions for it: slow"
+    fast_bf16 = "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else "not supported in hardware: slow"
     return [
-        ("devices", f"{', '.join(devices)} (auto takes {devices[0]})"),
+        ("devices", f"{', '.join(devices)} (auto uses {devices[0]})"),
         ("torch threads", str(torch.get_num_threads())),
         ("bf16 on the CPU", fast_bf16),
     ]
@@ -56,10 +53,10 @@ def _data_rows(data_dir: str | None) -> list[tuple[str, str]]:
     from lrtui.tasks.fashion_mnist_files import cache_directory, local_folder
 
     found = local_folder(data_dir)
-    words = "Fashion-MNIST is not here: the first run downloads it, or takes the bundled sample"
+    data = "Fashion-MNIST not found: the first run downloads it, or uses the bundled sample"
     if found is not None:
-        words = f"Fashion-MNIST from {found[0]} ({found[1]})"
-    return [("data", words), ("cache", data_dir or str(cache_directory()))]
+        data = f"Fashion-MNIST from {found[0]} ({found[1]})"
+    return [("data", data), ("cache", data_dir or str(cache_directory()))]
 
 
 def _settings_rows() -> list[tuple[str, str]]:
@@ -67,4 +64,4 @@ def _settings_rows() -> list[tuple[str, str]]:
 
     settings = read_settings()
     faults = [("", fault) for fault in settings.faults]
-    return [("settings", f"{settings.path}{'' if settings.exists else ' (not there: all at their defaults)'}"), *faults]
+    return [("settings", f"{settings.path}{'' if settings.exists else ' (no such file: all defaults)'}"), *faults]

@@ -1,28 +1,21 @@
-"""`lrtui keys`: the cockpit's keys."""
+"""`lrtui keys`: lists the cockpit's keys."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
 from lrtui.actions import key_rows
-
-EPILOG = ""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("--markdown", action="store_true", help="as a Markdown table")
+from lrtui.cli.command import Command, option
 
 
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    rows = key_rows()
-    if namespace.markdown:
+@click.command(cls=Command)
+@option("--markdown", is_flag=True, help="print a Markdown table")
+def command(markdown: bool) -> int:
+    if markdown:
         print("| key | action |\n| --- | --- |")
-    for keys, words in rows:
-        print(
-            f"| {' '.join(f'`{key}`' for key in keys)} | {words} |"
-            if namespace.markdown
-            else f"{' '.join(keys):<12} {words}"
-        )
+    for keys, text in key_rows():
+        if markdown:
+            print(f"| {' '.join(f'`{key}`' for key in keys)} | {text} |")
+        else:
+            print(f"{' '.join(keys):<12} {text}")
     return 0

@@ -1,60 +1,140 @@
-"""The run options, derived from the settings of a run: the same for every command that takes them."""
+"""Options and arguments that several commands have; those of a run are derived from its settings."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from lrtui.cli.command import argument, option
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from lrtui.settings import UserSettings
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-def add_run_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
-    """Add an option for each setting but the schedule.
+LENGTH_OPTIONS = ("task", "optimizer", "epochs", "batch_size", "accumulate", "train_samples")
+"""The run options that the length of a schedule depends on."""
+
+MAX_BATCHES = 10_000_000
+"""In an epoch, and in a run that is listed batch by batch."""
+
+
+# -- declarations -----------------------------------------------------------------------------------------------------
+
+
+def schedule_argument(name: str = "schedule", help_text: str = "", **settings: Any) -> Decorator:
+    """Add the SCHEDULE argument."""
+    help_text = help_text or 'A schedule as PyTorch writes it: "StepLR(step_size=3)".'
+    metavar = "SCHEDULE" if settings.get("nargs", 1) == 1 else "SCHEDULE..."
+    return argument(
+        name,
+        metavar=metavar if settings.get("required", True) else f"[{metavar}]",
+        help=help_text,
+        shell_complete=complete_schedulers,
+        **settings,
+    )
+
+
+def complete_schedulers(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the schedulers whose name begins so."""
+    from click.shell_completion import CompletionItem
+
+    from lrtui.schedules.catalogue import CATALOGUE
+
+    return [
+        CompletionItem(name, help=entry.summary)
+        for name, entry in CATALOGUE.items()
+        if name.lower().startswith(incomplete.lower())
+    ]
+
+
+def run_options(only: Collection[str] | None = None) -> Decorator:
+    """Add an option for each setting of a run but the schedule.
 
     Args:
-        parser: takes them.
         only: names of the settings to add; None for all.
     """
-    group = parser.add_argument_group("run options")
-    for item in fields(RunSpec):
-        if item.name == "schedule" or (only is not None and item.name not in only):
-            continue
-        about = item.metadata["help"]
-        if item.default not in (None, ()):
-            about += f" (default: {item.default})"
-        if is_list(item):
-            about += " (may be given again and again)"
-        choices = item.metadata.get("choices")
-        metavar = item.metadata.get("metavar") or ("|".join(choices) if choices else item.name.upper())
-        group.add_argument(
-            option_words(item.name),
-            dest=item.name,
-            # the text is read by the settings' own rules, so that the form and the command line agree
-            type=str,
-            action="append" if is_list(item) else "store",
-            metavar="N" if is_whole_number(item) else metavar,
-            help=about.replace("%", "%%"),
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for item in reversed(fields(RunSpec)):
+            if item.name == "schedule" or (only is not None and item.name not in only):
+                continue
+            text = item.metadata["help"]
+            if item.default not in (None, ()):
+                text += f" (default: {item.default})"
+            if is_list(item):
+                text += " (can be repeated)"
+            choices = item.metadata.get("choices", ())
+            metavar = item.metadata.get("metavar") or "|".join(choices) or item.name.upper()
+            function = option(
+                option_words(item.name),
+                item.name,
+                # the settings' own rules read the text, as in the settings form
+                multiple=is_list(item),
+                metavar="N" if is_whole_number(item) else metavar,
+                section="Run options",
+                help=text,
+                shell_complete=_complete_setting,
+            )(function)
+        return function
+
+    return decorate
+
+
+def _complete_setting(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the value of a run option: a choice, a task or a folder."""
+    from click.shell_completion import CompletionItem
+
+    if parameter.name in ("store", "data_dir"):
+        return [CompletionItem(incomplete, type="dir")]
+    if parameter.name == "task":
+        from lrtui.plugins import plugin_names
+        from lrtui.tasks.find import GROUP
+
+        names = plugin_names(GROUP)
+    else:
+        names = next(item.metadata.get("choices", ()) for item in fields(RunSpec) if item.name == parameter.name)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def length_option() -> Decorator:
+    """Add the option that replaces the length of a task's epoch."""
+    return option("--batches-per-epoch", metavar="N", help="length of an epoch, instead of the task's")
+
+
+def output_options() -> Decorator:
+    """Add what says how a run is printed."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        quiet = option("--quiet", is_flag=True, help="print only test results, the data's source, warnings and errors")
+        return option("--json", "as_json", is_flag=True, help="print every event as a JSON object, one per line")(
+            quiet(function)
         )
 
+    return decorate
 
-def read_spec(
-    namespace: argparse.Namespace, schedule: str | None, defaults: Mapping[str, Any] | None = None
-) -> RunSpec:
-    """Return the settings that the words give, the rest at their defaults.
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mapping[str, Any] | None = None) -> RunSpec:
+    """Return the settings that the options give, the rest at their defaults.
 
     Args:
+        options: texts by the name of a setting; None where an option was not given. Other names are ignored.
         defaults: the user's own.
 
     Raises:
-        UsageError: for a value that can't be.
+        UsageError: for a value out of its range.
     """
     from lrtui.run.spec import check_option, read_option
 
@@ -62,8 +142,8 @@ def read_spec(
     if schedule is not None:
         values["schedule"] = schedule
     for item in fields(RunSpec):
-        text = getattr(namespace, item.name, None)
-        if item.name == "schedule" or text is None:
+        text = options.get(item.name)
+        if item.name == "schedule" or text in (None, ()):
             continue
         if is_list(item):
             values[item.name] = tuple(text)
@@ -73,11 +153,11 @@ def read_spec(
     return RunSpec(**values)
 
 
-def read_number(option: str, text: str, *, whole: bool = False) -> float:
-    """Return the number that an option has.
+def read_number(name: str, text: str, *, whole: bool = False) -> float:
+    """Return the number given for an option.
 
     Args:
-        whole: whether it has to be a count of at least 1.
+        whole: whether it has to be a whole number of at least 1.
 
     Raises:
         UsageError: for anything else.
@@ -87,15 +167,62 @@ def read_number(option: str, text: str, *, whole: bool = False) -> float:
     except ValueError:
         value = math.nan
     if whole and not (math.isfinite(value) and value == int(value) and value >= 1):
-        raise UsageError(f"{option} takes a whole number of at least 1, not {text[:40]!r}")
+        raise UsageError(f"{name} takes a whole number of at least 1, not {text[:40]!r}")
     if not (math.isfinite(value) and value >= 0):
-        raise UsageError(f"{option} takes a finite number of at least 0, not {text[:40]!r}")
+        raise UsageError(f"{name} takes a finite number of at least 0, not {text[:40]!r}")
     return value
 
 
-def told_settings() -> UserSettings:
-    """Return what the user's settings file says, having told on stderr what is wrong with it."""
-    # it imports platformdirs, which most commands have no need of
+def read_count(name: str, text: str | None, default: int = 1) -> int:
+    """Return the whole number given for an option, or the default.
+
+    Raises:
+        UsageError: for anything but a whole number of at least 1.
+    """
+    return default if text is None else int(read_number(name, text, whole=True))
+
+
+def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
+    """Return the optimizer steps of an epoch.
+
+    Args:
+        text: of `--batches-per-epoch`.
+        spec: names the task where there is none.
+
+    Raises:
+        UsageError: for anything but a number, or a task whose length is not known before it runs.
+    """
+    if text is not None:
+        try:
+            batches = int(text)
+        except ValueError:
+            batches = 0
+        if not 1 <= batches <= MAX_BATCHES:
+            raise UsageError(f"--batches-per-epoch takes a whole number from 1 to {MAX_BATCHES:,}, not {text[:40]!r}")
+        return batches
+    # it reads the sizes of data sets
+    from lrtui.tasks.sizes import expected_batches_per_epoch
+
+    expected = expected_batches_per_epoch(spec)
+    if expected is None:
+        raise UsageError(f"the length of an epoch of {spec.task} is known only in a run; give --batches-per-epoch N")
+    return expected
+
+
+def check_at_most_one(**given: object) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        UsageError: where more than one is set.
+    """
+    names = [option_words(name) for name, value in given.items() if value]
+    if len(names) > 1:
+        raise UsageError(f"{names[0]} is not allowed with {names[1]}")
+
+
+def load_settings() -> UserSettings:
+    """Return the user's settings file, with what is wrong in it printed on standard error."""
+    # it imports platformdirs, which most commands do not need
     from lrtui.settings import read_settings
 
     settings = read_settings()
@@ -104,15 +231,15 @@ def told_settings() -> UserSettings:
     return settings
 
 
-def check_words(spec: RunSpec) -> None:
-    """Refuse, before torch is imported, a schedule or optimizer that can't be read and a task that nobody registered.
+def check_notation(spec: RunSpec) -> None:
+    """Refuse, before torch is imported, a schedule or optimizer that can't be parsed and an unknown task.
 
     Raises:
-        NotationError: with the place of the fault.
+        NotationError: with the position of the error.
         UsageError: for the task; names those there are.
     """
     default = RunSpec()
-    # the defaults can be read; what reads them takes 20 ms to import, which the cockpit's first frame does not wait for
+    # the defaults parse; importing the parser takes 20 ms, which the cockpit's first frame does not wait for
     if (spec.schedule, spec.optimizer, spec.at) != (default.schedule, default.optimizer, default.at):
         from lrtui.schedules.notation import parse_optimizer, parse_schedule
         from lrtui.schedules.script import Script
@@ -124,8 +251,8 @@ def check_words(spec: RunSpec) -> None:
         check_task(spec.task)
 
 
-def check_task(words: str) -> None:
-    """Refuse a task's name that nobody registered; a user's own file or module is not run to find out.
+def check_task(task: str) -> None:
+    """Refuse an unknown task; a user's file or module is not run to find out.
 
     Raises:
         UsageError: names the tasks there are.
@@ -133,5 +260,5 @@ def check_task(words: str) -> None:
     from lrtui.plugins import is_plugin
     from lrtui.tasks.find import GROUP, find_task
 
-    if ":" not in words and not is_plugin(GROUP, words):
-        find_task(words)
+    if ":" not in task and not is_plugin(GROUP, task):
+        find_task(task)

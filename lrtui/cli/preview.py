@@ -2,93 +2,113 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
 import sys
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrtui.cli.epoch_length import MOST_BATCHES, OPTIONS, add_length_option, read_batches_per_epoch
-from lrtui.cli.options import add_run_options, check_task, read_spec, told_settings
-from lrtui.cli.preview_chart import print_chart
-from lrtui.cli.preview_results import results_for
-from lrtui.cli.recorded_run import RecordedRun, add_run_option, read_recorded_run, settings_of
+import click
+
+from lrtui.cli import charts
+from lrtui.cli.charts import SIGNS, Curve, chart_columns, epoch_ticks, marker_of
+from lrtui.cli.command import Command, option
+from lrtui.cli.options import (
+    LENGTH_OPTIONS,
+    MAX_BATCHES,
+    check_at_most_one,
+    check_task,
+    length_option,
+    load_settings,
+    read_batches_per_epoch,
+    read_spec,
+    run_options,
+    schedule_argument,
+)
+from lrtui.cli.preview_results import read_recorded_run, results_for
+from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
+from lrtui.text.numbers import four_digits
 
 if TYPE_CHECKING:
     from lrtui.schedules.simulate import WhatIf
 
 EPILOG = """\
-the real scheduler of PyTorch is stepped as the training loop steps it, so that the figures are those of a run. The
-area is the sum of the lr over all steps, as a share of what the optimizer's own lr, kept constant, would add up to.
-
-examples:
+Examples:
   lrtui preview "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"
   lrtui preview "CosineAnnealingLR()" --epochs 30 --batches-per-epoch 500 --json
   lrtui preview "ReduceLROnPlateau(patience=1)" --run last
   lrtui preview "ReduceLROnPlateau(patience=1)" --metrics run.jsonl
-
-with --run the schedules are laid over a stored run: over its steps, with its optimizer, and ReduceLROnPlateau with what
-its tests said. With another lr they would have said something else, which nobody knows.
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("schedules", metavar="SCHEDULE", nargs="+", help='as PyTorch writes it: "StepLR(step_size=3)"')
-    add_run_options(parser, OPTIONS)
-    add_length_option(parser)
-    add_run_option(parser)
-    parser.add_argument(
-        "--metrics",
-        metavar="FILE",
-        help="test results for ReduceLROnPlateau: a number a line, a CSV, or what train --json printed",
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object a schedule, with every batch's lrs")
-    form.add_argument("--csv", action="store_true", help="print step, epoch, batch and the lr of each schedule")
+@click.command(cls=Command, epilog=EPILOG)
+@schedule_argument("schedules", nargs=-1, required=True)
+@option(
+    "--run",
+    metavar="RUN",
+    help="take length, optimizer and test results from a stored run (an id, a name, or last)",
+    shell_complete=complete_runs,
+)
+@store_option()
+@option(
+    "--metrics",
+    metavar="FILE",
+    help="test results for ReduceLROnPlateau: a number per line, a CSV, or the output of train --json",
+    type=click.Path(),
+)
+@option("--json", "as_json", is_flag=True, help="print a JSON object per schedule, with the lrs of every batch")
+@option("--csv", "as_csv", is_flag=True, help="print step, epoch, batch and the lr of each schedule")
+@length_option()
+@run_options(LENGTH_OPTIONS)
+def command(
+    schedules: tuple[str, ...],
+    run: str | None,
+    store: str | None,
+    metrics: str | None,
+    as_json: bool,
+    as_csv: bool,
+    batches_per_epoch: str | None,
+    **options: Any,
+) -> int:
+    """PyTorch's own scheduler is stepped as the training loop steps it, so the values are exactly those of a run. The
+    area is the sum of the lr over all steps, as a share of the optimizer's lr held constant.
 
-
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    schedules = [parse_schedule(text) for text in namespace.schedules]
-    recorded = read_recorded_run(namespace)
-    defaults = told_settings().run if recorded is None else settings_of(recorded)
-    spec = read_spec(namespace, namespace.schedules[0], defaults)
+    With --run the schedules are applied to a stored run: its steps, its optimizer and, for ReduceLROnPlateau, its test
+    results. With another lr the results would have been different, which no preview can know.
+    """
+    check_at_most_one(json=as_json, csv=as_csv)
+    parsed = [parse_schedule(text) for text in schedules]
+    given = {**options, "batches_per_epoch": batches_per_epoch, "metrics": metrics}
+    recorded = read_recorded_run(run, store, given)
+    spec = read_spec(options, schedules[0], recorded.settings if recorded else load_settings().run)
     optimizer = parse_optimizer(spec.optimizer)
     if recorded is None:
         check_task(spec.task)
-    horizon = _horizon(namespace, spec, recorded)
-    results = results_for(schedules, horizon.epochs, namespace.metrics, recorded)
-    # torch is imported here: every word has been checked by now
+    batches = recorded.batches_per_epoch if recorded else read_batches_per_epoch(batches_per_epoch, spec)
+    horizon = Horizon(spec.epochs, batches)
+    if horizon.total_steps > MAX_BATCHES:
+        raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MAX_BATCHES:,}")
+    results = results_for(parsed, horizon.epochs, metrics, recorded)
+    # torch is imported here, once all arguments have been checked
     from lrtui.schedules.simulate import cuts_text, what_if
 
-    found = [what_if(schedule, optimizer, horizon, results.get(schedule.metric or "", ())) for schedule in schedules]
-    for each in found:
-        if each.schedule.metric in results:
-            source = recorded.title if recorded else namespace.metrics
-            words = f"over the test {each.schedule.metric} of {source} it {cuts_text(each.cuts)}"
-            print(f"{each.schedule}: {words}", file=sys.stderr)
-    if namespace.json:
-        _print_json(found, results)
-    elif namespace.csv:
-        _print_csv(found, horizon)
+    previews = [what_if(schedule, optimizer, horizon, results.get(schedule.metric or "", ())) for schedule in parsed]
+    for preview in previews:
+        if preview.schedule.metric in results:
+            source = recorded.title if recorded else metrics
+            text = f"over the test {preview.schedule.metric} of {source} it {cuts_text(preview.cuts)}"
+            print(f"{preview.schedule}: {text}", file=sys.stderr)
+    if as_json:
+        _print_json(previews, results)
+    elif as_csv:
+        _print_csv(previews, horizon)
     else:
-        print_chart(found, horizon, optimizer.lrs)
+        _print_chart(previews, horizon, optimizer.lrs)
     return 0
-
-
-def _horizon(namespace: argparse.Namespace, spec: RunSpec, recorded: RecordedRun | None) -> Horizon:
-    batches = recorded.batches_per_epoch if recorded else read_batches_per_epoch(namespace.batches_per_epoch, spec)
-    horizon = Horizon(spec.epochs, batches)
-    if horizon.total_steps > MOST_BATCHES:
-        raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MOST_BATCHES:,}")
-    return horizon
 
 
 def _print_json(previews: Sequence[WhatIf], results: Collection[str]) -> None:
@@ -114,3 +134,42 @@ def _print_csv(previews: Sequence[WhatIf], horizon: Horizon) -> None:
     for step in range(horizon.total_steps):
         epoch, batch = divmod(step, horizon.batches_per_epoch)
         writer.writerow([step, epoch + 1, batch, *(repr(lr) for column in columns for lr in column[step])])
+
+
+def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence[float]) -> None:
+    """Draw the curves over each other and print their figures below.
+
+    Args:
+        base_lrs: the optimizer's own, one per parameter group; the areas are shares of them.
+    """
+    import numpy as np
+
+    steps = np.linspace(0, horizon.total_steps - 1, min(horizon.total_steps, 2 * chart_columns())).astype(int)
+    epochs = (steps / horizon.batches_per_epoch).tolist()
+    curves = [
+        Curve(epochs, preview.lrs[steps, group].tolist(), index, marker_of(index, len(previews)))
+        for index, preview in enumerate(previews)
+        for group in range(preview.lrs.shape[1])
+    ]
+    charts.print_chart(curves, epoch_ticks(0, horizon.epochs), from_zero=True)
+    for index, preview in enumerate(previews):
+        _print_figures(preview, horizon, base_lrs, marker_of(index, len(previews)) if len(previews) > 1 else "")
+
+
+def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
+    from lrtui.schedules.lr_curve import curve_statistics, percent_text
+
+    sign = f"{SIGNS.get(marker, marker)} " if marker else ""
+    print(f"{sign}{preview.schedule}, per {preview.schedule.per}")
+    for group in range(preview.lrs.shape[1]):
+        lrs = preview.lrs[:, group]
+        name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
+        facts = curve_statistics(lrs, base_lrs[group])
+        print(
+            f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "
+            f"at step {int(lrs.argmax()):,}, last {four_digits(facts.last)}"
+        )
+        area = "" if math.isnan(facts.area) else f"area {percent_text(facts.area)} of a constant {base_lrs[group]:g}; "
+        print(f"  {area}{percent_text(facts.low)} of the steps below 1 % of the peak")
+        starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
+        print(f"  at the start of each epoch: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

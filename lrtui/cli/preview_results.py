@@ -1,22 +1,37 @@
-"""The test results that a preview lays under schedules which follow them: a file's, a stored run's, or none."""
+"""Test results for schedules that follow a metric in a preview: from a file, from a stored run, or none."""
 
 from __future__ import annotations
 
+import csv
+import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
-from lrtui.cli.metrics_file import read_results
-from lrtui.cli.recorded_run import RecordedRun
+from lrtui.cli.stored_runs import find, folder_of, reading, title_of
 from lrtui.run.errors import UsageError
+from lrtui.run.spec import RunSpec, option_words
 from lrtui.schedules.schedule import Schedule
 
 Results = Sequence[Mapping[str, float]]
+"""Test results by name, one mapping per epoch."""
+
+EXPECTED = "expected a number per line, a CSV with a header (loss, accuracy ...), or the output of lrtui train --json"
+
+MAX_BYTES = 100_000_000
+"""The JSON of a run of a million steps is larger; its eval_done lines are enough."""
+
+LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
+"""Options that a stored run decides: they determine the length of an epoch."""
 
 
 def results_for(
     schedules: Sequence[Schedule], epochs: int, path: str | None, recorded: RecordedRun | None
 ) -> dict[str, Results]:
-    """Return results by the metric that a schedule follows, having said what there is to know of them.
+    """Return results by the metric that a schedule follows; print on standard error what is missing.
 
     Args:
         epochs: of the preview.
@@ -24,7 +39,7 @@ def results_for(
         recorded: a run with results, or None.
 
     Raises:
-        UsageError: for a file that can't be read, or has no use.
+        UsageError: for a file that can't be read, or that no schedule needs.
     """
     results: dict[str, Results] = {}
     for schedule in schedules:
@@ -36,16 +51,178 @@ def results_for(
         elif path is not None:
             results[metric], source = results.get(metric) or read_results(path, metric), path
         else:
-            words = (
-                f"follows the test {metric}, which a run has and a preview has not: shown as it is while nothing "
-                "has stalled; --run RUN or --metrics FILE gives it one"
+            text = (
+                f"follows the test {metric}, which a preview does not have: shown as if the metric always improved; "
+                "give --run RUN or --metrics FILE"
             )
-            print(f"{schedule}: {words}", file=sys.stderr)
+            print(f"{schedule}: {text}", file=sys.stderr)
             continue
         given = len(results[metric])
         if given < epochs:
-            words = f"{source} has the results of {given:,} of {epochs:,} epochs: held after them"
-            print(f"{schedule}: {words}", file=sys.stderr)
+            text = f"{source} has results for {given:,} of {epochs:,} epochs; the last one is held after them"
+            print(f"{schedule}: {text}", file=sys.stderr)
     if path is not None and not results:
         raise UsageError("--metrics is for schedules that follow a metric, and none of these does")
     return results
+
+
+# -- a stored run -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A stored run that schedules are previewed on.
+
+    Args:
+        title: its number and name.
+        spec: its settings.
+        batches_per_epoch: optimizer steps in an epoch.
+        results: of the test at the end of each epoch.
+    """
+
+    title: str
+    spec: RunSpec
+    batches_per_epoch: int
+    results: Results
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The run's settings by name, in place of the user's defaults."""
+        return {item.name: getattr(self.spec, item.name) for item in fields(RunSpec)}
+
+
+def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, str | None]) -> RecordedRun | None:
+    """Return the stored run that `--run` names; None without it.
+
+    Args:
+        run: of `--run`.
+        store: of `--store`.
+        given: other options of the preview.
+
+    Raises:
+        UsageError: for a run that does not exist or has not started, or options that contradict it.
+        StoreError: where the store can't be read.
+    """
+    if run is None:
+        if store is not None:
+            raise UsageError("--store is where the run of --run is stored; give --run as well")
+        return None
+    for name in LENGTH_SETTINGS:
+        if given.get(name) is not None:
+            raise UsageError(f"the length of an epoch comes from the run of --run: leave {option_words(name)} out")
+    if given["metrics"] is not None:
+        raise UsageError("test results come from a run (--run) or a file (--metrics), not from both")
+    with reading(folder_of(store)) as connection:
+        stored = find(connection, run)
+        # numpy takes 60 ms to import, and --help does not need it
+        from lrtui.schedules.simulate import recorded_results
+        from lrtui.store.ancestry import ancestors, story_of
+
+        state = story_of(connection, stored.id)
+        before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
+    title, started = f"run {title_of(stored)}", state.started
+    if started is None:
+        raise UsageError(f"{title} has not started: the length of its epochs is not known")
+    return RecordedRun(title, started.spec, started.batches_per_epoch, recorded_results([*before, state]))
+
+
+# -- a file -----------------------------------------------------------------------------------------------------------
+
+
+def read_results(path: str, metric: str) -> list[dict[str, float]]:
+    """Return the test results in a file, one mapping per epoch.
+
+    Args:
+        path: a number per line (values of the metric), a CSV whose header names the values, or the JSON lines of a
+            run, of which the tests at the end of each epoch are used.
+        metric: what the schedule follows.
+
+    Raises:
+        UsageError: for a file that can't be read or lacks the metric; names the line.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB")
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UsageError(f"{path[:200]} can't be read: {error}") from None
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise UsageError(f"{path} is empty; {EXPECTED}")
+    first = numbered[0][1]
+    if first.startswith("{"):
+        results = _results_of_run(path, numbered)
+    elif _number(first) is not None:
+        results = [{metric: _required_number(path, number, line)} for number, line in numbered]
+    else:
+        results = _results_of_table(path, lines)
+    if not results:
+        raise UsageError(f"{path} has no results in it; {EXPECTED}")
+    for epoch, result in enumerate(results, start=1):
+        if metric not in result:
+            known = ", ".join(result) or "nothing"
+            raise UsageError(f"{path}: the results of epoch {epoch} have no {metric}, only {known}; {EXPECTED}")
+    return results
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _required_number(path: str, number: int, text: str) -> float:
+    value = _number(text)
+    if value is None:
+        raise UsageError(f"{path}, line {number}: {text[:40]!r} is not a number")
+    return value
+
+
+def _results_of_table(path: str, lines: Sequence[str]) -> list[dict[str, float]]:
+    header = next(iter(lines), "")
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(lines, skipinitialspace=True, delimiter=delimiter)
+    names = [name.strip() for name in reader.fieldnames or []]
+    if not all(names) or any(_number(name) is not None for name in names) or header.startswith("["):
+        raise UsageError(f"{path}, line 1: not a header; {EXPECTED}")
+    reader.fieldnames = names
+    rows = []
+    for row in reader:
+        # columns such as a date are no numbers, and no schedule follows them
+        values = {name: _number(value) for name, value in row.items() if isinstance(value, str)}
+        rows.append({name: value for name, value in values.items() if value is not None})
+    return rows
+
+
+def _results_of_run(path: str, numbered: Iterable[tuple[int, str]]) -> list[dict[str, float]]:
+    """Return the last test before the end of each epoch, of the model itself."""
+    results: list[dict[str, float]] = []
+    on_demand, latest = False, None
+    for number, line in numbered:
+        try:
+            record: Any = json.loads(line)
+        except (ValueError, RecursionError):
+            raise UsageError(f"{path}, line {number}: not a JSON object; {EXPECTED}") from None
+        kind = record.get("event") if isinstance(record, Mapping) else None
+        if kind == "evaluation_started":
+            on_demand = bool(record.get("command"))
+        elif kind == "eval_done" and not record.get("averaged") and not on_demand:
+            latest = _values(record)
+        elif kind == "epoch_done" and latest is not None:
+            results.append(latest)
+            latest = None
+    if latest is not None:
+        results.append(latest)
+    if not results:
+        raise UsageError(f"{path} has no test results (eval_done) in it; {EXPECTED}")
+    return results
+
+
+def _values(record: Mapping[str, Any]) -> dict[str, float]:
+    metrics = record.get("metrics")
+    values = {"loss": record.get("loss", math.nan), "accuracy": record.get("accuracy")}
+    if isinstance(metrics, Mapping):
+        values |= dict(metrics)
+    named = {str(name): math.nan if value is None and name != "accuracy" else value for name, value in values.items()}
+    return {name: float(value) for name, value in named.items() if isinstance(value, (int, float))}

@@ -1,4 +1,4 @@
-"""Events as they go to standard output: the tutorial's lines, or JSON; and as narration on standard error."""
+"""Prints events: the tutorial's lines or JSON on standard output, messages on standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TextIO
 
-from lrtui.cli.closed_stdout import give_up
+from lrtui.cli.exit_codes import discard
 from lrtui.run.event_json import event_to_json
 from lrtui.run.event_lines import change_line, evaluation_line, lr_words, step_line
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
@@ -18,8 +18,8 @@ class Printer:
     """Prints a run's events.
 
     Args:
-        as_json: one JSON object an event on `out`, in place of the tutorial's lines.
-        quiet: no batch lines, and no narration but the data's source, warnings and errors.
+        as_json: print each event as a JSON object on `out` instead of the tutorial's lines.
+        quiet: print no batch lines, and no messages but the data's source, warnings and errors.
         log_interval: batches between two batch lines.
     """
 
@@ -30,7 +30,7 @@ class Printer:
         self._out, self._err = out or sys.stdout, err or sys.stderr
 
     def print(self, event: Event) -> None:
-        """Print what there is to say about the event."""
+        """Print the event."""
         if self._as_json:
             self._line(json.dumps(event_to_json(event), allow_nan=False))
         else:
@@ -42,29 +42,29 @@ class Printer:
         self._narrate(event)
 
     def say(self, text: str) -> None:
-        """Print a line of narration, unless there shall be none."""
+        """Print a message, unless the printer is quiet."""
         if not self._quiet:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print a line of narration in any case."""
+        """Print a message in any case."""
         try:
             print(text, file=self._err, flush=True)
         except OSError:
-            # a terminal that has gone takes no words, which is no reason to end a run whose output goes to a file
-            give_up(self._err)
+            # a closed terminal is no reason to end a run whose output goes to a file
+            discard(self._err)
 
     def _narrate(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             if self._quiet:
-                # no result means anything without it: the bundled sample is a tenth of the real set
+                # results depend on it: the bundled sample is a tenth of the real set
                 data = event.data
                 self.warn(f"data: {data['name']} from {data['source']}, {data['train']:,} + {data['test']:,} samples")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")
             self.say(
-                f"run: {event.spec.schedule} on {event.spec.optimizer}, {event.total_steps:,} steps of "
-                f"{event.batches_per_epoch:,} an epoch, {event.parameter_count:,} parameters, seed {event.spec.seed}"
+                f"run: {event.spec.schedule} on {event.spec.optimizer}, {event.total_steps:,} steps, "
+                f"{event.batches_per_epoch:,} per epoch, {event.parameter_count:,} parameters, seed {event.spec.seed}"
             )
         elif isinstance(event, Notice) and event.level != "info":
             self.warn(event.text)
@@ -72,17 +72,17 @@ class Printer:
             self.say(line)
 
     def _line(self, text: str) -> None:
-        # flushed line by line: whoever reads along sees each as it is said
+        # flushed line by line, for readers of a pipe
         print(text, file=self._out, flush=True)
 
 
 def summary_lines(state: RunState) -> list[str]:
-    """Return what is left to say when a run is over: outcome, best and last result, the lr of every epoch, time."""
+    """Return the summary of a run that has ended: outcome, time, best and last result, the lr of every epoch."""
     outcome = state.outcome
-    words = outcome.outcome if outcome else "lost"
-    lines = [f"run {words} after {state.step:,} of {state.total_steps:,} steps in {duration(state.elapsed)}"]
+    status = outcome.outcome if outcome else "lost"
+    lines = [f"run {status} after {state.step:,} of {state.total_steps:,} steps in {duration(state.elapsed)}"]
     if state.started is None:
-        lines = [f"run {words} before its first step"]
+        lines = [f"run {status} before its first step"]
     if outcome and outcome.error:
         lines = [f"run failed: {outcome.error}"]
     results = (("best:", state.best), ("last:", state.last_test), ("averaged model:", state.last_averaged))

@@ -1,148 +1,169 @@
-"""`lrtui race`: schedules against each other."""
+"""`lrtui race`: trains with several schedules and compares them."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import json
+import shutil
+import statistics
 import sys
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import click
 
 from lrtui.analysis.race.entrant import check_entrants, parse_entrant
-from lrtui.analysis.race.plan import DEFAULT_SEEDS, RacePlan, new_plan
+from lrtui.analysis.race.plan import DEFAULT_SEEDS, Cell, RacePlan, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
-from lrtui.analysis.race.results import read_results, require_store
+from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
+from lrtui.analysis.race.results import CellResult, read_results, require_store
 from lrtui.analysis.race.standing import Standing, rank
 from lrtui.analysis.race.stopping import RULE
-from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED
-from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
-from lrtui.cli.race_report import print_report
-from lrtui.cli.signals import stopping_on_signals
+from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart
+from lrtui.cli.command import Command, option
+from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
+from lrtui.cli.options import (
+    check_at_most_one,
+    check_notation,
+    load_settings,
+    read_count,
+    read_number,
+    read_spec,
+    run_options,
+    schedule_argument,
+)
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.store.location import store_folder
 from lrtui.text.format import counted, printable
 
 EPILOG = f"""\
-every schedule is trained with every seed, and is a run in the store; a seed has the same initial weights and the same
-data order for all. Differences are to the first schedule given, paired over the seeds. A race that breaks off goes on
-with --resume, and so does the same command given again (--new starts anew): runs that are done are not repeated, one
-that broke off goes on from its last checkpoint. Ctrl-C stops it so; a second one leaves at once.
-Of a run that is done the last checkpoint stays.
+{textwrap.fill(f"The rule for hopeless schedules: {RULE}.", 110)}
 
-SCHEDULE on OPTIMIZER races a schedule on another optimizer than --optimizer's.
+Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 143 terminated, 129 hung up.
 
-the rule for hopeless schedules: {RULE}.
-
-standard output has the result, everything else goes to standard error. exit status: 0 done, 1 failed, 2 the text are
-off, 3 all diverged, 130 interrupted, 143 terminated, 129 hung up
-
-examples:
+Examples:
   lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)" "CosineAnnealingLR() on Adam(lr=0.001)"
   lrtui race "StepLR(3)" "CosineAnnealingLR()" --seeds 3 --epochs 5 --processes 2 --markdown race.md
   lrtui race --resume last
   lrtui race --report 2 --json
 """
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's text."""
-    parser.add_argument(
-        "schedules", metavar="SCHEDULE", nargs="*", help="two or more; SCHEDULE on OPTIMIZER for another optimizer"
-    )
-    parser.add_argument("--seeds", metavar="N", help=f"how many, from --seed on (default: {DEFAULT_SEEDS})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in its own process (default: 1)")
-    parser.add_argument("--target", metavar="X", help="the accuracy (or test loss) that the time is taken to")
-    parser.add_argument("--no-stop", action="store_true", help="run hopeless schedules to the end as well")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", metavar="RACE", nargs="?", const="last", help="go on with a race: its number or last"
-    )
-    again.add_argument(
-        "--report", metavar="RACE", nargs="?", const="last", help="show a race as it standing, and run none"
-    )
-    again.add_argument("--new", action="store_true", help="begin anew even where the same race broke off")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON object for each run and schedule, then the race"
-    )
-    parser.add_argument("--markdown", metavar="FILE", help="write the result there as Markdown, too")
-    parser.add_argument("--quiet", action="store_true", help="no narration of runs and epochs")
-    add_run_options(parser)
+# one marker per schedule: the fine dots of a single curve would not tell them apart
+ENTRANT_MARKERS = MARKERS[1:]
 
 
-def main(namespace: argparse.Namespace) -> int:
-    """Race, print the result, and return the exit status."""
-    again = namespace.resume or namespace.report
-    if again and namespace.schedules:
-        raise UsageError("a race that goes on, or is shown, has its schedules: give its number alone")
-    if namespace.markdown is not None and not Path(namespace.markdown).parent.is_dir():
-        # found out before hours of racing
-        raise UsageError(f"--markdown {namespace.markdown}: there is no such folder")
-    folder = require_store(store_folder(namespace.store))
+@click.command(cls=Command, epilog=EPILOG)
+@schedule_argument(
+    "schedules",
+    nargs=-1,
+    required=False,
+    help_text="Two schedules or more; SCHEDULE on OPTIMIZER sets another optimizer.",
+)
+@option("--seeds", metavar="N", help=f"number of seeds, from --seed on (default: {DEFAULT_SEEDS})")
+@option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
+@option("--target", metavar="X", help="measure the time to this accuracy (or test loss)")
+@option("--no-stop", is_flag=True, help="train hopeless schedules to the end as well")
+@option("--resume", metavar="[RACE]", is_flag=False, flag_value="last", help="continue a race: its number or last")
+@option(
+    "--report", metavar="[RACE]", is_flag=False, flag_value="last", help="show the results so far and train nothing"
+)
+@option("--new", is_flag=True, help="start a new race even if the same one was interrupted")
+@option("--json", "as_json", is_flag=True, help="print a JSON object for each run and schedule, then one for the race")
+@option("--markdown", metavar="FILE", help="also write the results to FILE as Markdown", type=click.Path())
+@option("--quiet", is_flag=True, help="print no messages about runs and epochs")
+@run_options()
+def command(
+    schedules: tuple[str, ...],
+    seeds: str | None,
+    processes: str | None,
+    target: str | None,
+    no_stop: bool,
+    resume: str | None,
+    report: str | None,
+    new: bool,
+    as_json: bool,
+    markdown: str | None,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Each schedule is trained with each seed, and each training is a stored run; with the same seed all schedules have
+    the same initial weights and data order. Differences are to the first schedule, paired over the seeds.
+
+    An interrupted race continues with --resume, or when the same command is given again: finished runs are not
+    repeated, the others continue from their last checkpoint. Ctrl-C interrupts; a second one exits at once. Of a
+    finished run the last checkpoint is kept.
+
+    The results go to standard output and everything else to standard error.
+    """
+    check_at_most_one(resume=resume, report=report, new=new)
+    number = resume or report
+    if number and schedules:
+        raise UsageError("a race that is resumed or shown has its schedules: give its number alone")
+    if markdown is not None and not Path(markdown).parent.is_dir():
+        # found before hours of training
+        raise UsageError(f"--markdown {markdown}: there is no such folder")
+    folder = require_store(store_folder(options["store"]))
     files = PlanFiles(folder)
-    plan = files.find(again) if again else _planned(namespace, files)
-    caught = 0 if namespace.report else _run(namespace, files, plan)
-    results = read_results(folder, plan)
-    standing = rank(plan, results)
-    print_report(standing, results, as_json=namespace.json)
-    if namespace.markdown is not None:
-        _write_markdown(standing, Path(namespace.markdown))
-    if caught:
-        store = f" --store {namespace.store}" if namespace.store else ""
-        print(f"{plan.title} is kept; lrtui race --resume {plan.number}{store} goes on", file=sys.stderr)
-        return caught
-    return _exit_status(standing)
-
-
-def _planned(namespace: argparse.Namespace, files: PlanFiles) -> RacePlan:
-    """Return the plan that the text stand for: a new one, or that of the same race which broke off."""
-    entrants = [parse_entrant(text) for text in namespace.schedules]
-    check_entrants(entrants)
-    spec = read_spec(namespace, None, told_settings().run)
-    check_words(spec)
-    plan = new_plan(
-        entrants,
-        spec,
-        files.folder,
-        seeds=DEFAULT_SEEDS if namespace.seeds is None else _count("--seeds", namespace.seeds),
-        processes=1 if namespace.processes is None else _count("--processes", namespace.processes),
-        stops=not namespace.no_stop,
-        target=None if namespace.target is None else read_number("--target", namespace.target),
-    )
-    before = None if namespace.new else find_unfinished(files, plan)
-    if before is not None:
-        print(f"{before.title} broke off and goes on; --new begins anew", file=sys.stderr)
-        return before
-    files.create(plan)
-    return plan
-
-
-def _count(option: str, text: str) -> int:
-    return int(read_number(option, text, whole=True))
-
-
-def _run(namespace: argparse.Namespace, files: PlanFiles, plan: RacePlan) -> int:
-    """Run what is left; return the exit status of a signal that stopped it, or 0."""
-    # a new plan, and one that broke off, has more
-    if namespace.resume and not has_open_runs(files, plan):
-        return 0
 
     def say(line: str) -> None:
-        if not namespace.quiet:
+        if not quiet:
             print(printable(line), file=sys.stderr, flush=True)
 
+    if number:
+        plan = files.find(number)
+    else:
+        entrants = [parse_entrant(text) for text in schedules]
+        check_entrants(entrants)
+        spec = read_spec(options, None, load_settings().run)
+        check_notation(spec)
+        plan = new_plan(
+            entrants,
+            spec,
+            files.folder,
+            seeds=read_count("--seeds", seeds, DEFAULT_SEEDS),
+            processes=read_count("--processes", processes, 1),
+            stops=not no_stop,
+            target=None if target is None else read_number("--target", target),
+        )
+        unfinished = None if new else find_unfinished(files, plan)
+        if unfinished is not None:
+            print(f"{unfinished.title} was interrupted and continues; --new starts a new one", file=sys.stderr)
+            plan = unfinished
+        else:
+            files.create(plan)
+    signal_code = 0 if report or (resume and not has_open_runs(files, plan)) else _run(files, plan, say)
+    results = read_results(folder, plan)
+    standing = rank(plan, results)
+    if as_json:
+        for record in standing_records(standing, results):
+            print(json.dumps(record, allow_nan=False))
+    else:
+        _print_report(standing, results)
+    if markdown is not None:
+        _write_markdown(standing, Path(markdown))
+    if signal_code:
+        store = f" --store {options['store']}" if options["store"] else ""
+        print(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", file=sys.stderr)
+        return signal_code
+    return _exit_code(standing)
+
+
+def _run(files: PlanFiles, plan: RacePlan, say: Callable[[str], None]) -> int:
+    """Train what is left; return the exit code of a signal that interrupted it, or 0."""
     race = Race(files, plan, say)
     runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
-    say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, kept in {files.folder}")
-    # what a task prints goes beside the narration
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(race.stop) as caught:
+    say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, stored in {files.folder}")
+    # what a task prints goes to standard error
+    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
         race.run()
-    # a signal that came as the last run ended has stopped nothing
-    return caught[0] if caught and has_open_runs(files, plan) else 0
+    # a signal during the end of the last run has interrupted nothing
+    return signals[0] if signals and has_open_runs(files, plan) else 0
 
 
 def _write_markdown(standing: Standing, path: Path) -> None:
-    from lrtui.analysis.race.report import standing_markdown
-
     try:
         path.write_text("\n".join(standing_markdown(standing)) + "\n", encoding="utf-8")
     except OSError as error:
@@ -152,10 +173,38 @@ def _write_markdown(standing: Standing, path: Path) -> None:
         ) from None
 
 
-def _exit_status(standing: Standing) -> int:
+def _exit_code(standing: Standing) -> int:
     if standing.placings or not standing.unranked:
         return DONE
-    outs = {unranked.why for unranked in standing.unranked}
-    if outs == {"diverged"}:
+    reasons = {unranked.why for unranked in standing.unranked}
+    if reasons == {"diverged"}:
         return DIVERGED
-    return FAILED if outs & {"failed", "diverged"} else DONE
+    return FAILED if reasons & {"failed", "diverged"} else DONE
+
+
+def _print_report(standing: Standing, results: Sequence[CellResult]) -> None:
+    """Print the table, and a chart of each schedule's mean result by epoch."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in standing_lines(standing, width):
+        print(line)
+    by_cell = {result.cell: result for result in results}
+    curves, labels = [], []
+    for index, entrant in enumerate(standing.plan.entrants):
+        runs = [by_cell[Cell(index, seed)] for seed in standing.seeds or standing.plan.seeds]
+        runs = [run for run in runs if run.tests]
+        epochs = sorted(set.intersection(*(set(run.tests) for run in runs))) if runs else []
+        values = [
+            [value for run in runs if (value := run.value(standing.metric, epoch)) is not None] for epoch in epochs
+        ]
+        if not epochs:
+            continue
+        marker = ENTRANT_MARKERS[index % len(ENTRANT_MARKERS)]
+        curves.append(Curve(epochs, [statistics.fmean(each) for each in values], index, marker))
+        labels.append(f"{marker} {printable(entrant.label)}")
+    if not curves:
+        return
+    last = max(epoch for curve in curves for epoch in curve.epochs)
+    print(f"\ntest {standing.metric} by epoch")
+    print_chart(curves, epoch_ticks(1, last), from_zero=False)
+    for label in labels:
+        print(label)

@@ -1,11 +1,14 @@
-"""`lrtui schedulers`: what there is, and all about one of them."""
+"""`lrtui schedulers`: lists the schedulers, or explains one."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import textwrap
 
+import click
+
+from lrtui.cli.command import Command, argument, option
+from lrtui.cli.options import complete_schedulers
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
@@ -13,7 +16,7 @@ from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import value_text
 
 EPILOG = """\
-examples:
+Examples:
   lrtui schedulers
   lrtui schedulers OneCycleLR
 """
@@ -21,21 +24,19 @@ examples:
 WIDTH = 100
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's words."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help="the scheduler to explain")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a scheduler")
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    if namespace.name is not None and namespace.name not in CATALOGUE:
-        raise UsageError(f"unknown scheduler {namespace.name[:60]!r}{did_you_mean(namespace.name, CATALOGUE)}")
-    entries = [CATALOGUE[namespace.name]] if namespace.name else list(CATALOGUE.values())
-    if namespace.json:
+@click.command(cls=Command, epilog=EPILOG)
+@argument(
+    "name", metavar="[NAME]", required=False, help="The scheduler to explain.", shell_complete=complete_schedulers
+)
+@option("--json", "as_json", is_flag=True, help="print a JSON object per scheduler")
+def command(name: str | None, as_json: bool) -> int:
+    if name is not None and name not in CATALOGUE:
+        raise UsageError(f"unknown scheduler {name[:60]!r}{did_you_mean(name, CATALOGUE)}")
+    entries = [CATALOGUE[name]] if name else list(CATALOGUE.values())
+    if as_json:
         for entry in entries:
             print(json.dumps(_as_json(entry)))
-    elif namespace.name:
+    elif name:
         print(explain(entries[0]))
     else:
         for entry in entries:
@@ -48,7 +49,7 @@ def _default_words(parameter: Parameter) -> str:
 
 
 def explain(entry: SchedulerEntry) -> str:
-    """Return all that the catalogue knows of a scheduler."""
+    """Return a scheduler's page: arguments, defaults, notes and links."""
     lines = [f"{entry.name}: {entry.summary}", "", f"  {entry.example}", "", "arguments:"]
     for parameter in entry.parameters:
         default = "filled in" if parameter.name in entry.fills else _default_words(parameter)

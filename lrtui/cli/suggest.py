@@ -1,75 +1,84 @@
-"""`lrtui suggest`: a schedule for a task, within a budget."""
+"""`lrtui suggest`: suggests a schedule for a task, within a budget of runs."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import sys
+from typing import Any
+
+import click
 
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import require_store
 from lrtui.analysis.suggest.range_test import find_lr
 from lrtui.analysis.suggest.report import reason_lines, suggestion_record
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError
-from lrtui.cli.options import add_run_options, check_words, read_number, read_spec, told_settings
-from lrtui.cli.signals import stopping_on_signals
+from lrtui.cli.command import Command, option
+from lrtui.cli.exit_codes import stop_on_signals
+from lrtui.cli.options import (
+    check_notation,
+    load_settings,
+    read_count,
+    read_number,
+    read_spec,
+    run_options,
+    schedule_argument,
+)
 from lrtui.run.errors import UsageError
 from lrtui.store.location import store_folder
 from lrtui.text.format import printable
 from lrtui.text.numbers import four_digits
 
 EPILOG = """\
-first a range test for the lr; then a short race over schedules that fit the run's length, yours among them, each with
-its whole course in fewer epochs, the best two of them longer; then the winner in full, so that what is told of it was
-seen. The budget counts all of it in whole runs (1 is as many steps as the run has); below 1 the winner is not run in
-full. The races are kept in the store, and lrtui race --report shows them.
-
-standard output has the recommended notation, in one line; what it is based on goes to standard error.
-
-examples:
+Examples:
   lrtui suggest
   lrtui suggest --task my_task.py:MyTask --optimizer "SGD(lr=0.1, momentum=0.9)" --epochs 20 --budget 3
   lrtui train "$(lrtui suggest --quiet)"
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's text."""
-    parser.add_argument("schedule", metavar="SCHEDULE", nargs="?", help="your schedule, which the others must beat")
-    parser.add_argument("--budget", metavar="X", help=f"in whole runs (default: {DEFAULT_BUDGET:g})")
-    parser.add_argument("--processes", metavar="N", help="runs at once, each in its own process (default: 1)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, with all that it is based on")
-    parser.add_argument("--quiet", action="store_true", help="no narration but what the suggestion is based on")
-    add_run_options(parser)
+@click.command(cls=Command, epilog=EPILOG)
+@schedule_argument(required=False, help_text="Your schedule, which the others are compared with.")
+@option("--budget", metavar="X", help=f"budget in full runs (default: {DEFAULT_BUDGET:g})")
+@option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
+@option("--json", "as_json", is_flag=True, help="print one JSON object with all the results")
+@option("--quiet", is_flag=True, help="print no messages but the results that the suggestion is based on")
+@run_options()
+def command(
+    schedule: str | None, budget: str | None, processes: str | None, as_json: bool, quiet: bool, **options: Any
+) -> int:
+    """First a range test finds an lr. Then schedules that fit the run's length, yours among them, are raced: each
+    completely in fewer epochs, then the best two in more. Last the winner is trained in full. The budget counts all of
+    this in full runs (1 is as many steps as the run has); below 1 the winner is not trained in full. The races are
+    stored; lrtui race --report shows them.
 
-
-def main(namespace: argparse.Namespace) -> int:
-    """Search, print the suggestion, and return the exit status."""
-    budget = DEFAULT_BUDGET if namespace.budget is None else read_number("--budget", namespace.budget)
-    processes = 1 if namespace.processes is None else int(read_number("--processes", namespace.processes, whole=True))
-    if not budget > 0:
-        raise UsageError("--budget takes a number of whole runs above 0, such as 2")
-    spec = read_spec(namespace, namespace.schedule, told_settings().run)
-    check_words(spec)
+    The suggested schedule goes to standard output in one line, the results to standard error.
+    """
+    full_runs = DEFAULT_BUDGET if budget is None else read_number("--budget", budget)
+    process_count = read_count("--processes", processes, 1)
+    if not full_runs > 0:
+        raise UsageError("--budget takes a number of full runs above 0, such as 2")
+    spec = read_spec(options, schedule, load_settings().run)
+    check_notation(spec)
     if spec.at:
-        raise UsageError("--at has no part in a suggestion: a schedule is looked for that needs no hand in mid-run")
-    files = PlanFiles(require_store(store_folder(namespace.store)))
+        raise UsageError("--at can't be used with suggest, which looks for a schedule without manual changes")
+    files = PlanFiles(require_store(store_folder(options["store"])))
 
     def say(line: str) -> None:
-        if not namespace.quiet:
+        if not quiet:
             print(printable(line), file=sys.stderr, flush=True)
 
-    search = Search(spec, budget, files, find_lr, say, processes=processes)
-    say(f"searching for a schedule of {spec.epochs:,} epochs within {four_digits(budget)} full runs")
-    # what a task prints goes beside the narration
-    with contextlib.redirect_stdout(sys.stderr), stopping_on_signals(search.stop) as caught:
+    search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
+    say(f"searching for a schedule of {spec.epochs:,} epochs within {four_digits(full_runs)} full runs")
+    # what a task prints goes to standard error
+    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(search.stop) as signals:
         try:
             suggestion = search.run()
         except SearchStoppedError as stopped:
             print(stopped, file=sys.stderr)
-            return caught[0]
-    if namespace.json:
+            return signals[0]
+    if as_json:
         print(json.dumps(suggestion_record(suggestion), allow_nan=False))
         return 0
     for line in reason_lines(suggestion):

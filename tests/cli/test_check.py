@@ -11,7 +11,7 @@ from driving import TINY
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.traps import TRAPS
-from lrtui.cli.signals import SIGNALS
+from lrtui.cli.exit_codes import SIGNALS
 
 CODES = [trap.code for trap in TRAPS]
 
@@ -67,7 +67,7 @@ def test_without_a_known_code_all_are_listed(capsys: pytest.CaptureFixture[str])
         (["check", "--explain", "dead-tial"], "did you mean dead-tail"),
         (["check", "StepLR(3)", "--explain", "dead-tail"], "no schedule"),
         (["check", "StepLR("], "StepLR("),
-        (["check", "StepLR(3)", "--epochs", "99999", "--batches-per-epoch", "9999"], "too many to look at"),
+        (["check", "StepLR(3)", "--epochs", "99999", "--batches-per-epoch", "9999"], "too many to check"),
     ],
 )
 def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def test_the_epoch_length_defaults_to_that_of_the_task(capsys: pytest.CaptureFix
         (["CyclicLR(0.1, 0.2)", "--optimizer", "Adagrad()"], "add cycle_momentum=False"),
         (['LambdaLR("1 / (1 - epoch)")', *SHORT], "division by zero"),
         (["StepLR(3)", *SHORT, "--at", "step 12: lr*2"], "the run has 12 steps"),
-        (["StepLR(3)", "--run", "last"], "unrecognized arguments"),
+        (["StepLR(3)", "--run", "last"], "No such option '--run'"),
     ],
 )
 def test_a_usage_error_prints_no_code(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +192,7 @@ def test_preview_uses_the_results_so_far_of_an_unfinished_run(ask: Asking) -> No
     ask.keep(130)
     answer = ask("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
     assert json.loads(answer.out)["lrs"][0] == [1.0]
-    assert "run #1 has the results of 2 of 10 epochs: held after them" in answer.err
+    assert "run #1 has results for 2 of 10 epochs; the last one is held after them" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_preview_uses_the_results_so_far_of_an_unfinished_run(ask: Asking) -> No
         (["--run", "last", "--batch-size", "8"], "leave --batch-size out"),
         (["--run", "last", "--batches-per-epoch", "8"], "leave --batches-per-epoch out"),
         (["--run", "last", "--metrics", "x.csv"], "not from both"),
-        ([], "--store says where the run of --run is kept"),
+        ([], "--store is where the run of --run is stored"),
     ],
 )
 def test_options_that_contradict_the_run_are_refused(words: list[str], said: str, ask: Asking) -> None:

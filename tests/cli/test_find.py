@@ -72,7 +72,7 @@ def test_a_linear_sweep(capsys: pytest.CaptureFixture[str]) -> None:
         (["--steps", "2.5"], "--steps takes a whole number"),
         (["--optimizer", "Addam(lr=1)"], "unknown optimizer Addam"),
         (["--task", "nowhere"], "nowhere"),
-        (["StepLR(3)"], "unrecognized arguments"),
+        (["StepLR(3)"], "unexpected extra argument (StepLR(3))"),
     ],
 )
 def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

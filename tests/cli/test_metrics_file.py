@@ -66,13 +66,13 @@ def test_over_the_record_of_its_own_run_it_is_what_the_run_did(
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("0.5\nhalf\n", "line 2: 'half' is no number"),
+        ("0.5\nhalf\n", "line 2: 'half' is not a number"),
         ("accuracy\n0.5\n", "the results of epoch 1 have no loss, only accuracy"),
         ("loss\n0.5\n-\n", "the results of epoch 2 have no loss"),
-        ("a,,b\n1,2,3\n", "line 1: this is no header"),
+        ("a,,b\n1,2,3\n", "line 1: not a header"),
         ('{"event": "step_done"}\n', "has no test results"),
-        ('{"event": "eval_done", "loss": 1}\n{"event"\n', "line 2: this is no JSON object"),
-        ("{" * 100_000, "line 1: this is no JSON object"),
+        ('{"event": "eval_done", "loss": 1}\n{"event"\n', "line 2: not a JSON object"),
+        ("{" * 100_000, "line 1: not a JSON object"),
     ],
 )
 def test_a_file_that_has_no_results_is_refused_with_what_is_wrong_and_where(

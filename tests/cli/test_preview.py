@@ -41,7 +41,7 @@ def test_the_chart_comes_with_its_figures(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "lr: first 0.01, peak 0.01 at step 0, last 0.0001" in text
-    assert "as each epoch starts: 0.01  0.001  0.0001" in text
+    assert "at the start of each epoch: 0.01  0.001  0.0001" in text
     # (1 + 0.1 + 0.01) / 3; a hundredth of the peak is not below it
     assert text.count("area 37.0 % of a constant 0.01; 0.0 % of the steps below 1 % of the peak") == 2
 

@@ -101,7 +101,7 @@ def test_the_same_words_go_on_with_a_race_that_broke_off(ask: Asking, monkeypatc
     monkeypatch.undo()
     monkeypatch.setenv("LRTUI_STORE", "none")
     again = ask("race", *SCHEDULES, *SETTINGS)
-    assert "race 1 broke off and goes on" in again.err
+    assert "race 1 was interrupted and continues" in again.err
     # over now: the same text begin anew, and so does --new
     assert "race 2: 4 runs" in ask("race", *SCHEDULES, *SETTINGS).err
 

@@ -85,7 +85,7 @@ def test_a_file_is_written_whole_or_not_at_all(ask: Asking, tmp_path: Path, monk
     assert ask("runs", "export", "1", "--out", str(out)).out == ""
     whole = out.read_text()
     assert whole == ask("runs", "export", "1").out
-    monkeypatch.setattr("lrtui.store.run_export.csv_lines", lambda *_: (1 / 0 for _ in "x"))
+    monkeypatch.setattr("lrtui.cli.runs.export.csv_lines", lambda *_: (1 / 0 for _ in "x"))
     with pytest.raises(ZeroDivisionError):
         ask("runs", "export", "1", "--out", str(out))
     assert out.read_text() == whole

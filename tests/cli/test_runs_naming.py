@@ -25,7 +25,7 @@ def known(ask: Asking, column: str) -> list[str | None]:
 
 def test_a_run_is_renamed_and_found_by_its_new_name(ask: Asking) -> None:
     ask.keep(10, name="old")
-    assert ask("runs", "rename", "old", "long", "warm-up").err == "#1 old is long warm-up now\n"
+    assert ask("runs", "rename", "old", "long", "warm-up").err == "#1 old: renamed to long warm-up\n"
     assert known(ask, "name") == ["long warm-up"]
     assert ask("runs", "rename", "long warm-up", "実行 №2").status == 0
     assert known(ask, "name") == ["実行 №2"]
@@ -40,7 +40,7 @@ def test_an_empty_name_takes_it_away(ask: Asking) -> None:
 def test_of_one_name_the_newest_is_meant_and_that_is_said(ask: Asking) -> None:
     ask.keep(10, name="same")
     ask.keep(10)
-    assert "1 other run of that name: the newest is meant by it" in ask("runs", "rename", "2", "same").err
+    assert "1 other run of that name: it refers to the newest" in ask("runs", "rename", "2", "same").err
     assert "#2 same" in ask("runs", "show", "same").lines[0]
 
 
@@ -49,7 +49,7 @@ def test_a_name_that_would_mean_another_run_is_refused(name: str, ask: Asking) -
     ask.keep(10, name="old")
     answer = ask("runs", "rename", "1", name)
     assert answer.status == 2
-    assert "can't be a name: it would be taken for" in answer.err
+    assert "can't be a name: it would refer to" in answer.err
     assert known(ask, "name") == ["old"]
 
 
@@ -69,11 +69,11 @@ def test_other_names_may_look_like_anything(name: str, ask: Asking) -> None:
 
 def test_a_note_is_written_replaced_and_taken_away(ask: Asking) -> None:
     ask.keep(10)
-    assert ask("runs", "note", "1", "collapsed", "at 300").err == "#1 has a note now\n"
+    assert ask("runs", "note", "1", "collapsed", "at 300").err == "#1: note written\n"
     assert known(ask, "note") == ["collapsed at 300"]
     assert ask("runs", "note", "1", "two\nlines \udcff").status == 0
     assert ask("runs", "show", "1").lines[1:3] == ["  two", "  lines \\udcff"]
-    assert ask("runs", "note", "1", "").err == "#1 has no note now\n"
+    assert ask("runs", "note", "1", "").err == "#1: note removed\n"
     assert known(ask, "note") == [""]
     assert ask("runs", "note", "1", "x" * 10_001).status == 2
 

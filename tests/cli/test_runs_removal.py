@@ -117,7 +117,7 @@ def test_a_checkpoint_that_a_branch_began_with_stays_and_the_branch_lives_on(ask
     first, second = save(ask, parent, FIRST, SECOND)
     branch = ask.branch(parent, FIRST)
     answer = ask("runs", "delete", str(parent), "--yes")
-    assert f"kept {first}: a branch began with it" in answer.err
+    assert f"kept {first}: a branch started from it" in answer.err
     assert first.exists()
     assert not second.exists()
     assert query(ask, "SELECT id, parent, branched_from FROM runs") == [(branch, None, f"{parent}/{FIRST}")]

@@ -34,7 +34,7 @@ def test_what_differs_from_the_defaults_comes_first(ask: Asking) -> None:
     assert lines[0] == "#1 try: ✓ done, 2 of 10 epochs, 100 of 500 steps, 4s"
     settings = block(lines, "settings")
     assert settings[:3] == ["  schedule  StepLR(3)", "  seed      7", "  at        step 5: lr*2; epoch 2: undo"]
-    assert settings[3].startswith("  as by default: task=fashion-mnist, optimizer=Adam(lr=0.01), epochs=10")
+    assert settings[3].startswith("  defaults: task=fashion-mnist, optimizer=Adam(lr=0.01), epochs=10")
 
 
 def test_where_it_came_from_is_told(ask: Asking) -> None:
@@ -42,14 +42,14 @@ def test_where_it_came_from_is_told(ask: Asking) -> None:
     ask.keep(100, outcome="failed")
     branch = ask.branch(parent, "0000000054-step-50.pt")
     lines = ask("runs", "show", str(parent)).lines
-    origin = dict(line.strip().split("  ", 1) for line in block(lines, "where it came from"))
+    origin = dict(line.strip().split("  ", 1) for line in block(lines, "environment"))
     assert origin["data"].strip() == "Tiny from bundled sample, 3,200 + 1,000 samples"
     assert origin["device"].strip() == "cpu, 2 threads"
     assert origin["parameters"].strip() == "1,199,882"
     assert "torch 2" in origin["versions"]
     assert origin["branches"].strip() == f"#{branch}"
     assert {"created", "finished", "command line", "directory"} <= set(origin)
-    assert f"#{parent}, from step 50 on" in ask("runs", "show", str(branch)).out
+    assert f"#{parent}, from step 50" in ask("runs", "show", str(branch)).out
     assert "RuntimeError: broken" in ask("runs", "show", "2").out
 
 
@@ -91,13 +91,13 @@ def test_changes_refusals_and_warnings_are_told_with_their_steps(ask: Asking) ->
         events.append(Notice(seq=len(events), level=level, code="x", text=f"a word of {level}", **at))  # type: ignore[arg-type]
     keep(ask.folder, events)
     lines = ask("runs", "show", "last").lines
-    assert block(lines, "changes in mid-run") == [
+    assert block(lines, "changes during the run") == [
         "  step 60  switched to CosineAnnealingLR(T_max=6) from base: lr 0.003",
         "  step 80  lr 0.003 -> 0.00375 (user)",
     ]
     assert block(lines, "refused") == ["  step 200  refused: undo: nothing to undo"]
     assert block(lines, "warnings") == ["  step 200  warning: a word of warning", "  step 200  error: a word of error"]
-    assert "(at last CosineAnnealingLR(T_max=6))" in block(lines, "settings")[0]
+    assert "(now CosineAnnealingLR(T_max=6))" in block(lines, "settings")[0]
     record = json.loads(ask("runs", "show", "last", "--json").out)
     assert [change["event"] for change in record["changes"]] == ["schedule_switched", "lr_set"]
     assert [notice["level"] for notice in record["notices"]] == ["warning", "error"]

@@ -57,7 +57,7 @@ def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: 
         (["--budget", "0"], "--budget takes"),
         (["--budget", "much"], "--budget takes"),
         (["Foo()"], "unknown schedule Foo"),
-        (["--at", "epoch 2: lr*0.5"], "--at has no part"),
+        (["--at", "epoch 2: lr*0.5"], "--at can't be used with suggest"),
         (["--task", "nowhere"], "unknown task 'nowhere'"),
         (["--processes", "0"], "--processes takes"),
     ],

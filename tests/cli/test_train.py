@@ -15,7 +15,7 @@ import pytest
 from driving import TINY
 
 from lrtui.__main__ import main
-from lrtui.cli.signals import SIGNALS
+from lrtui.cli.exit_codes import SIGNALS
 
 SMALL = ["--task", TINY, "--batch-size", "16", "--log-interval", "3"]
 

@@ -89,7 +89,7 @@ def test_every_example_says_how_it_is_run_in_words_that_are_right(file: Path) ->
     text = re.sub(r"\\\n\s*", " ", file.read_text().split('"""')[1])
     commands = [line.strip() for line in text.splitlines() if line.strip().startswith("lrtui")]
     assert commands
-    from lrtui.cli.options import check_words
+    from lrtui.cli.options import check_notation
     from lrtui.run.spec import RunSpec as Spec
 
     for command in commands:
@@ -97,4 +97,4 @@ def test_every_example_says_how_it_is_run_in_words_that_are_right(file: Path) ->
         assert str(file.relative_to(EXAMPLES.parent)) in command
         named = [word for word in words if "(" in word and not word.startswith(("Adam", "SGD"))]
         optimizer = next((word for word in words if word.startswith(("Adam", "SGD"))), "Adam(lr=0.01)")
-        check_words(Spec(schedule=named[0] if named else "StepLR(1)", optimizer=optimizer))
+        check_notation(Spec(schedule=named[0] if named else "StepLR(1)", optimizer=optimizer))

@@ -1,29 +1,31 @@
-"""`lrtui runs`: what a store has, to list, read, compare, export and put in order; one file a subcommand."""
+"""`lrtui runs`: lists, shows, compares, exports and edits stored runs; one module per subcommand."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
-from importlib import import_module
+
+import click
+
+from lrtui.cli.command import LazyGroup
 
 SUBCOMMANDS = {
-    "list": "list the runs, filtered and sorted by anything that is known of them",
-    "show": "show all there is to know of a run",
-    "compare": "compare runs: what differs in the settings, then the results at equal epochs and equal seconds",
-    "export": "write a run down as CSV, as its events in JSON, or for TensorBoard",
-    "code": "write a run's schedule down as PyTorch code, with its switches and nudges",
-    "rename": "give a run a name, or take it away",
-    "note": "write a note to a run, or take it away",
-    "delete": "delete runs with their checkpoints",
-    "gc": "remove what no run needs any more",
+    "list": "List the runs, filtered and sorted by any column.",
+    "show": "Show settings, results, changes and charts of a run.",
+    "compare": "Compare runs: differing settings, results at equal epochs and at equal times.",
+    "export": "Export a run as CSV, as JSON events, or for TensorBoard.",
+    "code": "Write a run's schedule, with its switches and nudges, as PyTorch code.",
+    "rename": "Name a run, or remove its name.",
+    "note": "Write a note on a run, or remove it.",
+    "delete": "Delete runs with their checkpoints.",
+    "gc": "Remove data that no run needs any more.",
 }
-"""The subcommands with what they do; each is a module of that name in this package."""
+"""The subcommands with a summary; each is a module of that name in this package."""
 
 EPILOG = """\
-RUN is an id, a name, or last (the newest). standard output has the data, everything else goes to standard error.
+RUN is an id, a name, or last (the newest run). Data goes to standard output, everything else to standard error.
 
-examples:
+Examples:
   lrtui runs list "accuracy>0.9 schedule~Cosine" --sort -best_accuracy
   lrtui runs show last
   lrtui runs compare 3 5 "long warm-up"
@@ -31,33 +33,8 @@ examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands with their words."""
-    parsers = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
-    for name, about in SUBCOMMANDS.items():
-        module = import_module(f"lrtui.cli.runs.{name}")
-        own = parsers.add_parser(
-            name,
-            help=about,
-            description=f"{about[:1].upper()}{about[1:]}.",
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(own)
-        add_store_option(own)
-        own.set_defaults(main=module.main)
-
-
-def add_store_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the store."""
-    parser.add_argument("--store", metavar="DIR", help="where the runs are kept (default: LRTUI_STORE, or .lrtui here)")
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Do what the subcommand does, and return the exit status."""
+@click.command(cls=LazyGroup, package=__name__, summaries=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
+def command() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # where the terminal does not have a sign a question mark keeps the columns in line
+        # a question mark for a character that the terminal lacks keeps the columns aligned
         sys.stdout.reconfigure(errors="replace")
-    status: int = namespace.main(namespace)
-    return status

@@ -1,34 +1,31 @@
-"""`lrtui runs code`: the schedule of a run as PyTorch code, with what was done to it by hand."""
+"""`lrtui runs code`: writes a stored run's schedule as PyTorch code."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
-from lrtui.cli.runs.opened_store import find, folder_of, reading
+from lrtui.cli.command import Command
+from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 
 EPILOG = """\
-a script that has the run's lr at every step, exactly: its switches, nudges and undos are in it, those of the runs that
-it branched from as well, and what the script of a run under way has still to do. Nothing of the user's own is run to
-write it. Put your own model and data where the script says so.
-
-examples:
+Examples:
   lrtui runs code last > train.py
   lrtui runs code "long warm-up"
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommand's words."""
-    parser.add_argument("run", metavar="RUN", help="an id, a name, or last")
+@click.command(cls=Command, epilog=EPILOG)
+@run_argument()
+@store_option()
+def command(run: str, store: str | None) -> int:
+    """The code has exactly the run's lr at every step, with the changes made during the run, those of the runs it
+    branched from, and those still scheduled by --at. No code of yours is run to write it. Put your own model and data
+    where the comments say so.
+    """
+    # numpy takes 60 ms to import, and --help does not need it
+    from lrtui.engine.run_code import code_of_stored
 
-
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    with reading(folder_of(namespace.store)) as connection:
-        run = find(connection, namespace.run)
-        # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.engine.run_code import code_of_stored
-
-        code = code_of_stored(connection, run)
+    with reading(folder_of(store)) as connection:
+        code = code_of_stored(connection, find(connection, run))
     print(code, end="")
     return 0

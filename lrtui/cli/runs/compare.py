@@ -1,45 +1,87 @@
-"""`lrtui runs compare`: runs beside each other."""
+"""`lrtui runs compare`: compares stored runs."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import shutil
+import sys
+from collections.abc import Sequence
 
-from lrtui.cli.runs.opened_store import find_all, folder_of, reading
+import click
+
+from lrtui.cli.charts import MARKERS, Curve, print_chart, result_curve, run_ticks
+from lrtui.cli.command import Command, option
+from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
+from lrtui.run.comparison import Comparison, compare
+from lrtui.run.comparison_lines import comparison_lines
 from lrtui.run.errors import UsageError
+from lrtui.run.evaluations import ACCURACY, metric_of
+from lrtui.run.event_json import plain
+from lrtui.run.state import RunState
+from lrtui.run.status import GLYPHS
+from lrtui.store.reader import StoredRun
+from lrtui.store.store_feed import StoreFeed
+from lrtui.text.format import printable
+from lrtui.text.numbers import duration
 
 EPILOG = """\
-a * marks the best. Seconds are training time, pauses left out; a run that ended before a moment has no figure there.
-
-examples:
+Examples:
   lrtui runs compare 3 5
   lrtui runs compare baseline last --json
 """
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommand's words."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="an id, a name, or last; two of them or more")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, without the chart")
+# one marker per run: the fine dots of a single curve would not tell them apart
+RUN_MARKERS = MARKERS[1:]
 
 
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    with reading(folder_of(namespace.store)) as connection:
-        runs = find_all(connection, namespace.runs)
-        if len(runs) < 2:
-            raise UsageError(f"comparing takes two runs or more, and {' '.join(namespace.runs)[:60]!r} is one")
-        # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.cli.runs.comparison_page import page_lines, page_record, print_chart_of
-        from lrtui.cli.runs.run_story import read_story
-        from lrtui.run.comparison import compare
-
-        states = [read_story(connection, run).state for run in runs]
+@click.command(cls=Command, epilog=EPILOG)
+@run_argument("runs", nargs=-1, required=True, help_text="Two runs or more: ids, names, or last.")
+@option("--json", "as_json", is_flag=True, help="print one JSON object, without the chart")
+@store_option()
+def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
+    """The best value is marked with *. Times are training time without pauses; a run that ended earlier has no value
+    there.
+    """
+    with reading(folder_of(store)) as connection:
+        found = find_all(connection, runs)
+        if len(found) < 2:
+            raise UsageError(f"a comparison takes two runs or more, and {' '.join(runs)[:60]!r} is one")
+        states = []
+        for run in found:
+            state = RunState()
+            state.fold(StoreFeed(connection, run.id).take())
+            states.append(state)
     comparison = compare(states)
-    if namespace.json:
-        print(json.dumps(page_record(runs, states, comparison), allow_nan=False))
+    if as_json:
+        records = [
+            {"id": run.id, "name": run.name, "state": run.state, "step": run.step, "seconds": state.elapsed}
+            for run, state in zip(found, states, strict=True)
+        ]
+        print(json.dumps({"runs": records, **plain(comparison)}, allow_nan=False))
         return 0
-    for line in page_lines(runs, states, comparison):
+    for run, state in zip(found, states, strict=True):
+        print(
+            f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {printable(run.schedule)}, {run.step:,} steps, "
+            f"{duration(state.elapsed)}"
+        )
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, width):
         print(line)
-    print_chart_of(runs, states, comparison)
+    print()
+    _print_results(found, states, comparison)
     return 0
+
+
+def _print_results(runs: Sequence[StoredRun], states: Sequence[RunState], comparison: Comparison) -> None:
+    """Draw the test accuracies, or the test losses of a task without accuracy."""
+    if not comparison.metrics:
+        return
+    name = ACCURACY if ACCURACY in comparison.metrics else comparison.metrics[0]
+    curves = []
+    for index, state in enumerate(states):
+        points = result_curve(state, lambda result: metric_of(result, name))
+        curves.append(Curve(points.epochs, points.values, index, RUN_MARKERS[index % len(RUN_MARKERS)]))
+    print(f"test {name}")
+    print_chart(curves, run_ticks(*states), from_zero=False)
+    for index, run in enumerate(runs):
+        print(f"{RUN_MARKERS[index % len(RUN_MARKERS)]} {title_of(run)} {printable(run.schedule)}")

@@ -1,55 +1,53 @@
-"""`lrtui runs rename`: a run's name."""
+"""`lrtui runs rename`: names a run."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from lrtui.cli.runs.opened_store import find, folder_of, reading, title_of
+import click
+
+from lrtui.cli.command import TextCommand, argument
+from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option, title_of
 from lrtui.run.errors import UsageError
 from lrtui.store.reader import LAST
 from lrtui.store.transaction import transaction
 from lrtui.text.format import counted
 
 EPILOG = """\
-an empty name takes it away. Of runs of one name the newest is meant by it.
-
-examples:
+Examples:
   lrtui runs rename last "long warm-up"
   lrtui runs rename 3 ""
 """
 
-LONGEST = 200
+MAX_CHARACTERS = 200
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommand's words."""
-    parser.add_argument("run", metavar="RUN", help="an id, a name, or last")
-    parser.add_argument("name", metavar="NAME", nargs="+", help="one line; no number, and not last")
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Rename, and return the exit status."""
-    name = " ".join(namespace.name).strip()
+@click.command(cls=TextCommand, epilog=EPILOG)
+@run_argument()
+@argument("words", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
+@store_option()
+def command(run: str, words: tuple[str, ...], store: str | None) -> int:
+    """An empty name removes it. Where several runs have a name, it refers to the newest."""
+    name = " ".join(words).strip()
     check_name(name)
-    folder = folder_of(namespace.store)
+    folder = folder_of(store)
     with reading(folder) as connection:
-        run = find(connection, namespace.run)
-        others = connection.execute("SELECT count(*) FROM runs WHERE name = ? AND id != ?", (name, run.id)).fetchone()[
-            0
-        ]
+        stored = find(connection, run)
+        query = "SELECT count(*) FROM runs WHERE name = ? AND id != ?"
+        others = connection.execute(query, (name, stored.id)).fetchone()[0]
     with transaction(folder) as connection:
-        connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name or None, run.id))
-    also = f"; {counted(others, 'other run')} of that name: the newest is meant by it" if others else ""
-    print(f"{title_of(run)} is {name if name else 'without a name'} now{also}", file=sys.stderr)
+        connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name or None, stored.id))
+    renamed = f"{title_of(stored)}: renamed to {name}" if name else f"{title_of(stored)}: name removed"
+    shared = f"; {counted(others, 'other run')} of that name: it refers to the newest" if others else ""
+    print(f"{renamed}{shared}", file=sys.stderr)
     return 0
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that would mean another run, or that a terminal would obey.
+    """Refuse a name that could be another run's id, or that a terminal would interpret.
 
     Raises:
-        UsageError: says what a name is.
+        UsageError: says what is wrong with the name.
     """
     word = name.removeprefix("#")
     try:
@@ -59,8 +57,8 @@ def check_name(name: str) -> None:
         is_number = False
     if is_number or name.lower() == LAST:
         meant = "the newest run" if name.lower() == LAST else "an id"
-        raise UsageError(f"{name[:40]!r} can't be a name: it would be taken for {meant}")
+        raise UsageError(f"{name[:40]!r} can't be a name: it would refer to {meant}")
     if not name.isprintable():
-        raise UsageError("a name is one line of characters that can be seen")
-    if len(name) > LONGEST:
-        raise UsageError(f"a name has at most {LONGEST} characters; lrtui runs note takes longer texts")
+        raise UsageError("a name is one line of printable characters")
+    if len(name) > MAX_CHARACTERS:
+        raise UsageError(f"a name has at most {MAX_CHARACTERS} characters; lrtui runs note takes longer texts")

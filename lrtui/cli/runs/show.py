@@ -1,40 +1,35 @@
-"""`lrtui runs show`: all there is to know of a run."""
+"""`lrtui runs show`: shows the details of a run."""
 
 from __future__ import annotations
 
-import argparse
 import json
 
-from lrtui.cli.runs.opened_store import find, folder_of, reading
+import click
+
+from lrtui.cli.command import Command, option
+from lrtui.cli.runs.run_details import details_record, page_lines, print_charts, read_details
+from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.store.columns import listed_run
 
 EPILOG = """\
-examples:
+Examples:
   lrtui runs show last
   lrtui runs show 3 --json
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommand's words."""
-    parser.add_argument("run", metavar="RUN", help="an id, a name, or last")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, without the charts")
-
-
-def main(namespace: argparse.Namespace) -> int:
-    """Print, and return the exit status."""
-    folder = folder_of(namespace.store)
-    with reading(folder) as connection:
-        listed = listed_run(connection, find(connection, namespace.run))
-        # numpy takes 60 ms to import, and `runs list` reads this module too
-        from lrtui.cli.runs.run_page import page_lines, print_charts
-        from lrtui.cli.runs.run_story import read_story, story_record
-
-        story = read_story(connection, listed.run)
-    if namespace.json:
-        print(json.dumps(story_record(listed, story), allow_nan=False))
+@click.command(cls=Command, epilog=EPILOG)
+@run_argument()
+@option("--json", "as_json", is_flag=True, help="print one JSON object, without the charts")
+@store_option()
+def command(run: str, as_json: bool, store: str | None) -> int:
+    with reading(folder_of(store)) as connection:
+        listed = listed_run(connection, find(connection, run))
+        details = read_details(connection, listed.run)
+    if as_json:
+        print(json.dumps(details_record(listed, details), allow_nan=False))
         return 0
-    for line in page_lines(listed.run, story):
+    for line in page_lines(listed.run, details):
         print(line)
-    print_charts(story.state)
+    print_charts(details.state)
     return 0

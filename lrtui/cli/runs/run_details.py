@@ -1,48 +1,105 @@
-"""What `lrtui runs show` says of a run."""
+"""The details of a stored run, as text and as JSON."""
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import zip_longest
+from typing import Any
 
-from lrtui.cli.line_chart import SIGNS, print_chart
-from lrtui.cli.runs.curves import curve_ticks, loss_curve, lr_curves, metric_curve, result_curve
-from lrtui.cli.runs.run_story import RunStory
+from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
+from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.event_lines import change_line, lr_words
 from lrtui.run.events import Event, Notice
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
 from lrtui.run.status import GLYPHS
-from lrtui.store.columns import epochs_done
+from lrtui.store.columns import ListedRun, epochs_done, record_of
 from lrtui.store.reader import StoredRun
+from lrtui.store.store_feed import StoreFeed
 from lrtui.text.format import counted, figure, printable, printable_lines
 from lrtui.text.numbers import duration
 from lrtui.text.table import Heading, table_lines
 
 WIDTH = 100
-"""Of running text where there is no terminal."""
+"""Of paragraphs where standard output is no terminal."""
 
 
-def page_lines(run: StoredRun, story: RunStory) -> list[str]:
-    """Return all of it in words, but for the charts."""
-    state = story.state
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """A run's events, folded, with what the state does not keep.
+
+    Args:
+        state: the fold of its events.
+        notices: warnings and errors, in their order.
+        branches: ids of the runs that branched from it.
+    """
+
+    state: RunState
+    notices: tuple[Notice, ...]
+    branches: tuple[int, ...]
+
+
+def read_details(connection: sqlite3.Connection, run: StoredRun) -> RunDetails:
+    """Return the details of a run so far.
+
+    Raises:
+        sqlite3.Error: where the store can't be read.
+    """
+    events = StoreFeed(connection, run.id).take()
+    state = RunState()
+    state.fold(events)
+    # a state keeps only the newest lines of its log
+    notices = tuple(event for event in events if isinstance(event, Notice) and event.level != "info")
+    branches = connection.execute("SELECT id FROM runs WHERE parent = ? ORDER BY id", (run.id,)).fetchall()
+    return RunDetails(state, notices, tuple(run_id for (run_id,) in branches))
+
+
+def details_record(listed: ListedRun, details: RunDetails) -> dict[str, Any]:
+    """Return plain JSON values: the columns of `runs list`, then the details."""
+    state = details.state
+    started = state.started
+    return {
+        **record_of(listed),
+        "branches": list(details.branches),
+        "groups": list(started.group_names) if started else [],
+        "parameter_count": started.parameter_count if started else None,
+        "batches_per_epoch": started.batches_per_epoch if started else None,
+        "best": event_to_json(state.best) if state.best else None,
+        "last": event_to_json(state.last_test) if state.last_test else None,
+        "averaged": event_to_json(state.last_averaged) if state.last_averaged else None,
+        "lr_of_epochs": [{"epoch": done.epoch, "lrs": plain(done.lrs)} for done in state.epochs],
+        "step_metrics_of_epochs": {
+            name: [{"epoch": epoch, "mean": mean} for epoch, mean in epoch_means(state, name).items()]
+            for name in sorted(state.metrics)
+        },
+        "evaluations": [event_to_json(result) for result in state.evaluations],
+        "changes": [event_to_json(change) for change in state.changes],
+        "refusals": [event_to_json(refusal) for refusal in state.refusals],
+        "notices": [event_to_json(notice) for notice in details.notices],
+    }
+
+
+def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
+    """Return the details as text, without the charts."""
+    state = details.state
     lines = _head_lines(run)
     lines += ["", "settings", *_settings_lines(run, state)]
-    lines += ["", "where it came from", *_pairs(_circumstances(run, story))]
+    lines += ["", "environment", *_pairs(_environment(run, details))]
     if results := _result_lines(state):
         lines += ["", "results on the test set", *results]
     if state.epochs:
         lines += ["", "lr at each epoch's end", *_epoch_lines(state)]
     for title, events in (
-        ("changes in mid-run", state.changes),
+        ("changes during the run", state.changes),
         ("refused", state.refusals),
-        ("warnings", story.notices),
+        ("warnings", details.notices),
     ):
         if events:
             lines += ["", title, *_event_lines(events)]
@@ -64,53 +121,53 @@ def _head_lines(run: StoredRun) -> list[str]:
 
 
 def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
-    """Return the settings, those that differ from the defaults first."""
-    # as the run has them, where it has started: with the schedule's lengths filled in
+    """Return the settings that differ from the defaults, then the others in one paragraph."""
+    # a run that has started has the filled-in lengths of its schedule
     spec = state.started.spec if state.started else run.spec
-    rows, usual = [], []
+    rows, defaults = [], []
     for item in fields(RunSpec):
         value = getattr(spec, item.name)
         if item.name == "name":
             continue
         if value == item.default and item.name != "schedule":
             if value not in (None, ()):
-                usual.append(f"{item.name}={value}")
+                defaults.append(f"{item.name}={value}")
             continue
-        words = "; ".join(value) if is_list(item) else str(value)
+        text = "; ".join(value) if is_list(item) else str(value)
         if item.name == "schedule" and state.schedule not in ("", value):
-            words += f"   (at last {state.schedule})"
-        rows.append((item.name, printable(words)))
-    text = printable(f"as by default: {', '.join(usual)}")
-    return [*_pairs(rows), *textwrap.wrap(text, _columns() - 2, initial_indent="  ", subsequent_indent="    ")]
+            text += f"   (now {state.schedule})"
+        rows.append((item.name, printable(text)))
+    paragraph = printable(f"defaults: {', '.join(defaults)}")
+    return [*_pairs(rows), *textwrap.wrap(paragraph, _columns() - 2, initial_indent="  ", subsequent_indent="    ")]
 
 
-def _circumstances(run: StoredRun, story: RunStory) -> list[tuple[str, str]]:
-    started = story.state.started
+def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
+    started = details.state.started
     data = run.data
     rows = [
         ("created", _date(run.created)),
         ("finished", _date(run.finished) if run.finished is not None else ""),
         ("data", f"{data['name']} from {data['source']}, {_samples(data)}" if data else ""),
         ("data at", str(data.get("where", "")) if data else ""),
-        ("device", _device(run, story)),
+        ("device", _device(run, details)),
         ("parameters", f"{started.parameter_count:,}" if started else ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
         ("git commit", run.git_commit or ""),
         ("command line", " ".join(run.command_line)),
         ("directory", run.directory),
         ("process", f"{run.process.pid} on {run.process.machine.split('|')[0]}"),
-        ("parent", f"#{run.parent}, from step {run.first_step:,} on" if run.parent is not None else ""),
-        ("branches", ", ".join(f"#{branch}" for branch in story.branches)),
+        ("parent", f"#{run.parent}, from step {run.first_step:,}" if run.parent is not None else ""),
+        ("branches", ", ".join(f"#{branch}" for branch in details.branches)),
     ]
-    return [(name, printable(words)) for name, words in rows if words]
+    return [(name, printable(text)) for name, text in rows if text]
 
 
 def _samples(data: Mapping[str, str | int]) -> str:
     return f"{data.get('train', 0):,} + {data.get('test', 0):,} samples"
 
 
-def _device(run: StoredRun, story: RunStory) -> str:
-    started = story.state.started
+def _device(run: StoredRun, details: RunDetails) -> str:
+    started = details.state.started
     threads = f", {counted(started.torch_threads, 'thread')}" if started and started.device == "cpu" else ""
     return f"{run.device}{threads}" if run.device else ""
 
@@ -152,7 +209,7 @@ def _epoch_lines(state: RunState) -> list[str]:
             str(done.epoch),
             *(lr_words((lr,)) for lr in done.lrs),
             *(figure(metric_of(tests.get(done.epoch), metric)) for metric in metrics),
-            *(figure(of_epochs.get(done.epoch)) for of_epochs in means.values()),
+            *(figure(by_epoch.get(done.epoch)) for by_epoch in means.values()),
         ]
         for done in state.epochs
     ]
@@ -162,16 +219,16 @@ def _epoch_lines(state: RunState) -> list[str]:
 def _event_lines(events: Iterable[Event]) -> list[str]:
     rows = []
     for event in events:
-        words = f"{event.level}: {event.text}" if isinstance(event, Notice) else change_line(event) or ""
-        rows.append((f"step {event.step:,}", printable(words)))
+        text = f"{event.level}: {event.text}" if isinstance(event, Notice) else change_line(event) or ""
+        rows.append((f"step {event.step:,}", printable(text)))
     return _pairs(rows)
 
 
 def _pairs(rows: Iterable[tuple[str, str]]) -> list[str]:
-    """Return lines of names and words, the words in one column."""
+    """Return lines of names and texts, the texts in one column."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
-    return [f"  {name:<{width}}  {words}" for name, words in rows]
+    return [f"  {name:<{width}}  {text}" for name, text in rows]
 
 
 def _columns() -> int:
@@ -185,7 +242,7 @@ def print_charts(state: RunState) -> None:
     """Draw the lr, the losses and the metrics of the steps."""
     if not state.lrs or not len(state.loss):
         return
-    ticks = curve_ticks(state)
+    ticks = run_ticks(state)
     names = state.started.group_names if state.started else ()
     print("learning rate" + (f" of the groups {', '.join(map(printable, names))}" if len(state.lrs) > 1 else ""))
     print_chart(lr_curves(state), ticks, from_zero=True, rows=14)

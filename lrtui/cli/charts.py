@@ -1,0 +1,175 @@
+"""Line charts on standard output, and the curves of runs in them."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrtui.run.events import EvalDone
+from lrtui.run.series import Series
+from lrtui.run.state import RunState
+from lrtui.text.numbers import four_digits
+
+LARGEST = 1e30
+"""Larger values are drawn at the edge."""
+
+COLOURS = ("blue+", "orange", "green+", "magenta+", "yellow", "red+", "cyan+", "gray")
+MARKERS = ("braille", "o", "x", "+", "*", "#", "%", "&")
+
+SIGNS = {"braille": "⠒"}
+"""What a legend shows for a marker that is no character."""
+
+MAX_COLUMNS = 120
+ROWS = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The points of a curve; NaN values are left out.
+
+    Args:
+        epochs: x coordinates.
+        values: y coordinates.
+        index: of its colour in COLOURS.
+        marker: one of MARKERS.
+        joined: whether the points are joined by lines.
+    """
+
+    epochs: Sequence[float]
+    values: Sequence[float]
+    index: int = 0
+    marker: str = MARKERS[0]
+    joined: bool = True
+
+
+def chart_columns() -> int:
+    """Return the width of a chart: that of the terminal, up to MAX_COLUMNS."""
+    return min(MAX_COLUMNS, shutil.get_terminal_size((100, 30)).columns)
+
+
+def marker_of(index: int, count: int) -> str:
+    """Return the marker of a curve; a single one is drawn in Braille."""
+    return MARKERS[index % len(MARKERS)] if count > 1 else MARKERS[0]
+
+
+def print_chart(
+    curves: Sequence[Curve],
+    ticks: Sequence[int] | Mapping[float, str],
+    *,
+    from_zero: bool,
+    rows: int = ROWS,
+    x_label: str = "epoch",
+) -> None:
+    """Draw the curves over each other.
+
+    Args:
+        curves: later ones are drawn over earlier ones.
+        ticks: epochs on the x axis, or labels by position.
+        from_zero: whether the y axis includes 0.
+        rows: height in lines of text.
+        x_label: of the x axis.
+    """
+    # 60 ms, which only a chart needs
+    import plotext
+
+    width = chart_columns()
+    plotext.clear_figure()
+    # otherwise plotext clips the chart to its own idea of the terminal
+    plotext.limitsize(False, False)
+    plotext.plotsize(width, rows)
+    plotext.theme("clear")
+    # plotext draws each point it is given: all have to be finite and within the axes
+    parts = [
+        [(epoch, min(max(value, -LARGEST), LARGEST)) for epoch, value in points if not math.isnan(value)]
+        for points in (zip(curve.epochs, curve.values, strict=True) for curve in curves)
+    ]
+    values = [value for points in parts for _, value in points] or [0.0]
+    low, high = min(values), max(values)
+    if from_zero:
+        low = min(0.0, low)
+    if high - low < 1e-300:
+        # adding 1 does not change a very large number
+        high = low + max(1.0, abs(low))
+    for curve, points in zip(curves, parts, strict=True):
+        if points:
+            (plotext.plot if curve.joined else plotext.scatter)(
+                [epoch for epoch, _ in points],
+                # as fractions of the axis: plotext can't resolve very small numbers
+                [(value - low) / (high - low) for _, value in points],
+                color=COLOURS[curve.index % len(COLOURS)],
+                marker=curve.marker,
+            )
+    plotext.xticks(list(ticks), list(ticks.values()) if isinstance(ticks, Mapping) else None)
+    shares = [share / 4 for share in range(5)]
+    plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
+    plotext.ylim(0, 1.02)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # without these characters a row of question marks still shows the curve
+        sys.stdout.reconfigure(errors="replace")
+    chart = plotext.build()
+    print(chart if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plotext.uncolorize(chart))
+    print(f"{x_label:>{width}}\n")
+
+
+def epoch_ticks(first: float, last: float) -> list[int]:
+    """Return about ten whole epochs between two."""
+    begin, end = math.ceil(first), math.floor(last)
+    return list(range(begin, end + 1, max(1, (end - begin) // 10)))
+
+
+# -- curves of runs ----------------------------------------------------------------------------------------------------
+
+
+def steps_per_epoch(state: RunState) -> int:
+    """Return the optimizer steps in an epoch of the run."""
+    started = state.started
+    return max(1, started.total_steps // started.spec.epochs) if started else 1
+
+
+def run_ticks(*states: RunState) -> list[int]:
+    """Return the epochs on the x axis of a chart of these runs."""
+    return epoch_ticks(
+        min(state.first_step / steps_per_epoch(state) for state in states),
+        max(state.step / steps_per_epoch(state) for state in states),
+    )
+
+
+def lr_curves(state: RunState) -> list[Curve]:
+    """Return the lr of each parameter group."""
+    return [_means(state, series, index) for index, series in enumerate(state.lrs)]
+
+
+def loss_curve(state: RunState) -> Curve:
+    """Return the training loss, averaged over each column of the chart."""
+    return _means(state, state.loss, 0)
+
+
+def metric_curve(state: RunState, name: str) -> Curve:
+    """Return a metric of the training steps, averaged over each column of the chart."""
+    return _means(state, state.metrics[name], 0)
+
+
+def result_curve(state: RunState, value: Callable[[EvalDone], float | None] = lambda result: result.loss) -> Curve:
+    """Return a test result, a point per test."""
+    points = [
+        (result.step / steps_per_epoch(state), found)
+        for result in state.evaluations
+        if not result.averaged and (found := value(result)) is not None and found == found
+    ]
+    return Curve([epoch for epoch, _ in points], [value for _, value in points], 1, "o", joined=False)
+
+
+def _means(state: RunState, series: Series, index: int) -> Curve:
+    # two points per column: a Braille character is two dots wide
+    edges = np.linspace(0, len(series), min(len(series), 2 * chart_columns()) + 1).astype(np.int64)
+    means = series.summary(edges).mean
+    steps = state.first_step + edges[:-1]
+    finite = np.isfinite(means)
+    return Curve((steps[finite] / steps_per_epoch(state)).tolist(), means[finite].tolist(), index)

@@ -1,0 +1,128 @@
+"""The classes that the commands are made of: click's, with lazy subcommands, help in sections and strict options."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from itertools import takewhile
+from typing import Any
+
+import click
+
+OPTION = re.compile(r"-(?!\d*\.?\d+\Z).")
+
+
+class Option(click.Option):
+    """An option whose value can't look like an option, so that `--name --json` is a usage error.
+
+    Args:
+        section: the heading under which the help lists it.
+    """
+
+    def __init__(self, *args: Any, section: str = "Options", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Refuse what looks like an option, then convert."""
+        if any(isinstance(text, str) and text.startswith("--") for text in (value if self.multiple else [value])):
+            raise click.BadOptionUsage(self.opts[0], f"Option '{self.opts[0]}' requires an argument.", ctx)
+        return super().type_cast_value(ctx, value)
+
+
+class Command(click.Command):
+    """A command whose help keeps the line breaks of its epilog and lists the options in sections."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        super().__init__(*args, **{"context_settings": context, **settings})
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return click's --help, described like the other options."""
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = "show this message and exit"
+        return found
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in sections."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
+                sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the epilog as it is."""
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}")
+
+
+class TextCommand(Command):
+    """A command whose arguments are text that may be a negative number: `runs note 3 -5`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; unknown options are refused here, since click would look for an option -5."""
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        names = {name for parameter in options for name in parameter.opts}
+        before = ""
+        for word in takewhile(lambda word: word != "--", args):
+            name = word.partition("=")[0]
+            is_value = any(before in parameter.opts and not parameter.is_flag for parameter in options)
+            if OPTION.match(word) and name not in names and not is_value:
+                raise click.NoSuchOption(name, possibilities=sorted(names), ctx=ctx)
+            before = word
+        ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
+
+
+class LazyGroup(Command, click.Group):
+    """Commands that are imported when they are used: `lrtui --help` imports none.
+
+    Args:
+        package: has a module for each command, with the click command as `command`.
+        summaries: one sentence for each command, by name.
+    """
+
+    def __init__(self, *args: Any, package: str, summaries: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.package, self.summaries = package, summaries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of declaration."""
+        return list(self.summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in self.summaries:
+            return None
+        command: click.Command = import_module(f"{self.package}.{cmd_name}").command
+        description = inspect.cleandoc(command.callback.__doc__ or "")
+        command.help = f"{self.summaries[cmd_name]}\n\n{description}"
+        return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, then the options."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
+        super().format_options(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete names of commands and options."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=summary)
+            for name, summary in self.summaries.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+option = partial(click.option, cls=Option)
+argument = click.argument
