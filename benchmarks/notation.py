@@ -28,7 +28,7 @@ import hostile
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.script import Script
+from lrtui.schedules.script import read_script
 
 LIMIT = 0.05
 """Seconds."""
@@ -47,7 +47,7 @@ class Timing:
 
 def parse_at(text: str) -> None:
     """Read a script of one line."""
-    Script([text], 10)
+    read_script([text], 10)
 
 
 def parser_of(case: hostile.Case) -> Callable[[str], Any] | None:

@@ -18,7 +18,7 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.script import Script
+from lrtui.schedules.script import read_script
 
 EPILOG = """\
 Examples:
@@ -47,7 +47,7 @@ def command(schedule: str, batches_per_epoch: str | None, **options: Any) -> int
     parse_optimizer(spec.optimizer)
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
-    Script(spec.at, spec.epochs, batches)
+    read_script(spec.at, spec.epochs, batches)
     # a user's file is run only where it can't be avoided
     is_users = any(part.user_path for part in parsed.walk())
     from lrtui.engine.run_code import code_of_spec

@@ -242,11 +242,11 @@ def check_notation(spec: RunSpec) -> None:
     # the defaults parse; importing the parser takes 20 ms, which the cockpit's first frame does not wait for
     if (spec.schedule, spec.optimizer, spec.at) != (default.schedule, default.optimizer, default.at):
         from lrtui.schedules.notation import parse_optimizer, parse_schedule
-        from lrtui.schedules.script import Script
+        from lrtui.schedules.script import read_script
 
         parse_schedule(spec.schedule)
         parse_optimizer(spec.optimizer)
-        Script(spec.at, spec.epochs)
+        read_script(spec.at, spec.epochs)
     if spec.task != default.task:
         check_task(spec.task)
 

@@ -110,8 +110,7 @@ class RangeTestThread:
             self.feed.close(RangeEnd("failed", LrtuiError(describe_exception(error))))
 
     def _test(self) -> None:
-        from lrtui.training.device import describe_device
-        from lrtui.training.memory import give_back_device_memory, keep_freed_memory
+        from lrtui.training.device import describe_device, keep_freed_memory, release_device_memory
         from lrtui.training.range_test import range_test
         from lrtui.training.run_setup import set_up
 
@@ -125,7 +124,7 @@ class RangeTestThread:
             del setup
             gc.collect()
             # the run that comes next has all of it
-            give_back_device_memory(device)
+            release_device_memory(device)
 
 
 class _Stopped(BaseException):

@@ -285,7 +285,7 @@ class Run:
             recording.checkpoints,
             every_seconds=self.spec.checkpoint_seconds,
             commit=recording.commit,
-            keep=recording.branch_checkpoints,
+            protected=recording.branch_checkpoints,
         )
 
     def _fail(self, text: str) -> LrtuiError:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lrtui.run.commands import Extend
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.script import Script, parse_script_line
+from lrtui.schedules.script import parse_script_line, read_script
 
 
 def spec_as_done(state: RunState) -> RunSpec | None:
@@ -21,7 +21,7 @@ def spec_as_done(state: RunState) -> RunSpec | None:
     last = {parse_script_line(given.line).command for given in state.commands if given.step == state.step}
     to_come = [
         line.text
-        for line in Script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step).lines
+        for line in read_script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step)
         if line.command not in last
     ]
     # what made it longer is among the lines, which make it longer again

@@ -1,4 +1,4 @@
-"""What is done in mid-run without a hand at the keyboard: `--at "epoch 4: OneCycleLR(max_lr=0.003) from base"`."""
+"""Commands with a moment, a run's script: `--at "epoch 4: OneCycleLR(max_lr=0.003) from base"`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ScriptLine:
     """One command and its moment.
 
     Args:
-        when: `step`: before the step after so many; `epoch`: before that epoch's first batch, from 1; `test`: while
-            the test at the end of that epoch is made, before the schedule's step.
-        number: of steps done, or of the epoch.
-        command: what is done then.
-        text: as it was written.
+        when: `step`: after that many optimizer steps; `epoch`: before the first batch of that epoch, from 1; `test`:
+            during the test that ends that epoch, before the schedule's step.
+        number: the steps done, or the epoch.
+        command: the command.
+        text: the line as written.
     """
 
     when: When
@@ -37,7 +37,7 @@ class ScriptLine:
     text: str
 
     def step(self, batches_per_epoch: int) -> int:
-        """Return the optimizer steps done at its moment."""
+        """Return how many optimizer steps are done at its moment."""
         match self.when:
             case "step":
                 return self.number
@@ -46,12 +46,16 @@ class ScriptLine:
             case "test":
                 return self.number * batches_per_epoch
 
+    def moment(self, batches_per_epoch: int) -> tuple[int, int]:
+        """Return the sort key of its moment: at the same step a test's lines come first."""
+        return self.step(batches_per_epoch), 0 if self.when == "test" else 1
+
 
 def parse_script_line(text: str) -> ScriptLine:
-    """Return the line that the text stands for.
+    """Return the parsed line.
 
     Raises:
-        NotationError: for anything else; `position` is the offset of the fault.
+        NotationError: for any other text; `position` is the offset of the error.
     """
     match = _LINE.match(text)
     assert match is not None, "every part of it may be empty"
@@ -67,68 +71,45 @@ def parse_script_line(text: str) -> ScriptLine:
         message = f"{when} takes a whole number of at least {least}, not {number[:40] or 'nothing'}"
         raise NotationError(message, text, match.start("number"))
     if not match["colon"]:
-        raise NotationError(f"a colon parts the moment from what is done: {when} {number}: lr*0.5", text, match.end())
+        raise NotationError(
+            f"write a colon between the moment and the command: {when} {number}: lr*0.5", text, match.end()
+        )
     try:
         command = parse_command(text[match.end() :])
     except NotationError as error:
         place = None if error.position is None else match.end() + error.position
         raise NotationError(error.message, text, place, error.field) from None
     if isinstance(command, (Pause, Resume)):
-        raise NotationError("a script does not pause: nobody would go on", text, match.end())
+        raise NotationError("a script can't pause a run: nothing would resume it", text, match.end())
     if when == "test" and isinstance(command, EvaluateNow):
-        raise NotationError("a test is being made at that moment", text, match.end())
+        raise NotationError("a test is running at that moment already", text, match.end())
     return ScriptLine(when, int(number), command, text)
 
 
-class Script:
-    """The lines of a run, in the order of their moments; those of one moment in the order they were written.
+def read_script(
+    texts: Iterable[str],
+    epochs: int | None = None,
+    batches_per_epoch: int | None = None,
+    start_step: int = 0,
+) -> list[ScriptLine]:
+    """Return a run's lines in the order of their moments; those of one moment in the order they were written.
 
     Args:
         texts: the lines.
-        epochs: of the run; what its own lines make it longer by is added. None where a line may have any moment.
-        batches_per_epoch: where they are known; else only the words are checked.
-        start_step: where the run begins; what lies before has been done.
+        epochs: of the run, not counting its own `extend` lines; None where a line may have any moment.
+        batches_per_epoch: None if it isn't known yet: the order is then that of `texts`.
+        start_step: where the run starts; earlier lines are left out.
 
     Raises:
-        NotationError: for a line that can't be read, or whose moment the run does not have.
+        NotationError: for a line that can't be read, or whose moment the run doesn't have.
     """
-
-    def __init__(
-        self,
-        texts: Iterable[str],
-        epochs: int | None = None,
-        batches_per_epoch: int | None = None,
-        start_step: int = 0,
-    ) -> None:
-        lines = [parse_script_line(text) for text in texts]
-        if epochs is not None:
-            _check_moments(lines, epochs, batches_per_epoch)
-        self._batches_per_epoch = batches_per_epoch or 1
-        self._left = sorted((line for line in lines if self._moment(line) >= (start_step, 0)), key=self._moment)
-
-    def _moment(self, line: ScriptLine) -> tuple[int, int]:
-        """Return what lines are sorted by: a test comes before all else at its step."""
-        return line.step(self._batches_per_epoch), 0 if line.when == "test" else 1
-
-    @property
-    def lines(self) -> list[ScriptLine]:
-        """What is still to be done."""
-        return list(self._left)
-
-    def is_due(self, step: int) -> bool:
-        """Say whether there is a line to be done before the step after so many; asked at each step."""
-        return bool(self._left) and self._left[0].step(self._batches_per_epoch) <= step
-
-    def take(self, step: int, *, testing: bool) -> Command | None:
-        """Return the next command that is due, or None.
-
-        Args:
-            step: optimizer steps done.
-            testing: whether this is the test at an epoch's end: only what is meant for it is due then.
-        """
-        if not self._left or self._moment(self._left[0]) > (step, 0 if testing else 1):
-            return None
-        return self._left.pop(0).command
+    lines = [parse_script_line(text) for text in texts]
+    if epochs is not None:
+        _check_moments(lines, epochs, batches_per_epoch)
+    if batches_per_epoch is None:
+        return lines
+    later = [line for line in lines if line.moment(batches_per_epoch) >= (start_step, 0)]
+    return sorted(later, key=lambda line: line.moment(batches_per_epoch))
 
 
 def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int | None) -> None:

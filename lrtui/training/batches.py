@@ -1,4 +1,4 @@
-"""Training and test data as the loop goes through them: batch after batch, whatever form the task gave them in."""
+"""Training and test data in batches, whatever form the task gives them in."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Batches(Protocol):
     """A data set in batches.
 
     Args:
-        samples: how many there are, where that is known.
-        batch_size: of all batches but the last one, where that is known.
-        generators: of its own, which going through it may draw from.
-        inexact: why a pass that was broken off can't be taken up as if it never was, in words; None where it can.
-        parts: the task's own objects that a pass goes through.
+        samples: how many there are, if known.
+        batch_size: of all batches but the last one, if known.
+        generators: the random generators that a pass may draw from, besides the global ones.
+        inexact: why a resumed pass may differ from an uninterrupted one, or None if it can't.
+        parts: the task's own objects that a pass uses.
     """
 
     samples: int | None
@@ -35,26 +35,26 @@ class Batches(Protocol):
     parts: tuple[Any, ...]
 
     def __len__(self) -> int:
-        """Return how many batches one pass has."""
+        """Return the number of batches in a pass."""
         ...
 
     def shuffled(self) -> Iterator[Batch]:
-        """Go through the samples once, in a new order; nothing is drawn before the first batch is asked for."""
+        """Go through the samples once, in a new order; nothing is drawn before the first batch is requested."""
         ...
 
-    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Begin a pass again of which so many batches are done, and return the rest of it.
+    def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+        """Start a pass again of which `done` batches are done, and return the rest of it.
 
-        The random states are to be those that the pass began with; those of the moment are put back afterwards.
+        The caller sets the random states that the pass started with, and restores the current ones afterwards.
 
         Args:
-            done: batches that are left out; what the order takes to draw has been drawn on return.
-            between_batches: called between two that are drawn for nothing; may raise to break off.
+            done: batches to skip; everything that the order draws has been drawn on return.
+            between_batches: called between two skipped batches; may raise to abort.
         """
         ...
 
     def in_order(self) -> Iterator[Batch]:
-        """Go through the samples once, always in the same order where that is ours to say."""
+        """Go through the samples once, always in the same order unless a loader of the task decides otherwise."""
         ...
 
 
@@ -72,10 +72,10 @@ class MemoryBatches:
     ) -> None:
         self.samples: int | None = len(targets)
         self.batch_size: int | None = batch_size
-        self._inputs, self._targets = inputs.to(device), targets.to(device)
         self.generators: tuple[torch.Generator, ...] = (order,)
         self.inexact: str | None = None
         self.parts: tuple[Any, ...] = ()
+        self._inputs, self._targets = inputs.to(device), targets.to(device)
         self._count, self._size, self._device, self._order = len(targets), batch_size, device, order
 
     def __len__(self) -> int:
@@ -85,8 +85,8 @@ class MemoryBatches:
         """Go through the samples once, in a new order."""
         yield from self._ordered(self._new_order())
 
-    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Draw the order again; no batch is gathered for nothing."""
+    def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+        """Draw the order again and skip what is done, without gathering those batches."""
         return self._ordered(self._new_order()[done * self._size :])
 
     def _new_order(self) -> torch.Tensor:
@@ -103,59 +103,59 @@ class MemoryBatches:
 
 
 class LoadedBatches:
-    """Batches out of the task's own loader, or of one made for its Dataset.
+    """Batches of the task's own loader, or of one made for its Dataset.
 
     Args:
-        loader: can be gone through again and again.
-        length: batches a pass, as counted or wanted; None for what the loader says.
-        samples: as `Batches` has it.
-        method: the task's method that gave the data, for messages.
-        say: told where the loader's length is not what it says.
+        loader: can be iterated again and again.
+        length: batches a pass, as counted or requested; None for the loader's own length.
+        samples: as in `Batches`.
+        method: the task's method that returned the data, for messages.
+        say: receives a message if the loader's length is wrong.
     """
 
     def __init__(self, loader: Iterable[Any], length: int | None, samples: int | None, method: Any, say: Say) -> None:
-        self.samples, self._say = samples, say
         size = getattr(loader, "batch_size", None)
+        self.samples = samples
         self.batch_size = size if isinstance(size, int) else None
         self.generators = _generators_of(loader)
         self.inexact = _why_inexact(loader, f"{method.__name__}()")
         self.parts = _parts_of(loader)
-        self._loader, self._method = loader, method
+        self._loader, self._method, self._say = loader, method, say
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
 
     def __len__(self) -> int:
         return self._length
 
     def shuffled(self) -> Iterator[Batch]:
-        """Go through the loader once; what is new about the order is the loader's affair.
+        """Go through the loader once; it decides about the order.
 
-        Schedules rest on the length of an epoch. A loader that ends before it is begun again.
+        Schedules depend on the length of an epoch, so a loader that ends early is started again.
 
         Raises:
-            TaskError: as `in_order` does, and for a loader that gives nothing.
+            TaskError: as `in_order` does, and for a loader that yields nothing.
         """
-        given = 0
-        while given < self._length:
-            before = given
+        yielded = 0
+        while yielded < self._length:
+            before = yielded
             for batch in self.in_order():
                 yield batch
-                given += 1
-                if given == self._length:
+                yielded += 1
+                if yielded == self._length:
                     return
-            if given == before:
+            if yielded == before:
                 raise TaskError(f"{self._method.__name__}(){place_of(self._method)} gives no more batches")
             self._say(
-                f"{self._method.__name__}() has {self._length:,} batches by its length and gave {given - before:,}: "
-                "the epoch goes on with the next pass over it"
+                f"{self._method.__name__}() has {self._length:,} batches by its length and gave {yielded - before:,}: "
+                "the epoch continues with another pass over it"
             )
 
-    def taken_up(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
+    def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
         """Draw the batches that are done again, and drop them.
 
         Raises:
             TaskError: as `shuffled` does.
         """
-        self._say(f"going on in mid-epoch: {done:,} batches are drawn again, and left out")
+        self._say(f"resuming within an epoch: {done:,} batches are drawn again and skipped")
         batches = self.shuffled()
         for _ in islice(batches, done):
             between_batches()
@@ -165,12 +165,12 @@ class LoadedBatches:
         """Go through the loader once.
 
         Raises:
-            TaskError: for a batch that can't be had, or is no pair.
+            TaskError: for a batch that can't be loaded, or is not a pair.
         """
         for number, batch in zip(range(self._length), self._read(), strict=False):
             if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
                 raise TaskError(
-                    f"batch {number} of {self._method.__name__}(){place_of(self._method)} is no pair "
+                    f"batch {number} of {self._method.__name__}(){place_of(self._method)} is not a pair "
                     f"(inputs, targets) but a {shape_words(batch)}"
                 )
             yield batch[0], batch[1]
@@ -191,18 +191,18 @@ def _parts_of(loader: Any) -> tuple[Any, ...]:
 
 
 def _generators_of(loader: Any) -> tuple[torch.Generator, ...]:
-    """Return the generators that a loader, and what it is made of, hold on to."""
-    owned = (getattr(part, "generator", None) for part in _parts_of(loader))
-    return tuple({id(own): own for own in owned if isinstance(own, torch.Generator)}.values())
+    """Return the generators of a loader and of its parts, each once."""
+    found = (getattr(part, "generator", None) for part in _parts_of(loader))
+    return tuple({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
 
 def _why_inexact(loader: Any, where: str) -> str | None:
     if isinstance(loader, (list, tuple)):
         return None
     if not isinstance(loader, DataLoader):
-        return f"{where} gives a {type(loader).__name__}, whose order is its own affair"
+        return f"{where} gives a {type(loader).__name__}, which decides about its own order"
     if isinstance(loader.dataset, IterableDataset):
-        return f"{where} is a stream (IterableDataset), which keeps its own place and random state"
+        return f"{where} is a stream (IterableDataset), which keeps its own position and random state"
     if loader.persistent_workers:
         return f"the workers of {where} live on from epoch to epoch (persistent_workers), with their random states"
     if not getattr(loader, "in_order", True):
@@ -213,7 +213,7 @@ def _why_inexact(loader: Any, where: str) -> str | None:
 def to_device(value: Any, device: torch.device) -> Any:
     """Return the value with every tensor in it on the device: tensors, and tuples, lists and dicts of them.
 
-    From pinned memory the copy is made beside the computing.
+    Copies from pinned memory overlap with computation.
     """
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)

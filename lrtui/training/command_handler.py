@@ -1,8 +1,8 @@
-"""Where the training thread takes commands, between two steps and between two batches of a test."""
+"""Carries out commands in the training thread, between two steps and between two batches of a test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -25,19 +25,16 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
-from lrtui.training.checkpoint.keeper import Keeper
-from lrtui.training.checkpoint.policy import Reason
-from lrtui.training.extension import check_length_is_open, check_number_of_epochs
-from lrtui.training.followed_metric import check_metric
-from lrtui.training.lr_control import LrControl
-from lrtui.training.pending_commands import PendingCommands
+from lrtui.training.checkpoint.policy import Checkpoints, Reason
+from lrtui.training.checkpoint.state import TrainingState
 from lrtui.training.reporter import Reporter
+from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, check_no_fixed_length
 
 
 class StopRequested(BaseException):
-    """Leaves the loop at the user's request.
+    """Leaves the loop after a Stop command.
 
-    Not an Exception, so that a task's own code that catches every Exception does not swallow it.
+    Not an Exception, so that a task's code that catches every Exception does not swallow it.
 
     Args:
         command_id: `id` of the Stop.
@@ -49,49 +46,54 @@ class StopRequested(BaseException):
 
 
 EvalTrigger = Literal["epoch end", "on demand"]
-"""The test at an epoch's end, and one that a command asked for."""
+"""What a test was started by: the end of an epoch, or a command."""
 
 
 class CommandHandler:
-    """Obeys commands and answers each with an event.
+    """Carries out commands and answers each with an event.
 
     Args:
-        pending_commands: what is done without anybody giving a command; it comes before the inbox.
-        metrics: names of the figures that a schedule can follow.
-        evaluate: runs the test set for a command, told whether it is the script's, and publishes its result.
-        keeper: makes a checkpoint of what commands change.
-        range_test: makes a range test from the state of this moment, and tells of it through the command's feed.
+        setup: of the run.
+        state: of the run; its pending commands come before those of the inbox.
+        inbox: where users' commands arrive.
+        reporter: publishes the answers.
+        checkpoints: one is made after commands that change the run.
+        evaluate: runs the test set for a command, told whether it is the script's, and publishes the result.
+        range_test: runs a range test from the state of this moment, and answers through the command's feed.
     """
 
     def __init__(
         self,
+        setup: RunSetup,
+        state: TrainingState,
         inbox: Inbox,
-        pending_commands: PendingCommands,
         reporter: Reporter,
-        lr_control: LrControl,
-        metrics: Collection[str],
+        checkpoints: Checkpoints,
         evaluate: Callable[[Command, bool], object],
-        keeper: Keeper,
         range_test: Callable[[RangeTest], object],
     ) -> None:
-        self._inbox = inbox
-        self._pending = pending_commands
-        self._metrics = metrics
-        self._reporter = reporter
-        self._lr_control = lr_control
-        self._evaluate = evaluate
-        self._keeper = keeper
-        self._range_test = range_test
+        self._setup, self._state = setup, state
+        self._lr_control = setup.lr_control
+        self._inbox, self._reporter = inbox, reporter
+        self._checkpoints = checkpoints
+        self._evaluate, self._range_test = evaluate, range_test
         self._after_the_test: list[Command] = []
-        self._paused = self._changed = False
+        self._paused = self._has_changed = False
 
-    def obey(self, during: EvalTrigger | None = None) -> None:
-        """Obey all commands that have come or are due; while paused, block until one comes that ends the pause.
+    @property
+    def has_work(self) -> bool:
+        """Whether a command or a checkpoint is due before the next step."""
+        has_commands = len(self._inbox) > 0 or len(self._after_the_test) > 0
+        step = self._reporter.step
+        return has_commands or self._state.pending.is_due(step) or self._checkpoints.is_due(step)
 
-        A test on demand goes on through a pause: it was asked for.
+    def handle(self, during: EvalTrigger | None = None) -> None:
+        """Carry out all commands that are due; while paused, block until one ends the pause.
+
+        A test on demand continues while the run is paused.
 
         Args:
-            during: the test that is under way, if one is.
+            during: the test that is running, if any.
 
         Raises:
             StopRequested: for Stop.
@@ -99,30 +101,25 @@ class CommandHandler:
         while True:
             command, scripted = self._next(during)
             if command is not None:
-                self._obey_one(command, scripted, during)
+                self._carry_out(command, scripted, during)
                 continue
-            if self._changed:
-                # one for all changes of a moment: a key that is held down makes ten a second
+            if self._has_changed:
+                # one for all changes of a moment: a key that is held down sends ten a second
                 self._save("change")
             if self._paused and during != "on demand":
-                self._reporter.clock.hold()
+                self._reporter.clock.pause()
                 self._inbox.wait()
             else:
-                self._reporter.clock.go_on()
-                self._keeper.save_if_due()
+                self._reporter.clock.resume()
+                if self._checkpoints.is_due(self._reporter.step):
+                    self._save("time")
                 return
 
-    @property
-    def has_work(self) -> bool:
-        """Whether a command has come or is due before the next step, or a checkpoint is."""
-        waits = len(self._inbox) > 0 or len(self._after_the_test) > 0
-        return waits or self._pending.is_due(self._reporter.step) or self._keeper.is_due
-
     def _next(self, during: EvalTrigger | None) -> tuple[Command | None, bool]:
-        """Return the next command, if there is one, and whether it is the script's."""
-        # what a script has for this moment waits for a test on demand, which is a line of the script itself
+        """Return the next command, if any, and whether it is the script's."""
+        # pending commands of this step wait for a test on demand, which may be one of them
         if during != "on demand" and not self._paused:
-            due = self._pending.take(self._reporter.step, testing=during == "epoch end")
+            due = self._state.pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
                 command, scripted = due
                 # nobody waits for the answer, and a script's run has the same events every time
@@ -132,15 +129,15 @@ class CommandHandler:
         return self._inbox.take(), False
 
     def _save(self, reason: Reason, command_id: str = "") -> str | None:
-        self._changed = False
-        return self._keeper.save(reason, command_id)
+        self._has_changed = False
+        return self._checkpoints.save(reason, self._state, self._reporter, command_id)
 
-    def _obey_one(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
+    def _carry_out(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
         try:
             match command:
                 case Stop():
                     self._save("stop")
-                    # after the checkpoint: a run that goes on from there has forgotten it
+                    # after the checkpoint, so that a resumed run does not have this notice
                     if command.because:
                         self._reporter.notice(INTERRUPTED, command.because, level="warning")
                     raise StopRequested(command.id)
@@ -155,7 +152,11 @@ class CommandHandler:
                 case UndoLr():
                     self._change_lr(command, scripted, self._lr_control.undo)
                 case EvaluateNow():
-                    self._evaluate_now(command, scripted, during)
+                    if during is not None:
+                        raise UsageError("a test is running already; wait for its result")
+                    # if the run is paused, the wait that follows pauses the clock again
+                    self._reporter.clock.resume()
+                    self._evaluate(command, scripted)
                 case SaveCheckpoint():
                     refusal = self._save("command", command.id)
                     if refusal is not None:
@@ -163,17 +164,17 @@ class CommandHandler:
                 case Extend():
                     self._extend(command, scripted)
                 case RangeTest() if during is not None:
-                    # between two batches of a test the model is in another mode
+                    # between two batches of a test the model is in evaluation mode
                     command.feed.waits_for = "the test under way"
                     self._after_the_test.append(command)
                 case RangeTest():
-                    # a pause of the run's clock, which the end of obeying holds or lets go on
-                    self._reporter.clock.hold()
+                    # it doesn't count as training time; `handle` resumes the clock, or waits
+                    self._reporter.clock.pause()
                     self._range_test(command)
                 case _:
                     raise UsageError("this run does not know the command")
         except UsageError as error:
-            self._reporter.say(CommandRefused, command=command.text, reason=str(error), command_id=command.id)
+            self._reporter.publish(CommandRefused, command=command.text, reason=str(error), command_id=command.id)
 
     def _pause_or_resume(self, command: Command) -> None:
         pause = isinstance(command, Pause)
@@ -181,19 +182,19 @@ class CommandHandler:
             raise UsageError("the run is already paused" if pause else "the run is not paused")
         self._paused = pause
         if pause:
-            self._reporter.clock.hold()
+            self._reporter.clock.pause()
         else:
-            self._reporter.clock.go_on()
-        self._reporter.say(Paused if pause else Resumed, command_id=command.id)
+            self._reporter.clock.resume()
+        self._reporter.publish(Paused if pause else Resumed, command_id=command.id)
         if pause:
             self._save("pause")
 
     def _switch(self, command: SwitchSchedule, scripted: bool) -> None:
         before = self._lr_control.lrs
         schedule = parse_schedule(command.schedule)
-        check_metric(schedule, self._metrics)
+        check_metric(schedule, self._setup.metric_names)
         self._lr_control.switch(schedule, command.anchor, self._reporter.step)
-        self._reporter.say(
+        self._reporter.publish(
             ScheduleSwitched,
             schedule=str(self._lr_control.schedule),
             anchor=command.anchor,
@@ -203,12 +204,12 @@ class CommandHandler:
             command_id=command.id,
             scripted=scripted,
         )
-        self._changed = True
+        self._has_changed = True
 
     def _change_lr(self, command: Command, scripted: bool, change: Callable[[], None]) -> None:
         before = self._lr_control.lrs
         change()
-        self._reporter.say(
+        self._reporter.publish(
             LrSet,
             lrs_before=before,
             lrs_after=self._lr_control.lrs,
@@ -218,15 +219,15 @@ class CommandHandler:
             command_id=command.id,
             scripted=scripted,
         )
-        self._changed = True
+        self._has_changed = True
 
     def _extend(self, command: Extend, scripted: bool) -> None:
         control = self._lr_control
-        if not self._pending.switches_at_once:
-            check_length_is_open(control.schedule, "switch to another schedule for the epochs to come")
-        check_number_of_epochs(control.horizon.epochs + command.epochs)
+        if not self._state.pending.switches_schedule:
+            check_no_fixed_length(control.schedule, "switch to another schedule for the added epochs")
+        check_epochs(control.horizon.epochs + command.epochs)
         control.extend(command.epochs)
-        self._reporter.say(
+        self._reporter.publish(
             Extended,
             epochs=control.horizon.epochs,
             total_steps=control.horizon.total_steps,
@@ -234,11 +235,4 @@ class CommandHandler:
             command_id=command.id,
             scripted=scripted,
         )
-        self._changed = True
-
-    def _evaluate_now(self, command: Command, scripted: bool, during: EvalTrigger | None) -> None:
-        if during is not None:
-            raise UsageError("a test is under way; its result is on its way")
-        self._reporter.clock.go_on()
-        self._evaluate(command, scripted)
-        # the wait that follows, if the run is paused, holds the clock again
+        self._has_changed = True

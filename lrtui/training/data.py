@@ -1,4 +1,4 @@
-"""From whatever form a task's data has to batches."""
+"""Turns the data of a task, in any of its forms, into batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
 EXPECTED = "expected a pair of tensors, a Dataset or a DataLoader of pairs (inputs, targets)"
 
 MOST_COUNTED = 1_000_000
-"""Batches of a loader without a length, after which it is taken for one without an end."""
+"""Batches after which a loader without a length is considered endless."""
 
 
 def read_batches(
@@ -39,13 +39,13 @@ def read_batches(
         method: that method, for messages.
         what: `training` or `test`, for messages.
         batch_size: for data that is not batched already.
-        limit: how many samples to use, the first ones; None for all. Of batches, as many as have so many samples.
+        limit: number of samples to use, the first ones; None for all. Of batches, as many as have so many samples.
         device: where data in memory is kept.
-        order: shuffles training data that is ours to shuffle; None for a test set.
-        say: told what a user might not expect.
+        order: shuffles training data that has no order of its own; None for a test set.
+        say: receives messages about what a user might not expect.
 
     Raises:
-        TaskError: for data of no form that a task may have.
+        TaskError: for data in none of a task's forms.
     """
     where = f"{method.__name__}(){place_of(method)}"
     if isinstance(data, TensorDataset) and len(data.tensors) == 2:
@@ -55,8 +55,7 @@ def read_batches(
         if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
             raise TaskError(f"{where} gives {shape_words(data)}, expected as many targets as inputs, and at least one")
         count = _limited(len(targets), limit, what, say)
-        generator = order or torch.Generator()
-        return MemoryBatches(inputs[:count], targets[:count], batch_size, device, generator)
+        return MemoryBatches(inputs[:count], targets[:count], batch_size, device, order or torch.Generator())
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
         if not len(data):
             raise TaskError(f"{where} gives a data set without samples")
@@ -70,11 +69,11 @@ def read_batches(
         raise TaskError(f"{where} gives a Dataset without a length: give {type(data).__name__} a __len__")
     if _is_list_of_samples(data):
         raise TaskError(
-            f"{where} gives a list of {len(data):,} pairs that are samples and no batches: stack them into a pair of "
+            f"{where} gives a list of {len(data):,} pairs that are samples, not batches: stack them into a pair of "
             "tensors, or give a Dataset"
         )
     if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
-        more = ", which can be gone through only once" if isinstance(data, Iterator) else ""
+        more = ", which can be iterated only once" if isinstance(data, Iterator) else ""
         raise TaskError(f"{where} gives a {shape_words(data)}{more}; {EXPECTED}")
     return _loaded(data, method, what, limit, say)
 
@@ -88,17 +87,17 @@ def _is_pair_of_arrays(data: Data) -> bool:
 
 
 def _is_list_of_samples(data: Data) -> bool:
-    """Say whether these are single samples: pairs whose target is one number, and has no samples' dimension."""
+    """Return whether these are single samples: pairs whose target is one number, without a samples dimension."""
     if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], (tuple, list)) or len(data[0]) != 2:
         return False
     target = data[0][1]
     return isinstance(target, (int, float)) or getattr(target, "ndim", None) == 0
 
 
-def _limited(there: int, limit: int | None, what: str, say: Say) -> int:
-    if limit is not None and limit > there:
-        say(f"{limit:,} {what} samples were asked for and there are {there:,}: all are used")
-    return there if limit is None else min(limit, there)
+def _limited(available: int, limit: int | None, what: str, say: Say) -> int:
+    if limit is not None and limit > available:
+        say(f"{limit:,} {what} samples were requested, but there are only {available:,}: all are used")
+    return available if limit is None else min(limit, available)
 
 
 def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) -> LoadedBatches:
@@ -110,10 +109,10 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) ->
     if limit is not None and isinstance(size, int):
         wanted = -(-limit // size)
         if wanted > length:
-            say(f"{limit:,} {what} samples were asked for and there are {length:,} batches of {size}: all are used")
+            say(f"{limit:,} {what} samples were requested, but there are {length:,} batches of {size}: all are used")
         length = min(wanted, length)
     elif limit is not None:
-        say(f"{limit:,} {what} samples were asked for, and {method.__name__}() has batches of its own: all are used")
+        say(f"{limit:,} {what} samples were requested, but {method.__name__}() makes its own batches: all are used")
     if not length:
         raise TaskError(f"{where} gives a loader without batches; {EXPECTED}")
     dataset = getattr(loader, "dataset", None)
@@ -124,7 +123,7 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) ->
 
 
 def _length(data: Any) -> int | None:
-    """Return its length, or None where it has none: a loader over a data set without one raises when it is asked."""
+    """Return its length, or None: `len` of a loader over a data set without a length raises."""
     try:
         return len(data)
     except (TypeError, NotImplementedError):
@@ -132,19 +131,19 @@ def _length(data: Any) -> int | None:
 
 
 def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> int:
-    """Go through a loader that does not know its length; a schedule has to know how long an epoch is.
+    """Return the number of batches of a loader without a length, which a schedule has to know.
 
     Args:
-        most: batches that are wanted; None for all.
+        most: batches that are needed; None for all.
     """
     option = "--train-samples" if what == "training" else "--test-samples"
-    say(f"{where} has no length: counting its batches ({option} N or a __len__ makes this short)")
+    say(f"{where} has no length: counting its batches ({option} N or a __len__ avoids this)")
     count, last_said = 0, time.monotonic()
     for count, _ in enumerate(loader, start=1):
         if count == most:
             break
         if count > MOST_COUNTED:
-            raise TaskError(f"{where} gives batches without an end: {option} N says how many make a pass")
+            raise TaskError(f"{where} gives batches without an end: {option} N limits a pass")
         if time.monotonic() - last_said > 2:
             say(f"{count:,} batches so far")
             last_said = time.monotonic()

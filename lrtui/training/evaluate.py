@@ -1,4 +1,4 @@
-"""The whole test set through the model, without a trace in training."""
+"""Runs the whole test set through the model, without affecting training."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 import torch
 
 from lrtui.training.batches import Batches, sample_count, to_device
-from lrtui.training.precision import precision_context
-from lrtui.training.random_state import random_state_set_aside
+from lrtui.training.device import precision_context
+from lrtui.training.random_state import random_state_restored
 from lrtui.training.user_task import UserTask
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the test set says of a model: the mean loss a sample, and the task's metrics by name."""
+    """A result on the test set: the mean loss per sample, and the task's metrics by name."""
 
     loss: float
     metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def all_metrics(self) -> dict[str, float]:
-        """The figures that a schedule can follow, by name: `loss`, and the metrics."""
+        """The values that a schedule can follow, by name: `loss`, and the metrics."""
         return {"loss": self.loss, **self.metrics}
 
 
@@ -40,20 +40,19 @@ def evaluate(
     """Return the loss and metrics of the model on the data.
 
     Args:
-        between_batches: called before each batch, so that commands are answered while the test goes on; it may
-            raise to break the test off.
-        most_batches: how many to look at, for a trial; None for all.
+        between_batches: called before each batch, to carry out commands; it may raise to abort the test.
+        most_batches: evaluates only so many, for a trial; None for all.
 
     Raises:
-        TaskError: where the user's code fails.
+        TaskError: if the user's code fails.
     """
     sums = _Sums(device)
-    # a frozen part of the model may be in its test mode during training, too
+    # some modules may be in evaluation mode during training, such as a frozen part of the model
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        # no_grad and not inference_mode: what a model computes once and keeps has to be of use in training as well
-        with random_state_set_aside(device, data.generators), torch.no_grad():
+        # no_grad, not inference_mode: tensors that a model caches here must be usable in training as well
+        with random_state_restored(device, data.generators), torch.no_grad():
             for number, batch in enumerate(data.in_order()):
                 if number == most_batches:
                     break
@@ -74,7 +73,7 @@ def evaluate(
 
 
 class _Sums:
-    """Sums over the test set, on the device: an accelerator is not waited for between batches."""
+    """Sums over the test set, kept on the device so that it is not waited for between batches."""
 
     def __init__(self, device: torch.device) -> None:
         # mps has no float64
@@ -83,17 +82,16 @@ class _Sums:
         self._counts: dict[str, int] = {}
 
     def add(self, name: str, values: torch.Tensor, samples: int) -> None:
-        """Add a batch's values: one a sample (or finer), or the mean of its samples."""
+        """Add a batch's values: one per sample (or finer), or the mean of its samples."""
         value = values.detach().sum(dtype=self._dtype) * (1 if values.dim() else samples)
         self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._counts[name] = self._counts.get(name, 0) + (values.numel() if values.dim() else samples)
 
     def means(self) -> dict[str, float]:
-        """Read all means, in one go."""
-        read = torch.stack(list(self._sums.values())).tolist()
-        counts = self._counts
-        # a metric of nothing, such as the accuracy on a kind that the test set does not have, is no number
+        """Return all means, read from the device together."""
+        totals = torch.stack(list(self._sums.values())).tolist()
+        # a metric without values, such as the accuracy on a class that the test set lacks, is NaN
         return {
-            name: total / counts[name] if counts[name] else math.nan
-            for name, total in zip(self._sums, read, strict=True)
+            name: total / count if (count := self._counts[name]) else math.nan
+            for name, total in zip(self._sums, totals, strict=True)
         }

@@ -1,37 +1,36 @@
 """The only writer of lr.
 
-The optimizer's lr is always the unscaled lr times the scale, and the scheduler sees the unscaled one alone: before
-`scheduler.step()` it is put back into the parameter groups, after it unscaled x scale is written. So a nudge is exact
-for every scheduler, also for those that read the group's lr, those that read `base_lrs`, nested ones and the user's
-own; editing their state in place is exact for none of them all.
+The optimizer's lr is always the unscaled lr times the scale. The scheduler only ever sees the unscaled lr: it is
+restored before `scheduler.step()`, and afterwards unscaled x scale is written. A nudge is therefore exact for every
+scheduler: for those that read the group's lr, those that read `base_lrs`, nested ones and the user's own. Editing a
+scheduler's state in place is not exact for all of them.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
-from lrtui.training.checkpoint.scheduler_state import scheduler_state
-from lrtui.training.lr_scale import LrScale
-from lrtui.training.parameter_groups import group_settings, set_groups
 
-_KEPT = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
-"""What a checkpoint has of the control itself."""
+_SAVED = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
+"""Attributes that a checkpoint stores as they are."""
 
 
 class LrControl:
-    """Steps the schedule of one optimizer, scales its lr and switches it for another.
+    """Steps the schedule of one optimizer, scales its lr and switches to another schedule.
 
     Args:
-        optimizer: as configured; its lr, momentum and betas are what a switch goes back to.
-        schedule: the schedule to begin with; lengths left out are filled in from the horizon.
-        horizon: the run's length; `start_step` is where it begins.
+        optimizer: as configured; a switch restores its lr, momentum and betas.
+        schedule: the schedule to start with; missing lengths are filled in from the horizon.
+        horizon: the run's length; `start_step` is where it starts.
 
     Raises:
         NotationError: for a schedule that PyTorch can't build on this optimizer.
@@ -42,25 +41,26 @@ class LrControl:
         self._epochs, self._batches_per_epoch = horizon.epochs, horizon.batches_per_epoch
         self._configured = group_settings(optimizer)
         self._test_results: list[Mapping[str, float]] = []
-        self._scale = LrScale(len(optimizer.param_groups))
+        self._scale = [1.0] * len(optimizer.param_groups)
+        self._earlier_scales: list[list[float]] = []
         self._unscaled: list[float] = []
         self.step_calls = 0
-        """`step()` calls that the schedule in force has had."""
+        """`step()` calls that the current schedule has had."""
         self._install(schedule, horizon)
 
     @property
     def lrs(self) -> tuple[float, ...]:
-        """The lr that the optimizer has, one per parameter group."""
+        """The optimizer's lr, one per parameter group."""
         return tuple(float(group["lr"]) for group in self._optimizer.param_groups)
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """What the schedule's own lr is multiplied with, one per parameter group."""
-        return tuple(self._scale.factors)
+        """The factor on the schedule's lr, one per parameter group."""
+        return tuple(self._scale)
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule in force, filled in."""
+        """The current schedule, its lengths filled in."""
         return self._schedule
 
     @property
@@ -70,35 +70,35 @@ class LrControl:
 
     @property
     def test_results(self) -> Sequence[Mapping[str, float]]:
-        """What the tests at the epochs' ends said, the first epoch's first."""
+        """The results of the tests that ended epochs, from the first epoch on."""
         return self._test_results
 
     def extend(self, epochs: int) -> None:
-        """Make the run longer by so many epochs; what is filled in from now on counts them, too."""
+        """Make the run longer by this many epochs; lengths that are filled in from now on include them."""
         self._epochs += epochs
 
-    # -- the schedule's own course ------------------------------------------------------------------------------------
+    # -- stepping the schedule ----------------------------------------------------------------------------------------
 
     def after_step(self) -> None:
-        """Take the schedule's step, if it is one with per="batch"; called after each `optimizer.step()`.
+        """Step a schedule with per="batch"; called after each `optimizer.step()`.
 
-        With accumulation that is one call for several batches: schedules count optimizer steps.
+        With gradient accumulation that is one call for several batches: schedules count optimizer steps.
         """
         if self._schedule.per == "batch":
             self._step(None)
 
     def after_epoch(self, step: int, results: Mapping[str, float]) -> bool:
-        """Take the schedule's step, if it is one that steps per epoch; called after the epoch's test.
+        """Step a schedule with per="epoch"; called after the test that ends the epoch.
 
         Args:
             step: optimizer steps done.
-            results: `loss` and all of the task's metrics on the test set, by name.
+            results: `loss` and the task's metrics on the test set, by name.
 
         Returns:
             Whether a plateau made the schedule cut the lr.
         """
         self._test_results.append(results)
-        # during this epoch's test: the epoch was trained under the schedule before, and its end is not this one's
+        # a schedule installed during this epoch's test did not train the epoch and does not count its end
         if self._schedule.per != "epoch" or self._installed_at == step:
             return False
         before = list(self._unscaled)
@@ -107,95 +107,114 @@ class LrControl:
 
     def _step(self, results: Mapping[str, float] | None) -> None:
         groups = self._optimizer.param_groups
-        for group, raw in zip(groups, self._unscaled, strict=True):
-            group["lr"] = raw
+        for group, unscaled in zip(groups, self._unscaled, strict=True):
+            group["lr"] = unscaled
         step_scheduler(self._scheduler, self._schedule, results)
         self.step_calls += 1
         self._unscaled = [float(group["lr"]) for group in groups]
         self._write()
 
     def _write(self) -> None:
-        for group, raw, scale in zip(self._optimizer.param_groups, self._unscaled, self._scale.factors, strict=True):
-            group["lr"] = raw * scale
+        for group, unscaled, scale in zip(self._optimizer.param_groups, self._unscaled, self._scale, strict=True):
+            group["lr"] = unscaled * scale
 
-    # -- the user's hand ----------------------------------------------------------------------------------------------
+    # -- scaling ------------------------------------------------------------------------------------------------------
 
     def scale_by(self, factor: float) -> None:
         """Multiply the lr by `factor`, now and for the rest of the schedule.
 
         Raises:
-            UsageError: for a factor that is not finite and positive.
+            UsageError: for a factor that is not finite and positive, or an lr that would not be finite.
         """
-        self._scale.multiply(factor, self._unscaled)
-        self._write()
+        if not (math.isfinite(factor) and factor > 0):
+            raise UsageError(f"the lr is multiplied by a positive number, not {factor}")
+        self._rescale([scale * factor for scale in self._scale])
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
-        """Make the lr this value now; the rest of the schedule follows in proportion.
+        """Set the lr of the next step; the rest of the schedule follows in proportion.
 
         Args:
             lr: the lr of the next step.
             group: index of one parameter group, or None for all.
 
         Raises:
-            UsageError: as `LrScale.make` does.
+            UsageError: for a negative or non-finite lr, an unknown group, or where the schedule's own lr is 0, which
+                no factor changes.
         """
-        self._scale.make(lr, self._unscaled, group)
-        self._write()
+        if not (math.isfinite(lr) and lr >= 0):
+            raise UsageError(f"an lr is a finite number of at least 0, not {lr}")
+        if group is not None and not 0 <= group < len(self._unscaled):
+            raise UsageError(f"there is no parameter group {group}; there are {len(self._unscaled)}, counted from 0")
+        chosen = range(len(self._unscaled)) if group is None else [group]
+        if any(self._unscaled[index] == 0 for index in chosen):
+            raise UsageError("the schedule's own lr is 0 here and can't be scaled to another; switch the schedule")
+        scale = list(self._scale)
+        for index in chosen:
+            scale[index] = _exact_ratio(lr, self._unscaled[index])
+        self._rescale(scale)
 
     def undo(self) -> None:
-        """Restore the scale before the last change of it; a switch clears what can be undone.
+        """Restore the scale before its last change.
 
         Raises:
-            UsageError: where there is nothing to undo.
+            UsageError: if nothing changed the scale since the last switch.
         """
-        self._scale.undo()
+        if not self._earlier_scales:
+            raise UsageError("nothing to undo: the lr was not changed since the schedule was put in place")
+        self._scale = self._earlier_scales.pop()
         self._write()
 
-    # -- another schedule ---------------------------------------------------------------------------------------------
+    def _rescale(self, scale: list[float]) -> None:
+        if not all(math.isfinite(unscaled * factor) for unscaled, factor in zip(self._unscaled, scale, strict=True)):
+            raise UsageError("the lr would not be finite")
+        self._earlier_scales.append(self._scale)
+        self._scale = scale
+        self._write()
+
+    # -- switching ----------------------------------------------------------------------------------------------------
 
     def switch(self, schedule: Schedule, anchor: str, step: int) -> None:
-        """Put another schedule in place, from this step on, with every trace of the old one removed.
+        """Replace the schedule from this step on, removing every trace of the old one.
 
         Args:
-            schedule: the new one; lengths left out are filled in with what remains of the run.
+            schedule: the new one; missing lengths are filled in with what remains of the run.
             anchor: `base` builds on the configured lr over what remains, `current` on this moment's lr, `start` on
-                the configured lr and steps from the run's start to now.
+                the configured lr, stepped from the run's start to now.
             step: optimizer steps done.
 
         Raises:
-            NotationError: for a schedule that can't be built here; the old one then stays in force, untouched.
+            NotationError: for a schedule that can't be built here; the old one then stays unchanged.
             UsageError: for an unknown anchor.
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; there are {', '.join(ANCHORS)}")
-        kept_groups = group_settings(self._optimizer)
-        kept = dict(vars(self))
+        old_groups, old_attributes = group_settings(self._optimizer), dict(vars(self))
         current = self.lrs
         try:
-            set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
-            self._scale = LrScale(len(current))
+            _set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
+            self._scale, self._earlier_scales = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
             self._install(schedule, Horizon(self._epochs, self._batches_per_epoch, start))
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
-            vars(self).update(kept)
-            set_groups(self._optimizer, kept_groups)
+            vars(self).update(old_attributes)
+            _set_groups(self._optimizer, old_groups)
             raise
 
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
         self._schedule, _ = fill_in(schedule, horizon)
         self._built_on = self.lrs
         self._scheduler = build(self._schedule, self._optimizer, horizon)
-        # PyTorch warns of a scheduler that steps before its optimizer, and takes that to be so where the one before was
-        # a ReduceLROnPlateau, which does not look, and where fp16 left the first step out
+        # PyTorch warns about a scheduler that steps before its optimizer. It assumes that wrongly after a
+        # ReduceLROnPlateau, which does not track optimizer steps, and where fp16 skipped the first step.
         self._optimizer._opt_called = True  # type: ignore[attr-defined]
         self.step_calls = 0
         self._installed_at: int | None = horizon.start_step
         self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def _catch_up(self, step: int) -> None:
-        """Take the steps that the schedule would have taken had it been there from the run's start."""
+        """Take the steps that the schedule would have taken since the run's start."""
         if self._schedule.per == "batch":
             for _ in range(step):
                 self._step(None)
@@ -205,7 +224,7 @@ class LrControl:
             for result in results:
                 self._step(result)
             if len(results) < epochs_done:
-                # an epoch's test goes on: whoever follows its result waits for it, the others are not kept waiting
+                # the test of this epoch is running: a schedule that follows its result steps after it
                 if self._schedule.metric is not None:
                     self._installed_at = None
                     return
@@ -215,25 +234,81 @@ class LrControl:
     # -- checkpoints --------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return all but the parameter groups as plain values: those are the optimizer's own state."""
+        """Return everything but the parameter groups as plain values; the groups are part of the optimizer's state."""
         return {
             "schedule": str(self._schedule),
             "built_on": self._built_on,
-            "scheduler": scheduler_state(self._scheduler.state_dict(), self._schedule),
-            "factors": self._scale.factors,
-            "earlier_factors": self._scale.earlier,
-            **{name: getattr(self, name) for name in _KEPT},
+            "scheduler": _scheduler_state(self._scheduler.state_dict(), self._schedule),
+            "factors": self._scale,
+            "earlier_factors": self._earlier_scales,
+            **{name: getattr(self, name) for name in _SAVED},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned; the optimizer's own state, its groups' lrs with it, is loaded afterwards.
+        """Load what `state` returned; the optimizer's own state, with its groups' lrs, is loaded afterwards.
 
         Raises:
-            NotationError: for a schedule that can't be built any more, such as a user's own that is gone.
+            NotationError: for a schedule that can't be built any more, such as a user's class that is gone.
         """
-        set_groups(self._optimizer, self._configured, state["built_on"])
+        _set_groups(self._optimizer, self._configured, state["built_on"])
         self._install(parse_schedule(state["schedule"]), self.horizon)
         self._scheduler.load_state_dict(state["scheduler"])
-        self._scale.factors, self._scale.earlier = state["factors"], state["earlier_factors"]
-        for name in _KEPT:
+        self._scale, self._earlier_scales = state["factors"], state["earlier_factors"]
+        for name in _SAVED:
             setattr(self, name, state[name])
+
+
+def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return a copy of each parameter group without its parameters: lr, momentum, betas, weight decay ..."""
+    return [
+        {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+
+
+def _set_groups(
+    optimizer: torch.optim.Optimizer, settings: Sequence[Mapping[str, Any]], lrs: Sequence[float] | None = None
+) -> None:
+    """Give the groups these settings and no others: schedulers leave initial_lr, max_lr ... behind."""
+    for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
+        for name in group.keys() - wanted.keys() - {"params"}:
+            del group[name]
+        group.update(copy.deepcopy(dict(wanted)))
+        if lrs is not None:
+            group["lr"] = lrs[index]
+
+
+def _exact_ratio(lr: float, unscaled: float) -> float:
+    """Return f with unscaled * f == lr if lr / unscaled or a neighbouring float does it, so that 0.1 shows as 0.1."""
+    ratio = lr / unscaled
+    neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
+    return next((factor for factor in neighbours if unscaled * factor == lr), ratio)
+
+
+def _scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any]:
+    """Return a scheduler's `state_dict()` without the functions that some releases of PyTorch put into it.
+
+    The constructor makes those again. Functions in the state of a user's class stay, and can't be saved.
+
+    Raises:
+        CheckpointError: for a user's class whose state contains the model's parameters: loading would copy them.
+    """
+    if schedule.user_path is not None:
+        if _has_parameters(state):
+            raise CheckpointError(
+                f"{schedule.user_path}:{schedule.name} holds on to the optimizer's groups or parameters"
+            )
+        return state
+    plain = {name: value for name, value in state.items() if not callable(value)}
+    if schedule.children:
+        pairs = zip(state["_schedulers"], schedule.children, strict=True)
+        plain["_schedulers"] = [_scheduler_state(inner, child) for inner, child in pairs]
+    return plain
+
+
+def _has_parameters(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_parameters, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_parameters, value))
+    return isinstance(value, torch.nn.Parameter)

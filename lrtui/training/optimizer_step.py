@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from lrtui.training.batches import Batch, sample_count, to_device
-from lrtui.training.precision import gradient_scaler, precision_context
+from lrtui.training.device import gradient_scaler, precision_context
 from lrtui.training.run_setup import RunSetup
 
 
-class Update:
-    """Makes optimizer steps.
+class OptimizerStep:
+    """Computes gradients and updates the weights, in two calls per step.
 
     Args:
         setup: what is trained, with what.
@@ -19,22 +19,16 @@ class Update:
     def __init__(self, setup: RunSetup) -> None:
         self._setup = setup
         self.gradient_scaler = gradient_scaler(setup.device, setup.spec.precision)
-        """Keeps fp16's gradients within range; passes everything through otherwise."""
+        """Keeps fp16's gradients within range; does nothing otherwise."""
 
-    def make(self, batches: list[Batch]) -> tuple[torch.Tensor, int]:
-        """Take a step on these batches; return the mean loss of all their samples, 0-d, and how many they are."""
-        self._setup.optimizer.zero_grad(set_to_none=True)
-        loss, samples = self._forward_backward(batches)
-        self._step_optimizer()
-        return loss, samples
+    def forward_backward(self, batches: list[Batch]) -> tuple[torch.Tensor, int]:
+        """Compute the gradients of the mean loss; return that loss, 0-d, and the number of samples.
 
-    def _forward_backward(self, batches: list[Batch]) -> tuple[torch.Tensor, int]:
-        """Leave the gradients of the mean loss in the parameters.
-
-        With several batches each counts by its share of the samples: of a loss that is a mean over samples that makes
-        what one batch of them all would have. BatchNorm, class weights and ignored targets see each batch alone.
+        With several batches each counts by its share of the samples, so that the gradients are those of one large
+        batch if the loss is a mean over samples. BatchNorm, class weights and ignored targets see each batch alone.
         """
         setup = self._setup
+        setup.optimizer.zero_grad(set_to_none=True)
         counts = [sample_count(batch) for batch in batches]
         total = sum(counts)
         losses = []
@@ -48,7 +42,8 @@ class Update:
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum(), total
 
-    def _step_optimizer(self) -> None:
+    def update_weights(self) -> None:
+        """Clip the gradients if the run asks for it, and step the optimizer."""
         setup, limit = self._setup, self._setup.spec.clip_grad_norm
         if limit is not None:
             # clip the true gradients, not those scaled to stay within fp16's range

@@ -1,4 +1,4 @@
-"""What a run does without anybody giving a command at that moment."""
+"""The commands that a run carries out without anybody sending them at that moment."""
 
 from __future__ import annotations
 
@@ -6,49 +6,58 @@ from collections import deque
 from collections.abc import Iterable
 
 from lrtui.run.commands import Command, SwitchSchedule
-from lrtui.schedules.script import Script
+from lrtui.schedules.script import ScriptLine
 
 
 class PendingCommands:
-    """The lines of a script, those of what a person did in a story that was put aside, and what is done at once.
+    """The lines of the run's script, the commands that a resume replays, and those that it starts with.
 
     Args:
-        script: of the run.
-        replay: done again at their moments, after the script's.
-        at_once: done before the next step, after both.
+        batches_per_epoch: optimizer steps an epoch.
+        script: the script's lines, in the order of their moments.
+        replay: commands that a user sent after the checkpoint; at the same moment the script comes first.
+        immediate: carried out before the next step, after both.
     """
 
-    def __init__(self, script: Script, replay: Script | None = None, at_once: Iterable[Command] = ()) -> None:
-        self._script, self._replay = script, replay or Script(())
-        self._at_once = deque(at_once)
+    def __init__(
+        self,
+        batches_per_epoch: int,
+        script: Iterable[ScriptLine],
+        replay: Iterable[ScriptLine] = (),
+        immediate: Iterable[Command] = (),
+    ) -> None:
+        self._batches_per_epoch = batches_per_epoch
+        self._script, self._replay = deque(script), deque(replay)
+        self._immediate = deque(immediate)
 
     def is_due(self, step: int) -> bool:
-        """Say whether there is something to be done before the step after so many; asked at each step."""
-        return bool(self._at_once) or self._script.is_due(step) or self._replay.is_due(step)
+        """Return whether a command is due before the next step; called at each step."""
+        return bool(self._immediate) or any(
+            lines and lines[0].step(self._batches_per_epoch) <= step for lines in (self._script, self._replay)
+        )
 
     def take(self, step: int, *, testing: bool) -> tuple[Command, bool] | None:
         """Return the next command that is due and whether it is the script's, or None.
 
         Args:
             step: optimizer steps done.
-            testing: whether this is the test at an epoch's end.
+            testing: whether the test that ends an epoch is running: only the lines meant for it are due then.
         """
-        for script in (self._script, self._replay):
-            command = script.take(step, testing=testing)
-            if command is not None:
-                return command, script is self._script
-        return (self._at_once.popleft(), False) if self._at_once else None
+        for lines in (self._script, self._replay):
+            if lines and lines[0].moment(self._batches_per_epoch) <= (step, 0 if testing else 1):
+                return lines.popleft().command, lines is self._script
+        return (self._immediate.popleft(), False) if self._immediate else None
 
     @property
-    def switches_at_once(self) -> bool:
-        """Whether another schedule is about to be put in place."""
-        return any(isinstance(command, SwitchSchedule) for command in self._at_once)
+    def switches_schedule(self) -> bool:
+        """Whether a resume is about to put another schedule in place."""
+        return any(isinstance(command, SwitchSchedule) for command in self._immediate)
 
     @property
     def script_left(self) -> list[str]:
-        """The script's lines that are still to be done."""
-        return [line.text for line in self._script.lines]
+        """The script's lines that are still to come."""
+        return [line.text for line in self._script]
 
     def replay_left(self, step: int) -> list[str]:
-        """Return the lines of what else is still to be done."""
-        return [*(line.text for line in self._replay.lines), *(f"step {step}: {each.text}" for each in self._at_once)]
+        """Return the other commands that are still to come, as lines of a script."""
+        return [*(line.text for line in self._replay), *(f"step {step}: {each.text}" for each in self._immediate)]

@@ -1,60 +1,66 @@
-"""How far a run has come in the epoch under way."""
+"""How far a run is in its current epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from lrtui.training.dead_units import Reached
+import torch
+
 from lrtui.training.random_state import RandomStates
+
+_EARLIER_NAMES = {"started_at": "begun", "seconds_excluded": "seconds_aside", "live_units": "reached"}
+"""What older checkpoints call some of the fields."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """The epoch under way and what its end will tell of it; the loop counts it up."""
+    """The current epoch so far, and what its end will report; the loop updates it."""
 
     random: RandomStates
-    """The random states that the epoch began with."""
+    """The random states at the epoch's start."""
     epoch: int = 1
     """From 1."""
     steps: int = 0
     """Optimizer steps of the epoch that are done."""
     testing: bool = False
-    """Whether all of them are done, and the test at the epoch's end is what comes next."""
+    """Whether all of them are done, and the test that ends the epoch comes next."""
     result: dict[str, float] = field(default_factory=dict)
-    """What that test said of the model itself; empty before it has."""
+    """The result of that test for the model itself; empty before it."""
     lrs: tuple[float, ...] = ()
-    """What the last step used."""
+    """Used by the last step, one per parameter group."""
     samples: int = 0
-    """That the epoch's steps went through."""
-    begun: float = 0.0
-    """On the run's clock."""
-    seconds_aside: float = 0.0
-    """Spent on tests that a command asked for, and on checkpoints."""
+    """Processed by the epoch's steps."""
+    started_at: float = 0.0
+    """Seconds on the run's clock."""
+    seconds_excluded: float = 0.0
+    """Spent on tests on demand and on checkpoints, which don't count as training."""
     samples_per_second: float = 0.0
     """Known when all steps are done."""
-    reached: Reached = field(default_factory=dict)
-    """The units that a gradient has reached in the epoch's last steps."""
+    live_units: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """By layer, the units that got a gradient in the epoch's last steps: bool, shape (units,)."""
 
-    def begin_next_epoch(self, seconds: float, random: RandomStates) -> None:
-        """Turn to the next epoch; `seconds` are those of the run's clock."""
-        fresh = Progress(random, self.epoch + 1, lrs=self.lrs, begun=seconds)
-        self.restore(fresh.state())
+    def start_next_epoch(self, seconds: float, random: RandomStates) -> None:
+        """Move to the next epoch; `seconds` are those of the run's clock."""
+        self.restore(Progress(random, self.epoch + 1, lrs=self.lrs, started_at=seconds).state())
 
-    def note_speed(self, seconds: float) -> None:
-        """Note how fast training was: the tests have their own time; `seconds` are those of the run's clock."""
-        self.samples_per_second = self.samples / max(seconds - self.begun - self.seconds_aside, 1e-9)
+    def measure_speed(self, seconds: float) -> None:
+        """Set the samples per second of the epoch's training, tests excluded."""
+        training = seconds - self.started_at - self.seconds_excluded
+        self.samples_per_second = self.samples / max(training, 1e-9)
 
     def state(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return it as plain values and tensors."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned.
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Load what `state` returned.
 
         Raises:
-            KeyError: where something is missing.
+            KeyError: if a value is missing.
         """
         for item in fields(self):
-            # a checkpoint of before they were looked at does not have them
-            setattr(self, item.name, state.get("reached", {}) if item.name == "reached" else state[item.name])
+            name = item.name if item.name in state else _EARLIER_NAMES.get(item.name, item.name)
+            # the oldest checkpoints have no record of units
+            setattr(self, item.name, state.get(name, {}) if item.name == "live_units" else state[name])

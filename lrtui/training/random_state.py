@@ -1,4 +1,4 @@
-"""Random states: set aside so that looking at a model never changes how it is trained, and kept in checkpoints."""
+"""Random states: restored after a test so that it never changes training, and saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def seed_everything(seed: int) -> None:
 
 
 def draw_seed() -> int:
-    """Return a seed for a generator of its own, drawn from torch's global one as torch's RandomSampler draws it."""
+    """Return a seed drawn from torch's global generator, as torch's RandomSampler draws it."""
     return int(torch.empty((), dtype=torch.int64).random_())
 
 
 @contextmanager
-def random_state_set_aside(device: torch.device, generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
-    """Give back, on leaving, the state that every global random generator had on entering.
+def random_state_restored(device: torch.device, generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
+    """Restore the state of every global random generator on exit.
 
     Args:
-        device: whose generator counts, too.
-        generators: others that may be drawn from meanwhile, such as a data loader's own.
+        device: whose generator is restored, too.
+        generators: others to restore, such as a data loader's.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    own_states = [generator.get_state() for generator in generators]
+    generator_states = [generator.get_state() for generator in generators]
     devices = [device] if device.type == "cuda" else []
     mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
     try:
@@ -44,7 +44,7 @@ def random_state_set_aside(device: torch.device, generators: Sequence[torch.Gene
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
-        for generator, state in zip(generators, own_states, strict=True):
+        for generator, state in zip(generators, generator_states, strict=True):
             generator.set_state(state)
         if mps_state is not None:
             torch.mps.set_rng_state(mps_state)
@@ -54,37 +54,37 @@ def random_states(generators: Sequence[torch.Generator] = ()) -> RandomStates:
     """Return the states of torch on all devices in use, of numpy's legacy generator, of `random`, and of these.
 
     Args:
-        generators: others, such as a data loader's own.
+        generators: others, such as a data loader's.
     """
     return {
         "torch": torch.get_rng_state(),
-        # asking a GPU that is not in use for its state would start it
+        # asking an unused GPU for its state would initialize it
         "cuda": torch.cuda.get_rng_state_all() if _uses_cuda() else [],
         "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else [],
-        "numpy": _each_array(np.random.get_state(legacy=False), np.ndarray, torch.from_numpy),
+        "numpy": _convert_arrays(np.random.get_state(legacy=False), np.ndarray, torch.from_numpy),
         "python": random.getstate(),
         "generators": [generator.get_state() for generator in generators],
     }
 
 
 def set_random_states(states: RandomStates, generators: Sequence[torch.Generator] = ()) -> None:
-    """Put back what `random_states` returned; devices that are not here are passed over.
+    """Restore what `random_states` returned; missing devices are skipped.
 
     Args:
-        generators: those that were given then, in the same order.
+        generators: the same as then, in the same order.
 
     Raises:
-        ValueError: for states of another number of generators.
+        ValueError: for another number of generators.
     """
     torch.set_rng_state(states["torch"])
     for index, state in enumerate(states["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(state, index)
     if states["mps"] and torch.backends.mps.is_available():
         torch.mps.set_rng_state(states["mps"][0])
-    np.random.set_state(_each_array(states["numpy"], torch.Tensor, torch.Tensor.numpy))
+    np.random.set_state(_convert_arrays(states["numpy"], torch.Tensor, torch.Tensor.numpy))
     random.setstate(states["python"])
     for generator, state in zip(generators, states["generators"], strict=True):
-        # one that lives on another device now has states of another kind
+        # on another device a generator has states of another shape
         if generator.get_state().shape == state.shape:
             generator.set_state(state)
 
@@ -93,8 +93,8 @@ def _uses_cuda() -> bool:
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
-def _each_array(value: Any, kind: type, convert: Any) -> Any:
-    """Return nested dicts with everything of that kind converted."""
+def _convert_arrays(value: Any, kind: type, convert: Any) -> Any:
+    """Return nested dicts with every value of that type converted."""
     if isinstance(value, dict):
-        return {key: _each_array(item, kind, convert) for key, item in value.items()}
+        return {key: _convert_arrays(item, kind, convert) for key, item in value.items()}
     return convert(value) if isinstance(value, kind) else value

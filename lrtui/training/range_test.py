@@ -1,4 +1,4 @@
-"""The range test: the lr raised step by step until the loss leaves off, and all put back as it was.
+"""The range test: the lr rises step by step until the loss diverges, then everything is restored.
 
 L. Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv:1506.01186, section 3.3).
 """
@@ -20,9 +20,9 @@ from lrtui.run.sweep import Sweep
 from lrtui.run.user_error import describe_exception
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.training.batches import Batch, Batches
-from lrtui.training.optimizer_step import Update
+from lrtui.training.optimizer_step import OptimizerStep
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.state_snapshot import set_aside
+from lrtui.training.state_snapshot import state_restored_afterwards
 
 
 def range_test(
@@ -31,59 +31,61 @@ def range_test(
     feed: RangeFeed,
     *,
     gradient_scaler: torch.amp.GradScaler | None = None,
-    is_called_away: Callable[[], bool] = lambda: False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Make a range test from the state that a run is in; afterwards that is as it was, to the bit.
+    """Run a range test from the current state of a run, and restore that state bit-identically.
 
-    Whatever happens is told through the feed, failure included. The updates are those of the run: accumulated,
-    clipped and computed like them, with its optimizer's momentum and other settings. All parameter groups keep their
-    ratio to the first one, whose lr is the sweep's. Data is gone through in an order of its own, again and again.
+    Everything that happens, failure included, is published through the feed. The steps are those of the run:
+    accumulated, clipped and in its precision, with its optimizer's momentum and other settings. The sweep sets the lr
+    of the first parameter group; the others keep their ratio to it. The data is shuffled independently of the run's
+    order and repeated as often as needed.
 
     Args:
-        setup: what the run trains with, between two steps.
-        gradient_scaler: the run's, for fp16; None for a run that has not begun.
-        is_called_away: whether something else has to be done; asked before each step.
+        setup: of the run, between two steps.
+        gradient_scaler: the run's, for fp16; None if no run has started.
+        should_stop: called before each step.
     """
-    ratios = _ratios(setup)
+    ratios = _lr_ratios(setup)
     feed.start = RangeStart(float(setup.optimizer.param_groups[0]["lr"]))
     try:
-        with set_aside(setup):
-            update = Update(setup)
+        with state_restored_afterwards(setup):
+            step = OptimizerStep(setup)
             if gradient_scaler is not None:
-                update.gradient_scaler.load_state_dict(gradient_scaler.state_dict())
-            outcome = _sweep(setup, update, sweep, ratios, feed, is_called_away)
+                step.gradient_scaler.load_state_dict(gradient_scaler.state_dict())
+            outcome = _sweep(setup, step, sweep, ratios, feed, should_stop)
         feed.close(RangeEnd(outcome))
     except LrtuiError as error:
         feed.close(RangeEnd("failed", error))
-    except Exception as error:  # a user's model or data, and a device, can raise anything
-        feed.close(RangeEnd("failed", TaskError(f"the range test broke off: {describe_exception(error)}")))
+    except Exception as error:  # a user's model or data, or a device, can raise anything
+        feed.close(RangeEnd("failed", TaskError(f"the range test failed: {describe_exception(error)}")))
 
 
-def why_not_beside_a_run(train: Batches) -> str | None:
-    """Return why going through a run's data beside the run would change what it trains on, in words, or None."""
+def why_not_during_a_run(train: Batches) -> str | None:
+    """Return why drawing from a run's data would change what it trains on, or None if it wouldn't."""
     if train.inexact is None:
         return None
-    return f"{train.inexact}: a range test would change what the run goes on with; one on a fresh model is possible"
+    return f"{train.inexact}: a range test would change the data of this run; run one on a fresh model instead"
 
 
 def _sweep(
     setup: RunSetup,
-    update: Update,
+    step: OptimizerStep,
     sweep: Sweep,
     ratios: list[float],
     feed: RangeFeed,
-    is_called_away: Callable[[], bool],
+    should_stop: Callable[[], bool],
 ) -> RangeOutcome:
     curve = RangeCurve(sweep)
     with closing(_endless(setup.train)) as batches:
-        for step in range(sweep.steps):
-            if feed.is_stopped or is_called_away():
+        for number in range(sweep.steps):
+            if feed.is_stopped or should_stop():
                 return "stopped"
-            lr = sweep.lr(step)
+            lr = sweep.lr(number)
             for group, ratio in zip(setup.optimizer.param_groups, ratios, strict=True):
                 group["lr"] = lr * ratio
-            loss, _ = update.make(list(islice(batches, setup.spec.accumulate)))
-            # read at once, also where a device waits for it: a loss that has left off ends the test
+            loss, _ = step.forward_backward(list(islice(batches, setup.spec.accumulate)))
+            step.update_weights()
+            # read immediately, although a device waits for it: a diverged loss ends the test
             curve.add(lr, float(loss))
             feed.publish(lr, curve.losses.last)
             if curve.has_diverged:
@@ -95,13 +97,13 @@ def _endless(train: Batches) -> Generator[Batch, None, None]:
     """Go through the training data again and again, each pass in a new order."""
     while True:
         one_pass: Any = train.shuffled()
-        # closed with this one, so that a loader's processes end with the test
+        # closed together with this generator, so that a loader's worker processes end with the test
         with closing(one_pass):
             yield from one_pass
 
 
-def _ratios(setup: RunSetup) -> list[float]:
-    """Return each group's lr as a multiple of the first one's: this moment's, or as configured where that is 0."""
+def _lr_ratios(setup: RunSetup) -> list[float]:
+    """Return each group's lr as a multiple of the first one's: the current lrs, or as configured if that one is 0."""
     now = [float(group["lr"]) for group in setup.optimizer.param_groups]
     for lrs in (now, list(parse_optimizer(setup.spec.optimizer).lrs)):
         if lrs[0] > 0 and all(math.isfinite(lr) for lr in lrs):

@@ -1,49 +1,73 @@
-"""The voice of the training thread: numbers and dates each event and publishes it."""
+"""Publishes the events of a run, numbered and timed."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from lrtui.run.commands import Stop
 from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-from lrtui.training.clock import Clock
+
+
+class Clock:
+    """A stopwatch for training time: evaluation counts, pauses don't. It starts paused.
+
+    Args:
+        seconds: on the clock at the start, for a resumed run.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._counted = seconds
+        self._running_since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds counted so far."""
+        running = 0.0 if self._running_since is None else time.perf_counter() - self._running_since
+        return self._counted + running
+
+    def pause(self) -> None:
+        """Stop counting until `resume`."""
+        self._counted, self._running_since = self.seconds, None
+
+    def resume(self) -> None:
+        """Count from now on."""
+        if self._running_since is None:
+            self._running_since = time.perf_counter()
 
 
 class Reporter:
-    """Publishes events with `seq`, `step` and `seconds` filled in; any thread may tell something.
+    """Publishes events with `seq`, `step` and `seconds` filled in; any thread may use it.
 
     Args:
-        feed: where they go.
-        next_seq: of the first one; a run that goes on counts on.
-        step: optimizer steps done.
-        seconds: on the run's clock.
+        feed: receives the events.
+        next_seq: of the first event; a resumed run continues its numbers.
     """
 
-    def __init__(self, feed: LiveFeed, *, next_seq: int = 0, step: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, feed: LiveFeed, *, next_seq: int = 0) -> None:
         self._feed = feed
         self._next_seq = next_seq
-        # a store that fails is told by the thread that writes it; the lock costs 0.1 µs an event
+        # the store's writer thread reports failures, too; the lock costs 0.1 µs an event
         self._lock = threading.Lock()
-        self.go_on_from(step, seconds)
-
-    def go_on_from(self, step: int, seconds: float) -> None:
-        """Date what follows from here on; the clock is held."""
-        self.step = step
+        self.step = 0
         """Optimizer steps done; the loop counts it up."""
-        self.clock = Clock(seconds)
-        # the run begins with its first batch, not with the import of torch
-        self.clock.hold()
+        # training time starts with the first batch, not with the import of torch
+        self.clock = Clock()
+
+    def resume_at(self, step: int, seconds: float) -> None:
+        """Continue from this step and time; the clock is paused."""
+        self.step, self.clock = step, Clock(seconds)
 
     @property
     def last_seq(self) -> int:
-        """Of the event told last."""
+        """`seq` of the last published event."""
         return self._next_seq - 1
 
-    def say(self, event_class: type[Event], **fields: Any) -> None:
-        """Publish an event; `step` and `seconds` can be given where they are not those of this moment."""
+    def publish(self, event_class: type[Event], **fields: Any) -> None:
+        """Publish an event; `step` and `seconds` default to this moment's."""
         with self._lock:
             fields.setdefault("step", self.step)
             fields.setdefault("seconds", self.clock.seconds)
@@ -52,13 +76,13 @@ class Reporter:
 
     def notice(self, code: str, text: str, level: Level = "info") -> None:
         """Publish a Notice."""
-        self.say(Notice, level=level, code=code, text=text)
+        self.publish(Notice, level=level, code=code, text=text)
 
 
 def finish_run(
     inbox: Inbox, reporter: Reporter, outcome: Outcome, error: str | None = None, *, command_id: str = ""
 ) -> None:
-    """Refuse the commands that are left, and publish the last event, which answers every Stop.
+    """Refuse the remaining commands, and publish the last event, which answers every Stop.
 
     Args:
         command_id: `id` of the Stop that ends the run.
@@ -66,5 +90,5 @@ def finish_run(
     for command in inbox.close():
         if not isinstance(command, Stop):
             reason = f"the run is over: {outcome}"
-            reporter.say(CommandRefused, command=command.text, reason=reason, command_id=command.id)
-    reporter.say(RunFinished, outcome=outcome, error=error, command_id=command_id)
+            reporter.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+    reporter.publish(RunFinished, outcome=outcome, error=error, command_id=command_id)

@@ -1,19 +1,20 @@
-"""Everything that a run trains with, in one block."""
+"""Everything that a run trains with, built and checked before the first batch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 from lrtui.run.commands import SwitchSchedule
-from lrtui.run.errors import NotationError, TaskError
-from lrtui.run.spec import RunSpec
+from lrtui.run.errors import NotationError, TaskError, UsageError
+from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
 from lrtui.schedules.schedule import Horizon, Schedule
-from lrtui.schedules.script import Script
+from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.find import find_task
 from lrtui.tasks.sizes import steps_per_epoch
@@ -22,14 +23,13 @@ from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
-from lrtui.training.followed_metric import check_metric
 from lrtui.training.lr_control import LrControl
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
 MOST_CALLS_TRIED = 20_000
-"""`step()` calls of a schedule that are tried before a run: a fifth of a second."""
+"""`step()` calls of a schedule that are tried before a run; they take a fifth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,10 @@ class RunSetup:
     """Model, data, optimizer and lr control of one run, ready for the first batch.
 
     Args:
-        spec: the settings, the schedule's lengths filled in.
-        train: the training data.
-        test: the test data.
+        spec: the settings, with the schedule's lengths filled in.
         data: name, source, where, and the number of samples under `train` and `test`.
-        metric_names: names of the figures that a test gives, `loss` the first.
-        script: what is done in mid-run without a command.
+        metric_names: the values that a test results in, `loss` first.
+        script: the commands that the settings schedule, in the order of their moments.
     """
 
     spec: RunSpec
@@ -57,11 +55,11 @@ class RunSetup:
     group_names: tuple[str, ...]
     lr_control: LrControl
     horizon: Horizon
-    script: Script
+    script: list[ScriptLine]
 
     @property
     def parameter_count(self) -> int:
-        """Trainable numbers in the model."""
+        """Trainable parameters of the model, in numbers."""
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
 
@@ -69,22 +67,22 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     """Load the data, seed, build model, optimizer and schedule, and try what can be tried before the first batch.
 
     Args:
-        say: takes narration, line by line: which data, from where.
-        task: what is trained, in place of the one that the settings name.
+        say: receives progress messages: which data, from where.
+        task: replaces the one that the settings name.
 
     Raises:
-        UsageError: for a setting that can't be.
-        DataError: for data that can't be had.
+        UsageError: for an invalid setting.
+        DataError: if there is no data.
         TaskError: for a mistake in the task.
     """
     schedule, optimizer_spec = parse_schedule(spec.schedule), parse_optimizer(spec.optimizer)
     device = choose_device(spec.device)
-    own = UserTask(task or find_task(spec.task), spec.task)
+    user_task = UserTask(task or find_task(spec.task), spec.task)
     order = torch.Generator()
-    seed_everything(spec.seed)  # a task may split its data at random
-    source = own.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    seed_everything(spec.seed)  # a task may split its data randomly
+    source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
     train = read_batches(
-        *own.data("training_data"),
+        *user_task.data("training_data"),
         "training",
         batch_size=spec.batch_size,
         limit=spec.train_samples,
@@ -93,16 +91,16 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         say=say,
     )
     test = read_batches(
-        *own.data("test_data"),
+        *user_task.data("test_data"),
         "test",
-        batch_size=own.test_batch_size or spec.batch_size,
+        batch_size=user_task.test_batch_size or spec.batch_size,
         limit=spec.test_samples,
         device=device,
         order=None,
         say=say,
     )
     if train.batch_size not in (None, spec.batch_size):
-        say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is left aside")
+        say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
         spec = replace(spec, batch_size=train.batch_size)
     data: dict[str, str | int] = {
         "name": source.name,
@@ -112,24 +110,24 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         "test": _samples(test),
     }
     say(f"data: {source.name} from {source.source} ({source.where}), {data['train']:,} + {data['test']:,} samples")
-    # again: the same seed gives the same weights whatever drawing the data took
+    # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
-    model = own.model().to(device)
+    model = user_task.model().to(device)
     if not model.training:
-        model.train()  # pretrained ones are often handed out in their test mode
-    metric_names = _try_test(own, model, test, device, spec.precision)
+        model.train()  # pretrained ones often come in evaluation mode
+    metric_names = _try_test(user_task, model, test, device, spec.precision)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
-    # no fused kernel takes sparse gradients
+    # fused kernels do not support sparse gradients
     is_sparse = any(getattr(module, "sparse", False) for module in model.modules())
     optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=not is_sparse)
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
-    script = Script(spec.at, spec.epochs, horizon.batches_per_epoch)
+    script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
     _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
     lr_control = LrControl(optimizer, schedule, horizon)
     return RunSetup(
         spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
-        task=own,
+        task=user_task,
         train=train,
         test=test,
         data=data,
@@ -152,7 +150,7 @@ def _samples(data: Batches) -> int:
     if size is None:
         first = next(data.in_order(), None)
         if first is None:
-            raise TaskError("the task's data can be gone through only once, and an epoch is one pass of many")
+            raise TaskError("the task's data can be iterated only once, but every epoch needs a pass over it")
         size = sample_count(first)
     return len(data) * size
 
@@ -160,23 +158,27 @@ def _samples(data: Batches) -> int:
 def _try_test(
     task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
 ) -> tuple[str, ...]:
-    """Look at one batch of the test set, so that a mistake shows now and not after an epoch; return the figures' names.
+    """Evaluate one batch, so that a mistake shows now and not after an epoch; return the names of the results.
 
-    Lazy modules of PyTorch get their shapes here, before the optimizer asks for their parameters.
+    Lazy modules of PyTorch get their shapes here, before the optimizer gets their parameters.
     """
     result = evaluate(model, task, test, device, precision, lambda: None, most_batches=1)
     return tuple(result.all_metrics)
 
 
 def _try_schedules(
-    schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, script: Script, metric_names: tuple[str, ...]
+    schedule: Schedule,
+    optimizer: OptimizerSpec,
+    horizon: Horizon,
+    script: list[ScriptLine],
+    metric_names: tuple[str, ...],
 ) -> None:
-    """Refuse now what would end the run, or a switch of its script, only when it gets there."""
+    """Refuse a schedule, of the run or of its script, that would fail only when the run gets there."""
     check_metric(schedule, metric_names)
     if schedule.user_path is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
         simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
     groups = len(optimizer.group_names)
-    for line in script.lines:
+    for line in script:
         command = line.command
         if isinstance(command, SwitchSchedule):
             later = parse_schedule(command.schedule)
@@ -189,3 +191,37 @@ def _try_schedules(
         group = getattr(command, "group", None)
         if group is not None and group >= groups:
             raise NotationError(f"there is no parameter group {group}; there are {groups}, from 0", line.text, 0)
+
+
+def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
+    """Check that the test gives the metric that the schedule follows; without it the schedule would never step.
+
+    Raises:
+        UsageError: names the available metrics.
+    """
+    if schedule.metric is not None and schedule.metric not in metrics:
+        known = ", ".join(metrics)
+        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not give: {known}")
+
+
+def check_epochs(epochs: int) -> None:
+    """Check the number of epochs of a run that is extended.
+
+    Raises:
+        UsageError: names the allowed numbers.
+    """
+    check_option(next(item for item in fields(RunSpec) if item.name == "epochs"), epochs)
+
+
+def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
+    """Check that a run can be extended: a schedule that was built for a number of steps means nothing after them.
+
+    Args:
+        remedy: what to do instead, as the end of a sentence.
+
+    Raises:
+        UsageError: names the schedule.
+    """
+    for part in schedule.walk():
+        if part.entry and part.entry.has_given_length(part.arguments):
+            raise UsageError(f"{part} has a fixed length; {remedy}")

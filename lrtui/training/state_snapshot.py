@@ -1,6 +1,6 @@
-"""All that a step of training changes, set aside for a while: whatever is computed meanwhile leaves no trace.
+"""A snapshot of everything that a training step changes, so that a range test leaves no trace.
 
-Put back are the objects themselves and what is in them: weights, gradients, buffers (those that a `state_dict()` leaves
+Restored are the objects themselves and their content: weights, gradients, buffers (those that a `state_dict()` leaves
 out, too), modes, counters and other attributes of the model's modules, of the task and of modules that the task holds,
 of its loader, samplers and data set, the optimizer with all its states, and every random state that training draws
 from.
@@ -18,37 +18,37 @@ import numpy as np
 import torch
 from torch import nn
 
-from lrtui.training.parameter_groups import group_settings
+from lrtui.training.lr_control import group_settings
 from lrtui.training.random_state import random_states, set_random_states
 from lrtui.training.run_setup import RunSetup
 
-_TABLES = ("_parameters", "_buffers", "_modules")
-"""Where a module keeps what it is made of."""
+_MODULE_TABLES = ("_parameters", "_buffers", "_modules")
+"""Attributes in which a module stores its parts."""
 
 MOST_OF_A_TASK = 1 << 20
-"""Numbers in a tensor of the task's own from which on it is taken for data, which no step writes to."""
+"""Numbers in a tensor of the task above which it is considered data, which no step writes to."""
 
-_CHANCES: tuple[tuple[type, str, str], ...] = (
+_GENERATORS: tuple[tuple[type, str, str], ...] = (
     (torch.Generator, "get_state", "set_state"),
     (random.Random, "getstate", "setstate"),
 )
-"""Random generators of one's own, and how their states are read and written."""
+"""Random generators that a task may have, and how their states are read and written."""
 
 
 @contextmanager
-def set_aside(setup: RunSetup) -> Iterator[None]:
-    """Put back, on leaving, all that a run trains with as it was on entering.
+def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
+    """Restore everything that a run trains with on exit.
 
-    Meanwhile the optimizer works on copies of its states, and weights have no gradients but those made meanwhile. It
-    takes the memory of weights, buffers and optimizer states once more.
+    Inside, the optimizer works on copies of its states, and weights start without gradients. Weights, buffers and
+    optimizer states take their memory twice.
     """
-    chances = random_states(setup.train.generators)
+    generator_states = random_states(setup.train.generators)
     attributes = _Attributes()
     for holder in _holders(setup):
-        attributes.keep(vars(holder), largest=None if isinstance(holder, nn.Module) else MOST_OF_A_TASK)
+        attributes.save(vars(holder), largest=None if isinstance(holder, nn.Module) else MOST_OF_A_TASK)
     gradients = [(parameter, parameter.grad) for parameter in attributes.parameters]
     for parameter, _ in gradients:
-        # those that are kept are nobody's to write to
+        # a saved gradient must not be written to
         parameter.grad = None
     optimizer = dict(vars(setup.optimizer))
     setup.optimizer.state = _copied_states(setup.optimizer)
@@ -58,52 +58,51 @@ def set_aside(setup: RunSetup) -> Iterator[None]:
     finally:
         vars(setup.optimizer).clear()
         vars(setup.optimizer).update(optimizer)
-        attributes.put_back()
+        attributes.restore()
         for parameter, gradient in gradients:
             parameter.grad = gradient
-        set_random_states(chances, setup.train.generators)
+        set_random_states(generator_states, setup.train.generators)
 
 
 def _holders(setup: RunSetup) -> list[Any]:
-    """Return the objects whose attributes a step can change, each once: task, what its data comes from, modules."""
-    own = [part for part in (setup.task.own, *setup.train.parts) if hasattr(part, "__dict__")]
-    wholes = [setup.model, *(value for part in own for value in vars(part).values() if isinstance(value, nn.Module))]
-    modules = [module for whole in wholes for module in whole.modules()]
-    return list({id(holder): holder for holder in (*own, *modules)}.values())
+    """Return the objects whose attributes a step can change, each once: task, sources of its data, modules."""
+    parts = [part for part in (setup.task.task, *setup.train.parts) if hasattr(part, "__dict__")]
+    models = [setup.model, *(value for part in parts for value in vars(part).values() if isinstance(value, nn.Module))]
+    modules = [module for model in models for module in model.modules()]
+    return list({id(holder): holder for holder in (*parts, *modules)}.values())
 
 
 class _Attributes:
-    """The attributes of objects: which there are, and what is in those that can be written to."""
+    """The attributes of objects: which there are, and the content of those that can be written to."""
 
     def __init__(self) -> None:
         self._tables: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        # by identity: tied weights are kept once
+        # by identity: tied weights are saved once
         self._contents: dict[int, tuple[Any, Any]] = {}
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Those among them."""
+        """The parameters among them."""
         return [value for value, _ in self._contents.values() if isinstance(value, nn.Parameter)]
 
-    def keep(self, table: dict[str, Any], largest: int | None) -> None:
-        """Keep the attributes of an object.
+    def save(self, table: dict[str, Any], largest: int | None) -> None:
+        """Save the attributes of an object.
 
         Args:
-            table: its own, by name.
-            largest: numbers that a tensor has at most to be copied; None for any.
+            table: its attributes, by name.
+            largest: numbers in the largest tensor that is copied; None for any.
         """
         self._tables.append((table, dict(table)))
-        for value in table.values():
-            self._keep_content(value, largest)
-        for name in _TABLES:
+        self._save_all(table.values(), largest)
+        for name in _MODULE_TABLES:
             if isinstance(part := table.get(name), dict):
-                self._keep_all(part.values(), largest)
+                self._save_all(part.values(), largest)
 
-    def _keep_all(self, values: Iterable[Any], largest: int | None) -> None:
+    def _save_all(self, values: Iterable[Any], largest: int | None) -> None:
         for value in values:
-            self._keep_content(value, largest)
+            self._save_content(value, largest)
 
-    def _keep_content(self, value: Any, largest: int | None) -> None:
+    def _save_content(self, value: Any, largest: int | None) -> None:
         if id(value) in self._contents:
             return
         if isinstance(value, torch.Tensor):
@@ -111,31 +110,31 @@ class _Attributes:
                 self._contents[id(value)] = value, value.detach().clone()
         elif isinstance(value, np.random.Generator):
             self._contents[id(value)] = value, value.bit_generator.state
-        elif kind := next((kind for kind in _CHANCES if isinstance(value, kind[0])), None):
+        elif kind := next((kind for kind in _GENERATORS if isinstance(value, kind[0])), None):
             self._contents[id(value)] = value, getattr(value, kind[1])()
         elif isinstance(value, (list, dict, set)):
             self._contents[id(value)] = value, copy.copy(value)
             if largest is None:
-                # a module's, such as what it remembers of earlier batches; a task's may well be all its samples
-                self._keep_all(list(value.values() if isinstance(value, dict) else value), largest)
+                # a module's, such as a cache of earlier batches; a task's may be all its samples
+                self._save_all(list(value.values() if isinstance(value, dict) else value), largest)
 
-    def put_back(self) -> None:
-        """Give every object its attributes back, and these what was in them."""
-        for table, kept in self._tables:
-            if table.keys() != kept.keys() or any(table[name] is not value for name, value in kept.items()):
+    def restore(self) -> None:
+        """Restore every object's attributes, and their content."""
+        for table, saved in self._tables:
+            if table.keys() != saved.keys() or any(table[name] is not value for name, value in saved.items()):
                 table.clear()
-                table.update(kept)
+                table.update(saved)
         for value, content in self._contents.values():
-            _write_back(value, content)
+            _restore_content(value, content)
 
 
-def _write_back(value: Any, content: Any) -> None:
+def _restore_content(value: Any, content: Any) -> None:
     if isinstance(value, torch.Tensor):
         with torch.no_grad():
             value.copy_(content)
     elif isinstance(value, np.random.Generator):
         value.bit_generator.state = content
-    elif kind := next((kind for kind in _CHANCES if isinstance(value, kind[0])), None):
+    elif kind := next((kind for kind in _GENERATORS if isinstance(value, kind[0])), None):
         getattr(value, kind[2])(content)
     elif isinstance(value, list):
         value[:] = content
@@ -145,7 +144,7 @@ def _write_back(value: Any, content: Any) -> None:
 
 
 def _copied_states(optimizer: torch.optim.Optimizer) -> Any:
-    # a defaultdict, and still one when it is copied
+    # the copy is a defaultdict as well
     states = copy.copy(optimizer.state)
     for parameter, state in optimizer.state.items():
         states[parameter] = _copied(state)

@@ -1,4 +1,4 @@
-"""A whole run, from the import of torch to its last event: what the training thread does."""
+"""A whole run, from loading the data to its last event: what the training thread does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.checkpoint.resume import ResumedRun
 from lrtui.training.command_handler import StopRequested
+from lrtui.training.device import keep_freed_memory
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import Diverged
-from lrtui.training.memory import keep_freed_memory
 from lrtui.training.reporter import Reporter, finish_run
 from lrtui.training.run_setup import set_up
 
@@ -32,73 +32,70 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume_point: ResumePoint | None = None,
 ) -> LrtuiError | None:
-    """Train as the spec says; everything that happens, failure included, is told through the reporter.
+    """Train as the spec says; everything that happens, failure included, is published through the reporter.
 
     Args:
-        task: what is trained, in place of the one that the spec names.
-        checkpoints: where the run's checkpoints are kept; None where nothing is.
-        resume_point: what the run goes on from; None for its beginning. What can't be is refused before RunStarted.
+        task: replaces the one that the spec names.
+        checkpoints: of the run; None makes none.
+        resume_point: where the run resumes or branches; None starts it. An impossible one is refused before
+            RunStarted.
 
     Returns:
-        The error of the user's words, data or task that ended the run, or None.
+        The error of the user's settings, data or task that ended the run, or None.
     """
     keep_freed_memory()
+    checkpoints = checkpoints or Checkpoints()
     loop: Loop | None = None
 
     def say(text: str) -> None:
         reporter.notice("data", text)
-        # a download is left here, where the user has stopped the run; the loop has places of its own for that
+        # ends a download; once the loop runs it handles Stop itself
         if loop is None:
             _stop_if_asked(inbox)
 
     try:
-        resumption = None if resume_point is None else _go_on_from(resume_point, reporter, checkpoints)
+        resumed = None
+        if resume_point is not None:
+            resumed = ResumedRun.load(resume_point)
+            reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
+            if not resumed.is_branch:
+                checkpoints.resume_from(resumed.checkpoint)
         setup = set_up(spec, say, task)
-        if resumption is not None:
-            setup = resumption.fit(setup)
+        if resumed is not None:
+            setup = resumed.fit(setup)
         _stop_if_asked(inbox)
-        loop = Loop(setup, inbox, reporter, checkpoints, resumption)
-        # the checkpoint is as large as the model and its optimizer
-        del resumption
+        loop = Loop(setup, inbox, reporter, checkpoints, resumed)
+        # frees the memory of the checkpoint, which is as large as the model and its optimizer
+        del resumed
         loop.run()
     except StopRequested as stop:
         finish_run(inbox, reporter, "stopped", command_id=stop.command_id)
     except Diverged:
-        reporter.notice("not-finite", _why_not_finite(reporter.step - 1, setup.optimizer), level="error")
+        reporter.notice("not-finite", _describe_divergence(reporter.step - 1, setup.optimizer), level="error")
         finish_run(inbox, reporter, "diverged")
     except LrtuiError as error:
         finish_run(inbox, reporter, "failed", str(error))
         return error
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        # whatever a model, a data set or a device can raise ends this run, and is shown
+        # a model, a data set or a device can raise anything; it ends this run and is shown
         finish_run(inbox, reporter, "failed", describe_exception(error))
     else:
         finish_run(inbox, reporter, "done")
     return None
 
 
-def _go_on_from(resume_point: ResumePoint, reporter: Reporter, checkpoints: Checkpoints | None) -> ResumedRun:
-    resumption = ResumedRun.read(resume_point)
-    saved = resumption.checkpoint
-    reporter.go_on_from(saved.step, saved.seconds)
-    if checkpoints is not None and not resumption.is_branch:
-        checkpoints.go_on_from(saved)
-    return resumption
-
-
-def _why_not_finite(step: int, optimizer: torch.optim.Optimizer) -> str:
-    """Return what is told of a loss that is not finite, and what to do; the lr may be what was not finite first."""
+def _describe_divergence(step: int, optimizer: torch.optim.Optimizer) -> str:
+    """Return the message for a loss that is not finite; the lr may have been the cause."""
     lrs = [float(group["lr"]) for group in optimizer.param_groups]
     if all(math.isfinite(lr) for lr in lrs):
         return f"the loss is not finite at step {step:,}: the run ends here. Restart with a lower lr."
-    told = ", ".join(map(repr, lrs))
     return (
-        f"the loss is not finite at step {step:,}, and nor is the lr ({told}): the run ends here. "
+        f"the loss is not finite at step {step:,}, and nor is the lr ({', '.join(map(repr, lrs))}): the run ends here. "
         "The schedule is at fault: lrtui preview shows where."
     )
 
 
 def _stop_if_asked(inbox: Inbox) -> None:
-    """Leave if the user has stopped the run while its data was being loaded; other commands stay where they are."""
+    """Leave if the user stopped the run while its data was being loaded; other commands stay in the inbox."""
     if (stop := inbox.find(Stop)) is not None:
         raise StopRequested(stop.id)

@@ -1,4 +1,4 @@
-"""The task as the engine calls it: one place for what may be left out, and for mistakes in the user's own code."""
+"""The user's task as the loop calls it: fills in what is optional and explains mistakes in the user's code."""
 
 from __future__ import annotations
 
@@ -12,112 +12,107 @@ from lrtui.run.errors import LrtuiError, TaskError
 from lrtui.run.user_error import describe_exception, place_of, shape_words
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 
-LOSS = "loss(outputs, targets) is to return the batch's mean loss, a 0-d tensor"
+LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
 METRICS = (
-    "metrics(outputs, targets) is to return a mapping from names to tensors: a value a sample, or the batch's mean"
+    "metrics(outputs, targets) must return a mapping from names to tensors: one value per sample, or the batch's mean"
 )
 
 
 class UserTask:
-    """A task whose mistakes end with the user's own line, and with what was expected.
+    """A task whose mistakes are reported with the user's own line, and with what was expected.
 
     Args:
         task: the user's object.
-        words: how it was named.
+        notation: how it was named.
     """
 
-    def __init__(self, task: Task, words: str) -> None:
-        self._task = task
-        self._metrics = getattr(task, "metrics", None)
+    def __init__(self, task: Task, notation: str) -> None:
+        self.task = task
         self.name = str(getattr(task, "name", "") or type(task).__name__)
         size = getattr(task, "test_batch_size", None)
         self.test_batch_size = size if isinstance(size, int) and size > 0 else None
-        self._words = words
-
-    @property
-    def own(self) -> Task:
-        """The user's object."""
-        return self._task
+        self._metrics = getattr(task, "metrics", None)
+        self._notation = notation
 
     def prepare(self, request: DataRequest, say: Say) -> DataSource:
-        """Let the task find its data; return which it is."""
-        prepare = getattr(self._task, "prepare", None)
+        """Let the task find its data; return where it comes from."""
+        prepare = getattr(self.task, "prepare", None)
         found = None
         if prepare is not None:
-            with _told("prepare(request, say) fails"):
+            with _explained("prepare(request, say) fails"):
                 found = prepare(request, say)
-        return found if isinstance(found, DataSource) else DataSource(self.name, "the task", self._words)
+        return found if isinstance(found, DataSource) else DataSource(self.name, "the task", self._notation)
 
     def data(self, which: str) -> tuple[Data, Any]:
-        """Return what `training_data` or `test_data` gives, and that method."""
-        method = getattr(self._task, which)
-        with _told(f"{which}() fails"):
+        """Return what `training_data` or `test_data` returns, and that method."""
+        method = getattr(self.task, which)
+        with _explained(f"{which}() fails"):
             return method(), method
 
     def model(self) -> torch.nn.Module:
         """Return a fresh model."""
-        with _told("model() fails"):
-            model = self._task.model()
+        with _explained("model() fails"):
+            model = self.task.model()
         if not isinstance(model, torch.nn.Module):
             raise TaskError(
-                f"model(){place_of(self._task.model)} gives a {shape_words(model)}, expected a torch.nn.Module"
+                f"model(){place_of(self.task.model)} gives a {shape_words(model)}, expected a torch.nn.Module"
             )
         return model
 
     def outputs(self, model: torch.nn.Module, inputs: Any) -> Any:
-        """Return what the model makes of a batch's inputs."""
+        """Return the model's outputs for a batch's inputs."""
         try:
             return model(inputs)
         except Exception as error:  # a user's model can raise anything
-            raise _fault(f"the model fails on inputs {shape_words(inputs)}", error) from error
+            raise _task_error(f"the model fails on inputs {shape_words(inputs)}", error) from error
 
     def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
         """Return the batch's mean loss, 0-d."""
         try:
-            loss = self._task.loss(outputs, targets)
+            loss = self.task.loss(outputs, targets)
         except Exception as error:  # a user's loss can raise anything
             given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
-            raise _fault(f"loss fails on {given}", error, LOSS) from error
+            raise _task_error(f"loss fails on {given}", error, LOSS) from error
         if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-            raise TaskError(f"loss{place_of(self._task.loss)} gives a {shape_words(loss)}; {LOSS}")
+            raise TaskError(f"loss{place_of(self.task.loss)} gives a {shape_words(loss)}; {LOSS}")
         return loss
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Take the gradients of a loss."""
+        """Compute the gradients of a loss."""
         try:
             loss.backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if not loss.requires_grad:
-                what = f"the loss{place_of(self._task.loss)} does not depend on any parameter that is trained"
-                raise TaskError(f"{what}: it, or the model, detaches it, or works outside of torch") from error
+                what = f"the loss{place_of(self.task.loss)} does not depend on any trained parameter"
+                raise TaskError(f"{what}: it, or the model, detaches it, or computes outside of torch") from error
             raise
 
     def metrics(self, outputs: Any, targets: Any) -> Mapping[str, torch.Tensor]:
-        """Return what a batch of the test set is judged by, besides the loss; nothing where the task has no metrics."""
+        """Return the task's metrics for a batch of the test set; empty if it has none."""
         if self._metrics is None:
             return {}
         try:
             found = self._metrics(outputs, targets)
         except Exception as error:  # a user's metrics can raise anything
             given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
-            raise _fault(f"metrics fails on {given}", error, METRICS) from error
+            raise _task_error(f"metrics fails on {given}", error, METRICS) from error
         if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
             raise TaskError(f"metrics{place_of(self._metrics)} gives a {shape_words(found)}; {METRICS}")
         if "loss" in found:
-            raise TaskError(f"metrics{place_of(self._metrics)} has one named loss, which is the test loss's own name")
+            raise TaskError(f"metrics{place_of(self._metrics)} has one named loss, which is the name of the test loss")
         return found
 
 
-def _fault(what: str, error: Exception, expected: str = "") -> LrtuiError:
-    """Return the error that tells it; one that is an answer in words already stays what it is."""
+def _task_error(what: str, error: Exception, expected: str = "") -> LrtuiError:
+    """Return the error to raise; one of lrtui's own is returned unchanged."""
     if isinstance(error, LrtuiError):
         return error
     return TaskError(f"{what}: {describe_exception(error)}{f'; {expected}' if expected else ''}")
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a user's code can raise anything
-        raise _fault(what, error) from error
+        raise _task_error(what, error) from error

@@ -1,4 +1,4 @@
-"""The averaged model beside the one that is trained, where the schedule has a SWALR."""
+"""The averaged model next to the trained one, for schedules that average weights."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from lrtui.run.errors import TaskError
 from lrtui.run.user_error import describe_exception
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batches, to_device
-from lrtui.training.buffers import restore_buffers, unsaved_buffers
-from lrtui.training.precision import precision_context
-from lrtui.training.random_state import random_state_set_aside
+from lrtui.training.device import precision_context
+from lrtui.training.random_state import random_state_restored
 
 
 class WeightAveraging:
-    """Averages weights from where a SWALR begins, once for each of the schedule's `step()` calls.
+    """Averages the weights from where the schedule says so, once for each of its `step()` calls.
 
     Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization" (arXiv:1803.05407). A switch
-    of the schedule begins a new average, or none.
+    of the schedule starts a new average, or ends it.
 
     Args:
-        model: the one that is trained.
-        data: the training data, which the averaged model's BatchNorm statistics are computed from.
+        model: the trained one.
+        data: the training data, from which the averaged model's BatchNorm statistics are computed.
     """
 
     def __init__(self, model: torch.nn.Module, data: Batches, device: torch.device, precision: str) -> None:
         self._model, self._data, self._device, self._precision = model, data, device, precision
         self._schedule: Schedule | None = None
         self.averaged_model: AveragedModel | None = None
-        """The averaged model; None where nothing is averaged."""
+        """None if nothing is averaged."""
 
     def update(self, schedule: Schedule, calls: int) -> bool:
-        """Add the model's present weights where the schedule says so; called before each of its `step()` calls.
+        """Add the model's current weights if the schedule says so; called before each of its `step()` calls.
 
         Args:
-            schedule: the one in force.
+            schedule: the current one.
             calls: its `step()` calls so far.
 
         Returns:
@@ -46,32 +45,32 @@ class WeightAveraging:
         """
         if schedule is not self._schedule:
             self._schedule, self.averaged_model = schedule, None
-        begin = schedule.averages_from
-        if begin is None or calls < begin:
+        start = schedule.averages_from
+        if start is None or calls < start:
             return False
-        first = self.averaged_model is None
+        is_first = self.averaged_model is None
         if self.averaged_model is None:
             self.averaged_model = _averaged(self._model)
         self.averaged_model.update_parameters(self._model)
-        return first
+        return is_first
 
     def state(self, schedule: Schedule) -> dict[str, Any]:
-        """Return the average as tensors and plain values; nothing where there is none.
+        """Return the average as tensors and plain values; empty if there is none.
 
         Args:
-            schedule: the one in force.
+            schedule: the current one.
         """
         if self.averaged_model is None:
             return {}
         return {
             "model": self.averaged_model.state_dict(),
             "buffers": unsaved_buffers(self.averaged_model),
-            # after a switch the average is that of the schedule before, until the next call
+            # after a switch the average is that of the previous schedule, until the next call
             "current": schedule is self._schedule,
         }
 
     def restore(self, state: Mapping[str, Any], schedule: Schedule) -> None:
-        """Take over what `state` returned; the model has its own weights back already."""
+        """Load what `state` returned, after the model's own weights have been restored."""
         if not state:
             return
         self.averaged_model = _averaged(self._model)
@@ -80,42 +79,66 @@ class WeightAveraging:
         self._schedule = schedule if state["current"] else None
 
     def update_batch_norm(self, between_batches: Callable[[], None]) -> None:
-        """Compute the averaged model's BatchNorm statistics, which no average of the model's own is.
+        """Compute the averaged model's BatchNorm statistics, which can't be averaged.
 
-        Takes a pass over the training data, with the random states set aside; nothing where there is no BatchNorm.
+        Takes a pass over the training data, with the random states restored afterwards. Does nothing without
+        BatchNorm.
 
         Args:
-            between_batches: called before each batch; may raise to break off.
+            between_batches: called before each batch; may raise to abort.
         """
         if self.averaged_model is None:
             return
         precision = precision_context(self._device, self._precision)
-        with random_state_set_aside(self._device, self._data.generators), precision:
+        with random_state_restored(self._device, self._data.generators), precision:
             update_bn(self._inputs(between_batches), self.averaged_model)
 
     def _inputs(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
         for inputs, _ in self._data.in_order():
             between_batches()
-            # update_bn takes the first entry of a tuple: inputs that are tuples themselves stay whole
+            # update_bn takes the first entry of a tuple: this keeps inputs that are tuples themselves whole
             yield (to_device(inputs, self._device),)
 
 
-def _averaged(model: torch.nn.Module) -> AveragedModel:
-    """Return an average without any weights yet; its counter stays on the CPU, where reading it makes nobody wait."""
-    try:
-        return AveragedModel(model)
-    except Exception as error:  # copying a user's model can raise anything
-        raise TaskError(
-            f"SWALR averages a copy of the model, and {type(model).__name__} can't be copied: "
-            f"{describe_exception(error)}"
-        ) from error
-
-
 def check_averageable(model: torch.nn.Module, schedule: Schedule) -> None:
-    """Find out now whether the model can be averaged, where the schedule will want that.
+    """Check that the model can be averaged, if the schedule does so.
 
     Raises:
         TaskError: for a model that can't be copied.
     """
     if schedule.averages_from is not None:
         _averaged(model)
+
+
+def _averaged(model: torch.nn.Module) -> AveragedModel:
+    """Return an average without any weights yet; its counter stays on the CPU, where reading it blocks nothing."""
+    try:
+        return AveragedModel(model)
+    except Exception as error:  # copying a user's model can raise anything
+        raise TaskError(
+            f"the schedule averages a copy of the model, and {type(model).__name__} can't be copied: "
+            f"{describe_exception(error)}"
+        ) from error
+
+
+def unsaved_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the buffers that `state_dict()` leaves out (persistent=False), by name."""
+    saved = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name not in saved}
+
+
+def restore_buffers(model: torch.nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
+    """Restore such buffers; one that has grown since the model was made, as a cache does, replaces the model's own.
+
+    Raises:
+        AttributeError: if the model has no such buffer.
+    """
+    present = dict(model.named_buffers())
+    for name, value in buffers.items():
+        current = present.get(name)
+        if current is not None and current.shape == value.shape and current.dtype == value.dtype:
+            current.copy_(value)
+        else:
+            module, _, attribute = name.rpartition(".")
+            device = current.device if current is not None else next(model.parameters()).device
+            setattr(model.get_submodule(module), attribute, value.to(device))

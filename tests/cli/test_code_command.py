@@ -217,7 +217,7 @@ def test_limits_of_the_script_are_noted_at_its_head(capsys: pytest.CaptureFixtur
     head = code.partition("import")[0].replace("\n# ", " ")
     assert "lr=5.0 group=2 at step 8 is refused: there is no parameter group 2" in head
     code = code_of(["StepLR(3)", "--at", "epoch 2: stop", *SHORT], capsys)
-    assert "the script stops the run at step 4; this code goes on to its end" in code.replace("\n# ", " ")
+    assert "the script stops the run at step 4; this code continues to its end" in code.replace("\n# ", " ")
 
 
 def test_a_schedule_that_follows_the_test_is_noted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from lrtui.run.commands import (
 from lrtui.run.errors import NotationError
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.command_notation import parse_command
-from lrtui.schedules.script import Script, parse_script_line
+from lrtui.schedules.script import parse_script_line, read_script
 
 COMMANDS: list[tuple[str, Command]] = [
     ("lr=0.001", SetLr(0.001)),
@@ -90,7 +90,9 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
         ("StepLR(0) from start", 7, "step_size takes a whole number of at least 1"),
     ],
 )
-def test_what_is_no_command_is_refused_at_its_fault(text: str, position: int | None, words: str) -> None:
+def test_an_invalid_command_is_refused_at_the_position_of_the_error(
+    text: str, position: int | None, words: str
+) -> None:
     with pytest.raises(NotationError) as caught:
         parse_command(text)
     assert words in str(caught.value)
@@ -109,17 +111,19 @@ def test_what_is_no_command_is_refused_at_its_fault(text: str, position: int | N
         ("step -1: undo", 5, "at least 0, not -1"),
         ("step 1.5: undo", 5, "not 1.5"),
         ("step 9999999999999: undo", 5, "not 9999999999999"),
-        ("step 5 undo", 7, "a colon parts the moment from what is done"),
+        ("step 5 undo", 7, "write a colon between the moment and the command"),
         ("step 5: lr*0", 11, "above 0, not 0"),
-        ("step 5: pause", 7, "a script does not pause"),
+        ("step 5: pause", 7, "a script can't pause a run"),
         ("epoch 2: StepLR(3, step_size=4)", 19, "step_size is given twice"),
         ("epoch 11: undo", 0, "the run has 10 epochs"),
         ("step 50: undo", 0, "the run has 50 steps; the last one is step 49"),
     ],
 )
-def test_what_is_no_line_of_a_script_is_refused_at_its_fault(text: str, position: int, words: str) -> None:
+def test_an_invalid_line_of_a_script_is_refused_at_the_position_of_the_error(
+    text: str, position: int, words: str
+) -> None:
     with pytest.raises(NotationError) as caught:
-        Script([text], 10, 5)
+        read_script([text], 10, 5)
     assert words in str(caught.value)
     assert (caught.value.text, caught.value.position) == (text, position)
 
@@ -133,38 +137,22 @@ def test_every_schedule_and_anchor_has_its_line(entry: object, anchor: str) -> N
     assert line.step(batches_per_epoch=100) == 300
 
 
-def test_lines_are_due_at_their_moments_those_of_one_in_the_order_written() -> None:
-    script = Script(["step 10: lr*3", "epoch 3: lr*5", "step 2: lr*2", "test 2: lr*4", "step 10: lr*6"], 4, 5)
-    taken = []
-    for step in range(20):
-        for testing in (True, False):
-            while command := script.take(step, testing=testing and step % 5 == 0):
-                taken.append((step, testing, command.text))
-    assert taken == [
-        (2, True, "lr*2.0"),
-        (10, True, "lr*4.0"),
-        (10, False, "lr*3.0"),
-        (10, False, "lr*5.0"),
-        (10, False, "lr*6.0"),
-    ]
+def test_lines_before_the_start_step_are_left_out() -> None:
+    lines = read_script(["step 2: lr*2", "step 10: lr*3"], 4, 5, start_step=7)
+    assert [line.text for line in lines] == ["step 10: lr*3"]
 
 
-def test_what_was_done_before_a_run_goes_on_is_not_done_again() -> None:
-    script = Script(["step 2: lr*2", "step 10: lr*3"], 4, 5, start_step=7)
-    assert [line.text for line in script.lines] == ["step 10: lr*3"]
-
-
-def test_a_script_may_make_its_run_longer_and_then_have_lines_for_what_is_new() -> None:
+def test_a_script_that_extends_its_run_may_have_lines_in_the_added_epochs() -> None:
     assert [
-        line.text for line in Script(["step 3: extend 2", "epoch 12: undo", "step 55: checkpoint"], 10, 5).lines
+        line.text for line in read_script(["step 3: extend 2", "epoch 12: undo", "step 55: checkpoint"], 10, 5)
     ] == [
         "step 3: extend 2",
         "epoch 12: undo",
         "step 55: checkpoint",
     ]
     with pytest.raises(NotationError, match="the run has 12 epochs"):
-        Script(["step 3: extend 2", "epoch 13: undo"], 10, 5)
+        read_script(["step 3: extend 2", "epoch 13: undo"], 10, 5)
 
 
-def test_what_was_accepted_once_is_not_asked_for_its_moment_again() -> None:
-    assert len(Script(["step 5000: undo", "epoch 2: undo"], None, 5).lines) == 2
+def test_moments_are_not_checked_without_a_number_of_epochs() -> None:
+    assert len(read_script(["step 5000: undo", "epoch 2: undo"], None, 5)) == 2

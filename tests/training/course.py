@@ -115,7 +115,7 @@ class Recording:
                 "model": digest(loop._setup.model.state_dict()),
                 "optimizer": digest(loop._setup.optimizer.state_dict()),
                 "averaged": None if averaged is None else digest(averaged.state_dict()),
-                "gradient_scaler": digest(loop._update.gradient_scaler.state_dict()),
+                "gradient_scaler": digest(loop._step.gradient_scaler.state_dict()),
             }
         return course
 
@@ -175,5 +175,5 @@ def cut(course: Course, seq: int) -> Course:
 class KeepsAll(Checkpoints):
     """Removes nothing, so that a run can go on from wherever it was."""
 
-    def _remove_superfluous(self, state: Any) -> None:
+    def _remove_old_files(self, state: Any) -> None:
         pass

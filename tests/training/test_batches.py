@@ -45,7 +45,7 @@ def test_what_is_left_of_a_pass_is_the_same(form: str, done: int) -> None:
     ended = random_states(data.generators)
     set_random_states(begun, data.generators)
     looks = []
-    rest = data.taken_up(done, lambda: looks.append(1))
+    rest = data.resumed(done, lambda: looks.append(1))
     assert values(rest) == whole[done:]
     assert values(data.shuffled()) != whole
     set_random_states(ended, data.generators)
@@ -74,7 +74,7 @@ def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
         (DataLoader(Augmented(), num_workers=1, in_order=False), "as they come (in_order=False)"),
         (DataLoader(Stream()), "training_data() is a stream (IterableDataset)"),
         (Stream(), "training_data() is a stream (IterableDataset)"),
-        (OwnBatches(), "training_data() gives a OwnBatches, whose order is its own affair"),
+        (OwnBatches(), "training_data() gives a OwnBatches, which decides about its own order"),
     ],
     # an object's own text has its address in it
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:40],

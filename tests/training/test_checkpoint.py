@@ -71,14 +71,14 @@ def test_code_in_it_is_not_run(path: Path, tmp_path: Path) -> None:
     shell = Shell(f"touch {trace}")
     record = torch.load(path, weights_only=True)
     torch.save({**record, "model": shell}, path)
-    with pytest.raises(CheckpointError, match=r"step-8\.pt holds something else .* Nothing of it was run"):
+    with pytest.raises(CheckpointError, match=r"step-8\.pt contains objects other than .* No code in it was run"):
         load_checkpoint(path)
     path.write_bytes(pickle.dumps({**record, "model": shell}))
-    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
         load_checkpoint(path)
     # in the form that torch had before its files were archives
     torch.save({**record, "model": shell}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
         load_checkpoint(path)
     assert not trace.exists()
 
@@ -87,7 +87,7 @@ def test_a_damaged_file_is_told_as_such(path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or no checkpoint"):
+        with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
             load_checkpoint(path)
     # a single bit within the weights, which torch itself does not see
     with zipfile.ZipFile(path.parent / "copy", "w"):
@@ -112,10 +112,10 @@ def test_what_is_no_checkpoint_is_told_as_such(path: Path, tmp_path: Path) -> No
     with pytest.raises(CheckpointError, match="can't be read: Is a directory"):
         load_checkpoint(tmp_path)
     torch.save({"model": {}}, path)
-    with pytest.raises(CheckpointError, match=r"step-8\.pt is no checkpoint of lrtui"):
+    with pytest.raises(CheckpointError, match=r"step-8\.pt is not a checkpoint of lrtui"):
         load_checkpoint(path)
     torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match="is no checkpoint of lrtui"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of lrtui"):
         load_checkpoint(path)
 
 
@@ -124,11 +124,11 @@ def test_what_is_no_checkpoint_is_told_as_such(path: Path, tmp_path: Path) -> No
     [
         ({"format": 2}, r"was written by a newer lrtui \(format 2; this one reads up to 1\): upgrade lrtui"),
         ({"format": "x"}, "was written by a newer lrtui"),
-        ({"step": "8"}, "was tampered with: its step is no int"),
-        ({"model": 3}, "was tampered with: its model is no "),
-        ({"spec": {"epochs": -1}}, "was tampered with: its settings can't be: --epochs"),
-        ({"spec": None}, "was tampered with: its spec is no RunSpec"),
-        ({"random": None}, "was tampered with: its random is no "),
+        ({"step": "8"}, "was modified: its step is not of type int"),
+        ({"model": 3}, "was modified: its model is not of type "),
+        ({"spec": {"epochs": -1}}, "was modified: its settings are invalid: --epochs"),
+        ({"spec": None}, "was modified: its spec is not of type RunSpec"),
+        ({"random": None}, "was modified: its random is not of type "),
     ],
     ids=str,
 )
@@ -182,6 +182,6 @@ def test_a_write_that_fails_leaves_neither_half_a_file_nor_its_name(
 
 def test_a_file_that_can_not_be_read_again_never_gets_its_name(path: Path, tmp_path: Path) -> None:
     checkpoint = replace(load_checkpoint(path), model={"x": Shell("true")})
-    with pytest.raises(CheckpointError, match="holds something else"):
+    with pytest.raises(CheckpointError, match="contains objects other than"):
         save_checkpoint(checkpoint, tmp_path / "x.pt", check=True)
     assert not list(tmp_path.glob("x.pt*"))

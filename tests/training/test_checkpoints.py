@@ -159,8 +159,9 @@ def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
 
 def test_what_could_not_be_saved_is_due_again_without_a_step_in_between(seconds: Time, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, every_seconds=2.0, commit=lambda: False)
+    state: Any = SimpleNamespace(schedule=None, progress=SimpleNamespace(seconds_excluded=0.0))
     assert [checkpoints.is_due(0) for _ in range(4)] == [False] * 4
-    assert checkpoints.save("change", SimpleNamespace(schedule=None), Reporter(LiveFeed())) is not None  # type: ignore[arg-type]
+    assert checkpoints.save("change", state, Reporter(LiveFeed())) is not None
     assert [checkpoints.is_due(0) for _ in range(3)] == [False, True, True]
 
 
@@ -168,13 +169,13 @@ def test_samples_a_second_are_those_of_training_without_the_checkpoints(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("lrtui.training.clock.time.perf_counter", lambda: now)
+    monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: now)
 
     class Slow(Checkpoints):
-        def save(self, *given: Any) -> str | None:
+        def _save(self, *given: Any) -> str | None:
             nonlocal now
             now += 100.0
-            return super().save(*given)
+            return super()._save(*given)
 
     script: Any = {3: [SaveCheckpoint(), ScaleLr(2.0)], 4: [EvaluateNow()]}
     course = recording.run(tiny_spec(epochs=2), script, checkpoints=Slow(tmp_path))
@@ -189,13 +190,13 @@ def test_a_full_disk_is_told_once_and_training_goes_on(
     plain, folder = recording.run(tiny_spec()), tmp_path / "run"
 
     def write(self: Any, data: bytes) -> int:
-        self._fault = OSError(28, "No space left on device")
-        raise self._fault
+        self._error = OSError(28, "No space left on device")
+        raise self._error
 
     good = module._File.write
     monkeypatch.setattr(module._File, "write", write)
     course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(folder))
-    words = f"no checkpoint can be written into {folder}: No space left on device. The run goes on; those that"
+    words = f"no checkpoint can be written into {folder}: No space left on device. The run goes on, and earlier"
     assert [(e.level, e.text[: len(words)]) for e in notices(course)] == [("warning", words)]
     assert [e.reason[: len(words)] for e in of(CommandRefused, course.events)] == [words]
     assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])
@@ -207,8 +208,8 @@ def test_a_full_disk_is_told_once_and_training_goes_on(
             assert recording.loop is not None
             if step <= recording.loop._reporter.step < until:
                 return good(self, data)
-            self._fault = OSError(28, "No space left on device")
-            raise self._fault
+            self._error = OSError(28, "No space left on device")
+            raise self._error
 
         return write
 
@@ -252,7 +253,7 @@ def test_weights_that_are_no_numbers_any_more_are_not_kept(recording: Recording,
         checkpoints=Checkpoints(tmp_path),
     )
     assert [e.reason for e in of(CommandRefused, course.events)] == [
-        "the weights are not finite: a run that goes on from here diverges"
+        "the weights are not finite: a run resumed from here diverges"
     ]
     assert course.finished.outcome == "diverged"
     assert course.saved == []
@@ -274,7 +275,7 @@ def test_with_little_room_the_last_two_the_best_and_those_that_branches_began_at
             return refusal
 
     spec = tiny_spec(epochs=9, optimizer="SGD(lr=0.5)", schedule='LambdaLR("1 if epoch < 4 else -0.05")')
-    checkpoints = Branching(tmp_path, keep=lambda: branched, total_limit_bytes=1)
+    checkpoints = Branching(tmp_path, protected=lambda: branched, total_limit_bytes=1)
     course = recording.run(spec, checkpoints=checkpoints)
     accuracies = [test[4] for test in course.tests]
     best = accuracies.index(max(accuracies)) + 1
@@ -392,8 +393,8 @@ def test_one_that_was_built_on_this_moments_lr_is_built_on_it_again(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("HasAFunction", "the schedule's state_dict() of {own}:HasAFunction() holds something else than tensors"),
-        ("HasALambda", "the schedule's state_dict() of {own}:HasALambda() holds something else than tensors"),
+        ("HasAFunction", "the schedule's state_dict() of {own}:HasAFunction() contains objects other than tensors"),
+        ("HasALambda", "the schedule's state_dict() of {own}:HasALambda() contains objects other than tensors"),
         ("HasGroups", "{own}:HasGroups holds on to the optimizer's groups or parameters"),
         ("Raises", "RuntimeError: I have no state"),
     ],
@@ -403,7 +404,7 @@ def test_one_that_can_not_be_saved_is_told_at_once_and_never_half_saved(
 ) -> None:
     spec = tiny_spec(schedule=f"{own}:{name}()")
     course = recording.run(spec, {3: [SaveCheckpoint()], 14: [SwitchSchedule("StepLR(1)")]}, checkpoints=Checkpoints(tmp_path / "run"))  # fmt: skip  # noqa: E501
-    told = f"no checkpoint is made of this run, which can't be resumed then: {words.format(own=own)}"
+    told = f"no checkpoints are made, and this run can't be resumed: {words.format(own=own)}"
     assert [(e.level, e.step, e.text[: len(told)]) for e in notices(course)] == [("warning", 3, told)]
     assert words.format(own=own) in of(CommandRefused, course.events)[0].reason
     # under another schedule it can be
@@ -435,7 +436,7 @@ def test_a_model_that_can_not_be_saved_is_told(recording: Recording, tmp_path: P
     course = recording.run(
         RunSpec(epochs=1, batch_size=15), make_task=lambda: Task("in memory"), checkpoints=Checkpoints(tmp_path / "run")
     )
-    assert "the model's state_dict() holds something else than" in notices(course)[0].text
+    assert "the model's state_dict() contains objects other than" in notices(course)[0].text
     assert len(notices(course)) == 1
     assert list((tmp_path / "run").iterdir()) == []
 

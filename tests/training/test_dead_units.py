@@ -12,7 +12,7 @@ from driving import run_events, tiny_spec
 from torch import nn
 
 from lrtui.run.events import DeadLayer, EpochDone
-from lrtui.training.dead_units import is_looked_at, most_dead, reached_too
+from lrtui.training.dead_units import is_inspected, live_units, most_dead_layer
 from lrtui.training.progress import Progress
 from lrtui.training.random_state import random_states
 
@@ -42,7 +42,7 @@ def test_a_channel_that_is_off_for_every_sample_is_dead() -> None:
     torch.manual_seed(0)
     model = Convolutions()
     gradients(model, torch.randn(16, 1, 6, 6))
-    assert most_dead(reached_too(model, {})) == DeadLayer("first", 6, 8)
+    assert most_dead_layer(live_units(model, {})) == DeadLayer("first", 6, 8)
 
 
 def test_a_unit_that_speaks_in_one_batch_is_alive() -> None:
@@ -53,10 +53,10 @@ def test_a_unit_that_speaks_in_one_batch_is_alive() -> None:
         model[0].bias[:] = torch.tensor([0.0, 0.0, -1.0, -1.0])
         model[2].weight.fill_(1.0)
     gradients(model, torch.ones(4, 1))
-    above = reached_too(model, {})
-    assert most_dead(above) == DeadLayer("0", 3, 4)
+    above = live_units(model, {})
+    assert most_dead_layer(above) == DeadLayer("0", 3, 4)
     gradients(model, -torch.ones(4, 1))
-    assert most_dead(reached_too(model, above)) == DeadLayer("0", 2, 4)
+    assert most_dead_layer(live_units(model, above)) == DeadLayer("0", 2, 4)
 
 
 def test_what_has_no_gradient_of_its_own_is_not_judged() -> None:
@@ -68,15 +68,15 @@ def test_what_has_no_gradient_of_its_own_is_not_judged() -> None:
     model.append(sparse)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        reached = reached_too(model, {})
-    assert list(reached) == ["2"]
-    assert most_dead(reached) is None
-    assert most_dead({}) is None
+        live = live_units(model, {})
+    assert list(live) == ["2"]
+    assert most_dead_layer(live) is None
+    assert most_dead_layer({}) is None
 
 
 @pytest.mark.parametrize(("steps", "looked_at"), [(938, 16), (256, 16), (255, 15), (40, 2), (16, 1), (1, 1)])
 def test_at_most_sixteen_steps_are_looked_at_and_one_at_least(steps: int, looked_at: int) -> None:
-    looks = [is_looked_at(step, steps) for step in range(steps)]
+    looks = [is_inspected(step, steps) for step in range(steps)]
     assert sum(looks) == looked_at
     assert all(looks[-looked_at:])
 
@@ -117,10 +117,10 @@ def test_a_run_that_goes_on_from_within_those_steps_tells_the_same(recording: Re
 
 def test_a_checkpoint_of_before_they_were_looked_at_is_read() -> None:
     old = Progress(random_states([]), epoch=3).state()
-    del old["reached"]
+    del old["live_units"]
     fresh = Progress(random_states([]))
     fresh.restore(old)
-    assert (fresh.epoch, fresh.reached) == (3, {})
+    assert (fresh.epoch, fresh.live_units) == (3, {})
     del old["steps"]
     with pytest.raises(KeyError):
         fresh.restore(old)

@@ -5,7 +5,7 @@ import torch
 
 from lrtui.run.errors import DeviceError
 from lrtui.training.device import choose_device, present_devices
-from lrtui.training.random_state import random_state_set_aside, seed_everything
+from lrtui.training.random_state import random_state_restored, seed_everything
 
 
 def test_auto_takes_the_first_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,6 @@ def test_random_states_are_as_they_were_after_a_look() -> None:
     seed_everything(3)
     expected = torch.rand(2).tolist()
     seed_everything(3)
-    with random_state_set_aside(torch.device("cpu")):
+    with random_state_restored(torch.device("cpu")):
         torch.rand(100)
     assert torch.rand(2).tolist() == expected

@@ -45,7 +45,7 @@ def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
     whole = recording.run(tiny_spec(schedule=schedule), {8: [Extend(1)]}, checkpoints=Checkpoints(tmp_path))
     refused = of(CommandRefused, whole.events)[0]
     assert refused.command == "extend 1"
-    assert "has its length built in; switch to another schedule for the epochs to come" in refused.reason
+    assert "has a fixed length; switch to another schedule for the added epochs" in refused.reason
     assert len(whole.steps) == 24
     longer = recording.go_on(
         tiny_spec(schedule=schedule),
@@ -54,7 +54,7 @@ def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
         [whole],
         resume_point=ResumePoint(saved_files(tmp_path)[-1].path, epochs=6),
     )
-    assert "give --schedule another one for the epochs to come" in str(longer.finished.error)
+    assert "give --schedule another one for the added epochs" in str(longer.finished.error)
     # refused before the old story is put aside
     assert not of(RunStarted, longer.events)
 

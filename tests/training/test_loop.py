@@ -251,7 +251,7 @@ def test_a_test_on_demand_is_made_while_the_run_is_paused() -> None:
 
 def test_samples_a_second_are_those_of_training_without_the_tests_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr("lrtui.training.clock.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: float(next(clock)))
     alone, asked = (of(EpochDone, run_events(tiny_spec(epochs=1), script))[0] for script in ({}, {3: [EvaluateNow()]}))
     # every look at the clock is a second here, and the command itself has some
     assert asked.samples_per_second > 0.8 * alone.samples_per_second

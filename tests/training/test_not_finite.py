@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrtui.training.train import _why_not_finite
+from lrtui.training.train import _describe_divergence
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from lrtui.training.train import _why_not_finite
 def test_an_lr_that_is_not_finite_is_not_told_as_one_that_is_too_high(lr: float, words: str) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     optimizer.param_groups[0]["lr"] = lr
-    assert words in _why_not_finite(7, optimizer)
+    assert words in _describe_divergence(7, optimizer)

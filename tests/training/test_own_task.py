@@ -53,21 +53,21 @@ MISTAKES = {
         "def loss(self, outputs, targets):\n    return nn.functional.mse_loss(outputs, targets.nope)  # FAULT\n"
         "Mine.loss = loss",
         r"loss fails on outputs float32 \(8, 2\) and targets int64 \(8,\): AttributeError.*"
-        r"is to return the batch's mean loss, a 0-d tensor",
+        r"must return the batch's mean loss, a 0-d tensor",
     ),
     "a loss a sample": (
         "def loss(self, outputs, targets):  # FAULT\n"
         "    return nn.functional.cross_entropy(outputs, targets, reduction='none')\nMine.loss = loss",
-        r"gives a float32 \(8,\); loss\(outputs, targets\) is to return the batch's mean loss, a 0-d tensor",
+        r"gives a float32 \(8,\); loss\(outputs, targets\) must return the batch's mean loss, a 0-d tensor",
     ),
     "a loss that is a number": (
         "def loss(self, outputs, targets):  # FAULT\n    return 1.0\nMine.loss = loss",
-        r"gives a float; loss\(outputs, targets\) is to return",
+        r"gives a float; loss\(outputs, targets\) must return",
     ),
     "a loss that nothing depends on": (
         "def loss(self, outputs, targets):  # FAULT\n"
         "    return nn.functional.cross_entropy(outputs.detach(), targets)\nMine.loss = loss",
-        "does not depend on any parameter that is trained",
+        "does not depend on any trained parameter",
     ),
     "a model that is none": (
         "def model(self):  # FAULT\n    return 3\nMine.model = model",
@@ -79,12 +79,12 @@ MISTAKES = {
     ),
     "metrics that are numbers": (
         "def metrics(self, outputs, targets):  # FAULT\n    return {'accuracy': 0.5}\nMine.metrics = metrics",
-        r"gives a dict of accuracy: float; metrics\(outputs, targets\) is to return a mapping",
+        r"gives a dict of accuracy: float; metrics\(outputs, targets\) must return a mapping",
     ),
     "an exception in metrics": (
         "def metrics(self, outputs, targets):\n    return {'accuracy': outputs == targets}  # FAULT\n"
         "Mine.metrics = metrics",
-        r"metrics fails on outputs float32 \(8, 2\) and targets int64 \(8,\): RuntimeError.*is to return a mapping",
+        r"metrics fails on outputs float32 \(8, 2\) and targets int64 \(8,\): RuntimeError.*must return a mapping",
     ),
     "a metric called loss": (
         "def metrics(self, outputs, targets):  # FAULT\n    return {'loss': outputs}\nMine.metrics = metrics",
@@ -100,7 +100,7 @@ MISTAKES = {
     ),
     "data that can be gone through once": (
         "def training_data(self):  # FAULT\n    return iter([])\nMine.training_data = training_data",
-        "which can be gone through only once",
+        "which can be iterated only once",
     ),
     "inputs and targets of different lengths": (
         "def training_data(self):  # FAULT\n    return torch.zeros(5, 3), torch.zeros(4)\n"
@@ -110,12 +110,12 @@ MISTAKES = {
     "batches that are no pairs": (
         "def test_data(self):  # FAULT\n    return DataLoader([torch.zeros(3) for _ in range(9)], batch_size=4)\n"
         "Mine.test_data = test_data",
-        r"batch 0 of test_data\(\).*is no pair \(inputs, targets\) but a float32 \(4, 3\)",
+        r"batch 0 of test_data\(\).*is not a pair \(inputs, targets\) but a float32 \(4, 3\)",
     ),
     "batches that are dicts": (
         "def test_data(self):  # FAULT\n    return [{'x': torch.zeros(4, 3), 'y': torch.zeros(4)}]\n"
         "Mine.test_data = test_data",
-        r"is no pair \(inputs, targets\) but a dict of x: float32 \(4, 3\), y: float32 \(4,\)",
+        r"is not a pair \(inputs, targets\) but a dict of x: float32 \(4, 3\), y: float32 \(4,\)",
     ),
     "a data set that fails": (
         "class Broken(Dataset):\n    def __len__(self):\n        return 9\n    def __getitem__(self, index):\n"
@@ -276,7 +276,7 @@ def test_a_part_of_the_data_can_be_asked_for_in_every_form() -> None:
         wanted = 5 if form == "list of batches" else 2
         assert of(RunStarted, events)[0].batches_per_epoch == wanted, form
     events = events_of(OfForm(FORMS["Dataset"]), train_samples=2000)
-    assert any("2,000 training samples were asked for and there are 48" in e.text for e in of(Notice, events))
+    assert any("2,000 training samples were requested, but there are only 48" in e.text for e in of(Notice, events))
 
 
 def test_a_stream_without_a_length_is_counted_first_and_said_so() -> None:
@@ -295,7 +295,7 @@ def test_an_epoch_of_a_loader_that_ends_early_goes_on_with_the_next_pass() -> No
 def test_a_loaders_own_batch_size_is_the_runs() -> None:
     events = events_of(OfForm(FORMS["DataLoader"]), batch_size=64)
     assert of(RunStarted, events)[0].spec.batch_size == 10
-    assert any("--batch-size 64 is left aside" in event.text for event in of(Notice, events))
+    assert any("--batch-size 64 is ignored" in event.text for event in of(Notice, events))
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

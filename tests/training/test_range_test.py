@@ -24,10 +24,10 @@ from lrtui.run.events import CommandRefused
 from lrtui.run.range_feed import RangeFeed
 from lrtui.run.spec import RunSpec
 from lrtui.run.sweep import Sweep
-from lrtui.training.buffers import unsaved_buffers
 from lrtui.training.random_state import random_states
 from lrtui.training.range_test import range_test
 from lrtui.training.run_setup import RunSetup, set_up
+from lrtui.training.weight_averaging import unsaved_buffers
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -120,7 +120,7 @@ TASKS: dict[str, tuple[RunSpec, Callable[[], Any] | None]] = {
 
 def everything(setup: RunSetup) -> Any:
     """Return the bytes of all that a step of training changes."""
-    task = setup.task.own
+    task = setup.task.task
     own = {name: value for name, value in vars(task).items() if not isinstance(value, (nn.Module, Tiny))}
     for name, value in own.items():
         if isinstance(value, torch.Generator):
@@ -250,7 +250,7 @@ class BreaksLater(Tiny):
 
 def test_one_that_breaks_off_leaves_no_trace_either() -> None:
     setup = set_up(tiny_spec(), quiet, BreaksLater())
-    setup.task.own.left = 10  # type: ignore[attr-defined]
+    setup.task.task.left = 10  # type: ignore[attr-defined]
     before, feed = everything(setup), RangeFeed()
     range_test(setup, SHORT, feed)
     assert len(feed.take()) == 9
@@ -324,7 +324,7 @@ def test_it_ends_where_the_loss_leaves_off() -> None:
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return ((outputs.sum(1) - targets) ** 2).mean()
 
-    setup.task.own.loss = loss  # type: ignore[method-assign]
+    setup.task.task.loss = loss  # type: ignore[method-assign]
     feed = RangeFeed()
     range_test(setup, Sweep(1e-5, 1e5, 120), feed)
     points = feed.take()
@@ -353,7 +353,7 @@ def test_a_loss_that_is_not_finite_ends_it() -> None:
 def test_it_stops_when_it_is_told_to_or_called_away() -> None:
     setup, feed = set_up(tiny_spec(), quiet), RangeFeed()
     calls = iter([False, False, False, True])
-    range_test(setup, SHORT, feed, is_called_away=lambda: next(calls))
+    range_test(setup, SHORT, feed, should_stop=lambda: next(calls))
     assert feed.end is not None
     assert feed.end.outcome == "stopped"
     assert len(feed.take()) == 3

@@ -41,12 +41,12 @@ def refusal(course: Course) -> str:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"batch_size": 8}, "is of a run with --batch-size 16, and can't go on with 8"),
-        ({"train_samples": 48}, "is of a run with --train-samples None, and can't go on with 48"),
-        ({"optimizer": "SGD(lr=0.01)"}, r"is of a run with --optimizer Adam\(lr=0.01\), and can't go on with SGD"),
-        ({"precision": "bf16"}, "is of a run with --precision fp32, and can't go on with bf16"),
-        ({"seed": 1}, "is of a run with --seed 0, and can't go on with 1"),
-        ({"accumulate": 2}, "is of a run with --accumulate 1, and can't go on with 2"),
+        ({"batch_size": 8}, "is of a run with --batch-size 16, and can't be resumed with 8"),
+        ({"train_samples": 48}, "is of a run with --train-samples None, and can't be resumed with 48"),
+        ({"optimizer": "SGD(lr=0.01)"}, r"is of a run with --optimizer Adam\(lr=0.01\), and can't be resumed with SGD"),
+        ({"precision": "bf16"}, "is of a run with --precision fp32, and can't be resumed with bf16"),
+        ({"seed": 1}, "is of a run with --seed 0, and can't be resumed with 1"),
+        ({"accumulate": 2}, "is of a run with --accumulate 1, and can't be resumed with 2"),
     ],
     ids=str,
 )
@@ -106,7 +106,7 @@ def test_a_file_that_lacks_something_is_refused(part: str, path: Path, recording
 def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, recording: Recording) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     course = recording.run(tiny_spec(), resume_point=ResumePoint(path))
-    assert "is damaged, or no checkpoint" in refusal(course)
+    assert "is damaged, or not a checkpoint" in refusal(course)
     path.unlink()
     assert refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path))) == f"there is no checkpoint {path}"
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"epochs": 3}, "the run has 4 epochs already; --epochs makes it longer, not shorter"),
+        ({"epochs": 3}, "the run has 4 epochs already; --epochs can only extend it"),
         ({"epochs": 6, "replay": ("step 20: extend 3",)}, "the run has 7 epochs already"),
         ({"epochs": 2_000_000}, "--epochs takes a whole number of at most 1,000,000"),
         ({"commands": (SwitchSchedule("ReduceLROnPlateau(metric='f1')"),)}, "follows the test's f1"),
@@ -132,7 +132,7 @@ def test_a_run_that_is_done_has_nothing_left_to_change(recording: Recording, tmp
     recording.run(tiny_spec(epochs=1), checkpoints=Checkpoints(tmp_path))
     path = saved_files(tmp_path)[-1].path
     words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
-    assert words == "all 1 epochs of the run are done; --epochs makes it longer"
+    assert words == "all 1 epochs of the run are done; --epochs extends it"
     # whoever was cut off between its last checkpoint and its last word only says that
     course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path))
     assert (course.finished.outcome, course.steps) == ("done", {})
@@ -169,7 +169,7 @@ def test_what_else_differs_is_said_in_one_notice(
     notices = [e for e in of(Notice, course.events) if e.code == "resume"]
     assert [(e.level, e.step) for e in notices] == [("warning", 8)]
     assert notices[0].text == (
-        f"numbers may differ from what a run in one piece would have had: torch {torch.__version__} (was 2.0.0), "
+        f"numbers may differ from an uninterrupted run's: torch {torch.__version__} (was 2.0.0), "
         f"threads {torch.get_num_threads()} (was 16), task {moved} (was {TINY})"
     )
     assert course.events.index(notices[0]) == course.events.index(course.started) + 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.training.checkpoint.files import SavedFile, file_name, remove_unfinished, saved_files, superfluous
+from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, remove_unfinished, saved_files
 
 
 def files(*seqs: int, size: int = 10) -> list[SavedFile]:
@@ -14,7 +14,7 @@ def files(*seqs: int, size: int = 10) -> list[SavedFile]:
 
 
 def gone(kept: list[SavedFile], ends: list[int], results: dict[int, dict[str, float]], limit: int = 1000) -> list[int]:
-    return sorted(file.seq for file in superfluous(kept, ends, results.get, limit))
+    return sorted(file.seq for file in files_to_remove(kept, ends, results.get, limit))
 
 
 def test_names_sort_as_they_were_made_and_are_read_back(tmp_path: Path) -> None:

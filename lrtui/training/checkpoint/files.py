@@ -1,4 +1,4 @@
-"""The checkpoints in a run's folder: their names, and which of them are kept."""
+"""The checkpoint files of a run: their names, which of them to remove, and the point that a run resumes from."""
 
 from __future__ import annotations
 
@@ -11,23 +11,39 @@ from pathlib import Path
 from lrtui.run.commands import Command
 
 UNFINISHED = ".unfinished"
-"""What the name of a file ends with while it is written."""
+"""Suffix of a file that is being written."""
 
 _NAME = re.compile(r"(?P<seq>\d{10,})-step-(?P<step>\d+)\.pt")
 
 
-def file_name(seq: int, step: int) -> str:
-    """Return a checkpoint's file name; in the order of names the newest is the last."""
-    return f"{seq:010d}-step-{step}.pt"
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """The checkpoint that a run resumes from, or that a branch starts from, and what changes there.
+
+    Args:
+        checkpoint: the file.
+        replay: commands that a user sent after the checkpoint, as lines of a script: carried out again at their
+            steps, after the script's own lines of the same moment.
+        commands: carried out before the next step.
+        epochs: of the whole run, if it is extended.
+        parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its
+            settings; a resumed run follows the lines that its checkpoint has left.
+    """
+
+    checkpoint: Path
+    replay: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    epochs: int | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A checkpoint, as its name tells it.
+    """A checkpoint file, as its name describes it.
 
     Args:
         path: of the file.
-        seq: of the last event told before it.
+        seq: of the last event before it.
         step: optimizer steps done.
         size: in bytes.
     """
@@ -38,29 +54,13 @@ class SavedFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """A checkpoint that a run goes on from: the same run, or a branch of it.
-
-    Args:
-        checkpoint: the file.
-        replay: lines, as `--at` takes them, of what a person did after the checkpoint in the story that is put aside;
-            done again at their steps, after the script's own lines of the same moment.
-        commands: done at once, before the next step.
-        epochs: of the whole run from now on, where it is made longer.
-        parent: the run that this one branches from; None where it is the same run. A branch has a script of its own,
-            the `at` of its settings; a run that goes on has what its checkpoint has left of its script.
-    """
-
-    checkpoint: Path
-    replay: tuple[str, ...] = ()
-    commands: tuple[Command, ...] = ()
-    epochs: int | None = None
-    parent: str | None = None
+def file_name(seq: int, step: int) -> str:
+    """Return a checkpoint's file name; the newest is the last in alphabetical order."""
+    return f"{seq:010d}-step-{step}.pt"
 
 
 def saved_files(folder: Path) -> list[SavedFile]:
-    """Return the checkpoints in a run's folder, the newest last; none where there is no folder."""
+    """Return the checkpoints in a run's folder, the newest last; none if there is no folder."""
     if not folder.is_dir():
         return []
     found = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
@@ -69,37 +69,38 @@ def saved_files(folder: Path) -> list[SavedFile]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a process that died while it wrote has left behind."""
+    """Remove the files that a killed process was writing."""
     for path in folder.glob(f"*{UNFINISHED}"):
         path.unlink(missing_ok=True)
 
 
-def superfluous(
+def files_to_remove(
     files: Sequence[SavedFile],
     epoch_ends: Collection[int],
     result_at: Callable[[int], Mapping[str, float] | None],
     limit: int,
 ) -> list[SavedFile]:
-    """Return the files that need not stay, now that the newest is on disk.
+    """Return the files that are no longer needed once the newest is on disk.
 
-    Of epochs' ends all stay while they have room; then the last two, and the best. Of the others the newest stays.
+    All checkpoints of epoch ends stay while they fit the limit; beyond it only the last two and the best. Of the
+    others only the newest stays.
 
     Args:
         files: the newest last.
-        epoch_ends: seq of those that were made at an epoch's end.
-        result_at: returns what the test at the epoch's end after so many steps said, or None.
+        epoch_ends: `seq` of those made at the end of an epoch.
+        result_at: returns the result of the test that ended an epoch after that many steps, or None.
         limit: bytes that all of them may take.
     """
-    gone = [file for file in files[:-1] if file.seq not in epoch_ends]
-    if sum(file.size for file in files) - sum(file.size for file in gone) >= limit:
+    removed = [file for file in files[:-1] if file.seq not in epoch_ends]
+    if sum(file.size for file in files) - sum(file.size for file in removed) >= limit:
         ends = [file for file in files if file.seq in epoch_ends]
         best = min(ends, key=lambda file: _rank(result_at(file.step)), default=None)
-        gone += [file for file in ends[:-2] if file is not best]
-    return gone
+        removed += [file for file in ends[:-2] if file is not best]
+    return removed
 
 
 def _rank(result: Mapping[str, float] | None) -> float:
-    """Return what is low for the best: the accuracy turned round, or the loss where the task has no accuracy."""
+    """Return a value that is lowest for the best result: by accuracy, or by loss if the task has no accuracy."""
     if result is None:
         return math.inf
     value = -result["accuracy"] if "accuracy" in result else result["loss"]

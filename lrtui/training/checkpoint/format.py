@@ -1,4 +1,4 @@
-"""What a checkpoint file is: tensors and plain values, so that reading one never runs anything that is in it."""
+"""The format of a checkpoint file: tensors and plain values only, so that loading one never runs code."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from lrtui.training.checkpoint.files import UNFINISHED
 
 KIND = "lrtui checkpoint"
 FORMAT = 1
-"""Grows when a checkpoint holds something that an older lrtui would pass over."""
+"""Increased when a checkpoint contains something that an older lrtui would ignore."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """All that is needed to go on from between two steps as if nothing had been.
+    """Everything that a run needs to continue between two steps, bit-identical to an uninterrupted one.
 
-    Made by `TrainingState.capture`, whose live tensors it shares: it is written before anything else happens.
+    Made by `TrainingState.capture`, whose live tensors it shares: write it before the next step.
 
     Args:
-        spec: the run's settings, as RunStarted has them.
-        seq: of the last event told before it.
+        spec: the run's settings, as in RunStarted.
+        seq: of the last event before it.
         step: optimizer steps done.
         seconds: on the run's clock.
-        progress: of the epoch under way, the random states at its start included.
+        progress: of the current epoch, with the random states at its start.
         model: its `state_dict()`.
-        buffers: of the model, those that its `state_dict()` leaves out.
+        buffers: the model's buffers that its `state_dict()` leaves out.
         optimizer: its `state_dict()`.
-        lr_control: schedule, scale, what can be undone.
-        averaging: the averaged model; empty where nothing is averaged.
+        lr_control: schedule, scale and earlier scales.
+        averaging: the averaged model; empty if nothing is averaged.
         gradient_scaler: its `state_dict()`; empty except for fp16.
-        random: the random states of the moment.
-        script: lines of the run's script that are still to be done.
-        replay: lines of what a person did in a story put aside, still to be done.
-        epoch_ends: seq of each checkpoint of an epoch's end, the oldest first.
+        random: the random states of this moment.
+        script: lines of the run's script that are still to come.
+        replay: lines of superseded commands that are still to be replayed.
+        epoch_ends: `seq` of each checkpoint of an epoch's end, the oldest first.
         sizes: of the data, in samples and in optimizer steps.
         versions: what else the numbers depend on: torch, numpy, threads, processor, device.
     """
@@ -69,15 +69,15 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) -> None:
-    """Write the file, durably: after a crash there is either all of it under that name, or nothing.
+    """Write the file atomically and durably: after a crash there is either the whole file or none.
 
     Args:
-        check: read it again before it gets its name.
+        check: load it before it gets its final name.
 
     Raises:
-        OSError: where the disk does not take it.
-        CheckpointError: where it could not be read again.
-        Exception: whatever pickling something of a user's own raises.
+        OSError: if it can't be written.
+        CheckpointError: if it can't be loaded again.
+        Exception: whatever pickling a user's own object raises.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + UNFINISHED)
@@ -94,14 +94,14 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) 
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Return what the file holds, on the CPU; nothing of it is executed.
+    """Return the file's content, on the CPU; no code in it is executed.
 
     Raises:
-        CheckpointError: for a file that is not there, damaged, tampered with, or a newer lrtui's.
+        CheckpointError: for a file that is missing, damaged, modified, or written by a newer lrtui.
     """
     record = _load(path)
     if not isinstance(record, dict) or record.get("kind") != KIND:
-        raise CheckpointError(f"{path} is no checkpoint of lrtui")
+        raise CheckpointError(f"{path} is not a checkpoint of lrtui")
     number = record.get("format")
     if not isinstance(number, int) or number > FORMAT:
         raise CheckpointError(
@@ -113,32 +113,32 @@ def load_checkpoint(path: Path) -> Checkpoint:
         try:
             values[name] = spec_from_json(value) if kind is RunSpec and isinstance(value, Mapping) else value
         except (UsageError, TypeError) as error:
-            raise CheckpointError(f"{path} was tampered with: its settings can't be: {error}") from None
+            raise CheckpointError(f"{path} was modified: its settings are invalid: {error}") from None
         if not isinstance(values[name], get_origin(kind) or kind):
-            raise CheckpointError(f"{path} was tampered with: its {name} is no {getattr(kind, '__name__', kind)}")
+            raise CheckpointError(f"{path} was modified: its {name} is not of type {getattr(kind, '__name__', kind)}")
     return Checkpoint(**values)
 
 
 def unsaveable_part(checkpoint: Checkpoint) -> str | None:
-    """Return what can't be written or read again, in words, or None; takes as long as writing."""
-    for name, words in _PARTS.items():
+    """Return the name of the part that can't be saved and loaded, or None; takes as long as saving."""
+    for name, description in _USER_PARTS.items():
         file = io.BytesIO()
         try:
             torch.save(getattr(checkpoint, name), file)
             file.seek(0)
             torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # a user's own objects can raise anything
-            return words
+            return description
     return None
 
 
-_PARTS = {
+_USER_PARTS = {
     "lr_control": "the schedule's state_dict()",
     "model": "the model's state_dict()",
     "buffers": "the model's buffers",
     "optimizer": "the optimizer's state_dict()",
 }
-"""What comes out of a user's hands."""
+"""The parts that may contain a user's own objects."""
 
 
 def _record(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -148,10 +148,10 @@ def _record(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _load(path: Path) -> Any:
     try:
-        # torch does not look at the checksums that it writes
+        # torch.load does not verify the checksums that torch.save writes
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
-                raise CheckpointError(f"{path} is damaged: its checksums do not fit what is in it")
+                raise CheckpointError(f"{path} is damaged: its checksums don't match its content")
         return torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
@@ -159,28 +159,28 @@ def _load(path: Path) -> Any:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except pickle.UnpicklingError:
         raise CheckpointError(
-            f"{path} holds something else than tensors, numbers and texts: lrtui did not write it, or not like this. "
-            "Nothing of it was run"
+            f"{path} contains objects other than tensors, numbers and strings: it is not a checkpoint of lrtui, or was "
+            "modified. No code in it was run"
         ) from None
     except OSError as error:
         raise CheckpointError(f"{path} can't be read: {error.strerror or error}") from None
-    except Exception as error:  # a damaged file can make torch and zipfile raise anything
-        raise CheckpointError(f"{path} is damaged, or no checkpoint: {' '.join(str(error).split())[:200]}") from None
+    except Exception as error:  # for a damaged file torch and zipfile can raise anything
+        raise CheckpointError(f"{path} is damaged, or not a checkpoint: {' '.join(str(error).split())[:200]}") from None
 
 
 class _File:
-    """A new file for `torch.save`, for its owner alone, and on disk once it is closed."""
+    """A new file for `torch.save` that only its owner can read, synced to disk by `save`."""
 
     def __init__(self, path: Path) -> None:
         self._file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: SIM115
-        self._fault: OSError | None = None
+        self._error: OSError | None = None
 
     def save(self, record: dict[str, Any]) -> None:
         try:
-            torch.save(record, self)  # type: ignore[arg-type]  # it needs write and flush alone
+            torch.save(record, self)  # type: ignore[arg-type]  # only write and flush are called
         except RuntimeError as error:
-            # torch goes on after a write that failed, and then tells of the wrong place in the file
-            raise self._fault or error from None
+            # torch continues after a failed write, and then reports a wrong position in the file
+            raise self._error or error from None
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -188,7 +188,7 @@ class _File:
         try:
             return self._file.write(data)
         except OSError as error:
-            self._fault = error
+            self._error = error
             raise
 
     def flush(self) -> None:
@@ -202,7 +202,7 @@ class _File:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on disk, too; Windows, where folders can't be opened, does that by itself."""
+    """Sync the new name to disk as well; Windows, where folders can't be opened, does so by itself."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

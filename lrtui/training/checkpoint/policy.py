@@ -1,4 +1,4 @@
-"""When a run's checkpoints are made, and which of them stay. Knows no torch: whoever starts a run makes this."""
+"""When a run's checkpoints are made, and which of them stay. Imports no torch, so that starting a run stays quick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from lrtui.run.errors import CheckpointError, LrtuiError
 from lrtui.run.events import CheckpointSaved
 from lrtui.run.user_error import describe_exception
-from lrtui.training.checkpoint.files import SavedFile, file_name, remove_unfinished, saved_files, superfluous
+from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, remove_unfinished, saved_files
 from lrtui.training.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -22,128 +22,138 @@ if TYPE_CHECKING:
 Reason = Literal["epoch", "time", "pause", "stop", "change", "command"]
 
 TOTAL_LIMIT_BYTES = 2_000_000_000
-"""What a run's checkpoints may take before those of early epochs go."""
+"""Size of a run's checkpoints above which those of early epochs are removed."""
 
 
 class Checkpoints:
     """The checkpoints of one run; used by its training thread.
 
     Args:
-        folder: where they are; made when it is needed.
-        every_seconds: of wall time between two, besides those at epochs' ends.
-        commit: waits until all events told so far are on disk, and returns whether they are; where they are not, no
-            checkpoint is made: it would know of steps that the story has lost.
-        keep: returns the names of files that stay, such as those that branches began at.
-        total_limit_bytes: what all of them may take before those of early epochs go.
+        folder: of the files, created when needed; None makes no checkpoints.
+        every_seconds: wall time between two, besides those at epoch ends.
+        commit: waits until all events published so far are on disk, and returns whether they are. If not, no
+            checkpoint is made: it would know of steps that the stored events don't have.
+        protected: returns the names of files that must stay, such as those that branches start from.
+        total_limit_bytes: size of all files above which those of early epochs are removed.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None = None,
         every_seconds: float = 30.0,
         commit: Callable[[], bool] = lambda: True,
-        keep: Callable[[], Collection[str]] = tuple,
+        protected: Callable[[], Collection[str]] = tuple,
         total_limit_bytes: int = TOTAL_LIMIT_BYTES,
     ) -> None:
         self._folder, self._every_seconds = folder, every_seconds
-        self._commit, self._keep, self._limit = commit, keep, total_limit_bytes
+        self._commit, self._protected, self._limit = commit, protected, total_limit_bytes
         self._files: list[SavedFile] = []
         self._epoch_ends: list[int] = []
         self._tried_at = time.monotonic()
-        self._missed = self._begun = False
+        self._last_failed = self._has_cleaned_up = False
         self._saved_step = 0
-        self._told = ""
-        self._read_again: Schedule | None = None
+        self._last_warning = ""
+        # of the schedule whose state has been read back once, and of one whose state can't be saved
+        self._verified: Schedule | None = None
         self._unsaveable: tuple[Schedule, str] | None = None
 
-    def go_on_from(self, checkpoint: Checkpoint) -> None:
-        """Take over those that the run had when it was at this checkpoint.
-
-        Later ones belong to a story that is put aside, and stay with it.
-        """
-        self._files = [file for file in saved_files(self._folder) if file.seq <= checkpoint.seq]
+    def resume_from(self, checkpoint: Checkpoint) -> None:
+        """Continue with the files that the run had at this checkpoint; later ones belong to superseded history."""
+        if self._folder is not None:
+            self._files = [file for file in saved_files(self._folder) if file.seq <= checkpoint.seq]
         self._epoch_ends = list(checkpoint.epoch_ends)
         self._saved_step = checkpoint.step
 
     def is_due(self, step: int) -> bool:
-        """Say whether it is time for the next; asked at each step."""
-        # where no step was made since the last there is nothing to lose, unless that one failed
-        late = time.monotonic() - self._tried_at >= self._every_seconds
-        return late and (step != self._saved_step or self._missed)
+        """Return whether it is time for the next one; called at each step."""
+        # without a step since the last one there is nothing to save, unless that one failed
+        is_late = self._folder is not None and time.monotonic() - self._tried_at >= self._every_seconds
+        return is_late and (step != self._saved_step or self._last_failed)
 
     def save(self, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str = "") -> str | None:
-        """Make a checkpoint of the run as it is now, and tell it once the file is in place.
+        """Make a checkpoint of the run as it is now, and publish it once the file is in place.
 
-        A disk or a store that fails never stops the run: the user is told, once, and it is tried again later.
+        Buffered losses must be published first. A failing disk or store never stops the run: the user is warned
+        once, and the next checkpoint tries again. The time it takes doesn't count as training.
 
         Returns:
             Why none was made, or None.
         """
-        self._tried_at, self._missed = time.monotonic(), True
+        if self._folder is None:
+            return "nothing is kept of this run; start it with a --store"
+        started_at = reporter.clock.seconds
+        refusal = self._save(self._folder, reason, state, reporter, command_id)
+        state.progress.seconds_excluded += reporter.clock.seconds - started_at
+        return refusal
+
+    def _save(
+        self, folder: Path, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str
+    ) -> str | None:
+        self._tried_at, self._last_failed = time.monotonic(), True
         if self._unsaveable is not None and self._unsaveable[0] is state.schedule:
             return self._unsaveable[1]
         if not self._commit():
             return "the store can't be written at this moment"
         try:
             if not state.is_finite:
-                return "the weights are not finite: a run that goes on from here diverges"
-            self._write(reason, state, reporter, command_id)
+                return "the weights are not finite: a run resumed from here diverges"
+            self._write(folder, reason, state, reporter, command_id)
         except OSError as error:
-            return self._tell(
+            return self._warn(
                 reporter,
-                f"no checkpoint can be written into {self._folder}: {error.strerror or error}. The run goes on; "
-                "those that are there stay",
+                f"no checkpoint can be written into {folder}: {error.strerror or error}. The run goes on, and earlier "
+                "checkpoints stay",
             )
-        except Exception as error:  # what is a user's own can refuse to be saved with any exception
-            words = str(error) if isinstance(error, CheckpointError) else describe_exception(error)
-            self._unsaveable = state.schedule, words
-            return self._tell(reporter, f"no checkpoint is made of this run, which can't be resumed then: {words}")
-        self._missed, self._saved_step = False, reporter.step
+        except Exception as error:  # a user's own objects can raise anything when they are saved
+            text = str(error) if isinstance(error, CheckpointError) else describe_exception(error)
+            self._unsaveable = state.schedule, text
+            return self._warn(reporter, f"no checkpoints are made, and this run can't be resumed: {text}")
+        self._last_failed, self._saved_step = False, reporter.step
         try:
-            self._remove_superfluous(state)
+            self._remove_old_files(state)
         except (OSError, LrtuiError) as error:
-            self._tell(reporter, f"old checkpoints can't be removed from {self._folder}: {error}")
+            self._warn(reporter, f"old checkpoints can't be removed from {folder}: {error}")
         else:
-            self._told = ""
+            self._last_warning = ""
         return None
 
-    def _write(self, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str) -> None:
-        # torch, which takes 1.5 s to import, is there when a run trains and not when it is started
+    def _write(self, folder: Path, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str) -> None:
+        # torch takes 1.5 s to import; it is loaded when a run trains, but not yet when it is started
         from lrtui.training.checkpoint.format import save_checkpoint, unsaveable_part
 
-        if not self._begun:
-            remove_unfinished(self._folder)
-            self._begun = True
+        if not self._has_cleaned_up:
+            remove_unfinished(folder)
+            self._has_cleaned_up = True
         checkpoint = state.capture(reporter)
-        ends = [*self._epoch_ends, *([checkpoint.seq] if reason == "epoch" else [])]
-        checkpoint = replace(checkpoint, epoch_ends=ends)
-        path = self._folder / file_name(checkpoint.seq, checkpoint.step)
+        epoch_ends = [*self._epoch_ends, *([checkpoint.seq] if reason == "epoch" else [])]
+        checkpoint = replace(checkpoint, epoch_ends=epoch_ends)
+        path = folder / file_name(checkpoint.seq, checkpoint.step)
         try:
-            # each schedule has a state of its own kind: the first time with it shows whether it can be read again
-            save_checkpoint(checkpoint, path, check=self._read_again is not state.schedule)
+            # each schedule has a state of its own kind: its first checkpoint shows whether it can be read back
+            save_checkpoint(checkpoint, path, check=self._verified is not state.schedule)
         except OSError:
             raise
         except Exception as error:
             part = unsaveable_part(checkpoint)
             if part is None:
                 raise OSError(f"what was written can't be read again ({error})") from error
-            who = f" of {state.schedule}" if "schedule" in part else ""
-            raise CheckpointError(f"{part}{who} holds something else than tensors, numbers and texts") from error
-        self._read_again, self._epoch_ends = state.schedule, ends
+            owner = f" of {state.schedule}" if "schedule" in part else ""
+            raise CheckpointError(f"{part}{owner} contains objects other than tensors, numbers and strings") from error
+        self._verified, self._epoch_ends = state.schedule, epoch_ends
         self._files.append(SavedFile(path, checkpoint.seq, checkpoint.step, path.stat().st_size))
-        reporter.say(CheckpointSaved, path=str(path), reason=reason, command_id=command_id)
+        reporter.publish(CheckpointSaved, path=str(path), reason=reason, command_id=command_id)
 
-    def _remove_superfluous(self, state: TrainingState) -> None:
-        gone = superfluous(self._files, self._epoch_ends, state.result_at, self._limit)
-        # asking takes a while: most epochs' ends have nothing that could go
-        keep = self._keep() if gone else ()
-        for file in gone:
-            if file.path.name not in keep:
+    def _remove_old_files(self, state: TrainingState) -> None:
+        removable = files_to_remove(self._files, self._epoch_ends, state.result_at, self._limit)
+        # asking the store takes a while, and at most epoch ends there is nothing to remove
+        protected = self._protected() if removable else ()
+        for file in removable:
+            if file.path.name not in protected:
                 file.path.unlink(missing_ok=True)
                 self._files.remove(file)
 
-    def _tell(self, reporter: Reporter, words: str) -> str:
-        if words != self._told:
-            self._told = words
-            reporter.notice("checkpoint", words, level="warning")
-        return words
+    def _warn(self, reporter: Reporter, text: str) -> str:
+        if text != self._last_warning:
+            self._last_warning = text
+            reporter.notice("checkpoint", text, level="warning")
+        return text

@@ -1,4 +1,4 @@
-"""All that changes while a run trains, as one value: what a checkpoint is made of, and made into again."""
+"""Everything that changes while a run trains: what a checkpoint saves and restores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from lrtui.run.commands import Command
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batch
-from lrtui.training.buffers import restore_buffers, unsaved_buffers
 from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.device import describe_device
 from lrtui.training.pending_commands import PendingCommands
@@ -20,7 +19,7 @@ from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.weight_averaging import WeightAveraging
+from lrtui.training.weight_averaging import WeightAveraging, restore_buffers, unsaved_buffers
 
 
 class TrainingState:
@@ -29,8 +28,8 @@ class TrainingState:
     Args:
         setup: what is trained, with what.
         averaging: the averaged model.
-        gradient_scaler: that of the updates.
-        pending_commands: what is still to be done.
+        gradient_scaler: of the optimizer steps.
+        pending: the commands that are still to come.
     """
 
     def __init__(
@@ -38,65 +37,65 @@ class TrainingState:
         setup: RunSetup,
         averaging: WeightAveraging,
         gradient_scaler: torch.amp.GradScaler,
-        pending_commands: PendingCommands,
+        pending: PendingCommands,
     ) -> None:
         self.progress = Progress(random_states(setup.train.generators))
+        self.pending = pending
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
-        self._pending = pending_commands
-        self._set_aside: RandomStates | None = None
-        self._asked_for: tuple[Command, bool] | None = None
+        self._held_states: RandomStates | None = None
+        self._test_on_demand: tuple[Command, bool] | None = None
 
     @contextmanager
-    def looking(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
-        """Go on with the random states of this moment afterwards, and in whatever goes on from a checkpoint meanwhile.
+    def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
+        """Store the random states of this moment in the checkpoints made meanwhile: the test must leave no trace.
 
         Args:
-            command: that asked for the test which is made; whatever goes on from a checkpoint makes it anew.
-            scripted: whether it is the script's.
+            command: the command that asked for the test; whatever resumes from such a checkpoint repeats it.
+            scripted: whether the command is the script's.
         """
-        kept = self._set_aside, self._asked_for
-        if self._set_aside is None:
-            self._set_aside = self._random_states()
+        outer = self._held_states, self._test_on_demand
+        if self._held_states is None:
+            self._held_states = self._random_states()
         if command is not None:
-            self._asked_for = command, scripted
+            self._test_on_demand = command, scripted
         try:
             yield
         finally:
-            self._set_aside, self._asked_for = kept
+            self._held_states, self._test_on_demand = outer
 
-    def batches_left(self, obey: Callable[[], None]) -> Iterator[Batch]:
-        """Return the epoch's batches that are not done; those that are done are drawn again for it.
+    def remaining_batches(self, take_commands: Callable[[], None]) -> Iterator[Batch]:
+        """Return the epoch's batches that are not done; those that are done are drawn again and skipped.
 
         Args:
-            obey: called between two that are drawn again.
+            take_commands: called between two batches that are skipped.
         """
         train, done = self._setup.train, self.progress.steps * self._setup.spec.accumulate
         if not done:
             return train.shuffled()
         now = self._random_states()
-        with self.looking():
+        with self.random_states_held():
             try:
                 set_random_states(self.progress.random, train.generators)
-                return train.taken_up(done, obey)
+                return train.resumed(done, take_commands)
             finally:
                 set_random_states(now, train.generators)
 
-    def begin_next_epoch(self, seconds: float) -> None:
-        """Turn to the next epoch; `seconds` are those of the run's clock."""
-        self.progress.begin_next_epoch(seconds, self._random_states())
+    def start_next_epoch(self, seconds: float) -> None:
+        """Move to the next epoch; `seconds` are those of the run's clock."""
+        self.progress.start_next_epoch(seconds, self._random_states())
 
     @property
     def is_finite(self) -> bool:
-        """Whether all weights are numbers: whatever goes on from others diverges."""
+        """Whether all weights are finite; a run resumed from others would diverge."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self._setup.model.parameters())
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule in force."""
+        """The current schedule."""
         return self._setup.lr_control.schedule
 
     def result_at(self, step: int) -> Mapping[str, float] | None:
-        """Return what the test at the end of the epoch that ended with this step said, or None."""
+        """Return the result of the test that ended the epoch of this step, or None."""
         control = self._setup.lr_control
         epoch = step // control.horizon.batches_per_epoch
         return control.test_results[epoch - 1] if 1 <= epoch <= len(control.test_results) else None
@@ -104,9 +103,9 @@ class TrainingState:
     def capture(self, reporter: Reporter) -> Checkpoint:
         """Return the state as it is now; its tensors are the live ones."""
         setup, control = self._setup, self._setup.lr_control
-        script, replay = self._pending.script_left, self._pending.replay_left(reporter.step)
-        if self._asked_for is not None:
-            command, scripted = self._asked_for
+        script, replay = self.pending.script_left, self.pending.replay_left(reporter.step)
+        if self._test_on_demand is not None:
+            command, scripted = self._test_on_demand
             (script if scripted else replay).insert(0, f"step {reporter.step}: {command.text}")
         return Checkpoint(
             spec=replace(setup.spec, epochs=control.horizon.epochs),
@@ -120,7 +119,7 @@ class TrainingState:
             lr_control=control.state(),
             averaging=self._averaging.state(control.schedule),
             gradient_scaler=self._gradient_scaler.state_dict(),
-            random=self._set_aside or self._random_states(),
+            random=self._held_states or self._random_states(),
             script=script,
             replay=replay,
             epoch_ends=[],
@@ -129,7 +128,7 @@ class TrainingState:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over what `capture` returned.
+        """Load what `capture` returned.
 
         Raises:
             Exception: whatever loading a part that does not fit raises.
@@ -149,7 +148,7 @@ class TrainingState:
 
 
 def sizes(setup: RunSetup) -> dict[str, int]:
-    """Return what a checkpoint's data and the run's have to have in common."""
+    """Return the sizes that must be the same in a checkpoint and the run that resumes from it."""
     return {
         "training samples": int(setup.data["train"]),
         "test samples": int(setup.data["test"]),
