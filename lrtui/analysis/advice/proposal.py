@@ -10,13 +10,14 @@ from lrtui.analysis.advice.epoch_records import EpochRecord, epoch_records, impr
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats
+from lrtui.schedules.notation import parse_optimizer
 from lrtui.text.numbers import two_digits
 
 CLEAR_GAIN = 2.0
 """How many times the noise a test has to improve for the lr of its epoch to count as useful."""
 
 SHORTEST = 20
-"""RemainingLrs steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
+"""Remaining steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
 
 
 def propose_schedule(state: RunState) -> SwitchSchedule:
@@ -42,10 +43,12 @@ def propose_schedule_for_restart(state: RunState) -> SwitchSchedule:
 
 
 def _one_cycle(state: RunState, lrs: Floats) -> SwitchSchedule:
-    if not len(lrs) or not np.all(lrs > 0):
+    if state.started is None or not len(lrs) or not np.all(lrs > 0):
         return SwitchSchedule("CosineAnnealingLR()", "base")
     max_lr = f"{lrs[0]:g}" if len(lrs) == 1 else f"[{', '.join(f'{lr:g}' for lr in lrs)}]"
-    momentum = "" if _has_momentum(state) else ", cycle_momentum=False"
+    # without a momentum to cycle, OneCycleLR adds one to SGD and fails with other optimizers
+    has_momentum = parse_optimizer(state.started.spec.optimizer).has_momentum
+    momentum = "" if has_momentum else ", cycle_momentum=False"
     return SwitchSchedule(f"OneCycleLR(max_lr={max_lr}{momentum})", "base")
 
 
@@ -76,14 +79,3 @@ def _last_useful_epoch(tests: Sequence[EpochRecord]) -> EpochRecord | None:
         if improved([best], [tests[index]], noise=CLEAR_GAIN):
             useful = tests[index]
     return useful
-
-
-def _has_momentum(state: RunState) -> bool:
-    """Return whether the optimizer has a momentum for OneCycleLR to cycle; without one it would add one, or fail."""
-    from lrtui.schedules.notation import parse_optimizer
-
-    if state.started is None:
-        return False
-    optimizer = parse_optimizer(state.started.spec.optimizer)
-    names = {parameter.name: parameter.default for parameter in optimizer.entry.parameters}
-    return "betas" in names or bool(optimizer.arguments.get("momentum", names.get("momentum", 0)))
