@@ -1,7 +1,6 @@
 """Every optimizer of torch.optim that works with a plain `step()`, declared once.
 
-Left out are LBFGS, whose step needs a function that computes the loss again, and SparseAdam, which takes sparse
-gradients only.
+LBFGS needs a function that computes the loss again, and SparseAdam takes sparse gradients only.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from lrtui.schedules.parameter import Parameter
 
 @dataclass(frozen=True, slots=True)
 class OptimizerEntry:
-    """One optimizer: PyTorch's class name and its arguments, the parameters left out."""
+    """One optimizer: PyTorch's class name and its arguments, without the model's parameters."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -49,32 +48,51 @@ def _pair(name: str, default: tuple[float | None, ...], help_text: str) -> Param
 
 
 def _decay(default: float = 0) -> Parameter:
-    return _number("weight_decay", default, "share of each weight taken off at a step")
+    return _number("weight_decay", default, "share of each weight removed at each step")
 
 
-EPS = _number("eps", 1e-8, "keeps a division from being by zero")
-BETAS = _pair("betas", (0.9, 0.999), "how long gradient and squared gradient are remembered")
-MAXIMIZE = _flag("maximize", "go up the gradient")
+EPS = _number("eps", 1e-8, "avoids a division by zero")
+BETAS = _pair("betas", (0.9, 0.999), "decay of the averages of gradient and squared gradient")
+MAXIMIZE = _flag("maximize", "maximize the loss")
 FOREACH = _flag("foreach", "update all tensors together", None)
-FUSED = _flag("fused", "update in one kernel; left out: where it is there", None)
+FUSED = _flag("fused", "update in one kernel; default: where there is one", None)
 CAPTURABLE = _flag("capturable", "safe in a CUDA graph")
 DIFFERENTIABLE = _flag("differentiable", "autograd through the step")
-DECOUPLED = _flag("decoupled_weight_decay", "decay as in AdamW")
+DECOUPLED = _flag("decoupled_weight_decay", "weight decay as in AdamW")
 SWITCHES = (FOREACH, MAXIMIZE, CAPTURABLE, DIFFERENTIABLE)
 
 _ENTRIES = (
     OptimizerEntry(
-        "Adam", (_lr(1e-3), BETAS, EPS, _decay(), _flag("amsgrad", "keep the largest"), *SWITCHES, FUSED, DECOUPLED)
+        "Adam",
+        (
+            _lr(1e-3),
+            BETAS,
+            EPS,
+            _decay(),
+            _flag("amsgrad", "use the largest average of squared gradients"),
+            *SWITCHES,
+            FUSED,
+            DECOUPLED,
+        ),
     ),
     OptimizerEntry(
-        "AdamW", (_lr(1e-3), BETAS, EPS, _decay(1e-2), _flag("amsgrad", "keep the largest"), *SWITCHES, FUSED)
+        "AdamW",
+        (
+            _lr(1e-3),
+            BETAS,
+            EPS,
+            _decay(1e-2),
+            _flag("amsgrad", "use the largest average of squared gradients"),
+            *SWITCHES,
+            FUSED,
+        ),
     ),
     OptimizerEntry(
         "SGD",
         (
             _lr(1e-3),
-            _number("momentum", 0, "share of the last step that is kept"),
-            _number("dampening", 0, "of the momentum", minimum=-1e9),
+            _number("momentum", 0, "share of the last step that is added"),
+            _number("dampening", 0, "damping of the momentum", minimum=-1e9),
             _decay(),
             _flag("nesterov", "Nesterov's momentum"),
             MAXIMIZE,
@@ -87,11 +105,11 @@ _ENTRIES = (
         "RMSprop",
         (
             _lr(1e-2),
-            _number("alpha", 0.99, "how long the squared gradient is remembered"),
+            _number("alpha", 0.99, "decay of the average of squared gradients"),
             EPS,
             _decay(),
-            _number("momentum", 0, "share of the last step that is kept"),
-            _flag("centered", "divide by the variance"),
+            _number("momentum", 0, "share of the last step that is added"),
+            _flag("centered", "normalize by the variance of the gradient"),
             CAPTURABLE,
             FOREACH,
             MAXIMIZE,
@@ -102,9 +120,9 @@ _ENTRIES = (
         "Adagrad",
         (
             _lr(1e-2),
-            _number("lr_decay", 0, "its own decay of the lr"),
+            _number("lr_decay", 0, "decay of the lr by the optimizer"),
             _decay(),
-            _number("initial_accumulator_value", 0, "where the sum of squares starts"),
+            _number("initial_accumulator_value", 0, "initial sum of squared gradients"),
             _number("eps", 1e-10, EPS.help),
             FOREACH,
             MAXIMIZE,
@@ -116,7 +134,7 @@ _ENTRIES = (
         "Adadelta",
         (
             _lr(1.0),
-            _number("rho", 0.9, "how long squares are remembered", maximum=1),
+            _number("rho", 0.9, "decay of the average of squares", maximum=1),
             _number("eps", 1e-6, EPS.help),
             _decay(),
             FOREACH,
@@ -129,9 +147,9 @@ _ENTRIES = (
         "Adafactor",
         (
             _lr(1e-2),
-            _number("beta2_decay", -0.8, "how the memory of squares grows", minimum=-1e9, maximum=0),
-            _pair("eps", (None, 1e-3), "of the squared gradient, and of the weights"),
-            _number("d", 1.0, "clips the update", minimum=1),
+            _number("beta2_decay", -0.8, "decay of the average of squares over time", minimum=-1e9, maximum=0),
+            _pair("eps", (None, 1e-3), "for the squared gradient, and for the weights"),
+            _number("d", 1.0, "clipping threshold of the update", minimum=1),
             _decay(0.0),
             FOREACH,
             MAXIMIZE,
@@ -140,7 +158,15 @@ _ENTRIES = (
     OptimizerEntry("Adamax", (_lr(2e-3), BETAS, EPS, _decay(), FOREACH, MAXIMIZE, DIFFERENTIABLE, CAPTURABLE)),
     OptimizerEntry(
         "NAdam",
-        (_lr(2e-3), BETAS, EPS, _decay(), _number("momentum_decay", 4e-3, "of the momentum"), DECOUPLED, *SWITCHES),
+        (
+            _lr(2e-3),
+            BETAS,
+            EPS,
+            _decay(),
+            _number("momentum_decay", 4e-3, "decay of the momentum"),
+            DECOUPLED,
+            *SWITCHES,
+        ),
     ),
     OptimizerEntry("RAdam", (_lr(1e-3), BETAS, EPS, _decay(), DECOUPLED, *SWITCHES)),
     OptimizerEntry(
@@ -148,8 +174,8 @@ _ENTRIES = (
         (
             _lr(1e-2),
             _number("lambd", 1e-4, "decay term"),
-            _number("alpha", 0.75, "power of its own lr decay"),
-            _number("t0", 1e6, "step at which averaging begins"),
+            _number("alpha", 0.75, "power of the decay of the lr"),
+            _number("t0", 1e6, "step at which averaging starts"),
             _decay(),
             FOREACH,
             MAXIMIZE,
@@ -161,7 +187,7 @@ _ENTRIES = (
         "Rprop",
         (
             _lr(1e-2),
-            _pair("etas", (0.5, 1.2), "factors of the step's shrinking and growing"),
+            _pair("etas", (0.5, 1.2), "factors that shrink and grow the step"),
             _pair("step_sizes", (1e-6, 50), "smallest and largest step"),
             *SWITCHES,
         ),
@@ -171,14 +197,14 @@ _ENTRIES = (
         (
             _lr(1e-3),
             _decay(0.1),
-            _number("momentum", 0.95, "share of the last step that is kept"),
+            _number("momentum", 0.95, "share of the last step that is added"),
             _flag("nesterov", "Nesterov's momentum", True),
-            _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "of the Newton-Schulz iteration"),
+            _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "coefficients of the Newton-Schulz iteration"),
             _number("eps", 1e-7, EPS.help),
             Parameter(
                 name="ns_steps",
                 kind="int",
-                help="Newton-Schulz iterations a step",
+                help="Newton-Schulz iterations per step",
                 default=5,
                 minimum=1,
                 maximum=99,
@@ -186,7 +212,7 @@ _ENTRIES = (
             Parameter(
                 name="adjust_lr_fn",
                 kind="choice",
-                help="how the lr follows a matrix's shape",
+                help="how the lr depends on the shape of a matrix",
                 default=None,
                 choices=("original", "match_rms_adamw"),
                 optional=True,

@@ -41,13 +41,13 @@ def test_the_catalogue_has_every_scheduler_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=BY_NAME)
-def test_arguments_and_defaults_of_a_scheduler_are_pytorchs(entry: SchedulerEntry) -> None:
+def test_scheduler_arguments_and_defaults_are_those_of_pytorch(entry: SchedulerEntry) -> None:
     found = getattr(torch.optim.swa_utils if entry.name == "SWALR" else torch.optim.lr_scheduler, entry.name)
     assert _declared(entry.parameters) == _installed(found, ("optimizer", "last_epoch"))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=BY_NAME)
-def test_an_example_is_of_its_scheduler_and_every_argument_is_explained(entry: SchedulerEntry) -> None:
+def test_examples_parse_and_every_argument_has_help(entry: SchedulerEntry) -> None:
     assert parse_schedule(entry.example).name == entry.name
     assert entry.url.startswith("https://docs.pytorch.org/")
     for parameter in entry.parameters:
@@ -88,7 +88,7 @@ def test_fitted_arguments_are_read_and_built(entry: SchedulerEntry) -> None:
             check_buildable(fitted, parse_optimizer("SGD(lr=0.5, momentum=0.9)"), Horizon(calls, 1))
 
 
-def test_the_length_of_a_curve_is_given_in_either_way() -> None:
+def test_the_length_of_a_curve_can_be_given_in_two_ways() -> None:
     assert parse_schedule("OneCycleLR(0.1, epochs=3, steps_per_epoch=5)").length == 15
     assert parse_schedule("OneCycleLR(0.1, total_steps=7)").length == 7
     assert parse_schedule("OneCycleLR(0.1)").length is None
@@ -111,7 +111,7 @@ def test_an_optimizer_says_whether_it_has_a_momentum(text: str, argument: str | 
     assert (optimizer.entry.momentum_argument, optimizer.has_momentum) == (argument, has)
 
 
-def test_the_optimizers_are_all_that_work_with_a_plain_step() -> None:
+def test_the_catalogue_has_every_optimizer_with_a_plain_step() -> None:
     installed = {
         name
         for name, found in vars(torch.optim).items()
@@ -121,7 +121,7 @@ def test_the_optimizers_are_all_that_work_with_a_plain_step() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_arguments_and_defaults_of_an_optimizer_are_pytorchs(name: str) -> None:
+def test_optimizer_arguments_and_defaults_are_those_of_pytorch(name: str) -> None:
     found = _installed(getattr(torch.optim, name), ("params",))
     assert dict(_declared(OPTIMIZERS[name].parameters)) == dict(found)
     # positional arguments follow PyTorch's order; the rest of a signature is keyword-only there

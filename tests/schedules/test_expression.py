@@ -33,7 +33,7 @@ from lrtui.schedules.expression import Expression, check_expression
         ("sin(0) + floor(2.7)", 2.0),
     ],
 )
-def test_an_expression_is_what_python_makes_of_it(text: str, value: float) -> None:
+def test_an_expression_has_the_value_of_python(text: str, value: float) -> None:
     assert Expression(text)(7) == pytest.approx(value, rel=1e-15)
 
 
@@ -82,7 +82,7 @@ def test_an_expression_is_what_python_makes_of_it(text: str, value: float) -> No
         ("\x00", 0, "not an expression"),
     ],
 )
-def test_what_is_no_allowed_expression_is_refused_where_it_stands(text: str, position: int, words: str) -> None:
+def test_an_invalid_expression_is_refused_at_its_offset(text: str, position: int, words: str) -> None:
     with pytest.raises(NotationError) as caught:
         Expression(text)
     assert words in caught.value.message
@@ -103,7 +103,7 @@ def test_what_is_no_allowed_expression_is_refused_where_it_stands(text: str, pos
         ("floor(1e308 * 10)", "has no value"),
     ],
 )
-def test_a_value_that_is_no_finite_number_is_an_error(text: str, words: str) -> None:
+def test_a_value_that_is_not_finite_is_an_error(text: str, words: str) -> None:
     with pytest.raises(NotationError, match="epoch=7") as caught:
         Expression(text)(7)
     assert words in caught.value.message
@@ -118,7 +118,7 @@ def test_a_value_that_is_no_finite_number_is_an_error(text: str, words: str) -> 
         "floor(1e308)" + "*floor(1e308)" * 20,
     ],
 )
-def test_enormous_numbers_take_no_time_and_no_memory(text: str) -> None:
+def test_huge_numbers_take_no_time_and_no_memory(text: str) -> None:
     started = time.process_time()
     with pytest.raises(NotationError):
         Expression(text)(10**9)
@@ -132,7 +132,7 @@ def test_an_expression_is_copied_and_pickled_with_its_text() -> None:
 
 
 @pytest.mark.parametrize("name", ["LambdaLR", "MultiplicativeLR", "CyclicLR"])
-def test_the_state_of_a_scheduler_with_an_expression_is_loaded_without_executing_anything(name: str) -> None:
+def test_scheduler_state_with_an_expression_loads_with_weights_only(name: str) -> None:
     def build() -> torch.optim.lr_scheduler.LRScheduler:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
         expression = Expression("0.9 ** epoch")
@@ -158,5 +158,5 @@ def test_the_state_of_a_scheduler_with_an_expression_is_loaded_without_executing
     assert restored.get_last_lr() == scheduler.get_last_lr()
 
 
-def test_checking_returns_the_tree_of_what_is_written() -> None:
+def test_check_expression_returns_the_syntax_tree() -> None:
     assert check_expression("1 + epoch").lineno == 1

@@ -27,7 +27,7 @@ def test_a_line_down_to_0_has_half_the_area() -> None:
     assert (facts.peak, facts.last) == (0.1, 0.0)
 
 
-def test_the_case_study_moves_as_far_as_a_ninth_of_a_constant_lr() -> None:
+def test_the_case_study_has_a_ninth_of_the_area_of_a_constant_lr() -> None:
     lrs = simulate(parse_schedule("ExponentialLR(gamma=0.1)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 938))
     facts = curve_statistics(lrs[:, 0], 0.01)
     assert facts.area == pytest.approx(sum(0.1**epoch for epoch in range(10)) / 10)
@@ -36,7 +36,7 @@ def test_the_case_study_moves_as_far_as_a_ninth_of_a_constant_lr() -> None:
     assert facts.last == pytest.approx(1e-11)
 
 
-def test_a_schedule_with_lrs_of_its_own_is_measured_against_the_optimizers() -> None:
+def test_the_area_of_an_absolute_schedule_is_relative_to_the_optimizers_lr() -> None:
     lrs = simulate(parse_schedule("OneCycleLR(max_lr=0.003)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 100))
     facts = curve_statistics(lrs[:, 0], 0.01)
     assert facts.peak == pytest.approx(0.003)
@@ -44,7 +44,7 @@ def test_a_schedule_with_lrs_of_its_own_is_measured_against_the_optimizers() -> 
     assert 0.1 < facts.area < 0.2
 
 
-def test_what_can_not_be_said_is_not_a_number() -> None:
+def test_statistics_without_a_value_are_nan() -> None:
     assert all(
         map(math.isnan, (curve_statistics([], 0.1).peak, curve_statistics([], 0.1).area, curve_statistics([], 0.1).low))
     )
@@ -69,5 +69,5 @@ def test_what_can_not_be_said_is_not_a_number() -> None:
         (math.nan, "—"),
     ],
 )
-def test_a_share_in_words(share: float, words: str) -> None:
+def test_a_share_is_shown_in_percent(share: float, words: str) -> None:
     assert percent_text(share) == words

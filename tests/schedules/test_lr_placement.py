@@ -47,7 +47,9 @@ GROUPS = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}, "*.bias": {"weight_decay":
         ),
     ],
 )
-def test_where_it_goes(schedule: str, optimizer: str, expected: tuple[str, str, str]) -> None:
+def test_the_lr_goes_to_the_optimizer_or_to_the_peak_of_the_schedule(
+    schedule: str, optimizer: str, expected: tuple[str, str, str]
+) -> None:
     placed = place_lr(schedule, optimizer, 0.002)
     assert (placed.schedule, placed.optimizer, placed.where) == expected
     assert peak_lr(placed.schedule, placed.optimizer) == 0.002
@@ -56,7 +58,7 @@ def test_where_it_goes(schedule: str, optimizer: str, expected: tuple[str, str, 
 @pytest.mark.parametrize(
     "schedule", ["ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.1)", "CyclicLR(base_lr=0.001, max_lr=0.1)"]
 )
-def test_it_is_the_highest_lr_of_a_run(schedule: str) -> None:
+def test_the_placed_lr_is_the_highest_of_the_run(schedule: str) -> None:
     placed, horizon = place_lr(schedule, "SGD(lr=0.3, momentum=0.9)", 0.05), Horizon(10, 500)
     filled, _ = fill_in(parse_schedule(placed.schedule), horizon)
     lrs = simulate(filled, parse_optimizer(placed.optimizer), horizon)

@@ -13,7 +13,7 @@ from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
 @settings(max_examples=300, deadline=None)
 @given(schedules())
-def test_what_a_schedule_is_written_as_reads_back_as_the_same(text: str) -> None:
+def test_a_schedule_parses_back_from_its_notation(text: str) -> None:
     schedule = parse_schedule(text)
     assert parse_schedule(str(schedule)) == schedule
     assert str(parse_schedule(str(schedule))) == str(schedule)
@@ -21,7 +21,7 @@ def test_what_a_schedule_is_written_as_reads_back_as_the_same(text: str) -> None
 
 @settings(max_examples=100, deadline=None)
 @given(optimizers())
-def test_what_an_optimizer_is_written_as_reads_back_as_the_same(text: str) -> None:
+def test_an_optimizer_parses_back_from_its_notation(text: str) -> None:
     spec = parse_optimizer(text)
     assert parse_optimizer(str(spec)) == spec
 
@@ -48,7 +48,7 @@ def test_what_an_optimizer_is_written_as_reads_back_as_the_same(text: str) -> No
         ("StepLR(\n    step_size=3,\n    gamma=0.5,\n)", "StepLR(step_size=3, gamma=0.5)"),
     ],
 )
-def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
+def test_code_pasted_from_a_script_is_parsed(pasted: str, meant: str) -> None:
     assert str(parse_schedule(pasted)) == meant
 
 
@@ -101,7 +101,7 @@ def test_lines_pasted_from_a_script_are_read(pasted: str, meant: str) -> None:
         ("x = y = 3", "=", "not a Python call"),
     ],
 )
-def test_a_fault_is_refused_where_it_is_and_with_what_would_be_right(text: str, at: str, words: str) -> None:
+def test_an_error_has_its_offset_and_a_suggestion(text: str, at: str, words: str) -> None:
     with pytest.raises(NotationError) as refused:
         parse_schedule(text)
     error = refused.value
@@ -111,7 +111,7 @@ def test_a_fault_is_refused_where_it_is_and_with_what_would_be_right(text: str, 
     assert "^" in error.explain()
 
 
-def test_an_empty_line_is_refused_with_what_could_be_there() -> None:
+def test_empty_text_is_refused_with_an_example() -> None:
     with pytest.raises(NotationError, match=r"is empty; write for example ExponentialLR"):
         parse_schedule("  ")
 
@@ -132,23 +132,23 @@ def test_an_empty_line_is_refused_with_what_could_be_there() -> None:
         ("Adam(groups=[])", "patterns"),
     ],
 )
-def test_a_fault_in_an_optimizer_is_refused(text: str, words: str) -> None:
+def test_an_error_in_an_optimizer_is_refused(text: str, words: str) -> None:
     with pytest.raises(NotationError, match=words.replace("(", r"\(").replace(")", r"\)")):
         parse_optimizer(text)
 
 
-def test_parameter_groups_keep_their_order_and_know_their_lrs() -> None:
+def test_parameter_groups_keep_their_order_and_lrs() -> None:
     spec = parse_optimizer('SGD(lr=0.1, momentum=0.9, groups={"fc*": {"lr": 0.01}, "*.bias": {"momentum": 0}})')
     assert spec.group_names == ("default", "fc*", "*.bias")
     assert spec.lrs == (0.1, 0.01, 0.1)
     assert parse_optimizer(str(spec)) == spec
 
 
-def test_a_line_pasted_from_a_script_is_an_optimizer() -> None:
+def test_an_optimizer_pasted_from_a_script_is_parsed() -> None:
     assert str(parse_optimizer("optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)")) == "Adam(lr=0.01)"
 
 
-def test_an_own_class_is_named_by_its_module_or_file() -> None:
+def test_a_user_class_is_named_by_its_module_or_file() -> None:
     schedule = parse_schedule("my_package.schedules:Warm(optimizer, 3, peak=0.1, steps=[1, 2])")
     assert (schedule.user_path, schedule.name, schedule.positional) == ("my_package.schedules", "Warm", (3,))
     inner = parse_schedule("SequentialLR([LinearLR(), examples/my.py:Warm(3)], [2])").children[1]
@@ -156,7 +156,7 @@ def test_an_own_class_is_named_by_its_module_or_file() -> None:
     assert str(parse_schedule("a.py:B(x='1')")) == 'a.py:B(x="1")'
 
 
-def test_the_unit_is_the_outermost_ones() -> None:
+def test_nested_schedules_step_in_the_unit_of_the_outermost_one() -> None:
     assert parse_schedule("OneCycleLR(0.1)").per == "batch"
     assert parse_schedule("StepLR(3)").per == "epoch"
     nested = parse_schedule('SequentialLR([LinearLR(), OneCycleLR(0.1)], [2], per="batch")')
@@ -164,7 +164,7 @@ def test_the_unit_is_the_outermost_ones() -> None:
     assert {child.per for child in nested.children} == {"batch"}
 
 
-def test_a_plateau_follows_what_its_mode_says() -> None:
+def test_the_default_metric_of_a_plateau_depends_on_its_mode() -> None:
     assert parse_schedule("ReduceLROnPlateau()").metric == "loss"
     assert parse_schedule('ReduceLROnPlateau(mode="max")').metric == "accuracy"
     assert parse_schedule('ReduceLROnPlateau(metric="f1")').metric == "f1"
@@ -177,7 +177,7 @@ def test_a_plateau_follows_what_its_mode_says() -> None:
      "StepLR(3)\x00", "é" * 100, "StepLR(3 if 1 else 2)",
      "1+" * 4000 + "1", "StepLR(step_size=" + "1+" * 4000 + "1)", "lambda: 0", "{}", "StepLR(3)\nStepLR(4)", "\ud800"],
 )  # fmt: skip
-def test_the_absurd_is_refused_quickly(text: str) -> None:
+def test_absurd_text_is_refused_quickly(text: str) -> None:
     begun = time.process_time()
     with pytest.raises(NotationError):
         parse_schedule(text)

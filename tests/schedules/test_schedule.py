@@ -25,7 +25,7 @@ TEN_EPOCHS = Horizon(epochs=10, batches_per_epoch=100)
         (Horizon(1, 1), 1, 1),
     ],
 )
-def test_the_epoch_under_way_still_has_its_step(horizon: Horizon, batches: int, epochs: int) -> None:
+def test_the_current_epoch_still_has_its_step(horizon: Horizon, batches: int, epochs: int) -> None:
     assert horizon.calls("batch") == horizon.steps == batches
     assert horizon.calls("epoch") == epochs
 
@@ -78,7 +78,9 @@ def test_the_epoch_under_way_still_has_its_step(horizon: Horizon, batches: int, 
         ),
     ],
 )
-def test_lengths_left_out_are_those_of_what_remains(text: str, start: int, filled: str, values: dict[str, int]) -> None:
+def test_lengths_left_out_are_those_of_the_remaining_steps(
+    text: str, start: int, filled: str, values: dict[str, int]
+) -> None:
     schedule, found = fill_in(parse_schedule(text), Horizon(10, 100, start))
     assert str(schedule) == filled
     assert found == values
@@ -86,7 +88,7 @@ def test_lengths_left_out_are_those_of_what_remains(text: str, start: int, fille
 
 @settings(deadline=None, max_examples=50)
 @given(schedules(), st.integers(0, 999))
-def test_what_is_filled_in_stays_as_it_is(text: str, start: int) -> None:
+def test_filled_in_lengths_do_not_change(text: str, start: int) -> None:
     once, _ = fill_in(parse_schedule(text), Horizon(10, 100, start))
     assert fill_in(once, TEN_EPOCHS) == (once, {})
     assert parse_schedule(str(once)) == once

@@ -88,13 +88,13 @@ def first_group(text: str, epochs: int = 4, batches: int = 1, lr: float = 1.0, s
     return found
 
 
-def test_the_tutorials_schedule_falls_tenfold_an_epoch() -> None:
+def test_the_case_study_lr_falls_to_a_tenth_each_epoch() -> None:
     assert first_group("ExponentialLR(0.1)", epochs=3, batches=2, lr=0.01) == pytest.approx(
         [0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001]
     )
 
 
-def test_an_epoch_under_way_ends_with_a_step() -> None:
+def test_an_epoch_already_begun_ends_with_a_step() -> None:
     assert first_group("ExponentialLR(0.5)", epochs=3, batches=3, start=5) == [1.0, 0.5, 0.5, 0.5]
 
 
@@ -115,7 +115,7 @@ def test_a_one_cycle_inside_another_schedule_holds_while_the_other_goes_on() -> 
     assert lrs[6:] == pytest.approx([0.04, 0.04, 0.004, 0.004])
 
 
-def test_a_plateau_is_flat_while_there_is_no_metric() -> None:
+def test_a_plateau_is_flat_without_test_results() -> None:
     optimizer, horizon = parse_optimizer("SGD(lr=1.0)"), Horizon(5, 2)
     schedule = parse_schedule("ReduceLROnPlateau(factor=0.5, patience=0)")
     assert simulate(schedule, optimizer, horizon)[:, 0].tolist() == [1.0] * 10
@@ -124,19 +124,19 @@ def test_a_plateau_is_flat_while_there_is_no_metric() -> None:
     assert stalled[:, 0].tolist() == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
 
 
-def test_a_schedule_that_has_no_next_lr_is_refused_in_words() -> None:
+def test_a_schedule_without_a_next_lr_is_an_error() -> None:
     with pytest.raises(NotationError, match=r"CyclicLR fails at its step\(\) call \d+: OverflowError"):
         first_group("CyclicLR(0.1, 1, 2, mode='exp_range', gamma=1e10, cycle_momentum=False)", epochs=100)
     with pytest.raises(NotationError, match="division by zero"):
         first_group('LambdaLR("1 / (epoch - 2)")')
 
 
-def test_a_run_that_is_over_has_no_lrs() -> None:
+def test_a_finished_run_has_no_remaining_lrs() -> None:
     assert first_group("StepLR(2)", epochs=2, batches=3, start=6) == []
 
 
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name != "ReduceLROnPlateau"])
-def test_the_anchors_differ_in_base_and_beginning(name: str) -> None:
+def test_anchors_differ_in_base_lr_and_start(name: str) -> None:
     @settings(deadline=None, max_examples=10)
     @given(schedules(name), HORIZONS)
     def check(text: str, horizon: Horizon) -> None:
@@ -155,7 +155,7 @@ def test_the_anchors_differ_in_base_and_beginning(name: str) -> None:
     check()
 
 
-def test_a_plateau_has_seen_the_results_since_its_anchors_beginning() -> None:
+def test_a_plateau_is_stepped_with_the_results_since_its_anchor() -> None:
     schedule, optimizer = parse_schedule("ReduceLROnPlateau(factor=0.5, patience=0)"), parse_optimizer("SGD(lr=1.0)")
     results = [{"loss": 1.0}, {"loss": 1.0}, {"loss": 0.5}, {"loss": 0.5}]
     lrs = {
@@ -165,13 +165,13 @@ def test_a_plateau_has_seen_the_results_since_its_anchors_beginning() -> None:
     assert lrs == {"base": [1.0, 1.0, 0.5], "current": [0.25, 0.25, 0.125], "start": [0.5, 0.25, 0.25]}
 
 
-def test_an_anchor_that_is_none_is_refused() -> None:
+def test_an_unknown_anchor_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown anchor 'middle'; there are base, current, start"):
         simulate_anchor(parse_schedule("StepLR(2)"), parse_optimizer("SGD()"), Horizon(5, 1), "middle", (0.1,))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_hundred_thousand_batches_take_little_time(name: str) -> None:
+def test_simulating_a_hundred_thousand_batches_is_fast(name: str) -> None:
     text = CATALOGUE[name].example
     if name != "ReduceLROnPlateau":
         text = f'{text[:-1]}{"" if text.endswith("()") else ", "}per="batch")'

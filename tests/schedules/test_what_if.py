@@ -37,14 +37,14 @@ def test_a_plateau_cuts_where_pytorchs_own_class_does() -> None:
     assert list(found.cuts) == cuts == [4, 7]
 
 
-def test_its_arguments_change_when_it_cuts() -> None:
+def test_the_arguments_of_a_plateau_decide_when_it_cuts() -> None:
     assert over("ReduceLROnPlateau(factor=0.5, patience=0)").cuts == (3, 4, 6, 7, 8)
     assert over("ReduceLROnPlateau(factor=0.5, patience=9)").cuts == ()
     # what is smaller than eps is no cut
     assert over("ReduceLROnPlateau(factor=0.5, patience=0, eps=0.3)").cuts == (3,)
 
 
-def test_any_schedule_can_be_laid_over_a_run() -> None:
+def test_any_schedule_can_be_simulated_over_a_run() -> None:
     found = over("CosineAnnealingLR()")
     assert str(found.schedule) == "CosineAnnealingLR(T_max=9)"
     assert found.filled_in == {"T_max": 9}
@@ -53,25 +53,25 @@ def test_any_schedule_can_be_laid_over_a_run() -> None:
     assert found.lrs.shape == (27, 1)
 
 
-def test_a_figure_that_no_test_has_is_refused() -> None:
+def test_a_metric_that_no_test_has_is_refused() -> None:
     with pytest.raises(UsageError, match=r"follows the test's accuracy; the tests of that run have loss"):
         over('ReduceLROnPlateau(mode="max")')
 
 
-def test_cuts_are_counted_from_where_the_lrs_begin() -> None:
+def test_cuts_are_counted_from_the_start_of_the_lrs() -> None:
     lrs = np.array([[1.0], [1.0], [0.5], [0.5], [0.25]])
     assert lr_cuts(lrs, Horizon(5, 2, 3)) == ()
     assert lr_cuts(lrs, Horizon(5, 2, 2)) == (2, 3)
     assert lr_cuts(lrs[:, :0], Horizon(5, 2)) == ()
 
 
-def test_cuts_in_words() -> None:
+def test_cuts_as_text() -> None:
     assert cuts_text((5, 8)) == "would have cut after epochs 5, 8"
     assert cuts_text((5,)) == "would have cut after epoch 5"
     assert cuts_text(()) == "would not have cut the lr"
 
 
-def test_the_record_of_a_branch_goes_on_where_that_of_its_parent_ends() -> None:
+def test_the_results_of_a_branch_follow_those_of_its_parent() -> None:
     parent, branch = RunState(), RunState()
     parent.fold(recorded_run(200))
     branch.fold([event for event in recorded_run(300, outcome="done") if event.step >= 100 or event.seq < 4])

@@ -13,9 +13,7 @@ SHORTEST_CYCLE = 4
 MOST_CYCLES = 64
 """Restarts that are tried when a number of cycles is fitted to a run."""
 
-ETA_MIN = Parameter(
-    name="eta_min", kind="float", help="the lr at the foot of the curve", default=0.0, minimum=0, lr="floor"
-)
+ETA_MIN = Parameter(name="eta_min", kind="float", help="the lowest lr", default=0.0, minimum=0, lr="floor")
 
 
 def _fit_cosine(arguments: Arguments, calls: int) -> Arguments:
@@ -61,11 +59,11 @@ SCHEDULERS = (
         family="curve",
         unit="epoch",
         parameters=(
-            count("T_max", "steps to the foot of the cosine; left out: the steps that remain", "length"),
+            count("T_max", "steps to the lowest lr; default: the remaining steps", "length"),
             ETA_MIN,
         ),
-        fills={"T_max": "the step() calls that remain"},
-        notes=("The lr goes up again after T_max steps.",),
+        fills={"T_max": "the remaining step() calls"},
+        notes=("After T_max steps the lr rises again.",),
         example="CosineAnnealingLR()",
         length_argument="T_max",
         lowers=always,
@@ -74,7 +72,7 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="CosineAnnealingWarmRestarts",
-        summary="cosines down to eta_min, starting anew after T_0 steps, then each T_mult times as long",
+        summary="cosines down to eta_min with restarts, the first after T_0 steps",
         family="curve",
         unit="epoch",
         parameters=(
@@ -82,14 +80,14 @@ SCHEDULERS = (
             Parameter(
                 name="T_mult",
                 kind="int",
-                help="how much longer each cycle is than the last",
+                help="factor on the length of each further cycle",
                 default=1,
                 minimum=1,
                 maximum=COUNT_LIMIT,
             ),
             ETA_MIN,
         ),
-        notes=("eta_min is never quite reached at whole steps.",),
+        notes=("At whole steps eta_min is never quite reached.",),
         example="CosineAnnealingWarmRestarts(T_0=5)",
         recomputes=True,
         fit=_fit_restarts,

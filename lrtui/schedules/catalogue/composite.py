@@ -8,20 +8,20 @@ from lrtui.schedules.parameter import Parameter, count
 SCHEDULERS = (
     SchedulerEntry(
         name="SequentialLR",
-        summary="one schedule after the other, changing over at the milestones",
+        summary="one schedule after another, switching at the milestones",
         family="composite",
         unit="epoch",
         parameters=(
-            Parameter(name="schedulers", kind="schedules", help="the schedules, in their order"),
+            Parameter(name="schedulers", kind="schedules", help="the schedules, in order"),
             count(
                 "milestones",
-                "steps at which the next one takes over; one fewer than schedules",
+                "steps at which the next schedule starts; one fewer than schedules",
                 "milestones",
                 minimum=0,
             ),
         ),
         notes=(
-            "Each schedule counts its own steps from its milestone; lengths left out are those of its segment.",
+            "Each schedule counts its steps from its milestone; a length left out is that of its part.",
             "A OneCycleLR or CyclicLR inside changes what the others build on.",
         ),
         example="SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ANNEAL_STRATEGY = Parameter(
-    name="anneal_strategy", kind="choice", help="the curve's form", default="cos", choices=("cos", "linear")
+    name="anneal_strategy", kind="choice", help="shape of the curve", default="cos", choices=("cos", "linear")
 )
 
 CYCLE_MOMENTUM = Parameter(
     name="cycle_momentum",
     kind="bool",
-    help="whether momentum (or Adam's beta1) goes down as the lr goes up",
+    help="whether momentum (or Adam's beta1) falls while the lr rises",
     default=True,
 )
 
@@ -26,7 +26,7 @@ NO_MOMENTUM_HINT = {"cycle_momentum": "add cycle_momentum=False, this optimizer 
 
 
 def _momentum(name: str, default: float) -> Parameter:
-    where = "at the lr's peak" if name.startswith("base") else "at the lr's foot"
+    where = "at the highest lr" if name.startswith("base") else "at the lowest lr"
     return Parameter(
         name=name, kind="floats", help=f"momentum (or Adam's beta1) {where}", default=default, minimum=0, maximum=1
     )
@@ -54,7 +54,7 @@ SCHEDULERS = (
             Parameter(
                 name="max_lr",
                 kind="floats",
-                help="the lr at the peak, per group if a list",
+                help="the highest lr; a list has one per group",
                 minimum=0,
                 above=True,
                 lr="peak",
@@ -62,7 +62,7 @@ SCHEDULERS = (
             ),
             count(
                 "total_steps",
-                "length of the cycle; left out: the steps that remain",
+                "length of the cycle; default: the remaining steps",
                 "length",
                 default=None,
                 optional=True,
@@ -72,7 +72,7 @@ SCHEDULERS = (
             Parameter(
                 name="pct_start",
                 kind="float",
-                help="share of the cycle in which the lr goes up",
+                help="share of the cycle in which the lr rises",
                 default=0.3,
                 minimum=0,
                 maximum=1,
@@ -92,7 +92,7 @@ SCHEDULERS = (
             Parameter(
                 name="final_div_factor",
                 kind="float",
-                help="and ends at the start's lr / final_div_factor",
+                help="the cycle ends at its first lr / final_div_factor",
                 default=1e4,
                 minimum=0,
                 above=True,
@@ -100,13 +100,13 @@ SCHEDULERS = (
             Parameter(
                 name="three_phase",
                 kind="bool",
-                help="up, down symmetrically, then to nothing, in place of up and down",
+                help="a third phase, from the first lr to the last, after a symmetric rise and fall",
                 default=False,
             ),
         ),
-        fills={"total_steps": "the step() calls that remain"},
+        fills={"total_steps": "the remaining step() calls"},
         notes=(
-            "The optimizer's lr is not used: max_lr alone sets the height.",
+            "The optimizer's lr is not used, only max_lr.",
             "After total_steps PyTorch raises an error; lrtui holds the last lr.",
         ),
         example="OneCycleLR(max_lr=0.003)",
@@ -119,7 +119,7 @@ SCHEDULERS = (
         fit=_fit_one_cycle,
         hints={
             **NO_MOMENTUM_HINT,
-            "ZeroDivisionError": "its way up has no length, since pct_start * total_steps is 1: change either",
+            "ZeroDivisionError": "pct_start * total_steps is 1, so that the rise has no length: change either",
         },
     ),
     SchedulerEntry(
@@ -128,12 +128,12 @@ SCHEDULERS = (
         family="curve",
         unit="batch",
         parameters=(
-            Parameter(name="base_lr", kind="floats", help="the lr at the foot", minimum=0, lr="low", lr_share=0.1),
-            Parameter(name="max_lr", kind="floats", help="the lr at the peak", minimum=0, lr="peak", lr_share=1.0),
-            count("step_size_up", "steps from the foot to the peak", "period", default=2000),
+            Parameter(name="base_lr", kind="floats", help="the lowest lr", minimum=0, lr="low", lr_share=0.1),
+            Parameter(name="max_lr", kind="floats", help="the highest lr", minimum=0, lr="peak", lr_share=1.0),
+            count("step_size_up", "steps from the lowest lr to the highest", "period", default=2000),
             count(
                 "step_size_down",
-                "steps from the peak to the foot; left out: as many as up",
+                "steps from the highest lr to the lowest; default: step_size_up",
                 "period",
                 default=None,
                 optional=True,
@@ -141,7 +141,7 @@ SCHEDULERS = (
             Parameter(
                 name="mode",
                 kind="choice",
-                help="triangular2 halves each peak, exp_range shrinks it by gamma at each step",
+                help="triangular2 halves the height of each cycle, exp_range multiplies it by gamma at each step",
                 default="triangular",
                 choices=("triangular", "triangular2", "exp_range"),
             ),
@@ -149,7 +149,7 @@ SCHEDULERS = (
             Parameter(
                 name="scale_fn",
                 kind="expression",
-                help="own scaling of the peaks, in place of mode",
+                help="function that scales the peaks, in place of mode",
                 default=None,
                 optional=True,
             ),
@@ -186,7 +186,7 @@ def _held_one_cycle() -> type[Any]:
         """
 
         def get_lr(self) -> list[float | Tensor]:
-            """Return the lr of this step, after the end that of the last."""
+            """Return the lr of this step; after the end, that of the last step."""
             calls = self.last_epoch
             self.last_epoch = min(calls, self.total_steps - 1)
             try:

@@ -15,7 +15,7 @@ END_SHARE = 0.01
 DROPS = 3
 """How often a fitted schedule of steps lowers the lr."""
 
-GAMMA = Parameter(name="gamma", kind="float", help="what the lr is multiplied with", default=0.1)
+GAMMA = Parameter(name="gamma", kind="float", help="factor on the lr at each drop", default=0.1)
 
 
 def gamma_for(drops: int) -> float:
@@ -101,8 +101,8 @@ SCHEDULERS = (
         summary="multiplies the lr by gamma at every step",
         family="decay",
         unit="epoch",
-        parameters=(Parameter(name="gamma", kind="float", help="what the lr is multiplied with at a step"),),
-        notes=("gamma=0.1 per epoch takes the lr down a thousandfold in 3 epochs, after which nothing moves.",),
+        parameters=(Parameter(name="gamma", kind="float", help="factor on the lr at each step"),),
+        notes=("With gamma=0.1 per epoch the lr falls to a thousandth in 3 epochs, and training stands still.",),
         example="ExponentialLR(gamma=0.9)",
         fit=_fit_exponential,
         factor=_exponential_factor,
@@ -132,14 +132,14 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="PolynomialLR",
-        summary="takes the lr down to 0 over total_iters steps, along a power",
+        summary="lowers the lr to 0 over total_iters steps, along a power curve",
         family="decay",
         unit="epoch",
         parameters=(
             count("total_iters", "steps until the lr is 0", "length", default=5),
             Parameter(name="power", kind="float", help="1 is a straight line", default=1.0, minimum=0),
         ),
-        notes=("The lr is exactly 0 after total_iters steps, and stays there.",),
+        notes=("After total_iters steps the lr is exactly 0.",),
         example="PolynomialLR(total_iters=10, power=1.0)",
         length_argument="total_iters",
         lowers=always,

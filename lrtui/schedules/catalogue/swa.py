@@ -14,7 +14,7 @@ def _fit(arguments: Arguments, calls: int) -> Arguments:
 SCHEDULERS = (
     SchedulerEntry(
         name="SWALR",
-        summary="from the present lr to swa_lr over anneal_epochs steps, then constant",
+        summary="from the current lr to swa_lr over anneal_epochs steps, then constant",
         family="curve",
         unit="epoch",
         parameters=(
@@ -23,9 +23,9 @@ SCHEDULERS = (
             ANNEAL_STRATEGY,
         ),
         notes=(
-            "Stochastic weight averaging: from where it begins the weights are averaged after each of its steps, in an "
-            "AveragedModel that is tested beside the model at each epoch's end.",
-            "In front of it, within SequentialLR, goes what the run begins with.",
+            "Stochastic weight averaging: after each of its steps the weights are averaged in an AveragedModel, which "
+            "is tested beside the model at the end of each epoch.",
+            "Put the schedule for the first part of the run in front of it, in a SequentialLR.",
         ),
         example="SWALR(swa_lr=0.001, anneal_epochs=5)",
         class_path="torch.optim.swa_utils:SWALR",

@@ -6,7 +6,7 @@ from lrtui.schedules.catalogue.decay import factor_text
 from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
 from lrtui.schedules.parameter import Parameter, count
 
-TOTAL_ITERS = count("total_iters", "steps until the lr is the optimizer's own", "length", default=5)
+TOTAL_ITERS = count("total_iters", "steps until the final lr", "length", default=5)
 
 
 def _lowers(arguments: Arguments) -> bool:
@@ -45,13 +45,15 @@ SCHEDULERS = (
             Parameter(
                 name="start_factor",
                 kind="float",
-                help="of the lr, at the start",
+                help="factor on the lr at the start",
                 default=1 / 3,
                 minimum=0,
                 maximum=1,
                 above=True,
             ),
-            Parameter(name="end_factor", kind="float", help="of the lr, at the end", default=1.0, minimum=0, maximum=1),
+            Parameter(
+                name="end_factor", kind="float", help="factor on the lr at the end", default=1.0, minimum=0, maximum=1
+            ),
             TOTAL_ITERS,
         ),
         notes=("It can't warm up above the optimizer's lr.",),
@@ -70,7 +72,7 @@ SCHEDULERS = (
             Parameter(
                 name="factor",
                 kind="float",
-                help="of the lr, until total_iters",
+                help="factor on the lr until total_iters",
                 default=1 / 3,
                 minimum=0,
                 maximum=1,

@@ -40,7 +40,7 @@ PIECES = (
 )  # fmt: skip
 
 
-def test_there_are_thousands_of_hostile_words_and_they_are_the_same_each_time() -> None:
+def test_there_are_thousands_of_hostile_arguments_the_same_in_each_run() -> None:
     cases = hostile.cases()
     assert len(set(cases)) == len(cases) >= 2000
     assert cases == hostile.cases()
@@ -48,7 +48,7 @@ def test_there_are_thousands_of_hostile_words_and_they_are_the_same_each_time() 
     assert near_misses >= 500
 
 
-def test_what_is_called_a_mutation_is_no_call_of_pythons_or_none_that_a_notation_may_be() -> None:
+def test_a_mutation_is_not_python_or_not_a_valid_notation() -> None:
     for case in hostile.mutations():
         # ours, and not Python's: it would be part of the path
         if ".py:" in case.text or case.text.strip() == "":
@@ -62,7 +62,7 @@ def test_what_is_called_a_mutation_is_no_call_of_pythons_or_none_that_a_notation
         assert not is_call, case
 
 
-def test_hostile_words_are_refused_with_a_caret_and_the_right_name_and_nothing_is_run() -> None:
+def test_hostile_arguments_are_refused_with_a_caret_and_nothing_is_executed() -> None:
     done = subprocess.run(
         [sys.executable, hostile.__file__], capture_output=True, text=True, encoding="utf-8", timeout=600, check=False
     )
@@ -74,7 +74,7 @@ def test_hostile_words_are_refused_with_a_caret_and_the_right_name_and_nothing_i
     assert numbers["lines"] >= numbers["cases"] >= 2000
 
 
-def test_the_process_that_tries_them_sees_what_it_looks_for(tmp_path: Path) -> None:
+def test_the_attacked_process_detects_executed_code(tmp_path: Path) -> None:
     # else it would be content with anything
     acts = {
         "exec": "exec('1')",
@@ -127,7 +127,7 @@ print("reading", bool(watch.seen))
         (2, "", "lrtui train:\nStepLr(3)\n^ StepLR\nTraceback (most recent call last):\n", ["a traceback"]),
     ],
 )
-def test_an_answer_that_is_off_is_found_to_be(status: int, out: str, err: str, found: list[str]) -> None:
+def test_a_wrong_answer_is_detected(status: int, out: str, err: str, found: list[str]) -> None:
     assert hostile.faults(hostile.Case("schedule", "StepLr(3)", names=("StepLR",)), status, out, err) == found
 
 
@@ -171,13 +171,13 @@ def _check(parse: Callable[[str], Any], text: str, *, reads_back: bool) -> None:
 
 @settings(max_examples=1000, deadline=None)
 @given(_texts(schedules()))
-def test_any_text_is_a_schedule_that_reads_back_or_is_refused_at_a_place(text: str) -> None:
+def test_any_text_is_a_schedule_that_parses_again_or_is_refused_at_an_offset(text: str) -> None:
     _check(parse_schedule, text, reads_back=True)
 
 
 @settings(max_examples=500, deadline=None)
 @given(_texts(optimizers() | optimizers(["fc*", "*.bias"])))
-def test_any_text_is_an_optimizer_that_reads_back_or_is_refused_at_a_place(text: str) -> None:
+def test_any_text_is_an_optimizer_that_parses_again_or_is_refused_at_an_offset(text: str) -> None:
     _check(parse_optimizer, text, reads_back=True)
 
 
@@ -189,13 +189,13 @@ def test_any_text_is_an_optimizer_that_reads_back_or_is_refused_at_a_place(text:
         _texts(schedules().map(lambda text: f"{text} from base")),
     )
 )
-def test_any_text_is_a_line_of_a_script_or_is_refused_at_a_place(text: str) -> None:
+def test_any_text_is_a_script_line_or_is_refused_at_an_offset(text: str) -> None:
     _check(parse_script_line, text, reads_back=False)
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(fields(RunSpec)), st.text(max_size=50) | st.text("-+_,.0123456789einfa ", max_size=50))
-def test_any_text_is_an_options_value_or_is_refused(item: Any, text: str) -> None:
+def test_any_text_is_an_option_value_or_is_refused(item: Any, text: str) -> None:
     try:
         value = read_option(item, text)
     except UsageError as error:
@@ -220,9 +220,7 @@ def test_any_text_is_an_options_value_or_is_refused(item: Any, text: str) -> Non
         ("--task=", "x", "", False),
     ],
 )
-def test_the_longest_argument_that_the_system_passes_is_refused(
-    before: str, filling: str, after: str, has_caret: bool
-) -> None:
+def test_the_longest_argument_of_the_system_is_refused(before: str, filling: str, after: str, has_caret: bool) -> None:
     longest = hostile.LONGEST_ARGUMENT
     room = longest - len((before + after).encode())
     word = before + filling * (room // len(filling.encode())) + "x" * (room % len(filling.encode())) + after
