@@ -116,9 +116,9 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
         stored = find(connection, run)
         # numpy takes 60 ms to import, and --help does not need it
         from lrtui.schedules.simulate import recorded_results
-        from lrtui.store.ancestry import ancestors, story_of
+        from lrtui.store.store_feed import ancestors, summarised_state
 
-        state = story_of(connection, stored.id)
+        state = summarised_state(connection, stored.id)
         before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
     title, started = f"run {title_of(stored)}", state.started
     if started is None:

@@ -13,8 +13,7 @@ from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.command_notation import parse_command
-from lrtui.store.inbox import send
-from lrtui.store.presence import Presence, why_not
+from lrtui.store.inbox import send, why_no_commands
 from lrtui.text.format import printable, printable_lines
 
 EPILOG = """\
@@ -47,11 +46,10 @@ def command(run: str, words: tuple[str, ...], wait: str, store: str | None) -> i
     folder = folder_of(store)
     with reading(folder) as connection:
         stored = find(connection, run)
-    if reason := why_not(stored, stored.id):
+    if reason := why_no_commands(stored, stored.id):
         raise LrtuiError(reason)
-    presence = Presence(stored.id)
-    answer = send(folder, stored.id, sent, seconds, presence.reason_it_left)
-    if answer.obeyed is None or answer.text == presence.reason:
+    answer = send(folder, stored.id, sent, seconds)
+    if answer.obeyed is None:
         raise LrtuiError(printable(answer.text))
     for line in printable_lines(answer.text if answer.obeyed else f"refused: {answer.text}"):
         print(line)

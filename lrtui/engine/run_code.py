@@ -19,8 +19,8 @@ from lrtui.schedules.simulate import recorded_results
 from lrtui.text.format import counted
 
 if TYPE_CHECKING:
-    from lrtui.store.ancestry import Ancestor
     from lrtui.store.reader import StoredRun
+    from lrtui.store.store_feed import Ancestor
 
 
 def code_of_spec(spec: RunSpec, batches_per_epoch: int, *, tried: bool = False, notes: Sequence[str] = ()) -> str:
@@ -89,9 +89,9 @@ def code_of_stored(connection: sqlite3.Connection, run: StoredRun) -> str:
         UsageError: if the run has not started.
         sqlite3.Error: if the store can't be read.
     """
-    from lrtui.store.ancestry import ancestors, story_of
+    from lrtui.store.store_feed import ancestors, summarised_state
 
-    return code_of_run(f"run {run.title}", story_of(connection, run.id), ancestors(connection, run.id))
+    return code_of_run(f"run {run.title}", summarised_state(connection, run.id), ancestors(connection, run.id))
 
 
 def _with_remaining_commands(timeline: Timeline, state: RunState) -> Timeline:

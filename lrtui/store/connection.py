@@ -29,7 +29,7 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     """
     prepare_folder(folder)
     path = folder / DATABASE
-    with told(path):
+    with readable_errors(path):
         if not path.exists():
             # for the user alone from its first byte on; sqlite gives its other files the same mode
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -59,7 +59,7 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
     path = folder / DATABASE
     if not path.exists():
         raise StoreError(f"there is no store in {folder}: no run has been kept there yet (--store DIR names another)")
-    with told(path):
+    with readable_errors(path):
         # where nothing can be written, SQLite can't even make the file by which readers of a WAL agree: nobody
         # writes then, either
         alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
@@ -81,7 +81,29 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def transaction(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection in a transaction that is committed at the end, or leaves nothing behind.
+
+    Raises:
+        StoreError: where the store can't be written.
+    """
+    connection = open_for_writing(folder)
+    try:
+        with readable_errors(folder / DATABASE):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+    finally:
+        connection.close()
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into words."""
     try:
         yield

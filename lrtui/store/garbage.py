@@ -8,11 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrtui.store.checkpoint_files import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
-from lrtui.store.connection import describe, open_for_writing
+from lrtui.store.connection import describe, open_for_writing, transaction
 from lrtui.store.location import CHECKPOINTS, DATABASE
 from lrtui.store.reader import all_runs
-from lrtui.store.transaction import transaction
+from lrtui.store.removal import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
 
 TEMPORARY = (".unfinished", ".part", ".tmp")
 """Ends of the names of files that are being written."""
@@ -80,7 +79,7 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
     known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
     points = BranchCheckpoints(connection)
     gone = [each for each in folders if each.name not in known]
-    checkpoints = [path for each in gone for path in files_under(each) if not points.needs(path)]
+    checkpoints = [path for each in gone for path in files_under(each) if path not in points]
     idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]
     temporary = _temporary(idle)
     return Garbage(

@@ -1,10 +1,9 @@
-"""Commands for a run from other processes, through the store; taken only where nobody but its owner can write it."""
+"""Commands that other processes send to a run through the store, if only its owner can write it."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.event_lines import change_line
 from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.schedules.command_notation import parse_command
-from lrtui.store.connection import open_for_writing, told
+from lrtui.store.connection import open_for_writing, readable_errors
 from lrtui.store.location import DATABASE, is_owners_alone
+from lrtui.store.reader import StoredRun, reload
+from lrtui.text.format import printable
 
 POLL_SECONDS = 0.05
 
@@ -24,7 +25,7 @@ class Answer:
     """What became of a command.
 
     Args:
-        obeyed: whether it was; None where no answer has come in time.
+        obeyed: whether it was obeyed; None if the run did not answer.
         text: what was done, or why it was not.
     """
 
@@ -44,7 +45,7 @@ def answer_of(command: Command, event: Event) -> Answer | None:
 
 
 class InboxReader:
-    """What other processes sent one run, from the store and back to it; used by the writer's thread."""
+    """Reads what other processes sent to one run, and writes the answers; used by the writer's thread."""
 
     def __init__(self) -> None:
         self._known: set[int] = set()
@@ -58,7 +59,7 @@ class InboxReader:
         return bool(self._taken or self._answers)
 
     def take(self, connection: sqlite3.Connection, folder: Path, run: int) -> list[Command]:
-        """Return the commands that have come since."""
+        """Return the commands that have come since the last call."""
         rows = connection.execute(
             "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (run,)
         ).fetchall()
@@ -80,7 +81,7 @@ class InboxReader:
         return commands
 
     def hear(self, event: Event) -> None:
-        """Take an event of the run, which may answer a command; the oldest one that it fits."""
+        """Note the answer to a command, if the event is one."""
         for entry in self._asked:
             if (answer := answer_of(entry[1], event)) is not None:
                 self._asked.remove(entry)
@@ -93,7 +94,7 @@ class InboxReader:
             self._asked.clear()
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Write what is new."""
+        """Write which commands were taken, and the answers."""
         now = time.time()
         connection.executemany("UPDATE inbox SET taken = ? WHERE id = ?", [(now, taken) for taken in self._taken])
         connection.executemany(
@@ -102,21 +103,17 @@ class InboxReader:
         )
 
     def written(self) -> None:
-        """Note that what was new is on disk."""
+        """Note that everything is on disk."""
         self._taken.clear()
         self._answers.clear()
 
 
-def send(
-    folder: Path, run: int, command: Command, seconds: float, is_live: Callable[[sqlite3.Connection], str | None]
-) -> Answer:
-    """Leave a command for a run of another process and wait for the answer, `seconds` at most.
-
-    Args:
-        is_live: returns why the run takes no commands, or None where it does; looked at while waiting, too.
+def send(folder: Path, run: int, command: Command, seconds: float) -> Answer:
+    """Send a command to a run of another process and wait at most `seconds` for the answer.
 
     Raises:
-        StoreError: where the store can't be written, or others than its owner can.
+        StoreError: if the store can't be written, or can be written by others than its owner.
+        UsageError: if the command can't be sent as text.
     """
     if not is_owners_alone(folder):
         raise StoreError(
@@ -129,26 +126,44 @@ def send(
         raise UsageError(str(error)) from None
     connection = open_for_writing(folder)
     try:
-        with told(folder / DATABASE):
-            inbox_id = connection.execute(
-                "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id",
-                (run, time.time(), command.text),
-            ).fetchone()[0]
-            give_up = time.monotonic() + seconds
-            while True:
-                # looked at first: a run that ends writes its last answers with its end
-                dead = is_live(connection)
-                obeyed, text = connection.execute(
-                    "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)
-                ).fetchone() or (None, None)
-                if text is not None:
-                    return Answer(bool(obeyed), text)
-                if dead is not None or time.monotonic() > give_up:
-                    # nobody shall find it there later, and obey what nobody waits for any more
-                    connection.execute("DELETE FROM inbox WHERE id = ? AND taken IS NULL", (inbox_id,))
-                    if dead is not None:
-                        return Answer(False, dead)
-                    return Answer(None, f"no answer in {seconds:g} s: the run takes commands between two batches")
-                time.sleep(POLL_SECONDS)
+        with readable_errors(folder / DATABASE):
+            return _send(connection, run, command, seconds)
     finally:
         connection.close()
+
+
+def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: float) -> Answer:
+    (inbox_id,) = connection.execute(
+        "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id", (run, time.time(), command.text)
+    ).fetchone()
+    give_up = time.monotonic() + seconds
+    refusals = 0
+    while True:
+        # before the answer: a run that ends writes its last answers in the transaction of its end
+        refusal = why_no_commands(reload(connection, run), run)
+        obeyed, text = connection.execute(
+            "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)
+        ).fetchone() or (None, None)
+        if text is not None:
+            return Answer(bool(obeyed), text)
+        refusals += refusal is not None
+        if refusals > 1 or time.monotonic() > give_up:
+            # a run that is resumed later must not obey what nobody waits for any more
+            connection.execute("DELETE FROM inbox WHERE id = ? AND taken IS NULL", (inbox_id,))
+            return Answer(None, refusal or f"no answer in {seconds:g} s: the run takes commands between two batches")
+        time.sleep(POLL_SECONDS)
+
+
+def why_no_commands(run: StoredRun | None, run_id: int) -> str | None:
+    """Return why the run takes no commands and what can be done; None if it takes them."""
+    if run is None:
+        return f"run #{run_id} was deleted"
+    if run.is_live:
+        return None
+    title = printable(run.title)
+    match run.state:
+        case "done":
+            return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N makes it longer"
+        case "lost":
+            return f"{title} is lost: its process died; lrtui resume {run_id} goes on from its last checkpoint"
+    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} goes on from its last checkpoint"

@@ -1,4 +1,4 @@
-"""Whether the process behind a run is still there: across processes, containers, machines and reboots."""
+"""Whether the process behind a run is still alive: across processes, containers, machines and reboots."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from functools import cache
 from pathlib import Path
 
 HEARTBEAT_SECONDS = 2.0
-"""Between two signs of life."""
+"""Between two heartbeats."""
 
 LOST_SECONDS = 10.0
-"""Without a sign of life, after which a run elsewhere is taken for lost."""
+"""Without a heartbeat, after which a process of another machine is taken for dead."""
+
+SAME_START_SECONDS = 2.0
+"""How far two readings of one process's start may differ: the kernel derives it from the wall clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, told apart from any that has its number later.
+    """A process, told apart from any that reuses its pid later.
 
     Args:
         machine: host, boot and container.
         pid: its number there.
-        started: when it began, in the kernel's words; "" where that can't be told.
+        started: seconds since 1970, as text; clock ticks since the boot in a store of lrtui 0.1; "" if unknown.
     """
 
     machine: str
@@ -33,7 +36,7 @@ class ProcessIdentity:
 
 @cache
 def machine() -> str:
-    """Return this host, this boot of it, and the container that process numbers count in."""
+    """Return this host, its current boot, and the container that pids belong to."""
 
     def read(path: str) -> str:
         try:
@@ -49,21 +52,19 @@ def machine() -> str:
 
 
 def started(pid: int) -> str | None:
-    """Return when the process began, "" where that can't be told; None where there is no such process."""
+    """Return when the process started, "" if that is unknown; None if there is no such process."""
+    # 15 ms, which commands that read no store do not wait for
+    import psutil
+
     try:
-        # its name, in brackets, may have blanks and brackets in it; field 22 is the start (proc(5))
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
-    except OSError:
-        if Path("/proc/self/stat").exists():
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return repr(process.create_time())
+    except psutil.NoSuchProcess:
         return None
-    except OSError:
-        pass
-    return ""
+    except psutil.AccessDenied:
+        return ""
 
 
 def this_process() -> ProcessIdentity:
@@ -72,17 +73,33 @@ def this_process() -> ProcessIdentity:
 
 
 def is_alive(process: ProcessIdentity, heartbeat: float, now: float | None = None) -> bool:
-    """Say whether the process is still there.
+    """Return whether the process is still alive.
 
-    One of this machine and boot is looked for among the processes; of another the heartbeat is all there is to see.
+    A process of this machine and boot is looked up; of another one only the heartbeat is known.
 
     Args:
-        heartbeat: its latest sign of life, in seconds since 1970.
+        heartbeat: the latest one, in seconds since 1970.
         now: in seconds since 1970.
     """
     if process.machine == machine():
-        return started(process.pid) == process.started
+        found = started(process.pid)
+        return found is not None and _is_same_start(process.started, found)
     mine, theirs = machine().split("|"), process.machine.split("|")
     if mine[0] == theirs[0] and mine[1] != theirs[1]:
-        return False  # this machine has been booted since
+        return False  # this machine was rebooted since
     return (time.time() if now is None else now) - heartbeat < LOST_SECONDS
+
+
+def _is_same_start(stored: str, found: str) -> bool:
+    if not stored or not found:
+        return stored == found
+    if stored.isdigit():
+        import psutil
+
+        seconds = float(psutil.boot_time()) + int(stored) / os.sysconf("SC_CLK_TCK")
+    else:
+        try:
+            seconds = float(stored)
+        except ValueError:  # not written by lrtui
+            return False
+    return abs(seconds - float(found)) < SAME_START_SECONDS

@@ -13,7 +13,7 @@ from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
 from lrtui.run.spec import RunSpec
 from lrtui.run.status import LIVE, Status
-from lrtui.store.connection import told
+from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
 from lrtui.store.location import CHECKPOINTS
 
@@ -91,7 +91,7 @@ _COLUMNS = (
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
     """Return all runs, the newest first."""
-    with told(_path(connection)):
+    with readable_errors(_path(connection)):
         return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC")]
 
 
@@ -102,7 +102,7 @@ def find_run(connection: sqlite3.Connection, words: str) -> StoredRun:
         UsageError: where there is none; names those there are.
     """
     number = words.removeprefix("#")
-    with told(_path(connection)):
+    with readable_errors(_path(connection)):
         if words == LAST:
             condition, values = "1", ()
         elif number.isascii() and number.isdigit() and len(number) < 19:
@@ -124,14 +124,14 @@ def find_run(connection: sqlite3.Connection, words: str) -> StoredRun:
 
 def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
     """Return a run as it is now; None where it was deleted."""
-    with told(_path(connection)):
+    with readable_errors(_path(connection)):
         row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
 
 
 def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
     """Say whether what ended the run was no person: a signal, a terminal that hung up."""
-    with told(_path(connection)):
+    with readable_errors(_path(connection)):
         row = connection.execute(
             "SELECT 1 FROM events WHERE run = ? AND kind = 'notice' AND NOT superseded "
             "AND json_extract(body, '$.code') = ? LIMIT 1",

@@ -1,25 +1,26 @@
-"""Runs that are taken out of a store."""
+"""Deleting runs and their checkpoints, except for the checkpoints that branches started from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrtui.run.errors import LrtuiError
-from lrtui.store.checkpoint_files import BranchCheckpoints, files_under, keep_folders, remove_empty, remove_files
+from lrtui.run.errors import LrtuiError, StoreError
+from lrtui.store.connection import transaction
 from lrtui.store.reader import StoredRun, checkpoint_folder, reload
-from lrtui.store.transaction import transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What went with deleted runs.
+    """What was deleted along with runs.
 
     Args:
         files: how many.
-        size: of them, in bytes.
-        kept: files that a branch began with.
+        size: of all of them, in bytes.
+        kept: files that a branch started from.
     """
 
     files: int
@@ -28,33 +29,105 @@ class Removed:
 
 
 def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
-    """Delete runs, all of them or none, and then their checkpoints; branches live on without a parent.
+    """Delete runs, all or none of them, and then their checkpoints; their branches stay, without a parent.
 
     Raises:
-        LrtuiError: where one of them is going on.
-        StoreError: where the store can't be written, or a file can't be removed.
+        LrtuiError: if one of them is still training.
+        StoreError: if the store can't be written, or a file can't be deleted.
     """
     with transaction(folder) as connection:
-        # one may have been resumed since somebody looked
+        # one may have been resumed since the caller looked
         refuse_live(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
-        keep_folders(connection, runs)
+        marks = ", ".join("?" * len(runs))
+        # branches remember the folder of a parent that is gone
+        connection.execute(
+            f"""
+            UPDATE runs SET branched_from = parent || '/' || branched_from
+            WHERE parent IN ({marks}) AND id NOT IN ({marks}) AND branched_from NOT LIKE '%/%'
+            """,
+            (*runs, *runs),
+        )
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in runs])
-        points = BranchCheckpoints(connection)
-    # a file that is left behind by a crash here belongs to no run, and gc finds it
+        branch_checkpoints = BranchCheckpoints(connection)
+    # files that a crash leaves behind here belong to no run, and gc finds them
     folders = [checkpoint_folder(folder, run_id) for run_id in runs]
     files = [path for each in folders for path in files_under(each)]
-    doomed = [path for path in files if not points.needs(path)]
-    size = remove_files(doomed)
+    kept = [path for path in files if path in branch_checkpoints]
+    size = remove_files([path for path in files if path not in branch_checkpoints])
     remove_empty(folders)
-    return Removed(len(doomed), size, tuple(path for path in files if points.needs(path)))
+    return Removed(len(files) - len(kept), size, tuple(kept))
 
 
 def refuse_live(runs: Iterable[StoredRun]) -> None:
-    """Refuse where one of the runs goes on.
+    """Refuse if one of the runs is still training.
 
     Raises:
-        LrtuiError: says which, and what to do.
+        LrtuiError: says which one, and what to do.
     """
     for run in runs:
         if run.is_live:
             raise LrtuiError(f"#{run.id} is {run.state} and not deleted; lrtui send {run.id} stop ends it first")
+
+
+class BranchCheckpoints:
+    """The checkpoints that branches started from.
+
+    `branched_from` is the name of a file in the parent's folder, with that folder in front if the parent was deleted:
+    `3/0000000151-step-150.pt`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        rows = connection.execute("SELECT parent, branched_from FROM runs WHERE branched_from NOT NULL").fetchall()
+        self._files = {name if "/" in name else f"{parent}/{name}" for parent, name in rows}
+        # the parent was deleted by another program, without its folder: the name may be in any
+        self._names = {name for parent, name in rows if parent is None and "/" not in name}
+
+    def __contains__(self, path: Path) -> bool:
+        return f"{path.parent.name}/{path.name}" in self._files or path.name in self._names
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders; links are not followed."""
+    if folder.is_symlink():
+        yield folder
+        return
+    for where, folders, names in os.walk(folder):
+        yield from (Path(where, name) for name in names)
+        yield from (path for name in folders if (path := Path(where, name)).is_symlink())
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a file in bytes; 0 if it is gone."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def remove_files(paths: Collection[Path]) -> int:
+    """Remove files, and the folders that are empty without them; return their size in bytes.
+
+    Raises:
+        StoreError: if one can't be removed; the others are.
+    """
+    size, error_text = 0, ""
+    for path in paths:
+        file_size = size_of(path)
+        try:
+            path.unlink(missing_ok=True)
+            size += file_size
+        except OSError as error:
+            error_text = f"{path} can't be removed: {error.strerror or error}"
+    remove_empty(sorted({path.parent for path in paths}, reverse=True))
+    if error_text:
+        raise StoreError(error_text)
+    return size
+
+
+def remove_empty(folders: Collection[Path]) -> None:
+    """Remove the folders that are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            continue

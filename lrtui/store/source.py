@@ -13,9 +13,8 @@ from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.store.columns import epochs_done, listed_run, values_of
 from lrtui.store.connection import describe, open_for_reading
-from lrtui.store.inbox import send
+from lrtui.store.inbox import send, why_no_commands
 from lrtui.store.location import DATABASE, store_folder
-from lrtui.store.presence import Presence, why_not
 from lrtui.store.reader import reload
 from lrtui.store.store_feed import StoreFeed
 
@@ -102,7 +101,7 @@ class StoreSource(RunSource):
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,
                 best_loss=None if run.test_loss is None else _best_loss(connection, key),
-                read_only=why_not(run, key) or "",
+                read_only=why_no_commands(run, key) or "",
                 columns=values_of(listed_run(connection, run)),
             )
         except (LrtuiError, ValueError) as error:  # settings of one run that can't be read hide no other run
@@ -120,7 +119,7 @@ class StoreSource(RunSource):
 
     def send(self, key: int | str, command: Command) -> str:
         """Leave a command in the store and wait for the answer of the run's process."""
-        answer = send(self.folder, int(key), command, ANSWER_SECONDS, Presence(int(key)).reason_it_left)
+        answer = send(self.folder, int(key), command, ANSWER_SECONDS)
         if not answer.obeyed:
             raise LrtuiError(answer.text)
         return answer.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import Event
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
+from lrtui.run.state import RunState
 from lrtui.store.rows import METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
@@ -21,6 +23,10 @@ STEPS_IN_FULL = 50_000
 chart has as many columns."""
 
 _Rows = NDArray[np.float64]
+
+
+MOST_GENERATIONS = 100
+"""Ancestors of a branch that are read; far more than anybody makes."""
 
 
 class StoreFeed:
@@ -196,6 +202,51 @@ class StoreFeed:
             metrics[name] = np.full(len(seqs), np.nan)
             metrics[name][np.searchsorted(seqs, table[:, 0])] = table[:, 1]
         return metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A run that another one branched from, directly or through other branches.
+
+    Args:
+        number: the run's id.
+        state: as it was when the branch started; steps are summarised.
+    """
+
+    number: int
+    state: RunState
+
+
+def ancestors(connection: sqlite3.Connection, run: int) -> list[Ancestor]:
+    """Return the ancestors of a branch, oldest first; those before a deleted one are not found.
+
+    Raises:
+        sqlite3.Error: if the store can't be read.
+    """
+    found: list[Ancestor] = []
+    while len(found) < MOST_GENERATIONS:
+        row = connection.execute("SELECT parent, branched_from FROM runs WHERE id = ?", (run,)).fetchone()
+        # the name of a checkpoint begins with the seq of the last event before it
+        seq = str(row[1] or "").split("/")[-1].split("-")[0] if row else ""
+        if not row or row[0] is None or not seq.isdigit():
+            break
+        run = int(row[0])
+        found.append(Ancestor(run, summarised_state(connection, run, int(seq))))
+    return found[::-1]
+
+
+def summarised_state(connection: sqlite3.Connection, run: int, until: int | None = None) -> RunState:
+    """Return the state of a stored run; its steps are summarised.
+
+    Args:
+        until: seq of the last event; None for all.
+
+    Raises:
+        sqlite3.Error: if the store can't be read.
+    """
+    state = RunState()
+    state.fold(StoreFeed(connection, run, in_full=0, until=until).take())
+    return state
 
 
 def has_step_metrics(connection: sqlite3.Connection) -> bool:

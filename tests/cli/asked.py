@@ -14,7 +14,7 @@ from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Event, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.store import run_rows
-from lrtui.store.transaction import transaction
+from lrtui.store.connection import transaction
 
 
 @dataclass(frozen=True)

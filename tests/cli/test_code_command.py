@@ -15,7 +15,7 @@ from recorded_runs import recorded_run
 
 from lrtui.__main__ import main
 from lrtui.run.events import RunStarted
-from lrtui.store.transaction import transaction
+from lrtui.store.connection import transaction
 
 SHORT = ["--epochs", "3", "--batches-per-epoch", "4"]
 

@@ -16,9 +16,8 @@ from recorded_runs import recorded_run
 
 from lrtui.run.events import Event, StepDone
 from lrtui.store import run_rows
-from lrtui.store.connection import open_for_reading
+from lrtui.store.connection import open_for_reading, transaction
 from lrtui.store.reader import checkpoint_folder
-from lrtui.store.transaction import transaction
 from lrtui.store.writer import Writer
 
 FIRST, SECOND = "0000000054-step-50.pt", "0000000108-step-100.pt"

@@ -118,14 +118,10 @@ def trainer(tmp_path: Path) -> Trainer:
     return Trainer(Writer(tmp_path, print))
 
 
-def live(_: sqlite3.Connection) -> None:
-    """A run that goes on."""
-
-
 def test_a_command_is_brought_to_the_run_and_its_answer_back_within_a_second(tmp_path: Path, trainer: Trainer) -> None:
     for command, obeyed in ((Pause(), True), (ScaleLr(0.5), True), (SetLr(0.25), False), (Stop(), True)):
         begun = time.monotonic()
-        answer = send(tmp_path, trainer.run, command, 5, live)
+        answer = send(tmp_path, trainer.run, command, 5)
         assert answer.obeyed is obeyed, answer
         assert time.monotonic() - begun < 1.0
     assert [type(command) for command in trainer.taken] == [Pause, ScaleLr, SetLr, Stop]
@@ -134,7 +130,7 @@ def test_a_command_is_brought_to_the_run_and_its_answer_back_within_a_second(tmp
 def test_the_exact_words_arrive(tmp_path: Path, trainer: Trainer) -> None:
     command = SwitchSchedule('LambdaLR("0.1 + 0.2 * epoch")', "current")
     answers: list[Answer] = []
-    sender = threading.Thread(target=lambda: answers.append(send(tmp_path, trainer.run, command, 0.5, live)))
+    sender = threading.Thread(target=lambda: answers.append(send(tmp_path, trainer.run, command, 0.5)))
     sender.start()
     sender.join()
     assert trainer.taken == [command]
@@ -144,13 +140,15 @@ def test_the_exact_words_arrive(tmp_path: Path, trainer: Trainer) -> None:
 
 def test_what_a_run_has_not_answered_when_it_ends_is_refused(tmp_path: Path, trainer: Trainer) -> None:
     threading.Timer(0.6, lambda: trainer.say(RunFinished(**AT, outcome="done"))).start()
-    assert send(tmp_path, trainer.run, EvaluateNow(), 5, live) == Answer(False, "the run is over: done")
+    assert send(tmp_path, trainer.run, EvaluateNow(), 5) == Answer(False, "the run is over: done")
 
 
 def test_a_run_that_dies_meanwhile_is_told_and_the_command_does_not_lie_there(tmp_path: Path, trainer: Trainer) -> None:
-    answer = send(tmp_path, trainer.run + 1 - 1, Pause(), 5, lambda _: "its process has died")
-    assert answer in (Answer(False, "its process has died"), Answer(True, "paused"))
-    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    connection.execute("UPDATE runs SET pid_started = '1.0'")
+    answer = send(tmp_path, trainer.run, Pause(), 5)
+    died = f"#{trainer.run} is lost: its process died; lrtui resume {trainer.run} goes on from its last checkpoint"
+    assert answer in (Answer(None, died), Answer(True, "paused"))
     assert connection.execute("SELECT count(*) FROM inbox WHERE taken IS NULL").fetchone() == (0,)
     connection.close()
 
@@ -158,7 +156,7 @@ def test_a_run_that_dies_meanwhile_is_told_and_the_command_does_not_lie_there(tm
 def test_nobody_but_the_owner_gives_commands(tmp_path: Path, trainer: Trainer) -> None:
     (tmp_path / DATABASE).chmod(0o666)
     with pytest.raises(StoreError, match="others than its owner can write"):
-        send(tmp_path, trainer.run, Pause(), 5, live)
+        send(tmp_path, trainer.run, Pause(), 5)
     # whoever gets round that is not heard either
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("INSERT INTO inbox (run, sent, command) VALUES (?, 0, 'stop')", (trainer.run,))

@@ -106,7 +106,7 @@ def interrupt(seed: int, number: int, tmp_path: Path) -> None:
             at, command = told.pop(0)
             wait_for_step(folder, at, process)
             wait_until_live(folder, process)
-            answer = send(folder, 1, command, 10, lambda _: None)
+            answer = send(folder, 1, command, 10)
             assert answer.obeyed, answer
         if step is None:
             break

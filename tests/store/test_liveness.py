@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,13 @@ def test_a_process_that_has_ended_is_dead_at_once_and_a_zombie_too() -> None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not is_alive(identity, heartbeat=now, now=now)
     assert not is_alive(identity, heartbeat=now, now=now)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lrtui 0.1 read the start from /proc only on Linux")
+def test_a_start_in_clock_ticks_as_lrtui_0_1_stored_it_is_understood() -> None:
+    ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    assert is_alive(replace(this_process(), started=ticks), heartbeat=0.0, now=0.0)
+    assert not is_alive(replace(this_process(), started=str(int(ticks) - 10_000)), heartbeat=0.0, now=0.0)
 
 
 def test_another_process_with_its_number_is_not_it() -> None:

@@ -15,11 +15,11 @@ from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
 from lrtui.run.evaluations import is_better_high
 from lrtui.run.events import EvalDone
-from lrtui.store.checkpoint_files import BranchCheckpoints, remove_files
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import checkpoint_folder
+from lrtui.store.removal import BranchCheckpoints, remove_files
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted, figure
 from lrtui.text.numbers import duration
@@ -37,7 +37,7 @@ def keep_last_checkpoint(folder: Path, run: int) -> None:
     with closing(open_for_reading(folder)) as connection:
         points = BranchCheckpoints(connection)
     older = [file.path for file in saved_files(checkpoint_folder(folder, run))[:-1]]
-    remove_files([path for path in older if not points.needs(path)])
+    remove_files([path for path in older if path not in points])
 
 
 POLL_SECONDS = 0.05

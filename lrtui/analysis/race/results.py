@@ -17,7 +17,7 @@ from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high,
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.state import RunState
 from lrtui.run.status import Status
-from lrtui.store.connection import open_for_reading, told
+from lrtui.store.connection import open_for_reading, readable_errors
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import StoredRun, reload
 from lrtui.store.store_feed import StoreFeed
@@ -100,7 +100,7 @@ def read_results(folder: Path, plan: RacePlan) -> list[CellResult]:
     """
     if not (folder / DATABASE).exists():
         return [CellResult(cell) for cell in plan.cells]
-    with closing(open_for_reading(folder)) as connection, told(folder / DATABASE):
+    with closing(open_for_reading(folder)) as connection, readable_errors(folder / DATABASE):
         return [_read_one(connection, plan, cell) for cell in plan.cells]
 
 

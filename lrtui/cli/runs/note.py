@@ -9,7 +9,7 @@ import click
 from lrtui.cli.command import TextCommand, argument
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option, title_of
 from lrtui.run.errors import UsageError
-from lrtui.store.transaction import transaction
+from lrtui.store.connection import transaction
 
 EPILOG = """\
 Examples:

@@ -9,8 +9,8 @@ import click
 from lrtui.cli.command import TextCommand, argument
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option, title_of
 from lrtui.run.errors import UsageError
+from lrtui.store.connection import transaction
 from lrtui.store.reader import LAST
-from lrtui.store.transaction import transaction
 from lrtui.text.format import counted
 
 EPILOG = """\

@@ -121,8 +121,8 @@ def _code_of_next_run(spec: RunSpec) -> str:
 
 def _code_of_run(run: ShownRun, state: RunState) -> str:
     from lrtui.engine.run_code import code_of_run
-    from lrtui.store.ancestry import ancestors
     from lrtui.store.connection import open_for_reading
+    from lrtui.store.store_feed import ancestors
 
     title = f"run {run.number}"
     if not state.first_step or run.store_folder is None:

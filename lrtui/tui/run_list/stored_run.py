@@ -70,11 +70,9 @@ class KeptRun:
 
     def _ask(self, command: Command) -> None:
         from lrtui.store.inbox import send
-        from lrtui.store.presence import Presence
 
         try:
-            presence = Presence(self.number)
-            answer = send(self.store_folder, self.number, command, ANSWER_SECONDS, presence.reason_it_left)
+            answer = send(self.store_folder, self.number, command, ANSWER_SECONDS)
             said = answer.text if answer.obeyed else f"{command.text}: {answer.text}"
         except LrtuiError as error:
             said = f"{command.text}: {error}"
