@@ -38,7 +38,7 @@ PANES: tuple[PaneSpec, ...] = (
         "Learning rate",
         "The learning rate of every step, read from the optimizer; the dotted line is the rest of the schedule. A "
         "triangle below the axis marks a switch or a nudge. With several parameter groups, each has its own line.",
-        "lrtui.tui.panes.lr:lr_pane",
+        "lrtui.tui.panes.lr:LrPane",
         is_chart=True,
     ),
     PaneSpec(
@@ -47,7 +47,7 @@ PANES: tuple[PaneSpec, ...] = (
         "Loss",
         "The training loss of every step: a band from minimum to maximum with a smoothed line in it; the dots are the "
         "test losses. A kink in the loss is right below the change of lr that caused it.",
-        "lrtui.tui.panes.loss:loss_pane",
+        "lrtui.tui.panes.metrics:LossPane",
         is_chart=True,
     ),
     PaneSpec(
@@ -56,7 +56,7 @@ PANES: tuple[PaneSpec, ...] = (
         "Accuracy",
         "The share of test samples that are classified correctly, after every epoch. The title shows the best value. "
         "If the task measures more metrics, press 3 again to show the next one.",
-        "lrtui.tui.panes.accuracy:accuracy_pane",
+        "lrtui.tui.panes.metrics:AccuracyPane",
         is_chart=True,
         short_name="acc",
     ),

@@ -23,7 +23,7 @@ from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
 from lrtui.tui.screens.picker.candidates import PickerCandidates
-from lrtui.tui.viewport import Viewport
+from lrtui.tui.x_axis import Viewport
 
 UNKNOWN_BATCHES = 100
 """Batches per epoch of a preview whose task only a run can measure; the shape and the lr of each epoch are right."""

@@ -11,11 +11,12 @@ from asking import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
-from lrtui.run.events import EvalDone
+from lrtui.run.events import EvalDone, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.view import View
+from lrtui.tui.x_axis import step_at
 
 MEASURED = [
     replace(event, metrics={"f1": 0.5 + event.epoch / 100, "recall": 0.25}) if isinstance(event, EvalDone) else event
@@ -33,6 +34,11 @@ def rule(app: PlayedApp, pane: str) -> str:
 
 def drawn(app: PlayedApp, pane: str) -> str:
     return app.screen.query_one(f"#{pane}").query_one(ChartView).text()
+
+
+def curved(app: PlayedApp, pane: str) -> int:
+    """Return how many cells of the chart have Braille dots."""
+    return sum("\u2800" < sign <= "\u28ff" for sign in drawn(app, pane))
 
 
 def shown(app: PlayedApp, pane: str = "accuracy") -> tuple[float, float]:
@@ -251,6 +257,47 @@ async def test_a_wide_screen_has_a_pane_for_each_further_metric() -> None:
         assert not app.screen.query_one("MetricPanes").display
         await press(pilot, "enter")
         await until(pilot, lambda: "●" in drawn(app, "metric-0"))
+
+
+WITH_NORMS = [
+    replace(event, metrics={"grad_norm": 2.0 + event.step % 5} if event.step % 2 == 0 else {})
+    if isinstance(event, StepDone)
+    else event
+    for event in RUNNING
+]
+"""A run whose steps have a metric, every second one."""
+
+
+async def test_a_metric_of_the_steps_gets_a_pane_by_itself() -> None:
+    app = PlayedApp(PlayedSession(WITH_NORMS))
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(
+            pilot,
+            lambda: (
+                bool(app.screen.query("#metric-0"))
+                and "grad_norm" in rule(app, "metric-0")
+                and curved(app, "metric-0") > 20
+            ),
+        )
+        assert "grad_norm" in rule(app, "metric-0")
+        assert shown(app, "metric-0") == shown(app)
+        state = app.session.runs[0].state
+        series = state.metrics["grad_norm"]
+        assert f" {state.smoothed(series, 100).last:.4g} " in rule(app, "metric-0")
+        await press(pilot, "left", "left")
+        step = step_at(state, app.view.viewport.cursor or 0.0, "epoch")
+        exact = f"{series[step]:.4g}" if step % 2 == 0 else "-"
+        assert f"{state.smoothed(series, 100)[step]:.4g} (batch {exact})" in rule(app, "metric-0")
+
+
+async def test_on_a_small_screen_a_metric_of_the_steps_is_reached_with_3() -> None:
+    app = PlayedApp(PlayedSession(WITH_NORMS))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3", "3")
+        assert "grad_norm" in rule(app, "accuracy")
+        assert "Test grad_norm" not in rule(app, "accuracy")
+        assert "3: accuracy" in rule(app, "accuracy")
+        assert curved(app, "accuracy") > 20
 
 
 async def test_a_task_without_further_metrics_has_no_panes_for_them() -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from lrtui.run.events import ScheduleSwitched
-from lrtui.run.state import RunState
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
+
+# numpy takes 60 ms to import
+if TYPE_CHECKING:
+    from lrtui.run.state import RunState
 
 
 @dataclass(frozen=True, slots=True)

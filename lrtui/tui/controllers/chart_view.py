@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.plotting.x_axis import AXES
-from lrtui.tui.moments import pace, step_at, x_of_step
 from lrtui.tui.panes.at_cursor import change_at_cursor, event_at_cursor
-from lrtui.tui.panes.curves import least_range, now_of, shown_range, whole_range
-from lrtui.tui.viewport import PAN
+from lrtui.tui.x_axis import PAN, least_range, now_of, seconds_per_step, shown_range, step_at, whole_range, x_of_step
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -42,7 +40,7 @@ class ChartViewController:
         before = port.axis
         after = AXES[(AXES.index(before) + 1) % len(AXES)]
         message = f"x axis: {after}"
-        if after == "time" and not any(pace(run.state) for run in scene.shown):
+        if after == "time" and not any(seconds_per_step(run.state) for run in scene.shown):
             after, message = AXES[0], "x axis: epoch (time is available once a run has started)"
         elif after == "time" and any(run.state.is_live for run in scene.shown):
             message = "x axis: training time; the remaining part is estimated from the pace so far"

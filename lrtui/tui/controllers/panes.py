@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.panes import PANES, PANES_BY_NAME, fits_all_panes
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.panes.metrics import MetricPanes
-from lrtui.tui.panes.tested import metric_in_pane, metric_names, next_metric
+from lrtui.tui.panes.metrics import MetricPanes, metric_in_pane, metric_names, next_metric
 from lrtui.tui.run_list.pane import RunsPane
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What was the case at the cursor: the exact figures of that moment, for every run that is drawn."""
+"""The exact values at the cursor, for every run that is drawn."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import math
 
 from lrtui.plotting.places import value_at
 from lrtui.plotting.x_axis import x_words
+from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.event_lines import change_line
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.series import Series
 from lrtui.text.numbers import four_digits
-from lrtui.tui.moments import step_at, x_of_event
-from lrtui.tui.panes.curves import shown_range, sign_of
+from lrtui.tui.panes.chart_pane import sign_of
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
+from lrtui.tui.x_axis import shown_range, step_at, x_of_event
 
 NOTHING = "-"
 
 
 def moment(scene: Scene) -> str:
-    """Return where the cursor is: the step of the run on screen, and the time where that is the axis."""
+    """Return the place of the cursor: the step of the run on screen, after the epoch or time that the axis shows."""
     cursor, axis = scene.view.viewport.cursor, scene.view.viewport.axis
     if cursor is None:
         return ""
@@ -30,47 +31,61 @@ def moment(scene: Scene) -> str:
 
 
 def lr_at_cursor(scene: Scene) -> str:
-    """Return the exact lr of the run, and what was done to it there; of several runs the lr to four digits."""
-    words = [_lr(scene, run) for run in scene.shown] or [_preview(scene)]
-    return " · ".join(filter(None, [moment(scene), f"lr {_each(scene, words)}", change_at_cursor(scene)]))
+    """Return the exact lr of the run, and the change there; of several runs the lr to four digits."""
+    values = [_lr(scene, run) for run in scene.shown] or [_preview(scene)]
+    return " · ".join(filter(None, [moment(scene), f"lr {_join_runs(scene, values)}", change_at_cursor(scene)]))
 
 
 def loss_at_cursor(scene: Scene) -> str:
-    """Return the training loss, smoothed and of the batch, and the latest test's; of several runs all but the batch's.
+    """Return the training loss, smoothed and exact, and that of the latest test; of several runs not the exact one.
 
-    The moment stands in the rule of the lr; here it is told only where there is the room, or no other pane.
+    The place of the cursor is in the rule of the lr pane; it is added here if there is room, or no other pane.
     """
-    words, span, many = [], scene.view.smoothing, len(scene.shown) > 1
+    values, many = [], len(scene.shown) > 1
     for run in scene.shown:
-        index = _index(scene, run)
-        train = _number(run.state.smoothed(run.state.loss, span) if span else run.state.loss, index)
+        train, batch = _steps_at_cursor(scene, run, run.state.loss)
         test = test_at_cursor(scene, run)
-        tested = four_digits(test.loss) if test else NOTHING
-        batch = f" (batch {_number(run.state.loss, index)})" if span else ""
-        words.append(f"{train}/{tested}" if many else f"{train}{batch} test {tested}")
-    return _with_moment(scene, f"{'train/test' if many else 'train'} {_each(scene, words)}")
+        test_loss = four_digits(test.loss) if test else NOTHING
+        values.append(f"{train}/{test_loss}" if many else f"{train}{batch} test {test_loss}")
+    return _with_moment(scene, f"{'train/test' if many else 'train'} {_join_runs(scene, values)}")
 
 
 def metric_at_cursor(scene: Scene, name: str) -> str:
-    """Return what the latest test of each run found of a metric."""
-    words = []
+    """Return the metric of each run: of the step, smoothed and exact, and of the latest test."""
+    values, many = [], len(scene.shown) > 1
     for run in scene.shown:
+        parts = []
+        if (series := run.state.metrics.get(name)) is not None:
+            smoothed, exact = _steps_at_cursor(scene, run, series)
+            parts.append(smoothed if many else f"{smoothed}{exact}")
         test = test_at_cursor(scene, run)
-        value = None if test is None else test.accuracy if name == "accuracy" else test.metrics.get(name)
-        epoch = f" (epoch {test.epoch})" if test and len(scene.shown) == 1 else ""
-        words.append(NOTHING if value is None else f"{_metric(name, value)}{epoch}")
-    return _with_moment(scene, _each(scene, words))
+        if test is not None and (value := metric_of(test, name)) is not None:
+            digits = f"{value:.4f}" if name == ACCURACY else four_digits(value)
+            parts.append(digits if many else f"{'test ' if parts else ''}{digits} (epoch {test.epoch})")
+        values.append(("/" if many else " ").join(parts) or NOTHING)
+    return _with_moment(scene, _join_runs(scene, values))
+
+
+def _steps_at_cursor(scene: Scene, run: ShownRun, series: Series) -> tuple[str, str]:
+    """Return the value of the step at the cursor as it is drawn, and in brackets the exact one if that is smoothed."""
+    span, index = scene.view.smoothing, _index(scene, run)
+    exact = _number(series, index)
+    if exact != NOTHING and series is not run.state.loss and math.isnan(value_at(series, index or 0)):
+        # a metric need not have a value at every step
+        exact = NOTHING
+    drawn = _number(run.state.smoothed(series, span), index) if span else exact
+    return drawn, f" (batch {exact})" if span else ""
 
 
 def test_at_cursor(scene: Scene, run: ShownRun) -> EvalDone | None:
-    """Return the latest test of the run's own model up to the end of the cursor's column, or None."""
+    """Return the latest test of the run's model up to the end of the cursor's column, or None."""
     axis, end = scene.view.viewport.axis, _column(scene)[1]
-    own = (result for result in reversed(run.state.evaluations) if not result.averaged)
-    return next((test for test in own if x_of_event(run.state, test.step, test.seconds, axis) <= end), None)
+    tests = (result for result in reversed(run.state.evaluations) if not result.averaged)
+    return next((test for test in tests if x_of_event(run.state, test.step, test.seconds, axis) <= end), None)
 
 
 def change_at_cursor(scene: Scene) -> str:
-    """Return the words of the last switch or nudge in the cursor's column, of whichever run on the chart has one."""
+    """Return the line of the last change of the run on screen in the cursor's column."""
     axis = scene.view.viewport.axis
     low, high = _column(scene)
     found: list[ScheduleSwitched | LrSet] = []
@@ -94,7 +109,7 @@ def _column(scene: Scene) -> tuple[float, float]:
 
 
 def event_at_cursor(scene: Scene) -> float | None:
-    """Return where the last switch, nudge or test of the run on screen in the cursor's column is, or None."""
+    """Return the place of the last change or test of the run on screen in the cursor's column, or None."""
     if scene.run is None:
         return None
     state, axis = scene.run.state, scene.view.viewport.axis
@@ -105,17 +120,13 @@ def event_at_cursor(scene: Scene) -> float | None:
 
 
 def _index(scene: Scene, run: ShownRun) -> int | None:
-    """Return which value of the run's series the cursor is at; None where it has none there."""
+    """Return the index in the run's series of the step at the cursor, or None."""
     cursor = scene.view.viewport.cursor
     if cursor is None:
         return None
     step = step_at(run.state, cursor, scene.view.viewport.axis)
     index = step - run.state.first_step
     return index if 0 <= index < len(run.state.loss) else None
-
-
-def _metric(name: str, value: float) -> str:
-    return f"{value:.4f}" if name == "accuracy" else four_digits(value)
 
 
 def _number(series: Series, index: int | None) -> str:
@@ -140,7 +151,7 @@ def _lr(scene: Scene, run: ShownRun) -> str:
     scales = state.scale or (1.0,) * future.lrs.shape[1]
     lrs = [float(lr * scale) for lr, scale in zip(future.lrs[row], scales, strict=False)]
     if len(scene.shown) > 1:
-        # what is to come, in short
+        # an arrow marks future values
         return (">" if scene.view.ascii else "→") + " ".join(map(four_digits, lrs))
     return "will be " + " ".join(map(str, lrs))
 
@@ -154,13 +165,13 @@ def _preview(scene: Scene) -> str:
     return "will be " + " ".join(str(float(lr)) for lr in lrs[row]) if 0 <= row < len(lrs) else NOTHING
 
 
-def _each(scene: Scene, words: list[str]) -> str:
-    """Return the words of each run, under its sign where there are several."""
-    if len(words) > 1:
-        words = [f"{sign_of(run, scene)} {word}" for run, word in zip(scene.shown, words, strict=True)]
-    return "  ".join(words)
+def _join_runs(scene: Scene, values: list[str]) -> str:
+    """Return the values of each run, after its sign if there are several."""
+    if len(values) > 1:
+        values = [f"{sign_of(run, scene)} {value}" for run, value in zip(scene.shown, values, strict=True)]
+    return "  ".join(values)
 
 
-def _with_moment(scene: Scene, words: str) -> str:
-    """Return the words after the moment, which the rule of the lr has as well where that pane is in sight."""
-    return words if len(scene.shown) > 1 and not scene.one_pane else f"{moment(scene)} · {words}"
+def _with_moment(scene: Scene, values: str) -> str:
+    """Return the values after the cursor's place, which is left out if the rule of the lr pane shows it."""
+    return values if len(scene.shown) > 1 and not scene.one_pane else f"{moment(scene)} · {values}"

@@ -1,29 +1,41 @@
-"""A chart under its title: the frame that the panes of lr, loss and accuracy have in common."""
+"""A chart under its title, and what the charts of runs have in common: colours, marks, the cursor, the x axis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
+from lrtui.run.evaluations import metric_of
+from lrtui.run.series import Series
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
+from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+AVERAGED = "○"
+"""Marks test results of averaged weights."""
 
 
 class ChartPane(Vertical, can_focus=True):
-    """A chart that is drawn from a scene.
+    """A chart that is drawn from a scene; each subclass says which.
 
     Args:
-        title: in the rule above; or what returns it.
-        figure: returns what stands at the right end of the rule.
-        chart: returns what is drawn, or None while there is nothing.
-        empty: what will be here, and which key brings it.
-        of: name of the pane whose choices hold for this one; its own where nothing is given.
+        id: of the widget; the pane's name if it is left out.
     """
+
+    NAME: ClassVar[str]
+    """Name of the pane, whose choices, such as a logarithmic y axis, apply."""
+    EMPTY: ClassVar[str] = ""
+    """Shown while there is nothing to draw: what will be here."""
 
     DEFAULT_CSS = """
     ChartPane { height: 1fr; }
@@ -33,50 +45,148 @@ class ChartPane(Vertical, can_focus=True):
     ChartPane.-empty > ChartView { display: none; }
     """
 
-    def __init__(
-        self,
-        title: str | Callable[[Scene], str],
-        figure: Callable[[Scene], str],
-        chart: Callable[[Scene], Chart | None],
-        empty: str,
-        *,
-        id: str,  # noqa: A002 - Textual's name
-        of: str = "",
-    ) -> None:
-        super().__init__(id=id)
-        self._pane = of or id
-        self._title_of = (lambda _: title) if isinstance(title, str) else title
-        self._figure, self._chart, self._empty = figure, chart, empty
-        self.title = title if isinstance(title, str) else ""
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id or self.NAME)
+        self.title = ""
         """What stands in the rule at the left."""
         self._choices: object = None
         self._progress: object = None
 
     def compose(self) -> ComposeResult:
         yield Frame(self.title)
-        yield Static(self._empty, classes="empty")
+        yield Static(self.EMPTY, classes="empty")
         yield ChartView()
+
+    def title_of(self, scene: Scene) -> str:
+        """Return the title, at the left of the rule above the chart."""
+        raise NotImplementedError
+
+    def values_of(self, scene: Scene) -> str:
+        """Return the latest values, or those at the cursor, at the right end of the rule."""
+        raise NotImplementedError
+
+    def chart_of(self, scene: Scene) -> Chart | None:
+        """Return the chart, or None if there is nothing to draw."""
+        raise NotImplementedError
+
+    def choices_of(self, scene: Scene) -> tuple[object, ...]:
+        """Return a value that changes with every choice of the user's that changes the chart."""
+        return scene.choices_for(self.NAME)
 
     @property
     def columns(self) -> int:
-        """How many columns the chart has beside its labels."""
+        """How many columns the chart has without its labels."""
         return self.query_one(ChartView).columns if self.is_mounted else 0
 
     def show(self, scene: Scene, charts: bool) -> None:
-        """Write the figure; draw the chart where the user chose otherwise, or where it is due and has moved on.
+        """Update the rule; draw the chart if a choice changed it, or if charts are due and the runs have progressed.
 
         Args:
             charts: whether they are due.
         """
         if not self.is_mounted:
             return
-        self.title = self._title_of(scene)
-        self.query_one(Frame).show(self._figure(scene), self.title)
-        choices, progress = scene.choices_for(self._pane), scene.progress
+        self.title = self.title_of(scene)
+        self.query_one(Frame).show(self.values_of(scene), self.title)
+        choices, progress = self.choices_of(scene), scene.progress
         if choices == self._choices and (not charts or progress == self._progress):
             return
         self._choices, self._progress = choices, progress
-        chart = self._chart(scene)
+        chart = self.chart_of(scene)
         self.set_class(chart is None, "-empty")
         if chart is not None:
             self.query_one(ChartView).show(chart)
+
+
+def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool = False, crops: bool = False) -> Chart:
+    """Return a chart of these layers, with the cursor, the present step, changes and the x axis.
+
+    Args:
+        pane: name of the pane. Of charts above each other only the lowest has the x axis.
+        from_zero: whether the y axis starts at 0.
+        crops: whether peaks that would flatten the rest are cut off.
+    """
+    low, high = shown_range(scene)
+    axis = scene.view.viewport.axis
+    return Chart(
+        [*layers, *_cursor_and_changes(scene)],
+        low,
+        high,
+        logarithmic=pane in scene.view.log_axes,
+        from_zero=from_zero,
+        crops_peaks=crops,
+        x_label=axis if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,
+        axis=axis,
+        ascii=scene.view.ascii,
+    )
+
+
+def _cursor_and_changes(scene: Scene) -> list[Layer]:
+    """Return the cursor; where runs diverged; changes and the present step of the run on screen."""
+    axis = scene.view.viewport.axis
+    layers: list[Layer] = []
+    if (cursor := scene.view.viewport.cursor) is not None:
+        layers += [Rule(cursor, "chart--cursor", "┊"), Flag(cursor, "chart--cursor", "┼")]
+    for run in scene.shown:
+        outcome = run.state.outcome
+        if outcome is not None and outcome.outcome == "diverged":
+            x = x_of_event(run.state, outcome.step, outcome.seconds, axis)
+            layers.append(Sign(x, line_style(run, scene)))
+    if scene.run is not None and scene.run.state.started is not None:
+        state = scene.run.state
+        layers += [Flag(x_of_event(state, change.step, change.seconds, axis)) for change in state.changes]
+        if state.is_live:
+            layers.append(Rule(x_of_event(state, state.step, state.elapsed, axis)))
+    return layers
+
+
+def curve_of_steps(scene: Scene, run: ShownRun, series: Series, style: str, form: Form, name: str) -> Curve | None:
+    """Return a curve of one value per step of the run, or None if there is none."""
+    if not len(series):
+        return None
+    state, axis = run.state, scene.view.viewport.axis
+    if axis == "time":
+        return Curve(series, 0.0, 1.0, style, form, state.seconds, name)
+    rate = batches_per_epoch(state) if axis == "epoch" else 1
+    return Curve(series, state.first_step / rate, rate, style, form, None, name)
+
+
+def marks_of_tests(scene: Scene, run: ShownRun, name: str, sign: str, *, averaged: bool = False) -> Marks:
+    """Return the run's test results of a metric at their places.
+
+    Args:
+        averaged: whether to return those of the averaged model, not of the model itself.
+    """
+    results = [result for result in run.state.evaluations if result.averaged == averaged]
+    axis = scene.view.viewport.axis
+    points = [
+        (x_of_event(run.state, result.step, result.seconds, axis), value)
+        for result in results
+        if (value := metric_of(result, name)) is not None
+    ]
+    model = " averaged" if averaged else ""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return Marks(xs, ys, line_style(run, scene), sign, f"#{run.number} test {name}{model}")
+
+
+def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
+    """Return the style of the run's colour, which it keeps for as long as it is drawn.
+
+    Args:
+        group: of a run that is drawn alone, each parameter group has its own colour.
+    """
+    return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
+
+
+def sign_of(run: ShownRun, scene: Scene) -> str:
+    """Return the sign of the run's test results: a dot if it is drawn alone, otherwise a letter for each run."""
+    if len(scene.shown) < 2:
+        return "●"
+    return LETTERS[scene.view.place_of(run.number) % len(LETTERS)]
+
+
+def legend(scene: Scene) -> str:
+    """Return the signs of the runs, or nothing if fewer than two are drawn."""
+    if len(scene.shown) < 2:
+        return ""
+    return "  ".join(f"{sign_of(run, scene)} #{run.number}" for run in scene.shown)

@@ -1,17 +1,33 @@
-"""Further figures that a task's own test gives: which there are, and a pane for each where there is room."""
+"""The panes of losses, accuracies and all other metrics: values of steps as curves, test results as marks."""
 
 from __future__ import annotations
+
+import math
 
 from textual.containers import Vertical
 
 from lrtui.panes import fits_all_panes
-from lrtui.tui.panes.accuracy import metric_chart, metric_figure, metric_title
-from lrtui.tui.panes.chart_pane import ChartPane
-from lrtui.tui.panes.tested import metric_in_pane, metric_names
+from lrtui.plotting.chart import Chart
+from lrtui.plotting.layers import Layer, Line
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
+from lrtui.run.series import Series
+from lrtui.text.numbers import four_digits
+from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
+from lrtui.tui.panes.chart_pane import (
+    AVERAGED,
+    ChartPane,
+    chart,
+    curve_of_steps,
+    legend,
+    line_style,
+    marks_of_tests,
+    sign_of,
+)
+from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene
 
 WIDE = 160
-"""Columns from which on metrics have panes of their own."""
+"""Columns from which on further metrics have panes of their own."""
 
 PANE_LINES = 8
 """Least height of a chart with its title and its axis."""
@@ -20,51 +36,214 @@ OTHER_LINES = 15
 """Lines of the header, the footer and the log."""
 
 
-def panes_with_room(width: int, height: int) -> int:
-    """Return how many panes of metrics fit below those of lr, loss and accuracy."""
-    if width < WIDE or not fits_all_panes(width, height):
-        return 0
-    return max(0, (height - OTHER_LINES) // PANE_LINES - 3)
+# -- which metrics there are ------------------------------------------------------------------------------------------
+
+
+def metric_names(scene: Scene) -> list[str]:
+    """Return the metrics of the drawn runs besides the loss: accuracy, those of the tests, then those of the steps."""
+    names: dict[str, None] = {}
+    for run in scene.shown:
+        for test in (run.state.last_test, run.state.last_averaged):
+            if test is not None:
+                if test.accuracy is not None:
+                    names[ACCURACY] = None
+                names.update(dict.fromkeys(test.metrics))
+    of_steps = sorted({name for run in scene.shown for name in run.state.metrics} - {LOSS})
+    return [*sorted(names, key=lambda name: name != ACCURACY), *(name for name in of_steps if name not in names)]
+
+
+def metric_in_pane(scene: Scene) -> str:
+    """Return what the accuracy pane shows: the user's choice, or else the first metric there is."""
+    names = metric_names(scene)
+    return scene.view.metric if scene.view.metric in names else names[0] if names else ACCURACY
+
+
+def next_metric(scene: Scene) -> str:
+    """Return the metric after the one that the accuracy pane shows."""
+    names, shown = metric_names(scene), metric_in_pane(scene)
+    return names[(names.index(shown) + 1) % len(names)] if shown in names else shown
+
+
+# -- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def metric_chart(scene: Scene, name: str, pane: str) -> Chart | None:
+    """Return the chart of a metric of all drawn runs, or None if there is nothing to draw.
+
+    Args:
+        pane: name of the pane, whose choices apply.
+    """
+    layers = [layer for run in scene.shown for layer in _curves_of_steps(scene, run, name)]
+    if not scene.shown or (name == LOSS and not layers):
+        return None
+    has_curves = bool(layers)
+    for run in scene.shown:
+        marks = marks_of_tests(scene, run, name, sign_of(run, scene))
+        averaged = marks_of_tests(scene, run, name, AVERAGED, averaged=True)
+        if _has_steps(run, name):
+            layers += [marks, averaged]
+        else:
+            layers += [Line(marks.xs, marks.ys, line_style(run, scene)), averaged, marks]
+    return chart(scene, layers, pane, crops=has_curves)
+
+
+def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
+    """Return the values of the run's steps: smoothed, and as a band if the run is drawn alone."""
+    series, span, alone = _steps_of(run, name), scene.view.smoothing, len(scene.shown) == 1
+    if series is None:
+        return []
+    label, style = f"#{run.number} train {name}", line_style(run, scene)
+    curves = []
+    if alone and span:
+        curves.append(curve_of_steps(scene, run, series, "chart--band", "band", label))
+    if span:
+        smoothed = run.state.smoothed(series, span)
+        curves.append(curve_of_steps(scene, run, smoothed, style, "line", f"{label} smoothed over {span}"))
+    else:
+        curves.append(curve_of_steps(scene, run, series, style, "line", label))
+    return [curve for curve in curves if curve is not None]
+
+
+def _steps_of(run: ShownRun, name: str) -> Series | None:
+    return run.state.loss if name == LOSS else run.state.metrics.get(name)
+
+
+def _has_steps(run: ShownRun, name: str) -> bool:
+    series = _steps_of(run, name)
+    return series is not None and len(series) > 0
+
+
+# -- the panes --------------------------------------------------------------------------------------------------------
+
+
+class LossPane(ChartPane):
+    """The loss: a band of all training batches, a smoothed line, and marks for the tests."""
+
+    NAME = "loss"
+    EMPTY = "The loss of every training batch, and of each epoch's test (●), once a run goes. r starts one."
+
+    def title_of(self, scene: Scene) -> str:
+        return "Loss"
+
+    def values_of(self, scene: Scene) -> str:
+        if scene.view.viewport.cursor is not None:
+            return loss_at_cursor(scene)
+        run = scene.run
+        if run is None or not len(run.state.loss):
+            return legend(scene)
+        state, span = run.state, scene.view.smoothing
+        series = state.smoothed(state.loss, span) if span else state.loss
+        parts = [legend(scene)] if legend(scene) else []
+        parts.append(f"train {four_digits(series.last)}")
+        if last := state.last_test:
+            parts.append(f"test {four_digits(last.loss)}")
+        if averaged := state.last_averaged:
+            parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
+        return "  ".join(parts) if legend(scene) else " · ".join(parts)
+
+    def chart_of(self, scene: Scene) -> Chart | None:
+        return metric_chart(scene, LOSS, self.NAME)
+
+
+class MetricPane(ChartPane, can_focus=False):
+    """A metric that the accuracy pane does not show; the focus reaches it there, with the key for the next metric.
+
+    Args:
+        place: index of the metric among those.
+    """
+
+    NAME = "accuracy"
+
+    def __init__(self, place: int) -> None:
+        super().__init__(id=f"metric-{place}")
+        self._place = place
+
+    def metric_of(self, scene: Scene) -> str:
+        """Return the name of the metric that is shown."""
+        names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
+        return names[self._place] if self._place < len(names) else ""
+
+    def title_of(self, scene: Scene) -> str:
+        name = self.metric_of(scene)
+        return name if any(_has_steps(run, name) for run in scene.shown) else f"Test {name}"
+
+    def choices_of(self, scene: Scene) -> tuple[object, ...]:
+        smoothing = scene.view.smoothing if any(run.state.metrics for run in scene.shown) else 0
+        return (*super().choices_of(scene), smoothing)
+
+    def values_of(self, scene: Scene) -> str:
+        return _values_of_metric(scene, self.metric_of(scene))
+
+    def chart_of(self, scene: Scene) -> Chart | None:
+        return metric_chart(scene, self.metric_of(scene), self.NAME)
+
+
+class AccuracyPane(MetricPane, can_focus=True):
+    """The test accuracy of each epoch, or the metric that the user chose."""
+
+    EMPTY = "The test accuracy after each epoch, once a run goes. r starts one."
+
+    def __init__(self) -> None:
+        ChartPane.__init__(self, id=self.NAME)
+
+    def metric_of(self, scene: Scene) -> str:
+        return metric_in_pane(scene)
+
+    def values_of(self, scene: Scene) -> str:
+        names, shown = metric_names(scene), self.metric_of(scene)
+        values = _values_of_metric(scene, shown)
+        return f"{values}  3: {next_metric(scene)}".strip() if len(names) > 1 else values
+
+
+def _values_of_metric(scene: Scene, name: str) -> str:
+    """Return the metric's latest values, of accuracy the best and its epoch; at the cursor the values there."""
+    if scene.view.viewport.cursor is not None:
+        return metric_at_cursor(scene, name)
+    state = scene.run.state if scene.run else None
+    if state is None:
+        return ""
+    parts = []
+    if name in state.metrics:
+        series, span = state.metrics[name], scene.view.smoothing
+        latest = (state.smoothed(series, span) if span else series).last
+        parts.append("" if math.isnan(latest) else four_digits(latest))
+    best, last, averaged = state.best, state.last_test, state.last_averaged
+    if name == ACCURACY and best is not None:
+        parts.append("this task has none" if best.accuracy is None else f"best {best.accuracy:.4f}, epoch {best.epoch}")
+    elif (value := metric_of(last, name)) is not None and last is not None:
+        parts.append(f"{'test ' if parts else ''}{four_digits(value)}, epoch {last.epoch}")
+    if (value := metric_of(averaged, name)) is not None:
+        parts.append(f"{AVERAGED} averaged {f'{value:.4f}' if name == ACCURACY else four_digits(value)}")
+    return " · ".join(filter(None, parts))
 
 
 class MetricPanes(Vertical):
-    """The panes of the metrics that the accuracy's pane does not show; as many as there is room for."""
+    """A pane for each further metric, as many as there is room for."""
 
     DEFAULT_CSS = "MetricPanes { height: 0; }"
 
     @property
-    def panes(self) -> list[ChartPane]:
-        """Those there are."""
-        return [pane for pane in self.children if isinstance(pane, ChartPane)]
+    def panes(self) -> list[MetricPane]:
+        """The panes that are shown."""
+        return [pane for pane in self.children if isinstance(pane, MetricPane)]
 
     def show(self, scene: Scene) -> None:
-        """Have a pane for each metric; drawing them is the screen's, as with all charts."""
+        """Add and remove panes; the screen draws them with the other charts."""
         names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
         wanted = 0 if scene.one_pane else min(len(names), panes_with_room(*self.screen.size))
         panes = self.panes
         for pane in panes[wanted:]:
             pane.remove()
         for place in range(len(panes), wanted):
-            pane = _pane(place)
+            pane = MetricPane(place)
             self.mount(pane)
             self.call_after_refresh(pane.show, scene, True)
         if wanted != len(panes):
             self.styles.height = f"{3 * wanted}fr" if wanted else 0
 
 
-def _pane(place: int) -> ChartPane:
-    def name(scene: Scene) -> str:
-        names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
-        return names[place] if place < len(names) else ""
-
-    pane = ChartPane(
-        lambda scene: metric_title(name(scene)),
-        lambda scene: metric_figure(scene, name(scene)),
-        lambda scene: metric_chart(scene, name(scene)),
-        "",
-        id=f"metric-{place}",
-        of="accuracy",
-    )
-    # gone to by way of the accuracy's pane, which 3 puts the next metric into
-    pane.can_focus = False
-    return pane
+def panes_with_room(width: int, height: int) -> int:
+    """Return how many panes of metrics fit below those of lr, loss and accuracy."""
+    if width < WIDE or not fits_all_panes(width, height):
+        return 0
+    return max(0, (height - OTHER_LINES) // PANE_LINES - 3)

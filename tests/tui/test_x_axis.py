@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.tui.viewport import Viewport
+from lrtui.tui.x_axis import Viewport
 
 WHOLE = (0.0, 10.0)
 

@@ -1,0 +1,240 @@
+"""The x axis that all charts share: where a run's steps lie on it, which part of it is shown, and the cursor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrtui.plotting.places import index_at, value_at
+from lrtui.plotting.scale import round_step
+from lrtui.plotting.x_axis import AxisName, time_step
+from lrtui.run.state import RunState
+
+if TYPE_CHECKING:
+    from lrtui.tui.view import Scene
+
+Range = tuple[float, float]
+
+FACTOR = 2.0
+"""Factor by which one press narrows or widens the window."""
+
+PAN = 0.25
+"""Share of its width by which one press moves the window."""
+
+ROOM = 0.1
+"""Share of a window that follows the run which lies ahead of the newest step."""
+
+
+# -- places of steps --------------------------------------------------------------------------------------------------
+
+
+def batches_per_epoch(state: RunState) -> int:
+    """Return the optimizer steps of one epoch; 1 before the run started."""
+    return state.started.batches_per_epoch if state.started else 1
+
+
+def seconds_per_step(state: RunState) -> float | None:
+    """Return the mean seconds of a step so far, evaluations included; None before the first step."""
+    done = state.step - state.first_step
+    return state.elapsed / done if done > 0 and state.elapsed > 0 else None
+
+
+def x_of_step(state: RunState, step: float, axis: AxisName) -> float:
+    """Return the place of a step; on a time axis future steps are placed at the mean pace so far."""
+    if axis == "epoch":
+        return step / batches_per_epoch(state)
+    if axis == "step":
+        return step
+    index = step - state.first_step
+    if not len(state.seconds) or index < 0:
+        return 0.0
+    if index >= len(state.seconds):
+        return state.elapsed + (step - state.step) * (seconds_per_step(state) or 0.0)
+    return value_at(state.seconds, int(index))
+
+
+def x_of_event(state: RunState, step: int, seconds: float, axis: AxisName) -> float:
+    """Return the place of an event, which has both a step and a time."""
+    return seconds if axis == "time" else x_of_step(state, step, axis)
+
+
+def step_at(state: RunState, x: float, axis: AxisName) -> int:
+    """Return the step that is in progress at a place."""
+    if axis == "epoch":
+        return math.floor(x * batches_per_epoch(state) + 1e-9)
+    if axis == "step":
+        return math.floor(x + 1e-9)
+    if not len(state.seconds):
+        return state.first_step
+    if x > state.elapsed:
+        return state.step + math.floor((x - state.elapsed) / (seconds_per_step(state) or 1.0))
+    index = int(index_at(state.seconds, np.array([x]))[0])
+    return state.first_step + min(index, len(state.seconds) - 1)
+
+
+def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
+    """Return the place of the run's end, expected while it is live.
+
+    Args:
+        epochs: length of a run that has not started.
+    """
+    if axis == "epoch":
+        return float(state.started.spec.epochs if state.started else epochs)
+    if axis == "step":
+        return float(state.total_steps)
+    if not state.is_live:
+        return state.elapsed
+    end = x_of_step(state, state.total_steps, axis) if seconds_per_step(state) else state.elapsed
+    # rounded up, since the estimate changes with every step and the axis would tremble
+    step = time_step(end, 20) if end >= 20 else round_step(end, 20)
+    return math.ceil(end / step) * step if end > 0 else 1.0
+
+
+# -- the axis of a scene ----------------------------------------------------------------------------------------------
+
+
+def preview_rate(scene: Scene) -> float | None:
+    """Return the steps of the next run in a unit of x, on a time axis at the pace of the run on screen.
+
+    None where the next run is not drawn: while a run is live, where its schedule is that of the run on screen, and on
+    a time axis without a pace.
+    """
+    run = scene.run
+    if scene.preview is None or scene.commanded is not None:
+        return None
+    if run is not None and run.spec.schedule == scene.view.spec.schedule:
+        return None
+    axis = scene.view.viewport.axis
+    if axis == "time":
+        seconds = seconds_per_step(run.state) if run else None
+        return 1.0 / seconds if seconds else None
+    return float(scene.preview_batches_per_epoch) if axis == "epoch" else 1.0
+
+
+def whole_range(scene: Scene) -> Range:
+    """Return the ends of the x axis, which has room for the longest of the drawn runs."""
+    axis = scene.view.viewport.axis
+    ends = [end_of(run.state, run.spec.epochs, axis) for run in scene.shown]
+    rate = preview_rate(scene)
+    if scene.preview is not None and rate:
+        ends.append(scene.view.spec.epochs * scene.preview_batches_per_epoch / rate)
+    if not any(ends) and axis == "epoch":
+        ends.append(float(scene.view.spec.epochs))
+    return 0.0, max(ends, default=0.0) or 1.0
+
+
+def now_of(scene: Scene) -> float | None:
+    """Return the place of the newest step of the run on screen, or None before it started."""
+    run = scene.run
+    if run is None or run.state.started is None:
+        return None
+    return x_of_event(run.state, run.state.step, run.state.elapsed, scene.view.viewport.axis)
+
+
+def shown_range(scene: Scene) -> Range:
+    """Return the left and the right end of what the charts show."""
+    return scene.view.viewport.shown(whole_range(scene), now_of(scene))
+
+
+def least_range(scene: Scene) -> float:
+    """Return the width of the narrowest window: a few steps."""
+    if scene.run is None or scene.run.state.started is None:
+        return 1.0 / max(1, scene.preview_batches_per_epoch) if scene.view.viewport.axis == "epoch" else 1.0
+    state = scene.run.state
+    axis = scene.view.viewport.axis
+    return 4 * ((seconds_per_step(state) or 0.25) if axis == "time" else x_of_step(state, 1.0, axis))
+
+
+# -- window and cursor ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Viewport:
+    """The window on the x axis and the cursor, the same for all charts; places are in units of the axis."""
+
+    axis: AxisName = "epoch"
+    window: Range | None = None
+    """What is shown; None for the whole run."""
+    following: bool = False
+    """Whether the window moves with the newest step, which was in it when it was chosen."""
+    cursor: float | None = None
+
+    def shown(self, whole: Range, now: float | None) -> Range:
+        """Return the left and the right end of what is shown.
+
+        Args:
+            whole: the ends of the axis.
+            now: place of the newest step, or None.
+        """
+        if self.window is None:
+            return whole
+        low, high = self.window
+        if self.following and now is not None and now > high - ROOM * (high - low):
+            shift = now - (high - ROOM * (high - low))
+            low, high = low + shift, high + shift
+        return _within(low, high, whole)
+
+    def zoom(self, inwards: bool, whole: Range, now: float | None, least: float) -> bool:
+        """Narrow or widen the window around the cursor, or around now without one; return whether it changed.
+
+        Args:
+            least: width of the narrowest window.
+        """
+        low, high = self.shown(whole, now)
+        if not inwards and self.window is None:
+            return False
+        width = max((high - low) / FACTOR, min(least, high - low)) if inwards else (high - low) * FACTOR
+        if abs(width - (high - low)) <= 1e-6 * width:
+            return False
+        centre = next((x for x in (self.cursor, now) if x is not None and low <= x <= high), (low + high) / 2)
+        left = centre - (centre - low) * width / (high - low)
+        self._choose(left, left + width, whole, now)
+        return True
+
+    def pan(self, widths: float, whole: Range, now: float | None) -> bool:
+        """Move the window by that many of its widths; return whether it changed."""
+        if self.window is None:
+            return False
+        low, high = before = self.shown(whole, now)
+        self._choose(low + widths * (high - low), high + widths * (high - low), whole, now)
+        return self.window != before
+
+    def _choose(self, low: float, high: float, whole: Range, now: float | None) -> None:
+        low, high = _within(low, high, whole)
+        self.window = None if high - low >= (whole[1] - whole[0]) * (1 - 1e-9) else (low, high)
+        self.following = now is not None and low <= now <= high
+
+    def show_whole(self) -> None:
+        """Show the whole run again."""
+        self.window, self.following = None, False
+
+    def move_cursor(self, columns: int, of: int, whole: Range, now: float | None) -> None:
+        """Move the cursor by columns of the charts; without a cursor, put it at now.
+
+        Args:
+            columns: to the right; negative to the left.
+            of: columns that the charts have.
+        """
+        low, high = self.shown(whole, now)
+        column = (high - low) / max(1, of)
+        if column <= 0:
+            return
+        if self.cursor is None:
+            place, columns = now if now is not None and low <= now <= high else (low + high) / 2, 0
+        else:
+            place = self.cursor
+        x = low + (int((place - low) // column) + columns + 0.5) * column
+        self.cursor = min(max(x, whole[0] + column / 2), whole[1] - column / 2)
+        if not low <= self.cursor <= high:
+            shift = self.cursor - (high if self.cursor > high else low) + (columns * column / 2)
+            self._choose(low + shift, high + shift, whole, now)
+
+
+def _within(low: float, high: float, whole: Range) -> Range:
+    """Return the range moved into the whole, and cut to it if it is wider."""
+    width = min(high - low, whole[1] - whole[0])
+    low = min(max(low, whole[0]), whole[1] - width)
+    return low, low + width
