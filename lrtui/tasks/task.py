@@ -1,4 +1,4 @@
-"""What a task has to offer to be trained."""
+"""The Task protocol: what an object needs to be trained."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DataRequest:
-    """Which data a run wants.
+    """The data that a run needs.
 
     Args:
         data_dir: where to look first, and where to download to; None for the user's cache directory.
-        train_samples: how many training samples will be used, the first ones; None for all.
+        train_samples: how many training samples are used, the first ones; None for all.
         test_samples: the same for the test set.
     """
 
@@ -27,11 +27,11 @@ class DataRequest:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Which data it is.
+    """Where the data comes from.
 
     Args:
         name: of the data set.
-        source: where it came from, in a word or two.
+        source: such as `cache` or `download`.
         where: the folder or address.
     """
 
@@ -41,15 +41,15 @@ class DataSource:
 
 
 Say = Callable[[str], None]
-"""Takes a line of narration."""
+"""Takes a progress message of one line."""
 
 Data = Any
 """Training or test data, in one of these forms:
 
 - a pair of tensors (inputs, targets), samples along the first dimension of both: the fast path, kept on the device;
 - a `torch.utils.data.Dataset` of pairs: batched by the run's `--batch-size`, training data in a new order each epoch;
-- a `torch.utils.data.DataLoader`, or any iterable with a length that can be gone through again and again, of batches
-  that are pairs: taken as it is, order and batch size being its own affair.
+- a `torch.utils.data.DataLoader`, or any other iterable of batches that are pairs, which has a length and can be
+  iterated again and again: used as it is, with its own order and batch size.
 """
 
 
@@ -58,21 +58,30 @@ class Task(Protocol):
 
     It may have more, all of it optional:
 
-    - `metrics(outputs, targets)` returns a mapping from names to what the test set is judged by. A tensor with a
-      value a sample (or a sample and position; of any shape, bool or number) is averaged over all its elements on the
-      whole test set; a 0-d tensor is a batch's mean, weighted by its samples. One named `accuracy`, a share in
-      [0, 1], is what best results are told by; without it the lowest test loss is.
-    - `prepare(request, say)` is called first, with a `DataRequest`: the place to find or download data. `say` takes
-      narration, a line at a time. It may return a `DataSource`.
-    - `name`, else the name of the class.
+    - `metrics(outputs, targets)` returns a mapping from names to tensors that a test averages. A tensor with a value
+      per sample (or per sample and position; of any shape, bool or number) is averaged over all its elements on the
+      whole test set; a 0-d tensor is a batch's mean, weighted by its samples. Results are ranked by the metric named
+      `accuracy`, a share in [0, 1], or by the test loss if there is none.
+    - `step_metrics(model)` returns a mapping from names to values of the step under way, each a number or a 0-d
+      tensor: logged for every step and drawn in a pane of its own. It is called after `backward()` and before the
+      gradients are clipped and the optimizer steps, under `torch.no_grad()`. Return tensors as they are: reading them
+      here (`float`, `item`) would make a GPU wait. The gradient norm, for example:
+
+          def step_metrics(self, model):
+              gradients = [p.grad for p in model.parameters() if p.grad is not None]
+              return {"gradient norm": torch.nn.utils.get_total_norm(gradients)}
+
+    - `prepare(request, say)` is called first, with a `DataRequest`: the place to find or download data
+      (`lrtui.tasks.datasets` has the parts for it). `say` takes progress messages. It may return a `DataSource`.
+    - `name`: shown to the user in place of the class's name.
     - `test_batch_size`: samples of the test set at once, in place of `--batch-size`.
-    - `training_samples`, a whole number known without loading anything: lets `lrtui preview` know an epoch's length.
+    - `training_samples`: a number known without loading anything, from which `lrtui preview` gets an epoch's length.
     """
 
     def model(self) -> torch.nn.Module:
         """Return a fresh model.
 
-        Called once a run, after the seed is set: weights drawn from torch's global generator follow it.
+        Called once a run, after the seed is set: weights drawn from torch's global generator depend on it alone.
         """
         ...
 
@@ -88,7 +97,7 @@ class Task(Protocol):
         """Return the mean loss of a batch, 0-d.
 
         Args:
-            outputs: what the model made of the batch's inputs.
+            outputs: of the model, for the batch's inputs.
             targets: the batch's targets, on the outputs' device.
         """
         ...

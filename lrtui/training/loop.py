@@ -122,13 +122,14 @@ class Loop:
             progress.lrs = lr_control.lrs
 
             loss, samples = self._step.forward_backward(next(batches))
+            metrics = setup.task.step_metrics(setup.model)
             self._step.update_weights()
 
             if is_inspected(step_in_epoch, steps_per_epoch):
                 progress.live_units = live_units(setup.model, progress.live_units)
             # reading the loss here would make an accelerator wait for each step: the buffer reads it later
             at_log_line = step_in_epoch % setup.spec.log_interval == 0
-            self._loss_buffer.add(progress.epoch, step_in_epoch, progress.lrs, loss, at_log_line)
+            self._loss_buffer.add(progress.epoch, step_in_epoch, progress.lrs, loss, metrics, at_log_line)
             reporter.step += 1
             progress.steps += 1
             progress.samples += samples

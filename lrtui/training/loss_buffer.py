@@ -1,9 +1,10 @@
-"""Losses on their way from the device to the events."""
+"""Losses and metrics of steps on their way from the device to the events."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,7 @@ class _Step:
     batch: int
     lrs: tuple[float, ...]
     loss: torch.Tensor
+    metrics: Mapping[str, torch.Tensor | float]
 
 
 class LossBuffer:
@@ -43,11 +45,20 @@ class LossBuffer:
         self._steps: list[_Step] = []
         self._waiting_since = 0.0
 
-    def add(self, epoch: int, batch: int, lrs: tuple[float, ...], loss: torch.Tensor, at_log_line: bool) -> None:
+    def add(
+        self,
+        epoch: int,
+        batch: int,
+        lrs: tuple[float, ...],
+        loss: torch.Tensor,
+        metrics: Mapping[str, torch.Tensor | float],
+        at_log_line: bool,
+    ) -> None:
         """Add the step just done.
 
         Args:
             loss: of the batch, 0-d, on the device, detached.
+            metrics: of the step, by name; tensors like the loss.
             at_log_line: whether this step's line is shown to the user.
 
         Raises:
@@ -57,7 +68,8 @@ class LossBuffer:
         if not self._steps:
             self._waiting_since = now
         # the reporter has not counted this step yet: its `step` is the number of steps done before it
-        self._steps.append(_Step(self._reporter.step, self._reporter.clock.seconds, epoch, batch, lrs, loss))
+        step, seconds = self._reporter.step, self._reporter.clock.seconds
+        self._steps.append(_Step(step, seconds, epoch, batch, lrs, loss, metrics))
         if self._reads_immediately or at_log_line or now - self._waiting_since >= LONGEST_WAIT:
             self.flush()
 
@@ -68,10 +80,9 @@ class LossBuffer:
             Diverged: if a loss is not finite; later steps are dropped, so that it is the run's last step.
         """
         steps, self._steps = self._steps, []
-        if not steps:
-            return
-        losses = [float(steps[0].loss)] if len(steps) == 1 else torch.stack([step.loss for step in steps]).tolist()
-        for item, loss in zip(steps, losses, strict=True):
+        numbers = iter(_read([value for step in steps for value in (step.loss, *step.metrics.values())]))
+        for item in steps:
+            loss = next(numbers)
             self._reporter.publish(
                 StepDone,
                 step=item.step,
@@ -80,7 +91,18 @@ class LossBuffer:
                 batch=item.batch,
                 loss=loss,
                 lrs=item.lrs,
+                metrics={name: next(numbers) for name in item.metrics},
             )
             if not math.isfinite(loss):
                 self._reporter.step = item.step + 1
                 raise Diverged
+
+
+def _read(values: Sequence[torch.Tensor | float]) -> list[float]:
+    """Return the numbers; those on an accelerator are read together, so that it is waited for once."""
+    on_device = {i: v for i, v in enumerate(values) if isinstance(v, torch.Tensor) and v.device.type != "cpu"}
+    numbers = [0.0 if i in on_device else float(v) for i, v in enumerate(values)]
+    if on_device:
+        for i, number in zip(on_device, torch.stack(list(on_device.values())).tolist(), strict=True):
+            numbers[i] = number
+    return numbers

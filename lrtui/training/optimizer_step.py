@@ -40,14 +40,15 @@ class OptimizerStep:
                 loss = loss * (count / total)
             setup.task.backward(self.gradient_scaler.scale(loss))
             losses.append(loss.detach())
+        if setup.spec.clip_grad_norm is not None or setup.task.has_step_metrics:
+            # clipping and the task need the true gradients, not those scaled to stay within fp16's range
+            self.gradient_scaler.unscale_(setup.optimizer)
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum(), total
 
     def update_weights(self) -> None:
         """Clip the gradients if the run asks for it, and step the optimizer."""
         setup, limit = self._setup, self._setup.spec.clip_grad_norm
         if limit is not None:
-            # clip the true gradients, not those scaled to stay within fp16's range
-            self.gradient_scaler.unscale_(setup.optimizer)
             torch.nn.utils.clip_grad_norm_(setup.model.parameters(), limit)
         self.gradient_scaler.step(setup.optimizer)
         self.gradient_scaler.update()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from lrtui.run.user_error import describe_exception, place_of, shape_words
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
+STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
 METRICS = (
     "metrics(outputs, targets) must return a mapping from names to tensors: one value per sample, or the batch's mean"
 )
@@ -32,6 +34,7 @@ class UserTask:
         size = getattr(task, "test_batch_size", None)
         self.test_batch_size = size if isinstance(size, int) and size > 0 else None
         self._metrics = getattr(task, "metrics", None)
+        self._step_metrics = getattr(task, "step_metrics", None)
         self._notation = notation
 
     def prepare(self, request: DataRequest, say: Say) -> DataSource:
@@ -101,6 +104,32 @@ class UserTask:
         if "loss" in found:
             raise TaskError(f"metrics{place_of(self._metrics)} has one named loss, which is the name of the test loss")
         return found
+
+    @property
+    def has_step_metrics(self) -> bool:
+        """Whether the task reports values at each step."""
+        return self._step_metrics is not None
+
+    def step_metrics(self, model: torch.nn.Module) -> Mapping[str, torch.Tensor | float]:
+        """Return the values of a step, before the optimizer's step; tensors stay on the device, detached."""
+        if self._step_metrics is None:
+            return {}
+        try:
+            with torch.no_grad():
+                found = self._step_metrics(model)
+        except Exception as error:  # a user's code can raise anything
+            raise _task_error("step_metrics fails", error, STEP_METRICS) from error
+        if not isinstance(found, Mapping) or not all(map(_is_number, found.values())):
+            raise TaskError(f"step_metrics{place_of(self._step_metrics)} gives a {shape_words(found)}; {STEP_METRICS}")
+        # a clone, because the step that follows may change the tensor in place
+        return {
+            str(name): value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
+            for name, value in found.items()
+        }
+
+
+def _is_number(value: Any) -> bool:
+    return value.dim() == 0 if isinstance(value, torch.Tensor) else isinstance(value, Real)
 
 
 def _task_error(what: str, error: Exception, expected: str = "") -> LrtuiError:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from driving import TINY
+from tiny_task import Tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrtui.run.commands import ScaleLr
@@ -88,10 +89,20 @@ class WatchedLoop(Loop):
             self._watch.counting = False
 
 
-def watch_run(reads_at_once: bool = False, command: Any = None, **settings: Any) -> tuple[Watch, list[Any]]:
+class NormedTiny(Tiny):
+    """A task that logs the gradient norm of each step."""
+
+    def step_metrics(self, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        return {"gradient norm": torch.nn.utils.get_total_norm(gradients)}
+
+
+def watch_run(
+    reads_at_once: bool = False, command: Any = None, task: Any = None, **settings: Any
+) -> tuple[Watch, list[Any]]:
     spec = RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 3, "log_interval": 4, **settings})
     reporter, inbox = Reporter(feed := LiveFeed()), Inbox()
-    setup = set_up(spec, lambda _: None)
+    setup = set_up(spec, lambda _: None, task)
     if command:
         inbox.send(command)
     with Watch(torch.bfloat16 if spec.precision == "bf16" else None) as watch:
@@ -112,6 +123,8 @@ def watch_run(reads_at_once: bool = False, command: Any = None, **settings: Any)
         {"accumulate": 2},
         {"precision": "bf16"},
         {"command": ScaleLr(0.5)},
+        {"task": NormedTiny()},
+        {"task": NormedTiny(), "clip_grad_norm": 1.0, "optimizer": "SGD(lr=0.1, momentum=0.9)"},
     ],
     ids=str,
 )

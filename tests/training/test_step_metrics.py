@@ -1,0 +1,78 @@
+"""Values that a task reports for each step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from course import Recording, assert_same, of
+from driving import run_events, tiny_spec
+from tiny_task import Tiny
+
+from lrtui.run.events import RunFinished, StepDone
+
+
+def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
+    return torch.nn.utils.get_total_norm([parameter.grad for parameter in model.parameters()])  # type: ignore[misc]
+
+
+class Normed(Tiny):
+    def step_metrics(self, model: torch.nn.Module) -> dict[str, Any]:
+        self.last = gradient_norm(model)
+        return {"gradient norm": self.last, "half": 0.5, "numpy": np.float32(0.25)}
+
+
+def test_every_step_carries_the_values_of_its_task_and_training_is_unchanged() -> None:
+    plain, events = of(StepDone, run_events(tiny_spec())), of(StepDone, run_events(tiny_spec(), task=Normed()))
+    assert [event.loss for event in events] == [event.loss for event in plain]
+    assert all(event.metrics == {} for event in plain)
+    assert all(list(event.metrics) == ["gradient norm", "half", "numpy"] for event in events)
+    assert {(event.metrics["half"], event.metrics["numpy"]) for event in events} == {(0.5, 0.25)}
+    assert len({event.metrics["gradient norm"] for event in events}) == len(events)
+
+
+def test_the_task_sees_the_gradients_before_they_are_clipped() -> None:
+    free = of(StepDone, run_events(tiny_spec(epochs=1), task=Normed()))
+    clipped = of(StepDone, run_events(tiny_spec(epochs=1, clip_grad_norm=1e-3), task=Normed()))
+    assert clipped[0].metrics["gradient norm"] == free[0].metrics["gradient norm"] > 1e-3
+
+
+def test_a_resumed_run_reports_the_same_values(recording: Recording, tmp_path: Path) -> None:
+    spec = tiny_spec(epochs=2)
+    whole = recording.run(spec, make_task=Normed)
+    pieces = recording.run_in_pieces(spec, [4], tmp_path, make_task=Normed)
+    assert_same(whole, pieces)
+    values = [event.metrics for piece in pieces for event in of(StepDone, piece.events)]
+    assert values == [event.metrics for event in of(StepDone, whole.events)]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (3.0, "gives a float; step_metrics(model) must return a mapping"),
+        ({"x": torch.zeros(2)}, "x: float32 (2,); step_metrics(model) must return a mapping"),
+        ({"x": "much"}, "x: str; step_metrics(model) must return a mapping"),
+    ],
+)
+def test_what_is_not_a_mapping_to_numbers_is_refused(returned: Any, message: str) -> None:
+    class Wrong(Tiny):
+        def step_metrics(self, model: torch.nn.Module) -> Any:
+            return returned
+
+    finished = run_events(tiny_spec(), task=Wrong())[-1]
+    assert isinstance(finished, RunFinished)
+    assert message in str(finished.error)
+    assert "test_step_metrics.py, line" in str(finished.error)
+
+
+def test_an_error_in_it_names_the_users_line() -> None:
+    class Fails(Tiny):
+        def step_metrics(self, model: torch.nn.Module) -> Any:
+            return {"x": model.nowhere}
+
+    finished = run_events(tiny_spec(), task=Fails())[-1]
+    assert isinstance(finished, RunFinished)
+    assert "step_metrics fails: AttributeError" in str(finished.error)
