@@ -22,6 +22,8 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.run.errors import UsageError
+from lrtui.run.events import RunStarted
+from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
 
@@ -36,7 +38,10 @@ Examples:
 """
 
 MAX_STEPS = 10_000_000
-"""In a run that is checked."""
+"""Steps up to which `lrtui check` checks a run."""
+
+MAX_CALLS_AT_START = 200_000
+"""`step()` calls up to which a schedule is checked at the start of a run: they take 1 s. `lrtui check` takes more."""
 
 WIDTH = 100
 CODE_WIDTH = 26
@@ -91,7 +96,7 @@ def command(
         if not findings:
             print(f"{schedule}: ✓ no findings", file=sys.stderr)
     if found and not as_json:
-        print("lrtui check --explain CODE says more", file=sys.stderr)
+        print("lrtui check --explain CODE explains a finding", file=sys.stderr)
     return FAILED if found else DONE
 
 
@@ -108,3 +113,25 @@ def _explain(code: str) -> None:
     for paragraph in explain(code).splitlines():
         # indented lines are notation and figures
         print(paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, WIDTH))
+
+
+def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
+    """Return a line for each finding on a run's schedule; none for a run that was resumed or branched.
+
+    Where a script changes the lr during the run, the schedule alone is not what the run will follow and is not checked.
+
+    Args:
+        started: the first event of the run.
+        spec: settings as the user gave them, lengths that were left out still left out.
+    """
+    if started.resumed_from is not None or started.parent is not None or spec.at:
+        return []
+    # the training process has imported torch already
+    from lrtui.analysis.checks import check_schedule
+
+    schedule, horizon = parse_schedule(spec.schedule), Horizon(started.spec.epochs, started.batches_per_epoch)
+    if horizon.calls(schedule.per) > MAX_CALLS_AT_START:
+        steps = f"{horizon.calls(schedule.per):,} steps"
+        return [f"check: skipped, {steps} take too long. Run lrtui check to check this schedule."]
+    findings = check_schedule(schedule, parse_optimizer(spec.optimizer), horizon, accumulate=spec.accumulate)
+    return [f"check: {finding}" for finding in findings]

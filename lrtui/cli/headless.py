@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
+from lrtui.cli.check import finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
-from lrtui.cli.findings import finding_lines
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop

@@ -1,4 +1,4 @@
-"""`lrtui check`."""
+"""`lrtui check`, and the findings that `lrtui train` prints at the start of a run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lrtui.cli.exit_codes import SIGNALS
 CODES = [trap.code for trap in TRAPS]
 
 
-def test_a_clean_schedule_exits_with_nought(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_findings_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "OneCycleLR(max_lr=0.003)"]) == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "OneCycleLR(max_lr=0.003): ✓ no findings\n"
 
 
-def test_a_finding_comes_with_its_mend_and_exits_with_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_is_printed_with_its_fix_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR()"]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("dead-tail: from epoch 4 on")
@@ -31,9 +31,9 @@ def test_a_finding_comes_with_its_mend_and_exits_with_one(capsys: pytest.Capture
     assert "CosineAnnealingLR(): ✓ no findings" in err
 
 
-def test_as_json_a_finding_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["check", "CosineAnnealingLR(T_max=3)", "--epochs", "30", "--batches-per-epoch", "50", "--json"]
-    assert main(words) == 1
+def test_json_prints_one_object_per_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "CosineAnnealingLR(T_max=3)", "--epochs", "30", "--batches-per-epoch", "50", "--json"]
+    assert main(arguments) == 1
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     assert list(found) == ["code", "message", "fix"]
@@ -45,11 +45,11 @@ def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) 
     assert main(["check", "--explain", code]) == 0
     out = capsys.readouterr().out
     assert len(out) > 80
-    # notation, which is set in, is for copying and goes over no line's end
+    # indented notation is for copying and is not wrapped
     assert max(len(line) for line in out.splitlines() if not line.startswith(" ")) <= 100
 
 
-def test_without_a_known_code_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_known_code_all_codes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--explain"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == CODES
@@ -61,7 +61,7 @@ def test_without_a_known_code_all_are_listed(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["check"], "a schedule is needed"),
         (["check", "--explain", "dead-tial"], "did you mean dead-tail"),
@@ -70,21 +70,21 @@ def test_without_a_known_code_all_are_listed(capsys: pytest.CaptureFixture[str])
         (["check", "StepLR(3)", "--epochs", "99999", "--batches-per-epoch", "9999"], "too many to check"),
     ],
 )
-def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert said in capsys.readouterr().err
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_a_class_that_is_not_there_is_words_that_are_off(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_class_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "nowhere.py:Mine()"]) == 2
     assert "there is no file nowhere.py" in capsys.readouterr().err
 
 
-def test_batches_that_add_up_are_known(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["check", "OneCycleLR(max_lr=0.003, total_steps=9380)"]
-    assert main([*words, "--json"]) == 0
+def test_accumulated_batches_are_taken_into_account(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "OneCycleLR(max_lr=0.003, total_steps=9380)"]
+    assert main([*arguments, "--json"]) == 0
     assert capsys.readouterr().out == ""
-    assert main([*words, "--accumulate", "4", "--json"]) == 1
+    assert main([*arguments, "--accumulate", "4", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["code"], found["fix"]) == ("accumulated", "OneCycleLR(max_lr=0.003)")
     assert "total_steps=9,380 counts batches" in found["message"]
@@ -92,8 +92,8 @@ def test_batches_that_add_up_are_known(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Leave the test process's signals as they were: a run in it takes them over."""
+def restored_signals() -> Iterator[None]:
+    """Restore the signal handlers of the test process, which a run replaces."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
@@ -103,28 +103,30 @@ def own_signals() -> Iterator[None]:
 RUN = ["--task", TINY, "--batch-size", "16", "--epochs", "4"]
 
 
-def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    assert main(["train", *words, *RUN]) == 0
+def findings_of_run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert main(["train", *arguments, *RUN]) == 0
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("check: ")]
 
 
-def test_a_run_begins_with_what_is_found(capsys: pytest.CaptureFixture[str], own_signals: None) -> None:
-    (line,) = told(["PolynomialLR(total_iters=2)"], capsys)
+def test_a_run_starts_with_its_findings(capsys: pytest.CaptureFixture[str], restored_signals: None) -> None:
+    (line,) = findings_of_run(["PolynomialLR(total_iters=2)"], capsys)
     assert line.startswith("check: dead-tail: from epoch 3 on the lr is exactly 0")
     assert line.endswith("(better: PolynomialLR(total_iters=4))")
-    # a warning, which --quiet leaves
-    assert told(["PolynomialLR(total_iters=2)", "--quiet"], capsys) == [line]
-    assert told(["PolynomialLR(total_iters=4)"], capsys) == []
+    # --quiet does not hide warnings
+    assert findings_of_run(["PolynomialLR(total_iters=2)", "--quiet"], capsys) == [line]
+    assert findings_of_run(["PolynomialLR(total_iters=4)"], capsys) == []
 
 
-def test_what_is_proposed_leaves_out_what_was_left_out(capsys: pytest.CaptureFixture[str], own_signals: None) -> None:
-    words = "SequentialLR([LinearLR(start_factor=0.1), CosineAnnealingLR()], milestones=[2])"
-    (line,) = told([words], capsys)
+def test_the_fix_leaves_out_lengths_that_were_left_out(
+    capsys: pytest.CaptureFixture[str], restored_signals: None
+) -> None:
+    arguments = "SequentialLR([LinearLR(start_factor=0.1), CosineAnnealingLR()], milestones=[2])"
+    (line,) = findings_of_run([arguments], capsys)
     better = "SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])"
     assert line.endswith(f"(better: {better})")
 
 
-def test_of_a_schedule_that_a_script_replaces_nothing_is_said(
-    capsys: pytest.CaptureFixture[str], own_signals: None
+def test_a_schedule_that_a_script_replaces_is_not_checked(
+    capsys: pytest.CaptureFixture[str], restored_signals: None
 ) -> None:
-    assert told(["PolynomialLR(total_iters=2)", "--at", "epoch 3: CosineAnnealingLR()"], capsys) == []
+    assert findings_of_run(["PolynomialLR(total_iters=2)", "--at", "epoch 3: CosineAnnealingLR()"], capsys) == []

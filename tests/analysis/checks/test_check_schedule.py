@@ -11,7 +11,6 @@ import torch
 
 from lrtui.analysis.checks import Finding, check_schedule
 from lrtui.analysis.checks.check import explain
-from lrtui.analysis.checks.traps import TRAPS
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
@@ -57,13 +56,6 @@ def test_the_case_study_gets_a_fix() -> None:
     )
     assert finding.fix == "ExponentialLR(gamma=0.6)"
     assert "from epoch 4 on" in finding.message
-
-
-def test_every_trap_has_its_own_code_and_a_page() -> None:
-    assert len({trap.code for trap in TRAPS}) == len(TRAPS) == 45
-    for trap in TRAPS:
-        assert trap.title
-        assert len(trap.find.__doc__ or "") > 40
 
 
 def test_an_unknown_code_names_a_similar_one() -> None:

@@ -141,7 +141,7 @@ def _raised(context: ScheduleContext) -> Iterator[Schedule]:
 
 @trap(
     "exploding",
-    "the lr grows without bound",
+    "the lr grows far above the optimizer's",
     Example(
         "ExponentialLR(gamma=3)",
         "ExponentialLR(gamma=0.6)",
