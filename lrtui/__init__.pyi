@@ -46,8 +46,8 @@ from .run.state import RunState
 from .schedules.command_notation import parse_command
 from .schedules.notation import parse_optimizer, parse_schedule
 from .schedules.optimizer import OptimizerSpec
-from .schedules.repetition import spec_as_done
 from .schedules.schedule import Horizon, Schedule
+from .schedules.script import spec_as_done
 from .schedules.simulate import simulate
 from .tasks.task import DataRequest, DataSource, Task
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume
 from lrtui.run.errors import NotationError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.command_notation import parse_command
+
+# the state imports numpy, which the command line's help does without
+if TYPE_CHECKING:
+    from lrtui.run.spec import RunSpec
+    from lrtui.run.state import RunState
 
 When = Literal["epoch", "step", "test"]
 
@@ -120,3 +125,26 @@ def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int 
             raise NotationError(f"the run has {epochs:,} epochs, counted from 1", line.text, 0)
         if line.when == "step" and total is not None and line.number >= total:
             raise NotationError(f"the run has {total:,} steps; the last one is step {total - 1}", line.text, 0)
+
+
+def spec_as_done(state: RunState) -> RunSpec | None:
+    """Return the settings that repeat a run, with the commands it obeyed as its script; None before it started.
+
+    Pauses and a stop are left out: they don't change what is trained.
+    """
+    if state.started is None:
+        return None
+    spec, done = state.started.spec, [obeyed.line for obeyed in state.commands]
+    last = {parse_script_line(obeyed.line).command for obeyed in state.commands if obeyed.step == state.step}
+    remaining = [
+        line.text
+        for line in read_script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step)
+        if line.command not in last
+    ]
+    # the script's own lines make the run longer again
+    added = [
+        command.epochs
+        for obeyed in state.commands
+        if isinstance(command := parse_script_line(obeyed.line).command, Extend)
+    ]
+    return replace(spec, epochs=spec.epochs - sum(added), at=(*done, *remaining))

@@ -1,51 +1,42 @@
-"""What the lr will be, computed off the UI thread by stepping the real scheduler, and what there is to say of it.
+"""The lr to come, computed in a background thread by stepping the real scheduler, with the findings of the checks.
 
-Requests are told apart by a slot (`run`, `picker` ...): in each slot the latest wins, so that a fast typist never
-waits for curves that nobody wants any more.
+Questions are told apart by a slot (`next`, `picker`, a run's number): in each slot the latest one wins, so that fast
+typing never waits for curves that are out of date.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lrtui.run.errors import LrtuiError, NotationError
+from lrtui.run.errors import LrtuiError
+from lrtui.run.series import Series
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.schedules.forecast import Floats, ForecastRequest, forecast, request_for_run, request_for_spec
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
-# the first frame waits for nothing of the checks'
+# the checks are imported after the first frame
 if TYPE_CHECKING:
     from lrtui.analysis.checks import Finding
 
+NEXT = "next"
+"""Slot of the next run's schedule."""
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Which curve is wanted: a schedule put in place at `start_step` of a run of this length.
+class Question(ForecastRequest):
+    """A curve that is wanted, and whether its findings are wanted as well.
 
     Args:
-        schedule: notation.
-        optimizer: notation; its lr is what the anchors `base` and `start` build on.
-        epochs: of the whole run.
-        batches_per_epoch: optimizer steps an epoch.
-        start_step: step from which the schedule holds; 0 for a run's first.
-        anchor: `base`, `current` or `start`.
-        current_lrs: lr at the moment of the switch, one per parameter group; empty at a run's start.
-        results: test results so far as (name, value) pairs an epoch, for schedules that follow a metric.
-        checked: whether the findings are wanted, too; they come in a second answer.
-        accumulate: batches whose gradients make one optimizer step, as the findings tell.
+        checked: whether the findings are wanted; they come in a second answer.
+        accumulate: batches per optimizer step, which the findings mention.
     """
 
-    schedule: str
-    optimizer: str
-    epochs: int
-    batches_per_epoch: int
-    start_step: int = 0
-    anchor: str = "base"
-    current_lrs: tuple[float, ...] = ()
-    results: tuple[tuple[tuple[str, float], ...], ...] = ()
     checked: bool = False
     accumulate: int = 1
 
@@ -56,57 +47,56 @@ class Answer:
 
     Args:
         question: what was asked.
-        lrs: float64, shape (steps from `start_step` to the end, parameter groups); None where it can't be.
+        lrs: float64, shape (steps from `start_step` to the end, parameter groups); None where there is no curve.
         schedule: the notation with its lengths filled in.
         error: why there is no curve.
-        findings: what there is to say of the schedule, the most severe first; None where it was not looked at (yet).
+        findings: the findings of the checks, the most severe first; None where they are not known (yet).
     """
 
     question: Question
-    lrs: NDArray[np.float64] | None = None
+    lrs: Floats | None = None
     schedule: str = ""
     error: LrtuiError | None = None
     findings: tuple[Finding, ...] | None = None
 
 
-def compute(question: Question) -> Answer:
-    """Return the curve by stepping the real class; imports torch."""
-    from lrtui.schedules.notation import parse_optimizer, parse_schedule
-    from lrtui.schedules.schedule import Horizon, fill_in
-    from lrtui.schedules.simulate import simulate_anchor
+@dataclass(frozen=True, slots=True)
+class Future:
+    """The lr from a step on.
 
+    Args:
+        start_step: step of the first row.
+        lrs: lr without the scale, float64, shape (steps, parameter groups).
+    """
+
+    start_step: int
+    lrs: Floats
+    _series: dict[int, Series] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def series(self, group: int) -> Series:
+        """Return one group's lr as a series; cached, so that drawing costs the same for runs of any length."""
+        if group not in self._series:
+            self._series[group] = Series(np.ascontiguousarray(self.lrs[:, group]))
+        return self._series[group]
+
+
+def compute(question: Question) -> Answer:
+    """Return the curve; imports torch."""
     try:
-        schedule, optimizer = parse_schedule(question.schedule), parse_optimizer(question.optimizer)
-        horizon = Horizon(question.epochs, question.batches_per_epoch, question.start_step)
-        lrs = simulate_anchor(
-            schedule,
-            optimizer,
-            horizon,
-            question.anchor,
-            question.current_lrs or optimizer.lrs,
-            metrics=[dict(result) for result in question.results] or None,
-        )
-        built_for = Horizon(question.epochs, question.batches_per_epoch, 0) if question.anchor == "start" else horizon
-        return Answer(question, lrs, str(fill_in(schedule, built_for)[0]))
+        found = forecast(question)
     except LrtuiError as error:
         return Answer(question, error=error)
-    except Exception as error:  # an own scheduler class can raise anything; the curve's place says it
-        return Answer(question, error=NotationError(f"{type(error).__name__}: {error}", question.schedule))
+    return Answer(question, found.lrs, str(found.schedule))
 
 
 def check(answer: Answer) -> Answer:
     """Return the answer with its findings; imports torch.
 
-    Of a schedule that can't be read, or whose class can't be loaded, there is nothing to say beside its error.
+    A schedule that can't be read, or whose class can't be loaded, has none: its error says enough.
     """
     from lrtui.analysis.checks import check_schedule
-    from lrtui.schedules.notation import parse_optimizer, parse_schedule
-    from lrtui.schedules.schedule import Horizon
 
-    question = answer.question
-    # stepped from the run's start, a schedule covers the whole run, of which the answer has what remains
-    is_whole = question.anchor == "start" or question.start_step == 0
-    horizon = Horizon(question.epochs, question.batches_per_epoch, 0 if is_whole else question.start_step)
+    question, horizon = answer.question, answer.question.schedule_horizon
     try:
         findings = check_schedule(
             parse_schedule(question.schedule),
@@ -116,20 +106,64 @@ def check(answer: Answer) -> Answer:
             base_lrs=question.current_lrs if question.anchor == "current" else None,
             lrs=answer.lrs if answer.lrs is not None and len(answer.lrs) == horizon.steps else None,
         )
-    except Exception:  # an own scheduler class can raise anything; the curve's place has said it
+    except Exception:  # a user's scheduler class can raise anything; the answer has its error
         findings = []
     return replace(answer, findings=tuple(findings))
 
 
-class Forecaster:
-    """Answers questions in a thread of its own, the latest of each slot first.
+class Forecasts:
+    """The forecasts of the runs that are drawn and of the next run; each is asked for once while it stays valid.
 
-    A question that wants findings is answered twice: with the curve, then with what there is to say of it.
+    Args:
+        ask: takes a slot and a question; the answer comes to `take`.
+    """
+
+    def __init__(self, ask: Callable[[str, Question], None]) -> None:
+        self._ask = ask
+        self._asked: dict[str, Question] = {}
+        self.futures: dict[int, Future] = {}
+        self.preview: Future | None = None
+
+    def request(self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState]) -> None:
+        """Ask for the forecasts that have changed: of the next run, and of each running one by number."""
+        self._want(NEXT, request_for_spec(spec, batches_per_epoch))
+        for number, state in runs.items():
+            if request := request_for_run(state):
+                self._want(str(number), request)
+
+    def take(self, slot: str, answer: Answer) -> bool:
+        """Keep an answer; return whether it answers the latest question of its slot."""
+        if self._asked.get(slot) != answer.question:
+            return False
+        future = Future(answer.question.start_step, answer.lrs) if answer.lrs is not None else None
+        if slot == NEXT:
+            self.preview = future
+        elif future is not None:
+            self.futures[int(slot)] = future
+        return True
+
+    def _want(self, slot: str, request: ForecastRequest) -> None:
+        question = Question(**{each.name: getattr(request, each.name) for each in fields(ForecastRequest)})
+        if self._asked.get(slot) == question:
+            return
+        self._asked[slot] = question
+        if slot == NEXT:
+            self.preview = None
+        else:
+            # the forecast of a replaced schedule is wrong from now on
+            self.futures.pop(int(slot), None)
+        self._ask(slot, question)
+
+
+class Forecaster:
+    """Answers questions in a background thread, the latest of each slot only.
+
+    A question that wants findings is answered twice: with the curve, then with the curve and the findings.
 
     Args:
         deliver: takes a slot and its answer; called in the forecaster's thread.
-        ready: set when torch has been imported; nothing is computed before, so that the import is not done twice at
-            once and the first frame waits for nothing.
+        ready: set when torch has been imported; nothing is computed before, so that the first frame does not wait for
+            the import.
     """
 
     def __init__(self, deliver: Callable[[str, Answer], object], ready: threading.Event) -> None:
@@ -141,17 +175,17 @@ class Forecaster:
         self._thread = threading.Thread(target=self._work, name="forecast", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the thread."""
         self._thread.start()
 
     def ask(self, slot: str, question: Question) -> None:
-        """Ask for a curve; an earlier question in the slot that is not answered yet is dropped."""
+        """Ask for a curve; it replaces an unanswered question in the same slot."""
         with self._change:
             self._wanted[slot] = question
             self._change.notify()
 
     def close(self) -> None:
-        """Answer nothing more; returns at once."""
+        """Stop answering; does not wait for the thread."""
         with self._change:
             self._closed = True
             self._change.notify()
@@ -167,12 +201,12 @@ class Forecaster:
                 slot = next(iter(self._wanted))
                 question = self._wanted.pop(slot)
             answer = compute(question)
-            if self._deliver_unless_overtaken(slot, answer) and question.checked:
-                self._deliver_unless_overtaken(slot, check(answer))
+            if self._deliver_unless_replaced(slot, answer) and question.checked:
+                self._deliver_unless_replaced(slot, check(answer))
 
-    def _deliver_unless_overtaken(self, slot: str, answer: Answer) -> bool:
+    def _deliver_unless_replaced(self, slot: str, answer: Answer) -> bool:
         with self._change:
-            overtaken = slot in self._wanted or self._closed
-        if not overtaken:
+            replaced = slot in self._wanted or self._closed
+        if not replaced:
             self._deliver(slot, answer)
-        return not overtaken
+        return not replaced

@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lrtui.actions import Situation
 from lrtui.analysis.advice.advice import Advice
 from lrtui.engine.session import Session
 from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.commands import SwitchSchedule
-from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.run_list.stored_runs import StoredRuns
@@ -140,26 +137,6 @@ class View:
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
         self.versions["loss"] += 1
         return self.smoothing
-
-
-@dataclass(frozen=True, slots=True)
-class Future:
-    """The lr from a step on.
-
-    Args:
-        start_step: step of the first row.
-        lrs: raw lr, float64, shape (steps, parameter groups), before the scale.
-    """
-
-    start_step: int
-    lrs: NDArray[np.float64]
-    _series: dict[int, Series] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def series(self, group: int) -> Series:
-        """Return one group's lr as a series; cached, so that drawing costs the same for runs of any length."""
-        if group not in self._series:
-            self._series[group] = Series(np.ascontiguousarray(self.lrs[:, group]))
-        return self._series[group]
 
 
 @dataclass(frozen=True)

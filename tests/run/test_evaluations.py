@@ -12,7 +12,7 @@ from lrtui.analysis.advice.epoch_records import epoch_records
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.events import EpochDone, EvalDone, Event, StepDone
 from lrtui.run.state import RunState
-from lrtui.tui.outlook import question_of_run
+from lrtui.schedules.forecast import request_for_run
 
 
 def state_of(events: Iterable[Event]) -> RunState:
@@ -83,7 +83,7 @@ def test_advice_and_forecast_take_the_same_test_as_the_comparison(where: str) ->
     results = list(epoch_results(state).values())
     assert [result.accuracy for result in results] == [item.accuracy for item in results_of(recorded_run(100))]
     assert [item.result for item in epoch_records(state)] == results
-    question = question_of_run(state)
+    question = request_for_run(state)
     assert question is not None
     assert [dict(figures) for figures in question.results] == [result.all_metrics for result in results]
 
@@ -93,7 +93,7 @@ def test_a_forecast_of_a_plateau_knows_the_tasks_own_metrics() -> None:
         replace(event, metrics={"f1": 0.5}) if isinstance(event, EvalDone) else event
         for event in recorded_run(100, schedule="ReduceLROnPlateau(metric='f1')")
     ]
-    question = question_of_run(state_of(events))
+    question = request_for_run(state_of(events))
     assert question is not None
     assert [dict(figures)["f1"] for figures in question.results] == [0.5, 0.5]
 

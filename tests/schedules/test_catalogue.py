@@ -91,6 +91,8 @@ def test_fitted_arguments_are_read_and_built(entry: SchedulerEntry) -> None:
 def test_the_length_of_a_curve_can_be_given_in_two_ways() -> None:
     assert parse_schedule("OneCycleLR(0.1, epochs=3, steps_per_epoch=5)").length == 15
     assert parse_schedule("OneCycleLR(0.1, total_steps=7)").length == 7
+    # PyTorch ignores the factors where both are given
+    assert parse_schedule("OneCycleLR(0.1, total_steps=7, epochs=3, steps_per_epoch=5)").length == 7
     assert parse_schedule("OneCycleLR(0.1)").length is None
     assert parse_schedule("LinearLR()").length == 5
     assert parse_schedule("ExponentialLR(0.9)").length is None

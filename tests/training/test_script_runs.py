@@ -15,7 +15,7 @@ from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, Scal
 from lrtui.run.events import CommandRefused, EvalDone, LrSet, RunFinished, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.state import RunState
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.repetition import spec_as_done
+from lrtui.schedules.script import spec_as_done
 
 
 def of(kind: type[Any], events: list[Any]) -> list[Any]:

@@ -93,7 +93,7 @@ class SchedulerEntry:
     """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end."""
 
     length_factors: tuple[str, ...] = ()
-    """Arguments whose product replaces `length_argument`; they are given together."""
+    """Arguments whose product is the length where `length_argument` is not given; they are given together."""
 
     lowers: Callable[[Arguments], bool] = never
     """Says whether it takes the lr down over the steps that its counts cover."""
@@ -164,10 +164,10 @@ class SchedulerEntry:
     def length(self, given: Arguments) -> int | None:
         """Return the `step()` calls after which its curve ends; None without an end, or before it is filled in."""
         values = self.values(given)
-        factors = [values[name] for name in self.length_factors if values.get(name) is not None]
-        if factors and len(factors) == len(self.length_factors):
-            return int(math.prod(factors))
         length = values.get(self.length_argument) if self.length_argument else None
+        factors = [values[name] for name in self.length_factors if values.get(name) is not None]
+        if length is None and factors and len(factors) == len(self.length_factors):
+            length = math.prod(factors)
         return None if length is None else int(length)
 
     def has_given_length(self, given: Arguments) -> bool:

@@ -56,7 +56,7 @@ def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     done = None
     if state is not None:
         # takes 20 ms to import, and before a run there are no commands
-        from lrtui.schedules.repetition import spec_as_done
+        from lrtui.schedules.script import spec_as_done
 
         done = spec_as_done(state)
     commands = (done or spec).at

@@ -19,9 +19,8 @@ from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.tui.controllers import Controllers
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import Answer, Forecasts, Question
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
-from lrtui.tui.outlook import Outlook
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
@@ -72,7 +71,7 @@ class CockpitScreen(Screen[None]):
         self.stored = StoredRuns()
         self.controllers = Controllers(self)
         self._start_at_once = start
-        self._forecasts = Outlook(ask)
+        self._forecasts = Forecasts(ask)
         self._clock = FrameClock(seconds)
         # kept, since a query walks the whole screen
         self._charts: list[ChartPane] = []

@@ -1,4 +1,4 @@
-"""What is asked of the forecaster, and which answers hold."""
+"""Forecasts in the background: what is asked for, and which answers are kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tui.forecast import Answer, Forecaster, Question, check, compute
-from lrtui.tui.outlook import NEXT, Outlook, question_of_run
+from lrtui.tui.forecast import NEXT, Answer, Forecaster, Forecasts, Question, check, compute
 
 
 def folded(**settings: object) -> RunState:
@@ -20,46 +19,52 @@ def folded(**settings: object) -> RunState:
     return state
 
 
-def test_a_run_that_has_not_started_has_no_future() -> None:
-    assert question_of_run(RunState()) is None
+def question_for(state: RunState) -> Question | None:
+    """Return the question that is asked for a run."""
+    asked: dict[str, Question] = {}
+    Forecasts(asked.__setitem__).request(RunSpec(), 938, {1: state})
+    return asked.get("1")
 
 
-def test_a_run_asks_for_its_schedule_from_the_start() -> None:
-    question = question_of_run(folded())
-    assert question == Question("StepLR(step_size=1, gamma=0.5)", "Adam(lr=0.01)", 10, 50)
+def test_nothing_is_asked_for_a_run_that_has_not_started() -> None:
+    assert question_for(RunState()) is None
 
 
-def test_a_switched_run_asks_from_its_switch_on() -> None:
-    question = question_of_run(folded(switch_at=130))
+def test_the_schedule_of_a_run_is_asked_for_from_the_start() -> None:
+    assert question_for(folded()) == Question("StepLR(step_size=1, gamma=0.5)", "Adam(lr=0.01)", 10, 50)
+
+
+def test_after_a_switch_a_run_is_asked_for_from_the_switch_on() -> None:
+    question = question_for(folded(switch_at=130))
     assert question is not None
     assert (question.schedule, question.start_step, question.anchor) == ("CosineAnnealingLR(T_max=6)", 130, "base")
     assert question.current_lrs == (0.0025,)
 
 
-def test_a_plateau_asks_with_the_tests_of_its_epochs() -> None:
-    question = question_of_run(folded(schedule="ReduceLROnPlateau()"))
+def test_a_plateau_is_asked_for_with_the_tests_of_its_epochs() -> None:
+    question = question_for(folded(schedule="ReduceLROnPlateau()"))
     assert question is not None
     assert len(question.results) == 4
     assert dict(question.results[0]).keys() == {"loss", "accuracy"}
 
 
-def test_the_same_is_asked_once_and_an_answer_to_something_else_is_dropped() -> None:
+def test_the_same_question_is_asked_once_and_an_outdated_answer_is_dropped() -> None:
     asked: list[tuple[str, Question]] = []
-    outlook = Outlook(lambda slot, question: asked.append((slot, question)))
+    forecasts = Forecasts(lambda slot, question: asked.append((slot, question)))
     state = folded()
-    outlook.request(RunSpec(), 938, {1: state})
-    outlook.request(RunSpec(), 938, {1: state})
+    forecasts.request(RunSpec(), 938, {1: state})
+    forecasts.request(RunSpec(), 938, {1: state})
     assert [slot for slot, _ in asked] == [NEXT, "1"]
     lrs = np.ones((500, 1))
-    assert not outlook.take("1", Answer(Question("other", "x", 1, 1), lrs))
-    assert outlook.take("1", Answer(asked[1][1], lrs))
-    assert outlook.futures[1].start_step == 0
-    assert outlook.take(NEXT, Answer(asked[0][1], lrs))
-    outlook.request(RunSpec(epochs=3), 938, {1: state})
-    assert outlook.preview is None
+    assert not forecasts.take("1", Answer(Question("other", "x", 1, 1), lrs))
+    assert forecasts.take("1", Answer(asked[1][1], lrs))
+    assert forecasts.futures[1].start_step == 0
+    assert forecasts.take(NEXT, Answer(asked[0][1], lrs))
+    forecasts.request(RunSpec(epochs=3), 938, {1: state})
+    assert forecasts.preview is None
 
 
-def test_a_curve_is_that_of_the_real_scheduler_or_the_reason_why_there_is_none() -> None:
+def test_an_answer_has_the_curve_or_the_error() -> None:
     answer = compute(Question("ExponentialLR(gamma=0.5)", "SGD(lr=1.0)", 3, 2))
     assert answer.lrs is not None
     assert answer.lrs[:, 0].tolist() == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
@@ -68,7 +73,7 @@ def test_a_curve_is_that_of_the_real_scheduler_or_the_reason_why_there_is_none()
     assert "cycle_momentum=False" in str(refused.error)
 
 
-def test_findings_come_with_a_correction_that_has_none() -> None:
+def test_a_finding_has_a_fix_without_that_finding() -> None:
     question = Question("ExponentialLR(gamma=0.1)", "Adam(lr=0.01)", 10, 20, checked=True)
     answer = compute(question)
     assert answer.findings is None
@@ -80,7 +85,7 @@ def test_findings_come_with_a_correction_that_has_none() -> None:
     assert findings[0].code not in {finding.code for finding in check(corrected).findings or ()}
 
 
-def test_what_has_no_curve_has_findings_all_the_same() -> None:
+def test_a_schedule_without_a_curve_has_findings() -> None:
     answer = check(compute(Question("OneCycleLR(max_lr=0.1)", "Adagrad()", 3, 2, checked=True)))
     assert answer.lrs is None
     assert [finding.code for finding in answer.findings or ()] == ["no-momentum"]
@@ -88,14 +93,14 @@ def test_what_has_no_curve_has_findings_all_the_same() -> None:
     assert check(compute(Question("Nonsense(1)", "Adagrad()", 3, 2, checked=True))).findings == ()
 
 
-def test_a_switch_is_checked_over_the_steps_that_remain() -> None:
+def test_a_switch_is_checked_over_the_remaining_steps() -> None:
     # one epoch is left: from here on the lr never moves, as if from the start it has come down three times
     question = Question("StepLR(step_size=3, gamma=0.5)", "Adam(lr=0.01)", 10, 20, 180, "base", (0.01,), checked=True)
     assert [finding.code for finding in check(compute(question)).findings or ()] == ["does-nothing"]
     assert check(compute(replace(question, anchor="start"))).findings == ()
 
 
-def test_a_checked_question_is_answered_with_the_curve_first() -> None:
+def test_the_curve_is_delivered_before_the_findings() -> None:
     ready, done = threading.Event(), threading.Event()
     answers: list[Answer] = []
 
