@@ -1,4 +1,4 @@
-"""Compares marked runs: settings that differ, and results at equal epochs and equal times."""
+"""Compares pinned runs: settings that differ, and results at equal epochs and equal times."""
 
 from __future__ import annotations
 

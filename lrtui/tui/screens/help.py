@@ -1,8 +1,9 @@
-"""Help: what this is, what each key does, what the signs mean."""
+"""The help page: the focused pane, all keys, and what the marks on the charts mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,77 +18,69 @@ from lrtui.panes import PANES_BY_NAME
 from lrtui.run.status import GLYPHS
 
 ABOUT = (
-    "lrtui trains a model beside a picture of its learning rate: as it will be, as it was, and what it did to the "
-    "loss. Change the schedule while it runs and see what happens."
+    "lrtui trains a model and shows its learning rate: the lr so far, the rest of the schedule, and the effect on the "
+    "loss. Change the schedule while the model trains, and see what happens."
 )
 
-LONGEST = 43
-"""Columns of the longest line of help on a key."""
-
-TWO_COLUMNS = 2 * (LONGEST + 8) + 2
-
-SIGNS = (
-    ("⠒⠒⠒", "solid: what was"),
-    ("⠂ ⠂", "dotted: what will be"),
-    ("⠒⠒ ", "dashed: what a choice would make of it"),
+MARKS = (
+    ("⠒⠒⠒", "solid: past steps"),
+    ("⠂ ⠂", "dotted: the rest of the schedule"),
+    ("⠒⠒ ", "dashed: the schedule being chosen"),
     ("│", "now"),
-    ("┊", "the cursor"),
-    ("!", "a run diverged"),
-    ("▲", "a switch or a nudge"),
-    ("●", "a test; a letter each where several runs are drawn"),
+    ("┊", "cursor"),
+    ("!", "the run diverged"),
+    ("▲", "switch or nudge"),
+    ("●", "test result; a letter for each run if several are drawn"),
 )
+
+KEY_WIDTH = 8
+
+HELP_WIDTH = 43
+"""Columns of the longest help text of a key."""
 
 
 def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
-    """Return the page: the focused pane's own part first, then all keys, in two columns where they fit.
+    """Return the page: the focused pane and its keys first, then all other keys, in two columns if they fit.
 
     Args:
-        pane: the focused one.
-        keys: those that the user has given to actions, by name.
+        width: in columns.
+        pane: name of the focused pane.
+        keys: the user's own keys, by action name.
     """
     spec = PANES_BY_NAME[pane]
     text = Text(f"{spec.title}\n", "bold")
     text.append(f"{spec.help}\n", "not bold")
-    own = [action for action in ACTIONS if pane in action.panes]
-    _rows(text, key_rows(keys, own), width)
+    _append_keys(text, key_rows(keys, [action for action in ACTIONS if pane in action.panes]), width)
     text.append("\nEverywhere\n")
     text.append(f"{ABOUT}\n", "not bold")
-    _rows(text, key_rows(keys, [action for action in ACTIONS if pane not in action.panes]), width)
+    _append_keys(text, key_rows(keys, [action for action in ACTIONS if pane not in action.panes]), width)
     text.append("\n")
-    for sign, words in SIGNS:
-        _row(text, sign, words, 8, 0)
-        text.append("\n")
+    for mark, meaning in MARKS:
+        text.append(f"{mark:<{KEY_WIDTH}}", "bold").append(f"{meaning}  \n", "not bold")
     text.append("\n")
     text.append("  ".join(f"{glyph} {status}" for status, glyph in GLYPHS.items()), "not bold")
     return text
 
 
-def _rows(text: Text, table: list[tuple[list[str], str]], width: int) -> None:
-    rows = [(" ".join(keys), words) for keys, words in table]
-    if width >= TWO_COLUMNS:
-        half = -(-len(rows) // 2)
-        rows_beside = [*rows[half:], ("", "")][:half]
-        for (keys, words), (keys_beside, words_beside) in zip(rows[:half], rows_beside, strict=True):
-            _row(text, keys, words, 8, LONGEST)
-            _row(text, keys_beside, words_beside, 8, 0)
-            text.append("\n")
-    else:
-        for keys, words in rows:
-            _row(text, keys, words, 10, 0)
-            text.append("\n")
-
-
-def _row(text: Text, keys: str, words: str, key_width: int, width: int) -> None:
-    text.append(f"{keys:<{key_width}}", "bold")
-    text.append(f"{words:<{width}}  ", "not bold")
+def _append_keys(text: Text, table: list[tuple[list[str], str]], width: int) -> None:
+    rows = [(" ".join(keys), title) for keys, title in table]
+    has_two_columns = width >= 2 * (KEY_WIDTH + HELP_WIDTH + 1)
+    half = -(-len(rows) // 2) if has_two_columns else len(rows)
+    key_width = KEY_WIDTH if has_two_columns else KEY_WIDTH + 2
+    for left, right in zip_longest(rows[:half], rows[half:]):
+        text.append(f"{left[0]:<{key_width}}", "bold").append(f"{left[1]}  ", "not bold")
+        if right is not None:
+            text.append(" " * (HELP_WIDTH - len(left[1])))
+            text.append(f"{right[0]:<{key_width}}", "bold").append(right[1], "not bold")
+        text.append("\n")
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the page until a key closes it.
+    """Shows the help page.
 
     Args:
-        pane: the focused one, whose part comes first.
-        keys: those that the user has given to actions, by name.
+        pane: name of the focused pane.
+        keys: the user's own keys, by action name.
     """
 
     CSS_PATH = "help.tcss"
@@ -102,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help-box", classes="help-page") as box:
             box.border_title = "Help"
-            box.border_subtitle = "esc closes"
+            box.border_subtitle = "↑ ↓ scroll   esc back"
             yield Static(help_text(self._text_width, self._pane, self._keys))
 
     @property
@@ -110,9 +103,7 @@ class HelpScreen(ModalScreen[None]):
         return min(112, self.app.size.width) - 8
 
     def on_mount(self) -> None:
-        """Let the arrow keys scroll the page."""
         self.query_one("#help-box").focus()
 
     def on_resize(self) -> None:
-        """Write the page in the width that there is now."""
         self.query_one(Static).update(help_text(self._text_width, self._pane, self._keys))

@@ -18,11 +18,11 @@ from lrtui.run.spec import RunSpec, option_text, option_words, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
 
-AT_ONCE = {
-    "schedule": "applied to the run in progress at once",
-    "epochs": "more epochs extend the run in progress at once",
+APPLIED_TO_RUN = {
+    "schedule": "also switches the current run",
+    "epochs": "more epochs also extend the current run",
 }
-"""Settings that a run in progress takes without a restart, and what happens then."""
+"""Settings that apply to the current run too, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                     yield SettingRow(item, option_text(item, getattr(self._spec, item.name)))
             yield Static(id="about")
             if self._live:
-                box.border_subtitle = f"{' and '.join(AT_ONCE)} apply to the current run, the rest to the next"
+                box.border_subtitle = f"{' and '.join(APPLIED_TO_RUN)} apply to the current run, the rest to the next"
             yield Static("enter save   ctrl+r save and start a run   esc back", id="keys")
 
     def on_mount(self) -> None:
@@ -132,7 +132,7 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
             if choices := row.item.metadata.get("choices"):
                 text += f" ({', '.join(choices)}; ctrl+o selects the next)"
             if self._live:
-                text += f" · {AT_ONCE.get(row.item.name, 'applies to the next run: ctrl+r starts it')}"
+                text += f" · {APPLIED_TO_RUN.get(row.item.name, 'applies to the next run: ctrl+r starts it')}"
             self.query_one("#about", Static).update(Text(text))
 
     def _focused_row(self) -> SettingRow | None:

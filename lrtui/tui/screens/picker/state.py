@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lrtui.analysis.checks import Finding
     from lrtui.tui.view import View
 
+DEFAULT_ANCHOR = next(iter(ANCHORS))
+
 
 @dataclass(frozen=True, slots=True)
 class RaceEstimate:
@@ -102,7 +104,7 @@ class PickerState:
         self.model = PickerModel(spec.schedule, spec.optimizer, horizon, tuple(view.recent))
         if context.scheduler is not None:
             self.model.choose(context.scheduler)
-        self.anchor = next(iter(ANCHORS))
+        self.anchor = DEFAULT_ANCHOR
         self.answer: Answer | None = None
         """The latest one, kept until the next arrives."""
         self._recorded_number, recorded = context.recorded or (context.number, live)
@@ -126,7 +128,7 @@ class PickerState:
             spec.epochs,
             self.context.batches_per_epoch,
             start_step=self.start_step,
-            anchor=anchor if is_live else next(iter(ANCHORS)),
+            anchor=anchor if is_live else DEFAULT_ANCHOR,
             current_lrs=self._current_lrs,
             results=self._results if follows_recorded else (),
             checked=True,
