@@ -77,7 +77,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "kept", "words"),
+    ("events", "is_recorded", "refusal"),
     [
         (None, True, "no run on screen to branch from"),
         (DONE, False, "this run is not stored"),
@@ -86,10 +86,10 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
     ],
 )
 async def test_a_refusal_says_why(
-    events: list[Event] | None, kept: bool, words: str, monkeypatch: pytest.MonkeyPatch
+    events: list[Event] | None, is_recorded: bool, refusal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Run, "is_recorded", property(lambda _: kept))
+    monkeypatch.setattr(Run, "is_recorded", property(lambda _: is_recorded))
     app = PlayedApp(PlayedSession() if events is None else PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")
-        assert words in message(app)
+        assert refusal in message(app)

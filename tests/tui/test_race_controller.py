@@ -101,7 +101,7 @@ def test_the_command_has_every_setting_whatever_the_users_defaults(
         raise LrtuiError("planned")
 
     monkeypatch.setattr(race, "new_plan", take)
-    # a user whose own default is fewer samples does not have them in a race of all
+    # the user's defaults do not change the settings of a race
     monkeypatch.setattr(race, "load_settings", lambda: type("Told", (), {"run": {"train_samples": 8, "epochs": 9}}))
     assert main(race_words(tmp_path, spec, schedules, 4)) == 1
     assert planned == [(list(schedules), RunSpec(**{**_values(spec), "store": str(tmp_path)}), 4)]

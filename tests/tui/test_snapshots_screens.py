@@ -152,8 +152,8 @@ def test_single_pane(pane: str, snap_compare: Compare) -> None:
 
 @pytest.mark.parametrize("pane", ["4", "5"], ids=["log", "runs"])
 def test_filter(pane: str, size: tuple[int, int], snap_compare: Compare) -> None:
-    words = "Test" if pane == "4" else "state=done"
-    assert snap_compare(overlaid(), terminal_size=size, press=[pane, "slash", *words])
+    query = "Test" if pane == "4" else "state=done"
+    assert snap_compare(overlaid(), terminal_size=size, press=[pane, "slash", *query])
 
 
 def test_pending_commands(snap_compare: Compare) -> None:

@@ -83,8 +83,8 @@ class RaceController:
         store = store_option(folder)
         text = (
             f"The race of {len(choice.schedules)} schedules runs in process {pid}.\n"
-            f"Its {len(choice.schedules) * choice.seeds} runs appear in the runs pane as they start. The race goes on "
-            "when you quit.\n\n"
+            f"Its {len(choice.schedules) * choice.seeds} runs appear in the runs pane as they start. The race "
+            "continues when you quit.\n\n"
             f"lrtui race --report last{store}\n    shows the results so far\n"
             f"lrtui race --resume last{store}\n    continues it if it is interrupted\n"
             f"kill {pid}\n    stops it; its runs are kept\n"

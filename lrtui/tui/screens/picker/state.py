@@ -96,7 +96,7 @@ class PickerState:
         spec, live, view = context.spec, context.live, context.view
         self.context = context
         self.candidates = view.candidates
-        # fixed when the picker opens: the run goes on below, and a question that changes with every step is never
+        # fixed when the picker opens: the run continues below, and a question that changes with every step is never
         # answered in time
         self.start_step = live.step if live is not None else 0
         self._current_lrs = live.current_lrs if live is not None else ()
