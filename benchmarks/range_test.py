@@ -127,8 +127,8 @@ def main() -> int:
 
     from lrtui.engine.range_test import NO_SCHEDULE
     from lrtui.run.range_curve import RangeCurve
+    from lrtui.run.range_feed import Sweep
     from lrtui.run.spec import RunSpec
-    from lrtui.run.sweep import Sweep
 
     sweep, same, ratios = Sweep(steps=options.steps), True, []
     smooth_f = 2 / (RangeCurve(sweep).span + 1)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.sweep import Sweep
+from lrtui.run.range_feed import RangeFeed, Sweep
 
 
 def valley_losses(steps: int, *, noise: float = 0.03, learns_at: float = 1e-3, leaves_at: float = 0.1) -> list[float]:

@@ -47,7 +47,7 @@ def command(*words: str) -> str:
         (command("keys"), {"numpy"}),
         (command("find", "--help"), {"numpy"}),
         (command("find", "--optimizer", "Addam(lr=1)"), {"numpy"}),
-        ("import lrtui.engine.range_test, lrtui.schedules.lr_placement, lrtui.run.range_summary", {"numpy"}),
+        ("import lrtui.engine.range_test, lrtui.schedules.lr_placement, lrtui.run.range_curve", {"numpy"}),
         (command("StepLR()"), set()),
         (command("train", "StepLR()"), {"numpy"}),
         (command("train", "StepLR(3)", "--task", "nowhere"), {"numpy"}),

@@ -15,7 +15,7 @@ import numpy as np
 from lrtui.run.events import EvalDone
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 LARGEST = 1e30
 """Larger values are drawn at the edge."""

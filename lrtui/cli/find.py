@@ -18,11 +18,9 @@ from lrtui.cli.options import check_notation, load_settings, read_count, read_nu
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
 from lrtui.run.lr_rules import SIGNS, Suggestions, lr_words
-from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeEnd
-from lrtui.run.range_summary import ending_words, own_lr_words
-from lrtui.run.sweep import Sweep
-from lrtui.text.numbers import four_digits
+from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.range_feed import RangeEnd, Sweep
+from lrtui.text.format import four_digits
 
 EPILOG = """\
 Exit status: 0 done, 1 failed, 2 usage error, 3 the loss is not finite from the first step on, 130 interrupted (Ctrl-C:

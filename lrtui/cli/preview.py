@@ -31,7 +31,7 @@ from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 if TYPE_CHECKING:
     from lrtui.schedules.simulate import WhatIf

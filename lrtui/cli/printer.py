@@ -8,10 +8,10 @@ from typing import TextIO
 
 from lrtui.cli.exit_codes import discard
 from lrtui.run.event_json import event_to_json
-from lrtui.run.event_lines import change_line, evaluation_line, lr_words, step_line
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
+from lrtui.run.log_lines import change_line, evaluation_line, lr_words, step_line
 from lrtui.run.state import RunState
-from lrtui.text.numbers import duration
+from lrtui.text.format import duration
 
 
 class Printer:

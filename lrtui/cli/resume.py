@@ -11,7 +11,7 @@ from lrtui.cli.printer import Printer
 from lrtui.cli.stored_runs import folder_of, run_argument, store_option
 from lrtui.engine.resume import describe_user_files, plan_resume
 from lrtui.engine.session import Session
-from lrtui.text.numbers import duration
+from lrtui.text.format import duration
 
 EPILOG = """\
 Examples:

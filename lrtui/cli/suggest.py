@@ -27,8 +27,7 @@ from lrtui.cli.options import (
 )
 from lrtui.run.errors import UsageError
 from lrtui.store.location import store_folder
-from lrtui.text.format import printable
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits, printable
 
 EPILOG = """\
 Examples:

@@ -15,9 +15,8 @@ from lrtui.engine.run import import_torch
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 
 if TYPE_CHECKING:
     from lrtui.tasks.task import Task
@@ -105,7 +104,7 @@ class RangeTestThread:
         except LrtuiError as error:
             self.feed.close(RangeEnd("failed", error))
         except (Exception, SystemExit) as error:  # a user's task, and a broken installation, can raise anything
-            from lrtui.run.user_error import describe_exception
+            from lrtui.run.errors import describe_exception
 
             self.feed.close(RangeEnd("failed", LrtuiError(describe_exception(error))))
 

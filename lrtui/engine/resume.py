@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lrtui.engine.recording import user_files
-from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Event, ScheduleSwitched
+from lrtui.run.feed import Story
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command

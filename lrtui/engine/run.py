@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from lrtui.engine.lock import exclusive
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
-from lrtui.run.blocks import Story
 from lrtui.run.commands import Command, RangeTest
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event
-from lrtui.run.feed import LiveFeed
+from lrtui.run.feed import LiveFeed, Story
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.source import RunId

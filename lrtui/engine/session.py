@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
+from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 
 if TYPE_CHECKING:
     from lrtui.engine.range_test import RangeTestThread

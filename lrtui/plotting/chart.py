@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.plotting.ascii_form import CELLS, ascii_rows
 from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
-from lrtui.plotting.raster import BRAILLE, broken, cell_codes, column_dots
-from lrtui.plotting.scale import Scale, scale_for
-from lrtui.plotting.x_axis import AxisName, x_ticks
+from lrtui.plotting.raster import BRAILLE, CELLS, ascii_rows, broken, cell_codes, column_dots
+from lrtui.plotting.scale import AxisName, Scale, scale_for, x_ticks
 
 Run = tuple[str, str]
 Row = tuple[Run, ...]

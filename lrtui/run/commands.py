@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from lrtui.run.errors import UsageError
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.sweep import Sweep
+from lrtui.run.range_feed import RangeFeed, Sweep
 
 
 def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:

@@ -13,6 +13,24 @@ from typing import Literal
 
 from lrtui.run.spec import RunSpec
 
+Status = Literal["waiting", "running", "paused", "done", "stopped", "failed", "diverged", "lost"]
+
+LIVE: tuple[Status, ...] = ("waiting", "running", "paused")
+"""States of a run that is still training."""
+
+GLYPHS: dict[Status, str] = {
+    "waiting": "…",
+    "running": "●",
+    "paused": "‖",
+    "done": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "diverged": "!",
+    "lost": "?",
+}
+"""A glyph for each state, so that none is shown by colour alone."""
+
+
 NO_METRICS: Mapping[str, float] = MappingProxyType({})
 """Shared by all steps without metrics, so that the field takes no memory."""
 

@@ -2,14 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from lrtui.run.events import Event
+from lrtui.run.events import NO_METRICS, Event, StepDone
 
 if TYPE_CHECKING:
-    from lrtui.run.blocks import Story
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrtui.run.minmax_pyramid import Blocks, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class StepBlock:
+    """Steps that follow each other with no other event between them: a StepDone each, in arrays of one length.
+
+    Args:
+        first_step: optimizer steps done before the first one.
+        seqs: as the events have them.
+        lrs: an array per parameter group.
+        metrics: an array per metric, by name; NaN at steps without a value.
+    """
+
+    first_step: int
+    seqs: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    batches: NDArray[np.int64]
+    seconds: Floats
+    loss: Floats
+    lrs: tuple[Floats, ...]
+    metrics: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def step(self, index: int) -> StepDone:
+        """Return one of the steps as its event."""
+        return StepDone(
+            seq=int(self.seqs[index]),
+            step=self.first_step + index,
+            seconds=float(self.seconds[index]),
+            epoch=int(self.epochs[index]),
+            batch=int(self.batches[index]),
+            loss=float(self.loss[index]),
+            lrs=tuple(float(group[index]) for group in self.lrs),
+            metrics=self._metrics(index) if self.metrics else NO_METRICS,
+        )
+
+    def _metrics(self, index: int) -> dict[str, float]:
+        values = {name: float(column[index]) for name, column in self.metrics.items()}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryBlock:
+    """The first steps of a long run, summed up by `levels.BLOCK` steps.
+
+    Args:
+        steps: how many, a multiple of BLOCK.
+        seq: of the last one, as `epoch`, `batch` and `elapsed` are.
+        loss: what is known of their losses; of `seconds` and of the lr of each parameter group likewise.
+        metrics: the same of each metric, by name.
+    """
+
+    steps: int
+    seq: int
+    epoch: int
+    batch: int
+    elapsed: float
+    loss: Blocks
+    seconds: Blocks
+    lrs: tuple[Blocks, ...]
+    metrics: Mapping[str, Blocks] = field(default_factory=dict)
+
+
+Story = Event | StepBlock | SummaryBlock
+"""What a feed gives: an event, or many steps at once."""
+
+
+if TYPE_CHECKING:
+    from lrtui.run.feed import Story
 
 
 class Feed(Protocol):

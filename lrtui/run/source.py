@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import RunStarted
+from lrtui.run.events import LIVE, RunStarted, Status
 from lrtui.run.spec import RunSpec
-from lrtui.run.status import LIVE, Status
 
 if TYPE_CHECKING:
     from lrtui.run.feed import Feed

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.commands import ObeyedCommand
-from lrtui.run.event_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.events import (
     CommandAnswer,
     CommandRefused,
@@ -27,12 +25,14 @@ from lrtui.run.events import (
     RunFinished,
     RunStarted,
     ScheduleSwitched,
+    Status,
     StepDone,
 )
+from lrtui.run.feed import StepBlock, Story, SummaryBlock
+from lrtui.run.log_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
-from lrtui.run.status import Status
 
 FORGET_EVERY = 4096
 """Steps between two looks at whether a run has become so long that its oldest steps are kept as blocks alone."""

@@ -6,8 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrtui.run.errors import NotationError, TaskError
-from lrtui.run.user_error import describe_exception
+from lrtui.run.errors import NotationError, TaskError, describe_exception
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lrtui.run.errors import UsageError
-from lrtui.run.status import GLYPHS
+from lrtui.run.events import GLYPHS
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.columns import Column, ListedRun, column_named, value_text
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
+from lrtui.run.events import LIVE, Status
 from lrtui.run.spec import RunSpec
-from lrtui.run.status import LIVE, Status
 from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
 from lrtui.store.location import CHECKPOINTS

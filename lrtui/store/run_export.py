@@ -9,9 +9,9 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
-from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
+from lrtui.run.feed import StepBlock, Story, SummaryBlock
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.store.store_feed import StoreFeed, has_step_metrics
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.blocks import StepBlock, Story, SummaryBlock
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import Event
+from lrtui.run.feed import StepBlock, Story, SummaryBlock
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
 from lrtui.store.rows import METRIC_SERIES

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtui.run.blocks import StepBlock, Story
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import EvalDone, RunStarted
+from lrtui.run.feed import StepBlock, Story
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter

@@ -7,8 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from lrtui.plugins import load_plugin, plugin_names
-from lrtui.run.errors import TaskError, UsageError
-from lrtui.run.user_error import describe_exception, place_of
+from lrtui.run.errors import TaskError, UsageError, describe_exception, place_of
 from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
 

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from lrtui.run.errors import TaskError
-from lrtui.run.user_error import describe_exception, place_of, shape_words
+from lrtui.run.errors import TaskError, describe_exception, place_of, shape_words
 from lrtui.tasks.task import Say
 
 Batch = tuple[Any, Any]

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from lrtui.run.errors import TaskError
-from lrtui.run.user_error import place_of, shape_words
+from lrtui.run.errors import TaskError, place_of, shape_words
 from lrtui.tasks.task import Data, Say
 from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
 

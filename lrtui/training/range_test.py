@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 
-from lrtui.run.errors import LrtuiError, TaskError
+from lrtui.run.errors import LrtuiError, TaskError, describe_exception
 from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeEnd, RangeFeed, RangeOutcome, RangeStart
-from lrtui.run.sweep import Sweep
-from lrtui.run.user_error import describe_exception
+from lrtui.run.range_feed import RangeEnd, RangeFeed, RangeOutcome, RangeStart, Sweep
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.training.batches import Batch, Batches
 from lrtui.training.optimizer_step import OptimizerStep

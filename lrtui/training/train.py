@@ -7,10 +7,9 @@ import math
 import torch
 
 from lrtui.run.commands import Stop
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import LrtuiError, describe_exception
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
-from lrtui.run.user_error import describe_exception
 from lrtui.tasks.task import Task
 from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints

@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from lrtui.run.errors import LrtuiError, TaskError
-from lrtui.run.user_error import describe_exception, place_of, shape_words
+from lrtui.run.errors import LrtuiError, TaskError, describe_exception, place_of, shape_words
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"

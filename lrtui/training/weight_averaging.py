@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from lrtui.run.errors import TaskError
-from lrtui.run.user_error import describe_exception
+from lrtui.run.errors import TaskError, describe_exception
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from lrtui.actions import ACTIONS
-from lrtui.run.status import GLYPHS
+from lrtui.run.events import GLYPHS
 from lrtui.schedules.catalogue import CATALOGUE
 
 if TYPE_CHECKING:

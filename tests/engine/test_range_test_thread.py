@@ -12,8 +12,7 @@ from lrtui.engine.run import Run
 from lrtui.engine.session import Session
 from lrtui.run.commands import RangeTest, Stop
 from lrtui.run.errors import LrtuiError, TaskError, UsageError
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.sweep import Sweep
+from lrtui.run.range_feed import RangeFeed, Sweep
 
 SLOW = TINY.replace(":Tiny", ":Slow")
 

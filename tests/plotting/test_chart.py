@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.chart_table import chart_csv
 from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
-from lrtui.plotting.scale import LinearScale, LogScale, round_step, scale_for
-from lrtui.plotting.x_axis import AxisName
+from lrtui.plotting.scale import AxisName, LinearScale, LogScale, round_step, scale_for
 from lrtui.run.series import Series
 from lrtui.run.smoothing import Smoothed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrtui.plotting.x_axis import AxisName, time_words, x_ticks
+from lrtui.plotting.scale import AxisName, time_words, x_ticks
 
 
 @pytest.mark.parametrize(

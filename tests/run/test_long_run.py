@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 from recorded_runs import recorded_run
 
-from lrtui.run.blocks import StepBlock
 from lrtui.run.events import RunStarted, StepDone
+from lrtui.run.feed import StepBlock
 from lrtui.run.series import KEPT
 from lrtui.run.state import RunState
 

@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 from range_curves import curve_of, valley_losses
 
 from lrtui.run.errors import UsageError
-from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeEnd, RangeFeed
-from lrtui.run.range_summary import ending_words, own_lr_words
+from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.smoothing import Smoothed
-from lrtui.run.sweep import Sweep
 
 
 def test_a_sweep_has_equal_ratios_or_equal_differences_and_exact_ends() -> None:

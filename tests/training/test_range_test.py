@@ -21,9 +21,8 @@ from torch import nn
 from lrtui.run.commands import Pause, RangeTest, Resume, Stop
 from lrtui.run.errors import TaskError, UsageError
 from lrtui.run.events import CommandRefused
-from lrtui.run.range_feed import RangeFeed
+from lrtui.run.range_feed import RangeFeed, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 from lrtui.training.random_state import random_states
 from lrtui.training.range_test import range_test
 from lrtui.training.run_setup import RunSetup, set_up

@@ -12,8 +12,8 @@ from lrtui.engine.run import Run
 from lrtui.engine.session import Session
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
+from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.tui.app import CockpitApp

@@ -16,8 +16,7 @@ from test_startup import lost
 from lrtui.actions import ACTIONS
 from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, Stop, UndoLr
 from lrtui.run.events import EpochDone, EvaluationStarted, Event, LrSet, Paused
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.sweep import Sweep
+from lrtui.run.range_feed import RangeFeed, Sweep
 
 # -- what an action does ----------------------------------------------------------------------------------------------
 

@@ -15,9 +15,8 @@ from textual.pilot import Pilot
 
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import TaskError
-from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.screens.range_test import RangeTestScreen

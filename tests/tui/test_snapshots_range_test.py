@@ -13,9 +13,8 @@ from test_range_test_screen import end_test, open_range_test, range_test_screen
 from textual.pilot import Pilot
 
 from lrtui.run.errors import TaskError
-from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]

@@ -9,7 +9,7 @@ import numpy as np
 from lrtui.analysis.advice.advice import Advice
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 FACTOR = 3.0
 """How many times its best the smoothed loss has to be."""

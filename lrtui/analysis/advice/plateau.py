@@ -14,7 +14,7 @@ from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RemainingLrs, follows_metric
 from lrtui.schedules.lr_curve import LEAST_DEAD
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 EPOCHS = 4
 """Number of tests on either side of the comparison; fewer can stand still by chance."""

@@ -11,7 +11,7 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats
 from lrtui.schedules.notation import parse_optimizer
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import two_digits
 
 CLEAR_GAIN = 2.0
 """How many times the noise a test has to improve for the lr of its epoch to count as useful."""

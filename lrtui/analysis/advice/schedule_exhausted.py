@@ -11,8 +11,7 @@ from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RemainingLrs
 from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, ROUNDING
-from lrtui.text.format import counted
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import counted, four_digits
 
 DEAD_UNITS = 0.75
 """Share of a layer's units above which the few that are left hold the whole network back. The case study's lr of 0.01

@@ -21,8 +21,7 @@ from lrtui.store.location import DATABASE
 from lrtui.store.reader import checkpoint_folder
 from lrtui.store.removal import BranchCheckpoints, remove_files
 from lrtui.tasks.task import Say
-from lrtui.text.format import counted, figure
-from lrtui.text.numbers import duration
+from lrtui.text.format import counted, duration, figure
 from lrtui.training.checkpoint.files import saved_files
 
 

@@ -10,8 +10,7 @@ from lrtui.analysis.race.standing import Placing, Standing, Unranked
 from lrtui.analysis.race.verdict import interval_text, notes, signed, summary
 from lrtui.run.evaluations import metric_of
 from lrtui.run.event_json import plain
-from lrtui.text.format import MISSING, counted, figure, printable
-from lrtui.text.numbers import duration
+from lrtui.text.format import MISSING, counted, duration, figure, printable
 from lrtui.text.table import Heading, table_lines
 
 BASELINE = "baseline"

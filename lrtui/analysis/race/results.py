@@ -14,9 +14,8 @@ from typing import Literal
 from lrtui.analysis.race.plan import Cell, RacePlan
 from lrtui.run.errors import StoreError
 from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, metric_of
-from lrtui.run.events import EvalDone, RunStarted
+from lrtui.run.events import EvalDone, RunStarted, Status
 from lrtui.run.state import RunState
-from lrtui.run.status import Status
 from lrtui.store.connection import open_for_reading, readable_errors
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import StoredRun, reload

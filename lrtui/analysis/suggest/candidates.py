@@ -10,7 +10,7 @@ from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import two_digits
 
 USER_SCHEDULE = "your own"
 """Label of the user's schedule among the candidates."""

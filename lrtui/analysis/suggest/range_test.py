@@ -9,8 +9,8 @@ from lrtui.engine.range_test import NO_SCHEDULE, RangeTestThread
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.lr_rules import CLOSE
 from lrtui.run.range_curve import RangeCurve
+from lrtui.run.range_feed import FEWEST_STEPS, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import FEWEST_STEPS, Sweep
 from lrtui.tasks.sizes import expected_batches_per_epoch
 from lrtui.tasks.task import Say
 

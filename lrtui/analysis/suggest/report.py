@@ -9,8 +9,7 @@ from lrtui.analysis.race.standing import Standing
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.analysis.suggest.suggestion import Suggestion, describe_difference, placing_of_user_schedule
 from lrtui.run.event_json import plain
-from lrtui.text.format import counted, figure
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import counted, figure, four_digits
 
 CONFIDENCE_TEXT = {"good": "high", "fair": "moderate", "poor": "low"}
 

@@ -17,8 +17,7 @@ from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.task import Say
-from lrtui.text.format import counted
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import counted, four_digits
 
 FINALISTS = 2
 

@@ -12,17 +12,15 @@ import click
 from lrtui.cli.charts import MARKERS, Curve, print_chart, result_curve, run_ticks
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
-from lrtui.run.comparison import Comparison, compare
-from lrtui.run.comparison_lines import comparison_lines
+from lrtui.run.comparison import Comparison, compare, comparison_lines
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.event_json import plain
+from lrtui.run.events import GLYPHS
 from lrtui.run.state import RunState
-from lrtui.run.status import GLYPHS
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import printable
-from lrtui.text.numbers import duration
+from lrtui.text.format import duration, printable
 
 EPILOG = """\
 Examples:

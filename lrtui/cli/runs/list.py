@@ -12,11 +12,10 @@ import click
 
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
-from lrtui.run.status import GLYPHS
+from lrtui.run.events import GLYPHS
 from lrtui.store.columns import Column, ListedRun, column_named, epochs_done, listed_runs, record_of, value_text
 from lrtui.store.filters import read_filters
-from lrtui.text.format import MISSING, counted, figure, printable
-from lrtui.text.numbers import duration, four_digits
+from lrtui.text.format import MISSING, counted, duration, figure, four_digits, printable
 from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\

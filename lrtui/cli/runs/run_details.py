@@ -15,16 +15,14 @@ from typing import Any
 from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
-from lrtui.run.event_lines import change_line, lr_words
-from lrtui.run.events import Event, Notice
+from lrtui.run.events import GLYPHS, Event, Notice
+from lrtui.run.log_lines import change_line, lr_words
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
-from lrtui.run.status import GLYPHS
 from lrtui.store.columns import ListedRun, epochs_done, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import counted, figure, printable, printable_lines
-from lrtui.text.numbers import duration
+from lrtui.text.format import counted, duration, figure, printable, printable_lines
 from lrtui.text.table import Heading, table_lines
 
 WIDTH = 100

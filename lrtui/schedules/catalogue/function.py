@@ -11,7 +11,7 @@ from lrtui.schedules.catalogue.decay import END_SHARE
 from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
 from lrtui.schedules.expression import Expression, depends_on_step
 from lrtui.schedules.parameter import Parameter
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import two_digits
 
 MOST_FACTORS = 10_000
 """Steps of a MultiplicativeLR that are looked at; the later ones are taken to be alike."""

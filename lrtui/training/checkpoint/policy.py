@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lrtui.run.errors import CheckpointError, LrtuiError
+from lrtui.run.errors import CheckpointError, LrtuiError, describe_exception
 from lrtui.run.events import CheckpointSaved
-from lrtui.run.user_error import describe_exception
 from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, remove_unfinished, saved_files
 from lrtui.training.reporter import Reporter
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrtui.run.commands import Command, Extend, SwitchSchedule
-from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
+from lrtui.run.errors import CheckpointError, LrtuiError, UsageError, describe_exception
 from lrtui.run.spec import option_words
-from lrtui.run.user_error import describe_exception
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line, read_script

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
-from lrtui.text.numbers import duration
+from lrtui.text.format import duration
 
 # importing the store, the schedules and the dialogs takes 60 ms that the first frame does not wait for
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
-from lrtui.plotting.x_axis import AXES
+from lrtui.plotting.scale import AXES
 from lrtui.tui.panes.at_cursor import change_at_cursor, event_at_cursor
 from lrtui.tui.x_axis import PAN, least_range, now_of, seconds_per_step, shown_range, step_at, whole_range, x_of_step
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from lrtui.engine.run import Run
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import LrtuiError
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.sweep import Sweep
-from lrtui.text.numbers import four_digits
+from lrtui.run.range_feed import RangeFeed, Sweep
+from lrtui.text.format import four_digits
 
 # like all dialogs, the screen is imported when it is first opened
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from lrtui.plotting.places import value_at
-from lrtui.plotting.x_axis import x_words
+from lrtui.plotting.scale import x_words
 from lrtui.run.evaluations import ACCURACY, metric_of
-from lrtui.run.event_lines import change_line
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
+from lrtui.run.log_lines import change_line
 from lrtui.run.series import Series
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import sign_of
 from lrtui.tui.run_list.shown_run import ShownRun
 from lrtui.tui.view import Scene

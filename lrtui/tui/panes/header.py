@@ -5,11 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widget import Widget
 
+from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.run.status import GLYPHS
-from lrtui.text.format import cut
-from lrtui.text.numbers import duration
+from lrtui.text.format import cut, duration
 from lrtui.tui.view import Scene
 
 MIN_SCHEDULE_WIDTH = 24

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Log
 
-from lrtui.run.event_lines import LogLine
+from lrtui.run.log_lines import LogLine
 from lrtui.run.state import LOG_LINES, RunState
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, legend, line_style, sign_of
 from lrtui.tui.run_list.shown_run import ShownRun

@@ -11,7 +11,7 @@ from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.series import Series
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from lrtui.panes import PANES
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.view import Scene
 
 FULL_NAMES_WIDTH = 60

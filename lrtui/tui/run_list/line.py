@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from lrtui.run.status import GLYPHS
+from lrtui.run.events import GLYPHS
 from lrtui.store.columns import epochs_done
-from lrtui.text.format import cut, figure, printable, width_of
-from lrtui.text.numbers import duration
+from lrtui.text.format import cut, duration, figure, printable, width_of
 from lrtui.tui.run_list.row import RunRow
 
 WORD_FROM, TIME_FROM = 76, 50

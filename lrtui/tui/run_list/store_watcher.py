@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.run.blocks import StepBlock, Story
 from lrtui.run.errors import LrtuiError, StoreError
+from lrtui.run.feed import StepBlock, Story
 from lrtui.tui.run_list.row import RunRow
 
 # imported in the thread: the store takes 60 ms to import, and the first frame waits for none of it

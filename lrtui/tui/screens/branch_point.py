@@ -16,7 +16,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from lrtui.run.events import EvalDone
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 
 @dataclass(frozen=True, slots=True)

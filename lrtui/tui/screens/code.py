@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.run.errors import LrtuiError
-from lrtui.run.user_error import describe_exception
+from lrtui.run.errors import LrtuiError, describe_exception
 from lrtui.tui.panes.frame import Frame
 
 KEYS = "y copy again   ↑ ↓ ← → scroll   esc back"

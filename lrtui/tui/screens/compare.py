@@ -13,11 +13,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.run.comparison import compare
-from lrtui.run.comparison_lines import difference_blocks, moment_blocks, result_block
-from lrtui.run.status import GLYPHS
-from lrtui.text.format import printable
-from lrtui.text.numbers import duration
+from lrtui.run.comparison import compare, difference_blocks, moment_blocks, result_block
+from lrtui.run.events import GLYPHS
+from lrtui.text.format import duration, printable
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.shown_run import ShownRun
 

@@ -14,7 +14,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from lrtui.actions import ACTIONS, key_rows
 from lrtui.panes import PANES_BY_NAME
-from lrtui.run.status import GLYPHS
+from lrtui.run.events import GLYPHS
 
 ABOUT = (
     "lrtui trains a model and shows its learning rate: the lr so far, the rest of the schedule, and the effect on the "

@@ -11,8 +11,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.text.format import counted, cut, printable
-from lrtui.text.numbers import duration
+from lrtui.text.format import counted, cut, duration, printable
 from lrtui.tui.screens.picker.state import RaceEstimate
 
 MAX_SEEDS = 5

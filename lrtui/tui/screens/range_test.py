@@ -12,11 +12,9 @@ from textual.widgets import Static
 
 from lrtui.plotting.range_chart import range_chart
 from lrtui.run.lr_rules import RULES, SIGNS, Suggestions, lr_words
-from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeFeed
-from lrtui.run.range_summary import ending_words, own_lr_words
-from lrtui.run.sweep import Sweep
-from lrtui.text.numbers import four_digits
+from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.range_feed import RangeFeed, Sweep
+from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 

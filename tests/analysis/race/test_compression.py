@@ -10,7 +10,7 @@ from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, w
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.events import StepDone
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import two_digits
 
 BATCHES = 6
 

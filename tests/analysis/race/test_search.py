@@ -18,8 +18,8 @@ from lrtui.analysis.suggest.search import Search, SearchStoppedError
 from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
+from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.run.sweep import Sweep
 from lrtui.tasks.task import Say
 
 FINDING = RangeTestResult(0.0213, {"steepest": 0.02, "valley": 0.0213, "minimum/10": 0.03, "slide": None}, 3, 6)

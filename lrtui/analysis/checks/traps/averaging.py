@@ -8,7 +8,7 @@ from lrtui.analysis.checks.context import Part, ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.schedule import Schedule
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import two_digits
 
 SEVERITY = 70
 

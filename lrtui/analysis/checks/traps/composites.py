@@ -11,7 +11,7 @@ from lrtui.analysis.checks.fixes import part_at, replace_part, standalone, witho
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 SEVERITY = 40
 

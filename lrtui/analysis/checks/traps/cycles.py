@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits, with_run_length
 from lrtui.analysis.checks.trap import Example, Problem, trap
-from lrtui.text.numbers import four_digits, two_digits
+from lrtui.text.format import four_digits, two_digits
 
 SEVERITY = 50
 

@@ -12,7 +12,7 @@ from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
 from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
 from lrtui.schedules.schedule import Schedule
-from lrtui.text.numbers import four_digits, two_digits
+from lrtui.text.format import four_digits, two_digits
 
 SEVERITY = 90
 

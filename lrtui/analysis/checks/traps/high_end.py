@@ -12,7 +12,7 @@ from lrtui.analysis.checks.fixes import change, fit_of, fits, slowed, with_run_l
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.units import warm_up_per_batch
 from lrtui.schedules.schedule import Schedule
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 SEVERITY = 80
 

@@ -21,7 +21,7 @@ from lrtui.analysis.checks.fixes import (
 )
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.schedule import Schedule
-from lrtui.text.numbers import four_digits, two_digits
+from lrtui.text.format import four_digits, two_digits
 
 SEVERITY = 20
 

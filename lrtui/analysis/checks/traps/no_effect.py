@@ -6,7 +6,7 @@ from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import fits, per_batch
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 SEVERITY = 120
 

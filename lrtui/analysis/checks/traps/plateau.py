@@ -10,8 +10,7 @@ from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.run.errors import LrtuiError
 from lrtui.schedules.schedule import Schedule, value_text
 from lrtui.schedules.simulate import simulate
-from lrtui.text.format import counted
-from lrtui.text.numbers import two_digits
+from lrtui.text.format import counted, two_digits
 
 SEVERITY = 100
 

@@ -8,7 +8,7 @@ from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.high_end import never_falls
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 
 SEVERITY = 110
 

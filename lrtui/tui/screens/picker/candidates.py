@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from rich.text import Text
 
 from lrtui.schedules.lr_curve import curve_statistics, percent_text
-from lrtui.text.format import cut, printable, width_of
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import cut, four_digits, printable, width_of
 from lrtui.tui.forecast import Answer, Question
 
 LETTERS = "ABCD"

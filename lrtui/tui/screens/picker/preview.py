@@ -15,7 +15,7 @@ from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
 from lrtui.schedules.schedule import ANCHORS, Schedule
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.forecast import Answer
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame

@@ -12,7 +12,7 @@ from lrtui.run.state import RunState
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
 from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
-from lrtui.text.numbers import four_digits
+from lrtui.text.format import four_digits
 from lrtui.tui.forecast import Answer, Question
 from lrtui.tui.screens.picker.candidates import PickerCandidate
 from lrtui.tui.screens.picker.model import PickerModel
