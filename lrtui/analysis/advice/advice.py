@@ -102,7 +102,7 @@ class Advice:
         return f"advice: {self.title}: {self.text}. Try {self._command_line(spec, run_number)}"
 
     def _command_line(self, spec: RunSpec, run_number: int | None) -> str:
-        words = self.command.text
+        command = self.command.text
         if self.proposal is not None and self.restart_epochs is not None:
             return f"a new run with '{self.proposal.schedule}' --epochs {self.restart_epochs}"
         if isinstance(self.command, Extend):
@@ -114,8 +114,8 @@ class Advice:
             )
         if self.code == "not-finite":
             if run_number is not None and self.branch_epoch is not None:
-                return f"lrtui branch {run_number} --at-epoch {self.branch_epoch} '{words}'"
-            return f"a new run with --at 'epoch 1: {words}', which halves the lr"
+                return f"lrtui branch {run_number} --at-epoch {self.branch_epoch} '{command}'"
+            return f"a new run with --at 'epoch 1: {command}', which halves the lr"
         if run_number is not None:
-            return f"lrtui send {run_number} '{words}'"
-        return f"--at 'step {self.step}: {words}' in the next run"
+            return f"lrtui send {run_number} '{command}'"
+        return f"--at 'step {self.step}: {command}' in the next run"

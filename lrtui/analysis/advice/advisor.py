@@ -58,7 +58,7 @@ class Advisor:
     def _apply_epoch_rules(self, state: RunState) -> Advice | None:
         self._forecast_missing = False
         advice = None
-        # a run that stands still at a dead lr, or at one that breaks the model, is not on a plateau
+        # a run that stops improving at a dead lr, or at one that breaks the model, is not on a plateau
         if not self._given & {"schedule-exhausted", "lr-too-high"}:
             advice = schedule_exhausted(state, self._forecast) or plateau(state, self._forecast)
         if not self._forecast_missing:

@@ -82,7 +82,7 @@ def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noi
     """Return whether the accuracy rose or the loss fell by more than noise.
 
     Both are compared as medians, which a single lucky test does not move. A falling loss counts even while the
-    accuracy stands still: it is the finer measure.
+    accuracy does not change: it is the finer measure.
 
     Args:
         before: results to compare with.

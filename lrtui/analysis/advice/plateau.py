@@ -17,7 +17,7 @@ from lrtui.schedules.lr_curve import LEAST_DEAD
 from lrtui.text.format import four_digits
 
 EPOCHS = 4
-"""Number of tests on either side of the comparison; fewer can stand still by chance."""
+"""Number of tests on either side of the comparison; fewer can stop improving by chance."""
 
 CONSTANT = 2.0
 """Factor by which the lr may vary, in those epochs and in the rest of the run, and still count as constant."""
@@ -26,7 +26,7 @@ CONSTANT = 2.0
 def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     """Return the advice where neither the latest test results nor the training loss improve at a constant lr.
 
-    Call it when an epoch has ended. Test results that stand still while the training loss falls are overfitting, which
+    Call it when an epoch has ended. Test results that stop improving while the training loss falls are overfitting, which
     a lower lr does not cure; and where the schedule lowers the lr by itself there is nothing to do.
     """
     tests, left = epoch_records(state, 2 * EPOCHS), state.total_steps - state.step

@@ -26,7 +26,7 @@ LEAST_LEFT = 0.5
 
 
 def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | None:
-    """Return the advice for a run whose schedule ends long before the run while the test results stand still.
+    """Return the advice for a run whose schedule ends long before the run while the test results no longer improve.
 
     Call it when an epoch has ended. The lr of the last epoch was at least as high as the remaining lr: where that epoch
     did not improve the test result by more than noise, the remaining epochs won't either.

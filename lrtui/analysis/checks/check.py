@@ -68,7 +68,7 @@ def check_schedule(
             simulated already.
 
     Raises:
-        NotationError: where a user's own class can't be loaded.
+        NotationError: where a user's class can't be loaded.
     """
     for scheduler in schedule.walk():
         if scheduler.user_path:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 UNKNOWN = SchedulerEntry(name="", summary="", family="function", unit="epoch", parameters=(), example="")
-"""Entry of a user's own class, about which nothing is declared."""
+"""Entry of a user's class, about which nothing is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Class name of a scheduler in the catalogue; empty for a user's own class, whatever it is called."""
+        """Class name of a scheduler in the catalogue; empty for a user's class, whatever it is called."""
         return self.entry.name
 
     @property

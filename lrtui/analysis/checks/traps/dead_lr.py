@@ -26,7 +26,7 @@ def _alive(context: ScheduleContext) -> np.ndarray[tuple[int], np.dtype[np.bool_
 
 
 def _dead_text(highest: float, steps: int, of: int) -> tuple[str, str]:
-    """Return the dead lr, and how much of the run learns nothing, in words."""
+    """Return texts for the dead lr and for the share of the run that learns nothing."""
     share = 100 * steps / of
     percent = "100 %" if share >= 99.5 else f"{share:.2g} %"
     if highest == 0:

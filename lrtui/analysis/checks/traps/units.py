@@ -15,7 +15,7 @@ from lrtui.schedules.schedule import Schedule
 SEVERITY = 30
 
 SHORTEST_EPOCH = 20
-"""Batches per epoch below which a number of batches can't be told from a number of epochs."""
+"""Batches per epoch below which a number of batches can't be distinguished from a number of epochs."""
 
 SMALL = 0.25
 """Share of an epoch below which a number of batches looks like a number of epochs."""
