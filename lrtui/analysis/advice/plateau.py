@@ -26,8 +26,8 @@ CONSTANT = 2.0
 def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     """Return the advice where neither the latest test results nor the training loss improve at a constant lr.
 
-    Call it when an epoch has ended. Test results that stop improving while the training loss falls are overfitting, which
-    a lower lr does not cure; and where the schedule lowers the lr by itself there is nothing to do.
+    Call it when an epoch has ended. Test results that stop improving while the training loss falls are overfitting,
+    which a lower lr does not cure; and where the schedule lowers the lr by itself there is nothing to do.
     """
     tests, left = epoch_records(state, 2 * EPOCHS), state.total_steps - state.step
     if len(tests) < 2 * EPOCHS or left < LEAST_DEAD * state.total_steps or tests[-1].is_perfect:
