@@ -1,4 +1,4 @@
-"""Words that no notation and no option may be, thousands of them, and a process that tries them all.
+"""Thousands of invalid notations and option values, and a process that tries them all.
 
     python tests/schedules/hostile.py
 
@@ -36,15 +36,15 @@ Kind = Literal["schedule", "optimizer", "at", "option", "words"]
 SEED = 20_240_601
 
 LONGEST_ARGUMENT = 131_071
-"""Bytes: what Linux passes in a single one, 32 pages less the null byte at its end."""
+"""Bytes of the longest argument that Linux passes: 32 pages less the null byte at its end."""
 
 GOOD = "StepLR(3)"
-"""The schedule beside an optimizer or option that is off."""
+"""The schedule beside an invalid optimizer or option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something that has to be refused.
+    """Input that has to be refused.
 
     Args:
         kind: `words` are whole command lines, given as JSON.
@@ -59,10 +59,10 @@ class Case:
     names: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[list[str]]:
-        """Yield the command lines that it is tried as, `train` before others."""
+        """Yield the command lines that contain it, `train` first."""
         match self.kind:
             case "schedule":
-                # what begins with a dash is an option elsewhere
+                # an argument that begins with a dash would be an option elsewhere
                 yield ["train", "--", self.text]
                 yield ["preview", "--", GOOD, self.text]
             case "optimizer":
@@ -80,11 +80,11 @@ class Case:
 
     @property
     def has_caret(self) -> bool:
-        """Whether the answer points at a place."""
+        """Whether the answer has a caret."""
         return self.kind in ("schedule", "optimizer", "at") and self.text.strip() != ""
 
 
-# --- by hand: code where a value belongs -----------------------------------------------------------------------------
+# --- written by hand: code in place of a value -----------------------------------------------------------------------
 
 PAYLOADS = (
     "__import__('os').system('touch /tmp/lrtui-was-here')",
@@ -161,7 +161,7 @@ PAYLOADS = (
     "../../etc/passwd",
     "' OR 1=1 --",
 )
-"""None of them is a number, a text, a name or a list, so that none is a value of anything."""
+"""None of them is a number, a text, a name or a list, so that none is a valid value."""
 
 _SCHEDULE_PLACES = (
     "{}",
@@ -175,7 +175,7 @@ _SCHEDULE_PLACES = (
     "{}.StepLR(3)",
     "StepLR(3, per={})",
     "StepLR(3, {}=1)",
-    # the optimizer is read over, and step_size is missing
+    # the optimizer is skipped, and step_size is missing
     "StepLR(optimizer={})",
     "MultiStepLR([3, {}])",
     "OneCycleLR({})",
@@ -199,7 +199,7 @@ _OPTIMIZER_PLACES = (
     "Adam(0.1, (0.9, {}))",
     "Adam(betas={})",
     "Adam(amsgrad={})",
-    # the parameters are read over, and no lr is below 0
+    # the parameters are skipped, and an lr below 0 is invalid
     "Adam({}, lr=-1)",
     "Adam(params={}, lr=-1)",
     "Adam(**{})",
@@ -216,11 +216,11 @@ _AT_PLACES = ("{}", "epoch {}: lr*0.5", "epoch 1: {}", "step 1: lr*{}", "step 1:
 
 
 def injections() -> Iterator[Case]:
-    """Yield code in every place."""
+    """Yield code in the place of every value."""
     for payload in PAYLOADS:
         yield from (Case("schedule", place.format(payload)) for place in _SCHEDULE_PLACES)
         if '"' not in payload:
-            # in double quotes the payload is itself, so that it is an expression's text
+            # in double quotes the payload is the text of an expression
             yield Case("schedule", f'LambdaLR("{payload}")')
             yield Case("schedule", f'CyclicLR(0.1, 0.2, scale_fn="1 + {payload}")')
         yield from (Case("optimizer", place.format(payload)) for place in _OPTIMIZER_PLACES)
@@ -232,10 +232,10 @@ READ_OVER = (
     "StepLR(__import__.__class__, 3)",
     "StepLR(self.optimizer, 3)",
 )
-"""Schedules, all `StepLR(step_size=3)`: what stands for the optimizer is not looked at, least of all run."""
+"""Schedules that are all `StepLR(step_size=3)`: the first argument is skipped, and never executed."""
 
 
-# --- by hand: too deep, too large, too long --------------------------------------------------------------------------
+# --- written by hand: too deep, too large, too long ------------------------------------------------------------------
 
 _OPENERS = {
     "(": ")", "[": "]", "{": "}", "{1:": "}", "StepLR(": ")", "ChainedScheduler([": "])", "f(": ")", "f(a=": ")",
@@ -247,7 +247,7 @@ _OPENERS = {
 
 
 def nesting() -> Iterator[Case]:
-    """Yield what is deep: with a name at its bottom, which is a value of nothing."""
+    """Yield deep nesting around a name, which is no valid value."""
     for opener, closer in _OPENERS.items():
         for times in (10, 41, 101, 1000, 9000 // len(opener), 20_000):
             for end in {"", closer}:
@@ -257,11 +257,11 @@ def nesting() -> Iterator[Case]:
                 yield Case("optimizer", f"Adam(lr={deep})")
                 if '"' not in deep and "\n" not in deep and "\r" not in deep:
                     yield Case("schedule", f'LambdaLR("{deep}")')
-    # brackets in text, which whoever counts brackets takes for such
+    # brackets inside a string, which a counter of brackets must not count
     for times in (100, 199, 1000, 4000):
         yield Case("schedule", f'StepLR("{")" * times}", {"(" * times}x{")" * times})')
         yield Case("schedule", f'StepLR(step_size="{"(" * times}")')
-    # wide, with the fault at its end
+    # long, with the error at the end
     signs = ("lambda e:" + "-1+" * 60 + "1,", "lambda e:" + "e<" * 30 + "e,", "1" + "+-1" * 30 + ",", '"1+1+1+1+1",')
     for item in ("1,", "lambda e: 1,", '"1",', f'"{"1<" * 200}1",', "(1),", "[],", *signs):
         yield Case("schedule", f"LambdaLR([{item * (9900 // len(item))}x])")
@@ -278,13 +278,13 @@ _TOO_LARGE = (
     "0b" + "1" * 9000, "0o" + "7" * 9000, "1e999", "-1e999", "1e99999999999999", "1" * 200 + "e" + "9" * 90,
     "9" * 300 + ".0e300", "nan", "inf", "-inf", "NaN", "Infinity", "float('nan')", "float('inf')", "math.inf",
 )  # fmt: skip
-"""Neither as an argument nor as an expression."""
+"""Invalid as an argument and as an expression."""
 
 _NO_VALUE = (
     "9**9**9", "9**9**9**9**9", "10**400", "10.0**400", "2**99999", "1e308*10", "-1e308*10", "1e308+1e308", "1/0",
     "0/0", "0.0/0", "0**-1", "(-1)**0.5", "1e999-1e999", "9"*300+"**2", "9"*300+"*9e99", "1/(1-1)",
 )  # fmt: skip
-"""Not as an argument; an expression finds out when it is evaluated."""
+"""Invalid as an argument; as an expression only when it is evaluated."""
 
 _NO_NUMBER = (
     "1e", "0x", "0b2", "0o8", "1__0", "_1", "012", "1.2.3", "1e+", "1..2", "٣", "３", "½", "1k", "3epochs", "1e3e3",
@@ -293,7 +293,7 @@ _NO_NUMBER = (
 
 
 def numbers() -> Iterator[Case]:
-    """Yield numbers that are too large, have no value or are none."""
+    """Yield numbers that are too large, have no value or are not numbers."""
     for number in (*_TOO_LARGE, *_NO_VALUE, *_NO_NUMBER):
         if number != "1,5,":
             yield Case("schedule", f"ExponentialLR(gamma={number})")
@@ -315,10 +315,10 @@ def numbers() -> Iterator[Case]:
 
 
 def longest() -> Iterator[Case]:
-    """Yield the longest arguments there can be."""
+    """Yield the longest possible arguments."""
 
     def fill(before: str, filling: str, after: str = "") -> str:
-        # what is put before it on the command line counts, too
+        # the text in front of it on the command line counts as well
         room = LONGEST_ARGUMENT - len("--optimizer=") - len((before + after).encode())
         return before + filling * (room // len(filling.encode())) + after
 
@@ -339,7 +339,7 @@ def longest() -> Iterator[Case]:
         yield from (Case("option", fill("", filling, "x"), option) for filling in ("9", "_", " ", "x", "-"))
 
 
-# --- by hand: values of the wrong type -------------------------------------------------------------------------------
+# --- written by hand: values of the wrong type -----------------------------------------------------------------------
 
 _WRONG: dict[str, tuple[str, ...]] = {
     "int": ('"3"', "True", "2.5", "[3]", "(3, 3)", "{}", "{3}", "x", "x.y", "-1", "-10**6", "1e13", "10**19", "b'3'"),
@@ -378,7 +378,7 @@ def _wrong_values(parameter: Parameter) -> Iterator[str]:
 
 
 def wrong_types() -> Iterator[Case]:
-    """Yield each argument of each catalogue entry with values that it can't have."""
+    """Yield each argument of each catalogue entry with invalid values."""
     for kind, entries in (("schedule", CATALOGUE), ("optimizer", OPTIMIZERS)):
         for name, entry in entries.items():
             for parameter in entry.parameters:
@@ -386,7 +386,7 @@ def wrong_types() -> Iterator[Case]:
                 yield from (Case(kind, f"{name}({parameter.name}={value})") for value in values)  # type: ignore[arg-type]
     for name, entry in OPTIMIZERS.items():
         for parameter in entry.parameters:
-            # in a group the first few will do: they are read by the same means
+            # for groups a few are enough: the same code reads them
             for value in list(dict.fromkeys(_wrong_values(parameter)))[:3]:
                 yield Case("optimizer", f'{name}(groups={{"fc*": {{"{parameter.name}": {value}}}}})')
 
@@ -398,7 +398,7 @@ _SAMPLES = {
 
 
 def wrong_calls() -> Iterator[Case]:
-    """Yield calls with an argument twice, one too many, or one that nothing has."""
+    """Yield calls with a repeated argument, one too many, or an unknown one."""
     for kind, entries in (("schedule", CATALOGUE), ("optimizer", OPTIMIZERS)):
         for name, entry in entries.items():
             first, sample = entry.parameters[0].name, _SAMPLES[entry.parameters[0].kind]
@@ -468,11 +468,11 @@ def wrong_calls() -> Iterator[Case]:
         yield Case("optimizer", text)
 
 
-# --- by hand: names that are nearly right ----------------------------------------------------------------------------
+# --- generated: misspelt names ---------------------------------------------------------------------------------------
 
 
 def distance(left: str, right: str) -> int:
-    """Return how many letters are put in, left out, changed or swapped with the next one."""
+    """Return how many letters are inserted, left out, changed or swapped with the next one."""
     rows = [list(range(len(right) + 1))]
     for i, a in enumerate(left, 1):
         row = [i]
@@ -490,7 +490,7 @@ def _nearest(word: str, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def misspellings(name: str, known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the name with one slip in it, and which of the known names are nearest to that.
+    """Yield misspellings of the name, each with the known names that are most similar to it.
 
     Slips that make another known name, or none that a call can have, are left out.
     """
@@ -505,7 +505,7 @@ def misspellings(name: str, known: Iterable[str]) -> Iterator[tuple[str, tuple[s
         name[:-1],
         name[:1] + "_" + name[1:],
         name + "s",
-        # no name has such a letter in the middle
+        # no name has such a letter in its middle
         name[:middle] + "q" + name[middle + 1 :],
         *(
             name[:i] + name[i + 1] + name[i] + name[i + 2 :]
@@ -519,7 +519,7 @@ def misspellings(name: str, known: Iterable[str]) -> Iterator[tuple[str, tuple[s
 
 
 def near_misses() -> Iterator[Case]:
-    """Yield notations and options in which one name is nearly right."""
+    """Yield notations and options with one misspelt name."""
     for name, entry in CATALOGUE.items():
         arguments = entry.example[len(name) :]
         for slip, names in misspellings(name, CATALOGUE):
@@ -536,7 +536,7 @@ def near_misses() -> Iterator[Case]:
         for slip, names in misspellings(name, OPTIMIZERS):
             yield Case("optimizer", f"{slip}(lr=0.1)", names=names)
             yield Case("optimizer", slip, names=names)
-    # those are read over, or are no setting of a group
+    # those are skipped, or are no setting of a group
     taken = {"optimizer", "last_epoch", "verbose", "per", "metric", "params", "groups"}
     for kind, entries in (("schedule", CATALOGUE), ("optimizer", OPTIMIZERS)):
         for name, entry in entries.items():
@@ -574,7 +574,7 @@ def near_misses() -> Iterator[Case]:
     yield from (Case("schedule", f'LambdaLR("0.9 ** {slip}")', names=("epoch",)) for slip in ("epohc", "epoc", "Epoch"))
 
 
-# --- by hand: options ------------------------------------------------------------------------------------------------
+# --- written by hand: options ----------------------------------------------------------------------------------------
 
 _NO_COUNTS = (
     "0", "-1", "-0", "+0", "1e9", "1e3", "ten", "1.5", "1.0", "nan", "inf", "-inf", "0x10", "0b1", "None", "True",
@@ -596,7 +596,7 @@ _NO_WORDS = (
 
 
 def options() -> Iterator[Case]:
-    """Yield values that no option has, and command lines that are none."""
+    """Yield invalid option values and command lines."""
     limits = {item.name: item.metadata.get("maximum") for item in fields(RunSpec)}
     for name in ("epochs", "batch_size", "accumulate", "log_interval", "train_samples", "test_samples"):
         option = name.replace("_", "-")
@@ -642,7 +642,7 @@ def options() -> Iterator[Case]:
         yield Case("words", json.dumps(words))
 
 
-# --- by chance -------------------------------------------------------------------------------------------------------
+# --- random changes --------------------------------------------------------------------------------------------------
 
 _SCHEDULES = (
     "StepLR(step_size=3, gamma=0.5)",
@@ -668,10 +668,10 @@ _OPTIMIZERS = (
 )
 
 NO_TOKEN = "$?`\u202e\u2066\u200b\u00ad\x1b\x07\x7f€→😀“”’\ufffd\U000e0041"
-"""No token of Python's begins with, or goes on with, one of these, and none is a space."""
+"""Characters that no Python token starts with or contains, and that are no spaces."""
 
 NO_CHARACTER = "\x00\ud800\udfff"
-"""Python refuses these even in text."""
+"""Python refuses these even inside a string."""
 
 _WRAPPERS = (
     "-{}", "not {}", "[{}]", "({}, 1)", "({},)", "{{{}}}", "{}.step()", "{}()", "{}[0]", "lambda: {}", "await {}",
@@ -682,14 +682,14 @@ _WRAPPERS = (
 
 
 def _bare_places(text: str) -> list[int]:
-    """Return the offsets that lie in no text and in no own class's path."""
+    """Return the offsets outside of strings and of the paths of users' classes."""
     inside = [match.span() for match in re.finditer(r'"[^"]*"|\S+\.py:', text)]
     return [place for place in range(len(text) + 1) if not any(start < place < end for start, end in inside)]
 
 
 def _mutations(kind: Kind, text: str, chance: random.Random) -> Iterator[Case]:
     bare = _bare_places(text)
-    # the call's own bracket is the last to be closed: cut off anywhere before that, it is open or not there
+    # the call's bracket is closed last: a notation cut off before that has an open bracket or none
     yield from (Case(kind, text[:place]) for place in sorted(chance.sample(range(1, len(text)), 12)))
     for character in NO_TOKEN:
         for place in chance.sample(bare, 2):
@@ -707,7 +707,7 @@ def _mutations(kind: Kind, text: str, chance: random.Random) -> Iterator[Case]:
 
 
 def mutations() -> Iterator[Case]:
-    """Yield valid notations with a change that can't leave them valid; the same ones each time."""
+    """Yield valid notations with a change that makes them invalid; the same ones each time."""
     chance = random.Random(SEED)
     for text in _SCHEDULES:
         yield from _mutations("schedule", text, chance)
@@ -716,7 +716,7 @@ def mutations() -> Iterator[Case]:
 
 
 def cases() -> list[Case]:
-    """Return all of them, each once."""
+    """Return all cases, each once."""
     parts = (
         injections(), nesting(), numbers(), longest(), wrong_types(), wrong_calls(), near_misses(), options(),
         mutations(),
@@ -732,7 +732,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Watch:
-    """What the interpreter reports of itself while it is on: code run, processes, sockets, files opened for writing."""
+    """Audit events while it is switched on: executed code, processes, sockets, files opened for writing."""
 
     def __init__(self) -> None:
         self.on = False
@@ -751,11 +751,11 @@ class Watch:
 
 
 READING = ("os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.getxattr", "os.listxattr")
-"""Events of the os module that change nothing: where entry points are looked for, folders are listed."""
+"""Harmless events of the os module: the search for entry points lists folders."""
 
 
 class NoTorch(MetaPathFinder):
-    """Makes torch impossible to import, and says that somebody tried."""
+    """Makes the import of torch fail, and records that it was tried."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -773,7 +773,7 @@ def _run(words: list[str]) -> tuple[int | str, str, str]:
     """Return the exit status, or what was raised, and both streams."""
     from lrtui.__main__ import main
 
-    # as a terminal has them: what can't be encoded fails on the one and is spelt out on the other
+    # encoded as in a terminal: stdout fails for what it can't encode, stderr escapes it
     sys.stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
     sys.stderr = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
     status: int | str
@@ -821,7 +821,7 @@ WARM_UP = (
     ["train", GOOD, "--at=epoch 1: x"], ["train", GOOD, "--at=epoch 1: lr/2"], ["train", GOOD, "--epochs=x"],
     ["preview", GOOD, "--epochs=1000000"],
 )  # fmt: skip
-"""What makes each module be imported, once: an import runs code."""
+"""Command lines that import each module once, since an import executes code."""
 
 
 def main() -> None:
@@ -836,7 +836,7 @@ def main() -> None:
     tried = cases()
     lines = 0
     for number, case in enumerate(tried):
-        # both commands have one parser: a part will do to show that `preview` asks it first, too
+        # both commands use the same parser: a part of the cases shows that `preview` calls it first as well
         for words in list(case.lines())[: 1 if case.has_caret and number % 5 else None]:
             lines += 1
             watch.on = True

@@ -1,4 +1,4 @@
-"""The training loop of a script, written for the tests alone: nothing of lrtui runs in it."""
+"""A plain PyTorch training loop for the tests; it runs no code of lrtui."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def plain_loop(
     start: int = 0,
     metrics: Sequence[float | None] = (),
 ) -> list[list[float]]:
-    """Train with a schedule and return the lr that each batch used, one per parameter group.
+    """Train with a schedule and return the lr of each batch, one per parameter group.
 
     Args:
         schedule: as a script says it, with nothing left to fill in.
@@ -74,11 +74,11 @@ def plain_loop(
             if (figure := next(figures, None)) is not None:
                 scheduler.step(figure)
         elif calls <= last_call:
-            # a script takes care itself that a OneCycleLR is not stepped past its end
+            # a script itself must not step a OneCycleLR past its end
             scheduler.step()
     return used
 
 
 def state_of(optimizer: torch.optim.Optimizer) -> list[Mapping[str, Any]]:
-    """Return what schedulers write into an optimizer."""
+    """Return the settings that schedulers write into an optimizer."""
     return [{name: group.get(name) for name in ("lr", "momentum", "betas")} for group in optimizer.param_groups]

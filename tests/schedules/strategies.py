@@ -11,7 +11,7 @@ from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 
 
 def number(low: float, high: float) -> st.SearchStrategy[str]:
-    # numbers that a person would write: 1e-308 times anything is a test of floats, not of schedules
+    # plausible numbers: 1e-308 times anything would test floats, not schedules
     return st.floats(low, high, allow_nan=False).map(lambda value: repr(round(value, 6)))
 
 
@@ -62,13 +62,13 @@ SINGLE: dict[str, st.SearchStrategy[str]] = {
         "MultiplicativeLR", lr_lambda=st.sampled_from(['"0.95"', '"0.5 if epoch % 4 == 0 else 1"', '"1.01"'])
     ),
 }
-"""Schedulers that can stand inside others, and step per epoch of their own."""
+"""Schedulers that can be inside others, and step per epoch by default."""
 
 CYCLES: dict[str, st.SearchStrategy[str]] = {
     "OneCycleLR": call(
         "OneCycleLR",
         max_lr=number(0.001, 0.5),
-        # none at which a phase has no length: PyTorch divides by zero there, and so does a plain loop
+        # every phase needs a length: PyTorch divides by zero otherwise
         pct_start=maybe(st.sampled_from(["0.13", "0.3", "0.45"])),
         anneal_strategy=maybe(STRATEGY),
         cycle_momentum=maybe(BOOL),

@@ -1,4 +1,4 @@
-"""What is declared of every scheduler, against the PyTorch that is installed."""
+"""The catalogue agrees with the installed PyTorch."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_the_catalogue_has_every_optimizer_with_a_plain_step() -> None:
 def test_optimizer_arguments_and_defaults_are_those_of_pytorch(name: str) -> None:
     found = _installed(getattr(torch.optim, name), ("params",))
     assert dict(_declared(OPTIMIZERS[name].parameters)) == dict(found)
-    # positional arguments follow PyTorch's order; the rest of a signature is keyword-only there
+    # positional arguments have PyTorch's order; the others are keyword-only
     signature = inspect.signature(getattr(torch.optim, name))
     by_place = [
         parameter.name

@@ -1,4 +1,4 @@
-"""Words meant to break the parser: each is refused with what is wrong and where, and nothing of it is run."""
+"""Input meant to break the parser is refused with a message and an offset, and never executed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALPHABETS = (
     "\x00\ud800\udfff\u202e\u2066\u200b\xa0\u2028\ufeff\x85StepLR(3)",
     "01_9eEjJxXoObBfF.+-",
 )
-"""Of what the parser treats in a way of its own."""
+"""Characters that the parser treats specially."""
 
 PIECES = (
     "__import__('os')", "lambda e: ", "optimizer", "\x00", "\ud800", "\\\n", "\r\n", '"""', "#", "1e999", "9" * 301,
@@ -50,7 +50,7 @@ def test_there_are_thousands_of_hostile_arguments_the_same_in_each_run() -> None
 
 def test_a_mutation_is_not_python_or_not_a_valid_notation() -> None:
     for case in hostile.mutations():
-        # ours, and not Python's: it would be part of the path
+        # our syntax, not Python's: it would be part of the path
         if ".py:" in case.text or case.text.strip() == "":
             continue
         try:
@@ -75,7 +75,7 @@ def test_hostile_arguments_are_refused_with_a_caret_and_nothing_is_executed() ->
 
 
 def test_the_attacked_process_detects_executed_code(tmp_path: Path) -> None:
-    # else it would be content with anything
+    # a check that accepts anything would pass
     acts = {
         "exec": "exec('1')",
         "eval": "eval('1')",
@@ -146,7 +146,7 @@ def _disturbed(draw: st.DrawFn, valid: st.SearchStrategy[str]) -> str:
 
 def _texts(valid: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     inside = st.sampled_from(["StepLR({})", "LambdaLR({})", "LambdaLR('{}')", "Adam({})", "a.py:B({})", "x = {}", "{}"])
-    # text in text: {} would take a brace in the outer one for its own
+    # a nested string: str.format would take its braces for fields
     return st.one_of(
         st.text(st.characters(), max_size=80),
         *(
@@ -213,7 +213,7 @@ def test_any_text_is_an_option_value_or_is_refused(item: Any, text: str) -> None
         ("StepLR(3, ", "😀", ")", True),
         ("--optimizer=", "[", "", True),
         ("--optimizer=Adam(lr=", "-", "1)", True),
-        # what gives spaces back one at a time would take minutes for these
+        # a backtracking pattern would take minutes for these
         ("--at=step 1: lr*", " ", "x y", True),
         ("--at=step 1: lr=1 group=", " ", "x y", True),
         ("--epochs=", "9", "", False),
@@ -229,7 +229,7 @@ def test_the_longest_argument_of_the_system_is_refused(before: str, filling: str
     done = subprocess.run([*command, word], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
-    # what it says can be read: it does not repeat the word
+    # the message is readable: it does not repeat the argument
     assert len(done.stderr) < 1000
     assert not has_caret or any(line.lstrip(" ").startswith("^ ") for line in done.stderr.split("\n"))
     with pytest.raises(OSError) as refused:  # noqa: PT011  the number says which

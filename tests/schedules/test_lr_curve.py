@@ -1,4 +1,4 @@
-"""The figures of a curve, against curves whose figures are known by hand."""
+"""Statistics of curves whose statistics are known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_constant_lr_has_the_area_of_the_base() -> None:
 def test_a_line_down_to_0_has_half_the_area() -> None:
     facts = curve_statistics(np.linspace(0.1, 0.0, 1001), 0.1)
     assert facts.area == pytest.approx(0.5)
-    # the last ten of them lie below a hundredth: at 0.0009, ... and 0
+    # the last ten steps are below a hundredth: 0.0009, ... 0
     assert facts.low == pytest.approx(10 / 1001)
     assert (facts.peak, facts.last) == (0.1, 0.0)
 
@@ -31,7 +31,7 @@ def test_the_case_study_has_a_ninth_of_the_area_of_a_constant_lr() -> None:
     lrs = simulate(parse_schedule("ExponentialLR(gamma=0.1)"), parse_optimizer("Adam(lr=0.01)"), Horizon(10, 938))
     facts = curve_statistics(lrs[:, 0], 0.01)
     assert facts.area == pytest.approx(sum(0.1**epoch for epoch in range(10)) / 10)
-    # the third epoch has a hundredth, which floating point puts a hair beside it; the seven after that have less
+    # the third epoch is at a hundredth, except for rounding; the seven after it are below
     assert facts.low == 0.7
     assert facts.last == pytest.approx(1e-11)
 

@@ -1,4 +1,4 @@
-"""An lr that was chosen is put where it takes effect."""
+"""A chosen lr goes to where it takes effect."""
 
 from __future__ import annotations
 

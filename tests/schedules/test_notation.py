@@ -181,7 +181,7 @@ def test_absurd_text_is_refused_quickly(text: str) -> None:
     begun = time.process_time()
     with pytest.raises(NotationError):
         parse_schedule(text)
-    # generous: what is looked for here is minutes, or a crash of the parser
+    # generous: the test looks for minutes, or a crash of the parser
     assert time.process_time() - begun < 5
 
 

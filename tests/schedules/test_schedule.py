@@ -1,4 +1,4 @@
-"""Lengths that follow from the run."""
+"""Schedules as values, and the lengths that follow from the run."""
 
 from __future__ import annotations
 

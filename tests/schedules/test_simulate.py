@@ -1,4 +1,4 @@
-"""The lr of every batch before training, against a loop written out by hand."""
+"""The simulated lr of every batch, compared with a plain training loop."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_one_cycle_inside_another_schedule_holds_while_the_other_goes_on() -> 
     lrs = first_group(text, epochs=1, batches=10)
     assert lrs[2] == pytest.approx(1.0 / 25 / 1e4)
     assert lrs[3:6] == [lrs[2]] * 3
-    # what follows builds on the lr that the cycle began with: PyTorch's own doing
+    # in PyTorch the next schedule builds on the first lr of the cycle
     assert lrs[6:] == pytest.approx([0.04, 0.04, 0.004, 0.004])
 
 
@@ -177,7 +177,7 @@ def test_simulating_a_hundred_thousand_batches_is_fast(name: str) -> None:
         text = f'{text[:-1]}{"" if text.endswith("()") else ", "}per="batch")'
     schedule, optimizer = parse_schedule(text), parse_optimizer("Adam(lr=0.01)")
     simulate(schedule, optimizer, Horizon(1, 10))
-    # processor time, and twice the 1.5 s of the benchmark: the machine may be slower, the order of growth may not
+    # processor time, twice the 1.5 s of the benchmark: a slower machine passes, a higher order of growth does not
     started = time.process_time()
     simulate(schedule, optimizer, Horizon(100, 1000))
     assert time.process_time() - started < 3

@@ -1,4 +1,4 @@
-"""The user's own files are imported as Python itself would."""
+"""Users' files are imported as Python itself would."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_modules_in_the_folder_of_the_file_can_be_imported(tmp_path: Path) -> No
 
 
 def test_a_module_has_the_name_of_its_file_if_that_is_free(tmp_path: Path) -> None:
-    # by which a data loader's process, started anew, finds it
+    # worker processes of a data loader import it by that name
     (tmp_path / "a_task_of_mine.py").write_text("")
     assert load_user_file(tmp_path / "a_task_of_mine.py").__name__ == "a_task_of_mine"
 

@@ -1,4 +1,4 @@
-"""A schedule over the record of a run that had another one."""
+"""A schedule over the test results of a run that had another one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_plateau_cuts_where_pytorchs_own_class_does() -> None:
 def test_the_arguments_of_a_plateau_decide_when_it_cuts() -> None:
     assert over("ReduceLROnPlateau(factor=0.5, patience=0)").cuts == (3, 4, 6, 7, 8)
     assert over("ReduceLROnPlateau(factor=0.5, patience=9)").cuts == ()
-    # what is smaller than eps is no cut
+    # a change smaller than eps is no cut
     assert over("ReduceLROnPlateau(factor=0.5, patience=0, eps=0.3)").cuts == (3,)
 
 
@@ -48,7 +48,7 @@ def test_any_schedule_can_be_simulated_over_a_run() -> None:
     found = over("CosineAnnealingLR()")
     assert str(found.schedule) == "CosineAnnealingLR(T_max=9)"
     assert found.filled_in == {"T_max": 9}
-    # that it falls is no cut by a plateau
+    # only a plateau cuts
     assert found.cuts == ()
     assert found.lrs.shape == (27, 1)
 
@@ -78,7 +78,7 @@ def test_the_results_of_a_branch_follow_those_of_its_parent() -> None:
     results = recorded_results([parent, branch])
     assert len(results) == 6
     assert all(result.keys() == {"accuracy", "loss"} for result in results)
-    # what came before the branch is known from its parent alone
+    # results before the branch are in its parent only
     own = recorded_results([branch])
     assert own[0] == {}
     assert own[4:] == results[4:]
