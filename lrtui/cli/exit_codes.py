@@ -7,10 +7,14 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.run.events import Outcome
+
+if TYPE_CHECKING:
+    # 20 ms, which --help does not wait for
+    from lrtui.run.events import Outcome
+
 
 DONE, FAILED, USAGE, DIVERGED = 0, 1, 2, 3
 
