@@ -1,4 +1,4 @@
-"""Shell completion: what bash, zsh and fish get when they ask."""
+"""Shell completion: what bash, zsh and fish get when they lrtui."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from asked import Asking
+from command_line import CommandLine
 
 from lrtui.__main__ import COMMANDS, main
 from lrtui.schedules.catalogue import CATALOGUE
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Asking:
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("LRTUI_STORE", str(tmp_path / "store"))
-    return Asking(tmp_path / "store", capsys)
+    return CommandLine(tmp_path / "store", capsys)
 
 
 def complete(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, shell: str = "bash"
 ) -> list[str]:
     """Return the completions of the last word of a command line."""
-    words = line.split(" ")
+    arguments = line.split(" ")
     monkeypatch.setenv("_LRTUI_COMPLETE", f"{shell}_complete")
     monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words) - 1))
+    monkeypatch.setenv("COMP_CWORD", arguments[-1] if shell == "fish" else str(len(arguments) - 1))
     capsys.readouterr()
     assert main([]) == 0
     printed = capsys.readouterr()
@@ -70,26 +70,26 @@ def test_the_first_word_is_a_command_or_a_scheduler(
 
 @pytest.mark.parametrize("line", ["resume", "branch", "send", "runs show", "runs compare 1", "preview StepLR --run"])
 def test_runs_are_completed_by_id_and_name(
-    line: str, ask: Asking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask.keep(10, name="first try")
-    ask.keep(10)
+    lrtui.record(10, name="first try")
+    lrtui.record(10)
     assert complete(monkeypatch, capsys, f"lrtui {line} ") == ["last", "2", "1", "first try"]
     assert complete(monkeypatch, capsys, f"lrtui {line} f") == ["first try"]
 
 
 def test_runs_of_a_given_store_are_completed(
-    ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lrtui: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Asking(tmp_path / "other", capsys).keep(10, name="elsewhere")
+    CommandLine(tmp_path / "other", capsys).record(10, name="elsewhere")
     assert complete(monkeypatch, capsys, f"lrtui resume --store {tmp_path / 'other'} e") == ["elsewhere"]
 
 
 def test_without_a_store_no_run_is_completed_and_none_is_made(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert complete(monkeypatch, capsys, "lrtui resume ") == []
-    assert not ask.folder.exists()
+    assert not lrtui.folder.exists()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

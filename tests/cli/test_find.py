@@ -19,14 +19,14 @@ from lrtui.__main__ import main
 SLOW = TINY.replace(":Tiny", ":Slow")
 
 
-def find(capsys: pytest.CaptureFixture[str], *words: str, task: str = TINY) -> tuple[int, str, str]:
+def find(capsys: pytest.CaptureFixture[str], *arguments: str, task: str = TINY) -> tuple[int, str, str]:
     capsys.readouterr()
-    status = main(["find", "--task", task, "--batch-size", "16", *words])
+    status = main(["find", "--task", task, "--batch-size", "16", *arguments])
     printed = capsys.readouterr()
     return status, printed.out, printed.err
 
 
-def test_a_json_object_a_step_then_what_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_an_object_per_step_then_the_suggestions(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = find(capsys, "--json", "--from", "1e-4", "--to", "10", "--steps", "60")
     assert status == 0
     *points, result = (json.loads(line) for line in out.splitlines())
@@ -41,9 +41,19 @@ def test_a_json_object_a_step_then_what_is_suggested(capsys: pytest.CaptureFixtu
     assert err.startswith("data: ")
 
 
-def test_a_chart_and_the_rules_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--optimizer", "SGD(lr=0.5, momentum=0.9)", "--from", "1e-4", "--to", "100", "--steps", "120", "--quiet")
-    status, out, err = find(capsys, *words)
+def test_the_report_has_a_chart_and_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (
+        "--optimizer",
+        "SGD(lr=0.5, momentum=0.9)",
+        "--from",
+        "1e-4",
+        "--to",
+        "100",
+        "--steps",
+        "120",
+        "--quiet",
+    )
+    status, out, err = find(capsys, *arguments)
     assert (status, err) == (0, "")
     assert re.search(r"0\.0001 +0\.001 +0\.01 +0\.1 +1 ", out)
     for name in ("S steepest", "V valley", "M minimum/10", "L slide"):
@@ -52,7 +62,7 @@ def test_a_chart_and_the_rules_otherwise(capsys: pytest.CaptureFixture[str]) -> 
     assert "the lr in use is 0.5" in out
 
 
-def test_a_linear_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_linear_sweep_has_linear_ticks(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = find(capsys, "--json", "--linear", "--from", "0.1", "--to", "0.2", "--steps", "21")
     assert status == 0
     lrs = [json.loads(line)["lr"] for line in out.splitlines()[:-1]]
@@ -63,7 +73,7 @@ def test_a_linear_sweep(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--from", "0"], "from a finite lr above 0"),
         (["--from", "x"], "--from takes a finite number"),
@@ -75,25 +85,25 @@ def test_a_linear_sweep(capsys: pytest.CaptureFixture[str]) -> None:
         (["StepLR(3)"], "unexpected extra argument (StepLR(3))"),
     ],
 )
-def test_words_that_are_off(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["find", *words]) == 2
+def test_usage_errors_are_reported(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert said in printed.err
+    assert message in printed.err
     assert "Traceback" not in printed.err
 
 
-def test_a_task_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_task_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = find(capsys, task=TINY.replace(":Tiny", ":Breaks"))
     assert (status, out) == (1, "")
     assert "lrtui find: " in err
     assert "this loss is broken" in err
 
 
-def started(*words: str, **how: Any) -> subprocess.Popen[str]:
+def started(*arguments: str, **how: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(
-        [sys.executable, "-m", "lrtui", "find", "--task", SLOW, "--batch-size", "16", "--steps", "5000", *words],
+        [sys.executable, "-m", "lrtui", "find", "--task", SLOW, "--batch-size", "16", "--steps", "5000", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -103,7 +113,7 @@ def started(*words: str, **how: Any) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_it_and_what_was_seen_is_told(number: int, status: int) -> None:
+def test_a_signal_stops_the_test_and_the_results_so_far_are_shown(number: int, status: int) -> None:
     process = started("--json")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
@@ -116,7 +126,7 @@ def test_a_signal_stops_it_and_what_was_seen_is_told(number: int, status: int) -
     assert "terminate called" not in err
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+def test_a_reader_that_closes_is_no_failure() -> None:
     process = started("--json")
     assert process.stdout is not None
     assert process.stderr is not None

@@ -29,15 +29,15 @@ def task(folder: Path, code: str) -> str:
     return f"{file}:Mine"
 
 
-def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    status = main(["train", *words])
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    status = main(["train", *arguments])
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     return status, out, err
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("class Mine(Tiny):\n    def model(self): sys.exit('enough')", "SystemExit: enough"),
         ("class Mine(Tiny):\n    def loss(self, o, t): raise KeyboardInterrupt", "KeyboardInterrupt"),
@@ -54,17 +54,17 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
         ),
         (
             "class Mine(Tiny):\n    def model(self): return super().model().requires_grad_(False)",
-            "no parameter that is trained",
+            "does not depend on any trained parameter",
         ),
     ],
     ids=["exit", "interrupt", "exit-when-made", "exit-in-data", "samples", "no-length", "frozen"],
 )
-def test_a_mistake_ends_it_with_a_word(
-    code: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_mistake_in_a_task_ends_the_run_with_a_message(
+    code: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, _, err = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT], capsys)
     assert status == 1
-    assert said in err
+    assert message in err
 
 
 def test_sparse_gradients_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,11 +74,11 @@ class Mine(Tiny):
     def test_data(self): return torch.randint(0, 9, (32, 3)), self.targets[96:]
     def model(self): return torch.nn.Sequential(torch.nn.EmbeddingBag(9, 8, sparse=True), torch.nn.Linear(8, 2))
 """
-    words = ["StepLR(1)", "--task", task(tmp_path, code), "--optimizer", "SGD(lr=0.1)", *SHORT]
-    assert run(words, capsys)[0] == 0
+    arguments = ["StepLR(1)", "--task", task(tmp_path, code), "--optimizer", "SGD(lr=0.1)", *SHORT]
+    assert run(arguments, capsys)[0] == 0
 
 
-def test_a_scheduler_that_fails_in_mid_run_fails_it_with_its_line_and_the_results(
+def test_a_scheduler_that_fails_during_the_run_is_reported_with_its_line_and_the_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "a_schedule.py"
@@ -97,23 +97,25 @@ def test_a_scheduler_that_fails_in_mid_run_fails_it_with_its_line_and_the_result
     assert "best:" in err
 
 
-def test_a_caret_found_late_is_under_its_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT, "--at", "step 99: lr*2"]
-    status, _, err = run(words, capsys)
+def test_the_caret_of_an_error_found_late_is_under_the_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT, "--at", "step 99: lr*2"]
+    status, _, err = run(arguments, capsys)
     assert status == 2
     assert "lrtui train:\nstep 99: lr*2\n^ the run has 24 steps" in err
 
 
-def test_a_scripted_switch_that_would_fail_on_its_way_is_refused_before_the_first_batch(
+def test_a_scripted_switch_that_would_fail_later_is_refused_before_the_first_batch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT]
-    status, out, err = run([*words, "--at", "epoch 2: LambdaLR('1/(2-epoch)')"], capsys)
+    arguments = ["StepLR(1)", "--task", task(tmp_path, "class Mine(Tiny): pass"), *SHORT]
+    status, out, err = run([*arguments, "--at", "epoch 2: LambdaLR('1/(2-epoch)')"], capsys)
     assert (status, out) == (2, "")
     assert "has no value at epoch=2" in err
 
 
-def test_what_a_task_prints_is_no_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_task_prints_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = "class Mine(Tiny):\n    def model(self):\n        print('a word')\n        return super().model()"
     status, out, err = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT, "--json"], capsys)
     assert status == 0
@@ -121,14 +123,14 @@ def test_what_a_task_prints_is_no_event(tmp_path: Path, capsys: pytest.CaptureFi
     assert "a word" in err
 
 
-def test_a_metric_of_nothing_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_without_samples_is_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = "class Mine(Tiny):\n    def metrics(self, o, t): return {'of_none': torch.zeros(0)}"
     status, out, _ = run(["StepLR(1)", "--task", task(tmp_path, code), *SHORT], capsys)
     assert status == 0
     assert "of_none: nan" in out
 
 
-def test_a_signal_to_the_whole_group_is_a_signal(tmp_path: Path) -> None:
+def test_a_signal_to_the_process_group_is_reported_as_that_signal(tmp_path: Path) -> None:
     code = """
 import time
 class Slow(torch.utils.data.Dataset):
@@ -139,8 +141,20 @@ class Slow(torch.utils.data.Dataset):
 class Mine(Tiny):
     def training_data(self): return torch.utils.data.DataLoader(Slow(), 16, num_workers=2)
 """
-    words = [sys.executable, "-m", "lrtui", "train", "StepLR(1)", "--task", task(tmp_path, code), "--log-interval", "1"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    arguments = [
+        sys.executable,
+        "-m",
+        "lrtui",
+        "train",
+        "StepLR(1)",
+        "--task",
+        task(tmp_path, code),
+        "--log-interval",
+        "1",
+    ]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGTERM)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from asked import Asking, without_accuracy
+from command_line import CommandLine, without_accuracy
 from kept import begin, nobody
 
 from lrtui.run.events import EvalDone, Event, StepDone
@@ -17,8 +17,8 @@ from lrtui.store.writer import Writer
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 def better(event: Event) -> Event:
@@ -28,15 +28,15 @@ def better(event: Event) -> Event:
 
 
 @pytest.fixture
-def two(ask: Asking) -> Asking:
-    ask.keep(500, name="base", outcome="done", schedule="StepLR(step_size=1, gamma=0.5)")
-    ask.keep(
+def two(lrtui: CommandLine) -> CommandLine:
+    lrtui.record(500, name="base", outcome="done", schedule="StepLR(step_size=1, gamma=0.5)")
+    lrtui.record(
         320, name="more", outcome="stopped", schedule="OneCycleLR(max_lr=0.003)", seed=3, edit=better, switch_at=120
     )
-    return ask
+    return lrtui
 
 
-def test_differences_come_first_then_results_with_the_best_marked(two: Asking) -> None:
+def test_differences_come_first_then_results_with_the_best_marked(two: CommandLine) -> None:
     lines = two("runs", "compare", "base", "more").lines
     assert lines[0] == "#1 base: ✓ done, StepLR(step_size=1, gamma=0.5), 500 steps, 20s"
     assert lines[3:8] == [
@@ -60,7 +60,7 @@ def test_differences_come_first_then_results_with_the_best_marked(two: Asking) -
     assert lines[-2:] == ["o #1 base StepLR(step_size=1, gamma=0.5)", "x #2 more CosineAnnealingLR(T_max=6)"]
 
 
-def test_the_json_has_all_of_it(two: Asking) -> None:
+def test_the_json_has_the_whole_comparison(two: CommandLine) -> None:
     record = json.loads(two("runs", "compare", "2", "1", "--json").out)
     assert [run["id"] for run in record["runs"]] == [2, 1]
     assert record["settings"]["seed"] == [3, 0]
@@ -69,17 +69,17 @@ def test_the_json_has_all_of_it(two: Asking) -> None:
     assert record["best_epochs"]["accuracy"] == [6, 10]
 
 
-def test_step_metrics_have_a_table_of_their_means(ask: Asking) -> None:
+def test_step_metrics_have_a_table_of_their_means(lrtui: CommandLine) -> None:
     for factor in (1, 2):
-        ask.keep(100, edit=partial(with_norm, factor=factor))
-    lines = ask("runs", "compare", "1", "2").lines
+        lrtui.record(100, edit=partial(with_norm, factor=factor))
+    lines = lrtui("runs", "compare", "1", "2").lines
     at = lines.index("mean grad_norm of the steps at equal epochs")
     assert [line.split() for line in lines[at + 1 : at + 4]] == [
         ["epoch", "#1", "#2"],
         ["1", "1.0000", "2.0000"],
         ["2", "2.0000", "4.0000"],
     ]
-    record = json.loads(ask("runs", "compare", "1", "2", "--json").out)
+    record = json.loads(lrtui("runs", "compare", "1", "2", "--json").out)
     assert record["step_metrics"]["grad_norm"]["2"] == {"values": [2.0, 4.0], "best": []}
 
 
@@ -87,21 +87,21 @@ def with_norm(event: Event, factor: float) -> Event:
     return replace(event, metrics={"grad_norm": factor * event.epoch}) if isinstance(event, StepDone) else event
 
 
-def test_without_accuracies_the_losses_are_drawn(ask: Asking) -> None:
+def test_without_accuracies_the_losses_are_drawn(lrtui: CommandLine) -> None:
     for seed in (1, 2):
-        ask.keep(200, edit=without_accuracy, seed=seed)
-    lines = ask("runs", "compare", "1", "2").lines
+        lrtui.record(200, edit=without_accuracy, seed=seed)
+    lines = lrtui("runs", "compare", "1", "2").lines
     assert "test loss" in lines
     assert "test mae at equal epochs" in lines
     assert not any("accuracy" in line for line in lines)
 
 
-def test_runs_without_a_test_are_compared_in_their_settings(ask: Asking) -> None:
+def test_runs_without_a_test_are_compared_in_their_settings(lrtui: CommandLine) -> None:
     for seed in (1, 2):
-        ask.keep(20, seed=seed)
-    writer = Writer(ask.folder, nobody)
+        lrtui.record(20, seed=seed)
+    writer = Writer(lrtui.folder, nobody)
     begin(writer)
-    answer = ask("runs", "compare", "1", "2", "3")
+    answer = lrtui("runs", "compare", "1", "2", "3")
     assert answer.status == 0
     assert "  seed  #1  1" in answer.lines
     assert "        #3  —" in answer.lines
@@ -109,39 +109,41 @@ def test_runs_without_a_test_are_compared_in_their_settings(ask: Asking) -> None
     assert writer.close()
 
 
-def test_long_runs_are_shown_at_round_epochs_and_whole_in_the_json(ask: Asking) -> None:
+def test_long_runs_are_shown_at_round_epochs_and_whole_in_the_json(lrtui: CommandLine) -> None:
     for seed in (1, 2):
-        ask.keep(50 * 130, seed=seed, epochs=130)
-    lines = ask("runs", "compare", "1", "2").lines
-    begin_at = lines.index("test accuracy at equal epochs") + 2
-    rows = lines[begin_at : lines.index("", begin_at)]
+        lrtui.record(50 * 130, seed=seed, epochs=130)
+    lines = lrtui("runs", "compare", "1", "2").lines
+    start = lines.index("test accuracy at equal epochs") + 2
+    rows = lines[start : lines.index("", start)]
     assert [int(row.split()[0]) for row in rows] == [1, 20, 40, 60, 80, 100, 120, 130]
-    record = json.loads(ask("runs", "compare", "1", "2", "--json").out)
+    record = json.loads(lrtui("runs", "compare", "1", "2", "--json").out)
     assert len(record["by_epoch"]["accuracy"]) == 130
 
 
-def test_many_runs_are_tables_below_each_other_on_a_terminal(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_runs_are_tables_below_each_other_on_a_terminal(
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in range(9):
-        ask.keep(100, seed=seed)
+        lrtui.record(100, seed=seed)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    answer = ask("runs", "compare", *map(str, range(1, 10)))
+    answer = lrtui("runs", "compare", *map(str, range(1, 10)))
     assert answer.status == 0
-    begin_at = answer.lines.index("test accuracy at equal epochs")
-    table = answer.lines[begin_at : answer.lines.index("", begin_at)]
+    start = answer.lines.index("test accuracy at equal epochs")
+    table = answer.lines[start : answer.lines.index("", start)]
     assert max(map(len, table)) <= 80
     assert [line.split()[1:] for line in table if "epoch " in line] == [
         [f"#{run}" for run in part] for part in ((1, 2, 3, 4, 5), (6, 7, 8, 9))
     ]
 
 
-@pytest.mark.parametrize("words", [["base"], ["base", "1"], ["base", "base"]])
-def test_one_run_is_no_comparison(words: list[str], two: Asking) -> None:
-    answer = two("runs", "compare", *words)
+@pytest.mark.parametrize("arguments", [["base"], ["base", "1"], ["base", "base"]])
+def test_a_comparison_needs_two_runs(arguments: list[str], two: CommandLine) -> None:
+    answer = two("runs", "compare", *arguments)
     assert answer.status == 2
     assert "two runs or more" in answer.err
 
 
-def test_an_unknown_run_is_refused(two: Asking) -> None:
+def test_an_unknown_run_is_refused(two: CommandLine) -> None:
     assert two("runs", "compare", "base", "nobody").status == 2

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from asked import Asking
+from command_line import CommandLine
 from kept import begin, keep, nobody
 from recorded_runs import recorded_run
 
@@ -27,8 +27,8 @@ ODD = (math.nan, math.inf, -math.inf, 1e308, 5e-324, 0.1 + 0.2)
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 def odd(event: Event) -> Event:
@@ -42,9 +42,9 @@ def columns(text: str) -> dict[str, list[str]]:
     return dict(zip(rows[0], map(list, zip(*rows[1:], strict=True)), strict=True))
 
 
-def test_the_csv_has_a_row_a_step_at_full_precision(ask: Asking) -> None:
-    ask.keep(120, edit=odd, nudge_at=30)
-    answer = ask("runs", "export", "last")
+def test_the_csv_has_a_row_per_step_at_full_precision(lrtui: CommandLine) -> None:
+    lrtui.record(120, edit=odd, nudge_at=30)
+    answer = lrtui("runs", "export", "last")
     assert (answer.status, answer.err) == (0, "")
     table = columns(answer.out)
     assert list(table) == ["step", "epoch", "batch", "seconds", "loss", "lr"]
@@ -56,48 +56,50 @@ def test_the_csv_has_a_row_a_step_at_full_precision(ask: Asking) -> None:
     assert table["lr"][29:31] == ["0.01", "0.0125"]
 
 
-def test_several_groups_have_an_lr_each(ask: Asking) -> None:
-    ask.keep(100, groups=2)
-    table = columns(ask("runs", "export", "1", "--format", "csv").out)
+def test_each_parameter_group_has_an_lr_column(lrtui: CommandLine) -> None:
+    lrtui.record(100, groups=2)
+    table = columns(lrtui("runs", "export", "1", "--format", "csv").out)
     assert list(table)[5:] == ["lr_0", "lr_1"]
     assert table["lr_1"] == [repr(float(lr) * 0.1) for lr in table["lr_0"]]
 
 
 @pytest.mark.parametrize("steps", [0, None])
-def test_a_run_without_steps_has_the_header(steps: int | None, ask: Asking) -> None:
-    keep(ask.folder, [] if steps is None else recorded_run(0))
-    assert ask("runs", "export", "1").out == "step,epoch,batch,seconds,loss,lr\n"
+def test_a_run_without_steps_has_only_the_header(steps: int | None, lrtui: CommandLine) -> None:
+    keep(lrtui.folder, [] if steps is None else recorded_run(0))
+    assert lrtui("runs", "export", "1").out == "step,epoch,batch,seconds,loss,lr\n"
 
 
-def test_the_json_is_to_the_letter_what_train_printed(ask: Asking) -> None:
+def test_the_json_is_exactly_what_train_printed(lrtui: CommandLine) -> None:
     events = [odd(event) for event in recorded_run(330, groups=2, nudge_at=130, outcome="failed")]
     out = io.StringIO()
     printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
     for event in events:
         printer.print(event)
-    keep(ask.folder, events)
-    assert ask("runs", "export", "1", "--format", "json").out == out.getvalue()
+    keep(lrtui.folder, events)
+    assert lrtui("runs", "export", "1", "--format", "json").out == out.getvalue()
 
 
-def test_a_file_is_written_whole_or_not_at_all(ask: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask.keep(100)
+def test_a_file_is_written_whole_or_not_at_all(
+    lrtui: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lrtui.record(100)
     out = tmp_path / "run.csv"
-    assert ask("runs", "export", "1", "--out", str(out)).out == ""
+    assert lrtui("runs", "export", "1", "--out", str(out)).out == ""
     whole = out.read_text()
-    assert whole == ask("runs", "export", "1").out
+    assert whole == lrtui("runs", "export", "1").out
     monkeypatch.setattr("lrtui.cli.runs.export.csv_lines", lambda *_: (1 / 0 for _ in "x"))
     with pytest.raises(ZeroDivisionError):
-        ask("runs", "export", "1", "--out", str(out))
+        lrtui("runs", "export", "1", "--out", str(out))
     assert out.read_text() == whole
     assert list(tmp_path.glob("*.part")) == []
-    answer = ask("runs", "export", "1", "--out", str(tmp_path / "nowhere" / "run.csv"))
+    answer = lrtui("runs", "export", "1", "--out", str(tmp_path / "nowhere" / "run.csv"))
     assert answer.status == 1
     assert "can't be written" in answer.err
 
 
-def test_what_was_put_aside_is_not_exported(ask: Asking) -> None:
+def test_superseded_events_are_not_exported(lrtui: CommandLine) -> None:
     events = recorded_run(100)
-    writer = Writer(ask.folder, nobody)
+    writer = Writer(lrtui.folder, nobody)
     recorder = begin(writer)
     for event in events:
         recorder.publish(event)
@@ -106,8 +108,8 @@ def test_what_was_put_aside_is_not_exported(ask: Asking) -> None:
     writer.call(lambda connection: connection.execute("UPDATE batches SET superseded = 1 WHERE seq >= ?", (cut,)))
     writer.call(lambda connection: connection.execute("UPDATE events SET superseded = 1 WHERE seq >= ?", (cut,)))
     assert writer.close()
-    assert columns(ask("runs", "export", "1").out)["step"] == [str(step) for step in range(60)]
-    last = json.loads(ask("runs", "export", "1", "--format", "json").lines[-1])
+    assert columns(lrtui("runs", "export", "1").out)["step"] == [str(step) for step in range(60)]
+    last = json.loads(lrtui("runs", "export", "1", "--format", "json").lines[-1])
     assert (last["event"], last["step"]) == ("step_done", 59)
 
 
@@ -140,14 +142,14 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_run_that_goes_on_is_exported_up_to_now(tmp_path: Path, ask: Asking) -> None:
-    writer = Writer(ask.folder, nobody)
+def test_a_live_run_is_exported_so_far(tmp_path: Path, lrtui: CommandLine) -> None:
+    writer = Writer(lrtui.folder, nobody)
     recorder = begin(writer)
     events = recorded_run(60)
     for event in events[:40]:
         recorder.publish(event)
     assert recorder.commit(10)
-    connection = open_for_reading(ask.folder)
+    connection = open_for_reading(lrtui.folder)
     story = stored_events(connection, recorder.run)
     first = next(story)
     for event in events[40:]:
@@ -158,14 +160,14 @@ def test_a_run_that_goes_on_is_exported_up_to_now(tmp_path: Path, ask: Asking) -
     assert writer.close()
 
 
-def test_tensorboard_reads_every_point_back(ask: Asking, tmp_path: Path) -> None:
+def test_tensorboard_reads_every_point_back(lrtui: CommandLine, tmp_path: Path) -> None:
     def with_metric(event: Event) -> Event:
         return replace(event, metrics={"top5": 0.5 + event.epoch / 100}) if isinstance(event, EvalDone) else event
 
-    ask.keep(120, edit=with_metric, nudge_at=70)
-    created = json.loads(ask("runs", "list", "--json").out)["created"]
+    lrtui.record(120, edit=with_metric, nudge_at=70)
+    created = json.loads(lrtui("runs", "list", "--json").out)["created"]
     out = tmp_path / "tb" / "1"
-    answer = ask("runs", "export", "1", "--format", "tensorboard", "--out", str(out))
+    answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(out))
     assert answer.status == 0, answer.err
     assert answer.err == f"246 points in {out}\n"
     found = scalars(out)
@@ -190,80 +192,82 @@ def with_step_metrics(event: Event) -> Event:
     return replace(event, metrics=metrics)
 
 
-def test_step_metrics_have_columns_in_the_csv(ask: Asking) -> None:
-    ask.keep(60, groups=2, edit=with_step_metrics)
-    table = columns(ask("runs", "export", "1").out)
+def test_step_metrics_have_columns_in_the_csv(lrtui: CommandLine) -> None:
+    lrtui.record(60, groups=2, edit=with_step_metrics)
+    table = columns(lrtui("runs", "export", "1").out)
     assert list(table)[5:] == ["lr_0", "lr_1", "accuracy, of the batch", "grad_norm"]
     assert [float(value) for value in table["grad_norm"]] == [step / 3 for step in range(60)]
     assert table["accuracy, of the batch"][:21:5] == ["0.5", "", "inf", "", "0.5"]
 
 
-def test_step_metrics_are_in_the_json_to_the_letter_as_train_prints_them(ask: Asking) -> None:
+def test_step_metrics_are_in_the_json_exactly_as_train_prints_them(lrtui: CommandLine) -> None:
     events = [with_step_metrics(odd(event)) for event in recorded_run(120)]
     out = io.StringIO()
     printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
     for event in events:
         printer.print(event)
-    keep(ask.folder, events)
-    assert ask("runs", "export", "1", "--format", "json").out == out.getvalue()
+    keep(lrtui.folder, events)
+    assert lrtui("runs", "export", "1", "--format", "json").out == out.getvalue()
     assert '"metrics": {"accuracy, of the batch": null, "grad_norm": ' in out.getvalue()
 
 
-def test_tensorboard_has_the_step_metrics(ask: Asking, tmp_path: Path) -> None:
-    ask.keep(60, edit=with_step_metrics)
-    assert ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
+def test_tensorboard_has_the_step_metrics(lrtui: CommandLine, tmp_path: Path) -> None:
+    lrtui.record(60, edit=with_step_metrics)
+    assert lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
     found = scalars(tmp_path / "tb")
     assert [step for step, _, _ in found["train/grad_norm"]] == list(range(60))
     assert [step for step, _, _ in found["train/accuracy, of the batch"]] == list(range(0, 60, 10))
     assert found["train/grad_norm"][30][2] == pytest.approx(10.0)
 
 
-def test_tensorboard_has_an_lr_a_group_and_the_averaged_model_apart(ask: Asking, tmp_path: Path) -> None:
+def test_tensorboard_has_an_lr_per_group_and_separate_tags_for_the_averaged_model(
+    lrtui: CommandLine, tmp_path: Path
+) -> None:
     def averaged(event: Event) -> Event:
         if isinstance(event, EvalDone) and event.epoch == 2:
             return replace(event, averaged=True, accuracy=None, loss=math.nan)
         return event
 
-    ask.keep(100, groups=2, edit=averaged)
-    assert ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
+    lrtui.record(100, groups=2, edit=averaged)
+    assert lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")).status == 0
     found = scalars(tmp_path / "tb")
     assert set(found) == {"train/loss", "lr/default", "lr/fc*", "test/loss", "test/accuracy", "averaged/loss"}
     assert [step for step, _, _ in found["test/loss"]] == [50]
     assert math.isnan(found["averaged/loss"][0][2])
 
 
-def test_a_folder_with_another_runs_event_files_is_refused(ask: Asking, tmp_path: Path) -> None:
-    ask.keep(100)
-    words = ["runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")]
-    assert ask(*words).status == 0
-    answer = ask(*words)
+def test_a_folder_with_event_files_is_refused(lrtui: CommandLine, tmp_path: Path) -> None:
+    lrtui.record(100)
+    arguments = ["runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb")]
+    assert lrtui(*arguments).status == 0
+    answer = lrtui(*arguments)
     assert answer.status == 2
     assert "has event files already" in answer.err
     (tmp_path / "file").write_text("no folder")
-    answer = ask(*words[:-1], str(tmp_path / "file" / "tb"))
+    answer = lrtui(*arguments[:-1], str(tmp_path / "file" / "tb"))
     assert answer.status == 1
     assert "can't be written" in answer.err
 
 
 def test_tensorboard_needs_a_folder_and_its_package(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    ask.keep(100)
-    answer = ask("runs", "export", "1", "--format", "tensorboard")
+    lrtui.record(100)
+    answer = lrtui("runs", "export", "1", "--format", "tensorboard")
     assert answer.status == 2
     assert "--out PATH" in answer.err
     for name in ("tensorboard", "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, name, None)
-    answer = ask("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb"))
+    answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb"))
     assert answer.status == 2
     assert "pip install 'lrtui[tensorboard]'" in answer.err
     assert not (tmp_path / "tb").exists()
 
 
-@pytest.mark.parametrize("words", [["nobody"], ["1", "--format", "xml"]])
-def test_words_that_are_off_are_refused(words: list[str], ask: Asking) -> None:
-    ask.keep(10)
-    assert ask("runs", "export", *words).status == 2
+@pytest.mark.parametrize("arguments", [["nobody"], ["1", "--format", "xml"]])
+def test_usage_errors_are_reported(arguments: list[str], lrtui: CommandLine) -> None:
+    lrtui.record(10)
+    assert lrtui("runs", "export", *arguments).status == 2
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float, float]]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asked import Asking, without_accuracy
+from command_line import CommandLine, without_accuracy
 from kept import begin, nobody
 
 from lrtui.__main__ import main
@@ -20,25 +20,25 @@ from lrtui.text.format import width_of
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 @pytest.fixture
-def three(ask: Asking) -> Asking:
-    ask.keep(500, name="base", outcome="done", schedule="StepLR(step_size=1, gamma=0.5)", seed=7)
-    ask.keep(120, name="longer name", outcome="diverged", schedule="OneCycleLR(max_lr=0.003)", seed=3)
-    ask.keep(30, outcome="stopped", epochs=3, schedule="CosineAnnealingLR()", seed=5, optimizer="SGD(lr=0.1)")
-    return ask
+def three(lrtui: CommandLine) -> CommandLine:
+    lrtui.record(500, name="base", outcome="done", schedule="StepLR(step_size=1, gamma=0.5)", seed=7)
+    lrtui.record(120, name="longer name", outcome="diverged", schedule="OneCycleLR(max_lr=0.003)", seed=3)
+    lrtui.record(30, outcome="stopped", epochs=3, schedule="CosineAnnealingLR()", seed=5, optimizer="SGD(lr=0.1)")
+    return lrtui
 
 
-def ids(ask: Asking, *words: str) -> list[int]:
-    answer = ask("runs", "list", *words, "--json")
+def ids(lrtui: CommandLine, *arguments: str) -> list[int]:
+    answer = lrtui("runs", "list", *arguments, "--json")
     assert answer.status == 0, answer.err
     return [json.loads(line)["id"] for line in answer.lines]
 
 
-def test_a_table_has_the_newest_first_and_its_points_below_each_other(three: Asking) -> None:
+def test_the_table_has_the_newest_first_and_aligned_decimal_points(three: CommandLine) -> None:
     answer = three("runs", "list")
     assert answer.status == 0
     assert answer.lines == [
@@ -51,11 +51,11 @@ def test_a_table_has_the_newest_first_and_its_points_below_each_other(three: Ask
 
 
 @pytest.mark.parametrize(("columns", "cut"), [(80, True), (240, False)])
-def test_on_a_terminal_the_table_is_as_wide_as_that(
-    columns: int, cut: bool, three: Asking, monkeypatch: pytest.MonkeyPatch
+def test_the_table_fits_the_terminal(
+    columns: int, cut: bool, three: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = "SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])"
-    three.keep(500, schedule=long, name="実行" * 20, outcome="done")
+    three.record(500, schedule=long, name="実行" * 20, outcome="done")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = three("runs", "list").lines
@@ -71,13 +71,13 @@ def test_on_a_terminal_the_table_is_as_wide_as_that(
     ]
 
 
-def test_a_pipe_gets_all_of_it_however_wide(three: Asking) -> None:
+def test_a_pipe_gets_the_full_width(three: CommandLine) -> None:
     schedule = f"MultiStepLR({list(range(1, 60))}, gamma=0.9)"
-    three.keep(500, schedule=schedule, outcome="done")
+    three.record(500, schedule=schedule, outcome="done")
     assert schedule in three("runs", "list").out
 
 
-def test_the_json_has_the_contracts_columns_first_and_then_all_others(three: Asking) -> None:
+def test_the_json_has_all_columns_in_order(three: CommandLine) -> None:
     answer = three("runs", "list", "--json")
     records = [json.loads(line) for line in answer.lines]
     first = ["id", "name", "state", "schedule", "epochs", "step", "best_accuracy", "parent"]
@@ -92,12 +92,12 @@ def test_the_json_has_the_contracts_columns_first_and_then_all_others(three: Ask
 
 
 @pytest.mark.parametrize("word", [*COLUMNS, "best", "time", "done", "-best", "-created", "-schedule", "-lr"])
-def test_every_column_sorts(word: str, three: Asking) -> None:
+def test_every_column_sorts(word: str, three: CommandLine) -> None:
     assert sorted(ids(three, "--sort", word)) == [1, 2, 3]
     assert three("runs", "list", "--sort", word).status == 0
 
 
-def test_a_minus_reverses_and_what_is_missing_comes_last_either_way(three: Asking) -> None:
+def test_a_minus_reverses_the_order_and_missing_values_come_last(three: CommandLine) -> None:
     assert ids(three, "--sort", "best_accuracy") == [2, 1, 3]
     assert ids(three, "--sort", "-best_accuracy") == [1, 2, 3]
     assert ids(three, "--sort=-seed") == [1, 3, 2]
@@ -136,14 +136,14 @@ def test_a_minus_reverses_and_what_is_missing_comes_last_either_way(three: Askin
         (["lr>1e-3"], [3, 2]),
     ],
 )
-def test_filters_leave_what_meets_them_all(filters: list[str], expected: list[int], three: Asking) -> None:
+def test_a_run_has_to_meet_all_filters(filters: list[str], expected: list[int], three: CommandLine) -> None:
     assert ids(three, *filters) == expected
     # options may stand anywhere among them
     assert ids(three, *filters[:1], "--sort", "-id", *filters[1:]) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["acuracy>0.9"], "unknown column 'acuracy'; did you mean accuracy? There are id, name"),
         (["zzz=1"], "unknown column 'zzz'; there are id, name"),
@@ -159,84 +159,82 @@ def test_filters_leave_what_meets_them_all(filters: list[str], expected: list[in
         (["accuracy>"], "accuracy> has no value"),
     ],
 )
-def test_words_that_are_off_are_refused(words: list[str], said: str, three: Asking) -> None:
-    answer = three("runs", "list", *words)
+def test_usage_errors_are_reported(arguments: list[str], message: str, three: CommandLine) -> None:
+    answer = three("runs", "list", *arguments)
     assert answer.status == 2
-    assert said in answer.err
+    assert message in answer.err
     assert answer.out == ""
 
 
-def test_what_filters_left_out_is_said_beside_the_data(three: Asking) -> None:
+def test_the_number_of_filtered_runs_goes_to_standard_error(three: CommandLine) -> None:
     answer = three("runs", "list", "seed=99")
     assert (answer.status, answer.out, answer.err) == (0, "", "0 of 3 runs\n")
 
 
-def test_a_run_without_accuracy_and_losses_that_are_not_numbers(ask: Asking) -> None:
+def test_missing_accuracies_and_losses_that_are_not_finite_are_listed(lrtui: CommandLine) -> None:
     def odd(event: Event) -> Event:
         return replace(event, loss=math.nan) if isinstance(event, EvalDone) else event
 
-    ask.keep(100, edit=without_accuracy, outcome="done")
-    ask.keep(100, edit=odd, outcome="done")
-    ask.keep(100, edit=lambda event: replace(event, loss=math.inf) if isinstance(event, EvalDone) else event)
-    assert "inf" in ask("runs", "list").lines[1]
-    assert [json.loads(line)["test_loss"] for line in ask("runs", "list", "--json").lines[:2]] == [None, None]
-    assert ids(ask, "test_loss<1e9") == [1]
-    assert ids(ask, "--sort", "-test_loss") == [3, 1, 2]
+    lrtui.record(100, edit=without_accuracy, outcome="done")
+    lrtui.record(100, edit=odd, outcome="done")
+    lrtui.record(100, edit=lambda event: replace(event, loss=math.inf) if isinstance(event, EvalDone) else event)
+    assert "inf" in lrtui("runs", "list").lines[1]
+    assert [json.loads(line)["test_loss"] for line in lrtui("runs", "list", "--json").lines[:2]] == [None, None]
+    assert ids(lrtui, "test_loss<1e9") == [1]
+    assert ids(lrtui, "--sort", "-test_loss") == [3, 1, 2]
 
 
-def test_a_store_without_runs_says_so(ask: Asking) -> None:
-    Writer(ask.folder, nobody).call(lambda _: None)
-    answer = ask("runs", "list")
+def test_an_empty_store_prints_a_message(lrtui: CommandLine) -> None:
+    Writer(lrtui.folder, nobody).call(lambda _: None)
+    answer = lrtui("runs", "list")
     assert (answer.status, answer.out, answer.err) == (0, "", "the store has no runs yet\n")
-    assert ask("runs", "list", "--json").out == ""
+    assert lrtui("runs", "list", "--json").out == ""
 
 
-def test_a_store_that_is_not_there_is_not_made(ask: Asking) -> None:
-    answer = ask("runs", "list")
+def test_a_missing_store_is_not_created(lrtui: CommandLine) -> None:
+    answer = lrtui("runs", "list")
     assert answer.status == 1
     assert "there is no store in" in answer.err
-    assert not ask.folder.exists()
+    assert not lrtui.folder.exists()
 
 
-def test_nothing_is_kept_where_the_store_is_none(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_store_none_is_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRTUI_STORE", "none")
     assert main(["runs", "list"]) == 1
     assert "nothing is stored with --store none" in capsys.readouterr().err
 
 
 def test_the_store_of_the_environment_is_listed(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask.keep(100, name="from there")
-    monkeypatch.setenv("LRTUI_STORE", str(ask.folder))
+    lrtui.record(100, name="from there")
+    monkeypatch.setenv("LRTUI_STORE", str(lrtui.folder))
     assert main(["runs", "list"]) == 0
     assert "from there" in capsys.readouterr().out
 
 
-def test_no_name_reaches_the_terminal_as_a_command_to_it(ask: Asking) -> None:
+def test_control_characters_in_a_name_are_escaped(lrtui: CommandLine) -> None:
     odd = "red\x1b[31m \u202eleft\r\nnext\t\x9b ünïcödé 実行"
-    ask.keep(100, name=odd, schedule="StepLR(step_size=1)", outcome="done")
-    for words in (["list"], ["list", "--json"], ["show", "1"], ["compare", "1", "nobody"]):
-        answer = ask("runs", *words)
+    lrtui.record(100, name=odd, schedule="StepLR(step_size=1)", outcome="done")
+    for arguments in (["list"], ["list", "--json"], ["show", "1"], ["compare", "1", "nobody"]):
+        answer = lrtui("runs", *arguments)
         text = (answer.out + answer.err).replace("\n", "")
         assert text.isprintable()
-    assert "red\\x1b[31m \\u202eleft\\r\\nnext\\t\\x9b ünïcödé 実行" in ask("runs", "list").out
+    assert "red\\x1b[31m \\u202eleft\\r\\nnext\\t\\x9b ünïcödé 実行" in lrtui("runs", "list").out
 
 
-def test_a_live_run_is_running_and_one_whose_process_died_is_lost(ask: Asking) -> None:
-    writer = Writer(ask.folder, nobody)
+def test_a_run_whose_process_died_is_lost(lrtui: CommandLine) -> None:
+    writer = Writer(lrtui.folder, nobody)
     begin(writer)
-    assert "… waiting" in ask("runs", "list").out
+    assert "… waiting" in lrtui("runs", "list").out
     writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
-    assert "? lost" in ask("runs", "list").out
+    assert "? lost" in lrtui("runs", "list").out
     assert writer.close()
 
 
-@pytest.mark.parametrize("words", [["runs"], ["runs", "lst"], ["runs", "show"], ["runs", "list", "--all"]])
-def test_a_wrong_subcommand_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
+@pytest.mark.parametrize("arguments", [["runs"], ["runs", "lst"], ["runs", "show"], ["runs", "list", "--all"]])
+def test_a_wrong_subcommand_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
     assert "Try lrtui runs" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""All there is to know of one run, in words, as charts and as JSON."""
+"""All there is to know of one run, in arguments, as charts and as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asked import Asking, without_accuracy
+from command_line import CommandLine, without_accuracy
 from kept import begin, keep, nobody
 from recorded_runs import recorded_run
 
@@ -18,30 +18,30 @@ from lrtui.store.writer import Writer
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 def block(lines: list[str], title: str) -> list[str]:
     """Return the lines below a title, up to the next empty one."""
-    begin_at = lines.index(title) + 1
-    return lines[begin_at : lines.index("", begin_at)]
+    start = lines.index(title) + 1
+    return lines[start : lines.index("", start)]
 
 
-def test_what_differs_from_the_defaults_comes_first(ask: Asking) -> None:
-    ask.keep(100, name="try", outcome="done", schedule="StepLR(3)", seed=7, at=("step 5: lr*2", "epoch 2: undo"))
-    lines = ask("runs", "show", "try").lines
+def test_settings_that_differ_from_the_defaults_come_first(lrtui: CommandLine) -> None:
+    lrtui.record(100, name="try", outcome="done", schedule="StepLR(3)", seed=7, at=("step 5: lr*2", "epoch 2: undo"))
+    lines = lrtui("runs", "show", "try").lines
     assert lines[0] == "#1 try: ✓ done, 2 of 10 epochs, 100 of 500 steps, 4s"
     settings = block(lines, "settings")
     assert settings[:3] == ["  schedule  StepLR(3)", "  seed      7", "  at        step 5: lr*2; epoch 2: undo"]
     assert settings[3].startswith("  defaults: task=fashion-mnist, optimizer=Adam(lr=0.01), epochs=10")
 
 
-def test_where_it_came_from_is_told(ask: Asking) -> None:
-    parent = ask.keep(100, outcome="done")
-    ask.keep(100, outcome="failed")
-    branch = ask.branch(parent, "0000000054-step-50.pt")
-    lines = ask("runs", "show", str(parent)).lines
+def test_the_environment_is_shown(lrtui: CommandLine) -> None:
+    parent = lrtui.record(100, outcome="done")
+    lrtui.record(100, outcome="failed")
+    branch = lrtui.branch(parent, "0000000054-step-50.pt")
+    lines = lrtui("runs", "show", str(parent)).lines
     origin = dict(line.strip().split("  ", 1) for line in block(lines, "environment"))
     assert origin["data"].strip() == "Tiny from bundled sample, 3,200 + 1,000 samples"
     assert origin["device"].strip() == "cpu, 2 threads"
@@ -49,12 +49,12 @@ def test_where_it_came_from_is_told(ask: Asking) -> None:
     assert "torch 2" in origin["versions"]
     assert origin["branches"].strip() == f"#{branch}"
     assert {"created", "finished", "command line", "directory"} <= set(origin)
-    assert f"#{parent}, from step 50" in ask("runs", "show", str(branch)).out
-    assert "RuntimeError: broken" in ask("runs", "show", "2").out
+    assert f"#{parent}, from step 50" in lrtui("runs", "show", str(branch)).out
+    assert "RuntimeError: broken" in lrtui("runs", "show", "2").out
 
 
-def test_step_metrics_have_a_column_and_a_chart_and_are_in_the_json(ask: Asking) -> None:
-    ask.keep(
+def test_step_metrics_have_a_column_and_a_chart_and_are_in_the_json(lrtui: CommandLine) -> None:
+    lrtui.record(
         150,
         edit=lambda event: (
             replace(event, metrics={"grad_norm": float(event.epoch)})
@@ -62,19 +62,19 @@ def test_step_metrics_have_a_column_and_a_chart_and_are_in_the_json(ask: Asking)
             else event
         ),
     )
-    answer = ask("runs", "show", "1")
+    answer = lrtui("runs", "show", "1")
     lines = block(answer.lines, "lr at each epoch's end")
     assert lines[0].split()[-2:] == ["mean", "grad_norm"]
     assert [line.split()[-1] for line in lines[1:]] == ["1.0000", "—", "3.0000"]
     assert "grad_norm (means)" in answer.out
-    record = json.loads(ask("runs", "show", "1", "--json").out)
+    record = json.loads(lrtui("runs", "show", "1", "--json").out)
     means = [{"epoch": 1, "mean": 1.0}, {"epoch": 3, "mean": 3.0}]
     assert record["step_metrics_of_epochs"] == {"grad_norm": means}
 
 
-def test_the_lr_of_every_epoch_has_a_column_a_group(ask: Asking) -> None:
-    ask.keep(150, groups=2)
-    lines = block(ask("runs", "show", "1").lines, "lr at each epoch's end")
+def test_the_lr_of_every_epoch_has_a_column_per_group(lrtui: CommandLine) -> None:
+    lrtui.record(150, groups=2)
+    lines = block(lrtui("runs", "show", "1").lines, "lr at each epoch's end")
     assert lines[0].split() == ["epoch", "lr", "default", "lr", "fc*", "test", "accuracy", "test", "loss"]
     assert [line.split()[:3] for line in lines[1:]] == [
         ["1", "0.01", "0.001"],
@@ -83,14 +83,14 @@ def test_the_lr_of_every_epoch_has_a_column_a_group(ask: Asking) -> None:
     ]
 
 
-def test_changes_refusals_and_warnings_are_told_with_their_steps(ask: Asking) -> None:
+def test_changes_refusals_and_warnings_are_shown_with_their_steps(lrtui: CommandLine) -> None:
     events: list[Event] = recorded_run(200, switch_at=60, nudge_at=80)
     at = {"step": 200, "seconds": 8.0}
     events.append(CommandRefused(seq=len(events), command="undo", reason="nothing to undo", **at))  # type: ignore[arg-type]
     for level in ("info", "warning", "error"):
         events.append(Notice(seq=len(events), level=level, code="x", text=f"a word of {level}", **at))  # type: ignore[arg-type]
-    keep(ask.folder, events)
-    lines = ask("runs", "show", "last").lines
+    keep(lrtui.folder, events)
+    lines = lrtui("runs", "show", "last").lines
     assert block(lines, "changes during the run") == [
         "  step 60  switched to CosineAnnealingLR(T_max=6) from base: lr 0.003",
         "  step 80  lr 0.003 -> 0.00375 (user)",
@@ -98,71 +98,71 @@ def test_changes_refusals_and_warnings_are_told_with_their_steps(ask: Asking) ->
     assert block(lines, "refused") == ["  step 200  refused: undo: nothing to undo"]
     assert block(lines, "warnings") == ["  step 200  warning: a word of warning", "  step 200  error: a word of error"]
     assert "(now CosineAnnealingLR(T_max=6))" in block(lines, "settings")[0]
-    record = json.loads(ask("runs", "show", "last", "--json").out)
+    record = json.loads(lrtui("runs", "show", "last", "--json").out)
     assert [change["event"] for change in record["changes"]] == ["schedule_switched", "lr_set"]
     assert [notice["level"] for notice in record["notices"]] == ["warning", "error"]
     assert record["refusals"][0]["reason"] == "nothing to undo"
     assert [done["lrs"] for done in record["lr_of_epochs"]] == [[0.01], [0.00375], [0.00375], [0.00375]]
 
 
-def test_best_and_last_results_have_all_the_tasks_metrics(ask: Asking) -> None:
-    ask.keep(450, edit=without_accuracy)
-    lines = block(ask("runs", "show", "1").lines, "results on the test set")
+def test_best_and_last_results_have_all_metrics_of_the_task(lrtui: CommandLine) -> None:
+    lrtui.record(450, edit=without_accuracy)
+    lines = block(lrtui("runs", "show", "1").lines, "results on the test set")
     assert lines[0].split() == ["epoch", "step", "loss", "mae"]
     assert lines[1].split() == ["best", "5", "250", "0.2235", "0.1117"]
     assert lines[2].split()[:3] == ["last", "9", "450"]
-    assert json.loads(ask("runs", "show", "1", "--json").out)["best"]["metrics"] == {
+    assert json.loads(lrtui("runs", "show", "1", "--json").out)["best"]["metrics"] == {
         "mae": pytest.approx(0.1117, abs=1e-4)
     }
 
 
-def test_lr_and_losses_are_drawn(ask: Asking) -> None:
-    ask.keep(100)
-    out = ask("runs", "show", "1").out
+def test_lr_and_losses_are_drawn(lrtui: CommandLine) -> None:
+    lrtui.record(100)
+    out = lrtui("runs", "show", "1").out
     assert "learning rate\n" in out
     assert "training loss (means)   o test loss" in out
     assert out.count("epoch\n") == 2
     assert "\x1b" not in out
 
 
-def test_a_run_that_never_began_is_shown_without_charts(ask: Asking) -> None:
-    writer = Writer(ask.folder, nobody)
+def test_a_run_that_never_started_is_shown_without_charts(lrtui: CommandLine) -> None:
+    writer = Writer(lrtui.folder, nobody)
     begin(writer)
-    answer = ask("runs", "show", "last")
+    answer = lrtui("runs", "show", "last")
     assert answer.status == 0
     assert answer.lines[0] == "#1: … waiting, 0 of 10 epochs, 0 steps, 0s"
     assert "learning rate\n" not in answer.out
-    assert json.loads(ask("runs", "show", "1", "--json").out)["best"] is None
+    assert json.loads(lrtui("runs", "show", "1", "--json").out)["best"] is None
     assert writer.close()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 49])
 @pytest.mark.parametrize("loss", [math.nan, math.inf, 1e308, 0.0])
-def test_odd_losses_and_few_steps_are_drawn_all_the_same(steps: int, loss: float, ask: Asking) -> None:
-    ask.keep(steps, edit=lambda event: replace(event, loss=loss) if isinstance(event, StepDone) else event)
-    answer = ask("runs", "show", "1")
+def test_extreme_losses_and_few_steps_are_drawn(steps: int, loss: float, lrtui: CommandLine) -> None:
+    lrtui.record(steps, edit=lambda event: replace(event, loss=loss) if isinstance(event, StepDone) else event)
+    answer = lrtui("runs", "show", "1")
     assert answer.status == 0
     assert ("training loss" in answer.out) is math.isfinite(loss)
-    assert json.loads(ask("runs", "show", "1", "--json").out)["step"] == steps
+    assert json.loads(lrtui("runs", "show", "1", "--json").out)["step"] == steps
 
 
-def test_lrs_that_are_no_numbers_are_drawn_all_the_same(ask: Asking) -> None:
-    ask.keep(20, edit=lambda event: replace(event, lrs=(math.nan,)) if isinstance(event, StepDone) else event)
-    assert ask("runs", "show", "1").status == 0
+def test_lrs_that_are_not_finite_are_drawn(lrtui: CommandLine) -> None:
+    lrtui.record(20, edit=lambda event: replace(event, lrs=(math.nan,)) if isinstance(event, StepDone) else event)
+    assert lrtui("runs", "show", "1").status == 0
 
 
-def test_a_note_of_several_lines_keeps_them_and_reaches_no_terminal_raw(ask: Asking) -> None:
-    ask.keep(100)
-    connection = open_for_writing(ask.folder)
+def test_a_note_keeps_its_lines_and_control_characters_are_escaped(lrtui: CommandLine) -> None:
+    lrtui.record(100)
+    connection = open_for_writing(lrtui.folder)
     connection.execute("UPDATE runs SET note = ?, error = ?", ("one\ntwo \x1b]0;title\x07", "worse\x1b[2J"))
     connection.close()
-    assert ask("runs", "show", "1").lines[1:4] == ["  worse\\x1b[2J", "  one", "  two \\x1b]0;title\\x07"]
+    assert lrtui("runs", "show", "1").lines[1:4] == ["  worse\\x1b[2J", "  one", "  two \\x1b]0;title\\x07"]
 
 
-def test_an_unknown_run_is_refused_with_those_there_are(ask: Asking) -> None:
-    ask.keep(10, name="bell\x07")
-    answer = ask("runs", "show", "7")
+def test_an_unknown_run_is_refused_with_a_list_of_runs(lrtui: CommandLine) -> None:
+    lrtui.record(10, name="bell\x07")
+    answer = lrtui("runs", "show", "7")
     assert answer.status == 2
     assert "there is no run '7'" in answer.err
     assert "1 bell\\x07" in answer.err
-    assert ask("runs", "show", "\udcff").status == 2
+    assert lrtui("runs", "show", "\udcff").status == 2

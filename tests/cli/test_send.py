@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import Asking
+from command_line import CommandLine
 from kept import begin, nobody
 from recorded_runs import recorded_run
 
@@ -64,14 +64,14 @@ class LiveRun:
             threading.Thread(target=self._obey, args=(command,)).start()
 
     def _obey(self, command: Command) -> None:
-        words, answer = command.text, partial(self.say, command_id=command.id)
+        arguments, answer = command.text, partial(self.say, command_id=command.id)
         lrs = (0.01,)
         match command:
             case SetLr(lr=lr):
-                answer(LrSet, lrs_before=lrs, lrs_after=(lr,), scale=(1.0,), by="user", command=words)
+                answer(LrSet, lrs_before=lrs, lrs_after=(lr,), scale=(1.0,), by="user", command=arguments)
             case ScaleLr(factor=factor):
                 after = (0.01 * factor,)
-                answer(LrSet, lrs_before=lrs, lrs_after=after, scale=(factor,), by="user", command=words)
+                answer(LrSet, lrs_before=lrs, lrs_after=after, scale=(factor,), by="user", command=arguments)
             case SwitchSchedule():
                 answer(
                     ScheduleSwitched,
@@ -79,20 +79,20 @@ class LiveRun:
                     anchor=command.anchor,
                     lrs=lrs,
                     lrs_before=lrs,
-                    command=words,
+                    command=arguments,
                 )
             case UndoLr():
-                answer(CommandRefused, command=words, reason="nothing to undo\x1b[2J")
+                answer(CommandRefused, command=arguments, reason="nothing to undo\x1b[2J")
             case Pause():
                 answer(Paused)
             case Resume():
                 answer(Resumed)
             case EvaluateNow():
-                answer(EvaluationStarted, epoch=1, command=words)
+                answer(EvaluationStarted, epoch=1, command=arguments)
             case SaveCheckpoint():
                 answer(CheckpointSaved, path="a.pt", reason="command")
             case Extend():
-                answer(Extended, epochs=15, total_steps=750, command=words)
+                answer(Extended, epochs=15, total_steps=750, command=arguments)
             case Stop():
                 answer(RunFinished, outcome="stopped")
 
@@ -102,26 +102,26 @@ class LiveRun:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 @pytest.fixture
-def live(ask: Asking) -> Iterator[LiveRun]:
-    run = LiveRun(ask.folder)
+def live(lrtui: CommandLine) -> Iterator[LiveRun]:
+    run = LiveRun(lrtui.folder)
     yield run
     assert run.writer.close()
 
 
-def inbox(ask: Asking) -> int:
-    connection = open_for_reading(ask.folder)
+def inbox(lrtui: CommandLine) -> int:
+    connection = open_for_reading(lrtui.folder)
     count: int = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
     connection.close()
     return count
 
 
 @pytest.mark.parametrize(
-    ("words", "command", "answer"),
+    ("arguments", "command", "expected"),
     [
         (["pause"], Pause(), "paused"),
         (["resume"], Resume(), "resumed"),
@@ -150,29 +150,29 @@ def inbox(ask: Asking) -> int:
         ),
     ],
 )
-def test_what_a_live_run_obeys_is_printed(
-    words: list[str], command: Command, answer: str, ask: Asking, live: LiveRun
+def test_the_answer_of_a_live_run_is_printed(
+    arguments: list[str], command: Command, expected: str, lrtui: CommandLine, live: LiveRun
 ) -> None:
-    said = ask("send", "last", *words)
-    assert (said.status, said.out, said.err) == (0, f"{answer}\n", "")
+    answer = lrtui("send", "last", *arguments)
+    assert (answer.status, answer.out, answer.err) == (0, f"{expected}\n", "")
     assert live.given == [command]
 
 
-def test_a_refusal_is_printed_with_its_reason_and_no_control_characters(ask: Asking, live: LiveRun) -> None:
-    said = ask("send", "1", "undo")
-    assert (said.status, said.out) == (1, "refused: nothing to undo\\x1b[2J\n")
+def test_a_refusal_is_printed_with_its_reason_and_no_control_characters(lrtui: CommandLine, live: LiveRun) -> None:
+    answer = lrtui("send", "1", "undo")
+    assert (answer.status, answer.out) == (1, "refused: nothing to undo\\x1b[2J\n")
 
 
-def test_no_answer_in_time_is_said(ask: Asking, live: LiveRun) -> None:
+def test_a_timeout_is_reported(lrtui: CommandLine, live: LiveRun) -> None:
     live.answers = False
-    said = ask("send", "1", "--wait", "0.6", "pause")
-    assert said.status == 1
-    assert said.out == ""
-    assert "no answer in 0.6 s" in said.err
+    answer = lrtui("send", "1", "--wait", "0.6", "pause")
+    assert answer.status == 1
+    assert answer.out == ""
+    assert "no answer in 0.6 s" in answer.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["lr=-1"], "lr=X takes a finite number of at least 0"),
         (["lr", "fast"], "^ lr=X takes a finite number"),
@@ -188,24 +188,22 @@ def test_no_answer_in_time_is_said(ask: Asking, live: LiveRun) -> None:
         (["\udcff"], "^ not a Python call"),
     ],
 )
-def test_words_that_are_off_are_refused_and_nothing_is_sent(
-    words: list[str], said: str, ask: Asking, live: LiveRun
-) -> None:
-    answer = ask("send", "last", *words)
+def test_a_usage_error_sends_nothing(arguments: list[str], message: str, lrtui: CommandLine, live: LiveRun) -> None:
+    answer = lrtui("send", "last", *arguments)
     assert answer.status == 2
-    assert said in answer.err
+    assert message in answer.err
     assert answer.out == ""
-    assert inbox(ask) == 0
+    assert inbox(lrtui) == 0
 
 
-def test_an_unknown_run_is_refused(ask: Asking, live: LiveRun) -> None:
-    answer = ask("send", "nobody", "pause")
+def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
+    answer = lrtui("send", "nobody", "pause")
     assert answer.status == 2
     assert "there is no run 'nobody'" in answer.err
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "message"),
     [
         ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N makes it longer"),
         ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 goes on from its last checkpoint"),
@@ -213,23 +211,23 @@ def test_an_unknown_run_is_refused(ask: Asking, live: LiveRun) -> None:
         ("diverged", "#1 is diverged and takes no commands"),
     ],
 )
-def test_a_run_that_is_over_is_sent_nothing(outcome: str, said: str, ask: Asking) -> None:
-    ask.keep(10, outcome=outcome)
-    answer = ask("send", "last", "pause")
+def test_a_finished_run_takes_no_commands(outcome: str, message: str, lrtui: CommandLine) -> None:
+    lrtui.record(10, outcome=outcome)
+    answer = lrtui("send", "last", "pause")
     assert answer.status == 1
-    assert said in answer.err
-    assert inbox(ask) == 0
+    assert message in answer.err
+    assert inbox(lrtui) == 0
 
 
-def test_a_run_whose_process_died_is_sent_nothing(ask: Asking, live: LiveRun) -> None:
+def test_a_lost_run_takes_no_commands(lrtui: CommandLine, live: LiveRun) -> None:
     live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
-    answer = ask("send", "last", "pause")
+    answer = lrtui("send", "last", "pause")
     assert answer.status == 1
     assert "#1 is lost: its process died; lrtui resume 1 goes on" in answer.err
-    assert inbox(ask) == 0
+    assert inbox(lrtui) == 0
 
 
-def test_a_run_that_dies_while_somebody_waits_is_told_at_once(ask: Asking, live: LiveRun) -> None:
+def test_a_run_that_dies_during_the_wait_is_reported_at_once(lrtui: CommandLine, live: LiveRun) -> None:
     live.answers = False
 
     def die(_: Command) -> None:
@@ -238,27 +236,27 @@ def test_a_run_that_dies_while_somebody_waits_is_told_at_once(ask: Asking, live:
         ).start()
 
     live.recorder.receive = die
-    answer = ask("send", "last", "pause", "--wait", "60")
+    answer = lrtui("send", "last", "pause", "--wait", "60")
     assert answer.status == 1
     assert answer.out == ""
     assert "its process died" in answer.err
 
 
-def test_a_store_that_others_can_write_is_not_used(ask: Asking, live: LiveRun) -> None:
-    ask.folder.chmod(0o777)
-    answer = ask("send", "last", "pause")
+def test_a_store_that_others_can_write_is_not_used(lrtui: CommandLine, live: LiveRun) -> None:
+    lrtui.folder.chmod(0o777)
+    answer = lrtui("send", "last", "pause")
     assert answer.status == 1
     assert "others than its owner can write" in answer.err
-    assert inbox(ask) == 0
-    ask.folder.chmod(0o700)
+    assert inbox(lrtui) == 0
+    lrtui.folder.chmod(0o700)
 
 
-def test_a_store_that_is_not_there_is_not_made(ask: Asking) -> None:
-    assert ask("send", "last", "pause").status == 1
-    assert not ask.folder.exists()
+def test_a_missing_store_is_not_created(lrtui: CommandLine) -> None:
+    assert lrtui("send", "last", "pause").status == 1
+    assert not lrtui.folder.exists()
 
 
-def test_many_blanks_cost_no_time() -> None:
+def test_many_blanks_are_parsed_in_linear_time() -> None:
     for text in (f"lr{' ' * 200_000}x", f"switch{' ' * 200_000}", " " * 200_000):
         with pytest.raises(NotationError):
             read_command(text)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from asked import Asking
+from command_line import CommandLine
 from driving import TINY
 
 from lrtui.analysis.suggest.range_test import RangeTestResult
@@ -16,18 +16,18 @@ SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "4")
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path / "store", capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
 
 
 def find_as(monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
-    """Put a range test in place of the real one, that is quick and finds this."""
+    """Replace the range test by one that finds this lr at once."""
     range_test = RangeTestResult(lr, {"steepest": lr, "valley": 1.2 * lr}, 5, 6)
     monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: range_test)
 
 
-def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
-    answer = ask("suggest", *SETTINGS, "--epochs", "10", "--budget", "3")
+def test_the_output_is_one_line_that_train_accepts(lrtui: CommandLine) -> None:
+    answer = lrtui("suggest", *SETTINGS, "--epochs", "10", "--budget", "3")
     assert answer.status == 0, answer.err
     (line,) = answer.lines
     schedule, _, optimizer = line.partition(" --optimizer ")
@@ -38,9 +38,9 @@ def test_it_ends_with_one_line_that_can_be_trained(ask: Asking) -> None:
         assert text in answer.err
 
 
-def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     find_as(monkeypatch, 0.02)
-    answer = ask("suggest", *SETTINGS, "--budget", "2", "--json")
+    answer = lrtui("suggest", *SETTINGS, "--budget", "2", "--json")
     record = json.loads(answer.out)
     assert record["lr"] == 0.02
     assert record["in_full"]["state"] == "done"
@@ -52,7 +52,7 @@ def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("arguments", "message"),
     [
         (["--budget", "0"], "--budget takes"),
         (["--budget", "much"], "--budget takes"),
@@ -62,25 +62,25 @@ def test_where_the_optimizer_changes_the_line_says_so(ask: Asking, monkeypatch: 
         (["--processes", "0"], "--processes takes"),
     ],
 )
-def test_words_that_are_off_are_refused(text: list[str], said: str, ask: Asking) -> None:
-    answer = ask("suggest", *text)
+def test_usage_errors_are_reported(arguments: list[str], message: str, lrtui: CommandLine) -> None:
+    answer = lrtui("suggest", *arguments)
     assert answer.status == 2
-    assert said in answer.err
+    assert message in answer.err
     assert answer.out == ""
-    assert not ask.folder.exists()
+    assert not lrtui.folder.exists()
 
 
-def test_what_breaks_is_told(ask: Asking) -> None:
-    answer = ask("suggest", "--task", TINY.replace(":Tiny", ":Breaks"), "--batch-size", "16", "--epochs", "2")
+def test_an_error_in_the_task_is_reported(lrtui: CommandLine) -> None:
+    answer = lrtui("suggest", "--task", TINY.replace(":Tiny", ":Breaks"), "--batch-size", "16", "--epochs", "2")
     assert answer.status == 1
     assert "this loss is broken" in answer.err
     assert "Traceback" not in answer.err
     assert answer.out == ""
 
 
-def test_its_races_are_there_to_be_looked_at(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_races_are_stored(lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     find_as(monkeypatch, 0.02)
-    assert ask("suggest", *SETTINGS, "--quiet").status == 0
-    report = ask("race", "--report", "1")
+    assert lrtui("suggest", *SETTINGS, "--quiet").status == 0
+    report = lrtui("race", "--report", "1")
     assert report.status == 0
     assert "your own ExponentialLR(gamma=0.1)" in report.out

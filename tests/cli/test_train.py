@@ -20,9 +20,9 @@ from lrtui.cli.exit_codes import SIGNALS
 SMALL = ["--task", TINY, "--batch-size", "16", "--log-interval", "3"]
 
 
-def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "lrtui", "train", *words],
+        [sys.executable, "-m", "lrtui", "train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -30,30 +30,30 @@ def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
     )
 
 
-def train(*words: str) -> tuple[int, str, str]:
-    process = start(*words)
+def train(*arguments: str) -> tuple[int, str, str]:
+    process = start(*arguments)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
 @pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Leave the test process's signals as they were: a run in it takes them over."""
+def restored_signals() -> Iterator[None]:
+    """Restore the signal handlers of the test process, which a run replaces."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_the_tutorials_lines_to_the_letter_and_the_rest_on_standard_error(tmp_path: Path) -> None:
-    words = ["--train-samples", "192", "--test-samples", "100", "--epochs", "1", "--log-interval", "2"]
+def test_standard_output_has_exactly_the_tutorials_lines(tmp_path: Path) -> None:
+    arguments = ["--train-samples", "192", "--test-samples", "100", "--epochs", "1", "--log-interval", "2"]
     # the bundled sample, whatever else this machine has
     code = (
         "import sys, lrtui.tasks.fashion_mnist_files as files, pathlib\n"
         "files.DEBIAN = pathlib.Path('/nowhere')\n"
         "files.download = lambda folder, say: (_ for _ in ()).throw(files.DataError('no network'))\n"
         "from lrtui.__main__ import main\n"
-        f"sys.exit(main(['train', 'ExponentialLR(gamma=0.1)', *{words!r}]))"
+        f"sys.exit(main(['train', 'ExponentialLR(gamma=0.1)', *{arguments!r}]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -76,7 +76,7 @@ def test_the_tutorials_lines_to_the_letter_and_the_rest_on_standard_error(tmp_pa
     assert "lr of each epoch: 0.01" in done.stderr
 
 
-def test_json_is_every_event_in_order() -> None:
+def test_json_has_every_event_in_order() -> None:
     status, out, _ = train("StepLR(1)", *SMALL, "--epochs", "2", "--json")
     events = [json.loads(line) for line in out.splitlines()]
     assert status == 0
@@ -92,13 +92,13 @@ def test_json_is_every_event_in_order() -> None:
     assert [event["lrs"] for event in steps[5:7]] == [[0.01], [0.001]]
 
 
-def test_the_same_words_print_the_same() -> None:
-    words = ["OneCycleLR(0.1)", *SMALL, "--epochs", "3"]
-    assert train(*words)[:2] == train(*words)[:2]
+def test_the_same_command_prints_the_same_output() -> None:
+    arguments = ["OneCycleLR(0.1)", *SMALL, "--epochs", "3"]
+    assert train(*arguments)[:2] == train(*arguments)[:2]
 
 
-@pytest.mark.usefixtures("own_signals")
-def test_quiet_prints_the_tests_and_whose_data_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("restored_signals")
+def test_quiet_prints_the_test_results_and_the_source_of_the_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "StepLR(1)", *SMALL, "--epochs", "2", "--quiet"]) == 0
     printed = capsys.readouterr()
     assert printed.err == "data: Tiny from the task, 96 + 32 samples\n"
@@ -107,9 +107,9 @@ def test_quiet_prints_the_tests_and_whose_data_they_are_of(capsys: pytest.Captur
     assert all(line.startswith("Test set: ") for line in lines)
 
 
-@pytest.mark.usefixtures("own_signals")
+@pytest.mark.usefixtures("restored_signals")
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (["LambdaLR('1')", *SMALL, "--optimizer", "SGD(lr=1e30)"], 3, "the loss is not finite at step"),
         (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "Breaks")], 1, "this loss is broken"),
@@ -118,12 +118,12 @@ def test_quiet_prints_the_tests_and_whose_data_they_are_of(capsys: pytest.Captur
         (["OneCycleLR(0.1)", *SMALL, "--optimizer", "Adagrad()"], 2, "cycle_momentum=False"),
     ],
 )
-def test_how_a_run_ends_is_its_exit_status(
-    words: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+def test_the_outcome_of_a_run_is_its_exit_status(
+    arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", *words]) == status
+    assert main(["train", *arguments]) == status
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -141,7 +141,7 @@ def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Sign
     assert "best:" in err
 
 
-def test_a_run_under_nohup_outlives_its_terminal() -> None:
+def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
     # a child inherits what is ignored
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -162,7 +162,7 @@ def test_a_run_under_nohup_outlives_its_terminal() -> None:
     assert process.returncode == 143
 
 
-def test_a_reader_that_leaves_is_no_failure() -> None:
+def test_a_reader_that_closes_early_is_no_failure() -> None:
     with start("StepLR(1)", *SMALL, "--epochs", "100000") as process:
         assert process.stdout is not None
         assert process.stderr is not None

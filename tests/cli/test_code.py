@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asked import Asking
+from command_line import CommandLine
 from driving import TINY
 from emitted import lrs_of
 from kept import keep
@@ -21,19 +21,19 @@ SHORT = ["--epochs", "3", "--batches-per-epoch", "4"]
 
 
 @pytest.fixture
-def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Asking:
-    return Asking(tmp_path, capsys)
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path, capsys)
 
 
-def code_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(["code", *words]) == 0
+def code_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["code", *arguments]) == 0
     return capsys.readouterr().out
 
 
 def test_the_printed_code_has_the_lrs_of_the_preview(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["OneCycleLR(max_lr=0.1)", *SHORT, "--optimizer", 'AdamW(lr=0.01, groups={"fc*": {"lr": 0.1}})']
-    code = code_of(words, capsys)
-    assert main(["preview", *words, "--json"]) == 0
+    arguments = ["OneCycleLR(max_lr=0.1)", *SHORT, "--optimizer", 'AdamW(lr=0.01, groups={"fc*": {"lr": 0.1}})']
+    code = code_of(arguments, capsys)
+    assert main(["preview", *arguments, "--json"]) == 0
     assert lrs_of(code) == json.loads(capsys.readouterr().out)["lrs"]
 
 
@@ -49,7 +49,7 @@ def test_the_epoch_length_defaults_to_that_of_the_task(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["StepLr(3)"], "did you mean StepLR"),
         (["StepLR(3)", "--task", "own.py:Mine"], "give --batches-per-epoch"),
@@ -59,10 +59,10 @@ def test_the_epoch_length_defaults_to_that_of_the_task(capsys: pytest.CaptureFix
         (["StepLR(3)", "--run", "last"], "No such option '--run'"),
     ],
 )
-def test_a_usage_error_prints_no_code(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["code", *words]) == 2
+def test_a_usage_error_prints_no_code(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["code", *arguments]) == 2
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert message in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
 
@@ -76,9 +76,9 @@ def test_writing_code_does_not_run_user_files(tmp_path: Path, capsys: pytest.Cap
 # -- of stored runs ---------------------------------------------------------------------------------------------------
 
 
-def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(ask: Asking) -> None:
-    ask.keep(330, switch_at=140, nudge_at=260, name="night\nimport os")
-    answer = ask("runs", "code", "last")
+def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(lrtui: CommandLine) -> None:
+    lrtui.record(330, switch_at=140, nudge_at=260, name="night\nimport os")
+    answer = lrtui("runs", "code", "last")
     assert answer.status == 0
     assert "        if step == 140:\n" in answer.out
     assert "    260: " in answer.out
@@ -87,31 +87,31 @@ def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(ask: Asking) -> N
     assert len(lrs_of(answer.out)) == 500
 
 
-def test_the_code_of_a_branch_starts_with_that_of_its_parent(ask: Asking) -> None:
-    parent = keep(ask.folder, recorded_run(330, switch_at=70, nudge_at=210))
+def test_the_code_of_a_branch_starts_with_that_of_its_parent(lrtui: CommandLine) -> None:
+    parent = keep(lrtui.folder, recorded_run(330, switch_at=70, nudge_at=210))
     started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
     after = [event for event in recorded_run(300, switch_at=150) if event.step >= 150]
     own = [
         replace(event, seq=number)
         for number, event in enumerate([replace(started, step=150, parent=str(parent)), *after])
     ]
-    branch = keep(ask.folder, own)
+    branch = keep(lrtui.folder, own)
     # of the parent's events those count that were told before its checkpoint: its nudge came later
     seq = max(event.seq for event in recorded_run(330, switch_at=70, nudge_at=210) if event.step < 150)
-    with transaction(ask.folder) as connection:
+    with transaction(lrtui.folder) as connection:
         connection.execute(
             "UPDATE runs SET parent = ?, first_step = 150, branched_from = ? WHERE id = ?",
             (parent, f"{seq:010d}-step-150.pt", branch),
         )
-    code = ask("runs", "code", str(branch)).out
+    code = lrtui("runs", "code", str(branch)).out
     assert f"branched from run #{parent} after step 150" in code
     assert "if step == 70:" in code
     assert "if step == 150:" in code
     assert "210:" not in code
     assert len(lrs_of(code)) == 500
-    ask.lose(parent)
-    assert ask("runs", "delete", str(parent), "--yes").status == 0
-    code = ask("runs", "code", str(branch)).out
+    lrtui.mark_lost(parent)
+    assert lrtui("runs", "delete", str(parent), "--yes").status == 0
+    code = lrtui("runs", "code", str(branch)).out
     assert "the run before step 150 is not known" in code
     assert "for epoch in range(3, epochs):" in code
     assert len(lrs_of(code)) == 350
@@ -129,42 +129,45 @@ SWITCHED = ["--at", "step 7: PolynomialLR() from current"]
     ],
 )
 def test_the_code_of_a_branch_of_a_branch_has_the_lrs_of_all_three_runs(
-    more: list[str], first: str, second: str, ask: Asking
+    more: list[str], first: str, second: str, lrtui: CommandLine
 ) -> None:
-    words = ["ExponentialLR(0.5)", "--task", TINY, "--epochs", "5", "--batch-size", "16", "--quiet"]
-    assert ask("train", *words, "--at", "step 3: lr*0.3", *more).status == 0
-    assert ask("branch", "1", "--at-epoch", "2", first, "--quiet").status == 0
-    assert ask("branch", "2", "--at-epoch", "3", second, "--quiet").status == 0
+    arguments = ["ExponentialLR(0.5)", "--task", TINY, "--epochs", "5", "--batch-size", "16", "--quiet"]
+    assert lrtui("train", *arguments, "--at", "step 3: lr*0.3", *more).status == 0
+    assert lrtui("branch", "1", "--at-epoch", "2", first, "--quiet").status == 0
+    assert lrtui("branch", "2", "--at-epoch", "3", second, "--quiet").status == 0
     expected: list[float] = []
     for run, end in [("1", 12), ("2", 18), ("3", 30)]:
-        rows = [line.split(",") for line in ask("runs", "export", run).lines[1:]]
+        rows = [line.split(",") for line in lrtui("runs", "export", run).lines[1:]]
         expected += [float(row[5]) for row in rows if len(expected) <= int(row[0]) < end]
     assert len(expected) == 30
-    assert [lrs[0] for lrs in lrs_of(ask("runs", "code", "3").out)] == expected
+    assert [lrs[0] for lrs in lrs_of(lrtui("runs", "code", "3").out)] == expected
 
 
-def test_the_code_of_a_run_that_was_resumed_has_the_lrs_of_the_whole(ask: Asking) -> None:
-    words = ["OneCycleLR(max_lr=0.1)", "--task", TINY, "--epochs", "4", "--batch-size", "16", "--quiet"]
-    assert ask("train", *words, "--at", "step 5: lr*0.3", "--at", "step 9: stop", "--at", "step 20: undo").status == 0
-    stopped = lrs_of(ask("runs", "code", "1").out)
-    assert ask("resume", "1", "--quiet").status == 0
-    rows = [line.split(",") for line in ask("runs", "export", "1").lines[1:]]
-    whole = lrs_of(ask("runs", "code", "1").out)
+def test_the_code_of_a_run_that_was_resumed_has_the_lrs_of_the_whole(lrtui: CommandLine) -> None:
+    arguments = ["OneCycleLR(max_lr=0.1)", "--task", TINY, "--epochs", "4", "--batch-size", "16", "--quiet"]
+    assert (
+        lrtui("train", *arguments, "--at", "step 5: lr*0.3", "--at", "step 9: stop", "--at", "step 20: undo").status
+        == 0
+    )
+    stopped = lrs_of(lrtui("runs", "code", "1").out)
+    assert lrtui("resume", "1", "--quiet").status == 0
+    rows = [line.split(",") for line in lrtui("runs", "export", "1").lines[1:]]
+    whole = lrs_of(lrtui("runs", "code", "1").out)
     assert whole == [[float(row[5])] for row in rows]
     # what its script had still to do was in the code of the one that was stopped
     assert stopped == whole
 
 
-def test_a_run_that_has_not_started_has_no_code_yet(ask: Asking) -> None:
-    keep(ask.folder, recorded_run(1)[:2])
-    answer = ask("runs", "code", "last")
+def test_a_run_that_has_not_started_has_no_code_yet(lrtui: CommandLine) -> None:
+    keep(lrtui.folder, recorded_run(1)[:2])
+    answer = lrtui("runs", "code", "last")
     assert (answer.status, answer.out) == (2, "")
     assert "has not started" in answer.err
 
 
-def test_an_unknown_run_is_a_usage_error(ask: Asking) -> None:
-    ask.keep()
-    answer = ask("runs", "code", "7")
+def test_an_unknown_run_is_a_usage_error(lrtui: CommandLine) -> None:
+    lrtui.record()
+    answer = lrtui("runs", "code", "7")
     assert (answer.status, answer.out) == (2, "")
     assert "there is no run" in answer.err
 
@@ -174,9 +177,9 @@ def test_an_unknown_run_is_a_usage_error(ask: Asking) -> None:
 PLATEAU = "ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.3)"
 
 
-def test_preview_uses_the_results_of_a_stored_run(ask: Asking) -> None:
-    ask.keep(500, outcome="done", epochs=10)
-    answer = ask("preview", PLATEAU, "CosineAnnealingLR()", "--run", "last", "--json")
+def test_preview_uses_the_results_of_a_stored_run(lrtui: CommandLine) -> None:
+    lrtui.record(500, outcome="done", epochs=10)
+    answer = lrtui("preview", PLATEAU, "CosineAnnealingLR()", "--run", "last", "--json")
     assert answer.status == 0
     plateau, cosine = map(json.loads, answer.lines)
     assert len(plateau["lrs"]) == len(cosine["lrs"]) == 500
@@ -184,19 +187,19 @@ def test_preview_uses_the_results_of_a_stored_run(ask: Asking) -> None:
     assert "cuts" not in cosine
     lrs = [lrs[0] for lrs in plateau["lrs"]]
     assert plateau["cuts"] == [epoch for epoch in range(1, 10) if lrs[epoch * 50] < lrs[epoch * 50 - 1]] != []
-    words = ", ".join(map(str, plateau["cuts"]))
-    assert f"over the test loss of run #1 it would have cut after epochs {words}" in answer.err
+    arguments = ", ".join(map(str, plateau["cuts"]))
+    assert f"over the test loss of run #1 it would have cut after epochs {arguments}" in answer.err
 
 
-def test_preview_uses_the_results_so_far_of_an_unfinished_run(ask: Asking) -> None:
-    ask.keep(130)
-    answer = ask("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
+def test_preview_uses_the_results_so_far_of_an_unfinished_run(lrtui: CommandLine) -> None:
+    lrtui.record(130)
+    answer = lrtui("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
     assert json.loads(answer.out)["lrs"][0] == [1.0]
     assert "run #1 has results for 2 of 10 epochs; the last one is held after them" in answer.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--run", "9"], "there is no run"),
         (["--run", "last", "--batch-size", "8"], "leave --batch-size out"),
@@ -205,11 +208,11 @@ def test_preview_uses_the_results_so_far_of_an_unfinished_run(ask: Asking) -> No
         ([], "--store is where the run of --run is stored"),
     ],
 )
-def test_options_that_contradict_the_run_are_refused(words: list[str], said: str, ask: Asking) -> None:
-    ask.keep()
-    answer = ask("preview", PLATEAU, *words)
+def test_options_that_contradict_the_run_are_refused(arguments: list[str], message: str, lrtui: CommandLine) -> None:
+    lrtui.record()
+    answer = lrtui("preview", PLATEAU, *arguments)
     assert (answer.status, answer.out) == (2, "")
-    assert said in answer.err
+    assert message in answer.err
 
 
 def test_limits_of_the_script_are_noted_at_its_head(capsys: pytest.CaptureFixture[str]) -> None:

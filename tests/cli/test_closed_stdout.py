@@ -21,12 +21,12 @@ ENDLESS = ["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--log-in
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
-@pytest.mark.parametrize("words", [["schedulers"], ["--help"]])
-def test_a_reader_that_left_before_the_first_word_is_no_failure(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["schedulers"], ["--help"]])
+def test_a_reader_that_closes_at_once_is_no_failure(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "lrtui", *words],
+        [sys.executable, "-m", "lrtui", *arguments],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,11 +38,11 @@ def test_a_reader_that_left_before_the_first_word_is_no_failure(words: list[str]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
-@pytest.mark.parametrize("words", [["schedulers"], ENDLESS])
-def test_a_full_disk_ends_it_with_a_word_and_no_traceback(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["schedulers"], ENDLESS])
+def test_a_full_disk_stops_the_run_with_a_message(arguments: list[str]) -> None:
     with FULL.open("w") as disk:
         done = subprocess.run(
-            [sys.executable, "-m", "lrtui", *words],
+            [sys.executable, "-m", "lrtui", *arguments],
             stdout=disk,
             stderr=subprocess.PIPE,
             text=True,
@@ -54,7 +54,7 @@ def test_a_full_disk_ends_it_with_a_word_and_no_traceback(words: list[str]) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_a_terminal_that_closes_hangs_the_run_up() -> None:
+def test_closing_the_terminal_exits_with_129() -> None:
     screen, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "lrtui", *ENDLESS],

@@ -19,8 +19,8 @@ PLATEAU = "ReduceLROnPlateau(patience=0, factor=0.5)"
 def previewed(
     path: Path, schedule: str, capsys: pytest.CaptureFixture[str], epochs: int = 4, batches: int = 1
 ) -> object:
-    words = ["preview", schedule, "--metrics", str(path), "--json", "--optimizer", "SGD(lr=1.0)"]
-    assert main([*words, "--epochs", str(epochs), "--batches-per-epoch", str(batches)]) == 0
+    arguments = ["preview", schedule, "--metrics", str(path), "--json", "--optimizer", "SGD(lr=1.0)"]
+    assert main([*arguments, "--epochs", str(epochs), "--batches-per-epoch", str(batches)]) == 0
     return [lrs[0] for lrs in json.loads(capsys.readouterr().out)["lrs"]]
 
 
@@ -38,7 +38,7 @@ def previewed(
         ("0.5\nnan\n0.4\n0.3\n", PLATEAU, [1.0, 1.0, 0.5, 0.5]),
     ],
 )
-def test_it_is_stepped_with_each_epochs_result(
+def test_the_schedule_is_stepped_with_each_epochs_result(
     text: str, schedule: str, expected: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "results"
@@ -46,7 +46,7 @@ def test_it_is_stepped_with_each_epochs_result(
     assert previewed(path, schedule, capsys) == expected
 
 
-def test_over_the_record_of_its_own_run_it_is_what_the_run_did(
+def test_the_preview_over_a_runs_own_record_has_the_lrs_of_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schedule = "ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)"
@@ -62,7 +62,7 @@ def test_over_the_record_of_its_own_run_it_is_what_the_run_did(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "arguments"),
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
@@ -75,18 +75,18 @@ def test_over_the_record_of_its_own_run_it_is_what_the_run_did(
         ("{" * 100_000, "line 1: not a JSON object"),
     ],
 )
-def test_a_file_that_has_no_results_is_refused_with_what_is_wrong_and_where(
-    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_file_without_results_is_refused_with_the_line_and_reason(
+    text: str, arguments: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "results"
     path.write_text(text)
     assert main(["preview", PLATEAU, "--metrics", str(path), "--epochs", "2", "--batches-per-epoch", "1"]) == 2
-    assert words in capsys.readouterr().err
+    assert arguments in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["nowhere", ".", "binary"])
-def test_what_is_no_text_file_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_binary_file_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    words = ["preview", PLATEAU, "--metrics", str(tmp_path / name), "--epochs", "2", "--batches-per-epoch", "1"]
-    assert main(words) == 2
+    arguments = ["preview", PLATEAU, "--metrics", str(tmp_path / name), "--epochs", "2", "--batches-per-epoch", "1"]
+    assert main(arguments) == 2
     assert "can't be read" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Asks the command line for something of a store."""
+"""Runs commands on a store and records runs in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrtui.store.connection import transaction
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said."""
+    """What a command printed, and its exit status."""
 
     status: int
     out: str
@@ -30,23 +30,23 @@ class Answer:
         return self.out.splitlines()
 
 
-class Asking:
-    """Gives words to the command line, with a store of one's own."""
+class CommandLine:
+    """Runs commands on a store."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys = folder, capsys
 
-    def __call__(self, *words: str) -> Answer:
+    def __call__(self, *arguments: str) -> Answer:
         self._capsys.readouterr()
-        status = main([*words, "--store", str(self.folder)])
+        status = main([*arguments, "--store", str(self.folder)])
         printed = self._capsys.readouterr()
         return Answer(status, printed.out, printed.err)
 
-    def keep(self, steps: int = 100, *, name: str | None = None, edit: Any = None, **settings: Any) -> int:
-        """Keep a recorded run of two epochs or more; return its id.
+    def record(self, steps: int = 100, *, name: str | None = None, edit: Any = None, **settings: Any) -> int:
+        """Record a run of two epochs or more; return its id.
 
         Args:
-            edit: takes each event and returns what is kept in its place.
+            edit: returns the event to store in place of each event.
             settings: of the run, or of `recorded_run`.
         """
         of_recording = {
@@ -57,25 +57,25 @@ class Asking:
         events = [replace(event, spec=spec) if isinstance(event, RunStarted) else event for event in events]
         run = keep(self.folder, map(edit, events) if edit else events, spec)
         if "outcome" not in of_recording:
-            self.lose(run)
+            self.mark_lost(run)
         return run
 
-    def lose(self, run: int) -> None:
-        """Let the run's process be another than this one, which lives."""
+    def mark_lost(self, run: int) -> None:
+        """Make the run's process a dead one, instead of this process."""
         with transaction(self.folder) as connection:
             connection.execute("UPDATE runs SET pid_started = 'never' WHERE id = ?", (run,))
 
     def branch(self, parent: int, file: str, step: int = 50) -> int:
-        """Keep the row of a run that branched from another's checkpoint; return its id."""
+        """Record a run that branched from another's checkpoint; return its id."""
         with transaction(self.folder) as connection:
             run = run_rows.insert(connection, RunSpec(), {}, parent=parent, first_step=step, branched_from=file)
-            # over: this process lives, and so would the run
+            # done: as this process is alive, so the run would be
             connection.execute("UPDATE runs SET state = 'done' WHERE id = ?", (run,))
         return run
 
 
 def without_accuracy(event: Event) -> Event:
-    """Take the accuracy out of a result, and put a metric of the task's own in."""
+    """Replace the accuracy of a result by a metric of the task."""
     if isinstance(event, EvalDone):
         return replace(event, accuracy=None, metrics={"mae": event.loss / 2})
     return event

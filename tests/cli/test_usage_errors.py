@@ -1,4 +1,4 @@
-"""Words that are off: exit 2, what is wrong and what would be right, nothing on standard output."""
+"""Usage errors: exit status 2, what is wrong and what to do, nothing on standard output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrtui.tasks.fashion_mnist_files import cache_directory
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["tran"], "did you mean train"),
         (["trian", "StepLR(3)", "--json"], "did you mean train"),
@@ -40,17 +40,17 @@ from lrtui.tasks.fashion_mnist_files import cache_directory
         (["schedulers", "OneCycle"], "did you mean OneCycleLR"),
     ],
 )
-def test_words_that_are_off_are_refused(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_usage_errors_are_reported(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(words) == 2
+    assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert message in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
 
 
-def test_a_fault_in_a_schedule_has_a_caret_under_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_a_schedule_has_a_caret_under_it(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "StepLR(step_sise=3)"])
     lines = capsys.readouterr().err.splitlines()
     assert lines[1] == "StepLR(step_sise=3)"
@@ -58,19 +58,19 @@ def test_a_fault_in_a_schedule_has_a_caret_under_it(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"), [("TERM", "dumb", "TERM says"), ("TERM", "xterm", "lrtui train works anywhere")]
+    ("variable", "value", "message"), [("TERM", "dumb", "TERM says"), ("TERM", "xterm", "lrtui train works anywhere")]
 )
-def test_the_cockpit_is_not_opened_where_nothing_could_be_seen(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_cockpit_does_not_open_without_a_terminal(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert main([]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["StepLR(3)"]])
-def test_the_cockpit_opens_on_the_settings_and_starts_a_schedule_at_once(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("arguments", [[], ["StepLR(3)"]])
+def test_the_cockpit_opens_with_the_settings_and_starts_a_given_schedule(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[tuple[RunSpec, bool]] = []
 
@@ -82,13 +82,13 @@ def test_the_cockpit_opens_on_the_settings_and_starts_a_schedule_at_once(
     monkeypatch.setattr("lrtui.__main__.check_terminal", lambda: None)
     monkeypatch.setattr("lrtui.tui.app.run_cockpit", run_cockpit)
     with pytest.raises(SystemExit, match="143"):
-        main([*words, "--epochs", "1,000", "--optimizer", "SGD(lr=0.1)"])
-    expected = RunSpec(epochs=1000, optimizer="SGD(lr=0.1)", **({"schedule": words[0]} if words else {}))
-    assert opened == [(expected, bool(words))]
+        main([*arguments, "--epochs", "1,000", "--optimizer", "SGD(lr=0.1)"])
+    expected = RunSpec(epochs=1000, optimizer="SGD(lr=0.1)", **({"schedule": arguments[0]} if arguments else {}))
+    assert opened == [(expected, bool(arguments))]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_says_what_a_command_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word for word in (command, "--help") if word]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in (COMMANDS if not command else [command]))
@@ -107,13 +107,13 @@ def test_schedulers_lists_and_explains_all(capsys: pytest.CaptureFixture[str]) -
     assert [record["name"] for record in records] == list(CATALOGUE)
 
 
-def test_keys_are_those_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_lists_all_actions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "--markdown"]) == 0
     text = capsys.readouterr().out
     assert all(f"`{action.shown}`" in text and action.help in text for action in ACTIONS)
 
 
-def test_info_says_what_a_run_would_find(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shows_versions_devices_and_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     printed = capsys.readouterr()
     assert "torch " in printed.out
