@@ -54,7 +54,7 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
         ),
         (
             "class Mine(Tiny):\n    def model(self): return super().model().requires_grad_(False)",
-            "does not depend on any trained parameter",
+            "no trainable parameters",
         ),
     ],
     ids=["exit", "interrupt", "exit-when-made", "exit-in-data", "samples", "no-length", "frozen"],
