@@ -26,7 +26,7 @@ from lrtui.analysis.race.results import read_results
 from lrtui.analysis.race.standing import rank
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.registry import expected_batches_per_epoch
 
 LR = 0.002
 ON = f" on Adam(lr={LR})"

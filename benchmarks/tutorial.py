@@ -172,16 +172,16 @@ def take_turns(kind: str, folder: Path, epochs: int, seed: int, samples: int) ->
 
 def lay_out_data(folder: Path) -> str:
     """Put Fashion-MNIST where lrtui and torchvision both find it; return a description of it."""
-    from lrtui.tasks.fashion_mnist_files import NAMES, find_files
+    from lrtui.tasks.fashion_mnist import FASHION_MNIST, NAMES
 
-    found = find_files(None, lambda text: print(text, file=sys.stderr))
+    found = FASHION_MNIST.find(None, lambda text: print(text, file=sys.stderr))
     raw = folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for name in NAMES:
         content = (Path(found.where) / name).read_bytes()
         (raw / name).write_bytes(content)
         (raw / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
-    train_images, _, test_images, _ = found.arrays
+    train_images, _, test_images, _ = found.content
     return f"{found.source} ({found.where}), {len(train_images):,} + {len(test_images):,} images"
 
 

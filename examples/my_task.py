@@ -25,7 +25,7 @@ class Spirals:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(outputs, targets)
 
-    # may be left out; a value a sample, averaged over the test set
+    # optional: one value per sample, averaged over the test set
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"accuracy": outputs.argmax(dim=1) == targets}
 

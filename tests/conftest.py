@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 # before torch is imported: two test processes on two cores
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -18,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from lrtui.run.errors import DataError
-from lrtui.tasks import fashion_mnist_files
+from lrtui.tasks import fashion_mnist
+from lrtui.tasks.datasets import DataSet
 
 
 def pytest_collection_finish() -> None:
@@ -44,11 +46,11 @@ def signals_as_in_a_shell() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def refuse(folder: Path, say: object) -> Path:
+    def refuse(data_set: object, folder: Path, say: object) -> Path:
         raise DataError("tests have no network")
 
-    monkeypatch.setattr(fashion_mnist_files, "download", refuse)
-    monkeypatch.setattr(fashion_mnist_files, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(DataSet, "download", refuse)
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", replace(fashion_mnist.FASHION_MNIST, packages=()))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -35,7 +35,7 @@ def command(*words: str) -> str:
         ("import lrtui.run.events, lrtui.run.commands, lrtui.run.spec, lrtui.run.event_json, lrtui.run.inbox", set()),
         ("import lrtui.run.state, lrtui.actions, lrtui.engine.session", {"numpy"}),
         ("import lrtui.schedules.notation, lrtui.schedules.schedule, lrtui.schedules.optimizer", set()),
-        ("import lrtui.schedules.build, lrtui.schedules.optimizer, lrtui.tasks.find", set()),
+        ("import lrtui.schedules.build, lrtui.schedules.optimizer, lrtui.tasks.registry", set()),
         ("import lrtui.tasks.fashion_mnist, lrtui.schedules.simulate", {"numpy"}),
         (command("--help"), set()),
         (command("train", "--help"), {"numpy"}),

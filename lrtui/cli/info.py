@@ -50,9 +50,10 @@ def _torch_rows() -> list[tuple[str, str]]:
 
 
 def _data_rows(data_dir: str | None) -> list[tuple[str, str]]:
-    from lrtui.tasks.fashion_mnist_files import cache_directory, local_folder
+    from lrtui.tasks.datasets import cache_directory
+    from lrtui.tasks.fashion_mnist import FASHION_MNIST
 
-    found = local_folder(data_dir)
+    found = FASHION_MNIST.local_folder(data_dir)
     data = "Fashion-MNIST not found: the first run downloads it, or uses the bundled sample"
     if found is not None:
         data = f"Fashion-MNIST from {found[0]} ({found[1]})"

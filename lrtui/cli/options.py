@@ -98,7 +98,7 @@ def _complete_setting(ctx: click.Context, parameter: click.Parameter, incomplete
         return [CompletionItem(incomplete, type="dir")]
     if parameter.name == "task":
         from lrtui.plugins import plugin_names
-        from lrtui.tasks.find import GROUP
+        from lrtui.tasks.registry import GROUP
 
         names = plugin_names(GROUP)
     else:
@@ -201,7 +201,7 @@ def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
             raise UsageError(f"--batches-per-epoch takes a whole number from 1 to {MAX_BATCHES:,}, not {text[:40]!r}")
         return batches
     # it reads the sizes of data sets
-    from lrtui.tasks.sizes import expected_batches_per_epoch
+    from lrtui.tasks.registry import expected_batches_per_epoch
 
     expected = expected_batches_per_epoch(spec)
     if expected is None:
@@ -258,7 +258,7 @@ def check_task(task: str) -> None:
         UsageError: names the tasks there are.
     """
     from lrtui.plugins import is_plugin
-    from lrtui.tasks.find import GROUP, find_task
+    from lrtui.tasks.registry import GROUP, find_task
 
     if ":" not in task and not is_plugin(GROUP, task):
         find_task(task)

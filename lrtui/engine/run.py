@@ -83,7 +83,7 @@ class Run:
         self.number = number
         self.spec = spec if task is None else replace(spec, task=_name_of(task))
         if task is not None:
-            from lrtui.tasks.find import checked_task
+            from lrtui.tasks.registry import checked_task
 
             checked_task(task, self.spec.task)
         self.state = RunState()

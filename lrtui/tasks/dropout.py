@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost little on a CPU."""
+"""Dropout that draws its random numbers faster on a CPU."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.nn.functional import dropout
 class ByteDropout(torch.nn.Module):
     """`torch.nn.Dropout` for probabilities that are multiples of 1/256, from one random byte an element.
 
-    On a CPU torch draws its numbers one after the other from a Mersenne Twister, and takes a whole draw for each
-    element: in the case study a tenth of a training step. Eight bytes of one draw serve eight elements. The bytes come
-    from torch's global generator, so that seeding, saving and restoring it work as ever.
+    On a CPU torch draws numbers one after the other from a Mersenne Twister, one draw per element, which takes a tenth
+    of a training step in the case study. Here the eight bytes of one draw serve eight elements. They come from torch's
+    global generator, so that seeding, saving and restoring it work as usual.
 
     Args:
         p: probability of an element to be zeroed; a multiple of 1/256.
@@ -34,15 +34,15 @@ class ByteDropout(torch.nn.Module):
             return dropout(inputs, self.p)
         count = inputs.numel()
         draws = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[:count] >= int(self.p * 256)
-        mask = kept.to(inputs.dtype).mul_(1 / (1 - self.p)).as_strided(inputs.size(), inputs.stride())
+        is_kept = draws.view(torch.uint8)[:count] >= int(self.p * 256)
+        mask = is_kept.to(inputs.dtype).mul_(1 / (1 - self.p)).as_strided(inputs.size(), inputs.stride())
         return inputs * mask
 
     def extra_repr(self) -> str:
-        """Return the probability, for printing the module."""
+        """Return the probability, for the module's repr."""
         return f"p={self.p}"
 
 
 def _is_dense(inputs: torch.Tensor) -> bool:
-    """Say whether the elements fill their memory without holes, in whatever order."""
+    """Return whether the elements fill their memory without gaps, in any order."""
     return inputs.is_contiguous() or (inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last))

@@ -22,10 +22,10 @@ UNSIGNED_BYTE = 0x08
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the array of a gzipped IDX file of bytes.
 
-    gzip's own checksum and length, and the header's sizes, are checked: a truncated or corrupt file is never used.
+    Verifies gzip's checksum and length, and the sizes in the header.
 
     Raises:
-        DataError: names the file and what is wrong with it.
+        DataError: for a truncated or corrupt file; names it and what is wrong.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -36,7 +36,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}") from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
-        raise DataError(f"{path} is no IDX file of bytes")
+        raise DataError(f"{path} is not an IDX file of bytes")
     dimensions = content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:

@@ -1,6 +1,6 @@
-"""Chooses the sample of Fashion-MNIST that comes with lrtui: `python -m lrtui.tasks.make_sample FOLDER`.
+"""Chooses the bundled sample of Fashion-MNIST: `python -m lrtui.tasks.make_sample FOLDER`.
 
-FOLDER holds the four files of the data set. The sample has 6,000 training and 1,000 test images, the same number of
+FOLDER contains the four files of the data set. The sample has 6,000 training and 1,000 test images, the same number of
 each class, drawn without replacement with a fixed seed; classes alternate, so that its first images are balanced too.
 """
 
@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.tasks.fashion_mnist_files import BUNDLED, NAMES
+from lrtui.tasks.fashion_mnist import NAMES
 from lrtui.tasks.idx import read_idx, write_idx
 
 SEED = 20_170_825  # the day the data set's paper appeared
 SIZES = {"train": 6000, "t10k": 1000}
+BUNDLED = Path(__file__).parent / "data"
 
 
 def choose(labels: NDArray[np.uint8], size: int, generator: np.random.Generator) -> NDArray[np.int64]:

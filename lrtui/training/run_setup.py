@@ -16,8 +16,7 @@ from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
-from lrtui.tasks.find import find_task
-from lrtui.tasks.sizes import steps_per_epoch
+from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches

@@ -14,7 +14,7 @@ from lrtui.engine.session import Session
 from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.spec import RunSpec
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.shown_run import ShownRun

@@ -49,9 +49,9 @@ def test_standard_output_has_exactly_the_tutorials_lines(tmp_path: Path) -> None
     arguments = ["--train-samples", "192", "--test-samples", "100", "--epochs", "1", "--log-interval", "2"]
     # the bundled sample, whatever else this machine has
     code = (
-        "import sys, lrtui.tasks.fashion_mnist_files as files, pathlib\n"
-        "files.DEBIAN = pathlib.Path('/nowhere')\n"
-        "files.download = lambda folder, say: (_ for _ in ()).throw(files.DataError('no network'))\n"
+        "import sys, lrtui.tasks.fashion_mnist as case_study\n"
+        "from dataclasses import replace\n"
+        "case_study.FASHION_MNIST = replace(case_study.FASHION_MNIST, packages=(), urls=())\n"
         "from lrtui.__main__ import main\n"
         f"sys.exit(main(['train', 'ExponentialLR(gamma=0.1)', *{arguments!r}]))"
     )
@@ -113,7 +113,7 @@ def test_quiet_prints_the_test_results_and_the_source_of_the_data(capsys: pytest
     [
         (["LambdaLR('1')", *SMALL, "--optimizer", "SGD(lr=1e30)"], 3, "the loss is not finite at step"),
         (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "Breaks")], 1, "this loss is broken"),
-        (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "NotATask")], 1, "is no task"),
+        (["StepLR(1)", *SMALL[2:], "--task", TINY.replace("Tiny", "NotATask")], 1, "is not a task"),
         (["StepLR(1)", *SMALL[2:], "--task", "nowhere.py:X"], 2, "no file nowhere.py"),
         (["OneCycleLR(0.1)", *SMALL, "--optimizer", "Adagrad()"], 2, "cycle_momentum=False"),
     ],

@@ -11,7 +11,7 @@ from lrtui.__main__ import COMMANDS, main
 from lrtui.actions import ACTIONS
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tasks.fashion_mnist_files import cache_directory
+from lrtui.tasks.datasets import cache_directory
 
 
 @pytest.mark.parametrize(

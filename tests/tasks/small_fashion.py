@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrtui.tasks.fashion_mnist_files import NAMES
+from lrtui.tasks.fashion_mnist import NAMES
 from lrtui.tasks.idx import write_idx
 
 TRAIN, TEST = 30, 10

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from lrtui.run.errors import DataError
+from lrtui.tasks import fashion_mnist
 from lrtui.tasks.dropout import ByteDropout
-from lrtui.tasks.fashion_mnist import FashionMnist
-from lrtui.tasks.fashion_mnist_files import NAMES
+from lrtui.tasks.fashion_mnist import NAMES, FashionMnist
 from lrtui.tasks.task import DataRequest, DataSource
 
 
@@ -36,7 +37,8 @@ def test_a_part_of_the_data_is_its_beginning(tmp_path: Path) -> None:
 def test_damaged_data_never_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_small_fashion(tmp_path / "small")
     (folder / NAMES[0]).write_bytes(b"damaged")
-    monkeypatch.setattr("lrtui.tasks.fashion_mnist_files.BUNDLED", tmp_path / "no-sample")
+    without_sample = replace(fashion_mnist.FASHION_MNIST, sample=tmp_path / "no-sample")
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", without_sample)
     with pytest.raises(DataError, match="no-sample"):
         _prepared(folder)
 

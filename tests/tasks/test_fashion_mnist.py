@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,12 @@ import torch
 from torch import nn
 
 from lrtui.run.errors import DataError
-from lrtui.tasks import fashion_mnist_files
-from lrtui.tasks.download import md5_of
+from lrtui.tasks import fashion_mnist
+from lrtui.tasks.datasets import DataSet
 from lrtui.tasks.dropout import ByteDropout
-from lrtui.tasks.fashion_mnist import FashionMnist
-from lrtui.tasks.fashion_mnist_files import BUNDLED, NAMES, find_files, local_folder, read_files
+from lrtui.tasks.fashion_mnist import NAMES, FashionMnist, read_files
 from lrtui.tasks.idx import read_idx, write_idx
-from lrtui.tasks.make_sample import choose
+from lrtui.tasks.make_sample import BUNDLED, choose
 from lrtui.tasks.task import DataRequest
 
 
@@ -54,11 +55,11 @@ def test_the_sample_is_chosen_the_same_every_time() -> None:
     [
         (lambda content: content[: len(content) // 2], "truncated or corrupt"),
         (lambda content: content[:100] + b"\xff" + content[101:], "corrupt"),
-        (lambda content: b"", "no IDX file|truncated"),
+        (lambda content: b"", "not an IDX file|truncated"),
         (lambda content: b"<html>not found</html>", "corrupt"),
         (lambda content: gzip.compress(b"\0\0\x08\x03" + b"\0" * 12 + b"x"), "bytes of data where its header says"),
         (lambda content: gzip.compress(b"\0\0\x08\x03"), "ends within its header"),
-        (lambda content: gzip.compress(b"\0\0\x0d\x01" + b"\0" * 4), "no IDX file of bytes"),
+        (lambda content: gzip.compress(b"\0\0\x0d\x01" + b"\0" * 4), "not an IDX file of bytes"),
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
@@ -70,7 +71,7 @@ def test_a_damaged_file_is_named_and_never_used(name: str, damage: object, words
         read_files(folder)
     assert name in str(refused.value)
     said: list[str] = []
-    found = find_files(str(folder), said.append)
+    found = fashion_mnist.FASHION_MNIST.find(str(folder), said.append)
     assert found.source == "bundled sample"
     assert any(name in line and "not used" in line for line in said)
 
@@ -86,35 +87,41 @@ def test_the_cache_comes_before_debian_and_debian_before_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     debian = write_set(tmp_path / "debian", train=30)
-    monkeypatch.setattr(fashion_mnist_files, "DEBIAN", debian)
-    assert find_files(None, lambda _: None).source == "Debian package"
+    packaged = replace(fashion_mnist.FASHION_MNIST, packages=(("Debian package", debian),))
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", packaged)
+    assert fashion_mnist.FASHION_MNIST.find(None, lambda _: None).source == "Debian package"
     cache = write_set(tmp_path / "cache" / "lrtui" / "FashionMNIST" / "raw")
-    assert find_files(None, lambda _: None).where == str(cache)
-    assert local_folder(str(debian)) == ("cache", debian)
+    assert fashion_mnist.FASHION_MNIST.find(None, lambda _: None).where == str(cache)
+    assert fashion_mnist.FASHION_MNIST.local_folder(str(debian)) == ("cache", debian)
 
 
 def test_a_failed_download_is_said_in_a_line_and_the_sample_is_used() -> None:
     said: list[str] = []
-    found = find_files(None, said.append)
-    assert (found.source, len(found.arrays[1])) == ("bundled sample", 6000)
+    found = fashion_mnist.FASHION_MNIST.find(None, said.append)
+    assert (found.source, len(found.content[1])) == ("bundled sample", 6000)
     assert said == ["tests have no network"]
 
 
-def test_a_download_is_checked_and_renamed_when_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torchvision = pytest.importorskip("torchvision.datasets")
+def test_a_download_is_verified_and_renamed_when_complete(tmp_path: Path) -> None:
     source = write_set(tmp_path / "mirror")
-    sums = [(name, md5_of(source / name)) for name in NAMES]
-    monkeypatch.setattr(torchvision.FashionMNIST, "mirrors", ["http://127.0.0.1:9/", source.as_uri() + "/"])
-    monkeypatch.setattr(torchvision.FashionMNIST, "resources", sums)
-    folder = real_download(tmp_path / "into", lambda _: None)
+    sums = {name: hashlib.md5((source / name).read_bytes()).hexdigest() for name in NAMES}
+    mirrored = replace(fashion_mnist.FASHION_MNIST, files=sums, urls=("http://127.0.0.1:9/", source.as_uri() + "/"))
+    folder = real_download(mirrored, tmp_path / "into", lambda _: None)
     assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
-    monkeypatch.setattr(torchvision.FashionMNIST, "resources", [(name, "0" * 32) for name in NAMES])
+    corrupt = replace(mirrored, files=dict.fromkeys(NAMES, "0" * 32))
     with pytest.raises(DataError, match=r"arrived corrupt.*--data-dir"):
-        real_download(tmp_path / "other", lambda _: None)
+        real_download(corrupt, tmp_path / "other", lambda _: None)
     assert list((tmp_path / "other").iterdir()) == []
 
 
-real_download = fashion_mnist_files.download
+# before the fixture of conftest.py replaces it
+real_download = DataSet.download
+
+
+def test_addresses_and_checksums_are_those_of_torchvision() -> None:
+    torchvision = pytest.importorskip("torchvision.datasets")
+    assert dict(torchvision.FashionMNIST.resources) == fashion_mnist.FASHION_MNIST.files
+    assert set(fashion_mnist.FASHION_MNIST.urls) <= set(torchvision.FashionMNIST.mirrors)
 
 
 def test_which_data_it_is_is_said() -> None:

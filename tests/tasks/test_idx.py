@@ -47,10 +47,10 @@ def test_a_bit_turned_over_in_the_data_is_found(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no IDX file"),
-        (b"\0\0\x08", "is no IDX file"),
-        (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "is no IDX file of bytes"),
-        (b"<html>not found</html>", "is no IDX file"),
+        (b"", "is not an IDX file"),
+        (b"\0\0\x08", "is not an IDX file"),
+        (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "is not an IDX file of bytes"),
+        (b"<html>not found</html>", "is not an IDX file"),
         (b"\0\0\x08\3\0\0\0\2\0\0", "ends within its header"),
         (b"\0\0\x08\1\0\0\0\5abcd", "has 4 bytes of data where its header says 5"),
         (b"\0\0\x08\1\0\0\0\3abcd", "has 4 bytes of data where its header says 3"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lrtui.tasks import make_sample
-from lrtui.tasks.fashion_mnist_files import BUNDLED, NAMES, read_files
+from lrtui.tasks.fashion_mnist import NAMES, read_files
 from lrtui.tasks.idx import read_idx, write_idx
+from lrtui.tasks.make_sample import BUNDLED
 
 # where Debian has it, whatever the tests put in its place
 REAL = Path("/usr/share/datasets/fashion-mnist")

@@ -14,7 +14,7 @@ from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.training.reporter import Reporter
 from lrtui.training.train import train
 

@@ -205,7 +205,7 @@ def test_an_exception_ends_the_run_with_the_users_own_line() -> None:
         ({"optimizer": "Adam(lr=x)"}, "lr takes"),
         ({"device": "cuda"}, "there is cpu"),
         ({"task": "nowhere.py:X"}, "no file nowhere.py"),
-        ({"task": "tiny_task:NotATask"}, "is no task"),
+        ({"task": "tiny_task:NotATask"}, "is not a task"),
         ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter's name matches"),
     ],
 )

@@ -11,7 +11,7 @@ from lrtui.run.lr_rules import CLOSE
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import FEWEST_STEPS, Sweep
 from lrtui.run.spec import RunSpec
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tasks.task import Say
 
 

@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from lrtui.plotting.chart_table import chart_csv
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tasks.sizes import expected_batches_per_epoch
+from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.run_list.shown_run import ShownRun

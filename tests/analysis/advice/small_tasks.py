@@ -8,8 +8,8 @@ from functools import cache
 import torch
 from torch import nn
 
-from lrtui.tasks.fashion_mnist import DEVIATION, MEAN, FashionMnist
-from lrtui.tasks.fashion_mnist_files import BUNDLED, read_files
+from lrtui.tasks.fashion_mnist import DEVIATION, MEAN, FashionMnist, read_files
+from lrtui.tasks.make_sample import BUNDLED
 
 
 @cache

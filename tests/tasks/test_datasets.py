@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import http.client
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,9 @@ import pytest
 from small_fashion import TEST, TRAIN, write_small_fashion
 
 from lrtui.run.errors import DataError
-from lrtui.tasks import download, fashion_mnist_files
-from lrtui.tasks.download import md5_of
-from lrtui.tasks.fashion_mnist_files import NAMES, cache_directory, find_files, local_folder, read_files
-
-# before the fixture of conftest.py takes its place in the module
-from lrtui.tasks.fashion_mnist_files import download as real_download
+from lrtui.tasks import datasets, fashion_mnist
+from lrtui.tasks.datasets import DataSet, Found, cache_directory
+from lrtui.tasks.fashion_mnist import NAMES, Arrays, read_files
 from lrtui.tasks.idx import read_idx, write_idx
 
 
@@ -27,21 +26,34 @@ def said() -> list[str]:
     return []
 
 
+# before the fixture of conftest.py replaces it
+real_download = DataSet.download
+
+
+def find_files(data_dir: str | None, say: Any) -> Found[Arrays]:
+    return fashion_mnist.FASHION_MNIST.find(data_dir, say)
+
+
+def download(folder: Path, say: Any) -> Path:
+    return real_download(fashion_mnist.FASHION_MNIST, folder, say)
+
+
 @pytest.fixture
 def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(fashion_mnist_files, "DEBIAN", tmp_path / "debian")
-    return write_small_fashion(tmp_path / "debian", seed=1)
+    folder = write_small_fashion(tmp_path / "debian", seed=1)
+    packaged = replace(fashion_mnist.FASHION_MNIST, packages=(("Debian package", folder),))
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", packaged)
+    return folder
 
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for torchvision's address, with the check sums of what is in it."""
-    from torchvision.datasets import FashionMNIST
-
+    """A folder in place of the server, with the checksums of its content."""
     folder = write_small_fashion(tmp_path / "mirror", seed=2)
-    monkeypatch.setattr(FashionMNIST, "mirrors", [folder.as_uri() + "/"])
-    monkeypatch.setattr(FashionMNIST, "resources", [(n, md5_of(folder / n)) for n in NAMES])
-    monkeypatch.setattr(fashion_mnist_files, "download", real_download)
+    sums = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in NAMES}
+    mirrored = replace(fashion_mnist.FASHION_MNIST, files=sums, urls=(folder.as_uri() + "/",))
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", mirrored)
+    monkeypatch.setattr(DataSet, "download", real_download)
     return folder
 
 
@@ -54,7 +66,7 @@ def test_a_cache_comes_before_debians_files(tmp_path: Path, debian: Path, said: 
     folder = write_small_fashion(tmp_path / "mine" / layout)
     found = find_files(str(tmp_path / "mine"), said.append)
     assert (found.source, Path(found.where)) == ("cache", folder)
-    assert np.array_equal(found.arrays[0], read_idx(folder / NAMES[0]))
+    assert np.array_equal(found.content[0], read_idx(folder / NAMES[0]))
     assert said == []
 
 
@@ -69,7 +81,7 @@ def test_debians_files_need_neither_network_nor_torchvision(
     monkeypatch.setitem(sys.modules, "torchvision", None)
     found = find_files(None, said.append)
     assert (found.source, found.where) == ("Debian package", str(debian))
-    assert local_folder(None) == ("Debian package", debian)
+    assert fashion_mnist.FASHION_MNIST.local_folder(None) == ("Debian package", debian)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,10 +143,10 @@ def test_a_download_is_used_at_once_and_is_the_cache_from_then_on(
 
 
 def test_only_what_is_not_whole_is_downloaded_again(mirror: Path, tmp_path: Path, said: list[str]) -> None:
-    folder = real_download(tmp_path / "to", said.append)
+    folder = download(tmp_path / "to", said.append)
     (folder / NAMES[2]).write_bytes(b"half")
     said.clear()
-    real_download(folder, said.append)
+    download(folder, said.append)
     assert {line.split(":")[0] for line in said if "downloading" in line} == {f"downloading {NAMES[2]}"}
     assert len(read_files(folder)[2]) == TEST
 
@@ -142,7 +154,7 @@ def test_only_what_is_not_whole_is_downloaded_again(mirror: Path, tmp_path: Path
 def test_a_download_that_arrives_corrupt_leaves_nothing(mirror: Path, tmp_path: Path, said: list[str]) -> None:
     (mirror / NAMES[0]).write_bytes(b"something else")
     with pytest.raises(DataError, match=f"{NAMES[0]} .* arrived corrupt"):
-        real_download(tmp_path / "to", said.append)
+        download(tmp_path / "to", said.append)
     assert list((tmp_path / "to").iterdir()) == []
 
 
@@ -203,11 +215,11 @@ def test_an_address_that_never_answers_is_given_up_in_time(
 ) -> None:
     # looking a name up knows no time limit, and each of a name's addresses has its own
     test_is_over = threading.Event()
-    monkeypatch.setattr(download, "SECONDS_TO_CONNECT", 0.05)
+    monkeypatch.setattr(datasets, "SECONDS_TO_CONNECT", 0.05)
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: test_is_over.wait(30))
     try:
         with pytest.raises(DataError, match=r"no answer within 0\.05 s"):
-            real_download(tmp_path / "to", said.append)
+            download(tmp_path / "to", said.append)
     finally:
         test_is_over.set()
 
@@ -218,10 +230,23 @@ def test_a_cache_that_cannot_be_written_is_no_failure(mirror: Path, tmp_path: Pa
     assert "can't be downloaded" in said[-1]
 
 
-def test_a_broken_torchvision_is_no_failure(mirror: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
-    assert find_files(None, said.append).source == "bundled sample"
-    assert "torchvision" in said[-1]
+def test_without_a_sample_a_failed_download_is_an_error(mirror: Path) -> None:
+    without_sample = replace(fashion_mnist.FASHION_MNIST, urls=(), sample=None)
+    with pytest.raises(DataError, match=r"can't be downloaded \(there is no address\)\. Debian has it"):
+        without_sample.find(None, lambda _: None)
+
+
+def test_a_task_that_stops_a_download_leaves_nothing(mirror: Path, tmp_path: Path) -> None:
+    class Stop(BaseException):
+        pass
+
+    def say(text: str) -> None:
+        if "100 %" in text:
+            raise Stop
+
+    with pytest.raises(Stop):
+        download(tmp_path / "to", say)
+    assert list((tmp_path / "to").iterdir()) == []
 
 
 def test_the_arrays_come_in_their_order(tmp_path: Path) -> None:

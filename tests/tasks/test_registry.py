@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lrtui.run.errors import TaskError, UsageError
+from lrtui.run.spec import RunSpec
 from lrtui.tasks.fashion_mnist import FashionMnist
-from lrtui.tasks.find import find_task
+from lrtui.tasks.registry import expected_batches_per_epoch, find_task
 
 TASK = """\
 class Mine:
@@ -120,3 +121,19 @@ def test_a_file_that_fails_leaves_no_module_behind(tmp_path: Path) -> None:
     with pytest.raises(TaskError):
         find_task(f"{_file(tmp_path, '1 / 0')}:Mine")
     assert set(sys.modules) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "batches"),
+    [
+        ({}, 938),
+        ({"batch_size": 60_000}, 1),
+        ({"train_samples": 65}, 2),
+        ({"train_samples": 64}, 1),
+        ({"train_samples": 90_000}, 938),
+        ({"task": "mine.py:Mine", "train_samples": 100, "batch_size": 30}, 4),
+        ({"task": "mine.py:Mine"}, None),
+    ],
+)
+def test_an_epochs_batches_are_known_before_the_data_is(settings: dict[str, object], batches: int | None) -> None:
+    assert expected_batches_per_epoch(RunSpec(**settings)) == batches  # type: ignore[arg-type]

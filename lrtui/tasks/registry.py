@@ -1,0 +1,107 @@
+"""Tasks by name: a registered one, or one of a user's file or module; and how long their epochs are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lrtui.plugins import is_plugin, load_plugin, plugin_names
+from lrtui.run.errors import TaskError, UsageError, describe_exception, place_of
+from lrtui.run.spec import RunSpec
+from lrtui.schedules.user_module import import_user_module, load_user_file
+from lrtui.tasks.task import Task
+
+GROUP = "lrtui.tasks"
+"""The entry-point group in which packages register tasks."""
+
+MEMBERS = ("model", "training_data", "test_data", "loss")
+
+
+def find_task(notation: str) -> Task:
+    """Return the task.
+
+    Args:
+        notation: a registered name such as `fashion-mnist`, `FILE.py:Name` or `package.module:Name`.
+
+    Raises:
+        UsageError: if there is no such task.
+        TaskError: if its file or module fails, or it is not a task.
+    """
+    if ":" not in notation:
+        if notation not in plugin_names(GROUP):
+            known = ", ".join(plugin_names(GROUP))
+            raise UsageError(f"unknown task {notation[:60]!r}; there are {known}, FILE.py:Name and package.module:Name")
+        found = load_plugin(GROUP, notation)
+    else:
+        place, _, name = notation.rpartition(":")
+        is_file = place.endswith(".py")
+        if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
+            raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {notation[:60]!r}")
+        module = _run_file(place) if is_file else _import(place)
+        if not hasattr(module, name):
+            raise UsageError(f"{place} has no {name[:60]}")
+        found = getattr(module, name)
+    return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
+
+
+def checked_task(task: Any, notation: str) -> Task:
+    """Return the object if it is a task.
+
+    Raises:
+        TaskError: names the missing methods.
+    """
+    if isinstance(task, type):
+        raise TaskError(f"{notation} is a class, and a task is an object of it: {task.__name__}()")
+    missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]
+    if missing:
+        raise TaskError(
+            f"{notation} is not a task: it has no {', '.join(f'{name}()' for name in missing)}{place_of(type(task))}; "
+            "a task has the methods model(), training_data(), test_data() and loss(outputs, targets)"
+        )
+    return task  # type: ignore[no-any-return]
+
+
+def expected_batches_per_epoch(spec: RunSpec) -> int | None:
+    """Return the optimizer steps of an epoch before any data is loaded, or None if the task doesn't tell.
+
+    A user's own task is not executed to find out.
+    """
+    samples = None
+    if is_plugin(GROUP, spec.task):
+        samples = getattr(load_plugin(GROUP, spec.task), "training_samples", None)
+    known = [int(count) for count in (samples, spec.train_samples) if count is not None]
+    return steps_per_epoch(-(-min(known) // spec.batch_size), spec.accumulate) if known else None
+
+
+def steps_per_epoch(batches: int, accumulate: int) -> int:
+    """Return the optimizer steps of an epoch of so many batches; the last step may have fewer than the others."""
+    return -(-batches // accumulate)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return import_user_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(f"{name} can't be imported: {error}") from None
+        raise TaskError(f"{name} fails when it is imported: {describe_exception(error)}") from error
+    except (Exception, SystemExit) as error:  # a user's module can raise anything
+        raise TaskError(f"{name} fails when it is imported: {describe_exception(error)}") from error
+
+
+def _run_file(place: str) -> ModuleType:
+    path = Path(place)
+    if not path.expanduser().is_file():
+        raise UsageError(f"there is no file {place}")
+    try:
+        return load_user_file(path)
+    except (Exception, SystemExit) as error:  # a user's file can raise anything
+        raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
+
+
+def _instance(task: type[Any], notation: str) -> Any:
+    try:
+        return task()
+    except (Exception, SystemExit) as error:  # a user's class can raise anything
+        raise TaskError(f"{notation} can't be created without arguments: {describe_exception(error)}") from error
