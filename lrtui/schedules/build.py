@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import NotationError, TaskError, describe_exception
 from lrtui.schedules.catalogue import SchedulerEntry
+from lrtui.schedules.catalogue.cycles import NO_MOMENTUM_HINT
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
 from lrtui.schedules.schedule import Horizon, Schedule, fill_in
@@ -80,7 +81,8 @@ def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any],
         if schedule.user_path:
             who = f"{schedule.user_path}:{schedule.name} refuses its arguments"
         message = " ".join(str(error).split()) or type(error).__name__
-        hints = schedule.entry.hints if schedule.entry else {}
+        # a user's class may derive from one that cycles momentum
+        hints = schedule.entry.hints if schedule.entry else NO_MOMENTUM_HINT
         found = next((hint for part, hint in hints.items() if part in f"{type(error).__name__}: {error}"), None)
         raise NotationError(f"{who}: {message}{f'; {found}' if found else ''}", str(schedule)) from error
 
