@@ -10,7 +10,7 @@ from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, follows_metric, highest_remaining_lrs, remaining_lrs
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 
 

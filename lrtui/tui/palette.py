@@ -12,6 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from lrtui.actions import ACTIONS
 from lrtui.run.events import GLYPHS
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.tui.run_list.source_runs import label_of
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -80,5 +81,5 @@ def run_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
     """Yield the runs, newest first, each of which comes on screen."""
     for run in reversed(cockpit.scene.runs):
         state = run.state
-        text = f"run #{run.number} {run.spec.name or ''} {state.schedule or run.spec.schedule}"
+        text = f"run {label_of(run)} {run.spec.name or ''} {state.schedule or run.spec.schedule}"
         yield PaletteCommand(text, f"{GLYPHS[state.status]} {state.status}", partial(cockpit.show_run, run.number))

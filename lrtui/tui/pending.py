@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lrtui.run.commands import Command
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 
 
 class PendingCommands:

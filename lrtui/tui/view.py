@@ -17,8 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
-from lrtui.tui.run_list.shown_run import ShownRun
-from lrtui.tui.run_list.stored_runs import StoredRuns
+from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
 
@@ -149,7 +148,7 @@ class Scene:
         futures: forecast of each run that has one, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
         columns: width of the charts without their labels.
-        stored: the runs of the store.
+        source_runs: the runs that other processes train or have trained.
     """
 
     session: Session
@@ -159,13 +158,13 @@ class Scene:
     futures: Mapping[int, Future] = field(default_factory=dict)
     one_pane: bool = False
     columns: int = 72
-    stored: StoredRuns = field(default_factory=StoredRuns)
+    source_runs: SourceRuns = field(default_factory=SourceRuns)
 
     @cached_property
     def runs(self) -> list[ShownRun]:
-        """The runs of this process, and the stored ones whose events are followed; each once."""
+        """The runs of this process, and those of sources whose events are followed; each once."""
         numbers = {run.number for run in self.session.runs}
-        return [*self.session.runs, *(run for number, run in self.stored.runs.items() if number not in numbers)]
+        return [*self.session.runs, *(run for number, run in self.source_runs.runs.items() if number not in numbers)]
 
     @cached_property
     def run(self) -> ShownRun | None:
@@ -187,7 +186,7 @@ class Scene:
     @cached_property
     def commanded(self) -> ShownRun | None:
         """The run that receives commands: the one on screen if another process trains it, else this process's."""
-        run = self.stored.runs.get(self.view.selected or 0)
+        run = self.source_runs.runs.get(self.view.selected or 0)
         return run if run is not None and run is self.run and run.is_live else self.session.live
 
     @cached_property

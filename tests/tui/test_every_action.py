@@ -148,7 +148,7 @@ async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         over.wait(60)
         raise StoreError("the test is over")
 
-    monkeypatch.setattr("lrtui.store.inbox.send", tell)
+    monkeypatch.setattr("lrtui.store.source.send", tell)
     if place.kept:
         monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
         monkeypatch.setattr(Run, "store_folder", property(lambda _: folder))
@@ -170,7 +170,7 @@ async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         async with app.run_test(size=place.size) as pilot:
             await pilot.pause()
             if has_store and not place.kept:
-                await until(pilot, lambda: bool(scene(app).stored.rows))
+                await until(pilot, lambda: bool(scene(app).source_runs.summaries))
                 if place.on_screen is not None:
                     cockpit(app).show_run(place.on_screen)
                     await until(pilot, lambda: (run := scene(app).run) is not None and bool(run.state.step))

@@ -101,7 +101,7 @@ BUSY_EFFECTS = {
 """While a run of this process is under way."""
 
 ELSEWHERE_EFFECTS = {
-    name: Effect(sends=effect.sends, says="is told in its process")
+    name: Effect(sends=effect.sends, says="sent to its process")
     for name, effect in EFFECTS.items()
     if effect.sends is not None
 }
@@ -390,7 +390,7 @@ PLACES = (
         ELSEWHERE_EFFECTS
         | {
             "branch": says("b: can't branch from run 1: it has no checkpoint"),
-            "pause": Effect(sends=Resume(), says="is told in its process"),
+            "pause": Effect(sends=Resume(), says="sent to its process"),
         },
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],
         on_screen=1,

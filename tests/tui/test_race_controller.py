@@ -15,9 +15,10 @@ from recorded_runs import recorded_run
 from lrtui.__main__ import main
 from lrtui.engine.background import race_in_background, race_words
 from lrtui.run.errors import LrtuiError
+from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.tui.controllers.race import RaceController
-from lrtui.tui.run_list.row import RunRow, row_of
+from lrtui.tui.run_list.rows import summary_of
 from lrtui.tui.screens.picker.state import RaceChoice
 from lrtui.tui.screens.race import race_text
 from lrtui.tui.view import View
@@ -26,8 +27,8 @@ from lrtui.tui.view import View
 class FakeCockpit:
     """What a race knows of the cockpit; it records messages."""
 
-    def __init__(self, session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow]) -> None:
-        self.session, self.view, self.stored = session, View(spec), SimpleNamespace(rows=rows)
+    def __init__(self, session: PlayedSession, spec: RunSpec, rows: dict[int, RunSummary]) -> None:
+        self.session, self.view, self.source_runs = session, View(spec), SimpleNamespace(summaries=rows)
         self.messages: list[str] = []
         self.app: Any = None
 
@@ -36,14 +37,14 @@ class FakeCockpit:
 
 
 def race_controller(
-    session: PlayedSession, spec: RunSpec, rows: dict[int, RunRow] | None = None
+    session: PlayedSession, spec: RunSpec, rows: dict[int, RunSummary] | None = None
 ) -> tuple[RaceController, FakeCockpit]:
     cockpit = FakeCockpit(session, spec, rows or {})
     return RaceController(cockpit), cockpit  # type: ignore[arg-type]
 
 
-def rows_of(*sessions: PlayedSession) -> dict[int, RunRow]:
-    return {run.number: row_of(run, None) for session in sessions for run in session.runs}
+def rows_of(*sessions: PlayedSession) -> dict[int, RunSummary]:
+    return {run.number: summary_of(run) for session in sessions for run in session.runs}
 
 
 def test_no_race_without_a_store(tmp_path: Path) -> None:

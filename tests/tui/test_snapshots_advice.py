@@ -49,7 +49,7 @@ def test_restart_of_a_run_that_was_too_short(size: tuple[int, int], snap_compare
 
     async def ask(pilot: Pilot[int]) -> None:
         await ended(pilot, app, last)
-        cockpit(app).action_act("restart")
+        cockpit(app).action_do("restart")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
 
     assert snap_compare(app, terminal_size=size, run_before=ask)

@@ -27,7 +27,7 @@ from lrtui.store.writer import Writer
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.run_list.store_watcher import StoreWatcher
+from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.view import Scene, View
 
@@ -313,7 +313,7 @@ async def test_settings_that_cannot_be_read_hide_no_other_run(folder: Path) -> N
 
 
 async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrtui.tui.run_list.store_watcher.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("lrtui.store.source.BUSY_SECONDS", 0.05)
     keep_three(folder)
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
     connection.execute("PRAGMA journal_mode = DELETE")
@@ -333,13 +333,13 @@ async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_read = threading.Event()
-    read = StoreWatcher._work
+    read = SourceWatcher._work
 
-    def wait_and_read(self: StoreWatcher) -> None:
+    def wait_and_read(self: SourceWatcher) -> None:
         assert may_read.wait(30)
         read(self)
 
-    monkeypatch.setattr(StoreWatcher, "_work", wait_and_read)
+    monkeypatch.setattr(SourceWatcher, "_work", wait_and_read)
     writer = Writer(folder, lambda _: None)
     for _ in range(300):
         begin(writer, RunSpec(schedule=STEP))

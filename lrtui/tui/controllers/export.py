@@ -18,7 +18,7 @@ from lrtui.run.state import RunState
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.chart_view import ChartView
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene, preview_batches_per_epoch
 
 if TYPE_CHECKING:

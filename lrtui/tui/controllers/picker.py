@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lrtui.run.commands import SwitchSchedule
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import preview_batches_per_epoch
 
 # importing the picker takes 60 ms: the first press of its key waits for that, not the first frame

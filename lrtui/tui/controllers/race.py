@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrtui.run.errors import LrtuiError
+from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.store.location import store_folder, store_option
-from lrtui.tui.run_list.row import RunRow
+from lrtui.tui.run_list.rows import sorted_runs
 from lrtui.tui.screens.picker.state import RaceChoice, RaceEstimate
 
 if TYPE_CHECKING:
@@ -35,24 +36,30 @@ class RaceController:
 
     def estimate(self) -> RaceEstimate:
         """Return whether a race can start now, and how long it would take."""
-        folder, rows = store_folder(self._view.spec.store), self._cockpit.stored.rows
+        folder, runs = store_folder(self._view.spec.store), sorted_runs(self._cockpit.source_runs.summaries, "newest")
         if folder is None:
             return RaceEstimate("A race needs a store: nothing is stored with --store none.")
         live = self._cockpit.session.live
-        busy = live.number if live else next((number for number, row in rows.items() if row.listed.run.is_live), None)
-        if busy is not None:
-            return RaceEstimate(f"Run {busy} is still training, and a race would slow it down: try again afterwards.")
-        seconds, number = self._epoch_seconds(rows)
+        training = (
+            live.number if live else next((n for n, run in runs.items() if run.is_live and not run.read_only), None)
+        )
+        if training is not None:
+            return RaceEstimate(
+                f"Run {training} is still training, and a race would slow it down: try again afterwards."
+            )
+        seconds, number = self._epoch_seconds(runs)
         return RaceEstimate("", folder, seconds, number)
 
-    def _epoch_seconds(self, rows: Mapping[int, RunRow]) -> tuple[float | None, int]:
+    def _epoch_seconds(self, runs: Mapping[int, RunSummary]) -> tuple[float | None, int]:
         """Return the seconds per epoch of the newest comparable run, and its number."""
-        for number, row in rows.items():
-            run = row.listed.run
-            steps = run.step - run.first_step
+        for number, run in runs.items():
+            first_step, total_steps = run.columns.get("first_step"), run.columns.get("total_steps")
+            if run.spec is None or not isinstance(first_step, int) or not isinstance(total_steps, int):
+                continue
+            steps = run.step - first_step
             is_comparable = run.spec.differences(self._view.spec).keys() <= SAME_SPEED
-            if run.total_steps and steps >= MIN_MEASURED_STEPS and is_comparable:
-                return run.seconds / steps * run.total_steps / run.spec.epochs, number
+            if steps >= MIN_MEASURED_STEPS and is_comparable:
+                return run.seconds / steps * total_steps / run.spec.epochs, number
         return None, 0
 
     def start(self, choice: RaceChoice) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.tui.run_list.pane import RunsPane
+from lrtui.tui.run_list.source_runs import label_of
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -21,11 +22,11 @@ class RunListController:
         self._cockpit = cockpit
 
     def pin(self) -> None:
-        number = self._cockpit.view.selected
-        if number is None:
+        run = self._cockpit.scene.run
+        if run is None:
             return
-        pinned = self._cockpit.view.toggle_pin(number)
-        self._cockpit.say(f"Run {number} pinned: always shown" if pinned else f"Run {number} unpinned")
+        pinned, label = self._cockpit.view.toggle_pin(run.number), label_of(run).removeprefix("#")
+        self._cockpit.say(f"Run {label} pinned: always shown" if pinned else f"Run {label} unpinned")
 
     def compare(self) -> None:
         from lrtui.tui.screens.compare import CompareScreen

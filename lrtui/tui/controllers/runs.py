@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_words
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 
 # the dialogs take 60 ms to import: each is imported when it is first opened, so that the first frame waits for none
 if TYPE_CHECKING:

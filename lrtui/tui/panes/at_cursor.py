@@ -12,7 +12,7 @@ from lrtui.run.log_lines import change_line
 from lrtui.run.series import Series
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import sign_of
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import shown_range, step_at, x_of_event
 

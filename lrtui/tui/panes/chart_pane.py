@@ -15,7 +15,7 @@ from lrtui.run.evaluations import metric_of
 from lrtui.run.series import Series
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
 

@@ -9,24 +9,27 @@ from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.text.format import cut, duration
+from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
 MIN_SCHEDULE_WIDTH = 24
 """Columns kept for the schedule before what follows it is cut."""
 
 
-def title_line(number: int | None, spec: RunSpec, state: RunState | None, width: int) -> Text:
+def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) -> Text:
     """Return the first line: number and settings on the left, status on the right; a long schedule is cut."""
     status = status_text(state)
     started = state.started if state else None
     schedule = state.schedule if state and state.schedule else spec.schedule
-    before, after = f"#{number} " if number is not None else "", ""
+    before, after = f"{label} " if label else "", ""
     if width >= 100:
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
         # only the name of a task in the user's file: the settings pane shows the path
-        before += f"{spec.task.rpartition(':')[2]} · "
-        after = "".join(f" · {part}" for part in (spec.optimizer, device, *precision, f"seed {spec.seed}"))
+        if device:
+            # a log has none: nothing but its values is known
+            before += f"{spec.task.rpartition(':')[2]} · "
+            after = "".join(f" · {part}" for part in (spec.optimizer, device, *precision, f"seed {spec.seed}"))
     room = width - len(status) - len(" lrtui  ") - 3
     schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))
     left = cut(f"{before}{schedule}{after}", max(0, room))
@@ -102,7 +105,7 @@ class Header(Widget):
         run = scene.run
         spec, state = (run.spec, run.state) if run else (scene.view.spec, None)
         width = self.size.width
-        lines = [title_line(run.number if run else None, spec, state, width), progress_line(spec, state, width)]
+        lines = [title_line(label_of(run) if run else "", spec, state, width), progress_line(spec, state, width)]
         plain = (lines[0].plain, lines[1].plain)
         if plain == self._shown:
             return

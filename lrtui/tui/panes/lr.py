@@ -7,7 +7,7 @@ from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, legend, line_style, sign_of
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, x_of_step
 

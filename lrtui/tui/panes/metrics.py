@@ -23,7 +23,7 @@ from lrtui.tui.panes.chart_pane import (
     marks_of_tests,
     sign_of,
 )
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 
 WIDE = 160

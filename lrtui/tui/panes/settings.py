@@ -15,6 +15,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
+from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
 NAME_WIDTH = 10
@@ -30,6 +31,9 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines = [("schedule", schedule)]
     if started:
         lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
+    if started and not started.device:
+        # a log: nothing else is known of it
+        return [("schedule", schedule or "unknown"), *lines[1:]]
     if state and state.scale and any(scale != 1 for scale in state.scale):
         lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
     lines.append(("optimizer", spec.optimizer))
@@ -114,5 +118,5 @@ class SettingsPane(Vertical):
         """Draw the settings if they have changed."""
         run = scene.run
         lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
-        self.query_one(Frame).show("e edits" if run is None else f"#{run.number}")
+        self.query_one(Frame).show("e edits" if run is None else label_of(run))
         self.query_one(Settings).update(lines)

@@ -1,4 +1,4 @@
-"""The runs, this process's own and those of the store: the cursor chooses the one on screen."""
+"""The list of runs, those of this process and those of sources; the cursor chooses the one on screen."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from lrtui.run.errors import UsageError
+from lrtui.run.source import RunSummary
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.row import ORDERS, Order, RunRow, in_order, row_of
+from lrtui.tui.run_list.rows import (
+    ORDERS,
+    Order,
+    best_title,
+    column_widths,
+    run_line,
+    sorted_runs,
+    summary_of,
+)
 from lrtui.tui.view import Scene
 
 # the first frame waits for nothing of the store's
@@ -28,7 +37,7 @@ NO_MATCH = "No run matches the filter. Press / to change it, esc to clear it."
 
 
 class RunList(OptionList):
-    """The list itself; enter is no choice in it, since the run under the cursor is chosen already."""
+    """The list itself; enter does not select, since the run at the cursor is on screen already."""
 
     BINDINGS = [Binding("enter", "enter", show=False)]
 
@@ -36,12 +45,12 @@ class RunList(OptionList):
         """The user pressed enter."""
 
     def action_enter(self) -> None:
-        """Hand the key on."""
+        """Pass the key on."""
         self.post_message(self.Entered())
 
 
 class RunsPane(Vertical):
-    """The list of runs in the order that was chosen, those that meet the filter."""
+    """The runs that match the filter, in the chosen order."""
 
     DEFAULT_CSS = """
     RunsPane { height: 1fr; }
@@ -49,7 +58,7 @@ class RunsPane(Vertical):
     RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     RunsPane > OptionList:focus { border: none; }
     RunsPane > #runs-trouble { height: auto; max-height: 4; padding: 0 1; color: $warning; display: none; }
-    RunsPane > #runs-trouble.-said { display: block; }
+    RunsPane > #runs-trouble.-visible { display: block; }
     """
 
     class Chosen(Message):
@@ -81,12 +90,12 @@ class RunsPane(Vertical):
     # -- drawing ------------------------------------------------------------------------------------------------------
 
     def show(self, scene: Scene) -> None:
-        """Draw the runs that changed."""
+        """Draw the lines that have changed."""
         self._scene = scene
         width = max(20, self.query_one(OptionList).scrollable_content_region.width)
         stamp = (
             tuple((run.number, run.state.version) for run in scene.session.runs),
-            scene.stored.version,
+            scene.source_runs.version,
             tuple(scene.view.pinned),
             scene.view.selected,
             self._order,
@@ -96,36 +105,29 @@ class RunsPane(Vertical):
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        every = _rows(scene)
-        rows = in_order([row for row in every if all(each.takes(row.listed) for each in self._filters)], self._order)
-        self._show_frame(rows, len(every))
-        self._show_trouble(scene.stored.trouble)
+        every = _summaries(scene)
+        rows = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
+        self._show_frame(list(rows.values()), len(every))
+        self._show_trouble(scene.source_runs.trouble)
         self._show_list(rows, scene, width, EMPTY if not every else NO_MATCH)
 
-    def _show_frame(self, rows: list[RunRow], every: int) -> None:
-        words = []
-        if self._filters:
-            words.append(f"{len(rows)} of {every}")
-        if self._order != "newest":
-            words.append(f"by {self._order}")
-        if rows:
-            from lrtui.tui.run_list.line import figure_title
+    def _matches(self, run: RunSummary) -> bool:
+        return all(each.meets(run.value(each.column.name)) for each in self._filters)
 
-            words.append(figure_title(rows))
-        self.query_one(Frame).show(" · ".join(words))
+    def _show_frame(self, runs: list[RunSummary], every: int) -> None:
+        parts = [f"{len(runs)} of {every}"] if self._filters else []
+        parts += [f"by {self._order}"] if self._order != "newest" else []
+        parts += [best_title(runs)] if runs else []
+        self.query_one(Frame).show(" · ".join(parts))
 
     def _show_trouble(self, trouble: str) -> None:
         static = self.query_one("#runs-trouble", Static)
-        static.set_class(bool(trouble), "-said")
+        static.set_class(bool(trouble), "-visible")
         static.update(Text(trouble))
 
-    def _show_list(self, rows: list[RunRow], scene: Scene, width: int, empty: str) -> None:
-        lines: dict[int, Text] = {}
-        if rows:
-            from lrtui.tui.run_list.line import run_line, widths_for
-
-            widths = widths_for(rows, width)
-            lines = {row.number: run_line(row, row.number in scene.view.pinned, widths) for row in rows}
+    def _show_list(self, runs: dict[int, RunSummary], scene: Scene, width: int, empty: str) -> None:
+        widths = column_widths(list(runs.values()), width)
+        lines = {number: run_line(run, number in scene.view.pinned, widths) for number, run in runs.items()}
         options = self.query_one(OptionList)
         if list(lines) != list(self._shown) or not lines:
             with self.prevent(OptionList.OptionHighlighted):
@@ -146,7 +148,7 @@ class RunsPane(Vertical):
                 options.highlighted = list(lines).index(self._selected)
 
     def on_resize(self) -> None:
-        """Draw at the new width, the cursor in sight: the settings below take more lines for one run than another."""
+        """Draw at the new width and keep the cursor visible, since the height of the settings below varies."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
@@ -158,32 +160,32 @@ class RunsPane(Vertical):
 
     @on(OptionList.OptionHighlighted)
     def _choose(self, event: OptionList.OptionHighlighted) -> None:
-        """Tell which run the cursor is on."""
+        """Report the run at the cursor."""
         event.stop()
-        if event.option_id and event.option_id.isdigit():
+        if event.option_id and event.option_id != "empty":
             self._selected = int(event.option_id)
             self.post_message(self.Chosen(self._selected))
 
     @property
     def under_cursor(self) -> int | None:
-        """Number of the run that the cursor is on, be it told yet or not; None where the list is not in focus."""
+        """Number of the run at the cursor, even before it is reported; None if the list does not have the focus."""
         options = self.query_one(OptionList)
         at = options.highlighted if options.has_focus else None
         option = options.get_option_at_index(at).id if at is not None else None
-        return int(option) if option and option.isdigit() else None
+        return int(option) if option and option != "empty" else None
 
     def next_order(self) -> Order:
-        """Go to the next order and return it."""
+        """Switch to the next order and return it."""
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
         return self._order
 
     def open_filter(self) -> None:
-        """Let the user write a filter."""
+        """Open the filter."""
         self.query_one(FilterLine).open()
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        """Take the filter as it is written; what is none yet changes nothing."""
+        """Apply the filter while it is typed; an incomplete one changes nothing."""
         event.stop()
         from lrtui.store.filters import read_filters
 
@@ -201,8 +203,7 @@ class RunsPane(Vertical):
         self.query_one(OptionList).focus()
 
 
-def _rows(scene: Scene) -> list[RunRow]:
-    """Return a row for each run, those of this process as they are now."""
-    stored = scene.stored.rows
-    own = {run.number: row_of(run, stored.get(run.number)) for run in scene.session.runs}
-    return [*own.values(), *(row for number, row in stored.items() if number not in own)]
+def _summaries(scene: Scene) -> dict[int, RunSummary]:
+    """Return the summaries of all runs by number, those of this process as they are now."""
+    recorded = scene.source_runs.summaries
+    return {**recorded, **{run.number: summary_of(run, recorded.get(run.number)) for run in scene.session.runs}}

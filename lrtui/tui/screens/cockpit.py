@@ -18,6 +18,7 @@ from textual.widget import Widget
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
 from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
+from lrtui.store.location import store_folder
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import Answer, Forecasts, Question
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
@@ -30,8 +31,7 @@ from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.run_list.pane import RunList, RunsPane
-from lrtui.tui.run_list.shown_run import ShownRun
-from lrtui.tui.run_list.stored_runs import StoredRuns
+from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns
 from lrtui.tui.startup import StartupState
 from lrtui.tui.view import Scene, View, preview_batches_per_epoch
 
@@ -68,7 +68,7 @@ class CockpitScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self.session, self.view, self.ask = session, view, ask
-        self.stored = StoredRuns()
+        self.source_runs = SourceRuns()
         self.controllers = Controllers(self)
         self._start_at_once = start
         self._forecasts = Forecasts(ask)
@@ -104,13 +104,13 @@ class CockpitScreen(Screen[None]):
         """Start the timer that draws, and the first run if it was given on the command line."""
         self.controllers.panes.focus(PANES[0].name)
         self.set_interval(TEXT_INTERVAL, self._tick)
-        self.call_after_refresh(self.stored.start)
+        self.call_after_refresh(self.source_runs.start)
         if self._start_at_once:
             self.controllers.runs.start(self.view.spec)
 
     def on_unmount(self) -> None:
-        """Stop reading the store."""
-        self.stored.close()
+        """Stop reading the sources."""
+        self.source_runs.close()
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class CockpitScreen(Screen[None]):
             self._forecasts.futures,
             self.has_class("-one"),
             columns=max((pane.columns for pane in self._chart_panes if pane.display), default=0),
-            stored=self.stored,
+            source_runs=self.source_runs,
         )
 
     @property
@@ -136,7 +136,7 @@ class CockpitScreen(Screen[None]):
 
     @property
     def _runs(self) -> list[ShownRun]:
-        return [*self.session.runs, *self.stored.runs.values()]
+        return [*self.session.runs, *self.source_runs.runs.values()]
 
     @property
     def _chart_panes(self) -> list[ChartPane]:
@@ -157,17 +157,16 @@ class CockpitScreen(Screen[None]):
         due = self._clock.due(terminal_backlog(self.app))
         if due != "nothing":
             self._draw(charts=due == "all")
-        if self.stored.has_opened:
-            self.stored.has_opened = False
+        if self.source_runs.take_opened():
             self.draw_now()
-        for answer in self.stored.take_answers():
+        for answer in self.source_runs.take_answers():
             self.say(answer)
         self._ring_bell()
         self.controllers.runs.start_queued()
 
     def _fold_events(self) -> None:
         """Fold new events of all runs into their states."""
-        if any([self.session.poll(), self.stored.poll()]):
+        if any([self.session.poll(), self.source_runs.poll()]):
             self._clock.note_change()
 
     def draw_now(self, charts: bool = True) -> None:
@@ -202,9 +201,11 @@ class CockpitScreen(Screen[None]):
         self._drawn_version = self.view.version
 
     def _request_data(self) -> None:
-        """Request what the next frame needs: events of stored runs, forecasts."""
+        """Request what the next frame needs: events of the runs of sources, forecasts."""
+        folder = store_folder(self.view.spec.store)
         numbers = {run.number for run in self.session.runs}
-        self.stored.follow(self.view.spec.store, self.view.drawn - numbers)
+        elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
+        self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
         live = {run.number: run.state for run in self._runs if run.state.is_live}
         self._forecasts.request(self.view.spec, preview_batches_per_epoch(self.view.spec), live)
 

@@ -17,7 +17,7 @@ from lrtui.run.comparison import compare, difference_blocks, moment_blocks, resu
 from lrtui.run.events import GLYPHS
 from lrtui.text.format import duration, printable
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.shown_run import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun
 
 POLL_SECONDS = 1.0
 

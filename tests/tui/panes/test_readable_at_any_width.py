@@ -20,7 +20,7 @@ RUNNING = recorded_run(330)
 
 def test_a_long_schedule_is_cut_before_the_device_is() -> None:
     spec = RunSpec(schedule=f"LambdaLR('{'1 + ' * 60}1')", task="some/where/my_task.py:Mine", device="cpu")
-    line = title_line(3, spec, None, 120).plain
+    line = title_line("#3", spec, None, 120).plain
     assert len(line) <= 120
     assert "#3 Mine · LambdaLR(" in line
     assert "…" in line

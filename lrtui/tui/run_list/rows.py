@@ -1,0 +1,161 @@
+"""Runs as the lines of a list, in columns that fit the width."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
+
+from rich.text import Text
+
+from lrtui.run.events import GLYPHS
+from lrtui.run.source import RunId, RunSummary
+from lrtui.run.spec import RunSpec
+from lrtui.text.format import cut, duration, figure, printable, width_of
+from lrtui.tui.run_list.source_runs import ShownRun
+
+Order = Literal["newest", "best", "name"]
+
+ORDERS: tuple[Order, ...] = get_args(Order)
+"""In the order of the key's presses."""
+
+STATUS_WIDTH, TIME_WIDTH = 76, 50
+"""Columns from which the status word and the time are shown."""
+
+MIN_SCHEDULE_WIDTH = 12
+"""Columns of the schedule below which the progress is left out."""
+
+LONGEST_STATUS = max(map(len, GLYPHS))
+
+MAX_LABEL = 16
+"""Columns of a run's label at most."""
+
+
+def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
+    """Return the summary of a run that this process trains.
+
+    Args:
+        recorded: the store's summary, which also has what only the store knows, such as the run's name.
+    """
+    state = run.state
+    started, best, last = state.started, state.best, state.last_test
+    spec = started.spec if started else run.spec
+    before = recorded or RunSummary(id=RunId("", run.number), name=run.spec.name, created=time.time())
+    epochs_done = state.step // max(1, state.total_steps // spec.epochs) if state.total_steps else 0
+    summary = replace(
+        before,
+        state=state.status,
+        spec=spec,
+        schedule=state.schedule or run.spec.schedule,
+        epochs_done=epochs_done,
+        epochs=spec.epochs,
+        step=state.step,
+        seconds=state.elapsed,
+        best_accuracy=best.accuracy if best else None,
+        best_loss=best.loss if best and best.accuracy is None else None,
+        read_only="",
+    )
+    columns = {
+        **before.columns,
+        **{item.name: getattr(spec, item.name) for item in fields(RunSpec)},
+        **{name: getattr(summary, name) for name in _COLUMNS},
+        "id": run.number,
+        "device": started.device if started else spec.device,
+        "total_steps": started.total_steps if started else None,
+        "first_step": state.first_step,
+        "best_epoch": best.epoch if best else None,
+        "accuracy": last.accuracy if last else None,
+        "test_loss": last.loss if last else None,
+        "loss": state.loss.last if len(state.loss) else None,
+        "lr": state.current_lrs[0] if state.current_lrs else None,
+        "error": state.outcome.error if state.outcome else None,
+    }
+    return replace(summary, columns=columns)
+
+
+_COLUMNS = ("name", "state", "schedule", "epochs", "epochs_done", "step", "seconds", "best_accuracy", "created")
+"""Columns that are fields of the summary."""
+
+
+def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSummary]:
+    """Return the runs in this order, the newer of two equal ones first."""
+    rows = sorted(runs.items(), key=lambda row: (-row[1].created, -row[0]))
+    match order:
+        case "best":
+            rows.sort(key=lambda row: _merit(row[1]))
+        case "name":
+            rows.sort(key=lambda row: (row[1].name or row[1].schedule).lower())
+    return dict(rows)
+
+
+def _merit(run: RunSummary) -> tuple[int, float]:
+    """Return a key that sorts the best first: accuracies, then losses, then runs with neither."""
+    accuracy, loss = run.best_accuracy, run.best_loss
+    if accuracy is not None and accuracy == accuracy:
+        return (0, -accuracy)
+    return (1, loss) if loss is not None and loss == loss else (2, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnWidths:
+    """The widths of the columns; 0 for one that is left out."""
+
+    label: int
+    status: int
+    schedule: int
+    progress: int
+    best: int
+    time: int
+
+
+def _label(run: RunSummary) -> str:
+    return cut(printable(str(run.id)), MAX_LABEL)
+
+
+def _progress(run: RunSummary) -> str:
+    return f"{run.epochs_done}/{run.epochs}" if run.epochs else ""
+
+
+def _best(run: RunSummary) -> str:
+    return "" if run.best is None else figure(run.best)
+
+
+def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
+    """Return the widths that all the lines share.
+
+    Args:
+        width: of a line.
+    """
+    label = max((width_of(_label(run)) for run in runs), default=0)
+    best = max((len(_best(run)) for run in runs), default=0)
+    progress = max((len(_progress(run)) for run in runs), default=0)
+    status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
+    time_width = 6 if width >= TIME_WIDTH else 0
+    # pin, glyph and label; two blanks before each further column and one behind the last
+    taken = 4 + label + 2 + sum(column + 2 for column in (best, time_width) if column) + (status and status + 1)
+    if width - taken - progress - 2 < MIN_SCHEDULE_WIDTH:
+        progress = 0
+    schedule = max(1, width - taken - (progress and progress + 2))
+    return ColumnWidths(label, status, schedule, progress, best, time_width)
+
+
+def run_line(run: RunSummary, pinned: bool, widths: ColumnWidths) -> Text:
+    """Return the line of a run: pin, glyph, label, name and schedule, progress, best value, time."""
+    name = f"{printable(run.name)} · {run.schedule}" if run.name else run.schedule
+    name = cut(printable(name), widths.schedule)
+    label = _label(run)
+    line = f"{'m' if pinned else ' '} {GLYPHS[run.state]} "
+    line += f"{run.state:<{widths.status}} " if widths.status else ""
+    line += f"{' ' * (widths.label - width_of(label))}{label} {name}{' ' * (widths.schedule - width_of(name))}"
+    line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
+    line += f"  {_best(run):>{widths.best}}" if widths.best else ""
+    line += f"  {duration(run.seconds):>{widths.time}}" if widths.time else ""
+    return Text(line, no_wrap=True)
+
+
+def best_title(runs: Sequence[RunSummary]) -> str:
+    """Return the title of the column with the best values."""
+    accuracy = any(run.best_accuracy is not None for run in runs)
+    loss = any(run.best_loss is not None for run in runs)
+    return "best acc or loss" if accuracy and loss else "best loss" if loss else "best acc"

@@ -1,0 +1,252 @@
+"""The runs of sources as the screen knows them: all as summaries, those that are drawn with their events."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from lrtui.run.commands import Command
+from lrtui.run.errors import LrtuiError
+from lrtui.run.events import RunStarted
+from lrtui.run.feed import Story
+from lrtui.run.source import RunId, RunSource, RunSummary
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.store.location import store_folder
+from lrtui.tui.run_list.watcher import NewEvents, Reading, SourceWatcher, WatchRequest
+
+MAX_OPENED = 8
+"""How many runs keep their events after they have left the screen, so that they come back without delay."""
+
+
+class ShownRun(Protocol):
+    """What panes know of a run: one that this process trains, or one of a source."""
+
+    @property
+    def number(self) -> int:
+        """Identifies the run in this process."""
+        ...
+
+    @property
+    def spec(self) -> RunSpec:
+        """Its settings."""
+        ...
+
+    @property
+    def state(self) -> RunState:
+        """What its events add up to."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is training now."""
+        ...
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is in a store."""
+        ...
+
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder of its store, or None."""
+        ...
+
+    def send(self, command: Command, /) -> object:
+        """Send it a command; returns at once, False if no event of the run will answer."""
+        ...
+
+
+class SourceRun:
+    """A run of a source; used by the UI thread.
+
+    Args:
+        number: identifies it in this process.
+        summary: from its source.
+        folder: of the store that it is in, or None.
+        source: takes its commands.
+        answers: receives the answers to its commands.
+    """
+
+    def __init__(
+        self, number: int, summary: RunSummary, folder: Path | None, source: RunSource | None, answers: deque[str]
+    ) -> None:
+        self.number, self.summary, self.store_folder = number, summary, folder
+        self._source, self._answers = source, answers
+        self.state = RunState(waiting_for="reading its events")
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is in a store."""
+        return self.store_folder is not None
+
+    @property
+    def spec(self) -> RunSpec:
+        """Its settings, or the defaults if they are unknown."""
+        known = self.state.started.spec if self.state.started else self.summary.spec
+        return known or RunSpec(schedule=self.summary.schedule)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is training now."""
+        return self.summary.is_live and self.state.is_live
+
+    def fold(self, new: NewEvents) -> None:
+        """Fold new events into the state."""
+        if new.from_start:
+            # panes recognize changes by the version, which must keep increasing
+            self.state = RunState(version=self.state.version)
+        self.state.fold(map(self._with_known_settings, new.events))
+        self.update(self.summary)
+
+    def _with_known_settings(self, event: Story) -> Story:
+        """Return the event with the summary's schedule in place of default settings, which nobody chose."""
+        if isinstance(event, RunStarted) and self.summary.spec is None and event.spec == RunSpec():
+            return replace(event, spec=RunSpec(schedule=self.summary.schedule))
+        return event
+
+    def update(self, summary: RunSummary) -> None:
+        """Take a new summary; it knows of an end that no event announces: a process that died, a log that ends."""
+        self.summary = summary
+        is_log = self.store_folder is None and self.state.started is not None
+        if self.state.is_live and (summary.state == "lost" or (is_log and not summary.is_live)):
+            self.state.status = summary.state
+            self.state.version += 1
+
+    def send(self, command: Command) -> bool:
+        """Send a command in a thread; return False, since a message reports the answer."""
+        label = self.summary.id
+        if self.summary.read_only or self._source is None:
+            self._answers.append(f"{label}: {self.summary.read_only or 'this run takes no commands.'}")
+        elif self.is_live:
+            self._answers.append(f"{label}: sent to its process: {command.text} …")
+            threading.Thread(target=self._send, args=(self._source, command), name="command", daemon=True).start()
+        return False
+
+    def _send(self, source: RunSource, command: Command) -> None:
+        try:
+            answer = source.send(self.summary.id.key, command)
+        except LrtuiError as error:
+            answer = f"{command.text}: {error}"
+        self._answers.append(f"{self.summary.id} {answer}")
+
+
+def label_of(run: ShownRun) -> str:
+    """Return what the user calls a run: "#3", or a log's name."""
+    return str(run.summary.id) if isinstance(run, SourceRun) else f"#{run.number}"
+
+
+class SourceRuns:
+    """The runs of all sources; used by the UI thread.
+
+    The screen identifies a run by a number: that of the store that new runs are recorded in is kept; a run of any other
+    source gets a negative one, so that the ids of two sources can't collide.
+    """
+
+    def __init__(self) -> None:
+        self.summaries: Mapping[int, RunSummary] = {}
+        """All runs by number."""
+        self.trouble = ""
+        """Why something can't be read; empty if all can."""
+        self.version = 0
+        """Increases with every change of the summaries or the trouble."""
+        self._has_opened = False
+        self._spec: RunSpec | None = None
+        self._folder: Path | None = None
+        self._taken: Collection[int] = ()
+        self._numbers: dict[RunId, int] = {}
+        self._next_numbers = count(-1, -1)
+        self._opened: dict[int, tuple[int, SourceRun]] = {}
+        """Ticket and run by number, most recently shown last."""
+        self._tickets = count(1)
+        self._answers: deque[str] = deque()
+        self._request = WatchRequest()
+        self._watcher = SourceWatcher()
+
+    @property
+    def runs(self) -> dict[int, SourceRun]:
+        """The runs whose events are followed, by number."""
+        return {run.number: run for ticket, run in self._opened.values() if ticket in self._request.followed}
+
+    def start(self) -> None:
+        """Start reading the sources."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop reading; returns at once."""
+        self._watcher.close()
+
+    def follow(self, spec: RunSpec, numbers: Iterable[int], taken: Collection[int] = ()) -> None:
+        """Follow the events of these runs, as far as a source has them.
+
+        Args:
+            spec: settings that decide which sources there are.
+            taken: numbers of runs of this process that are not in the store of these settings.
+        """
+        self._taken = taken
+        if spec != self._spec:
+            self._spec, self._folder = spec, store_folder(spec.store)
+        wanted = [number for number in numbers if number in self.summaries]
+        for number in wanted:
+            if number not in self._opened:
+                self._opened[number] = (next(self._tickets), self._open(number))
+            # the most recently shown runs come last
+            self._opened[number] = self._opened.pop(number)
+        for number in list(self._opened)[: max(0, len(self._opened) - max(MAX_OPENED, len(wanted)))]:
+            del self._opened[number]
+        request = WatchRequest(
+            spec,
+            {ticket: run.summary.id for ticket, run in self._opened.values()},
+            frozenset(self._opened[number][0] for number in wanted),
+        )
+        if request != self._request:
+            self._request = request
+            self._watcher.request(request)
+
+    def _open(self, number: int) -> SourceRun:
+        summary = self.summaries[number]
+        folder = self._folder if summary.id.source == str(self._folder) else None
+        return SourceRun(number, summary, folder, self._watcher.sources.get(summary.id.source), self._answers)
+
+    def poll(self) -> bool:
+        """Take what has been read since; return whether there was anything."""
+        readings = [self._watcher.readings.popleft() for _ in range(len(self._watcher.readings))]
+        return any([self._take(reading) for reading in readings])
+
+    def _take(self, reading: Reading) -> bool:
+        has_changed = reading.runs is not None or reading.trouble != self.trouble
+        if has_changed:
+            self.trouble = reading.trouble
+            self.version += 1
+        if reading.runs is not None:
+            self.summaries = {self._number(run_id): summary for run_id, summary in reading.runs.items()}
+            self._opened = {number: entry for number, entry in self._opened.items() if number in self.summaries}
+            for number, (_, run) in self._opened.items():
+                run.update(self.summaries[number])
+        by_ticket = dict(self._opened.values())
+        for ticket, new in reading.events.items():
+            if ticket in by_ticket:
+                by_ticket[ticket].fold(new)
+                self._has_opened = self._has_opened or new.from_start
+                has_changed = True
+        return has_changed
+
+    def _number(self, run: RunId) -> int:
+        if run not in self._numbers:
+            is_own = run.source == str(self._folder) and isinstance(run.key, int) and run.key not in self._taken
+            self._numbers[run] = int(run.key) if is_own else next(self._next_numbers)
+        return self._numbers[run]
+
+    def take_opened(self) -> bool:
+        """Return whether the first events of a run have come since the last call."""
+        has_opened, self._has_opened = self._has_opened, False
+        return has_opened
+
+    def take_answers(self) -> list[str]:
+        """Return the answers to commands since the last call."""
+        return [self._answers.popleft() for _ in range(len(self._answers))]

@@ -1,0 +1,190 @@
+"""Reads run sources about once a second, in a thread of its own: their runs, and the events of those on screen."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lrtui.run.errors import LrtuiError
+from lrtui.run.feed import StepBlock, Story
+from lrtui.run.source import RunId, RunSource, RunSummary
+from lrtui.run.spec import RunSpec
+
+if TYPE_CHECKING:
+    from lrtui.run.feed import Feed
+
+INTERVAL = 1.0
+"""Seconds between two readings."""
+
+STEPS_PER_READING = 20_000
+"""Of one run; folding them takes the screen some milliseconds."""
+
+MAX_PAUSE = 64
+"""Most readings that a run whose events can't be read is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """What to read.
+
+    Args:
+        spec: settings that decide which sources there are; None for no source.
+        opened: runs by ticket; their feeds keep their position.
+        followed: tickets whose new events are wanted now.
+    """
+
+    spec: RunSpec | None = None
+    opened: Mapping[int, RunId] = field(default_factory=dict)
+    followed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvents:
+    """What a run has published since the last reading.
+
+    Args:
+        from_start: whether these are its first events, whatever was read before.
+    """
+
+    from_start: bool
+    events: tuple[Story, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read.
+
+    Args:
+        runs: all runs of all sources; None if nothing has changed.
+        trouble: why something can't be read; empty if all can.
+        events: new events by ticket.
+    """
+
+    runs: Mapping[RunId, RunSummary] | None
+    trouble: str
+    events: Mapping[int, NewEvents]
+
+
+class SourceWatcher:
+    """The thread that reads the sources."""
+
+    def __init__(self) -> None:
+        self.readings: deque[Reading] = deque()
+        """Readings that have not been taken yet, oldest first."""
+        self.sources: Mapping[str, RunSource] = {}
+        """The open sources by name; replaced, never changed."""
+        self._request = WatchRequest()
+        self._opened_for: RunSpec | None = None
+        self._open_trouble: Sequence[str] = ()
+        self._runs: dict[str, Sequence[RunSummary]] = {}
+        self._feeds: dict[int, Feed] = {}
+        self._feed_trouble: dict[int, str] = {}
+        self._failures: dict[int, int] = {}
+        self._pauses: dict[int, int] = {}
+        self._woken = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="sources", daemon=True)
+
+    def start(self) -> None:
+        """Start reading."""
+        self._thread.start()
+
+    def request(self, request: WatchRequest) -> None:
+        """Read something else from now on, starting at once."""
+        self._request = request
+        self._woken.set()
+
+    def close(self) -> None:
+        """Stop reading; returns at once."""
+        self._closed = True
+        self._woken.set()
+
+    def _work(self) -> None:
+        trouble = ""
+        while not self._closed:
+            self._woken.clear()
+            reading = self._read(self._request)
+            if reading.runs is not None or reading.events or reading.trouble != trouble:
+                self.readings.append(reading)
+                trouble = reading.trouble
+            self._woken.wait(0 if any(map(_is_full, reading.events.values())) else INTERVAL)
+        for source in self.sources.values():
+            source.close()
+
+    def _read(self, request: WatchRequest) -> Reading:
+        has_changed = request.spec != self._opened_for and self._open(request.spec)
+        trouble = list(self._open_trouble)
+        for name, source in self.sources.items():
+            try:
+                runs = source.runs()
+            except Exception as error:  # a source of another package can raise anything
+                trouble.append(_describe(error) if isinstance(error, LrtuiError) else f"{name}: {_describe(error)}")
+                continue
+            if source.trouble:
+                trouble.append(source.trouble)
+            if runs is not self._runs.get(name):
+                self._runs[name], has_changed = runs, True
+        events = self._read_events(request)
+        trouble += [self._feed_trouble[ticket] for ticket in request.followed if ticket in self._feed_trouble]
+        found = {run.id: run for runs in self._runs.values() for run in runs} if has_changed else None
+        return Reading(found, next(iter(trouble), ""), events)
+
+    def _open(self, spec: RunSpec | None) -> bool:
+        """Open the sources for these settings; return whether one of the former sources is gone."""
+        # imported here: the first frame waits for no source
+        from lrtui.plugins import open_sources
+
+        self._opened_for = spec
+        found, self._open_trouble = open_sources(spec) if spec is not None else ([], [])
+        sources = {source.name: source for source in found}
+        gone = self.sources.keys() - sources.keys()
+        for name, source in self.sources.items():
+            # a source that is open stays open, with the positions of its feeds
+            unused = source if name in gone else sources[name]
+            sources |= {} if name in gone else {name: source}
+            unused.close()
+        self._runs = {name: runs for name, runs in self._runs.items() if name in sources}
+        self.sources = sources
+        return bool(gone)
+
+    def _read_events(self, request: WatchRequest) -> dict[int, NewEvents]:
+        by_ticket: tuple[dict[int, Any], ...] = (self._feeds, self._feed_trouble, self._failures, self._pauses)
+        for entries in by_ticket:
+            for ticket in entries.keys() - request.opened.keys():
+                del entries[ticket]
+        events: dict[int, NewEvents] = {}
+        for ticket in request.followed:
+            run = request.opened[ticket]
+            source = self.sources.get(run.source)
+            if source is None:
+                continue
+            if self._pauses.get(ticket):
+                self._pauses[ticket] -= 1
+                continue
+            from_start = ticket not in self._feeds
+            try:
+                if from_start:
+                    self._feeds[ticket] = source.feed(run.key)
+                new = self._feeds[ticket].take(STEPS_PER_READING)
+            except Exception as error:  # an event that this version does not know, or any error of another package
+                self._feeds.pop(ticket, None)
+                self._feed_trouble[ticket] = f"the events of run {run} can't be read: {_describe(error)}"
+                self._failures[ticket] = self._failures.get(ticket, 0) + 1
+                self._pauses[ticket] = min(2 ** self._failures[ticket], MAX_PAUSE)
+                continue
+            self._feed_trouble.pop(ticket, None)
+            if new:
+                events[ticket] = NewEvents(from_start, tuple(new))
+        return events
+
+
+def _is_full(new: NewEvents) -> bool:
+    """Return whether there may be more events than one reading takes."""
+    return sum(len(part) if isinstance(part, StepBlock) else 1 for part in new.events) >= STEPS_PER_READING
+
+
+def _describe(error: Exception) -> str:
+    return str(error) if isinstance(error, LrtuiError) else f"{type(error).__name__}: {error}"
