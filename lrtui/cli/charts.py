@@ -120,8 +120,8 @@ def print_chart(
 
 def epoch_ticks(first: float, last: float) -> list[int]:
     """Return about ten whole epochs between two."""
-    begin, end = math.ceil(first), math.floor(last)
-    return list(range(begin, end + 1, max(1, (end - begin) // 10)))
+    start, end = math.ceil(first), math.floor(last)
+    return list(range(start, end + 1, max(1, (end - start) // 10)))
 
 
 # -- curves of runs ----------------------------------------------------------------------------------------------------

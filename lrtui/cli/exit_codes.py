@@ -1,4 +1,4 @@
-"""Exit codes, the signals that stop a command, and standard output that nobody reads any more."""
+"""Exit codes, the signals that stop a command, and a closed standard output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_OUTCOME: dict[Outcome, int] = {"done": DONE, "stopped": DONE, "failed": FAIL
 SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP}
 """The signals that stop a command, with its exit code."""
 
-REASONS = {signal.SIGTERM: "the process was told to end", signal.SIGHUP: "the terminal hung up"}
+REASONS = {signal.SIGTERM: "the process was terminated", signal.SIGHUP: "the terminal hung up"}
 """Why a run stops, for signals that no user sent to stop that run; Ctrl-C is a user's."""
 
 

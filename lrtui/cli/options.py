@@ -45,7 +45,7 @@ def schedule_argument(name: str = "schedule", help_text: str = "", **settings: A
 
 
 def complete_schedulers(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the schedulers whose name begins so."""
+    """Return the schedulers whose name starts with the incomplete word."""
     from click.shell_completion import CompletionItem
 
     from lrtui.schedules.catalogue import CATALOGUE

@@ -44,7 +44,7 @@ def command(name: str | None, as_json: bool) -> int:
     return 0
 
 
-def _default_words(parameter: Parameter) -> str:
+def _default_text(parameter: Parameter) -> str:
     return "required" if parameter.is_required else value_text(parameter.default)
 
 
@@ -52,7 +52,7 @@ def explain(entry: SchedulerEntry) -> str:
     """Return a scheduler's page: arguments, defaults, notes and links."""
     lines = [f"{entry.name}: {entry.summary}", "", f"  {entry.example}", "", "arguments:"]
     for parameter in entry.parameters:
-        default = "filled in" if parameter.name in entry.fills else _default_words(parameter)
+        default = "filled in" if parameter.name in entry.fills else _default_text(parameter)
         lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_text}")
         lines += textwrap.wrap(parameter.help, WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
     lines += ["", f'step() is called per {entry.unit}; per="batch" or per="epoch" at the end says otherwise.']

@@ -46,7 +46,7 @@ def store_option() -> Decorator:
 
 
 def complete_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return ids and names of the store's runs that begin so, the newest first."""
+    """Return ids and names of the store's runs that match, the newest first."""
     from click.shell_completion import CompletionItem
 
     try:
