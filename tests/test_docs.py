@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kept import keep
 from recorded_runs import recorded_run
+from store_runs import store_events
 
 from lrtui import Run, RunSpec
 from lrtui.__main__ import COMMANDS, main
@@ -144,7 +144,7 @@ def test_every_scheduler_is_in_the_readme() -> None:
 def test_the_documented_queries_return_what_they_say(tmp_path: Path) -> None:
     events = recorded_run(330, nudge_at=130)
     changes = [replace(event, command="lr*1.25") if isinstance(event, LrSet) else event for event in events]
-    keep(tmp_path, changes)
+    store_events(tmp_path, changes)
     # a connection that knows nothing of lrtui
     connection = sqlite3.connect(tmp_path / "runs.db")
     best, by_epoch, by_command = (connection.execute(query).fetchall() for _, query in blocks("sql"))
@@ -160,7 +160,7 @@ def test_the_documented_queries_return_what_they_say(tmp_path: Path) -> None:
 
 
 def test_every_table_and_column_of_the_store_is_documented(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(10))
+    store_events(tmp_path, recorded_run(10))
     connection = sqlite3.connect(tmp_path / "runs.db")
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
     for (table,) in tables:

@@ -1,4 +1,4 @@
-"""Who computes in this process: one at a time."""
+"""One computation at a time in this process: a run or a range test."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ class Computation(Protocol):
 
     @property
     def title(self) -> str:
-        """What it is called in words."""
+        """What messages call it."""
         ...
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait for its thread to end, `seconds` at most; return whether it has."""
+        """Wait for its thread to end, at most `seconds`; return whether it has ended."""
         ...
 
 
 _STARTING = threading.Lock()
 _started: list[Computation] = []
-"""What was started last."""
+"""The computation that was started last."""
 
 
 @contextmanager
 def exclusive(starter: Computation) -> Iterator[None]:
-    """Let it begin in the block, and count as under way until it has ended.
+    """Let the computation start in the block; no other one can start until it has ended.
 
     Raises:
-        LrtuiError: while another one is under way.
+        LrtuiError: while another one is running.
     """
     with _STARTING:
-        under_way = next((other for other in _started if other.join(0) is False), None)
-        if under_way is not None:
-            # two would share torch's random state and its threads, and neither could be repeated
-            raise LrtuiError(f"{under_way.title} is under way; stop it first, or use a process for each")
+        other = next((each for each in _started if each.join(0) is False), None)
+        if other is not None:
+            # two would share torch's random state and threads, and neither would be reproducible
+            raise LrtuiError(f"{other.title} is still running. Stop it first, or use another process")
         yield
         _started[:] = [starter]

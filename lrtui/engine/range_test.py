@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from lrtui.tasks.task import Task
 
 NO_SCHEDULE = 'LambdaLR("1")'
-"""What the model is set up with in place of a schedule: momentum is left as it was configured."""
+"""Replaces the schedule: the lr and the momentum stay as configured."""
 
 
 class RangeTestThread:
-    """One range test on the model, data and optimizer that a run of these settings would begin with.
+    """A range test on the model, data and optimizer that a run of these settings would start with.
 
     ```
     test = RangeTestThread(RunSpec(optimizer="SGD(lr=0.1, momentum=0.9)")).start()
@@ -48,17 +48,17 @@ class RangeTestThread:
         self.feed = RangeFeed()
         self.title = "a range test"
         self.said: list[str] = []
-        """Lines of narration so far: which data, from where, on which device."""
+        """Messages so far: which data, from where, on which device."""
         self._task = task
         # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
         self._thread = threading.Thread(target=self._work, name="range-test", daemon=True)
 
     def start(self) -> RangeTestThread:
-        """Begin in a thread of its own; returns at once, with the test itself.
+        """Start in a thread; returns the test itself at once.
 
         Raises:
-            UsageError: where it was started before.
-            LrtuiError: while a run, or another one, is under way in this process.
+            UsageError: if it was started before.
+            LrtuiError: while a run or another range test of this process is going on.
         """
         if self._thread.ident is not None:
             raise UsageError("a range test is started once; make a new one")
@@ -67,15 +67,15 @@ class RangeTestThread:
         return self
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait for the thread to end, `seconds` at most; return whether it has."""
+        """Wait for the thread to end, at most `seconds`; return whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def result(self) -> RangeCurve:
-        """Wait for the end, and return the curve; of one that was stopped, as far as it came.
+        """Wait for the end, and return the curve; of a stopped test, as far as it got.
 
         Raises:
-            LrtuiError: where it failed; says why.
+            LrtuiError: if it failed; says why.
         """
         self.feed.wait()
         end = self.feed.end
@@ -89,7 +89,7 @@ class RangeTestThread:
     def _say(self, text: str) -> None:
         self.said.append(text)
         self.feed.waits_for = text
-        # a download, or counting a loader's batches, is left here
+        # leaves a download, or the counting of a loader's batches
         if self.feed.is_stopped:
             raise _Stopped
 
@@ -122,9 +122,9 @@ class RangeTestThread:
         finally:
             del setup
             gc.collect()
-            # the run that comes next has all of it
+            # for the next run
             release_device_memory(device)
 
 
 class _Stopped(BaseException):
-    """Leaves the loading of data, also out of a task's own code that catches every Exception."""
+    """Leaves the loading of data; not an Exception, so that a task that catches every Exception does not swallow it."""

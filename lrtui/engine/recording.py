@@ -67,7 +67,7 @@ class Recording:
 
         Args:
             receive: takes commands that other processes send.
-            branch: where the run branches from.
+            branch: the parent and its checkpoint, if the run is a branch.
 
         Raises:
             StoreError: if the store can't be written.
@@ -128,7 +128,7 @@ class Recording:
             return ""
         dropped = self._recorder.dropped
         more = f" ({dropped:,} of its events found no room)" if dropped else ""
-        return f"the run's last events could not be kept in {self.folder}{more}"
+        return f"the run's last events could not be written to {self.folder}{more}"
 
 
 def user_files(spec: RunSpec) -> dict[str, str]:

@@ -245,7 +245,7 @@ class Run:
                 self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan)
             except StoreError as error:
                 # training goes on: its events can be read on the screen all the same
-                warn(f"nothing of this run is kept: {error}")
+                warn(f"this run is not recorded: {error}")
                 return
         self._feed.listener = self._recording.publish
         self.number = self._recording.run

@@ -1,4 +1,4 @@
-"""How long a thread has its core before the kernel hands it to the next one that waits.
+"""Time slices: how long a thread keeps its core before the kernel gives it to the next one.
 
 Linux gives threads that want the same core equal shares of it, in slices of a millisecond or three: an answer to a key
 that takes 10 ms of CPU then takes 20 beside training on all cores. Slices of a thread's own, shorter for the screen

@@ -23,7 +23,7 @@ EVENT_CLASSES: dict[str, type[Event]] = {
     for value in vars(events).values()
     if isinstance(value, type) and issubclass(value, Event) and value not in (Event, CommandAnswer)
 }
-"""Every event class by its kind, read off the module that declares them."""
+"""Every event class by its kind."""
 
 
 def kind_of(event: Event) -> str:
@@ -32,10 +32,10 @@ def kind_of(event: Event) -> str:
 
 
 def plain(value: Any, *, exact: bool = False) -> Any:
-    """Return a value as JSON has it: dataclasses as dicts, non-finite numbers as None.
+    """Return a value as plain JSON values: dataclasses as dicts, non-finite numbers as None.
 
     Args:
-        exact: write non-finite numbers as "NaN", "Infinity" and "-Infinity" instead, which tells them apart.
+        exact: return non-finite numbers as "NaN", "Infinity" and "-Infinity" instead.
     """
     if isinstance(value, float):
         if math.isfinite(value):
@@ -54,7 +54,7 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     """Return the event as a dict of plain JSON values, full precision, non-finite numbers as None.
 
     Args:
-        exact: write them as texts that `event_from_json` reads back.
+        exact: return them as strings that `event_from_json` reads back.
     """
     record = {"event": kind_of(event), **plain(event, exact=exact)}
     if isinstance(event, CommandAnswer) and not event.command_id:
@@ -77,7 +77,7 @@ def _number(value: Any) -> float:
 
 
 def spec_from_json(record: Mapping[str, Any]) -> RunSpec:
-    """Return the settings that `plain` made the record from; those that it does not have at their defaults.
+    """Return the settings that `plain` made the record from; missing ones have their defaults.
 
     Raises:
         UsageError: for a setting out of its range.

@@ -1,1 +1,1 @@
-"""Everything that runs say, kept in one SQLite file: written by one thread a process, read by anybody."""
+"""The events of runs in one SQLite file: written by one thread per process, read by any number."""

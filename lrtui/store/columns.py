@@ -1,4 +1,4 @@
-"""What is known of a stored run, by name: what lists show, sort by, filter by and print as JSON."""
+"""The columns of a list of runs: what lists show, sort by, filter by and print as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["number", "text", "moment"]
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run, and what is read of it beside its own row.
+    """A run, and what is read from other tables than its own.
 
     Args:
         lr: of its last step, of the first parameter group; None before its first.
@@ -31,12 +31,12 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One thing that is known of each run.
+    """One value of each run.
 
     Args:
         name: as JSON, filters and `--sort` have it.
         kind: how it is compared; a moment is seconds since 1970.
-        value: None where a run does not have it.
+        value: returns None for a run without it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Column:
 
 
 def epochs_done(run: StoredRun) -> int:
-    """Return how many epochs the run has wholly done."""
+    """Return how many epochs the run has completed."""
     return run.step // max(1, run.total_steps // run.spec.epochs) if run.total_steps else 0
 
 
@@ -59,7 +59,7 @@ def _of_spec(name: str, kind: Kind) -> Column:
 
 def _columns() -> dict[str, Column]:
     columns = [
-        # the first ones, in this order, are a contract: others read them out of the JSON
+        # the order of the first ones is a contract: other programs read them from the JSON
         _of_run("id"),
         _of_run("name", "text"),
         _of_run("state", "text"),
@@ -98,7 +98,7 @@ def _columns() -> dict[str, Column]:
 COLUMNS = _columns()
 
 ALIASES = {"best": "best_accuracy", "time": "seconds", "done": "epochs_done"}
-"""Short words for columns, as the list's headings have them."""
+"""Short names of columns, as in the headings of the list."""
 
 
 def column_named(word: str) -> Column:
@@ -112,12 +112,12 @@ def column_named(word: str) -> Column:
     if name in COLUMNS:
         return COLUMNS[name]
     known = [*COLUMNS, *ALIASES]
-    words, there = did_you_mean(name, known), f"there are {', '.join(known)}"
-    raise UsageError(f"unknown column {word[:60]!r}{words}" + ("" if there in words else f" {there.capitalize()}"))
+    hint, there = did_you_mean(name, known), f"there are {', '.join(known)}"
+    raise UsageError(f"unknown column {word[:60]!r}{hint}" + ("" if there in hint else f" {there.capitalize()}"))
 
 
 def listed_run(connection: sqlite3.Connection, run: StoredRun) -> ListedRun:
-    """Return the run with what is read of it beside its own row."""
+    """Return the run with the lr of its last step."""
     row = connection.execute(
         "SELECT lr FROM batches WHERE run = ? AND NOT superseded ORDER BY seq DESC LIMIT 1", (run.id,)
     ).fetchone()
@@ -125,7 +125,7 @@ def listed_run(connection: sqlite3.Connection, run: StoredRun) -> ListedRun:
 
 
 def listed_runs(connection: sqlite3.Connection) -> list[ListedRun]:
-    """Return all runs, the newest first."""
+    """Return all runs, newest first."""
     return [listed_run(connection, run) for run in all_runs(connection)]
 
 
@@ -135,7 +135,7 @@ def values_of(listed: ListedRun) -> dict[str, Any]:
 
 
 def record_of(listed: ListedRun) -> dict[str, Any]:
-    """Return all columns as JSON has them, numbers that are not finite as None."""
+    """Return all columns as JSON values; non-finite numbers are None."""
     return {name: plain(column.value(listed)) for name, column in COLUMNS.items()}
 
 

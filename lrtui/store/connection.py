@@ -16,22 +16,22 @@ APPLICATION_ID = 0x6C727475
 """Marks the file as ours ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""
 
 BUSY_SECONDS = 30.0
-"""How long a process waits for its turn to write; others hold it for some milliseconds."""
+"""How long a process waits for the write lock; others hold it for some milliseconds."""
 
 
 def open_for_writing(folder: Path) -> sqlite3.Connection:
-    """Return a connection to the folder's database, made and brought up to date where need be.
+    """Return a connection to the folder's database, which is created and migrated if need be.
 
-    Used by one thread. Transactions are begun by hand.
+    Used by one thread; transactions are explicit.
 
     Raises:
-        StoreError: in words for a folder that can't be written, a file that is no store, or a newer program's.
+        StoreError: if the folder can't be written, or the file is no store or was written by a newer lrtui.
     """
     prepare_folder(folder)
     path = folder / DATABASE
     with readable_errors(path):
         if not path.exists():
-            # for the user alone from its first byte on; sqlite gives its other files the same mode
+            # readable by its owner only from the start; SQLite gives its other files the same mode
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -48,20 +48,19 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Return a connection that only reads.
+    """Return a read-only connection.
 
     Args:
-        busy_seconds: how long it waits where another process keeps the database locked.
+        busy_seconds: how long it waits for a database that another process keeps locked.
 
     Raises:
-        StoreError: where there is no store, or it can't be read.
+        StoreError: if there is no store, or it can't be read.
     """
     path = folder / DATABASE
     if not path.exists():
         raise StoreError(f"there is no store in {folder}: no run has been kept there yet (--store DIR names another)")
     with readable_errors(path):
-        # where nothing can be written, SQLite can't even make the file by which readers of a WAL agree: nobody
-        # writes then, either
+        # in a read-only folder SQLite can't create the shared-memory file of its WAL; nobody writes there, either
         alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
         uri = f"{path.absolute().as_uri()}?mode=ro{alone}"
         connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
@@ -69,7 +68,7 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
             _check(connection, path)
             if connection.execute("PRAGMA user_version").fetchone()[0] < LATEST and not alone:
                 connection.close()
-                # an older program's: bring it up to date first
+                # written by an older lrtui: migrate it first
                 open_for_writing(folder).close()
                 connection = sqlite3.connect(
                     uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
@@ -82,10 +81,10 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
 
 @contextmanager
 def transaction(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection in a transaction that is committed at the end, or leaves nothing behind.
+    """Yield a connection in a transaction, which is committed at the end and rolled back on an error.
 
     Raises:
-        StoreError: where the store can't be written.
+        StoreError: if the store can't be written.
     """
     connection = open_for_writing(folder)
     try:
@@ -104,7 +103,7 @@ def transaction(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into words."""
+    """Turn the errors of SQLite and the file system into a StoreError that names the file."""
     try:
         yield
     except sqlite3.Error as error:
@@ -114,8 +113,8 @@ def readable_errors(path: Path) -> Iterator[None]:
 
 
 def describe(error: sqlite3.Error) -> str:
-    """Return what an error of SQLite's means to a user."""
-    words = str(error)
+    """Return what an SQLite error means, for the user."""
+    message = str(error)
     meanings = {
         "not a database": "this is no SQLite database, or a damaged one",
         "malformed": "the database is damaged",
@@ -125,12 +124,12 @@ def describe(error: sqlite3.Error) -> str:
         "is locked": "another process keeps it locked",
         "disk I/O": "the disk fails, or is full (disk I/O error)",
     }
-    return next((meaning for part, meaning in meanings.items() if part in words), words)
+    return next((meaning for part, meaning in meanings.items() if part in message), message)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is no store, or a newer program's."""
-    # all of one moment: between two looks another process may make the store
+    """Refuse a file that is no store, or was written by a newer lrtui."""
+    # in one transaction: another process may create the store between two reads
     connection.execute("BEGIN")
     try:
         application = connection.execute("PRAGMA application_id").fetchone()[0]

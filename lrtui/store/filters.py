@@ -32,7 +32,7 @@ _BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition that a run meets or not.
+    """A condition on one column.
 
     Args:
         sign: a comparison, or `~` for contains.
@@ -49,7 +49,7 @@ class Filter:
 
     def meets(self, found: Any) -> bool:
         """Return whether a value of the column meets the filter."""
-        # what is not a number is no value: not even the opposite of a comparison is true of it
+        # NaN counts as no value: neither a comparison nor its opposite holds
         if found is None or found != found:
             return self.sign == "!="
         if self.sign == "~":
@@ -59,14 +59,14 @@ class Filter:
         return ORDERS[self.sign](found, self.value)
 
 
-def read_filters(words: Sequence[str]) -> list[Filter]:
-    """Return the filters; several may stand in one word, parted by blanks, and one in several.
+def read_filters(texts: Sequence[str]) -> list[Filter]:
+    """Return the filters; one argument can hold several, separated by spaces, and a filter can span several.
 
     Raises:
         UsageError: for what is none, an unknown column, or a value that the column can't have.
     """
-    text = " ".join(words).strip()
-    # blanks in quotes and in brackets part nothing: schedule~StepLR(step_size=3, gamma=0.5)
+    text = " ".join(texts).strip()
+    # spaces in quotes and brackets separate nothing: schedule~StepLR(step_size=3, gamma=0.5)
     masked = _QUOTED.sub(lambda match: f'{match[1]}"{"·" * len(match[2])}"', text)
     while match := _BRACKETS.search(masked):
         masked = masked[: match.start()] + "·" * len(match[0]) + masked[match.end() :]
@@ -77,7 +77,7 @@ def read_filters(words: Sequence[str]) -> list[Filter]:
     ends = [*(start.start() for start in starts[1:]), len(text)]
     return [
         _filter(start["name"], start["sign"], text[start.end() : end].strip())
-        # an end more than starts where there is no filter at all
+        # one end more than starts if there is no filter at all
         for start, end in zip(starts, ends, strict=False)
     ]
 

@@ -1,4 +1,4 @@
-"""What a store has that no run needs any more."""
+"""Garbage collection: what a store holds that no run needs any more."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lrtui.store.reader import all_runs
 from lrtui.store.removal import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
 
 TEMPORARY = (".unfinished", ".part", ".tmp")
-"""Ends of the names of files that are being written."""
+"""Suffixes of files that are being written."""
 
 TEMPORARY_SECONDS = 3600.0
-"""Age after which whoever wrote a temporary file has died of it."""
+"""Age after which the process that wrote a temporary file is taken for dead."""
 
 ANSWERED_SECONDS = 86400.0
-"""Age after which nobody asks any more what became of a command."""
+"""Age after which nobody waits for the answer to a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What can go.
+    """What can be deleted.
 
     Args:
-        rows: of batches, events and lrs that a resumed run told anew.
+        rows: superseded ones of batches, events, lrs and metrics.
         folders: of checkpoints of runs that are gone.
         checkpoints: files in them.
         temporary: files that were never finished.
@@ -46,11 +46,11 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What went.
+    """What was deleted.
 
     Args:
         freed: bytes on the disk.
-        trouble: why the database could not be made smaller; "" where it was.
+        trouble: why the database file could not be shrunk; empty if it was.
     """
 
     leftovers: Garbage
@@ -68,12 +68,12 @@ _SUPERSEDED = (
 
 
 def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
-    """Return what can go; what belongs to runs that are going on is not looked at.
+    """Return what can be deleted; runs that are still training are left out.
 
     Raises:
-        sqlite3.Error: where the store can't be read.
+        sqlite3.Error: if the store can't be read.
     """
-    # looked at before the runs: a folder is made after its run, so that no new run's is taken for that of a dead one
+    # before the runs: a folder is created after its run, so that no new run's folder is taken for garbage
     folders = sorted(path for path in (folder / CHECKPOINTS).glob("*") if path.name.isascii() and path.name.isdigit())
     runs = all_runs(connection)
     known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
@@ -98,10 +98,10 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
 
 
 def collect_garbage(folder: Path) -> Cleaned:
-    """Remove what can go, and make the database as small as what is in it.
+    """Delete the garbage and shrink the database file.
 
     Raises:
-        StoreError: where the store can't be written, or a file can't be removed.
+        StoreError: if the store can't be written, or a file can't be removed.
     """
     before = _database_size(folder)
     with transaction(folder) as connection:
@@ -121,7 +121,7 @@ def collect_garbage(folder: Path) -> Cleaned:
 
 
 def _temporary(folders: Collection[Path]) -> list[Path]:
-    """Return the files in these folders, not those below, that were begun long ago and never finished."""
+    """Return the files directly in these folders that were never finished and are old."""
     found = []
     for folder in folders:
         for path in folder.glob("*"):
@@ -139,13 +139,13 @@ def _age(path: Path) -> float:
 
 def _old_commands(live: Collection[int]) -> str:
     old = time.time() - ANSWERED_SECONDS
-    # what nobody took lies there for a run that is over: were it resumed, it would obey
+    # commands that nobody took: their run is over, and would obey them if it were resumed
     dead = f"(sent < {old!r} AND run NOT IN ({', '.join(map(str, sorted(live)))}))"
     return f"inbox WHERE answered < {old!r} OR {dead}"
 
 
 def _shrink(folder: Path) -> str:
-    """Make the database as small as what is in it; return why not, or nothing."""
+    """Shrink the database file; return why that failed, or an empty string."""
     connection = open_for_writing(folder)
     try:
         connection.execute("VACUUM")

@@ -63,16 +63,16 @@ class InboxReader:
         rows = connection.execute(
             "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (run,)
         ).fetchall()
-        new = [(inbox_id, words) for inbox_id, words in rows if inbox_id not in self._known]
+        new = [(inbox_id, text) for inbox_id, text in rows if inbox_id not in self._known]
         trusted = bool(new) and is_owners_alone(folder)
         commands = []
-        for inbox_id, words in new:
+        for inbox_id, text in new:
             self._known.add(inbox_id)
             self._taken.append(inbox_id)
             try:
                 if not trusted:
                     raise UsageError(f"others than its owner can write {folder}: commands are not taken from there")
-                command = replace(parse_command(words), id=f"inbox-{inbox_id}")
+                command = replace(parse_command(text), id=f"inbox-{inbox_id}")
             except UsageError as error:
                 self._answers.append((inbox_id, Answer(False, str(error))))
                 continue

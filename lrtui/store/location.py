@@ -1,4 +1,4 @@
-"""Where a store lies, and whether that is a place to trust."""
+"""Where a store is, and whether its folder can be trusted."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ CHECKPOINTS = "checkpoints"
 VARIABLE = "LRTUI_STORE"
 DEFAULT = ".lrtui"
 NOTHING = "none"
-"""What --store is where nothing shall be kept."""
+"""Value of --store that records nothing."""
 
 NETWORK_FILE_SYSTEMS = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "gfs2", "gpfs",
     "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "vboxsf", "virtiofs",
 }  # fmt: skip
-"""On which SQLite's WAL is unsafe, since it needs memory that all processes share (sqlite.org/wal.html)."""
+"""File systems on which SQLite's WAL is unsafe: it needs memory that all processes share (sqlite.org/wal.html)."""
 
 MOUNTS = Path("/proc/self/mounts")
 
 
 def store_folder(option: str | None = None) -> Path | None:
-    """Return the store's folder: the option's, else that of LRTUI_STORE, else `.lrtui`; None where nothing is kept."""
-    words = option or os.environ.get(VARIABLE) or DEFAULT
-    return None if words == NOTHING else Path(words).expanduser().absolute()
+    """Return the folder that --store, LRTUI_STORE or the default `.lrtui` names; None if nothing is recorded."""
+    text = option or os.environ.get(VARIABLE) or DEFAULT
+    return None if text == NOTHING else Path(text).expanduser().absolute()
 
 
 def store_option(folder: Path) -> str:
-    """Return what a command has to be told to find the store, with a blank in front; nothing where it looks anyway."""
+    """Return the --store option that a command needs to find the store, with a leading space; empty for the default."""
     return "" if folder == store_folder() else f" --store {folder}"
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder where it is not there: the user's alone, and nothing that git would take up.
+    """Create the folder if it is missing, readable by its owner only and ignored by git.
 
     Raises:
-        StoreError: where it can't be made.
+        StoreError: if it can't be created.
     """
     try:
         made = not folder.is_dir()
@@ -53,7 +53,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 def is_owners_alone(folder: Path) -> bool:
-    """Say whether nobody but this user can write the store: only then are commands taken from it."""
+    """Return whether only this user can write the store; only then are commands taken from it."""
     for path in (folder, folder / DATABASE):
         try:
             found = path.stat()
@@ -67,21 +67,21 @@ def is_owners_alone(folder: Path) -> bool:
 
 
 def file_system(path: Path) -> str:
-    """Return the kind of file system that the path lies on, as Linux names it; "" where that can't be told."""
+    """Return the type of the file system that holds the path, as Linux names it; "" if it is unknown."""
     if not sys.platform.startswith("linux"):
         return ""
     try:
         lines = MOUNTS.read_text().splitlines()
     except OSError:
         return ""
-    # a blank in a mount point is written as \040
+    # a space in a mount point is written as \040
     mounts = [(Path(fields[1].replace("\\040", " ")), fields[2]) for fields in map(str.split, lines) if len(fields) > 2]
     resolved = path.resolve()
     under = [(len(point.parts), kind) for point, kind in mounts if resolved.is_relative_to(point)]
-    # of two mounts on one point the later one covers the other
+    # of two mounts at one point the later one hides the other
     return max(enumerate(under), key=lambda entry: (entry[1][0], entry[0]), default=(0, (0, "")))[1][1]
 
 
 def is_on_network(path: Path) -> bool:
-    """Say whether the path lies on a network file system."""
+    """Return whether the path is on a network file system."""
     return file_system(path) in NETWORK_FILE_SYSTEMS

@@ -1,4 +1,4 @@
-"""Runs as the store has them."""
+"""Reading the rows of runs."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from lrtui.store.liveness import ProcessIdentity, is_alive
 from lrtui.store.location import CHECKPOINTS
 
 LAST = "last"
-"""Names the newest run."""
+"""Stands for the newest run."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run's own row.
+    """The row of a run.
 
     Args:
         id: its number.
         created: seconds since 1970.
-        state: as it is now: `lost` where its process has died without a word.
+        state: as it is now; `lost` if its process died without a last event.
         schedule: in force, filled in; that of the settings before it started.
         step: optimizer steps done.
         total_steps: of the whole run; None before it started.
         seconds: training time.
-        loss: of the last batch; None where there is none or it is not a number.
+        loss: of the last batch; None if there is none, or it is NaN.
         test_loss: of the last test, as `accuracy` is.
         parent: id of the run that it branched from.
-        first_step: where its own story begins.
+        first_step: steps done when it started; not 0 for a branch.
         data: name, source, where, and the number of samples under `train` and `test`.
         versions: of what computes, by name.
-        command_line: the words.
+        command_line: its arguments.
     """
 
     id: int
@@ -73,12 +73,12 @@ class StoredRun:
 
     @property
     def is_live(self) -> bool:
-        """Whether it goes on now."""
+        """Whether the run is still training."""
         return self.state in LIVE
 
     @property
     def title(self) -> str:
-        """Its number, and its name where it has one."""
+        """The run's number, and its name if it has one."""
         return f"#{self.id} {self.name}" if self.name else f"#{self.id}"
 
 
@@ -90,25 +90,25 @@ _COLUMNS = (
 
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
-    """Return all runs, the newest first."""
+    """Return all runs, newest first."""
     with readable_errors(_path(connection)):
         return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC")]
 
 
-def find_run(connection: sqlite3.Connection, words: str) -> StoredRun:
-    """Return the run that is meant: by its id, with or without #, its name (the newest of that name), or `last`.
+def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
+    """Return a run by its id, with or without #, by its name (the newest of that name), or `last`.
 
     Raises:
-        UsageError: where there is none; names those there are.
+        UsageError: if there is none; names those there are.
     """
-    number = words.removeprefix("#")
+    number = name.removeprefix("#")
     with readable_errors(_path(connection)):
-        if words == LAST:
+        if name == LAST:
             condition, values = "1", ()
         elif number.isascii() and number.isdigit() and len(number) < 19:
-            condition, values = "id = ? OR name = ?", (int(number), words)  # type: ignore[assignment]
+            condition, values = "id = ? OR name = ?", (int(number), name)  # type: ignore[assignment]
         else:
-            condition, values = "name = ?", (words,)  # type: ignore[assignment]
+            condition, values = "name = ?", (name,)  # type: ignore[assignment]
         rows = connection.execute(
             f"SELECT {_COLUMNS} FROM runs WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
             (*values, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1),
@@ -118,19 +118,19 @@ def find_run(connection: sqlite3.Connection, words: str) -> StoredRun:
         known = connection.execute("SELECT id, name FROM runs ORDER BY id DESC LIMIT 8").fetchall()
     if not known:
         raise UsageError("the store has no runs yet")
-    there = ", ".join(f"{run}" + (f" {repr(name)[1:-1]}" if name else "") for run, name in known)
-    raise UsageError(f"there is no run {words[:60]!r}; a run is an id, a name or {LAST}; the newest are {there}")
+    newest = ", ".join(f"{run}" + (f" {repr(title)[1:-1]}" if title else "") for run, title in known)
+    raise UsageError(f"there is no run {name[:60]!r}; a run is an id, a name or {LAST}; the newest are {newest}")
 
 
 def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
-    """Return a run as it is now; None where it was deleted."""
+    """Return a run as it is now; None if it was deleted."""
     with readable_errors(_path(connection)):
         row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
 
 
 def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
-    """Say whether what ended the run was no person: a signal, a terminal that hung up."""
+    """Return whether a signal or a closed terminal ended the run, and not the user."""
     with readable_errors(_path(connection)):
         row = connection.execute(
             "SELECT 1 FROM events WHERE run = ? AND kind = 'notice' AND NOT superseded "
@@ -141,7 +141,7 @@ def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
 
 
 def checkpoint_folder(folder: Path, run: int) -> Path:
-    """Return where a run's checkpoints are."""
+    """Return the folder of a run's checkpoints."""
     return folder / CHECKPOINTS / str(run)
 
 

@@ -116,14 +116,14 @@ class Recorder:
                 self.commands.hear(event)
                 self.finished = self.finished or isinstance(event, RunFinished)
         room = MOST_HELD - sum(rows.events_held for rows in self.held)
-        kept = events[: max(0, room)]
-        if self.dropped or len(kept) < len(events):
+        fitting = events[: max(0, room)]
+        if self.dropped or len(fitting) < len(events):
             # steps after a gap are no use, but how the run ended is
-            kept = [] if self.dropped else kept
-            kept += [event for event in events[len(kept) :] if isinstance(event, RunFinished)]
-            self.dropped += len(events) - len(kept)
-        if kept:
-            self.held.append(self._maker.make(kept))
+            fitting = [] if self.dropped else fitting
+            fitting += [event for event in events[len(fitting) :] if isinstance(event, RunFinished)]
+            self.dropped += len(events) - len(fitting)
+        if fitting:
+            self.held.append(self._maker.make(fitting))
 
     def _forget_refused_resume(self) -> None:
         self._events.clear()

@@ -1,4 +1,4 @@
-"""What a run says, as rows of the store's tables."""
+"""The events of a run as rows of the store's tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lrtui.run.minmax_pyramid import BLOCK
 
 @dataclass(slots=True)
 class Rows:
-    """Rows that are to be written in one transaction.
+    """Rows to be written in one transaction.
 
     Args:
         summary: new values of columns of the run's own row; `epochs` is one of its settings.
@@ -49,14 +49,14 @@ METRIC_SERIES = "metric "
 
 
 class BlockBuilder:
-    """Sums up one run's steps, BLOCK at a time.
+    """Summarises the steps of one run, BLOCK at a time.
 
     Args:
-        begun: steps summed up before, a multiple of BLOCK away from the run's first.
+        done: steps summarised before, a multiple of BLOCK.
     """
 
-    def __init__(self, begun: int = 0) -> None:
-        self._next = begun // BLOCK
+    def __init__(self, done: int = 0) -> None:
+        self._next = done // BLOCK
         self._open: list[tuple[float, float, tuple[float, ...], Mapping[str, float]]] = []
 
     def add(
@@ -89,7 +89,7 @@ def _summed_up(values: tuple[float, ...]) -> tuple[float | None, float | None, f
 
 
 def nan_as_null(value: float) -> float | None:
-    """Return the number as SQLite keeps it: it has infinity, and takes NaN for NULL."""
+    """Return the number as SQLite stores it: infinity as it is, NaN as NULL."""
     return None if math.isnan(value) else value
 
 
@@ -99,7 +99,7 @@ class RowMaker:
     Args:
         run: its id.
         builder: continues the run's blocks.
-        best_accuracy: so far, of a run that goes on.
+        best_accuracy: so far, of a resumed run.
     """
 
     def __init__(self, run: int, builder: BlockBuilder, best_accuracy: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A stored run as text that other programs read, in pieces: a run of a million steps is never in memory as a whole."""
+"""A stored run as CSV and JSON lines, in pieces: a run of a million steps never fits in memory as a whole."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ STEPS_AT_ONCE = 10_000
 
 
 def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
-    """Yield all that a run said up to now, every step by itself, in the order it was said."""
+    """Yield all events of a run so far, in order, every step by itself."""
     feed = StoreFeed(connection, run, in_full=None)
     while True:
         part = feed.take(STEPS_AT_ONCE)
         yield from part
-        # fewer than were asked for: that is all there is, and a run that goes on is not followed
+        # fewer than requested: this is the end; a live run is not followed
         if sum(len(block) for block in part if isinstance(block, StepBlock)) < STEPS_AT_ONCE:
             return
 
@@ -46,16 +46,16 @@ def csv_lines(story: Iterable[Story], metrics: Sequence[str] = ()) -> Iterator[s
     Args:
         metrics: names of the metrics that have a column; empty at steps without a value.
     """
-    groups, is_begun = 1, False
+    groups, has_header = 1, False
     for part in story:
         if isinstance(part, RunStarted):
             groups = len(part.group_lrs)
         elif isinstance(part, StepBlock):
-            if not is_begun:
+            if not has_header:
                 yield _header(groups, metrics)
-                is_begun = True
+                has_header = True
             yield from _rows(part, metrics)
-    if not is_begun:
+    if not has_header:
         yield _header(groups, metrics)
 
 

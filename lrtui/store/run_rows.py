@@ -80,7 +80,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the working directory's commit, with a + where files differ from it; None outside of a repository."""
+    """Return the working directory's commit, with a + if files differ from it; None outside of a repository."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(

@@ -112,7 +112,7 @@ class StoreFeed:
             (self._run, series, count),
         ).fetchall()
         table = _table(rows, 5)
-        # a block without a finite value has no row where it is a metric's, and no least value otherwise
+        # a block without finite values has no row for a metric, and a NULL minimum for other series
         blocks = Blocks.without_values(count)
         places = table[:, 0].astype(np.int64)
         columns = (blocks.low, blocks.high, blocks.sum, blocks.count)

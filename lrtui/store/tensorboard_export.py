@@ -28,12 +28,12 @@ def write_event_files(story: Iterable[Story], folder: Path, created: float) -> i
 
     Args:
         story: with every step by itself.
-        folder: made where it is not there.
+        folder: created if it is missing.
         created: when the run was, in seconds since 1970: TensorBoard's wall time is that and the training time.
 
     Raises:
-        UsageError: where TensorBoard is not installed, or the folder has event files already.
-        StoreError: where the folder can't be written.
+        UsageError: if TensorBoard is not installed, or the folder has event files already.
+        StoreError: if the folder can't be written.
     """
     try:
         # 0.3 s, and installed by an extra

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept import keep
 from recorded_runs import recorded_run
+from store_runs import store_events
 
 from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Event, RunStarted
@@ -55,7 +55,7 @@ class CommandLine:
         spec = RunSpec(name=name, **settings)
         events = recorded_run(steps, spec.epochs, **of_recording)
         events = [replace(event, spec=spec) if isinstance(event, RunStarted) else event for event in events]
-        run = keep(self.folder, map(edit, events) if edit else events, spec)
+        run = store_events(self.folder, map(edit, events) if edit else events, spec)
         if "outcome" not in of_recording:
             self.mark_lost(run)
         return run

@@ -10,8 +10,8 @@ import pytest
 from command_line import CommandLine
 from driving import TINY
 from emitted import lrs_of
-from kept import keep
 from recorded_runs import recorded_run
+from store_runs import store_events
 
 from lrtui.__main__ import main
 from lrtui.run.events import RunStarted
@@ -88,14 +88,14 @@ def test_the_code_of_a_stored_run_has_its_switch_and_its_nudge(lrtui: CommandLin
 
 
 def test_the_code_of_a_branch_starts_with_that_of_its_parent(lrtui: CommandLine) -> None:
-    parent = keep(lrtui.folder, recorded_run(330, switch_at=70, nudge_at=210))
+    parent = store_events(lrtui.folder, recorded_run(330, switch_at=70, nudge_at=210))
     started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
     after = [event for event in recorded_run(300, switch_at=150) if event.step >= 150]
     own = [
         replace(event, seq=number)
         for number, event in enumerate([replace(started, step=150, parent=str(parent)), *after])
     ]
-    branch = keep(lrtui.folder, own)
+    branch = store_events(lrtui.folder, own)
     # of the parent's events those count that were told before its checkpoint: its nudge came later
     seq = max(event.seq for event in recorded_run(330, switch_at=70, nudge_at=210) if event.step < 150)
     with transaction(lrtui.folder) as connection:
@@ -159,7 +159,7 @@ def test_the_code_of_a_run_that_was_resumed_has_the_lrs_of_the_whole(lrtui: Comm
 
 
 def test_a_run_that_has_not_started_has_no_code_yet(lrtui: CommandLine) -> None:
-    keep(lrtui.folder, recorded_run(1)[:2])
+    store_events(lrtui.folder, recorded_run(1)[:2])
     answer = lrtui("runs", "code", "last")
     assert (answer.status, answer.out) == (2, "")
     assert "has not started" in answer.err

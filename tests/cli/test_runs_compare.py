@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, without_accuracy
-from kept import begin, nobody
+from store_runs import ignore, new_recorder
 
 from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.store.writer import Writer
@@ -99,8 +99,8 @@ def test_without_accuracies_the_losses_are_drawn(lrtui: CommandLine) -> None:
 def test_runs_without_a_test_are_compared_in_their_settings(lrtui: CommandLine) -> None:
     for seed in (1, 2):
         lrtui.record(20, seed=seed)
-    writer = Writer(lrtui.folder, nobody)
-    begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    new_recorder(writer)
     answer = lrtui("runs", "compare", "1", "2", "3")
     assert answer.status == 0
     assert "  seed  #1  1" in answer.lines

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from kept import begin, folded, nobody, stored
 from recorded_runs import recorded_run
+from store_runs import folded, ignore, new_recorder, stored
 
 from lrtui.run.events import Event, StepDone
 from lrtui.store import run_rows
@@ -100,8 +100,8 @@ def test_without_a_terminal_yes_is_required(lrtui: CommandLine, monkeypatch: pyt
 
 def test_a_live_run_is_not_deleted(lrtui: CommandLine) -> None:
     lrtui.record(10, outcome="done")
-    writer = Writer(lrtui.folder, nobody)
-    begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    new_recorder(writer)
     answer = lrtui("runs", "delete", "1", "2", "--yes")
     assert answer.status == 1
     assert "#2 is waiting and not deleted; lrtui send 2 stop ends it first" in answer.err
@@ -164,8 +164,8 @@ def test_no_link_is_followed_out_of_the_store(lrtui: CommandLine, tmp_path: Path
 def resumed(lrtui: CommandLine, *, finish: bool = True) -> tuple[Writer, list[Event]]:
     """Keep a run that was resumed at step 50, everything after it being told anew."""
     events = recorded_run(100, groups=2)
-    writer = Writer(lrtui.folder, nobody)
-    recorder = begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
     assert recorder.commit(10)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from kept import begin, keep, nobody
 from recorded_runs import recorded_run
+from store_runs import ignore, new_recorder, store_events
 
 from lrtui.cli.printer import Printer
 from lrtui.run.events import EvalDone, Event, StepDone
@@ -65,7 +65,7 @@ def test_each_parameter_group_has_an_lr_column(lrtui: CommandLine) -> None:
 
 @pytest.mark.parametrize("steps", [0, None])
 def test_a_run_without_steps_has_only_the_header(steps: int | None, lrtui: CommandLine) -> None:
-    keep(lrtui.folder, [] if steps is None else recorded_run(0))
+    store_events(lrtui.folder, [] if steps is None else recorded_run(0))
     assert lrtui("runs", "export", "1").out == "step,epoch,batch,seconds,loss,lr\n"
 
 
@@ -75,7 +75,7 @@ def test_the_json_is_exactly_what_train_printed(lrtui: CommandLine) -> None:
     printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
     for event in events:
         printer.print(event)
-    keep(lrtui.folder, events)
+    store_events(lrtui.folder, events)
     assert lrtui("runs", "export", "1", "--format", "json").out == out.getvalue()
 
 
@@ -99,8 +99,8 @@ def test_a_file_is_written_whole_or_not_at_all(
 
 def test_superseded_events_are_not_exported(lrtui: CommandLine) -> None:
     events = recorded_run(100)
-    writer = Writer(lrtui.folder, nobody)
-    recorder = begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
     assert recorder.commit(10)
@@ -114,8 +114,8 @@ def test_superseded_events_are_not_exported(lrtui: CommandLine) -> None:
 
 
 def test_a_long_run_streams(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, nobody)
-    recorder = begin(writer)
+    writer = Writer(tmp_path, ignore)
+    recorder = new_recorder(writer)
     events = recorded_run(0, groups=2)
     for event in events:
         recorder.publish(event)
@@ -143,8 +143,8 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
 
 
 def test_a_live_run_is_exported_so_far(tmp_path: Path, lrtui: CommandLine) -> None:
-    writer = Writer(lrtui.folder, nobody)
-    recorder = begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    recorder = new_recorder(writer)
     events = recorded_run(60)
     for event in events[:40]:
         recorder.publish(event)
@@ -206,7 +206,7 @@ def test_step_metrics_are_in_the_json_exactly_as_train_prints_them(lrtui: Comman
     printer = Printer(as_json=True, quiet=True, log_interval=1, out=out, err=io.StringIO())
     for event in events:
         printer.print(event)
-    keep(lrtui.folder, events)
+    store_events(lrtui.folder, events)
     assert lrtui("runs", "export", "1", "--format", "json").out == out.getvalue()
     assert '"metrics": {"accuracy, of the batch": null, "grad_norm": ' in out.getvalue()
 

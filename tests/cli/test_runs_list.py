@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, without_accuracy
-from kept import begin, nobody
+from store_runs import ignore, new_recorder
 
 from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Event
@@ -185,7 +185,7 @@ def test_missing_accuracies_and_losses_that_are_not_finite_are_listed(lrtui: Com
 
 
 def test_an_empty_store_prints_a_message(lrtui: CommandLine) -> None:
-    Writer(lrtui.folder, nobody).call(lambda _: None)
+    Writer(lrtui.folder, ignore).call(lambda _: None)
     answer = lrtui("runs", "list")
     assert (answer.status, answer.out, answer.err) == (0, "", "the store has no runs yet\n")
     assert lrtui("runs", "list", "--json").out == ""
@@ -224,8 +224,8 @@ def test_control_characters_in_a_name_are_escaped(lrtui: CommandLine) -> None:
 
 
 def test_a_run_whose_process_died_is_lost(lrtui: CommandLine) -> None:
-    writer = Writer(lrtui.folder, nobody)
-    begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    new_recorder(writer)
     assert "… waiting" in lrtui("runs", "list").out
     writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     assert "? lost" in lrtui("runs", "list").out

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from kept import begin, nobody
 from recorded_runs import recorded_run
+from store_runs import ignore, new_recorder
 
 from lrtui.store.connection import open_for_reading
 from lrtui.store.writer import Writer
@@ -93,8 +93,8 @@ def test_a_missing_store_is_not_created(command: str, lrtui: CommandLine) -> Non
 
 def test_a_live_run_keeps_the_name_it_was_given(lrtui: CommandLine) -> None:
     events = recorded_run(100, outcome="done")
-    writer = Writer(lrtui.folder, nobody)
-    recorder = begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    recorder = new_recorder(writer)
     for event in events[:50]:
         recorder.publish(event)
     assert recorder.commit(10)

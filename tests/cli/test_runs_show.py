@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, without_accuracy
-from kept import begin, keep, nobody
 from recorded_runs import recorded_run
+from store_runs import ignore, new_recorder, store_events
 
 from lrtui.run.events import CommandRefused, Event, Notice, StepDone
 from lrtui.store.connection import open_for_writing
@@ -89,7 +89,7 @@ def test_changes_refusals_and_warnings_are_shown_with_their_steps(lrtui: Command
     events.append(CommandRefused(seq=len(events), command="undo", reason="nothing to undo", **at))  # type: ignore[arg-type]
     for level in ("info", "warning", "error"):
         events.append(Notice(seq=len(events), level=level, code="x", text=f"a word of {level}", **at))  # type: ignore[arg-type]
-    keep(lrtui.folder, events)
+    store_events(lrtui.folder, events)
     lines = lrtui("runs", "show", "last").lines
     assert block(lines, "changes during the run") == [
         "  step 60  switched to CosineAnnealingLR(T_max=6) from base: lr 0.003",
@@ -126,8 +126,8 @@ def test_lr_and_losses_are_drawn(lrtui: CommandLine) -> None:
 
 
 def test_a_run_that_never_started_is_shown_without_charts(lrtui: CommandLine) -> None:
-    writer = Writer(lrtui.folder, nobody)
-    begin(writer)
+    writer = Writer(lrtui.folder, ignore)
+    new_recorder(writer)
     answer = lrtui("runs", "show", "last")
     assert answer.status == 0
     assert answer.lines[0] == "#1: … waiting, 0 of 10 epochs, 0 steps, 0s"

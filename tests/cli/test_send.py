@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
-from kept import begin, nobody
 from recorded_runs import recorded_run
+from store_runs import ignore, new_recorder
 
 from lrtui.cli.send import read_command
 from lrtui.run.commands import (
@@ -50,8 +50,8 @@ class LiveRun:
     def __init__(self, folder: Path) -> None:
         self.given: list[Command] = []
         self.answers = True
-        self.writer = Writer(folder, nobody)
-        self.recorder = begin(self.writer, receive=self.receive)
+        self.writer = Writer(folder, ignore)
+        self.recorder = new_recorder(self.writer, receive=self.receive)
         events = recorded_run(30)
         for event in events:
             self.recorder.publish(event)

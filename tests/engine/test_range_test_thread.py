@@ -47,9 +47,9 @@ def test_it_stops_in_its_midst_and_one_computes_at_a_time() -> None:
     while not len(points := test.feed.take()):
         time.sleep(0.01)
     assert points
-    with pytest.raises(LrtuiError, match="a range test is under way"):
+    with pytest.raises(LrtuiError, match="a range test is still running"):
         Run(tiny_spec()).start()
-    with pytest.raises(LrtuiError, match="a range test is under way"):
+    with pytest.raises(LrtuiError, match="a range test is still running"):
         session.start_range_test(tiny_spec(), Sweep())
     # leaving ends it
     assert session.close(30)
@@ -60,7 +60,7 @@ def test_it_stops_in_its_midst_and_one_computes_at_a_time() -> None:
 
 def test_none_begins_while_a_run_is_under_way_but_that_run_makes_one() -> None:
     run = Run(tiny_spec(task=SLOW, epochs=1000)).start()
-    with pytest.raises(LrtuiError, match="run #1 is under way"):
+    with pytest.raises(LrtuiError, match="run #1 is still running"):
         RangeTestThread(tiny_spec()).start()
     feed = RangeFeed()
     assert run.send(RangeTest(Sweep(steps=30), feed))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from driving import TINY, tiny_spec
-from kept import folded, stored
+from store_runs import folded, stored
 
 from lrtui import Run, RunSpec
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
@@ -254,7 +254,7 @@ def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path:
     run, events = kept_run(tmp_path / "file" / "store", epochs=1)
     notices = [event.text for event in of(Notice, events) if event.code == "store"]
     assert len(notices) == 1
-    assert "nothing of this run is kept" in notices[0]
+    assert "this run is not recorded" in notices[0]
     assert run.state.status == "done"
     assert not run.is_recorded
 
@@ -268,10 +268,10 @@ def test_nothing_is_kept_where_nothing_shall_be(tmp_path: Path, monkeypatch: pyt
 
 def test_two_runs_of_a_process_never_train_at_once(tmp_path: Path) -> None:
     first = Run(RunSpec(task=TINY, batch_size=16, epochs=1000, schedule="StepLR(1)", store="none")).start()
-    with pytest.raises(LrtuiError, match="is under way"):
+    with pytest.raises(LrtuiError, match="is still running"):
         Run(tiny_spec(store="none")).start()
     session = Session()
-    with pytest.raises(LrtuiError, match="is under way"):
+    with pytest.raises(LrtuiError, match="is still running"):
         session.start(tiny_spec(store="none"))
     assert session.runs == []
     first.send("stop")

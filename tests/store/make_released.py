@@ -1,4 +1,4 @@
-"""Makes the small store that is kept for each released schema: run once, when a schema is released, and never again.
+"""Makes the small store of each released schema: run once, when a schema is released, and never again.
 
 python tests/store/make_released.py
 """
@@ -32,7 +32,7 @@ def released_run(schema: int) -> list[Event]:
 
 
 def main() -> None:
-    from kept import keep
+    from store_runs import store_events
 
     from lrtui.store.connection import open_for_writing
     from lrtui.store.location import DATABASE
@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(f"{target} is there: what was released stays as it is")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        keep(folder, released_run(LATEST))
+        store_events(folder, released_run(LATEST))
         connection = open_for_writing(folder)
         connection.execute("PRAGMA journal_mode = DELETE").fetchone()
         connection.close()

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kept import folded, keep, stored
 from make_released import released_run
 from recorded_runs import recorded_run
+from store_runs import folded, store_events, stored
 
 from lrtui.run.errors import StoreError
 from lrtui.store import connection as connection_module
@@ -83,7 +83,7 @@ def test_a_store_that_another_process_makes_at_that_moment_is_ours(
 
 
 def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(10))
+    store_events(tmp_path, recorded_run(10))
     newer = sqlite3.connect(tmp_path / DATABASE)
     newer.execute(f"PRAGMA user_version = {LATEST + 1}")
     newer.close()
@@ -93,7 +93,7 @@ def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> No
 
 
 def test_a_damaged_database_is_told_and_not_mended(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(3000, epochs=60))
+    store_events(tmp_path, recorded_run(3000, epochs=60))
     path = tmp_path / DATABASE
     content = bytearray(path.read_bytes())
     content[4096 : len(content)] = b"\xff" * (len(content) - 4096)
@@ -122,7 +122,7 @@ def test_every_schema_but_one_in_the_making_has_its_store_in_the_tests() -> None
 
 
 def test_a_migration_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = keep(tmp_path, recorded_run(10))
+    run = store_events(tmp_path, recorded_run(10))
     broken = (*MIGRATIONS, ("CREATE TABLE more (x)", "NONSENSE"))
     monkeypatch.setattr("lrtui.store.migrations.MIGRATIONS", broken)
     monkeypatch.setattr("lrtui.store.migrations.LATEST", LATEST + 1)
@@ -137,7 +137,7 @@ def test_a_migration_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
 
 def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = recorded_run(120)
-    run = keep(tmp_path, events)
+    run = store_events(tmp_path, events)
     for name in ("runs.db-wal", "runs.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     # root may write anything: what the system would say to others is said here
@@ -177,7 +177,7 @@ def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: p
 
 
 def test_a_store_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(10))
+    store_events(tmp_path, recorded_run(10))
     tmp_path.chmod(0o700)
     assert is_owners_alone(tmp_path)
     tmp_path.chmod(0o770)

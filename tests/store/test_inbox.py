@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kept import begin
+from store_runs import new_recorder
 
 from lrtui.run import commands
 from lrtui.run.commands import (
@@ -89,7 +89,7 @@ class Trainer:
     def __init__(self, writer: Writer) -> None:
         self.taken: list[Command] = []
         self._seq = 0
-        self._recorder: Recorder = begin(writer, receive=self._obey)
+        self._recorder: Recorder = new_recorder(writer, receive=self._obey)
 
     @property
     def run(self) -> int:

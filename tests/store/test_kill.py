@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from kept import stored
 from other_process import (
     SLOW,
     OtherProcess,
@@ -22,6 +21,7 @@ from other_process import (
     wait_for_step,
     wait_until_live,
 )
+from store_runs import stored
 
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_reading

@@ -7,8 +7,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from kept import folded, keep, stored
 from recorded_runs import recorded_run
+from store_runs import folded, store_events, stored
 
 from lrtui import plugins
 from lrtui.run.commands import Pause
@@ -48,7 +48,9 @@ def open_nothing(_: RunSpec) -> None:
 
 def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
     for schedule in ("StepLR(1)", "StepLR(2)"):
-        keep(tmp_path, recorded_run(120, outcome="stopped", schedule=schedule), RunSpec(schedule=schedule, name="x"))
+        store_events(
+            tmp_path, recorded_run(120, outcome="stopped", schedule=schedule), RunSpec(schedule=schedule, name="x")
+        )
     source = StoreSource(tmp_path)
     runs = source.runs()
     assert [run.id for run in runs] == [RunId(str(tmp_path), 2), RunId(str(tmp_path), 1)]
@@ -56,7 +58,7 @@ def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
     assert "lrtui resume 2" in runs[0].read_only
     # the same object while nothing has changed
     assert source.runs() is runs
-    keep(tmp_path, recorded_run(10))
+    store_events(tmp_path, recorded_run(10))
     assert len(source.runs()) == 3
     source.close()
 
@@ -64,14 +66,14 @@ def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
 def test_ids_of_two_stores_do_not_collide(tmp_path: Path) -> None:
     ids = set()
     for name in ("a", "b"):
-        keep(tmp_path / name, recorded_run(10))
+        store_events(tmp_path / name, recorded_run(10))
         ids |= {run.id for run in StoreSource(tmp_path / name).runs()}
     assert len(ids) == 2
     assert {str(each) for each in ids} == {"#1"}
 
 
 def test_the_feed_of_a_stored_run_adds_up_to_the_run(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(300))
+    store_events(tmp_path, recorded_run(300))
     source = StoreSource(tmp_path)
     source.runs()
     state = RunState()
@@ -83,18 +85,18 @@ def test_a_store_that_is_missing_deleted_or_replaced_is_followed(tmp_path: Path)
     folder = tmp_path / "store"
     source = StoreSource(folder)
     assert list(source.runs()) == []
-    keep(folder, recorded_run(10))
-    keep(folder, recorded_run(10))
+    store_events(folder, recorded_run(10))
+    store_events(folder, recorded_run(10))
     assert len(source.runs()) == 2
     shutil.rmtree(folder)
     assert list(source.runs()) == []
-    keep(folder, recorded_run(10))
+    store_events(folder, recorded_run(10))
     assert len(source.runs()) == 1
 
 
 def test_a_run_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     for _ in range(2):
-        keep(tmp_path, recorded_run(10))
+        store_events(tmp_path, recorded_run(10))
     connection = sqlite3.connect(tmp_path / DATABASE)
     connection.execute("UPDATE runs SET spec = '{\"epochs\": 0}' WHERE id = 1")
     connection.commit()
@@ -105,7 +107,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_filters_read_the_columns_of_a_summary(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(120, outcome="stopped"))
+    store_events(tmp_path, recorded_run(120, outcome="stopped"))
     (stored_run,) = StoreSource(tmp_path).runs()
     (unknown,) = OneRun().runs()
     (least_steps,) = read_filters(["step>=100"])
@@ -115,7 +117,7 @@ def test_filters_read_the_columns_of_a_summary(tmp_path: Path) -> None:
 
 
 def test_a_command_for_a_run_that_is_over_is_refused(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(10, outcome="done"))
+    store_events(tmp_path, recorded_run(10, outcome="done"))
     with pytest.raises(LrtuiError, match="is done and takes no commands"):
         StoreSource(tmp_path).send(1, Pause())
 

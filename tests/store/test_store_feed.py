@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from kept import begin, folded, keep, stored
 from recorded_runs import recorded_run
+from store_runs import folded, new_recorder, store_events, stored
 
 from lrtui.run.commands import EvaluateNow, Pause, Resume, ScaleLr, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, RunStarted, StepDone
@@ -49,7 +49,7 @@ def odd_run() -> list[Event]:
 @pytest.mark.parametrize("in_full", [None, 10**6])
 def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, in_full: int | None) -> None:
     events = odd_run()
-    run = keep(tmp_path, events)
+    run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full), folded(events)
     for name in RunState.__dataclass_fields__:
         # NaN is no equal of itself, and its text is
@@ -72,14 +72,14 @@ def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> Non
     spec = tiny_spec(optimizer='SGD(lr=0.1, groups={"0.*": {"lr": 0.01}})', at=("step 14: lr*2", "epoch 3: evaluate"))
     events = run_events(spec, script)
     assert {type(event).__name__ for event in events} >= {"LrSet", "CommandRefused", "ScheduleSwitched", "Notice"}
-    run = keep(tmp_path, events, spec)
+    run = store_events(tmp_path, events, spec)
     assert stored(tmp_path, run) == folded(events)
 
 
 def test_a_story_is_followed_while_it_is_told(tmp_path: Path) -> None:
     events = recorded_run(500, groups=2, nudge_at=130)
     writer = Writer(tmp_path, print)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     connection = open_for_reading(tmp_path)
     feed, state = StoreFeed(connection, recorder.run), RunState()
     for number, event in enumerate(events):
@@ -119,7 +119,7 @@ def with_metrics(event: Event) -> Event:
 
 def test_metrics_of_a_long_run_are_summed_up_as_the_loss_is(tmp_path: Path) -> None:
     events = list(map(with_metrics, long_run(9000)))
-    run = keep(tmp_path, events)
+    run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
     assert sorted(mine.metrics) == sorted(theirs.metrics) == ["grad_norm", "late", "third"]
     edges = np.linspace(0, 9000, 5).astype(np.int64)
@@ -165,7 +165,7 @@ def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
     bare = [replace(event, metrics={}) if isinstance(event, StepDone) else event for event in events]
     later, last = resumed(bare, 600, metrics_after)
     writer = Writer(tmp_path, print)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
     assert recorder.commit(30)
@@ -187,7 +187,7 @@ def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
 
 
 def test_a_run_without_metrics_has_no_rows_of_them(tmp_path: Path) -> None:
-    keep(tmp_path, recorded_run(300))
+    store_events(tmp_path, recorded_run(300))
     connection = open_for_reading(tmp_path)
     assert connection.execute("SELECT count(*) FROM step_metrics").fetchone() == (0,)
     connection.close()
@@ -195,7 +195,7 @@ def test_a_run_without_metrics_has_no_rows_of_them(tmp_path: Path) -> None:
 
 def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_path: Path) -> None:
     events = long_run(9000)
-    run = keep(tmp_path, events)
+    run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
     assert mine.loss.known_from == mine.seconds.known_from == mine.lrs[0].known_from == 7936
     assert len(mine.loss) == len(theirs.loss) == 9000
@@ -213,7 +213,7 @@ def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_p
 def test_a_run_that_is_being_told_is_summed_up_as_one_that_is_over(tmp_path: Path) -> None:
     events = long_run(3000)
     writer = Writer(tmp_path, print)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
     assert recorder.commit(30)
@@ -279,7 +279,7 @@ def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summari
     folder = tmp_path_factory.mktemp("store")
     pieces = resumed_pieces(cuts, steps)
     writer = Writer(folder, print)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     for number, piece in enumerate(pieces):
         start = next(event for event in piece if isinstance(event, RunStarted))
         if number:
@@ -308,7 +308,7 @@ def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summari
 def test_a_run_of_52000_steps_that_was_resumed_at_1000_has_all_its_losses(tmp_path: Path) -> None:
     first, second = resumed_pieces([(1_000, 1_000)], 52_000)
     writer = Writer(tmp_path, print)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     for event in first:
         recorder.publish(event)
     assert recorder.commit(30)

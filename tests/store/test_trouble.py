@@ -56,7 +56,7 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     assert len(told(process, "the disk is full")) == 1
     assert len(told(process, "no checkpoint can be written")) <= 1
     assert "Accuracy" in process.printed
-    assert told(process, "could not be kept")
+    assert told(process, "could not be written")
     # what was committed stays readable
     steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]
     assert steps == list(range(len(steps)))
@@ -79,7 +79,7 @@ def test_a_disk_that_has_room_again(small_disk: Path, tmp_path: Path) -> None:
     assert process.wait() == 0, process.printed
     steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]
     assert steps == list(range(360))
-    assert not told(process, "could not be kept")
+    assert not told(process, "could not be written")
 
 
 def test_a_folder_that_is_read_only(small_disk: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_folder_that_is_read_only(small_disk: Path, tmp_path: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     process = OtherProcess([*TRAIN, "--epochs", "2", "--store", str(store)], tmp_path / "printed")
     assert process.wait() == 0
-    (line,) = told(process, "nothing of this run is kept")
+    (line,) = told(process, "this run is not recorded")
     assert "Read-only file system" in line
 
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_store(content: bytes, words: str, tmp_path: Path) -> 
     (store / "runs.db").write_bytes(content)
     process = OtherProcess([*TRAIN, "--epochs", "2", "--store", str(store)], tmp_path / "printed")
     assert process.wait() == 0
-    (line,) = told(process, "nothing of this run is kept")
+    (line,) = told(process, "this run is not recorded")
     assert words in line
     # whoever wants to read it is refused, and nothing of it was touched
     assert main(["runs", "list", "--store", str(store)]) == 1

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kept import begin, folded, keep, nobody, stored
 from recorded_runs import recorded_run
+from store_runs import folded, ignore, new_recorder, store_events, stored
 
 from lrtui.run.errors import StoreError
 from lrtui.run.events import RunFinished, RunStarted, StepDone
@@ -31,9 +31,9 @@ WRITE = """
 import sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
-from kept import keep
+from store_runs import store_events
 from recorded_runs import recorded_run
-print(keep(Path(sys.argv[1]), recorded_run(2000, epochs=40, outcome="done")))
+print(store_events(Path(sys.argv[1]), recorded_run(2000, epochs=40, outcome="done")))
 """
 
 
@@ -64,7 +64,7 @@ def test_eight_processes_write_one_store_at_once_and_nothing_is_lost(tmp_path: P
 def test_a_million_steps_are_kept(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     for seq in range(1_000_000):
         recorder.publish(step(seq))
         if seq % 50_000 == 49_999:
@@ -75,8 +75,8 @@ def test_a_million_steps_are_kept(tmp_path: Path) -> None:
 
 
 def test_steps_are_readable_within_a_second_without_being_asked_for(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, nobody)
-    recorder = begin(writer)
+    writer = Writer(tmp_path, ignore)
+    recorder = new_recorder(writer)
     recorder.publish(step(0))
     until = time.monotonic() + 1.0
     while rows(tmp_path, recorder.run) == 0:
@@ -85,8 +85,8 @@ def test_steps_are_readable_within_a_second_without_being_asked_for(tmp_path: Pa
 
 
 def test_closing_writes_what_there_is(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, nobody)
-    recorder = begin(writer)
+    writer = Writer(tmp_path, ignore)
+    recorder = new_recorder(writer)
     for seq in range(70_000):
         recorder.publish(step(seq))
     assert writer.close(30)
@@ -103,7 +103,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_is_told_once_and_everything_is_written_when_there_is_room(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     pages = writer.call(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
     writer.call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
     events = recorded_run(2000, epochs=40)
@@ -134,8 +134,8 @@ def test_what_finds_no_room_in_memory_is_dropped_from_its_end_and_how_the_run_en
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_HELD", 100)
-    writer = Writer(tmp_path, nobody)
-    recorder = begin(writer)
+    writer = Writer(tmp_path, ignore)
+    recorder = new_recorder(writer)
     writer.call(lambda connection: connection.execute("PRAGMA query_only = 1").fetchone())
     for event in recorded_run(300, outcome="done"):
         recorder.publish(event)
@@ -159,7 +159,7 @@ def test_what_finds_no_room_in_memory_is_dropped_from_its_end_and_how_the_run_en
 def test_a_database_that_is_deleted_under_a_run_is_told_once(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     recorder.publish(step(0))
     assert recorder.commit(5)
     (tmp_path / DATABASE).unlink()
@@ -174,8 +174,8 @@ def test_a_database_that_is_deleted_under_a_run_is_told_once(tmp_path: Path) -> 
 
 
 def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, nobody)
-    recorder = begin(writer)
+    writer = Writer(tmp_path, ignore)
+    recorder = new_recorder(writer)
     other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     recorder.publish(step(0))
@@ -188,9 +188,9 @@ def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    writer = Writer(tmp_path / "file", nobody)
+    writer = Writer(tmp_path / "file", ignore)
     with pytest.raises(StoreError, match="can't be made"):
-        begin(writer)
+        new_recorder(writer)
     writer.close()
 
 
@@ -198,7 +198,7 @@ def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> 
 def test_a_defect_in_the_writer_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
-    recorder = begin(writer)
+    recorder = new_recorder(writer)
     write = writer_module.run_rows.write
     monkeypatch.setattr(writer_module.run_rows, "write", lambda *_: 1 / 0)
     recorder.publish(step(0))
@@ -213,13 +213,13 @@ def test_a_defect_in_the_writer_is_told_and_ends_nothing(tmp_path: Path, monkeyp
 
 def test_the_writers_thread_is_one_and_ends(tmp_path: Path) -> None:
     before = threading.active_count()
-    keep(tmp_path, recorded_run(10))
+    store_events(tmp_path, recorded_run(10))
     assert threading.active_count() == before
 
 
 def test_the_store_is_the_users_alone_and_git_leaves_it_alone(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / ".lrtui"
-    keep(folder, recorded_run(10))
+    store_events(folder, recorded_run(10))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / DATABASE).stat().st_mode & 0o077 == 0
     assert (folder / ".gitignore").read_text() == "*\n"
@@ -227,8 +227,8 @@ def test_the_store_is_the_users_alone_and_git_leaves_it_alone(tmp_path: Path) ->
 
 
 def test_a_call_that_times_out_is_cancelled(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, nobody)
-    begin(writer)
+    writer = Writer(tmp_path, ignore)
+    new_recorder(writer)
     other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="another process keeps it locked"):
@@ -241,14 +241,14 @@ def test_a_call_that_times_out_is_cancelled(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_that_starts_while_the_store_is_locked_waits_for_nothing(tmp_path: Path) -> None:
-    run = keep(tmp_path, recorded_run(100))
-    writer = Writer(tmp_path, nobody)
+    run = store_events(tmp_path, recorded_run(100))
+    writer = Writer(tmp_path, ignore)
     last = max(event.seq for event in recorded_run(60))
 
     def reopen(connection: sqlite3.Connection) -> RowMaker:
         return run_rows.reopen_run(connection, run, 60, last)
 
-    recorder = Recorder(run, writer, None, nobody, reopen)
+    recorder = Recorder(run, writer, None, ignore, reopen)
     writer.add(recorder)
     other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -266,9 +266,9 @@ def test_a_resumed_run_that_starts_while_the_store_is_locked_waits_for_nothing(t
 
 def test_a_resume_that_is_refused_leaves_the_stored_run_as_it_is(tmp_path: Path) -> None:
     events = recorded_run(100, outcome="stopped")
-    run = keep(tmp_path, events)
-    writer = Writer(tmp_path, nobody)
-    recorder = Recorder(run, writer, None, nobody, lambda connection: run_rows.reopen_run(connection, run, 50, 60))
+    run = store_events(tmp_path, events)
+    writer = Writer(tmp_path, ignore)
+    recorder = Recorder(run, writer, None, ignore, lambda connection: run_rows.reopen_run(connection, run, 50, 60))
     writer.add(recorder)
     recorder.publish(RunFinished(seq=len(events), step=0, seconds=0.0, outcome="failed", error="no such checkpoint"))
     assert recorder.commit(5)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from asking import message, press, until
-from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 from textual.widgets import OptionList
 
 from lrtui.engine.run import Run
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def save_epochs(folder: Path, events: list[Event], *epochs: int) -> None:
-    keep(folder, events)
+    store_events(folder, events)
     place = folder / "checkpoints" / "1"
     place.mkdir(parents=True)
     for done in events:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from asking import until
-from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -63,7 +63,7 @@ async def test_an_unknown_number_of_batches_is_noted() -> None:
 
 
 async def test_the_code_of_a_branch_includes_its_parent(tmp_path: Path) -> None:
-    keep(tmp_path, SWITCHED)
+    store_events(tmp_path, SWITCHED)
     app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path)), selected=1))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: pilot.app.screen.scene.run is not None)  # type: ignore[attr-defined]

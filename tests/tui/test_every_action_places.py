@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kept import keep
 from recorded_runs import recorded_run
+from store_runs import store_events
 from test_startup import lost
 
 from lrtui.actions import ACTIONS
@@ -206,12 +206,12 @@ def save_epochs(folder: Path, events: Sequence[Event]) -> None:
 
 
 def a_finished_one(folder: Path) -> None:
-    keep(folder, DONE)
+    store_events(folder, DONE)
     save_epochs(folder, DONE)
 
 
 def one_without_checkpoints(folder: Path) -> None:
-    keep(folder, DONE)
+    store_events(folder, DONE)
 
 
 def a_lost_one(folder: Path) -> None:

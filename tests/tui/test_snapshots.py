@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from asking import press, until
-from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 from test_every_action_places import save_epochs
 from textual.pilot import Pilot
 
@@ -154,11 +154,11 @@ def test_what_a_task_measures_itself(size: tuple[int, int], keys: list[str], sna
 
 def keep_one_of_each_end(folder: Path) -> None:
     """Keep runs that are done, failed, stopped and diverged, and one whose process died."""
-    keep(folder, recorded_run(500, outcome="done"), RunSpec(name="baseline"))
-    keep(folder, recorded_run(120, outcome="failed"), RunSpec(schedule="ExponentialLR(gamma=0.1)"))
-    keep(folder, recorded_run(330, outcome="stopped"), RunSpec(name="学習率, a name that is long"))
-    keep(folder, recorded_run(170, outcome="diverged"))
-    keep(folder, recorded_run(260, schedule=LONG))
+    store_events(folder, recorded_run(500, outcome="done"), RunSpec(name="baseline"))
+    store_events(folder, recorded_run(120, outcome="failed"), RunSpec(schedule="ExponentialLR(gamma=0.1)"))
+    store_events(folder, recorded_run(330, outcome="stopped"), RunSpec(name="学習率, a name that is long"))
+    store_events(folder, recorded_run(170, outcome="diverged"))
+    store_events(folder, recorded_run(260, schedule=LONG))
     connection = open_for_writing(folder)
     run_rows.update(connection, 5, pid=2**22 + 1, pid_started="0")
     connection.close()
@@ -243,7 +243,7 @@ def test_picker_of_a_branch(
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     finished = recorded_run(500, outcome="done")
-    keep(tmp_path, finished)
+    store_events(tmp_path, finished)
     save_epochs(tmp_path, finished)
     app = PlayedApp(PlayedSession(finished))
 

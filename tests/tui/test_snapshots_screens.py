@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from asking import until
-from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 from test_every_action_places import save_epochs
 from test_startup import found, opening, stopped, with_checkpoint
 from textual.pilot import Pilot
@@ -62,7 +62,7 @@ def test_compare(columns: int, snap_compare: Compare) -> None:
 def test_branch_point(
     size: tuple[int, int], snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(tmp_path, DONE)
+    store_events(tmp_path, DONE)
     save_epochs(tmp_path, DONE)
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
@@ -83,7 +83,7 @@ def test_welcome(size: tuple[int, int], snap_compare: Compare) -> None:
 
 
 def test_offer_to_resume(size: tuple[int, int], snap_compare: Compare, tmp_path: Path) -> None:
-    keep(tmp_path, stopped(by_a_signal=True))
+    store_events(tmp_path, stopped(by_a_signal=True))
     with_checkpoint(tmp_path)
 
     async def offer(pilot: Pilot[None]) -> None:

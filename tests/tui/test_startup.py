@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from asking import dialog, message, press, until
-from kept import keep
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 
 from lrtui.engine.resume import ResumePlan, interrupted_run
 from lrtui.engine.run import Run
@@ -41,7 +41,7 @@ def stopped(*, by_a_signal: bool) -> list[Event]:
 
 
 def lost(folder: Path) -> None:
-    keep(folder, recorded_run(120))
+    store_events(folder, recorded_run(120))
     connection = open_for_writing(folder)
     run_rows.update(connection, 1, pid=2**22 + 1, pid_started="0")
     connection.close()
@@ -59,7 +59,7 @@ def found(folder: Path) -> ResumePlan:
 
 @pytest.fixture
 def interrupted(tmp_path: Path) -> ResumePlan:
-    keep(tmp_path / "store", stopped(by_a_signal=True))
+    store_events(tmp_path / "store", stopped(by_a_signal=True))
     with_checkpoint(tmp_path / "store")
     return found(tmp_path / "store")
 
@@ -77,24 +77,24 @@ def test_a_lost_run_broke_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("events", [stopped(by_a_signal=False), recorded_run(500, outcome="done")])
 def test_one_that_a_person_stopped_or_that_is_done_did_not(tmp_path: Path, events: list[Event]) -> None:
-    keep(tmp_path, events)
+    store_events(tmp_path, events)
     with_checkpoint(tmp_path)
     assert interrupted_run(tmp_path) is None
 
 
 def test_only_the_newest_of_this_directory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep(tmp_path / "store", stopped(by_a_signal=True))
+    store_events(tmp_path / "store", stopped(by_a_signal=True))
     with_checkpoint(tmp_path / "store")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     assert interrupted_run(tmp_path / "store") is None
-    keep(tmp_path / "store", stopped(by_a_signal=False))
+    store_events(tmp_path / "store", stopped(by_a_signal=False))
     assert interrupted_run(tmp_path / "store") is None
 
 
 def test_a_store_without_a_checkpoint_offers_nothing(tmp_path: Path) -> None:
-    keep(tmp_path / "store", stopped(by_a_signal=True))
+    store_events(tmp_path / "store", stopped(by_a_signal=True))
     assert read_startup_state(RunSpec(store=str(tmp_path / "store")), read_settings()) == StartupState(is_first=False)
 
 
@@ -158,7 +158,7 @@ def test_a_start_is_the_first_only_once(tmp_path: Path) -> None:
 
 
 def test_where_there_is_a_store_no_start_is_the_first(tmp_path: Path) -> None:
-    keep(tmp_path / "store", recorded_run(500, outcome="done"))
+    store_events(tmp_path / "store", recorded_run(500, outcome="done"))
     settings = read_settings(tmp_path / "new" / "settings.toml")
     assert not read_startup_state(RunSpec(store=str(tmp_path / "store")), settings).is_first
     assert not settings.path.exists()

@@ -1,4 +1,4 @@
-"""Puts events into a store as a run of this process would, and reads them back."""
+"""Stores events as a run of this process would, and reads them back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lrtui.store.store_feed import StoreFeed
 from lrtui.store.writer import Writer
 
 
-def nobody(_: object) -> None:
-    """Take a word and do nothing."""
+def ignore(_: object) -> None:
+    """Take a message or a command, and do nothing."""
 
 
-def begin(writer: Writer, spec: RunSpec | None = None, receive: Callable[[Command], None] = nobody) -> Recorder:
+def new_recorder(writer: Writer, spec: RunSpec | None = None, receive: Callable[[Command], None] = ignore) -> Recorder:
     """Return the recorder of a new run."""
     run = writer.call(lambda connection: run_rows.insert(connection, spec or RunSpec(), {}))
     recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive)
@@ -29,11 +29,11 @@ def begin(writer: Writer, spec: RunSpec | None = None, receive: Callable[[Comman
     return recorder
 
 
-def keep(folder: Path, events: Iterable[Event], spec: RunSpec | None = None) -> int:
-    """Keep a whole run; return its id."""
+def store_events(folder: Path, events: Iterable[Event], spec: RunSpec | None = None) -> int:
+    """Store a whole run; return its id."""
     trouble: list[str] = []
     writer = Writer(folder, trouble.append)
-    recorder = begin(writer, spec)
+    recorder = new_recorder(writer, spec)
     for event in events:
         recorder.publish(event)
     assert recorder.commit(30), trouble
@@ -43,7 +43,7 @@ def keep(folder: Path, events: Iterable[Event], spec: RunSpec | None = None) -> 
 
 
 def stored(folder: Path, run: int = 1, in_full: int | None = None) -> RunState:
-    """Return what the stored story adds up to."""
+    """Return the state of a stored run."""
     connection = open_for_reading(folder)
     state = RunState()
     state.fold(StoreFeed(connection, run, in_full).take())
@@ -52,7 +52,7 @@ def stored(folder: Path, run: int = 1, in_full: int | None = None) -> RunState:
 
 
 def folded(events: Iterable[Event]) -> RunState:
-    """Return what events add up to."""
+    """Return the state that events add up to."""
     state = RunState()
     state.fold(events)
     return state
