@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.plotting.places import index_at, value_at
-from lrtui.run.series import Series, Summary
+from lrtui.run.series import Series, Summary, index_at, value_at
 
 LINE_COLOURS = 8
 """How many runs are told apart by colour; those beyond have letters of their own, and colours again."""

@@ -1,4 +1,4 @@
-"""Columns of least and greatest values into dots, and dots into characters: two dots wide, four high each."""
+"""Columns of minima and maxima as dots, dots as Braille characters of 2 x 4 dots, and charts in ASCII."""
 
 from __future__ import annotations
 

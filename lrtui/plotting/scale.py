@@ -1,4 +1,4 @@
-"""From a value to its place on the y axis, and the round numbers that are written beside it."""
+"""Scales: places of values on the y axis, and the round numbers along both axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How runs compare: what differs in their settings, and their results at equal epochs and at equal seconds."""
+"""Comparison of runs: differing settings, results at equal epochs and at equal times, and tables of them."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Every error that lrtui raises on purpose, as one tree.
+"""All errors that lrtui raises, as one tree, and descriptions of errors in the user's code.
 
     LrtuiError               exit 1: the run or the data failed
-    ├── UsageError           exit 2: the words are off
-    │   ├── NotationError    ... in a schedule or an optimizer, with the place of the fault
-    │   └── DeviceError      ... a device that is not there
+    ├── UsageError           exit 2: a usage error
+    │   ├── NotationError    in a schedule or an optimizer, with its position
+    │   └── DeviceError      an unavailable device
     ├── StoreError           a store that can't be opened, read or written
-    ├── CheckpointError      a checkpoint that is not there, damaged, or was tampered with
+    ├── CheckpointError      a missing, damaged or manipulated checkpoint
     ├── DataError            data that is missing, truncated or corrupt
     └── TaskError            a mistake in the user's own task
 
-A message says what is wrong, where, and what would be right; it is shown to the user as it is, without a traceback.
+A message says what is wrong, where, and what to do; it is shown to the user without a traceback.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import Any
 
 
 class LrtuiError(Exception):
-    """The root of all errors that are the program's answer to the user, not a defect of the program."""
+    """Base class of the errors that are reported to the user without a traceback."""
 
 
 class UsageError(LrtuiError):
-    """A word of the command line or of a form that can't be taken (exit 2)."""
+    """An invalid argument of the command line or value of a form (exit 2)."""
 
 
 class NotationError(UsageError):
     """A schedule or optimizer that can't be read or built.
 
     Args:
-        message: what is wrong and what would be right, one sentence.
+        message: what is wrong and what to write instead, in one sentence.
         text: the notation as the user wrote it.
-        position: offset in `text` of the fault, in characters; None where it has no single place.
-        field: name of the argument the fault belongs to, so that a form can show the message under its field.
+        position: offset of the error in `text`, in characters; None if there is no single one.
+        field: name of the argument with the error; a form shows the message under its field.
     """
 
     def __init__(self, message: str, text: str = "", position: int | None = None, field: str | None = None) -> None:
@@ -50,7 +50,7 @@ class NotationError(UsageError):
         return self.message
 
     def explain(self, width: int = 100) -> str:
-        """Return the message under the notation with a caret at the fault, the notation cut to `width` columns."""
+        """Return the notation, cut to `width` columns, and below it a caret at the error and the message."""
         if self.position is None or not self.text:
             return self.message
         position = min(max(self.position, 0), len(self.text))
@@ -60,7 +60,7 @@ class NotationError(UsageError):
 
 
 class DeviceError(UsageError):
-    """A device that was asked for and is not there."""
+    """A requested device that is not available."""
 
 
 class StoreError(LrtuiError):
@@ -68,45 +68,44 @@ class StoreError(LrtuiError):
 
 
 class CheckpointError(LrtuiError):
-    """A checkpoint that is not there, damaged, or was tampered with."""
+    """A missing, damaged or manipulated checkpoint."""
 
 
 class DataError(LrtuiError):
-    """Data that is missing, truncated, corrupt or of the wrong shape."""
+    """Missing, truncated or corrupt data, or data of the wrong shape."""
 
 
 class TaskError(LrtuiError):
-    """A mistake in a task, with what was expected of it."""
+    """A mistake in the user's task."""
 
 
-_OWN_FOLDER = str(Path(__file__).parents[1])
+_LRTUI_FOLDER = str(Path(__file__).parents[1])
 _WORKERS = re.compile(r"Caught .* in DataLoader worker.*?\nOriginal (?P<traceback>Traceback.*)", re.DOTALL)
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
 
-def _is_theirs(file: str) -> bool:
-    return "site-packages" not in file and not file.startswith((_OWN_FOLDER, "<"))
+def _is_user_code(file: str) -> bool:
+    return "site-packages" not in file and not file.startswith((_LRTUI_FOLDER, "<"))
 
 
 def describe_exception(error: BaseException) -> str:
-    """Return the error in one line, with the user's own line that led to it where there is one.
+    """Return the error in one line, with the line of the user's code that caused it.
 
-    The line named is the innermost one outside of lrtui and outside of installed packages; without one, the
-    innermost of all. A syntax error names its own.
+    This is the innermost line outside of lrtui and of installed packages, or else the innermost of all.
     """
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if worker := _WORKERS.match(str(error)):
         # a data loader's worker process sends its traceback as text
         lines = _FRAME.findall(worker["traceback"])
-        place = next((f" ({f}, line {n}, in {name})" for f, n, name in reversed(lines) if _is_theirs(f)), "")
+        place = next((f" ({f}, line {n}, in {name})" for f, n, name in reversed(lines) if _is_user_code(f)), "")
         return f"{worker['traceback'].strip().splitlines()[-1]}{place}"
     if isinstance(error, SyntaxError):
         return words  # Python's words end with file and line
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return words
-    theirs = [frame for frame in frames if _is_theirs(frame.filename)]
-    frame = (theirs or list(frames))[-1]
+    user_frames = [frame for frame in frames if _is_user_code(frame.filename)]
+    frame = (user_frames or list(frames))[-1]
     return f"{words} ({frame.filename}, line {frame.lineno}, in {frame.name})"
 
 

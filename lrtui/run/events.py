@@ -1,4 +1,4 @@
-"""What a run says: frozen values that cross from the training thread to whoever listens.
+"""The states of a run, and its events: frozen values that cross from the training thread to their readers.
 
 Every event carries `seq` (per run, from 0, no gaps), `step` (optimizer steps done before it) and `seconds` (training
 time since the run began: monotonic, evaluation included, pauses excluded).
@@ -40,7 +40,7 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that a run said."""
+    """One event of a run."""
 
     seq: int
     step: int
@@ -58,65 +58,65 @@ class CommandAnswer(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The first batch is next; everything that is needed to repeat the run is known."""
+    """Training starts or resumes; has everything that is needed to repeat the run."""
 
     spec: RunSpec
-    """All settings, the schedule with its lengths filled in."""
+    """All settings; the schedule has its lengths filled in."""
     device: str
     torch_threads: int
-    """Threads torch computes with: on a CPU the same number gives the same numbers."""
+    """Number of torch threads; on a CPU, results are reproducible only with the same number."""
     data: Mapping[str, str | int]
-    """name, source, where, and the number of samples under `train` and `test`."""
+    """`name`, `source` and `where` of the data, and the numbers of samples `train` and `test`."""
     parameter_count: int
     batches_per_epoch: int
     total_steps: int
     group_names: tuple[str, ...]
     group_lrs: tuple[float, ...]
     resumed_from: int | None = None
-    """The checkpoint's step; the story after it is void."""
+    """Step of the checkpoint; steps after it are superseded."""
     resumed_seq: int | None = None
-    """The last event that still holds: what was told after the checkpoint is told anew."""
+    """Seq of the last event before the checkpoint; later ones are superseded."""
     parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):
-    """One batch went through the optimizer."""
+    """One optimizer step was made."""
 
     epoch: int
     """From 1."""
     batch: int
-    """In the epoch, from 0."""
+    """Within the epoch, from 0."""
     loss: float
     lrs: tuple[float, ...]
-    """What this step used, one per parameter group."""
+    """The lrs of this step, one per parameter group."""
     metrics: Mapping[str, float] = field(default_factory=lambda: NO_METRICS)
     """Further values of this step by name, such as a gradient norm; NaN is the same as no value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationStarted(CommandAnswer):
-    """The test set is being gone through."""
+    """An evaluation on the test set starts."""
 
     epoch: int
     command: str = ""
     """The command that asked for it, in words; nothing for the test at an epoch's end."""
     scripted: bool = False
-    """Whether the run's script asked for it, and not a person."""
+    """Whether the run's script gave the command, not the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalDone(Event):
-    """The whole test set was evaluated."""
+    """An evaluation on the test set ended."""
 
     epoch: int
     loss: float
     accuracy: float | None
-    """Share of the test set that was right, in [0, 1]; None where the task has no accuracy."""
+    """Share of correct test samples, in [0, 1]; None if the task has no accuracy."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds_taken: float
     averaged: bool = False
-    """Whether the averaged model was evaluated, instead of the model itself."""
+    """Whether the averaged model was evaluated, not the model itself."""
 
     @property
     def all_metrics(self) -> dict[str, float]:
@@ -127,12 +127,12 @@ class EvalDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadLayer:
-    """A layer some of whose units get no gradient any more, so that no lr brings them back.
+    """A layer with dead units: they get no gradient, so that no lr revives them.
 
     Args:
-        name: of the module, as `named_modules` has it.
-        dead: how many of its units.
-        units: how many it has.
+        name: of the module, as in `named_modules`.
+        dead: number of dead units.
+        units: number of all units.
     """
 
     name: str
@@ -141,17 +141,17 @@ class DeadLayer:
 
     @property
     def share(self) -> float:
-        """Of its units, in [0, 1]."""
+        """Share of dead units, in [0, 1]."""
         return self.dead / self.units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone(Event):
-    """An epoch and its test are over."""
+    """An epoch and its test ended."""
 
     epoch: int
     lrs: tuple[float, ...]
-    """What the epoch's last step used, one per parameter group: the tutorial's `lrs`."""
+    """The lrs of the epoch's last step, one per parameter group."""
     samples_per_second: float
     dead_layer: DeadLayer | None = None
     """The layer with the largest share of units that got no gradient in the epoch's last steps; None for none."""
@@ -159,48 +159,48 @@ class EpochDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSwitched(CommandAnswer):
-    """Another schedule holds from the next step on."""
+    """Another schedule applies from the next step on."""
 
     schedule: str
-    """Notation, filled in."""
+    """Its notation, with lengths filled in."""
     anchor: str
     lrs: tuple[float, ...]
     lrs_before: tuple[float, ...]
-    """What the anchor `current` builds on."""
+    """The lrs before the switch, which the anchor `current` starts from."""
     command: str = ""
     """The command that asked for it, in words."""
     scripted: bool = False
-    """Whether the run's script asked for it, and not a person."""
+    """Whether the run's script gave the command, not the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LrSet(CommandAnswer):
-    """The lr was changed by something else than the schedule's own course."""
+    """The lr was changed by something other than a step of the schedule."""
 
     lrs_before: tuple[float, ...]
     lrs_after: tuple[float, ...]
     scale: tuple[float, ...]
-    """What the schedule's raw lr is multiplied with, one per parameter group."""
+    """Factors of the schedule's raw lr, one per parameter group."""
     by: Literal["user", "undo", "plateau"]
     command: str = ""
     """The command that asked for it, in words; nothing for a plateau's."""
     scripted: bool = False
-    """Whether the run's script asked for it, and not a person."""
+    """Whether the run's script gave the command, not the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(CommandAnswer):
-    """Training waits; commands are still taken."""
+    """Training is paused; commands are still obeyed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(CommandAnswer):
-    """Training goes on."""
+    """Training continues after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(CommandAnswer):
-    """All that is needed to go on from here is on disk."""
+    """A checkpoint was written."""
 
     path: str
     reason: str
@@ -209,30 +209,30 @@ class CheckpointSaved(CommandAnswer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended(CommandAnswer):
-    """The run has been made longer."""
+    """The run was made longer."""
 
     epochs: int
-    """Of the whole run, as it is now."""
+    """New length of the whole run."""
     total_steps: int
     command: str = ""
     """The command that asked for it, in words."""
     scripted: bool = False
-    """Whether the run's script asked for it, and not a person."""
+    """Whether the run's script gave the command, not the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
-    """Something the user should know, in words."""
+    """A message for the user."""
 
     level: Level
     code: str
-    """What the notice is about, for programs: `importing`, `data`, `not-finite` ..."""
+    """Identifies the subject for programs: `importing`, `data`, `not-finite` ..."""
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRefused(CommandAnswer):
-    """A command that can't be done now, and why."""
+    """A command was refused."""
 
     command: str
     """The command in words."""

@@ -1,4 +1,4 @@
-"""Event feeds: the events of one run, in order."""
+"""Feeds: the events of a run in order, many steps at a time where a source has them in arrays."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class StepBlock:
 
 @dataclass(frozen=True, slots=True)
 class SummaryBlock:
-    """The first steps of a long run, summed up by `levels.BLOCK` steps.
+    """The first steps of a long run, summarised in blocks of `minmax_pyramid.BLOCK` steps.
 
     Args:
         steps: how many, a multiple of BLOCK.
         seq: of the last one, as `epoch`, `batch` and `elapsed` are.
-        loss: what is known of their losses; of `seconds` and of the lr of each parameter group likewise.
+        loss: blocks of their losses, as of `seconds` and of the lr of each parameter group.
         metrics: the same of each metric, by name.
     """
 

@@ -1,4 +1,4 @@
-"""Events as the lines a person reads: the tutorial's, to the letter, and notices in words."""
+"""Events as lines of a log: the tutorial's to the letter, and notices."""
 
 from __future__ import annotations
 

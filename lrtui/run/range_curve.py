@@ -1,4 +1,4 @@
-"""The curve of a range test: the loss at each lr, smoothed, and where it leaves off."""
+"""The curve of a range test: the loss at each lr, smoothed, where it diverges, and lines about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the points of a range test come out, and where it is told to stop: no event of any run's story."""
+"""The lrs of a range test, and the feed of its points, which are not events of a run."""
 
 from __future__ import annotations
 

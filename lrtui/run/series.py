@@ -1,4 +1,4 @@
-"""One number a step, however many steps: what charts draw from at a cost that does not grow with the run."""
+"""One number per step, for any number of steps: charts read it at a cost that does not grow with the run."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from numpy.typing import NDArray
 from lrtui.run.minmax_pyramid import BLOCK, FANOUT, Blocks, Column, Floats, Level
 
 FINENESS = 8
-"""Least number of blocks in a column: so a value is drawn at most an eighth of a column off its place."""
+"""Least number of blocks in a column, so that a value is drawn at most an eighth of a column off its place."""
 
 PENDING = 4096
-"""How many values are not written down yet, at most: as objects they take four times the room, and a series that no
-chart shows is never read."""
+"""Most values that wait as Python objects, which take four times the memory of an array."""
 
 KEPT = 2**17
-"""How many of the newest values stay known by themselves where a series forgets; at most twice as many are there."""
+"""Newest values that `forget_old` keeps one by one; a series has at most twice as many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What lies in each column of a chart; NaN in a column without a finite value.
+    """Minimum, maximum and mean in each column of a chart; NaN in a column without a finite value.
 
     Args:
-        low: least value.
-        high: greatest value.
+        low: minimum.
+        high: maximum.
         mean: of the finite values.
-        count: finite values.
+        count: number of finite values.
     """
 
     low: Floats
@@ -39,15 +38,15 @@ class Summary:
 
 
 class Series:
-    """Values by index, with blocks of their least, greatest and sum kept for ever larger stretches.
+    """Values by index, with minimum, maximum and sum of blocks of increasing size.
 
-    A long series may begin with blocks alone, the values in them being nowhere in memory. Used by one thread. Blocks
-    are built on reading, so that appending costs no more than writing a number down.
+    The first values of a long series may be known as blocks only. Blocks are built when the series is read, so that
+    appending is cheap. Used by one thread.
     """
 
     def __init__(self, values: Iterable[float] = ()) -> None:
         self.known_from = 0
-        """Index of the first value that is known by itself; those before it only as blocks of BLOCK values."""
+        """Index of the first value that is known one by one; those before it are known as blocks of BLOCK values."""
         self._pending: list[float] = []
         self._raw = Column()
         self._levels: list[Level] = []
@@ -55,7 +54,7 @@ class Series:
 
     @classmethod
     def without_values(cls, length: int, known_from: int = 0) -> Series:
-        """Return a series of NaN, the first of them known as blocks alone."""
+        """Return a series of NaN, the first of them known as blocks only."""
         series = cls()
         series.extend_blocks(Blocks.without_values(known_from // BLOCK))
         series.extend(np.full(length - known_from, np.nan))
@@ -67,24 +66,24 @@ class Series:
         return bool(self.summary(np.array([0, len(self)])).count[0])
 
     def append(self, value: float) -> None:
-        """Add a value."""
+        """Append a value."""
         self._pending.append(value)
         if len(self._pending) >= PENDING:
             self._settle()
 
     def extend(self, values: Iterable[float]) -> None:
-        """Add values, one after the other."""
+        """Append values."""
         self._settle()
         self._add(np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64))
 
     def extend_blocks(self, blocks: Blocks) -> None:
-        """Begin with blocks of BLOCK values each, or go on with more of them; values come after them.
+        """Append blocks of BLOCK values each, before the first value.
 
         Raises:
-            ValueError: after the first value.
+            ValueError: if there are values already.
         """
         if len(self) > self.known_from:
-            raise ValueError("blocks come before all values")
+            raise ValueError("blocks must come before all values")
         added = len(blocks.low)
         if not added:
             return
@@ -96,7 +95,7 @@ class Series:
         self._build(from_level=2)
 
     def forget_old(self) -> None:
-        """Keep of the oldest values their blocks alone, where there are many: a long run takes no more memory."""
+        """Drop the oldest values of a long series and keep their blocks, which bounds its memory."""
         self._settle()
         if self._raw.length < 2 * KEPT:
             return
@@ -106,7 +105,7 @@ class Series:
         self.known_from = known_from
 
     def truncate(self, length: int) -> None:
-        """Forget the values from this index on; those before it in a block that was known as such alone become NaN."""
+        """Drop the values from this index on; those left of a block without its values become NaN."""
         self._settle()
         if length >= len(self):
             return
@@ -123,13 +122,13 @@ class Series:
 
     @property
     def values(self) -> Floats:
-        """The values from `known_from` on, float64; a view that is good until the next change."""
+        """The values from `known_from` on, float64; a view that is valid until the next change."""
         self._settle()
         return self._raw.values
 
     @property
     def blocks(self) -> Blocks:
-        """What is known of the values before `known_from`."""
+        """The blocks of the values before `known_from`."""
         count = self.known_from // BLOCK
         if not count:
             return Blocks(*(np.empty(0) for _ in range(4)))
@@ -141,7 +140,7 @@ class Series:
         """The newest value.
 
         Raises:
-            IndexError: where there is none.
+            IndexError: if the series is empty.
         """
         return self._pending[-1] if self._pending else float(self.values[-1])
 
@@ -167,14 +166,14 @@ class Series:
         return f"Series({len(self)} values)"
 
     def summary(self, edges: NDArray[np.int64]) -> Summary:
-        """Return least, greatest and mean of each stretch between two edges.
+        """Return minimum, maximum and mean of the values between each two edges.
 
-        Costs the same for a thousand values as for ten million: long stretches are read off blocks. No least or
-        greatest value is lost; where blocks are read, a value near an edge can come out on the other side of it, an
-        eighth of a column off at most. The last stretch reaches to its edge exactly.
+        Costs the same for a thousand values as for ten million, since long ranges are read from blocks. No minimum or
+        maximum is lost; where blocks are read, a value near an edge may count on the other side of it, at most an
+        eighth of a column off. The last range ends exactly at its edge.
 
         Args:
-            edges: indices that do not fall, n + 1 for n stretches; those beyond the values count as the end.
+            edges: non-decreasing indices, n + 1 for n ranges; those beyond the last value count as the end.
 
         Returns:
             Arrays of n.
@@ -194,7 +193,7 @@ class Series:
         size = FANOUT**level
         blocks = self._levels[level - 1]
         whole = np.minimum((edges + size // 2) // size, len(blocks)) - blocks.missing
-        # the newest values are in no block yet: the tail is summed up by itself and added to the last column
+        # the newest values are in no block yet: they are summarised separately and added to the last column
         result = _reduce(blocks.low.values, blocks.high.values, blocks.sum.values, blocks.count.values, whole)
         return self._with_tail(result, (int(whole[-1]) + blocks.missing) * size, edges)
 
@@ -204,7 +203,7 @@ class Series:
         finite = raw[np.isfinite(raw)]
         lows, highs, total, counted = [finite], [finite], finite.sum(), float(len(finite))
         if start < min(end, self.known_from):
-            # the last blocks of those that the series begins with, not yet in a larger one
+            # blocks before `known_from` that are not part of a larger one
             level = self._levels[1]
             part = slice(start // BLOCK, (min(end, self.known_from) + BLOCK // 2) // BLOCK)
             counts = level.count.values[part]
@@ -223,20 +222,20 @@ class Series:
         return summary
 
     def _level_for(self, width: float) -> int:
-        """Return the coarsest level that still has FINENESS blocks in a column of this width; 0 are the values."""
+        """Return the coarsest level with FINENESS blocks in a column of this width; 0 stands for the values."""
         level, size = 0, FANOUT
         while level < len(self._levels) and size * FINENESS <= width and len(self._levels[level]):
             level, size = level + 1, size * FANOUT
         return level
 
     def _settle(self) -> None:
-        """Write down what was appended."""
+        """Move pending values into the array."""
         if self._pending:
             pending, self._pending = self._pending, []
             self._add(np.asarray(pending, dtype=np.float64))
 
     def _add(self, values: Floats) -> None:
-        """Write the values down and build the blocks that are full."""
+        """Add values to the array and build the blocks that are full."""
         self._raw.extend(values)
         self._build()
 
@@ -248,7 +247,7 @@ class Series:
             level = self._levels[index]
             begin, end = len(level), length // FANOUT
             if end > begin:
-                # the sum of values near a float's largest is infinite, of both signs no number: as much as can be said
+                # sums near the largest float overflow to infinity, or to NaN if both signs occur
                 with np.errstate(over="ignore", invalid="ignore"):
                     level.extend(*self._blocks(index, begin * FANOUT, end * FANOUT))
             length, index = end, index + 1
@@ -269,9 +268,9 @@ class Series:
 
 
 def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edges: NDArray[np.int64]) -> Summary:
-    """Return the summary of each stretch of blocks; of values themselves where there is no count."""
+    """Return the summary of blocks between each two edges, or of values if there is no count."""
     begin, end = int(edges[0]), int(edges[-1])
-    # empty stretches are left out: reduceat would take the value at their start for theirs
+    # empty ranges are left out: for them reduceat would return the value at their start
     filled = np.diff(edges) > 0
     starts = (edges[:-1] - begin)[filled]
     low, high, total = low[begin:end], high[begin:end], total[begin:end]
@@ -291,3 +290,23 @@ def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edge
     nothing = counts == 0
     lows[nothing] = highs[nothing] = means[nothing] = np.nan
     return Summary(lows, highs, means, counts)
+
+
+def index_at(xs: Series, x: Floats) -> NDArray[np.int64]:
+    """Return for each x the index of the first value of a non-decreasing series that is not below it, or the length.
+
+    Where the series is known as blocks only, this is the index of the block's first value.
+    """
+    index = np.searchsorted(xs.values, x, side="left") + xs.known_from
+    if xs.known_from:
+        in_blocks = np.searchsorted(xs.blocks.low, x, side="left") * BLOCK
+        index = np.where(index > xs.known_from, index, np.minimum(in_blocks, xs.known_from))
+    return np.asarray(index, dtype=np.int64)
+
+
+def value_at(series: Series, index: int) -> float:
+    """Return the value at an index, or the mean of its block if the value itself is not known."""
+    if index >= series.known_from:
+        return series[index]
+    blocks, block = series.blocks, index // BLOCK
+    return float(blocks.sum[block] / blocks.count[block]) if blocks.count[block] else float("nan")

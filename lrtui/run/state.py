@@ -1,4 +1,4 @@
-"""What the events of one run add up to: the only thing that panes, printers and comparisons read."""
+"""The state of one run, folded from its events; panes, printers and comparisons read nothing else."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
 
 FORGET_EVERY = 4096
-"""Steps between two looks at whether a run has become so long that its oldest steps are kept as blocks alone."""
+"""Steps after which the oldest values of a long run are dropped in favour of their blocks."""
 
 LOG_LINES = 5000
-"""How many log lines a state keeps; older ones are in the store."""
+"""Most log lines that a state keeps; older ones are in the store."""
 
 
 @dataclass(slots=True)
 class RunState:
-    """Everything known of one run, folded from its events; used by one thread.
+    """The state of one run; used by one thread.
 
-    Series hold one value a step and count from `first_step`: value `i` belongs to step `first_step + i`.
+    Series have one value per step: value `i` belongs to step `first_step + i`.
     """
 
     status: Status = "waiting"
     waiting_for: str = "the first event"
-    """What stands between now and the first batch, in words."""
+    """What the run is waiting for before its first batch."""
     started: RunStarted | None = None
     loss: Series = field(default_factory=Series)
     seconds: Series = field(default_factory=Series)
-    """Training time at which each step was done."""
+    """Training time at the end of each step."""
     lrs: list[Series] = field(default_factory=list)
-    """One series a parameter group."""
+    """One series per parameter group."""
     metrics: dict[str, Series] = field(default_factory=dict)
     """Further values of the steps, by name, each from its first finite value on; NaN at steps without one."""
     first_step: int = 0
@@ -77,23 +77,23 @@ class RunState:
     """The seq of the event that answered a command, by the command's id."""
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     lines_logged: int = 0
-    """Lines ever put into the log, those that have left it included."""
+    """Number of lines ever added to the log."""
     outcome: RunFinished | None = None
     version: int = 0
-    """Grows with every event: whoever drew version n has nothing to redraw."""
+    """Increases with every event; what was drawn at this version is up to date."""
     _step_seq: int = -1
     _epoch_tested: int | None = None
-    """The epoch whose test is under way."""
+    """The epoch whose test is in progress."""
     _smoothed: dict[tuple[int, int, float], Smoothed] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_live(self) -> bool:
-        """Whether the run still takes commands."""
+        """Whether the run can still be given commands."""
         return self.status in ("waiting", "running", "paused")
 
     @property
     def schedule(self) -> str:
-        """Notation of the schedule in force, filled in; empty before the run started."""
+        """Notation of the current schedule with its lengths filled in; empty before the run started."""
         switched = self.last_switch
         if switched is not None:
             return switched.schedule
@@ -101,12 +101,12 @@ class RunState:
 
     @property
     def last_switch(self) -> ScheduleSwitched | None:
-        """The switch that put the present schedule in place, or None."""
+        """The latest switch, or None."""
         return next((change for change in reversed(self.changes) if isinstance(change, ScheduleSwitched)), None)
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """What the schedule's raw lr is multiplied with now, one per parameter group."""
+        """The current factors of the schedule's raw lr, one per parameter group."""
         for change in reversed(self.changes):
             if isinstance(change, ScheduleSwitched):
                 break
@@ -116,7 +116,7 @@ class RunState:
 
     @property
     def current_lrs(self) -> tuple[float, ...]:
-        """The lr as last told, one per parameter group; empty before the run started."""
+        """The latest lrs, one per parameter group; empty before the run started."""
         if self.changes and self.changes[-1].seq > self._step_seq:
             change = self.changes[-1]
             return change.lrs if isinstance(change, ScheduleSwitched) else change.lrs_after
@@ -143,12 +143,12 @@ class RunState:
 
     @property
     def best(self) -> EvalDone | None:
-        """The evaluation with the highest accuracy, or the lowest loss where the task has no accuracy."""
-        own = [result for result in self.evaluations if not result.averaged]
-        with_accuracy = [result for result in own if result.accuracy is not None]
+        """The evaluation with the highest accuracy, or the lowest loss if the task has no accuracy."""
+        results = [result for result in self.evaluations if not result.averaged]
+        with_accuracy = [result for result in results if result.accuracy is not None]
         if with_accuracy:
             return max(with_accuracy, key=lambda result: (result.accuracy or 0.0, -result.step))
-        finite = [result for result in own if result.loss == result.loss]
+        finite = [result for result in results if result.loss == result.loss]
         return min(finite, key=lambda result: (result.loss, result.step), default=None)
 
     @property
@@ -158,12 +158,12 @@ class RunState:
 
     @property
     def last_averaged(self) -> EvalDone | None:
-        """The latest result of the averaged model on the test set; None where nothing is averaged."""
+        """The latest result of the averaged model on the test set, or None."""
         return next((result for result in reversed(self.evaluations) if result.averaged), None)
 
     @property
     def seconds_left(self) -> float | None:
-        """Training time left at the pace so far, evaluations included; None while there is no pace yet."""
+        """Training time left at the mean pace so far, evaluations included; None before the first step."""
         done = self.step - self.first_step
         if done <= 0 or not self.started or not self.is_live:
             return None
@@ -171,7 +171,7 @@ class RunState:
 
     @property
     def samples_per_second(self) -> float | None:
-        """Samples trained a second over the last hundred steps, or None before there are two."""
+        """Samples per second over the last hundred steps; None before the second step."""
         steps = min(100, len(self.seconds) - 1)
         if steps < 1 or not self.started:
             return None
@@ -180,7 +180,7 @@ class RunState:
         return steps * spec.batch_size * spec.accumulate / span if span > 0 else None
 
     def note(self, kind: LineKind, text: str) -> None:
-        """Put a line into the log that no event tells: it is read here, and kept nowhere."""
+        """Add a line to the log that belongs to no event and is not stored."""
         self.version += 1
         self._say(kind, text, -1)
 
@@ -243,7 +243,7 @@ class RunState:
             self._say("change" if level == "info" else level, line, event.seq)
 
     def _note_command(self, event: EvaluationStarted | ScheduleSwitched | LrSet | Extended) -> None:
-        # during the test at an epoch's end the schedule has still its step to take: that is a moment of its own
+        # a command during the test at an epoch's end comes before the schedule's step, unlike one after it
         moment = f"step {event.step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
         self.commands.append(ObeyedCommand(event.step, f"{moment}: {event.command}", event.seq, event.scripted))
 
@@ -301,7 +301,7 @@ class RunState:
         self._forget_old()
         if self.started:
             shown = (block.batches % self.started.spec.log_interval == 0).nonzero()[0].tolist()
-            # those that would be pushed out again are not written
+            # lines that the log has no room for are only counted
             self.lines_logged += len(shown[:-LOG_LINES])
             for index in shown[-LOG_LINES:]:
                 event = block.step(index)
@@ -331,7 +331,7 @@ class RunState:
         self.waiting_for = "the first batch"
 
     def _truncate(self, event: RunStarted) -> None:
-        """Forget what came after a checkpoint: a resumed run tells it anew."""
+        """Drop everything after the checkpoint that the run resumes from."""
         step, last = event.resumed_from or 0, event.resumed_seq if event.resumed_seq is not None else event.seq
         for series in self._all_series:
             series.truncate(step - self.first_step)

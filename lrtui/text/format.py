@@ -1,4 +1,4 @@
-"""Texts and numbers as a terminal may show them: nothing that it would obey, as wide as they look."""
+"""Numbers as text, and text that is safe to print: without control characters, in the columns it takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ MISSING = "—"
 
 
 def printable(text: str) -> str:
-    """Return the text with everything that a terminal would obey instead of showing written out: `\\x1b`.
-
-    Names, notes and errors hold whatever somebody has put into them.
-    """
+    """Return the text with control characters escaped, as `\\x1b`, since names, notes and errors may contain any."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

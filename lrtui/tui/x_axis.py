@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrtui.plotting.places import index_at, value_at
 from lrtui.plotting.scale import AxisName, round_step, time_step
+from lrtui.run.series import index_at, value_at
 from lrtui.run.state import RunState
 
 if TYPE_CHECKING:

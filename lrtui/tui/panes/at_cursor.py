@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from lrtui.plotting.places import value_at
 from lrtui.plotting.scale import x_words
 from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.log_lines import change_line
-from lrtui.run.series import Series
+from lrtui.run.series import Series, value_at
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import sign_of
 from lrtui.tui.run_list.source_runs import ShownRun

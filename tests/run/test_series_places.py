@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrtui.plotting.places import index_at, value_at
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
-from lrtui.run.series import Series
+from lrtui.run.series import Series, index_at, value_at
 
 
 def test_an_x_is_at_the_first_value_that_is_not_below_it() -> None:
