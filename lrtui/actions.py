@@ -176,7 +176,7 @@ ACTIONS: tuple[Action, ...] = (
         rank=8, titles={"": "start"},
     ),
     Action(
-        "schedule", "picker.open", ("s",), "schedule", "choose a schedule, or switch the running one",
+        "schedule", "picker.open", ("s",), "schedule", "choose a schedule, switch the running one",
         rank=10, titles=SWITCH_TITLES,
     ),
     Action(
@@ -202,7 +202,7 @@ ACTIONS: tuple[Action, ...] = (
         requirement=_needs_lr_change, rank=5, panes=("lr",),
     ),
     Action(
-        "find", "range_test.open", ("f",), "find lr", "find an lr: range test, fresh model or this run",
+        "find", "range_test.open", ("f",), "find lr", "find an lr: range test, new model or run",
         requirement=_needs_own_process, rank=4, panes=("lr",),
     ),
     Action(
@@ -265,7 +265,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_pane", "panes.next", ("tab",), "next", "go to the next pane", rank=1),
     Action("zoom", "panes.full_screen", ("enter",), "full screen", "show only the focused pane"),
     Action("back", "panes.back", ("escape",), "back", "back"),
-    Action("palette", "panes.palette", ("ctrl+p",), "palette", "find an action, a scheduler or a run by name"),
+    Action("palette", "panes.palette", ("ctrl+p",), "palette", "find an action, scheduler or run by name"),
     Action("help", "panes.help", ("question_mark",), "help", "help", rank=11),
     Action("quit", "quit.quit", ("q", "ctrl+q"), "quit", "quit (asks while a run is in progress)"),
 )  # fmt: skip

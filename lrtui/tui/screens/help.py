@@ -35,8 +35,7 @@ MARKS = (
 
 KEY_WIDTH = 8
 
-HELP_WIDTH = 43
-"""Columns of the longest help text of a key."""
+HELP_WIDTH = max(len(action.help) for action in ACTIONS)
 
 
 def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
