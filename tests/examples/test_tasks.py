@@ -85,7 +85,7 @@ def test_the_groups_may_follow_schedules_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.name)
-def test_every_example_says_how_it_is_run_in_words_that_are_right(file: Path) -> None:
+def test_the_commands_in_every_example_are_valid(file: Path) -> None:
     text = re.sub(r"\\\n\s*", " ", file.read_text().split('"""')[1])
     commands = [line.strip() for line in text.splitlines() if line.strip().startswith("lrtui")]
     assert commands

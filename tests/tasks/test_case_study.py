@@ -27,7 +27,7 @@ def test_which_data_it_is_is_said(tmp_path: Path) -> None:
     assert [len(targets) for _, targets in (task.training_data(), task.test_data())] == [TRAIN, TEST]
 
 
-def test_a_part_of_the_data_is_its_beginning(tmp_path: Path) -> None:
+def test_a_limit_takes_the_first_samples(tmp_path: Path) -> None:
     folder = write_small_fashion(tmp_path / "small")
     whole, part = _prepared(folder)[0], _prepared(folder, 7, 3)[0]
     assert torch.equal(part.training_data()[0], whole.training_data()[0][:7])
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert torch.equal(*weights)
 
 
-def test_right_answers_are_told_one_by_one() -> None:
+def test_accuracy_has_one_value_per_sample() -> None:
     outputs = torch.eye(10)[torch.tensor([3, 1, 4, 1])]
     right = FashionMnist().metrics(outputs, torch.tensor([3, 1, 4, 2]))["accuracy"]
     assert right.tolist() == [True, True, True, False]

@@ -105,9 +105,7 @@ def test_a_harmed_cache_is_named_and_the_next_place_taken(
     assert said[0].endswith("is not used")
 
 
-def test_a_cache_that_may_not_be_looked_into_is_passed_over(
-    debian: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_without_access_is_skipped(debian: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     real_stat = Path.stat
 
     def stat(path: Path, **options: Any) -> Any:
@@ -142,7 +140,7 @@ def test_a_download_is_used_at_once_and_is_the_cache_from_then_on(
     assert said == []
 
 
-def test_only_what_is_not_whole_is_downloaded_again(mirror: Path, tmp_path: Path, said: list[str]) -> None:
+def test_only_damaged_files_are_downloaded_again(mirror: Path, tmp_path: Path, said: list[str]) -> None:
     folder = download(tmp_path / "to", said.append)
     (folder / NAMES[2]).write_bytes(b"half")
     said.clear()

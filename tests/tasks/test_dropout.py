@@ -21,7 +21,7 @@ def test_neighbours_are_dropped_independently() -> None:
         assert abs(float((zeros[:-lag] * zeros[lag:]).mean()) / (0.25 * 0.75)) < 0.006
 
 
-def test_what_is_kept_is_scaled_and_so_is_its_gradient() -> None:
+def test_remaining_elements_are_scaled_and_so_is_their_gradient() -> None:
     inputs = torch.randn(64, 100, requires_grad=True)
     outputs = ByteDropout(0.25)(inputs)
     kept = outputs != 0
@@ -46,7 +46,7 @@ def test_the_same_seed_drops_the_same() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_type_and_layout_are_kept(dtype: torch.dtype) -> None:
+def test_type_and_layout_are_preserved(dtype: torch.dtype) -> None:
     inputs = torch.ones(2, 3, 5, 5, dtype=dtype).to(memory_format=torch.channels_last)
     outputs = ByteDropout(0.5)(inputs)
     assert outputs.dtype == dtype

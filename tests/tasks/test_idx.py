@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "images.gz"
 
 
-def test_what_is_written_is_read(file: Path) -> None:
+def test_a_written_file_is_read_back(file: Path) -> None:
     assert np.array_equal(read_idx(file), IMAGES)
 
 

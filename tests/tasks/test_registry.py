@@ -91,7 +91,7 @@ def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
         ("lrtui.tasks.task:Nothing", "has no Nothing"),
     ],
 )
-def test_words_that_are_off_are_answered(words: str, message: str) -> None:
+def test_an_unknown_task_is_refused_with_a_message(words: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_task(words)
 
@@ -109,7 +109,7 @@ def test_words_that_are_off_are_answered(words: str, message: str) -> None:
         ),
     ],
 )
-def test_a_mistake_in_the_task_is_told_with_its_file(tmp_path: Path, text: str, message: str) -> None:
+def test_a_mistake_in_the_task_is_reported_with_its_file(tmp_path: Path, text: str, message: str) -> None:
     place = _file(tmp_path, text)
     with pytest.raises(TaskError, match=message) as caught:
         find_task(f"{place}:Mine")
@@ -135,5 +135,7 @@ def test_a_file_that_fails_leaves_no_module_behind(tmp_path: Path) -> None:
         ({"task": "mine.py:Mine"}, None),
     ],
 )
-def test_an_epochs_batches_are_known_before_the_data_is(settings: dict[str, object], batches: int | None) -> None:
+def test_the_batches_per_epoch_are_known_before_the_data_is_loaded(
+    settings: dict[str, object], batches: int | None
+) -> None:
     assert expected_batches_per_epoch(RunSpec(**settings)) == batches  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from course import Recording
+from run_record import RunRecorder
 
 
 @pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
+def recording(monkeypatch: pytest.MonkeyPatch) -> RunRecorder:
     """Return what runs trainings and catches all that they compute with."""
-    return Recording(monkeypatch)
+    return RunRecorder(monkeypatch)

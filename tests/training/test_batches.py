@@ -37,7 +37,7 @@ def values(batches: Iterator[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("form", ["in memory", "dataset", "no workers", "own generator", "weighted", "replacement"])
 @pytest.mark.parametrize("done", [1, 4, 8])
-def test_what_is_left_of_a_pass_is_the_same(form: str, done: int) -> None:
+def test_the_rest_of_a_resumed_pass_is_the_same(form: str, done: int) -> None:
     seed_everything(5)
     data = loaded(RandomTask(form).training_data())
     begun = random_states(data.generators)
@@ -79,6 +79,6 @@ def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
     # an object's own text has its address in it
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:40],
 )
-def test_it_is_known_which_data_can_not_be_taken_up_exactly(data: Any, why: str | None) -> None:
+def test_data_that_cannot_be_resumed_exactly_is_recognized(data: Any, why: str | None) -> None:
     inexact = loaded(data).inexact
     assert inexact is None if why is None else why in str(inexact)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from course import Recording, assert_same, cut, of
 from driving import tiny_spec
+from run_record import RunRecorder, assert_same, cut, of
 
 from lrtui.run.commands import (
     ScaleLr,
@@ -19,7 +19,9 @@ from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 
 
-def test_a_branch_begins_where_its_parent_was_and_does_what_it_is_told(recording: Recording, tmp_path: Path) -> None:
+def test_a_branch_starts_at_its_parents_checkpoint_and_carries_out_its_commands(
+    recording: RunRecorder, tmp_path: Path
+) -> None:
     spec = tiny_spec(schedule="StepLR(2)", at=("step 15: lr*0.1",))
     parent = recording.go_on(spec, tmp_path / "1", {3: [ScaleLr(2.0)]}, [])
     file = next(file for file in saved_files(tmp_path / "1") if file.step == 12)

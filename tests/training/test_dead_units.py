@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from course import Recording, of
 from driving import run_events, tiny_spec
+from run_record import RunRecorder, of
 from torch import nn
 
 from lrtui.run.events import DeadLayer, EpochDone
@@ -59,7 +59,7 @@ def test_a_unit_that_speaks_in_one_batch_is_alive() -> None:
     assert most_dead_layer(live_units(model, above)) == DeadLayer("0", 2, 4)
 
 
-def test_what_has_no_gradient_of_its_own_is_not_judged() -> None:
+def test_a_layer_without_gradients_is_not_counted() -> None:
     frozen = nn.Linear(4, 4).requires_grad_(False)
     model = nn.Sequential(frozen, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 1))
     gradients(model, torch.randn(8, 4))
@@ -75,7 +75,7 @@ def test_what_has_no_gradient_of_its_own_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize(("steps", "looked_at"), [(938, 16), (256, 16), (255, 15), (40, 2), (16, 1), (1, 1)])
-def test_at_most_sixteen_steps_are_looked_at_and_one_at_least(steps: int, looked_at: int) -> None:
+def test_between_one_and_sixteen_steps_are_inspected(steps: int, looked_at: int) -> None:
     looks = [is_inspected(step, steps) for step in range(steps)]
     assert sum(looks) == looked_at
     assert all(looks[-looked_at:])
@@ -96,7 +96,7 @@ class Dying(Tiny):
 """
 
 
-def test_a_run_tells_of_it_at_every_epochs_end(tmp_path: Path) -> None:
+def test_a_run_reports_dead_units_at_the_end_of_every_epoch(tmp_path: Path) -> None:
     file = tmp_path / "dying.py"
     file.write_text(DYING.format(tests=str(HERE)))
     dying = run_events(tiny_spec(epochs=3, task=f"{file}:Dying"))
@@ -105,7 +105,7 @@ def test_a_run_tells_of_it_at_every_epochs_end(tmp_path: Path) -> None:
     assert [end.dead_layer for end in of(EpochDone, alive)] == [None] * 3
 
 
-def test_a_run_that_goes_on_from_within_those_steps_tells_the_same(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_resumed_within_the_inspected_steps_reports_the_same(recording: RunRecorder, tmp_path: Path) -> None:
     # 96 steps an epoch, of which six are looked at; a batch of one leaves many units without a gradient
     spec = tiny_spec(epochs=2, batch_size=1)
     whole = recording.run(spec)
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_from_within_those_steps_tells_the_same(recording: Re
     assert any(told)
 
 
-def test_a_checkpoint_of_before_they_were_looked_at_is_read() -> None:
+def test_a_checkpoint_without_a_record_of_units_is_loaded() -> None:
     old = Progress(random_states([]), epoch=3).state()
     del old["live_units"]
     fresh = Progress(random_states([]))

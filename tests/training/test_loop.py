@@ -53,7 +53,7 @@ def numbers(events: list[Event]) -> list[Any]:
     ]
 
 
-def test_a_run_tells_its_whole_story_in_order() -> None:
+def test_a_run_publishes_its_events_in_order() -> None:
     events = run_events(tiny_spec(epochs=2))
     assert [event.seq for event in events] == list(range(len(events)))
     assert all(later.step >= earlier.step for earlier, later in itertools.pairwise(events))
@@ -170,7 +170,7 @@ def test_a_stop_before_the_first_batch_ends_the_run_and_other_commands_wait_for_
     assert of(StepDone, events)[0].lrs == (0.02,)
 
 
-def test_a_bad_switch_is_refused_and_training_goes_on() -> None:
+def test_an_invalid_switch_is_refused_and_training_continues() -> None:
     events = run_events(tiny_spec(), {4: [SwitchSchedule("StepLR()"), SwitchSchedule("StepLR(1)", "elsewhere")]})
     assert ["needs step_size" in e.reason or "unknown anchor" in e.reason for e in of(CommandRefused, events)] == [
         True,
@@ -209,7 +209,7 @@ def test_an_exception_ends_the_run_with_the_users_own_line() -> None:
         ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter's name matches"),
     ],
 )
-def test_words_that_are_off_end_the_run_with_what_is_wrong(settings: dict[str, Any], words: str) -> None:
+def test_an_invalid_setting_ends_the_run_with_a_message(settings: dict[str, Any], words: str) -> None:
     if settings.get("device") == "cuda" and torch.cuda.is_available():
         settings = {"device": "mps"}
     finished = run_events(tiny_spec(**settings))[-1]
@@ -257,7 +257,7 @@ def test_samples_a_second_are_those_of_training_without_the_tests_on_demand(monk
     assert asked.samples_per_second > 0.8 * alone.samples_per_second
 
 
-def test_every_step_that_was_done_is_told_when_its_schedule_fails_after_it() -> None:
+def test_every_step_is_published_when_the_schedule_fails_after_it() -> None:
     events = run_events(tiny_spec(), {1: [SwitchSchedule('LambdaLR("1 / (3 - epoch)", per="batch")')]})
     finished = events[-1]
     assert isinstance(finished, RunFinished)
@@ -272,7 +272,7 @@ class OnAnAccelerator(LossBuffer):
         super().__init__(reporter, torch.device("cuda"))
 
 
-def test_steps_that_were_done_are_told_whatever_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_steps_are_published_whatever_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lrtui.training.loop, "LossBuffer", OnAnAccelerator)
     monkeypatch.setattr("lrtui.training.loss_buffer.LONGEST_WAIT", 1e9)
     script = {1: [SwitchSchedule('LambdaLR("1 / (5 - epoch)", per="batch")')]}
@@ -285,7 +285,7 @@ def test_steps_that_were_done_are_told_whatever_ends_the_run(monkeypatch: pytest
     assert events[-1].outcome == "diverged"  # type: ignore[attr-defined]
 
 
-def test_what_is_said_of_a_step_comes_after_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_about_a_step_come_after_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lrtui.training.loop, "LossBuffer", OnAnAccelerator)
     swa = 'SequentialLR([ConstantLR(factor=1), SWALR(swa_lr=0.001)], milestones=[3], per="batch")'
     events = run_events(tiny_spec(log_interval=1000, schedule=swa), {5: [ScaleLr(2.0)]})

@@ -87,7 +87,7 @@ def test_one_group_can_be_set_alone() -> None:
         lr_control.set_lr(0.1, group=2)
 
 
-def test_what_no_scale_can_do_is_refused_in_words() -> None:
+def test_an_impossible_scale_is_refused_with_a_message() -> None:
     lr_control, optimizer = control("PolynomialLR(total_iters=2)")
     with pytest.raises(UsageError, match="nothing to undo"):
         lr_control.undo()
@@ -173,7 +173,7 @@ def test_lengths_left_out_are_those_of_what_remains() -> None:
     assert str(lr_control.schedule) == "OneCycleLR(max_lr=0.1, total_steps=50)"
 
 
-def test_a_schedule_put_in_place_during_an_epochs_test_begins_with_the_next_epoch() -> None:
+def test_a_schedule_installed_during_an_epochs_test_starts_with_the_next_epoch() -> None:
     lr_control, _ = control("StepLR(step_size=1)")
     lr_control.switch(parse_schedule("ExponentialLR(gamma=0.5)"), "base", 20)
     lr_control.after_epoch(20, {"loss": 1.0})

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from course import Recording, digest
 from driving import TINY, tiny_spec
 from random_tasks import RandomTask
+from run_record import RunRecorder, digest
 from tiny_task import Tiny
 from torch import nn
 
@@ -181,7 +181,7 @@ def test_a_fresh_model_has_no_trace_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_run_with_one_in_its_midst_ends_as_one_without(name: str, recording: Recording) -> None:
+def test_a_run_with_one_in_its_midst_ends_as_one_without(name: str, recording: RunRecorder) -> None:
     spec, make = TASKS[name]
     whole = recording.run(spec, None, make)
     middle = max(whole.steps) // 2
@@ -205,7 +205,7 @@ def test_a_run_with_one_in_its_midst_ends_as_one_without(name: str, recording: R
     assert kinds == [type(event).__name__ for event in whole.events]
 
 
-def test_one_asked_for_in_a_test_comes_after_it(recording: Recording) -> None:
+def test_one_asked_for_in_a_test_comes_after_it(recording: RunRecorder) -> None:
     whole = recording.run(tiny_spec())
     feed = RangeFeed()
     tested = recording.run(tiny_spec(), {6: [RangeTest(SHORT, feed)]}, meets_tests=True, look=2)
@@ -216,7 +216,9 @@ def test_one_asked_for_in_a_test_comes_after_it(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize(("form", "words"), [("stream", "is a stream"), ("batches", "gives a OwnBatches")])
-def test_beside_a_run_whose_data_keeps_its_own_place_it_is_refused(form: str, words: str, recording: Recording) -> None:
+def test_a_range_test_is_refused_during_a_run_whose_data_cannot_be_resumed_exactly(
+    form: str, words: str, recording: RunRecorder
+) -> None:
     spec = spec_of(batch_size=5, epochs=2)
     whole = recording.run(spec, None, lambda: RandomTask(form))
     feed = RangeFeed()
@@ -259,7 +261,7 @@ def test_one_that_breaks_off_leaves_no_trace_either() -> None:
     assert everything(setup) == before
 
 
-def test_the_run_goes_on_after_one_that_breaks_off(recording: Recording) -> None:
+def test_the_run_continues_after_a_range_test_that_fails(recording: RunRecorder) -> None:
     whole = recording.run(tiny_spec(), None, BreaksLater)
 
     class BreaksInTheSweep(BreaksLater):
@@ -317,7 +319,7 @@ def test_its_losses_are_those_of_a_plain_loop() -> None:
     assert len(points) > 15
 
 
-def test_it_ends_where_the_loss_leaves_off() -> None:
+def test_a_range_test_ends_when_the_loss_diverges() -> None:
     setup = set_up(spec_of(optimizer="SGD(lr=0.1)"), quiet, RandomTask("in memory"))
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -349,7 +351,7 @@ def test_a_loss_that_is_not_finite_ends_it() -> None:
     assert np.isnan(points[-1][1])
 
 
-def test_it_stops_when_it_is_told_to_or_called_away() -> None:
+def test_a_range_test_stops_on_request_or_for_a_stop_command() -> None:
     setup, feed = set_up(tiny_spec(), quiet), RangeFeed()
     calls = iter([False, False, False, True])
     range_test(setup, SHORT, feed, should_stop=lambda: next(calls))
@@ -364,7 +366,7 @@ def test_it_stops_when_it_is_told_to_or_called_away() -> None:
     assert not stopped.take()
 
 
-def test_a_stop_of_the_run_ends_it_and_the_run(recording: Recording) -> None:
+def test_a_stop_of_the_run_ends_it_and_the_run(recording: RunRecorder) -> None:
     feed = RangeFeed()
     course = recording.run(tiny_spec(), {5: [RangeTest(SHORT, feed), Stop()]})
     assert feed.end is not None
@@ -374,7 +376,7 @@ def test_a_stop_of_the_run_ends_it_and_the_run(recording: Recording) -> None:
     assert not [event for event in course.events if isinstance(event, CommandRefused)]
 
 
-def test_training_time_leaves_it_out(recording: Recording) -> None:
+def test_training_time_leaves_it_out(recording: RunRecorder) -> None:
     feed = RangeFeed()
 
     class SlowInTheSweep(Tiny):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from course import Recording, assert_same, of
 from driving import tiny_spec
 from random_tasks import RandomTask
+from run_record import RunRecorder, assert_same, of
 
 from lrtui.run.commands import (
     Command,
@@ -42,7 +42,9 @@ SCHEDULES = [
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_it_goes_on_in_mid_epoch_under_every_schedule(schedule: str, recording: Recording, tmp_path: Path) -> None:
+def test_a_run_is_resumed_within_an_epoch_under_every_schedule(
+    schedule: str, recording: RunRecorder, tmp_path: Path
+) -> None:
     chance = random.Random(schedule)
     spec = tiny_spec(schedule=schedule, optimizer=chance.choice(["SGD(lr=0.1, momentum=0.9)", "Adam(lr=0.01)"]))
     stops = sorted(chance.sample([step for step in range(24) if step % 6], 2))
@@ -51,8 +53,8 @@ def test_it_goes_on_in_mid_epoch_under_every_schedule(schedule: str, recording: 
 
 @pytest.mark.parametrize("anchor", ["base", "current", "start"])
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
-def test_it_goes_on_after_a_switch_and_changes_of_lr(
-    entry: Any, anchor: str, recording: Recording, tmp_path: Path
+def test_a_run_is_resumed_after_a_switch_and_lr_changes(
+    entry: Any, anchor: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     before = "OneCycleLR(max_lr=0.05)" if entry.name != "OneCycleLR" else "ReduceLROnPlateau(patience=0)"
     spec = tiny_spec(schedule=before, optimizer='SGD(lr=0.1, momentum=0.9, groups={"0.*": {"lr": 0.01}})')
@@ -73,8 +75,8 @@ def test_it_goes_on_after_a_switch_and_changes_of_lr(
     ("stops", "meets_tests"),
     [([12], False), ([12], True), ([0, 6, 7, 23], False), ([6, 12, 18, 24], True), ([5, 6, 11], True)],
 )
-def test_it_goes_on_from_an_epochs_edge_and_from_within_its_test(
-    stops: list[int], meets_tests: bool, recording: Recording, tmp_path: Path
+def test_a_run_is_resumed_at_the_end_of_an_epoch_and_within_its_test(
+    stops: list[int], meets_tests: bool, recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule="ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)")
     pieces = recording.run_in_pieces(spec, stops, tmp_path, meets_tests=meets_tests)
@@ -83,7 +85,7 @@ def test_it_goes_on_from_an_epochs_edge_and_from_within_its_test(
 
 
 @pytest.mark.parametrize("command", [ScaleLr(2.0), SwitchSchedule("StepLR(step_size=1, gamma=0.5)", "start")])
-def test_what_is_changed_during_a_test_is_so_after_it(command: Command, recording: Recording, tmp_path: Path) -> None:
+def test_a_change_during_a_test_lasts_after_it(command: Command, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
     whole = recording.run(spec, {12: [command]}, meets_tests=True)
     # the checkpoint that the change itself makes, without the stop's
@@ -109,7 +111,7 @@ def test_what_is_changed_during_a_test_is_so_after_it(command: Command, recordin
     ],
     ids=str,
 )
-def test_it_goes_on_with_every_option(settings: dict[str, Any], recording: Recording, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_every_option(settings: dict[str, Any], recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(**settings)
     whole = recording.run(spec)
     total = whole.started.total_steps
@@ -123,7 +125,7 @@ class Overflows(RandomTask):
         return super().loss(outputs, targets) * (1e4 if float(torch.rand(())) < 0.3 else 1.0)
 
 
-def test_it_goes_on_with_the_scale_of_fp16s_gradients(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_the_gradient_scale_of_fp16(recording: RunRecorder, tmp_path: Path) -> None:
     spec = RunSpec(precision="fp16", epochs=3, batch_size=8, optimizer="SGD(lr=0.001)")
     make = partial(Overflows, "in memory")
     whole = recording.run(spec, make_task=make)
@@ -140,7 +142,9 @@ def test_it_goes_on_with_the_scale_of_fp16s_gradients(recording: Recording, tmp_
     ],
 )
 @pytest.mark.parametrize("look", [None, 0, 2, 3, 5, 8])
-def test_it_goes_on_averaging(schedule: str, look: int | None, recording: Recording, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_averaging(
+    schedule: str, look: int | None, recording: RunRecorder, tmp_path: Path
+) -> None:
     spec = RunSpec(schedule=schedule, epochs=4, batch_size=15, optimizer="SGD(lr=0.1)")
     make = partial(RandomTask, "in memory")
     whole = recording.run(spec, make_task=make)
@@ -157,7 +161,9 @@ def test_it_goes_on_averaging(schedule: str, look: int | None, recording: Record
     assert_same(whole, pieces)
 
 
-def test_a_switch_from_one_average_to_another_in_the_test_is_gone_on_with(recording: Recording, tmp_path: Path) -> None:
+def test_a_switch_from_one_average_to_another_in_the_test_is_gone_on_with(
+    recording: RunRecorder, tmp_path: Path
+) -> None:
     spec = tiny_spec(schedule="SWALR(swa_lr=0.001)")
     script: dict[int, list[Command]] = {12: [SwitchSchedule('SWALR(swa_lr=0.01, per="batch")', "current")]}
     whole = recording.run(spec, script, meets_tests=True)
@@ -166,7 +172,7 @@ def test_a_switch_from_one_average_to_another_in_the_test_is_gone_on_with(record
     assert_same(whole, [first, rest])
 
 
-def test_the_story_goes_on_with_its_numbers_its_clock_and_its_step(recording: Recording, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_its_seq_clock_and_step(recording: RunRecorder, tmp_path: Path) -> None:
     first, rest = recording.run_in_pieces(tiny_spec(), [8], tmp_path)
     assert [e.seq for e in (*first.events, *rest.events)] == list(range(len(first.events) + len(rest.events)))
     saved, started = first.saved[-1], rest.started

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from course import KeepsAll, Recording, assert_same, cut, given_live_after, of
 from driving import tiny_spec
+from run_record import KeepsAll, RunRecorder, assert_same, cut, given_live_after, of
 
 from lrtui.run.commands import (
     Command,
@@ -32,7 +32,7 @@ from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 
 
-def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: Recording, tmp_path: Path) -> None:
+def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(at=("step 8: evaluate", "step 8: lr*0.5"))
     whole = recording.run(spec, {8: [ScaleLr(3.0)]})
     # a nudge comes while the test is made, and with it a checkpoint
@@ -61,7 +61,7 @@ LIVE = [
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_was_done_by_hand_after_a_checkpoint_is_done_again(
-    seed: int, recording: Recording, tmp_path: Path
+    seed: int, recording: RunRecorder, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)
     script: dict[int, list[Command]] = {}
@@ -84,8 +84,8 @@ def test_what_was_done_by_hand_after_a_checkpoint_is_done_again(
     assert_same(whole, [before, again])
 
 
-def test_what_is_done_again_is_done_once_however_often_the_run_is_interrupted(
-    recording: Recording, tmp_path: Path
+def test_a_command_is_replayed_once_however_often_the_run_is_interrupted(
+    recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule='LambdaLR("1")')
     script: dict[int, list[Command]] = {14: [ScaleLr(2.0)], 20: [ScaleLr(3.0), ScaleLr(5.0)]}
@@ -112,8 +112,8 @@ def test_what_is_done_again_is_done_once_however_often_the_run_is_interrupted(
     assert_same(whole, [cut(first, oldest.seq - 1), second, fourth])
 
 
-def test_a_script_goes_on_where_it_was_and_says_which_commands_are_its_own(
-    recording: Recording, tmp_path: Path
+def test_a_resumed_script_continues_and_its_commands_are_marked_as_scripted(
+    recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(at=("step 3: lr*0.5", "step 9: lr*0.5", "step 12: StepLR(1)", "step 20: extend 1"))
     whole = recording.run(spec, {10: [ScaleLr(4.0)]})
@@ -122,7 +122,7 @@ def test_a_script_goes_on_where_it_was_and_says_which_commands_are_its_own(
     assert_same(whole, recording.run_in_pieces(spec, [5, 9, 13], tmp_path, {10: [ScaleLr(4.0)]}))
 
 
-def test_a_run_that_was_paused_goes_on_unpaused(recording: Recording, tmp_path: Path) -> None:
+def test_a_paused_run_is_resumed_unpaused(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec()
     first = recording.go_on(spec, tmp_path, {8: [Pause(), ScaleLr(2.0), Stop()]}, [])
     assert [e.reason for e in first.saved] == ["epoch", "pause", "stop"]
@@ -130,7 +130,7 @@ def test_a_run_that_was_paused_goes_on_unpaused(recording: Recording, tmp_path: 
     assert_same(recording.run(spec, {8: [ScaleLr(2.0)]}), [first, rest])
 
 
-def test_it_goes_on_under_another_schedule_over_more_epochs(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_another_schedule_and_more_epochs(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="OneCycleLR(max_lr=0.01)", epochs=2)
     first = recording.go_on(spec, tmp_path, None, [])
     resume_point = ResumePoint(
@@ -143,7 +143,7 @@ def test_it_goes_on_under_another_schedule_over_more_epochs(recording: Recording
     assert [(e.reason, e.step) for e in rest.saved] == [("change", 12), ("epoch", 18)]
 
 
-def test_what_is_done_at_once_is_done_within_the_test_that_is_made_again(recording: Recording, tmp_path: Path) -> None:
+def test_immediate_commands_are_carried_out_within_the_repeated_test(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
     command = SwitchSchedule("StepLR(step_size=1, gamma=0.1)", "current")
     whole = recording.run(spec, {12: [command]}, meets_tests=True)

@@ -9,8 +9,8 @@ from typing import Any
 import driving
 import pytest
 import torch
-from course import Recording, assert_same, of
 from random_tasks import RandomTask
+from run_record import RunRecorder, assert_same, of
 
 from lrtui.run.commands import (
     ScaleLr,
@@ -31,8 +31,8 @@ from lrtui.training.train import train
 @pytest.mark.parametrize(
     "form", ["dataset", "no workers", "own generator", "weighted", "replacement", "in memory", "two workers"]
 )
-def test_it_goes_on_with_the_same_samples_changed_in_the_same_way(
-    form: str, recording: Recording, tmp_path: Path
+def test_a_resumed_run_gets_the_same_samples_with_the_same_augmentation(
+    form: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     epochs = 2 if form == "two workers" else 3
     spec = RunSpec(epochs=epochs, batch_size=5, accumulate=2, schedule="OneCycleLR(max_lr=0.05)")
@@ -48,8 +48,8 @@ def test_it_goes_on_with_the_same_samples_changed_in_the_same_way(
     ("form", "words"),
     [("stream", "IterableDataset"), ("batches", "gives a OwnBatches")],
 )
-def test_data_that_keeps_its_own_order_is_gone_on_with_as_well_as_can_be_and_that_is_said_once(
-    form: str, words: str, recording: Recording, tmp_path: Path
+def test_data_with_its_own_order_is_resumed_with_one_warning(
+    form: str, words: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = RunSpec(epochs=2, batch_size=5)
     make = partial(RandomTask, form)
@@ -64,7 +64,7 @@ def test_data_that_keeps_its_own_order_is_gone_on_with_as_well_as_can_be_and_tha
 
 
 def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
-    recording: Recording, tmp_path: Path
+    recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = RunSpec(epochs=2, batch_size=5, schedule="StepLR(1)")
     make = partial(RandomTask, "no workers")
@@ -121,7 +121,7 @@ class KeepsFigures(RandomTask):
         return self.Model()
 
 
-def test_a_model_goes_on_with_all_that_it_computes_with(recording: Recording, tmp_path: Path) -> None:
+def test_a_model_is_resumed_with_all_its_buffers(recording: RunRecorder, tmp_path: Path) -> None:
     spec = RunSpec(epochs=4, batch_size=15, optimizer="SGD(lr=0.01)", schedule="SWALR(swa_lr=0.02)")
     make = partial(KeepsFigures, "in memory")
     whole = recording.run(spec, make_task=make)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from course import Recording, assert_same, of
 from driving import run_events, tiny_spec
+from run_record import RunRecorder, assert_same, of
 from tiny_task import Tiny
 
 from lrtui.run.events import RunFinished, StepDone
@@ -40,7 +40,7 @@ def test_the_task_sees_the_gradients_before_they_are_clipped() -> None:
     assert clipped[0].metrics["gradient norm"] == free[0].metrics["gradient norm"] > 1e-3
 
 
-def test_a_resumed_run_reports_the_same_values(recording: Recording, tmp_path: Path) -> None:
+def test_a_resumed_run_reports_the_same_values(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(epochs=2)
     whole = recording.run(spec, make_task=Normed)
     pieces = recording.run_in_pieces(spec, [4], tmp_path, make_task=Normed)

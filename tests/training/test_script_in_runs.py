@@ -122,7 +122,7 @@ def test_what_a_stopped_run_had_still_to_do_stays_in_its_spec() -> None:
     assert spec.at == ("step 3: lr*0.5", "step 5: lr*2.0", "step 20: lr*0.25")
 
 
-def test_a_line_that_makes_no_sense_at_its_moment_is_refused_there_and_training_goes_on() -> None:
+def test_a_line_that_is_impossible_at_its_moment_is_refused_and_training_continues() -> None:
     events = run_events(tiny_spec(at=("step 3: undo",)))
     assert [(e.command, e.step) for e in of(CommandRefused, events)] == [("undo", 3)]
     assert events[-1].outcome == "done"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from course import Course, KeepsAll, Recording, assert_same, cut, given_live_after
 from random_tasks import RandomTask
+from run_record import KeepsAll, RunRecord, RunRecorder, assert_same, cut, given_live_after
 
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.spec import RunSpec
@@ -70,8 +70,8 @@ MORE = [pytest.param(seed, marks=pytest.mark.deep) for seed in range(15, 1000)]
 
 
 @pytest.mark.parametrize("seed", [*range(15), *MORE])
-def test_any_run_goes_on_from_anywhere(
-    seed: int, recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_any_run_can_be_resumed_from_anywhere(
+    seed: int, recording: RunRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)
     accumulate, epochs = chance.choice([1, 1, 2, 3]), 4
@@ -96,7 +96,7 @@ def test_any_run_goes_on_from_anywhere(
     # a checkpoint at every step, and in tests: the wall clock goes a second a look
     looks = iter(range(10**9))
     monkeypatch.setattr("lrtui.training.checkpoint.policy.time.monotonic", lambda: float(next(looks)))
-    pieces: list[Course] = []
+    pieces: list[RunRecord] = []
     begin, resume_point = 0, None
     for _ in range(3):
         stop = chance.randrange(begin + 1, steps) if begin + 1 < steps else None

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from course import Course, Recording, assert_same, of
 from driving import tiny_spec
 from random_tasks import RandomTask
+from run_record import RunRecord, RunRecorder, assert_same, of
 
 import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import (
@@ -35,15 +35,15 @@ from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
 
 
-def reasons(course: Course) -> list[tuple[str, int]]:
+def reasons(course: RunRecord) -> list[tuple[str, int]]:
     return [(event.reason, event.step) for event in course.saved]
 
 
-def notices(course: Course) -> list[Any]:
+def notices(course: RunRecord) -> list[Any]:
     return [event for event in of(Notice, course.events) if event.code == "checkpoint"]
 
 
-def test_each_epochs_end_has_one(recording: Recording, tmp_path: Path) -> None:
+def test_each_epochs_end_has_one(recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path))
     assert reasons(course) == [("epoch", 6), ("epoch", 12), ("epoch", 18), ("epoch", 24)]
     for saved, done in zip(course.saved, of(EpochDone, course.events), strict=True):
@@ -52,7 +52,7 @@ def test_each_epochs_end_has_one(recording: Recording, tmp_path: Path) -> None:
     assert [file.path for file in saved_files(tmp_path)] == [Path(saved.path) for saved in course.saved]
 
 
-def test_what_a_person_does_makes_one(recording: Recording, tmp_path: Path) -> None:
+def test_what_a_person_does_makes_one(recording: RunRecorder, tmp_path: Path) -> None:
     script: Any = {
         1: [ScaleLr(2.0)],
         2: [UndoLr()],
@@ -82,12 +82,12 @@ def test_what_a_person_does_makes_one(recording: Recording, tmp_path: Path) -> N
     assert isinstance(course.events[-1], RunFinished)
 
 
-def test_what_is_refused_makes_none(recording: Recording, tmp_path: Path) -> None:
+def test_a_refused_command_makes_no_checkpoint(recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(epochs=1), {1: [UndoLr(), SetLr(-1.0)]}, checkpoints=Checkpoints(tmp_path))
     assert reasons(course) == [("epoch", 6)]
 
 
-def test_where_nothing_is_kept_the_command_is_refused(recording: Recording) -> None:
+def test_without_a_store_the_command_is_refused(recording: RunRecorder) -> None:
     course = recording.run(tiny_spec(epochs=1), {1: [SaveCheckpoint(), ScaleLr(2.0), Pause(), Resume()], 4: [Stop()]})
     assert [(e.command, e.reason) for e in of(CommandRefused, course.events)] == [
         ("checkpoint", "nothing is kept of this run; start it with a --store")
@@ -112,7 +112,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     return Time(monkeypatch)  # type: ignore[return-value]
 
 
-def test_every_so_many_seconds_there_is_one(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+def test_every_so_many_seconds_there_is_one(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path, every_seconds=4.0))
     by_time = [event.step for event in course.saved if event.reason == "time"]
     assert len(by_time) >= 4
@@ -121,7 +121,7 @@ def test_every_so_many_seconds_there_is_one(seconds: Time, recording: Recording,
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 24]
 
 
-def test_they_leave_no_trace_in_training(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+def test_they_leave_no_trace_in_training(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="SWALR(swa_lr=0.01)")
     plain = recording.run(spec)
     course = recording.run(spec, checkpoints=Checkpoints(tmp_path, every_seconds=1.0))
@@ -129,7 +129,7 @@ def test_they_leave_no_trace_in_training(seconds: Time, recording: Recording, tm
     assert (course.steps, course.tests, course.end) == (plain.steps, plain.tests, plain.end)
 
 
-def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording: Recording, tmp_path: Path) -> None:
+def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     works, asked = True, 0
 
     def commit() -> bool:
@@ -148,7 +148,7 @@ def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording
 
 
 def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
-    seconds: Time, recording: Recording, tmp_path: Path
+    seconds: Time, recording: RunRecorder, tmp_path: Path
 ) -> None:
     answers = iter([False])
     checkpoints = Checkpoints(tmp_path, every_seconds=5.0, commit=lambda: next(answers, True))
@@ -166,7 +166,7 @@ def test_what_could_not_be_saved_is_due_again_without_a_step_in_between(seconds:
 
 
 def test_samples_a_second_are_those_of_training_without_the_checkpoints(
-    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: RunRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
     monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: now)
@@ -184,8 +184,8 @@ def test_samples_a_second_are_those_of_training_without_the_checkpoints(
     assert course.events[-1].seconds == 400.0
 
 
-def test_a_full_disk_is_told_once_and_training_goes_on(
-    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_reported_once_and_training_continues(
+    recording: RunRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, folder = recording.run(tiny_spec()), tmp_path / "run"
 
@@ -219,14 +219,14 @@ def test_a_full_disk_is_told_once_and_training_goes_on(
     assert [e.step for e in notices(course)] == [6, 18]
 
 
-def test_a_folder_that_can_not_be_made_is_told_once(recording: Recording, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_once(recording: RunRecorder, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path / "file" / "folder"))
     assert len(notices(course)) == 1
     assert course.finished.outcome == "done"
 
 
-def test_a_run_that_diverges_or_fails_keeps_the_last_good_one(recording: Recording, tmp_path: Path) -> None:
+def test_the_last_good_checkpoint_of_a_run_that_diverges_or_fails_stays(recording: RunRecorder, tmp_path: Path) -> None:
     script: Any = {8: [SetLr(1e30)], 9: [SaveCheckpoint()]}
     course = recording.run(
         tiny_spec(optimizer="SGD(lr=0.1)", schedule='LambdaLR("1")'), script, checkpoints=Checkpoints(tmp_path)
@@ -239,7 +239,7 @@ def test_a_run_that_diverges_or_fails_keeps_the_last_good_one(recording: Recordi
     assert reasons(course) == [("change", 1), ("epoch", 6)]
 
 
-def test_weights_that_are_no_numbers_any_more_are_not_kept(recording: Recording, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_saved(recording: RunRecorder, tmp_path: Path) -> None:
     class Explodes(RandomTask):
         """Has gradients without a number, and losses with one."""
 
@@ -263,7 +263,7 @@ def test_weights_that_are_no_numbers_any_more_are_not_kept(recording: Recording,
 
 
 def test_with_little_room_the_last_two_the_best_and_those_that_branches_began_at_stay(
-    recording: Recording, tmp_path: Path
+    recording: RunRecorder, tmp_path: Path
 ) -> None:
     branched: set[str] = set()
 
@@ -283,7 +283,7 @@ def test_with_little_room_the_last_two_the_best_and_those_that_branches_began_at
     assert course.finished.outcome == "done"
 
 
-def test_what_stays_is_known_to_a_run_that_goes_on(recording: Recording, tmp_path: Path) -> None:
+def test_a_resumed_run_knows_which_files_to_keep(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(epochs=6, schedule='LambdaLR("1")')
     script: Any = {14: [ScaleLr(2.0)], 15: [Stop()]}
     first = recording.go_on(spec, tmp_path, script, [])
@@ -308,7 +308,7 @@ def test_what_stays_is_known_to_a_run_that_goes_on(recording: Recording, tmp_pat
     assert [file.step for file in saved_files(tmp_path)] == sorted({best, 30, 36})
 
 
-def test_a_story_that_is_put_aside_keeps_its_checkpoints(recording: Recording, tmp_path: Path) -> None:
+def test_superseded_history_keeps_its_checkpoints(recording: RunRecorder, tmp_path: Path) -> None:
     first = recording.go_on(tiny_spec(), tmp_path, {20: [Stop()]}, [])
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
     aside = saved_files(tmp_path)[1:]
@@ -371,7 +371,7 @@ def own(tmp_path: Path) -> str:
     return str(tmp_path / "own.py")
 
 
-def test_a_scheduler_of_ones_own_is_gone_on_with(own: str, recording: Recording, tmp_path: Path) -> None:
+def test_a_run_with_a_users_scheduler_is_resumed(own: str, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule=f'{own}:Fine(factor=0.9, per="batch")')
     whole = recording.run(spec)
     pieces = recording.run_in_pieces(spec, [8, 15], tmp_path / "run")
@@ -382,7 +382,7 @@ def test_a_scheduler_of_ones_own_is_gone_on_with(own: str, recording: Recording,
 
 
 def test_one_that_was_built_on_this_moments_lr_is_built_on_it_again(
-    own: str, recording: Recording, tmp_path: Path
+    own: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
     script: Any = {7: [SwitchSchedule(f'{own}:Remembers(per="batch")', "current")]}
@@ -399,8 +399,8 @@ def test_one_that_was_built_on_this_moments_lr_is_built_on_it_again(
         ("Raises", "RuntimeError: I have no state"),
     ],
 )
-def test_one_that_can_not_be_saved_is_told_at_once_and_never_half_saved(
-    name: str, words: str, own: str, recording: Recording, tmp_path: Path
+def test_a_scheduler_that_cannot_be_saved_is_reported_at_once_and_never_half_saved(
+    name: str, words: str, own: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule=f"{own}:{name}()")
     course = recording.run(spec, {3: [SaveCheckpoint()], 14: [SwitchSchedule("StepLR(1)")]}, checkpoints=Checkpoints(tmp_path / "run"))  # fmt: skip  # noqa: E501
@@ -412,7 +412,7 @@ def test_one_that_can_not_be_saved_is_told_at_once_and_never_half_saved(
     assert len(of(StepDone, course.events)) == 24
 
 
-def test_one_that_comes_later_is_found_out_then(own: str, recording: Recording, tmp_path: Path) -> None:
+def test_one_that_comes_later_is_found_out_then(own: str, recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(
         tiny_spec(), {8: [SwitchSchedule(f"{own}:HasAFunction()")]}, checkpoints=Checkpoints(tmp_path / "run")
     )
@@ -421,7 +421,7 @@ def test_one_that_comes_later_is_found_out_then(own: str, recording: Recording, 
     assert [file.step for file in saved_files(tmp_path / "run")] == [6]
 
 
-def test_a_model_that_can_not_be_saved_is_told(recording: Recording, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_saved_is_reported(recording: RunRecorder, tmp_path: Path) -> None:
     class Extra(torch.nn.Linear):
         def get_extra_state(self) -> Any:
             return print
@@ -441,7 +441,7 @@ def test_a_model_that_can_not_be_saved_is_told(recording: Recording, tmp_path: P
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_events_come_in_the_order_of_what_they_tell(recording: Recording, tmp_path: Path) -> None:
+def test_events_come_in_the_order_of_what_they_tell(recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(epochs=1), {3: [ScaleLr(2.0)]}, checkpoints=Checkpoints(tmp_path))
     kinds = [type(event) for event in course.events if isinstance(event, (LrSet, CheckpointSaved, EpochDone))]
     assert kinds == [LrSet, CheckpointSaved, EpochDone, CheckpointSaved]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from course import Recording, digest
 from driving import tiny_spec
+from run_record import RunRecorder, digest
 
 import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import ScaleLr, Stop
@@ -23,7 +23,7 @@ from lrtui.training.checkpoint.policy import Checkpoints
 
 
 @pytest.fixture
-def path(recording: Recording, tmp_path: Path) -> Path:
+def path(recording: RunRecorder, tmp_path: Path) -> Path:
     """Return a checkpoint of a run in mid-epoch."""
     spec = tiny_spec(at=("step 20: lr*0.5",), schedule="MultiStepLR([1, 3])")
     recording.run(spec, {8: [ScaleLr(2.0), Stop()]}, checkpoints=Checkpoints(tmp_path / "run"))
@@ -34,7 +34,7 @@ def everything(checkpoint: Checkpoint) -> Any:
     return digest({item.name: getattr(checkpoint, item.name) for item in fields(checkpoint) if item.name != "spec"})
 
 
-def test_what_is_read_is_what_was_written(path: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_as_it_was_written(path: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(path)
     assert (checkpoint.step, checkpoint.script, checkpoint.spec.schedule) == (
         8,
@@ -83,7 +83,7 @@ def test_code_in_it_is_not_run(path: Path, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_a_damaged_file_is_told_as_such(path: Path) -> None:
+def test_a_damaged_file_is_reported_as_damaged(path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_told_as_such(path: Path) -> None:
             assert read == everything(load_checkpoint(path))
 
 
-def test_what_is_no_checkpoint_is_told_as_such(path: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_reported_as_such(path: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no checkpoint .*gone\.pt"):
         load_checkpoint(tmp_path / "gone.pt")
     with pytest.raises(CheckpointError, match="can't be read: Is a directory"):
@@ -132,7 +132,7 @@ def test_what_is_no_checkpoint_is_told_as_such(path: Path, tmp_path: Path) -> No
     ],
     ids=str,
 )
-def test_a_file_of_another_form_is_refused_in_words(change: dict[str, Any], words: str, path: Path) -> None:
+def test_a_modified_file_is_refused_with_a_message(change: dict[str, Any], words: str, path: Path) -> None:
     torch.save({**torch.load(path, weights_only=True), **change}, path)
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(path)

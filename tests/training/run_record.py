@@ -38,7 +38,7 @@ def of(kind: type[Any], events: Sequence[Event]) -> list[Any]:
 
 
 @dataclass
-class Course:
+class RunRecord:
     """One run, or a piece of one: its events, what its optimizer used, and what it ended with."""
 
     events: list[Any] = field(default_factory=list)
@@ -79,15 +79,15 @@ def digest(value: Any) -> Any:
     return value
 
 
-class Recording:
+class RunRecorder:
     """Runs trainings and catches what they compute with; used through its fixture."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loop: Loop | None = None
-        self._course = Course()
+        self._course = RunRecord()
         recording = self
 
-        class CaughtLoop(Loop):
+        class ObservedLoop(Loop):
             def __init__(self, setup: Any, inbox: Any, reporter: Any, *rest: Any) -> None:
                 def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
                     groups = [{**group, "params": None} for group in optimizer.param_groups]
@@ -97,13 +97,13 @@ class Recording:
                 super().__init__(setup, inbox, reporter, *rest)
                 recording.loop = self
 
-        monkeypatch.setattr(lrtui.training.train, "Loop", CaughtLoop)
+        monkeypatch.setattr(lrtui.training.train, "Loop", ObservedLoop)
 
     def run(
         self, spec: RunSpec, script: Script | None = None, make_task: Callable[[], Any] | None = None, **how: Any
-    ) -> Course:
+    ) -> RunRecord:
         """Return the course of one piece."""
-        course = self._course = Course()
+        course = self._course = RunRecord()
         self.loop = None
         # as after a crash: nothing of what was drawn before is left
         seed_everything(random.randrange(2**32))
@@ -121,9 +121,9 @@ class Recording:
 
     def run_in_pieces(
         self, spec: RunSpec, stops: Sequence[int], folder: Path, script: Script | None = None, **how: Any
-    ) -> list[Course]:
+    ) -> list[RunRecord]:
         """Return the pieces of a run that is stopped at these steps and goes on from its newest checkpoint."""
-        pieces: list[Course] = []
+        pieces: list[RunRecord] = []
         for stop in (*stops, None):
             begin = stops[len(pieces) - 1] if pieces else -1
             piece = {step: list(commands) for step, commands in (script or {}).items() if step > begin}
@@ -133,14 +133,16 @@ class Recording:
             pieces.append(self.go_on(spec, folder, piece, pieces, resume_point=resume_point, **how))
         return pieces
 
-    def go_on(self, spec: RunSpec, folder: Path, script: Script | None, pieces: Sequence[Course], **how: Any) -> Course:
+    def go_on(
+        self, spec: RunSpec, folder: Path, script: Script | None, pieces: Sequence[RunRecord], **how: Any
+    ) -> RunRecord:
         """Return the next piece; its checkpoints are kept in the folder."""
         next_seq = pieces[-1].events[-1].seq + 1 if pieces else 0
         how.setdefault("checkpoints", Checkpoints(folder, 1e9))
         return self.run(spec, script, next_seq=next_seq, **how)
 
 
-def assert_same(whole: Course, pieces: Sequence[Course]) -> None:
+def assert_same(whole: RunRecord, pieces: Sequence[RunRecord]) -> None:
     """Assert that the pieces computed what the run in one piece did."""
     assert pieces[-1].finished.error is None
     steps = {step: done for piece in pieces for step, done in piece.steps.items()}
@@ -151,7 +153,7 @@ def assert_same(whole: Course, pieces: Sequence[Course]) -> None:
     assert pieces[-1].end == whole.end
 
 
-def given_live_after(course: Course, saved: Any) -> tuple[str, ...]:
+def given_live_after(course: RunRecord, saved: Any) -> tuple[str, ...]:
     """Return the lines of what a person did after a checkpoint, as the story has them."""
     lines, tested = [], None
     for event in course.events:
@@ -164,12 +166,12 @@ def given_live_after(course: Course, saved: Any) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def cut(course: Course, seq: int) -> Course:
+def cut(course: RunRecord, seq: int) -> RunRecord:
     """Return what still holds of a story that is told anew from there on."""
     events = [event for event in course.events if event.seq <= seq]
     last = max((event.step + 1 for event in of(StepDone, events)), default=0)
     used = {step: used for step, used in course.used.items() if step < last}
-    return Course(events, used, course.end)
+    return RunRecord(events, used, course.end)
 
 
 class KeepsAll(Checkpoints):

@@ -123,7 +123,7 @@ def test_a_model_learns_in_16_bits(precision: str, clip: float | None) -> None:
     assert [e.lrs for e in of(StepDone, events)] == [e.lrs for e in of(StepDone, plain)]
 
 
-def test_a_step_whose_gradients_overflow_in_fp16_is_left_out_and_the_run_goes_on() -> None:
+def test_a_step_whose_gradients_overflow_in_fp16_is_skipped_and_the_run_continues() -> None:
     class Steep(Plain):
         def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             # its gradient, times the scaler's first 65536, is beyond fp16

@@ -134,7 +134,7 @@ def test_per_batch_it_averages_after_each_batch() -> None:
     assert sum(result.averaged for result in of(EvalDone, events)) == 2
 
 
-def test_a_switch_to_it_begins_an_average_and_a_switch_away_ends_it() -> None:
+def test_a_switch_to_swalr_starts_an_average_and_a_switch_away_ends_it() -> None:
     script = {6: [SwitchSchedule("SWALR(swa_lr=0.001)")], 18: [SwitchSchedule("StepLR(step_size=1)")]}
     events = run_events(tiny_spec(), script)  # type: ignore[arg-type]
     assert [(e.epoch, e.averaged) for e in of(EvalDone, events)] == [
@@ -147,13 +147,13 @@ def test_a_switch_to_it_begins_an_average_and_a_switch_away_ends_it() -> None:
     ]
 
 
-def test_a_nudge_goes_on_averaging() -> None:
+def test_averaging_continues_after_a_nudge() -> None:
     events = run_events(tiny_spec(schedule="SWALR(swa_lr=0.001)"), {8: [ScaleLr(2.0)]})
     assert sum(e.averaged for e in of(EvalDone, events)) == 4
     assert len([e for e in of(Notice, events) if e.code == "averaging"]) == 1
 
 
-def test_the_best_result_is_the_models_own_and_the_average_has_its_line() -> None:
+def test_the_best_result_is_the_models_and_the_average_has_a_line_of_its_own() -> None:
     events = run_events(tiny_spec(schedule="SWALR(swa_lr=0.001)"))
     state = RunState()
     state.fold(events)
@@ -175,5 +175,5 @@ def test_the_best_result_is_the_models_own_and_the_average_has_its_line() -> Non
         ("SequentialLR([StepLR(3), ExponentialLR(0.9), SWALR(swa_lr=0.1)], milestones=[4, 7])", 7),
     ],
 )
-def test_where_averaging_begins_is_where_swalr_does(notation: str, calls: int | None) -> None:
+def test_averaging_starts_where_swalr_does(notation: str, calls: int | None) -> None:
     assert parse_schedule(notation).averages_from == calls

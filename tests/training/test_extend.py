@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from course import Recording, assert_same, of
 from driving import tiny_spec
+from run_record import RunRecorder, assert_same, of
 
 from lrtui.run.commands import (
     Command,
@@ -23,7 +23,7 @@ from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 
 
-def test_a_run_is_made_longer_while_it_goes(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_is_made_longer_while_it_goes(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)", epochs=2)
     script: dict[int, list[Command]] = {8: [Extend(1)], 9: [SwitchSchedule("CosineAnnealingLR()")]}
     whole = recording.run(spec, script)
@@ -40,7 +40,7 @@ def test_a_run_is_made_longer_while_it_goes(recording: Recording, tmp_path: Path
 
 @pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.003)", "CosineAnnealingLR()", "ChainedScheduler([StepLR(1), CosineAnnealingLR()])", "OneCycleLR(max_lr=0.1, epochs=4, steps_per_epoch=6)"])  # fmt: skip  # noqa: E501
 def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
-    schedule: str, recording: Recording, tmp_path: Path
+    schedule: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     whole = recording.run(tiny_spec(schedule=schedule), {8: [Extend(1)]}, checkpoints=Checkpoints(tmp_path))
     refused = of(CommandRefused, whole.events)[0]
@@ -59,7 +59,7 @@ def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
     assert not of(RunStarted, longer.events)
 
 
-def test_a_run_that_is_done_goes_on_with_more_epochs(recording: Recording, tmp_path: Path) -> None:
+def test_a_finished_run_is_resumed_with_more_epochs(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="StepLR(2)", epochs=2)
     first = recording.go_on(spec, tmp_path, None, [])
     assert first.finished.outcome == "done"

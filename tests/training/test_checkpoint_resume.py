@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from course import Course, Recording, of
 from driving import TINY, tiny_spec
 from random_tasks import RandomTask
+from run_record import RunRecord, RunRecorder, of
 
 from lrtui.run.commands import Extend, ScaleLr, Stop, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
@@ -25,13 +25,13 @@ from lrtui.training.train import train
 
 
 @pytest.fixture
-def path(recording: Recording, tmp_path: Path) -> Path:
+def path(recording: RunRecorder, tmp_path: Path) -> Path:
     """Return a checkpoint of a run in mid-epoch."""
     recording.run(tiny_spec(), {8: [Stop()]}, checkpoints=Checkpoints(tmp_path / "run"))
     return saved_files(tmp_path / "run")[-1].path
 
 
-def refusal(course: Course) -> str:
+def refusal(course: RunRecord) -> str:
     """Return why a run did not go on; nothing of the story before is put aside then."""
     assert not of(RunStarted, course.events)
     assert course.finished.outcome == "failed"
@@ -50,12 +50,12 @@ def refusal(course: Course) -> str:
     ],
     ids=str,
 )
-def test_other_settings_are_refused(settings: dict[str, Any], words: str, path: Path, recording: Recording) -> None:
+def test_other_settings_are_refused(settings: dict[str, Any], words: str, path: Path, recording: RunRecorder) -> None:
     course = recording.run(tiny_spec(**settings), resume_point=ResumePoint(path))
     assert re.search(words, refusal(course))
 
 
-def test_settings_that_have_no_part_in_it_may_be_others(path: Path, recording: Recording) -> None:
+def test_settings_that_have_no_part_in_it_may_be_others(path: Path, recording: RunRecorder) -> None:
     spec = tiny_spec(name="again", log_interval=3, checkpoint_seconds=5.0, data_dir="elsewhere", epochs=2)
     course = recording.run(spec, resume_point=ResumePoint(path))
     assert course.finished.outcome == "done"
@@ -64,7 +64,7 @@ def test_settings_that_have_no_part_in_it_may_be_others(path: Path, recording: R
     assert not [e for e in of(Notice, course.events) if e.code == "resume"]
 
 
-def test_other_data_and_another_model_are_refused(path: Path, recording: Recording) -> None:
+def test_other_data_and_another_model_are_refused(path: Path, recording: RunRecorder) -> None:
     class Fewer(RandomTask):
         def training_data(self) -> Any:
             return torch.zeros(90, 4), torch.zeros(90, dtype=torch.long)
@@ -83,7 +83,7 @@ def test_other_data_and_another_model_are_refused(path: Path, recording: Recordi
     assert words == f"{path} is of a run with 58 parameters, and this one has 74"
 
 
-def test_a_model_of_the_same_size_and_another_form_is_refused(path: Path, recording: Recording) -> None:
+def test_a_model_of_the_same_size_and_another_form_is_refused(path: Path, recording: RunRecorder) -> None:
     saved = load_checkpoint(path)
     renamed = {name.replace("3.", "4."): tensor for name, tensor in saved.model.items()}
     saved.model.clear()
@@ -94,7 +94,7 @@ def test_a_model_of_the_same_size_and_another_form_is_refused(path: Path, record
 
 
 @pytest.mark.parametrize("part", ["progress", "optimizer", "lr_control", "random"])
-def test_a_file_that_lacks_something_is_refused(part: str, path: Path, recording: Recording) -> None:
+def test_a_file_that_lacks_something_is_refused(part: str, path: Path, recording: RunRecorder) -> None:
     saved = load_checkpoint(path)
     getattr(saved, part).clear()
     save_checkpoint(saved, path)
@@ -103,7 +103,7 @@ def test_a_file_that_lacks_something_is_refused(part: str, path: Path, recording
     )
 
 
-def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, recording: Recording) -> None:
+def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, recording: RunRecorder) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     course = recording.run(tiny_spec(), resume_point=ResumePoint(path))
     assert "is damaged, or not a checkpoint" in refusal(course)
@@ -122,13 +122,13 @@ def test_a_file_that_is_gone_or_damaged_ends_the_run_with_the_error(path: Path, 
     ],
     ids=str,
 )
-def test_changes_that_can_not_be_are_refused_before_anything_is_put_aside(
-    changes: dict[str, Any], words: str, path: Path, recording: Recording
+def test_impossible_changes_are_refused_before_any_history_is_superseded(
+    changes: dict[str, Any], words: str, path: Path, recording: RunRecorder
 ) -> None:
     assert words in refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path, **changes)))
 
 
-def test_a_run_that_is_done_has_nothing_left_to_change(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_that_is_done_has_nothing_left_to_change(recording: RunRecorder, tmp_path: Path) -> None:
     recording.run(tiny_spec(epochs=1), checkpoints=Checkpoints(tmp_path))
     path = saved_files(tmp_path)[-1].path
     words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
@@ -142,7 +142,7 @@ def test_a_run_that_is_done_has_nothing_left_to_change(recording: Recording, tmp
     assert len(course.steps) == 12
 
 
-def test_in_its_last_test_a_run_can_still_be_changed(recording: Recording, tmp_path: Path) -> None:
+def test_in_its_last_test_a_run_can_still_be_changed(recording: RunRecorder, tmp_path: Path) -> None:
     recording.run(tiny_spec(epochs=1), {6: [Stop()]}, meets_tests=True, checkpoints=Checkpoints(tmp_path))
     course = recording.run(
         tiny_spec(epochs=1), resume_point=ResumePoint(saved_files(tmp_path)[-1].path, commands=(ScaleLr(2.0),))
@@ -151,7 +151,7 @@ def test_in_its_last_test_a_run_can_still_be_changed(recording: Recording, tmp_p
     assert (course.finished.outcome, course.steps) == ("done", {})
 
 
-def test_as_many_epochs_as_there_are_change_nothing(path: Path, recording: Recording) -> None:
+def test_as_many_epochs_as_there_are_change_nothing(path: Path, recording: RunRecorder) -> None:
     course = recording.run(tiny_spec(), resume_point=ResumePoint(path, ("step 10: extend 1",), epochs=5))
     assert [(e.step, e.epochs) for e in of(Extended, course.events)] == [(10, 5)]
     course = recording.run(tiny_spec(), resume_point=ResumePoint(path, ("step 10: extend 1",), epochs=7))
@@ -159,7 +159,7 @@ def test_as_many_epochs_as_there_are_change_nothing(path: Path, recording: Recor
 
 
 def test_what_else_differs_is_said_in_one_notice(
-    path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
+    path: Path, recording: RunRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = load_checkpoint(path)
     saved.versions.update(torch="2.0.0", threads="16")
@@ -175,7 +175,7 @@ def test_what_else_differs_is_said_in_one_notice(
     assert course.events.index(notices[0]) == course.events.index(course.started) + 1
 
 
-def test_errors_are_those_of_the_words_or_of_the_file(path: Path, recording: Recording) -> None:
+def test_errors_name_the_option_or_the_file(path: Path, recording: RunRecorder) -> None:
     def error_of(resume_point: ResumePoint, **settings: Any) -> Any:
         return train(tiny_spec(**settings), Inbox(), Reporter(LiveFeed()), resume_point=resume_point)
 

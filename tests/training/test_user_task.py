@@ -147,7 +147,7 @@ def _write(folder: Path, mistake: str) -> tuple[Path, int]:
 @pytest.mark.parametrize("name", MISTAKES)
 # a worker is forked off a process with threads, as data loaders do everywhere
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_mistake_is_told_with_the_users_own_line_and_what_was_expected(name: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_with_the_users_line_and_what_was_expected(name: str, tmp_path: Path) -> None:
     mistake, words = MISTAKES[name]
     file, line = _write(tmp_path, mistake)
     inbox, reporter = Inbox(), Reporter(feed := LiveFeed())
@@ -262,7 +262,7 @@ def test_forms_in_memory_are_one_and_the_same_run() -> None:
     assert losses[0] == losses[1] == losses[2]
 
 
-def test_a_dataset_is_shuffled_anew_each_epoch_and_the_same_for_the_same_seed() -> None:
+def test_a_dataset_is_reshuffled_each_epoch_and_reproducible_by_seed() -> None:
     first, again = (events_of(OfForm(FORMS["Dataset"]), schedule='LambdaLR("1e-30")') for _ in range(2))
     losses = [event.loss for event in of(StepDone, first)]
     assert losses == [event.loss for event in of(StepDone, again)]
@@ -284,7 +284,7 @@ def test_a_stream_without_a_length_is_counted_first_and_said_so() -> None:
     assert any("has no length: counting its batches" in text for text in said)
 
 
-def test_an_epoch_of_a_loader_that_ends_early_goes_on_with_the_next_pass() -> None:
+def test_an_epoch_continues_with_the_next_pass_of_a_loader_that_ends_early() -> None:
     task = OfForm(lambda count: Overstated(count) if count == 48 else Pairs(count))
     events = events_of(task)
     assert of(RunStarted, events)[0].batches_per_epoch == 7
