@@ -1,7 +1,7 @@
-"""The user's settings file: a theme, defaults of the run options, keys; a fault in it is told and never stops a start.
+"""The user's settings file: theme, defaults of the run options, keys. Errors in it are reported and never fatal.
 
-Read before the first frame: it imports platformdirs, which Textual needs as well, and a TOML reader (3 ms) only where
-there is a file.
+Read before the first frame: it imports platformdirs, which Textual needs as well, and a TOML reader (3 ms) only if
+the file exists.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.spec import RunSpec, is_list, option_words, read_option
 
 TEMPLATE = """\
-# Settings of lrtui. What is commented out is at its default; lrtui info says where this file is.
+# Settings of lrtui. Commented-out values are the defaults; lrtui info prints the path of this file.
 
-# theme = "textual-dark"        # ansi-dark, ansi-light: the terminal's own colours; ctrl+p theme shows them all
-# bell = false                  # ring the terminal's bell when a run is over
-# ascii = false                 # draw with ASCII alone
+# theme = "textual-dark"        # ansi-dark, ansi-light: the terminal's colours; ctrl+p theme lists all themes
+# bell = false                  # ring the terminal bell when a run ends
+# ascii = false                 # draw with ASCII characters only
 
 [run]
-# defaults of the run options, as lrtui --help has them
+# defaults of the run options; lrtui --help lists them
 # epochs = 10
 # optimizer = "Adam(lr=0.01)"
 
 [keys]
-# other keys, by action; several are parted by commas
+# other keys, by action name; separate several keys by commas
 # pause = "p,space"
 """
 
 
 @dataclass(frozen=True, slots=True)
 class UserSettings:
-    """What the file says.
+    """The settings in the file.
 
     Args:
-        path: of the file, whether it is there or not.
-        exists: whether it is.
-        theme: one of Textual's; None for its default.
-        bell: whether the terminal's bell rings at a run's end.
-        ascii: whether to draw with ASCII alone; None to go by the terminal.
+        path: of the file, whether it exists or not.
+        exists: whether it exists.
+        theme: name of a Textual theme; None for the default.
+        bell: whether the terminal bell rings when a run ends.
+        ascii: whether to draw with ASCII only; None to decide by the terminal.
         run: defaults of the run options.
-        keys: by the action's name.
-        faults: what is wrong with the file, in words that name the line.
+        keys: by action name.
+        faults: errors in the file, with their lines.
     """
 
     path: Path
@@ -61,12 +61,12 @@ class UserSettings:
 
 
 def settings_path() -> Path:
-    """Return where the file is, or would be."""
+    """Return the path of the file."""
     return user_config_path("lrtui", appauthor=False) / "settings.toml"
 
 
 def read_settings(path: Path | None = None) -> UserSettings:
-    """Return what the file says; whatever of it can't be is left at its default, and told among the faults."""
+    """Return the settings in the file; an invalid one keeps its default and is reported in `faults`."""
     path = path or settings_path()
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,23 +79,23 @@ def read_settings(path: Path | None = None) -> UserSettings:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # its words name line and column
-        return UserSettings(path, exists=True, faults=(f"{path}: {error}; none of it is taken",))
-    return _Reading(path, text).read(table)
+        # the error names line and column
+        return UserSettings(path, exists=True, faults=(f"{path}: {error}; the file is ignored",))
+    return _TableReader(path, text).read(table)
 
 
 def write_template(path: Path) -> None:
-    """Write a file with every setting commented out, where there is none; one that can't be written is left."""
+    """Write a file with every setting commented out, if there is none and it can be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE)
     except OSError:
-        return  # the file only spares a greeting at the next start
+        return  # without the file, the next start shows the welcome again
 
 
-class _Reading:
-    """Reads one file's table, collecting what is wrong with it."""
+class _TableReader:
+    """Reads the table of one file and collects the errors in it."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path, self._lines = path, text.splitlines()
@@ -106,9 +106,9 @@ class _Reading:
         values: dict[str, Any] = {}
         for name, value in table.items():
             if name not in kinds:
-                self._fault("", name, f"there is no setting {name[:40]!r}; there are {', '.join(kinds)}")
+                self._fault("", name, f"unknown setting {name[:40]!r}; the settings are {', '.join(kinds)}")
             elif not isinstance(value, kinds[name]):
-                self._fault("", name, f"{name} is {_WORDS[kinds[name]]}")
+                self._fault("", name, f"{name} must be {_EXPECTED[kinds[name]]}")
             else:
                 values[name] = value
         values["run"] = self._run_options(values.get("run", {}))
@@ -121,7 +121,7 @@ class _Reading:
         for name, value in table.items():
             item = known.get(name.replace("-", "_"))
             if item is None:
-                self._fault("run", name, f"there is no run option {name[:40]!r}")
+                self._fault("run", name, f"unknown run option {name[:40]!r}")
                 continue
             try:
                 values[item.name] = _option(item, value)
@@ -137,32 +137,32 @@ class _Reading:
         keys: dict[str, str] = {}
         for name, value in table.items():
             if name not in ACTIONS_BY_NAME:
-                self._fault("keys", name, f"there is no action {name[:40]!r}; there are {', '.join(ACTIONS_BY_NAME)}")
+                self._fault("keys", name, f"unknown action {name[:40]!r}; the actions are {', '.join(ACTIONS_BY_NAME)}")
             elif not isinstance(value, str) or not value.strip():
-                self._fault("keys", name, 'a key is text such as "p" or "ctrl+n"')
+                self._fault("keys", name, 'a key must be a string such as "p" or "ctrl+n"')
             else:
                 keys[name] = value
-        self._tell_clashes({name: action.keys for name, action in ACTIONS_BY_NAME.items()}, keys)
+        self._report_conflicts({name: action.keys for name, action in ACTIONS_BY_NAME.items()}, keys)
         return keys
 
-    def _tell_clashes(self, given: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> None:
-        """Tell of keys that would do two things, of which only the first would ever be done."""
+    def _report_conflicts(self, defaults: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> None:
+        """Report keys of two actions, of which only the first would ever be carried out."""
         by_key: dict[str, list[str]] = {}
-        for name, keys in given.items():
-            mine = chosen[name].split(",") if name in chosen else keys
-            for key in {key.strip() for key in mine}:
+        for name, keys in defaults.items():
+            used = chosen[name].split(",") if name in chosen else keys
+            for key in {key.strip() for key in used}:
                 by_key.setdefault(key, []).append(name)
         for key, names in by_key.items():
             if len(names) > 1:
                 at_fault = next(name for name in reversed(names) if name in chosen)
-                self._fault("keys", at_fault, f"the key {key!r} is given to {' and to '.join(names)}")
+                self._fault("keys", at_fault, f"the key {key!r} is assigned to {' and to '.join(names)}")
 
-    def _fault(self, section: str, name: str, words: str) -> None:
+    def _fault(self, section: str, name: str, text: str) -> None:
         line = self._line_of(section, name)
-        self._faults.append(f"{self._path}{f', line {line}' if line else ''}: {words}")
+        self._faults.append(f"{self._path}{f', line {line}' if line else ''}: {text}")
 
     def _line_of(self, section: str, name: str) -> int | None:
-        """Return the line that sets the name; None where that is written in a way that isn't looked for."""
+        """Return the line that sets the name; None if it is written in a form that the search does not cover."""
         inside = ""
         for number, line in enumerate(self._lines, 1):
             if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
@@ -174,18 +174,18 @@ class _Reading:
         return None
 
 
-_WORDS = {str: 'text, such as "textual-dark"', bool: "true or false", dict: "a table"}
+_EXPECTED = {str: 'a string such as "textual-dark"', bool: "true or false", dict: "a table"}
 
 
 def _option(item: Any, value: Any) -> Any:
     if is_list(item):
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            raise UsageError(f'{option_words(item.name)} takes a list of texts, ["epoch 2: lr*0.5"]')
+            raise UsageError(f'{option_words(item.name)} takes a list of strings, ["epoch 2: lr*0.5"]')
         return read_option(item, "; ".join(value))
     if isinstance(value, (bool, dict, list)):
         raise UsageError(f"{option_words(item.name)} takes {item.type}, not {str(value)[:40]}")
     checked = read_option(item, str(value))
-    # notation takes 15 ms to import, and most files have none
+    # the notation takes 15 ms to import, and most files contain none
     if item.name == "schedule":
         from lrtui.schedules.notation import parse_schedule
 

@@ -1,4 +1,4 @@
-"""The settings file: taken as far as it is right, its faults told with their lines."""
+"""The settings file: valid settings are used, errors are reported with their lines."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def read(tmp_path: Path, text: str) -> UserSettings:
     return read_settings(path)
 
 
-def test_no_file_is_no_fault(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_an_error(tmp_path: Path) -> None:
     settings = read_settings(tmp_path / "none.toml")
     assert settings == UserSettings(tmp_path / "none.toml")
 
 
-def test_the_template_says_nothing_yet(tmp_path: Path) -> None:
+def test_the_template_changes_no_setting(tmp_path: Path) -> None:
     path = tmp_path / "new" / "settings.toml"
     write_template(path)
     assert read_settings(path) == UserSettings(path, exists=True)
 
 
-def test_what_is_right_is_taken(tmp_path: Path) -> None:
+def test_valid_settings_are_read(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
         """
@@ -57,47 +57,47 @@ pause = "p"
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("\nbell = 1", 2, "bell is true or false"),
-        ("bells = true", 1, "there is no setting 'bells'"),
-        ("run = 3", 1, "run is a table"),
+        ("\nbell = 1", 2, "bell must be true or false"),
+        ("bells = true", 1, "unknown setting 'bells'"),
+        ("run = 3", 1, "run must be a table"),
         ("[run]\nepochs = 0", 2, "whole number of at least 1"),
         ("[run]\n\nepochs = true", 3, "--epochs takes"),
-        ("[run]\nspeed = 1", 2, "there is no run option 'speed'"),
+        ("[run]\nspeed = 1", 2, "unknown run option 'speed'"),
         ('[run]\noptimizer = "Adam("', 2, ""),
-        ('[run]\nat = "epoch 2: undo"', 2, "a list of texts"),
-        ('[keys]\npause = "r"', 2, "the key 'r' is given to restart and to pause"),
-        ('[keys]\nfly = "f"', 2, "there is no action 'fly'"),
-        ("[keys]\npause = 3", 2, "a key is text"),
+        ('[run]\nat = "epoch 2: undo"', 2, "a list of strings"),
+        ('[keys]\npause = "r"', 2, "the key 'r' is assigned to restart and to pause"),
+        ('[keys]\nfly = "f"', 2, "unknown action 'fly'"),
+        ("[keys]\npause = 3", 2, "a key must be a string"),
     ],
 )
-def test_a_fault_names_its_line_and_leaves_the_rest(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_an_error_names_its_line_and_keeps_the_rest(tmp_path: Path, text: str, line: int, words: str) -> None:
     settings = read(tmp_path, text)
     (fault,) = settings.faults
     assert f"some.toml, line {line}: " in fault
     assert words in fault
 
 
-def test_a_file_that_is_no_toml_is_told_and_not_taken(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_reported_and_ignored(tmp_path: Path) -> None:
     settings = read(tmp_path, "theme = 'nord'\nbell = yes")
     assert settings.theme is None
     assert "line 2" in settings.faults[0]
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_binary_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "some.toml"
     path.write_bytes(b"\xff\xfe\x00")
     assert "can't be read" in read_settings(path).faults[0]
 
 
-def test_train_takes_the_defaults_and_tells_faults(capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_uses_the_defaults_and_reports_errors(capsys: pytest.CaptureFixture[str]) -> None:
     settings_path().write_text('bells = true\n[run]\ntask = "nowhere"\n')
     assert main(["train", "StepLR(3)"]) == 2
     said = capsys.readouterr().err
-    assert "there is no setting 'bells'" in said
+    assert "unknown setting 'bells'" in said
     assert "nowhere" in said
 
 
-def test_words_come_before_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_override_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     settings_path().write_text('[run]\ntask = "nowhere"\n')
     assert main(["train", "StepLR(3)", "--task", "elsewhere"]) == 2
     said = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Everything that is drawn, in ASCII alone: for terminals whose characters are no more than that."""
+"""Replaces everything that is drawn by ASCII, for terminals without Unicode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALIKE = {
     "●•°": "o",
     "○": "O",
     "■█▉▊▋": "#",
-    # the lines of the help page's signs; charts are drawn in ASCII from the start
+    # in the legend of the help page; charts are drawn in ASCII from the start
     "⠒": "*",
     "✓": "v",
     "✗×": "x",
@@ -33,7 +33,7 @@ ALIKE = {
     "’‘": "'",
     "“”": '"',
 }
-"""What a character is drawn as; each takes one column, as those do."""
+"""The replacement of each character; both take one column."""
 
 _TABLE = {ord(character): plain for alike, plain in ALIKE.items() for character in alike}
 
@@ -42,7 +42,7 @@ BRAILLE = range(0x2800, 0x2900)
 
 @lru_cache(4096)
 def in_ascii(text: str) -> str:
-    """Return the text in as many columns, with nothing beyond ASCII in it."""
+    """Return the text in ASCII, with the same width."""
     if text.isascii():
         return text
     return "".join(c if c.isascii() else _plain(c) for c in text.translate(_TABLE))
@@ -55,8 +55,8 @@ def _plain(character: str) -> str:
 
 
 class AsciiFilter(LineFilter):
-    """Turns what is drawn into ASCII."""
+    """Turns segments into ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """Return the segments with other characters."""
+        """Return the segments with their text in ASCII."""
         return [Segment(in_ascii(text), style, control) for text, style, control in segments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import settle
+from cockpit_pilot import settle
 from textual.widgets import Input
 
 

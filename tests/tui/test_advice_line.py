@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import dialog, press, until
+from cockpit_pilot import dialog, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from recordings import ending, read_recording
@@ -82,7 +82,7 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
         assert app.view.proposal is None
 
 
-async def test_where_a_layer_is_dead_s_and_enter_begin_anew_over_what_is_left() -> None:
+async def test_with_a_dead_layer_s_and_enter_start_a_new_run() -> None:
     app = exhausted(events=DEAD)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
@@ -103,7 +103,7 @@ async def test_where_a_layer_is_dead_s_and_enter_begin_anew_over_what_is_left() 
         assert app.view.selected == 2
 
 
-async def test_dismissed_it_leaves_s_to_switch_the_run() -> None:
+async def test_after_dismissing_the_advice_s_switches_the_run() -> None:
     app = exhausted(events=DEAD)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
@@ -113,7 +113,7 @@ async def test_dismissed_it_leaves_s_to_switch_the_run() -> None:
         assert app.session.last.sent == [SwitchSchedule("ExponentialLR(gamma=0.1)", "base")]
 
 
-async def test_it_is_told_once_and_escape_takes_it_away() -> None:
+async def test_advice_appears_once_and_escape_dismisses_it() -> None:
     app = exhausted()
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
@@ -130,7 +130,7 @@ async def test_it_is_told_once_and_escape_takes_it_away() -> None:
 
 
 @pytest.mark.parametrize("events", [EXHAUSTED, DEAD], ids=["alive", "dead"])
-async def test_another_schedule_chosen_from_the_palette_is_not_overruled(events: list[Event]) -> None:
+async def test_a_schedule_chosen_from_the_palette_overrides_the_advice(events: list[Event]) -> None:
     app = exhausted(events=events)
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
@@ -142,7 +142,7 @@ async def test_another_schedule_chosen_from_the_palette_is_not_overruled(events:
         assert sent.schedule.startswith("StepLR(")
 
 
-async def test_a_change_by_hand_takes_it_away() -> None:
+async def test_a_manual_change_removes_the_advice() -> None:
     app = exhausted()
     async with app.run_test(size=(120, 36)) as pilot:
         await told(pilot, app)
@@ -152,7 +152,7 @@ async def test_a_change_by_hand_takes_it_away() -> None:
         await until(pilot, lambda: line(app) == "")
 
 
-async def test_it_goes_with_its_run_and_comes_back_with_it() -> None:
+async def test_the_advice_belongs_to_its_run() -> None:
     app = PlayedApp(PlayedSession(EXHAUSTED, recorded_run(500, outcome="done")), View(RunSpec(), selected=1))
     app.curve = tenth_of_each
     async with app.run_test(size=(120, 36)) as pilot:
@@ -182,7 +182,7 @@ async def test_one_line_at_any_width(width: int, height: int, begins: str, has: 
         assert app.screen.query_one(AdviceLine).size.height == 1
 
 
-async def test_a_key_of_the_users_own_is_the_one_that_is_named() -> None:
+async def test_the_advice_names_keys_from_the_settings_file() -> None:
     app = exhausted(View(RunSpec(), selected=1, keys={"schedule": "ctrl+n", "back": "ctrl+b"}))
     async with app.run_test(size=(160, 40)) as pilot:
         await told(pilot, app)
@@ -199,9 +199,7 @@ async def ended(pilot: Pilot[int], app: PlayedApp, last: Event) -> None:
     await pilot.pause()
 
 
-async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_halved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_diverged_run_is_branched_with_half_the_lr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     events, last = ending("cnn-explodes")
@@ -221,7 +219,7 @@ async def test_a_diverged_run_branches_from_its_last_sound_epoch_with_the_lr_hal
         assert plan.spec.at == ("step 80: lr*0.5",)
 
 
-async def test_one_that_nothing_is_kept_of_starts_anew() -> None:
+async def test_a_run_that_is_not_stored_is_restarted() -> None:
     events, last = ending("cnn-explodes")
     app = PlayedApp(PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -235,7 +233,7 @@ async def test_one_that_nothing_is_kept_of_starts_anew() -> None:
         await until(pilot, lambda: line(app) == "")
 
 
-async def test_a_run_that_was_too_short_starts_anew_longer_or_as_it_was() -> None:
+async def test_a_run_that_was_too_short_is_restarted_with_more_epochs() -> None:
     events, last = ending("slow-sgd")
     app = PlayedApp(PlayedSession(events))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -249,7 +247,7 @@ async def test_a_run_that_was_too_short_starts_anew_longer_or_as_it_was() -> Non
         assert app.session.last.spec.optimizer == started.spec.optimizer
 
 
-async def test_a_run_that_was_over_before_it_came_on_screen_is_left_alone() -> None:
+async def test_a_run_that_had_ended_before_it_came_on_screen_gets_no_advice() -> None:
     app = PlayedApp(PlayedSession(read_recording("slow-sgd")))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import message, press, until
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.widgets import Input, OptionList
@@ -59,7 +59,7 @@ async def test_r_on_a_running_run_asks_stops_it_and_starts_the_next() -> None:
     ("key", "command"),
     [("space", Pause()), ("x", Stop()), ("+", ScaleLr(1.25)), ("-", ScaleLr(0.8))],
 )
-async def test_a_key_tells_the_running_run(key: str, command: object) -> None:
+async def test_a_key_sends_a_command_to_the_running_run(key: str, command: object) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key)
@@ -74,7 +74,7 @@ async def test_space_on_a_paused_run_resumes_it() -> None:
         assert "resume" in message(app)
 
 
-async def test_u_takes_a_change_back_where_there_is_one() -> None:
+async def test_u_undoes_a_change_if_there_is_one() -> None:
     app = PlayedApp(PlayedSession(recorded_run(120, nudge_at=60)))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "u")
@@ -98,7 +98,7 @@ async def test_equals_asks_for_an_lr_and_sets_it() -> None:
 
 
 @pytest.mark.parametrize("key", ["space", "x", "+", "-", "=", "u"])
-async def test_a_key_that_needs_a_running_run_says_so_without_one(key: str) -> None:
+async def test_a_key_that_needs_a_run_in_progress_says_so(key: str) -> None:
     for session in (PlayedSession(), PlayedSession(DONE)):
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
@@ -107,7 +107,7 @@ async def test_a_key_that_needs_a_running_run_says_so_without_one(key: str) -> N
             assert all(run.sent == [] for run in app.session.runs)  # type: ignore[attr-defined]
 
 
-async def test_a_run_that_waits_for_its_data_says_so() -> None:
+async def test_a_run_that_has_not_started_says_what_it_waits_for() -> None:
     app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "+")
@@ -116,7 +116,7 @@ async def test_a_run_that_waits_for_its_data_says_so() -> None:
         assert app.session.last.sent == [Stop()]
 
 
-async def test_a_refusal_of_the_run_is_shown() -> None:
+async def test_a_command_refused_by_the_run_is_reported() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -136,7 +136,7 @@ async def test_s_switches_a_running_run_live() -> None:
         assert app.view.spec.schedule == "ExponentialLR(gamma=0.1)"
 
 
-async def test_s_without_a_run_chooses_the_next_ones_schedule() -> None:
+async def test_s_without_a_run_chooses_the_schedule_of_the_next_run() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s", *"onecycle", "enter")
@@ -164,7 +164,7 @@ async def test_e_edits_the_next_runs_settings() -> None:
         assert app.view.spec.epochs == 3
 
 
-async def test_a_run_under_way_takes_the_settings_that_it_can_at_once() -> None:
+async def test_a_run_in_progress_takes_the_settings_that_need_no_restart() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "e")
@@ -228,7 +228,7 @@ async def test_a_small_screen_shows_one_pane_under_tabs() -> None:
         assert not app.screen.query_one(Tabs).display
 
 
-async def test_enter_shows_a_pane_alone_and_escape_brings_the_others_back() -> None:
+async def test_enter_shows_one_pane_and_escape_shows_all_again() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "2", "enter")
@@ -248,7 +248,7 @@ async def test_help_names_every_key() -> None:
         assert not isinstance(app.screen, HelpScreen)
 
 
-async def test_q_leaves_at_once_without_a_run_and_asks_with_one() -> None:
+async def test_q_quits_at_once_without_a_run_and_asks_with_one() -> None:
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q")
@@ -276,7 +276,7 @@ async def test_no_size_breaks_the_screen(dialog: str) -> None:
         assert len(app.screen_stack) == (3 if dialog else 2)
 
 
-async def test_a_key_draws_at_once_the_charts_that_it_changes_and_the_others_at_their_own_pace(
+async def test_a_key_redraws_only_the_charts_that_it_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drawn: list[str] = []
@@ -302,7 +302,7 @@ async def test_a_key_draws_at_once_the_charts_that_it_changes_and_the_others_at_
             assert drawn == charts, key
 
 
-async def test_what_a_dialogs_answer_has_chosen_is_drawn_though_no_run_says_anything() -> None:
+async def test_the_result_of_a_dialog_is_drawn_without_new_events() -> None:
     app = PlayedApp(PlayedSession(DONE, DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.6)

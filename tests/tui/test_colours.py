@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import press
+from cockpit_pilot import press
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.theme import BUILTIN_THEMES

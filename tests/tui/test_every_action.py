@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import message, press, settle, until
+from cockpit_pilot import message, press, settle, until
 from played_session import PlayedApp, PlayedSession
 from test_every_action_places import PLACES, RUNNING, Place
 from test_stored_runs import cockpit, elsewhere, scene
@@ -259,7 +259,7 @@ def check_offers(played: Played) -> None:
         ((), "right", "the cursor is at the end of the run"),
     ],
 )
-async def test_at_an_end_of_the_run_a_key_says_so(zoom: tuple[str, ...], key: str, words: str) -> None:
+async def test_a_key_says_so_at_either_end_of_the_run(zoom: tuple[str, ...], key: str, words: str) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, *zoom)

@@ -417,7 +417,7 @@ def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
         assert names >= set(place.refused) | set(place.otherwise), place.name
 
 
-def test_every_refusal_is_met_somewhere() -> None:
+def test_every_refusal_occurs_in_some_situation() -> None:
     refused = {name for place in PLACES for name in place.refused}
     can_be_refused = {action.name for action in ACTIONS if action.requirement is not None}
     assert refused == can_be_refused

@@ -20,14 +20,14 @@ class Line:
         self.rate.wrote(size, took)
 
 
-def test_a_terminal_that_takes_all_is_never_behind() -> None:
+def test_a_fast_terminal_is_never_behind() -> None:
     line = Line()
     for _ in range(1000):
         line.write(50_000, 0.001)
         assert line.rate.seconds_behind() == 0.0
 
 
-def test_a_write_that_waits_tells_the_pace() -> None:
+def test_the_rate_is_estimated_from_a_write_that_waits() -> None:
     line = Line()
     line.write(1_000, BUFFER_BYTES / 2_000)
     assert line.rate.seconds_behind() == 0.5
@@ -39,13 +39,13 @@ def test_a_write_that_waits_tells_the_pace() -> None:
     assert line.rate.seconds_behind() == 2.0
 
 
-def test_a_terminal_that_was_stopped_is_not_slow() -> None:
+def test_a_suspended_terminal_is_not_slow() -> None:
     line = Line()
     line.write(1_000, MAX_WAIT)
     assert line.rate.seconds_behind() == 0.0
 
 
-def test_a_slow_terminal_is_tried_ever_more_rarely() -> None:
+def test_full_speed_is_retried_at_increasing_intervals() -> None:
     line, waits = Line(), []
     for _ in range(8):
         line.write(100_000, BUFFER_BYTES / 2_000)
@@ -59,7 +59,7 @@ def test_a_slow_terminal_is_tried_ever_more_rarely() -> None:
     assert abs(waits[-1] - MAX_RETRY_SECONDS) <= 1.0
 
 
-def test_the_metered_file_writes_through() -> None:
+def test_the_metered_file_flushes() -> None:
     line, file = Line(), io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=False)
     line.rate.queued(6)
     MeteredFile(file, line.rate).write("⠿⠿")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asking import press, until
+from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.command import CommandPalette
@@ -15,7 +15,7 @@ from lrtui.tui.screens.picker.screen import PickerScreen
 RUNNING = recorded_run(120)
 
 
-async def test_only_actions_that_are_possible_are_offered() -> None:
+async def test_only_available_actions_are_listed() -> None:
     for session, pauses in ((PlayedSession(), False), (PlayedSession(RUNNING), True)):
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
@@ -25,7 +25,7 @@ async def test_only_actions_that_are_possible_are_offered() -> None:
             assert "help (?)" in words
 
 
-async def test_every_scheduler_and_every_run_is_there() -> None:
+async def test_every_scheduler_and_every_run_is_listed() -> None:
     app = PlayedApp(PlayedSession(recorded_run(500, outcome="done"), RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -36,7 +36,7 @@ async def test_every_scheduler_and_every_run_is_there() -> None:
         assert app.view.selected == 1
 
 
-async def test_an_action_is_done_by_its_name() -> None:
+async def test_an_action_is_carried_out_by_name() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "ctrl+p")
@@ -59,7 +59,7 @@ async def test_a_scheduler_opens_the_picker_on_it() -> None:
         assert app.view.spec.schedule.startswith("StepLR(")
 
 
-async def test_over_a_dialog_it_does_not_open() -> None:
+async def test_the_palette_does_not_open_over_a_dialog() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "?", "ctrl+p")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asking import dialog, message, press, until
+from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
@@ -15,7 +15,7 @@ RUNNING = recorded_run(120)
 STOPPED = RunFinished(seq=999, step=120, seconds=5.0, outcome="stopped")
 
 
-async def test_a_run_is_queued_shown_and_started_when_the_other_is_over() -> None:
+async def test_a_queued_run_starts_when_the_other_has_ended() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "a")
@@ -29,7 +29,7 @@ async def test_a_run_is_queued_shown_and_started_when_the_other_is_over() -> Non
         assert [spec.epochs for spec in app.view.queue] == [3]
 
 
-async def test_the_last_one_is_taken_back() -> None:
+async def test_the_last_queued_run_can_be_removed() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "t")
@@ -41,7 +41,7 @@ async def test_the_last_one_is_taken_back() -> None:
         assert "Removed from the queue" in message(app)
 
 
-async def test_starting_the_next_goes_before_the_queue() -> None:
+async def test_a_run_started_instead_comes_before_the_queue() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "a")
@@ -51,7 +51,7 @@ async def test_starting_the_next_goes_before_the_queue() -> None:
         assert [spec.epochs for spec in app.view.queue] == [3, 10]
 
 
-async def test_stopping_tells_that_the_queue_goes_on() -> None:
+async def test_stopping_says_that_the_queued_run_starts_next() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "a", "x")

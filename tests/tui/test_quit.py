@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import dialog, press
+from cockpit_pilot import dialog, press
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
@@ -19,7 +19,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
 
 
-async def test_without_a_run_it_leaves_at_once() -> None:
+async def test_without_a_run_it_quits_at_once() -> None:
     for key in ("q", "ctrl+q", "ctrl+c"):
         app = PlayedApp(PlayedSession(recorded_run(500, outcome="done")))
         async with app.run_test(size=(120, 36)) as pilot:
@@ -39,7 +39,7 @@ async def test_with_a_run_it_asks(key: str) -> None:
         assert app.session.last.sent == []
 
 
-async def test_a_kept_run_is_stopped_and_saved(kept: None) -> None:
+async def test_a_stored_run_is_stopped_and_saved(kept: None) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q")
@@ -48,14 +48,14 @@ async def test_a_kept_run_is_stopped_and_saved(kept: None) -> None:
     assert app.return_value is None
 
 
-async def test_a_kept_run_goes_on_without_the_screen(kept: None) -> None:
+async def test_a_stored_run_continues_in_the_background(kept: None) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
     assert app.return_value == 1
 
 
-async def test_one_that_is_not_kept_can_t_and_the_dialog_says_why() -> None:
+async def test_a_run_that_is_not_stored_can_not_continue_in_the_background() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
@@ -63,14 +63,14 @@ async def test_one_that_is_not_kept_can_t_and_the_dialog_says_why() -> None:
         assert app.is_running
 
 
-async def test_one_that_has_not_begun_can_t_either(kept: None) -> None:
+async def test_a_run_that_has_not_started_can_not_continue_in_the_background(kept: None) -> None:
     app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
         assert "it has not started yet (importing PyTorch)" in dialog(app)
 
 
-async def test_queued_runs_are_told_of() -> None:
+async def test_the_question_mentions_queued_runs() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     app.view.queue.append(RunSpec())
     async with app.run_test(size=(120, 36)) as pilot:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import message, press, until
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from range_curves import feed_curve, valley_losses
 from recorded_runs import recorded_run

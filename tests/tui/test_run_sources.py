@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from asking import message, press, until
-from kept import keep
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 
 from lrtui.run.events import StepDone
 from lrtui.run.feed import ListFeed
@@ -43,7 +43,7 @@ class LogSource(RunSource):
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedApp:
     """A cockpit on a store with run 1 and two logs that each have a run 1."""
-    keep(tmp_path, recorded_run(60, outcome="stopped"))
+    store_events(tmp_path, recorded_run(60, outcome="stopped"))
     logs = [LogSource("a.csv", 5), LogSource("b.csv", 7)]
     monkeypatch.setattr("lrtui.plugins.open_sources", lambda spec: ([open_source(spec), *logs], []))
     return PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path))))

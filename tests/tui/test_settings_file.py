@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import message, press, until
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
@@ -16,7 +16,7 @@ from lrtui.tui.view import View
 RUNNING = recorded_run(120)
 
 
-async def test_a_key_of_the_users_own_does_it_and_is_shown() -> None:
+async def test_a_key_from_the_settings_file_works_and_is_shown() -> None:
     keys = {"pause": "p"}
     app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, keys=keys))
     app.set_keymap(keys)
@@ -29,7 +29,7 @@ async def test_a_key_of_the_users_own_does_it_and_is_shown() -> None:
 
 
 @pytest.mark.parametrize("bell", [True, False])
-async def test_the_bell_rings_at_a_runs_end_where_it_is_wanted(bell: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bell_rings_at_the_end_of_a_run_if_enabled(bell: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[bool] = []
     app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, bell=bell))
     monkeypatch.setattr(app, "bell", lambda: rung.append(True))
@@ -42,7 +42,7 @@ async def test_the_bell_rings_at_a_runs_end_where_it_is_wanted(bell: bool, monke
 
 
 @pytest.mark.parametrize("keys", [[], ["s"], ["?"], ["e"], ["q"], ["ctrl+p"]])
-async def test_in_ascii_everything_is(keys: list[str]) -> None:
+async def test_everything_is_drawn_in_ascii(keys: list[str]) -> None:
     app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, ascii=True))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, *keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asking import press, until
+from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recordings import ending
 from test_advice_line import DEAD, cockpit, ended, exhausted, told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asking import until
+from cockpit_pilot import until
 from played_session import PlayedApp, PlayedSession
 from range_curves import feed_curve, valley_losses
 from recorded_runs import recorded_run

@@ -88,7 +88,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
         await pilot.pause(0.02)
 
 
-async def test_all_runs_of_the_store_are_listed_the_newest_first(folder: Path) -> None:
+async def test_all_runs_of_the_store_are_listed_newest_first(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -103,7 +103,7 @@ async def test_all_runs_of_the_store_are_listed_the_newest_first(folder: Path) -
         assert app.view.selected is None
 
 
-async def test_a_wide_list_has_words_and_times(folder: Path) -> None:
+async def test_a_wide_list_shows_status_and_time(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -134,7 +134,7 @@ async def test_a_run_of_this_process_is_listed_once(folder: Path) -> None:
         assert scene(app).runs == app.session.runs
 
 
-async def test_o_goes_through_the_orders(folder: Path) -> None:
+async def test_o_cycles_the_order(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -149,7 +149,7 @@ async def test_o_goes_through_the_orders(folder: Path) -> None:
         assert numbers(app) == [3, 2, 1]
 
 
-async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -> None:
+async def test_a_filter_applies_while_it_is_typed_until_it_is_cleared(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -170,7 +170,7 @@ async def test_a_filter_holds_as_it_is_written_and_is_taken_back(folder: Path) -
         await until(pilot, lambda: not cockpit(app).query_one("FilterLine Input", Input).region)
 
 
-async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:
+async def test_a_filter_without_a_match_says_so(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -179,7 +179,7 @@ async def test_a_filter_that_no_run_meets_says_so(folder: Path) -> None:
         await until(pilot, lambda: "No run matches" in lines(app)[0])
 
 
-async def test_a_stored_run_under_the_cursor_is_on_screen_in_all_panes(folder: Path) -> None:
+async def test_a_stored_run_at_the_cursor_is_shown_in_all_panes(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -197,7 +197,7 @@ async def test_a_stored_run_under_the_cursor_is_on_screen_in_all_panes(folder: P
         assert not cockpit(app).query_one("#loss").has_class("-empty")
 
 
-async def test_marked_runs_of_the_store_are_overlaid(folder: Path) -> None:
+async def test_pinned_runs_of_the_store_are_always_shown(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder, recorded_run(60), recorded_run(60), recorded_run(60), recorded_run(80))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -256,7 +256,7 @@ async def test_a_live_run_of_another_process_is_followed(folder: Path) -> None:
             assert scene(app).commanded is None
 
 
-async def test_keys_tell_a_live_run_of_another_process_through_the_store(folder: Path) -> None:
+async def test_keys_send_commands_to_another_process_through_the_store(folder: Path) -> None:
     story = recorded_run(100)
     with elsewhere(folder) as other:
         other.say(*story)
@@ -276,7 +276,7 @@ async def test_keys_tell_a_live_run_of_another_process_through_the_store(folder:
             assert app.session.runs == []
 
 
-async def test_without_a_store_that_can_be_read_there_is_none(folder: Path) -> None:
+async def test_without_a_store_the_list_is_empty(folder: Path) -> None:
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.4)
@@ -289,7 +289,7 @@ async def test_without_a_store_that_can_be_read_there_is_none(folder: Path) -> N
         await until(pilot, lambda: "No runs yet" in lines(app)[0])
 
 
-async def test_a_damaged_store_is_told_and_runs_of_this_process_stay(folder: Path) -> None:
+async def test_a_damaged_store_is_reported_and_runs_of_this_process_stay(folder: Path) -> None:
     folder.mkdir()
     (folder / DATABASE).write_bytes(b"nothing that SQLite knows" * 100)
     app = app_on(folder, recorded_run(60))
@@ -300,7 +300,7 @@ async def test_a_damaged_store_is_told_and_runs_of_this_process_stay(folder: Pat
         assert app.session.last.sent == [ScaleLr(1.25)]
 
 
-async def test_settings_that_cannot_be_read_hide_no_other_run(folder: Path) -> None:
+async def test_unreadable_settings_of_one_run_hide_no_other_run(folder: Path) -> None:
     keep_three(folder)
     connection = sqlite3.connect(folder / DATABASE)
     connection.execute("UPDATE runs SET spec = '{}broken' WHERE id = 2")
@@ -312,7 +312,7 @@ async def test_settings_that_cannot_be_read_hide_no_other_run(folder: Path) -> N
         assert "run #2 can't be read" in trouble(app)
 
 
-async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_locked_store_is_reported_and_keys_still_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrtui.store.source.BUSY_SECONDS", 0.05)
     keep_three(folder)
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
@@ -329,9 +329,7 @@ async def test_a_locked_store_is_told_and_the_keys_go_on(folder: Path, monkeypat
     connection.close()
 
 
-async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_three_hundred_runs_do_not_delay_the_first_frame(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_read = threading.Event()
     read = SourceWatcher._work
 
@@ -354,7 +352,7 @@ async def test_three_hundred_runs_are_listed_and_the_first_frame_waits_for_none(
         await asyncio.sleep(0)
 
 
-async def test_a_run_that_was_deleted_leaves_the_screen(folder: Path) -> None:
+async def test_a_deleted_run_leaves_the_screen(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -15,7 +15,7 @@ from lrtui.run.evaluations import metric_of
 from lrtui.run.series import Series
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
 
@@ -166,7 +166,7 @@ def marks_of_tests(scene: Scene, run: ShownRun, name: str, sign: str, *, average
     ]
     model = " averaged" if averaged else ""
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    return Marks(xs, ys, line_style(run, scene), sign, f"#{run.number} test {name}{model}")
+    return Marks(xs, ys, line_style(run, scene), sign, f"{label_of(run)} test {name}{model}")
 
 
 def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
@@ -189,4 +189,4 @@ def legend(scene: Scene) -> str:
     """Return the signs of the runs, or nothing if fewer than two are drawn."""
     if len(scene.shown) < 2:
         return ""
-    return "  ".join(f"{sign_of(run, scene)} #{run.number}" for run in scene.shown)
+    return "  ".join(f"{sign_of(run, scene)} {label_of(run)}" for run in scene.shown)

@@ -7,7 +7,7 @@ from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, legend, line_style, sign_of
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, x_of_step
 
@@ -48,7 +48,7 @@ def _curves_of_run(scene: Scene, run: ShownRun) -> list[Layer]:
         style = line_style(run, scene, group if has_group_styles else 0)
         if run.state.is_live:
             layers += _future_curves(scene, run, group, style)
-        if curve := curve_of_steps(scene, run, series, style, "line", f"#{run.number} {_name_of_group(run, group)}"):
+        if curve := curve_of_steps(scene, run, series, style, "line", f"{label_of(run)} {_name_of_group(run, group)}"):
             layers.append(curve)
             if has_group_styles or len(scene.shown) > 1:
                 # a sign at its end tells the curve from the others without colour
@@ -84,7 +84,7 @@ def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[
         return []
     rate = 1.0 / seconds if axis == "time" and seconds else batches_per_epoch(state) if axis == "epoch" else 1.0
     start = x_of_step(state, future.start_step + done, axis) - done / rate
-    name = f"#{run.number} {_name_of_group(run, group)} to come"
+    name = f"{label_of(run)} {_name_of_group(run, group)} to come"
     return [Curve(future.series(group), start, rate, style + FADED, "dotted", None, name, done, scale)]
 
 

@@ -23,7 +23,7 @@ from lrtui.tui.panes.chart_pane import (
     marks_of_tests,
     sign_of,
 )
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 
 WIDE = 160
@@ -92,7 +92,7 @@ def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
     series, span, alone = _steps_of(run, name), scene.view.smoothing, len(scene.shown) == 1
     if series is None:
         return []
-    label, style = f"#{run.number} train {name}", line_style(run, scene)
+    label, style = f"{label_of(run)} train {name}", line_style(run, scene)
     curves = []
     if alone and span:
         curves.append(curve_of_steps(scene, run, series, "chart--band", "band", label))

@@ -17,7 +17,7 @@ from lrtui.run.comparison import compare, difference_blocks, moment_blocks, resu
 from lrtui.run.events import GLYPHS
 from lrtui.text.format import duration, printable
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, label_of
 
 POLL_SECONDS = 1.0
 
@@ -28,7 +28,7 @@ KEYS = "* and bold: best   seconds: training time without pauses   esc back"
 
 def comparison_text(runs: Sequence[ShownRun], width: int) -> Text:
     """Return the page: differing settings, best results, and tables; titles and the best of each row in bold."""
-    states, labels = [run.state for run in runs], [f"#{run.number}" for run in runs]
+    states, labels = [run.state for run in runs], [label_of(run) for run in runs]
     comparison = compare(states)
     blocks = [
         [_heading(run) for run in runs],
@@ -45,7 +45,9 @@ def _heading(run: ShownRun) -> str:
     state = run.state
     schedule = printable(state.schedule or run.spec.schedule)
     status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
-    return f"#{run.number} {GLYPHS[state.status]} {status}, {schedule}, {state.step:,} steps, {duration(state.elapsed)}"
+    return (
+        f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}, {state.step:,} steps, {duration(state.elapsed)}"
+    )
 
 
 def arrange_in_rows(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:
@@ -99,5 +101,5 @@ class CompareScreen(ModalScreen[None]):
         if version == self._drawn:
             return
         self._drawn = version
-        self.query_one(Frame).show("  ".join(f"#{run.number}" for run in runs))
+        self.query_one(Frame).show("  ".join(map(label_of, runs)))
         self.query_one("#page", Static).update(comparison_text(runs, width))

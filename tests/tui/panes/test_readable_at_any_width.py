@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asking import press, until
+from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.widgets import Input, Log, Static

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import press, until
+from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot

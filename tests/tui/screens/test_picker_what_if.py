@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from asking import until
+from cockpit_pilot import until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.pilot import Pilot

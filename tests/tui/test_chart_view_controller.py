@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asking import message, press, until
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
@@ -47,7 +47,7 @@ def shown(app: PlayedApp, pane: str = "accuracy") -> tuple[float, float]:
     return chart.x_low, chart.x_high
 
 
-async def test_a_goes_through_epoch_step_and_time_on_all_charts() -> None:
+async def test_a_cycles_the_x_axis_of_all_charts() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot)
@@ -64,7 +64,7 @@ async def test_a_goes_through_epoch_step_and_time_on_all_charts() -> None:
         assert "epoch" in drawn(app, "accuracy")
 
 
-async def test_a_schedule_alone_has_no_time_axis_and_says_so() -> None:
+async def test_without_a_run_there_is_no_time_axis() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "a")
@@ -118,7 +118,7 @@ async def test_shift_and_an_arrow_pans() -> None:
         assert shown(app)[0] == 0.0
 
 
-async def test_the_cursor_reads_the_exact_figures_of_its_moment_in_every_rule() -> None:
+async def test_every_chart_shows_the_exact_values_at_the_cursor() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     state = app.session.last.state
     async with app.run_test(size=SIZE) as pilot:
@@ -135,7 +135,7 @@ async def test_the_cursor_reads_the_exact_figures_of_its_moment_in_every_rule() 
             assert len(columns) == 1
 
 
-async def test_the_cursor_names_the_switch_it_stands_on() -> None:
+async def test_the_cursor_on_a_switch_shows_it() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "left")
@@ -146,7 +146,7 @@ async def test_the_cursor_names_the_switch_it_stands_on() -> None:
         assert "switched to" in message(app)
 
 
-async def test_the_cursor_reads_every_run_that_is_drawn() -> None:
+async def test_the_cursor_shows_the_values_of_every_drawn_run() -> None:
     session = PlayedSession(recorded_run(500, outcome="done"), RUNNING)
     app = PlayedApp(session, View(RunSpec(), selected=2, pinned=[1]))
     async with app.run_test(size=SIZE) as pilot:
@@ -156,7 +156,7 @@ async def test_the_cursor_reads_every_run_that_is_drawn() -> None:
             assert " B " in rule(app, pane)
 
 
-async def test_ahead_of_the_newest_step_the_cursor_reads_what_will_be() -> None:
+async def test_after_the_newest_step_the_cursor_shows_the_forecast() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "right", "right", "right", "right")
@@ -164,7 +164,7 @@ async def test_ahead_of_the_newest_step_the_cursor_reads_what_will_be() -> None:
         assert "train -" in rule(app, "loss")
 
 
-async def test_esc_takes_the_cursor_away_before_it_leaves_the_full_screen() -> None:
+async def test_escape_removes_the_cursor_before_it_leaves_full_screen() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "enter", "left", "escape")
@@ -175,7 +175,7 @@ async def test_esc_takes_the_cursor_away_before_it_leaves_the_full_screen() -> N
         assert not app.screen.has_class("-one")
 
 
-async def test_the_cursor_keeps_its_moment_when_the_axis_changes() -> None:
+async def test_the_cursor_stays_at_its_step_when_the_axis_changes() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "left", "left", "left", "]", "]")
@@ -186,7 +186,7 @@ async def test_the_cursor_keeps_its_moment_when_the_axis_changes() -> None:
 
 
 @pytest.mark.parametrize("key", ["]", "[", "shift+left", "0", "right", "E", "l"])
-async def test_keys_of_charts_say_so_away_from_a_chart(key: str) -> None:
+async def test_chart_view_controller_need_a_focused_chart(key: str) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "5", key)
@@ -221,7 +221,7 @@ async def test_e_saves_the_focused_chart_and_says_where(folder: Path) -> None:
     assert tests == [test.loss for test in state.evaluations]
 
 
-async def test_a_folder_that_takes_no_file_is_named(folder: Path) -> None:
+async def test_an_export_to_a_read_only_folder_names_the_folder(folder: Path) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot)
@@ -230,7 +230,7 @@ async def test_a_folder_that_takes_no_file_is_named(folder: Path) -> None:
         assert "not saved" in message(app)
 
 
-async def test_3_again_shows_the_next_thing_that_the_tests_measure() -> None:
+async def test_3_again_shows_the_next_metric() -> None:
     app = PlayedApp(PlayedSession(MEASURED))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "3")
@@ -308,7 +308,7 @@ async def test_a_task_without_further_metrics_has_no_panes_for_them() -> None:
         assert "Test accuracy" in rule(app, "accuracy")
 
 
-async def test_the_charts_of_a_view_in_ascii_are_in_ascii() -> None:
+async def test_charts_are_drawn_in_ascii_if_the_view_says_so() -> None:
     app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1, ascii=True))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "left")
@@ -317,7 +317,7 @@ async def test_the_charts_of_a_view_in_ascii_are_in_ascii() -> None:
             assert "*" in drawn(app, pane)
 
 
-async def test_a_diverged_run_bears_its_sign_in_every_chart() -> None:
+async def test_every_chart_marks_a_diverged_run() -> None:
     app = PlayedApp(PlayedSession(recorded_run(170, outcome="diverged")))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot)
@@ -326,7 +326,7 @@ async def test_a_diverged_run_bears_its_sign_in_every_chart() -> None:
 
 
 @pytest.mark.parametrize("axis", ["a", "aa", "aaa"])
-async def test_a_zoomed_window_goes_along_on_every_axis(axis: str) -> None:
+async def test_a_zoomed_window_follows_the_newest_step_on_every_axis(axis: str) -> None:
     app = PlayedApp(PlayedSession(recorded_run(120)))
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, *axis, "]", "]", "]")

@@ -1,4 +1,4 @@
-"""What the tests of keys ask of the screen."""
+"""Presses keys in a cockpit and reads what it shows."""
 
 from __future__ import annotations
 
