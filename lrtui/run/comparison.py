@@ -194,7 +194,7 @@ def comparison_lines(
 
 
 def difference_blocks(labels: Sequence[str], states: Sequence[RunState], comparison: Comparison) -> list[list[str]]:
-    """Return the settings that differ, and what was changed in mid-run, each under a title."""
+    """Return the settings that differ, and what was changed during the run, each under a title."""
     differences = [*_differences(labels, comparison.settings), *_differences(labels, comparison.circumstances)]
     blocks = [["settings that differ" if differences else "no setting differs", *differences]]
     changes = [
@@ -202,7 +202,7 @@ def difference_blocks(labels: Sequence[str], states: Sequence[RunState], compari
         for label, state in zip(labels, states, strict=True)
         for change in state.changes
     ]
-    return [*blocks, ["changes in mid-run", *changes]] if changes else blocks
+    return [*blocks, ["changes during the run", *changes]] if changes else blocks
 
 
 def moment_blocks(labels: Sequence[str], comparison: Comparison, width: int | None = None) -> list[list[str]]:

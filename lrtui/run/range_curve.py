@@ -134,7 +134,7 @@ def ending_words(curve: RangeCurve, end: RangeEnd) -> str:
         return f"stopped before its first step of {curve.sweep.steps:,}" if end.outcome == "stopped" else steps
     last = four_digits(curve.lrs.last)
     if end.outcome == "diverged":
-        return f"{steps}: the loss leaves off at lr {last}"
+        return f"{steps}: the loss diverges at lr {last}"
     return f"{steps}: stopped at lr {last}" if end.outcome == "stopped" else f"{steps}, up to lr {last}"
 
 

@@ -1,4 +1,4 @@
-"""The curve of a range test: what is smoothed, where it leaves off, and what is drawn of it."""
+"""The curve of a range test: what is smoothed, where it diverges, and what is drawn of it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_whatever_the_losses_are_there_is_an_answer(losses: list[float]) -> None
 
 def test_what_is_said_of_it() -> None:
     curve = curve_of(valley_losses(120))
-    assert ending_words(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss leaves off at lr 0.2451"
+    assert ending_words(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss diverges at lr 0.2451"
     assert ending_words(curve, RangeEnd("stopped")) == "120 of 150 steps: stopped at lr 0.2451"
     assert ending_words(curve, RangeEnd("done")) == "120 of 150 steps, up to lr 0.2451"
     assert ending_words(RangeCurve(Sweep()), RangeEnd("stopped")) == "stopped before its first step of 150"
