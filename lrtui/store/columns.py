@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,21 +11,9 @@ from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
 from lrtui.run.spec import RunSpec, is_number
 from lrtui.schedules.arguments import did_you_mean
-from lrtui.store.reader import StoredRun, all_runs
+from lrtui.store.reader import StoredRun
 
 Kind = Literal["number", "text", "moment"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListedRun:
-    """A run, and what is read from other tables than its own.
-
-    Args:
-        lr: of its last step, of the first parameter group; None before its first.
-    """
-
-    run: StoredRun
-    lr: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +28,7 @@ class Column:
 
     name: str
     kind: Kind
-    value: Callable[[ListedRun], Any]
+    value: Callable[[StoredRun], Any]
 
 
 def epochs_done(run: StoredRun) -> int:
@@ -50,11 +37,11 @@ def epochs_done(run: StoredRun) -> int:
 
 
 def _of_run(name: str, kind: Kind = "number") -> Column:
-    return Column(name, kind, lambda listed: getattr(listed.run, name))
+    return Column(name, kind, lambda run: getattr(run, name))
 
 
 def _of_spec(name: str, kind: Kind) -> Column:
-    return Column(name, kind, lambda listed: getattr(listed.run.spec, name))
+    return Column(name, kind, lambda run: getattr(run.spec, name))
 
 
 def _columns() -> dict[str, Column]:
@@ -72,15 +59,15 @@ def _columns() -> dict[str, Column]:
         _of_run("accuracy"),
         _of_run("test_loss"),
         _of_run("loss"),
-        Column("lr", "number", lambda listed: listed.lr),
-        Column("epochs_done", "number", lambda listed: epochs_done(listed.run)),
+        _of_run("lr"),
+        Column("epochs_done", "number", epochs_done),
         _of_run("total_steps"),
         _of_run("first_step"),
         _of_run("seconds"),
         _of_run("created", "moment"),
         _of_run("finished", "moment"),
-        Column("device", "text", lambda listed: listed.run.device or listed.run.spec.device),
-        Column("data", "text", lambda listed: listed.run.data or None),
+        Column("device", "text", lambda run: run.device or run.spec.device),
+        Column("data", "text", lambda run: run.data or None),
         _of_run("versions", "text"),
         _of_run("git_commit", "text"),
         _of_run("command_line", "text"),
@@ -116,27 +103,14 @@ def column_named(word: str) -> Column:
     raise UsageError(f"unknown column {word[:60]!r}{hint}" + ("" if there in hint else f" {there.capitalize()}"))
 
 
-def listed_run(connection: sqlite3.Connection, run: StoredRun) -> ListedRun:
-    """Return the run with the lr of its last step."""
-    row = connection.execute(
-        "SELECT lr FROM batches WHERE run = ? AND NOT superseded ORDER BY seq DESC LIMIT 1", (run.id,)
-    ).fetchone()
-    return ListedRun(run, row[0] if row else None)
-
-
-def listed_runs(connection: sqlite3.Connection) -> list[ListedRun]:
-    """Return all runs, newest first."""
-    return [listed_run(connection, run) for run in all_runs(connection)]
-
-
-def values_of(listed: ListedRun) -> dict[str, Any]:
+def values_of(run: StoredRun) -> dict[str, Any]:
     """Return all columns, by name."""
-    return {name: column.value(listed) for name, column in COLUMNS.items()}
+    return {name: column.value(run) for name, column in COLUMNS.items()}
 
 
-def record_of(listed: ListedRun) -> dict[str, Any]:
+def record_of(run: StoredRun) -> dict[str, Any]:
     """Return all columns as JSON values; non-finite numbers are None."""
-    return {name: plain(column.value(listed)) for name, column in COLUMNS.items()}
+    return {name: plain(column.value(run)) for name, column in COLUMNS.items()}
 
 
 def value_text(column: Column, value: Any) -> str:

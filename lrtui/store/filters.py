@@ -12,7 +12,8 @@ from typing import Any
 from lrtui.run.errors import UsageError
 from lrtui.run.events import GLYPHS
 from lrtui.schedules.arguments import did_you_mean
-from lrtui.store.columns import Column, ListedRun, column_named, value_text
+from lrtui.store.columns import Column, column_named, value_text
+from lrtui.store.reader import StoredRun
 
 FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value: accuracy>0.9"
 
@@ -43,9 +44,9 @@ class Filter:
     sign: str
     value: Any
 
-    def takes(self, listed: ListedRun) -> bool:
+    def takes(self, run: StoredRun) -> bool:
         """Return whether the run meets the filter; a run without the value only meets `!=`."""
-        return self.meets(self.column.value(listed))
+        return self.meets(self.column.value(run))
 
     def meets(self, found: Any) -> bool:
         """Return whether a value of the column meets the filter."""

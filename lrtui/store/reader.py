@@ -34,6 +34,7 @@ class StoredRun:
         total_steps: of the whole run; None before it started.
         seconds: training time.
         loss: of the last batch; None if there is none, or it is NaN.
+        lr: of the last step, of the first parameter group; None before the first step.
         test_loss: of the last test, as `accuracy` is.
         parent: id of the run that it branched from.
         first_step: steps done when it started; not 0 for a branch.
@@ -54,6 +55,7 @@ class StoredRun:
     total_steps: int | None
     seconds: float
     loss: float | None
+    lr: float | None
     test_loss: float | None
     accuracy: float | None
     best_accuracy: float | None
@@ -85,14 +87,20 @@ class StoredRun:
 _COLUMNS = (
     "id, name, note, created, spec, state, schedule, epoch, step, total_steps, seconds, loss, test_loss, accuracy, "
     "best_accuracy, best_epoch, parent, first_step, device, data, versions, git_commit, command_line, directory, "
-    "finished, error, machine, pid, pid_started, heartbeat"
+    "finished, error, machine, pid, pid_started, heartbeat, lr"
 )
+
+_RUNS = (
+    "(SELECT *, (SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1) AS lr "
+    "FROM runs)"
+)
+"""The rows of runs, with the lr of their last step."""
 
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
     """Return all runs, newest first."""
     with readable_errors(_path(connection)):
-        return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC")]
+        return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM {_RUNS} ORDER BY id DESC")]
 
 
 def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
@@ -110,7 +118,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
         else:
             condition, values = "name = ?", (name,)  # type: ignore[assignment]
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM runs WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
+            f"SELECT {_COLUMNS} FROM {_RUNS} WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
             (*values, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1),
         ).fetchall()
         if rows:
@@ -125,7 +133,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
 def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
     """Return a run as it is now; None if it was deleted."""
     with readable_errors(_path(connection)):
-        row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
+        row = connection.execute(f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
 
 

@@ -11,7 +11,7 @@ from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
-from lrtui.store.columns import epochs_done, listed_run, values_of
+from lrtui.store.columns import epochs_done, values_of
 from lrtui.store.connection import describe, open_for_reading
 from lrtui.store.inbox import send, why_no_commands
 from lrtui.store.location import DATABASE, store_folder
@@ -102,7 +102,7 @@ class StoreSource(RunSource):
                 best_accuracy=run.best_accuracy,
                 best_loss=None if run.test_loss is None else _best_loss(connection, key),
                 read_only=why_no_commands(run, key) or "",
-                columns=values_of(listed_run(connection, run)),
+                columns=values_of(run),
             )
         except (LrtuiError, ValueError) as error:  # settings of one run that can't be read hide no other run
             self._unreadable[key] = f"run #{key} can't be read: {error}"

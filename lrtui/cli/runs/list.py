@@ -13,8 +13,9 @@ import click
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
 from lrtui.run.events import GLYPHS
-from lrtui.store.columns import Column, ListedRun, column_named, epochs_done, listed_runs, record_of, value_text
+from lrtui.store.columns import Column, column_named, epochs_done, record_of, value_text
 from lrtui.store.filters import read_filters
+from lrtui.store.reader import StoredRun, all_runs
 from lrtui.text.format import MISSING, counted, duration, figure, four_digits, printable
 from lrtui.text.table import Heading, table_lines
 
@@ -55,13 +56,13 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
     conditions = read_filters(filters)
     column = None if sort is None else column_named(sort.removeprefix("-"))
     with reading(folder_of(store)) as connection:
-        every = listed_runs(connection)
-    chosen = [listed for listed in every if all(condition.takes(listed) for condition in conditions)]
+        every = all_runs(connection)
+    chosen = [run for run in every if all(condition.takes(run) for condition in conditions)]
     if sort is not None and column is not None:
         chosen = _sorted(chosen, column, descending=sort.startswith("-"))
     if as_json:
-        for listed in chosen:
-            print(json.dumps(record_of(listed), allow_nan=False))
+        for run in chosen:
+            print(json.dumps(record_of(run), allow_nan=False))
         return 0
     if chosen:
         _print_table(chosen, column)
@@ -72,35 +73,34 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
     return 0
 
 
-def _sorted(runs: Sequence[ListedRun], column: Column, *, descending: bool) -> list[ListedRun]:
+def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> list[StoredRun]:
     """Return the runs in order, those without the value last in either order; of equals the newer first."""
 
-    def key(listed: ListedRun) -> Any:
-        value = column.value(listed)
+    def key(run: StoredRun) -> Any:
+        value = column.value(run)
         return value_text(column, value).lower() if column.kind == "text" else value
 
-    by_presence: dict[bool, list[ListedRun]] = {True: [], False: []}
-    for listed in runs:
-        value = column.value(listed)
-        by_presence[value is not None and value == value].append(listed)
+    by_presence: dict[bool, list[StoredRun]] = {True: [], False: []}
+    for run in runs:
+        value = column.value(run)
+        by_presence[value is not None and value == value].append(run)
     # reverse keeps the order of equals
     return [*sorted(by_presence[True], key=key, reverse=descending), *by_presence[False]]
 
 
-def _print_table(runs: Sequence[ListedRun], sorted_by: Column | None) -> None:
+def _print_table(runs: Sequence[StoredRun], sorted_by: Column | None) -> None:
     headings = dict(HEADINGS)
     if sorted_by is not None and sorted_by.name not in headings:
         # without its column the order would look random
         name = headings.pop("name")
         headings |= {sorted_by.name: Heading(sorted_by.name, "." if sorted_by.kind == "number" else ""), "name": name}
-    rows = [[_cell(listed, name) for name in headings] for listed in runs]
+    rows = [[_cell(run, name) for name in headings] for run in runs]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in table_lines(list(headings.values()), rows, width, LEAST):
         print(line)
 
 
-def _cell(listed: ListedRun, name: str) -> str:
-    run = listed.run
+def _cell(run: StoredRun, name: str) -> str:
     match name:
         case "state":
             return f"{GLYPHS[run.state]} {run.state}"
@@ -113,7 +113,7 @@ def _cell(listed: ListedRun, name: str) -> str:
         case "name":
             return printable(run.name or "")
     column = column_named(name)
-    value = column.value(listed)
+    value = column.value(run)
     if isinstance(value, float) and column.kind == "number":
         return four_digits(value)
     return MISSING if value is None else printable(value_text(column, value))

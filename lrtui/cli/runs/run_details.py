@@ -19,7 +19,7 @@ from lrtui.run.events import GLYPHS, Event, Notice
 from lrtui.run.log_lines import change_line, lr_words
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
-from lrtui.store.columns import ListedRun, epochs_done, record_of
+from lrtui.store.columns import epochs_done, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
 from lrtui.text.format import counted, duration, figure, printable, printable_lines
@@ -59,12 +59,12 @@ def read_details(connection: sqlite3.Connection, run: StoredRun) -> RunDetails:
     return RunDetails(state, notices, tuple(run_id for (run_id,) in branches))
 
 
-def details_record(listed: ListedRun, details: RunDetails) -> dict[str, Any]:
+def details_record(run: StoredRun, details: RunDetails) -> dict[str, Any]:
     """Return plain JSON values: the columns of `runs list`, then the details."""
     state = details.state
     started = state.started
     return {
-        **record_of(listed),
+        **record_of(run),
         "branches": list(details.branches),
         "groups": list(started.group_names) if started else [],
         "parameter_count": started.parameter_count if started else None,

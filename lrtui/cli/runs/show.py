@@ -9,7 +9,6 @@ import click
 from lrtui.cli.command import Command, option
 from lrtui.cli.runs.run_details import details_record, page_lines, print_charts, read_details
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
-from lrtui.store.columns import listed_run
 
 EPILOG = """\
 Examples:
@@ -24,12 +23,12 @@ Examples:
 @store_option()
 def command(run: str, as_json: bool, store: str | None) -> int:
     with reading(folder_of(store)) as connection:
-        listed = listed_run(connection, find(connection, run))
-        details = read_details(connection, listed.run)
+        stored = find(connection, run)
+        details = read_details(connection, stored)
     if as_json:
-        print(json.dumps(details_record(listed, details), allow_nan=False))
+        print(json.dumps(details_record(stored, details), allow_nan=False))
         return 0
-    for line in page_lines(listed.run, details):
+    for line in page_lines(stored, details):
         print(line)
     print_charts(details.state)
     return 0
