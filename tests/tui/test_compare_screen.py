@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
-from store.kept import keep
+from store_runs import store_events
 from test_stored_runs import message, numbers, until
 from textual.containers import VerticalScroll
 from textual.widgets import Static
@@ -71,7 +71,7 @@ async def test_the_page_fits_and_scrolls(size: tuple[int, int]) -> None:
 
 
 async def test_runs_of_the_store_are_compared_with_those_of_this_process(tmp_path: Path) -> None:
-    keep(tmp_path, DONE)
+    store_events(tmp_path, DONE)
     app = PlayedApp(PlayedSession(SHORT, SHORT), View(RunSpec(store=str(tmp_path)), selected=2, pinned=[2]))
     app.session.runs = app.session.runs[1:]
     async with app.run_test(size=(120, 36)) as pilot:

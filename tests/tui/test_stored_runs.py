@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import Recording, recorded_run
-from store.kept import begin, folded, keep
+from store_runs import folded, new_recorder, store_events
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -41,9 +41,9 @@ def folder(tmp_path: Path) -> Path:
 
 def keep_three(folder: Path) -> None:
     """Keep runs of 10, 2 and 6 epochs; the second one failed."""
-    keep(folder, recorded_run(500, outcome="done"), RunSpec(schedule=STEP, name="baseline"))
-    keep(folder, recorded_run(120, outcome="failed", schedule=EXPONENTIAL), RunSpec(schedule=EXPONENTIAL))
-    keep(folder, recorded_run(330, outcome="stopped", schedule=COSINE), RunSpec(schedule=COSINE))
+    store_events(folder, recorded_run(500, outcome="done"), RunSpec(schedule=STEP, name="baseline"))
+    store_events(folder, recorded_run(120, outcome="failed", schedule=EXPONENTIAL), RunSpec(schedule=EXPONENTIAL))
+    store_events(folder, recorded_run(330, outcome="stopped", schedule=COSINE), RunSpec(schedule=COSINE))
 
 
 def app_on(folder: Path, *recordings: list[Event]) -> PlayedApp:
@@ -115,7 +115,7 @@ async def test_a_wide_list_shows_status_and_time(folder: Path) -> None:
 
 async def test_a_task_without_accuracy_shows_its_best_loss(folder: Path) -> None:
     events = [replace(event, accuracy=None) if isinstance(event, EvalDone) else event for event in recorded_run(150)]
-    keep(folder, events)
+    store_events(folder, events)
     best = min(event.loss for event in events if isinstance(event, EvalDone))
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -214,7 +214,7 @@ class Elsewhere:
 
     def __init__(self, writer: Writer) -> None:
         self.received: list[Command] = []
-        self.recorder: Recorder = begin(writer, RunSpec(schedule=STEP), self._receive)
+        self.recorder: Recorder = new_recorder(writer, RunSpec(schedule=STEP), self._receive)
         self.events = Recording()
 
     def _receive(self, command: Command) -> None:
@@ -340,7 +340,7 @@ async def test_three_hundred_runs_do_not_delay_the_first_frame(folder: Path, mon
     monkeypatch.setattr(SourceWatcher, "_work", wait_and_read)
     writer = Writer(folder, lambda _: None)
     for _ in range(300):
-        begin(writer, RunSpec(schedule=STEP))
+        new_recorder(writer, RunSpec(schedule=STEP))
     assert writer.close()
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
