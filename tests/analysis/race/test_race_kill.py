@@ -92,7 +92,7 @@ def test_a_signal_saves_what_goes_on_and_says_how_to_go_on(number: int, status: 
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert f"lrtui race --resume 1 --store {tmp_path} goes on" in err
+    assert f"lrtui race --resume 1 --store {tmp_path} continues it" in err
     assert "not ranked" in out
     states = {result.state for result in read_results(tmp_path, plan_of(tmp_path))}
     assert states <= {"stopped", "missing", "done"}
