@@ -112,7 +112,9 @@ def test_every_block_has_a_language_that_is_tested() -> None:
     for page, text in PAGES.items():
         languages = re.findall(r"^```(\w*)\n.*?^```", text, re.M | re.S)
         # shell start-up lines are text: tests/cli/test_completion.py runs them
-        assert set(languages) <= {"sh", "python", "schedule", "sql"} | ({"text"} if page == "command-line.md" else set())
+        assert set(languages) <= {"sh", "python", "schedule", "sql"} | (
+            {"text"} if page == "command-line.md" else set()
+        )
 
 
 def test_every_link_leads_to_a_file() -> None:
