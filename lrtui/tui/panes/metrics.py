@@ -120,7 +120,7 @@ class LossPane(ChartPane):
     """The loss: a band of all training batches, a smoothed line, and marks for the tests."""
 
     NAME = "loss"
-    EMPTY = "The loss of every training batch, and of each epoch's test (●), once a run goes. r starts one."
+    EMPTY = "Training loss and test loss (●) will appear here. Press r to start a run."
 
     def title_of(self, scene: Scene) -> str:
         return "Loss"
@@ -181,7 +181,7 @@ class MetricPane(ChartPane, can_focus=False):
 class AccuracyPane(MetricPane, can_focus=True):
     """The test accuracy of each epoch, or the metric that the user chose."""
 
-    EMPTY = "The test accuracy after each epoch, once a run goes. r starts one."
+    EMPTY = "The test accuracy will appear here. Press r to start a run."
 
     def __init__(self) -> None:
         ChartPane.__init__(self, id=self.NAME)
