@@ -1,3 +1,5 @@
+"""Series: block summaries, truncation, smoothed means and positions along the x axis."""
+
 from __future__ import annotations
 
 import itertools
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from recorded_runs import loss_at
 
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
-from lrtui.run.series import KEPT, Series
+from lrtui.run.series import KEPT, Series, index_at, value_at
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
 
 
@@ -256,3 +258,19 @@ def test_values_near_a_floats_largest_of_both_signs_are_summed_up_without_a_mean
     series = Series([0.0] * 8 + [1.5e308, 1.5e308, -1.5e308, -1.5e308] + [0.0] * 4)
     summary = series.summary(np.array([0, 16]))
     assert (summary.low[0], summary.high[0], summary.count[0]) == (-1.5e308, 1.5e308, 16)
+
+
+def test_index_at_finds_the_first_value_not_below_x() -> None:
+    xs = Series([1.0, 2.0, 4.0])
+    assert index_at(xs, np.array([0.0, 1.0, 1.5, 4.0, 5.0])).tolist() == [0, 0, 1, 2, 3]
+
+
+def test_index_at_finds_the_start_of_a_block_if_only_blocks_are_known() -> None:
+    values = np.arange(4 * BLOCK, dtype=np.float64).reshape(4, BLOCK)
+    xs = Series()
+    xs.extend_blocks(Blocks(values.min(axis=1), values.max(axis=1), values.sum(axis=1), np.full(4, float(BLOCK))))
+    xs.extend([4.0 * BLOCK, 4.0 * BLOCK + 1])
+    found = index_at(xs, np.array([0.0, BLOCK, 4.0 * BLOCK, 4.0 * BLOCK + 1, 1e9]))
+    assert found.tolist() == [0, BLOCK, 4 * BLOCK, 4 * BLOCK + 1, 4 * BLOCK + 2]
+    assert value_at(xs, 3) == values[0].mean()
+    assert value_at(xs, 4 * BLOCK + 1) == 4.0 * BLOCK + 1
