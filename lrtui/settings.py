@@ -15,7 +15,7 @@ from typing import Any
 from platformdirs import user_config_path
 
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.run.spec import RunSpec, is_list, option_words, read_option
+from lrtui.run.spec import RunSpec, is_list, option_name, read_option
 
 TEMPLATE = """\
 # Settings of lrtui. Commented-out values are the defaults; lrtui info prints the path of this file.
@@ -180,10 +180,10 @@ _EXPECTED = {str: 'a string such as "textual-dark"', bool: "true or false", dict
 def _option(item: Any, value: Any) -> Any:
     if is_list(item):
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            raise UsageError(f'{option_words(item.name)} takes a list of strings, ["epoch 2: lr*0.5"]')
+            raise UsageError(f'{option_name(item.name)} takes a list of strings, ["epoch 2: lr*0.5"]')
         return read_option(item, "; ".join(value))
     if isinstance(value, (bool, dict, list)):
-        raise UsageError(f"{option_words(item.name)} takes {item.type}, not {str(value)[:40]}")
+        raise UsageError(f"{option_name(item.name)} takes {item.type}, not {str(value)[:40]}")
     checked = read_option(item, str(value))
     # the notation takes 15 ms to import, and most files contain none
     if item.name == "schedule":

@@ -17,8 +17,8 @@ from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
-from lrtui.run.lr_rules import SIGNS, Suggestions, lr_words
-from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.lr_rules import SIGNS, Suggestions, format_lr
+from lrtui.run.range_curve import RangeCurve, compare_lr, outcome_line
 from lrtui.run.range_feed import RangeEnd, Sweep
 from lrtui.text.format import four_digits
 
@@ -78,7 +78,7 @@ def command(
     assert result is not None
     if result.error is not None:
         raise result.error
-    configured_lr = test.feed.start.own_lr if test.feed.start else 0.0
+    configured_lr = test.feed.start.current_lr if test.feed.start else 0.0
     if as_json:
         _print_suggestions(curve.suggest(), result, configured_lr)
     elif len(curve):
@@ -136,14 +136,14 @@ def _print_report(curve: RangeCurve, end: RangeEnd, configured_lr: float) -> Non
     """Print the chart, the rules and the suggestion."""
     suggestions = curve.suggest()
     _print_curve(curve, suggestions)
-    print(ending_words(curve, end))
+    print(outcome_line(curve, end))
     for name, lr in suggestions.lrs.items():
         mark = " <" if name == suggestions.suggested_by else ""
-        print(f"{SIGNS[name]} {name:<11} {lr_words(lr):>10}{mark}")
+        print(f"{SIGNS[name]} {name:<11} {format_lr(lr):>10}{mark}")
     print(suggestions.agreement)
     if suggestions.suggested is not None:
-        print(f"suggested lr: {lr_words(suggestions.suggested)}")
-    print(own_lr_words(configured_lr, suggestions))
+        print(f"suggested lr: {format_lr(suggestions.suggested)}")
+    print(compare_lr(configured_lr, suggestions))
 
 
 def _print_curve(curve: RangeCurve, suggestions: Suggestions) -> None:

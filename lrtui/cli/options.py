@@ -12,7 +12,7 @@ import click
 
 from lrtui.cli.command import argument, option
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_words
+from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_name
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -76,7 +76,7 @@ def run_options(only: Collection[str] | None = None) -> Decorator:
             choices = item.metadata.get("choices", ())
             metavar = item.metadata.get("metavar") or "|".join(choices) or item.name.upper()
             function = option(
-                option_words(item.name),
+                option_name(item.name),
                 item.name,
                 # the settings' own rules read the text, as in the settings form
                 multiple=is_list(item),
@@ -215,7 +215,7 @@ def check_at_most_one(**given: object) -> None:
     Raises:
         UsageError: where more than one is set.
     """
-    names = [option_words(name) for name, value in given.items() if value]
+    names = [option_name(name) for name, value in given.items() if value]
     if len(names) > 1:
         raise UsageError(f"{names[0]} is not allowed with {names[1]}")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lrtui.cli.stored_runs import find, folder_of, reading, title_of
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import RunSpec, option_words
+from lrtui.run.spec import RunSpec, option_name
 from lrtui.schedules.schedule import Schedule
 
 Results = Sequence[Mapping[str, float]]
@@ -109,7 +109,7 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
         return None
     for name in LENGTH_SETTINGS:
         if given.get(name) is not None:
-            raise UsageError(f"the length of an epoch comes from the run of --run: leave {option_words(name)} out")
+            raise UsageError(f"the length of an epoch comes from the run of --run: leave {option_name(name)} out")
     if given["metrics"] is not None:
         raise UsageError("test results come from a run (--run) or a file (--metrics), not from both")
     with reading(folder_of(store)) as connection:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec, is_list, option_text, option_words
+from lrtui.run.spec import RunSpec, is_list, option_name, option_text
 
 FIRST_SECONDS = 1.0
 """How long the new process is watched: a usage error ends it within that time."""
@@ -72,7 +72,7 @@ def race_arguments(folder: Path, spec: RunSpec, schedules: Sequence[str], seeds:
             continue
         value = getattr(spec, item.name)
         texts = value if is_list(item) else (option_text(item, value),)
-        arguments += [f"{option_words(item.name)}={text}" for text in texts]
+        arguments += [f"{option_name(item.name)}={text}" for text in texts]
     return arguments
 
 

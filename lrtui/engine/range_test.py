@@ -88,7 +88,7 @@ class RangeTestThread:
 
     def _say(self, text: str) -> None:
         self.said.append(text)
-        self.feed.waits_for = text
+        self.feed.waiting_for = text
         # leaves a download, or the counting of a loader's batches
         if self.feed.is_stopped:
             raise _Stopped
@@ -96,7 +96,7 @@ class RangeTestThread:
     def _work(self) -> None:
         ask_for_slices(COMPUTING_SECONDS)
         try:
-            self.feed.waits_for = "importing PyTorch"
+            self.feed.waiting_for = "importing PyTorch"
             import_torch()
             self._test()
         except _Stopped:

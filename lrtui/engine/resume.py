@@ -10,7 +10,7 @@ from lrtui.engine.recording import user_files
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Event, ScheduleSwitched
-from lrtui.run.feed import Story
+from lrtui.run.feed import FeedItem
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
@@ -42,7 +42,7 @@ class ResumePlan:
     run: StoredRun
     file: SavedFile
     spec: RunSpec
-    history: tuple[Story, ...] = ()
+    history: tuple[FeedItem, ...] = ()
     next_seq: int = 0
     replay: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()

@@ -17,7 +17,7 @@ from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.run.commands import Command, RangeTest
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event
-from lrtui.run.feed import LiveFeed, Story
+from lrtui.run.feed import FeedItem, LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.source import RunId
@@ -94,7 +94,7 @@ class Run:
         """What could not be recorded, as a message; set when the run is over."""
         self._task, self._resume_plan = task, resume_plan
         self._recording: Recording | None = None
-        self._history: Sequence[Story] = ()
+        self._history: Sequence[FeedItem] = ()
         self._range_feeds: list[RangeFeed] = []
         self._feed, self._inbox = LiveFeed(), Inbox()
         self._reporter = Reporter(self._feed, next_seq=resume_plan.next_seq if resume_plan else 0)

@@ -18,7 +18,7 @@ STYLES = {name: f"chart--line-{number}" for number, name in enumerate(SIGNS, sta
 
 
 def range_chart(
-    curve: RangeCurve, suggested: Mapping[str, float], chosen: str | None, own_lr: float, *, ascii_only: bool
+    curve: RangeCurve, suggested: Mapping[str, float], chosen: str | None, current_lr: float, *, ascii_only: bool
 ) -> Chart:
     """Return what is drawn of a range test.
 
@@ -26,14 +26,14 @@ def range_chart(
         curve: as far as it has come.
         suggested: lrs by rule, each with a letter on the curve.
         chosen: the rule whose lr has a line through the chart.
-        own_lr: the lr in use, marked on the axis.
+        current_lr: the lr in use, marked on the axis.
         ascii_only: whether to draw with ASCII alone.
     """
     sweep, shown = curve.sweep, curve.shown
     layers: list[Layer] = []
-    if own_lr > 0:
+    if current_lr > 0:
         # on the axis alone where another line is to be seen
-        layers.append(Flag(sweep.x(own_lr)))
+        layers.append(Flag(sweep.x(current_lr)))
     if shown:
         layers += _curves(curve, shown)
     on_curve = {name: lr for name, lr in suggested.items() if shown and curve.lrs[0] <= lr <= curve.lrs[shown - 1]}

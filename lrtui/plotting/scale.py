@@ -161,13 +161,13 @@ def time_step(span: float, most: int) -> float:
 def _label(x: float, step: float, axis: AxisName) -> str:
     decimals = min(9, max(0, -math.floor(math.log10(step) + 1e-9)))
     if axis == "time":
-        return time_words(x, decimals)
+        return format_time(x, decimals)
     if axis == "decade":
         return four_digits(10.0 ** round(x))
     return f"{x + 0.0:,.{decimals}f}"
 
 
-def time_words(seconds: float, decimals: int = 0) -> str:
+def format_time(seconds: float, decimals: int = 0) -> str:
     """Return a time since the run began: `0s`, `4.5s`, `1m30s`, `2m`, `1h05m`."""
     if not math.isfinite(seconds):
         return ""
@@ -184,8 +184,8 @@ def time_words(seconds: float, decimals: int = 0) -> str:
     return words
 
 
-def x_words(x: float, axis: AxisName) -> str:
+def format_x(x: float, axis: AxisName) -> str:
     """Return a place on the axis in words: `epoch 3.42`, `step 3,210`, `1m30s`."""
     if axis == "time":
-        return time_words(x, 1 if x < 60 else 0)
+        return format_time(x, 1 if x < 60 else 0)
     return f"epoch {x:.2f}" if axis == "epoch" else f"step {x:,.0f}"

@@ -109,7 +109,7 @@ def describe_exception(error: BaseException) -> str:
     return f"{words} ({frame.filename}, line {frame.lineno}, in {frame.name})"
 
 
-def place_of(function: Any) -> str:
+def source_location(function: Any) -> str:
     """Return ` (file, line)` of a function's or class's definition, or nothing where it has none that can be read."""
     try:
         return f" ({inspect.getsourcefile(function)}, line {inspect.getsourcelines(function)[1]})"
@@ -117,13 +117,13 @@ def place_of(function: Any) -> str:
         return ""
 
 
-def shape_words(value: Any) -> str:
+def describe_shape(value: Any) -> str:
     """Return what a value is, for a message: `float32 (64, 10)`, `dict of ids: int64 (64, 7)`, `tuple of ...`."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None:
         return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
     if isinstance(value, dict):
-        return "dict of " + ", ".join(f"{key}: {shape_words(item)}" for key, item in list(value.items())[:4])
+        return "dict of " + ", ".join(f"{key}: {describe_shape(item)}" for key, item in list(value.items())[:4])
     if isinstance(value, (tuple, list)):
-        return f"{type(value).__name__} of {len(value)}: " + ", ".join(shape_words(item) for item in value[:4])
+        return f"{type(value).__name__} of {len(value)}: " + ", ".join(describe_shape(item) for item in value[:4])
     return type(value).__name__

@@ -80,18 +80,14 @@ class SummaryBlock:
     metrics: Mapping[str, Blocks] = field(default_factory=dict)
 
 
-Story = Event | StepBlock | SummaryBlock
+FeedItem = Event | StepBlock | SummaryBlock
 """What a feed gives: an event, or many steps at once."""
-
-
-if TYPE_CHECKING:
-    from lrtui.run.feed import Story
 
 
 class Feed(Protocol):
     """The events of one run, in order: live, stored, or from a list."""
 
-    def take(self, limit: int) -> Sequence[Story]:
+    def take(self, limit: int) -> Sequence[FeedItem]:
         """Return at most `limit` events and blocks that have not been taken yet, oldest first; never blocks."""
         ...
 
@@ -103,10 +99,10 @@ class ListFeed:
         story: oldest first.
     """
 
-    def __init__(self, story: Iterable[Story]) -> None:
+    def __init__(self, story: Iterable[FeedItem]) -> None:
         self._story = deque(story)
 
-    def take(self, limit: int) -> list[Story]:
+    def take(self, limit: int) -> list[FeedItem]:
         """Return up to `limit` parts that have not been taken yet, the oldest first."""
         return [self._story.popleft() for _ in range(min(limit, len(self._story)))]
 

@@ -32,7 +32,7 @@ class LogLine:
     """Of the event that it tells."""
 
 
-def lr_words(lrs: tuple[float, ...]) -> str:
+def format_lrs(lrs: tuple[float, ...]) -> str:
     """Return the lrs at full precision, one per parameter group, parted by commas."""
     return ", ".join(str(lr) for lr in lrs)
 
@@ -40,7 +40,7 @@ def lr_words(lrs: tuple[float, ...]) -> str:
 def step_line(event: StepDone) -> str:
     """Return the tutorial's line of a batch."""
     return (
-        f"Train Epoch: {event.epoch} batch-{event.batch}\tLoss: {event.loss:.6f} Learning Rate: {lr_words(event.lrs)}"
+        f"Train Epoch: {event.epoch} batch-{event.batch}\tLoss: {event.loss:.6f} Learning Rate: {format_lrs(event.lrs)}"
     )
 
 
@@ -56,9 +56,9 @@ def change_line(event: Event) -> str | None:
     """Return the line of anything else that belongs into a log, or None."""
     match event:
         case ScheduleSwitched():
-            return f"switched to {event.schedule} from {event.anchor}: lr {lr_words(event.lrs)}"
+            return f"switched to {event.schedule} from {event.anchor}: lr {format_lrs(event.lrs)}"
         case LrSet():
-            return f"lr {lr_words(event.lrs_before)} -> {lr_words(event.lrs_after)} ({event.by})"
+            return f"lr {format_lrs(event.lrs_before)} -> {format_lrs(event.lrs_after)} ({event.by})"
         # those made by the clock, at each epoch's end and after each change are what nobody needs to read
         case CheckpointSaved() if event.reason in ("command", "pause", "stop"):
             return f"checkpoint saved ({event.reason}): {event.path}"

@@ -30,7 +30,7 @@ NOISE_ERRORS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CurvePart:
     """The part of a curve that rules look at.
 
     Args:
@@ -48,7 +48,7 @@ class Kept:
     span: int
 
 
-def steepest(kept: Kept) -> float | None:
+def steepest(kept: CurvePart) -> float | None:
     """Return the lr at which the loss falls fastest over log lr: where most is learnt, by Smith's reading.
 
     Looked for up to the minimum: a fall after it is one from a peak on the way out.
@@ -61,7 +61,7 @@ def steepest(kept: Kept) -> float | None:
     return float(kept.lrs[place]) if slopes[place] < 0 else None
 
 
-def valley(kept: Kept) -> float | None:
+def valley(kept: CurvePart) -> float | None:
     """Return the lr in the middle of the longest valley: fastai's default.
 
     The valley ends where the longest run of ever lower losses (not all neighbours) ends, and is as long as that has
@@ -81,13 +81,13 @@ def valley(kept: Kept) -> float | None:
     return float(kept.lrs[start + int(third) + int(third / 2)])
 
 
-def minimum(kept: Kept) -> float | None:
+def minimum(kept: CurvePart) -> float | None:
     """Return a tenth of the lr with the lowest loss: at the minimum itself the loss is about to rise."""
     place = int(kept.losses.argmin())
     return float(kept.lrs[place]) / 10 if place > 0 else None
 
 
-def slide(kept: Kept) -> float | None:
+def slide(kept: CurvePart) -> float | None:
     """Return the lr below the rise at the end: an interval slides down until the slope at both its ends is the same.
 
     fastai's interval is 15 steps of 100, and its threshold 0.005 of loss a step. Here both follow the sweep's length;
@@ -109,7 +109,7 @@ def slide(kept: Kept) -> float | None:
     return float(kept.lrs[same[-1] + 1]) if len(same) else None
 
 
-RULES: Mapping[str, Callable[[Kept], float | None]] = {
+RULES: Mapping[str, Callable[[CurvePart], float | None]] = {
     "steepest": steepest,
     "valley": valley,
     "minimum/10": minimum,
@@ -122,12 +122,12 @@ SIGNS = dict(zip(RULES, "SVML", strict=True))
 """What marks each rule's lr on a chart."""
 
 
-def lr_words(lr: float | None) -> str:
+def format_lr(lr: float | None) -> str:
     """Return a suggestion as people read it: two digits, since no curve says more."""
     return "none" if lr is None else f"{lr:.2g}"
 
 
-def factor_words(factor: float) -> str:
+def format_factor(factor: float) -> str:
     """Return how many times more something is: `4.1`, `13`, `2e+09`."""
     if factor >= 1e6:
         return f"{factor:.0e}"
@@ -182,7 +182,7 @@ class Suggestions:
             return "no rule finds an lr on this curve"
         if self.spread is None:
             return f"only one rule finds an lr: {next(iter(self.found))}"
-        count, factor = {2: "two rules", 3: "three rules", 4: "four rules"}[len(self.found)], factor_words(self.spread)
+        count, factor = {2: "two rules", 3: "three rules", 4: "four rules"}[len(self.found)], format_factor(self.spread)
         if self.spread <= CLOSE:
             return f"{count} agree within a factor of {factor}"
         if self.spread < APART:
@@ -206,7 +206,7 @@ def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: 
     if last - first < SKIPPED_LAST:
         return Suggestions(doubt="too short a curve to read an lr off it")
     noise = _noise(losses[first:last][: int(smoothed[first:last].argmin()) + 1])
-    kept = Kept(lrs[first:last], smoothed[first:last], steps, noise, span)
+    kept = CurvePart(lrs[first:last], smoothed[first:last], steps, noise, span)
     found = {name: rule(kept) for name, rule in RULES.items()}
     return Suggestions(found, _doubt(kept))
 
@@ -216,7 +216,7 @@ def _noise(losses: Floats) -> float:
     return math.sqrt(float(np.mean(np.diff(losses) ** 2)) / 2) if len(losses) > 1 else 0.0
 
 
-def _doubt(kept: Kept) -> str:
+def _doubt(kept: CurvePart) -> str:
     """Return why a curve can't be relied on, or nothing."""
     place = int(kept.losses.argmin())
     fall = float(kept.losses[: place + 1].max() - kept.losses[place])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.run.lr_rules import Suggestions, factor_words, suggest
+from lrtui.run.lr_rules import Suggestions, format_factor, suggest
 from lrtui.run.range_feed import RangeEnd, Sweep
 from lrtui.run.series import Series
 from lrtui.text.format import four_digits
@@ -127,7 +127,7 @@ class RangeCurve:
         return suggest(*columns, steps=self.sweep.steps, span=self.span)
 
 
-def ending_words(curve: RangeCurve, end: RangeEnd) -> str:
+def outcome_line(curve: RangeCurve, end: RangeEnd) -> str:
     """Return how far a range test came, and why not further."""
     steps = f"{len(curve):,} of {curve.sweep.steps:,} steps"
     if not len(curve):
@@ -138,14 +138,14 @@ def ending_words(curve: RangeCurve, end: RangeEnd) -> str:
     return f"{steps}: stopped at lr {last}" if end.outcome == "stopped" else f"{steps}, up to lr {last}"
 
 
-def own_lr_words(own_lr: float, suggestions: Suggestions) -> str:
+def compare_lr(current_lr: float, suggestions: Suggestions) -> str:
     """Return how the lr in use compares with the one suggested."""
-    words = f"the lr in use is {four_digits(own_lr)}"
+    words = f"the lr in use is {four_digits(current_lr)}"
     suggested = suggestions.suggested
-    if suggested is None or own_lr <= 0:
+    if suggested is None or current_lr <= 0:
         return words
-    factor = own_lr / suggested
+    factor = current_lr / suggested
     if 1 / 1.5 < factor < 1.5:
         return f"{words}, much the same as suggested"
-    times = factor_words(max(factor, 1 / factor))
+    times = format_factor(max(factor, 1 / factor))
     return f"{words}: {times} times {'higher' if factor > 1 else 'lower'} than suggested"

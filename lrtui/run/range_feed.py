@@ -67,10 +67,10 @@ class RangeStart:
     """What is known when the first step is about to be made.
 
     Args:
-        own_lr: the optimizer's, that of the first parameter group.
+        current_lr: the optimizer's, that of the first parameter group.
     """
 
-    own_lr: float
+    current_lr: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class RangeFeed:
     def __init__(self) -> None:
         self._points: deque[tuple[float, float]] = deque()
         self._stop, self._over = threading.Event(), threading.Event()
-        self.waits_for = "its turn"
+        self.waiting_for = "its turn"
         """What has to happen before the first step, in words."""
         self.start: RangeStart | None = None
         """Set when the first step is about to be made."""

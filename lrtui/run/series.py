@@ -16,7 +16,7 @@ FINENESS = 8
 PENDING = 4096
 """Most values that wait as Python objects, which take four times the memory of an array."""
 
-KEPT = 2**17
+RECENT = 2**17
 """Newest values that `forget_old` keeps one by one; a series has at most twice as many."""
 
 
@@ -97,9 +97,9 @@ class Series:
     def forget_old(self) -> None:
         """Drop the oldest values of a long series and keep their blocks, which bounds its memory."""
         self._settle()
-        if self._raw.length < 2 * KEPT:
+        if self._raw.length < 2 * RECENT:
             return
-        known_from = (len(self) - KEPT) // BLOCK * BLOCK
+        known_from = (len(self) - RECENT) // BLOCK * BLOCK
         self._raw.drop(known_from - self.known_from)
         self._levels[0].drop_before(known_from // FANOUT)
         self.known_from = known_from

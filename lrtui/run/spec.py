@@ -82,7 +82,7 @@ class RunSpec:
         return {name: (mine, theirs) for name, mine, theirs in pairs if mine != theirs}
 
 
-def option_words(name: str) -> str:
+def option_name(name: str) -> str:
     """Return the option as the command line spells it: `batch_size` is `--batch-size`."""
     return "--" + name.replace("_", "-")
 
@@ -127,14 +127,14 @@ def read_option(item: Field[Any], text: str) -> Any:
         except ValueError:
             value = None
         if value is None:
-            raise UsageError(f"{option_words(item.name)} takes a number, not {text[:40]!r}")
+            raise UsageError(f"{option_name(item.name)} takes a number, not {text[:40]!r}")
     elif is_whole_number(item):
         try:
             value = int(text.replace("_", "").replace(",", "")) if len(text) <= 40 else None
         except ValueError:
             value = None
         if value is None:
-            raise UsageError(f"{option_words(item.name)} takes a whole number, not {text[:40]!r}")
+            raise UsageError(f"{option_name(item.name)} takes a whole number, not {text[:40]!r}")
     check_option(item, value)
     return value
 
@@ -145,7 +145,7 @@ def check_option(item: Field[Any], value: Any) -> None:
     Raises:
         UsageError: says the setting, the value and the range.
     """
-    words = option_words(item.name)
+    words = option_name(item.name)
     if value is None:
         return
     if choices := item.metadata.get("choices"):

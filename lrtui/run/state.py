@@ -28,7 +28,7 @@ from lrtui.run.events import (
     Status,
     StepDone,
 )
-from lrtui.run.feed import StepBlock, Story, SummaryBlock
+from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.log_lines import LineKind, LogLine, change_line, evaluation_line, step_line
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.series import Series
@@ -184,7 +184,7 @@ class RunState:
         self.version += 1
         self._say(kind, text, -1)
 
-    def fold(self, story: Iterable[Story]) -> None:
+    def fold(self, story: Iterable[FeedItem]) -> None:
         """Add events and blocks of steps, the oldest first."""
         for part in story:
             if isinstance(part, Event):

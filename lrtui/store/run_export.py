@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
-from lrtui.run.feed import StepBlock, Story, SummaryBlock
+from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.store.store_feed import StoreFeed, has_step_metrics
 
 STEPS_AT_ONCE = 10_000
 
 
-def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[Story]:
+def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[FeedItem]:
     """Yield all events of a run so far, in order, every step by itself."""
     feed = StoreFeed(connection, run, in_full=None)
     while True:
@@ -40,7 +40,7 @@ def metric_columns(connection: sqlite3.Connection, run: int) -> list[str]:
     return sorted(name for (name,) in rows)
 
 
-def csv_lines(story: Iterable[Story], metrics: Sequence[str] = ()) -> Iterator[str]:
+def csv_lines(story: Iterable[FeedItem], metrics: Sequence[str] = ()) -> Iterator[str]:
     """Yield the lines of a table with a row a step.
 
     Args:
@@ -88,14 +88,14 @@ def _cells(values: Floats) -> list[str]:
     return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
 
 
-def json_lines(story: Iterable[Story]) -> Iterator[str]:
+def json_lines(story: Iterable[FeedItem]) -> Iterator[str]:
     """Yield the events as lines of JSON, as `train --json` prints them."""
     for part in story:
         for event in _events(part):
             yield json.dumps(event_to_json(event), allow_nan=False) + "\n"
 
 
-def _events(part: Story) -> Iterator[Event]:
+def _events(part: FeedItem) -> Iterator[Event]:
     if isinstance(part, StepBlock):
         yield from (part.step(index) for index in range(len(part)))
     elif not isinstance(part, SummaryBlock):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lrtui.run.event_json import event_from_json
 from lrtui.run.events import Event
-from lrtui.run.feed import StepBlock, Story, SummaryBlock
+from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
 from lrtui.store.rows import METRIC_SERIES
@@ -53,7 +53,7 @@ class StoreFeed:
         # a store of schema 1 in a folder that can't be written stays as it is
         self._has_metrics = has_step_metrics(connection)
 
-    def take(self, limit: int | None = None) -> list[Story]:
+    def take(self, limit: int | None = None) -> list[FeedItem]:
         """Return what has not been taken yet, oldest first; at most `limit` steps, or all of them.
 
         Raises:
@@ -68,7 +68,7 @@ class StoreFeed:
         finally:
             connection.execute("COMMIT")
 
-    def _summarised(self) -> list[Story]:
+    def _summarised(self) -> list[FeedItem]:
         """Return the events and the summary of the first steps of a long run."""
         if self._in_full is None:
             return []
@@ -127,7 +127,7 @@ class StoreFeed:
         ).fetchall()
         return [name for (name,) in rows]
 
-    def _rest(self, limit: int | None) -> list[Story]:
+    def _rest(self, limit: int | None) -> list[FeedItem]:
         """Return the events and steps after those that were taken, in order."""
         rows = self._connection.execute(
             "SELECT seq, step, epoch, batch, seconds, loss, lr FROM batches "
@@ -142,7 +142,7 @@ class StoreFeed:
         table = _table(rows, 7)
         lrs = [table[:, 6], *self._other_lrs(table[:, 0])]
         metrics = self._metrics(table[:, 0])
-        story: list[Story] = []
+        story: list[FeedItem] = []
         begin = 0
         for event in events:
             end = int(np.searchsorted(table[:, 0], event.seq))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import EvalDone, RunStarted
-from lrtui.run.feed import StepBlock, Story
+from lrtui.run.feed import FeedItem, StepBlock
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -23,7 +23,7 @@ Point = tuple[int, float, Mapping[str, float]]
 """A step, the training time in seconds, and what was measured there by tag."""
 
 
-def write_event_files(story: Iterable[Story], folder: Path, created: float) -> int:
+def write_event_files(story: Iterable[FeedItem], folder: Path, created: float) -> int:
     """Write a run into a folder; return how many values were written.
 
     Args:
@@ -60,7 +60,7 @@ def write_event_files(story: Iterable[Story], folder: Path, created: float) -> i
     return count
 
 
-def _points(story: Iterable[Story]) -> Iterator[Point]:
+def _points(story: Iterable[FeedItem]) -> Iterator[Point]:
     tags = ["lr"]
     for part in story:
         if isinstance(part, RunStarted):

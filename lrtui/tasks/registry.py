@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from lrtui.plugins import is_plugin, load_plugin, plugin_names
-from lrtui.run.errors import TaskError, UsageError, describe_exception, place_of
+from lrtui.run.errors import TaskError, UsageError, describe_exception, source_location
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
@@ -56,7 +56,8 @@ def checked_task(task: Any, notation: str) -> Task:
     missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]
     if missing:
         raise TaskError(
-            f"{notation} is not a task: it has no {', '.join(f'{name}()' for name in missing)}{place_of(type(task))}; "
+            f"{notation} is not a task: it has no {', '.join(f'{name}()' for name in missing)}"
+            f"{source_location(type(task))}; "
             "a task has the methods model(), training_data(), test_data() and loss(outputs, targets)"
         )
     return task  # type: ignore[no-any-return]

@@ -51,7 +51,7 @@ def figure(value: float | None) -> str:
     return f"{value:.4f}" if not math.isfinite(value) or abs(value) < 1e5 else f"{value:.4g}"
 
 
-def size_words(size: int) -> str:
+def format_size(size: int) -> str:
     """Return a number of bytes: `512 B`, `3.4 MB`."""
     if size < 1000:
         return f"{size} B"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from lrtui.run.errors import TaskError, describe_exception, place_of, shape_words
+from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Say
 
 Batch = tuple[Any, Any]
@@ -142,7 +142,7 @@ class LoadedBatches:
                 if yielded == self._length:
                     return
             if yielded == before:
-                raise TaskError(f"{self._method.__name__}(){place_of(self._method)} gives no more batches")
+                raise TaskError(f"{self._method.__name__}(){source_location(self._method)} gives no more batches")
             self._say(
                 f"{self._method.__name__}() has {self._length:,} batches by its length and gave {yielded - before:,}: "
                 "the epoch continues with another pass over it"
@@ -169,8 +169,8 @@ class LoadedBatches:
         for number, batch in zip(range(self._length), self._read(), strict=False):
             if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
                 raise TaskError(
-                    f"batch {number} of {self._method.__name__}(){place_of(self._method)} is not a pair "
-                    f"(inputs, targets) but a {shape_words(batch)}"
+                    f"batch {number} of {self._method.__name__}(){source_location(self._method)} is not a pair "
+                    f"(inputs, targets) but a {describe_shape(batch)}"
                 )
             yield batch[0], batch[1]
 
@@ -178,7 +178,7 @@ class LoadedBatches:
         try:
             yield from self._loader
         except Exception as error:  # a user's data set can raise anything
-            where = f"{self._method.__name__}(){place_of(self._method)}"
+            where = f"{self._method.__name__}(){source_location(self._method)}"
             raise TaskError(f"the data of {where} fails: {describe_exception(error)}") from error
 
 

@@ -165,7 +165,7 @@ class CommandHandler:
                     self._extend(command, scripted)
                 case RangeTest() if during is not None:
                     # between two batches of a test the model is in evaluation mode
-                    command.feed.waits_for = "the test under way"
+                    command.feed.waiting_for = "the test under way"
                     self._after_the_test.append(command)
                 case RangeTest():
                     # it doesn't count as training time; `handle` resumes the clock, or waits

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from lrtui.run.errors import TaskError, place_of, shape_words
+from lrtui.run.errors import TaskError, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
 from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
 
@@ -46,13 +46,15 @@ def read_batches(
     Raises:
         TaskError: for data in none of a task's forms.
     """
-    where = f"{method.__name__}(){place_of(method)}"
+    where = f"{method.__name__}(){source_location(method)}"
     if isinstance(data, TensorDataset) and len(data.tensors) == 2:
         data = data.tensors
     if _is_pair_of_arrays(data):
         inputs, targets = (torch.as_tensor(part) for part in data)
         if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
-            raise TaskError(f"{where} gives {shape_words(data)}, expected as many targets as inputs, and at least one")
+            raise TaskError(
+                f"{where} gives {describe_shape(data)}, expected as many targets as inputs, and at least one"
+            )
         count = _limited(len(targets), limit, what, say)
         return MemoryBatches(inputs[:count], targets[:count], batch_size, device, order or torch.Generator())
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
@@ -73,7 +75,7 @@ def read_batches(
         )
     if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
         more = ", which can be iterated only once" if isinstance(data, Iterator) else ""
-        raise TaskError(f"{where} gives a {shape_words(data)}{more}; {EXPECTED}")
+        raise TaskError(f"{where} gives a {describe_shape(data)}{more}; {EXPECTED}")
     return _loaded(data, method, what, limit, say)
 
 
@@ -100,7 +102,7 @@ def _limited(available: int, limit: int | None, what: str, say: Say) -> int:
 
 
 def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) -> LoadedBatches:
-    where = f"{method.__name__}(){place_of(method)}"
+    where = f"{method.__name__}(){source_location(method)}"
     length = _length(loader)
     size = getattr(loader, "batch_size", None)
     if length is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lrtui.run.errors import LrtuiError, TaskError, describe_exception, place_of, shape_words
+from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
@@ -57,7 +57,7 @@ class UserTask:
             model = self.task.model()
         if not isinstance(model, torch.nn.Module):
             raise TaskError(
-                f"model(){place_of(self.task.model)} gives a {shape_words(model)}, expected a torch.nn.Module"
+                f"model(){source_location(self.task.model)} gives a {describe_shape(model)}, expected a torch.nn.Module"
             )
         return model
 
@@ -66,17 +66,17 @@ class UserTask:
         try:
             return model(inputs)
         except Exception as error:  # a user's model can raise anything
-            raise _task_error(f"the model fails on inputs {shape_words(inputs)}", error) from error
+            raise _task_error(f"the model fails on inputs {describe_shape(inputs)}", error) from error
 
     def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
         """Return the batch's mean loss, 0-d."""
         try:
             loss = self.task.loss(outputs, targets)
         except Exception as error:  # a user's loss can raise anything
-            given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
+            given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"loss fails on {given}", error, LOSS) from error
         if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-            raise TaskError(f"loss{place_of(self.task.loss)} gives a {shape_words(loss)}; {LOSS}")
+            raise TaskError(f"loss{source_location(self.task.loss)} gives a {describe_shape(loss)}; {LOSS}")
         return loss
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -85,7 +85,7 @@ class UserTask:
             loss.backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if not loss.requires_grad:
-                what = f"the loss{place_of(self.task.loss)} does not depend on any trained parameter"
+                what = f"the loss{source_location(self.task.loss)} does not depend on any trained parameter"
                 raise TaskError(f"{what}: it, or the model, detaches it, or computes outside of torch") from error
             raise
 
@@ -96,12 +96,14 @@ class UserTask:
         try:
             found = self._metrics(outputs, targets)
         except Exception as error:  # a user's metrics can raise anything
-            given = f"outputs {shape_words(outputs)} and targets {shape_words(targets)}"
+            given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"metrics fails on {given}", error, METRICS) from error
         if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-            raise TaskError(f"metrics{place_of(self._metrics)} gives a {shape_words(found)}; {METRICS}")
+            raise TaskError(f"metrics{source_location(self._metrics)} gives a {describe_shape(found)}; {METRICS}")
         if "loss" in found:
-            raise TaskError(f"metrics{place_of(self._metrics)} has one named loss, which is the name of the test loss")
+            raise TaskError(
+                f"metrics{source_location(self._metrics)} has one named loss, which is the name of the test loss"
+            )
         return found
 
     @property
@@ -119,7 +121,9 @@ class UserTask:
         except Exception as error:  # a user's code can raise anything
             raise _task_error("step_metrics fails", error, STEP_METRICS) from error
         if not isinstance(found, Mapping) or not all(map(_is_number, found.values())):
-            raise TaskError(f"step_metrics{place_of(self._step_metrics)} gives a {shape_words(found)}; {STEP_METRICS}")
+            raise TaskError(
+                f"step_metrics{source_location(self._step_metrics)} gives a {describe_shape(found)}; {STEP_METRICS}"
+            )
         # a clone, because the step that follows may change the tensor in place
         return {
             str(name): value.detach().clone() if isinstance(value, torch.Tensor) else float(value)

@@ -23,7 +23,7 @@ def test_it_makes_the_curve_whatever_schedule_and_script_the_settings_have() -> 
     curve = test.result()
     assert test.join(30)
     assert test.feed.start is not None
-    assert test.feed.start.own_lr == 0.1
+    assert test.feed.start.current_lr == 0.1
     assert len(curve) == 40
     assert any(line.startswith("data: ") for line in test.said)
     # the same settings, the same curve

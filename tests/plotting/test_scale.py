@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrtui.plotting.scale import AxisName, time_words, x_ticks
+from lrtui.plotting.scale import AxisName, format_time, x_ticks
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_ticks_are_round(axis: AxisName, low: float, high: float, columns: int, 
     [(0.0, 0, "0s"), (0.04, 1, "0s"), (59.96, 1, "1m"), (90.0, 0, "1m30s"), (65.5, 1, "1m05.5s"), (3900.0, 0, "1h05m")],
 )
 def test_times_are_in_the_largest_units(seconds: float, decimals: int, words: str) -> None:
-    assert time_words(seconds, decimals) == words
+    assert format_time(seconds, decimals) == words

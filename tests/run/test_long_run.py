@@ -9,7 +9,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.events import RunStarted, StepDone
 from lrtui.run.feed import StepBlock
-from lrtui.run.series import KEPT
+from lrtui.run.series import RECENT
 from lrtui.run.state import RunState
 
 
@@ -47,7 +47,7 @@ def test_after_a_while_a_run_takes_no_more_memory() -> None:
 
 def test_step_by_step_it_forgets_as_well() -> None:
     state = begun()
-    steps = 2 * KEPT + 5000
+    steps = 2 * RECENT + 5000
     for step in range(steps):
         state.fold(
             [StepDone(seq=step + 10, step=step, seconds=step * 0.001, epoch=1, batch=step, loss=1.0, lrs=(0.1,))]

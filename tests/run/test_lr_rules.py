@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from range_curves import curve_of, valley_losses
 
-from lrtui.run.lr_rules import RULES, SIGNS, Kept, Suggestions, minimum, slide, steepest, suggest, valley
+from lrtui.run.lr_rules import RULES, SIGNS, CurvePart, Suggestions, minimum, slide, steepest, suggest, valley
 
 LRS = np.logspace(-6, 1, 100)
 
 
-def kept(losses: np.ndarray, noise: float = 0.0) -> Kept:
-    return Kept(LRS[: len(losses)], losses, 100, noise, 10)
+def kept(losses: np.ndarray, noise: float = 0.0) -> CurvePart:
+    return CurvePart(LRS[: len(losses)], losses, 100, noise, 10)
 
 
 def logistic(middle: float, width: float = 0.15) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from range_curves import curve_of, valley_losses
 
 from lrtui.run.errors import UsageError
-from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.range_curve import RangeCurve, compare_lr, outcome_line
 from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.smoothing import Smoothed
 
@@ -102,22 +102,22 @@ def test_whatever_the_losses_are_there_is_an_answer(losses: list[float]) -> None
     assert found.agreement
     assert all(lr > 0 for lr in found.found.values())
     assert found.suggested is None or found.suggested in found.found.values()
-    assert ending_words(curve, RangeEnd("done"))
+    assert outcome_line(curve, RangeEnd("done"))
     if curve.shown:
         assert math.isfinite(curve.loss_at(1e-3))
 
 
 def test_what_is_said_of_it() -> None:
     curve = curve_of(valley_losses(120))
-    assert ending_words(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss diverges at lr 0.2451"
-    assert ending_words(curve, RangeEnd("stopped")) == "120 of 150 steps: stopped at lr 0.2451"
-    assert ending_words(curve, RangeEnd("done")) == "120 of 150 steps, up to lr 0.2451"
-    assert ending_words(RangeCurve(Sweep()), RangeEnd("stopped")) == "stopped before its first step of 150"
+    assert outcome_line(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss diverges at lr 0.2451"
+    assert outcome_line(curve, RangeEnd("stopped")) == "120 of 150 steps: stopped at lr 0.2451"
+    assert outcome_line(curve, RangeEnd("done")) == "120 of 150 steps, up to lr 0.2451"
+    assert outcome_line(RangeCurve(Sweep()), RangeEnd("stopped")) == "stopped before its first step of 150"
     found = curve.suggest()
     suggested = found.suggested or 0.0
-    assert own_lr_words(suggested * 1.2, found).endswith("much the same as suggested")
-    assert own_lr_words(suggested * 20, found).endswith("20 times higher than suggested")
-    assert own_lr_words(suggested / 4, found).endswith("4.0 times lower than suggested")
+    assert compare_lr(suggested * 1.2, found).endswith("much the same as suggested")
+    assert compare_lr(suggested * 20, found).endswith("20 times higher than suggested")
+    assert compare_lr(suggested / 4, found).endswith("4.0 times lower than suggested")
 
 
 def test_a_feed_gives_points_in_order_and_keeps_its_first_end() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recorded_runs import loss_at
 
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
-from lrtui.run.series import KEPT, Series, index_at, value_at
+from lrtui.run.series import RECENT, Series, index_at, value_at
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
 
 
@@ -224,13 +224,13 @@ def test_the_mean_of_a_series_that_begins_with_blocks_goes_on_from_the_last_ones
 
 
 def test_a_long_series_forgets_its_oldest_values_and_draws_the_same() -> None:
-    values = np.random.default_rng(3).normal(size=5 * KEPT + 777)
+    values = np.random.default_rng(3).normal(size=5 * RECENT + 777)
     whole, short = Series(values), Series()
     for start in range(0, len(values), 50_000):
         short.extend(values[start : start + 50_000])
         short.forget_old()
     assert len(short) == len(whole)
-    assert len(short.values) < 2 * KEPT + 50_000
+    assert len(short.values) < 2 * RECENT + 50_000
     assert short.known_from == len(whole) - len(short.values)
     assert short.known_from % BLOCK == 0
     assert short.values.tolist() == values[short.known_from :].tolist()
@@ -244,7 +244,7 @@ def test_a_long_series_forgets_its_oldest_values_and_draws_the_same() -> None:
 
 
 def test_the_mean_of_a_series_that_forgot_what_was_never_read_goes_on_from_its_blocks() -> None:
-    values = np.full(3 * KEPT, 2.0)
+    values = np.full(3 * RECENT, 2.0)
     source = Series(values[:10])
     mean = Smoothed(source, 100)
     assert mean.series.last == 2.0

@@ -88,7 +88,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
     curve = test.result()
     # the next run in this process waits for this thread
     test.join()
-    return result_of(curve, batches, test.feed.start.own_lr if test.feed.start else 0.0)
+    return result_of(curve, batches, test.feed.start.current_lr if test.feed.start else 0.0)
 
 
 def _sweep(budget: float, total_steps: int) -> Sweep:

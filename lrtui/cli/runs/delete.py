@@ -12,7 +12,7 @@ from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, st
 from lrtui.run.errors import UsageError
 from lrtui.store.columns import epochs_done
 from lrtui.store.removal import delete_runs, refuse_live
-from lrtui.text.format import counted, printable, size_words
+from lrtui.text.format import counted, format_size, printable
 
 EPILOG = """\
 Examples:
@@ -46,7 +46,7 @@ def command(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
     removed = delete_runs(folder, [run.id for run in found])
     print(f"deleted {', '.join(map(title_of, found))}", file=sys.stderr)
     if removed.files:
-        print(f"removed {counted(removed.files, 'file')}, {size_words(removed.size)}", file=sys.stderr)
+        print(f"removed {counted(removed.files, 'file')}, {format_size(removed.size)}", file=sys.stderr)
     for path in removed.kept:
         print(f"kept {printable(str(path))}: a branch started from it", file=sys.stderr)
     return DONE

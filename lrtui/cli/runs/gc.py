@@ -7,7 +7,7 @@ import click
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
 from lrtui.store.garbage import Garbage, collect_garbage, find_garbage
-from lrtui.text.format import counted, size_words
+from lrtui.text.format import counted, format_size
 
 EPILOG = """\
 Examples:
@@ -31,7 +31,7 @@ def command(dry_run: bool, store: str | None) -> int:
         return 0
     removed = collect_garbage(folder)
     print(f"removed {_describe(removed.leftovers)}")
-    print(f"freed {size_words(removed.freed)}")
+    print(f"freed {format_size(removed.freed)}")
     if removed.trouble:
         print(f"the database keeps its size for now: {removed.trouble}")
     return 0
@@ -44,4 +44,4 @@ def _describe(garbage: Garbage) -> str:
         counted(len(garbage.temporary), "temporary file"),
         counted(garbage.commands, "old command"),
     ]
-    return f"{', '.join(parts)} ({size_words(garbage.file_size)} in files)"
+    return f"{', '.join(parts)} ({format_size(garbage.file_size)} in files)"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrtui.run.commands import Command, Extend, SwitchSchedule
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError, describe_exception
-from lrtui.run.spec import option_words
+from lrtui.run.spec import option_name
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line, read_script
@@ -65,7 +65,7 @@ class ResumedRun:
         for name, (mine, theirs) in setup.spec.differences(saved.spec).items():
             if name not in _MAY_DIFFER:
                 raise CheckpointError(
-                    f"{path} is of a run with {option_words(name)} {theirs}, and can't be resumed with {mine}"
+                    f"{path} is of a run with {option_name(name)} {theirs}, and can't be resumed with {mine}"
                 )
         for what, number in sizes(setup).items():
             before = saved.sizes.get(what)

@@ -69,7 +69,7 @@ class RangeTestController:
         from lrtui.tui.screens.range_test import RangeTestScreen
 
         feed, sweep = RangeFeed(), Sweep()
-        feed.waits_for = "the current step"
+        feed.waiting_for = "the current step"
         run.send(RangeTest(sweep, feed))
         lr = next(iter(run.state.current_lrs), 0.0)
         subject = f"run {run.number} at step {run.state.step:,}"

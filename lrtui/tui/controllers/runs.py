@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec, option_words
+from lrtui.run.spec import RunSpec, option_name
 from lrtui.tui.run_list.source_runs import ShownRun
 
 # the dialogs take 60 ms to import: each is imported when it is first opened, so that the first frame waits for none
@@ -201,6 +201,6 @@ def settings_commands(before: RunSpec, after: RunSpec, live: RunSpec) -> tuple[l
 def _difference(before: RunSpec, after: RunSpec) -> str:
     """Return the settings that differ, as command line options."""
     return ", ".join(
-        f"{option_words(name)} {'; '.join(new) if isinstance(new, tuple) else new}"
+        f"{option_name(name)} {'; '.join(new) if isinstance(new, tuple) else new}"
         for name, (_, new) in before.differences(after).items()
     )

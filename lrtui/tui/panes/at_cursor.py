@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lrtui.plotting.scale import x_words
+from lrtui.plotting.scale import format_x
 from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.log_lines import change_line
@@ -24,9 +24,9 @@ def moment(scene: Scene) -> str:
     if cursor is None:
         return ""
     if scene.run is None or scene.run.state.started is None:
-        return x_words(cursor, axis)
+        return format_x(cursor, axis)
     step = f"step {step_at(scene.run.state, cursor, axis):,}"
-    return step if axis == "step" else f"{x_words(cursor, axis)}, {step}"
+    return step if axis == "step" else f"{format_x(cursor, axis)}, {step}"
 
 
 def lr_at_cursor(scene: Scene) -> str:

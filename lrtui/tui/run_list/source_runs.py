@@ -13,7 +13,7 @@ from typing import Protocol
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import RunStarted
-from lrtui.run.feed import Story
+from lrtui.run.feed import FeedItem
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -104,7 +104,7 @@ class SourceRun:
         self.state.fold(map(self._with_known_settings, new.events))
         self.update(self.summary)
 
-    def _with_known_settings(self, event: Story) -> Story:
+    def _with_known_settings(self, event: FeedItem) -> FeedItem:
         """Return the event with the summary's schedule in place of default settings, which nobody chose."""
         if isinstance(event, RunStarted) and self.summary.spec is None and event.spec == RunSpec():
             return replace(event, spec=RunSpec(schedule=self.summary.schedule))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.feed import StepBlock, Story
+from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 
@@ -50,7 +50,7 @@ class NewEvents:
     """
 
     from_start: bool
-    events: tuple[Story, ...]
+    events: tuple[FeedItem, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lrtui.plotting.range_chart import range_chart
-from lrtui.run.lr_rules import RULES, SIGNS, Suggestions, lr_words
-from lrtui.run.range_curve import RangeCurve, ending_words, own_lr_words
+from lrtui.run.lr_rules import RULES, SIGNS, Suggestions, format_lr
+from lrtui.run.range_curve import RangeCurve, compare_lr, outcome_line
 from lrtui.run.range_feed import RangeFeed, Sweep
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_view import ChartView
@@ -115,7 +115,7 @@ class RangeTestScreen(ModalScreen[float | None]):
         text = Text()
         for name in dict.fromkeys([*self._rules_by_lr, *RULES]):
             is_chosen = name == self._chosen
-            label = f"{SIGNS[name]} {name} {lr_words(self._suggestions.lrs[name])}"
+            label = f"{SIGNS[name]} {name} {format_lr(self._suggestions.lrs[name])}"
             text.append("▸" if is_chosen else " ").append(label, "bold reverse" if is_chosen else "").append("  ")
         text.rstrip()
         return text
@@ -124,21 +124,21 @@ class RangeTestScreen(ModalScreen[float | None]):
         end = self._feed.end
         if not self._has_ended or end is None:
             if not len(self._curve):
-                return f"Waiting for {self._feed.waits_for}"
+                return f"Waiting for {self._feed.waiting_for}"
             return "One step at each lr; the model and the optimizer are restored afterwards."
         if end.error is not None:
             return str(end.error)
         if not len(self._curve):
-            return ending_words(self._curve, end)
-        current = f"▲ {own_lr_words(self._current_lr, self._suggestions)}"
-        return f"{self._suggestions.agreement}\n{current}\n{ending_words(self._curve, end)}"
+            return outcome_line(self._curve, end)
+        current = f"▲ {compare_lr(self._current_lr, self._suggestions)}"
+        return f"{self._suggestions.agreement}\n{current}\n{outcome_line(self._curve, end)}"
 
     def _keys(self) -> str:
         if not self._has_ended:
             return "esc stop"
         if self._chosen is None:
             return "esc back"
-        lr = lr_words(self._suggestions.found[self._chosen])
+        lr = format_lr(self._suggestions.found[self._chosen])
         return f"enter set {self._target} to {lr}   ←/→ choose   esc back"
 
     # -- keys ---------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class RangeTestScreen(ModalScreen[float | None]):
     def action_apply(self) -> None:
         """Close with the chosen lr, rounded as on screen."""
         if self._chosen is not None:
-            self.dismiss(float(lr_words(self._suggestions.found[self._chosen])))
+            self.dismiss(float(format_lr(self._suggestions.found[self._chosen])))
 
     def action_stop_or_close(self) -> None:
         """Stop the test; close if it is over or already stopping."""

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.spec import RunSpec, option_text, option_words, read_option
+from lrtui.run.spec import RunSpec, option_name, option_text, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
 
@@ -78,7 +78,7 @@ class SettingRow(Vertical):
             value = read_setting(self.item, self.query_one(Input).value)
         except LrtuiError as error:
             # the message is that of the command-line option
-            wrong.update(Text(str(error).replace(option_words(self.item.name), self._caption)))
+            wrong.update(Text(str(error).replace(option_name(self.item.name), self._caption)))
             self.add_class("-wrong")
             raise
         self.remove_class("-wrong")

@@ -77,7 +77,7 @@ class PickerCandidates:
         if not free:
             return f"At most {len(LETTERS)} candidates: go to one with ctrl+n and remove it with ctrl+k first."
         self._by_letter[free[0]] = PickerCandidate(free[0], anchor, answer)
-        return f"Kept as candidate {free[0]}. Press ctrl+k again to remove it."
+        return f"CurvePart as candidate {free[0]}. Press ctrl+k again to remove it."
 
     def after(self, candidate: PickerCandidate | None) -> PickerCandidate | None:
         """Return the next candidate, wrapping around; the first one for None. None if there are no candidates."""
