@@ -9,7 +9,7 @@ from typing import TextIO
 from lrtui.cli.exit_codes import discard
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
-from lrtui.run.log_lines import change_line, evaluation_line, format_lrs, step_line
+from lrtui.run.log import change_line, evaluation_line, format_lrs, step_line
 from lrtui.run.state import RunState
 from lrtui.text.format import duration
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lrtui.run.evaluations import epoch_means, epoch_results, is_better_high, metric_names, metric_of
 from lrtui.run.events import EvalDone, RunStarted
-from lrtui.run.log_lines import change_line
+from lrtui.run.log import change_line
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.text.format import MISSING, duration, figure, printable

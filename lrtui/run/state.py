@@ -1,13 +1,9 @@
-"""The state of one run, folded from its events; panes, printers and comparisons read nothing else."""
+"""The state of one run, folded from its events. Panes, printers and comparisons read only this."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from lrtui.run.commands import ObeyedCommand
 from lrtui.run.events import (
@@ -29,16 +25,13 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
-from lrtui.run.log_lines import LineKind, LogLine, change_line, evaluation_line, step_line
-from lrtui.run.minmax_pyramid import BLOCK, Blocks
+from lrtui.run.log import LineKind, Log
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
+from lrtui.run.step_metrics import append_metrics, extend_metrics, extend_summarised_metrics
 
 FORGET_EVERY = 4096
-"""Steps after which the oldest values of a long run are dropped in favour of their blocks."""
-
-LOG_LINES = 5000
-"""Most log lines that a state keeps; older ones are in the store."""
+"""Interval in steps at which the oldest values of a long run are replaced by summaries."""
 
 
 @dataclass(slots=True)
@@ -58,7 +51,7 @@ class RunState:
     lrs: list[Series] = field(default_factory=list)
     """One series per parameter group."""
     metrics: dict[str, Series] = field(default_factory=dict)
-    """Further values of the steps, by name, each from its first finite value on; NaN at steps without one."""
+    """Further values of the steps, by name; NaN at steps without a value."""
     first_step: int = 0
     step: int = 0
     """Optimizer steps done."""
@@ -75,12 +68,10 @@ class RunState:
     """Every command that was obeyed."""
     answered: dict[str, int] = field(default_factory=dict, compare=False)
     """The seq of the event that answered a command, by the command's id."""
-    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
-    lines_logged: int = 0
-    """Number of lines ever added to the log."""
+    log: Log = field(default_factory=Log)
     outcome: RunFinished | None = None
     version: int = 0
-    """Increases with every event; what was drawn at this version is up to date."""
+    """Increases with every event, so that a pane knows whether it is up to date."""
     _step_seq: int = -1
     _epoch_tested: int | None = None
     """The epoch whose test is in progress."""
@@ -106,7 +97,7 @@ class RunState:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """The current factors of the schedule's raw lr, one per parameter group."""
+        """The current factors of the unscaled lr, one per parameter group."""
         for change in reversed(self.changes):
             if isinstance(change, ScheduleSwitched):
                 break
@@ -134,7 +125,7 @@ class RunState:
 
         Args:
             span: in steps.
-            growth: of the span, in steps a step; 0 for the whole span from the first step on.
+            growth: of the span, in steps per step; 0 for the whole span from the first step on.
         """
         key = (id(series), span, growth)
         if key not in self._smoothed:
@@ -163,7 +154,7 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Training time left at the mean pace so far, evaluations included; None before the first step."""
+        """Estimated training time left, evaluations included; None before the first step."""
         done = self.step - self.first_step
         if done <= 0 or not self.started or not self.is_live:
             return None
@@ -180,21 +171,21 @@ class RunState:
         return steps * spec.batch_size * spec.accumulate / span if span > 0 else None
 
     def note(self, kind: LineKind, text: str) -> None:
-        """Add a line to the log that belongs to no event and is not stored."""
+        """Add a line to the log that describes no event; it is not stored."""
         self.version += 1
-        self._say(kind, text, -1)
+        self.log.add(kind, text)
 
-    def fold(self, story: Iterable[FeedItem]) -> None:
+    def fold(self, items: Iterable[FeedItem]) -> None:
         """Add events and blocks of steps, the oldest first."""
-        for part in story:
-            if isinstance(part, Event):
-                self._fold_one(part)
-            elif isinstance(part, StepBlock):
-                self._fold_steps(part)
+        for item in items:
+            if isinstance(item, Event):
+                self._fold_event(item)
+            elif isinstance(item, StepBlock):
+                self._fold_steps(item)
             else:
-                self._fold_summary(part)
+                self._fold_summary(item)
 
-    def _fold_one(self, event: Event) -> None:
+    def _fold_event(self, event: Event) -> None:
         self.version += 1
         self.elapsed = event.seconds
         if isinstance(event, StepDone):  # first, since nearly all events are this one
@@ -204,31 +195,24 @@ class RunState:
             self.answered[event.command_id] = event.seq
         match event:
             case RunStarted():
-                self._begin(event)
+                self._start(event)
             case EvaluationStarted():
                 self.evaluating = True
-                if event.command:
-                    self._note_command(event)
-                else:
+                if not event.command:
                     self._epoch_tested = event.epoch
             case EvalDone():
                 self.evaluating = False
                 self.evaluations.append(event)
-                self._say("evaluation", evaluation_line(event), event.seq)
             case EpochDone():
                 self._epoch_tested = None
                 self.epochs.append(event)
             case ScheduleSwitched() | LrSet():
                 self.changes.append(event)
-                if event.command:
-                    self._note_command(event)
             case CommandRefused():
                 self.refusals.append(event)
             case Extended() if self.started is not None:
                 spec = replace(self.started.spec, epochs=event.epochs)
                 self.started = replace(self.started, spec=spec, total_steps=event.total_steps)
-                if event.command:
-                    self._note_command(event)
             case Paused():
                 self.status = "paused"
             case Resumed():
@@ -237,13 +221,12 @@ class RunState:
                 self.waiting_for = event.text
             case RunFinished():
                 self.status, self.outcome, self.evaluating = event.outcome, event, False
-                self._say("error" if event.error else "change", event.error or f"run {event.outcome}", event.seq)
-        if line := change_line(event):
-            level = event.level if isinstance(event, Notice) else "info"
-            self._say("change" if level == "info" else level, line, event.seq)
+        if isinstance(event, EvaluationStarted | ScheduleSwitched | LrSet | Extended) and event.command:
+            self._add_command(event)
+        self.log.add_event(event)
 
-    def _note_command(self, event: EvaluationStarted | ScheduleSwitched | LrSet | Extended) -> None:
-        # a command during the test at an epoch's end comes before the schedule's step, unlike one after it
+    def _add_command(self, event: EvaluationStarted | ScheduleSwitched | LrSet | Extended) -> None:
+        # the scheduler steps after the test that ends an epoch, so a command during the test needs its own moment
         moment = f"step {event.step}" if self._epoch_tested is None else f"test {self._epoch_tested}"
         self.commands.append(ObeyedCommand(event.step, f"{moment}: {event.command}", event.seq, event.scripted))
 
@@ -255,29 +238,11 @@ class RunState:
         for series, lr in zip(self.lrs, event.lrs, strict=True):
             series.append(lr)
         if event.metrics or self.metrics:
-            self._fold_metrics(event.metrics)
+            append_metrics(self.metrics, event.metrics, self.loss)
         if len(self.loss) % FORGET_EVERY == 0:
             self._forget_old()
         if self.started and event.batch % self.started.spec.log_interval == 0:
-            self._say("step", step_line(event), event.seq)
-
-    def _fold_metrics(self, metrics: Mapping[str, float]) -> None:
-        for name in sorted(metrics):
-            if name not in self.metrics and math.isfinite(metrics[name]):
-                self.metrics[name] = Series.without_values(len(self.loss) - 1, self.loss.known_from)
-        for name, series in self.metrics.items():
-            series.append(metrics.get(name, math.nan))
-
-    def _fold_metrics_of(self, block: StepBlock) -> None:
-        for name, series in self.metrics.items():
-            series.extend(block.metrics.get(name, np.full(len(block), np.nan)))
-        for name in sorted(block.metrics.keys() - self.metrics.keys()):
-            values = block.metrics[name]
-            finite = np.flatnonzero(np.isfinite(values))
-            if len(finite):
-                before = len(self.loss) - len(values) + int(finite[0])
-                self.metrics[name] = Series.without_values(before, self.loss.known_from)
-                self.metrics[name].extend(values[finite[0] :])
+            self.log.add_event(event)
 
     @property
     def _all_series(self) -> tuple[Series, ...]:
@@ -297,15 +262,10 @@ class RunState:
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend(lrs)
         if block.metrics or self.metrics:
-            self._fold_metrics_of(block)
+            extend_metrics(self.metrics, block, self.loss)
         self._forget_old()
         if self.started:
-            shown = (block.batches % self.started.spec.log_interval == 0).nonzero()[0].tolist()
-            # lines that the log has no room for are only counted
-            self.lines_logged += len(shown[:-LOG_LINES])
-            for index in shown[-LOG_LINES:]:
-                event = block.step(index)
-                self._say("step", step_line(event), event.seq)
+            self.log.add_steps(block, self.started.spec.log_interval)
 
     def _fold_summary(self, block: SummaryBlock) -> None:
         self.version += block.steps
@@ -316,11 +276,9 @@ class RunState:
         self.seconds.extend_blocks(block.seconds)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend_blocks(lrs)
-        for name in (*self.metrics, *sorted(block.metrics.keys() - self.metrics.keys())):
-            blocks = block.metrics.get(name, Blocks.without_values(block.steps // BLOCK))
-            self.metrics.setdefault(name, Series.without_values(before, before)).extend_blocks(blocks)
+        extend_summarised_metrics(self.metrics, block, before)
 
-    def _begin(self, event: RunStarted) -> None:
+    def _start(self, event: RunStarted) -> None:
         if event.resumed_from is not None and self.started is not None:
             self._truncate(event)
         else:
@@ -343,10 +301,6 @@ class RunState:
         self.refusals = [refusal for refusal in self.refusals if refusal.seq <= last]
         self.commands = [command for command in self.commands if command.seq <= last]
         self.answered = {command: seq for command, seq in self.answered.items() if seq <= last}
-        self.log = deque((line for line in self.log if line.seq <= last), maxlen=LOG_LINES)
+        self.log.truncate(last)
         self._step_seq = min(self._step_seq, last)
         self.evaluating, self._epoch_tested = False, None
-
-    def _say(self, kind: LineKind, text: str, seq: int) -> None:
-        self.log.append(LogLine(kind, text, seq))
-        self.lines_logged += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from lrtui.run.commands import Command, Stop
 from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
-from lrtui.run.log_lines import change_line
+from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, readable_errors
 from lrtui.store.location import DATABASE, is_owners_alone

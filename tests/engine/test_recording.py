@@ -122,7 +122,7 @@ def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path
         assert state.loss == fresh.loss
         assert state.evaluations == fresh.evaluations
         assert (state.status, state.step, state.schedule) == (fresh.status, fresh.step, fresh.schedule)
-    assert list(watcher.log)[-5:] == list(fresh.log)[-5:]
+    assert list(watcher.log.lines)[-5:] == list(fresh.log.lines)[-5:]
 
 
 def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:

@@ -85,14 +85,14 @@ def test_pauses_and_refusals_are_kept() -> None:
     refusal = CommandRefused(seq=seq + 2, step=10, seconds=seconds, command="undo", reason="nothing to undo")
     state.fold([refusal])
     assert state.refusals == [refusal]
-    assert state.log[-1].text == "refused: undo: nothing to undo"
+    assert state.log.lines[-1].text == "refused: undo: nothing to undo"
 
 
 def test_the_log_has_the_tutorials_lines() -> None:
     state = folded(recorded_run(101))
-    texts = [line.text for line in state.log]
+    texts = [line.text for line in state.log.lines]
     assert "Train Epoch: 1 batch-0\tLoss: 2.240000 Learning Rate: 0.01" in texts
-    assert sum(line.kind == "evaluation" for line in state.log) == 2
+    assert sum(line.kind == "evaluation" for line in state.log.lines) == 2
 
 
 def test_folding_what_was_stored_equals_folding_what_was_said() -> None:
@@ -118,7 +118,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
     assert state.step == len(state.loss) == 100
     assert state.changes == []
     assert [result.epoch for result in state.evaluations] == [1, 2]
-    assert [line for line in state.log if line.seq > last] == []
+    assert [line for line in state.log.lines if line.seq > last] == []
 
 
 def test_the_time_left_is_at_the_pace_so_far() -> None:

@@ -13,7 +13,7 @@ from lrtui.run.commands import ScaleLr, SwitchSchedule
 from lrtui.run.events import EvalDone, Notice, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-from lrtui.run.log_lines import evaluation_line
+from lrtui.run.log import evaluation_line
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.notation import parse_schedule

@@ -68,7 +68,9 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
         await told(pilot, app)
         assert line(app).startswith(" ▲ schedule exhausted")
         assert f"s switches to {PROPOSED}" in line(app)
-        assert any("advice: schedule exhausted: in the remaining" in entry.text for entry in app.session.last.state.log)
+        assert any(
+            "advice: schedule exhausted: in the remaining" in entry.text for entry in app.session.last.state.log.lines
+        )
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")

@@ -192,8 +192,8 @@ async def test_a_stored_run_at_the_cursor_is_shown_in_all_panes(folder: Path) ->
         assert not run.is_live
         expected = folded(recorded_run(120, outcome="failed", schedule=EXPONENTIAL))
         assert list(run.state.loss) == list(expected.loss)
-        assert [line.text for line in run.state.log] == [line.text for line in expected.log]
-        await until(pilot, lambda: cockpit(app).query_one(LogPane)._written == run.state.lines_logged)
+        assert [line.text for line in run.state.log.lines] == [line.text for line in expected.log.lines]
+        await until(pilot, lambda: cockpit(app).query_one(LogPane)._written == run.state.log.count)
         assert not cockpit(app).query_one("#loss").has_class("-empty")
 
 

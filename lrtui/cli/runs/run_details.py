@@ -16,7 +16,7 @@ from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_c
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
-from lrtui.run.log_lines import change_line, format_lrs
+from lrtui.run.log import change_line, format_lrs
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, record_of

@@ -7,7 +7,7 @@ import math
 from lrtui.plotting.scale import format_x
 from lrtui.run.evaluations import ACCURACY, metric_of
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
-from lrtui.run.log_lines import change_line
+from lrtui.run.log import change_line
 from lrtui.run.series import Series, value_at
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import sign_of

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Log
 
-from lrtui.run.log_lines import LogLine
-from lrtui.run.state import LOG_LINES, RunState
+from lrtui.run.log import LOG_LINES, LogLine
+from lrtui.run.state import RunState
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
@@ -68,9 +68,9 @@ class LogPane(Vertical):
             if not log.line_count:
                 log.write_line(EMPTY)
             return
-        new = state.lines_logged - self._written
+        new = state.log.count - self._written
         if new:
-            self._write(list(state.log)[-new:])
+            self._write(list(state.log.lines)[-new:])
         self._show_figure()
 
     def _rewrite(self) -> None:
@@ -78,13 +78,13 @@ class LogPane(Vertical):
         log.clear()
         self._found, self._room = 0, log.scrollable_content_region.width
         if self._state is not None:
-            self._write(self._state.log)
+            self._write(self._state.log.lines)
         self._show_figure()
 
     def _write(self, lines: Iterable[LogLine]) -> None:
         follows = self._follows
         self.query_one(Log).write_lines(self._parts(lines), scroll_end=False)
-        self._written = self._state.lines_logged if self._state else 0
+        self._written = self._state.log.count if self._state else 0
         if follows:
             self._scroll_to_end()
 

@@ -1,0 +1,122 @@
+"""The log of a run, and its events as lines of text."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EvalDone,
+    Event,
+    Extended,
+    LrSet,
+    Notice,
+    Paused,
+    Resumed,
+    RunFinished,
+    ScheduleSwitched,
+    StepDone,
+)
+from lrtui.run.feed import StepBlock
+
+LOG_LINES = 5000
+"""Maximum number of lines in a log; older ones are dropped, since the store has their events."""
+
+LineKind = Literal["step", "evaluation", "change", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log."""
+
+    kind: LineKind
+    text: str
+    seq: int = -1
+    """`seq` of the event it describes; -1 if it describes none."""
+
+
+@dataclass(slots=True)
+class Log:
+    """The newest lines of a run's log."""
+
+    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    count: int = 0
+    """Number of lines ever added."""
+
+    def add(self, kind: LineKind, text: str, seq: int = -1) -> None:
+        """Add a line."""
+        self.lines.append(LogLine(kind, text, seq))
+        self.count += 1
+
+    def add_event(self, event: Event) -> None:
+        """Add the line of an event, if it has one."""
+        match event:
+            case StepDone():
+                self.add("step", step_line(event), event.seq)
+            case EvalDone():
+                self.add("evaluation", evaluation_line(event), event.seq)
+            case RunFinished():
+                self.add("error" if event.error else "change", event.error or f"run {event.outcome}", event.seq)
+            case Notice() if event.level != "info":
+                self.add(event.level, event.text, event.seq)
+            case _:
+                if line := change_line(event):
+                    self.add("change", line, event.seq)
+
+    def add_steps(self, block: StepBlock, interval: int) -> None:
+        """Add a line for each step whose batch number is a multiple of the interval."""
+        logged = (block.batches % interval == 0).nonzero()[0].tolist()
+        # formatting lines that would be dropped at once takes most of the time of reading a long run
+        self.count += len(logged[:-LOG_LINES])
+        for index in logged[-LOG_LINES:]:
+            self.add_event(block.step(index))
+
+    def truncate(self, seq: int) -> None:
+        """Drop the lines of all events after this one."""
+        self.lines = deque((line for line in self.lines if line.seq <= seq), maxlen=LOG_LINES)
+
+
+def format_lrs(lrs: tuple[float, ...]) -> str:
+    """Return the lrs at full precision, one per parameter group, separated by commas."""
+    return ", ".join(str(lr) for lr in lrs)
+
+
+def step_line(event: StepDone) -> str:
+    """Return the line of a batch, in the format of the PyTorch tutorial."""
+    return (
+        f"Train Epoch: {event.epoch} batch-{event.batch}\tLoss: {event.loss:.6f} Learning Rate: {format_lrs(event.lrs)}"
+    )
+
+
+def evaluation_line(event: EvalDone) -> str:
+    """Return the line of a test, in the format of the PyTorch tutorial, without its blank lines."""
+    accuracy = "" if event.accuracy is None else f", Accuracy: {event.accuracy:.4f}"
+    metrics = "".join(f", {name}: {value:.4f}" for name, value in event.metrics.items())
+    what = "Test set (averaged model)" if event.averaged else "Test set"
+    return f"{what}: Average loss: {event.loss:.4f}{accuracy}{metrics}"
+
+
+def change_line(event: Event) -> str | None:
+    """Return the line of an event other than a step, a test and the end; None if it is not logged."""
+    match event:
+        case ScheduleSwitched():
+            return f"switched to {event.schedule} from {event.anchor}: lr {format_lrs(event.lrs)}"
+        case LrSet():
+            return f"lr {format_lrs(event.lrs_before)} -> {format_lrs(event.lrs_after)} ({event.by})"
+        # checkpoints that are saved automatically would fill the log
+        case CheckpointSaved() if event.reason in ("command", "pause", "stop"):
+            return f"checkpoint saved ({event.reason}): {event.path}"
+        case Extended():
+            return f"the run has {event.epochs:,} epochs now"
+        case Paused():
+            return "paused"
+        case Resumed():
+            return "resumed"
+        case Notice():
+            return event.text
+        case CommandRefused():
+            return f"refused: {event.command}: {event.reason}"
+    return None
