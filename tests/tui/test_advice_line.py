@@ -55,8 +55,8 @@ def line(app: PlayedApp) -> str:
     return shown.render().plain if shown.display else ""
 
 
-async def told(pilot: Pilot[int], app: PlayedApp) -> None:
-    """Let the forecast come, and the advice be told."""
+async def advice_shown(pilot: Pilot[int], app: PlayedApp) -> None:
+    """Wait for the forecast and the advice."""
     await until(pilot, lambda: app.view.advice is not None)
     await pilot.pause()
 
@@ -65,7 +65,7 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
     # the run's own schedule is among the recent ones, as it is after a start
     app = exhausted(View(RunSpec(), selected=1, recent=["ExponentialLR(gamma=0.1)"]))
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         assert line(app).startswith(" ▲ schedule exhausted")
         assert f"s switches to {PROPOSED}" in line(app)
         assert any(
@@ -87,12 +87,12 @@ async def test_the_advice_names_its_key_and_s_and_enter_follow_it() -> None:
 async def test_with_a_dead_layer_s_and_enter_start_a_new_run() -> None:
     app = exhausted(events=DEAD)
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         assert f"s restarts with {PROPOSED} for 6 epochs" in line(app)
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         title = str(app.screen.query_one("#picker").border_title)
-        assert title == "Begin anew in place of run #1, over the 6 epochs left of it"
+        assert title == "Replace run 1 with a new run for the remaining 6 epochs"
         await press(pilot, "escape")
         assert not app.session.last.sent
         await press(pilot, "s", "enter")
@@ -108,7 +108,7 @@ async def test_with_a_dead_layer_s_and_enter_start_a_new_run() -> None:
 async def test_after_dismissing_the_advice_s_switches_the_run() -> None:
     app = exhausted(events=DEAD)
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         await press(pilot, "escape", "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")
@@ -118,13 +118,13 @@ async def test_after_dismissing_the_advice_s_switches_the_run() -> None:
 async def test_advice_appears_once_and_escape_dismisses_it() -> None:
     app = exhausted()
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         await press(pilot, "escape")
         assert line(app) == ""
         app.session.last.say(EpochDone(seq=9_000, step=160, seconds=9.0, epoch=4, lrs=(1e-5,), samples_per_second=1.0))
         await pilot.pause(0.6)
         assert line(app) == ""
-        # the picker then begins with what is in force
+        # the picker then starts from the current schedule
         await press(pilot, "s")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")
@@ -135,7 +135,7 @@ async def test_advice_appears_once_and_escape_dismisses_it() -> None:
 async def test_a_schedule_chosen_from_the_palette_overrides_the_advice(events: list[Event]) -> None:
     app = exhausted(events=events)
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         cockpit(app).controllers.picker.open("StepLR")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await press(pilot, "enter")
@@ -147,7 +147,7 @@ async def test_a_schedule_chosen_from_the_palette_overrides_the_advice(events: l
 async def test_a_manual_change_removes_the_advice() -> None:
     app = exhausted()
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         app.session.last.say(
             LrSet(seq=9_000, step=160, seconds=9.0, lrs_before=(1e-5,), lrs_after=(1.0,), scale=(1e5,), by="user")
         )
@@ -158,7 +158,7 @@ async def test_the_advice_belongs_to_its_run() -> None:
     app = PlayedApp(PlayedSession(EXHAUSTED, recorded_run(500, outcome="done")), View(RunSpec(), selected=1))
     app.curve = tenth_of_each
     async with app.run_test(size=(120, 36)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         cockpit(app).show_run(2)
         await until(pilot, lambda: line(app) == "")
         cockpit(app).show_run(1)
@@ -166,7 +166,7 @@ async def test_the_advice_belongs_to_its_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "begins", "has"),
+    ("width", "height", "start", "has"),
     [
         (120, 36, " ▲ schedule exhausted: the remaining lr is too low to train   s switches to", "esc dismisses"),
         (80, 24, " ▲ schedule exhausted   s switches to", PROPOSED),
@@ -174,11 +174,11 @@ async def test_the_advice_belongs_to_its_run() -> None:
         (24, 12, " ▲ schedule exhausted", "…"),
     ],
 )
-async def test_one_line_at_any_width(width: int, height: int, begins: str, has: str) -> None:
+async def test_one_line_at_any_width(width: int, height: int, start: str, has: str) -> None:
     app = exhausted()
     async with app.run_test(size=(width, height)) as pilot:
-        await told(pilot, app)
-        assert line(app).startswith(begins)
+        await advice_shown(pilot, app)
+        assert line(app).startswith(start)
         assert has in line(app)
         assert len(line(app)) <= width
         assert app.screen.query_one(AdviceLine).size.height == 1
@@ -187,7 +187,7 @@ async def test_one_line_at_any_width(width: int, height: int, begins: str, has: 
 async def test_the_advice_names_keys_from_the_settings_file() -> None:
     app = exhausted(View(RunSpec(), selected=1, keys={"schedule": "ctrl+n", "back": "ctrl+b"}))
     async with app.run_test(size=(160, 40)) as pilot:
-        await told(pilot, app)
+        await advice_shown(pilot, app)
         assert f"ctrl+n switches to {PROPOSED}   ctrl+b dismisses" in line(app)
 
 
@@ -211,7 +211,7 @@ async def test_a_diverged_run_is_branched_with_half_the_lr(tmp_path: Path, monke
         await ended(pilot, app, last)
         assert "b branches after epoch 2 with the lr halved" in line(app)
         await press(pilot, "b")
-        assert "Continue from the end of epoch 2 with half the lr?" in dialog(app)
+        assert "Branch from the end of epoch 2 with half the lr?" in dialog(app)
         await press(pilot, "enter")
         await until(pilot, lambda: app.session.resume_plans != [])
         (plan,) = app.session.resume_plans
