@@ -1,4 +1,4 @@
-"""Plans of races: written down whole, read back as they were, one process at a time."""
+"""Plans of races and their files, and the schedules that a race takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from racing import fake_plan, planned
+from race_runs import fake_plan, planned
 
 from lrtui.analysis.race.entrant import Entrant, check_entrants, parse_entrant
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
@@ -20,7 +20,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import ProcessIdentity, machine, started
 
 
-def test_a_plan_is_read_back_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_plan_loads_unchanged(tmp_path: Path) -> None:
     plan = RacePlan(
         number=0,
         created=12.5,
@@ -41,7 +41,7 @@ def test_a_plan_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert files.find("last") == plan
 
 
-def test_races_are_numbered_and_their_files_the_users_alone(tmp_path: Path) -> None:
+def test_plan_files_are_numbered_and_readable_only_by_the_owner(tmp_path: Path) -> None:
     numbers = [planned(tmp_path, "ConstantLR()", "StepLR(3)").number for _ in range(3)]
     assert numbers == [1, 2, 3]
     for path in (tmp_path / "races").iterdir():
@@ -49,9 +49,7 @@ def test_races_are_numbered_and_their_files_the_users_alone(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "races").iterdir()) == ["1.json", "2.json", "3.json"]
 
 
-def test_a_number_that_another_process_takes_meanwhile_is_left_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_number_taken_by_another_process_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned(tmp_path, "ConstantLR()", "StepLR(3)")
     monkeypatch.setattr(PlanFiles, "numbers", lambda self: [])
     assert planned(tmp_path, "ConstantLR()", "StepLR(3)").number == 2
@@ -60,16 +58,14 @@ def test_a_number_that_another_process_takes_meanwhile_is_left_to_it(
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"version": 1}', '{"version": 99}', '{"version": 1, "seeds": 3}', "\x00"]
 )
-def test_a_damaged_plan_is_told_in_words(text: str, tmp_path: Path) -> None:
+def test_a_damaged_plan_file_raises_a_store_error(text: str, tmp_path: Path) -> None:
     planned(tmp_path, "ConstantLR()", "StepLR(3)")
     (tmp_path / "races" / "1.json").write_text(text)
     with pytest.raises(StoreError, match=r"can't read the race plan .*1\.json"):
         PlanFiles(tmp_path).find("1")
 
 
-def test_a_plan_stays_whole_where_the_new_one_can_not_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_save_leaves_the_plan_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(tmp_path, "ConstantLR()", "StepLR(3)")
     before = (tmp_path / "races" / "1.json").read_text()
 
@@ -83,19 +79,19 @@ def test_a_plan_stays_whole_where_the_new_one_can_not_be_written(
     assert (tmp_path / "races" / "1.json").read_text() == before
 
 
-@pytest.mark.parametrize(("text", "said"), [("7", "the newest are 1"), ("x", "no race 'x'"), ("²", "no race")])
-def test_a_race_that_is_not_there_is_refused(text: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "message"), [("7", "the newest are 1"), ("x", "no race 'x'"), ("²", "no race")])
+def test_an_unknown_race_is_refused(text: str, message: str, tmp_path: Path) -> None:
     planned(tmp_path, "ConstantLR()", "StepLR(3)")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         PlanFiles(tmp_path).find(text)
 
 
-def test_a_store_without_races_says_so(tmp_path: Path) -> None:
+def test_a_store_without_races_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no races in the store"):
         PlanFiles(tmp_path).find("last")
 
 
-def test_a_race_goes_on_in_one_process_at_a_time(tmp_path: Path) -> None:
+def test_a_race_runs_in_one_process_at_a_time(tmp_path: Path) -> None:
     files, plan = PlanFiles(tmp_path), planned(tmp_path, "ConstantLR()", "StepLR(3)")
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -120,7 +116,7 @@ def test_a_race_goes_on_in_one_process_at_a_time(tmp_path: Path) -> None:
         ('CosineAnnealingLR(per="batch") on AdamW(lr=0.1)', 'CosineAnnealingLR(per="batch")', "AdamW(lr=0.1)"),
     ],
 )
-def test_a_schedule_may_have_an_optimizer_of_its_own(text: str, schedule: str, optimizer: str | None) -> None:
+def test_an_entrant_can_have_another_optimizer(text: str, schedule: str, optimizer: str | None) -> None:
     entrant = parse_entrant(text)
     assert (entrant.schedule, entrant.optimizer) == (schedule, optimizer)
     assert parse_entrant(entrant.label) == entrant
@@ -129,18 +125,18 @@ def test_a_schedule_may_have_an_optimizer_of_its_own(text: str, schedule: str, o
 @pytest.mark.parametrize(
     "text", ["StepLR", "Foo(3)", "StepLR(3) on Adamm()", "StepLR(3) on ", "StepLR(3) on 3", "", "on"]
 )
-def test_words_that_are_no_entrant_are_refused(text: str) -> None:
+def test_text_that_is_not_an_entrant_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_entrant(text)
 
 
-def test_a_fault_in_a_schedule_has_its_place() -> None:
+def test_an_error_in_a_schedule_has_its_position() -> None:
     with pytest.raises(NotationError) as refused:
         parse_entrant("StepLR(step_sise=3)")
     assert refused.value.position == 7
 
 
-def test_a_race_takes_two_and_none_twice() -> None:
+def test_a_race_needs_two_different_schedules() -> None:
     with pytest.raises(UsageError, match="at least two schedules"):
         check_entrants([parse_entrant("StepLR(3)")])
     with pytest.raises(UsageError, match="given twice"):
@@ -148,7 +144,7 @@ def test_a_race_takes_two_and_none_twice() -> None:
     check_entrants([parse_entrant("StepLR(3)"), parse_entrant("StepLR(3) on Adam(lr=0.1)")])
 
 
-def test_runs_have_the_settings_of_the_race_and_their_own_seed() -> None:
+def test_each_run_has_the_settings_of_the_race_and_its_seed() -> None:
     plan = fake_plan("ConstantLR()", "StepLR(step_size=3)", seeds=2)
     plan.entrants = (plan.entrants[0], Entrant("StepLR(step_size=3)", "SGD(lr=0.1)", ("step 2: lr=1",)))
     spec = plan.spec(Cell(1, 1))

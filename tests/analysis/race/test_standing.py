@@ -1,4 +1,4 @@
-"""How a race standing: ranks at equal steps, who is apart, and what is fair about it."""
+"""The standing of a race: ranks at equal steps, unranked schedules, warnings, and the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from racing import fake_plan, fake_result, filled
+from race_runs import fake_plan, fake_result, filled
 
 from lrtui.analysis.race.plan import RacePlan, Ruling
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
@@ -16,7 +16,7 @@ from lrtui.analysis.race.standing import rank
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
 
 
-def raced(ends: dict[int, list[float]], *, stops: bool = True) -> tuple[RacePlan, list[CellResult]]:
+def race_with(ends: dict[int, list[float]], *, stops: bool = True) -> tuple[RacePlan, list[CellResult]]:
     """Return a race of three epochs, with these last accuracies by entrant, one per seed."""
     plan = fake_plan(A, B, C, seeds=max(map(len, ends.values())), epochs=3, stops=stops)
     results = [
@@ -30,8 +30,8 @@ def raced(ends: dict[int, list[float]], *, stops: bool = True) -> tuple[RacePlan
 ENDS = {0: [0.85, 0.86, 0.84], 1: [0.86, 0.85, 0.85], 2: [0.90, 0.912, 0.895]}
 
 
-def test_they_are_ranked_by_the_mean_at_equal_steps() -> None:
-    plan, results = raced(ENDS)
+def test_schedules_are_ranked_by_the_mean_at_equal_steps() -> None:
+    plan, results = race_with(ENDS)
     found = rank(plan, results)
     assert [placing.entrant for placing in found.placings] == [2, 1, 0]
     assert [placing.rank for placing in found.placings] == [1, 2, 3]
@@ -40,8 +40,8 @@ def test_they_are_ranked_by_the_mean_at_equal_steps() -> None:
     assert found.unranked == ()
 
 
-def test_differences_are_to_the_first_one_given() -> None:
-    plan, results = raced(ENDS)
+def test_differences_are_to_the_first_schedule() -> None:
+    plan, results = race_with(ENDS)
     found = rank(plan, results)
     by_entrant = {placing.entrant: placing for placing in found.placings}
     assert found.reference == 0
@@ -50,22 +50,22 @@ def test_differences_are_to_the_first_one_given() -> None:
     assert by_entrant[1].difference.verdict == "within noise"
     assert by_entrant[2].difference is not None
     assert by_entrant[2].difference.verdict == "better"
-    # two of them are looked at together; whoever leads is one of three pairs
+    # two differences are shown, and any of three pairs could lead
     assert by_entrant[2].difference.comparisons == 2
     assert found.lead is not None
     assert found.lead.comparisons == 3
     assert found.lead.mean == pytest.approx(by_entrant[2].mean - by_entrant[1].mean)
 
 
-def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
-    plan, results = raced({0: ENDS[0], 2: ENDS[2]})
+def test_a_stopped_schedule_is_not_ranked() -> None:
+    plan, results = race_with({0: ENDS[0], 2: ENDS[2]})
     plan.rulings[1] = Ruling(0, 2, 100, "its lr is spent")
     results = filled(plan, [*results, fake_result(plan, 1, [0.99, 0.99], outcome="stopped")])
     found = rank(plan, results)
     assert [placing.entrant for placing in found.placings] == [2, 0]
     (unranked,) = found.unranked
     assert (unranked.entrant, unranked.why, unranked.step) == (1, "stopped", 100)
-    # its runs count for nothing that is said of the others, not even for the number of comparisons
+    # its runs affect nothing about the others, not even the number of comparisons
     assert found.lead is not None
     assert found.lead.comparisons == 1
     assert found.is_whole
@@ -75,8 +75,8 @@ def test_who_was_stopped_is_not_ranked_by_what_it_did_not_reach() -> None:
     assert "0.99" not in text
 
 
-def test_where_the_first_one_is_out_the_leader_is_the_measure() -> None:
-    plan, results = raced({1: ENDS[1], 2: ENDS[2]})
+def test_differences_are_to_the_leader_if_the_first_schedule_is_unranked() -> None:
+    plan, results = race_with({1: ENDS[1], 2: ENDS[2]})
     results = filled(plan, [*results, fake_result(plan, 0, [0.5], outcome="diverged")])
     found = rank(plan, results)
     assert found.reference == 2
@@ -85,8 +85,8 @@ def test_where_the_first_one_is_out_the_leader_is_the_measure() -> None:
     assert found.placings[1].difference.verdict == "worse"
 
 
-def test_one_seed_that_diverged_puts_a_schedule_apart() -> None:
-    plan, results = raced(ENDS, stops=False)
+def test_a_schedule_that_diverged_with_one_seed_is_not_ranked() -> None:
+    plan, results = race_with(ENDS, stops=False)
     broken = fake_result(plan, 2, [0.99], seed=1, outcome="diverged")
     found = rank(plan, filled(plan, [*results, broken]))
     assert [placing.entrant for placing in found.placings] == [1, 0]
@@ -94,15 +94,15 @@ def test_one_seed_that_diverged_puts_a_schedule_apart() -> None:
     assert found.unranked[0].step == 50
 
 
-def test_a_last_loss_that_is_no_number_is_no_result() -> None:
-    plan, results = raced(ENDS)
+def test_a_run_whose_last_loss_is_nan_counts_as_diverged() -> None:
+    plan, results = race_with(ENDS)
     broken = fake_result(plan, 1, [0.8, 0.8, 0.8], seed=2, losses=[0.3, 0.3, math.nan])
     found = rank(plan, filled(plan, [*results, broken]))
     assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(1, "diverged")]
 
 
-def test_a_race_that_is_not_over_is_compared_over_the_seeds_that_all_have() -> None:
-    plan, results = raced(ENDS)
+def test_an_unfinished_race_is_compared_over_the_seeds_that_all_schedules_have() -> None:
+    plan, results = race_with(ENDS)
     missing = [result for result in results if not (result.cell.entrant == 1 and result.cell.seed == 2)]
     found = rank(plan, filled(plan, missing))
     assert (found.seeds, found.is_whole) == ((0, 1), False)
@@ -110,8 +110,8 @@ def test_a_race_that_is_not_over_is_compared_over_the_seeds_that_all_have() -> N
     assert any("2 of 3 seeds" in line for line in standing_lines(found))
 
 
-def test_before_a_seed_is_whole_nobody_is_ranked() -> None:
-    plan, results = raced({0: [0.9]})
+def test_nothing_is_ranked_before_one_seed_is_complete() -> None:
+    plan, results = race_with({0: [0.9]})
     found = rank(plan, results)
     assert found.placings == ()
     assert found.target is None
@@ -119,13 +119,13 @@ def test_before_a_seed_is_whole_nobody_is_ranked() -> None:
     assert "no schedule is ranked" in "\n".join(standing_lines(found))
 
 
-def test_the_default_target_is_one_that_every_run_reaches() -> None:
-    plan, results = raced(ENDS)
+def test_the_default_target_is_reached_by_every_run() -> None:
+    plan, results = race_with(ENDS)
     found = rank(plan, results)
     assert found.target == 0.84
     assert all(placing.reached is not None for placing in found.placings)
     by_entrant = {placing.entrant: placing for placing in found.placings}
-    # 0.90, 0.912 and 0.895 were 0.85, 0.862 and 0.845 an epoch before; 0.84 was reached at the end alone
+    # the runs of C had 0.85, 0.862 and 0.845 an epoch earlier; A reached 0.84 only in the last epoch
     assert by_entrant[2].reached is not None
     assert (by_entrant[2].reached.steps, by_entrant[2].reached.seconds) == (100, 4.0)
     assert by_entrant[0].reached is not None
@@ -133,8 +133,8 @@ def test_the_default_target_is_one_that_every_run_reaches() -> None:
     assert by_entrant[2].time_rank == 1
 
 
-def test_a_target_that_one_seed_misses_has_no_mean_time() -> None:
-    plan, results = raced(ENDS)
+def test_a_target_missed_with_one_seed_has_no_mean_time() -> None:
+    plan, results = race_with(ENDS)
     plan.target = 0.9
     found = rank(plan, results)
     assert [(placing.reached, placing.reached_seeds, placing.time_rank) for placing in found.placings] == [
@@ -145,22 +145,22 @@ def test_a_target_that_one_seed_misses_has_no_mean_time() -> None:
     assert "2 of 3 seeds" in "\n".join(standing_lines(found))
 
 
-def test_equals_share_a_rank() -> None:
-    plan, results = raced({0: [0.9], 1: [0.9], 2: [0.8]})
+def test_equal_results_share_a_rank() -> None:
+    plan, results = race_with({0: [0.9], 1: [0.9], 2: [0.8]})
     found = rank(plan, results)
     assert [placing.rank for placing in found.placings] == [1, 1, 3]
-    # of the three the last alone does not have 0.8 before its end
+    # only the last one reaches 0.8 no earlier than in its last epoch
     assert [placing.time_rank for placing in found.placings] == [1, 1, 3]
 
 
-def test_one_seed_has_no_verdict() -> None:
-    plan, results = raced({entrant: each[:1] for entrant, each in ENDS.items()})
+def test_one_seed_gives_no_verdict() -> None:
+    plan, results = race_with({entrant: each[:1] for entrant, each in ENDS.items()})
     text = "\n".join(standing_lines(rank(plan, results)))
     assert "with one seed the order may be chance" in text
     assert "better" not in text.replace("better and worse", "")
 
 
-def test_without_accuracies_the_loss_ranks_the_lowest_first() -> None:
+def test_without_accuracy_the_lowest_loss_ranks_first() -> None:
     plan = fake_plan(A, B, epochs=2)
     results = [
         fake_result(plan, 0, [0.9, 0.5], accuracy=False),
@@ -174,7 +174,7 @@ def test_without_accuracies_the_loss_ranks_the_lowest_first() -> None:
     assert found.placings[0].reached.steps == 100
 
 
-def test_runs_that_began_otherwise_are_told_of() -> None:
+def test_runs_with_different_initial_weights_cause_a_warning() -> None:
     plan = fake_plan(A, B, seeds=2, epochs=2)
     results = [
         fake_result(plan, entrant, [0.8, 0.9], seed=seed, first_loss=2.3 + seed + 0.1 * entrant * seed)
@@ -186,7 +186,7 @@ def test_runs_that_began_otherwise_are_told_of() -> None:
     assert "did not start alike" in warning
 
 
-def test_runs_on_other_data_are_told_of() -> None:
+def test_runs_on_different_data_cause_a_warning() -> None:
     plan = fake_plan(A, B, epochs=2)
     other = {"name": "made up", "source": "bundled sample", "train": 100, "test": 10}
     results = [fake_result(plan, 0, [0.8, 0.9]), fake_result(plan, 1, [0.8, 0.9], data=other)]
@@ -194,18 +194,18 @@ def test_runs_on_other_data_are_told_of() -> None:
     assert any("bundled sample" in warning for warning in warnings)
 
 
-def test_the_table_fits_and_is_aligned() -> None:
-    plan, results = raced(ENDS)
+def test_the_table_fits_the_width_and_is_aligned() -> None:
+    plan, results = race_with(ENDS)
     lines = standing_lines(rank(plan, results), 100)
     table = lines[2:6]
     assert all(len(line) <= 100 for line in table)
-    at = {line.index(".", line.index("0.")) for line in table[1:]}
-    assert len(at) == 1
+    decimal_points = {line.index(".", line.index("0.")) for line in table[1:]}
+    assert len(decimal_points) == 1
     assert [line.split()[0] for line in table] == ["#", "1", "2", "3"]
 
 
-def test_markdown_has_a_row_for_each_and_takes_nothing_for_markup() -> None:
-    plan, results = raced(ENDS)
+def test_markdown_has_a_row_per_schedule_and_escapes_markup() -> None:
+    plan, results = race_with(ENDS)
     plan.common = type(plan.common)(epochs=3, task="my_task.py:My|Task", name="<b>")
     lines = standing_markdown(rank(plan, results))
     table = [line for line in lines if line.startswith("|")]
@@ -216,8 +216,8 @@ def test_markdown_has_a_row_for_each_and_takes_nothing_for_markup() -> None:
     assert r"My\|Task" in lines[0]
 
 
-def test_json_has_runs_then_schedules_then_the_race() -> None:
-    plan, results = raced(ENDS)
+def test_json_has_the_runs_then_the_schedules_then_the_race() -> None:
+    plan, results = race_with(ENDS)
     records = [
         json.loads(json.dumps(record, allow_nan=False)) for record in standing_records(rank(plan, results), results)
     ]

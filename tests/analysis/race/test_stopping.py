@@ -1,23 +1,23 @@
-"""The rule takes out what is hopeless and nothing else."""
+"""The stopping rule of a race: which schedules it stops, and which it never stops."""
 
 from __future__ import annotations
 
 import pytest
-from racing import fake_plan, fake_result, filled
+from race_runs import fake_plan, fake_result, filled
 
 from lrtui.analysis.race.plan import Cell, Ruling
 from lrtui.analysis.race.stopping import StoppingRule
 
 BASELINE, LEADER = "ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.003)"
-RISING = [0.80, 0.86, 0.89, 0.90, 0.905]
-STILL = [0.80, 0.8500, 0.8502, 0.8503, 0.8503]
+IMPROVING = [0.80, 0.86, 0.89, 0.90, 0.905]
+STALLED = [0.80, 0.8500, 0.8502, 0.8503, 0.8503]
 TUTORIAL = "ExponentialLR(gamma=0.1)"
 
 
-def ruled(
-    schedule: str, values: list[float], *, entrant: int = 1, leader: list[float] = RISING, **more: object
+def judge(
+    schedule: str, values: list[float], *, entrant: int = 1, leader: list[float] = IMPROVING, **more: object
 ) -> Ruling | None:
-    """Return what the rule says of a run that has come so far, beside one that goes on as well."""
+    """Return the ruling on a run with these accuracies by epoch, next to a leader that is still training."""
     schedules = [BASELINE, schedule, LEADER]
     if entrant == 0:
         schedules = [schedule, BASELINE, LEADER]
@@ -29,8 +29,8 @@ def ruled(
     return StoppingRule(plan).judge(Cell(entrant, 0), filled(plan, results))
 
 
-def test_the_tutorials_schedule_is_stopped_once_it_is_exhausted() -> None:
-    ruling = ruled(TUTORIAL, STILL)
+def test_the_tutorials_schedule_is_stopped_once_its_lr_is_spent() -> None:
+    ruling = judge(TUTORIAL, STALLED)
     assert ruling is not None
     assert (ruling.seed, ruling.epoch, ruling.step) == (0, 3, 150)
     assert "0.8502" in ruling.reason
@@ -41,54 +41,56 @@ def test_the_tutorials_schedule_is_stopped_once_it_is_exhausted() -> None:
 @pytest.mark.parametrize(
     ("schedule", "values", "leader", "why"),
     [
-        (TUTORIAL, STILL[:2], RISING, "nobody leaves within two epochs and three tenths of the run"),
-        (TUTORIAL, [0.80, 0.82, 0.85, 0.87], RISING, "it still gains"),
-        (TUTORIAL, [0.80, 0.85, 0.8502], [0.8, 0.84, 0.855], "it is behind by no more than noise"),
-        (TUTORIAL, STILL, [0.5, 0.6, 0.7, 0.7, 0.7], "it leads"),
-        ("OneCycleLR(max_lr=0.003)", [0.3, 0.35, 0.351, 0.3512], RISING, "its lr is still to come"),
-        ("CosineAnnealingLR()", STILL, RISING, "half of its lr is left"),
-        ("CosineAnnealingWarmRestarts(T_0=5)", STILL, RISING, "it restarts"),
-        ("ReduceLROnPlateau(patience=0)", STILL, RISING, "its lr can't be told in advance"),
+        (TUTORIAL, STALLED[:2], IMPROVING, "no schedule is stopped within two epochs and 30% of the run"),
+        (TUTORIAL, [0.80, 0.82, 0.85, 0.87], IMPROVING, "it still improves"),
+        (TUTORIAL, [0.80, 0.85, 0.8502], [0.8, 0.84, 0.855], "it is behind by less than noise"),
+        (TUTORIAL, STALLED, [0.5, 0.6, 0.7, 0.7, 0.7], "it leads"),
+        ("OneCycleLR(max_lr=0.003)", [0.3, 0.35, 0.351, 0.3512], IMPROVING, "its lr has not peaked yet"),
+        ("CosineAnnealingLR()", STALLED, IMPROVING, "half of its lr is left"),
+        ("CosineAnnealingWarmRestarts(T_0=5)", STALLED, IMPROVING, "it restarts"),
+        ("ReduceLROnPlateau(patience=0)", STALLED, IMPROVING, "its lr isn't known in advance"),
     ],
 )
-def test_what_may_still_come_stays(schedule: str, values: list[float], leader: list[float], why: str) -> None:
-    assert ruled(schedule, values, leader=leader) is None, why
+def test_a_schedule_that_can_still_win_continues(
+    schedule: str, values: list[float], leader: list[float], why: str
+) -> None:
+    assert judge(schedule, values, leader=leader) is None, why
 
 
-def test_whom_the_others_are_measured_against_always_runs_on() -> None:
-    assert ruled(TUTORIAL, STILL, entrant=0) is None
+def test_the_reference_schedule_is_never_stopped() -> None:
+    assert judge(TUTORIAL, STALLED, entrant=0) is None
 
 
-def test_a_run_that_is_through_is_ranked_by_what_it_reached() -> None:
-    assert ruled(TUTORIAL, [0.8, 0.85, *[0.8502] * 8], leader=[0.9] * 10) is None
+def test_a_finished_run_is_never_stopped() -> None:
+    assert judge(TUTORIAL, [0.8, 0.85, *[0.8502] * 8], leader=[0.9] * 10) is None
 
 
 def test_a_scripted_run_is_never_stopped() -> None:
     plan = fake_plan(BASELINE, TUTORIAL, LEADER)
     plan.common = type(plan.common)(epochs=10, at=("epoch 8: lr=0.01",))
-    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, outcome=None)]
+    results = [fake_result(plan, 1, STALLED, outcome=None), fake_result(plan, 2, IMPROVING, outcome=None)]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
-def test_another_seed_is_no_measure() -> None:
+def test_a_run_with_another_seed_does_not_count() -> None:
     plan = fake_plan(BASELINE, TUTORIAL, LEADER, seeds=2)
-    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, seed=1)]
+    results = [fake_result(plan, 1, STALLED, outcome=None), fake_result(plan, 2, IMPROVING, seed=1)]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
-def test_who_has_left_is_no_measure() -> None:
+def test_a_stopped_schedule_does_not_count() -> None:
     plan = fake_plan(BASELINE, TUTORIAL, LEADER, rulings={2: Ruling(0, 3, 150, "gone")})
-    results = [fake_result(plan, 1, STILL, outcome=None), fake_result(plan, 2, RISING, outcome="stopped")]
+    results = [fake_result(plan, 1, STALLED, outcome=None), fake_result(plan, 2, IMPROVING, outcome="stopped")]
     assert StoppingRule(plan).judge(Cell(1, 0), filled(plan, results)) is None
 
 
-def test_a_small_test_set_takes_a_large_gap() -> None:
+def test_with_a_small_test_set_only_a_large_gap_counts() -> None:
     few = {"name": "few", "source": "nowhere", "train": 100, "test": 100}
-    assert ruled(TUTORIAL, STILL, data=few) is None
-    assert ruled(TUTORIAL, [0.4, 0.5, 0.5, 0.5], data=few) is not None
+    assert judge(TUTORIAL, STALLED, data=few) is None
+    assert judge(TUTORIAL, [0.4, 0.5, 0.5, 0.5], data=few) is not None
 
 
-def test_where_there_is_no_accuracy_the_loss_decides() -> None:
+def test_without_accuracy_the_loss_decides() -> None:
     plan = fake_plan(BASELINE, TUTORIAL, LEADER)
     results = [
         fake_result(plan, 1, [0.9, 0.8, 0.799], outcome=None, accuracy=False),

@@ -1,4 +1,4 @@
-"""Differences paired over seeds: the interval is the textbook's, and noise is called noise."""
+"""Differences paired over seeds: their confidence intervals and verdicts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_interval_is_that_of_a_paired_t_test() -> None:
     assert (found.verdict == "better") == (test.pvalue < 0.05)
 
 
-def test_what_the_seed_does_to_both_falls_out() -> None:
+def test_an_effect_of_the_seed_on_both_cancels() -> None:
     shifts = [0.0, 0.2, -0.1, 0.05, -0.3]
     shifted = paired_difference(
         [value + shift for value, shift in zip(MINE, shifts, strict=True)],
@@ -48,7 +48,9 @@ def test_what_the_seed_does_to_both_falls_out() -> None:
         ([0.9], [0.1], True, "one seed"),
     ],
 )
-def test_verdicts(mine: list[float], theirs: list[float], better_high: bool, verdict: str) -> None:
+def test_the_verdict_follows_from_the_interval(
+    mine: list[float], theirs: list[float], better_high: bool, verdict: str
+) -> None:
     assert paired_difference(mine, theirs, better_high=better_high).verdict == verdict
 
 
@@ -58,23 +60,23 @@ def test_one_seed_has_no_interval() -> None:
     assert found.mean == pytest.approx(0.1)
 
 
-def test_more_comparisons_widen_the_interval_as_bonferroni_has_it() -> None:
+def test_more_comparisons_widen_the_interval_by_bonferroni() -> None:
     found = paired_difference(MINE, THEIRS, better_high=True, comparisons=4)
     interval = stats.ttest_rel(MINE, THEIRS).confidence_interval(1 - 0.05 / 4)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
 
 
-def test_two_seeds_that_agree_by_chance_are_no_finding() -> None:
-    # one sample of 100 more, with both seeds: the spread is 0, and yet nothing is known
+def test_two_equal_differences_are_not_significant() -> None:
+    # both seeds gain one of 100 samples: the spread is 0 only because of the rounding
     assert paired_difference([0.91, 0.92], [0.90, 0.91], better_high=True, resolution=0.01).verdict == "within noise"
 
 
-def test_figures_have_to_belong_together() -> None:
+def test_the_numbers_of_values_must_match() -> None:
     with pytest.raises(ValueError, match=r"zip|argument"):
         paired_difference([0.9, 0.8], [0.9], better_high=True)
 
 
-def test_noise_is_taken_for_more_in_one_case_of_twenty() -> None:
+def test_noise_is_called_significant_in_one_case_of_twenty() -> None:
     draws = np.random.default_rng(3).normal(size=(2, 4000, 5))
     verdicts = [
         paired_difference(mine.tolist(), theirs.tolist(), better_high=True).verdict
@@ -86,7 +88,7 @@ def test_noise_is_taken_for_more_in_one_case_of_twenty() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=8))
-def test_it_is_the_other_way_round_seen_from_the_other_side(pairs: list[tuple[float, float]]) -> None:
+def test_swapping_the_schedules_reverses_the_difference(pairs: list[tuple[float, float]]) -> None:
     mine, theirs = [list(values) for values in zip(*pairs, strict=True)]
     one = paired_difference(mine, theirs, better_high=True, comparisons=3)
     other = paired_difference(theirs, mine, better_high=True, comparisons=3)

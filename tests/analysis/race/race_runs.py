@@ -1,4 +1,4 @@
-"""Races of the tests: tiny ones that are run, and ones that are made up, result by result."""
+"""Tiny races that are trained, and races with made-up results."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lrtui.run.events import EpochDone, EvalDone, Event, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
-NOTING = f"{Path(__file__).parent / 'noting_task.py'}:"
+TASKS = f"{Path(__file__).parent / 'race_tasks.py'}:"
 
 PER_EPOCH = 50
 
 
 def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, **settings: Any) -> RacePlan:
-    """Return the plan of a race of tiny runs, which has its file."""
+    """Return the plan of a race of tiny runs, saved in its file."""
     of_race = {name: settings.pop(name) for name in ("stops", "target") if name in settings}
     files = PlanFiles(folder)
     entrants = [parse_entrant(text) for text in schedules]
@@ -34,10 +34,10 @@ def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, *
 
 
 def run_race(folder: Path, plan: RacePlan) -> list[str]:
-    """Run what is left of a race; return what was said."""
-    said: list[str] = []
-    Race(PlanFiles(folder), plan, said.append).run()
-    return said
+    """Train the remaining runs of a race; return its messages."""
+    messages: list[str] = []
+    Race(PlanFiles(folder), plan, messages.append).run()
+    return messages
 
 
 def standing(folder: Path, plan: RacePlan) -> Standing:
@@ -45,7 +45,7 @@ def standing(folder: Path, plan: RacePlan) -> Standing:
 
 
 def fake_plan(*schedules: str, seeds: int = 1, epochs: int = 10, **settings: Any) -> RacePlan:
-    """Return a plan that has no file."""
+    """Return a plan that is not saved."""
     return RacePlan(
         number=1,
         created=0.0,
@@ -68,7 +68,7 @@ def fake_result(
     data: Mapping[str, str | int] | None = None,
     accuracy: bool = True,
 ) -> CellResult:
-    """Return what a run came to whose epochs ended with these accuracies, or losses where there is no accuracy."""
+    """Return the result of a run with these accuracies by epoch, or with these losses if `accuracy` is false."""
     cell = Cell(entrant, seed)
     spec = plan.spec(cell)
     events: list[Event] = [
@@ -97,6 +97,6 @@ def fake_result(
 
 
 def filled(plan: RacePlan, results: Sequence[CellResult]) -> list[CellResult]:
-    """Return a result for every cell, in their order."""
+    """Return a result for every cell of the plan, in order; cells without one are missing runs."""
     by_cell = {result.cell: result for result in results}
     return [by_cell.get(cell, CellResult(cell)) for cell in plan.cells]

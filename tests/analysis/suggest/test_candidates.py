@@ -1,4 +1,4 @@
-"""A schedule in a shorter run has its whole course there."""
+"""The candidates of a search, and schedules shortened to fewer epochs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BATCHES = 6
 
 
 def lrs_of(entrant: Entrant, epochs: int, **settings: object) -> list[tuple[float, ...]]:
-    """Return the lrs that a run of the entrant has."""
+    """Return the lrs of a run of the entrant, by step."""
     spec = entrant.spec(tiny_spec(epochs=epochs, **settings), 0, "short")
     return [event.lrs for event in run_events(spec) if isinstance(event, StepDone)]
 
 
-def test_the_tutorials_ten_epochs_in_two() -> None:
+def test_a_shortened_schedule_has_its_whole_lr_curve_in_fewer_epochs() -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.1)", epochs=12)
     entrant = shorten(spec, BATCHES, 2, "mine")
     assert entrant is not None
     lrs = [lr for (lr,) in lrs_of(entrant, 2)]
-    # each of twelve epochs is one of twelve batches
+    # each of its 12 epochs becomes one of 12 batches
     assert lrs == pytest.approx([0.01 * 0.1**epoch for epoch in range(12)])
 
 
-def test_parameter_groups_keep_theirs() -> None:
+def test_a_shortened_schedule_keeps_the_lrs_of_parameter_groups() -> None:
     optimizer = 'Adam(lr=0.01, groups={"0.*": {"lr": 0.001}})'
     spec = tiny_spec(schedule="StepLR(step_size=6, gamma=0.5)", epochs=12, optimizer=optimizer)
     entrant = shorten(spec, BATCHES, 2, "mine")
@@ -39,7 +39,7 @@ def test_parameter_groups_keep_theirs() -> None:
     assert lrs == [(0.01, 0.001)] * 6 + [(0.005, 0.0005)] * 6
 
 
-def test_a_course_that_changes_at_every_batch_is_taken_in_pieces() -> None:
+def test_a_curve_that_changes_at_every_batch_is_approximated_in_pieces() -> None:
     spec = tiny_spec(schedule='ExponentialLR(gamma=0.99, per="batch")', epochs=100)
     entrant = shorten(spec, BATCHES, 40, "mine")
     assert entrant is not None
@@ -50,22 +50,22 @@ def test_a_course_that_changes_at_every_batch_is_taken_in_pieces() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.1)", 'CosineAnnealingLR(per="batch")'])
-def test_what_fits_any_length_is_taken_as_it_is(schedule: str) -> None:
+def test_a_schedule_without_a_fixed_length_is_unchanged(schedule: str) -> None:
     assert shorten(tiny_spec(schedule=schedule, epochs=10), BATCHES, 2, "mine") == Entrant(schedule, title="mine")
 
 
-def test_what_follows_a_metric_or_a_script_has_no_short_form() -> None:
+def test_a_schedule_that_follows_a_metric_or_a_script_cannot_be_shortened() -> None:
     assert shorten(tiny_spec(schedule="ReduceLROnPlateau()", epochs=10), BATCHES, 2, "mine") is None
     assert shorten(tiny_spec(at=("epoch 2: lr*0.5",), epochs=10), BATCHES, 2, "mine") is None
 
 
-def test_over_its_own_length_it_is_itself() -> None:
+def test_a_schedule_of_the_requested_length_is_unchanged() -> None:
     spec = tiny_spec(schedule="ReduceLROnPlateau()", epochs=10)
     assert shorten(spec, BATCHES, 10, "mine") == Entrant("ReduceLROnPlateau()", title="mine")
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 10])
-def test_the_warm_up_is_a_twentieth_and_the_end_nothing(epochs: int) -> None:
+def test_the_warm_up_takes_a_twentieth_of_the_run_and_the_lr_ends_near_zero(epochs: int) -> None:
     lrs = [lr for (lr,) in lrs_of(Entrant(warm_up_then_cosine(epochs, BATCHES)), epochs)]
     rise = max(1, epochs * BATCHES // 20)
     assert lrs[0] == pytest.approx(0.001)
@@ -73,7 +73,7 @@ def test_the_warm_up_is_a_twentieth_and_the_end_nothing(epochs: int) -> None:
     assert lrs[-1] < 0.01 * (0.3 if epochs == 1 else 0.03)
 
 
-def test_candidates_are_on_the_lr_that_was_found() -> None:
+def test_candidates_use_the_lr_of_the_range_test() -> None:
     spec = tiny_spec(schedule="StepLR(step_size=3)", optimizer="SGD(lr=0.5, momentum=0.9)", epochs=10)
     found = candidates(spec, RangeTestResult(0.0213, {"steepest": 0.021, "valley": 0.0213}, 100, BATCHES))
     entrants = [entrant for each in found if (entrant := each.of_length(10)) is not None]
@@ -87,16 +87,16 @@ def test_candidates_are_on_the_lr_that_was_found() -> None:
         parse_optimizer(entrant.optimizer or spec.optimizer)
 
 
-def test_where_the_rules_differ_the_higher_one_is_tried() -> None:
+def test_the_higher_lr_is_tried_where_the_rules_differ() -> None:
     found = candidates(tiny_spec(epochs=10), RangeTestResult(0.01, {"steepest": 0.08, "valley": 0.01}, 100, BATCHES))
     assert found[3].name == "OneCycleLR(max_lr=0.08)"
-    # on the optimizer's user lr there is nothing to be said of it
+    # the lr found equals the optimizer's, which then isn't repeated
     cosine = found[2].of_length(10)
     assert cosine is not None
     assert cosine.optimizer is None
 
 
-def test_groups_are_moved_in_proportion() -> None:
+def test_the_lrs_of_parameter_groups_are_scaled_in_proportion() -> None:
     optimizer = 'Adam(lr=0.01, groups={"0.*": {"lr": 0.001}})'
     found = candidates(tiny_spec(optimizer=optimizer, epochs=10), RangeTestResult(0.02, {"valley": 0.02}, 100, BATCHES))
     assert found[0].name == "OneCycleLR(max_lr=[0.02, 0.002])"
@@ -105,5 +105,5 @@ def test_groups_are_moved_in_proportion() -> None:
     assert parse_optimizer(cosine.optimizer or "").lrs == (0.02, 0.002)
 
 
-def test_two_digits() -> None:
+def test_two_digits_rounds_to_two_significant_digits() -> None:
     assert [two_digits(lr) for lr in (0.0213, 1.26e-5, 0.3, 1.0)] == [0.021, 1.3e-5, 0.3, 1.0]

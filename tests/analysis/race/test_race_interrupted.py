@@ -1,4 +1,4 @@
-"""Races that are killed go on, and end as if nothing had happened."""
+"""Races that are killed or stopped by a signal can be resumed, with the results of an uninterrupted race."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from other_process import SLOW, computed
-from racing import standing
+from race_runs import standing
 
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.analysis.race.plan_files import PlanFiles
@@ -35,7 +35,7 @@ def race(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def steps_of(folder: Path) -> int:
-    """Return how many steps all runs have done."""
+    """Return the number of steps that all runs have done together."""
     try:
         connection = open_for_reading(folder)
     except LrtuiError:
@@ -58,10 +58,10 @@ def plan_of(folder: Path) -> RacePlan:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_race_that_is_killed_goes_on_and_ends_as_one_that_was_not(processes: str, tmp_path: Path) -> None:
+def test_a_killed_race_ends_with_the_same_results_after_resuming(processes: str, tmp_path: Path) -> None:
     whole = race(tmp_path / "whole", "--processes", processes)
     killed = race(tmp_path / "killed", "--processes", processes)
-    # 240 steps a run: in the midst of the first ones, and later
+    # a run has 240 steps: killed during the first runs, and again later
     for steps, text in ((100, ()), (700, ("--resume",))):
         if text:
             killed = race(tmp_path / "killed", *text)
@@ -71,22 +71,26 @@ def test_a_race_that_is_killed_goes_on_and_ends_as_one_that_was_not(processes: s
     last = race(tmp_path / "killed", "--resume", "last", "--json")
     out, err = last.communicate(timeout=120)
     assert last.returncode == 0, err
-    said = whole.communicate(timeout=120)
-    assert whole.returncode == 0, said
-    mine, other = plan_of(tmp_path / "killed"), plan_of(tmp_path / "whole")
-    assert [result.state for result in read_results(tmp_path / "killed", mine)] == ["done"] * 4
-    for cell in mine.cells:
-        assert computed(tmp_path / "killed", mine.runs[cell]) == computed(tmp_path / "whole", other.runs[cell])
+    output = whole.communicate(timeout=120)
+    assert whole.returncode == 0, output
+    resumed, uninterrupted = plan_of(tmp_path / "killed"), plan_of(tmp_path / "whole")
+    assert [result.state for result in read_results(tmp_path / "killed", resumed)] == ["done"] * 4
+    for cell in resumed.cells:
+        assert computed(tmp_path / "killed", resumed.runs[cell]) == computed(
+            tmp_path / "whole", uninterrupted.runs[cell]
+        )
     assert out.count('"record": "run"') == 4
-    assert (
-        standing(tmp_path / "killed", mine).placings[0].values == standing(tmp_path / "whole", other).placings[0].values
+    first, expected = (
+        standing(tmp_path / folder, plan).placings[0]
+        for folder, plan in (("killed", resumed), ("whole", uninterrupted))
     )
+    assert first.values == expected.values
 
 
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda it: str(it)
 )
-def test_a_signal_saves_what_goes_on_and_says_how_to_go_on(number: int, status: int, tmp_path: Path) -> None:
+def test_a_signal_saves_checkpoints_and_prints_how_to_resume(number: int, status: int, tmp_path: Path) -> None:
     process = race(tmp_path, "--processes", "2")
     wait_for_steps(tmp_path, 100, process)
     process.send_signal(number)
@@ -99,7 +103,7 @@ def test_a_signal_saves_what_goes_on_and_says_how_to_go_on(number: int, status: 
     assert "stopped" in states
 
 
-def test_runs_do_not_outlive_a_race_that_is_killed(tmp_path: Path) -> None:
+def test_the_runs_of_a_killed_race_stop(tmp_path: Path) -> None:
     process = race(tmp_path, "--processes", "2")
     wait_for_steps(tmp_path, 60, process)
     process.kill()
@@ -108,7 +112,7 @@ def test_runs_do_not_outlive_a_race_that_is_killed(tmp_path: Path) -> None:
     while any(result.state in ("waiting", "running") for result in read_results(tmp_path, plan_of(tmp_path))):
         assert time.monotonic() < until, os.listdir(tmp_path)
         time.sleep(0.05)
-    # their processes saw the race's end and saved what they had
+    # their processes noticed that the race had ended and saved a checkpoint
     results = read_results(tmp_path, plan_of(tmp_path))
     stopped = [result for result in results if result.state == "stopped" and result.step]
     assert stopped

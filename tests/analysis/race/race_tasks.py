@@ -1,4 +1,4 @@
-"""A task whose model writes down what it was given: its weights at the start, and its first batches."""
+"""Tasks of the races: one that records its weights and batches, one without a seed, one with noisy results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-# a race's user processes know nothing of where the tests find each other
+# the processes of a race don't have the tests' import path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tiny_task import Slow, Tiny
 
 BATCHES = 3
-"""Training batches that are written down."""
+"""Training batches that are recorded."""
 
 
 def digest(tensors: list[torch.Tensor]) -> str:
@@ -27,7 +27,7 @@ def digest(tensors: list[torch.Tensor]) -> str:
     return found.hexdigest()
 
 
-class Noted(torch.nn.Sequential):
+class RecordedModel(torch.nn.Sequential):
     def __init__(self, *layers: torch.nn.Module) -> None:
         super().__init__(*layers)
         self._calls = 0
@@ -39,20 +39,20 @@ class Noted(torch.nn.Sequential):
                 "weights": digest(list(self.parameters())),
                 "batch": digest([inputs]),
             }
-            # appended at once: several processes write into the one file
-            with open(os.environ["NOTES"], "ab", buffering=0) as file:
+            # one unbuffered write per line: several processes append to the file
+            with open(os.environ["TASK_RECORDS"], "ab", buffering=0) as file:
                 file.write(json.dumps(record).encode() + b"\n")
             self._calls += 1
         return super().forward(inputs)  # type: ignore[no-any-return]
 
 
-class Noting(Tiny):
+class Recorded(Tiny):
     def model(self) -> torch.nn.Module:
-        return Noted(*super().model().children())
+        return RecordedModel(*super().model().children())
 
 
 class Unseeded(Tiny):
-    """Begins with other weights each time, whatever the seed."""
+    """Starts with different weights each time, whatever the seed."""
 
     def model(self) -> torch.nn.Module:
         made = super().model()
@@ -62,18 +62,8 @@ class Unseeded(Tiny):
         return made
 
 
-class Regression(Tiny):
-    """Has no accuracy."""
-
-    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.mse_loss(outputs[:, 0], targets.float())
-
-    def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {}
-
-
 class Noisy(Slow):
-    """Has a test set that is large enough for a difference to mean something, and gone through at once."""
+    """Has a test set large enough for differences beyond noise, evaluated in one batch."""
 
     test_batch_size = 2000
 

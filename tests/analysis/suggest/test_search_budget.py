@@ -1,4 +1,4 @@
-"""A budget is never overspent, and buys what it can."""
+"""How the budget of a search is divided into races and a full run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrtui.analysis.suggest.search import Round, plan_budget
 
 
 @given(st.floats(0, 300), st.integers(1, 100), st.integers(0, 8))
-def test_no_more_is_spent_than_there_is(left: float, epochs: int, candidates: int) -> None:
+def test_the_planned_cost_never_exceeds_the_budget(left: float, epochs: int, candidates: int) -> None:
     budget_plan = plan_budget(left, epochs, candidates)
     cost = sum(each.cost for each in budget_plan.rounds) + epochs * budget_plan.full_run
     assert cost <= left
@@ -26,7 +26,7 @@ def test_no_more_is_spent_than_there_is(left: float, epochs: int, candidates: in
 
 
 @given(st.integers(1, 60), st.integers(2, 8))
-def test_wherever_two_short_runs_are_to_be_had_there_is_a_race(epochs: int, candidates: int) -> None:
+def test_a_budget_for_two_short_runs_and_a_full_one_includes_a_race(epochs: int, candidates: int) -> None:
     assert plan_budget(epochs + 2, epochs, candidates).rounds
 
 
@@ -41,5 +41,5 @@ def test_wherever_two_short_runs_are_to_be_had_there_is_a_race(epochs: int, cand
         (1.0, ()),
     ],
 )
-def test_what_ten_epochs_and_five_candidates_come_to(left: float, rounds: tuple[Round, ...]) -> None:
+def test_the_rounds_of_a_search_with_ten_epochs_and_five_candidates(left: float, rounds: tuple[Round, ...]) -> None:
     assert plan_budget(left, 10, 5).rounds == rounds
