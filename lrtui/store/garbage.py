@@ -12,15 +12,16 @@ from lrtui.store.connection import describe, open_for_writing, transaction
 from lrtui.store.location import CHECKPOINTS, DATABASE
 from lrtui.store.reader import all_runs
 from lrtui.store.removal import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
+from lrtui.store.store_feed import has_step_metrics
 
 TEMPORARY = (".unfinished", ".part", ".tmp")
 """Suffixes of files that are being written."""
 
 TEMPORARY_SECONDS = 3600.0
-"""Age after which the process that wrote a temporary file is taken for dead."""
+"""Age after which the process that wrote a temporary file counts as dead."""
 
 ANSWERED_SECONDS = 86400.0
-"""Age after which nobody waits for the answer to a command."""
+"""Age after which no process waits for the answer to a command any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Garbage:
         rows: superseded ones of batches, events, lrs and metrics.
         folders: of checkpoints of runs that are gone.
         checkpoints: files in them.
-        temporary: files that were never finished.
-        commands: that were answered long ago, or that their sender died over.
+        temporary: files that were never completed.
+        commands: answered long ago, or never taken by a run that has ended.
         file_size: of all these files, in bytes.
     """
 
@@ -73,13 +74,15 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
     Raises:
         sqlite3.Error: if the store can't be read.
     """
-    # before the runs: a folder is created after its run, so that no new run's folder is taken for garbage
+    # before the runs: a folder is created after its run, so that the folder of a new run is never garbage
     folders = sorted(path for path in (folder / CHECKPOINTS).glob("*") if path.name.isascii() and path.name.isdigit())
     runs = all_runs(connection)
     known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
     points = BranchCheckpoints(connection)
     gone = [each for each in folders if each.name not in known]
     checkpoints = [path for each in gone for path in files_under(each) if path not in points]
+    # a store of schema 1 in a read-only folder is not migrated
+    superseded = _SUPERSEDED if has_step_metrics(connection) else _SUPERSEDED[1:]
     idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]
     temporary = _temporary(idle)
     return Garbage(
@@ -87,7 +90,7 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
             connection.execute(f"SELECT count(*) FROM {rows}", (run.id,)).fetchone()[0]
             for run in runs
             if not run.is_live
-            for rows in _SUPERSEDED
+            for rows in superseded
         ),
         folders=tuple(gone),
         checkpoints=tuple(checkpoints),
@@ -121,7 +124,7 @@ def collect_garbage(folder: Path) -> Cleaned:
 
 
 def _temporary(folders: Collection[Path]) -> list[Path]:
-    """Return the files directly in these folders that were never finished and are old."""
+    """Return the files directly in these folders that were never completed and are old."""
     found = []
     for folder in folders:
         for path in folder.glob("*"):
@@ -139,7 +142,7 @@ def _age(path: Path) -> float:
 
 def _old_commands(live: Collection[int]) -> str:
     old = time.time() - ANSWERED_SECONDS
-    # commands that nobody took: their run is over, and would obey them if it were resumed
+    # commands that no run took: their run is over, and would carry them out if it were resumed
     dead = f"(sent < {old!r} AND run NOT IN ({', '.join(map(str, sorted(live)))}))"
     return f"inbox WHERE answered < {old!r} OR {dead}"
 

@@ -13,7 +13,7 @@ HEARTBEAT_SECONDS = 2.0
 """Between two heartbeats."""
 
 LOST_SECONDS = 10.0
-"""Without a heartbeat, after which a process of another machine is taken for dead."""
+"""Without a heartbeat, after which a process of another machine counts as dead."""
 
 SAME_START_SECONDS = 2.0
 """How far two readings of one process's start may differ: the kernel derives it from the wall clock."""
@@ -21,7 +21,7 @@ SAME_START_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, told apart from any that reuses its pid later.
+    """A process, distinguished from any that reuses its pid later.
 
     Args:
         machine: host, boot and container.
@@ -53,7 +53,7 @@ def machine() -> str:
 
 def started(pid: int) -> str | None:
     """Return when the process started, "" if that is unknown; None if there is no such process."""
-    # 15 ms, which commands that read no store do not wait for
+    # 25 ms to import, which commands that read no store do not wait for
     import psutil
 
     try:

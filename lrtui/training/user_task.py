@@ -14,13 +14,15 @@ from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
 STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
+TAKEN_NAMES = ("loss", "lr")
+"""Names that no metric of a step may have: the panes of the loss and the lr have them."""
 METRICS = (
     "metrics(outputs, targets) must return a mapping from names to tensors: one value per sample, or the batch's mean"
 )
 
 
 class UserTask:
-    """A task whose mistakes are reported with the user's own line, and with what was expected.
+    """A task whose mistakes are reported with the line in the user's code and with what was expected.
 
     Args:
         task: the user's object.
@@ -124,6 +126,11 @@ class UserTask:
             raise TaskError(
                 f"step_metrics{source_location(self._step_metrics)} gives a {describe_shape(found)}; {STEP_METRICS}"
             )
+        if taken := [name for name in TAKEN_NAMES if name in found]:
+            raise TaskError(
+                f"step_metrics{source_location(self._step_metrics)} has one named {taken[0]}, which is the name of "
+                "another pane: rename it"
+            )
         # a clone, because the step that follows may change the tensor in place
         return {
             str(name): value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
@@ -136,7 +143,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _task_error(what: str, error: Exception, expected: str = "") -> LrtuiError:
-    """Return the error to raise; one of lrtui's own is returned unchanged."""
+    """Return the error to raise; a LrtuiError is returned unchanged."""
     if isinstance(error, LrtuiError):
         return error
     return TaskError(f"{what}: {describe_exception(error)}{f'; {expected}' if expected else ''}")

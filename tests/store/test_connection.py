@@ -20,6 +20,7 @@ from lrtui.run.errors import StoreError
 from lrtui.store import connection as connection_module
 from lrtui.store import location
 from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
+from lrtui.store.garbage import find_garbage
 from lrtui.store.location import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
 from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
 from lrtui.store.run_export import metric_columns
@@ -156,6 +157,23 @@ def test_a_released_store_in_a_folder_that_cannot_be_written_is_read_as_it_is(
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert metric_columns(connection, 1) == []
     connection.close()
+
+
+def test_the_garbage_of_a_schema_1_store_in_a_read_only_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(RELEASED[0], tmp_path / DATABASE)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+        steps = connection.execute("UPDATE batches SET superseded = 1 WHERE step >= 50").rowcount
+        (lrs,) = connection.execute(
+            "SELECT count(*) FROM group_lrs JOIN batches USING (run, seq) WHERE superseded"
+        ).fetchone()
+    assert steps
+    assert lrs
+    monkeypatch.setattr(connection_module.os, "access", lambda *_: False)
+    with closing(open_for_reading(tmp_path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert find_garbage(connection, tmp_path).rows == steps + lrs
 
 
 def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

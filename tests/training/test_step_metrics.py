@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_a_resumed_run_reports_the_same_values(recording: RunRecorder, tmp_path:
         ({"x": "much"}, "x: str; step_metrics(model) must return a mapping"),
     ],
 )
-def test_what_is_not_a_mapping_to_numbers_is_refused(returned: Any, message: str) -> None:
+def test_anything_but_a_mapping_to_numbers_is_refused(returned: Any, message: str) -> None:
     class Wrong(Tiny):
         def step_metrics(self, model: torch.nn.Module) -> Any:
             return returned
@@ -68,7 +69,19 @@ def test_what_is_not_a_mapping_to_numbers_is_refused(returned: Any, message: str
     assert "test_step_metrics.py, line" in str(finished.error)
 
 
-def test_an_error_in_it_names_the_users_line() -> None:
+@pytest.mark.parametrize("name", ["loss", "lr"])
+def test_the_name_of_another_pane_is_refused(name: str) -> None:
+    class SameName(Tiny):
+        def step_metrics(self, model: torch.nn.Module) -> dict[str, float]:
+            return {"gradient norm": 1.0, name: 1.0}
+
+    finished = run_events(tiny_spec(), task=SameName())[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.outcome == "failed"
+    assert re.search(rf"^step_metrics \(.*test_step_metrics.py, line \d+\) has one named {name}, ", str(finished.error))
+
+
+def test_an_error_in_step_metrics_names_the_users_line() -> None:
     class Fails(Tiny):
         def step_metrics(self, model: torch.nn.Module) -> Any:
             return {"x": model.nowhere}
