@@ -13,7 +13,7 @@ from played_session import PlayedSession
 from recorded_runs import recorded_run
 
 from lrtui.__main__ import main
-from lrtui.engine.background import race_in_background, race_words
+from lrtui.engine.background import race_arguments, race_in_background
 from lrtui.run.errors import LrtuiError
 from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec
@@ -104,7 +104,7 @@ def test_the_command_has_every_setting_whatever_the_users_defaults(
     monkeypatch.setattr(race, "new_plan", take)
     # the user's defaults do not change the settings of a race
     monkeypatch.setattr(race, "load_settings", lambda: type("Told", (), {"run": {"train_samples": 8, "epochs": 9}}))
-    assert main(race_words(tmp_path, spec, schedules, 4)) == 1
+    assert main(race_arguments(tmp_path, spec, schedules, 4)) == 1
     assert planned == [(list(schedules), RunSpec(**{**_values(spec), "store": str(tmp_path)}), 4)]
 
 
