@@ -1,4 +1,4 @@
-"""What a run can be asked to do: frozen values that cross to the training thread."""
+"""The commands that a run takes: frozen values, so that they can cross to the training thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtui.run.range_feed import RangeFeed, Sweep
 
 def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
     if isinstance(value, bool) or not isinstance(value, kinds):
-        raise UsageError(f"{name} is {expected}, not {value!r:.60}")
+        raise UsageError(f"{name} must be {expected}, not {value!r:.60}")
 
 
 def _new_id() -> str:
@@ -42,7 +42,7 @@ class Resume(Command):
 
 
 INTERRUPTED = "interrupted"
-"""Code of the notice that says what stopped a run if it was not the user."""
+"""Code of the notice about a run that was stopped by something other than the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Stop(Command):
     """End the run after the current step; answered by RunFinished."""
 
     because: str = ""
-    """What ends the run if it is not the user: published as a Notice, so that the next start offers to resume it."""
+    """Why the run is stopped, if not by the user. Published as a Notice, so that the next start offers to resume it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SwitchSchedule(Command):
     """`base`, `current` or `start`: which lr the new schedule builds on, and where it starts counting."""
 
     def __post_init__(self) -> None:
-        _check("schedule", self.schedule, (str,), "a schedule's text")
+        _check("schedule", self.schedule, (str,), "the text of a schedule")
         _check("anchor", self.anchor, (str,), "base, current or start")
 
     @property
@@ -81,7 +81,7 @@ class SetLr(Command):
     def __post_init__(self) -> None:
         _check("lr", self.lr, (int, float), "a number")
         if self.group is not None:
-            _check("group", self.group, (int,), "the group's index, or None")
+            _check("group", self.group, (int,), "the index of a group, or None")
 
     @property
     def text(self) -> str:
@@ -147,7 +147,7 @@ class Extend(Command):
 class RangeTest(Command):
     """Raise the lr until the loss diverges, then continue as if nothing had happened.
 
-    Answered through its feed alone: nothing of the run depends on it, so it is not among the run's events.
+    It is answered through its feed only: it does not change the run, so it is not among the run's events.
     """
 
     sweep: Sweep
@@ -164,9 +164,9 @@ class ObeyedCommand:
 
     Args:
         step: optimizer steps done before it.
-        line: the command and its moment, as `--at` takes them.
-        seq: of the event that answered it.
-        scripted: whether it is a line of the run's script.
+        line: the command and its moment, in the format of `--at`.
+        seq: `seq` of the event that answered it.
+        scripted: whether it came from `--at`.
     """
 
     step: int

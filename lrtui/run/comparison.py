@@ -18,17 +18,17 @@ from lrtui.text.table import Heading, table_lines
 MOST_MOMENTS = 8
 
 ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""Lengths of time that people count in."""
+"""Round lengths of time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One figure of every run, at one moment.
+    """A metric of every run at one moment.
 
     Args:
-        values: None for a run that has none there.
-        best: indices of the runs with the best value; empty where fewer than two have one, where all are equal, and
-            where nothing says whether the figure is better high or low.
+        values: one per run; None for a run without a value.
+        best: indices of the runs with the best value; empty if fewer than two runs have one, if all are equal, or if
+            it is unknown whether a higher value is better.
     """
 
     values: tuple[float | None, ...]
@@ -37,17 +37,17 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How runs compare; every tuple has an entry a run, every mapping of results goes by the metric's name.
+    """A comparison of runs. Tuples have one entry per run; mappings of results have the metric's name as key.
 
     Args:
-        settings: those that differ, by name; None for a run that has not started.
-        circumstances: what else differs and bears on the results, such as the data, by name.
-        by_epoch: results of the test at each epoch's end.
-        by_seconds: the newest results after so much training time, of the runs that lasted so long.
-        step_metrics: mean of each metric of the training steps over each epoch.
-        final: results of each run's last test.
-        best: the best of each run's results, of metrics that are known to be better high or low.
-        best_epochs: in which epoch they were reached.
+        settings: settings that differ, by name; None for a run that has not started.
+        circumstances: other differences that affect the results, such as the data, by name.
+        by_epoch: results of the test at the end of each epoch.
+        by_seconds: latest results after a training time, for the runs that lasted that long.
+        step_metrics: mean of each step metric over each epoch.
+        final: results of the last test.
+        best: best results, for metrics of which it is known whether a higher value is better.
+        best_epochs: epochs of the best results.
     """
 
     settings: Mapping[str, tuple[Any, ...]]
@@ -62,7 +62,7 @@ class Comparison:
 
 
 def compare(states: Sequence[RunState]) -> Comparison:
-    """Return how the runs compare, in their order."""
+    """Return the comparison of the runs, in their order."""
     metrics = metric_names([result for state in states for result in state.evaluations])
     epochs = [epoch_results(state) for state in states]
     every_epoch = sorted({epoch for results in epochs for epoch in results})
@@ -97,17 +97,17 @@ def compare(states: Sequence[RunState]) -> Comparison:
 
 
 def round_moments(seconds: float, most: int = MOST_MOMENTS) -> tuple[float, ...]:
-    """Return so many round moments up to that one, at most: each minute, every five minutes, each hour ..."""
+    """Return at most `most` round times up to this one: every minute, every five minutes, every hour ..."""
     if not seconds > 0:
         return ()
     lengths = [length for length in ROUND_SECONDS if seconds < length * (most + 1)]
     if seconds < ROUND_SECONDS[0]:
-        # of less than a second: tenths, hundredths ...
+        # runs of less than a second: tenths, hundredths ...
         length = 10.0 ** math.floor(math.log10(seconds))
         step = next(length * times for times in (1, 2, 5) if seconds < length * times * (most + 1))
     else:
         step = lengths[0] if lengths else ROUND_SECONDS[-1] * math.ceil(seconds / ROUND_SECONDS[-1] / most)
-    # 3 * 0.1 is a little more than 0.3
+    # 3 * 0.1 is slightly more than 0.3
     return tuple(round(step * count, 12) for count in range(1, int(seconds / step * (1 + 1e-12)) + 1))
 
 
@@ -135,7 +135,7 @@ def _best_result(results: Sequence[EvalDone], name: str) -> EvalDone | None:
 
 
 def _newest(state: RunState, seconds: float) -> EvalDone | None:
-    """Return the newest result after so much training time; None for a run that did not last so long."""
+    """Return the latest result after this training time; None for a run that ended earlier."""
     if state.elapsed < seconds:
         return None
     before = [result for result in state.evaluations if not result.averaged and result.seconds <= seconds]
@@ -152,8 +152,8 @@ def _differing_settings(specs: Sequence[RunSpec | None]) -> dict[str, tuple[Any,
     }
 
 
-def _of_start(words: Callable[[RunStarted], str]) -> Callable[[RunState], str | None]:
-    return lambda state: None if state.started is None else words(state.started)
+def _of_start(text: Callable[[RunStarted], str]) -> Callable[[RunState], str | None]:
+    return lambda state: None if state.started is None else text(state.started)
 
 
 CIRCUMSTANCES: dict[str, Callable[[RunState], str | None]] = {
@@ -164,26 +164,26 @@ CIRCUMSTANCES: dict[str, Callable[[RunState], str | None]] = {
     "parameters": _of_start(lambda started: f"{started.parameter_count:,}"),
     "first step": lambda state: None if state.started is None else f"{state.first_step:,}",
 }
-"""What is no setting and yet bears on the results, in words."""
+"""Properties of a run that are not settings but affect its results, as text."""
 
 
 def _differing_circumstances(states: Sequence[RunState]) -> dict[str, tuple[str | None, ...]]:
-    found = {name: tuple(words(state) for state in states) for name, words in CIRCUMSTANCES.items()}
+    found = {name: tuple(text(state) for state in states) for name, text in CIRCUMSTANCES.items()}
     return {name: values for name, values in found.items() if len({value for value in values if value is not None}) > 1}
 
 
 MOST_EPOCHS = 12
-"""Epochs in a table; `lrtui runs compare --json` has them all."""
+"""Maximum number of epochs in a table; `lrtui runs compare --json` has all."""
 
 
 def comparison_lines(
     labels: Sequence[str], states: Sequence[RunState], comparison: Comparison, width: int | None = None
 ) -> list[str]:
-    """Return all of it, block under block.
+    """Return the comparison as lines of text.
 
     Args:
-        labels: what the runs are called, in a few characters each.
-        width: that the tables fit into; None for any.
+        labels: short names of the runs.
+        width: maximum width of the tables; None for no limit.
     """
     blocks = [
         *difference_blocks(labels, states, comparison),
@@ -194,7 +194,7 @@ def comparison_lines(
 
 
 def difference_blocks(labels: Sequence[str], states: Sequence[RunState], comparison: Comparison) -> list[list[str]]:
-    """Return the settings that differ, and what was changed during the run, each under a title."""
+    """Return the settings that differ, and the changes during the runs, each under a title."""
     differences = [*_differences(labels, comparison.settings), *_differences(labels, comparison.circumstances)]
     blocks = [["settings that differ" if differences else "no setting differs", *differences]]
     changes = [
@@ -221,19 +221,19 @@ def moment_blocks(labels: Sequence[str], comparison: Comparison, width: int | No
 
 
 def _differences(labels: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return a line for each value of each run: schedules are too long to stand beside each other."""
+    """Return a line for each value of each run, since schedules are too long to be set side by side."""
     width = max(map(len, values), default=0)
     column = max(map(len, labels))
     lines = []
     for name, each in values.items():
         for index, (label, value) in enumerate(zip(labels, each, strict=True)):
-            words = "; ".join(value) if isinstance(value, tuple) else MISSING if value is None else str(value)
-            lines.append(f"  {name if not index else '':<{width}}  {label:<{column}}  {printable(words)}".rstrip())
+            text = "; ".join(value) if isinstance(value, tuple) else MISSING if value is None else str(value)
+            lines.append(f"  {name if not index else '':<{width}}  {label:<{column}}  {printable(text)}".rstrip())
     return lines
 
 
 def _table(title: str, moment: str, labels: Sequence[str], rows: Mapping[str, Figures], width: int | None) -> list[str]:
-    """Return a table with a column a run; as many tables below each other as the width asks for."""
+    """Return a table with one column per run, split into several if they do not fit the width."""
     if not rows:
         return []
     columns = len(labels) if width is None else max(1, (width - 12) // 13)
@@ -251,7 +251,7 @@ def _marked(figures: Figures, index: int) -> str:
 
 
 def _thinned(rows: Mapping[int, Figures]) -> dict[int, Figures]:
-    """Return at most so many rows at round epochs, the first and the last among them."""
+    """Return about MOST_EPOCHS rows at round epochs, including the first and the last."""
     apart = next(size for size in _round_sizes() if len(rows) <= size * MOST_EPOCHS)
     last = max(rows, default=0)
     return {epoch: row for epoch, row in rows.items() if epoch % apart == 0 or epoch in (1, last)}

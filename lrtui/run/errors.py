@@ -91,26 +91,26 @@ def _is_user_code(file: str) -> bool:
 def describe_exception(error: BaseException) -> str:
     """Return the error in one line, with the line of the user's code that caused it.
 
-    This is the innermost line outside of lrtui and of installed packages, or else the innermost of all.
+    This is the innermost line outside of lrtui and installed packages, or the innermost of all if there is none.
     """
-    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if worker := _WORKERS.match(str(error)):
-        # a data loader's worker process sends its traceback as text
+        # a DataLoader worker sends its traceback as text
         lines = _FRAME.findall(worker["traceback"])
         place = next((f" ({f}, line {n}, in {name})" for f, n, name in reversed(lines) if _is_user_code(f)), "")
         return f"{worker['traceback'].strip().splitlines()[-1]}{place}"
     if isinstance(error, SyntaxError):
-        return words  # Python's words end with file and line
+        return text  # the message of a SyntaxError ends with file and line
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
-        return words
+        return text
     user_frames = [frame for frame in frames if _is_user_code(frame.filename)]
     frame = (user_frames or list(frames))[-1]
-    return f"{words} ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    return f"{text} ({frame.filename}, line {frame.lineno}, in {frame.name})"
 
 
 def source_location(function: Any) -> str:
-    """Return ` (file, line)` of a function's or class's definition, or nothing where it has none that can be read."""
+    """Return ` (file, line)` of the definition of a function or class; empty if its source is not available."""
     try:
         return f" ({inspect.getsourcefile(function)}, line {inspect.getsourcelines(function)[1]})"
     except (OSError, TypeError):
@@ -118,7 +118,8 @@ def source_location(function: Any) -> str:
 
 
 def describe_shape(value: Any) -> str:
-    """Return what a value is, for a message: `float32 (64, 10)`, `dict of ids: int64 (64, 7)`, `tuple of ...`."""
+    """Return type and shape of a value for a message: `float32 (64, 10)`, `dict of ids: int64 (64, 7)`, `tuple of
+    ...`."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None:
         return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"

@@ -1,4 +1,4 @@
-"""Feeds: the events of a run in order, many steps at a time where a source has them in arrays."""
+"""Feeds: the events of a run in order. A source that has steps in arrays gives many at once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepBlock:
-    """Steps that follow each other with no other event between them: a StepDone each, in arrays of one length.
+    """Consecutive steps without other events between them, one StepDone each, in arrays of equal length.
 
     Args:
         first_step: optimizer steps done before the first one.
-        seqs: as the events have them.
-        lrs: an array per parameter group.
-        metrics: an array per metric, by name; NaN at steps without a value.
+        seqs: `seq` of each event.
+        lrs: one array per parameter group.
+        metrics: one array per metric, by name; NaN at steps without a value.
     """
 
     first_step: int
@@ -63,10 +63,10 @@ class SummaryBlock:
     """The first steps of a long run, summarised in blocks of `minmax_pyramid.BLOCK` steps.
 
     Args:
-        steps: how many, a multiple of BLOCK.
-        seq: of the last one, as `epoch`, `batch` and `elapsed` are.
-        loss: blocks of their losses, as of `seconds` and of the lr of each parameter group.
-        metrics: the same of each metric, by name.
+        steps: number of steps, a multiple of BLOCK.
+        seq: `seq` of the last step, as are `epoch`, `batch` and `elapsed`.
+        lrs: one per parameter group.
+        metrics: one per metric, by name.
     """
 
     steps: int
@@ -81,7 +81,7 @@ class SummaryBlock:
 
 
 FeedItem = Event | StepBlock | SummaryBlock
-"""What a feed gives: an event, or many steps at once."""
+"""An item of a feed: an event, or many steps at once."""
 
 
 class Feed(Protocol):
@@ -93,18 +93,18 @@ class Feed(Protocol):
 
 
 class ListFeed:
-    """A feed of events that are all there already.
+    """A feed of known items.
 
     Args:
-        story: oldest first.
+        items: oldest first.
     """
 
-    def __init__(self, story: Iterable[FeedItem]) -> None:
-        self._story = deque(story)
+    def __init__(self, items: Iterable[FeedItem]) -> None:
+        self._items = deque(items)
 
     def take(self, limit: int) -> list[FeedItem]:
-        """Return up to `limit` parts that have not been taken yet, the oldest first."""
-        return [self._story.popleft() for _ in range(min(limit, len(self._story)))]
+        """Return at most `limit` items that have not been taken yet, oldest first."""
+        return [self._items.popleft() for _ in range(min(limit, len(self._items)))]
 
 
 class LiveFeed:

@@ -1,4 +1,4 @@
-"""Where commands wait until the training thread takes them."""
+"""The queue of commands for the training thread."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Four rules that read an lr off the curve of a range test, and how far they agree.
+"""Four rules that choose an lr from the curve of a range test, and how well they agree.
 
-The curve's first tenth is left out, where the loss has not begun to follow the lr, and its last five steps, where it
-is on its way out, as fastai's lr_find does (docs.fast.ai/callback.schedule.html), from which valley, slide, steep and
-minimum have their names. Where a rule finds nothing it suggests nothing: fastai returns some end of the curve then.
+As in fastai's lr_find (docs.fast.ai/callback.schedule.html), which also gives valley, slide, steep and minimum their
+names, the first tenth of the curve and its last five steps are left out: the loss does not yet follow the lr, or
+already diverges. Unlike in fastai, a rule that finds nothing suggests nothing, instead of an end of the curve.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SKIPPED_FIRST, SKIPPED_LAST = 0.1, 5
-"""Share of the sweep that is left out at its beginning, and steps at its end."""
+"""Fraction of the sweep that is left out at its start, and number of steps left out at its end."""
 
 CLOSE, APART = 3.0, 10.0
-"""Greatest over least suggestion up to which the rules agree, and from which on they do not."""
+"""Ratio of the largest to the smallest suggestion up to which the rules agree, and from which they disagree."""
 
 SLOPE_ERRORS = 2.0
-"""Standard errors up to which two slopes are the same."""
+"""Two slopes that differ by at most this many standard errors count as equal."""
 
 NOISE_ERRORS = 5.0
-"""Standard errors of the smoothed loss that it has to fall by: of noise alone, highest and lowest lie four apart."""
+"""Standard errors by which the smoothed loss must fall. Noise alone spans about four."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePart:
-    """The part of a curve that rules look at.
+    """The part of a curve that the rules use.
 
     Args:
-        lrs: rising, shape (steps,).
-        losses: smoothed, of the same shape.
-        steps: of the whole sweep.
-        noise: by how much the losses of batches differ where nothing else does, their standard deviation.
-        span: in steps, of the exponential mean.
+        lrs: increasing, shape (n,).
+        losses: smoothed losses, shape (n,).
+        steps: number of steps of the whole sweep.
+        noise: standard deviation of the loss between batches at the same lr.
+        span: span of the exponential mean, in steps.
     """
 
     lrs: Floats
@@ -48,26 +48,25 @@ class CurvePart:
     span: int
 
 
-def steepest(kept: CurvePart) -> float | None:
-    """Return the lr at which the loss falls fastest over log lr: where most is learnt, by Smith's reading.
+def steepest(part: CurvePart) -> float | None:
+    """Return the lr at which the loss falls fastest over log lr, as Smith suggests.
 
-    Looked for up to the minimum: a fall after it is one from a peak on the way out.
+    Only the curve up to its minimum counts, since a later fall follows a peak of the diverging loss.
     """
-    last = int(kept.losses.argmin())
+    last = int(part.losses.argmin())
     if last < 2:
         return None
-    slopes = np.gradient(kept.losses, np.log(kept.lrs))[: last + 1]
+    slopes = np.gradient(part.losses, np.log(part.lrs))[: last + 1]
     place = int(slopes.argmin())
-    return float(kept.lrs[place]) if slopes[place] < 0 else None
+    return float(part.lrs[place]) if slopes[place] < 0 else None
 
 
-def valley(kept: CurvePart) -> float | None:
-    """Return the lr in the middle of the longest valley: fastai's default.
+def valley(part: CurvePart) -> float | None:
+    """Return the lr in the middle of the longest valley, fastai's default.
 
-    The valley ends where the longest run of ever lower losses (not all neighbours) ends, and is as long as that has
-    losses.
+    The valley ends at the last element of the longest decreasing subsequence of losses, and is as long as it.
     """
-    losses = kept.losses
+    losses = part.losses
     lengths = np.ones(len(losses), dtype=np.int64)
     for index in range(1, len(losses)):
         higher = losses[:index] > losses[index]
@@ -78,35 +77,35 @@ def valley(kept: CurvePart) -> float | None:
     if length < 3:
         return None
     start, third = max(0, end - length), min(end, length) / 3
-    return float(kept.lrs[start + int(third) + int(third / 2)])
+    return float(part.lrs[start + int(third) + int(third / 2)])
 
 
-def minimum(kept: CurvePart) -> float | None:
-    """Return a tenth of the lr with the lowest loss: at the minimum itself the loss is about to rise."""
-    place = int(kept.losses.argmin())
-    return float(kept.lrs[place]) / 10 if place > 0 else None
+def minimum(part: CurvePart) -> float | None:
+    """Return a tenth of the lr with the lowest loss, since the loss is about to rise at the minimum itself."""
+    place = int(part.losses.argmin())
+    return float(part.lrs[place]) / 10 if place > 0 else None
 
 
-def slide(kept: CurvePart) -> float | None:
-    """Return the lr below the rise at the end: an interval slides down until the slope at both its ends is the same.
+def slide(part: CurvePart) -> float | None:
+    """Return the lr below the final rise: an interval moves down until the slopes at its two ends are equal.
 
-    fastai's interval is 15 steps of 100, and its threshold 0.005 of loss a step. Here both follow the sweep's length;
-    the threshold is that share of the loss's own fall, so that a loss of another size gives the same lr, and at least
-    what noise alone makes of a slope.
+    fastai uses an interval of 15 steps out of 100 and a threshold of 0.005 per step. Here both depend on the length of
+    the sweep. The threshold is a fraction of the fall of the loss, so that scaling the loss does not change the lr,
+    and at least as large as the slope that noise alone causes.
     """
-    losses, width = kept.losses, max(3, round(0.15 * kept.steps))
+    losses, width = part.losses, max(3, round(0.15 * part.steps))
     if len(losses) <= width:
         return None
     fall = float(losses[: int(losses.argmin()) + 1].max() - losses.min())
-    # a step moves an exponential mean by 2 / (span + 1) of a loss's distance to it
-    threshold = max(0.5 * fall / kept.steps, 2 * SLOPE_ERRORS * kept.noise / (kept.span + 1))
+    # each step moves the exponential mean by 2 / (span + 1) of the distance to the new loss
+    threshold = max(0.5 * fall / part.steps, 2 * SLOPE_ERRORS * part.noise / (part.span + 1))
     slopes = np.gradient(losses)
     differences = np.abs(slopes[width:] - slopes[:-width])
     if differences[-1] <= threshold:
         return None
     same = np.flatnonzero(differences <= threshold)
-    # the last interval whose ends still differed is the one above it
-    return float(kept.lrs[same[-1] + 1]) if len(same) else None
+    # this is the interval above the first one whose slopes are equal
+    return float(part.lrs[same[-1] + 1]) if len(same) else None
 
 
 RULES: Mapping[str, Callable[[CurvePart], float | None]] = {
@@ -119,16 +118,16 @@ RULES: Mapping[str, Callable[[CurvePart], float | None]] = {
 
 
 SIGNS = dict(zip(RULES, "SVML", strict=True))
-"""What marks each rule's lr on a chart."""
+"""The letter that marks each rule's lr on a chart."""
 
 
 def format_lr(lr: float | None) -> str:
-    """Return a suggestion as people read it: two digits, since no curve says more."""
+    """Return a suggested lr with two digits, the precision that a curve allows."""
     return "none" if lr is None else f"{lr:.2g}"
 
 
 def format_factor(factor: float) -> str:
-    """Return how many times more something is: `4.1`, `13`, `2e+09`."""
+    """Return a ratio as text: `4.1`, `13`, `2e+09`."""
     if factor >= 1e6:
         return f"{factor:.0e}"
     return f"{factor:.1f}" if factor < APART else f"{factor:,.0f}"
@@ -136,11 +135,11 @@ def format_factor(factor: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """What the rules make of a curve.
+    """The lrs that the rules suggest.
 
     Args:
-        lrs: by the rule's name; None where a rule finds nothing.
-        doubt: why none of them can be relied on, in words; empty where they can.
+        lrs: by the rule's name; None if a rule finds nothing.
+        doubt: the reason why none of them is reliable; empty if they are.
     """
 
     lrs: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(RULES))
@@ -148,14 +147,14 @@ class Suggestions:
 
     @property
     def found(self) -> dict[str, float]:
-        """Those there are, by the rule's name."""
+        """The lrs that were found, by the rule's name."""
         return {name: lr for name, lr in self.lrs.items() if lr is not None}
 
     @property
     def suggested_by(self) -> str | None:
-        """The rule whose lr lies in the middle; None where none can be relied on.
+        """The rule whose lr is the median; None if none is reliable.
 
-        Of two in the middle it is the higher one: every rule stays below the lr at which the loss rises.
+        Of two in the middle it is the higher one, since every rule stays below the lr at which the loss rises.
         """
         if self.doubt or not self.found:
             return None
@@ -164,18 +163,18 @@ class Suggestions:
 
     @property
     def suggested(self) -> float | None:
-        """The lr to take where somebody wants one: the middle one's."""
+        """The median of the lrs found; None if none is reliable."""
         return self.found[self.suggested_by] if self.suggested_by else None
 
     @property
     def spread(self) -> float | None:
-        """Greatest over least; None for fewer than two."""
+        """Ratio of the largest to the smallest lr; None for fewer than two."""
         found = self.found.values()
         return max(found) / min(found) if len(found) > 1 else None
 
     @property
     def agreement(self) -> str:
-        """How far they agree, in words."""
+        """How well the rules agree, as text."""
         if self.doubt:
             return self.doubt
         if not self.found:
@@ -191,14 +190,14 @@ class Suggestions:
 
 
 def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: int) -> Suggestions:
-    """Return what the rules make of a curve.
+    """Return the lrs that the rules suggest for a curve.
 
     Args:
-        lrs: of the steps made, shape (steps,).
-        losses: of their batches.
-        smoothed: the exponential mean of these.
-        steps: of the whole sweep.
-        span: in steps, of that mean.
+        lrs: lr of each step done, shape (n,).
+        losses: loss of each batch, shape (n,).
+        smoothed: exponential mean of the losses, shape (n,).
+        steps: number of steps of the whole sweep.
+        span: span of the mean, in steps.
     """
     bad = np.flatnonzero(~(np.isfinite(losses) & np.isfinite(smoothed)))
     end = int(bad[0]) if len(bad) else len(losses)
@@ -206,20 +205,20 @@ def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: 
     if last - first < SKIPPED_LAST:
         return Suggestions(doubt="too short a curve to read an lr off it")
     noise = _noise(losses[first:last][: int(smoothed[first:last].argmin()) + 1])
-    kept = CurvePart(lrs[first:last], smoothed[first:last], steps, noise, span)
-    found = {name: rule(kept) for name, rule in RULES.items()}
-    return Suggestions(found, _doubt(kept))
+    part = CurvePart(lrs[first:last], smoothed[first:last], steps, noise, span)
+    found = {name: rule(part) for name, rule in RULES.items()}
+    return Suggestions(found, _doubt(part))
 
 
 def _noise(losses: Floats) -> float:
-    # steps that follow each other see other batches: half of the variance of their differences is noise alone
+    # consecutive losses differ mostly by their batches, so half the variance of the differences is noise
     return math.sqrt(float(np.mean(np.diff(losses) ** 2)) / 2) if len(losses) > 1 else 0.0
 
 
-def _doubt(kept: CurvePart) -> str:
-    """Return why a curve can't be relied on, or nothing."""
-    place = int(kept.losses.argmin())
-    fall = float(kept.losses[: place + 1].max() - kept.losses[place])
-    if fall > NOISE_ERRORS * kept.noise / math.sqrt(kept.span):
+def _doubt(part: CurvePart) -> str:
+    """Return why a curve is not reliable; empty if it is."""
+    place = int(part.losses.argmin())
+    fall = float(part.losses[: place + 1].max() - part.losses[place])
+    if fall > NOISE_ERRORS * part.noise / math.sqrt(part.span):
         return ""
     return "the loss falls by no more than its noise: no lr can be read off this curve"

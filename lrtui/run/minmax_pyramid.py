@@ -1,4 +1,4 @@
-"""What a series is kept in: columns of numbers that grow, and blocks of ever larger stretches of them."""
+"""The storage of a series: growing columns of numbers, and summaries of blocks of increasing size."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FANOUT = 16
-"""How many values, or blocks, a block of the next level sums up."""
+"""Number of values, or of blocks, that a block of the next level summarises."""
 
 BLOCK = FANOUT**2
-"""Values in each of the blocks that a series may begin with in place of the values themselves."""
+"""Values per block, of the blocks that stand for the oldest values of a long series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What is known of stretches of BLOCK values each; arrays of one length.
+    """Summaries of blocks of BLOCK values each; arrays of equal length.
 
     Args:
-        low: least finite value; +inf where there is none.
-        high: greatest finite value; -inf where there is none.
-        sum: of the finite values.
-        count: finite values.
+        low: smallest finite value; +inf if there is none.
+        high: largest finite value; -inf if there is none.
+        sum: sum of the finite values.
+        count: number of finite values.
     """
 
     low: Floats
@@ -34,12 +34,12 @@ class Blocks:
 
     @classmethod
     def without_values(cls, count: int) -> Blocks:
-        """Return so many blocks without a finite value."""
+        """Return `count` blocks without a finite value."""
         return cls(np.full(count, np.inf), np.full(count, -np.inf), np.zeros(count), np.zeros(count))
 
 
 class Column:
-    """A float64 array that grows; appending costs the same however long it is."""
+    """A growing float64 array; appending takes amortised constant time."""
 
     def __init__(self) -> None:
         self._room = np.empty(1024)
@@ -59,16 +59,16 @@ class Column:
         self.length = end
 
     def drop(self, count: int) -> None:
-        """Take the first values away, and give back the room they had."""
+        """Drop the first values and release their memory."""
         self._room = self.values[count:].copy()
         self.length = len(self._room)
 
 
 class Level:
-    """Blocks of one size: least, greatest, sum and number of the finite values in each.
+    """Blocks of one size: minimum, maximum, sum and number of the finite values in each.
 
     Args:
-        missing: how many blocks at the series' beginning are not there, only larger ones being known.
+        missing: number of blocks at the start of the series that are known as larger blocks only.
     """
 
     def __init__(self, missing: int = 0) -> None:
@@ -85,7 +85,7 @@ class Level:
         self.count.extend(count)
 
     def drop_before(self, missing: int) -> None:
-        """Take away the blocks before this one."""
+        """Drop the blocks before this one."""
         for column in (self.low, self.high, self.sum, self.count):
             column.drop(missing - self.missing)
         self.missing = missing

@@ -1,4 +1,4 @@
-"""The curve of a range test: the loss at each lr, smoothed, where it diverges, and lines about it."""
+"""The curve of a range test: the loss at each lr, smoothed, whether it diverges, and its description."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lrtui.text.format import four_digits
 Floats = NDArray[np.float64]
 
 SMOOTHED_OVER = 0.1
-"""Share of the sweep that the smoothed loss is the mean of, roughly: what is found is too high by half of that."""
+"""Span of the smoothed loss as a fraction of the sweep. The smoothed curve lags by half of it."""
 
 SETTLED_AFTER = 0.1
-"""Share of the sweep after which the smoothed loss is no longer a batch or two, and is judged."""
+"""Fraction of the sweep after which the smoothed loss averages enough batches to detect divergence."""
 
 DIVERGED_AT = 4.0
-"""Times its best at which the smoothed loss has left the curve, as fastai's lr_find has it."""
+"""The test has diverged when the smoothed loss exceeds this many times its minimum, as in fastai's lr_find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class RangePoint:
 
     Args:
         step: from 0.
-        lr: it was made with, that of the first parameter group.
-        loss: of its batch, before it.
-        smoothed: of all losses up to it, that of the exponential mean; NaN while none was finite.
+        lr: lr of the first parameter group.
+        loss: loss of the batch before the step.
+        smoothed: exponential mean of the losses so far; NaN while none was finite.
     """
 
     step: int
@@ -43,28 +43,28 @@ class RangePoint:
 
 
 class RangeCurve:
-    """Takes in a range test step by step.
+    """The losses of a range test, added step by step.
 
     Args:
-        sweep: the lrs it goes through.
+        sweep: the lrs of the test.
     """
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
         self.lrs = Series()
-        """Of the steps made."""
+        """The lr of each step done."""
         self.losses = Series()
-        """Of their batches."""
+        """The loss of each batch."""
         self.smoothed = Series()
-        """The exponential mean of the losses, its beginning corrected."""
+        """The bias-corrected exponential mean of the losses."""
         self.span = max(2, round(sweep.steps * SMOOTHED_OVER))
-        """Of that mean, in steps."""
+        """Span of the mean, in steps."""
         self._total = self._weight = 0.0
         self._settled_after = max(5, round(sweep.steps * SETTLED_AFTER))
         self._best = math.inf
 
     def add(self, lr: float, loss: float) -> RangePoint:
-        """Take in the next step."""
+        """Add the next step."""
         self.lrs.append(lr)
         self.losses.append(loss)
         smoothed = self._mean(loss)
@@ -74,7 +74,7 @@ class RangeCurve:
         return RangePoint(len(self) - 1, lr, loss, smoothed)
 
     def _mean(self, loss: float) -> float:
-        """Return the mean of all losses so far, as `lrtui.run.smoothing` has it, at a fiftieth of its cost a step."""
+        """Return the mean of all losses so far; equals `smoothing.Smoothed`, at a fiftieth of its cost per step."""
         keep, is_finite = 1 - 2 / (self.span + 1), math.isfinite(loss)
         self._total = keep * self._total + (loss if is_finite else 0.0)
         self._weight = keep * self._weight + is_finite
@@ -85,9 +85,9 @@ class RangeCurve:
 
     @property
     def has_diverged(self) -> bool:
-        """Whether going on tells nothing more: the loss is not finite, or smoothed is beyond four times its best.
+        """Whether the loss is not finite, or its mean is more than DIVERGED_AT times its minimum.
 
-        Of a best below 0 it is three times its size beyond.
+        For a negative minimum the limit is as far above it as for a positive one of the same size.
         """
         if not len(self):
             return False
@@ -96,17 +96,17 @@ class RangeCurve:
             return True
         return math.isfinite(self._best) and last > self._best + (DIVERGED_AT - 1) * abs(self._best)
 
-    # -- as it is drawn -----------------------------------------------------------------------------------------------
+    # -- drawing ------------------------------------------------------------------------------------------------------
 
     @property
     def shown(self) -> int:
-        """How many steps have a place on a chart: those up to the first loss that is not finite."""
+        """Number of steps that are drawn: those before the first loss that is not finite."""
         bad = np.flatnonzero(~np.isfinite(self.losses.values))
         return int(bad[0]) if len(bad) else len(self)
 
     @property
     def top(self) -> float:
-        """The loss beyond which the rise at the end would hide what comes before it; NaN where nothing is shown."""
+        """Upper limit of the drawn loss, so that the final rise does not flatten the rest; NaN if nothing is drawn."""
         smoothed = self.smoothed.values[: self.shown]
         if not len(smoothed):
             return math.nan
@@ -116,19 +116,19 @@ class RangeCurve:
         return min(wanted, float(max(smoothed.max(), self.losses.values[: self.shown].max())))
 
     def loss_at(self, lr: float) -> float:
-        """Return the smoothed loss at an lr, on the straight line between two steps; at most `top`."""
+        """Return the smoothed loss at an lr, interpolated between two steps; at most `top`."""
         shown = self.shown
         places = np.log(self.lrs.values[:shown])
         return min(self.top, float(np.interp(math.log(lr), places, self.smoothed.values[:shown])))
 
     def suggest(self) -> Suggestions:
-        """Return what four rules make of the curve as it is now."""
+        """Return the lrs that the four rules suggest for the curve so far."""
         columns = self.lrs.values, self.losses.values, self.smoothed.values
         return suggest(*columns, steps=self.sweep.steps, span=self.span)
 
 
 def outcome_line(curve: RangeCurve, end: RangeEnd) -> str:
-    """Return how far a range test came, and why not further."""
+    """Return how many steps a range test did, and why it ended."""
     steps = f"{len(curve):,} of {curve.sweep.steps:,} steps"
     if not len(curve):
         return f"stopped before its first step of {curve.sweep.steps:,}" if end.outcome == "stopped" else steps
@@ -139,13 +139,13 @@ def outcome_line(curve: RangeCurve, end: RangeEnd) -> str:
 
 
 def compare_lr(current_lr: float, suggestions: Suggestions) -> str:
-    """Return how the lr in use compares with the one suggested."""
-    words = f"the lr in use is {four_digits(current_lr)}"
+    """Return how the current lr compares with the suggested one."""
+    text = f"the lr in use is {four_digits(current_lr)}"
     suggested = suggestions.suggested
     if suggested is None or current_lr <= 0:
-        return words
+        return text
     factor = current_lr / suggested
     if 1 / 1.5 < factor < 1.5:
-        return f"{words}, much the same as suggested"
+        return f"{text}, much the same as suggested"
     times = format_factor(max(factor, 1 / factor))
-    return f"{words}: {times} times {'higher' if factor > 1 else 'lower'} than suggested"
+    return f"{text}: {times} times {'higher' if factor > 1 else 'lower'} than suggested"

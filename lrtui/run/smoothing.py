@@ -28,7 +28,7 @@ class Smoothed:
     Args:
         source: the series; truncating it truncates the mean.
         span: in steps; larger is smoother.
-        growth: in steps a step; 0 for the whole span from the first step on.
+        growth: in steps per step; 0 for the whole span from the first step on.
     """
 
     def __init__(self, source: Series, span: int, growth: float = 0.0) -> None:

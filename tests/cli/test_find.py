@@ -77,7 +77,7 @@ def test_a_linear_sweep_has_linear_ticks(capsys: pytest.CaptureFixture[str]) -> 
     [
         (["--from", "0"], "from a finite lr above 0"),
         (["--from", "x"], "--from takes a finite number"),
-        (["--to", "1e-9"], "goes up: from 1e-07 to 1e-09"),
+        (["--to", "1e-9"], "must end at a higher lr than it starts at: 1e-07 to 1e-09"),
         (["--steps", "3"], "20 to 10,000 steps"),
         (["--steps", "2.5"], "--steps takes a whole number"),
         (["--optimizer", "Addam(lr=1)"], "unknown optimizer Addam"),

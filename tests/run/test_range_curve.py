@@ -30,9 +30,9 @@ def test_a_sweep_has_equal_ratios_or_equal_differences_and_exact_ends() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((0.0, 1.0, 50), "from a finite lr above 0, not 0.0"),
-        ((1e-5, math.inf, 50), "to a finite lr above 0, not inf"),
-        ((1.0, 1.0, 50), "goes up: from 1.0 to 1.0 it does not"),
+        ((0.0, 1.0, 50), "the first lr of a range test must be finite and above 0, not 0.0"),
+        ((1e-5, math.inf, 50), "the last lr of a range test must be finite and above 0, not inf"),
+        ((1.0, 1.0, 50), "must end at a higher lr than it starts at: 1.0 to 1.0"),
         ((0.1, 1.0, 19), "20 to 10,000 steps, not 19"),
         ((0.1, 1.0, 10_001), "not 10,001"),
     ],
