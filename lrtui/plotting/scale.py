@@ -42,7 +42,9 @@ class LinearScale:
     def place(self, values: Floats) -> Floats:
         """Return where the values are: 0 at the foot, 1 at the top; NaN for what is not finite."""
         finite = np.where(np.isfinite(values), values, np.nan)
-        return (np.clip(finite, -LARGEST, LARGEST) - self.low) / (self.high - self.low)
+        # a large value on an axis of tiny ones overflows to infinity, which is off the chart as well
+        with np.errstate(over="ignore"):
+            return (np.clip(finite, -LARGEST, LARGEST) - self.low) / (self.high - self.low)
 
     def ticks(self, most: int) -> list[Tick]:
         """Return at most `most` + 1 round numbers."""

@@ -75,7 +75,7 @@ def test_a_linear_sweep_has_linear_ticks(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "0"], "from a finite lr above 0"),
+        (["--from", "0"], "the first lr of a range test must be finite and above 0"),
         (["--from", "x"], "--from takes a finite number"),
         (["--to", "1e-9"], "must end at a higher lr than it starts at: 1e-07 to 1e-09"),
         (["--steps", "3"], "20 to 10,000 steps"),

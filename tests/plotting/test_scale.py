@@ -1,10 +1,11 @@
-"""Round numbers along the x axis, and times as people write them."""
+"""Positions on a scale, ticks of the x axis, and times as text."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from lrtui.plotting.scale import AxisName, format_time, x_ticks
+from lrtui.plotting.scale import AxisName, LinearScale, format_time, x_ticks
 
 
 @pytest.mark.parametrize(
@@ -22,13 +23,17 @@ from lrtui.plotting.scale import AxisName, format_time, x_ticks
         ("time", 0.0, 400_000.0, 60, ["0s", "24h", "48h", "72h", "96h"]),
     ],
 )
-def test_ticks_are_round(axis: AxisName, low: float, high: float, columns: int, labels: list[str]) -> None:
+def test_x_ticks_are_round_numbers(axis: AxisName, low: float, high: float, columns: int, labels: list[str]) -> None:
     assert [label for _, label in x_ticks(low, high, columns, axis)] == labels
 
 
 @pytest.mark.parametrize(
-    ("seconds", "decimals", "words"),
+    ("seconds", "decimals", "text"),
     [(0.0, 0, "0s"), (0.04, 1, "0s"), (59.96, 1, "1m"), (90.0, 0, "1m30s"), (65.5, 1, "1m05.5s"), (3900.0, 0, "1h05m")],
 )
-def test_times_are_in_the_largest_units(seconds: float, decimals: int, words: str) -> None:
-    assert format_time(seconds, decimals) == words
+def test_a_time_is_written_in_its_largest_units(seconds: float, decimals: int, text: str) -> None:
+    assert format_time(seconds, decimals) == text
+
+
+def test_a_large_value_on_a_scale_of_tiny_ones_is_off_the_chart() -> None:
+    assert LinearScale(0.0, 2.4e-279).place(np.array([1.2e-279, 1e30, -1e30])).tolist() == [0.5, np.inf, -np.inf]
