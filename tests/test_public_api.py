@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import TINY
 from tiny_task import Breaks, Tiny
+from training_runs import TINY
 
 import lrtui
 from lrtui import (

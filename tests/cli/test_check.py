@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from driving import TINY
+from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.traps import TRAPS

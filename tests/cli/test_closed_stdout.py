@@ -11,7 +11,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from driving import TINY
+from training_runs import TINY
 
 FULL = Path("/dev/full")
 

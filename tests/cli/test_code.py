@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from driving import TINY
-from emitted import lrs_of
+from generated_code import lrs_of
 from recorded_runs import recorded_run
 from store_runs import store_events
+from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.run.events import RunStarted

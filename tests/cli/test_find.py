@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import TINY
+from training_runs import TINY
 
 from lrtui.__main__ import main
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.__main__ import main
 from lrtui.run.commands import EvaluateNow

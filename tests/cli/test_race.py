@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from driving import TINY
+from training_runs import TINY
 
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "2", "--seeds", "2")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from driving import TINY
+from training_runs import TINY
 
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.schedules.notation import parse_optimizer, parse_schedule

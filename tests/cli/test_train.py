@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import TINY
+from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.cli.exit_codes import SIGNALS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from driving import TINY, tiny_spec
+from training_runs import TINY, tiny_spec
 
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.engine.run import Run

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import TINY, tiny_spec
 from store_runs import folded, stored
+from training_runs import TINY, tiny_spec
 
 from lrtui import Run, RunSpec
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume

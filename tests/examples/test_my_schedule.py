@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import ScaleLr, SwitchSchedule
 from lrtui.run.errors import NotationError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from emitted import lrs_of, run_code
+from generated_code import lrs_of, run_code
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import optimizers, schedules

@@ -62,7 +62,7 @@ def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, 
 
 
 def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> None:
-    from driving import run_events, tiny_spec
+    from training_runs import run_events, tiny_spec
 
     script = {
         2: [Pause(), ScaleLr(0.5), Resume()],

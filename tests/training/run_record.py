@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events
+from training_runs import run_events
 
 import lrtui.training.train
 from lrtui.run.commands import Command, Stop

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from driving import tiny_spec
 from run_record import RunRecorder, assert_same, cut, of
+from training_runs import tiny_spec
 
 from lrtui.run.commands import (
     ScaleLr,

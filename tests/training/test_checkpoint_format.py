@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from driving import tiny_spec
 from run_record import RunRecorder, digest
+from training_runs import tiny_spec
 
 import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import ScaleLr, Stop

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from driving import tiny_spec
 from random_tasks import RandomTask
 from run_record import RunRecord, RunRecorder, assert_same, of
+from training_runs import tiny_spec
 
 import lrtui.training.checkpoint.format as module
 from lrtui.run.commands import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from driving import TINY, tiny_spec
 from random_tasks import RandomTask
 from run_record import RunRecord, RunRecorder, of
+from training_runs import TINY, tiny_spec
 
 from lrtui.run.commands import Extend, ScaleLr, Stop, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError

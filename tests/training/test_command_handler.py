@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import (
     Command,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from driving import run_events, tiny_spec
 from run_record import RunRecorder, of
 from torch import nn
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.training.dead_units import is_inspected, live_units, most_dead_layer

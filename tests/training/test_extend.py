@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driving import tiny_spec
 from run_record import RunRecorder, assert_same, of
+from training_runs import tiny_spec
 
 from lrtui.run.commands import (
     Command,

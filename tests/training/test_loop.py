@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events, tiny_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_runs import run_events, tiny_spec
 
 import lrtui.training.loop
 import lrtui.training.train

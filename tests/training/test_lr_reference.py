@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events, tiny_spec
 from reference_lr import BrokenError, Formula, OptimizerPlan, Plan, ReferenceLr, RefusedError, momenta
+from training_runs import run_events, tiny_spec
 
 import lrtui.training.train
 from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr

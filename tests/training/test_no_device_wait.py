@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from driving import TINY
 from tiny_task import Tiny
 from torch.utils._python_dispatch import TorchDispatchMode
+from training_runs import TINY
 
 from lrtui.run.commands import ScaleLr
 from lrtui.run.events import StepDone

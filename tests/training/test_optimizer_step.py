@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import ScaleLr
 from lrtui.run.events import RunStarted, StepDone

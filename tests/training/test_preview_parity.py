@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from driving import run_events, tiny_spec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import Command, ScaleLr, SwitchSchedule
 from lrtui.run.errors import NotationError

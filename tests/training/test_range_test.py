@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from driving import TINY, tiny_spec
 from random_tasks import RandomTask
 from run_record import RunRecorder, digest
 from tiny_task import Tiny
 from torch import nn
+from training_runs import TINY, tiny_spec
 
 from lrtui.run.commands import Pause, RangeTest, Resume, Stop
 from lrtui.run.errors import TaskError, UsageError

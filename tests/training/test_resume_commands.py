@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from driving import tiny_spec
 from run_record import KeepsAll, RunRecorder, assert_same, cut, given_live_after, of
+from training_runs import tiny_spec
 
 from lrtui.run.commands import (
     Command,

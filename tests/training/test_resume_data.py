@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import driving
 import pytest
 import torch
+import training_runs
 from random_tasks import RandomTask
 from run_record import RunRecorder, assert_same, of
 
@@ -85,7 +85,7 @@ def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
                 inbox.send(Stop())
             return super().__getitem__(index)
 
-    inbox = driving.ScriptedInbox({})
+    inbox = training_runs.ScriptedInbox({})
     data.dataset.__class__ = Stopping
     task.training_data = lambda: data
     reporter = Reporter(feed := LiveFeed(), next_seq=100)

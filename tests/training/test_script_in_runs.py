@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.__main__ import main
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr

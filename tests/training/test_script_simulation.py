@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from driving import run_events, tiny_spec
-from emitted import run_code
+from generated_code import run_code
 from test_lr_reference import UsedByTheOptimizer, results_of_epochs, session_of
+from training_runs import run_events, tiny_spec
 
 from lrtui.engine.run_code import code_of_run
 from lrtui.run.events import ScheduleSwitched

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from driving import run_events, tiny_spec
 from run_record import RunRecorder, assert_same, of
 from tiny_task import Tiny
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.events import RunFinished, StepDone
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from training_runs import run_events
 
 from lrtui.run.events import EvalDone, Notice, RunFinished, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed

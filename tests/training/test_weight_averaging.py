@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from driving import run_events, tiny_spec
 from torch.optim.swa_utils import SWALR, AveragedModel, update_bn
+from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import ScaleLr, SwitchSchedule
 from lrtui.run.events import EvalDone, Notice, StepDone

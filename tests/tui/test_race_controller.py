@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from driving import TINY
 from played_session import PlayedSession
 from recorded_runs import recorded_run
+from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.engine.background import race_arguments, race_in_background

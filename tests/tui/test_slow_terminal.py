@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from driving import TINY
 from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
 from test_terminal import wait_for_run
+from training_runs import TINY
 
 RATE = 2048.0
 SLOW = ("StepLR(1)", "--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "1", "--epochs", "10000")

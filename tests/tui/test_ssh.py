@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import TINY
 from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
 from test_terminal import wait_for_run
+from training_runs import TINY
 
 from lrtui.engine.resume import interrupted_run
 

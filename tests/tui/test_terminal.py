@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from driving import TINY
 from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, Terminal
+from training_runs import TINY
 
 from lrtui.engine.resume import interrupted_run
 from lrtui.store.connection import open_for_reading

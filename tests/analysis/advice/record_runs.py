@@ -18,10 +18,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from advice_verdict import verdict_on
-from driving import run_events
 from known_runs import KNOWN_RUNS, KnownRun
 from recordings import place_of
 from small_tasks import TASKS
+from training_runs import run_events
 
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from advice_verdict import advice_on
-from driving import run_events
 from known_runs import KNOWN_RUNS, KnownRun
 from recordings import read_recording
 from small_tasks import TASKS
+from training_runs import run_events
 
 from lrtui.run.events import EvalDone, Event
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from driving import TINY, tiny_spec
+from training_runs import TINY, tiny_spec
 
 from lrtui.analysis.race.entrant import Entrant, parse_entrant
 from lrtui.analysis.race.plan import Cell, RacePlan, new_plan

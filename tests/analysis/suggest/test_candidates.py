@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from driving import run_events, tiny_spec
+from training_runs import run_events, tiny_spec
 
 from lrtui.analysis.race.entrant import Entrant
 from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, warm_up_then_cosine

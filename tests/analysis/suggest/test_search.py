@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import tiny_spec
+from training_runs import tiny_spec
 
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.suggest.range_test import RangeTestResult, find_lr, result_of

@@ -35,7 +35,7 @@ def run_code(code: str, results: Sequence[Mapping[str, float]] = ()) -> tuple[li
 
     hook = register_optimizer_step_pre_hook(note)
     try:
-        exec(compile(code, "emitted.py", "exec"), names)
+        exec(compile(code, "generated_code.py", "exec"), names)
     except Exception as error:
         names["error"] = error
     finally:
