@@ -59,7 +59,7 @@ COMPLETION = "_LRTUI_COMPLETE"
 
 
 class CockpitGroup(LazyGroup):
-    """The commands; where the first argument is none of them, the arguments are the cockpit's own."""
+    """The commands; if the first argument is none of them, the arguments are those of the cockpit."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the cockpit's arguments, or leave them to the command."""

@@ -81,7 +81,7 @@ def print_chart(
 
     width = chart_columns()
     plotext.clear_figure()
-    # otherwise plotext clips the chart to its own idea of the terminal
+    # otherwise plotext clips the chart to the terminal size that it detects
     plotext.limitsize(False, False)
     plotext.plotsize(width, rows)
     plotext.theme("clear")

@@ -36,7 +36,7 @@ Examples:
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
-"""How long the batch in progress may take once nobody reads the output."""
+"""Seconds that the batch in progress may take after standard output was closed."""
 
 SMOOTHED, BATCHES = 0, 7
 """Colours of the two curves."""
@@ -112,7 +112,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
                 test.join(STOP_SECONDS)
                 return curve
     except OSError:
-        # nobody reads the output; a thread inside torch would abort the process at its end
+        # standard output is closed; a thread inside torch would abort the process at its end
         test.feed.stop()
         if not test.join(STOP_SECONDS):
             os._exit(FAILED)

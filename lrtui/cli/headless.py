@@ -20,7 +20,7 @@ from lrtui.schedules.forecast import RunForecaster
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
-"""How long the batch in progress may take once nobody reads the output."""
+"""Seconds that the batch in progress may take after standard output was closed."""
 
 
 def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:

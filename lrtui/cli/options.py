@@ -78,7 +78,7 @@ def run_options(only: Collection[str] | None = None) -> Decorator:
             function = option(
                 option_name(item.name),
                 item.name,
-                # the settings' own rules read the text, as in the settings form
+                # the text is validated as in the settings form
                 multiple=is_list(item),
                 metavar="N" if is_whole_number(item) else metavar,
                 section="Run options",
@@ -131,7 +131,7 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
 
     Args:
         options: texts by the name of a setting; None where an option was not given. Other names are ignored.
-        defaults: the user's own.
+        defaults: from the settings file.
 
     Raises:
         UsageError: for a value out of its range.

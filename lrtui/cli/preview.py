@@ -74,7 +74,7 @@ def command(
     batches_per_epoch: str | None,
     **options: Any,
 ) -> int:
-    """PyTorch's own scheduler is stepped as the training loop steps it, so the values are exactly those of a run. The
+    """PyTorch's scheduler is stepped as the training loop steps it, so the values are exactly those of a run. The
     area is the sum of the lr over all steps, as a share of the optimizer's lr held constant.
 
     With --run the schedules are applied to a stored run: its steps, its optimizer and, for ReduceLROnPlateau, its test
@@ -140,7 +140,7 @@ def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequenc
     """Draw the curves over each other and print their figures below.
 
     Args:
-        base_lrs: the optimizer's own, one per parameter group; the areas are shares of them.
+        base_lrs: of the optimizer, one per parameter group; the areas are shares of them.
     """
     import numpy as np
 

@@ -7,7 +7,6 @@ import json
 import shutil
 import statistics
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult, read_results, require_store
 from lrtui.analysis.race.standing import Standing, rank
-from lrtui.analysis.race.stopping import RULE
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
@@ -39,8 +37,9 @@ from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.store.location import store_folder
 from lrtui.text.format import counted, printable
 
-EPILOG = f"""\
-{textwrap.fill(f"The rule for hopeless schedules: {RULE}.", 110)}
+EPILOG = """\
+A hopeless schedule is stopped early: its lr is spent, it no longer improves, and it is behind by more than noise.
+The exact rule is in docs/laboratory.md, and is printed with the results when it has stopped a schedule.
 
 Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 143 terminated, 129 hung up.
 
@@ -51,7 +50,7 @@ Examples:
   lrtui race --report 2 --json
 """
 
-# one marker per schedule: the fine dots of a single curve would not tell them apart
+# one marker per schedule: with the Braille dots of a single curve they would look the same
 ENTRANT_MARKERS = MARKERS[1:]
 
 
@@ -93,8 +92,8 @@ def command(
     the same initial weights and data order. Differences are to the first schedule, paired over the seeds.
 
     An interrupted race continues with --resume, or when the same command is given again: finished runs are not
-    repeated, the others continue from their last checkpoint. Ctrl-C interrupts; a second one exits at once. Of a
-    finished run the last checkpoint is kept.
+    repeated, the others continue from their last checkpoint. Ctrl-C interrupts; a second one exits at once. A finished
+    run keeps its last checkpoint.
 
     The results go to standard output and everything else to standard error.
     """
@@ -103,7 +102,7 @@ def command(
     if number and schedules:
         raise UsageError("a race that is resumed or shown has its schedules: give its number alone")
     if markdown is not None and not Path(markdown).parent.is_dir():
-        # found before hours of training
+        # checked before hours of training
         raise UsageError(f"--markdown {markdown}: there is no such folder")
     folder = require_store(store_folder(options["store"]))
     files = PlanFiles(folder)

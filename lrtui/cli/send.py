@@ -34,14 +34,14 @@ _LR = re.compile(r"\A\s*+lr\s++(?=[^\s=*/])")
 
 @click.command(cls=TextCommand, epilog=EPILOG)
 @run_argument()
-@argument("words", metavar="COMMAND...", nargs=-1, required=True, help="The command, in one word or several.")
+@argument("parts", metavar="COMMAND...", nargs=-1, required=True, help="The command, as one argument or several.")
 @option("--wait", metavar="S", default="10", help="seconds to wait for the answer (default: 10)")
 @store_option()
-def command(run: str, words: tuple[str, ...], wait: str, store: str | None) -> int:
+def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> int:
     """COMMAND is pause, resume, stop, evaluate, checkpoint, undo, extend N, lr X (or lr=X), lr*X, or a schedule, with
     from base, current or start: the lr it starts from, and the step it counts from.
     """
-    sent = read_command(" ".join(words))
+    sent = read_command(" ".join(parts))
     seconds = _seconds(wait)
     folder = folder_of(store)
     with reading(folder) as connection:
@@ -62,7 +62,7 @@ def read_command(text: str) -> Command:
     Raises:
         NotationError: for anything else, with the position of the error.
     """
-    # bytes of the command line that are not UTF-8 are in no command
+    # no command contains bytes that are not UTF-8
     text = text.encode(errors="backslashreplace").decode()
     # parse_command takes a schedule without `switch`, and lr=X for lr X
     if match := _SWITCH.match(text):

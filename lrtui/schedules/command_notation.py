@@ -110,7 +110,7 @@ def _read_switch(text: str) -> SwitchSchedule:
         if anchor not in ANCHORS:
             message = f"unknown anchor {anchor[:40]!r}{did_you_mean(anchor, ANCHORS)}"
             raise NotationError(message, text, cut + match.start("anchor"))
-    # the text begins with the schedule, so that offsets are the same in both
+    # the text starts with the schedule, so that offsets are the same in both
     try:
         parse_schedule(schedule)
     except NotationError as error:

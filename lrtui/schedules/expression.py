@@ -102,7 +102,7 @@ def check_expression(text: str) -> ast.expr:
 
 
 def depends_on_step(text: str) -> bool:
-    """Say whether the step's number is in the expression at all."""
+    """Return whether the expression uses the step's number."""
     # in brackets an expression may have several lines
     tree = ast.parse(f"({text.strip()})", mode="eval")
     return any(isinstance(node, ast.Name) and node.id in VARIABLES for node in ast.walk(tree))

@@ -26,7 +26,7 @@ RemainingLrs = Callable[[RunState], "Floats | None"]
 """Returns the lr of each step still to come in a run, the scale included, float64, shape (steps, parameter groups);
 None where it isn't known (yet)."""
 
-MOST_STEPS = 500_000
+MAX_STEPS = 500_000
 """Steps up to which a schedule that is stepped after every batch is simulated while a run trains in the same process:
 they take 10 s."""
 
@@ -155,7 +155,7 @@ def _follows_metric(notation: str) -> bool:
 
 
 def follows_metric(state: RunState) -> bool:
-    """Say whether the schedule in force follows the results of tests; such a schedule never raises the lr."""
+    """Return whether the schedule in force follows the results of tests; such a schedule never raises the lr."""
     return _follows_metric(state.schedule)
 
 
@@ -186,7 +186,7 @@ class RunForecaster:
 def _short_forecast(request: ForecastRequest) -> Forecast | None:
     """Return the forecast, or None where it would take too long or there is none: no run is stopped for that."""
     try:
-        is_long = request.horizon.total_steps > MOST_STEPS
+        is_long = request.horizon.total_steps > MAX_STEPS
         return None if is_long and parse_schedule(request.schedule).per == "batch" else forecast(request)
     except LrtuiError:
         return None

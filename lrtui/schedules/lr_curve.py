@@ -13,10 +13,10 @@ DEAD_SHARE = 1e-3
 """An lr at or below this share of the schedule's peak is dead: a whole run at it moves the weights as far as a
 thousandth of a run at the peak."""
 
-LEAST_DEAD = 0.1
+MIN_DEAD_SHARE = 0.1
 """Share of the run that has to be dead, or still to come, for a warning: at the very end an lr near 0 is intended."""
 
-LEAST_TAIL = 0.2
+MIN_TAIL_SHARE = 0.2
 """The same for the end of a schedule before any test shows that training stands still. Well-known recipes spend up to a
 sixth of the run there: 10 of ImageNet's 90 epochs, whose lr falls to a tenth after 30, 60 and 80 (P. Goyal et al.,
 "Accurate, Large Minibatch SGD", 2017), 4 of the 25 epochs of PyTorch's transfer learning tutorial."""
@@ -35,7 +35,7 @@ class CurveStatistics:
     Args:
         peak: the highest lr.
         last: the lr of the last step.
-        area: the sum of the lr over all steps, as a share of that of the optimizer's own lr, kept constant; 1.0 for
+        area: the sum of the lr over all steps, as a share of that of the optimizer's lr, kept constant; 1.0 for
             ConstantLR(factor=1.0). NaN where the optimizer's lr is 0.
         low: the share of steps whose lr is below a hundredth of the peak; 1.0 where the peak is 0.
     """
@@ -51,7 +51,7 @@ def curve_statistics(lrs: ArrayLike, base_lr: float) -> CurveStatistics:
 
     Args:
         lrs: the lr of each step, shape (steps,).
-        base_lr: the optimizer's own lr.
+        base_lr: the optimizer's lr.
     """
     import numpy as np  # 60 ms, which checks of the notation alone do without
 

@@ -1,4 +1,4 @@
-"""Where a chosen lr belongs: in the optimizer, or in the schedules that have lrs of their own."""
+"""Where a chosen lr belongs: in the optimizer, or in the schedules that set absolute lrs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def rounded(lr: float) -> float:
 
 
 def _peaks(schedule: Schedule) -> list[tuple[Schedule, str]]:
-    """Return the schedules with lrs of their own, each with the argument that is its peak."""
+    """Return the schedules that set absolute lrs, each with the argument that is its peak."""
     parts = [(part, part.entry) for part in schedule.walk()]
     return [(part, each.name) for part, entry in parts if entry and entry.absolute for each in entry.lrs("peak")]
 

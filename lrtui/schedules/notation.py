@@ -76,7 +76,7 @@ class _Parser:
         if "per" in (keywords := keywords_by_name(source, node)):
             message = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
             source.refuse(message, keywords["per"])
-        # only a plain name can stand for a user's class: a:B(1)(2) begins at the same offset as a:B(1)
+        # only a plain name can stand for a user's class: a:B(1)(2) starts at the same offset as a:B(1)
         user_class = source.user_classes.get(source.offset(node.func)) if isinstance(node.func, ast.Name) else None
         if user_class is not None:
             return self._user_schedule(node, user_class, depth)

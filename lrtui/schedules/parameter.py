@@ -67,7 +67,7 @@ class Parameter:
         name: as PyTorch names it.
         kind: type of its values.
         help: what it does, one line.
-        default: PyTorch's own; REQUIRED where there is none.
+        default: that of PyTorch; REQUIRED where there is none.
         minimum: the least value accepted, itself included unless `above` is set.
         maximum: the greatest value accepted.
         above: whether the value has to be above the minimum.
@@ -75,7 +75,7 @@ class Parameter:
         optional: whether None is accepted.
         counts: what a whole number counts; None for a number that counts nothing, such as a factor.
         lr: which lr the argument is; None for an argument that is no lr.
-        lr_share: forms begin with this share of the optimizer's lr, in place of the example's value.
+        lr_share: forms start with this share of the optimizer's lr, in place of the example's value.
     """
 
     name: str

@@ -101,7 +101,7 @@ def read_script(
 
     Args:
         texts: the lines.
-        epochs: of the run, not counting its own `extend` lines; None where a line may have any moment.
+        epochs: of the run, without the `extend` lines of the script; None where a line may have any moment.
         batches_per_epoch: None if it isn't known yet: the order is then that of `texts`.
         start_step: where the run starts; earlier lines are left out.
 
@@ -141,7 +141,7 @@ def spec_as_done(state: RunState) -> RunSpec | None:
         for line in read_script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step)
         if line.command not in last
     ]
-    # the script's own lines make the run longer again
+    # the script's `extend` lines make the run longer again
     added = [
         command.epochs
         for obeyed in state.commands

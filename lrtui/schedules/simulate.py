@@ -62,7 +62,7 @@ def simulate(
             return lrs
         step, epoch = 0, 0
         while step < horizon.steps:
-            # the first epoch may have begun before the start
+            # the first epoch may have started earlier
             end = step + horizon.batches_per_epoch - (horizon.start_step + step) % horizon.batches_per_epoch
             lrs[step:end] = _current_lrs(tiny)
             step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)
@@ -134,7 +134,7 @@ def what_if(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, resu
     """Return what the schedule would have been over a whole run with these test results.
 
     PyTorch's class is stepped with the recorded results. They belong to the lr that the run had: under another lr they
-    would have been others, which nobody knows.
+    would have been different ones, which are unknown.
 
     Args:
         schedule: lengths left out are filled in.

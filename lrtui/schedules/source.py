@@ -85,7 +85,7 @@ class Source:
         raise self.fault(message, node, field)
 
     def segment(self, node: ast.AST) -> str:
-        """Return the node's own text, shortened for a message."""
+        """Return the node's text, shortened for a message."""
         end = self._place(getattr(node, "end_lineno", 1), getattr(node, "end_col_offset", 0))
         segment = " ".join(self.text[self.offset(node) : end].split())
         return segment if len(segment) <= 40 else segment[:39] + "…"

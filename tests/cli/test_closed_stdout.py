@@ -1,4 +1,4 @@
-"""Output that nobody reads: a reader that leaves, a full disk, a terminal that closes."""
+"""Standard output that fails: a closed pipe, a full disk, a closed terminal."""
 
 from __future__ import annotations
 

@@ -91,12 +91,12 @@ def test_the_code_of_a_branch_starts_with_that_of_its_parent(lrtui: CommandLine)
     parent = store_events(lrtui.folder, recorded_run(330, switch_at=70, nudge_at=210))
     started = next(event for event in recorded_run(1) if isinstance(event, RunStarted))
     after = [event for event in recorded_run(300, switch_at=150) if event.step >= 150]
-    own = [
+    branch_events = [
         replace(event, seq=number)
         for number, event in enumerate([replace(started, step=150, parent=str(parent)), *after])
     ]
-    branch = store_events(lrtui.folder, own)
-    # of the parent's events those count that were told before its checkpoint: its nudge came later
+    branch = store_events(lrtui.folder, branch_events)
+    # only the parent's events before the checkpoint count: its nudge came later
     seq = max(event.seq for event in recorded_run(330, switch_at=70, nudge_at=210) if event.step < 150)
     with transaction(lrtui.folder) as connection:
         connection.execute(

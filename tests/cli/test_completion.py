@@ -1,4 +1,4 @@
-"""Shell completion: what bash, zsh and fish get when they lrtui."""
+"""Shell completion: what lrtui answers to bash, zsh and fish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lrtui find`: what it prints, where, and how it ends."""
+"""`lrtui find`: output, exit statuses and signals."""
 
 from __future__ import annotations
 

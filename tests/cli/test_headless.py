@@ -1,4 +1,4 @@
-"""How a run without a screen ends, whatever the user's own code does."""
+"""How a headless run ends when the user's code fails or prints."""
 
 from __future__ import annotations
 

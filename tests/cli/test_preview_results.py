@@ -1,4 +1,4 @@
-"""A plateau is previewed over results from a file: numbers, a table, or a recorded run."""
+"""`lrtui preview --metrics`: a plateau schedule over results from numbers, a table or a recorded run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def previewed(
         ("0.5\nnan\n0.4\n0.3\n", PLATEAU, [1.0, 1.0, 0.5, 0.5]),
     ],
 )
-def test_the_schedule_is_stepped_with_each_epochs_result(
+def test_the_schedule_is_stepped_with_the_result_of_each_epoch(
     text: str, schedule: str, expected: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "results"
@@ -46,7 +46,7 @@ def test_the_schedule_is_stepped_with_each_epochs_result(
     assert previewed(path, schedule, capsys) == expected
 
 
-def test_the_preview_over_a_runs_own_record_has_the_lrs_of_the_run(
+def test_the_preview_over_the_record_of_a_run_has_the_lrs_of_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schedule = "ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)"

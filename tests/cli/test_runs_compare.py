@@ -1,4 +1,4 @@
-"""Runs beside each other: differences first, then results, then a picture."""
+"""`lrtui runs compare`: differences, results and a chart."""
 
 from __future__ import annotations
 
@@ -146,4 +146,4 @@ def test_a_comparison_needs_two_runs(arguments: list[str], two: CommandLine) -> 
 
 
 def test_an_unknown_run_is_refused(two: CommandLine) -> None:
-    assert two("runs", "compare", "base", "nobody").status == 2
+    assert two("runs", "compare", "base", "unknown").status == 2

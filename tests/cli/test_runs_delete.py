@@ -1,4 +1,4 @@
-"""What is deleted is gone, and nothing else is."""
+"""`lrtui runs delete` and `lrtui runs gc`: what they delete, and nothing else."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ def test_no_link_is_followed_out_of_the_store(lrtui: CommandLine, tmp_path: Path
     assert os.listdir(lrtui.folder / "checkpoints") == []
 
 
-def resumed(lrtui: CommandLine, *, finish: bool = True) -> tuple[Writer, list[Event]]:
-    """Keep a run that was resumed at step 50, everything after it being told anew."""
+def store_resumed_run(lrtui: CommandLine, *, finish: bool = True) -> tuple[Writer, list[Event]]:
+    """Store a run that was resumed at step 50, so that its later events are superseded."""
     events = recorded_run(100, groups=2)
     writer = Writer(lrtui.folder, ignore)
     recorder = new_recorder(writer)
@@ -177,7 +177,7 @@ def resumed(lrtui: CommandLine, *, finish: bool = True) -> tuple[Writer, list[Ev
 
 
 def test_gc_removes_superseded_rows_and_keeps_the_events(lrtui: CommandLine) -> None:
-    writer, kept = resumed(lrtui)
+    writer, remaining = store_resumed_run(lrtui)
     assert writer.close()
     superseded = sum(
         query(lrtui, f"SELECT count(*) FROM {table} WHERE superseded")[0][0] for table in ("batches", "events")
@@ -190,13 +190,13 @@ def test_gc_removes_superseded_rows_and_keeps_the_events(lrtui: CommandLine) -> 
     for table in ("batches", "events"):
         assert query(lrtui, f"SELECT count(*) FROM {table} WHERE superseded") == [(0,)]
     assert query(lrtui, "SELECT count(*), max(parameter_group) FROM group_lrs") == [(50, 1)]
-    state, expected = stored(lrtui.folder), folded(kept)
+    state, expected = stored(lrtui.folder), folded(remaining)
     assert (state.loss, state.lrs, state.evaluations) == (expected.loss, expected.lrs, expected.evaluations)
     assert lrtui("runs", "gc").lines[0].startswith("removed 0 superseded rows")
 
 
 def test_gc_leaves_a_live_run_alone(lrtui: CommandLine) -> None:
-    writer, _ = resumed(lrtui, finish=False)
+    writer, _ = store_resumed_run(lrtui, finish=False)
     (part,) = save(lrtui, 1, f"{FIRST}.unfinished", age=7200)
     (checkpoint,) = save(lrtui, 1, FIRST)
     answer = lrtui("runs", "gc")
@@ -204,7 +204,7 @@ def test_gc_leaves_a_live_run_alone(lrtui: CommandLine) -> None:
     assert query(lrtui, "SELECT count(*) FROM batches WHERE superseded") == [(50,)]
     assert part.exists()
     assert checkpoint.exists()
-    # and it can still be written
+    # the store can still be written
     assert writer.call(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
     assert writer.close()
 

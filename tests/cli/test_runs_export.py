@@ -1,4 +1,4 @@
-"""A run for other programs: every step of it, at full precision."""
+"""`lrtui runs export`: every step at full precision, as CSV, JSON and TensorBoard files."""
 
 from __future__ import annotations
 
@@ -264,14 +264,14 @@ def test_tensorboard_needs_a_folder_and_its_package(
     assert not (tmp_path / "tb").exists()
 
 
-@pytest.mark.parametrize("arguments", [["nobody"], ["1", "--format", "xml"]])
+@pytest.mark.parametrize("arguments", [["unknown"], ["1", "--format", "xml"]])
 def test_usage_errors_are_reported(arguments: list[str], lrtui: CommandLine) -> None:
     lrtui.record(10)
     assert lrtui("runs", "export", *arguments).status == 2
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
-    """Return what TensorBoard itself finds in a folder: step, wall time and value by tag."""
+    """Return what TensorBoard reads from a folder: step, wall time and value by tag."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})

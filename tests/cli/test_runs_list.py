@@ -1,4 +1,4 @@
-"""The list of a store's runs: what it shows, in which order, and what filters leave of it."""
+"""`lrtui runs list`: its columns, order and filters."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_table_fits_the_terminal(
     assert max(map(width_of, lines)) <= columns
     assert ("SequentialL…" in lines[1]) is cut
     assert (long in lines[1]) is not cut
-    # what tells the runs apart stays whole
+    # the columns that distinguish the runs are not shortened
     assert [line.split()[:3] for line in lines[1:]] == [
         ["4", "✓", "done"],
         ["3", "■", "stopped"],
@@ -216,7 +216,7 @@ def test_the_store_of_the_environment_is_listed(
 def test_control_characters_in_a_name_are_escaped(lrtui: CommandLine) -> None:
     odd = "red\x1b[31m \u202eleft\r\nnext\t\x9b ünïcödé 実行"
     lrtui.record(100, name=odd, schedule="StepLR(step_size=1)", outcome="done")
-    for arguments in (["list"], ["list", "--json"], ["show", "1"], ["compare", "1", "nobody"]):
+    for arguments in (["list"], ["list", "--json"], ["show", "1"], ["compare", "1", "unknown"]):
         answer = lrtui("runs", *arguments)
         text = (answer.out + answer.err).replace("\n", "")
         assert text.isprintable()

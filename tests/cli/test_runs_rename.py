@@ -1,4 +1,4 @@
-"""Names and notes of runs."""
+"""`lrtui runs rename` and `lrtui runs note`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All there is to know of one run, in arguments, as charts and as JSON."""
+"""`lrtui runs show`: one run as text, charts and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands for a run of another process, and what becomes of them."""
+"""`lrtui send`: commands for a run of another process, and its answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from lrtui.store.writer import Writer
 
 
 class LiveRun:
-    """A run of this process that obeys in a thread of its own, as a training thread would."""
+    """A run in this process that obeys commands in another thread, like a training thread."""
 
     def __init__(self, folder: Path) -> None:
         self.given: list[Command] = []
@@ -197,9 +197,9 @@ def test_a_usage_error_sends_nothing(arguments: list[str], message: str, lrtui: 
 
 
 def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
-    answer = lrtui("send", "nobody", "pause")
+    answer = lrtui("send", "unknown", "pause")
     assert answer.status == 2
-    assert "there is no run 'nobody'" in answer.err
+    assert "there is no run 'unknown'" in answer.err
 
 
 @pytest.mark.parametrize(

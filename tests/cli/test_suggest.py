@@ -1,4 +1,4 @@
-"""`lrtui suggest`: one line of notation, and what it is based on."""
+"""`lrtui suggest`: the suggested line and the reasons for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs: what they print, and how they end; in processes of their own where it is the process that matters."""
+"""`lrtui train`: output, exit statuses and signals, in separate processes where needed."""
 
 from __future__ import annotations
 

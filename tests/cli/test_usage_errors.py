@@ -1,4 +1,4 @@
-"""Usage errors: exit status 2, what is wrong and what to do, nothing on standard output."""
+"""Usage errors: exit status 2, a message on standard error, and nothing on standard output."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ class Advice:
 
     Args:
         code: identifies the advice, for programs.
-        title: two or three words.
+        title: a short phrase.
         brief: a clause without figures, for narrow terminals.
         text: a clause with the figures that show the problem.
         action: name of the action in `lrtui.actions` that follows the advice.
-        effect: what that action does here, in a few words.
+        effect: what that action does here, in a short phrase.
         command: the command for the run, or for the run that replaces it.
         step: optimizer steps done when the advice was given.
         changes: how many times the lr had been changed by then.
@@ -53,7 +53,7 @@ class Advice:
         return self.command if isinstance(self.command, SwitchSchedule) else None
 
     def still_applies(self, state: RunState) -> bool:
-        """Return whether the advice can still be followed: the run is in the right phase and nobody has acted yet."""
+        """Return whether the run is still in the phase of the advice, and its lr has not been changed since."""
         if self.code in AFTER_THE_RUN:
             return not state.is_live
         return state.is_live and not self._lr_was_changed(state)

@@ -13,7 +13,7 @@ from lrtui.analysis.advice.epoch_records import (
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RemainingLrs, follows_metric
-from lrtui.schedules.lr_curve import LEAST_DEAD
+from lrtui.schedules.lr_curve import MIN_DEAD_SHARE
 from lrtui.text.format import four_digits
 
 EPOCHS = 4
@@ -30,7 +30,7 @@ def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     which a lower lr does not cure; and where the schedule lowers the lr by itself there is nothing to do.
     """
     tests, left = epoch_records(state, 2 * EPOCHS), state.total_steps - state.step
-    if len(tests) < 2 * EPOCHS or left < LEAST_DEAD * state.total_steps or tests[-1].is_perfect:
+    if len(tests) < 2 * EPOCHS or left < MIN_DEAD_SHARE * state.total_steps or tests[-1].is_perfect:
         return None
     before, after = tests[-2 * EPOCHS : -EPOCHS], tests[-EPOCHS:]
     train_decrease = relative_decrease([item.train_loss for item in before], [item.train_loss for item in after])

@@ -10,7 +10,7 @@ from lrtui.analysis.advice.proposal import propose_schedule, propose_schedule_fo
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RemainingLrs
-from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, ROUNDING
+from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, ROUNDING
 from lrtui.text.format import counted, four_digits
 
 DEAD_UNITS = 0.75
@@ -18,10 +18,10 @@ DEAD_UNITS = 0.75
 leaves 3 to 9 of the 64 channels of its second convolution alive after an epoch (five seeds); with 3, no max_lr from
 0.001 to 0.01 brought the rest of the ten epochs above 0.893, where a new run over seven epochs reached 0.927."""
 
-LEAST_UNITS = 8
+MIN_UNITS = 8
 """Layers with fewer units are not judged: a single silent output does not make a network dead."""
 
-LEAST_LEFT = 0.5
+MIN_SHARE_LEFT = 0.5
 """Share of the run that has to remain for a restart: the new run has no more steps than that."""
 
 
@@ -33,7 +33,7 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
     """
     tests, left = epoch_records(state, 2), state.total_steps - state.step
     # a single step is no loss, however short the run
-    if len(tests) < 2 or left < max(2, LEAST_DEAD * state.total_steps) or tests[-1].is_perfect:
+    if len(tests) < 2 or left < max(2, MIN_DEAD_SHARE * state.total_steps) or tests[-1].is_perfect:
         return None
     if improved(tests[-2:-1], tests[-1:]):
         return None
@@ -73,9 +73,9 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
 def _dead_layer(state: RunState, epoch: EpochDone) -> DeadLayer | None:
     """Return the layer that makes a restart better than the rest of the run, as reported at the end of the epoch."""
     layer = epoch.dead_layer
-    if layer is None or layer.units < LEAST_UNITS or layer.share < DEAD_UNITS:
+    if layer is None or layer.units < MIN_UNITS or layer.share < DEAD_UNITS:
         return None
-    return layer if state.total_steps - epoch.step >= LEAST_LEFT * state.total_steps else None
+    return layer if state.total_steps - epoch.step >= MIN_SHARE_LEFT * state.total_steps else None
 
 
 def _epochs_left(state: RunState, epoch: EpochDone) -> int:

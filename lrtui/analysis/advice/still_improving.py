@@ -21,7 +21,7 @@ from lrtui.run.state import RunState
 EPOCHS = 3
 """Number of final epochs that each have to be better than the one before."""
 
-LEAST_SHARE = 0.1
+MIN_SHARE = 0.1
 """Share of its peak that the lr still has to have in the last epoch; below that the schedule has run to its end."""
 
 STEADY = 2.0
@@ -45,7 +45,7 @@ def still_improving(state: RunState) -> Advice | None:
         return None
     first = mean_lrs_used(state, tests[0].epoch.step, tests[1].epoch.step)
     last = mean_lrs_used(state, tests[-2].epoch.step, state.step)
-    if not np.any(last >= LEAST_SHARE * peak_lrs_used(state)) or not np.any(last >= first / STEADY):
+    if not np.any(last >= MIN_SHARE * peak_lrs_used(state)) or not np.any(last >= first / STEADY):
         return None
     epochs = state.started.spec.epochs
     return Advice(

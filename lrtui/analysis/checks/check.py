@@ -20,7 +20,7 @@ from lrtui.schedules.user_module import load_user_class
 if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
 
-MOST_FIXES = 6
+MAX_FIXES = 6
 """Candidate fixes that are tried for one finding: each is stepped through the whole run."""
 
 
@@ -109,7 +109,7 @@ def _best_fix(trap: Trap, problem: Problem, context: ScheduleContext, known: set
     milder = set(severity[severity.index(trap.code) + 1 :])
     fewer_findings: ScheduleContext | None = None
     milder_findings: ScheduleContext | None = None
-    for schedule in islice(problem.fixes, MOST_FIXES):
+    for schedule in islice(problem.fixes, MAX_FIXES):
         fixed = context.with_schedule(schedule)
         if fixed is None or fixed.schedule == context.schedule or not fixed.can_train or trap.find_in(fixed):
             continue

@@ -52,7 +52,7 @@ def paired_difference(
         mine: figures of one schedule, one per seed.
         theirs: of the other, with the same seeds in the same order.
         better_high: whether a larger figure is the better one.
-        comparisons: how many differences are looked at together, at least 1.
+        comparisons: number of differences that are tested together, at least 1.
         resolution: the smallest step that a figure can take: 1 / samples for an accuracy. Two or three seeds can agree
             by chance to the last sample, and an interval of no width would make a range_test of that.
 

@@ -37,22 +37,22 @@ class Unranked:
 def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked | None:
     """Return why an entrant left the race, or None if it is still in it."""
     label = plan.entrants[entrant].label
-    own = [result for result in results if result.cell.entrant == entrant]
+    of_entrant = [result for result in results if result.cell.entrant == entrant]
     ruling = plan.rulings.get(entrant)
     if ruling is not None:
         text = f"with seed {ruling.seed} after epoch {ruling.epoch}: {ruling.reason}"
         # it may have made further steps before it stopped
-        step = max(ruling.step, *(result.step for result in own if result.cell.seed == ruling.seed))
+        step = max(ruling.step, *(result.step for result in of_entrant if result.cell.seed == ruling.seed))
         return Unranked(entrant, label, "stopped", step, text)
     for why in ("diverged", "failed"):
-        fallen = [result for result in own if result.state == why]
+        bad_runs = [result for result in of_entrant if result.state == why]
         if why == "diverged":
-            fallen += [result for result in own if result.state == "done" and not _is_finite(result)]
-        if fallen:
-            first = fallen[0]
+            bad_runs += [result for result in of_entrant if result.state == "done" and not _is_finite(result)]
+        if bad_runs:
+            first = bad_runs[0]
             more = f": {first.error}" if first.error else ""
-            ran = sum(result.state != "missing" for result in own)
-            text = f"with {len(fallen)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
+            ran = sum(result.state != "missing" for result in of_entrant)
+            text = f"with {len(bad_runs)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
             return Unranked(entrant, label, why, first.step, text)
     return None
 
@@ -63,15 +63,17 @@ def _is_finite(result: CellResult) -> bool:
 
 def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked:
     """Return the progress of an entrant that is in the race but not ranked yet."""
-    own = [result for result in results if result.cell.entrant == entrant]
-    done = [result for result in own if result.is_done]
+    of_entrant = [result for result in results if result.cell.entrant == entrant]
+    done = [result for result in of_entrant if result.is_done]
     text = f"{len(done)} of {counted(len(plan.seeds), 'seed')} done"
-    tests = [(result, result.last_test) for result in own if not result.is_done and result.last_test is not None]
+    tests = [(result, result.last_test) for result in of_entrant if not result.is_done and result.last_test is not None]
     if tests:
         result, test = tests[0]
         value = figure(test.loss if test.accuracy is None else test.accuracy)
         text += f"; with seed {result.cell.seed} it has {value} after epoch {test.epoch}"
-    return Unranked(entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in own), text)
+    return Unranked(
+        entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in of_entrant), text
+    )
 
 
 TOLERANCE = 1e-3

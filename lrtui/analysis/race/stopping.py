@@ -40,7 +40,7 @@ RULE = (
     "given, which the others are compared with, always runs to the end, and so does one that follows a metric or "
     "has --at commands"
 )
-"""The rule in words, shown whenever a schedule was stopped."""
+"""The rule as text, shown below the results whenever a schedule was stopped."""
 
 
 class StoppingRule:

@@ -35,7 +35,7 @@ def summary(standing: Standing) -> list[str]:
 def _lead_text(lead: Difference, second: Placing, ranked: int) -> str:
     ahead = f"ahead of {second.label} by {figure(abs(lead.mean))}"
     if lead.verdict == "one seed":
-        return f"{ahead}; with one seed the order may be chance, --seeds 5 tells more"
+        return f"{ahead}; with one seed the order may be chance, use --seeds 5"
     corrected = f", corrected for the {lead.comparisons} pairs that could lead" if ranked > 2 else ""
     beyond = "within noise" if lead.verdict == "within noise" else "beyond noise"
     return f"{ahead}, {interval_text(lead)}: {beyond} ({counted(lead.seeds, 'seed')}{corrected})"

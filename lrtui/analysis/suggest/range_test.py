@@ -78,10 +78,11 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
         LrtuiError: if the range test fails or finds no lr, with the reason.
     """
     batches = expected_batches_per_epoch(spec) or _batches_per_epoch(spec, say)
-    test, told = RangeTestThread(spec, _sweep(budget, spec.epochs * batches)).start(), 0
+    test = RangeTestThread(spec, _sweep(budget, spec.epochs * batches)).start()
+    printed = 0
     while not test.feed.wait(POLL_SECONDS):
-        for line in test.said[told:]:
-            told += 1
+        for line in test.said[printed:]:
+            printed += 1
             say(line)
         if stopped():
             test.feed.stop()

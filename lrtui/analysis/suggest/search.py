@@ -183,7 +183,7 @@ class Search:
 
     def _check_stopped(self) -> None:
         if self._stopped:
-            raise SearchStoppedError("the search was stopped; its races are kept, lrtui suggest starts a new search")
+            raise SearchStoppedError("the search was stopped; its races are stored. lrtui suggest starts a new search")
 
 
 def _require(entrant: Entrant | None) -> Entrant:

@@ -35,14 +35,14 @@ FORMATS = ("csv", "json", "tensorboard")
 @option("--out", metavar="PATH", help="where to write (default: standard output)", type=click.Path())
 @store_option()
 def command(run: str, file_format: str, out: str | None, store: str | None) -> int:
-    """Of a branch only its own steps are exported, not those of the run it started from."""
+    """A branch is exported without the steps of the run it started from."""
     if file_format == "tensorboard" and not out:
         raise UsageError("TensorBoard reads folders: give one with --out PATH")
     with reading(folder_of(store)) as connection:
         stored = find(connection, run)
         events = stored_events(connection, stored.id)
         if file_format == "tensorboard":
-            # only TensorBoard's own package can write its files
+            # event files need the tensorboard package
             from lrtui.store.tensorboard_export import write_event_files
 
             points = write_event_files(events, Path(str(out)), stored.created)

@@ -22,12 +22,12 @@ MAX_CHARACTERS = 10_000
 
 @click.command(cls=TextCommand, epilog=EPILOG)
 @run_argument()
-@argument("words", metavar="TEXT...", nargs=-1, required=True, help="The note; can have several lines.")
+@argument("parts", metavar="TEXT...", nargs=-1, required=True, help="The note; can have several lines.")
 @store_option()
-def command(run: str, words: tuple[str, ...], store: str | None) -> int:
+def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
     """The note replaces the one before; an empty one removes it."""
     # bytes of the command line that are not UTF-8 can't be stored
-    text = " ".join(words).strip().encode(errors="backslashreplace").decode()
+    text = " ".join(parts).strip().encode(errors="backslashreplace").decode()
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"a note has at most {MAX_CHARACTERS:,} characters, and this one {len(text):,}")
     folder = folder_of(store)

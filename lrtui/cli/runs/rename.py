@@ -24,11 +24,11 @@ MAX_CHARACTERS = 200
 
 @click.command(cls=TextCommand, epilog=EPILOG)
 @run_argument()
-@argument("words", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
+@argument("parts", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
 @store_option()
-def command(run: str, words: tuple[str, ...], store: str | None) -> int:
+def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
     """An empty name removes it. Where several runs have a name, it refers to the newest."""
-    name = " ".join(words).strip()
+    name = " ".join(parts).strip()
     check_name(name)
     folder = folder_of(store)
     with reading(folder) as connection:

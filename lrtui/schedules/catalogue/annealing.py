@@ -10,8 +10,8 @@ from lrtui.schedules.parameter import COUNT_LIMIT, Parameter, count
 SHORTEST_CYCLE = 4
 """`step()` calls below which a cosine between restarts does not come down: its lowest step is the next one's peak."""
 
-MOST_CYCLES = 64
-"""Restarts that are tried when a number of cycles is fitted to a run."""
+MAX_CYCLES = 64
+"""Largest number of cycles that is tried when restarts are fitted to a run."""
 
 ETA_MIN = Parameter(name="eta_min", kind="float", help="the lowest lr", default=0.0, minimum=0, lr="floor")
 
@@ -22,7 +22,7 @@ def _fit_cosine(arguments: Arguments, calls: int) -> Arguments:
 
 def _cosine_factor(arguments: Arguments, calls: int) -> str | None:
     length = arguments["T_max"]
-    # after T_max the lr rises by a formula of its own
+    # after T_max the lr rises again, by another formula
     if arguments["eta_min"] != 0 or length < calls - 1:
         return None
     return f"0.5 * (1 + cos(pi * epoch / {length}))"
@@ -33,7 +33,7 @@ def _fit_restarts(arguments: Arguments, calls: int) -> Arguments:
     growth, wanted = arguments["T_mult"], arguments["T_0"]
     lengths = []
     cycles, total = 1, 1
-    while total <= calls and cycles <= min(calls, MOST_CYCLES):
+    while total <= calls and cycles <= min(calls, MAX_CYCLES):
         length = -(-calls // total)
         # the last of these cycles is all but complete
         last = growth ** (cycles - 1) * length

@@ -1,4 +1,4 @@
-"""Schedulers that raise the lr and lower it again, with lrs of their own."""
+"""Schedulers that raise the lr and lower it again, between absolute lrs."""
 
 from __future__ import annotations
 

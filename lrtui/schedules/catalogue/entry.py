@@ -58,7 +58,7 @@ class SchedulerEntry:
     """What users trip over, one sentence each."""
 
     fills: Mapping[str, str] = field(default_factory=dict)
-    """Arguments that follow from the run's length when left out, and what they are filled in with, in words."""
+    """Arguments that follow from the run's length when left out, and what they are filled in with, as text."""
 
     class_path: str = ""
     """`package.module:Class` of the class; `torch.optim.lr_scheduler` when empty."""
@@ -81,7 +81,7 @@ class SchedulerEntry:
     the effect of the schedulers before it."""
 
     continues: bool = False
-    """Whether it goes on from the lr that it finds when a SequentialLR switches to it, not from `base_lrs`."""
+    """Whether it continues from the current lr when a SequentialLR switches to it, not from `base_lrs`."""
 
     metric: Callable[[Arguments], str] | None = None
     """Returns the metric that it follows unless `metric=` names one; None for a scheduler that follows none."""
@@ -103,7 +103,7 @@ class SchedulerEntry:
 
     fit: Callable[[Arguments, int], Arguments | None] | None = None
     """Returns the arguments to change so that it uses so many `step()` calls and ends low (None takes one away), or
-    None where that can't be told; None for a scheduler that fits any length."""
+    None where that is unknown; None for a scheduler that fits any length."""
 
     factor: Callable[[Arguments, int], str | None] | None = None
     """Closed form: returns the factor on the optimizer's lr over so many `step()` calls as an expression of `epoch`,
@@ -171,5 +171,5 @@ class SchedulerEntry:
         return None if length is None else int(length)
 
     def has_given_length(self, given: Arguments) -> bool:
-        """Say whether a length that would follow from the run is given."""
+        """Return whether a length that would follow from the run is given."""
         return any(name in given for name in (*self.fills, *self.length_factors))

@@ -13,8 +13,8 @@ from lrtui.schedules.expression import Expression, depends_on_step
 from lrtui.schedules.parameter import Parameter
 from lrtui.text.format import two_digits
 
-MOST_FACTORS = 10_000
-"""Steps of a MultiplicativeLR that are looked at; the later ones are taken to be alike."""
+MAX_FACTORS = 10_000
+"""Factors of a MultiplicativeLR that are evaluated; the later ones are assumed to be similar."""
 
 
 def _each(texts: Any, change: Callable[[str], str]) -> Any:
@@ -40,7 +40,7 @@ def _fit_multiplicative(arguments: Arguments, calls: int) -> Arguments | None:
     """Raise the factors to the power at which their product ends at END_SHARE."""
 
     def with_power(text: str) -> str:
-        factors = [Expression(text)(call) for call in range(1, min(calls, MOST_FACTORS))]
+        factors = [Expression(text)(call) for call in range(1, min(calls, MAX_FACTORS))]
         logarithm = sum(math.log(factor) for factor in factors)
         power = two_digits(math.log(END_SHARE) / logarithm * len(factors) / (calls - 1))
         return f"({text}) ** {power}"
@@ -48,7 +48,7 @@ def _fit_multiplicative(arguments: Arguments, calls: int) -> Arguments | None:
     try:
         return {"lr_lambda": _each(arguments["lr_lambda"], with_power)}
     except (NotationError, ValueError, ZeroDivisionError, OverflowError):
-        # a factor that has no value, or none above 0
+        # a factor is undefined, or not above 0
         return None
 
 

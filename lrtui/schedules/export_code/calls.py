@@ -23,11 +23,13 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     """
     entry = schedule.entry
     if entry is None:
-        own = [(name, _literal(value)) for name, value in schedule.items]
-        return Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *own))
+        values = [(name, _literal(value)) for name, value in schedule.items]
+        return Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *values))
     held = ends_early(schedule, calls)
     arguments: list[tuple[str, Value]] = [] if entry.composite == "chain" else [("", "optimizer")]
-    children: list[Value] = [scheduler_call(child, imports, own) for child, own in child_calls(schedule, calls)]
+    children: list[Value] = [
+        scheduler_call(child, imports, child_count) for child, child_count in child_calls(schedule, calls)
+    ]
     for name, value in schedule.items:
         parameter = entry.parameter(name)
         if name == "schedulers":

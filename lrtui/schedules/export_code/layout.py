@@ -112,7 +112,7 @@ def comment(comment: str) -> str:
 
 
 def comment_line(comment: str) -> str:
-    """Return the comment as a comment on a line of its own."""
+    """Return the comment on a separate line."""
     line = printable(" ".join(comment.split()))
     return f"# {line if len(line) <= LONGEST else line[: LONGEST - 1] + '…'}"
 
@@ -166,12 +166,12 @@ class Imports:
 
     def lines(self) -> list[str]:
         """Return the import statements: standard library, torch, then the user's modules."""
-        own = self._user_lines()
+        user = self._user_lines()
         standard = [f"import {name}" for name in sorted(self._modules)]
         standard += [line for module in ("collections", "fnmatch", "itertools") for line in self._from(module)]
         torch = ["import torch", *self._from("torch"), *self._from("torch.optim.lr_scheduler")]
         torch += self._from("torch.optim.swa_utils")
-        return [line for part in (standard, torch, own) if part for line in (*part, "")]
+        return [line for part in (standard, torch, user) if part for line in (*part, "")]
 
     def _from(self, module: str) -> list[str]:
         return import_lines(module, sorted(self._names.get(module, ())))

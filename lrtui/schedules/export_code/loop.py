@@ -67,14 +67,14 @@ def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
 
 def _average(features: ScriptFeatures, per: str) -> list[str]:
     """Return the lines that average the weights, before each step of the schedule once averaging has started."""
-    begins = [phase.averages_from for phase in features.phases if phase.schedule.per == per]
-    if all(begin is None for begin in begins):
+    starts = [phase.averages_from for phase in features.phases if phase.schedule.per == per]
+    if all(start is None for start in starts):
         return []
     # steps are counted at the end of a batch, epochs at their start
     done = "step >=" if per == "batch" else "epoch >"
     update = "averaged_model.update_parameters(model)"
     if not features.switches:
-        return [update] if not begins[0] else [f"if {done} {begins[0]}:", f"{INDENT}{update}"]
+        return [update] if not starts[0] else [f"if {done} {starts[0]}:", f"{INDENT}{update}"]
     unit = ("per_batch and " if per == "batch" else "not per_batch and ") if features.both_units else ""
     return [f"if {unit}average_from is not None and {done} average_from:", f"{INDENT}{update}"]
 

@@ -53,11 +53,11 @@ class Phase:
     @property
     def averages_from(self) -> int | None:
         """Steps (or epochs, by its unit) of the run after which weights are averaged, or None."""
-        begin = self.schedule.averages_from
-        if begin is None:
+        first = self.schedule.averages_from
+        if first is None:
             return None
         since = 0 if self.change.anchor == "start" else self.step
-        return begin + (since if self.schedule.per == "batch" else since // self.batches_per_epoch)
+        return first + (since if self.schedule.per == "batch" else since // self.batches_per_epoch)
 
 
 def phases_of(timeline: Timeline) -> list[Phase]:
@@ -88,8 +88,8 @@ def _calls(
         return _calls_until(schedule, timeline.total_steps, per_epoch) - before - 1
     _, until, during_test = end
     # the call of the epoch comes after its test
-    own = 1 if during_test and schedule.per == "epoch" else 0
-    return max(0, _calls_until(schedule, until, per_epoch) - before - own)
+    at_test = 1 if during_test and schedule.per == "epoch" else 0
+    return max(0, _calls_until(schedule, until, per_epoch) - before - at_test)
 
 
 def _calls_until(schedule: Schedule, step: int, batches_per_epoch: int) -> int:

@@ -174,10 +174,10 @@ def _layer_names(patterns: Sequence[str], kinds: Sequence[str]) -> tuple[list[st
 
 
 def _evaluation(metrics: Sequence[str]) -> list[str]:
-    own = [f'        "{metric}": 0.0,  # replace' for metric in metrics if metric not in ("loss", "accuracy")]
+    custom = [f'        "{metric}": 0.0,  # replace' for metric in metrics if metric not in ("loss", "accuracy")]
     figures = '{"loss": loss / samples, "accuracy": right / samples}'
     result = [f"    return {figures}"]
-    if own:
+    if custom:
         known = ['        "loss": loss / samples,', '        "accuracy": right / samples,']
-        result = ["    return {", *known, *own, "    }"]
+        result = ["    return {", *known, *custom, "    }"]
     return [*EVALUATE.splitlines(), *result]

@@ -109,7 +109,7 @@ def test_a_search_can_be_stopped(tmp_path: Path) -> None:
             search.stop()
 
     search = Search(SPEC, 2, PlanFiles(tmp_path), fixed_range_test, say)
-    with pytest.raises(SearchStoppedError, match="its races are kept"):
+    with pytest.raises(SearchStoppedError, match="its races are stored"):
         search.run()
     assert PlanFiles(tmp_path).numbers() == [1]
 

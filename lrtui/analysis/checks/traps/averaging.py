@@ -13,7 +13,7 @@ from lrtui.text.format import two_digits
 SEVERITY = 70
 
 FEWEST = 2
-"""Number of weights that an average needs at the least."""
+"""Smallest number of weights in a useful average."""
 
 START = 0.75
 """Share of the run before averaging starts, as in the paper (P. Izmailov et al., "Averaging Weights Leads to Wider

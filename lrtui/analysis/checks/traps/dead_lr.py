@@ -10,7 +10,7 @@ from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, counted_from_one, fits, with_default_unit
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
-from lrtui.schedules.lr_curve import DEAD_SHARE, LEAST_DEAD, LEAST_TAIL, ROUNDING
+from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, MIN_TAIL_SHARE, ROUNDING
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits, two_digits
 
@@ -57,7 +57,7 @@ def dead_tail(context: ScheduleContext) -> Problem | None:
         return None
     tail = int(np.argmax(alive[::-1]))
     # a single batch of a very short run does not matter
-    if tail < LEAST_TAIL * len(alive) or (tail == 1 and context.schedule.per == "batch"):
+    if tail < MIN_TAIL_SHARE * len(alive) or (tail == 1 and context.schedule.per == "batch"):
         return None
     start = len(alive) - tail
     lr, effect = _dead_text(float(context.lrs[start:].max()), tail, len(alive))
@@ -90,7 +90,7 @@ def dead_start(context: ScheduleContext) -> Problem | None:
         return None
     head = int(np.argmax(alive))
     # a batch or two of a warm-up that starts at 0 do not matter
-    if head < 2 or head < min(LEAST_DEAD * len(alive), context.horizon.batches_per_epoch):
+    if head < 2 or head < min(MIN_DEAD_SHARE * len(alive), context.horizon.batches_per_epoch):
         return None
     lr, effect = _dead_text(float(context.lrs[:head].max()), head, len(alive))
     return Problem(f"until {context.step_text(head)} the lr is {lr}: the first {effect}", _with_higher_start(context))

@@ -30,13 +30,13 @@ LOST_IN_ROUNDING = 1e-7
 (1.2e-7)."""
 
 EXPLODED = 100.0
-"""How many times the optimizer's lr a schedule may reach."""
+"""Largest multiple of the optimizer's lr that a schedule may reach."""
 
 NEAR_PEAK = 0.05
 """Tolerance for the highest value of an expression: a curve need not touch its peak at any step."""
 
-MOST_TIMES = 1e3
-"""How many times lower a suggested lr may be; an lr that is further off has another cause."""
+MAX_REDUCTION = 1e3
+"""Largest factor by which a fix lowers the lr; an lr that is further off has another cause."""
 
 HIGHEST: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop"), (0.1, 0.01)),
@@ -221,7 +221,7 @@ def without_growth(context: ScheduleContext) -> Iterator[Schedule]:
 
 
 def _scaled_down(context: ScheduleContext, usual: float) -> Iterator[Schedule]:
-    factor, whole = max(usual / context.peak, 1 / MOST_TIMES), context.schedule
+    factor, whole = max(usual / context.peak, 1 / MAX_REDUCTION), context.schedule
     for part in context.parts:
         given = part.schedule.arguments
         names = [lr.name for lr in part.entry.lrs("peak", "low", "end", "floor") if given.get(lr.name)]

@@ -10,8 +10,8 @@ from lrtui.text.format import four_digits
 
 SEVERITY = 120
 
-LEAST_CHANGE = 0.05
-"""Share of its peak by which the lr of a schedule changes at the least."""
+MIN_CHANGE = 0.05
+"""Smallest change of the lr that counts as an effect, as a share of the peak."""
 
 
 @trap(
@@ -33,7 +33,7 @@ def does_nothing(context: ScheduleContext) -> Problem | None:
         return None
     lowest, highest = context.lrs.min(axis=0), context.peaks
     constant_on_purpose = all(part.entry.composite or part.entry.is_constant(part.values) for part in context.parts)
-    if constant_on_purpose or ((highest - lowest) > LEAST_CHANGE * highest).any():
+    if constant_on_purpose or ((highest - lowest) > MIN_CHANGE * highest).any():
         return None
     low, high = four_digits(float(lowest.max())), four_digits(context.peak)
     if context.calls == 1:

@@ -17,10 +17,10 @@ SEVERITY = 100
 METRICS = {"min": "loss", "max": "accuracy"}
 """Metric that each mode is for."""
 
-MOST_THRESHOLD = 0.5
+MAX_THRESHOLD = 0.5
 """No training improves by half of the best value in every epoch."""
 
-LEAST_FACTOR = 1e-3
+MIN_FACTOR = 1e-3
 """A cut by this factor or less leaves an lr that is too low to train."""
 
 
@@ -62,9 +62,9 @@ def plateau_threshold(context: ScheduleContext) -> Problem | None:
         threshold, relative = part.get("threshold"), part.get("threshold_mode") == "rel"
         if threshold < 0:
             message = f"threshold={threshold:g} counts a worse result as an improvement: the lr is hardly ever cut"
-        elif relative and threshold >= MOST_THRESHOLD:
+        elif relative and threshold >= MAX_THRESHOLD:
             message = f"threshold={threshold:g} requires each best result to be {100 * threshold:.0f} % better"
-        elif not relative and part.schedule.metric == "accuracy" and threshold >= MOST_THRESHOLD:
+        elif not relative and part.schedule.metric == "accuracy" and threshold >= MAX_THRESHOLD:
             message = f"threshold={threshold:g} requires each best accuracy to be that much higher, but it is at most 1"
         else:
             continue
@@ -149,7 +149,7 @@ def plateau_factor(context: ScheduleContext) -> Problem | None:
     """The first cut multiplies the lr by factor. A thousandth of the lr is too low to train; 0.1 to 0.5 is usual."""
     for part in context.named("ReduceLROnPlateau"):
         factor = part.get("factor")
-        if factor > LEAST_FACTOR or max(_floors(context, part)) > 0:
+        if factor > MIN_FACTOR or max(_floors(context, part)) > 0:
             continue
         return Problem(
             f"factor={factor:g} cuts the lr to {factor:g} of its value: the first cut ends training",

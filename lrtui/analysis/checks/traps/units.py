@@ -21,7 +21,7 @@ SMALL = 0.25
 """Share of an epoch below which a number of batches looks like a number of epochs."""
 
 SHORT = 0.03
-"""Share of the run's steps that a decay takes at the least."""
+"""Smallest share of the run's steps that a decay takes."""
 
 SEVERAL = 3
 """A length of up to this many times the run's epochs may be meant for a longer run."""
@@ -30,10 +30,10 @@ FAR = 5
 """A warm-up of this many times the run's epochs is not meant in epochs."""
 
 LONGEST_WARM_UP = 50
-"""Epochs that no warm-up takes; a shorter one may be meant for a longer run."""
+"""Epochs of the longest plausible warm-up; a shorter one may be meant for a longer run."""
 
-LEAST_DECAY = {"period": 0.2, "length": 0.5, "milestones": 0.5}
-"""Share of the run's steps that the longest count of a decay covers at the least, by what the argument counts."""
+MIN_DECAY_SHARE = {"period": 0.2, "length": 0.5, "milestones": 0.5}
+"""Smallest share of the run's steps that the longest count of a decay covers, by what the argument counts."""
 
 Counts = dict[str, tuple[int, ...]]
 """Arguments that count `step()` calls, by name; all values of a list."""
@@ -177,7 +177,7 @@ def batches_for_epochs(context: ScheduleContext) -> Problem | None:
         for name, values in _given_counts(context, part).items():
             if not all(least <= value <= 1.05 * total for value in values):
                 continue
-            if part.lowers and max(values) < LEAST_DECAY[str(_parameter(part, name).counts)] * total:
+            if part.lowers and max(values) < MIN_DECAY_SHARE[str(_parameter(part, name).counts)] * total:
                 continue
             return Problem(
                 f"{_counts_text(part, name, values)} counts epochs, of which the run has {context.calls:,}; it looks "
