@@ -1,1 +1,1 @@
-"""Charts as pure functions from data and a size to rows of text; no widget and no terminal."""
+"""Charts as pure functions from data and a size to rows of text, without widgets or a terminal."""

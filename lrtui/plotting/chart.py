@@ -1,4 +1,4 @@
-"""A chart: layers over an x range and a y scale, drawn into rows of (text, style) runs."""
+"""A chart: layers with an x range and a y scale, drawn as rows of styled text."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from lrtui.plotting.scale import AxisName, Scale, scale_for, x_ticks
 
 Run = tuple[str, str]
 Row = tuple[Run, ...]
-"""Runs of text of one style: a component class of ChartView, ` faded` behind it for what is to come; "" for none."""
+"""Pieces of text with their style: a component class of ChartView, with the suffix FADED if dimmed; "" for none."""
 
 CROP = 1.5
-"""A cropped axis reaches this far beyond what nineteen columns of twenty stay below."""
+"""A cropped axis ends at this factor above the 95th percentile of the columns."""
 
 AXIS, LABEL = "chart--axis", "chart--label"
 
-# every how many dots along it a curve of that form is lit, and how many
+# length of a dash with its gap, and of the dash alone, in dots
 _PERIOD = {"dotted": (4, 1), "dashed": (8, 5)}
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is drawn; `draw` turns it into rows of a size.
+    """A chart; `draw` renders it at a size.
 
     Args:
-        layers: the bottom one first.
+        layers: from bottom to top.
         x_low: x at the left edge.
         x_high: x at the right edge.
-        logarithmic: whether the y axis is.
-        from_zero: whether a straight y axis starts at 0.
-        crops_peaks: whether a straight y axis leaves out the highest twentieth of the columns where they are so high
-            that the rest could not be read; they are drawn up to the top.
-        x_label: name of the x axis, written at its right end; None leaves the axis out.
-        axis: what x counts, which decides on its round numbers.
-        ascii: whether to draw with ASCII alone.
-        label_width: columns of the labels at the left, the same for charts that stand above each other.
+        logarithmic: whether the y axis is logarithmic.
+        from_zero: whether a linear y axis starts at 0.
+        crops_peaks: whether a linear y axis cuts off peaks in at most a twentieth of the columns that would flatten the
+            rest of the curve.
+        x_label: name of the x axis, at its right end; None for no axis.
+        axis: unit of the x axis, which determines its ticks.
+        ascii: whether to use ASCII characters only.
+        label_width: width of the y labels, equal in charts that are aligned.
     """
 
     layers: Sequence[Layer]
@@ -55,7 +55,7 @@ class Chart:
     ascii: bool = False
 
     def columns(self, width: int) -> int:
-        """Return how many columns of a width are the plane's, beside the labels."""
+        """Return the width of the plotting area in a chart of this width."""
         return max(0, width - self.label_width - 2)
 
     def draw(self, width: int, height: int) -> list[Row]:
@@ -75,7 +75,7 @@ class Chart:
             rows += self._x_axis(columns)
         return ascii_rows(rows) if self.ascii else rows
 
-    # -- the plane ----------------------------------------------------------------------------------------------------
+    # -- the plotting area --------------------------------------------------------------------------------------------
 
     def _columns_of(self, layer: Layer, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if isinstance(layer, (Curve, Line)):
@@ -95,7 +95,7 @@ class Chart:
         low = float(lows.min()) if len(lows) else np.nan
         high = float(highs.max()) if len(highs) else np.nan
         if self.crops_peaks and not self.logarithmic and len(highs) > 20:
-            # quarters, so that the difference of two of them is always a number
+            # a quarter of each, so that no difference overflows
             foot = min(low, 0.0) / 4.0
             high = min(high, 4.0 * (foot + CROP * (float(np.quantile(highs / 4.0, 0.95)) - foot)))
         return scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
@@ -119,7 +119,7 @@ class Chart:
                 dots = broken(dots, *period)
             cells = cell_codes(dots)
             lit = cells > 0
-            # lines are drawn over each other dot by dot, but a band steps back where a line passes
+            # lines share a cell dot by dot, but a line replaces the dots of a band
             codes = np.where(lit & banded, cells, codes | cells)
             owners[lit] = index
             banded = (banded & ~lit) | (lit & (form == "band"))
@@ -163,7 +163,7 @@ class Chart:
 
     def _left(self, scale: Scale, lines: int) -> list[Row]:
         rows: list[Row] = [((" " * (self.label_width + 1), ""), ("│", AXIS))] * lines
-        # the lower of two that would stand in one line is the one that does
+        # of two labels in one line the lower one is shown
         for tick in reversed(scale.ticks(max(1, lines // 2))):
             if -0.01 <= tick.place <= 1.01:
                 label = f"{tick.label[: self.label_width]:>{self.label_width}} "
@@ -192,7 +192,7 @@ class Chart:
 
 
 def _line_of(place: float, lines: int) -> int:
-    """Return the line of text that the dot at this place is in, the top one first."""
+    """Return the line of text, from the top, of a position on the y axis in [0, 1]."""
     dots = lines * 4 - 1
     return int(min(max(dots - round(place * dots), 0), dots)) // 4
 
@@ -209,7 +209,7 @@ def _runs(characters: Sequence[str], styles: Sequence[str]) -> Row:
     runs: list[Run] = []
     start = 0
     for index in range(1, len(characters) + 1):
-        # a blank has no colour of its own: it ends no run
+        # an unstyled blank has no colour, so it does not end a run
         if index == len(characters) or (
             styles[index] != styles[start] and not (characters[index] == " " and styles[index] == "")
         ):

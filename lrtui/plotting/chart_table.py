@@ -1,4 +1,4 @@
-"""The numbers of a chart as a table: x, and what each of its series is there."""
+"""The numbers of a chart as a CSV table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Cells = Sequence[float | None]
 
 
 def chart_csv(chart: Chart, columns: int) -> str:
-    """Return a chart's numbers as CSV.
+    """Return the numbers of a chart as CSV.
 
-    One row for each column of characters, from x on, with the least, the mean and the greatest value of every curve
-    in it, then one row for each mark, at its own x. What is not finite or not there is an empty cell.
+    There is one row per column of the chart, with its first x and the minimum, mean and maximum of each curve, then
+    one row per mark. Missing and non-finite values are empty cells.
 
     Args:
-        columns: how many the chart has on screen.
+        columns: width of the chart on screen.
     """
     columns = max(1, columns)
     edges = np.linspace(chart.x_low, chart.x_high, columns + 1)

@@ -1,4 +1,4 @@
-"""What can be drawn on a chart; the first layer lies at the bottom."""
+"""The layers of a chart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from lrtui.run.series import Series, Summary, index_at, value_at
 
 LINE_COLOURS = 8
-"""How many runs are told apart by colour; those beyond have letters of their own, and colours again."""
+"""Number of line colours; further runs reuse them and are marked by letters."""
 
 FADED = " faded"
-"""Behind a component class: its colour, but dim, for what is to come."""
+"""Suffix of a component class: the same colour dimmed, for lrs to come."""
 
 Floats = NDArray[np.float64]
 
 Form = Literal["line", "band", "dotted", "dashed"]
-"""How a curve is drawn: past solid, every batch as a band, future dotted, a candidate dashed."""
+"""How a curve is drawn: solid for the past, a band of all batches, dotted for the future, dashed for a candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Curve:
 
     Args:
         series: the values.
-        start: x of the first one.
+        start: x of the first value.
         rate: values per unit of x.
-        style: component class of its colour.
+        style: component class of the colour.
         form: how it is drawn.
-        xs: x of each value, rising, in place of `start` and `rate`.
-        name: what it is, for an export.
+        xs: x of each value, increasing; replaces `start` and `rate`.
+        name: name in an export.
         first: index of the first value that is drawn.
-        factor: what each value is multiplied by; positive.
+        factor: positive factor of all values.
     """
 
     series: Series
@@ -50,9 +50,9 @@ class Curve:
     factor: float = 1.0
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
-        """Return least and greatest value in each of `count` columns between two x; NaN where nothing is drawn.
+        """Return minimum and maximum in each of `count` columns from x `low` to `high`; NaN where nothing is drawn.
 
-        A column between two values is on the straight line between them, be they inside or outside.
+        Columns between two values are interpolated, also from values just outside the range.
         """
         indices = self._indices(low, high, count)
         summary = self.series.summary(indices)
@@ -73,35 +73,35 @@ class Curve:
         return lows * self.factor, highs * self.factor
 
     def summary(self, low: float, high: float, count: int) -> Summary:
-        """Return what lies in each of `count` columns between two x."""
+        """Return the summary of each of `count` columns from x `low` to `high`."""
         plain = self.series.summary(self._indices(low, high, count))
         return Summary(plain.low * self.factor, plain.high * self.factor, plain.mean * self.factor, plain.count)
 
     def _indices(self, low: float, high: float, count: int) -> NDArray[np.int64]:
-        """Return the index of the first value at or after each edge of the columns."""
+        """Return the index of the first value at or after each edge of the columns, shape (count + 1,)."""
         edges = np.linspace(low, high, count + 1)
         if self.xs is None:
             indices = np.ceil((edges - self.start) * self.rate - 1e-9)
         else:
-            # the last value stands on the right edge, and is in the last column
+            # a value on the right edge belongs to the last column
             edges[-1] = np.nextafter(edges[-1], np.inf)
             indices = index_at(self.xs, edges).astype(np.float64)
         return np.clip(indices, min(self.first, len(self.series)), len(self.series)).astype(np.int64)
 
     def _place(self, index: int, low: float, high: float, count: int) -> float:
-        """Return in which column a value is, counted on to the left and right of them."""
+        """Return the column of a value, as a float; outside [0, count) if it is outside the range."""
         x = self.start + index / self.rate if self.xs is None else value_at(self.xs, index)
         return (x - low) / (high - low) * count - 0.5
 
 
 def _joined(summary: Summary, known: NDArray[np.int64], places: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Return the columns with those between two values put on the line between them; bad values stay gaps.
+    """Return minimum and maximum of each column, interpolated in columns without values; non-finite values stay gaps.
 
     Args:
-        summary: of the columns.
-        known: those with values in them.
-        places: where there are values, rising; beyond the columns too.
-        values: what they are.
+        summary: summary of the columns.
+        known: columns that contain values.
+        places: column of each value, increasing; may lie outside the chart.
+        values: the values.
     """
     low, high = summary.low, summary.high
     if len(places) < 2:
@@ -110,7 +110,7 @@ def _joined(summary: Summary, known: NDArray[np.int64], places: Floats, values: 
     between = between[~np.isin(between, known)]
     if not len(between):
         return low, high
-    # a NaN on either side makes the line between NaN: a gap
+    # interpolation from a NaN is NaN, which leaves a gap
     filled = np.interp(between, places, values)
     low, high = low.copy(), high.copy()
     low[between] = high[between] = filled
@@ -119,13 +119,13 @@ def _joined(summary: Summary, known: NDArray[np.int64], places: Floats, values: 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Straight lines from point to point, for a few points.
+    """Straight lines between a few points.
 
     Args:
-        xs: where, rising.
+        xs: x of each point, increasing.
         ys: the values.
         style: component class of the colour.
-        name: what it is, for an export; nothing where its marks say it.
+        name: name in an export; empty if the points are exported as marks.
     """
 
     xs: Sequence[float]
@@ -134,7 +134,7 @@ class Line:
     name: str = ""
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
-        """Return the line's value in each of `count` columns between two x; NaN outside of the points."""
+        """Return the value, twice, in each of `count` columns from x `low` to `high`; NaN beyond the points."""
         if not self.xs:
             nothing = np.full(count, np.nan)
             return nothing, nothing
@@ -145,14 +145,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Single signs at points, such as a test's result.
+    """A character at each of some points, such as test results.
 
     Args:
-        xs: where.
+        xs: x of each point.
         ys: the values.
         style: component class of the colour.
         sign: one character.
-        name: what it is, for an export.
+        name: name in an export.
     """
 
     xs: Sequence[float]
@@ -164,7 +164,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A thin vertical line through the chart: now, the cursor."""
+    """A vertical line through the chart, such as the cursor."""
 
     x: float
     style: str = "chart--now"
@@ -173,7 +173,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A sign on the x axis: a switch, a nudge."""
+    """A character on the x axis, such as at a change of the lr."""
 
     x: float
     style: str = "chart--flag"
@@ -182,7 +182,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A sign at the upper edge, over all else: a run diverged."""
+    """A character at the upper edge, above all other layers: where a run diverged."""
 
     x: float
     style: str

@@ -1,4 +1,4 @@
-"""A range test's chart: loss over lr, every batch behind the smoothed one, the rules' letters on it."""
+"""The chart of a range test: the loss of each batch and the smoothed loss over lr, and the suggested lrs."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from lrtui.run.range_curve import RangeCurve
 from lrtui.run.series import Series
 
 STYLES = {name: f"chart--line-{number}" for number, name in enumerate(SIGNS, start=2)}
-"""The colour of each rule, by its name."""
+"""Component class of each rule's colour, by the rule's name."""
 
 
 def range_chart(
     curve: RangeCurve, suggested: Mapping[str, float], chosen: str | None, current_lr: float, *, ascii_only: bool
 ) -> Chart:
-    """Return what is drawn of a range test.
+    """Return the chart of a range test.
 
     Args:
-        curve: as far as it has come.
-        suggested: lrs by rule, each with a letter on the curve.
-        chosen: the rule whose lr has a line through the chart.
-        current_lr: the lr in use, marked on the axis.
-        ascii_only: whether to draw with ASCII alone.
+        curve: the curve so far.
+        suggested: suggested lrs by rule, marked on the curve by letters.
+        chosen: rule whose lr is marked by a vertical line.
+        current_lr: lr of the optimizer, marked on the axis.
+        ascii_only: whether to use ASCII characters only.
     """
     sweep, shown = curve.sweep, curve.shown
     layers: list[Layer] = []
     if current_lr > 0:
-        # on the axis alone where another line is to be seen
+        # a vertical line here would be confused with that of the chosen lr
         layers.append(Flag(sweep.x(current_lr)))
     if shown:
         layers += _curves(curve, shown)
     on_curve = {name: lr for name, lr in suggested.items() if shown and curve.lrs[0] <= lr <= curve.lrs[shown - 1]}
     if chosen is not None and chosen in suggested:
         layers.append(Rule(sweep.x(suggested[chosen]), "chart--cursor", "┊"))
-    # the chosen one lies on top where letters fall on each other
+    # where letters overlap, the chosen one is on top
     for name in sorted(on_curve, key=lambda name: name == chosen):
         layers.append(Marks([sweep.x(on_curve[name])], [curve.loss_at(on_curve[name])], STYLES[name], SIGNS[name]))
     return Chart(

@@ -1,4 +1,4 @@
-"""Columns of minima and maxima as dots, dots as Braille characters of 2 x 4 dots, and charts in ASCII."""
+"""Rasterisation: columns to dots, dots to Braille characters of 2 x 4 dots, and charts in ASCII."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Dots = NDArray[np.bool_]
-"""Shape (4 x lines, 2 x columns), the top row first."""
+"""Shape (4 * lines, 2 * columns), top row first."""
 
 BRAILLE = 0x2800
 # the bit of each dot in a Braille character (Unicode, "Braille Patterns")
@@ -20,17 +20,17 @@ def column_dots(low: Floats, high: Floats, height: int) -> Dots:
     """Return the dots of a curve.
 
     Args:
-        low: least value of each dot column as a place in [0, 1]; NaN for a gap.
-        high: greatest value of each.
-        height: dots.
+        low: minimum of each column of dots, as a position in [0, 1]; NaN for a gap.
+        high: maximum of each column.
+        height: height in dots.
 
     Returns:
-        Each column filled from its least to its greatest value, and joined with its neighbours.
+        Columns filled from minimum to maximum, and connected to their neighbours.
     """
     with np.errstate(invalid="ignore"):
         bottom = np.clip(np.rint(np.clip(low, -1, 2) * (height - 1)), 0, height - 1)
         top = np.clip(np.rint(np.clip(high, -1, 2) * (height - 1)), 0, height - 1)
-        # a step up or down between two columns is drawn half in the one and half in the other
+        # a step between two columns is drawn half in each of them
         rise = bottom[1:] - top[:-1]
         fall = bottom[:-1] - top[1:]
         up, down = rise > 1, fall > 1
@@ -47,14 +47,14 @@ def column_dots(low: Floats, high: Floats, height: int) -> Dots:
 
 
 def broken(dots: Dots, period: int, lit: int) -> Dots:
-    """Return a line with gaps in it, as many along a steep stretch as along a flat one.
+    """Return a dashed line, with the gaps evenly spaced along its length.
 
-    Counted from the right end: as the left one moves on, what is left of the line stays as it is drawn.
+    Dashes are counted from the right end, so that they stay in place while the left end of a forecast advances.
 
     Args:
-        dots: of the line, each column one stretch.
-        period: dots from one gap to the next.
-        lit: how many of them are left.
+        dots: dots of the line, one connected range per column.
+        period: length of a dash with its gap, in dots.
+        lit: length of a dash, in dots.
     """
     counts = dots.sum(axis=0)
     lengths = np.maximum(counts, 1)
@@ -65,12 +65,12 @@ def broken(dots: Dots, period: int, lit: int) -> Dots:
     rises = np.append(middle[1:], middle[-1:]) < middle
     rows = np.arange(dots.shape[0])[:, None]
     along = beyond + np.where(rises, rows - first, last - rows)
-    kept: Dots = dots & (along % period < lit)
-    return kept
+    dashes: Dots = dots & (along % period < lit)
+    return dashes
 
 
 def cell_codes(dots: Dots) -> NDArray[np.uint8]:
-    """Return the Braille bits of each character cell, shape (lines, columns); 0 for an empty one."""
+    """Return the Braille bits of each character cell, shape (lines, columns); 0 for an empty cell."""
     lines, columns = dots.shape[0] // 4, dots.shape[1] // 2
     cells = dots.reshape(lines, 4, columns, 2)
     codes: NDArray[np.uint8] = np.einsum("lrck,rk->lc", cells.view(np.uint8), _BITS)
@@ -78,7 +78,7 @@ def cell_codes(dots: Dots) -> NDArray[np.uint8]:
 
 
 CELLS = {"line": "*", "band": ".", "dotted": ".", "dashed": "-"}
-"""What a curve of each form is drawn with; a future is told from a band by where it stands."""
+"""The ASCII character of each form; a dotted curve lies right of the present, a band left of it."""
 
 _SIGNS = str.maketrans(
     {"│": "|", "┤": "+", "└": "+", "─": "-", "┬": "+", "┼": "+", "┊": ":", "●": "o", "○": "O", "▲": "^", "…": "."}
@@ -86,11 +86,11 @@ _SIGNS = str.maketrans(
 
 
 def in_ascii(text: str) -> str:
-    """Return the text with each sign in its ASCII form, of the same length."""
+    """Return the text in ASCII, of the same length; characters without a counterpart become `?`."""
     text = text.translate(_SIGNS)
     return text if text.isascii() else "".join(sign if sign.isascii() else "?" for sign in text)
 
 
 def ascii_rows(rows: Sequence[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[str, str], ...]]:
-    """Return rows of runs with their text in ASCII."""
+    """Return the rows of a chart in ASCII."""
     return [tuple((in_ascii(text), style) for text, style in row) for row in rows]

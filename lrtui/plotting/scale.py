@@ -1,4 +1,4 @@
-"""Scales: places of values on the y axis, and the round numbers along both axes."""
+"""Scales of the y axis, and ticks of both axes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lrtui.text.format import four_digits
 Floats = NDArray[np.float64]
 
 LARGEST = 1e30
-"""Values beyond are drawn at the edge: their differences would overflow."""
+"""Larger values are drawn at the edge, since their differences could overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis, in [0, 1], and what is written there."""
+    """A position on an axis, in [0, 1], and its label."""
 
     place: float
     label: str
 
 
 def round_step(span: float, most: int) -> float:
-    """Return the least of 1, 2 and 5 times a power of ten that divides the span into at most `most` parts."""
+    """Return the smallest step of 1, 2 or 5 times a power of ten that gives at most `most` intervals."""
     raw = max(span, 1e-300) / max(1, most)
     power = 10.0 ** math.floor(math.log10(raw))
     return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
@@ -34,20 +34,20 @@ def round_step(span: float, most: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LinearScale:
-    """A straight axis from `low` to `high`."""
+    """A linear axis from `low` to `high`."""
 
     low: float
     high: float
 
     def place(self, values: Floats) -> Floats:
-        """Return where the values are: 0 at the foot, 1 at the top; NaN for what is not finite."""
+        """Return the positions of values: 0 at the bottom, 1 at the top; NaN for non-finite values."""
         finite = np.where(np.isfinite(values), values, np.nan)
         # a large value on an axis of tiny ones overflows to infinity, which is off the chart as well
         with np.errstate(over="ignore"):
             return (np.clip(finite, -LARGEST, LARGEST) - self.low) / (self.high - self.low)
 
     def ticks(self, most: int) -> list[Tick]:
-        """Return at most `most` + 1 round numbers."""
+        """Return at most `most` + 1 ticks at round numbers."""
         step = round_step(self.high - self.low, most)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
@@ -61,25 +61,26 @@ def _linear_label(value: float, step: float) -> str:
     if value == 0 or abs(value) < step * 1e-6:
         return "0"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    # beyond this the zeros push the digits off the label
+    # more zeros would push the digits off the label
     return f"{value:.{decimals}f}" if decimals <= 5 and abs(value) < 1e6 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
 class LogScale:
-    """A logarithmic axis from `low` to `high`, both above 0; values of 0 and less have no place on it."""
+    """A logarithmic axis from `low` to `high`, both positive."""
 
     low: float
     high: float
 
     def place(self, values: Floats) -> Floats:
-        """Return where the values are: 0 at the foot, 1 at the top; NaN for what has no place."""
+        """Return the positions of values: 0 at the bottom, 1 at the top; NaN for values that are not positive and
+        finite."""
         positive = np.where(np.isfinite(values) & (values > 0), values, np.nan)
         bottom, top = math.log10(self.low), math.log10(self.high)
         return (np.log10(positive) - bottom) / (top - bottom)
 
     def ticks(self, most: int) -> list[Tick]:
-        """Return powers of ten, thinned to at most `most` + 1; their double and fivefold too where there is room."""
+        """Return at most `most` + 1 ticks at powers of ten, and at 2 and 5 times them if there is room."""
         bottom, top = math.log10(self.low), math.log10(self.high)
         first, last = math.ceil(bottom - 1e-9), math.floor(top + 1e-9)
         values = [10.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / max(1, most))))]
@@ -94,13 +95,13 @@ Scale = LinearScale | LogScale
 
 
 def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = False) -> Scale:
-    """Return an axis that holds the values from `low` to `high` with a little room.
+    """Return an axis for values from `low` to `high`, with a margin.
 
     Args:
-        low: least value; for a logarithmic axis the least positive one. NaN where there is none.
-        high: greatest value; NaN where there is none.
-        logarithmic: whether to give each decade the same height.
-        from_zero: whether a straight axis starts at 0.
+        low: minimum; on a logarithmic axis the smallest positive value. NaN if there are no values.
+        high: maximum; NaN if there are no values.
+        logarithmic: whether the axis is logarithmic.
+        from_zero: whether a linear axis starts at 0.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = (1e-3, 1.0) if logarithmic else (0.0, 1.0)
@@ -113,25 +114,25 @@ def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = F
     if from_zero and low >= 0:
         return LinearScale(0.0, high * 1.05 if high > 1e-290 else 1.0)
     size = max(abs(low), abs(high))
-    # values that a float can hardly tell apart are one value, with room around it
+    # values that differ by rounding errors only are treated as one value
     room = (high - low) * 0.05 if high - low > max(size * 1e-9, 1e-290) else max(size * 0.05, 1e-12)
     return LinearScale(low - room, high + room)
 
 
 AxisName = Literal["epoch", "step", "time", "decade"]
-"""What x counts; of decades it is the logarithm to base 10."""
+"""Unit of the x axis; for decades x is a logarithm to base 10."""
 
 AXES: tuple[AxisName, ...] = ("epoch", "step", "time")
-"""In the order that the key goes through."""
+"""In the order of the key that changes the axis."""
 
 MOST_TICKS = 200
 
-# what people divide an hour and a day by, in seconds
+# round lengths of time, in seconds
 _ROUND_TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 def x_ticks(low: float, high: float, columns: int, axis: AxisName = "epoch") -> list[tuple[float, str]]:
-    """Return round places between two x and what is written there, as many as so many columns have room for."""
+    """Return x and label of the ticks from `low` to `high`, as many as fit into `columns`."""
     span = high - low
     if not (span > 0 and math.isfinite(span)):
         return [(low, _label(low, 1.0, axis))] if math.isfinite(low) else []
@@ -146,13 +147,13 @@ def x_ticks(low: float, high: float, columns: int, axis: AxisName = "epoch") -> 
 
 def _step(low: float, high: float, most: int, axis: AxisName) -> float:
     step = time_step(high - low, most) if axis == "time" else round_step(high - low, most)
-    # parts of an epoch only where there are no two whole ones to be seen, parts of a step never
+    # fractions of an epoch are shown only if fewer than two whole epochs are visible; fractions of a step never
     whole = math.floor(high * (1 + 1e-9)) - math.ceil(low - 1e-9) >= 1
     return max(1.0, step) if axis in ("step", "decade") or (axis == "epoch" and whole) else step
 
 
 def time_step(span: float, most: int) -> float:
-    """Return the least round length of time that divides the seconds into at most `most` parts."""
+    """Return the smallest round length of time that gives at most `most` intervals."""
     raw = span / max(1, most)
     if raw <= 1:
         return round_step(span, most)
@@ -170,24 +171,24 @@ def _label(x: float, step: float, axis: AxisName) -> str:
 
 
 def format_time(seconds: float, decimals: int = 0) -> str:
-    """Return a time since the run began: `0s`, `4.5s`, `1m30s`, `2m`, `1h05m`."""
+    """Return a time since the start of the run: `0s`, `4.5s`, `1m30s`, `2m`, `1h05m`."""
     if not math.isfinite(seconds):
         return ""
     if not round(seconds, decimals):
         return "0s"
     minutes, rest = divmod(round(max(0.0, seconds), decimals), 60)
     hours, minutes = divmod(int(minutes), 60)
-    words = f"{hours}h" if hours else ""
+    text = f"{hours}h" if hours else ""
     if minutes or (hours and rest):
-        words += f"{minutes:02}m" if hours else f"{minutes}m"
-    if rest or not words:
+        text += f"{minutes:02}m" if hours else f"{minutes}m"
+    if rest or not text:
         width = 2 + (decimals + 1 if decimals else 0)
-        words += f"{rest:0{width}.{decimals}f}s" if words else f"{rest:.{decimals}f}s"
-    return words
+        text += f"{rest:0{width}.{decimals}f}s" if text else f"{rest:.{decimals}f}s"
+    return text
 
 
 def format_x(x: float, axis: AxisName) -> str:
-    """Return a place on the axis in words: `epoch 3.42`, `step 3,210`, `1m30s`."""
+    """Return a position on the x axis as text: `epoch 3.42`, `step 3,210`, `1m30s`."""
     if axis == "time":
         return format_time(x, 1 if x < 60 else 0)
     return f"epoch {x:.2f}" if axis == "epoch" else f"step {x:,.0f}"

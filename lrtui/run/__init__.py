@@ -1,1 +1,1 @@
-"""What a run says (events), what it is told (commands) and what that adds up to (state): values, no torch."""
+"""The events, commands and state of a run: plain values, without torch."""

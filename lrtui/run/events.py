@@ -51,7 +51,7 @@ class Event:
 class CommandAnswer(Event):
     """An event that can answer a command: it was obeyed, or refused."""
 
-    # which command object asked is no part of what happened: two runs that did the same are equal
+    # two runs that did the same are equal, whichever command objects asked for it
     command_id: str = field(default="", compare=False)
     """`id` of the command; empty if nothing or the run's script asked for it."""
 
@@ -100,7 +100,7 @@ class EvaluationStarted(CommandAnswer):
 
     epoch: int
     command: str = ""
-    """The command that asked for it, in words; nothing for the test at an epoch's end."""
+    """The command that asked for it, as text; empty for the test at the end of an epoch."""
     scripted: bool = False
     """Whether the run's script gave the command, not the user."""
 
@@ -112,7 +112,7 @@ class EvalDone(Event):
     epoch: int
     loss: float
     accuracy: float | None
-    """Share of correct test samples, in [0, 1]; None if the task has no accuracy."""
+    """Fraction of correct test samples, in [0, 1]; None if the task has no accuracy."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds_taken: float
     averaged: bool = False
@@ -120,7 +120,7 @@ class EvalDone(Event):
 
     @property
     def all_metrics(self) -> dict[str, float]:
-        """The loss, the accuracy where there is one, and the task's further metrics, by name."""
+        """The loss, the accuracy if there is one, and the task's further metrics, by name."""
         accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
         return {**self.metrics, **accuracy, "loss": self.loss}
 
@@ -130,7 +130,7 @@ class DeadLayer:
     """A layer with dead units: they get no gradient, so that no lr revives them.
 
     Args:
-        name: of the module, as in `named_modules`.
+        name: name of the module, as in `named_modules`.
         dead: number of dead units.
         units: number of all units.
     """
@@ -141,7 +141,7 @@ class DeadLayer:
 
     @property
     def share(self) -> float:
-        """Share of dead units, in [0, 1]."""
+        """Fraction of dead units, in [0, 1]."""
         return self.dead / self.units
 
 
@@ -154,7 +154,7 @@ class EpochDone(Event):
     """The lrs of the epoch's last step, one per parameter group."""
     samples_per_second: float
     dead_layer: DeadLayer | None = None
-    """The layer with the largest share of units that got no gradient in the epoch's last steps; None for none."""
+    """The layer with the largest fraction of units that got no gradient in the epoch's last steps; None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ class ScheduleSwitched(CommandAnswer):
     lrs_before: tuple[float, ...]
     """The lrs before the switch, which the anchor `current` starts from."""
     command: str = ""
-    """The command that asked for it, in words."""
+    """The command that asked for it, as text."""
     scripted: bool = False
     """Whether the run's script gave the command, not the user."""
 
@@ -180,10 +180,10 @@ class LrSet(CommandAnswer):
     lrs_before: tuple[float, ...]
     lrs_after: tuple[float, ...]
     scale: tuple[float, ...]
-    """Factors of the schedule's raw lr, one per parameter group."""
+    """Factors of the unscaled lr, one per parameter group."""
     by: Literal["user", "undo", "plateau"]
     command: str = ""
-    """The command that asked for it, in words; nothing for a plateau's."""
+    """The command that asked for it, as text; empty for a plateau."""
     scripted: bool = False
     """Whether the run's script gave the command, not the user."""
 
@@ -215,7 +215,7 @@ class Extended(CommandAnswer):
     """New length of the whole run."""
     total_steps: int
     command: str = ""
-    """The command that asked for it, in words."""
+    """The command that asked for it, as text."""
     scripted: bool = False
     """Whether the run's script gave the command, not the user."""
 
@@ -235,7 +235,7 @@ class CommandRefused(CommandAnswer):
     """A command was refused."""
 
     command: str
-    """The command in words."""
+    """The command as text."""
     reason: str
 
 

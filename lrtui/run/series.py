@@ -1,4 +1,4 @@
-"""One number per step, for any number of steps: charts read it at a cost that does not grow with the run."""
+"""A series of one number per step, which charts read at a cost that does not grow with the run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from lrtui.run.minmax_pyramid import BLOCK, FANOUT, Blocks, Column, Floats, Level
 
 FINENESS = 8
-"""Least number of blocks in a column, so that a value is drawn at most an eighth of a column off its place."""
+"""Minimum number of blocks per column, so that a value is drawn at most an eighth of a column off."""
 
 PENDING = 4096
-"""Most values that wait as Python objects, which take four times the memory of an array."""
+"""Maximum number of values kept as Python objects, which take four times the memory of an array."""
 
 RECENT = 2**17
-"""Newest values that `forget_old` keeps one by one; a series has at most twice as many."""
+"""Number of newest values that `forget_old` keeps; a series holds at most twice as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Summary:
     Args:
         low: minimum.
         high: maximum.
-        mean: of the finite values.
+        mean: mean of the finite values.
         count: number of finite values.
     """
 
@@ -46,7 +46,7 @@ class Series:
 
     def __init__(self, values: Iterable[float] = ()) -> None:
         self.known_from = 0
-        """Index of the first value that is known one by one; those before it are known as blocks of BLOCK values."""
+        """Index of the first value that is known itself; earlier ones are known as blocks of BLOCK values."""
         self._pending: list[float] = []
         self._raw = Column()
         self._levels: list[Level] = []
@@ -62,7 +62,7 @@ class Series:
 
     @property
     def has_values(self) -> bool:
-        """Whether there is a finite value among them."""
+        """Whether there is a finite value."""
         return bool(self.summary(np.array([0, len(self)])).count[0])
 
     def append(self, value: float) -> None:

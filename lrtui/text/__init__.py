@@ -1,1 +1,1 @@
-"""Text for people: numbers, durations, tables, and strings made safe to print. Standard library only."""
+"""Formatting of numbers, durations and tables, and text that is safe to print. Standard library only."""

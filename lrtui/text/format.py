@@ -1,4 +1,4 @@
-"""Numbers as text, and text that is safe to print: without control characters, in the columns it takes."""
+"""Numbers as text, text that is safe to print, and widths in terminal columns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> list[str]:
-    """Return the lines of a text, each as a terminal may show it."""
+    """Return the lines of a text with control characters escaped."""
     return [printable(line) for line in text.split("\n")]
 
 
 def width_of(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
+    """Return the width of the text in terminal columns."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -32,27 +32,27 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return the text in at most so many columns, an ellipsis at its end where some of it is left out."""
+    """Return the text cut to a width in columns, with an ellipsis at its end if it was cut."""
     if width_of(text) <= width:
         return text
-    kept, room = "", max(0, width - 1)
+    start, room = "", max(0, width - 1)
     for character in text:
         room -= _columns(character)
         if room < 0:
             break
-        kept += character
-    return f"{kept}…"[:width]
+        start += character
+    return f"{start}…"[:width]
 
 
 def figure(value: float | None) -> str:
-    """Return a loss, an accuracy or another metric with four decimals, or as four digits where it is very large."""
+    """Return a metric with four decimals, or with four significant digits if it is very large."""
     if value is None:
         return MISSING
     return f"{value:.4f}" if not math.isfinite(value) or abs(value) < 1e5 else f"{value:.4g}"
 
 
 def format_size(size: int) -> str:
-    """Return a number of bytes: `512 B`, `3.4 MB`."""
+    """Return a size in bytes as text: `512 B`, `3.4 MB`."""
     if size < 1000:
         return f"{size} B"
     power = min(3, int(math.log10(size)) // 3)
@@ -65,12 +65,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def four_digits(value: float) -> str:
-    """Return the number with four significant digits: `0.002413`, `1e-05`."""
+    """Return a number with four significant digits: `0.002413`, `1e-05`."""
     return f"{value:.4g}" if math.isfinite(value) else "not finite"
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time: `8s`, `1m08s`, `2h05m`, `3d04h`."""
+    """Return a duration in seconds as text: `8s`, `1m08s`, `2h05m`, `3d04h`."""
     whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
     minutes, rest = divmod(whole, 60)
     hours, minutes_rest = divmod(minutes, 60)
@@ -82,5 +82,5 @@ def duration(seconds: float) -> str:
 
 
 def two_digits(value: float) -> float:
-    """Return a number as people write those that they choose: more digits would claim a precision that is not there."""
+    """Return a number rounded to two significant digits, as for a value chosen by hand."""
     return float(f"{value:.2g}")

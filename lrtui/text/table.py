@@ -1,4 +1,4 @@
-"""Tables of texts, aligned."""
+"""Aligned text tables."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The head of a column.
+    """The heading of a column.
 
     Args:
-        text: above the column.
-        at: the sign that the cells are aligned at, such as the decimal point; "" aligns them at the left.
+        text: the heading.
+        at: character to align the cells at, such as the decimal point; "" aligns them left.
     """
 
     text: str
@@ -29,11 +29,11 @@ def table_lines(
     width: int | None = None,
     least: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Return the lines of a table, its headings first.
+    """Return the lines of a table, headings first.
 
     Args:
-        width: that the lines fit into; None for as wide as the cells are.
-        least: columns that are cut where the room is short, in this order, each down to so many columns.
+        width: maximum width of the lines; None for no limit.
+        least: columns that may be cut to fit the width, in this order, and their minimum widths.
     """
     columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
     if width is not None:
@@ -43,7 +43,7 @@ def table_lines(
 
 
 def _aligned(cells: Sequence[str], heading: Heading) -> list[str]:
-    """Return the heading and the cells, all of one width."""
+    """Return the heading and the cells, padded to one width."""
     if heading.at:
         parts = [cell.partition(heading.at) for cell in cells]
         before = max((width_of(left) for left, _, _ in parts), default=0)
@@ -63,7 +63,7 @@ def _right(text: str, width: int) -> str:
 
 
 def _fit(columns: list[list[str]], names: list[str], width: int, least: Mapping[str, int]) -> None:
-    """Cut the columns that may be cut until a line has the width."""
+    """Cut the columns that may be cut until the table fits the width."""
     for name, smallest in least.items():
         taken = sum(width_of(cells[0]) for cells in columns) + len(GAP) * (len(columns) - 1)
         if taken <= width:
