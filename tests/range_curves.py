@@ -1,4 +1,4 @@
-"""Curves of range tests, as they look: flat, falling into a valley, and out of it."""
+"""Typical curves of range tests: flat, falling, then diverging."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeFeed, Sweep
 
 
-def valley_losses(steps: int, *, noise: float = 0.03, learns_at: float = 1e-3, leaves_at: float = 0.1) -> list[float]:
+def valley_losses(steps: int, *, noise: float = 0.03, learns_at: float = 1e-3, diverges_at: float = 0.1) -> list[float]:
     """Return the losses of the first steps of the usual sweep: from 2.3 down to 0.6, and up again.
 
     Args:
         noise: standard deviation of a batch's loss.
         learns_at: lr in the middle of the fall.
-        leaves_at: lr at which the loss is as high as at first.
+        diverges_at: lr at which the loss is back at its first value.
     """
     sweep = Sweep()
     lrs = np.array([sweep.lr(step) for step in range(sweep.steps)])
     falls = 1.7 / (1 + (learns_at / lrs) ** 1.5)
-    rises = 1.7 * (lrs / leaves_at) ** 2
+    rises = 1.7 * (lrs / diverges_at) ** 2
     drawn = np.random.default_rng(4).normal(0, noise, sweep.steps)
     losses: list[float] = (2.3 - falls + rises + drawn)[:steps].tolist()
     return losses

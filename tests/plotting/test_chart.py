@@ -1,4 +1,4 @@
-"""Charts as text: what a point, a line, a band and an axis look like, and that nothing breaks them."""
+"""Charts as text: points, lines, bands and axes, for any data and size."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def lit(line: str) -> int:
     return sum(0x2800 < ord(character) <= 0x28FF for character in line)
 
 
-def test_a_rising_line() -> None:
+def test_a_rising_line_rises_from_left_to_right() -> None:
     picture = rows(Chart([curve([0.0, 1.0, 2.0, 3.0, 4.0])], 0.0, 4.0, label_width=2), 12, 4)
     places = [[index for index, c in enumerate(line) if 0x2800 < ord(c) <= 0x28FF] for line in picture]
     assert all(places)
     assert places[0][0] > places[1][0] > places[2][0] > places[3][0]
 
 
-def test_every_row_is_as_wide_as_asked_and_labels_align() -> None:
+def test_every_row_has_the_requested_width_and_labels_align() -> None:
     picture = rows(Chart([curve([0.0, 0.01])], 0.0, 1.0, x_label="epoch"), 40, 10)
     assert {len(line) for line in picture} == {40}
     assert all(line[8] in "┤│└ " for line in picture)
@@ -52,7 +52,7 @@ def test_past_is_solid_and_future_has_gaps() -> None:
     assert counts[0] > counts[1] > counts[2] > 0
 
 
-def test_a_band_steps_back_where_a_line_passes() -> None:
+def test_a_line_replaces_the_dots_of_a_band() -> None:
     values = np.tile([0.0, 1.0], 500)
     mean = Curve(Series(np.full(1000, 0.5)), 0.0, 100.0, "chart--line-1")
     band = Curve(Series(values), 0.0, 100.0, "chart--band", "band")
@@ -61,7 +61,7 @@ def test_a_band_steps_back_where_a_line_passes() -> None:
     assert any("chart--line-1" in names for names in styles)
     middle = next(row for row in drawn if any(style == "chart--line-1" for _, style in row))
     text = "".join(part for part, style in middle if style == "chart--line-1")
-    # a cell of the line has a row of two dots or one of four, and no band below and above it
+    # the cells of the line have no dots of the band above or below it
     assert all(bin(ord(character) - 0x2800).count("1") <= 2 for character in text if character != " ")
 
 
@@ -75,7 +75,7 @@ def test_a_single_spike_in_a_million_is_the_highest_dot_of_its_column(place: int
     assert abs(top[0] - (9 + place / 1_000_000 * 72)) <= 1.2
 
 
-def test_what_is_not_finite_is_a_gap() -> None:
+def test_non_finite_values_are_a_gap() -> None:
     values = [1.0] * 40 + [math.nan] * 20 + [1.0] * 40
     line = max(rows(Chart([curve(values, 10)], 0.0, 10.0), 59, 3), key=lit)
     drawn = [0x2800 < ord(character) <= 0x28FF for character in line[9:]]
@@ -84,7 +84,7 @@ def test_what_is_not_finite_is_a_gap() -> None:
     assert drawn[45]
 
 
-def test_signs_stand_where_they_belong() -> None:
+def test_marks_rules_and_flags_are_drawn_at_their_x() -> None:
     layers: list[Layer] = [
         Line([1.0, 9.0], [0.0, 1.0], "chart--line-1"),
         Marks([1.0, 9.0], [0.0, 1.0], "chart--line-1", "A"),
@@ -98,13 +98,13 @@ def test_signs_stand_where_they_belong() -> None:
     assert picture[-2][9 + 15] == "▲"
 
 
-def test_a_logarithmic_axis_leaves_out_what_has_no_place_on_it() -> None:
+def test_a_logarithmic_axis_leaves_out_values_that_are_not_positive() -> None:
     picture = rows(Chart([curve([1.0, 0.1, 0.0, -1.0, 0.001], 1)], 0.0, 5.0, logarithmic=True), 60, 10)
     labels = [line[:8].strip() for line in picture if line[:8].strip()]
     assert labels == ["1", "0.1", "0.01", "0.001"]
 
 
-def test_peaks_beyond_reading_are_cropped_and_still_reach_the_top() -> None:
+def test_extreme_peaks_are_cropped_and_reach_the_top() -> None:
     values = np.full(1000, 0.5)
     values[:5] = 50.0
     picture = rows(Chart([curve(values, 100)], 0.0, 10.0, crops_peaks=True), 60, 8)
@@ -127,7 +127,7 @@ def test_ticks_are_round_numbers(low: float, high: float, most: int, labels: lis
     assert [tick.label for tick in LinearScale(low, high).ticks(most)] == labels
 
 
-def test_logarithmic_ticks_are_decades_or_finer_where_there_are_few() -> None:
+def test_logarithmic_ticks_are_decades_or_finer_if_there_are_few() -> None:
     assert [tick.label for tick in LogScale(1e-6, 1.0).ticks(3)] == ["1e-06", "0.0001", "0.01", "1"]
     assert [tick.label for tick in LogScale(0.05, 0.6).ticks(6)] == ["0.05", "0.1", "0.2", "0.5"]
 
@@ -161,7 +161,7 @@ VALUES = st.one_of(
     ascii_only=st.booleans(),
 )
 @settings(max_examples=300, deadline=None)
-def test_nothing_breaks_a_chart(
+def test_any_layers_can_be_drawn_at_any_size(
     values: list[float],
     width: int,
     height: int,
@@ -195,11 +195,11 @@ def test_nothing_breaks_a_chart(
         assert chart_csv(chart, chart.columns(width)).count("\n") >= 1
 
 
-def test_a_scale_without_values_is_from_nought_to_one() -> None:
+def test_a_scale_without_values_is_from_0_to_1() -> None:
     assert scale_for(math.nan, math.nan, logarithmic=False) == LinearScale(-0.05, 1.05)
 
 
-def test_in_ascii_each_thing_has_a_sign_of_its_own() -> None:
+def test_each_layer_has_its_own_character_in_ascii() -> None:
     layers: list[Layer] = [
         Rule(2.5, "chart--cursor", "┊"),
         curve([1.0] * 50, 10),
@@ -216,7 +216,7 @@ def test_in_ascii_each_thing_has_a_sign_of_its_own() -> None:
     assert any("*****" in line and "." in line for line in picture)
 
 
-def test_a_zoomed_line_goes_on_to_both_edges() -> None:
+def test_a_zoomed_line_continues_to_both_edges() -> None:
     line = max(rows(Chart([curve([1.0] * 11)], 2.4, 2.6), 60, 5), key=lit)
     assert lit(line) == 51
 
@@ -226,13 +226,13 @@ def test_zooming_shows_the_same_curve() -> None:
     mean = Curve(Smoothed(Series(noise), 100).series, 0.0, 1000.0, "chart--line-1")
     whole_low, whole_high = mean.columns(0.0, 20.0, 160)
     for first in (0, 40, 100):
-        # each column of the whole is ten of the window's
+        # one column of the whole covers ten of the window
         low, high = mean.columns(first / 8, first / 8 + 2.0, 160)
         assert low.reshape(-1, 10).min(axis=1) == pytest.approx(whole_low[first : first + 16], rel=0.05)
         assert high.reshape(-1, 10).max(axis=1) == pytest.approx(whole_high[first : first + 16], rel=0.05)
 
 
-def test_over_time_a_value_stands_at_its_second() -> None:
+def test_on_a_time_axis_a_value_is_drawn_at_its_second() -> None:
     seconds = Series([1.0, 2.0, 3.0, 9.0])
     by_time = Curve(Series([0.0, 0.0, 5.0, 0.0]), 0.0, 1.0, "chart--line-1", "line", seconds)
     _, high = by_time.columns(0.0, 10.0, 100)
@@ -241,17 +241,17 @@ def test_over_time_a_value_stands_at_its_second() -> None:
     assert np.isnan(high[91:]).all()
 
 
-def test_a_mark_out_of_the_window_does_not_stretch_the_axis() -> None:
+def test_a_mark_outside_the_window_does_not_stretch_the_axis() -> None:
     picture = rows(Chart([Marks([1.0, 9.0], [0.5, 500.0], "chart--line-1")], 0.0, 5.0), 60, 8)
     assert not any("500" in line for line in picture)
 
 
-def test_a_run_that_diverged_bears_its_sign_at_the_top() -> None:
+def test_a_diverged_run_has_its_sign_at_the_top() -> None:
     picture = rows(Chart([curve([1.0] * 50, 10), Sign(5.0, "chart--line-1")], 0.0, 10.0), 59, 8)
     assert picture[0][9 + 25] == "!"
 
 
-def test_the_table_of_a_chart_has_the_numbers_of_what_is_drawn() -> None:
+def test_the_table_of_a_chart_has_the_drawn_numbers() -> None:
     layers: list[Layer] = [
         curve([1.0, 3.0, math.nan, 5.0], 2.0, name="loss"),
         Marks([1.0, 7.0], [0.25, 0.5], "chart--line-1", name="test"),
@@ -265,7 +265,7 @@ def test_the_table_of_a_chart_has_the_numbers_of_what_is_drawn() -> None:
     ]
 
 
-def test_a_curve_from_its_middle_on_is_drawn_as_its_second_half_alone() -> None:
+def test_a_curve_from_its_middle_is_drawn_like_its_second_half() -> None:
     values = np.random.default_rng(0).normal(size=1000)
     half = Curve(Series(values[400:] * 0.5), 4.0, 100.0, "")
     of_whole = Curve(Series(values), 0.0, 100.0, "", first=400, factor=0.5)

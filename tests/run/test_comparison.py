@@ -1,4 +1,4 @@
-"""What differs between runs, and which is better at the same epoch, after the same time, and in the end."""
+"""Differences between runs, and the best run at equal epochs, at equal times and at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def state_of(events: list[Event]) -> RunState:
 
 
 def with_results(events: list[Event], change: float, **spec: object) -> list[Event]:
-    """Make every accuracy better by so much, and the loss likewise."""
+    """Return the events with every accuracy and loss better by `change`."""
     changed: list[Event] = []
     for event in events:
         if isinstance(event, EvalDone) and event.accuracy is not None:
@@ -31,7 +31,7 @@ def with_results(events: list[Event], change: float, **spec: object) -> list[Eve
     return changed
 
 
-def test_what_differs_in_the_settings_is_named_in_the_order_of_their_declaration() -> None:
+def test_differing_settings_are_in_the_order_of_declaration() -> None:
     first = state_of(recorded_run(100))
     second = state_of(with_results(recorded_run(100), 0.0, seed=1, optimizer="SGD(lr=0.1)", name="other"))
     third = state_of(with_results(recorded_run(100), 0.0, seed=2))
@@ -44,7 +44,7 @@ def test_what_differs_in_the_settings_is_named_in_the_order_of_their_declaration
     assert comparison.circumstances == {}
 
 
-def test_other_data_and_another_device_are_told_beside_the_settings() -> None:
+def test_differing_data_and_devices_are_reported_beside_the_settings() -> None:
     def elsewhere(event: Event) -> Event:
         if isinstance(event, RunStarted):
             return replace(event, device="cuda", data={**event.data, "source": "cache", "train": 60000})
@@ -74,14 +74,14 @@ def test_at_equal_epochs_the_best_is_the_highest_accuracy_and_the_lowest_loss() 
     assert accuracy[3].best == ()
 
 
-def test_where_all_are_equal_none_is_the_best_and_where_two_are_both_are() -> None:
+def test_none_is_best_if_all_are_equal_and_both_if_two_are() -> None:
     events = recorded_run(100)
     same, worse = state_of(events), state_of(with_results(events, -0.1))
     assert compare([same, same]).by_epoch["accuracy"][1].best == ()
     assert compare([same, worse, same]).by_epoch["accuracy"][1].best == (0, 2)
 
 
-def test_at_equal_seconds_the_newest_result_counts_and_a_run_that_had_ended_has_none() -> None:
+def test_at_equal_seconds_the_latest_result_counts_and_a_finished_run_has_none() -> None:
     # an epoch takes 2 s
     comparison = compare([state_of(recorded_run(500)), state_of(recorded_run(230))])
     rows = comparison.by_seconds["accuracy"]
@@ -91,12 +91,12 @@ def test_at_equal_seconds_the_newest_result_counts_and_a_run_that_had_ended_has_
     assert rows[10.0].values[1] is None
 
 
-def test_a_result_before_the_first_test_is_none() -> None:
+def test_there_is_no_result_before_the_first_test() -> None:
     comparison = compare([state_of(recorded_run(60)), state_of(recorded_run(40))])
     assert comparison.by_seconds["accuracy"][1.0].values == (None, None)
 
 
-def test_final_and_best_results_each_with_its_epoch() -> None:
+def test_final_and_best_results_have_their_epochs() -> None:
     comparison = compare([state_of(recorded_run(450)), state_of(recorded_run(300))])
     assert comparison.final["accuracy"].values == (0.9232, 0.9176)
     # epoch 9 was worse than epoch 8
@@ -105,7 +105,7 @@ def test_final_and_best_results_each_with_its_epoch() -> None:
     assert comparison.best["accuracy"].best == (0,)
 
 
-def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
+def test_a_nan_loss_is_never_the_best() -> None:
     def broken(event: Event) -> Event:
         if isinstance(event, EvalDone):
             return replace(event, loss=math.nan if event.epoch > 1 else -math.inf, accuracy=None)
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
     assert compare([odd, odd]).final["loss"].best == ()
 
 
-def test_a_tasks_own_metric_is_compared_but_has_no_best() -> None:
+def test_a_metric_of_the_task_is_compared_but_has_no_best() -> None:
     def with_metric(event: Event) -> Event:
         return (
             replace(event, accuracy=None, metrics={"mae": 0.1 * event.epoch}) if isinstance(event, EvalDone) else event
@@ -171,6 +171,6 @@ def test_runs_that_have_not_started_have_nothing_to_compare() -> None:
         (86400.0 * 30, tuple(86400.0 * 4 * count for count in range(1, 8))),
     ],
 )
-def test_moments_are_lengths_that_people_count_in(seconds: float, expected: tuple[float, ...]) -> None:
+def test_moments_are_round_lengths_of_time(seconds: float, expected: tuple[float, ...]) -> None:
     assert round_moments(seconds) == pytest.approx(expected)
     assert len(expected) <= 8

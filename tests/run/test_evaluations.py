@@ -1,4 +1,4 @@
-"""Which test ended an epoch, and the metrics of a test result."""
+"""The test that ends an epoch, and the metrics of a test result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def insert_after(events: list[Event], place: Event, *added: Event) -> list[Event
     return [*events[:index], *added, *events[index:]]
 
 
-def test_an_epochs_result_is_its_last_test_of_the_model_itself() -> None:
+def test_the_result_of_an_epoch_is_its_last_test_of_the_model_itself() -> None:
     events = recorded_run(100)
     test = results_of(events)[0]
     on_demand = replace(test, loss=9.0, accuracy=0.1)
@@ -43,19 +43,19 @@ def test_an_epochs_result_is_its_last_test_of_the_model_itself() -> None:
     events = insert_after(insert_before(events, test, on_demand), test, averaged)
     state = state_of(events)
     assert epoch_results(state)[1].accuracy == test.accuracy
-    # a test in an epoch that is not over belongs to no epoch's end
+    # a test in an unfinished epoch does not end one
     state.fold([replace(on_demand, seq=len(events), epoch=3, step=100)])
     assert list(epoch_results(state)) == [1, 2]
 
 
-def test_a_test_on_demand_before_the_next_epochs_first_step_did_not_end_an_epoch() -> None:
+def test_a_test_on_demand_before_the_next_epoch_does_not_end_an_epoch() -> None:
     events = recorded_run(100)
     done = next(event for event in events if isinstance(event, EpochDone))
     late = replace(results_of(events)[0], epoch=2, accuracy=0.1)
     assert epoch_results(state_of(insert_after(events, done, late)))[1].accuracy != 0.1
 
 
-def test_a_test_on_demand_within_an_epoch_did_not_end_it() -> None:
+def test_a_test_on_demand_within_an_epoch_does_not_end_it() -> None:
     events = recorded_run(100)
     test = results_of(events)[1]
     early = replace(test, step=PER_EPOCH + 7)
@@ -63,7 +63,7 @@ def test_a_test_on_demand_within_an_epoch_did_not_end_it() -> None:
     assert list(epoch_results(state_of(events))) == [1]
 
 
-def test_of_the_newest_epochs_alone_the_results_are_the_same() -> None:
+def test_the_results_of_the_latest_epochs_are_the_same() -> None:
     state = state_of(recorded_run(230))
     results = epoch_results(state)
     assert list(results) == [1, 2, 3, 4]
@@ -71,7 +71,7 @@ def test_of_the_newest_epochs_alone_the_results_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_advice_and_forecast_take_the_same_test_as_the_comparison(where: str) -> None:
+def test_advice_and_forecast_use_the_same_test_as_the_comparison(where: str) -> None:
     events = recorded_run(100, schedule="ReduceLROnPlateau()")
     test = results_of(events)[0]
     done = next(event for event in events if isinstance(event, EpochDone))
@@ -88,7 +88,7 @@ def test_advice_and_forecast_take_the_same_test_as_the_comparison(where: str) ->
     assert [dict(figures) for figures in question.results] == [result.all_metrics for result in results]
 
 
-def test_a_forecast_of_a_plateau_knows_the_tasks_own_metrics() -> None:
+def test_the_forecast_of_a_plateau_has_the_metrics_of_the_task() -> None:
     events = [
         replace(event, metrics={"f1": 0.5}) if isinstance(event, EvalDone) else event
         for event in recorded_run(100, schedule="ReduceLROnPlateau(metric='f1')")
@@ -98,7 +98,7 @@ def test_a_forecast_of_a_plateau_knows_the_tasks_own_metrics() -> None:
     assert [dict(figures)["f1"] for figures in question.results] == [0.5, 0.5]
 
 
-def test_an_epochs_mean_of_a_step_metric_is_of_the_steps_that_have_it() -> None:
+def test_the_mean_of_a_step_metric_ignores_steps_without_it() -> None:
     events = [
         replace(event, metrics={"grad_norm": float(event.step)} if event.step % 2 and event.step >= PER_EPOCH else {})
         if isinstance(event, StepDone)
@@ -111,7 +111,7 @@ def test_an_epochs_mean_of_a_step_metric_is_of_the_steps_that_have_it() -> None:
     assert epoch_means(RunState(), "grad_norm") == {}
 
 
-def test_accuracy_and_loss_come_before_a_tasks_own_metrics() -> None:
+def test_accuracy_and_loss_come_before_the_metrics_of_the_task() -> None:
     test = results_of(recorded_run(50))[0]
     assert metric_names([replace(test, accuracy=None, metrics={"f1": 0.5}), test]) == ("accuracy", "loss", "f1")
     assert metric_of(replace(test, metrics={"f1": 0.5}), "f1") == 0.5

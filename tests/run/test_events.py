@@ -1,3 +1,5 @@
+"""Events as JSON, and the live feed."""
+
 from __future__ import annotations
 
 import json
@@ -25,11 +27,11 @@ def started() -> RunStarted:
     )  # fmt: skip
 
 
-def test_the_kinds_are_those_of_the_design() -> None:
+def test_the_kinds_of_events_are_those_documented() -> None:
     assert set(EVENT_CLASSES) == DESIGN
 
 
-def test_a_step_is_written_as_the_design_shows_it() -> None:
+def test_a_step_is_written_in_the_documented_format() -> None:
     event = StepDone(seq=14, step=12, seconds=1.9, epoch=1, batch=12, loss=0.61, lrs=(0.01,))
     assert json.dumps(event_to_json(event)) == (
         '{"event": "step_done", "seq": 14, "step": 12, "seconds": 1.9, "epoch": 1, "batch": 12, "loss": 0.61, '
@@ -37,7 +39,7 @@ def test_a_step_is_written_as_the_design_shows_it() -> None:
     )
 
 
-def test_a_steps_metrics_are_written_by_name_and_left_out_where_there_are_none() -> None:
+def test_step_metrics_are_written_by_name_and_omitted_if_empty() -> None:
     event = StepDone(
         seq=14, step=12, seconds=1.9, epoch=1, batch=12, loss=0.61, lrs=(0.01,),
         metrics={"grad_norm": 2.5, "perplexity": math.inf, "skipped": math.nan},
@@ -62,11 +64,11 @@ def test_a_steps_metrics_are_written_by_name_and_left_out_where_there_are_none()
         Notice(seq=3, step=6, seconds=0.2, level="info", code="data", text="öß\n"),
     ],
 )
-def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+def test_an_event_survives_a_round_trip_through_json(event: Event) -> None:
     assert event_from_json(json.loads(json.dumps(event_to_json(event), allow_nan=False))) == event
 
 
-def test_numbers_that_are_not_finite_are_null_in_json() -> None:
+def test_non_finite_numbers_are_null_in_json() -> None:
     event = StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=math.inf, lrs=(math.nan,))
     record = event_to_json(event)
     assert record["loss"] is None
@@ -76,12 +78,12 @@ def test_numbers_that_are_not_finite_are_null_in_json() -> None:
     assert math.isnan(back.loss)
 
 
-def test_an_unknown_kind_is_refused_by_name() -> None:
+def test_an_unknown_kind_of_event_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="moon_landing"):
         event_from_json({"event": "moon_landing"})
 
 
-def test_a_feed_gives_events_in_order_and_at_most_as_many_as_asked_for() -> None:
+def test_a_feed_returns_events_in_order_up_to_the_limit() -> None:
     feed = LiveFeed()
     events = [Notice(seq=i, step=0, seconds=0.0, level="info", code="x", text="") for i in range(5)]
     for event in events:

@@ -1,4 +1,4 @@
-"""A run's state takes no more memory however long the run becomes."""
+"""The memory of a run does not grow with its length."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def block_at(step: int, size: int) -> StepBlock:
     )
 
 
-def begun() -> RunState:
+def started_state() -> RunState:
     state = RunState()
     state.fold(event for event in recorded_run(0) if isinstance(event, RunStarted))
     return state
 
 
-def test_after_a_while_a_run_takes_no_more_memory() -> None:
-    state, size, taken = begun(), 20_000, []
+def test_the_memory_of_a_long_run_is_bounded() -> None:
+    state, size, taken = started_state(), 20_000, []
     tracemalloc.start()
     for number in range(60):
         state.fold([block_at(number * size, size)])
@@ -41,12 +41,12 @@ def test_after_a_while_a_run_takes_no_more_memory() -> None:
         taken.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert state.step == len(state.loss) == 60 * size
-    # half of it was told by then: 600,000 steps more
+    # the second half is another 600,000 steps
     assert max(taken[30:]) < max(taken[:30]) * 1.1
 
 
-def test_step_by_step_it_forgets_as_well() -> None:
-    state = begun()
+def test_single_steps_are_replaced_by_summaries_too() -> None:
+    state = started_state()
     steps = 2 * RECENT + 5000
     for step in range(steps):
         state.fold(

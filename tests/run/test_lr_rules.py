@@ -1,4 +1,4 @@
-"""Four rules that read an lr off a curve, each against what it is defined by; and how far they agree."""
+"""The rules that suggest an lr, each compared with its definition, and how well they agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtui.run.lr_rules import RULES, SIGNS, CurvePart, Suggestions, minimum, sl
 LRS = np.logspace(-6, 1, 100)
 
 
-def kept(losses: np.ndarray, noise: float = 0.0) -> CurvePart:
+def part_of(losses: np.ndarray, noise: float = 0.0) -> CurvePart:
     return CurvePart(LRS[: len(losses)], losses, 100, noise, 10)
 
 
@@ -20,23 +20,23 @@ def logistic(middle: float, width: float = 0.15) -> np.ndarray:
     return 2 - 1 / (1 + np.exp(-(np.log10(LRS) - middle) / width))
 
 
-def test_steepest_is_where_a_fall_is_at_its_steepest() -> None:
-    assert np.log10(steepest(kept(logistic(-2.5))) or 0) == pytest.approx(-2.5, abs=0.08)
-    # a fall after the minimum, from a peak on the way out, is none of its business
+def test_steepest_returns_the_lr_of_the_steepest_fall() -> None:
+    assert np.log10(steepest(part_of(logistic(-2.5))) or 0) == pytest.approx(-2.5, abs=0.08)
+    # a fall after the minimum, from a peak of the diverging loss, is ignored
     bumpy = logistic(-2.5) + 30 * np.exp(-((np.log10(LRS) - 0.6) ** 2) / 0.001) + np.maximum(0, np.log10(LRS))
-    assert np.log10(steepest(kept(bumpy)) or 0) == pytest.approx(-2.5, abs=0.08)
-    assert steepest(kept(np.linspace(1, 2, 100))) is None
-    assert steepest(kept(np.ones(100))) is None
+    assert np.log10(steepest(part_of(bumpy)) or 0) == pytest.approx(-2.5, abs=0.08)
+    assert steepest(part_of(np.linspace(1, 2, 100))) is None
+    assert steepest(part_of(np.ones(100))) is None
 
 
-def test_minimum_is_a_tenth_of_the_lowest_ones_lr() -> None:
+def test_minimum_returns_a_tenth_of_the_lr_with_the_lowest_loss() -> None:
     losses = np.abs(np.log10(LRS) + 1.5)
-    assert np.log10(minimum(kept(losses)) or 0) == pytest.approx(-2.5, abs=0.08)
-    assert minimum(kept(np.linspace(1, 2, 100))) is None
+    assert np.log10(minimum(part_of(losses)) or 0) == pytest.approx(-2.5, abs=0.08)
+    assert minimum(part_of(np.linspace(1, 2, 100))) is None
 
 
 def longest_fall(losses: np.ndarray) -> tuple[int, int]:
-    """Return where the longest run of ever lower losses ends first, and its length, by trying them all."""
+    """Return the first end of a longest decreasing subsequence, and its length, by brute force."""
     lengths = [1] * len(losses)
     for later in range(len(losses)):
         for earlier in range(later):
@@ -46,44 +46,44 @@ def longest_fall(losses: np.ndarray) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_valley_is_in_the_middle_of_the_longest_fall(seed: int) -> None:
+def test_valley_returns_the_middle_of_the_longest_fall(seed: int) -> None:
     losses = logistic(-3 + seed / 4) + np.random.default_rng(seed).normal(0, 0.05, 100)
     end, length = longest_fall(losses)
     start = max(0, end - length)
-    place = int(np.flatnonzero(valley(kept(losses)) == LRS)[0])
+    place = int(np.flatnonzero(valley(part_of(losses)) == LRS)[0])
     assert start <= place <= end
     assert abs(place - (start + end) / 2) <= 1.5
-    assert valley(kept(np.linspace(1, 2, 100))) is None
+    assert valley(part_of(np.linspace(1, 2, 100))) is None
 
 
-def test_slide_comes_to_rest_below_the_rise() -> None:
+def test_slide_stops_below_the_final_rise() -> None:
     rising = logistic(-3.5) + 10 * np.maximum(0, np.log10(LRS)) ** 2
-    found = slide(kept(rising))
+    found = slide(part_of(rising))
     assert found is not None
     # the interval of 15 steps is a decade long, and begins to rise at lr 1
     assert -1.3 < np.log10(found) < -0.9
-    assert slide(kept(logistic(-3.5))) is None
+    assert slide(part_of(logistic(-3.5))) is None
     # a loss of another size gives the same lr
-    assert slide(kept(rising * 1e6)) == found == slide(kept(rising * 1e-6))
-    # noise is no rise
+    assert slide(part_of(rising * 1e6)) == found == slide(part_of(rising * 1e-6))
+    # noise does not count as a rise
     noise = np.random.default_rng(1).normal(0, 0.004, 100)
-    noisy = slide(kept(rising + noise, noise=0.03))
+    noisy = slide(part_of(rising + noise, noise=0.03))
     assert noisy is not None
     assert abs(np.log10(noisy) - np.log10(found)) < 0.5
 
 
-def test_on_a_curve_as_they_are_all_four_lie_between_where_it_learns_and_where_it_leaves_off() -> None:
-    for learns_at, leaves_at in ((1e-3, 0.1), (1e-2, 1.0), (1e-4, 0.05)):
-        losses = valley_losses(150, learns_at=learns_at, leaves_at=leaves_at)
+def test_on_a_typical_curve_all_rules_choose_an_lr_between_learning_and_divergence() -> None:
+    for learns_at, diverges_at in ((1e-3, 0.1), (1e-2, 1.0), (1e-4, 0.05)):
+        losses = valley_losses(150, learns_at=learns_at, diverges_at=diverges_at)
         losses = losses[: next(step for step, loss in enumerate(losses) if loss > 10)]
         found = curve_of(losses).suggest()
         assert set(found.found) == set(RULES)
         for lr in found.found.values():
-            assert learns_at / 10 < lr < leaves_at
+            assert learns_at / 10 < lr < diverges_at
         assert not found.doubt
 
 
-def test_what_noise_alone_makes_is_doubted() -> None:
+def test_a_curve_of_noise_is_not_reliable() -> None:
     doubted = 0
     for seed in range(20):
         losses = np.random.default_rng(seed).normal(2.3, 0.1, 150)
@@ -95,14 +95,14 @@ def test_what_noise_alone_makes_is_doubted() -> None:
     assert doubted >= 18
 
 
-def test_too_short_a_curve_tells_nothing() -> None:
+def test_a_short_curve_gives_no_suggestion() -> None:
     found = curve_of(valley_losses(20)).suggest()
     assert found.suggested is None
     assert found.agreement == "too short a curve to read an lr off it"
     assert not found.found
 
 
-def test_nothing_after_a_loss_that_is_not_finite_is_looked_at() -> None:
+def test_losses_after_a_non_finite_one_are_ignored() -> None:
     losses = np.array(valley_losses(120))
     smoothed = curve_of(losses.tolist()).smoothed.values.copy()
     lrs = curve_of(losses.tolist()).lrs.values
@@ -122,22 +122,22 @@ def test_nothing_after_a_loss_that_is_not_finite_is_looked_at() -> None:
         ((None, None, None, None), None, "no rule finds an lr on this curve"),
     ],
 )
-def test_how_far_they_agree(lrs: tuple[float | None, ...], by: str | None, words: str) -> None:
+def test_the_agreement_of_the_rules_is_described(lrs: tuple[float | None, ...], by: str | None, words: str) -> None:
     found = Suggestions(dict(zip(RULES, lrs, strict=True)))
     assert found.suggested_by == by
     assert found.suggested == (None if by is None else found.lrs[by])
     assert found.agreement.startswith(words)
 
 
-def test_each_rule_has_a_sign_of_its_own() -> None:
+def test_each_rule_has_its_own_letter() -> None:
     assert set(SIGNS) == set(RULES)
     assert len(set(SIGNS.values())) == len(RULES)
 
 
-def test_a_fall_that_is_more_than_noise_is_not_doubted() -> None:
+def test_a_fall_larger_than_the_noise_is_reliable() -> None:
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(0, 0.1, 120)
-        # from 2.3 to 0.6, and one of a third of that
+        # a fall from 2.3 to 0.6, and one of a third of its size
         for size in (1.0, 0.33):
             losses = np.array(valley_losses(120, noise=0.0)) * size + noise
             assert not curve_of(losses.tolist()).suggest().doubt

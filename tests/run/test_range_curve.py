@@ -1,4 +1,4 @@
-"""The curve of a range test: what is smoothed, where it diverges, and what is drawn of it."""
+"""The curve of a range test: smoothing, divergence and the drawn part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.smoothing import Smoothed
 
 
-def test_a_sweep_has_equal_ratios_or_equal_differences_and_exact_ends() -> None:
+def test_a_sweep_has_equal_ratios_or_differences_and_exact_ends() -> None:
     sweep, linear = Sweep(1e-5, 1.0, 51), Sweep(0.1, 0.5, 21, linear=True)
     lrs = [sweep.lr(step) for step in range(51)]
     assert (lrs[0], lrs[-1]) == (1e-5, 1.0)
@@ -37,33 +37,33 @@ def test_a_sweep_has_equal_ratios_or_equal_differences_and_exact_ends() -> None:
         ((0.1, 1.0, 10_001), "not 10,001"),
     ],
 )
-def test_a_sweep_that_cant_be_is_refused(values: tuple[float, float, int], words: str) -> None:
+def test_an_invalid_sweep_is_refused(values: tuple[float, float, int], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Sweep(*values)
 
 
-def test_the_loss_is_smoothed_by_a_mean_whose_beginning_is_corrected() -> None:
+def test_the_loss_is_smoothed_by_a_bias_corrected_mean() -> None:
     losses = valley_losses(60)
     curve, keep = curve_of(losses), 1 - 2 / (15 + 1)
     for step in (0, 1, 30, 59):
         weights = [keep ** (step - at) for at in range(step + 1)]
         mean = sum(weight * loss for weight, loss in zip(weights, losses, strict=False)) / sum(weights)
         assert curve.smoothed[step] == pytest.approx(mean)
-    # as the charts of a run have it
+    # the same mean as in the charts of a run
     assert curve.smoothed.values == pytest.approx(Smoothed(curve.losses, 15).series.values)
     point = curve.add(0.5, 1.25)
     assert (point.step, point.lr, point.loss, point.smoothed) == (60, 0.5, 1.25, curve.smoothed.last)
 
 
-def test_it_has_left_off_at_four_times_its_best_and_not_before_it_has_settled() -> None:
-    # a first batch that is lucky is no best
+def test_the_loss_has_diverged_at_four_times_its_minimum_but_not_in_the_first_steps() -> None:
+    # a low loss in the first batches does not count as the minimum
     assert not curve_of([0.1, *[1.0] * 140]).has_diverged
     for factor, diverged in ((3.9, False), (4.1, True)):
         curve = curve_of([1.0] * 40)
         while len(curve) < 149:
             curve.add(0.1, factor)
         assert curve.has_diverged is diverged
-    # of a loss below 0, three times its size beyond
+    # for a negative minimum the limit is three times its size above it
     curve = curve_of([-1.0] * 100)
     assert not curve.has_diverged
     for _ in range(49):
@@ -72,7 +72,7 @@ def test_it_has_left_off_at_four_times_its_best_and_not_before_it_has_settled() 
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_ends_it_and_what_is_drawn(bad: float) -> None:
+def test_a_non_finite_loss_ends_the_test_and_the_drawn_curve(bad: float) -> None:
     curve = curve_of([*valley_losses(30), bad])
     assert curve.has_diverged
     assert curve.shown == 30
@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_ends_it_and_what_is_drawn(bad: float) -> None
     assert math.isnan(curve_of([bad]).top)
 
 
-def test_a_rise_at_the_end_does_not_hide_the_fall_before_it() -> None:
+def test_a_final_rise_does_not_flatten_the_curve_before_it() -> None:
     losses = valley_losses(150)
     assert max(losses) > 1000
     curve = curve_of(losses)
@@ -96,7 +96,7 @@ def test_a_rise_at_the_end_does_not_hide_the_fall_before_it() -> None:
         st.one_of(st.floats(-1e6, 1e6), st.just(math.nan), st.just(math.inf), st.just(1e300)), min_size=0, max_size=60
     )
 )
-def test_whatever_the_losses_are_there_is_an_answer(losses: list[float]) -> None:
+def test_any_losses_give_suggestions_or_a_reason(losses: list[float]) -> None:
     curve = curve_of(losses, Sweep(steps=60))
     found = curve.suggest()
     assert found.agreement
@@ -107,7 +107,7 @@ def test_whatever_the_losses_are_there_is_an_answer(losses: list[float]) -> None
         assert math.isfinite(curve.loss_at(1e-3))
 
 
-def test_what_is_said_of_it() -> None:
+def test_the_outcome_and_the_current_lr_are_described() -> None:
     curve = curve_of(valley_losses(120))
     assert outcome_line(curve, RangeEnd("diverged")) == "120 of 150 steps: the loss diverges at lr 0.2451"
     assert outcome_line(curve, RangeEnd("stopped")) == "120 of 150 steps: stopped at lr 0.2451"
@@ -120,7 +120,7 @@ def test_what_is_said_of_it() -> None:
     assert compare_lr(suggested / 4, found).endswith("4.0 times lower than suggested")
 
 
-def test_a_feed_gives_points_in_order_and_keeps_its_first_end() -> None:
+def test_a_feed_returns_points_in_order_and_keeps_its_first_end() -> None:
     feed = RangeFeed()
     assert not feed.wait(0)
     feed.publish(0.1, 1.0)

@@ -28,7 +28,7 @@ def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[floa
 
 @settings(max_examples=60, deadline=None)
 @given(length=st.integers(1, 600), columns=st.integers(1, 80), seed=st.integers(0, 99))
-def test_a_short_series_is_summed_up_exactly(length: int, columns: int, seed: int) -> None:
+def test_a_short_series_is_summarised_exactly(length: int, columns: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     values = generator.normal(size=length)
     values[generator.random(length) < 0.1] = np.nan
@@ -54,7 +54,7 @@ def test_no_spike_is_lost_however_long_the_run(place: int, length: int, sign: in
     assert abs(columns[0] + 0.5 - place / width) <= 0.5 + 1 / 8 + 0.01
 
 
-def test_values_that_are_not_finite_are_left_out_and_a_column_of_them_is_nan() -> None:
+def test_non_finite_values_are_left_out_and_a_column_of_them_is_nan() -> None:
     summary = Series([1.0, np.nan, np.inf, -np.inf, 3.0, np.nan]).summary(np.array([0, 2, 4, 6]))
     np.testing.assert_array_equal(summary.low, [1.0, np.nan, 3.0])
     np.testing.assert_array_equal(summary.count, [1, 0, 1])
@@ -69,7 +69,7 @@ def test_appending_and_extending_give_the_same_series() -> None:
     assert one[-2] == 998.0
 
 
-def test_truncating_forgets_the_blocks_too() -> None:
+def test_truncating_drops_the_blocks_too() -> None:
     values = np.random.default_rng(0).normal(size=50_000)
     series = Series(values)
     series.summary(np.array([0, 50_000]))
@@ -80,7 +80,7 @@ def test_truncating_forgets_the_blocks_too() -> None:
     np.testing.assert_array_equal(series.summary(edges).high, expected.high)
 
 
-def test_an_empty_series_is_all_gaps() -> None:
+def test_the_summary_of_an_empty_series_is_nan() -> None:
     summary = Series().summary(np.array([0, 5, 9]))
     assert np.isnan(summary.low).all()
     with pytest.raises(IndexError):
@@ -89,7 +89,7 @@ def test_an_empty_series_is_all_gaps() -> None:
 
 @pytest.mark.parametrize("growth", [0.0, SPAN_GROWTH])
 @pytest.mark.parametrize("span", [1, 20, 500])
-def test_the_exponential_mean_is_that_of_its_definition(span: int, growth: float) -> None:
+def test_the_exponential_mean_follows_its_definition(span: int, growth: float) -> None:
     values = np.random.default_rng(1).normal(size=700)
     values[100:110] = np.nan
     total, weight, expected = 0.0, 0.0, []
@@ -126,7 +126,7 @@ def test_the_drawn_mean_of_a_step_never_changes_as_the_run_grows() -> None:
     before = mean.series.values.tolist()
     series.extend(losses[170:])
     assert mean.series.values[:170].tolist() == before
-    # long after its start a mean has the whole span
+    # long after its start the mean has the whole span
     whole = Smoothed(series, 100).series.values
     np.testing.assert_allclose(mean.series.values[2500:], whole[2500:], rtol=1e-6)
 
@@ -154,7 +154,7 @@ def blocks_of(values: np.ndarray) -> Blocks:
 
 @settings(max_examples=40, deadline=None)
 @given(blocks=st.integers(1, 600), tail=st.integers(0, 700), columns=st.integers(1, 200), seed=st.integers(0, 99))
-def test_a_series_that_begins_with_blocks_is_summed_up_as_its_values_would_be(
+def test_a_series_that_starts_with_blocks_is_summarised_like_its_values(
     blocks: int, tail: int, columns: int, seed: int
 ) -> None:
     generator = np.random.default_rng(seed)
@@ -171,10 +171,10 @@ def test_a_series_that_begins_with_blocks_is_summed_up_as_its_values_would_be(
         np.testing.assert_allclose(mine.mean, exact.mean, rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal([mine.low, mine.high, mine.count], [exact.low, exact.high, exact.count])
     else:
-        # columns narrower than blocks: some stand empty, and no extreme is lost
+        # some columns narrower than a block are empty, but no extreme is lost
         assert np.nanmin(mine.low) == np.nanmin(values)
         assert np.nanmax(mine.high) == np.nanmax(values)
-    # what is known by itself is as exact as ever
+    # values that are known themselves are summarised exactly
     if tail:
         edges = np.linspace(blocks * BLOCK, len(values), min(tail, 50) + 1).astype(np.int64)
         np.testing.assert_array_equal(short.summary(edges).high, whole.summary(edges).high)
@@ -182,7 +182,7 @@ def test_a_series_that_begins_with_blocks_is_summed_up_as_its_values_would_be(
         np.testing.assert_equal(short[blocks * BLOCK], whole[blocks * BLOCK])
 
 
-def test_a_series_that_begins_with_blocks_goes_on_and_is_truncated() -> None:
+def test_a_series_that_starts_with_blocks_can_be_extended_and_truncated() -> None:
     values = np.arange(10 * BLOCK, dtype=float)
     series = Series()
     series.extend_blocks(blocks_of(values))
@@ -196,7 +196,7 @@ def test_a_series_that_begins_with_blocks_goes_on_and_is_truncated() -> None:
     series.truncate(10 * BLOCK + 3)
     assert (len(series), series.last) == (10 * BLOCK + 3, 2.0)
     series.truncate(4 * BLOCK + 100)
-    # what had that step keeps its place, and is not known any more
+    # values of a cut block keep their indices but become NaN
     assert (len(series), series.known_from) == (4 * BLOCK + 100, 4 * BLOCK)
     assert np.isnan(series.values).all()
     series.truncate(4 * BLOCK)
@@ -210,7 +210,7 @@ def test_a_series_that_begins_with_blocks_goes_on_and_is_truncated() -> None:
     assert series != Series([1.0])
 
 
-def test_the_mean_of_a_series_that_begins_with_blocks_goes_on_from_the_last_ones() -> None:
+def test_the_mean_of_a_series_that_starts_with_blocks_continues_from_the_last_block() -> None:
     series = Series()
     series.extend_blocks(blocks_of(np.full(3 * BLOCK, 2.0)))
     series.extend(np.full(50, 2.0))
@@ -223,7 +223,7 @@ def test_the_mean_of_a_series_that_begins_with_blocks_goes_on_from_the_last_ones
     assert 2.0 < Smoothed(series, 20).series.last < 3.0
 
 
-def test_a_long_series_forgets_its_oldest_values_and_draws_the_same() -> None:
+def test_a_long_series_drops_its_oldest_values_and_has_the_same_summary() -> None:
     values = np.random.default_rng(3).normal(size=5 * RECENT + 777)
     whole, short = Series(values), Series()
     for start in range(0, len(values), 50_000):
@@ -243,7 +243,7 @@ def test_a_long_series_forgets_its_oldest_values_and_draws_the_same() -> None:
     assert np.nanmax(short.summary(near).high) >= values[1000:4000].max()
 
 
-def test_the_mean_of_a_series_that_forgot_what_was_never_read_goes_on_from_its_blocks() -> None:
+def test_the_mean_of_values_dropped_before_they_were_read_continues_from_their_blocks() -> None:
     values = np.full(3 * RECENT, 2.0)
     source = Series(values[:10])
     mean = Smoothed(source, 100)
@@ -254,7 +254,7 @@ def test_the_mean_of_a_series_that_forgot_what_was_never_read_goes_on_from_its_b
     assert mean.series.last == pytest.approx(2.0)
 
 
-def test_values_near_a_floats_largest_of_both_signs_are_summed_up_without_a_mean() -> None:
+def test_values_near_the_largest_float_are_summarised_without_a_mean() -> None:
     series = Series([0.0] * 8 + [1.5e308, 1.5e308, -1.5e308, -1.5e308] + [0.0] * 4)
     summary = series.summary(np.array([0, 16]))
     assert (summary.low[0], summary.high[0], summary.count[0]) == (-1.5e308, 1.5e308, 16)

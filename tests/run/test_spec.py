@@ -1,3 +1,5 @@
+"""The settings of a run."""
+
 from __future__ import annotations
 
 from dataclasses import fields
@@ -21,19 +23,19 @@ def test_the_defaults_are_those_of_the_case_study() -> None:
     [("epochs", "0"), ("epochs", "-3"), ("epochs", "2.5"), ("epochs", "many"), ("epochs", "9" * 50),
      ("batch_size", "0"), ("seed", "-1"), ("device", "tpu"), ("precision", "fp8"), ("train_samples", "0")],
 )  # fmt: skip
-def test_a_value_that_cannot_be_is_refused_with_the_option_named(name: str, text: str) -> None:
+def test_an_invalid_value_is_refused_with_the_name_of_its_option(name: str, text: str) -> None:
     with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
         read_option(FIELDS[name], text)
 
 
-def test_thousands_may_be_parted() -> None:
+def test_numbers_may_have_thousands_separators() -> None:
     assert read_option(FIELDS["train_samples"], "6,000") == 6000
     assert read_option(FIELDS["train_samples"], "") is None
 
 
-def test_differences_name_what_differs() -> None:
+def test_differences_returns_both_values_of_each_differing_setting() -> None:
     assert RunSpec(epochs=3).differences(RunSpec(epochs=5)) == {"epochs": (3, 5)}
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_help() -> None:
     assert all(item.metadata["help"] for item in FIELDS.values())

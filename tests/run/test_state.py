@@ -1,3 +1,5 @@
+"""The state that events add up to."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -16,7 +18,7 @@ def folded(events: list[Event]) -> RunState:
     return state
 
 
-def test_a_run_that_has_not_said_anything_waits() -> None:
+def test_a_run_without_events_is_waiting() -> None:
     state = RunState()
     assert state.status == "waiting"
     assert state.is_live
@@ -24,7 +26,7 @@ def test_a_run_that_has_not_said_anything_waits() -> None:
     assert state.seconds_left is None
 
 
-def test_what_a_run_waits_for_is_what_it_said_last() -> None:
+def test_the_latest_notice_says_what_a_run_is_waiting_for() -> None:
     events = recorded_run(0)
     state = folded(events[:1])
     assert state.waiting_for == "importing PyTorch"
@@ -40,7 +42,7 @@ def test_steps_add_up_to_series() -> None:
     assert state.status == "running"
 
 
-def test_the_best_is_the_first_of_the_most_accurate() -> None:
+def test_the_best_result_has_the_highest_accuracy_or_else_the_lowest_loss() -> None:
     state = folded(recorded_run(500))
     assert state.best is not None
     assert state.best.epoch == 10
@@ -59,7 +61,7 @@ def test_a_finished_run_takes_no_commands(outcome: str) -> None:
     assert not state.is_live
 
 
-def test_a_switch_and_a_nudge_are_what_holds_now() -> None:
+def test_a_switch_and_a_nudge_set_the_current_schedule_and_scale() -> None:
     state = folded(recorded_run(200, switch_at=100, nudge_at=150))
     assert state.schedule == "CosineAnnealingLR(T_max=6)"
     assert state.scale == (1.25,)
@@ -68,13 +70,13 @@ def test_a_switch_and_a_nudge_are_what_holds_now() -> None:
     assert folded(recorded_run(120, nudge_at=10, switch_at=100)).scale == (1.0,)
 
 
-def test_a_change_of_lr_is_the_lr_before_the_next_step_is_done() -> None:
+def test_a_changed_lr_is_current_before_the_next_step() -> None:
     events = recorded_run(101, nudge_at=100)
     state = folded(events[:-1])
     assert state.current_lrs == (0.0025 * 1.25,)
 
 
-def test_pauses_and_refusals_are_kept() -> None:
+def test_pauses_and_refused_commands_are_recorded() -> None:
     events = recorded_run(10)
     state = folded(events)
     seq, seconds = len(events), 0.4
@@ -88,14 +90,14 @@ def test_pauses_and_refusals_are_kept() -> None:
     assert state.log.lines[-1].text == "refused: undo: nothing to undo"
 
 
-def test_the_log_has_the_tutorials_lines() -> None:
+def test_the_log_has_the_lines_of_the_tutorial() -> None:
     state = folded(recorded_run(101))
     texts = [line.text for line in state.log.lines]
     assert "Train Epoch: 1 batch-0\tLoss: 2.240000 Learning Rate: 0.01" in texts
     assert sum(line.kind == "evaluation" for line in state.log.lines) == 2
 
 
-def test_folding_what_was_stored_equals_folding_what_was_said() -> None:
+def test_folding_stored_events_equals_folding_live_ones() -> None:
     events = recorded_run(300, switch_at=100, nudge_at=150, outcome="diverged")
     stored = [event_from_json(event_to_json(event)) for event in events]
     assert folded(events) == folded(stored)
@@ -109,7 +111,7 @@ def test_folding_in_pieces_equals_folding_at_once() -> None:
     assert state == folded(events)
 
 
-def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
+def test_a_resumed_run_drops_everything_after_its_checkpoint() -> None:
     events = recorded_run(220, nudge_at=130)
     state = folded(events)
     begun = next(event for event in events if isinstance(event, RunStarted))
@@ -121,7 +123,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
     assert [line for line in state.log.lines if line.seq > last] == []
 
 
-def test_the_time_left_is_at_the_pace_so_far() -> None:
+def test_the_time_left_follows_from_the_mean_time_per_step() -> None:
     state = folded(recorded_run(2 * PER_EPOCH, epochs=10))
     assert state.seconds_left == pytest.approx(4 * state.elapsed)
     assert state.samples_per_second == pytest.approx(64 / 0.04)

@@ -108,7 +108,7 @@ def test_the_length_of_a_curve_can_be_given_in_two_ways() -> None:
         ("Adagrad()", None, False),
     ],
 )
-def test_an_optimizer_says_whether_it_has_a_momentum(text: str, argument: str | None, has: bool) -> None:
+def test_an_optimizer_declares_whether_it_has_a_momentum(text: str, argument: str | None, has: bool) -> None:
     optimizer = parse_optimizer(text)
     assert (optimizer.entry.momentum_argument, optimizer.has_momentum) == (argument, has)
 

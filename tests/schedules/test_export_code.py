@@ -1,4 +1,4 @@
-"""The code of a schedule: executed as it is, it has the lr that a preview says, at every batch and to the last bit."""
+"""Exported code: executed, it gives the lr of the preview at every batch, to the last bit."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def code_of(schedule: str, optimizer: str = "SGD(lr=0.1)", epochs: int = 4, batc
 
 
 def agrees(schedule: str, optimizer: str, length: tuple[int, int], losses: list[float]) -> bool:
-    """Hold the code's lrs against the preview's; return whether there is a preview."""
+    """Compare the lrs of the code with those of the preview; return whether there is a preview."""
     results = [{"loss": loss, "accuracy": loss} for loss in losses]
     epochs, batches = length
     code = code_of(schedule, optimizer, epochs, batches)
     try:
         lrs = simulate(parse_schedule(schedule), parse_optimizer(optimizer), Horizon(epochs, batches), metrics=results)
     except NotationError:
-        # what can't be previewed fails in the script as well, with the same class of PyTorch's
+        # a schedule that can't be previewed fails in the script as well
         assert "error" in run_code(code, results)[1]
         return False
     assert lrs_of(code, results) == lrs.tolist()
@@ -205,7 +205,7 @@ def test_user_text_stays_on_one_comment_line(text: str) -> None:
     assert not any(line.startswith("import os") for line in code.splitlines())
 
 
-# -- what a script does in mid-run ------------------------------------------------------------------------------------
+# -- changes during the run ------------------------------------------------------------------------------------------
 
 
 def test_nudges_become_a_table() -> None:

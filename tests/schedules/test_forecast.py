@@ -43,13 +43,13 @@ def test_a_run_that_has_not_started_has_no_forecast() -> None:
     assert RunForecaster()(RunState()) is None
 
 
-def test_a_forecast_begins_at_the_start_of_the_run() -> None:
+def test_a_forecast_starts_with_the_run() -> None:
     request = request_for_run(state_of(recorded_run(230)))
     assert request == ForecastRequest("StepLR(step_size=1, gamma=0.5)", "Adam(lr=0.01)", 10, PER_EPOCH)
     assert request == request_for_spec(RunSpec(schedule=request.schedule, epochs=10), PER_EPOCH)
 
 
-def test_after_a_switch_a_forecast_begins_at_the_switch() -> None:
+def test_a_forecast_after_a_switch_starts_at_the_switch() -> None:
     request = request_for_run(state_of(recorded_run(230, switch_at=130)))
     assert request is not None
     assert (request.schedule, request.start_step, request.anchor) == ("CosineAnnealingLR(T_max=6)", 130, "base")
@@ -59,7 +59,7 @@ def test_after_a_switch_a_forecast_begins_at_the_switch() -> None:
     assert str(found.schedule) == "CosineAnnealingLR(T_max=6)"
 
 
-def test_what_remains_has_the_scale_of_the_run() -> None:
+def test_the_remaining_lrs_have_the_scale_of_the_run() -> None:
     state = state_of(recorded_run(230))
     request = request_for_run(state)
     assert request is not None
@@ -100,7 +100,7 @@ def test_an_epoch_without_a_test_leaves_a_plateau_unstepped() -> None:
     assert lrs[:5].tolist() == [0.01, 0.01, 0.01, 0.005, 0.0025]
 
 
-def test_what_a_plateau_will_use_is_at_most_the_current_lr() -> None:
+def test_the_remaining_lrs_of_a_plateau_are_at_most_the_current_lr() -> None:
     state = state_of(recorded_run(230, schedule="ReduceLROnPlateau()"))
     remaining = RunForecaster()(state)
     assert remaining is not None
@@ -125,6 +125,6 @@ def test_a_schedule_is_simulated_once_until_it_is_switched(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("schedule", ["Nonsense(1)", "OneCycleLR(max_lr=0.1)"])
-def test_a_schedule_without_a_forecast_says_why(schedule: str) -> None:
+def test_a_schedule_that_cant_be_forecast_has_an_error(schedule: str) -> None:
     with pytest.raises(LrtuiError):
         forecast(ForecastRequest(schedule, "Adagrad()", 3, 2))

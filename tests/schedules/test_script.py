@@ -52,7 +52,7 @@ def test_every_form_of_a_command_is_read(text: str, command: Command) -> None:
 
 
 @pytest.mark.parametrize("command", [command for _, command in COMMANDS])
-def test_a_commands_words_are_read_back(command: Command) -> None:
+def test_the_text_of_a_command_parses_back(command: Command) -> None:
     assert parse_command(command.text) == command
 
 

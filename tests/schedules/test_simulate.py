@@ -94,7 +94,7 @@ def test_the_case_study_lr_falls_to_a_tenth_each_epoch() -> None:
     )
 
 
-def test_an_epoch_already_begun_ends_with_a_step() -> None:
+def test_a_started_epoch_ends_with_a_scheduler_step() -> None:
     assert first_group("ExponentialLR(0.5)", epochs=3, batches=3, start=5) == [1.0, 0.5, 0.5, 0.5]
 
 
@@ -104,7 +104,7 @@ def test_a_one_cycle_holds_its_last_lr_after_its_end() -> None:
     assert lrs[3:] == [lrs[3]] * 5
 
 
-def test_a_one_cycle_inside_another_schedule_holds_while_the_other_goes_on() -> None:
+def test_a_one_cycle_inside_another_schedule_holds_while_the_other_continues() -> None:
     text = (
         'SequentialLR([OneCycleLR(1.0, total_steps=3, cycle_momentum=False), StepLR(2)], milestones=[6], per="batch")'
     )

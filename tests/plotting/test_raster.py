@@ -10,19 +10,19 @@ from lrtui.plotting.raster import broken, column_dots
 from lrtui.run.series import Series
 
 
-def test_a_steep_line_is_broken_as_a_flat_one_is() -> None:
+def test_dashes_are_as_dense_on_a_steep_line_as_on_a_flat_one() -> None:
     zigzag = np.abs(np.arange(200) % 10 - 5) / 5
     dots = column_dots(zigzag, zigzag, 64)
     kept = broken(dots, 8, 5)
     assert not (kept & ~dots).any()
     share = kept.sum() / dots.sum()
     assert 0.5 < share < 0.75
-    # no stretch as long as a flank is left out
+    # every flank has dots
     lit_rows = kept.reshape(64, 20, 10).any(axis=2)
     assert (lit_rows.sum(axis=0) > 32).all()
 
 
-def test_what_is_left_stays_as_it_is_while_the_left_end_moves_on() -> None:
+def test_dashes_stay_in_place_while_the_left_end_advances() -> None:
     places = np.linspace(0, 1, 120) ** 2
     whole = broken(column_dots(places, places, 64), 4, 1)
     later = np.where(np.arange(120) < 40, np.nan, places)
@@ -30,7 +30,7 @@ def test_what_is_left_stays_as_it_is_while_the_left_end_moves_on() -> None:
     assert np.array_equal(whole[:, 41:], rest[:, 41:])
 
 
-def test_a_faded_curve_keeps_its_name_in_the_rows() -> None:
+def test_a_faded_curve_keeps_its_style_in_the_rows() -> None:
     curve = Curve(Series(np.linspace(0, 1, 100)), 0.0, 10.0, "chart--line-1 faded", "dotted")
     rows = Chart([curve], 0.0, 10.0).draw(60, 10)
     assert any(style == "chart--line-1 faded" for row in rows for _, style in row)
