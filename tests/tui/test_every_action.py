@@ -1,4 +1,4 @@
-"""Every action in every situation: what it does where it makes sense, what it says where it makes none."""
+"""Every action in every situation: what it does where it is possible, and what it says where it is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cockpit_pilot import message, press, settle, until
 from played_session import PlayedApp, PlayedSession
-from test_every_action_places import PLACES, RUNNING, Place
+from test_every_action_situations import RUNNING, SITUATIONS, Situation
 from test_stored_runs import cockpit, elsewhere, scene
 from textual.pilot import Pilot
 
@@ -30,26 +30,26 @@ from lrtui.tui.run_list.pane import RunsPane
 from lrtui.tui.view import View
 
 
-class KeptOpenApp(PlayedApp):
-    """Notes that it was left, and stays."""
+class StaysOpenApp(PlayedApp):
+    """Counts the exits instead of exiting."""
 
-    times_left = 0
+    exits = 0
 
     def exit(self, *_: Any, **__: Any) -> None:
-        self.times_left += 1
+        self.exits += 1
 
 
 @dataclass
 class Played:
-    """A place on screen: pressed at, looked at, and put back as it was."""
+    """A situation on screen: takes key presses, reports their effects, and restores the state before them."""
 
-    place: Place
-    app: KeptOpenApp
+    situation: Situation
+    app: StaysOpenApp
     pilot: Pilot[Any]
-    told_elsewhere: list[Command]
+    sent_elsewhere: list[Command]
 
     def __post_init__(self) -> None:
-        self.own = list(self.app.session.runs)
+        self.local = list(self.app.session.runs)
         self.view = deepcopy({name: getattr(self.app.view, name) for name in _CHOICES})
         self.pane: str = cockpit(self.app).focused_pane
         self.is_full = cockpit(self.app).controllers.panes.is_full_screen
@@ -57,15 +57,15 @@ class Played:
 
     async def press(self, key: str) -> None:
         self.app.simulate_key(key)
-        # the process idling is not waited for, 40 times in each situation; who waits for more looks again
+        # pilot.press waits until the process is idle, too slow for 40 presses in each situation; callers poll instead
         await settle()
 
     def traits(self) -> dict[str, object]:
-        """Return all that a key may change, by name."""
+        """Return everything that a key can change, by name."""
         view, screen = self.app.view, cockpit(self.app)
         return {
             "runs": len(self.app.session.runs),
-            # a played session may give a number that the store has given, too
+            # a run of the session and a stored run can have the same number
             "run on screen": (view.selected, type(scene(self.app).run)),
             "pinned": tuple(view.pinned),
             "queue": len(view.queue),
@@ -80,12 +80,12 @@ class Played:
             "order": screen.query_one(RunsPane)._order,
             "filter": any(line.has_class("-open") for line in screen.query(FilterLine)),
             "files": len(list(Path.cwd().iterdir())),
-            "left": self.app.times_left,
+            "left": self.app.exits,
         }
 
     def sent(self) -> list[Command]:
-        own = [command for run in self.own for command in run.sent]  # type: ignore[attr-defined]
-        return [*own, *self.told_elsewhere]
+        local = [command for run in self.local for command in run.sent]  # type: ignore[attr-defined]
+        return [*local, *self.sent_elsewhere]
 
     def opened(self) -> str:
         return "" if self.app.screen is cockpit(self.app) else type(self.app.screen).__name__
@@ -94,14 +94,14 @@ class Played:
         return cockpit(self.app).query_one(Footer)._message
 
     def picture(self) -> list[list[tuple[str, str]]]:
-        """Return what is on screen, with its colours."""
+        """Return the texts on screen with their styles."""
         strips = self.app.screen._compositor.render_strips()
         return [[(segment.text, str(segment.style)) for segment in strip] for strip in strips]
 
-    async def put_back(self) -> None:
+    async def restore(self) -> None:
         screen = cockpit(self.app)
         screen.query_one(Footer)._message = ""
-        self.app.times_left = 0
+        self.app.exits = 0
         if self.traits() == self.traits_before and not self.sent() and not self.opened():
             screen.query_one(Footer).show(scene(self.app))
             return
@@ -110,14 +110,14 @@ class Played:
             await settle()
         for line in screen.query(FilterLine).filter(".-open"):
             line.action_clear()
-            # it takes the focus to its list
+            # clearing moves the focus to the list
             await settle()
         for path in Path.cwd().iterdir():
             path.unlink()
-        del self.app.session.runs[len(self.own) :]
-        for run in self.own:
+        del self.app.session.runs[len(self.local) :]
+        for run in self.local:
             run.sent.clear()  # type: ignore[attr-defined]
-        self.told_elsewhere.clear()
+        self.sent_elsewhere.clear()
         for name, value in deepcopy(self.view).items():
             setattr(self.app.view, name, value)
         self.app.view.pending = PendingCommands()
@@ -135,58 +135,60 @@ _CHOICES = ("spec", "selected", "pinned", "log_axes", "smoothing", "metric", "vi
 
 
 @asynccontextmanager
-async def playing(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Played]:
+async def playing(situation: Situation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Played]:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    # a message stays until it is put back, however slow the machine is
+    # a message stays until the state is restored, however slow the machine is
     monkeypatch.setattr("lrtui.tui.panes.footer.MESSAGE_SECONDS", 1000.0)
-    folder, told, over = tmp_path / "store", list[Command](), threading.Event()
+    folder, sent, over = tmp_path / "store", list[Command](), threading.Event()
 
-    def tell(folder: Path, run: int, command: Command, *_: object) -> None:
-        told.append(command)
-        # the other process takes its time: an answer would be shown over what the next key says
+    def send(folder: Path, run: int, command: Command, *_: object) -> None:
+        sent.append(command)
+        # an answer of the other process would overwrite the message of the next key
         over.wait(60)
         raise StoreError("the test is over")
 
-    monkeypatch.setattr("lrtui.store.source.send", tell)
-    if place.kept:
+    monkeypatch.setattr("lrtui.store.source.send", send)
+    if situation.is_stored:
         monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
         monkeypatch.setattr(Run, "store_folder", property(lambda _: folder))
     with ExitStack() as stack:
         stack.callback(over.set)
-        if place.stored:
-            place.stored(folder)
-        if place.elsewhere is not None:
-            stack.enter_context(elsewhere(folder)).say(*place.elsewhere)
-        has_store = place.stored or place.elsewhere is not None
-        spec = RunSpec(store=str(folder) if has_store and not place.kept else "none")
-        # where one is chosen in vain, the list's cursor would come to it later
-        own_on_screen = place.on_screen or len(place.own) or None
-        view = View(spec, selected=own_on_screen if own_on_screen and own_on_screen <= len(place.own) else None)
-        app = KeptOpenApp(PlayedSession(*place.own), view)
-        for number in place.pinned:
+        if situation.stored:
+            situation.stored(folder)
+        if situation.elsewhere is not None:
+            stack.enter_context(elsewhere(folder)).say(*situation.elsewhere)
+        has_store = situation.stored or situation.elsewhere is not None
+        spec = RunSpec(store=str(folder) if has_store and not situation.is_stored else "none")
+        # a selection that does not exist yet would move the list's cursor later
+        local_on_screen = situation.on_screen or len(situation.local) or None
+        view = View(
+            spec, selected=local_on_screen if local_on_screen and local_on_screen <= len(situation.local) else None
+        )
+        app = StaysOpenApp(PlayedSession(*situation.local), view)
+        for number in situation.pinned:
             view.toggle_pin(number)
-        view.queue = [RunSpec() for _ in range(place.queued)]
-        async with app.run_test(size=place.size) as pilot:
+        view.queue = [RunSpec() for _ in range(situation.queued)]
+        async with app.run_test(size=situation.size) as pilot:
             await pilot.pause()
-            if has_store and not place.kept:
+            if has_store and not situation.is_stored:
                 await until(pilot, lambda: bool(scene(app).source_runs.summaries))
-                if place.on_screen is not None:
-                    cockpit(app).show_run(place.on_screen)
+                if situation.on_screen is not None:
+                    cockpit(app).show_run(situation.on_screen)
                     await until(pilot, lambda: (run := scene(app).run) is not None and bool(run.state.step))
-            for key in place.keys:
+            for key in situation.keys:
                 await pilot.press(key)
             cockpit(app).query_one(Footer)._message = ""
             cockpit(app).draw_now()
             await pilot.pause()
-            played = Played(place, app, pilot, told)
+            played = Played(situation, app, pilot, sent)
             yield played
 
 
 async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
-    """Press a key and return what it does that it should not, or the other way round."""
-    before, effect = played.traits_before, played.place.effect_of(action, shown)
-    # words in the footer, or another screen, are seen anyway
+    """Press a key and return how its effects differ from the expected ones; empty if they don't."""
+    before, effect = played.traits_before, played.situation.effect_of(action, shown)
+    # a message or another screen shows by itself that the key did something
     picture = [] if effect.says or effect.opens else played.picture()
 
     def differences() -> str:
@@ -201,12 +203,12 @@ async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
             found.append(f"changed {sorted(changed) or 'nothing'}")
         if effect.says not in said or (said and not effect.says):
             found.append(f"said {said!r}")
-        if picture and not (said or opened or played.app.times_left) and picture == played.picture():
+        if picture and not (said or opened or played.app.exits) and picture == played.picture():
             found.append("showed nothing")
         return ", ".join(found)
 
     await played.press(key)
-    # a second for what another thread has to do with
+    # one second for effects that involve another thread
     for _ in range(50):
         if not (wrong := differences()):
             return ""
@@ -215,43 +217,43 @@ async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
 
 
 LISTS_OWN_KEYS = {"home": ("log", "runs")}
-"""Keys of an action that lists have for themselves: it has another one there."""
+"""Keys of actions that lists use for themselves; there the action has another key."""
 
 
-@pytest.mark.parametrize("place", PLACES, ids=[place.name for place in PLACES])
-async def test_every_action(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with playing(place, tmp_path, monkeypatch) as played:
+@pytest.mark.parametrize("situation", SITUATIONS, ids=[situation.name for situation in SITUATIONS])
+async def test_every_action(situation: Situation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with playing(situation, tmp_path, monkeypatch) as played:
         check_offers(played)
         wrong = []
         for action in ACTIONS:
-            if place.about and action.name not in place.about:
+            if situation.only and action.name not in situation.only:
                 continue
             for key in action.keys:
                 if played.pane in LISTS_OWN_KEYS.get(key, ()):
                     continue
-                if words := await wrong_about(played, action.name, key, action.shown):
-                    wrong.append(words)
-                await played.put_back()
-        assert not wrong, f"{place.name}:\n" + "\n".join(wrong)
+                if problem := await wrong_about(played, action.name, key, action.shown):
+                    wrong.append(problem)
+                await played.restore()
+        assert not wrong, f"{situation.name}:\n" + "\n".join(wrong)
 
 
 def check_offers(played: Played) -> None:
-    """The footer has the most pressing keys of those that make sense, the palette all of them."""
-    possible = [action for action in ACTIONS if action.name not in played.place.refused]
+    """The footer shows the highest-ranked possible actions, the palette all possible ones."""
+    possible = [action for action in ACTIONS if action.name not in played.situation.refused]
     ranked = sorted((action for action in possible if action.rank), key=lambda action: -action.rank)[:FOOTER_KEYS]
     entries = [entry for entry in message(played.app).strip().split("   ") if entry.strip()]
     keys = [entry.split()[0] for entry in entries]
-    # as many as fit; figures stand behind them
+    # as many keys as fit are shown, followed by numbers
     expected = [action.shown for action in ranked]
     shown = [key for key, wanted in zip(keys, expected, strict=False) if key == wanted]
     assert len(shown) >= min(len(expected), 4), message(played.app)
-    refused_keys = {action.shown for action in ACTIONS if action.name in played.place.refused}
+    refused_keys = {action.shown for action in ACTIONS if action.name in played.situation.refused}
     assert not refused_keys & set(shown), message(played.app)
     assert [command.help for command in action_commands(cockpit(played.app))] == [action.help for action in possible]
 
 
 @pytest.mark.parametrize(
-    ("zoom", "key", "words"),
+    ("zoom", "key", "text"),
     [
         (("]", "]"), "shift+left", "this is the start of the run"),
         (("]", "]"), "shift+right", "this is the end of the run"),
@@ -259,10 +261,10 @@ def check_offers(played: Played) -> None:
         ((), "right", "the cursor is at the end of the run"),
     ],
 )
-async def test_a_key_says_so_at_either_end_of_the_run(zoom: tuple[str, ...], key: str, words: str) -> None:
+async def test_a_key_says_so_at_either_end_of_the_run(zoom: tuple[str, ...], key: str, text: str) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, *zoom)
         for _ in range(200):
             app.simulate_key(key)
-        await until(pilot, lambda: words in message(app))
+        await until(pilot, lambda: text in message(app))

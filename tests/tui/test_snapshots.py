@@ -12,7 +12,7 @@ from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from store_runs import store_events
-from test_every_action_places import save_epochs
+from test_every_action_situations import save_epochs
 from textual.pilot import Pilot
 
 from lrtui.engine.run import Run

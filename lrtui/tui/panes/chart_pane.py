@@ -36,6 +36,8 @@ class ChartPane(Vertical, can_focus=True):
     """Name of the pane, whose choices, such as a logarithmic y axis, apply."""
     EMPTY: ClassVar[str] = ""
     """Shown while there is nothing to draw: what will be here."""
+    NO_RUN: ClassVar[str] = "Press r to start a run."
+    """Shown behind it while there is no run."""
 
     DEFAULT_CSS = """
     ChartPane { height: 1fr; }
@@ -54,7 +56,7 @@ class ChartPane(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield Frame(self.title)
-        yield Static(self.EMPTY, classes="empty")
+        yield Static(f"{self.EMPTY} {self.NO_RUN}", classes="empty")
         yield ChartView()
 
     def title_of(self, scene: Scene) -> str:
@@ -96,6 +98,8 @@ class ChartPane(Vertical, can_focus=True):
         self.set_class(chart is None, "-empty")
         if chart is not None:
             self.query_one(ChartView).show(chart)
+        else:
+            self.query_one(".empty", Static).update(self.EMPTY if scene.run else f"{self.EMPTY} {self.NO_RUN}")
 
 
 def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool = False, crops: bool = False) -> Chart:

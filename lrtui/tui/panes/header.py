@@ -60,7 +60,7 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         error = state.outcome.error if state.outcome else None
         ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
         status = f" waiting: {state.waiting_for} …" if state.is_live else ended
-        return Text(status[:width], no_wrap=True, end="")
+        return Text(cut(status, width), no_wrap=True, end="")
     share = state.step / state.total_steps if state.total_steps else 0.0
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
     left = state.seconds_left

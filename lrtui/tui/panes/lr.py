@@ -16,7 +16,8 @@ class LrPane(ChartPane):
     """The lr of every parameter group: solid up to now, dotted and dim from now on, dashed for the next run."""
 
     NAME = "lr"
-    EMPTY = "The learning rate of every step will appear here as soon as PyTorch is imported."
+    EMPTY = "The learning rate of every step will appear here."
+    NO_RUN = "The next run's schedule is drawn as soon as PyTorch is imported."
 
     def title_of(self, scene: Scene) -> str:
         return "Learning rate"

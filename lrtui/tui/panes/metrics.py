@@ -120,7 +120,7 @@ class LossPane(ChartPane):
     """The loss: a band of all training batches, a smoothed line, and marks for the tests."""
 
     NAME = "loss"
-    EMPTY = "Training loss and test loss (●) will appear here. Press r to start a run."
+    EMPTY = "Training loss and test loss (●) will appear here."
 
     def title_of(self, scene: Scene) -> str:
         return "Loss"
@@ -181,7 +181,7 @@ class MetricPane(ChartPane, can_focus=False):
 class AccuracyPane(MetricPane, can_focus=True):
     """The test accuracy of each epoch, or the metric that the user chose."""
 
-    EMPTY = "The test accuracy will appear here. Press r to start a run."
+    EMPTY = "The test accuracy will appear here."
 
     def __init__(self) -> None:
         ChartPane.__init__(self, id=self.NAME)

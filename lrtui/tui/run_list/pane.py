@@ -57,6 +57,7 @@ class RunsPane(Vertical):
     RunsPane > OptionList { height: 1fr; border: none; padding: 0; }
     RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     RunsPane > OptionList:focus { border: none; }
+    RunsPane > OptionList.-empty { padding: 0 1; }
     RunsPane > #runs-trouble { height: auto; max-height: 4; padding: 0 1; color: $warning; display: none; }
     RunsPane > #runs-trouble.-visible { display: block; }
     """
@@ -83,7 +84,7 @@ class RunsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs")
-        yield RunList(Option(Text(EMPTY), id="empty", disabled=True))
+        yield RunList(Option(Text(EMPTY), id="empty", disabled=True), classes="-empty")
         yield Static(id="runs-trouble")
         yield FilterLine()
 
@@ -129,6 +130,7 @@ class RunsPane(Vertical):
         widths = column_widths(list(runs.values()), width)
         lines = {number: run_line(run, number in scene.view.pinned, widths) for number, run in runs.items()}
         options = self.query_one(OptionList)
+        options.set_class(not lines, "-empty")
         if list(lines) != list(self._shown) or not lines:
             with self.prevent(OptionList.OptionHighlighted):
                 options.clear_options()

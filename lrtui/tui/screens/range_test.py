@@ -14,7 +14,7 @@ from lrtui.plotting.range_chart import range_chart
 from lrtui.run.lr_rules import RULES, SIGNS, Suggestions, format_lr
 from lrtui.run.range_curve import RangeCurve, compare_lr, outcome_line
 from lrtui.run.range_feed import RangeFeed, Sweep
-from lrtui.text.format import four_digits
+from lrtui.text.format import cut, four_digits
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 
@@ -91,7 +91,10 @@ class RangeTestScreen(ModalScreen[float | None]):
     def _draw(self) -> None:
         found = self._suggestions.found
         chart = range_chart(self._curve, found, self._chosen, self._current_lr, ascii_only=self._ascii_only)
-        self.query_one(Frame).show(self._status())
+        status = self._status()
+        # the title gives way where both don't fit into the rule
+        title = cut(f"Range test · {self._subject}", self.size.width - len(status) - 7)
+        self.query_one(Frame).show(status, title)
         self.query_one(ChartView).show(chart)
         self.query_one("#rules", Static).update(self._rules())
         self.query_one("#summary", Static).update(Text(self._summary()))
@@ -105,7 +108,7 @@ class RangeTestScreen(ModalScreen[float | None]):
             return "… stopping" if feed.is_stopped else "… waiting"
         lr, loss = four_digits(curve.lrs.last), four_digits(curve.smoothed.last)
         status = "stopping" if feed.is_stopped else "running"
-        return f"lr {lr:>9}  loss {loss:>6}  ● {status} {len(curve):>4}/{curve.sweep.steps}"
+        return f"lr {lr:>9}  loss {loss:>6}  ● {status} {len(curve):>{len(str(curve.sweep.steps))}}/{curve.sweep.steps}"
 
     def _rules(self) -> Text:
         """The rules with their lrs, ordered by lr, the chosen one highlighted; before the end, their names only."""

@@ -54,6 +54,7 @@ class Preview(Vertical):
             self.query_one(ChartView).show(preview_chart(answer, state))
 
     def show_anchor(self, state: PickerState) -> None:
+        """Show what a switch builds on; hide the line if no run would be switched."""
         live, line = state.context.live, self.query_one("#anchor", Static)
         line.display = live is not None
         if live is not None:

@@ -96,8 +96,9 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.set_class(event.size.width < 60, "-tiny")
         self.set_class(event.size.height < 20, "-short")
         self._fill_list()
-        # the findings fill the box, whose size follows from the classes
+        # how much of these fits follows from the sizes that the classes give
         self.call_after_refresh(self._show_findings)
+        self.call_after_refresh(self.query_one(Preview).show_anchor, self._state)
 
     def _fill_list(self) -> None:
         entries = self._model.entries(self.query_one("#filter", Input).value)

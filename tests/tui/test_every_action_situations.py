@@ -1,6 +1,6 @@
-"""What every action is expected to do in every situation; played in test_every_action.py.
+"""What every action is expected to do in every situation; tested in test_every_action.py.
 
-It is written here, not read off the table of actions, so that the two can differ.
+It is written here and not derived from the table of actions, so that a test can find a difference.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lrtui.run.range_feed import RangeFeed, Sweep
 
 @dataclass(frozen=True)
 class Effect:
-    """All that one press of a key does.
+    """Everything that one key press does.
 
     Args:
-        sends: the command that the run gets; None where it gets none.
+        sends: the command sent to the run, or None.
         opens: the class of the screen that opens.
-        says: words that are in the footer then; empty where there are none.
-        changes: names of the traits that are others then; see `traits`.
+        says: text in the footer afterwards; empty if there is none.
+        changes: names of the traits that change; see `Played.traits`.
     """
 
     sends: Command | None = None
@@ -42,8 +42,8 @@ def changes(*names: str, says: str = "") -> Effect:
     return Effect(changes=frozenset(names), says=says)
 
 
-def says(words: str) -> Effect:
-    return Effect(says=words)
+def says(text: str) -> Effect:
+    return Effect(says=text)
 
 
 HAS_FOCUS = says("this pane has the focus already")
@@ -89,30 +89,30 @@ EFFECTS: dict[str, Effect] = {
     "help": Effect(opens="HelpScreen"),
     "quit": changes("left"),
 }
-"""What each action does where nothing else is said: all panes in sight, that of the lr in focus, no run under way."""
+"""The default effects: all panes are visible, the lr pane has the focus, no run is in progress."""
 
-# -- where it does something else -------------------------------------------------------------------------------------
+# -- where an action does something else ------------------------------------------------------------------------------
 
 BUSY_EFFECTS = {
     "restart": Effect(opens="ConfirmScreen"),
     "quit": Effect(opens="ConfirmScreen"),
     "find": Effect(sends=RangeTest(Sweep(), RangeFeed()), opens="RangeTestScreen"),
 }
-"""While a run of this process is under way."""
+"""While a run of this process is in progress."""
 
 ELSEWHERE_EFFECTS = {
     name: Effect(sends=effect.sends, says="sent to its process")
     for name, effect in EFFECTS.items()
     if effect.sends is not None
 }
-"""Where a run of another process gets the commands."""
+"""Where the commands go to a run of another process."""
 
 AWAY_FROM_CHARTS = dict.fromkeys(
     ("log_axis", "zoom_in", "zoom_out", "pan_left", "pan_right", "whole_run", "cursor_left", "cursor_right", "export"),
     says("go to a chart first, with 1, 2 or 3"),
 )
 
-# -- where it does nothing, and what it says then ---------------------------------------------------------------------
+# -- where an action is refused, and the message ----------------------------------------------------------------------
 
 NOT_LIVE = dict.fromkeys(
     ("pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr"), "no run in progress. Press r to start one."
@@ -122,7 +122,7 @@ NO_RUN = {
     "mark": "no run on screen. Press r to start one.",
     "branch": "no run on screen to branch from. Press r to start one.",
 }
-NOT_KEPT = {"branch": "this run is not stored, so it has no checkpoint to branch from"}
+NOT_STORED = {"branch": "this run is not stored, so it has no checkpoint to branch from"}
 BUSY = {"branch": "a run is in progress. Press x to stop it before you start a branch."}
 NOT_HERE = {"find": "this run trains in another process. Run lrtui find for a range test on a fresh model."}
 NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
@@ -142,7 +142,7 @@ RUNNING = recorded_run(120)
 DONE = recorded_run(500, outcome="done")
 BEFORE_TORCH = recorded_run(0)[:1]
 BEFORE_DATA = recorded_run(0)[:2]
-IN_A_TEST = RUNNING[: 1 + max(at for at, event in enumerate(RUNNING) if isinstance(event, EvaluationStarted))]
+DURING_A_TEST = RUNNING[: 1 + max(at for at, event in enumerate(RUNNING) if isinstance(event, EvaluationStarted))]
 PAUSED = [*RUNNING, Paused(seq=999, step=120, seconds=5.0)]
 NUDGED = recorded_run(120, nudge_at=60)
 NUDGED_AND_UNDONE: list[Event] = [
@@ -157,72 +157,72 @@ CUT_BY_A_PLATEAU: list[Event] = [
 
 
 @dataclass(frozen=True)
-class Place:
-    """A situation, and what is expected there.
+class Situation:
+    """A situation and its expected effects.
 
     Args:
-        name: what it is called where a test fails.
-        refused: why an action makes no sense, by its name; all others make some.
-        otherwise: effects that are not the usual ones.
-        own: recordings of this process's runs, numbered from 1.
+        name: identifies it when a test fails.
+        refused: the reason by name of action; all other actions are possible.
+        effects: those that differ from EFFECTS.
+        local: recordings of this process's runs, numbered from 1.
         stored: puts runs into the store's folder before the screen opens.
         elsewhere: the recording of a run that another process trains, the last of the store.
         on_screen: number of the run on screen; None for the last one of this process.
-        kept: whether runs of this process are in the store.
-        queued: how many runs wait.
+        is_stored: whether runs of this process are in the store.
+        queued: number of queued runs.
         pinned: numbers of the pinned runs.
-        keys: what was pressed before.
+        keys: pressed before the test.
         size: columns and lines.
-        about: the actions that are tried, where only these can be others than in a place like it; else all.
+        only: the actions to test, where the others do the same as in a similar situation; empty for all.
     """
 
     name: str
     refused: Mapping[str, str]
-    otherwise: Mapping[str, Effect] = field(default_factory=dict)
-    own: Sequence[Sequence[Event]] = ()
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    local: Sequence[Sequence[Event]] = ()
     stored: Callable[[Path], None] | None = None
     elsewhere: Sequence[Event] | None = None
     on_screen: int | None = None
-    kept: bool = False
+    is_stored: bool = False
     queued: int = 0
     pinned: tuple[int, ...] = ()
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (120, 36)
-    about: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     def effect_of(self, action: str, key: str) -> Effect:
         if action in self.refused:
             return says(f"{key}: {self.refused[action]}")
-        return self.otherwise.get(action, EFFECTS[action])
+        return self.effects.get(action, EFFECTS[action])
 
 
 def save_epochs(folder: Path, events: Sequence[Event]) -> None:
-    """Put the checkpoints of run 1's epochs there."""
-    place = folder / "checkpoints" / "1"
-    place.mkdir(parents=True)
+    """Create the files of run 1's checkpoints at the ends of its epochs."""
+    checkpoints = folder / "checkpoints" / "1"
+    checkpoints.mkdir(parents=True)
     for event in events:
         if isinstance(event, EpochDone):
-            (place / f"{event.seq:010d}-step-{event.step}.pt").touch()
+            (checkpoints / f"{event.seq:010d}-step-{event.step}.pt").touch()
 
 
-def a_finished_one(folder: Path) -> None:
+def store_finished_run(folder: Path) -> None:
     store_events(folder, DONE)
     save_epochs(folder, DONE)
 
 
-def one_without_checkpoints(folder: Path) -> None:
+def store_run_without_checkpoints(folder: Path) -> None:
     store_events(folder, DONE)
 
 
-def a_lost_one(folder: Path) -> None:
+def store_lost_run(folder: Path) -> None:
     lost(folder)
     save_epochs(folder, RUNNING)
 
 
-GOING = UNCHANGED | NOT_KEPT | NONE_PINNED
-"""What is refused while a run of this process goes that is on screen and kept nowhere."""
+RUNNING_REFUSALS = UNCHANGED | NOT_STORED | NONE_PINNED
+"""What is refused while a run of this process is in progress, on screen and not stored."""
 
-OVER = NOT_LIVE | NOT_KEPT | NONE_PINNED
+ENDED_REFUSALS = NOT_LIVE | NOT_STORED | NONE_PINNED
 
 FULL = {"zoom": changes("full screen"), "back": changes("full screen")}
 
@@ -261,130 +261,155 @@ ON_PANES = (*ON_CHARTS, "filter", "order", "pane_1", "pane_2", "pane_3", "pane_4
 ON_LR = ("nudge_up", "nudge_down", "set_lr", "undo_lr", "cursor_left", "cursor_right")
 
 
-def on_a_change(words: str) -> dict[str, Effect]:
-    """The cursor comes where the run is at, which has just changed its lr."""
-    return dict.fromkeys(("cursor_left", "cursor_right"), changes("cursor", says=words))
+def on_a_change(text: str) -> dict[str, Effect]:
+    """The cursor starts at the present step, where the lr has just changed."""
+    return dict.fromkeys(("cursor_left", "cursor_right"), changes("cursor", says=text))
 
 
-PLACES = (
-    Place("no run", NOT_LIVE | NO_RUN | NONE_PINNED),
-    Place("no run, in the log", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_LOG, keys=("4",), about=ON_PANES),
-    Place("no run, in the runs", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_RUNS, keys=("5",), about=ON_PANES),
-    Place(
+SITUATIONS = (
+    Situation("no run", NOT_LIVE | NO_RUN | NONE_PINNED),
+    Situation("no run, in the log", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_LOG, keys=("4",), only=ON_PANES),
+    Situation("no run, in the runs", NOT_LIVE | NO_RUN | NONE_PINNED, IN_THE_RUNS, keys=("5",), only=ON_PANES),
+    Situation(
         "no run, in the loss",
         NOT_LIVE | NO_RUN | NONE_PINNED,
         IN_THE_LOSS | NOTHING_DRAWN,
         keys=("2",),
-        about=ON_PANES,
+        only=ON_PANES,
     ),
-    Place(
+    Situation(
         "no run, 80x24, in the loss",
         NOT_LIVE | NO_RUN | NONE_PINNED,
         IN_THE_LOSS | NOTHING_DRAWN | ONE_PANE,
         keys=("2",),
         size=(80, 24),
     ),
-    Place(
+    Situation(
         "waits for torch",
-        waits_for("importing PyTorch") | NOT_KEPT | NONE_PINNED,
+        waits_for("importing PyTorch") | NOT_STORED | NONE_PINNED,
         BUSY_EFFECTS | NOTHING_DRAWN,
-        own=[BEFORE_TORCH],
+        local=[BEFORE_TORCH],
     ),
-    Place(
+    Situation(
         "waits for data",
-        waits_for("data: Tiny from nowhere, 3,200 + 1,000 images") | NOT_KEPT | NONE_PINNED,
+        waits_for("data: Tiny from nowhere, 3,200 + 1,000 images") | NOT_STORED | NONE_PINNED,
         BUSY_EFFECTS | NOTHING_DRAWN,
-        own=[BEFORE_DATA],
+        local=[BEFORE_DATA],
     ),
-    Place("running", GOING, BUSY_EFFECTS, own=[RUNNING]),
-    Place("running, in the log", GOING, BUSY_EFFECTS | IN_THE_LOG, own=[RUNNING], keys=("4",), about=ON_PANES),
-    Place("running, in the runs", GOING, BUSY_EFFECTS | IN_THE_RUNS, own=[RUNNING], keys=("5",), about=ON_PANES),
-    Place(
+    Situation("running", RUNNING_REFUSALS, BUSY_EFFECTS, local=[RUNNING]),
+    Situation(
+        "running, in the log", RUNNING_REFUSALS, BUSY_EFFECTS | IN_THE_LOG, local=[RUNNING], keys=("4",), only=ON_PANES
+    ),
+    Situation(
+        "running, in the runs",
+        RUNNING_REFUSALS,
+        BUSY_EFFECTS | IN_THE_RUNS,
+        local=[RUNNING],
+        keys=("5",),
+        only=ON_PANES,
+    ),
+    Situation(
         "running, 80x24",
-        GOING,
+        RUNNING_REFUSALS,
         BUSY_EFFECTS | ONE_PANE,
-        own=[RUNNING],
+        local=[RUNNING],
         size=(80, 24),
     ),
-    Place("running, full screen", GOING, BUSY_EFFECTS | FULL, own=[RUNNING], keys=("enter",)),
-    Place("running, zoomed in", GOING, BUSY_EFFECTS | ZOOMED, own=[RUNNING], keys=("]", "]"), about=ON_CHARTS),
-    Place(
-        "running, with a cursor",
-        GOING,
-        BUSY_EFFECTS | {"back": changes("cursor"), "x_axis": changes("x axis", "cursor", says="x axis: step")},
-        own=[RUNNING],
-        keys=("left", "left"),
-        about=ON_CHARTS,
+    Situation("running, full screen", RUNNING_REFUSALS, BUSY_EFFECTS | FULL, local=[RUNNING], keys=("enter",)),
+    Situation(
+        "running, zoomed in", RUNNING_REFUSALS, BUSY_EFFECTS | ZOOMED, local=[RUNNING], keys=("]", "]"), only=ON_CHARTS
     ),
-    Place("in a test", GOING, BUSY_EFFECTS, own=[IN_A_TEST]),
-    Place(
-        "running, kept",
+    Situation(
+        "running, with a cursor",
+        RUNNING_REFUSALS,
+        BUSY_EFFECTS | {"back": changes("cursor"), "x_axis": changes("x axis", "cursor", says="x axis: step")},
+        local=[RUNNING],
+        keys=("left", "left"),
+        only=ON_CHARTS,
+    ),
+    Situation("during a test", RUNNING_REFUSALS, BUSY_EFFECTS, local=[DURING_A_TEST]),
+    Situation(
+        "running, stored",
         UNCHANGED | BUSY | NONE_PINNED,
         BUSY_EFFECTS,
-        own=[RUNNING],
-        kept=True,
-        about=("branch", "quit", "restart"),
+        local=[RUNNING],
+        is_stored=True,
+        only=("branch", "quit", "restart"),
     ),
-    Place("running, nudged", NOT_KEPT | NONE_PINNED, BUSY_EFFECTS, own=[NUDGED], about=ON_LR),
-    Place(
-        "running, nudged and undone", GOING, BUSY_EFFECTS | on_a_change("(undo)"), own=[NUDGED_AND_UNDONE], about=ON_LR
+    Situation("running, nudged", NOT_STORED | NONE_PINNED, BUSY_EFFECTS, local=[NUDGED], only=ON_LR),
+    Situation(
+        "running, nudged and undone",
+        RUNNING_REFUSALS,
+        BUSY_EFFECTS | on_a_change("(undo)"),
+        local=[NUDGED_AND_UNDONE],
+        only=ON_LR,
     ),
-    Place("running, nudged then switched", GOING, BUSY_EFFECTS, own=[NUDGED_THEN_SWITCHED], about=ON_LR),
-    Place(
-        "running, cut by a plateau", GOING, BUSY_EFFECTS | on_a_change("(plateau)"), own=[CUT_BY_A_PLATEAU], about=ON_LR
+    Situation(
+        "running, nudged then switched", RUNNING_REFUSALS, BUSY_EFFECTS, local=[NUDGED_THEN_SWITCHED], only=ON_LR
     ),
-    Place("paused", GOING, BUSY_EFFECTS | {"pause": Effect(sends=Resume())}, own=[PAUSED]),
-    Place("done", OVER, own=[DONE]),
-    Place(
-        "done, kept",
+    Situation(
+        "running, cut by a plateau",
+        RUNNING_REFUSALS,
+        BUSY_EFFECTS | on_a_change("(plateau)"),
+        local=[CUT_BY_A_PLATEAU],
+        only=ON_LR,
+    ),
+    Situation("paused", RUNNING_REFUSALS, BUSY_EFFECTS | {"pause": Effect(sends=Resume())}, local=[PAUSED]),
+    Situation("done", ENDED_REFUSALS, local=[DONE]),
+    Situation(
+        "done, stored",
         NOT_LIVE | NONE_PINNED,
-        own=[DONE],
-        kept=True,
-        stored=a_finished_one,
-        about=("branch", "quit", "restart"),
+        local=[DONE],
+        is_stored=True,
+        stored=store_finished_run,
+        only=("branch", "quit", "restart"),
     ),
-    Place(
-        "done, kept without a checkpoint",
+    Situation(
+        "done, stored without a checkpoint",
         NOT_LIVE | NONE_PINNED,
         {"branch": says("b: can't branch from run 1: it has no checkpoint")},
-        own=[DONE],
-        kept=True,
-        stored=one_without_checkpoints,
-        about=("branch", "quit", "restart"),
+        local=[DONE],
+        is_stored=True,
+        stored=store_run_without_checkpoints,
+        only=("branch", "quit", "restart"),
     ),
-    Place("stopped", OVER, own=[recorded_run(120, outcome="stopped")]),
-    Place(
-        "stopped before an epoch was done, kept",
+    Situation("stopped", ENDED_REFUSALS, local=[recorded_run(120, outcome="stopped")]),
+    Situation(
+        "stopped before an epoch was done, stored",
         NOT_LIVE | NO_EPOCH | NONE_PINNED,
-        own=[recorded_run(20, outcome="stopped")],
-        kept=True,
-        about=("branch", "quit", "restart"),
+        local=[recorded_run(20, outcome="stopped")],
+        is_stored=True,
+        only=("branch", "quit", "restart"),
     ),
-    Place("failed", OVER, own=[recorded_run(120, outcome="failed")]),
-    Place("diverged", OVER, own=[recorded_run(170, outcome="diverged")]),
-    Place("one of two pinned", NOT_LIVE | NOT_KEPT | ONE_PINNED, own=[DONE, DONE], pinned=(1,)),
-    Place("both pinned", NOT_LIVE | NOT_KEPT, own=[DONE, DONE], pinned=(1, 2)),
-    Place(
+    Situation("failed", ENDED_REFUSALS, local=[recorded_run(120, outcome="failed")]),
+    Situation("diverged", ENDED_REFUSALS, local=[recorded_run(170, outcome="diverged")]),
+    Situation("one of two pinned", NOT_LIVE | NOT_STORED | ONE_PINNED, local=[DONE, DONE], pinned=(1,)),
+    Situation("both pinned", NOT_LIVE | NOT_STORED, local=[DONE, DONE], pinned=(1, 2)),
+    Situation(
         "one queued",
-        GOING,
+        RUNNING_REFUSALS,
         BUSY_EFFECTS | {"stop": Effect(sends=Stop(), says="Stopping after this batch. The queued run starts next")},
-        own=[RUNNING],
+        local=[RUNNING],
         queued=1,
     ),
-    Place(
-        "running, another on screen", UNCHANGED | NOT_KEPT | NONE_PINNED, BUSY_EFFECTS, own=[DONE, RUNNING], on_screen=1
+    Situation(
+        "running, another on screen",
+        UNCHANGED | NOT_STORED | NONE_PINNED,
+        BUSY_EFFECTS,
+        local=[DONE, RUNNING],
+        on_screen=1,
     ),
-    Place("stored ones, none on screen", NOT_LIVE | NO_RUN | NONE_PINNED, stored=a_finished_one),
-    Place("a stored one on screen", NOT_LIVE | NONE_PINNED, stored=a_finished_one, on_screen=1),
-    Place("a lost one on screen", NOT_LIVE | NONE_PINNED, stored=a_lost_one, on_screen=1),
-    Place(
+    Situation("stored runs, none on screen", NOT_LIVE | NO_RUN | NONE_PINNED, stored=store_finished_run),
+    Situation("a stored run on screen", NOT_LIVE | NONE_PINNED, stored=store_finished_run, on_screen=1),
+    Situation("a lost run on screen", NOT_LIVE | NONE_PINNED, stored=store_lost_run, on_screen=1),
+    Situation(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: it has no checkpoint")},
         elsewhere=RUNNING,
         on_screen=1,
     ),
-    Place(
+    Situation(
         "another process's run on screen, paused and nudged",
         NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
@@ -395,31 +420,31 @@ PLACES = (
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],
         on_screen=1,
     ),
-    Place(
+    Situation(
         "another process's run on screen, one here with one queued",
         UNCHANGED | BUSY | NONE_PINNED,
         ELSEWHERE_EFFECTS | BUSY_EFFECTS | {"find": says("Run 2 trains in another process")},
-        own=[NUDGED],
-        stored=a_finished_one,
+        local=[NUDGED],
+        stored=store_finished_run,
         elsewhere=RUNNING,
         on_screen=2,
         queued=1,
     ),
 )
 
-# -- what is written here is whole ------------------------------------------------------------------------------------
+# -- completeness -----------------------------------------------------------------------------------------------------
 
 
 def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
     names = {action.name for action in ACTIONS}
     assert names == set(EFFECTS)
-    for place in PLACES:
-        assert names >= set(place.refused) | set(place.otherwise), place.name
+    for situation in SITUATIONS:
+        assert names >= set(situation.refused) | set(situation.effects), situation.name
 
 
 def test_every_refusal_occurs_in_some_situation() -> None:
-    refused = {name for place in PLACES for name in place.refused}
+    refused = {name for situation in SITUATIONS for name in situation.refused}
     can_be_refused = {action.name for action in ACTIONS if action.requirement is not None}
     assert refused == can_be_refused
     for name in can_be_refused:
-        assert any(name not in place.refused for place in PLACES), name
+        assert any(name not in situation.refused for situation in SITUATIONS), name
