@@ -36,7 +36,7 @@ def epoch_results(state: RunState, latest: int | None = None) -> dict[int, EvalD
 
 
 def epoch_means(state: RunState, name: str) -> dict[int, float]:
-    """Return the mean of a step metric over each epoch, by epoch; one without a finite value is left out."""
+    """Return the mean of a step metric over each epoch, by epoch; an epoch without a finite value is left out."""
     if not state.epochs or name not in state.metrics:
         return {}
     steps = state.started.batches_per_epoch if state.started else 0
@@ -54,10 +54,10 @@ def metric_names(results: Iterable[EvalDone]) -> tuple[str, ...]:
 
 
 def metric_of(result: EvalDone | None, name: str) -> float | None:
-    """Return the metric of that name; None where the result does not have it."""
+    """Return the metric of that name; None if the result does not have it."""
     return None if result is None else result.all_metrics.get(name)
 
 
 def is_better_high(name: str) -> bool | None:
-    """Return whether a higher value of the metric is better; None where that is unknown, as for a task's own."""
+    """Return whether a higher value of the metric is better; None if unknown, as for a metric of the task."""
     return {ACCURACY: True, LOSS: False}.get(name)

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 SOURCES = "lrtui.sources"
 """The entry-point group of run sources. An entry point names a callable that takes the settings shown in the cockpit
-(a `RunSpec`) and returns a `RunSource`, or None where there is nothing to show."""
+(a `RunSpec`) and returns a `RunSource`, or None if there is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunId:
-    """A run, told apart from the runs of every other source.
+    """Identifies a run among the runs of all sources.
 
     Args:
         source: `RunSource.name`.
-        key: the source's own id of the run, such as a number or a file's name.
+        key: id of the run in its source, such as a number or a file name.
     """
 
     source: str
@@ -122,7 +122,7 @@ class RunSource(Protocol):
     def send(self, key: int | str, command: Command) -> str:
         """Send a command to a run whose summary is not `read_only`; return what became of it, as a sentence.
 
-        Blocks until the run has answered; called in a thread of its own.
+        Blocks until the run has answered; called in a separate thread.
 
         Raises:
             LrtuiError: if the command is refused or not answered; says why.

@@ -13,12 +13,12 @@ from lrtui.run.series import Series
 def test_dashes_are_as_dense_on_a_steep_line_as_on_a_flat_one() -> None:
     zigzag = np.abs(np.arange(200) % 10 - 5) / 5
     dots = column_dots(zigzag, zigzag, 64)
-    kept = broken(dots, 8, 5)
-    assert not (kept & ~dots).any()
-    share = kept.sum() / dots.sum()
+    dashed = broken(dots, 8, 5)
+    assert not (dashed & ~dots).any()
+    share = dashed.sum() / dots.sum()
     assert 0.5 < share < 0.75
     # every flank has dots
-    lit_rows = kept.reshape(64, 20, 10).any(axis=2)
+    lit_rows = dashed.reshape(64, 20, 10).any(axis=2)
     assert (lit_rows.sum(axis=0) > 32).all()
 
 

@@ -112,7 +112,7 @@ def test_losses_after_a_non_finite_one_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lrs", "by", "words"),
+    ("lrs", "by", "text"),
     [
         ((1e-3, 2e-3, 1.5e-3, 1e-3), "minimum/10", "four rules agree within a factor of 2.0"),
         ((1e-3, 8e-3, 4e-3, 2e-3), "minimum/10", "four rules differ by a factor of 8.0: the middle is the safer"),
@@ -122,11 +122,11 @@ def test_losses_after_a_non_finite_one_are_ignored() -> None:
         ((None, None, None, None), None, "no rule finds an lr on this curve"),
     ],
 )
-def test_the_agreement_of_the_rules_is_described(lrs: tuple[float | None, ...], by: str | None, words: str) -> None:
+def test_the_agreement_of_the_rules_is_described(lrs: tuple[float | None, ...], by: str | None, text: str) -> None:
     found = Suggestions(dict(zip(RULES, lrs, strict=True)))
     assert found.suggested_by == by
     assert found.suggested == (None if by is None else found.lrs[by])
-    assert found.agreement.startswith(words)
+    assert found.agreement.startswith(text)
 
 
 def test_each_rule_has_its_own_letter() -> None:

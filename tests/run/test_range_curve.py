@@ -28,7 +28,7 @@ def test_a_sweep_has_equal_ratios_or_differences_and_exact_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ((0.0, 1.0, 50), "the first lr of a range test must be finite and above 0, not 0.0"),
         ((1e-5, math.inf, 50), "the last lr of a range test must be finite and above 0, not inf"),
@@ -37,8 +37,8 @@ def test_a_sweep_has_equal_ratios_or_differences_and_exact_ends() -> None:
         ((0.1, 1.0, 10_001), "not 10,001"),
     ],
 )
-def test_an_invalid_sweep_is_refused(values: tuple[float, float, int], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_an_invalid_sweep_is_refused(values: tuple[float, float, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Sweep(*values)
 
 

@@ -114,9 +114,9 @@ def test_folding_in_pieces_equals_folding_at_once() -> None:
 def test_a_resumed_run_drops_everything_after_its_checkpoint() -> None:
     events = recorded_run(220, nudge_at=130)
     state = folded(events)
-    begun = next(event for event in events if isinstance(event, RunStarted))
+    started = next(event for event in events if isinstance(event, RunStarted))
     last = max(event.seq for event in events if isinstance(event, EpochDone) and event.step == 100)
-    state.fold([replace(begun, seq=len(events), step=100, resumed_from=100, resumed_seq=last)])
+    state.fold([replace(started, seq=len(events), step=100, resumed_from=100, resumed_seq=last)])
     assert state.step == len(state.loss) == 100
     assert state.changes == []
     assert [result.epoch for result in state.evaluations] == [1, 2]

@@ -21,18 +21,18 @@ LEAVES = st.one_of(
 
 
 def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    def words(form: str, count: int) -> st.SearchStrategy[str]:
+    def fill(form: str, count: int) -> st.SearchStrategy[str]:
         return st.tuples(*[inner] * count).map(lambda parts: form.format(*parts))
 
     binary = st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "<", "==", ">=", "and", "or"])
     return st.one_of(
         st.tuples(inner, binary, inner).map(lambda parts: f"({parts[0]} {parts[1]} {parts[2]})"),
         st.tuples(st.sampled_from(["-", "+", "not "]), inner).map(lambda parts: f"({parts[0]}{parts[1]})"),
-        words("({} if {} else {})", 3),
-        words("({} < {} <= {})", 3),
-        st.sampled_from(["min({}, {})", "max({}, {})", "log({}, {})"]).flatmap(lambda form: words(form, 2)),
+        fill("({} if {} else {})", 3),
+        fill("({} < {} <= {})", 3),
+        st.sampled_from(["min({}, {})", "max({}, {})", "log({}, {})"]).flatmap(lambda form: fill(form, 2)),
         st.sampled_from(["abs", "exp", "log", "sqrt", "cos", "sin", "floor"]).flatmap(
-            lambda name: words(f"{name}({{}})", 1)
+            lambda name: fill(f"{name}({{}})", 1)
         ),
     )
 

@@ -116,7 +116,7 @@ def test_a_one_cycle_that_ends_before_the_run_holds_its_last_lr() -> None:
     assert "HeldOneCycleLR(optimizer, max_lr=0.3, total_steps=5)" in inside
     for code in (alone, inside):
         assert lrs_of(code)[5:] == [lrs_of(code)[4]] * 7
-    # one that has the run's own length, or more, needs neither
+    # a one-cycle of at least the run's length needs neither
     for steps in (12, 13):
         assert body(code_of(f"OneCycleLR(0.3, total_steps={steps})")).endswith("()\n        scheduler.step()\n")
     segments = "SequentialLR([LinearLR(), OneCycleLR(0.3), OneCycleLR(0.1)], milestones=[2, 7], per='batch')"
@@ -128,9 +128,9 @@ def test_a_plateau_schedule_is_stepped_with_the_test_metric() -> None:
         '    test_loss = evaluate(model)["loss"]\n    scheduler.step(test_loss)\n'
     )
     assert body(code_of('ReduceLROnPlateau(mode="max")')).endswith("    scheduler.step(test_accuracy)\n")
-    own = code_of('ReduceLROnPlateau(metric="f1")')
-    assert '        "f1": 0.0,  # replace\n' in own
-    assert len(lrs_of(own)) == 12
+    code = code_of('ReduceLROnPlateau(metric="f1")')
+    assert '        "f1": 0.0,  # replace\n' in code
+    assert len(lrs_of(code)) == 12
 
 
 def test_weights_are_averaged_from_the_start_of_swalr() -> None:

@@ -38,7 +38,7 @@ def test_an_expression_has_the_value_of_python(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "words"),
+    ("text", "position", "message"),
     [
         ("", 0, "not an expression"),
         ("0.9 **", 6, "not an expression"),
@@ -82,15 +82,15 @@ def test_an_expression_has_the_value_of_python(text: str, value: float) -> None:
         ("\x00", 0, "not an expression"),
     ],
 )
-def test_an_invalid_expression_is_refused_at_its_offset(text: str, position: int, words: str) -> None:
+def test_an_invalid_expression_is_refused_at_its_offset(text: str, position: int, message: str) -> None:
     with pytest.raises(NotationError) as caught:
         Expression(text)
-    assert words in caught.value.message
+    assert message in caught.value.message
     assert caught.value.position == position
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("1 / (epoch - 7)", "division by zero"),
         ("log(0 * epoch)", "has no value at epoch=7"),
@@ -103,10 +103,10 @@ def test_an_invalid_expression_is_refused_at_its_offset(text: str, position: int
         ("floor(1e308 * 10)", "has no value"),
     ],
 )
-def test_a_value_that_is_not_finite_is_an_error(text: str, words: str) -> None:
+def test_a_value_that_is_not_finite_is_an_error(text: str, message: str) -> None:
     with pytest.raises(NotationError, match="epoch=7") as caught:
         Expression(text)(7)
-    assert words in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(

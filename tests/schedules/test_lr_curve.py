@@ -57,7 +57,7 @@ def test_statistics_without_a_value_are_nan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "words"),
+    ("share", "expected"),
     [
         (0.0, "0.0 %"),
         (0.7, "70.0 %"),
@@ -69,5 +69,5 @@ def test_statistics_without_a_value_are_nan() -> None:
         (math.nan, "—"),
     ],
 )
-def test_a_share_is_shown_in_percent(share: float, words: str) -> None:
-    assert percent_text(share) == words
+def test_a_share_is_shown_in_percent(share: float, expected: str) -> None:
+    assert percent_text(share) == expected

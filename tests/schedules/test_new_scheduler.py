@@ -22,7 +22,7 @@ from lrtui.schedules.simulate import simulate
 from lrtui.tui.screens.picker.model import PickerModel
 
 SOURCE = '''
-"""A linear warm-up to a peak of its own, then half a cosine."""
+"""A linear warm-up to a given peak, then half a cosine."""
 
 from __future__ import annotations
 

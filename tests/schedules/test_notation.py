@@ -53,7 +53,7 @@ def test_code_pasted_from_a_script_is_parsed(pasted: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "at", "words"),
+    ("text", "at", "message"),
     [
         ("StepLr(3)", "StepLr", "did you mean StepLR"),
         ("Exponential(0.9)", "Exponential", "did you mean ExponentialLR"),
@@ -101,11 +101,11 @@ def test_code_pasted_from_a_script_is_parsed(pasted: str, meant: str) -> None:
         ("x = y = 3", "=", "not a Python call"),
     ],
 )
-def test_an_error_has_its_offset_and_a_suggestion(text: str, at: str, words: str) -> None:
+def test_an_error_has_its_offset_and_a_suggestion(text: str, at: str, message: str) -> None:
     with pytest.raises(NotationError) as refused:
         parse_schedule(text)
     error = refused.value
-    assert words in str(error)
+    assert message in str(error)
     assert error.position is not None
     assert text[error.position :].startswith(at) or error.position == text.rindex(at)
     assert "^" in error.explain()
@@ -117,7 +117,7 @@ def test_empty_text_is_refused_with_an_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("Adam", "write Adam(lr=0.01)"),
         ("Adamm(lr=0.1)", "did you mean Adam"),
@@ -132,8 +132,8 @@ def test_empty_text_is_refused_with_an_example() -> None:
         ("Adam(groups=[])", "patterns"),
     ],
 )
-def test_an_error_in_an_optimizer_is_refused(text: str, words: str) -> None:
-    with pytest.raises(NotationError, match=words.replace("(", r"\(").replace(")", r"\)")):
+def test_an_error_in_an_optimizer_is_refused(text: str, message: str) -> None:
+    with pytest.raises(NotationError, match=message.replace("(", r"\(").replace(")", r"\)")):
         parse_optimizer(text)
 
 
@@ -178,11 +178,11 @@ def test_the_default_metric_of_a_plateau_depends_on_its_mode() -> None:
      "1+" * 4000 + "1", "StepLR(step_size=" + "1+" * 4000 + "1)", "lambda: 0", "{}", "StepLR(3)\nStepLR(4)", "\ud800"],
 )  # fmt: skip
 def test_absurd_text_is_refused_quickly(text: str) -> None:
-    begun = time.process_time()
+    started = time.process_time()
     with pytest.raises(NotationError):
         parse_schedule(text)
     # generous: the test looks for minutes, or a crash of the parser
-    assert time.process_time() - begun < 5
+    assert time.process_time() - started < 5
 
 
 @settings(max_examples=300, deadline=None)

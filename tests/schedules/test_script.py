@@ -62,7 +62,7 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "words"),
+    ("text", "position", "message"),
     [
         ("", 0, "the command is empty; there are SCHEDULE"),
         ("undoo", 0, "unknown command undoo; did you mean undo?"),
@@ -91,18 +91,18 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
     ],
 )
 def test_an_invalid_command_is_refused_at_the_position_of_the_error(
-    text: str, position: int | None, words: str
+    text: str, position: int | None, message: str
 ) -> None:
     with pytest.raises(NotationError) as caught:
         parse_command(text)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.text == text
     if position is not None:
         assert caught.value.position == position
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "words"),
+    ("text", "position", "message"),
     [
         ("", 0, "a moment is epoch N"),
         ("epock 3: undo", 0, "not epock; did you mean epoch?"),
@@ -120,11 +120,11 @@ def test_an_invalid_command_is_refused_at_the_position_of_the_error(
     ],
 )
 def test_an_invalid_line_of_a_script_is_refused_at_the_position_of_the_error(
-    text: str, position: int, words: str
+    text: str, position: int, message: str
 ) -> None:
     with pytest.raises(NotationError) as caught:
         read_script([text], 10, 5)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert (caught.value.text, caught.value.position) == (text, position)
 
 

@@ -79,7 +79,7 @@ def test_the_results_of_a_branch_follow_those_of_its_parent() -> None:
     assert len(results) == 6
     assert all(result.keys() == {"accuracy", "loss"} for result in results)
     # results before the branch are in its parent only
-    own = recorded_results([branch])
-    assert own[0] == {}
-    assert own[4:] == results[4:]
+    branch_results = recorded_results([branch])
+    assert branch_results[0] == {}
+    assert branch_results[4:] == results[4:]
     assert recorded_results([RunState()]) == []
