@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no cache of the developer's, one torch thread a process."""
+"""Fixtures for every test: no network, no user cache or settings, no store, one torch thread per process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
-# before torch is imported: two test processes on two cores
+# set before torch is imported: two test processes share two cores
 os.environ["OMP_NUM_THREADS"] = "1"
-# before textual is imported: either would change every picture
+# unset before textual is imported: either would change every snapshot
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
 
@@ -24,15 +24,15 @@ from lrtui.tasks.datasets import DataSet
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays anyway: to look through it for garbage again and again takes a quarter of the time."""
+    """Exclude imported modules from garbage collection, which would otherwise take a quarter of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def signals_as_in_a_shell() -> Iterator[None]:
-    """Children inherit which signals are ignored: under nohup, or in the background, some are."""
+def default_signal_handlers() -> Iterator[None]:
+    """Restore ignored signals, which child processes inherit: under nohup or in the background, some are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
@@ -55,8 +55,8 @@ def no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.fixture(autouse=True)
-def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The developer's own settings change no test; the file is there, so that no start is a first one."""
+def default_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Use an empty settings file instead of the developer's; it exists, so that no start counts as the first one."""
     config = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     (config / "lrtui").mkdir()
@@ -64,6 +64,6 @@ def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that keeps runs names its own store."""
+def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store no runs, except in tests that name a store."""
     monkeypatch.setenv("LRTUI_STORE", "none")

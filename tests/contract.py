@@ -25,7 +25,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RECORDED = HERE / "contract.json"
 STORE = HERE / "contract_store"
-"""A store as 0.1 left it: run 1 was stopped and resumed, run 2 branched from it, run 3 was stopped."""
+"""A store written by release 0.1: run 1 was stopped and resumed, run 2 branched from it, run 3 was stopped."""
 
 TINY = ["--task", "tiny_task:Tiny", "--batch-size", "16"]
 
@@ -163,7 +163,7 @@ INVOCATIONS: tuple[tuple[str, ...], ...] = (
     ("keys", "x"),
     ("info", "x"),
 )
-"""Command lines, right and wrong, each with a copy of the store; what they exit with is part of the contract.
+"""Command lines, valid and invalid, each run with a copy of the store; their exit statuses are part of the contract.
 
 Signals (130, 143, 129) end a process: tests/cli/test_train.py, tests/cli/test_find.py and tests/tui/test_terminal.py.
 """
@@ -184,7 +184,7 @@ CHECKED = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command printed, and its exit status."""
+    """The output and exit status of a command."""
 
     status: int
     out: str
@@ -206,8 +206,8 @@ def invoke(*arguments: str) -> Answer:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 status = main(list(arguments))
-            except SystemExit as left:
-                status = left.code if isinstance(left.code, int) else int(left.code is not None)
+            except SystemExit as error:
+                status = error.code if isinstance(error.code, int) else int(error.code is not None)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -224,7 +224,7 @@ def in_project() -> Iterator[Path]:
         os.environ.update(environment)
         if STORE.exists():
             shutil.copytree(STORE, ".lrtui")
-            # a checkout may be writable for the group, and such a store is not trusted
+            # a store that the group can write is not trusted, and a checkout may be one
             for path in [Path(".lrtui"), *Path(".lrtui").rglob("*")]:
                 path.chmod(0o700 if path.is_dir() else 0o600)
         yield Path(name)
@@ -247,9 +247,9 @@ def shape(value: Any) -> Any:
 
 
 def losses(recorded: Any, found: Any, path: str = "") -> list[str]:
-    """Return what the recorded contract has and the found one does not; additions are no loss."""
+    """Return what the recorded contract has and the found one lacks; additions are allowed."""
     if "null" in (recorded, found):
-        # a field that may be null was so in one of the two
+        # a field that may be null was null in one of the two
         return []
     if isinstance(recorded, Mapping):
         if not isinstance(found, Mapping):
@@ -278,10 +278,10 @@ def losses(recorded: Any, found: Any, path: str = "") -> list[str]:
 
 
 def option_kind(command: str, option: str) -> str:
-    """Return how a command takes an option, found out by giving it with and without a value before an unknown one."""
+    """Return how a command takes an option, tested with and without a value in front of an unknown option."""
 
-    def is_taken(*words: str) -> bool:
-        answer = invoke(*command.split(), *COMMANDS[command], *words, UNKNOWN)
+    def is_taken(*arguments: str) -> bool:
+        answer = invoke(*command.split(), *COMMANDS[command], *arguments, UNKNOWN)
         first = next(iter(answer.err.splitlines()), "")
         return answer.status == 2 and UNKNOWN in first and option not in first.replace(UNKNOWN, "")
 
@@ -307,9 +307,9 @@ def command_options() -> dict[str, dict[str, str]]:
 def exit_statuses() -> dict[str, int]:
     """Return the exit status of each invocation."""
     statuses = {}
-    for words in INVOCATIONS:
+    for arguments in INVOCATIONS:
         with in_project():
-            statuses[" | ".join(words)] = invoke(*words).status
+            statuses[" | ".join(arguments)] = invoke(*arguments).status
     return statuses
 
 
@@ -356,12 +356,12 @@ def formats() -> dict[str, Any]:
         "suggest": ("suggest", *TINY, "--epochs", "4", "--budget", "4", "--json"),
     }
     found: dict[str, Any] = {"events": events}
-    for name, words in commands.items():
+    for name, arguments in commands.items():
         with in_project():
-            shapes = [shape(record) for record in invoke(*words).records]
+            shapes = [shape(record) for record in invoke(*arguments).records]
         found[name] = list({tuple(each): each for each in shapes}.values())
     with in_project():
-        # losses differ in the last digits from one machine to another, and nothing else does
+        # only the last digits of losses differ between machines
         found["train"] = re.sub(LOSSES, lambda match: re.sub(r"\d", "0", match[0]), trained().out)
         found["csv"] = invoke("runs", "export", "1").out.splitlines()[0]
         found["preview csv"] = invoke("preview", "StepLR(3)", "--batches-per-epoch", "2", "--csv").out.splitlines()[0]
@@ -405,7 +405,7 @@ def public_api() -> dict[str, Any]:
 
     # only isinstance and the parsers' return values
     opaque = {"Task", "Schedule", "OptimizerSpec", "RunState"}
-    # how a run is resumed is the engine's own
+    # how a run is resumed is internal
     internal = {"continuation"}
     return {
         name: {} if name in opaque or name.endswith("Error") else parameters(getattr(lrtui, name))
@@ -414,10 +414,10 @@ def public_api() -> dict[str, Any]:
 
 
 def stored() -> dict[str, Any]:
-    """Return what the store of 0.1 tells, and how its stopped run and a branch of it go on."""
-    told = ("id", "name", "note", "state", "schedule", "epochs_done", "step", "parent", "best_accuracy", "test_loss")
+    """Return the runs in the store of 0.1, and the results of resuming its stopped run and of a branch."""
+    fields = ("id", "name", "note", "state", "schedule", "epochs_done", "step", "parent", "best_accuracy", "test_loss")
     with in_project():
-        listed = [{key: record.get(key) for key in told} for record in invoke("runs", "list", "--json").records]
+        listed = [{key: record.get(key) for key in fields} for record in invoke("runs", "list", "--json").records]
         statuses = {
             "resume": invoke("resume", "3", "--quiet").status,
             "branch": invoke("branch", "1", "--at-epoch", "1", "lr*0.5", "--quiet").status,
@@ -440,7 +440,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "public API": public_api,
     "store": stored,
 }
-"""What the contract consists of, by name."""
+"""The parts of the contract by name; each function collects one from the installed code."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Runs the code that lrtui writes, as it is, and notes what its optimizer uses."""
+"""Runs generated PyTorch code unchanged and records what its optimizer uses."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ EVALUATE = "def evaluate(model):"
 
 
 def run_code(code: str, results: Sequence[Mapping[str, float]] = ()) -> tuple[list[Used], dict[str, Any]]:
-    """Return what the optimizer used at each step of a script, and the script's names; an exception is among these.
+    """Return what the optimizer used at each step of a script, and the script's globals, with an exception as `error`.
 
     Args:
-        results: what the script's own `evaluate` is to return, an epoch each; some others after them.
+        results: what the script's `evaluate` returns, one per epoch; constant results after them.
     """
     if results:
-        # the one thing of a user's own that the lr depends on
+        # replaces `evaluate`, the only function of the user that the lr depends on
         before, found, after = code.partition(EVALUATE)
         if found:
             code = f"{before}def evaluate(model):\n    return next(recorded)\n\n\ndef unused(model):{after}"
     used: list[Used] = []
     names: dict[str, Any] = {"__name__": "__main__", "recorded": _endless(results)}
 
-    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def record(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         lrs = tuple(group["lr"] for group in optimizer.param_groups)
         used.append((lrs, [(group.get("momentum"), group.get("betas")) for group in optimizer.param_groups]))
 
-    hook = register_optimizer_step_pre_hook(note)
+    hook = register_optimizer_step_pre_hook(record)
     try:
         exec(compile(code, "generated_code.py", "exec"), names)
     except Exception as error:
@@ -48,7 +48,7 @@ def _endless(results: Sequence[Mapping[str, float]]) -> Iterator[Mapping[str, fl
 
 
 def lrs_of(code: str, results: Sequence[Mapping[str, float]] = ()) -> list[list[float]]:
-    """Return the lr of each step of a script, which must come to its end."""
+    """Return the lrs of each step of a script, which must run without an exception."""
     used, names = run_code(code, results)
     assert "error" not in names, f"{names['error']!r}\n{code}"
     return [list(lrs) for lrs, _ in used]

@@ -1,4 +1,4 @@
-"""A task that trains some three thousand steps a second, in epochs of ten thousand batches."""
+"""A task that trains about 3,000 steps per second, in epochs of 10,000 batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BATCHES = 10_000
 
 
 class Quick(Tiny):
-    """One sample a batch, so that a soak of a million batches takes minutes."""
+    """Has one sample per batch, so that a soak test of a million batches takes minutes."""
 
     training_samples = BATCHES
 

@@ -1,4 +1,4 @@
-"""Runs as lists of events, to be folded into states and played to panes: no thread, no clock, no torch."""
+"""Runs as lists of events, made without a thread, a clock or torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PER_EPOCH = 50
 
 
 class Recording:
-    """Writes a run's events down, numbering and dating them."""
+    """Collects a run's events and gives them sequence numbers and times."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -36,7 +36,7 @@ class Recording:
 
 
 def loss_at(step: int) -> float:
-    """A loss that falls and is noisy, the same on every machine."""
+    """Return a noisy, falling loss that is the same on every machine."""
     noise = ((step * 7919) % 101) / 101 - 0.5
     return 0.3 + 2.0 * math.exp(-step / 40) + 0.12 * noise
 
@@ -55,7 +55,7 @@ def recorded_run(
     schedule: str = "StepLR(step_size=1, gamma=0.5)",
     groups: int = 1,
 ) -> list[Event]:
-    """Return the events of a run of `epochs` that has done `steps`, 50 an epoch."""
+    """Return the events of a run of `epochs` that has done `steps` steps, 50 per epoch."""
     recording = Recording()
     recording.say(Notice, level="info", code="importing", text="importing PyTorch")
     recording.say(Notice, level="info", code="data", text="data: Tiny from nowhere, 3,200 + 1,000 images")

@@ -1,4 +1,4 @@
-"""The events that were kept of the runs of known kind, which tests/analysis/advice/record_runs.py trained."""
+"""Reads the recorded runs with known advice, which tests/analysis/advice/record_runs.py trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrtui.run.events import EpochDone, Event, RunFinished
 FOLDER = Path(__file__).parent / "analysis" / "advice" / "recorded"
 
 
-def place_of(name: str) -> Path:
+def recording_path(name: str) -> Path:
     """Return the file of a recording."""
     return FOLDER / f"{name}.jsonl.gz"
 
@@ -22,9 +22,9 @@ def read_recording(name: str, *, epochs: int | None = None) -> list[Event]:
 
     Args:
         name: of the run.
-        epochs: after which it is cut off, as if it were going on; None for the whole.
+        epochs: number of epochs to return, as if the run were still training; None for the whole run.
     """
-    text = gzip.decompress(place_of(name).read_bytes()).decode()
+    text = gzip.decompress(recording_path(name).read_bytes()).decode()
     events = [event_from_json(json.loads(line)) for line in text.splitlines()]
     if epochs is None:
         return events
@@ -33,7 +33,7 @@ def read_recording(name: str, *, epochs: int | None = None) -> list[Event]:
 
 
 def ending(name: str) -> tuple[list[Event], RunFinished]:
-    """Return a recorded run up to its last event, and that."""
+    """Return the events of a recorded run without the last one, and the last one."""
     *events, last = read_recording(name)
     assert isinstance(last, RunFinished)
     return events, last

@@ -1,6 +1,6 @@
-"""What users rely on stays: commands, options, exit statuses, formats, keys, public names and stores of release 0.1.
+"""The contract with users: commands, options, exit statuses, formats, keys, public names and stores of release 0.1.
 
-New options, fields and names may be added; none may vanish. `contract.json` was recorded from release 0.1.
+New options, fields and names may be added; none may be removed. `contract.json` was recorded from release 0.1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def test_nothing_of_the_recorded_contract_is_lost(part: str) -> None:
     assert contract.losses(RECORDED[part], contract.PARTS[part]()) == []
 
 
-def test_a_lost_option_field_or_value_is_noticed() -> None:
+def test_a_missing_option_field_or_value_is_found() -> None:
     recorded = {"options": {"train": {"--epochs": "value"}}, "keys": ["p", "q"], "codes": [["a", None]]}
     assert contract.losses(recorded, {**recorded, "more": 1}) == []
     found = {"options": {"train": {}}, "keys": ["q"], "codes": [["a", "fix"]]}
@@ -30,17 +30,19 @@ def test_a_lost_option_field_or_value_is_noticed() -> None:
     ]
 
 
-def test_an_option_that_a_command_does_not_have_is_found_out() -> None:
+def test_how_a_command_takes_an_option_is_detected() -> None:
     assert contract.option_kind("train", "--epoch") == "refused"
     assert contract.option_kind("train", "--epochs") == "value"
     assert contract.option_kind("train", "--json") == "flag"
 
 
-USAGE_ERRORS = [words for words in contract.INVOCATIONS if RECORDED["exit statuses"][" | ".join(words)] == 2]
+USAGE_ERRORS = [
+    arguments for arguments in contract.INVOCATIONS if RECORDED["exit statuses"][" | ".join(arguments)] == 2
+]
 
 
 @pytest.mark.parametrize("arguments", USAGE_ERRORS, ids=" ".join)
-def test_a_usage_error_is_told_on_standard_error_without_a_traceback(arguments: tuple[str, ...]) -> None:
+def test_a_usage_error_goes_to_standard_error_without_a_traceback(arguments: tuple[str, ...]) -> None:
     with contract.in_project():
         answer = contract.invoke(*arguments)
     assert answer.err

@@ -1,4 +1,4 @@
-"""README.md and docs/ are true: every command and code block in them runs."""
+"""README.md and docs/ are correct: every command and code block in them runs."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 def sh_commands() -> list[tuple[str, list[str]]]:
     return [
-        (page, words)
+        (page, arguments)
         for page, body in blocks("sh")
         for line in body.splitlines()
-        if (words := shlex.split(line, comments=True))
+        if (arguments := shlex.split(line, comments=True))
     ]
 
 
@@ -64,18 +64,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    ("page", "words"), sh_commands(), ids=[f"{page}:{' '.join(words)[:60]}" for page, words in sh_commands()]
+    ("page", "command_line"), sh_commands(), ids=[f"{page}:{' '.join(line)[:60]}" for page, line in sh_commands()]
 )
 def test_a_documented_command_runs(
-    page: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+    page: str, command_line: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program, *arguments = words
+    program, *arguments = command_line
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.M)
         return
     assert program == "lrtui"
     if not arguments or arguments[0] not in COMMANDS:
-        # everything is read before lrtui looks for a terminal, which a test does not have
+        # all arguments are parsed before lrtui looks for a terminal, which a test does not have
         assert main(arguments) == 2
         assert "terminal" in capsys.readouterr().err
         return
@@ -128,7 +128,7 @@ def test_the_readme_is_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
-def test_the_table_of_keys_is_the_one_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_documented_keys_are_those_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "--markdown"]) == 0
     assert capsys.readouterr().out.strip() in PAGES["guide.md"]
 
@@ -144,11 +144,11 @@ def test_every_scheduler_is_in_the_readme() -> None:
     assert all(name in PAGES["README.md"] for name in CATALOGUE)
 
 
-def test_the_documented_queries_return_what_they_say(tmp_path: Path) -> None:
+def test_the_documented_queries_return_the_described_rows(tmp_path: Path) -> None:
     events = recorded_run(330, nudge_at=130)
     changes = [replace(event, command="lr*1.25") if isinstance(event, LrSet) else event for event in events]
     store_events(tmp_path, changes)
-    # a connection that knows nothing of lrtui
+    # a plain SQLite connection
     connection = sqlite3.connect(tmp_path / "runs.db")
     best, by_epoch, by_command = (connection.execute(query).fetchall() for _, query in blocks("sql"))
     connection.close()

@@ -1,4 +1,4 @@
-"""What each entry imports, in a process of its own: a static graph can't tell a deferred import from an eager one."""
+"""Which heavy packages each command imports, tested in a process: a static graph does not show deferred imports."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 HEAVY = ("torch", "torchvision", "textual", "plotext", "numpy")
 
-LOOK = "import sys; print(' '.join(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)"
+PRINT_IMPORTED = "import sys; print(' '.join(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)"
 
 
 def imported(code: str) -> set[str]:
-    """Return which of the heavy packages a process has imported once it has run the code."""
-    look = LOOK.format(heavy=HEAVY)
+    """Return which of the heavy packages a process that runs the code imports."""
+    print_imported = PRINT_IMPORTED.format(heavy=HEAVY)
     done = subprocess.run(
-        [sys.executable, "-c", f"try:\n    {code}\nexcept SystemExit:\n    pass\n{look}"],
+        [sys.executable, "-c", f"try:\n    {code}\nexcept SystemExit:\n    pass\n{print_imported}"],
         capture_output=True,
         text=True,
         check=True,
@@ -24,8 +24,8 @@ def imported(code: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-def command(*words: str) -> str:
-    return f"from lrtui.__main__ import main; main({list(words)!r})"
+def command(*arguments: str) -> str:
+    return f"from lrtui.__main__ import main; main({list(arguments)!r})"
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def command(*words: str) -> str:
         (command("preview", "StepLR(3)", "--json", "--epochs", "1", "--batches-per-epoch", "2"), {"torch", "numpy"}),
     ],
 )
-def test_an_entry_imports_nothing_heavier_than_it_needs(code: str, allowed: set[str]) -> None:
+def test_only_the_allowed_heavy_packages_are_imported(code: str, allowed: set[str]) -> None:
     assert imported(code) <= allowed
 
 
-def test_the_training_thread_needs_no_torchvision_once_data_is_here(tmp_path: object) -> None:
+def test_training_does_not_import_torchvision(tmp_path: object) -> None:
     code = "import lrtui.training.train, lrtui.tasks.fashion_mnist"
     assert "torchvision" not in imported(code)

@@ -1,3 +1,5 @@
+"""Registered plugins: listing, loading, and those that fail to load."""
+
 from __future__ import annotations
 
 from importlib import metadata
@@ -23,22 +25,22 @@ def two_registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_registered")
-def test_names_are_listed_even_where_one_cannot_be_loaded() -> None:
+def test_all_names_are_listed_even_if_a_plugin_is_broken() -> None:
     assert plugins.plugin_names(GROUP) == sorted(["broken", "fractions", *plugins.BUILT_IN[GROUP]])
 
 
 @pytest.mark.usefixtures("two_registered")
-def test_one_is_loaded_by_its_name() -> None:
+def test_a_plugin_is_loaded_by_its_name() -> None:
     assert plugins.load_plugin(GROUP, "fractions").__name__ == "Fraction"
 
 
 @pytest.mark.usefixtures("two_registered")
-def test_a_broken_one_is_named_with_its_place() -> None:
+def test_a_broken_plugin_is_reported_with_its_module() -> None:
     with pytest.raises(TaskError, match=r"broken \(no_such_package.tasks\) can't be loaded: ModuleNotFoundError"):
         plugins.load_plugin(GROUP, "broken")
 
 
-def test_the_case_study_is_there_without_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_case_study_is_available_without_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: metadata.EntryPoints())
     assert plugins.plugin_names(GROUP) == sorted(plugins.BUILT_IN[GROUP])
     assert plugins.load_plugin(GROUP, "fashion-mnist") is FashionMnist

@@ -1,4 +1,4 @@
-"""What `from lrtui import ...` offers, and that a run can be started, watched and commanded with it."""
+"""The public names of `lrtui`, and runs that are started, watched and controlled with them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from lrtui import (
 SMALL: dict[str, Any] = {"batch_size": 16, "epochs": 3}
 
 
-def test_all_is_what_is_public() -> None:
+def test_all_lists_exactly_the_public_names() -> None:
     stub = ast.parse((Path(lrtui.__file__).parent / "__init__.pyi").read_text())
     imported = {
         name.asname or name.name for node in stub.body if isinstance(node, ast.ImportFrom) for name in node.names
@@ -48,9 +48,9 @@ def test_all_is_what_is_public() -> None:
     assert listed == sorted(listed)
     for name in lrtui.__all__:
         found = getattr(lrtui, name)
-        assert found.__doc__, f"{name} is public and says nothing of itself"
+        assert found.__doc__, f"{name} is public and has no docstring"
         assert found.__name__ == name
-    # nothing else is to be had: what is not listed is not public
+    # no other public attribute exists
     public = {name for name in dir(lrtui) if not name.startswith("_")}
     modules = {path.stem for path in Path(lrtui.__file__).parent.iterdir()}
     assert public - modules - {"lazy_loader"} == set(lrtui.__all__)
@@ -63,7 +63,7 @@ def test_every_event_command_and_error_is_public() -> None:
     classes = [*EVENT_CLASSES.values()]
     for module, root in ((commands, commands.Command), (errors, errors.LrtuiError)):
         classes += [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, root)]
-    # a range test is the cockpit's own: it is answered through its feed, and lrtui find makes one for everybody else
+    # RangeTest answers through a feed of the cockpit; scripts use lrtui find
     assert {each.__name__ for each in classes} - {"RangeTest"} <= set(lrtui.__all__)
 
 
@@ -74,7 +74,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         exec("from lrtui import Nothing")
 
 
-def test_the_ten_lines_of_the_documentation_run(tmp_path: Path) -> None:
+def test_the_ten_line_example_in_the_docstring_runs(tmp_path: Path) -> None:
     text = str(lrtui.__doc__)
     code = text[text.index("```") + 3 :].split("```")[0]
     small = code.replace("epochs=5", f"epochs=3, batch_size=16, task={TINY!r}")
@@ -85,9 +85,9 @@ def test_the_ten_lines_of_the_documentation_run(tmp_path: Path) -> None:
     assert done.stdout.count("accuracy") == 4
 
 
-def test_a_run_is_watched_to_its_end_and_commanded_in_words() -> None:
+def test_a_run_is_watched_to_its_end_and_takes_commands_as_text() -> None:
     run = Run(RunSpec(schedule='LambdaLR("1")', **SMALL), Tiny())
-    # so small a run would be over before a word reached it
+    # paused first: so small a run would end before a command reached it
     run.send("pause")
     seen = []
     for event in run.start():
@@ -117,7 +117,7 @@ def test_a_run_is_watched_to_its_end_and_commanded_in_words() -> None:
     assert not run.is_live
 
 
-def test_leaving_the_loop_leaves_the_run_going() -> None:
+def test_a_run_continues_after_the_loop_over_its_events_is_left() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Tiny()).start()
     for event in run:
         if isinstance(event, StepDone):
@@ -125,7 +125,7 @@ def test_leaving_the_loop_leaves_the_run_going() -> None:
     assert len(run.result().loss) == 18
 
 
-def test_a_run_that_failed_raises_its_error_when_the_result_is_wanted() -> None:
+def test_the_result_of_a_failed_run_raises_its_error() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Breaks()).start()
     with pytest.raises(TaskError, match=r"this loss is broken.*tiny_task.py"):
         run.result()
@@ -133,7 +133,7 @@ def test_a_run_that_failed_raises_its_error_when_the_result_is_wanted() -> None:
         Run(RunSpec(task="nowhere.py:X")).start().result()
 
 
-def test_a_stopped_run_has_its_result() -> None:
+def test_a_stopped_run_has_a_result() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", batch_size=16, epochs=1000), Tiny()).start()
     for event in run:
         if isinstance(event, EvalDone):
@@ -141,7 +141,7 @@ def test_a_stopped_run_has_its_result() -> None:
     assert run.result().status == "stopped"
 
 
-def test_what_makes_no_sense_is_refused_at_once() -> None:
+def test_invalid_commands_and_settings_are_refused_at_once() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", **SMALL), Tiny())
     with pytest.raises(NotationError, match="did you mean undo"):
         run.send("udno")
@@ -153,11 +153,11 @@ def test_what_makes_no_sense_is_refused_at_once() -> None:
         RunSpec(epochs=0)
 
 
-def test_the_name_of_a_task_that_is_handed_over_is_in_the_spec() -> None:
+def test_the_spec_has_the_name_of_a_task_given_as_an_object() -> None:
     assert Run(RunSpec(), Tiny()).spec.task == "tiny_task:Tiny"
 
 
-def test_a_schedule_can_be_read_and_stepped_without_any_run() -> None:
+def test_a_schedule_can_be_parsed_and_simulated_without_a_run() -> None:
     schedule = parse_schedule("ExponentialLR(gamma=0.5)")
     lrs = simulate(schedule, parse_optimizer("SGD(lr=1.0)"), Horizon(epochs=3, batches_per_epoch=2))
     assert lrs.tolist() == [[1.0], [1.0], [0.5], [0.5], [0.25], [0.25]]

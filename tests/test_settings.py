@@ -55,7 +55,7 @@ pause = "p"
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ("\nbell = 1", 2, "bell must be true or false"),
         ("bells = true", 1, "unknown setting 'bells'"),
@@ -70,11 +70,11 @@ pause = "p"
         ("[keys]\npause = 3", 2, "a key must be a string"),
     ],
 )
-def test_an_error_names_its_line_and_keeps_the_rest(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_an_error_names_its_line_and_keeps_the_rest(tmp_path: Path, text: str, line: int, message: str) -> None:
     settings = read(tmp_path, text)
     (fault,) = settings.faults
     assert f"some.toml, line {line}: " in fault
-    assert words in fault
+    assert message in fault
 
 
 def test_a_file_that_is_not_toml_is_reported_and_ignored(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A task of a hundred samples that trains a thousand steps a second."""
+"""A task with 100 samples that trains 1,000 steps per second."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tiny:
 
 
 class Slow(Tiny):
-    """Some two hundred steps a second."""
+    """Trains about 200 steps per second."""
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         time.sleep(0.004)

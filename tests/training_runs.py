@@ -20,21 +20,21 @@ TINY = f"{Path(__file__).parent / 'tiny_task.py'}:Tiny"
 
 
 class ScriptedInbox(Inbox):
-    """Gives each command before the step it is scripted for; `reporter.step` says which that is.
+    """Sends each command before the step it is scripted for, as counted by `reporter.step`.
 
     Args:
-        meets_tests: whether a command for a step that an epoch ends with comes during the test there; else after it.
-        look: how often the test has looked for commands before they come.
+        meets_tests: whether commands at the end of an epoch arrive during its evaluation; otherwise after it.
+        look: how many times the evaluation polls the inbox before they arrive.
     """
 
     def __init__(self, script: Mapping[int, Sequence[Command]], *, meets_tests: bool = False, look: int = 0) -> None:
         super().__init__()
         self._meets_tests = meets_tests
-        self._looks_left = look
+        self._polls_left = look
         self._script = {step: list(commands) for step, commands in script.items()}
         self.reporter: Reporter | None = None
 
-    def _bring(self) -> None:
+    def _send_due(self) -> None:
         assert self.reporter is not None
         for step in [step for step in self._script if step <= self.reporter.step]:
             for command in self._script.pop(step):
@@ -42,19 +42,19 @@ class ScriptedInbox(Inbox):
 
     def take(self) -> Command | None:
         if self._meets_tests and self.reporter is not None and any(step <= self.reporter.step for step in self._script):
-            if self._looks_left == 0:
-                self._bring()
-            self._looks_left = max(0, self._looks_left - 1)
+            if self._polls_left == 0:
+                self._send_due()
+            self._polls_left = max(0, self._polls_left - 1)
         return super().take()
 
     def __len__(self) -> int:
         if self.reporter is not None:
-            self._bring()
+            self._send_due()
         return super().__len__()
 
 
 def tiny_spec(**settings: Any) -> RunSpec:
-    """Return the settings of a run of 6 steps an epoch."""
+    """Return the settings of a run with 6 steps per epoch."""
     return RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 4, "log_interval": 2, **settings})
 
 
@@ -69,16 +69,16 @@ def run_events(
     resume_point: ResumePoint | None = None,
     next_seq: int = 0,
 ) -> list[Event]:
-    """Return everything that a run of these settings says.
+    """Return all events of a run with these settings.
 
     Args:
-        script: commands by the step before which they are given.
-        meets_tests: as `ScriptedInbox` has it.
-        look: as `ScriptedInbox` has it.
-        task: in place of the spec's.
-        checkpoints: where the run's are kept.
-        resume_point: what it goes on from.
-        next_seq: of its first event.
+        script: commands by the step before which they are sent.
+        meets_tests: as for `ScriptedInbox`.
+        look: as for `ScriptedInbox`.
+        task: used instead of the spec's.
+        checkpoints: where the run saves its checkpoints; None to save none.
+        resume_point: where it resumes; None for a new run.
+        next_seq: sequence number of the first event.
     """
     feed = LiveFeed()
     reporter = Reporter(feed, next_seq=next_seq)

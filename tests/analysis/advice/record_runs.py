@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from advice_verdict import verdict_on
 from known_runs import KNOWN_RUNS, KnownRun
-from recordings import place_of
+from recordings import recording_path
 from small_tasks import TASKS
 from training_runs import run_events
 
@@ -38,7 +38,7 @@ def train_known_run(known: KnownRun, seed: int) -> list[Event]:
 def record(known: KnownRun, events: Iterable[Event]) -> Path:
     """Write a run's events, one JSON object per line, and return the file."""
     lines = [json.dumps(_rounded(event_to_json(event, exact=True)), separators=(",", ":")) for event in events]
-    path = place_of(known.name)
+    path = recording_path(known.name)
     # without a date, so that the same run gives the same file
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     return path

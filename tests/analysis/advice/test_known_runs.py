@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from advice_verdict import Verdict, advice_on, verdict_on
 from known_runs import KNOWN_RUNS
-from recordings import FOLDER, place_of, read_recording
+from recordings import FOLDER, read_recording, recording_path
 
 LIMIT = 1_500_000
 """Bytes that all recordings together may take."""
@@ -26,7 +26,7 @@ def test_there_are_forty_runs_and_at_least_five_per_code() -> None:
     assert len(KNOWN_RUNS) == len({known.name for known in KNOWN_RUNS}) == 40
     assert min(counts.values()) >= 5
     assert len(counts) == 6
-    assert {path.name for path in FOLDER.iterdir()} == {place_of(known.name).name for known in KNOWN_RUNS}
+    assert {path.name for path in FOLDER.iterdir()} == {recording_path(known.name).name for known in KNOWN_RUNS}
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < LIMIT
 
 
