@@ -79,7 +79,7 @@ class CockpitGroup(LazyGroup):
         return [] if ctx.obj else super().get_params(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write both forms."""
+        """Write the usage with and without a command."""
         formatter.write_usage("lrtui", "[SCHEDULE] [OPTIONS]")
         formatter.write_usage("lrtui", "COMMAND ...", prefix="       ")
 
@@ -146,7 +146,7 @@ def cockpit(ctx: click.Context, /, schedule: str | None = None, in_ascii: bool =
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     check_terminal()
-    # objects made before the first frame stay: collecting garbage would take a tenth of that time
+    # no garbage collection before the first frame: it would take a tenth of the start-up time
     gc.disable()
     # Textual takes 0.2 s to import, and no command needs it
     from lrtui.tui.app import run_cockpit
@@ -156,7 +156,7 @@ def cockpit(ctx: click.Context, /, schedule: str | None = None, in_ascii: bool =
 
 
 def check_terminal() -> None:
-    """Refuse to open the cockpit where nothing could be seen or typed.
+    """Refuse to open the cockpit without a usable terminal.
 
     Raises:
         UsageError: says why.
@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return run_command(args, prog)
         finally:
-            # an error of what is still buffered is handled here, not in the interpreter's last flush
+            # flushed here, so that an error is handled before the interpreter's last flush
             if sys.stdout is not None:
                 sys.stdout.flush()
     except NotationError as error:
@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader has seen enough: `| head` is no failure
+        # a closed pipe, as with `| head`, is not a failure
         discard(sys.stdout)
         return DONE
     except OSError as error:

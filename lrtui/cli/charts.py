@@ -24,7 +24,7 @@ COLOURS = ("blue+", "orange", "green+", "magenta+", "yellow", "red+", "cyan+", "
 MARKERS = ("braille", "o", "x", "+", "*", "#", "%", "&")
 
 SIGNS = {"braille": "⠒"}
-"""What a legend shows for a marker that is no character."""
+"""Legend text for the markers that are not single characters."""
 
 MAX_COLUMNS = 120
 ROWS = 22
@@ -76,7 +76,7 @@ def print_chart(
         rows: height in lines of text.
         x_label: of the x axis.
     """
-    # 60 ms, which only a chart needs
+    # plotext takes 60 ms to import, and only a chart needs it
     import plotext
 
     width = chart_columns()
@@ -119,7 +119,7 @@ def print_chart(
 
 
 def epoch_ticks(first: float, last: float) -> list[int]:
-    """Return about ten whole epochs between two."""
+    """Return about ten whole epochs between the first and the last."""
     start, end = math.ceil(first), math.floor(last)
     return list(range(start, end + 1, max(1, (end - start) // 10)))
 

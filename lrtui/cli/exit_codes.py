@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from lrtui.run.errors import LrtuiError, UsageError
 
 if TYPE_CHECKING:
-    # 20 ms, which --help does not wait for
+    # takes 20 ms to import, and --help does not need it
     from lrtui.run.events import Outcome
 
 
 DONE, FAILED, USAGE, DIVERGED = 0, 1, 2, 3
 
 HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143
-"""128 plus the signal's number, as shells have it."""
+"""128 plus the signal's number, as in a shell."""
 
 _OF_OUTCOME: dict[Outcome, int] = {"done": DONE, "stopped": DONE, "failed": FAILED, "diverged": DIVERGED}
 
@@ -31,7 +31,7 @@ REASONS = {signal.SIGTERM: "the process was terminated", signal.SIGHUP: "the ter
 
 
 def exit_code(outcome: Outcome, error: LrtuiError | None) -> int:
-    """Return the exit code of a run that ended so; a usage error found late is still a usage error."""
+    """Return the exit code for the end of a run; a usage error found late is still a usage error."""
     return USAGE if isinstance(error, UsageError) else _OF_OUTCOME[outcome]
 
 
@@ -47,13 +47,13 @@ def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signa
     received: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
-        # a closing terminal and a stopped service send their signal more than once, which is not impatience
+        # a closing terminal or a stopped service may send its signal more than once
         if received and number == signal.SIGINT:
             os._exit(INTERRUPTED)
         received.append(SIGNALS[signal.Signals(number)])
         stop(REASONS.get(signal.Signals(number), ""))
 
-    # under nohup SIGHUP is ignored, and the run has to outlive it
+    # under nohup SIGHUP is ignored, and must stay ignored
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     previous = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     for number in previous:
@@ -73,7 +73,7 @@ def stop_on_signals(stop: Callable[[str], object]) -> Iterator[list[int]]:
 
 
 def discard(stream: TextIO) -> None:
-    """Send what is still buffered to /dev/null; the interpreter's last flush would fail with exit status 120."""
+    """Redirect buffered output to /dev/null; otherwise the interpreter's last flush would fail with exit status 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""`lrtui find`: a range test without a screen."""
+"""`lrtui find`: runs a range test and prints the results."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def command(
         linear,
     )
     test = RangeTestThread(spec, sweep)
-    # what a task prints goes to standard error
+    # output of the task goes to standard error
     out = sys.stdout
     with contextlib.redirect_stdout(sys.stderr), stop_on_signals(test.feed.stop) as signals:
         curve = _follow(test.start(), out if as_json else None, quiet=quiet)

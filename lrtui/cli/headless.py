@@ -1,4 +1,4 @@
-"""A run without a screen: printed to its end, stopped by signals, its outcome turned into an exit code."""
+"""A headless run: prints its events, stops on signals, and returns an exit code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:
         printer: writes to standard output as it is now.
         prog: the command's name, for messages.
     """
-    # what a task prints is no event and goes to standard error
+    # output of the task is not an event and goes to standard error
     with contextlib.redirect_stdout(sys.stderr):
         run = start()
         signals, _ = handle_signals(lambda reason: run.send(Stop(reason)))
@@ -71,7 +71,7 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
 
 
 def _stop(run: Run) -> None:
-    """Stop the run, or exit where it does not stop: a thread inside torch would abort the process at its end."""
+    """Stop the run, or exit if it does not stop: a thread inside torch would abort the process at its end."""
     run.send(Stop())
     if not run.join(STOP_SECONDS):
         os._exit(FAILED)
@@ -81,7 +81,7 @@ def _stop(run: Run) -> None:
 
 def _report_closed_output(printer: Printer, error: OSError, prog: str) -> int:
     if isinstance(error, BrokenPipeError):
-        # the reader has seen enough: `| head` is no failure
+        # a closed pipe, as with `| head`, is not a failure
         return DONE
     printer.warn(f"{prog}: stopped, standard output can't be written: {error.strerror or error}")
     return FAILED
@@ -106,7 +106,7 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
     if run.is_recorded and not run.unrecorded:
         printer.say(_next_step(run))
     if signals and outcome.outcome != "diverged":
-        # a signal to the whole group ends a data loader's processes as well, which then looks like a failure
+        # a signal to the process group also ends the data loader's processes, which looks like a failure
         return signals[0]
     # after the first step a usage error has failed a run
     return FAILED if outcome.outcome == "failed" and run.state.step else exit_code(outcome.outcome, run.error)

@@ -25,7 +25,7 @@ LENGTH_OPTIONS = ("task", "optimizer", "epochs", "batch_size", "accumulate", "tr
 """The run options that the length of a schedule depends on."""
 
 MAX_BATCHES = 10_000_000
-"""In an epoch, and in a run that is listed batch by batch."""
+"""Maximum number of batches in an epoch, and in a run that is listed batch by batch."""
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def length_option() -> Decorator:
 
 
 def output_options() -> Decorator:
-    """Add what says how a run is printed."""
+    """Add the options for the output of a run."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         quiet = option("--quiet", is_flag=True, help="print only test results, the data's source, warnings and errors")
@@ -200,7 +200,7 @@ def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
         if not 1 <= batches <= MAX_BATCHES:
             raise UsageError(f"--batches-per-epoch takes a whole number from 1 to {MAX_BATCHES:,}, not {text[:40]!r}")
         return batches
-    # it reads the sizes of data sets
+    # imported late: it reads the sizes of data sets
     from lrtui.tasks.registry import expected_batches_per_epoch
 
     expected = expected_batches_per_epoch(spec)
@@ -221,7 +221,7 @@ def check_at_most_one(**given: object) -> None:
 
 
 def load_settings() -> UserSettings:
-    """Return the user's settings file, with what is wrong in it printed on standard error."""
+    """Return the user's settings, and print the errors in the settings file on standard error."""
     # it imports platformdirs, which most commands do not need
     from lrtui.settings import read_settings
 

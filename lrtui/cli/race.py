@@ -155,7 +155,7 @@ def _run(files: PlanFiles, plan: RacePlan, say: Callable[[str], None]) -> int:
     race = Race(files, plan, say)
     runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
     say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, stored in {files.folder}")
-    # what a task prints goes to standard error
+    # output of the task goes to standard error
     with contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
         race.run()
     # a signal during the end of the last run has interrupted nothing

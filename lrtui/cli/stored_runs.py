@@ -98,7 +98,7 @@ def find(connection: sqlite3.Connection, run: str) -> StoredRun:
         UsageError: where there is none; names those there are.
     """
     try:
-        # bytes of the command line that are not UTF-8 are in no database
+        # no stored name contains bytes that are not UTF-8
         return find_run(connection, run.encode(errors="backslashreplace").decode())
     except UsageError as error:
         # a user's names can have any characters
@@ -115,5 +115,5 @@ def find_all(connection: sqlite3.Connection, runs: Iterable[str]) -> list[Stored
 
 
 def title_of(run: StoredRun) -> str:
-    """Return the run's number and name, with what a terminal would obey escaped."""
+    """Return the run's number and name, with control characters escaped."""
     return printable(run.title)

@@ -70,7 +70,7 @@ def command(
 
     search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
     say(f"searching for a schedule of {spec.epochs:,} epochs within {four_digits(full_runs)} full runs")
-    # what a task prints goes to standard error
+    # output of the task goes to standard error
     with contextlib.redirect_stdout(sys.stderr), stop_on_signals(search.stop) as signals:
         try:
             suggestion = search.run()

@@ -1,4 +1,4 @@
-"""`lrtui train`: a run without a screen."""
+"""`lrtui train`: trains without the cockpit."""
 
 from __future__ import annotations
 

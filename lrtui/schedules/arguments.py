@@ -15,7 +15,7 @@ from lrtui.schedules.parameter import KIND_TEXT, Parameter
 from lrtui.schedules.source import Source
 
 MAX_LIST_LENGTH = 1000
-"""Entries of one list."""
+"""Maximum number of entries of a list."""
 
 _MAX_INTEGER = 10**18
 

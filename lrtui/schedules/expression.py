@@ -1,4 +1,4 @@
-"""Expressions of the step's number, such as `0.95 ** epoch`: what LambdaLR and its like are given as a function.
+"""Expressions of the step's number, such as `0.95 ** epoch`: the functions of LambdaLR and similar schedulers.
 
 They are read by Python's parser, checked against a list of what is allowed, and evaluated by the simpleeval library.
 """
@@ -134,7 +134,7 @@ def _check(nodes: list[ast.AST], text: str) -> None:
 
 
 def _refusal(node: ast.AST, is_called: bool) -> str | None:
-    """Say why a node is not allowed, or None where it is."""
+    """Return why a node is not allowed, or None if it is."""
     if not isinstance(node, _NODES):
         return f"{type(node).__name__} is not allowed in an expression; allowed are {ALLOWED}"
     if isinstance(node, ast.Constant) and (

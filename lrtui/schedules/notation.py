@@ -27,7 +27,7 @@ from lrtui.text.format import counted
 __all__ = ["parse_optimizer", "parse_schedule"]
 
 MAX_NESTING = 6
-"""Schedules inside schedules."""
+"""Maximum depth of schedules nested in schedules."""
 
 
 def parse_schedule(text: str) -> Schedule:

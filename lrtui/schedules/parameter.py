@@ -117,7 +117,7 @@ class Parameter:
         return text
 
     def refusal(self, value: float) -> str | None:
-        """Say why a number is out of range, or None where it is not."""
+        """Return why a number is out of range, or None if it is not."""
         if not math.isfinite(value):
             return f"{self.name} has to be finite, not {value}"
         low = self.minimum is not None and (value <= self.minimum if self.above else value < self.minimum)

@@ -171,7 +171,7 @@ def lr_cuts(lrs: NDArray[np.float64], horizon: Horizon) -> tuple[int, ...]:
 
 
 def cuts_text(cuts: Iterable[int]) -> str:
-    """Return a sentence's end that says after which epochs the lr would have been cut."""
+    """Return the end of a sentence: the epochs after which the lr would have been cut."""
     epochs = list(map(str, cuts))
     if not epochs:
         return "would not have cut the lr"

@@ -11,7 +11,7 @@ from typing import NoReturn
 from lrtui.run.errors import NotationError
 
 MAX_LENGTH = 10_000
-"""Characters; schedules have a few hundred at most."""
+"""Maximum number of characters; schedules have a few hundred at most."""
 
 MAX_BRACKETS = 40
 """Brackets open at once, far below what Python's parser can take."""

@@ -1,1 +1,1 @@
-"""Schedules against each other: the same starts, the same data order, several seeds, and what the differences mean."""
+"""Races between schedules: equal initial weights and data order, several seeds, and the significance of differences."""

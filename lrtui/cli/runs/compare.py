@@ -28,7 +28,7 @@ Examples:
   lrtui runs compare baseline last --json
 """
 
-# one marker per run: the fine dots of a single curve would not tell them apart
+# one marker per run: with the Braille dots of a single curve they would look the same
 RUN_MARKERS = MARKERS[1:]
 
 

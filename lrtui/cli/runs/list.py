@@ -74,7 +74,7 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
 
 
 def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> list[StoredRun]:
-    """Return the runs in order, those without the value last in either order; of equals the newer first."""
+    """Return the runs in order, those without the value last in either order; of equal values the newer first."""
 
     def key(run: StoredRun) -> Any:
         value = column.value(run)
@@ -84,7 +84,7 @@ def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> l
     for run in runs:
         value = column.value(run)
         by_presence[value is not None and value == value].append(run)
-    # reverse keeps the order of equals
+    # reverse=True keeps the order of equal values
     return [*sorted(by_presence[True], key=key, reverse=descending), *by_presence[False]]
 
 

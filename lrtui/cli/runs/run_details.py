@@ -26,12 +26,12 @@ from lrtui.text.format import counted, duration, figure, printable, printable_li
 from lrtui.text.table import Heading, table_lines
 
 WIDTH = 100
-"""Of paragraphs where standard output is no terminal."""
+"""Width of paragraphs if standard output is not a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """A run's events, folded, with what the state does not keep.
+    """The state of a run, and what the state does not contain.
 
     Args:
         state: the fold of its events.
