@@ -1,9 +1,9 @@
-r"""A small transformer that learns to write: characters of a text that is made here, with a grammar of its own.
+r"""A small transformer that learns to write: characters of sentences that are generated from a small grammar.
 
     lrtui --task examples/language_model.py:Grammar --optimizer "AdamW(lr=0.003)" --epochs 5 --clip-grad-norm 1 \
         "SequentialLR([LinearLR(start_factor=0.1, total_iters=40), CosineAnnealingLR()], milestones=[40], per='batch')"
 
-Inputs are characters, targets the same characters one place on; the metrics have a value a character.
+Inputs are characters, targets the same characters shifted by one; the metrics have one value per character.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The smallest schedule of one's own: up in a straight line, then down like the inverse square root.
+"""A minimal custom schedule: a linear warm-up, then inverse square root decay.
 
     lrtui preview "examples/my_schedule.py:WarmUpInverseSqrt(warm_up=500, per='batch')"
     lrtui "examples/my_schedule.py:WarmUpInverseSqrt(warm_up=500, per='batch')"
 
-Any subclass of PyTorch's LRScheduler will do.
+Any subclass of PyTorch's LRScheduler works.
 """
 
 from __future__ import annotations

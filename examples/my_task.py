@@ -1,4 +1,4 @@
-"""The smallest task of one's own: a model, data and a loss.
+"""A minimal custom task: a model, data and a loss.
 
 lrtui --task examples/my_task.py:Spirals --epochs 30
 lrtui train "OneCycleLR(max_lr=0.03)" --task examples/my_task.py:Spirals --epochs 30
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Spirals:
-    """Two spirals in the plane: which of them does a point belong to?"""
+    """Two spirals in the plane: classify the points by spiral."""
 
     def model(self) -> nn.Module:
         return nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))

@@ -1,4 +1,4 @@
-r"""Parameter groups: a trained body with a small lr, a fresh head with a large one, each with its own curve.
+r"""Parameter groups: a trained body with a small lr, a fresh head with a large one, each with its curve.
 
     lrtui --task examples/parameter_groups.py:FineTuning --epochs 8 \
         --optimizer 'AdamW(lr=0.003, groups={"body*": {"lr": 0.0003}, "*.bias": {"weight_decay": 0}})'
@@ -16,7 +16,7 @@ from torch import nn
 
 
 class FineTuning:
-    """Eight kinds of points in the plane, told apart by a body that was trained on four of them."""
+    """Eight classes of points in the plane, for a body that was trained on four of them."""
 
     def model(self) -> nn.Module:
         body = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())

@@ -1,4 +1,4 @@
-"""A regression: no accuracy, but metrics of its own, which a schedule can follow.
+"""A regression: no accuracy, but other metrics, which a schedule can follow.
 
 lrtui --task examples/regression.py:Curve --optimizer "SGD(lr=0.05, momentum=0.9)" --epochs 20
 lrtui train "ReduceLROnPlateau(factor=0.3, patience=1, metric='mae')" --task examples/regression.py:Curve

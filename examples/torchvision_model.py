@@ -27,7 +27,7 @@ class MobileNet:
     def training_data(self) -> Dataset[tuple[torch.Tensor, int]]:
         return images(128, seed=0)
 
-    # a DataLoader of one's own: taken as it is, with workers, batch size and all
+    # a DataLoader: taken as it is, with workers, batch size and all
     def test_data(self) -> DataLoader[tuple[torch.Tensor, int]]:
         return DataLoader(images(32, seed=1), batch_size=16)
 

@@ -13,10 +13,10 @@ BUILT_IN = {
     "lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"},
     SOURCES: {"store": "lrtui.store.source:open_source"},
 }
-"""lrtui's own plugins, by group and name; others are entry points of their packages.
+"""lrtui's plugins, by group and name; others are entry points of their packages.
 
-These are not, because reading the entry points of all installed packages takes 30 ms, and a new one would appear only
-after lrtui is installed again.
+These are listed here because reading the entry points of all installed packages takes 30 ms, and a new one would
+appear only after lrtui is installed again.
 """
 
 

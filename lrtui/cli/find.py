@@ -99,7 +99,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
     try:
         while True:
             is_over = test.feed.wait(POLL_SECONDS)
-            messages = test.said[printed:]
+            messages = test.messages[printed:]
             printed += len(messages)
             for line in () if quiet else messages:
                 print(line, file=sys.stderr, flush=True)

@@ -52,7 +52,7 @@ def race_in_background(folder: Path, spec: RunSpec, schedules: Sequence[str], se
         folder: of the store that keeps its runs.
         spec: settings that all runs share; its seed is the first one.
         schedules: notations, the first being what the others are measured against.
-        seeds: how many.
+        seeds: number of seeds.
 
     Raises:
         LrtuiError: if the process can't be started, or ends at once; says why.
@@ -87,10 +87,10 @@ def _start(arguments: Sequence[str], output: Path) -> BackgroundProcess:
                 start_new_session=True,
             )
     except OSError as error:
-        raise LrtuiError(f"no process can be started for it: {error.strerror or error}") from None
+        raise LrtuiError(f"the background process can't be started: {error.strerror or error}") from None
     with suppress(subprocess.TimeoutExpired):
         if process.wait(FIRST_SECONDS):
-            raise LrtuiError(f"its process ended at once; {output} says why")
+            raise LrtuiError(f"the background process ended at once: see {output}")
     # reaped when it ends: a zombie would be taken for a live process
     threading.Thread(target=process.wait, name="reaper", daemon=True).start()
     return BackgroundProcess(process.pid, output)

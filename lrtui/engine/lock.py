@@ -11,7 +11,7 @@ from lrtui.run.errors import LrtuiError
 
 
 class Computation(Protocol):
-    """A run or a range test, with a thread of its own."""
+    """A run or a range test, with its thread."""
 
     @property
     def title(self) -> str:

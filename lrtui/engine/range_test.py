@@ -1,6 +1,6 @@
-"""A range test on a fresh model: started, watched and stopped from any thread but its own.
+"""A range test on a fresh model: started, watched and stopped from another thread.
 
-Knows neither terminal nor torch, as `lrtui.engine.run` does: its thread imports torch when it begins.
+Imports neither Textual nor torch, like `lrtui.engine.run`: the thread imports torch when it starts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RangeTestThread:
     ```
 
     Its points come out of `feed`, which also stops it. Schedule and script of the settings have no part in it, and
-    nothing of it is kept in a store.
+    nothing of it is stored.
 
     Args:
         spec: the settings as the user gave them.
@@ -47,7 +47,7 @@ class RangeTestThread:
         self.sweep = sweep or Sweep()
         self.feed = RangeFeed()
         self.title = "a range test"
-        self.said: list[str] = []
+        self.messages: list[str] = []
         """Messages so far: which data, from where, on which device."""
         self._task = task
         # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
@@ -58,7 +58,7 @@ class RangeTestThread:
 
         Raises:
             UsageError: if it was started before.
-            LrtuiError: while a run or another range test of this process is going on.
+            LrtuiError: while a run or another range test of this process is running.
         """
         if self._thread.ident is not None:
             raise UsageError("a range test is started once; make a new one")
@@ -87,7 +87,7 @@ class RangeTestThread:
         return curve
 
     def _say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
         self.feed.waiting_for = text
         # leaves a download, or the counting of a loader's batches
         if self.feed.is_stopped:

@@ -17,7 +17,7 @@ from lrtui.store import run_rows
 from lrtui.store.reader import checkpoint_folder
 from lrtui.store.recorder import Recorder
 from lrtui.store.rows import BlockBuilder, RowMaker
-from lrtui.store.writer import Tell, Writer
+from lrtui.store.writer import Report, Writer
 
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
@@ -48,20 +48,20 @@ class Recording:
     Args:
         writer: of the store.
         recorder: takes the run's events.
-        tell: told of failures of the store while the run goes on; called by the writer's thread.
+        report: receives failures of the store during the run; called by the writer's thread.
     """
 
-    def __init__(self, writer: Writer, recorder: Recorder, tell: Tell) -> None:
-        self._writer, self._recorder, self._tell = writer, recorder, tell
+    def __init__(self, writer: Writer, recorder: Recorder, report: Report) -> None:
+        self._writer, self._recorder, self._report = writer, recorder, report
         self.run, self.folder = recorder.run, writer.folder
         self.publish = recorder.publish
         """Takes an event; neither blocks nor raises."""
-        writer.listeners.append(tell)
+        writer.listeners.append(report)
         writer.add(recorder)
 
     @classmethod
     def of_new_run(
-        cls, folder: Path, spec: RunSpec, receive: Receive, tell: Tell, branch: ResumePlan | None = None
+        cls, folder: Path, spec: RunSpec, receive: Receive, report: Report, branch: ResumePlan | None = None
     ) -> Recording:
         """Add a run to the store in the folder, which is created if need be.
 
@@ -84,10 +84,10 @@ class Recording:
             ),
             START_SECONDS,
         )
-        return cls(writer, Recorder(run, writer, RowMaker(run, BlockBuilder()), receive), tell)
+        return cls(writer, Recorder(run, writer, RowMaker(run, BlockBuilder()), receive), report)
 
     @classmethod
-    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, tell: Tell) -> Recording:
+    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, report: Report) -> Recording:
         """Continue the recording of a stored run; its row changes when the run has started."""
         writer, run, file = open_writer(plan.folder), plan.run.id, plan.file
         recorder = Recorder(
@@ -97,7 +97,7 @@ class Recording:
             receive,
             reopen=lambda connection: run_rows.reopen_run(connection, run, file.step, file.seq),
         )
-        return cls(writer, recorder, tell)
+        return cls(writer, recorder, report)
 
     @property
     def checkpoints(self) -> Path:
@@ -123,11 +123,11 @@ class Recording:
     def finish(self) -> str:
         """Wait until the last event is on disk; return what could not be recorded, for the user; empty if all was."""
         with suppress(ValueError):
-            self._writer.listeners.remove(self._tell)
+            self._writer.listeners.remove(self._report)
         if self.commit():
             return ""
         dropped = self._recorder.dropped
-        more = f" ({dropped:,} of its events found no room)" if dropped else ""
+        more = f" ({dropped:,} of its events were dropped)" if dropped else ""
         return f"the run's last events could not be written to {self.folder}{more}"
 
 

@@ -29,11 +29,11 @@ class ResumePlan:
         folder: of the store.
         run: as stored.
         file: the checkpoint.
-        spec: settings; a branch's own if it is one.
+        spec: settings; for a branch, those of the new run.
         history: events up to the checkpoint; empty for a branch.
         next_seq: of the first event to come.
         replay: commands that the user gave after the checkpoint, with their moments as `--at` takes them.
-        commands: obeyed before the first step.
+        commands: carried out before the first step.
         epochs: of the whole run, if it is to be extended.
         is_branch: whether a new run starts from the checkpoint.
     """
@@ -74,7 +74,7 @@ def plan_resume(
         epochs: new length of the whole run.
 
     Raises:
-        UsageError: if the run can't be resumed; says what can be done.
+        UsageError: if the run can't be resumed; names what to do.
         CheckpointError: if it has no checkpoint.
         StoreError: if the store can't be read.
     """
@@ -91,7 +91,7 @@ def plan_resume(
         _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
         file = _newest_checkpoint(folder, stored)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
-        # steps play no part in which commands were obeyed
+        # steps don't matter for which commands were carried out
         state = RunState()
         state.fold(each for each in StoreFeed(connection, stored.id, in_full=0).take() if isinstance(each, Event))
         return ResumePlan(
@@ -101,7 +101,7 @@ def plan_resume(
             stored.spec,
             history=tuple(history),
             next_seq=next_seq(connection, stored.id),
-            # the script's lines are obeyed anyway
+            # the script's lines are carried out anyway
             replay=tuple(each.line for each in state.commands if each.seq > file.seq and not each.scripted),
             commands=tuple(commands),
             epochs=epochs,
@@ -140,8 +140,8 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
     if switch is not None and not isinstance(command, SwitchSchedule):
         # a branch's settings name the schedule that the parent started with
         raise UsageError(
-            f"{parent.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch a "
-            f"schedule of its own"
+            f"{parent.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch "
+            "a schedule"
         )
     spec = replace(started.spec, name=name, store=parent.spec.store, at=(f"step {file.step}: {command.text}",))
     return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True)
@@ -189,7 +189,7 @@ def describe_user_files(plan: ResumePlan) -> list[str]:
     lines = []
     for path, digest in user_files(plan.spec).items():
         before = plan.run.versions.get(path)
-        changed = "" if before in (None, digest) else f", CHANGED since the run began ({str(before)[:16]})"
+        changed = "" if before in (None, digest) else f", CHANGED since the run started ({str(before)[:16]})"
         lines.append(f"runs {path}, sha256 {digest[:16]}{changed}")
     return lines
 
@@ -200,7 +200,7 @@ def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) ->
             f"{run.title} is {run.state} in process {run.process.pid}; lrtui send {run.id} stop ends it there"
         )
     if run.state == "done" and epochs is None:
-        raise UsageError(f"{run.title} is done; --epochs N makes it longer")
+        raise UsageError(f"{run.title} is done; --epochs N extends it")
     if run.state == "diverged" and not is_changed:
         raise UsageError(f"{run.title} diverged, and would again: change it with --lr X or --schedule S")
 

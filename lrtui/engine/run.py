@@ -1,6 +1,6 @@
 """A training run of this process: wires a thread, an event feed, an inbox, a store and a state together.
 
-Knows neither terminal nor torch: importing it is cheap, and the training thread imports torch.
+Imports neither Textual nor torch: importing it is cheap, and the training thread imports torch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def import_torch() -> None:
 
 
 class Run:
-    """A training run of this process: started, watched and commanded from any thread but its own.
+    """A training run of this process: started, watched and commanded from another thread.
 
     ```
     run = Run(RunSpec(schedule="ExponentialLR(gamma=0.1)", epochs=5)).start()
@@ -87,7 +87,7 @@ class Run:
 
             checked_task(task, self.spec.task)
         self.state = RunState()
-        """What the events taken so far add up to."""
+        """The state that the events taken so far add up to."""
         self.error: LrtuiError | None = None
         """The error in the settings, the data or the task that ended the run."""
         self.unrecorded = ""
@@ -131,7 +131,7 @@ class Run:
     def send(self, command: Command | str) -> bool:
         """Send a command to the training thread; an event answers it.
 
-        Training goes on meanwhile: use the settings' `at` for a command at an exact step.
+        Training continues meanwhile: use the settings' `at` for a command at an exact step.
 
         Returns:
             False if the run is over.
@@ -157,9 +157,9 @@ class Run:
         return sent
 
     def _close_range_feeds(self) -> None:
-        """Tell those who wait for a range test that the run has ended before it."""
+        """Close the feeds of range tests that the run ended before."""
         for feed in self._range_feeds:
-            feed.close(RangeEnd("failed", LrtuiError(f"{self.title} was over before it could be made")))
+            feed.close(RangeEnd("failed", LrtuiError(f"{self.title} ended before the range test started")))
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold the events that have come since the last call into the state, and return them."""
@@ -244,7 +244,7 @@ class Run:
             try:
                 self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan)
             except StoreError as error:
-                # training goes on: its events can be read on the screen all the same
+                # training continues: the screen shows its events all the same
                 warn(f"this run is not recorded: {error}")
                 return
         self._feed.listener = self._recording.publish

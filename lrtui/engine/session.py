@@ -43,7 +43,7 @@ class Session:
         """Start a range test on the model that a run of these settings would start with, and return it.
 
         Raises:
-            LrtuiError: while a run or another range test is going on.
+            LrtuiError: while a run or another range test is running.
         """
         from lrtui.engine.range_test import RangeTestThread
 

@@ -21,7 +21,7 @@ class Column:
     """One value of each run.
 
     Args:
-        name: as JSON, filters and `--sort` have it.
+        name: as in JSON, filters and `--sort`.
         kind: how it is compared; a moment is seconds since 1970.
         value: returns None for a run without it.
     """
@@ -88,19 +88,19 @@ ALIASES = {"best": "best_accuracy", "time": "seconds", "done": "epochs_done"}
 """Short names of columns, as in the headings of the list."""
 
 
-def column_named(word: str) -> Column:
+def column_named(text: str) -> Column:
     """Return the column.
 
     Raises:
-        UsageError: for an unknown one; says which there are, and the nearest.
+        UsageError: for an unknown one; lists the known ones, and the nearest.
     """
-    name = word.lower().replace("-", "_")
+    name = text.lower().replace("-", "_")
     name = ALIASES.get(name, name)
     if name in COLUMNS:
         return COLUMNS[name]
     known = [*COLUMNS, *ALIASES]
     hint, there = did_you_mean(name, known), f"there are {', '.join(known)}"
-    raise UsageError(f"unknown column {word[:60]!r}{hint}" + ("" if there in hint else f" {there.capitalize()}"))
+    raise UsageError(f"unknown column {text[:60]!r}{hint}" + ("" if there in hint else f" {there.capitalize()}"))
 
 
 def values_of(run: StoredRun) -> dict[str, Any]:

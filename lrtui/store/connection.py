@@ -25,7 +25,7 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     Used by one thread; transactions are explicit.
 
     Raises:
-        StoreError: if the folder can't be written, or the file is no store or was written by a newer lrtui.
+        StoreError: if the folder can't be written, or the file is not a store or was written by a newer lrtui.
     """
     prepare_folder(folder)
     path = folder / DATABASE
@@ -58,9 +58,11 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
     """
     path = folder / DATABASE
     if not path.exists():
-        raise StoreError(f"there is no store in {folder}: no run has been kept there yet (--store DIR names another)")
+        raise StoreError(
+            f"there is no store in {folder}: no run has been recorded there yet (--store DIR names another)"
+        )
     with readable_errors(path):
-        # in a read-only folder SQLite can't create the shared-memory file of its WAL; nobody writes there, either
+        # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process writes there, either
         alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
         uri = f"{path.absolute().as_uri()}?mode=ro{alone}"
         connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
@@ -116,7 +118,7 @@ def describe(error: sqlite3.Error) -> str:
     """Return what an SQLite error means, for the user."""
     message = str(error)
     meanings = {
-        "not a database": "this is no SQLite database, or a damaged one",
+        "not a database": "this is not an SQLite database, or it is damaged",
         "malformed": "the database is damaged",
         "disk is full": "the disk is full",
         "readonly": "it can't be written (read-only)",
@@ -128,7 +130,7 @@ def describe(error: sqlite3.Error) -> str:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is no store, or was written by a newer lrtui."""
+    """Refuse a file that is not a store, or was written by a newer lrtui."""
     # in one transaction: another process may create the store between two reads
     connection.execute("BEGIN")
     try:

@@ -64,7 +64,7 @@ def read_filters(texts: Sequence[str]) -> list[Filter]:
     """Return the filters; one argument can hold several, separated by spaces, and a filter can span several.
 
     Raises:
-        UsageError: for what is none, an unknown column, or a value that the column can't have.
+        UsageError: for text that is not a filter, an unknown column, or a value that the column can't have.
     """
     text = " ".join(texts).strip()
     # spaces in quotes and brackets separate nothing: schedule~StepLR(step_size=3, gamma=0.5)
@@ -74,7 +74,7 @@ def read_filters(texts: Sequence[str]) -> list[Filter]:
     starts = list(_START.finditer(masked))
     stray = text[: starts[0].start() if starts else len(text)].strip()
     if stray:
-        raise UsageError(f"{stray[:60]!r} is no filter; {FORM}")
+        raise UsageError(f"{stray[:60]!r} is not a filter; {FORM}")
     ends = [*(start.start() for start in starts[1:]), len(text)]
     return [
         _filter(start["name"], start["sign"], text[start.end() : end].strip())

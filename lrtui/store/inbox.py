@@ -22,11 +22,11 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a command.
+    """The result of a command.
 
     Args:
-        obeyed: whether it was obeyed; None if the run did not answer.
-        text: what was done, or why it was not.
+        obeyed: whether it was carried out; None if the run did not answer.
+        text: what was done, or why the command was refused.
     """
 
     obeyed: bool | None
@@ -34,7 +34,7 @@ class Answer:
 
 
 def answer_of(command: Command, event: Event) -> Answer | None:
-    """Return what the event says about the command; None if it answers another one, or none."""
+    """Return the answer that the event has for the command; None if it has none."""
     if not isinstance(event, CommandAnswer) or event.command_id != command.id:
         return None
     if isinstance(event, CommandRefused):
@@ -80,7 +80,7 @@ class InboxReader:
             commands.append(command)
         return commands
 
-    def hear(self, event: Event) -> None:
+    def note_answer(self, event: Event) -> None:
         """Note the answer to a command, if the event is one."""
         for entry in self._asked:
             if (answer := answer_of(entry[1], event)) is not None:
@@ -148,7 +148,7 @@ def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: f
             return Answer(bool(obeyed), text)
         refusals += refusal is not None
         if refusals > 1 or time.monotonic() > give_up:
-            # a run that is resumed later must not obey what nobody waits for any more
+            # a run that is resumed later must not carry out a command whose sender is gone
             connection.execute("DELETE FROM inbox WHERE id = ? AND taken IS NULL", (inbox_id,))
             return Answer(None, refusal or f"no answer in {seconds:g} s: the run takes commands between two batches")
         time.sleep(POLL_SECONDS)
@@ -163,7 +163,7 @@ def why_no_commands(run: StoredRun | None, run_id: int) -> str | None:
     title = printable(run.title)
     match run.state:
         case "done":
-            return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N makes it longer"
+            return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N extends it"
         case "lost":
-            return f"{title} is lost: its process died; lrtui resume {run_id} goes on from its last checkpoint"
-    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} goes on from its last checkpoint"
+            return f"{title} is lost: its process died; lrtui resume {run_id} continues from its last checkpoint"
+    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} continues from its last checkpoint"

@@ -43,13 +43,13 @@ def prepare_folder(folder: Path) -> None:
         StoreError: if it can't be created.
     """
     try:
-        made = not folder.is_dir()
+        is_new = not folder.is_dir()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / CHECKPOINTS).mkdir(mode=0o700, exist_ok=True)
-        if made:
+        if is_new:
             (folder / ".gitignore").write_text("*\n")
     except OSError as error:
-        raise StoreError(f"the store {folder} can't be made: {error.strerror or error}") from None
+        raise StoreError(f"the store {folder} can't be created: {error.strerror or error}") from None
 
 
 def is_owners_alone(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The schema, step by step: each migration is one transaction, and none is ever changed once it was released."""
+"""The schema, step by step: each migration is one transaction, and none is changed after its release."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ LATEST = len(MIGRATIONS)
 
 
 def migrate(connection: sqlite3.Connection, application_id: int) -> None:
-    """Bring the database up to date; each step is made whole or not at all, by whichever process comes first."""
+    """Bring the database up to date; each migration is atomic, and the first process to get the lock makes it."""
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -21,7 +21,7 @@ MOST_HELD = 200_000
 
 
 class Recorder:
-    """The training thread's end of the store: takes events and never waits, unless it is asked to.
+    """The training thread's end of the store: takes events and never waits, except in `commit`.
 
     Args:
         run: the run's id.
@@ -46,9 +46,9 @@ class Recorder:
         self.held: list[Rows] = []
         """Rows that are not written yet, oldest first; used by the writer's thread."""
         self.commands = InboxReader()
-        """What other processes sent; used by the writer's thread."""
+        """Commands of other processes; used by the writer's thread."""
         self.dropped = 0
-        """Events that found no room."""
+        """Events that were dropped because the memory bound was reached."""
         self._writer, self._maker, self._reopen = writer, maker, reopen
         self._events: deque[Event] = deque()
         self._published = self._written = 0
@@ -113,12 +113,12 @@ class Recorder:
         for event in events:
             # nearly all events are steps, and answer nothing
             if not isinstance(event, StepDone):
-                self.commands.hear(event)
+                self.commands.note_answer(event)
                 self.finished = self.finished or isinstance(event, RunFinished)
         room = MOST_HELD - sum(rows.events_held for rows in self.held)
         fitting = events[: max(0, room)]
         if self.dropped or len(fitting) < len(events):
-            # steps after a gap are no use, but how the run ended is
+            # steps after a gap are useless, but the run's outcome is not
             fitting = [] if self.dropped else fitting
             fitting += [event for event in events[len(fitting) :] if isinstance(event, RunFinished)]
             self.dropped += len(events) - len(fitting)

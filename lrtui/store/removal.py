@@ -20,12 +20,12 @@ class Removed:
     Args:
         files: how many.
         size: of all of them, in bytes.
-        kept: files that a branch started from.
+        in_use: files that a branch started from; they stay.
     """
 
     files: int
     size: int
-    kept: tuple[Path, ...]
+    in_use: tuple[Path, ...]
 
 
 def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
@@ -52,10 +52,10 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
     # files that a crash leaves behind here belong to no run, and gc finds them
     folders = [checkpoint_folder(folder, run_id) for run_id in runs]
     files = [path for each in folders for path in files_under(each)]
-    kept = [path for path in files if path in branch_checkpoints]
+    in_use = [path for path in files if path in branch_checkpoints]
     size = remove_files([path for path in files if path not in branch_checkpoints])
     remove_empty(folders)
-    return Removed(len(files) - len(kept), size, tuple(kept))
+    return Removed(len(files) - len(in_use), size, tuple(in_use))
 
 
 def refuse_live(runs: Iterable[StoredRun]) -> None:

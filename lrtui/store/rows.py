@@ -31,7 +31,7 @@ class Rows:
     """Rows to be written in one transaction.
 
     Args:
-        summary: new values of columns of the run's own row; `epochs` is one of its settings.
+        summary: new values of columns of the run's row; `epochs` is one of its settings.
         events_held: how many events they were made from.
     """
 

@@ -40,14 +40,14 @@ def metric_columns(connection: sqlite3.Connection, run: int) -> list[str]:
     return sorted(name for (name,) in rows)
 
 
-def csv_lines(story: Iterable[FeedItem], metrics: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the lines of a table with a row a step.
+def csv_lines(items: Iterable[FeedItem], metrics: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a table with one row per step.
 
     Args:
         metrics: names of the metrics that have a column; empty at steps without a value.
     """
     groups, has_header = 1, False
-    for part in story:
+    for part in items:
         if isinstance(part, RunStarted):
             groups = len(part.group_lrs)
         elif isinstance(part, StepBlock):
@@ -72,7 +72,7 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 def _rows(block: StepBlock, metrics: Sequence[str]) -> Iterator[str]:
     no_values = [""] * len(block)
-    # repr has every digit of a number, and nan and inf as all programs read them
+    # repr has every digit of a number, and nan and inf in the form that all programs read
     columns = (
         range(block.first_step, block.first_step + len(block)),
         block.epochs.tolist(),
@@ -88,9 +88,9 @@ def _cells(values: Floats) -> list[str]:
     return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
 
 
-def json_lines(story: Iterable[FeedItem]) -> Iterator[str]:
+def json_lines(items: Iterable[FeedItem]) -> Iterator[str]:
     """Yield the events as lines of JSON, as `train --json` prints them."""
-    for part in story:
+    for part in items:
         for event in _events(part):
             yield json.dumps(event_to_json(event), allow_nan=False) + "\n"
 

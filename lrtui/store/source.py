@@ -34,7 +34,7 @@ def open_source(spec: RunSpec) -> StoreSource | None:
 
 
 class StoreSource(RunSource):
-    """The runs of one store; it may be created, deleted or replaced at any time.
+    """The runs of one store; it can be created, deleted or replaced at any time.
 
     Args:
         folder: of the store.

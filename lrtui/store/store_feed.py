@@ -26,7 +26,7 @@ _Rows = NDArray[np.float64]
 
 
 MOST_GENERATIONS = 100
-"""Ancestors of a branch that are read; far more than anybody makes."""
+"""Ancestors of a branch that are read; far more than any branch has."""
 
 
 class StoreFeed:
@@ -79,12 +79,12 @@ class StoreFeed:
         ).fetchone() or (None, 0)
         if count is None or count + 1 - first_step <= self._in_full:
             return []
-        # the newest step has values of its own, such as the current lr
+        # the newest step is returned by itself: it has the current lr
         blocks = (count + 1 - first_step - max(1, self._in_full)) // BLOCK
         if not blocks:
             return []
         steps = blocks * BLOCK
-        # every step has a seq of its own, so that no step's is smaller than how many there were before
+        # seq counts steps, too, so that a step's seq is at least the number of steps before it
         last = self._connection.execute(
             "SELECT seq, epoch, batch, seconds FROM batches WHERE run = ? AND step = ? AND NOT superseded "
             "AND seq >= ? ORDER BY seq LIMIT 1",
@@ -103,7 +103,7 @@ class StoreFeed:
             lrs=tuple(self._blocks(f"lr {group}", blocks) for group in range(self._groups)),
             metrics={name: self._blocks(METRIC_SERIES + name, blocks) for name in self._metrics_in_blocks(blocks)},
         )
-        # the events are those before the summary's last step: a resume among them has nothing left to cut off
+        # the events end at the summary's last step: a resume among them has nothing to cut off
         return [*events, summary]
 
     def _blocks(self, series: str, count: int) -> Blocks:
@@ -142,16 +142,16 @@ class StoreFeed:
         table = _table(rows, 7)
         lrs = [table[:, 6], *self._other_lrs(table[:, 0])]
         metrics = self._metrics(table[:, 0])
-        story: list[FeedItem] = []
-        begin = 0
+        items: list[FeedItem] = []
+        start = 0
         for event in events:
             end = int(np.searchsorted(table[:, 0], event.seq))
-            story += _steps(table, lrs, metrics, begin, end)
-            story.append(event)
-            begin = end
-        story += _steps(table, lrs, metrics, begin, len(table))
+            items += _steps(table, lrs, metrics, start, end)
+            items.append(event)
+            start = end
+        items += _steps(table, lrs, metrics, start, len(table))
         self._seq = max([int(table[-1, 0]), *(event.seq for event in events)])
-        return story
+        return items
 
     def _events(self, until: int | None) -> list[Event]:
         rows = self._connection.execute(
@@ -226,7 +226,7 @@ def ancestors(connection: sqlite3.Connection, run: int) -> list[Ancestor]:
     found: list[Ancestor] = []
     while len(found) < MOST_GENERATIONS:
         row = connection.execute("SELECT parent, branched_from FROM runs WHERE id = ?", (run,)).fetchone()
-        # the name of a checkpoint begins with the seq of the last event before it
+        # the name of a checkpoint starts with the seq of the last event before it
         seq = str(row[1] or "").split("/")[-1].split("-")[0] if row else ""
         if not row or row[0] is None or not seq.isdigit():
             break
@@ -259,11 +259,11 @@ def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
     return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
 
 
-def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], begin: int, end: int) -> list[StepBlock]:
+def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], start: int, end: int) -> list[StepBlock]:
     """Return these rows as a block of consecutive steps, if there are any."""
-    if begin >= end:
+    if start >= end:
         return []
-    part = table[begin:end]
+    part = table[start:end]
     return [
         StepBlock(
             first_step=int(part[0, 1]),
@@ -272,7 +272,7 @@ def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], beg
             batches=part[:, 3].astype(np.int64),
             seconds=np.ascontiguousarray(part[:, 4]),
             loss=np.ascontiguousarray(part[:, 5]),
-            lrs=tuple(np.ascontiguousarray(group[begin:end]) for group in lrs),
-            metrics={name: values[begin:end] for name, values in metrics.items()},
+            lrs=tuple(np.ascontiguousarray(group[start:end]) for group in lrs),
+            metrics={name: values[start:end] for name, values in metrics.items()},
         )
     ]

@@ -1,4 +1,4 @@
-"""A stored run as TensorBoard's event files, written by TensorBoard's own writer."""
+"""A stored run as TensorBoard's event files, written by TensorBoard's writer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 EXTRA = "lrtui[tensorboard]"
 
 QUEUE = 1000
-"""Events that wait for the writer's own thread."""
+"""Events that wait for the writer's thread."""
 
 Point = tuple[int, float, Mapping[str, float]]
-"""A step, the training time in seconds, and what was measured there by tag."""
+"""A step, the training time in seconds, and values by tag."""
 
 
-def write_event_files(story: Iterable[FeedItem], folder: Path, created: float) -> int:
+def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -> int:
     """Write a run into a folder; return how many values were written.
 
     Args:
-        story: with every step by itself.
+        items: with every step by itself.
         folder: created if it is missing.
         created: when the run was, in seconds since 1970: TensorBoard's wall time is that and the training time.
 
@@ -41,7 +41,7 @@ def write_event_files(story: Iterable[FeedItem], folder: Path, created: float) -
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError as error:
-        raise UsageError(f"TensorBoard's package is not here ({error}): pip install '{EXTRA}'") from None
+        raise UsageError(f"TensorBoard is not installed ({error}): pip install '{EXTRA}'") from None
     try:
         if any(folder.glob("events.out.tfevents.*")):
             # TensorBoard reads all files of a folder as one run, and would draw every point twice
@@ -49,7 +49,7 @@ def write_event_files(story: Iterable[FeedItem], folder: Path, created: float) -
         writer: EventFileWriter = EventFileWriter(str(folder), QUEUE)
         count = 0
         try:
-            for step, seconds, values in _points(story):
+            for step, seconds, values in _points(items):
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
                 writer.add_event(Event(wall_time=created + seconds, step=step, summary=summary))
                 count += len(values)
@@ -60,9 +60,9 @@ def write_event_files(story: Iterable[FeedItem], folder: Path, created: float) -
     return count
 
 
-def _points(story: Iterable[FeedItem]) -> Iterator[Point]:
+def _points(items: Iterable[FeedItem]) -> Iterator[Point]:
     tags = ["lr"]
-    for part in story:
+    for part in items:
         if isinstance(part, RunStarted):
             names = part.group_names
             tags = ["lr"] if len(names) == 1 else [f"lr/{name}" for name in names]

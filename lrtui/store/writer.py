@@ -23,31 +23,31 @@ from lrtui.store.recorder import MOST_HELD, Recorder
 T = TypeVar("T")
 
 INTERVAL = 0.25
-"""Seconds between two looks for rows to write and commands to take."""
+"""Seconds between two checks for rows to write and commands to take."""
 
 RETRY_SECONDS = 2.0
 """Seconds before writing is tried again after a failure."""
 
 EVENTS_A_TRANSACTION = 50_000
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 """Takes a message for the user; called by the writer's thread."""
 
 
 class Writer:
     """Writes the events of all runs of this process, and brings them the commands of other processes.
 
-    A store that fails never stops a run: the user is told once, rows are held in memory up to a bound, and writing is
+    A store that fails never stops a run: the user is warned once, rows are held in memory up to a bound, and writing is
     tried again.
 
     Args:
         folder: of the store.
-        tell: told what went wrong; more can be added to `listeners`.
+        report: receives failures; more can be added to `listeners`.
     """
 
-    def __init__(self, folder: Path, tell: Tell | None = None) -> None:
+    def __init__(self, folder: Path, report: Report | None = None) -> None:
         self.folder = folder
-        self.listeners: list[Tell] = [] if tell is None else [tell]
+        self.listeners: list[Report] = [] if report is None else [report]
         self._recorders: list[Recorder] = []
         self._calls: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
@@ -195,7 +195,7 @@ class Writer:
             self._connection = open_for_writing(self.folder)
             self._file = _identity(path)
         elif _identity(path) != self._file:
-            # SQLite would go on writing to a file that nobody can open any more
+            # SQLite would continue to write to a file that no process can open any more
             raise StoreError(f"{path} was deleted or replaced")
         return self._connection
 
@@ -207,7 +207,7 @@ class Writer:
         return str(error) if isinstance(error, (StoreError, OSError)) else f"{type(error).__name__}: {error}"
 
     def _fail(self, error: Exception) -> None:
-        """Tell the user, once for each kind of failure, and try again later."""
+        """Warn the user, once for each kind of failure, and try again later."""
         self._retry_at = time.monotonic() + RETRY_SECONDS
         for recorder in self._recorders:
             recorder.failed()
@@ -215,9 +215,9 @@ class Writer:
         if message == self._trouble:
             return
         self._trouble = message
-        for tell in list(self.listeners):
-            tell(
-                f"the store can't be written: {message}. The run goes on; its events are held in memory (up to "
+        for report in list(self.listeners):
+            report(
+                f"the store can't be written: {message}. The run continues; its events are held in memory (up to "
                 f"{MOST_HELD:,} events) until it can"
             )
 

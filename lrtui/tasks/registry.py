@@ -64,9 +64,9 @@ def checked_task(task: Any, notation: str) -> Task:
 
 
 def expected_batches_per_epoch(spec: RunSpec) -> int | None:
-    """Return the optimizer steps of an epoch before any data is loaded, or None if the task doesn't tell.
+    """Return the optimizer steps of an epoch before any data is loaded, or None if it is unknown.
 
-    A user's own task is not executed to find out.
+    A user's task is not executed to find out.
     """
     samples = None
     if is_plugin(GROUP, spec.task):

@@ -49,7 +49,7 @@ Data = Any
 - a pair of tensors (inputs, targets), samples along the first dimension of both: the fast path, kept on the device;
 - a `torch.utils.data.Dataset` of pairs: batched by the run's `--batch-size`, training data in a new order each epoch;
 - a `torch.utils.data.DataLoader`, or any other iterable of batches that are pairs, which has a length and can be
-  iterated again and again: used as it is, with its own order and batch size.
+  iterated again and again: used as it is, with its order and batch size.
 """
 
 
@@ -62,10 +62,10 @@ class Task(Protocol):
       per sample (or per sample and position; of any shape, bool or number) is averaged over all its elements on the
       whole test set; a 0-d tensor is a batch's mean, weighted by its samples. Results are ranked by the metric named
       `accuracy`, a share in [0, 1], or by the test loss if there is none.
-    - `step_metrics(model)` returns a mapping from names to values of the step under way, each a number or a 0-d
-      tensor: logged for every step and drawn in a pane of its own. It is called after `backward()` and before the
-      gradients are clipped and the optimizer steps, under `torch.no_grad()`. Return tensors as they are: reading them
-      here (`float`, `item`) would make a GPU wait. The gradient norm, for example:
+    - `step_metrics(model)` returns a mapping from names to values of the current step, each a number or a 0-d
+      tensor: logged for every step and drawn in a separate pane; the names `loss` and `lr` are taken. It is called
+      after `backward()` and before the gradients are clipped and the optimizer steps, under `torch.no_grad()`. Return
+      tensors as they are: reading them here (`float`, `item`) would make a GPU wait. The gradient norm, for example:
 
           def step_metrics(self, model):
               gradients = [p.grad for p in model.parameters() if p.grad is not None]

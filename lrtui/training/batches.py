@@ -24,7 +24,7 @@ class Batches(Protocol):
         batch_size: of all batches but the last one, if known.
         generators: the random generators that a pass may draw from, besides the global ones.
         inexact: why a resumed pass may differ from an uninterrupted one, or None if it can't.
-        parts: the task's own objects that a pass uses.
+        parts: the task's objects that a pass uses.
     """
 
     samples: int | None
@@ -53,7 +53,7 @@ class Batches(Protocol):
         ...
 
     def in_order(self) -> Iterator[Batch]:
-        """Go through the samples once, always in the same order unless a loader of the task decides otherwise."""
+        """Go through the samples once, always in the same order unless the task's loader chooses another."""
         ...
 
 
@@ -102,11 +102,11 @@ class MemoryBatches:
 
 
 class LoadedBatches:
-    """Batches of the task's own loader, or of one made for its Dataset.
+    """Batches of the task's loader, or of one made for its Dataset.
 
     Args:
         loader: can be iterated again and again.
-        length: batches a pass, as counted or requested; None for the loader's own length.
+        length: batches a pass, as counted or requested; None for the loader's length.
         samples: as in `Batches`.
         method: the task's method that returned the data, for messages.
         say: receives a message if the loader's length is wrong.
@@ -126,7 +126,7 @@ class LoadedBatches:
         return self._length
 
     def shuffled(self) -> Iterator[Batch]:
-        """Go through the loader once; it decides about the order.
+        """Go through the loader once; it chooses the order.
 
         Schedules depend on the length of an epoch, so a loader that ends early is started again.
 

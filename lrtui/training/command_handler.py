@@ -58,7 +58,7 @@ class CommandHandler:
         inbox: where users' commands arrive.
         reporter: publishes the answers.
         checkpoints: one is made after commands that change the run.
-        evaluate: runs the test set for a command, told whether it is the script's, and publishes the result.
+        evaluate: runs the test set for a command (second argument: whether it is the script's) and publishes it.
         range_test: runs a range test from the state of this moment, and answers through the command's feed.
     """
 
@@ -122,7 +122,7 @@ class CommandHandler:
             due = self._state.pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
                 command, scripted = due
-                # nobody waits for the answer, and a script's run has the same events every time
+                # no sender waits for the answer, and a script's run has the same events every time
                 return replace(command, id=""), scripted
         if during is None and self._after_the_test:
             return self._after_the_test.pop(0), False
@@ -165,14 +165,14 @@ class CommandHandler:
                     self._extend(command, scripted)
                 case RangeTest() if during is not None:
                     # between two batches of a test the model is in evaluation mode
-                    command.feed.waiting_for = "the test under way"
+                    command.feed.waiting_for = "the running test to end"
                     self._after_the_test.append(command)
                 case RangeTest():
                     # it doesn't count as training time; `handle` resumes the clock, or waits
                     self._reporter.clock.pause()
                     self._range_test(command)
                 case _:
-                    raise UsageError("this run does not know the command")
+                    raise UsageError("this run does not support the command")
         except UsageError as error:
             self._reporter.publish(CommandRefused, command=command.text, reason=str(error), command_id=command.id)
 

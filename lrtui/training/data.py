@@ -39,9 +39,9 @@ def read_batches(
         what: `training` or `test`, for messages.
         batch_size: for data that is not batched already.
         limit: number of samples to use, the first ones; None for all. Of batches, as many as have so many samples.
-        device: where data in memory is kept.
-        order: shuffles training data that has no order of its own; None for a test set.
-        say: receives messages about what a user might not expect.
+        device: of data in memory.
+        order: shuffles training data that has no fixed order; None for a test set.
+        say: receives messages about surprises, such as a limit that is too large.
 
     Raises:
         TaskError: for data in none of a task's forms.
@@ -139,13 +139,13 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
     """
     option = "--train-samples" if what == "training" else "--test-samples"
     say(f"{where} has no length: counting its batches ({option} N or a __len__ avoids this)")
-    count, last_said = 0, time.monotonic()
+    count, last_report = 0, time.monotonic()
     for count, _ in enumerate(loader, start=1):
         if count == most:
             break
         if count > MOST_COUNTED:
             raise TaskError(f"{where} gives batches without an end: {option} N limits a pass")
-        if time.monotonic() - last_said > 2:
+        if time.monotonic() - last_report > 2:
             say(f"{count:,} batches so far")
-            last_said = time.monotonic()
+            last_report = time.monotonic()
     return count

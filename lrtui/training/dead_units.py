@@ -45,8 +45,8 @@ def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str
     for name, layer in model.named_modules():
         if not isinstance(layer, LAYERS):
             continue
-        # a weight computed from other parameters has no gradient of its own, a frozen one has none at all, and one
-        # that is a sparse embedding's as well lacks the rows that no sample asked for
+        # a weight computed from other parameters has no gradient, nor has a frozen one, and one that
+        # a sparse embedding shares lacks the rows that no sample used
         weight = dict(layer.named_parameters(recurse=False)).get("weight")
         if weight is None or weight.grad is None or weight.grad.layout is not torch.strided:
             continue

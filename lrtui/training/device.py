@@ -38,7 +38,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(present[0])
     if name not in present:
-        raise DeviceError(f"--device {name}: PyTorch finds no such device here; there is {', '.join(present)}")
+        raise DeviceError(f"--device {name}: PyTorch finds no such device; available: {', '.join(present)}")
     return torch.device(name)
 
 

@@ -73,7 +73,7 @@ def evaluate(
 
 
 class _Sums:
-    """Sums over the test set, kept on the device so that it is not waited for between batches."""
+    """Sums over the test set, held on the device so that batches don't wait for it."""
 
     def __init__(self, device: torch.device) -> None:
         # mps has no float64

@@ -38,7 +38,7 @@ class Loop:
         inbox: where users' commands arrive.
         reporter: publishes the events.
         checkpoints: of the run; None makes none.
-        resumed: the checkpoint to continue from; it is not kept.
+        resumed: the checkpoint to continue from; the loop holds no reference to it.
 
     Raises:
         CheckpointError: for a checkpoint that does not fit.
@@ -75,7 +75,7 @@ class Loop:
         Raises:
             StopRequested: if the user stopped the run.
             Diverged: at the first loss that is not finite.
-            TaskError: if the user's own code fails.
+            TaskError: if the user's code fails.
         """
         self._publish_started()
         self._reporter.clock.resume()

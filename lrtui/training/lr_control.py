@@ -2,7 +2,7 @@
 
 The optimizer's lr is always the unscaled lr times the scale. The scheduler only ever sees the unscaled lr: it is
 restored before `scheduler.step()`, and afterwards unscaled x scale is written. A nudge is therefore exact for every
-scheduler: for those that read the group's lr, those that read `base_lrs`, nested ones and the user's own. Editing a
+scheduler: for those that read the group's lr, those that read `base_lrs`, nested ones and a user's class. Editing a
 scheduler's state in place is not exact for all of them.
 """
 
@@ -138,7 +138,7 @@ class LrControl:
             group: index of one parameter group, or None for all.
 
         Raises:
-            UsageError: for a negative or non-finite lr, an unknown group, or where the schedule's own lr is 0, which
+            UsageError: for a negative or non-finite lr, an unknown group, or where the schedule's lr is 0, which
                 no factor changes.
         """
         if not (math.isfinite(lr) and lr >= 0):
@@ -245,7 +245,7 @@ class LrControl:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Load what `state` returned; the optimizer's own state, with its groups' lrs, is loaded afterwards.
+        """Load what `state` returned; the optimizer's state, with its groups' lrs, is loaded afterwards.
 
         Raises:
             NotationError: for a schedule that can't be built any more, such as a user's class that is gone.

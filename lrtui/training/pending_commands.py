@@ -1,4 +1,4 @@
-"""The commands that a run carries out without anybody sending them at that moment."""
+"""The commands that a run carries out by itself: its script's, and those that a resume replays."""
 
 from __future__ import annotations
 

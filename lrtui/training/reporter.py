@@ -50,7 +50,7 @@ class Reporter:
     def __init__(self, feed: LiveFeed, *, next_seq: int = 0) -> None:
         self._feed = feed
         self._next_seq = next_seq
-        # the store's writer thread reports failures, too; the lock costs 0.1 µs an event
+        # the store's writer thread reports failures, too; the lock costs 0.1 µs per event
         self._lock = threading.Lock()
         self.step = 0
         """Optimizer steps done; the loop counts it up."""

@@ -26,7 +26,7 @@ class SimulatedScript:
 
     Raises:
         NotationError: for a schedule that can't be built on this optimizer, or fails at a step.
-        TaskError: if a user's own class fails.
+        TaskError: if a user's class fails.
     """
 
     def __init__(self, spec: RunSpec, batches_per_epoch: int, results: Results = ()) -> None:

@@ -61,7 +61,7 @@ def train(
                 checkpoints.resume_from(resumed.checkpoint)
         setup = set_up(spec, say, task)
         if resumed is not None:
-            setup = resumed.fit(setup)
+            setup = resumed.resumed_setup(setup)
         _stop_if_asked(inbox)
         loop = Loop(setup, inbox, reporter, checkpoints, resumed)
         # frees the memory of the checkpoint, which is as large as the model and its optimizer

@@ -16,7 +16,7 @@ from lrtui.training.random_state import random_state_restored
 
 
 class WeightAveraging:
-    """Averages the weights from where the schedule says so, once for each of its `step()` calls.
+    """Averages the weights from the schedule's starting point on, once for each of its `step()` calls.
 
     Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization" (arXiv:1803.05407). A switch
     of the schedule starts a new average, or ends it.
@@ -69,7 +69,7 @@ class WeightAveraging:
         }
 
     def restore(self, state: Mapping[str, Any], schedule: Schedule) -> None:
-        """Load what `state` returned, after the model's own weights have been restored."""
+        """Load what `state` returned, after the model's weights have been restored."""
         if not state:
             return
         self.averaged_model = _averaged(self._model)
@@ -127,7 +127,7 @@ def unsaved_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def restore_buffers(model: torch.nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
-    """Restore such buffers; one that has grown since the model was made, as a cache does, replaces the model's own.
+    """Restore such buffers; one that has grown since the model was made, as a cache does, replaces the model's.
 
     Raises:
         AttributeError: if the model has no such buffer.

@@ -205,8 +205,8 @@ def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
 @pytest.mark.parametrize(
     ("outcome", "message"),
     [
-        ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N makes it longer"),
-        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 goes on from its last checkpoint"),
+        ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N extends it"),
+        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 continues from its last checkpoint"),
         ("failed", "#1 is failed and takes no commands"),
         ("diverged", "#1 is diverged and takes no commands"),
     ],
@@ -223,7 +223,7 @@ def test_a_lost_run_takes_no_commands(lrtui: CommandLine, live: LiveRun) -> None
     live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1
-    assert "#1 is lost: its process died; lrtui resume 1 goes on" in answer.err
+    assert "#1 is lost: its process died; lrtui resume 1 continues" in answer.err
     assert inbox(lrtui) == 0
 
 

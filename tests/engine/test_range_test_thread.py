@@ -25,7 +25,7 @@ def test_it_makes_the_curve_whatever_schedule_and_script_the_settings_have() -> 
     assert test.feed.start is not None
     assert test.feed.start.current_lr == 0.1
     assert len(curve) == 40
-    assert any(line.startswith("data: ") for line in test.said)
+    assert any(line.startswith("data: ") for line in test.messages)
     # the same settings, the same curve
     again = RangeTestThread(tiny_spec(optimizer="SGD(lr=0.1, momentum=0.9)"), Sweep(1e-5, 1.0, 40)).start()
     assert again.result().losses == curve.losses
@@ -79,7 +79,7 @@ def test_whoever_waits_for_one_that_comes_too_late_is_told() -> None:
     late = RangeFeed()
     assert not run.send(RangeTest(Sweep(), late))
     assert late.end is not None
-    assert "run #1 was over before it could be made" in str(late.end.error)
+    assert "run #1 ended before the range test started" in str(late.end.error)
 
 
 def test_one_that_the_run_never_came_to_is_told_too() -> None:
@@ -90,5 +90,5 @@ def test_one_that_the_run_never_came_to_is_told_too() -> None:
     run.start()
     assert feed.wait(60)
     assert feed.end is not None
-    assert "was over before it could be made" in str(feed.end.error)
+    assert "ended before the range test started" in str(feed.end.error)
     assert run.join(30)

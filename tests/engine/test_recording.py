@@ -187,7 +187,7 @@ def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "settings", "said"),
     [
-        ("1", {}, "is done; --epochs N makes it longer"),
+        ("1", {}, "is done; --epochs N extends it"),
         ("7", {}, "there is no run '7'; a run is an id, a name or last; the newest are 1"),
         ("1", {"schedule": "lr*2", "epochs": 9}, "--schedule takes a schedule"),
     ],
@@ -246,7 +246,7 @@ def test_own_files_are_named_with_their_digest_and_whether_they_changed(tmp_path
     assert "CHANGED" not in line
     task.write_text(task.read_text() + "\n# another\n")
     (line,) = describe_user_files(plan_resume(tmp_path / "store", "last"))
-    assert "CHANGED since the run began" in line
+    assert "CHANGED since the run started" in line
 
 
 def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path: Path) -> None:

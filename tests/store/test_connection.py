@@ -40,7 +40,7 @@ def both(folder: Path) -> list[str]:
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"this is a text of more than a hundred characters, and no database at all " * 20)
-    assert all("this is no SQLite database, or a damaged one" in words for words in both(tmp_path))
+    assert all("this is not an SQLite database, or it is damaged" in words for words in both(tmp_path))
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:

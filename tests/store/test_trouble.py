@@ -105,7 +105,7 @@ def test_a_database_deleted_while_the_run_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"no database at all, but a text that is long enough to be taken for one" * 50, "no SQLite database"),
+        (b"no database at all, but a text that is long enough to be taken for one" * 50, "not an SQLite database"),
         (b"SQLite format 3\0" + b"\xff" * 8000, "damaged"),
     ],
     ids=["foreign", "corrupt"],
@@ -165,14 +165,14 @@ def test_two_terminals(tmp_path: Path) -> None:
         (["checkpoint"], 0, "checkpoint saved (command)"),
         (["resume"], 0, "resumed"),
         (["pause"], 0, "paused"),
-        (["nonsense"], 2, "no command"),
+        (["nonsense"], 2, "unknown command"),
     ]:
         code, printed = send(*words)
         assert (code, answer in printed) == (status, True), (words, printed)
     # the pause may have come in the midst of an epoch's test, which has no other in it
     for _ in range(10):
         code, printed = send("evaluate")
-        if "a test is under way" not in printed:
+        if "a test is running already" not in printed:
             break
         assert [send(word)[0] for word in ("resume", "pause")] == [0, 0]
     assert code == 0, printed

@@ -118,7 +118,7 @@ def test_a_full_disk_is_told_once_and_everything_is_written_when_there_is_room(t
     time.sleep(0.3)
     assert len(trouble) == 1
     assert "the disk is full" in trouble[0]
-    assert "The run goes on" in trouble[0]
+    assert "The run continues" in trouble[0]
     # what was committed stays readable
     assert rows(tmp_path, recorder.run) == 0
     writer.call(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchone())
@@ -189,7 +189,7 @@ def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     writer = Writer(tmp_path / "file", ignore)
-    with pytest.raises(StoreError, match="can't be made"):
+    with pytest.raises(StoreError, match="can't be created"):
         new_recorder(writer)
     writer.close()
 

@@ -90,7 +90,7 @@ def test_a_refused_command_makes_no_checkpoint(recording: RunRecorder, tmp_path:
 def test_without_a_store_the_command_is_refused(recording: RunRecorder) -> None:
     course = recording.run(tiny_spec(epochs=1), {1: [SaveCheckpoint(), ScaleLr(2.0), Pause(), Resume()], 4: [Stop()]})
     assert [(e.command, e.reason) for e in of(CommandRefused, course.events)] == [
-        ("checkpoint", "nothing is kept of this run; start it with a --store")
+        ("checkpoint", "this run is not recorded: start it with --store to save checkpoints")
     ]
     assert course.finished.outcome == "stopped"
 
@@ -141,7 +141,7 @@ def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording
         tiny_spec(), {1: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path, every_seconds=6.0, commit=commit)
     )
     # refused at first, and tried again when the next is due
-    assert [e.reason for e in of(CommandRefused, course.events)] == ["the store can't be written at this moment"]
+    assert [e.reason for e in of(CommandRefused, course.events)] == ["the store can't be written at the moment"]
     assert course.saved[0].step > 1
     assert len(course.saved) == asked - 2
     assert not notices(course)
@@ -196,7 +196,7 @@ def test_a_full_disk_is_reported_once_and_training_continues(
     good = module._File.write
     monkeypatch.setattr(module._File, "write", write)
     course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(folder))
-    words = f"no checkpoint can be written into {folder}: No space left on device. The run goes on, and earlier"
+    words = f"no checkpoint can be written into {folder}: No space left on device. The run continues, and earlier"
     assert [(e.level, e.text[: len(words)]) for e in notices(course)] == [("warning", words)]
     assert [e.reason[: len(words)] for e in of(CommandRefused, course.events)] == [words]
     assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])

@@ -22,7 +22,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert present_devices() == ["cpu"]
-    with pytest.raises(DeviceError, match="--device cuda: PyTorch finds no such device here; there is cpu"):
+    with pytest.raises(DeviceError, match="--device cuda: PyTorch finds no such device; available: cpu"):
         choose_device("cuda")
 
 

@@ -294,7 +294,7 @@ async def test_a_damaged_store_is_reported_and_runs_of_this_process_stay(folder:
     (folder / DATABASE).write_bytes(b"nothing that SQLite knows" * 100)
     app = app_on(folder, recorded_run(60))
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "no SQLite database" in trouble(app).replace("\n", " "))
+        await until(pilot, lambda: "not an SQLite database" in trouble(app).replace("\n", " "))
         assert numbers(app) == [1]
         await pilot.press("5", "+")
         assert app.session.last.sent == [ScaleLr(1.25)]

@@ -81,7 +81,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
     test = RangeTestThread(spec, _sweep(budget, spec.epochs * batches)).start()
     printed = 0
     while not test.feed.wait(POLL_SECONDS):
-        for line in test.said[printed:]:
+        for line in test.messages[printed:]:
             printed += 1
             say(line)
         if stopped():

@@ -47,6 +47,6 @@ def command(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
     print(f"deleted {', '.join(map(title_of, found))}", file=sys.stderr)
     if removed.files:
         print(f"removed {counted(removed.files, 'file')}, {format_size(removed.size)}", file=sys.stderr)
-    for path in removed.kept:
+    for path in removed.in_use:
         print(f"kept {printable(str(path))}: a branch started from it", file=sys.stderr)
     return DONE

@@ -1,1 +1,1 @@
-"""Checkpoints: the file format, when they are saved, which are kept, and how training resumes from one."""
+"""Checkpoints: the file format, when they are saved, which are removed, and how training resumes from one."""

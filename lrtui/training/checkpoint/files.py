@@ -23,7 +23,7 @@ class ResumePoint:
     Args:
         checkpoint: the file.
         replay: commands that a user sent after the checkpoint, as lines of a script: carried out again at their
-            steps, after the script's own lines of the same moment.
+            steps, after the script's lines of the same moment.
         commands: carried out before the next step.
         epochs: of the whole run, if it is extended.
         parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its

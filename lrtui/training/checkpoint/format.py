@@ -77,7 +77,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) 
     Raises:
         OSError: if it can't be written.
         CheckpointError: if it can't be loaded again.
-        Exception: whatever pickling a user's own object raises.
+        Exception: whatever pickling a user's object raises.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + UNFINISHED)
@@ -127,7 +127,7 @@ def unsaveable_part(checkpoint: Checkpoint) -> str | None:
             torch.save(getattr(checkpoint, name), file)
             file.seek(0)
             torch.load(file, map_location="cpu", weights_only=True)
-        except Exception:  # a user's own objects can raise anything
+        except Exception:  # a user's objects can raise anything
             return description
     return None
 
@@ -138,7 +138,7 @@ _USER_PARTS = {
     "buffers": "the model's buffers",
     "optimizer": "the optimizer's state_dict()",
 }
-"""The parts that may contain a user's own objects."""
+"""The parts that may contain a user's objects."""
 
 
 def _record(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""When a run's checkpoints are made, and which of them stay. Imports no torch, so that starting a run stays quick."""
+"""When a run's checkpoints are made and removed. Imports no torch, so that starting a run stays quick."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Checkpoints:
         folder: of the files, created when needed; None makes no checkpoints.
         every_seconds: wall time between two, besides those at epoch ends.
         commit: waits until all events published so far are on disk, and returns whether they are. If not, no
-            checkpoint is made: it would know of steps that the stored events don't have.
+            checkpoint is made: it would contain steps that the stored events don't have.
         protected: returns the names of files that must stay, such as those that branches start from.
         total_limit_bytes: size of all files above which those of early epochs are removed.
     """
@@ -79,7 +79,7 @@ class Checkpoints:
             Why none was made, or None.
         """
         if self._folder is None:
-            return "nothing is kept of this run; start it with a --store"
+            return "this run is not recorded: start it with --store to save checkpoints"
         started_at = reporter.clock.seconds
         refusal = self._save(self._folder, reason, state, reporter, command_id)
         state.progress.seconds_excluded += reporter.clock.seconds - started_at
@@ -92,7 +92,7 @@ class Checkpoints:
         if self._unsaveable is not None and self._unsaveable[0] is state.schedule:
             return self._unsaveable[1]
         if not self._commit():
-            return "the store can't be written at this moment"
+            return "the store can't be written at the moment"
         try:
             if not state.is_finite:
                 return "the weights are not finite: a run resumed from here diverges"
@@ -100,10 +100,10 @@ class Checkpoints:
         except OSError as error:
             return self._warn(
                 reporter,
-                f"no checkpoint can be written into {folder}: {error.strerror or error}. The run goes on, and earlier "
-                "checkpoints stay",
+                f"no checkpoint can be written into {folder}: {error.strerror or error}. The run continues, and "
+                "earlier checkpoints stay",
             )
-        except Exception as error:  # a user's own objects can raise anything when they are saved
+        except Exception as error:  # a user's objects can raise anything when they are saved
             text = str(error) if isinstance(error, CheckpointError) else describe_exception(error)
             self._unsaveable = state.schedule, text
             return self._warn(reporter, f"no checkpoints are made, and this run can't be resumed: {text}")
@@ -128,14 +128,14 @@ class Checkpoints:
         checkpoint = replace(checkpoint, epoch_ends=epoch_ends)
         path = folder / file_name(checkpoint.seq, checkpoint.step)
         try:
-            # each schedule has a state of its own kind: its first checkpoint shows whether it can be read back
+            # states differ between schedules: the first checkpoint of each shows whether it can be read back
             save_checkpoint(checkpoint, path, check=self._verified is not state.schedule)
         except OSError:
             raise
         except Exception as error:
             part = unsaveable_part(checkpoint)
             if part is None:
-                raise OSError(f"what was written can't be read again ({error})") from error
+                raise OSError(f"the file can't be read back ({error})") from error
             owner = f" of {state.schedule}" if "schedule" in part else ""
             raise CheckpointError(f"{part}{owner} contains objects other than tensors, numbers and strings") from error
         self._verified, self._epoch_ends = state.schedule, epoch_ends

@@ -49,13 +49,13 @@ class ResumedRun:
 
     @property
     def started_fields(self) -> dict[str, Any]:
-        """The fields of RunStarted that say where the run resumes or branches."""
+        """The fields of RunStarted that give the point where the run resumes or branches."""
         if self.is_branch:
             return {"parent": self.point.parent}
         return {"resumed_from": self.checkpoint.step, "resumed_seq": self.checkpoint.seq}
 
-    def fit(self, setup: RunSetup) -> RunSetup:
-        """Return the setup of the resumed run, after refusing everything that can be refused.
+    def resumed_setup(self, setup: RunSetup) -> RunSetup:
+        """Return the setup with the checkpoint's schedule and script, after checking that it can be resumed.
 
         Raises:
             CheckpointError: for a checkpoint of another model, other data or other settings.
@@ -76,7 +76,7 @@ class ResumedRun:
         return replace(setup, spec=replace(setup.spec, schedule=saved.spec.schedule, at=at))
 
     def pending_commands(self, setup: RunSetup) -> PendingCommands:
-        """Return the commands that are carried out without anybody sending them."""
+        """Return the commands that the run carries out by itself."""
         saved, steps = self.checkpoint, setup.horizon.batches_per_epoch
         script = read_script(saved.script, None, steps)
         if self.is_branch:

@@ -47,10 +47,10 @@ class TrainingState:
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
-        """Store the random states of this moment in the checkpoints made meanwhile: the test must leave no trace.
+        """Store the random states of this moment in the checkpoints made meanwhile: the test must not change training.
 
         Args:
-            command: the command that asked for the test; whatever resumes from such a checkpoint repeats it.
+            command: the command that asked for the test; a run resumed from such a checkpoint repeats it.
             scripted: whether the command is the script's.
         """
         outer = self._held_states, self._test_on_demand
