@@ -102,7 +102,7 @@ def watch_run(
 ) -> tuple[Watch, list[Any]]:
     spec = RunSpec(**{"task": TINY, "batch_size": 16, "epochs": 3, "log_interval": 4, **settings})
     reporter, inbox = Reporter(feed := LiveFeed()), Inbox()
-    setup = set_up(spec, lambda _: None, task)
+    setup = set_up(spec, lambda _: None, task() if task else None)
     if command:
         inbox.send(command)
     with Watch(torch.bfloat16 if spec.precision == "bf16" else None) as watch:
@@ -123,8 +123,8 @@ def watch_run(
         {"accumulate": 2},
         {"precision": "bf16"},
         {"command": ScaleLr(0.5)},
-        {"task": NormedTiny()},
-        {"task": NormedTiny(), "clip_grad_norm": 1.0, "optimizer": "SGD(lr=0.1, momentum=0.9)"},
+        {"task": NormedTiny},
+        {"task": NormedTiny, "clip_grad_norm": 1.0, "optimizer": "SGD(lr=0.1, momentum=0.9)"},
     ],
     ids=str,
 )
