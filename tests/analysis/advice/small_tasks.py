@@ -46,7 +46,7 @@ class Clothes:
 
 
 class CaseStudy(Clothes):
-    """The case study's own network, on 2,000 images."""
+    """The case study's network, on 2,000 images."""
 
     training_samples = 2000
 

@@ -37,7 +37,9 @@ def test_advice_goes_to_stderr(more: list[str], tmp_path: Path, capsys: pytest.C
         assert all("event" in json.loads(line) for line in out.splitlines())
 
 
-def test_a_diverged_run_is_told_where_to_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_advice_on_a_diverged_run_names_the_epoch_to_branch_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = ["--store", str(tmp_path / "store")]
     arguments = ['LambdaLR("1.0 if epoch < 2 else 1e30")', "--batch-size", "16", "--epochs", "6", "--optimizer"]
     task = ["--task", slow_task(tmp_path, 0.0)]
@@ -72,7 +74,7 @@ def test_a_branch_of_a_switched_run_needs_a_schedule(tmp_path: Path, capsys: pyt
     assert main(["branch", "1", "--at-epoch", "1", "lr*0.5", *store]) == 0
 
 
-def test_a_diverged_run_that_was_switched_is_told_to_restart(
+def test_a_diverged_run_that_was_switched_is_advised_to_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["StepLR(2)", "--batch-size", "16", "--epochs", "6", "--optimizer", "SGD(lr=0.1)"]
@@ -80,6 +82,6 @@ def test_a_diverged_run_that_was_switched_is_told_to_restart(
     task = ["--task", slow_task(tmp_path, 0.0), "--store", str(tmp_path / "store")]
     assert main(["train", *arguments, *script, *task]) == 3
     _, err = capsys.readouterr()
-    # a branch would need its own schedule
+    # a branch would need another schedule
     assert "lrtui branch" not in err
     assert "a new run with --at 'epoch 1: lr*0.5', which halves the lr" in err

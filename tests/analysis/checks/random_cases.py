@@ -1,4 +1,4 @@
-"""Random schedules, optimizers and lengths of run, usual and odd ones, made from the catalogues and a seed."""
+"""Random schedules, optimizers and run lengths, usual and odd ones, drawn from the catalogues with a seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Case:
 
 
 def cases(seed: int, count: int) -> list[Case]:
-    """Return this many cases, the same ones for the same seed."""
+    """Return this many cases; the same seed gives the same cases."""
     draw = random.Random(seed)
     return [_case(draw) for _ in range(count)]
 

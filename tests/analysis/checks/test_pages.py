@@ -20,7 +20,7 @@ def figures(notation: str, optimizer: str, horizon: Horizon) -> str:
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.code)
-def test_the_example_on_the_page_is_true(trap: Trap) -> None:
+def test_the_example_on_the_page_is_correct(trap: Trap) -> None:
     example = trap.example
     optimizer, horizon = parse_optimizer(example.optimizer), Horizon(example.epochs, example.steps)
     (finding,) = check_schedule(parse_schedule(example.schedule), optimizer, horizon, accumulate=example.accumulate)
