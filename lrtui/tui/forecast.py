@@ -1,6 +1,6 @@
 """The lr to come, computed in a background thread by stepping the real scheduler, with the findings of the checks.
 
-Questions are told apart by a slot (`next`, `picker`, a run's number): in each slot the latest one wins, so that fast
+Questions are identified by a slot (`next`, `picker`, a run's number): in each slot the latest one wins, so that fast
 typing never waits for curves that are out of date.
 """
 

@@ -23,13 +23,13 @@ def dialog(app: PlayedApp) -> str:
 
 
 async def settle(*_: float) -> None:
-    """Let a key go its way: from the application to the widget in focus, up to the screen, and back."""
+    """Let a key be handled by the application, the focused widget and the screen."""
     for _ in range(50):
         await asyncio.sleep(0)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    """Let the screen's own timer go on until the condition holds."""
+    """Let the screen's timer run until the condition holds."""
     for _ in range(200):
         if condition():
             return

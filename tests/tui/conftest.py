@@ -1,4 +1,4 @@
-"""Pictures are the same everywhere: no cursor blinks, no animation; and nobody waits longer than it takes."""
+"""Makes pictures reproducible (no blinking cursor, no animation) and tests fast (no fixed waits)."""
 
 from __future__ import annotations
 

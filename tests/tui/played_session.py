@@ -1,4 +1,4 @@
-"""A session whose runs are lists of events: commands are kept instead of obeyed, nothing trains, no clock ticks."""
+"""A session whose runs are lists of events: commands are recorded instead of obeyed, nothing trains, no clock runs."""
 
 from __future__ import annotations
 

@@ -19,36 +19,36 @@ LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
 STOPS_MOUSE = (b"\x1b[?1000l", b"\x1b[?1003l")
 
-KEPT = 1 << 18
-"""How much of what was written is kept, of its end: a soak writes hundreds of megabytes."""
+TAIL_BYTES = 1 << 18
+"""Bytes kept of the end of the output: a long test writes hundreds of megabytes."""
 
 
 class Terminal:
     """A program in a pseudo-terminal.
 
     Args:
-        words: the cockpit's.
-        program: what is run with these words.
+        arguments: the program's.
+        program: the command to run with these arguments.
         size: columns and lines.
-        rate: how many bytes a second it takes at most; None for as many as come.
-        environment: what the program's differs in.
+        rate: the most bytes it reads per second; None for no limit.
+        environment: variables that differ from this process's.
     """
 
     def __init__(
         self,
-        *words: str,
+        *arguments: str,
         program: Sequence[str] = COCKPIT,
         size: tuple[int, int] = (100, 32),
         rate: float | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.written = b""
-        """The end of what was written."""
+        """The end of the output."""
         self.total = 0
-        """How many bytes were written in all."""
+        """Bytes written in total."""
         self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
         master, slave = pty.openpty()
-        # before the program looks: it would draw its first frame for another size
+        # set before the program starts, which would draw its first frame for another size
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._fd, self._slave = master, slave
         self.modes_before = termios.tcgetattr(slave)
@@ -58,14 +58,14 @@ class Terminal:
                 os.close(master)
                 os.login_tty(slave)
                 variables = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
-                # readline puts the size of another terminal into the C library's environment, which execv hands on
+                # readline puts the size of another terminal into the C library's environment, which execv passes on
                 variables = {name: value for name, value in variables.items() if name not in ("COLUMNS", "LINES")}
-                os.execve(program[0], [*program, *words], variables)
+                os.execve(program[0], [*program, *arguments], variables)
             finally:
                 os._exit(127)
 
     def set_rate(self, rate: float | None) -> None:
-        """Take so many bytes a second from now on."""
+        """Read so many bytes per second from now on."""
         self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
 
     def read(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
@@ -78,13 +78,13 @@ class Terminal:
         return True
 
     def read_until(self, text: bytes, seconds: float = 60.0) -> None:
-        """Read until the text is among what was written."""
+        """Read until the text is in the output."""
         assert self.read(seconds, lambda: text in self.written), (
             f"{text!r} was not written; the last was {self.written[-500:]!r}"
         )
 
     def forget(self) -> None:
-        """Forget what was written: a text that is waited for is to come anew."""
+        """Discard the output, so that only new text is found."""
         self.written = b""
 
     def press(self, key: str) -> None:
@@ -145,5 +145,5 @@ class Terminal:
             return 0
         self._allowance -= len(chunk) if self._rate is not None else 0
         self.total += len(chunk)
-        self.written = (self.written + chunk)[-KEPT:]
+        self.written = (self.written + chunk)[-TAIL_BYTES:]
         return len(chunk)

@@ -1,4 +1,4 @@
-"""Forecasts in the background: what is asked for, and which answers are kept."""
+"""Forecasts in the background: which questions are asked, and which answers are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key of the cockpit: what it tells the run, and what it says where it makes no sense."""
+"""Every key of the cockpit: the command it sends, and the message if it is unavailable."""
 
 from __future__ import annotations
 

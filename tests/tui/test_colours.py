@@ -25,7 +25,7 @@ def test_two_runs_that_are_drawn_never_share_a_colour() -> None:
     assert [view.place_of(number) for number in (1, 9, 17, 2)] == [0, 1, 2, 3]
 
 
-def test_a_run_keeps_its_colour_when_another_goes() -> None:
+def test_a_run_keeps_its_colour_when_another_is_removed() -> None:
     view = drawn(1, 9)
     view.toggle_pin(1)
     assert view.place_of(9) == 1
@@ -38,7 +38,7 @@ def test_more_runs_than_colours_have_letters_of_their_own() -> None:
     assert len(set(view.places.values())) == LINE_COLOURS + 3
 
 
-def test_a_run_on_screen_that_is_marked_too_has_one_place() -> None:
+def test_a_pinned_run_on_screen_is_drawn_once() -> None:
     view = drawn(3)
     view.select(3)
     assert view.places == {3: 2}

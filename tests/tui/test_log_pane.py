@@ -19,7 +19,7 @@ def rule(app: PlayedApp) -> str:
     return app.screen.query_one("#log").query_one(Frame).render().plain
 
 
-async def test_a_filter_shows_the_lines_that_have_its_words() -> None:
+async def test_a_filter_shows_the_lines_that_contain_its_terms() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "4")

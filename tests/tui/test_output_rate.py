@@ -49,11 +49,11 @@ def test_full_speed_is_retried_at_increasing_intervals() -> None:
     line, waits = Line(), []
     for _ in range(8):
         line.write(100_000, BUFFER_BYTES / 2_000)
-        begun = line.now
-        while line.rate.seconds_behind() > 0.0 or line.now == begun:
+        start = line.now
+        while line.rate.seconds_behind() > 0.0 or line.now == start:
             line.write(2_000, 0.0)
             line.now += 0.5
-        waits.append(line.now - begun)
+        waits.append(line.now - start)
     assert abs(waits[0] - RETRY_SECONDS) <= 1.0
     assert abs(waits[1] - 2 * RETRY_SECONDS) <= 1.0
     assert abs(waits[-1] - MAX_RETRY_SECONDS) <= 1.0

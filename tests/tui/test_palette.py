@@ -20,9 +20,9 @@ async def test_only_available_actions_are_listed() -> None:
         app = PlayedApp(session)
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.pause()
-            words = [command.text for command in action_commands(app.cockpit)]
-            assert ("pause (space)" in words) == pauses
-            assert "help (?)" in words
+            titles = [command.text for command in action_commands(app.cockpit)]
+            assert ("pause (space)" in titles) == pauses
+            assert "help (?)" in titles
 
 
 async def test_every_scheduler_and_every_run_is_listed() -> None:

@@ -93,7 +93,7 @@ def test_a_switch_a_pause_and_a_stop_are_answered_by_their_events() -> None:
     assert after(run, pending, RunFinished(**AT, outcome="stopped")) == ""
 
 
-def test_extending_testing_and_saving_are_answered_while_the_run_goes_on() -> None:
+def test_extending_testing_and_saving_are_answered_while_the_run_continues() -> None:
     extend, evaluate, save = commands = Extend(2), EvaluateNow(), SaveCheckpoint()
     run, pending = given(*commands)
     assert after(run, pending) == "extend 2, evaluate, checkpoint …"

@@ -1,4 +1,4 @@
-"""Runs that wait for the one under way: put in a queue, shown, taken back."""
+"""Runs queued behind the one in progress: added, shown, removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaving with a run under way: three ways, and which of them there are."""
+"""Quitting while a run is in progress: the three choices, and when each is offered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUNNING = recorded_run(120)
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def stored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
 
 
@@ -39,7 +39,7 @@ async def test_with_a_run_it_asks(key: str) -> None:
         assert app.session.last.sent == []
 
 
-async def test_a_stored_run_is_stopped_and_saved(kept: None) -> None:
+async def test_a_stored_run_is_stopped_and_saved(stored: None) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q")
@@ -48,7 +48,7 @@ async def test_a_stored_run_is_stopped_and_saved(kept: None) -> None:
     assert app.return_value is None
 
 
-async def test_a_stored_run_continues_in_the_background(kept: None) -> None:
+async def test_a_stored_run_continues_in_the_background(stored: None) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
@@ -63,7 +63,7 @@ async def test_a_run_that_is_not_stored_can_not_continue_in_the_background() -> 
         assert app.is_running
 
 
-async def test_a_run_that_has_not_started_can_not_continue_in_the_background(kept: None) -> None:
+async def test_a_run_that_has_not_started_can_not_continue_in_the_background(stored: None) -> None:
     app = PlayedApp(PlayedSession(recorded_run(0)[:1]))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")

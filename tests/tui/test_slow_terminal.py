@@ -75,10 +75,10 @@ def busy_seconds(pid: int) -> dict[str, float]:
 
 @pytest.mark.deep
 def test_training_does_not_wait_for_a_slow_terminal() -> None:
-    words = (*QUICK, "--epochs", "10000", "--log-interval", "1000", "--device", "cpu")
-    terminal = Terminal(*words, size=(80, 24), rate=RATE)
+    arguments = (*QUICK, "--epochs", "10000", "--log-interval", "1000", "--device", "cpu")
+    terminal = Terminal(*arguments, size=(80, 24), rate=RATE)
     # at the same time, so that whatever else the machine does slows both
-    headless = subprocess.Popen([*COCKPIT, "train", *words, "--quiet"], stdout=subprocess.DEVNULL)
+    headless = subprocess.Popen([*COCKPIT, "train", *arguments, "--quiet"], stdout=subprocess.DEVNULL)
     try:
         terminal.read_until(b"epoch 1/10000")
         terminal.read(10.0)

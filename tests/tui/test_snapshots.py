@@ -108,7 +108,7 @@ def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrtui.tui.panes.footer.MESSAGE_SECONDS", 3600.0)
 
 
-# -- runs that are told differently -----------------------------------------------------------------------------------
+# -- runs with other events -------------------------------------------------------------------------------------------
 
 
 def with_tests(change: Callable[[EvalDone], list[Event]]) -> list[Event]:

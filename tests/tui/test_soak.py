@@ -1,4 +1,4 @@
-"""The cockpit while half a million batches train: as quick and as lean at the end as at the beginning."""
+"""The cockpit while half a million batches train: latency and memory use do not grow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, Terminal
 
 WARM = 300_000
-"""Batches after which all that is imported late has been, every pane was drawn, and the curves keep of older steps
-their blocks alone: of each some 260,000 values are there at most."""
+"""Batches after which all deferred imports are done, every pane is drawn, and the curves store older steps as blocks
+only: a curve holds at most some 260,000 values."""
 
 BYTES_A_BATCH = 40
-"""Most that the process may grow by with each batch from then on.
+"""The most bytes by which the process may grow with each batch from then on.
 
-A curve's blocks are a fifth of a byte a batch. What is left is the allocator's: some megabytes up and down. A value
-that somebody keeps is 8 to 32 bytes a batch, an event 350.
+A curve's blocks are a fifth of a byte a batch. The rest is the allocator's: it varies by some megabytes. A value
+that is not released takes 8 to 32 bytes a batch, an event 350.
 """
 
 ANSWERS = (b"smoothed over 500", b"as it is", b"smoothed over 20 ", b"smoothed over 100")
@@ -31,9 +31,9 @@ class Soak:
 
     def __init__(self, batches: int, store: str) -> None:
         task = f"{Path(__file__).parents[1] / 'quick_task.py'}:Quick"
-        words = ("--batch-size", "1", "--epochs", str(batches // 10_000 + 10), "--log-interval", "1000")
+        arguments = ("--batch-size", "1", "--epochs", str(batches // 10_000 + 10), "--log-interval", "1000")
         self.terminal = Terminal(
-            *("StepLR(20)", "--task", task, *words, "--device", "cpu", "--store", store), size=(120, 36)
+            *("StepLR(20)", "--task", task, *arguments, "--device", "cpu", "--store", store), size=(120, 36)
         )
         self.terminal.read_until(b"batch-")
         self._pressed = 0
@@ -49,21 +49,21 @@ class Soak:
         assert self.terminal.read(1200, lambda: self.step >= step), f"it is at step {self.step}"
 
     def bytes_a_second(self, seconds: float = 8.0) -> float:
-        """Return how much is drawn."""
-        before, begun = self.terminal.total, time.monotonic()
+        """Return the bytes drawn per second."""
+        before, start = self.terminal.total, time.monotonic()
         self.terminal.read(seconds)
-        return (self.terminal.total - before) / (time.monotonic() - begun)
+        return (self.terminal.total - before) / (time.monotonic() - start)
 
     def latency(self, presses: int = 16) -> float:
-        """Return the median of the seconds from a key to the charts that it has drawn anew."""
+        """Return the median of the seconds from a key press to the redrawn charts."""
         taken = []
         for _ in range(presses):
             answer = ANSWERS[self._pressed % len(ANSWERS)]
             self.terminal.forget()
-            begun = time.monotonic()
+            start = time.monotonic()
             self.terminal.press("z")
             self.terminal.read_until(answer, 5)
-            taken.append(time.monotonic() - begun)
+            taken.append(time.monotonic() - start)
             self._pressed += 1
             self.terminal.read(0.37)
         return statistics.median(taken)
@@ -71,30 +71,30 @@ class Soak:
 
 @pytest.mark.deep
 @pytest.mark.parametrize(
-    ("number", "kept", "batches"),
+    ("number", "is_stored", "batches"),
     [(signal.SIGTERM, True, 500_000), (signal.SIGHUP, False, 500_000), (signal.SIGTERM, False, 1_000_000)],
     ids=["store-SIGTERM", "no store-SIGHUP", "a million-SIGTERM"],
 )
-def test_half_a_million_batches(number: int, kept: bool, batches: int, tmp_path: Path) -> None:
-    soak = Soak(batches, str(tmp_path / "store") if kept else "none")
+def test_half_a_million_batches(number: int, is_stored: bool, batches: int, tmp_path: Path) -> None:
+    soak = Soak(batches, str(tmp_path / "store") if is_stored else "none")
     soak.go_to(WARM)
     drawn, answered, resident = soak.bytes_a_second(), soak.latency(), soak.terminal.resident()
     print(f"\n{soak.step:>9,}: {resident:.0f} MB, {drawn:,.0f} bytes/s, key {answered * 1000:.0f} ms")
-    begun = soak.step
+    start = soak.step
     for mark in (400_000, 500_000, 750_000, 1_000_000):
         if mark <= batches:
             soak.go_to(mark)
             print(f"{soak.step:>9,}: {soak.terminal.resident():.0f} MB")
     drawn_last, answered_last, grown = soak.bytes_a_second(), soak.latency(), soak.terminal.resident() - resident
     print(f"{soak.step:>9,}: {drawn_last:,.0f} bytes/s, key {answered_last * 1000:.0f} ms")
-    assert grown * 1024**2 < BYTES_A_BATCH * (soak.step - begun)
+    assert grown * 1024**2 < BYTES_A_BATCH * (soak.step - start)
     # a frame fewer in four would be three quarters; how much of a chart changes is not always the same
     assert drawn_last > 0.6 * drawn
     assert answered_last < 2 * answered + 0.05
 
     os.kill(soak.terminal.pid, number)
     assert soak.terminal.wait_gone(20) == 128 + number
-    for words in (LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, *STOPS_MOUSE):
-        assert words in soak.terminal.written
-    # echo, line editing and all the rest are as they were
+    for sequence in (LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, *STOPS_MOUSE):
+        assert sequence in soak.terminal.written
+    # the terminal modes (echo, line editing ...) are restored
     assert soak.terminal.modes == soak.terminal.modes_before

@@ -1,7 +1,7 @@
-"""The cockpit over a real SSH connection: one that is cut, and one that the user leaves.
+"""The cockpit over a real SSH connection: one that breaks, and one that the user closes.
 
 Deep, since a server has to be installed for it, which the suite's machines need not have: sshd on the loopback with
-keys and settings of its own, as whoever runs the tests.
+keys and settings of its own, as the user who runs the tests.
 """
 
 from __future__ import annotations
@@ -77,10 +77,16 @@ class Server:
         except OSError:
             return False
 
-    def cockpit(self, *words: str) -> Terminal:
+    def cockpit(self, *arguments: str) -> Terminal:
         """Log in with a terminal of 80x24 and open the cockpit in this process's working directory."""
-        kept = {name: os.environ[name] for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "OMP_NUM_THREADS")}
-        remote = ["env", "LANG=C.UTF-8", *(f"{name}={value}" for name, value in kept.items()), *COCKPIT, *words]
+        variables = {name: os.environ[name] for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "OMP_NUM_THREADS")}
+        remote = [
+            "env",
+            "LANG=C.UTF-8",
+            *(f"{name}={value}" for name, value in variables.items()),
+            *COCKPIT,
+            *arguments,
+        ]
         options = (
             *("-tt", "-F", "none", "-p", str(self.port), "-i", str(self._folder / "user"), "-o", "IdentitiesOnly=yes"),
             *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self._folder / 'known'}"),
@@ -105,12 +111,14 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def wait_process_gone(pid: int, seconds: float) -> None:
     end = time.monotonic() + seconds
     while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < end, f"process {pid} goes on: {Path(f'/proc/{pid}/stat').read_text()}"
+        assert time.monotonic() < end, f"process {pid} still runs: {Path(f'/proc/{pid}/stat').read_text()}"
         time.sleep(0.05)
 
 
-def lrtui(*words: str) -> str:
-    return subprocess.run([sys.executable, "-m", "lrtui", *words], check=True, capture_output=True, text=True).stdout
+def lrtui(*arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "lrtui", *arguments], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def curve(store: Path) -> list[tuple[str, str, str]]:
@@ -119,7 +127,7 @@ def curve(store: Path) -> list[tuple[str, str, str]]:
     return [(row["step"], row["loss"], row["lr"]) for row in rows]
 
 
-def test_a_connection_that_is_cut_loses_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_broken_connection_loses_nothing(server: Server, tmp_path: Path) -> None:
     store = tmp_path / "store"
     lrtui("train", "StepLR(30)", *RUN, "--store", str(tmp_path / "uncut"), "--quiet")
     client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
@@ -147,7 +155,7 @@ def test_a_connection_that_is_cut_loses_nothing(server: Server, tmp_path: Path) 
     assert curve(store) == curve(tmp_path / "uncut")
 
 
-def test_a_run_goes_on_when_its_user_has_logged_out(server: Server, tmp_path: Path) -> None:
+def test_a_run_continues_after_its_user_has_logged_out(server: Server, tmp_path: Path) -> None:
     store = tmp_path / "store"
     client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
     client.read_until(b"help")
@@ -156,7 +164,7 @@ def test_a_run_goes_on_when_its_user_has_logged_out(server: Server, tmp_path: Pa
     client.press("q")
     client.read_until(b"continue it in the background")
     client.press("g")
-    # the connection is closed although the run goes on: nothing of the terminal is held
+    # the connection is closed although the run continues: it holds no part of the terminal
     assert client.wait_gone(30) == 0
     assert b"run 1 continues in process" in client.written
     left = wait_for_run(store, lambda run: run.state == "running")

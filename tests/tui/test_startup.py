@@ -64,19 +64,19 @@ def interrupted(tmp_path: Path) -> ResumePlan:
     return found(tmp_path / "store")
 
 
-def test_a_run_that_a_signal_stopped_broke_off(interrupted: ResumePlan) -> None:
+def test_a_run_stopped_by_a_signal_is_offered(interrupted: ResumePlan) -> None:
     assert interrupted.run.id == 1
     assert interrupted.file.step == 50
 
 
-def test_a_lost_run_broke_off(tmp_path: Path) -> None:
+def test_a_lost_run_is_offered(tmp_path: Path) -> None:
     lost(tmp_path)
     with_checkpoint(tmp_path)
     assert found(tmp_path).run.state == "lost"
 
 
 @pytest.mark.parametrize("events", [stopped(by_a_signal=False), recorded_run(500, outcome="done")])
-def test_one_that_a_person_stopped_or_that_is_done_did_not(tmp_path: Path, events: list[Event]) -> None:
+def test_a_run_that_was_stopped_or_is_done_is_not_offered(tmp_path: Path, events: list[Event]) -> None:
     store_events(tmp_path, events)
     with_checkpoint(tmp_path)
     assert interrupted_run(tmp_path) is None
@@ -135,7 +135,7 @@ async def test_while_a_run_or_a_dialog_is_active_a_message_says_how_to_resume(in
             assert "Resume it with: lrtui resume 1" in message(app)
 
 
-async def test_the_first_start_greets_and_any_key_goes_on() -> None:
+async def test_the_first_start_shows_the_welcome_and_any_key_closes_it() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -157,12 +157,12 @@ def test_a_start_is_the_first_only_once(tmp_path: Path) -> None:
     assert not read_startup_state(spec, again).is_first
 
 
-def test_where_there_is_a_store_no_start_is_the_first(tmp_path: Path) -> None:
+def test_with_a_store_no_start_is_the_first(tmp_path: Path) -> None:
     store_events(tmp_path / "store", recorded_run(500, outcome="done"))
     settings = read_settings(tmp_path / "new" / "settings.toml")
     assert not read_startup_state(RunSpec(store=str(tmp_path / "store")), settings).is_first
     assert not settings.path.exists()
 
 
-def test_a_run_says_where_it_is_kept() -> None:
+def test_a_run_shows_where_it_is_stored() -> None:
     assert Run(RunSpec()).store_folder is None

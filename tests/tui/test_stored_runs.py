@@ -1,4 +1,4 @@
-"""The runs of the store in the cockpit: listed, filtered, ordered, put on screen, overlaid, followed and told."""
+"""The runs of the store in the cockpit: listed, filtered, sorted, shown, overlaid, followed and sent commands."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def trouble(app: PlayedApp) -> str:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Let the screen's own timer go on until the condition holds."""
+    """Let the screen's timer run until the condition holds."""
     give_up = time.monotonic() + 15
     while not condition():
-        assert time.monotonic() < give_up, "it does not come to hold"
+        assert time.monotonic() < give_up, "the condition was not met"
         await pilot.pause(0.02)
 
 

@@ -21,19 +21,19 @@ TRAINING = ["StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "1000
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
-def test_a_signal_in_mid_run_restores_the_terminal(number: signal.Signals, status: int) -> None:
+def test_a_signal_during_a_run_restores_the_terminal(number: signal.Signals, status: int) -> None:
     terminal = Terminal(*TRAINING)
     terminal.read_until(b"Train Epoch")
     os.kill(terminal.pid, number)
     assert terminal.wait_gone() == status
     assert terminal.written.rindex(LEAVES_ALTERNATE_SCREEN) > terminal.written.rindex(b"Train Epoch")
     assert SHOWS_CURSOR in terminal.written
-    assert all(words in terminal.written for words in STOPS_MOUSE)
+    assert all(sequence in terminal.written for sequence in STOPS_MOUSE)
     # echo, line editing and all the rest are as they were
     assert terminal.modes == terminal.modes_before
 
 
-def test_quitting_in_mid_run_restores_the_terminal_and_ends_the_process() -> None:
+def test_quitting_during_a_run_restores_the_terminal_and_ends_the_process() -> None:
     terminal = Terminal(*TRAINING)
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
@@ -52,10 +52,10 @@ def wait_for_run(store: Path, condition: Callable[[StoredRun], bool], seconds: f
     return run
 
 
-def test_a_run_goes_on_without_the_screen(tmp_path: Path) -> None:
+def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
-    words = ["--task", slow, "--batch-size", "16", "--epochs", "60", "--store", str(tmp_path / "store")]
-    terminal = Terminal("StepLR(1)", *words, "--log-interval", "1")
+    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "60", "--store", str(tmp_path / "store")]
+    terminal = Terminal("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
     terminal.read_until(b"continue it in the background")
@@ -69,8 +69,8 @@ def test_a_run_goes_on_without_the_screen(tmp_path: Path) -> None:
 
 def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(tmp_path: Path) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
-    words = ["--task", slow, "--batch-size", "16", "--epochs", "1000", "--store", str(tmp_path / "store")]
-    terminal = Terminal("StepLR(1)", *words, "--log-interval", "1")
+    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "1000", "--store", str(tmp_path / "store")]
+    terminal = Terminal("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     os.kill(terminal.pid, signal.SIGHUP)
     assert terminal.wait_gone() == 129

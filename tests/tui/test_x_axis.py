@@ -24,7 +24,7 @@ def test_without_a_cursor_zooming_goes_to_now() -> None:
     assert port.following
 
 
-def test_a_window_that_held_the_newest_step_goes_along_with_it() -> None:
+def test_a_window_on_the_newest_step_follows_it() -> None:
     port = Viewport()
     port.zoom(True, WHOLE, 4.0, 0.1)
     assert port.shown(WHOLE, 5.0) == port.window
@@ -52,7 +52,7 @@ def test_zooming_out_ends_at_the_whole_run() -> None:
     assert not port.zoom(False, WHOLE, None, 0.1)
 
 
-def test_the_cursor_comes_at_now_and_moves_by_columns() -> None:
+def test_the_cursor_starts_at_now_and_moves_by_columns() -> None:
     port = Viewport()
     port.move_cursor(1, 10, WHOLE, 4.2)
     assert port.cursor == 4.5
@@ -63,7 +63,7 @@ def test_the_cursor_comes_at_now_and_moves_by_columns() -> None:
     assert port.cursor == 0.5
 
 
-def test_the_window_goes_along_with_the_cursor() -> None:
+def test_the_window_follows_the_cursor() -> None:
     port = Viewport(window=(2.0, 4.0), cursor=3.9)
     port.move_cursor(1, 10, WHOLE, None)
     assert port.cursor is not None
@@ -79,7 +79,9 @@ def test_the_window_goes_along_with_the_cursor() -> None:
     columns=st.integers(0, 200),
 )
 @settings(max_examples=200, deadline=None)
-def test_no_keys_lead_out_of_the_run(presses: list[str], end: float, now: float | None, columns: int) -> None:
+def test_no_key_moves_the_window_out_of_the_run(
+    presses: list[str], end: float, now: float | None, columns: int
+) -> None:
     port, whole = Viewport(), (0.0, end)
     place = None if now is None else now * end
     for key in presses:

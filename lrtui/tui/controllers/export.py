@@ -85,9 +85,9 @@ def save_chart(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str
     return f"saved {stem}.svg, .txt and .csv in {folder}"
 
 
-def free_stem(folder: Path, words: str, suffixes: tuple[str, ...]) -> str:
+def free_stem(folder: Path, title: str, suffixes: tuple[str, ...]) -> str:
     """Return a file name without suffix that is not in use in the folder, numbered if necessary."""
-    stem = re.sub(r"[^A-Za-z0-9_.]+", "-", words).strip("-.")
+    stem = re.sub(r"[^A-Za-z0-9_.]+", "-", title).strip("-.")
     for number in range(1, 10_000):
         name = stem if number == 1 else f"{stem}-{number}"
         if not any((folder / f"{name}{suffix}").exists() for suffix in suffixes):

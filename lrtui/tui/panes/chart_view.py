@@ -17,7 +17,7 @@ from lrtui.plotting.layers import FADED, LINE_COLOURS
 class ChartView(Widget):
     """A chart in the terminal."""
 
-    # Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind eyes too; darkened for light themes
+    # Okabe and Ito's colours (jfly.uni-koeln.de/color), also safe for colour-blind users; darkened for light themes
     DEFAULT_CSS = """
     ChartView { width: 1fr; height: 1fr; }
     ChartView > .chart--axis { color: $foreground-disabled; }
@@ -125,7 +125,7 @@ class ChartView(Widget):
             self.refresh()
 
     def notify_style_update(self) -> None:
-        """Paint anew: the theme's colours have changed."""
+        """Repaint: the theme's colours have changed."""
         super().notify_style_update()
         self._strips = [None] * len(self._rows)
         self._styles.clear()

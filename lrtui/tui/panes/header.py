@@ -13,7 +13,7 @@ from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
 MIN_SCHEDULE_WIDTH = 24
-"""Columns kept for the schedule before what follows it is cut."""
+"""Columns reserved for the schedule before what follows it is cut."""
 
 
 def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) -> Text:

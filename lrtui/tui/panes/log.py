@@ -33,7 +33,7 @@ class LogPane(Vertical):
         super().__init__(id="log")
         self._state: RunState | None = None
         self._written = 0
-        self._filter_words: list[str] = []
+        self._filter_terms: list[str] = []
         self._found = 0
         self._room = 0
         self._follows = True
@@ -101,13 +101,13 @@ class LogPane(Vertical):
     def _show_figure(self) -> None:
         if self._state is None:
             return
-        found = [f"{self._found:,} lines with {' '.join(self._filter_words)}"] if self._filter_words else []
+        found = [f"{self._found:,} lines with {' '.join(self._filter_terms)}"] if self._filter_terms else []
         self.query_one(Frame).show(" · ".join([*found, "following" if self._follows else "press end to follow"]))
 
     def _parts(self, lines: Iterable[LogLine]) -> list[str]:
-        """Return the lines that contain the filter's words, wrapped to the width."""
+        """Return the lines that contain every term of the filter, wrapped to the width."""
         parts = [part for line in lines for part in line.text.expandtabs(2).splitlines()]
-        found = [part for part in parts if all(word in part.lower() for word in self._filter_words)]
+        found = [part for part in parts if all(term in part.lower() for term in self._filter_terms)]
         self._found = min(self._found + len(found), LOG_LINES)
         return [piece for part in found for piece in wrapped(part, self._room)]
 
@@ -119,9 +119,9 @@ class LogPane(Vertical):
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        """Show the lines that contain the words, ignoring case."""
+        """Show the lines that contain every term, ignoring case."""
         event.stop()
-        self._filter_words = event.value.lower().split()
+        self._filter_terms = event.value.lower().split()
         if self._state is None:
             return
         self._follows = True

@@ -52,7 +52,7 @@ def _curves_of_run(scene: Scene, run: ShownRun) -> list[Layer]:
         if curve := curve_of_steps(scene, run, series, style, "line", f"{label_of(run)} {_name_of_group(run, group)}"):
             layers.append(curve)
             if has_group_styles or len(scene.shown) > 1:
-                # a sign at its end tells the curve from the others without colour
+                # the letter at its end distinguishes the curve without colour
                 x = x_of_step(run.state, run.state.step - 1, scene.view.viewport.axis)
                 sign = _sign_of_group(group) if has_group_styles else sign_of(run, scene)
                 layers.append(Marks([x], [series.last], style, sign))

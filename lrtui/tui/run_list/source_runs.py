@@ -105,7 +105,7 @@ class SourceRun:
         self.update(self.summary)
 
     def _with_known_settings(self, event: FeedItem) -> FeedItem:
-        """Return the event with the summary's schedule in place of default settings, which nobody chose."""
+        """Return the event with the summary's schedule in place of defaults that stand for unknown settings."""
         if isinstance(event, RunStarted) and self.summary.spec is None and event.spec == RunSpec():
             return replace(event, spec=RunSpec(schedule=self.summary.schedule))
         return event
@@ -144,8 +144,8 @@ def label_of(run: ShownRun) -> str:
 class SourceRuns:
     """The runs of all sources; used by the UI thread.
 
-    The screen identifies a run by a number: that of the store that new runs are recorded in is kept; a run of any other
-    source gets a negative one, so that the ids of two sources can't collide.
+    The screen identifies a run by a number: its id in the store that records new runs; runs of other sources get
+    negative numbers, so that the ids of two sources can't collide.
     """
 
     def __init__(self) -> None:

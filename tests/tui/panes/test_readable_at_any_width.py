@@ -27,22 +27,22 @@ def test_a_long_schedule_is_cut_before_the_device_is() -> None:
     assert "· cpu · seed 0 " in line
 
 
-async def test_the_tabs_leave_out_whole_figures_and_part_them_from_the_names() -> None:
+async def test_the_tabs_omit_whole_values_and_separate_them_from_the_names() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(80, 24)) as pilot:
         for width in (80, 70, 60, 40):
             await pilot.resize_terminal(width, 24)
             await press(pilot, "5")
-            words = app.screen.query_one(Tabs).render().plain
-            assert len(words) <= width
-            assert "…" not in words
-            assert "[5 runs]  " in f"{words}  "
+            text = app.screen.query_one(Tabs).render().plain
+            assert len(text) <= width
+            assert "…" not in text
+            assert "[5 runs]  " in f"{text}  "
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert "best 0." in app.screen.query_one(Tabs).render().plain
 
 
-async def test_the_log_breaks_what_is_too_long_and_does_so_anew_at_another_width() -> None:
+async def test_the_log_wraps_long_lines_and_wraps_them_again_at_another_width() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "4")
@@ -59,7 +59,7 @@ async def test_the_log_breaks_what_is_too_long_and_does_so_anew_at_another_width
         assert log.max_scroll_y - log.scroll_offset.y <= 0
 
 
-async def test_the_lr_bears_the_axis_while_nothing_is_drawn_beneath_it() -> None:
+async def test_the_lr_pane_has_the_axis_while_no_chart_is_drawn_below_it() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "epoch" in app.screen.query_one("#lr").query_one(ChartView).text())
@@ -83,6 +83,6 @@ async def test_an_error_in_the_settings_names_the_setting_as_the_form_does() -> 
         row = next(row for row in app.screen.query(SettingRow) if row.item.name == "batch_size")
         row.query_one(Input).value = "x"
         await pilot.pause()
-        words = str(row.query_one(".row-error", Static).render())
-        assert words.startswith("batch size takes")
+        text = str(row.query_one(".row-error", Static).render())
+        assert text.startswith("batch size takes")
         assert "schedule" in str(app.screen.query_one("#about", Static).render())

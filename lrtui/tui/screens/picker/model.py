@@ -68,7 +68,7 @@ class PickerModel:
     def entries(self, query: str) -> list[SchedulerEntry]:
         """Return the schedulers whose name or summary contains every word of the query.
 
-        Names that begin with the first word come first, then names that contain every word; among equals, the most
+        Names that start with the first word come first, then names that contain every word; among equals, the most
         recently used.
         """
         words = query.lower().split()

@@ -30,7 +30,7 @@ class RaceEstimate:
 
     Args:
         refusal: why it can't start; empty if it can.
-        folder: the store that its runs are kept in.
+        folder: the store that records its runs.
         epoch_seconds: time per epoch, evaluation included; None if unknown.
         measured_on: number of the run whose time per epoch this is.
     """
