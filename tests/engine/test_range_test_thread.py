@@ -1,4 +1,4 @@
-"""A range test in a thread of its own, and beside a run: started, followed, stopped."""
+"""A range test in its thread, and during a run: started, watched, stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrtui.run.range_feed import RangeFeed, Sweep
 SLOW = TINY.replace(":Tiny", ":Slow")
 
 
-def test_it_makes_the_curve_whatever_schedule_and_script_the_settings_have() -> None:
+def test_the_curve_ignores_schedule_and_script() -> None:
     spec = tiny_spec(schedule="OneCycleLR(max_lr=5.0)", optimizer="SGD(lr=0.1, momentum=0.9)", at=("step 2: stop",))
     test = RangeTestThread(spec, Sweep(1e-5, 1.0, 40)).start()
     curve = test.result()
@@ -34,14 +34,14 @@ def test_it_makes_the_curve_whatever_schedule_and_script_the_settings_have() -> 
         again.start()
 
 
-def test_a_mistake_of_the_tasks_is_told() -> None:
+def test_an_error_in_the_task_is_raised() -> None:
     test = RangeTestThread(tiny_spec(task=TINY.replace(":Tiny", ":Breaks"))).start()
     with pytest.raises(TaskError, match="this loss is broken"):
         test.result()
     assert test.join(30)
 
 
-def test_it_stops_in_its_midst_and_one_computes_at_a_time() -> None:
+def test_a_range_test_can_be_stopped_and_excludes_other_computations() -> None:
     session = Session()
     test = session.start_range_test(tiny_spec(task=SLOW), Sweep(steps=5000))
     while not len(points := test.feed.take()):
@@ -58,7 +58,7 @@ def test_it_stops_in_its_midst_and_one_computes_at_a_time() -> None:
     Run(tiny_spec(epochs=1)).start().result()
 
 
-def test_none_begins_while_a_run_is_under_way_but_that_run_makes_one() -> None:
+def test_during_a_run_only_that_run_can_start_a_range_test() -> None:
     run = Run(tiny_spec(task=SLOW, epochs=1000)).start()
     with pytest.raises(LrtuiError, match="run #1 is still running"):
         RangeTestThread(tiny_spec()).start()
@@ -72,7 +72,7 @@ def test_none_begins_while_a_run_is_under_way_but_that_run_makes_one() -> None:
     assert run.join(30)
 
 
-def test_whoever_waits_for_one_that_comes_too_late_is_told() -> None:
+def test_a_range_test_sent_after_the_run_fails_with_a_message() -> None:
     run = Run(tiny_spec(epochs=1)).start()
     run.result()
     run.join()
@@ -82,7 +82,7 @@ def test_whoever_waits_for_one_that_comes_too_late_is_told() -> None:
     assert "run #1 ended before the range test started" in str(late.end.error)
 
 
-def test_one_that_the_run_never_came_to_is_told_too() -> None:
+def test_a_range_test_that_the_run_never_reached_fails_with_a_message() -> None:
     run, feed = Run(tiny_spec(task=SLOW, epochs=1000)), RangeFeed()
     # both wait for the first step: the run ends before it
     run.send(Stop())

@@ -1,4 +1,4 @@
-"""Runs of a session are kept in a store, go on and branch; a store that fails is told and stops nothing."""
+"""Runs of a session are recorded, resumed and branched; a store that fails is reported and stops no run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from lrtui.store.store_feed import StoreFeed
 
 
 def play(run: Run, stop_at: int | None = None) -> list[Event]:
-    """Start a run and return all that it said; stopped some time after so many steps."""
+    """Start a run and return its events; it is stopped some time after so many steps."""
     events = []
     for event in run.start():
         events.append(event)
@@ -42,8 +42,8 @@ def play(run: Run, stop_at: int | None = None) -> list[Event]:
     return events
 
 
-def kept_run(folder: Path, stop_at: int | None = None, **settings: Any) -> tuple[Run, list[Event]]:
-    """Play a run that is kept; stopped after exactly so many steps."""
+def recorded_events(folder: Path, stop_at: int | None = None, **settings: Any) -> tuple[Run, list[Event]]:
+    """Return a recorded run and its events; it is stopped after exactly so many steps."""
     at = () if stop_at is None else (f"step {stop_at}: stop",)
     run = Run(tiny_spec(store=str(folder), at=at, **settings))
     return run, play(run)
@@ -62,8 +62,8 @@ def numbers(events: list[Event]) -> list[Any]:
     return [(e.step, e.loss, e.lrs) for e in of(StepDone, events)]
 
 
-def test_a_run_is_kept_whole_with_all_that_repeats_it(tmp_path: Path) -> None:
-    run, events = kept_run(tmp_path, schedule="OneCycleLR(max_lr=0.1)", name="first")
+def test_a_run_is_recorded_with_everything_needed_to_repeat_it(tmp_path: Path) -> None:
+    run, events = recorded_events(tmp_path, schedule="OneCycleLR(max_lr=0.1)", name="first")
     assert run.is_recorded
     assert run.number == 1
     assert stored(tmp_path, 1) == folded(events)
@@ -78,8 +78,8 @@ def test_a_run_is_kept_whole_with_all_that_repeats_it(tmp_path: Path) -> None:
     assert found.directory == str(Path.cwd())
 
 
-def test_each_epochs_checkpoint_stays_and_of_the_others_the_newest(tmp_path: Path) -> None:
-    _, events = kept_run(tmp_path, stop_at=15)
+def test_epoch_checkpoints_and_the_newest_other_checkpoint_stay(tmp_path: Path) -> None:
+    _, events = recorded_events(tmp_path, stop_at=15)
     saved = of(CheckpointSaved, events)
     assert [(event.step, event.reason) for event in saved] == [(6, "epoch"), (12, "epoch"), (15, "stop")]
     assert sorted(Path(event.path).name for event in saved) == sorted(
@@ -87,9 +87,9 @@ def test_each_epochs_checkpoint_stays_and_of_the_others_the_newest(tmp_path: Pat
     )
 
 
-def test_a_run_goes_on_under_its_number_as_if_nothing_had_been(tmp_path: Path) -> None:
-    _, whole = kept_run(tmp_path / "whole", schedule="OneCycleLR(max_lr=0.1)")
-    _, before = kept_run(tmp_path / "cut", stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
+def test_a_resumed_run_has_the_same_number_and_the_same_results(tmp_path: Path) -> None:
+    _, whole = recorded_events(tmp_path / "whole", schedule="OneCycleLR(max_lr=0.1)")
+    _, before = recorded_events(tmp_path / "cut", stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
     plan = plan_resume(tmp_path / "cut", "last")
     run = Run(plan.spec, resume_plan=plan)
     after = play(run)
@@ -107,8 +107,8 @@ def test_a_run_goes_on_under_its_number_as_if_nothing_had_been(tmp_path: Path) -
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
 
 
-def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path) -> None:
-    kept_run(tmp_path, stop_at=15)
+def test_a_resumed_run_has_the_same_state_from_the_store_and_live(tmp_path: Path) -> None:
+    recorded_events(tmp_path, stop_at=15)
     with closing(open_for_reading(tmp_path)) as connection:
         feed, watcher = StoreFeed(connection, 1), RunState()
         watcher.fold(feed.take())
@@ -125,8 +125,8 @@ def test_a_resumed_runs_story_is_the_same_from_the_store_and_live(tmp_path: Path
     assert list(watcher.log.lines)[-5:] == list(fresh.log.lines)[-5:]
 
 
-def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:
-    kept_run(tmp_path, stop_at=9)
+def test_changes_given_to_a_resume_are_applied_and_published(tmp_path: Path) -> None:
+    recorded_events(tmp_path, stop_at=9)
     plan = plan_resume(tmp_path, "1", schedule='LambdaLR("1") from current', lr=0.5, epochs=6)
     events = play(Run(plan.spec, resume_plan=plan))
     switched = of(ScheduleSwitched, events)[0]
@@ -136,8 +136,8 @@ def test_what_is_asked_for_at_a_resume_is_done_and_told(tmp_path: Path) -> None:
     assert row(tmp_path).total_steps == 36
 
 
-def test_a_run_that_was_resumed_and_cut_off_again_knows_what_it_was_told(tmp_path: Path) -> None:
-    kept_run(tmp_path, stop_at=9, epochs=200, schedule='LambdaLR("1")')
+def test_a_run_resumed_twice_replays_the_commands_of_the_first_resume(tmp_path: Path) -> None:
+    recorded_events(tmp_path, stop_at=9, epochs=200, schedule='LambdaLR("1")')
     plan = plan_resume(tmp_path, "1", lr=0.5)
     play(Run(plan.spec, resume_plan=plan), stop_at=14)
     assert row(tmp_path).state == "stopped"
@@ -147,8 +147,8 @@ def test_a_run_that_was_resumed_and_cut_off_again_knows_what_it_was_told(tmp_pat
     assert stored(tmp_path, 1).status == "done"
 
 
-def test_a_branch_begins_where_its_parent_was_and_leaves_it_alone(tmp_path: Path) -> None:
-    _, parent = kept_run(tmp_path)
+def test_a_branch_starts_at_its_parents_checkpoint_and_does_not_change_the_parent(tmp_path: Path) -> None:
+    _, parent = recorded_events(tmp_path)
     plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)", "rescue")
     run = Run(plan.spec, resume_plan=plan)
     events = play(run)
@@ -166,8 +166,8 @@ def test_a_branch_begins_where_its_parent_was_and_leaves_it_alone(tmp_path: Path
     assert stored(tmp_path, 1) == folded(parent)
 
 
-def test_a_branch_that_is_cut_off_goes_on(tmp_path: Path) -> None:
-    kept_run(tmp_path, epochs=40)
+def test_an_interrupted_branch_is_resumed(tmp_path: Path) -> None:
+    recorded_events(tmp_path, epochs=40)
     plan = plan_branch(tmp_path, "1", 2, "ExponentialLR(gamma=0.5)")
     before = play(Run(plan.spec, resume_plan=plan), stop_at=15)
     again = plan_resume(tmp_path, "2")
@@ -176,8 +176,8 @@ def test_a_branch_that_is_cut_off_goes_on(tmp_path: Path) -> None:
     assert numbers(before) + numbers(after) == numbers(same)[12:]
 
 
-def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
-    run, _ = kept_run(tmp_path)
+def test_the_checkpoint_that_a_branch_started_from_is_recorded(tmp_path: Path) -> None:
+    run, _ = recorded_events(tmp_path)
     plan = plan_branch(tmp_path, "1", 1, "StepLR(1)")
     play(Run(plan.spec, resume_plan=plan))
     assert run._recording is not None
@@ -192,29 +192,29 @@ def test_the_checkpoint_that_a_branch_began_at_is_known(tmp_path: Path) -> None:
         ("1", {"schedule": "lr*2", "epochs": 9}, "--schedule takes a schedule"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_in_words(
+def test_a_run_that_cannot_be_resumed_is_refused_with_a_message(
     words: str, settings: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    kept_run(tmp_path)
+    recorded_events(tmp_path)
     with pytest.raises(UsageError) as error:
         plan_resume(tmp_path, words, **settings)
     assert said in str(error.value)
 
 
-def test_an_epoch_without_a_checkpoint_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
-    kept_run(tmp_path, stop_at=15)
+def test_a_branch_from_an_epoch_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    recorded_events(tmp_path, stop_at=15)
     with pytest.raises(UsageError, match=r"no checkpoint of the end of epoch 3; it has those of epoch 1, 2"):
         plan_branch(tmp_path, "1", 3, "StepLR(1)")
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_says_so(tmp_path: Path) -> None:
-    kept_run(tmp_path, schedule="StepLR()")
+    recorded_events(tmp_path, schedule="StepLR()")
     with pytest.raises(CheckpointError, match="ended before its first one"):
         plan_resume(tmp_path, "last")
 
 
-def test_a_resume_that_is_refused_puts_nothing_aside(tmp_path: Path) -> None:
-    _, before = kept_run(tmp_path, stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
+def test_a_refused_resume_supersedes_nothing(tmp_path: Path) -> None:
+    _, before = recorded_events(tmp_path, stop_at=15, schedule="OneCycleLR(max_lr=0.1)")
     plan = plan_resume(tmp_path, "1", epochs=8)
     # as if it had been killed after its last checkpoint but one
     earlier = min(plan.file.path.parent.glob("*.pt"))
@@ -226,8 +226,8 @@ def test_a_resume_that_is_refused_puts_nothing_aside(tmp_path: Path) -> None:
     assert stored(tmp_path, 1) == folded(before)
 
 
-def test_a_damaged_checkpoint_is_told_and_nothing_is_put_aside(tmp_path: Path) -> None:
-    _, before = kept_run(tmp_path, stop_at=15)
+def test_a_damaged_checkpoint_is_reported_and_supersedes_nothing(tmp_path: Path) -> None:
+    _, before = recorded_events(tmp_path, stop_at=15)
     plan = plan_resume(tmp_path, "1")
     plan.file.path.write_bytes(plan.file.path.read_bytes()[:2000])
     run = Run(plan.spec, resume_plan=plan)
@@ -237,10 +237,10 @@ def test_a_damaged_checkpoint_is_told_and_nothing_is_put_aside(tmp_path: Path) -
     assert stored(tmp_path, 1) == folded(before)
 
 
-def test_own_files_are_named_with_their_digest_and_whether_they_changed(tmp_path: Path) -> None:
+def test_user_files_are_listed_with_digest_and_whether_they_changed(tmp_path: Path) -> None:
     task = tmp_path / "task.py"
     task.write_text(Path(TINY.rpartition(":")[0]).read_text())
-    kept_run(tmp_path / "store", stop_at=8, task=f"{task}:Tiny")
+    recorded_events(tmp_path / "store", stop_at=8, task=f"{task}:Tiny")
     (line,) = describe_user_files(plan_resume(tmp_path / "store", "last"))
     assert line.startswith(f"runs {task}, sha256 ")
     assert "CHANGED" not in line
@@ -249,9 +249,9 @@ def test_own_files_are_named_with_their_digest_and_whether_they_changed(tmp_path
     assert "CHANGED since the run started" in line
 
 
-def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_created_is_reported_once_and_training_continues(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    run, events = kept_run(tmp_path / "file" / "store", epochs=1)
+    run, events = recorded_events(tmp_path / "file" / "store", epochs=1)
     notices = [event.text for event in of(Notice, events) if event.code == "store"]
     assert len(notices) == 1
     assert "this run is not recorded" in notices[0]
@@ -259,9 +259,9 @@ def test_a_store_that_cannot_be_made_is_told_once_and_training_goes_on(tmp_path:
     assert not run.is_recorded
 
 
-def test_nothing_is_kept_where_nothing_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_none_records_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run, _ = kept_run(Path("none"), epochs=1)
+    run, _ = recorded_events(Path("none"), epochs=1)
     assert not run.is_recorded
     assert not (tmp_path / ".lrtui").exists()
 
@@ -285,8 +285,8 @@ def test_a_run_that_is_over_takes_no_commands() -> None:
     assert not run.send("lr*2")
 
 
-def test_a_newer_store_is_left_alone_and_training_goes_on(tmp_path: Path) -> None:
-    kept_run(tmp_path, epochs=1)
+def test_a_newer_store_is_not_changed_and_training_continues(tmp_path: Path) -> None:
+    recorded_events(tmp_path, epochs=1)
     # what this process has open is another store
     import shutil
     import sqlite3
@@ -295,7 +295,7 @@ def test_a_newer_store_is_left_alone_and_training_goes_on(tmp_path: Path) -> Non
     connection = sqlite3.connect(tmp_path / "newer" / "runs.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    run, events = kept_run(tmp_path / "newer", epochs=1)
+    run, events = recorded_events(tmp_path / "newer", epochs=1)
     assert any("written by a newer lrtui" in event.text for event in of(Notice, events))
     assert run.state.status == "done"
     with pytest.raises(StoreError, match="newer"):
@@ -338,7 +338,7 @@ def test_a_run_whose_thread_cannot_be_started_is_stored_as_failed(
 
 
 def test_recording_never_blocks_the_thread_that_publishes(tmp_path: Path) -> None:
-    kept_run(tmp_path, stop_at=9)
+    recorded_events(tmp_path, stop_at=9)
     run = Run(tiny_spec(), resume_plan=plan_resume(tmp_path, "last"))
     run._open_recording()
     assert run._recording is not None

@@ -1,4 +1,4 @@
-"""A thread's slices are what was asked for, and nothing else of it changes."""
+"""A thread gets the requested slices, and nothing else about it changes."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ def told_slice() -> float:
         return next(float(line.split(":")[1]) / 1e6 for line in lines if line.startswith("se.slice"))
 
 
-def test_a_thread_has_the_slices_that_it_asked_for() -> None:
+def test_a_thread_gets_the_requested_slices() -> None:
     major, minor = platform.release().split(".")[:2]
     if (int(major), int(minor)) < (6, 12):
         pytest.skip("the kernel gives all threads the same slices")
@@ -43,7 +43,7 @@ def test_a_thread_has_the_slices_that_it_asked_for() -> None:
     assert told_slice() == before, "of the thread that asked, and no other"
 
 
-def test_a_thread_s_policy_and_priority_stay() -> None:
+def test_policy_and_priority_are_unchanged() -> None:
     def change() -> tuple[int, int]:
         os.setpriority(os.PRIO_PROCESS, 0, 5)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
@@ -53,7 +53,7 @@ def test_a_thread_s_policy_and_priority_stay() -> None:
     assert in_a_thread(change) == [(os.SCHED_BATCH, 5)]
 
 
-def test_another_policy_than_that_of_equal_shares_is_left_alone() -> None:
+def test_other_scheduling_policies_are_unchanged() -> None:
     def change() -> tuple[bool, int]:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         return ask_for_slices(SCREEN_SECONDS), os.sched_getscheduler(0)
@@ -61,6 +61,6 @@ def test_another_policy_than_that_of_equal_shares_is_left_alone() -> None:
     assert in_a_thread(change) == [(False, os.SCHED_IDLE)]
 
 
-def test_a_machine_whose_calls_are_not_known_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_machines_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "vax")
     assert not ask_for_slices(SCREEN_SECONDS)

@@ -1,4 +1,4 @@
-"""A schedule of one's own, from a file, previewed and trained with."""
+"""A custom scheduler class from a file, previewed and trained with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[2] / "examples" / "my_schedule.py"
 WARM = f"{FILE}:WarmUpInverseSqrt(warm_up=4, per='batch')"
 
 
-def test_its_preview_is_what_a_run_does() -> None:
+def test_its_preview_matches_a_run() -> None:
     preview = simulate(parse_schedule(WARM), parse_optimizer("Adam(lr=0.01)"), Horizon(4, 6))[:, 0]
     assert preview[:5].tolist() == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01 * (4 / 5) ** 0.5])
     events = run_events(tiny_spec(schedule=WARM), {7: [ScaleLr(2.0)]})
@@ -42,12 +42,12 @@ def test_a_run_can_be_switched_to_it_and_it_can_be_inside_another() -> None:
         (f"{FILE}:WarmUpInverseSqrt(peak=3)", "unexpected keyword argument 'peak'"),
     ],
 )
-def test_a_mistake_in_it_is_said(text: str, words: str) -> None:
+def test_a_mistake_in_it_is_reported(text: str, words: str) -> None:
     with pytest.raises(NotationError, match=words):
         simulate(parse_schedule(text), parse_optimizer("Adam(lr=0.01)"), Horizon(1, 1))
 
 
-def test_a_file_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_fails_is_reported_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("raise RuntimeError('no luck')")
     with pytest.raises(NotationError, match=r"broken\.py fails when it is run: RuntimeError: no luck"):
         simulate(parse_schedule(f"{tmp_path}/broken.py:X()"), parse_optimizer("SGD()"), Horizon(1, 1))

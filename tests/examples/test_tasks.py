@@ -65,7 +65,7 @@ def test_a_language_model_learns_to_write() -> None:
     assert max(lrs) == lrs[10] == 0.005
 
 
-def test_parameter_groups_have_an_lr_each_and_are_logged_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_parameter_groups_have_separate_lrs_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     text = (EXAMPLES / "parameter_groups.py").read_text()
     words = shlex.split(re.search(r"lrtui (--task .*?\)')", text, re.DOTALL)[1].replace("\\\n", " "))  # type: ignore[index]
     words = [word.replace("examples/", f"{EXAMPLES}/") for word in words]
@@ -75,7 +75,7 @@ def test_parameter_groups_have_an_lr_each_and_are_logged_apart(capsys: pytest.Ca
     assert re.findall(r"Learning Rate: (.*)", out) == ["0.003, 0.0003, 0.003", "0.0015, 0.00015, 0.0015"]
 
 
-def test_the_groups_may_follow_schedules_of_their_own() -> None:
+def test_groups_can_follow_different_schedules() -> None:
     optimizer = 'AdamW(lr=0.003, groups={"body*": {"lr": 0.0003}, "*.bias": {"weight_decay": 0}})'
     schedule = 'LambdaLR(["1", "0.5 ** epoch", "1"])'
     events = run("parameter_groups.py:FineTuning", optimizer=optimizer, schedule=schedule, epochs=3)

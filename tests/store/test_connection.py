@@ -1,4 +1,4 @@
-"""What is no store, or not one for this program, is refused in words."""
+"""Files that are not a store, or a store of another version, are refused with a message."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def both(folder: Path) -> list[str]:
     return said
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"this is a text of more than a hundred characters, and no database at all " * 20)
     assert all("this is not an SQLite database, or it is damaged" in words for words in both(tmp_path))
 
 
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+def test_another_programs_database_is_not_changed(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / DATABASE)
     other.execute("CREATE TABLE cats (name)")
     other.commit()
@@ -53,7 +53,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / DATABASE).read_bytes() == before
 
 
-def test_a_store_that_another_process_makes_at_that_moment_is_ours(
+def test_a_store_created_by_another_process_at_the_same_time_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, others = tmp_path / DATABASE, []
@@ -83,7 +83,7 @@ def test_a_store_that_another_process_makes_at_that_moment_is_ours(
         assert connection.execute("PRAGMA user_version").fetchone()[0] == LATEST
 
 
-def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_newer_store_is_refused_with_advice(tmp_path: Path) -> None:
     store_events(tmp_path, recorded_run(10))
     newer = sqlite3.connect(tmp_path / DATABASE)
     newer.execute(f"PRAGMA user_version = {LATEST + 1}")
@@ -93,7 +93,7 @@ def test_a_newer_programs_store_is_refused_with_what_to_do(tmp_path: Path) -> No
         assert "update lrtui" in words
 
 
-def test_a_damaged_database_is_told_and_not_mended(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported_and_not_changed(tmp_path: Path) -> None:
     store_events(tmp_path, recorded_run(3000, epochs=60))
     path = tmp_path / DATABASE
     content = bytearray(path.read_bytes())
@@ -103,7 +103,7 @@ def test_a_damaged_database_is_told_and_not_mended(tmp_path: Path) -> None:
         stored(tmp_path)
 
 
-def test_where_there_is_no_store_nothing_is_made_by_looking(tmp_path: Path) -> None:
+def test_reading_a_missing_store_creates_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store in"):
         open_for_reading(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
@@ -118,11 +118,11 @@ def test_a_store_of_every_released_schema_opens_and_is_brought_up_to_date(path: 
     connection.close()
 
 
-def test_every_schema_but_one_in_the_making_has_its_store_in_the_tests() -> None:
+def test_every_released_schema_has_a_store_in_the_tests() -> None:
     assert [path.stem for path in RELEASED] == [f"schema-{number}" for number in range(1, LATEST + 1)]
 
 
-def test_a_migration_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = store_events(tmp_path, recorded_run(10))
     broken = (*MIGRATIONS, ("CREATE TABLE more (x)", "NONSENSE"))
     monkeypatch.setattr("lrtui.store.migrations.MIGRATIONS", broken)
@@ -136,7 +136,7 @@ def test_a_migration_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     connection.close()
 
 
-def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_in_a_read_only_folder_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = recorded_run(120)
     run = store_events(tmp_path, events)
     for name in ("runs.db-wal", "runs.db-shm"):
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch
     assert not (tmp_path / "runs.db-shm").exists()
 
 
-def test_a_released_store_in_a_folder_that_cannot_be_written_is_read_as_it_is(
+def test_a_schema_1_store_in_a_read_only_folder_is_read_without_migration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(RELEASED[0], tmp_path / DATABASE)
@@ -206,7 +206,7 @@ def test_a_store_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
     assert not is_owners_alone(tmp_path / "nowhere")
 
 
-def test_the_folder_is_the_options_the_variables_or_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_comes_from_the_option_the_variable_or_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LRTUI_STORE", raising=False)
     assert store_folder() == tmp_path / ".lrtui"

@@ -1,4 +1,4 @@
-"""Commands from other processes: taken from those that may give them, each answered once."""
+"""Commands from other processes: accepted from the owner only, each answered once."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ ANSWERED_BY: list[tuple[Command, CommandAnswer]] = [
 PAIRS = [(command, replace(event, command_id=command.id)) for command, event in ANSWERED_BY]
 
 
-def test_every_command_has_its_answer() -> None:
+def test_every_command_has_an_answer() -> None:
     every = {kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Command)}
     # a range test is asked for by this process alone, and is answered through its feed
     assert {type(command) for command, _ in PAIRS} == every - {Command, commands.RangeTest}
 
 
 @pytest.mark.parametrize(("command", "event"), PAIRS, ids=lambda value: type(value).__name__)
-def test_its_event_says_that_a_command_was_obeyed_and_no_others_does(command: Command, event: Event) -> None:
+def test_only_the_event_of_a_command_answers_it(command: Command, event: Event) -> None:
     for other, said in PAIRS:
         answer = answer_of(command, said)
         assert (answer is not None) == (other is command), said
@@ -118,7 +118,7 @@ def trainer(tmp_path: Path) -> Trainer:
     return Trainer(Writer(tmp_path, print))
 
 
-def test_a_command_is_brought_to_the_run_and_its_answer_back_within_a_second(tmp_path: Path, trainer: Trainer) -> None:
+def test_a_command_is_answered_within_a_second(tmp_path: Path, trainer: Trainer) -> None:
     for command, obeyed in ((Pause(), True), (ScaleLr(0.5), True), (SetLr(0.25), False), (Stop(), True)):
         begun = time.monotonic()
         answer = send(tmp_path, trainer.run, command, 5)
@@ -127,7 +127,7 @@ def test_a_command_is_brought_to_the_run_and_its_answer_back_within_a_second(tmp
     assert [type(command) for command in trainer.taken] == [Pause, ScaleLr, SetLr, Stop]
 
 
-def test_the_exact_words_arrive(tmp_path: Path, trainer: Trainer) -> None:
+def test_a_command_arrives_unchanged(tmp_path: Path, trainer: Trainer) -> None:
     command = SwitchSchedule('LambdaLR("0.1 + 0.2 * epoch")', "current")
     answers: list[Answer] = []
     sender = threading.Thread(target=lambda: answers.append(send(tmp_path, trainer.run, command, 0.5)))
@@ -138,12 +138,12 @@ def test_the_exact_words_arrive(tmp_path: Path, trainer: Trainer) -> None:
     assert answers[0].obeyed is None
 
 
-def test_what_a_run_has_not_answered_when_it_ends_is_refused(tmp_path: Path, trainer: Trainer) -> None:
+def test_unanswered_commands_are_refused_when_the_run_ends(tmp_path: Path, trainer: Trainer) -> None:
     threading.Timer(0.6, lambda: trainer.say(RunFinished(**AT, outcome="done"))).start()
     assert send(tmp_path, trainer.run, EvaluateNow(), 5) == Answer(False, "the run is over: done")
 
 
-def test_a_run_that_dies_meanwhile_is_told_and_the_command_does_not_lie_there(tmp_path: Path, trainer: Trainer) -> None:
+def test_a_run_that_dies_is_reported_and_the_command_is_deleted(tmp_path: Path, trainer: Trainer) -> None:
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("UPDATE runs SET pid_started = '1.0'")
     answer = send(tmp_path, trainer.run, Pause(), 5)
@@ -153,7 +153,7 @@ def test_a_run_that_dies_meanwhile_is_told_and_the_command_does_not_lie_there(tm
     connection.close()
 
 
-def test_nobody_but_the_owner_gives_commands(tmp_path: Path, trainer: Trainer) -> None:
+def test_only_the_owner_can_send_commands(tmp_path: Path, trainer: Trainer) -> None:
     (tmp_path / DATABASE).chmod(0o666)
     with pytest.raises(StoreError, match="others than its owner can write"):
         send(tmp_path, trainer.run, Pause(), 5)
@@ -171,7 +171,7 @@ def test_nobody_but_the_owner_gives_commands(tmp_path: Path, trainer: Trainer) -
 
 
 @pytest.mark.parametrize("words", ["nonsense", "StepLr(1)", "lr*", "", "__import__('os').system('true')", "é" * 5000])
-def test_words_that_are_no_command_are_refused_in_words(tmp_path: Path, trainer: Trainer, words: str) -> None:
+def test_text_that_is_not_a_command_is_refused_with_a_message(tmp_path: Path, trainer: Trainer, words: str) -> None:
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("INSERT INTO inbox (run, sent, command) VALUES (?, 0, ?)", (trainer.run, words))
     until = time.monotonic() + 5

@@ -1,4 +1,4 @@
-"""Runs that are killed, and go on: they end as if nothing had happened."""
+"""Runs that are killed and resumed end like uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SWITCHES = [
 EPOCHS, BATCHES = 60, 6
 
 
-def words_of(schedule: str, folder: Path, *more: str) -> list[str]:
+def arguments_of(schedule: str, folder: Path, *more: str) -> list[str]:
     return [
         "train", schedule, "--task", SLOW, "--batch-size", "16", "--epochs", str(EPOCHS), "--store", str(folder),
         "--optimizer", "SGD(lr=0.05, momentum=0.9)", "--checkpoint-seconds", "0.1", "--quiet", *more,
@@ -63,7 +63,7 @@ def check_whole(folder: Path, before: list[Any]) -> None:
 
 
 def same(mine: Any, other: Any) -> bool:
-    """Say whether two states are the same to the last bit."""
+    """Return whether two states are the same to the last bit."""
     if isinstance(mine, torch.Tensor):
         return torch.equal(mine, other) and mine.dtype == other.dtype
     if isinstance(mine, dict):
@@ -74,13 +74,13 @@ def same(mine: Any, other: Any) -> bool:
 
 
 def compare_with_one_never_interrupted(schedule: str, folder: Path) -> None:
-    """Run it again in one go, with all that it was told at the same steps, and compare all that was computed."""
+    """Repeat the run without interruption, with the same commands at the same steps, and compare the results."""
     again = folder.with_name("again")
     # during the test at an epoch's end is another moment than after it
     lines = [given.line for given in stored(folder).commands]
     assert len(lines) >= 2
     process = OtherProcess(
-        words_of(schedule, again, *(word for line in lines for word in ("--at", line))), again.with_suffix(".txt")
+        arguments_of(schedule, again, *(word for line in lines for word in ("--at", line))), again.with_suffix(".txt")
     )
     assert process.wait() == 0, process.printed
     assert len(computed(again)) > EPOCHS * BATCHES
@@ -100,7 +100,7 @@ def interrupt(seed: int, number: int, tmp_path: Path) -> None:
         (chance.randrange(130, 220), parse_command("lr*0.7")),
     ]
     stops = sorted(chance.sample(range(20, 280), 2))
-    process = OtherProcess(words_of(schedule, folder), output)
+    process = OtherProcess(arguments_of(schedule, folder), output)
     for step in [*stops, None]:
         while told and (step is None or told[0][0] < step):
             at, command = told.pop(0)
@@ -132,16 +132,16 @@ def interrupt(seed: int, number: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_run_that_is_killed_twice_ends_as_if_nothing_had_happened(seed: int, tmp_path: Path) -> None:
+def test_a_run_killed_twice_ends_like_an_uninterrupted_run(seed: int, tmp_path: Path) -> None:
     interrupt(seed, signal.SIGKILL, tmp_path)
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(5, 50))
-def test_fifty_runs_that_are_killed_twice_end_as_if_nothing_had_happened(seed: int, tmp_path: Path) -> None:
+def test_fifty_runs_killed_twice_end_like_uninterrupted_runs(seed: int, tmp_path: Path) -> None:
     interrupt(seed, signal.SIGKILL, tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_run_that_is_told_to_end_loses_nothing_at_all(number: int, tmp_path: Path) -> None:
+def test_a_run_ended_by_a_signal_loses_no_event(number: int, tmp_path: Path) -> None:
     interrupt(100 + number, number, tmp_path)

@@ -16,7 +16,7 @@ def test_this_process_is_alive_however_old_its_heartbeat() -> None:
     assert is_alive(this_process(), heartbeat=0.0)
 
 
-def test_a_process_that_has_ended_is_dead_at_once_and_a_zombie_too() -> None:
+def test_an_ended_process_and_a_zombie_are_dead_at_once() -> None:
     now = 100.0
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         identity = ProcessIdentity(liveness.machine(), child.pid, started(child.pid) or "")
@@ -34,7 +34,7 @@ def test_a_start_in_clock_ticks_as_lrtui_0_1_stored_it_is_understood() -> None:
     assert not is_alive(replace(this_process(), started=str(int(ticks) - 10_000)), heartbeat=0.0, now=0.0)
 
 
-def test_another_process_with_its_number_is_not_it() -> None:
+def test_another_process_with_the_same_pid_is_not_it() -> None:
     assert not is_alive(replace(this_process(), started="1"), heartbeat=0.0, now=0.0)
 
 

@@ -81,7 +81,7 @@ def test_the_feed_of_a_stored_run_adds_up_to_the_run(tmp_path: Path) -> None:
     assert state == stored(tmp_path)
 
 
-def test_a_store_that_is_missing_deleted_or_replaced_is_followed(tmp_path: Path) -> None:
+def test_a_store_can_be_missing_deleted_or_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     source = StoreSource(folder)
     assert list(source.runs()) == []

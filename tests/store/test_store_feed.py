@@ -1,4 +1,4 @@
-"""A stored story adds up to what the live one did."""
+"""The events of a stored run fold to the same state as those of the live run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, 
     assert np.isinf(mine.loss.values).sum() == 2 * np.isnan(mine.loss.values).sum() > 0
 
 
-def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> None:
+def test_real_runs_are_stored_completely(tmp_path: Path) -> None:
     from training_runs import run_events, tiny_spec
 
     script = {
@@ -76,7 +76,7 @@ def test_every_run_that_a_loop_really_makes_is_kept_whole(tmp_path: Path) -> Non
     assert stored(tmp_path, run) == folded(events)
 
 
-def test_a_story_is_followed_while_it_is_told(tmp_path: Path) -> None:
+def test_a_feed_follows_a_live_run(tmp_path: Path) -> None:
     events = recorded_run(500, groups=2, nudge_at=130)
     writer = Writer(tmp_path, print)
     recorder = new_recorder(writer)
@@ -117,7 +117,7 @@ def with_metrics(event: Event) -> Event:
     return replace(event, metrics=metrics)
 
 
-def test_metrics_of_a_long_run_are_summed_up_as_the_loss_is(tmp_path: Path) -> None:
+def test_metrics_of_a_long_run_are_summarised_like_the_loss(tmp_path: Path) -> None:
     events = list(map(with_metrics, long_run(9000)))
     run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
@@ -152,7 +152,7 @@ def resumed(events: list[Event], at: int, edit: Callable[[Event], Event] = with_
 
 
 @pytest.mark.parametrize("metrics_after", [with_metrics, lambda event: event], ids=["with metrics", "without"])
-def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
+def test_metrics_of_superseded_steps_are_left_out(
     tmp_path: Path, metrics_after: Callable[[Event], Event]
 ) -> None:
     events = list(map(with_metrics, recorded_run(700, epochs=20)))
@@ -186,14 +186,14 @@ def test_metrics_of_a_resumed_run_are_those_of_the_steps_that_hold(
         np.testing.assert_array_equal(summed[name].summary(edges).count, series.summary(edges).count)
 
 
-def test_a_run_without_metrics_has_no_rows_of_them(tmp_path: Path) -> None:
+def test_a_run_without_metrics_has_no_metric_rows(tmp_path: Path) -> None:
     store_events(tmp_path, recorded_run(300))
     connection = open_for_reading(tmp_path)
     assert connection.execute("SELECT count(*) FROM step_metrics").fetchone() == (0,)
     connection.close()
 
 
-def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_path: Path) -> None:
+def test_a_long_run_is_summarised_except_for_its_newest_steps(tmp_path: Path) -> None:
     events = long_run(9000)
     run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
@@ -210,7 +210,7 @@ def test_a_long_run_is_summed_up_and_its_newest_steps_are_given_one_by_one(tmp_p
     assert mine.loss.summary(edges).high.max() == 99.0
 
 
-def test_a_run_that_is_being_told_is_summed_up_as_one_that_is_over(tmp_path: Path) -> None:
+def test_a_live_run_is_summarised_like_a_finished_one(tmp_path: Path) -> None:
     events = long_run(3000)
     writer = Writer(tmp_path, print)
     recorder = new_recorder(writer)

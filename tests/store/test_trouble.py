@@ -1,4 +1,4 @@
-"""The trouble list, met by a whole `lrtui train`: training goes on, and the user is told once, in plain words."""
+"""Failures of the store during `lrtui train`: training continues, and the user is warned once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def told(process: OtherProcess, words: str) -> list[str]:
     return [line for line in process.printed.splitlines() if words in line]
 
 
-def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_training_continues(small_disk: Path, tmp_path: Path) -> None:
     store = small_disk / "store"
     process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
     wait_for_step(store, 20, process)
@@ -64,7 +64,7 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     assert rows(store, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_a_disk_that_has_room_again(small_disk: Path, tmp_path: Path) -> None:
+def test_everything_is_written_once_the_disk_has_room_again(small_disk: Path, tmp_path: Path) -> None:
     store = small_disk / "store"
     process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
     wait_for_step(store, 20, process)
@@ -82,7 +82,7 @@ def test_a_disk_that_has_room_again(small_disk: Path, tmp_path: Path) -> None:
     assert not told(process, "could not be written")
 
 
-def test_a_folder_that_is_read_only(small_disk: Path, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_once(small_disk: Path, tmp_path: Path) -> None:
     store = small_disk / "store"
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     process = OtherProcess([*TRAIN, "--epochs", "2", "--store", str(store)], tmp_path / "printed")
@@ -91,7 +91,7 @@ def test_a_folder_that_is_read_only(small_disk: Path, tmp_path: Path) -> None:
     assert "Read-only file system" in line
 
 
-def test_a_database_deleted_while_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_database_deleted_during_a_run_is_reported_once(tmp_path: Path) -> None:
     store = tmp_path / "store"
     process = OtherProcess([*TRAIN, "--store", str(store)], tmp_path / "printed")
     wait_for_step(store, 20, process)
@@ -110,7 +110,7 @@ def test_a_database_deleted_while_the_run_goes_on(tmp_path: Path) -> None:
     ],
     ids=["foreign", "corrupt"],
 )
-def test_a_file_that_is_no_store(content: bytes, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_reported_and_unchanged(content: bytes, words: str, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir(mode=0o700)
     (store / "runs.db").write_bytes(content)
@@ -137,7 +137,7 @@ def test_a_live_run_is_shown_as_lost_within_ten_seconds_of_its_death(
     assert "? lost" in capsys.readouterr().out
 
 
-def test_two_terminals(tmp_path: Path) -> None:
+def test_commands_from_another_terminal_are_answered(tmp_path: Path) -> None:
     """A run without a screen in one, and `lrtui send` in the other."""
     store = tmp_path / "store"
     process = OtherProcess([*TRAIN, "--epochs", "1000", "--store", str(store)], tmp_path / "printed")

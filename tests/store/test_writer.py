@@ -1,4 +1,4 @@
-"""What is said is written, whoever else writes; and a store that fails never stops a run."""
+"""Published events are written while other processes write, and a store that fails never stops a run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_eight_processes_write_one_store_at_once_and_nothing_is_lost(tmp_path: P
         assert stored(tmp_path / "store", run) == expected
 
 
-def test_a_million_steps_are_kept(tmp_path: Path) -> None:
+def test_a_million_steps_are_stored(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
     recorder = new_recorder(writer)
@@ -74,7 +74,7 @@ def test_a_million_steps_are_kept(tmp_path: Path) -> None:
     assert not trouble
 
 
-def test_steps_are_readable_within_a_second_without_being_asked_for(tmp_path: Path) -> None:
+def test_steps_are_readable_within_a_second_without_a_commit(tmp_path: Path) -> None:
     writer = Writer(tmp_path, ignore)
     recorder = new_recorder(writer)
     recorder.publish(step(0))
@@ -84,7 +84,7 @@ def test_steps_are_readable_within_a_second_without_being_asked_for(tmp_path: Pa
     assert writer.close()
 
 
-def test_closing_writes_what_there_is(tmp_path: Path) -> None:
+def test_closing_writes_all_pending_rows(tmp_path: Path) -> None:
     writer = Writer(tmp_path, ignore)
     recorder = new_recorder(writer)
     for seq in range(70_000):
@@ -100,7 +100,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_full_disk_is_told_once_and_everything_is_written_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_everything_is_written_later(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
     recorder = new_recorder(writer)
@@ -130,7 +130,7 @@ def test_a_full_disk_is_told_once_and_everything_is_written_when_there_is_room(t
 
 
 @pytest.mark.usefixtures("impatient")
-def test_what_finds_no_room_in_memory_is_dropped_from_its_end_and_how_the_run_ended_is_kept(
+def test_events_beyond_the_memory_bound_are_dropped_except_for_the_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_HELD", 100)
@@ -156,7 +156,7 @@ def test_what_finds_no_room_in_memory_is_dropped_from_its_end_and_how_the_run_en
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_database_that_is_deleted_under_a_run_is_told_once(tmp_path: Path) -> None:
+def test_a_database_deleted_during_a_run_is_reported_once(tmp_path: Path) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
     recorder = new_recorder(writer)
@@ -186,7 +186,7 @@ def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path) -> None:
     assert writer.close()
 
 
-def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_created_raises_for_the_caller(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     writer = Writer(tmp_path / "file", ignore)
     with pytest.raises(StoreError, match="can't be created"):
@@ -195,7 +195,7 @@ def test_a_store_that_cannot_be_made_is_said_to_whoever_asks(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_defect_in_the_writer_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_the_writer_is_reported_and_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
     recorder = new_recorder(writer)
@@ -211,13 +211,13 @@ def test_a_defect_in_the_writer_is_told_and_ends_nothing(tmp_path: Path, monkeyp
     assert writer.close()
 
 
-def test_the_writers_thread_is_one_and_ends(tmp_path: Path) -> None:
+def test_a_store_has_one_writer_thread_that_ends(tmp_path: Path) -> None:
     before = threading.active_count()
     store_events(tmp_path, recorded_run(10))
     assert threading.active_count() == before
 
 
-def test_the_store_is_the_users_alone_and_git_leaves_it_alone(tmp_path: Path) -> None:
+def test_the_store_is_private_and_ignored_by_git(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / ".lrtui"
     store_events(folder, recorded_run(10))
     assert folder.stat().st_mode & 0o777 == 0o700

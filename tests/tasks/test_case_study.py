@@ -21,7 +21,7 @@ def _prepared(folder: Path, train: int | None = None, test: int | None = None) -
     return task, task.prepare(DataRequest(str(folder), train, test), lambda _: None)
 
 
-def test_which_data_it_is_is_said(tmp_path: Path) -> None:
+def test_the_data_source_is_reported(tmp_path: Path) -> None:
     task, source = _prepared(write_small_fashion(tmp_path / "small"))
     assert source == DataSource("Fashion-MNIST", "cache", str(tmp_path / "small"))
     assert [len(targets) for _, targets in (task.training_data(), task.test_data())] == [TRAIN, TEST]

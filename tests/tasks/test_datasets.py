@@ -86,7 +86,7 @@ def test_debians_files_need_neither_network_nor_torchvision(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("harm", ["truncated", "missing", "emptied", "of other sizes"])
-def test_a_harmed_cache_is_named_and_the_next_place_taken(
+def test_a_damaged_cache_is_reported_and_the_next_source_used(
     tmp_path: Path, debian: Path, said: list[str], name: str, harm: str
 ) -> None:
     file = write_small_fashion(tmp_path / "mine") / name
@@ -117,7 +117,7 @@ def test_a_cache_without_access_is_skipped(debian: Path, said: list[str], monkey
     assert find_files(None, said.append).source == "Debian package"
 
 
-def test_without_anything_the_bundled_sample_is_used_and_said_why(said: list[str]) -> None:
+def test_without_data_the_bundled_sample_is_used_with_a_reason(said: list[str]) -> None:
     found = find_files(None, said.append)
     assert found.source == "bundled sample"
     assert said == ["tests have no network"]
@@ -208,7 +208,7 @@ def test_no_network_is_one_line(
     assert "--data-dir" in said[-1]
 
 
-def test_an_address_that_never_answers_is_given_up_in_time(
+def test_an_address_that_never_answers_times_out(
     mirror: Path, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # looking a name up knows no time limit, and each of a name's addresses has its own

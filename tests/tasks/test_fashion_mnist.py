@@ -95,7 +95,7 @@ def test_the_cache_comes_before_debian_and_debian_before_the_network(
     assert fashion_mnist.FASHION_MNIST.local_folder(str(debian)) == ("cache", debian)
 
 
-def test_a_failed_download_is_said_in_a_line_and_the_sample_is_used() -> None:
+def test_a_failed_download_is_one_line_and_the_sample_is_used() -> None:
     said: list[str] = []
     found = fashion_mnist.FASHION_MNIST.find(None, said.append)
     assert (found.source, len(found.content[1])) == ("bundled sample", 6000)
@@ -124,7 +124,7 @@ def test_addresses_and_checksums_are_those_of_torchvision() -> None:
     assert set(fashion_mnist.FASHION_MNIST.urls) <= set(torchvision.FashionMNIST.mirrors)
 
 
-def test_which_data_it_is_is_said() -> None:
+def test_the_data_source_is_reported() -> None:
     said: list[str] = []
     task = FashionMnist()
     source = task.prepare(DataRequest(None, 100, 5000), said.append)

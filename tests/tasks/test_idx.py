@@ -35,7 +35,7 @@ def test_a_file_cut_off_anywhere_is_refused_by_name(file: Path) -> None:
             read_idx(file)
 
 
-def test_a_bit_turned_over_in_the_data_is_found(file: Path) -> None:
+def test_a_flipped_bit_is_detected(file: Path) -> None:
     whole = file.read_bytes()
     # the ten bytes before it are gzip's header, of which the time and the system say nothing about the content
     for place in range(10, len(whole)):
@@ -56,7 +56,7 @@ def test_a_bit_turned_over_in_the_data_is_found(file: Path) -> None:
         (b"\0\0\x08\1\0\0\0\3abcd", "has 4 bytes of data where its header says 3"),
     ],
 )
-def test_content_that_is_no_idx_is_refused(file: Path, content: bytes, words: str) -> None:
+def test_content_that_is_not_idx_is_refused(file: Path, content: bytes, words: str) -> None:
     file.write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=words):
         read_idx(file)

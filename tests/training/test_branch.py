@@ -1,4 +1,4 @@
-"""Branches: another run, from where one was."""
+"""Branches: a new run from a checkpoint of another."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from lrtui.training.checkpoint.policy import Checkpoints
 
 @pytest.fixture
 def path(recording: RunRecorder, tmp_path: Path) -> Path:
-    """Return a checkpoint of a run in mid-epoch."""
+    """Return a checkpoint from within an epoch."""
     spec = tiny_spec(at=("step 20: lr*0.5",), schedule="MultiStepLR([1, 3])")
     recording.run(spec, {8: [ScaleLr(2.0), Stop()]}, checkpoints=Checkpoints(tmp_path / "run"))
     return saved_files(tmp_path / "run")[-1].path

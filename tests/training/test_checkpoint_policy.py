@@ -43,7 +43,7 @@ def notices(course: RunRecord) -> list[Any]:
     return [event for event in of(Notice, course.events) if event.code == "checkpoint"]
 
 
-def test_each_epochs_end_has_one(recording: RunRecorder, tmp_path: Path) -> None:
+def test_every_epoch_end_has_a_checkpoint(recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path))
     assert reasons(course) == [("epoch", 6), ("epoch", 12), ("epoch", 18), ("epoch", 24)]
     for saved, done in zip(course.saved, of(EpochDone, course.events), strict=True):
@@ -52,7 +52,7 @@ def test_each_epochs_end_has_one(recording: RunRecorder, tmp_path: Path) -> None
     assert [file.path for file in saved_files(tmp_path)] == [Path(saved.path) for saved in course.saved]
 
 
-def test_what_a_person_does_makes_one(recording: RunRecorder, tmp_path: Path) -> None:
+def test_commands_make_checkpoints(recording: RunRecorder, tmp_path: Path) -> None:
     script: Any = {
         1: [ScaleLr(2.0)],
         2: [UndoLr()],
@@ -112,7 +112,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     return Time(monkeypatch)  # type: ignore[return-value]
 
 
-def test_every_so_many_seconds_there_is_one(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
+def test_checkpoints_are_made_at_intervals(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path, every_seconds=4.0))
     by_time = [event.step for event in course.saved if event.reason == "time"]
     assert len(by_time) >= 4
@@ -121,7 +121,7 @@ def test_every_so_many_seconds_there_is_one(seconds: Time, recording: RunRecorde
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 24]
 
 
-def test_they_leave_no_trace_in_training(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
+def test_checkpoints_do_not_change_training(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="SWALR(swa_lr=0.01)")
     plain = recording.run(spec)
     course = recording.run(spec, checkpoints=Checkpoints(tmp_path, every_seconds=1.0))
@@ -129,7 +129,7 @@ def test_they_leave_no_trace_in_training(seconds: Time, recording: RunRecorder, 
     assert (course.steps, course.tests, course.end) == (plain.steps, plain.tests, plain.end)
 
 
-def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
+def test_no_checkpoint_contains_steps_missing_from_the_store(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
     works, asked = True, 0
 
     def commit() -> bool:
@@ -147,7 +147,7 @@ def test_what_the_store_has_not_got_is_in_no_checkpoint(seconds: Time, recording
     assert not notices(course)
 
 
-def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
+def test_a_change_that_could_not_be_saved_is_saved_by_the_next_checkpoint(
     seconds: Time, recording: RunRecorder, tmp_path: Path
 ) -> None:
     answers = iter([False])
@@ -157,7 +157,7 @@ def test_a_change_that_could_not_be_saved_is_so_when_the_next_is_due(
     assert load_checkpoint(tmp_path / Path(course.saved[-1].path).name).lr_control["factors"] == [2.0]
 
 
-def test_what_could_not_be_saved_is_due_again_without_a_step_in_between(seconds: Time, tmp_path: Path) -> None:
+def test_a_failed_checkpoint_is_due_again_without_a_step(seconds: Time, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, every_seconds=2.0, commit=lambda: False)
     state: Any = SimpleNamespace(schedule=None, progress=SimpleNamespace(seconds_excluded=0.0))
     assert [checkpoints.is_due(0) for _ in range(4)] == [False] * 4
@@ -262,7 +262,7 @@ def test_weights_that_are_not_finite_are_not_saved(recording: RunRecorder, tmp_p
 # -- what stays --------------------------------------------------------------------------------------------------------
 
 
-def test_with_little_room_the_last_two_the_best_and_those_that_branches_began_at_stay(
+def test_above_the_size_limit_the_last_two_the_best_and_branch_points_stay(
     recording: RunRecorder, tmp_path: Path
 ) -> None:
     branched: set[str] = set()
@@ -381,7 +381,7 @@ def test_a_run_with_a_users_scheduler_is_resumed(own: str, recording: RunRecorde
     assert scheduler.history == list(range(25))
 
 
-def test_one_that_was_built_on_this_moments_lr_is_built_on_it_again(
+def test_a_scheduler_built_on_the_current_lr_is_rebuilt_on_it(
     own: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
@@ -412,7 +412,7 @@ def test_a_scheduler_that_cannot_be_saved_is_reported_at_once_and_never_half_sav
     assert len(of(StepDone, course.events)) == 24
 
 
-def test_one_that_comes_later_is_found_out_then(own: str, recording: RunRecorder, tmp_path: Path) -> None:
+def test_a_later_scheduler_that_cannot_be_saved_is_reported_then(own: str, recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(
         tiny_spec(), {8: [SwitchSchedule(f"{own}:HasAFunction()")]}, checkpoints=Checkpoints(tmp_path / "run")
     )
@@ -441,7 +441,7 @@ def test_a_model_that_cannot_be_saved_is_reported(recording: RunRecorder, tmp_pa
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_events_come_in_the_order_of_what_they_tell(recording: RunRecorder, tmp_path: Path) -> None:
+def test_events_are_published_in_order(recording: RunRecorder, tmp_path: Path) -> None:
     course = recording.run(tiny_spec(epochs=1), {3: [ScaleLr(2.0)]}, checkpoints=Checkpoints(tmp_path))
     kinds = [type(event) for event in course.events if isinstance(event, (LrSet, CheckpointSaved, EpochDone))]
     assert kinds == [LrSet, CheckpointSaved, EpochDone, CheckpointSaved]

@@ -1,4 +1,4 @@
-"""What a run can't go on from, and what is said of what differs."""
+"""Checkpoints that a run can't resume from, and warnings about differences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lrtui.training.train import train
 
 @pytest.fixture
 def path(recording: RunRecorder, tmp_path: Path) -> Path:
-    """Return a checkpoint of a run in mid-epoch."""
+    """Return a checkpoint from within an epoch."""
     recording.run(tiny_spec(), {8: [Stop()]}, checkpoints=Checkpoints(tmp_path / "run"))
     return saved_files(tmp_path / "run")[-1].path
 
@@ -128,7 +128,7 @@ def test_impossible_changes_are_refused_before_any_history_is_superseded(
     assert words in refusal(recording.run(tiny_spec(), resume_point=ResumePoint(path, **changes)))
 
 
-def test_a_run_that_is_done_has_nothing_left_to_change(recording: RunRecorder, tmp_path: Path) -> None:
+def test_a_finished_run_cannot_be_changed(recording: RunRecorder, tmp_path: Path) -> None:
     recording.run(tiny_spec(epochs=1), checkpoints=Checkpoints(tmp_path))
     path = saved_files(tmp_path)[-1].path
     words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
@@ -158,7 +158,7 @@ def test_as_many_epochs_as_there_are_change_nothing(path: Path, recording: RunRe
     assert [(e.step, e.epochs) for e in of(Extended, course.events)] == [(8, 6), (10, 7)]
 
 
-def test_what_else_differs_is_said_in_one_notice(
+def test_other_differences_are_reported_in_one_notice(
     path: Path, recording: RunRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = load_checkpoint(path)

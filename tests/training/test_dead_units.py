@@ -45,7 +45,7 @@ def test_a_channel_that_is_off_for_every_sample_is_dead() -> None:
     assert most_dead_layer(live_units(model, {})) == DeadLayer("first", 6, 8)
 
 
-def test_a_unit_that_speaks_in_one_batch_is_alive() -> None:
+def test_a_unit_active_in_one_batch_is_alive() -> None:
     model = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))
     with torch.no_grad():
         # one unit for inputs above 0, one for those below, and two for none

@@ -8,7 +8,7 @@ from lrtui.training.device import choose_device, present_devices
 from lrtui.training.random_state import random_state_restored, seed_everything
 
 
-def test_auto_takes_the_first_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_first_available_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -18,7 +18,7 @@ def test_auto_takes_the_first_that_is_there(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose_device("auto").type == "cpu"
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_device_is_refused_with_the_available_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert present_devices() == ["cpu"]
@@ -26,7 +26,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: 
         choose_device("cuda")
 
 
-def test_random_states_are_as_they_were_after_a_look() -> None:
+def test_random_states_are_restored() -> None:
     seed_everything(3)
     expected = torch.rand(2).tolist()
     seed_everything(3)

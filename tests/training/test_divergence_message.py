@@ -1,4 +1,4 @@
-"""What a run that diverged says of the reason."""
+"""The message of a run that diverged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrtui.training.train import _describe_divergence
         (float("inf"), "nor is the lr (inf)"),
     ],
 )
-def test_the_message_tells_a_non_finite_lr_from_one_that_is_too_high(lr: float, words: str) -> None:
+def test_the_message_distinguishes_a_non_finite_lr_from_a_high_one(lr: float, words: str) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     optimizer.param_groups[0]["lr"] = lr
     assert words in _describe_divergence(7, optimizer)

@@ -23,7 +23,7 @@ from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 
 
-def test_a_run_is_made_longer_while_it_goes(recording: RunRecorder, tmp_path: Path) -> None:
+def test_a_running_run_is_extended(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)", epochs=2)
     script: dict[int, list[Command]] = {8: [Extend(1)], 9: [SwitchSchedule("CosineAnnealingLR()")]}
     whole = recording.run(spec, script)
@@ -39,7 +39,7 @@ def test_a_run_is_made_longer_while_it_goes(recording: RunRecorder, tmp_path: Pa
 
 
 @pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.003)", "CosineAnnealingLR()", "ChainedScheduler([StepLR(1), CosineAnnealingLR()])", "OneCycleLR(max_lr=0.1, epochs=4, steps_per_epoch=6)"])  # fmt: skip  # noqa: E501
-def test_a_run_whose_schedule_has_its_length_built_in_is_not_made_longer(
+def test_a_run_with_a_fixed_length_schedule_is_not_extended(
     schedule: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
     whole = recording.run(tiny_spec(schedule=schedule), {8: [Extend(1)]}, checkpoints=Checkpoints(tmp_path))

@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_weights(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_looking_and_pausing_leave_no_trace_in_the_weights(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_and_pauses_do_not_change_the_weights(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Weights(monkeypatch)
     run_events(tiny_spec())
     alone = weights.digest()
@@ -125,7 +125,7 @@ def test_looking_and_pausing_leave_no_trace_in_the_weights(seed: int, monkeypatc
     assert len(of(EvalDone, events)) > 4 or of(Paused, events)
 
 
-def test_every_command_is_answered_in_its_place() -> None:
+def test_every_command_is_answered_in_order() -> None:
     events = run_events(
         tiny_spec(),
         {
@@ -153,7 +153,7 @@ def test_a_change_holds_from_the_next_step_on() -> None:
     assert [e.lrs[0] for e in of(StepDone, events)][:6] == [0.01, 0.01, 0.01, 0.02, 0.02, 0.02]
 
 
-def test_a_stopped_run_ends_after_the_step_under_way() -> None:
+def test_a_stopped_run_ends_after_the_current_step() -> None:
     events = run_events(tiny_spec(), {8: [Stop()]})
     assert len(of(StepDone, events)) == 8
     assert events[-1].outcome == "stopped"  # type: ignore[attr-defined]
@@ -217,7 +217,7 @@ def test_an_invalid_setting_ends_the_run_with_a_message(settings: dict[str, Any]
     assert words in str(finished.error)
 
 
-def test_a_plateaus_cut_is_said() -> None:
+def test_a_plateau_cut_is_published() -> None:
     schedule = "ReduceLROnPlateau(patience=0, factor=0.5, threshold=10)"
     events = run_events(tiny_spec(schedule=schedule))
     assert [(e.by, e.step) for e in of(LrSet, events)][:1] == [("plateau", 6)]

@@ -43,7 +43,7 @@ EXAMPLES = [entry.example for entry in CATALOGUE.values()]
 
 
 @pytest.mark.parametrize("schedule", EXAMPLES)
-def test_a_nudge_multiplies_the_rest_of_the_course_exactly(schedule: str) -> None:
+def test_a_nudge_multiplies_the_rest_of_the_schedule_exactly(schedule: str) -> None:
     plain, plain_optimizer = control(schedule)
     nudged, nudged_optimizer = control(schedule)
     expected = walk(plain, plain_optimizer, 0, 50)
@@ -54,7 +54,7 @@ def test_a_nudge_multiplies_the_rest_of_the_course_exactly(schedule: str) -> Non
 
 
 @pytest.mark.parametrize("schedule", EXAMPLES)
-def test_undo_restores_the_course_as_it_would_have_been(schedule: str) -> None:
+def test_undo_restores_the_unscaled_schedule(schedule: str) -> None:
     plain, plain_optimizer = control(schedule)
     nudged, nudged_optimizer = control(schedule)
     walk(plain, plain_optimizer, 0, 30)
@@ -118,7 +118,7 @@ def test_a_switch_does_what_its_forecast_says(before: str, schedule: str, anchor
 
 
 @pytest.mark.parametrize("before", [entry.example for entry in CATALOGUE.values()])
-def test_a_switch_leaves_no_trace_of_the_schedule_before(before: str) -> None:
+def test_a_switch_removes_every_trace_of_the_old_schedule(before: str) -> None:
     _, fresh = control('LambdaLR("1")', "SGD(lr=0.02, momentum=0.9)")
     lr_control, optimizer = control(before, "SGD(lr=0.02, momentum=0.9)")
     walk(lr_control, optimizer, 0, 23)
@@ -137,7 +137,7 @@ def test_a_switch_brings_adams_betas_back() -> None:
     assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
 
 
-def test_a_switch_that_cannot_be_leaves_the_old_schedule_untouched() -> None:
+def test_a_failed_switch_does_not_change_the_old_schedule() -> None:
     lr_control, optimizer = control("OneCycleLR(max_lr=0.1)", "SGD(lr=0.02, momentum=0.9)")
     other, other_optimizer = control("OneCycleLR(max_lr=0.1)", "SGD(lr=0.02, momentum=0.9)")
     walk(lr_control, optimizer, 0, 23)
@@ -203,7 +203,7 @@ def test_a_plateau_put_in_place_from_the_start_during_a_test_follows_its_result_
     ]
 
 
-def test_a_plateau_says_when_it_cuts() -> None:
+def test_a_plateau_cut_is_returned() -> None:
     lr_control, _ = control("ReduceLROnPlateau(patience=0, factor=0.5)")
     assert [lr_control.after_epoch(step, {"loss": loss}) for step, loss in [(5, 1.0), (10, 0.5), (15, 0.6)]] == [
         False,

@@ -398,13 +398,13 @@ def compare_all(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_the_engine_does_what_a_plain_reference_says_at_every_step(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lrs_equal_the_reference_at_every_step(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_all(range(block * 100, block * 100 + 100), monkeypatch)
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize("block", range(20))
-def test_the_engine_does_what_a_plain_reference_says_ten_thousand_times(
+def test_lrs_equal_the_reference_ten_thousand_times(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compare_all(range(1000 + block * 500, 1500 + block * 500), monkeypatch)

@@ -137,6 +137,6 @@ def test_no_step_reads_from_the_device(settings: dict[str, Any]) -> None:
     assert watch.operations > 20 * steps
 
 
-def test_the_watch_sees_a_read() -> None:
+def test_the_watch_detects_a_read() -> None:
     watch, _ = watch_run(reads_at_once=True)
     assert watch.found["_local_scalar_dense"] == 18

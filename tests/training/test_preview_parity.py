@@ -48,7 +48,7 @@ def check_one(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_preview_is_what_a_run_does(name: str) -> None:
+def test_a_preview_matches_a_run(name: str) -> None:
     @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
     @given(BY_NAME[name])
     def check(text: str) -> None:
@@ -59,7 +59,7 @@ def test_a_preview_is_what_a_run_does(name: str) -> None:
 
 @pytest.mark.deep
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_preview_is_what_a_run_does_five_hundred_times(name: str) -> None:
+def test_a_preview_matches_a_run_five_hundred_times(name: str) -> None:
     @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
     @given(BY_NAME[name])
     def check(text: str) -> None:
@@ -79,7 +79,7 @@ STEPS = EPOCHS * BATCHES
     at=st.integers(1, STEPS - 1),
     nudges=st.dictionaries(st.integers(0, STEPS - 1), st.sampled_from([1.25, 0.8, 3.0]), max_size=4),
 )
-def test_a_forecast_is_what_a_run_does_after_switches_and_nudges(
+def test_a_forecast_matches_a_run_after_switches_and_nudges(
     before: str, after: str, anchor: str, at: int, nudges: dict[int, float]
 ) -> None:
     script: dict[int, list[Command]] = {step: [ScaleLr(factor)] for step, factor in nudges.items()}

@@ -162,7 +162,7 @@ def quiet(_: str) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_fresh_model_has_no_trace_of_it(name: str) -> None:
+def test_a_range_test_leaves_a_fresh_model_unchanged(name: str) -> None:
     spec, make = TASKS[name]
     untouched = set_up(spec, quiet, make() if make else None)
     order = digest(list(untouched.train.shuffled()))
@@ -181,7 +181,7 @@ def test_a_fresh_model_has_no_trace_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_run_with_one_in_its_midst_ends_as_one_without(name: str, recording: RunRecorder) -> None:
+def test_a_range_test_during_a_run_does_not_change_the_run(name: str, recording: RunRecorder) -> None:
     spec, make = TASKS[name]
     whole = recording.run(spec, None, make)
     middle = max(whole.steps) // 2
@@ -205,7 +205,7 @@ def test_a_run_with_one_in_its_midst_ends_as_one_without(name: str, recording: R
     assert kinds == [type(event).__name__ for event in whole.events]
 
 
-def test_one_asked_for_in_a_test_comes_after_it(recording: RunRecorder) -> None:
+def test_a_range_test_requested_during_a_test_runs_after_it(recording: RunRecorder) -> None:
     whole = recording.run(tiny_spec())
     feed = RangeFeed()
     tested = recording.run(tiny_spec(), {6: [RangeTest(SHORT, feed)]}, meets_tests=True, look=2)
@@ -249,7 +249,7 @@ class BreaksLater(Tiny):
         return super().loss(outputs, targets)
 
 
-def test_one_that_breaks_off_leaves_no_trace_either() -> None:
+def test_a_range_test_that_fails_leaves_the_state_unchanged() -> None:
     setup = set_up(tiny_spec(), quiet, BreaksLater())
     setup.task.task.left = 10  # type: ignore[attr-defined]
     before, feed = everything(setup), RangeFeed()
@@ -294,7 +294,7 @@ def test_every_step_is_made_with_the_lr_of_the_sweep_and_groups_keep_their_ratio
     assert [lrs[2] for lrs in used] == [lrs[0] for lrs in used]
 
 
-def test_its_losses_are_those_of_a_plain_loop() -> None:
+def test_losses_equal_those_of_a_plain_loop() -> None:
     spec = spec_of(batch_size=16, optimizer="SGD(lr=0.1, momentum=0.9)")
     setup, plain = set_up(spec, quiet), set_up(spec, quiet)
     # the loop has to draw what the test drew
@@ -335,7 +335,7 @@ def test_a_range_test_ends_when_the_loss_diverges() -> None:
     assert points[-1][0] < 1e3
 
 
-def test_a_loss_that_is_not_finite_ends_it() -> None:
+def test_a_non_finite_loss_ends_the_range_test() -> None:
     class BadAfterAWhile(BreaksLater):
         def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             loss = Tiny.loss(self, outputs, targets)
@@ -366,7 +366,7 @@ def test_a_range_test_stops_on_request_or_for_a_stop_command() -> None:
     assert not stopped.take()
 
 
-def test_a_stop_of_the_run_ends_it_and_the_run(recording: RunRecorder) -> None:
+def test_stopping_the_run_ends_the_range_test_too(recording: RunRecorder) -> None:
     feed = RangeFeed()
     course = recording.run(tiny_spec(), {5: [RangeTest(SHORT, feed), Stop()]})
     assert feed.end is not None
@@ -376,7 +376,7 @@ def test_a_stop_of_the_run_ends_it_and_the_run(recording: RunRecorder) -> None:
     assert not [event for event in course.events if isinstance(event, CommandRefused)]
 
 
-def test_training_time_leaves_it_out(recording: RunRecorder) -> None:
+def test_training_time_excludes_the_range_test(recording: RunRecorder) -> None:
     feed = RangeFeed()
 
     class SlowInTheSweep(Tiny):
@@ -391,7 +391,7 @@ def test_training_time_leaves_it_out(recording: RunRecorder) -> None:
     assert course.finished.seconds < 0.9
 
 
-def test_ratios_of_a_moment_without_lr_are_those_configured() -> None:
+def test_group_ratios_are_those_configured_if_the_current_lr_is_0() -> None:
     setup = set_up(replace(TASKS["parameter groups"][0], schedule='LambdaLR("0 * epoch")'), quiet)
     assert [group["lr"] for group in setup.optimizer.param_groups] == [0, 0, 0]
     used: list[float] = []

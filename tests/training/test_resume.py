@@ -1,4 +1,4 @@
-"""A run that was interrupted and goes on is, to the last bit, the run that never was."""
+"""A run that is interrupted and resumed is bit-identical to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_resumed_run_continues_averaging(
     assert_same(whole, pieces)
 
 
-def test_a_switch_from_one_average_to_another_in_the_test_is_gone_on_with(
+def test_a_switch_between_two_averages_during_a_test_is_resumed(
     recording: RunRecorder, tmp_path: Path
 ) -> None:
     spec = tiny_spec(schedule="SWALR(swa_lr=0.001)")

@@ -1,4 +1,4 @@
-"""What people and scripts did to a run, when it goes on."""
+"""Commands of users and scripts in a resumed run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 
 
-def test_a_test_on_demand_that_a_crash_broke_off_is_made_again(recording: RunRecorder, tmp_path: Path) -> None:
+def test_a_test_on_demand_interrupted_by_a_crash_is_repeated(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(at=("step 8: evaluate", "step 8: lr*0.5"))
     whole = recording.run(spec, {8: [ScaleLr(3.0)]})
     # a nudge comes while the test is made, and with it a checkpoint
@@ -60,7 +60,7 @@ LIVE = [
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_was_done_by_hand_after_a_checkpoint_is_done_again(
+def test_commands_after_a_checkpoint_are_replayed(
     seed: int, recording: RunRecorder, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)

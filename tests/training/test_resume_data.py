@@ -1,4 +1,4 @@
-"""The data of a run that goes on: the same samples, in the same order, changed at random in the same way."""
+"""The data of a resumed run: the same samples, in the same order, with the same augmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of all kinds, broken off anywhere, gone on from any checkpoint they ever made."""
+"""Runs of all kinds, interrupted anywhere and resumed from any of their checkpoints."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ def test_a_part_of_the_data_can_be_asked_for_in_every_form() -> None:
     assert any("2,000 training samples were requested, but there are only 48" in e.text for e in of(Notice, events))
 
 
-def test_a_stream_without_a_length_is_counted_first_and_said_so() -> None:
+def test_a_stream_without_a_length_is_counted_first_with_a_notice() -> None:
     said = [event.text for event in of(Notice, events_of(OfForm(FORMS["IterableDataset"])))]
     assert any("has no length: counting its batches" in text for text in said)
 
@@ -292,7 +292,7 @@ def test_an_epoch_continues_with_the_next_pass_of_a_loader_that_ends_early() -> 
     assert any("7 batches by its length and gave 5" in event.text for event in of(Notice, events))
 
 
-def test_a_loaders_own_batch_size_is_the_runs() -> None:
+def test_the_run_uses_the_loaders_batch_size() -> None:
     events = events_of(OfForm(FORMS["DataLoader"]), batch_size=64)
     assert of(RunStarted, events)[0].spec.batch_size == 10
     assert any("--batch-size 64 is ignored" in event.text for event in of(Notice, events))
