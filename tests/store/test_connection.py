@@ -206,7 +206,9 @@ def test_a_store_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
     assert not is_owners_alone(tmp_path / "nowhere")
 
 
-def test_the_folder_comes_from_the_option_the_variable_or_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_comes_from_the_option_the_variable_or_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LRTUI_STORE", raising=False)
     assert store_folder() == tmp_path / ".lrtui"

@@ -152,9 +152,7 @@ def resumed(events: list[Event], at: int, edit: Callable[[Event], Event] = with_
 
 
 @pytest.mark.parametrize("metrics_after", [with_metrics, lambda event: event], ids=["with metrics", "without"])
-def test_metrics_of_superseded_steps_are_left_out(
-    tmp_path: Path, metrics_after: Callable[[Event], Event]
-) -> None:
+def test_metrics_of_superseded_steps_are_left_out(tmp_path: Path, metrics_after: Callable[[Event], Event]) -> None:
     events = list(map(with_metrics, recorded_run(700, epochs=20)))
     events = [
         replace(event, metrics={**event.metrics, "void": 1.0})

@@ -195,7 +195,9 @@ def test_a_store_that_cannot_be_created_raises_for_the_caller(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_exception_in_the_writer_is_reported_and_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_the_writer_is_reported_and_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trouble: list[str] = []
     writer = Writer(tmp_path, trouble.append)
     recorder = new_recorder(writer)

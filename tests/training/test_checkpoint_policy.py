@@ -129,7 +129,9 @@ def test_checkpoints_do_not_change_training(seconds: Time, recording: RunRecorde
     assert (course.steps, course.tests, course.end) == (plain.steps, plain.tests, plain.end)
 
 
-def test_no_checkpoint_contains_steps_missing_from_the_store(seconds: Time, recording: RunRecorder, tmp_path: Path) -> None:
+def test_no_checkpoint_contains_steps_missing_from_the_store(
+    seconds: Time, recording: RunRecorder, tmp_path: Path
+) -> None:
     works, asked = True, 0
 
     def commit() -> bool:
@@ -381,9 +383,7 @@ def test_a_run_with_a_users_scheduler_is_resumed(own: str, recording: RunRecorde
     assert scheduler.history == list(range(25))
 
 
-def test_a_scheduler_built_on_the_current_lr_is_rebuilt_on_it(
-    own: str, recording: RunRecorder, tmp_path: Path
-) -> None:
+def test_a_scheduler_built_on_the_current_lr_is_rebuilt_on_it(own: str, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
     script: Any = {7: [SwitchSchedule(f'{own}:Remembers(per="batch")', "current")]}
     pieces = recording.run_in_pieces(spec, [9, 15], tmp_path / "run", script)
@@ -412,7 +412,9 @@ def test_a_scheduler_that_cannot_be_saved_is_reported_at_once_and_never_half_sav
     assert len(of(StepDone, course.events)) == 24
 
 
-def test_a_later_scheduler_that_cannot_be_saved_is_reported_then(own: str, recording: RunRecorder, tmp_path: Path) -> None:
+def test_a_later_scheduler_that_cannot_be_saved_is_reported_then(
+    own: str, recording: RunRecorder, tmp_path: Path
+) -> None:
     course = recording.run(
         tiny_spec(), {8: [SwitchSchedule(f"{own}:HasAFunction()")]}, checkpoints=Checkpoints(tmp_path / "run")
     )

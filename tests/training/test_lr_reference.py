@@ -404,9 +404,7 @@ def test_lrs_equal_the_reference_at_every_step(block: int, monkeypatch: pytest.M
 
 @pytest.mark.deep
 @pytest.mark.parametrize("block", range(20))
-def test_lrs_equal_the_reference_ten_thousand_times(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lrs_equal_the_reference_ten_thousand_times(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_all(range(1000 + block * 500, 1500 + block * 500), monkeypatch)
 
 

@@ -161,9 +161,7 @@ def test_a_resumed_run_continues_averaging(
     assert_same(whole, pieces)
 
 
-def test_a_switch_between_two_averages_during_a_test_is_resumed(
-    recording: RunRecorder, tmp_path: Path
-) -> None:
+def test_a_switch_between_two_averages_during_a_test_is_resumed(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="SWALR(swa_lr=0.001)")
     script: dict[int, list[Command]] = {12: [SwitchSchedule('SWALR(swa_lr=0.01, per="batch")', "current")]}
     whole = recording.run(spec, script, meets_tests=True)

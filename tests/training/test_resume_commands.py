@@ -60,9 +60,7 @@ LIVE = [
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_commands_after_a_checkpoint_are_replayed(
-    seed: int, recording: RunRecorder, tmp_path: Path
-) -> None:
+def test_commands_after_a_checkpoint_are_replayed(seed: int, recording: RunRecorder, tmp_path: Path) -> None:
     chance = random.Random(seed)
     script: dict[int, list[Command]] = {}
     for _ in range(6):
