@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lrtui.store.connection import describe, open_for_writing, transaction
 from lrtui.store.location import CHECKPOINTS, DATABASE
+from lrtui.store.migrations import has_step_metrics
 from lrtui.store.reader import all_runs
 from lrtui.store.removal import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
-from lrtui.store.store_feed import has_step_metrics
 
 TEMPORARY = (".unfinished", ".part", ".tmp")
 """Suffixes of files that are being written."""

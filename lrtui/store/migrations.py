@@ -149,3 +149,8 @@ def migrate(connection: sqlite3.Connection, application_id: int) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def has_step_metrics(connection: sqlite3.Connection) -> bool:
+    """Return whether the database has the table of schema 2."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'step_metrics'").fetchone() is not None

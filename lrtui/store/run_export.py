@@ -13,7 +13,8 @@ from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.store.store_feed import StoreFeed, has_step_metrics
+from lrtui.store.migrations import has_step_metrics
+from lrtui.store.store_feed import StoreFeed
 
 STEPS_AT_ONCE = 10_000
 

@@ -16,6 +16,7 @@ from lrtui.run.events import Event
 from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
+from lrtui.store.migrations import has_step_metrics
 from lrtui.store.rows import METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
@@ -247,11 +248,6 @@ def summarised_state(connection: sqlite3.Connection, run: int, until: int | None
     state = RunState()
     state.fold(StoreFeed(connection, run, in_full=0, until=until).take())
     return state
-
-
-def has_step_metrics(connection: sqlite3.Connection) -> bool:
-    """Return whether the database has the table of schema 2."""
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'step_metrics'").fetchone() is not None
 
 
 def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
