@@ -180,3 +180,15 @@ async def test_a_remaining_lr_near_zero_is_not_scaled() -> None:
         await press(pilot, "enter")
         assert [type(command) for command in app.session.last.sent] == [RangeTest]
         assert "the remaining lr is too low to scale. Press s to switch the schedule." in message(app)
+
+
+async def test_on_a_small_screen_the_title_is_cut_and_not_the_progress() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(72, 24)) as pilot:
+        feed = await open_range_test(pilot, app)
+        feed_curve(feed, Sweep(), valley_losses(60))
+        await until(pilot, lambda: "running" in shown(app))
+        rule = shown(app).splitlines()[0]
+        assert rule.endswith("60/150 ─")
+        assert "Range test · run 1" in rule
+        assert "…" in rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
@@ -9,9 +10,10 @@ from textual.widgets import Input, Log, Static
 
 from lrtui.run.events import Notice
 from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.panes.header import title_line
+from lrtui.tui.panes.header import progress_line, title_line
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.settings import SettingRow
 
@@ -86,3 +88,12 @@ async def test_an_error_in_the_settings_names_the_setting_as_the_form_does() -> 
         text = str(row.query_one(".row-error", Static).render())
         assert text.startswith("batch size takes")
         assert "schedule" in str(app.screen.query_one("#about", Static).render())
+
+
+@pytest.mark.parametrize("width", [30, 50])
+def test_what_a_run_waits_for_is_cut_with_an_ellipsis(width: int) -> None:
+    state = RunState()
+    state.fold(recorded_run(0)[:2])
+    line = progress_line(RunSpec(), state, width).plain
+    assert len(line) == width
+    assert line.endswith("…")
