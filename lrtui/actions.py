@@ -24,6 +24,8 @@ class Situation:
         is_stored: whether the run on screen is in a store.
         is_training: whether this process is training, whichever run is on screen.
         pending: commands that the live run has not answered yet, the oldest first.
+        read_only: why the live run takes no commands; empty if it does.
+        key: number or name of the run on screen.
     """
 
     run: RunState | None
@@ -32,6 +34,8 @@ class Situation:
     is_stored: bool = False
     is_training: bool = False
     pending: tuple[Command, ...] = ()
+    read_only: str = ""
+    key: int | str = ""
 
 
 # -- requirements: each returns why an action is unavailable, or None if it is available ---------------------------
@@ -40,13 +44,21 @@ Requirement = Callable[[Situation], str | None]
 
 
 def _needs_live_run(situation: Situation) -> str | None:
-    return None if situation.live else "no run in progress. Press r to start one."
+    if situation.live is None:
+        return "no run in progress. Press r to start one."
+    return situation.read_only or None
+
+
+def _needs_no_read_only_run(situation: Situation) -> str | None:
+    return situation.read_only or None
 
 
 def _needs_training(situation: Situation) -> str | None:
+    if refusal := _needs_live_run(situation):
+        return refusal
     if situation.live is not None and situation.live.status == "waiting":
         return f"the run has not started yet ({situation.live.waiting_for})"
-    return _needs_live_run(situation)
+    return None
 
 
 def _needs_lr_change(situation: Situation) -> str | None:
@@ -67,6 +79,13 @@ def _needs_run(situation: Situation) -> str | None:
     return None if situation.run else "no run on screen. Press r to start one."
 
 
+def _needs_known_schedule(situation: Situation) -> str | None:
+    run = situation.run
+    # the code of a run that has not started is that of the next run
+    is_unknown = run is not None and run.started is not None and not run.schedule
+    return f"the schedule of run {situation.key} is unknown" if is_unknown else None
+
+
 def _needs_finished_epoch(situation: Situation) -> str | None:
     if situation.run is None:
         return "no run on screen to branch from. Press r to start one."
@@ -80,6 +99,8 @@ def _needs_finished_epoch(situation: Situation) -> str | None:
 def _needs_own_process(situation: Situation) -> str | None:
     if situation.live is None:
         return None
+    if situation.read_only:
+        return situation.read_only
     if not situation.is_training:
         return "this run trains in another process. Run lrtui find for a range test on a fresh model."
     return _needs_training(situation)
@@ -122,7 +143,7 @@ class Action:
         requirement: returns why the action is unavailable, or None if it is available.
         needs_chart: whether a chart must have the focus.
         rank: priority in the footer, which shows the six highest that are available; 0 keeps it out.
-        titles: other titles, by the live run's status ("" without a live run).
+        titles: other titles, by the live run's status ("" without a live run that takes commands).
         panes: names of the panes it belongs to, in whose help it comes first; empty if it applies everywhere.
     """
 
@@ -153,7 +174,8 @@ class Action:
 
     def title_in(self, situation: Situation) -> str:
         """Return what the key does now, in one or two words."""
-        return self.titles.get(situation.live.status if situation.live else "", self.title)
+        status = situation.live.status if situation.live and not situation.read_only else ""
+        return self.titles.get(status, self.title)
 
     def refusal(self, situation: Situation) -> str | None:
         """Return why the action is unavailable, or None if it is available."""
@@ -177,7 +199,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "schedule", "picker.open", ("s",), "schedule", "choose a schedule, switch the running one",
-        rank=10, titles=SWITCH_TITLES,
+        requirement=_needs_no_read_only_run, rank=10, titles=SWITCH_TITLES,
     ),
     Action(
         "pause", "runs.pause", ("space",), "pause", "pause / resume",
@@ -209,7 +231,10 @@ ACTIONS: tuple[Action, ...] = (
         "branch", "branch.open", ("b",), "branch", "branch from a checkpoint of the run",
         requirement=_needs_finished_epoch, rank=5, panes=("runs",),
     ),
-    Action("code", "export.copy_code", ("y",), "code", "copy the schedule as PyTorch code", panes=("lr", "runs")),
+    Action(
+        "code", "export.copy_code", ("y",), "code", "copy the schedule as PyTorch code",
+        requirement=_needs_known_schedule, panes=("lr", "runs"),
+    ),
     Action(
         "mark", "run_list.pin", ("m",), "pin", "pin the run: always shown",
         requirement=_needs_run, rank=2, panes=("runs",),

@@ -67,7 +67,8 @@ class RunAdvice:
             return None
         advised.advice = [advice for advice in advised.advice if advice.still_applies(run.state)]
         latest = next(reversed(advised.advice), None)
-        can_follow = latest is not None and (run is scene.commanded or latest.code in AFTER_THE_RUN)
+        takes_commands = run is scene.commanded and not scene.situation.read_only
+        can_follow = latest is not None and (takes_commands or latest.code in AFTER_THE_RUN)
         return latest if can_follow else None
 
     def _remaining_lr(self, number: int, state: RunState) -> Floats | None:

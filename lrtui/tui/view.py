@@ -17,7 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
-from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns
+from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
 
@@ -200,6 +200,8 @@ class Scene:
             is_stored=run is not None and run.is_recorded,
             is_training=self.session.live is not None,
             pending=self.view.pending.of(live) if live else (),
+            read_only=live.summary.read_only if isinstance(live, SourceRun) else "",
+            key=key_of(run) if run else "",
         )
 
     def choices_for(self, pane: str) -> tuple[object, ...]:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from store_runs import store_events
+from textual.pilot import Pilot
 
+from lrtui.actions import ACTIONS_BY_NAME, footer_actions
 from lrtui.run.events import StepDone
 from lrtui.run.feed import ListFeed
 from lrtui.run.source import RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.store.source import open_source
+from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.run_list.source_runs import ShownRun, key_of
+from lrtui.tui.screens.code import CodeScreen
+from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
+
+READ_ONLY = "losses.csv takes no commands."
 
 
 class LogSource(RunSource):
@@ -26,6 +36,9 @@ class LogSource(RunSource):
     def __init__(self, name: str, steps: int) -> None:
         self.name, self._steps = name, steps
         self._runs = [RunSummary(id=RunId(name, 1), step=steps), RunSummary(id=RunId(name, "broken"))]
+
+    def replace_runs(self, *runs: RunSummary) -> None:
+        self._runs = list(runs)
 
     def runs(self) -> Sequence[RunSummary]:
         return self._runs
@@ -85,3 +98,96 @@ async def test_a_run_of_a_log_takes_no_commands(app: PlayedApp) -> None:
         await until(pilot, lambda: bool(app.cockpit.scene.run and app.cockpit.scene.run.state.step))
         await press(pilot, "space")
         assert "no run in progress" in message(app)
+
+
+@pytest.fixture
+def log() -> LogSource:
+    """A log with one run, which is training and whose schedule is unknown."""
+    source = LogSource("/logs/losses.csv", 5)
+    source.replace_runs(training_log(source))
+    return source
+
+
+def training_log(source: LogSource, **known: Any) -> RunSummary:
+    return replace(
+        RunSummary(id=RunId(source.name, "losses.csv"), state="running", step=5, read_only=READ_ONLY), **known
+    )
+
+
+@pytest.fixture
+def log_app(log: LogSource, monkeypatch: pytest.MonkeyPatch) -> PlayedApp:
+    """A cockpit whose only run is that of the log."""
+    monkeypatch.setattr("lrtui.plugins.open_sources", lambda spec: ([log], []))
+    return PlayedApp(PlayedSession(), View(RunSpec(store="none")))
+
+
+async def show_log(pilot: Pilot[Any], app: PlayedApp) -> None:
+    await until(pilot, lambda: len(ids(app)) == 1)
+    app.cockpit.show_run(next(iter(ids(app))))
+    await until(pilot, lambda: bool(app.cockpit.scene.run and app.cockpit.scene.run.state.step))
+
+
+def on_screen(app: PlayedApp) -> ShownRun:
+    run = app.cockpit.scene.run
+    assert run is not None
+    return run
+
+
+@pytest.mark.parametrize("key", ["s", "space", "x", "+", "-", "=", "u", "f"])
+async def test_commands_to_a_read_only_run_are_refused_at_once(key: str, log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        await press(pilot, {"+": "plus", "-": "minus", "=": "equals_sign"}.get(key, key))
+        assert log_app.screen is log_app.cockpit
+        assert f"{key}: {READ_ONLY}" in message(log_app)
+
+
+async def test_a_scheduler_of_the_palette_is_refused_for_a_read_only_run(log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        log_app.cockpit.controllers.picker.open("StepLR")
+        await pilot.pause()
+        assert log_app.screen is log_app.cockpit
+        assert READ_ONLY in message(log_app)
+
+
+async def test_the_footer_offers_no_command_for_a_read_only_run(log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        situation = log_app.cockpit.situation
+        names = {action.name for action in footer_actions(situation)}
+        assert not names & {"schedule", "pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr", "find"}
+        assert ACTIONS_BY_NAME["restart"].title_in(situation) == "start"
+
+
+async def test_the_code_of_an_unknown_schedule_is_refused(log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        await press(pilot, "y")
+        assert "y: the schedule of run losses.csv is unknown" in message(log_app)
+
+
+async def test_titles_name_a_run_of_a_source_as_the_run_list_does(log: LogSource, log_app: PlayedApp) -> None:
+    log.replace_runs(training_log(log, state="done", schedule="StepLR(2)"))
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        assert key_of(on_screen(log_app)) == "losses.csv"
+        await press(pilot, "y")
+        await until(pilot, lambda: isinstance(log_app.screen, CodeScreen))
+        assert "Code of run losses.csv" in log_app.screen.query_one(Frame)._title
+        await press(pilot, "escape")
+        await press(pilot, "m")
+        assert "Run losses.csv pinned" in message(log_app)
+
+
+async def test_the_picker_names_a_run_that_takes_commands_as_the_run_list_does(
+    log: LogSource, log_app: PlayedApp
+) -> None:
+    log.replace_runs(training_log(log, read_only="", schedule="StepLR(2)"))
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(log_app.screen, PickerScreen))
+        assert str(log_app.screen.query_one("#picker").border_title).startswith(
+            "Switch the schedule of run losses.csv at step 5"
+        )

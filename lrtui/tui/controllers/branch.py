@@ -138,9 +138,7 @@ class BranchController:
         if started is None:
             return
         spec = replace(started.spec, schedule=state.schedule)
-        context = PickerContext(
-            self._view, spec, started.batches_per_epoch, live=state, number=number, branch_epoch=epoch
-        )
+        context = PickerContext(self._view, spec, started.batches_per_epoch, live=state, key=number, branch_epoch=epoch)
 
         def on_choice(choice: PickerChoice | RaceChoice | None) -> None:
             if isinstance(choice, PickerChoice):

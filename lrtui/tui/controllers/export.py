@@ -18,7 +18,7 @@ from lrtui.run.state import RunState
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.chart_view import ChartView
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import Scene, preview_batches_per_epoch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ExportController:
         else:
             # the state belongs to the UI thread, the code is written in another
             shown, state = run, _copy(run.state)
-            screen = CodeScreen(f"Code of run {run.number}", lambda: _code_of_run(shown, state))
+            screen = CodeScreen(f"Code of run {key_of(run)}", lambda: _code_of_run(shown, state))
         self._cockpit.app.push_screen(screen)
 
 
@@ -66,7 +66,7 @@ def save_chart(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str
     view = pane.query_one(ChartView)
     if view.chart is None or not pane.columns:
         return "nothing is drawn yet"
-    name = f"run {scene.run.number}" if scene.run else "next run"
+    name = f"run {key_of(scene.run)}" if scene.run else "next run"
     title = f"lrtui {name}: {pane.title}"
     contents = {
         ".svg": chart_svg(view, title),
@@ -124,11 +124,12 @@ def _code_of_run(run: ShownRun, state: RunState) -> str:
     from lrtui.store.connection import open_for_reading
     from lrtui.store.store_feed import ancestors
 
-    title = f"run {run.number}"
-    if not state.first_step or run.store_folder is None:
+    key = key_of(run)
+    title = f"run {key}"
+    if not state.first_step or run.store_folder is None or not isinstance(key, int):
         return code_of_run(title, state)
     with closing(open_for_reading(run.store_folder)) as connection:
-        return code_of_run(title, state, ancestors(connection, run.number))
+        return code_of_run(title, state, ancestors(connection, key))
 
 
 def _copy(state: RunState) -> RunState:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lrtui.run.commands import SwitchSchedule
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import preview_batches_per_epoch
 
 # importing the picker takes 60 ms: the first press of its key waits for that, not the first frame
@@ -35,6 +35,10 @@ class PickerController:
         """
         from lrtui.tui.screens.picker.state import PickerContext
 
+        # the palette's schedulers open the picker without the action
+        if refusal := self._cockpit.scene.situation.read_only:
+            self._cockpit.say(refusal)
+            return
         view, live = self._view, self._cockpit.scene.commanded
         started = live.state.started if live is not None else None
         if live is None or started is None:
@@ -46,7 +50,7 @@ class PickerController:
                 preview_batches_per_epoch(view.spec),
                 scheduler=scheduler,
                 race=self._cockpit.controllers.race.estimate(),
-                recorded=(shown.number, shown.state) if shown is not None else None,
+                recorded=(key_of(shown), shown.state) if shown is not None else None,
             )
             self._show(context, self._apply)
         # a scheduler asked for by name is for the live run
@@ -59,7 +63,7 @@ class PickerController:
                 replace(live.spec, schedule=schedule),
                 started.batches_per_epoch,
                 live=live.state,
-                number=live.number,
+                key=key_of(live),
                 scheduler=scheduler,
                 race=self._cockpit.controllers.race.estimate(),
             )
@@ -82,7 +86,7 @@ class PickerController:
                 self._cockpit.controllers.runs.start_instead(self._view.spec)
 
         race = self._cockpit.controllers.race.estimate()
-        self._show(PickerContext(self._view, spec, batches_per_epoch, replaces=live.number, race=race), apply)
+        self._show(PickerContext(self._view, spec, batches_per_epoch, replaces=key_of(live), race=race), apply)
 
     def _apply(self, choice: PickerChoice | RaceChoice | None) -> None:
         from lrtui.tui.screens.picker.state import RaceChoice

@@ -40,27 +40,26 @@ class RaceController:
         if folder is None:
             return RaceEstimate("A race needs a store: nothing is stored with --store none.")
         live = self._cockpit.session.live
-        training = (
-            live.number if live else next((n for n, run in runs.items() if run.is_live and not run.read_only), None)
-        )
+        elsewhere = (run.id.key for run in runs.values() if run.is_live and not run.read_only)
+        training = live.number if live else next(elsewhere, None)
         if training is not None:
             return RaceEstimate(
                 f"Run {training} is still training, and a race would slow it down: try again afterwards."
             )
-        seconds, number = self._epoch_seconds(runs)
-        return RaceEstimate("", folder, seconds, number)
+        seconds, key = self._epoch_seconds(runs)
+        return RaceEstimate("", folder, seconds, key)
 
-    def _epoch_seconds(self, runs: Mapping[int, RunSummary]) -> tuple[float | None, int]:
-        """Return the seconds per epoch of the newest comparable run, and its number."""
-        for number, run in runs.items():
+    def _epoch_seconds(self, runs: Mapping[int, RunSummary]) -> tuple[float | None, int | str]:
+        """Return the seconds per epoch of the newest comparable run, and its number or name."""
+        for run in runs.values():
             first_step, total_steps = run.columns.get("first_step"), run.columns.get("total_steps")
             if run.spec is None or not isinstance(first_step, int) or not isinstance(total_steps, int):
                 continue
             steps = run.step - first_step
             is_comparable = run.spec.differences(self._view.spec).keys() <= SAME_SPEED
             if steps >= MIN_MEASURED_STEPS and is_comparable:
-                return run.seconds / steps * total_steps / run.spec.epochs, number
-        return None, 0
+                return run.seconds / steps * total_steps / run.spec.epochs, run.id.key
+        return None, ""
 
     def start(self, choice: RaceChoice) -> None:
         """Start a race and show how to follow it, or say why it can't start."""

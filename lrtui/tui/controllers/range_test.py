@@ -11,6 +11,7 @@ from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.range_feed import RangeFeed, Sweep
 from lrtui.text.format import four_digits
+from lrtui.tui.run_list.source_runs import key_of
 
 # like all dialogs, the screen is imported when it is first opened
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class RangeTestController:
         elif isinstance(run, Run):
             self._test_run(run)
         else:
-            self._cockpit.say(f"Run {run.number} trains in another process: range tests need a run of this process.")
+            self._cockpit.say(f"Run {key_of(run)} trains in another process: range tests need a run of this process.")
 
     def _test_new_model(self) -> None:
         from lrtui.schedules.lr_placement import peak_lr, place_lr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.tui.run_list.pane import RunsPane
-from lrtui.tui.run_list.source_runs import label_of
+from lrtui.tui.run_list.source_runs import key_of
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -25,8 +25,8 @@ class RunListController:
         run = self._cockpit.scene.run
         if run is None:
             return
-        pinned, label = self._cockpit.view.toggle_pin(run.number), label_of(run).removeprefix("#")
-        self._cockpit.say(f"Run {label} pinned: always shown" if pinned else f"Run {label} unpinned")
+        pinned, key = self._cockpit.view.toggle_pin(run.number), key_of(run)
+        self._cockpit.say(f"Run {key} pinned: always shown" if pinned else f"Run {key} unpinned")
 
     def compare(self) -> None:
         from lrtui.tui.screens.compare import CompareScreen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, key_of
 
 # the dialogs take 60 ms to import: each is imported when it is first opened, so that the first frame waits for none
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ class RunsController:
         live = self._cockpit.scene.commanded
         if choice.restart:
             self.start_or_ask(choice.spec)
-        elif live is None or live.state.started is None:
+        elif live is None or live.state.started is None or self._cockpit.scene.situation.read_only:
             self._cockpit.say("Press r to start a run with these settings.")
         else:
             commands, restart_only = settings_commands(before, choice.spec, live.state.started.spec)
             for command in commands:
                 self.send(command)
             # the commands themselves are shown as pending
-            applied = [f"applied to run {live.number} now"] if commands else []
+            applied = [f"applied to run {key_of(live)} now"] if commands else []
             applied += [f"{', '.join(restart_only)}: after a restart (r)"] if restart_only else []
             self._cockpit.say("; ".join(applied) or "These settings do not change the run in progress.")
 

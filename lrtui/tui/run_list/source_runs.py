@@ -141,6 +141,11 @@ def label_of(run: ShownRun) -> str:
     return str(run.summary.id) if isinstance(run, SourceRun) else f"#{run.number}"
 
 
+def key_of(run: ShownRun) -> int | str:
+    """Return what stands behind the word "run" in a message: the run's number, or a log's name."""
+    return run.summary.id.key if isinstance(run, SourceRun) else run.number
+
+
 class SourceRuns:
     """The runs of all sources; used by the UI thread.
 

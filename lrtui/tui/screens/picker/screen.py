@@ -267,13 +267,13 @@ def picker_title(state: PickerState) -> str:
     """Return what the schedule is chosen for."""
     context, step = state.context, f"step {state.start_step:,}"
     if context.branch_epoch is not None:
-        return f"Branch from run {context.number} after epoch {context.branch_epoch}, {step}"
+        return f"Branch from run {context.key} after epoch {context.branch_epoch}, {step}"
     if context.replaces is not None:
         return (
             f"Replace run {context.replaces} with a new run for the remaining {counted(context.spec.epochs, 'epoch')}"
         )
     if context.live is not None:
-        return f"Switch the schedule of run {context.number} at {step} (epoch {context.live.epoch})"
+        return f"Switch the schedule of run {context.key} at {step} (epoch {context.live.epoch})"
     return "Schedule of the next run"
 
 

@@ -32,13 +32,13 @@ class RaceEstimate:
         refusal: why it can't start; empty if it can.
         folder: the store that records its runs.
         epoch_seconds: time per epoch, evaluation included; None if unknown.
-        measured_on: number of the run whose time per epoch this is.
+        measured_on: number or name of the run whose time per epoch this is.
     """
 
     refusal: str = ""
     folder: Path | None = None
     epoch_seconds: float | None = None
-    measured_on: int = 0
+    measured_on: int | str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class PickerContext:
         batches_per_epoch: optimizer steps per epoch.
         live: state of the run whose schedule is switched, or of the parent run where a branch starts; None if the
             schedule is for a new run.
-        number: number of that run.
+        key: number or name of that run, as the run list shows it.
         scheduler: name of the scheduler to select first, instead of that of `spec`.
         branch_epoch: the epoch after which a branch starts; None if this is not a branch.
-        replaces: number of the run that is stopped when a new one starts with the choice; None if none is.
+        replaces: key of the run that is stopped when a new one starts with the choice; None if none is.
         race: what is known of a race between the candidates.
-        recorded: number and state of the run whose test results preview a schedule that follows a metric; None for
+        recorded: key and state of the run whose test results preview a schedule that follows a metric; None for
             those of `live`.
     """
 
@@ -64,12 +64,12 @@ class PickerContext:
     spec: RunSpec
     batches_per_epoch: int
     live: RunState | None = None
-    number: int = 0
+    key: int | str = ""
     scheduler: str | None = None
     branch_epoch: int | None = None
-    replaces: int | None = None
+    replaces: int | str | None = None
     race: RaceEstimate = RaceEstimate("A race can't be started from here.")
-    recorded: tuple[int, RunState] | None = None
+    recorded: tuple[int | str, RunState] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class PickerState:
         self.anchor = DEFAULT_ANCHOR
         self.answer: Answer | None = None
         """The latest one, kept until the next arrives."""
-        self._recorded_number, recorded = context.recorded or (context.number, live)
+        self._recorded_key, recorded = context.recorded or (context.key, live)
         results = [tuple(result.items()) for result in recorded_results([recorded])] if recorded is not None else []
         self._results = tuple(results) if any(results) else ()
 
@@ -184,9 +184,9 @@ class PickerState:
             return f"Follows the test {metric}: constant until there are results"
         epochs = [epoch for epoch, result in enumerate(question.results, 1) if metric in dict(result)]
         if not epochs:
-            return f"Follows the test {metric}, which run {self._recorded_number} doesn't report"
+            return f"Follows the test {metric}, which run {self._recorded_key} doesn't report"
         count = f"{epochs[-1]} epoch{'s' * (epochs[-1] > 1)}"
-        source = f"Test {metric} of run {self._recorded_number} ({count})"
+        source = f"Test {metric} of run {self._recorded_key} ({count})"
         if question.start_step:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
