@@ -152,19 +152,23 @@ def _differing_settings(specs: Sequence[RunSpec | None]) -> dict[str, tuple[Any,
     }
 
 
-def _of_start(text: Callable[[RunStarted], str]) -> Callable[[RunState], str | None]:
+def _of_start(text: Callable[[RunStarted], str | None]) -> Callable[[RunState], str | None]:
     return lambda state: None if state.started is None else text(state.started)
 
 
 CIRCUMSTANCES: dict[str, Callable[[RunState], str | None]] = {
-    "computed on": _of_start(lambda started: started.device),
-    "torch threads": _of_start(lambda started: str(started.torch_threads)),
-    "data": _of_start(lambda started: f"{started.data.get('name')} from {started.data.get('source')}"),
-    "samples": _of_start(lambda started: f"{started.data.get('train', 0):,} + {started.data.get('test', 0):,}"),
-    "parameters": _of_start(lambda started: f"{started.parameter_count:,}"),
+    "computed on": _of_start(lambda started: started.device or None),
+    "torch threads": _of_start(lambda started: str(started.torch_threads) if started.torch_threads else None),
+    "data": _of_start(
+        lambda started: f"{started.data.get('name')} from {started.data.get('source')}" if started.data else None
+    ),
+    "samples": _of_start(
+        lambda started: f"{started.data.get('train', 0):,} + {started.data.get('test', 0):,}" if started.data else None
+    ),
+    "parameters": _of_start(lambda started: f"{started.parameter_count:,}" if started.parameter_count else None),
     "first step": lambda state: None if state.started is None else f"{state.first_step:,}",
 }
-"""Properties of a run that are not settings but affect its results, as text."""
+"""Properties of a run that are not settings but affect its results, as text; None if unknown, as they are of a log."""
 
 
 def _differing_circumstances(states: Sequence[RunState]) -> dict[str, tuple[str | None, ...]]:

@@ -158,7 +158,7 @@ class RunState:
         done = self.step - self.first_step
         if done <= 0 or not self.started or not self.is_live:
             return None
-        return self.elapsed / done * (self.total_steps - self.step)
+        return self.elapsed / done * max(0, self.total_steps - self.step)
 
     @property
     def samples_per_second(self) -> float | None:

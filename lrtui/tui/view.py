@@ -120,14 +120,15 @@ class View:
 
     def place_of(self, number: int) -> int:
         """Return the index of a run's colour and letter, from 0."""
-        return self.places.get(number, number - 1)
+        return self.places.get(number, _usual_place(number))
 
     def _assign_places(self) -> None:
         """Assign each newly drawn run its usual index, or the next free one if that is taken."""
         drawn = self.drawn
         self.places = {number: place for number, place in self.places.items() if number in drawn}
-        for number in sorted(drawn - self.places.keys()):
-            taken, usual = set(self.places.values()), (number - 1) % LINE_COLOURS
+        # of the runs with negative numbers the one that was listed first has the highest
+        for number in sorted(drawn - self.places.keys(), key=lambda number: (number < 0, abs(number))):
+            taken, usual = set(self.places.values()), _usual_place(number) % LINE_COLOURS
             places = chain(range(usual, LINE_COLOURS), range(usual), count(LINE_COLOURS))
             self.places[number] = next(place for place in places if place not in taken)
 
@@ -136,6 +137,11 @@ class View:
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
         self.versions["loss"] += 1
         return self.smoothing
+
+
+def _usual_place(number: int) -> int:
+    """Return the index that a run has if it is free; 0 for a run whose negative number the user doesn't see."""
+    return max(0, number - 1)
 
 
 @dataclass(frozen=True)

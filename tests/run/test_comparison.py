@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 from recorded_runs import recorded_run
 
-from lrtui.run.comparison import Figures, compare, round_moments
+from lrtui.run.comparison import Figures, compare, comparison_lines, round_moments
 from lrtui.run.events import EvalDone, Event, RunStarted, StepDone
+from lrtui.run.source import run_started
 from lrtui.run.state import RunState
+from lrtui.text.format import MISSING
 
 
 def state_of(events: list[Event]) -> RunState:
@@ -58,6 +60,31 @@ def test_differing_data_and_devices_are_reported_beside_the_settings() -> None:
         "data": ("Tiny from bundled sample", "Tiny from cache"),
         "samples": ("3,200 + 1,000", "60,000 + 1,000"),
     }
+
+
+def test_what_is_unknown_of_a_log_is_shown_as_missing() -> None:
+    trained = state_of(recorded_run(100))
+    steps = [StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=2.0, lrs=(0.01,))]
+    log = state_of([run_started(total_steps=1), *steps])
+    # differs from the first in everything that the log does not know
+    other = state_of(
+        [
+            replace(
+                event, device="cuda", torch_threads=7, data={**event.data, "train": 1, "source": "x"}, parameter_count=3
+            )
+            if isinstance(event, RunStarted)
+            else event
+            for event in recorded_run(100)
+        ]
+    )
+    states = [trained, log, other]
+    comparison = compare(states)
+    assert set(comparison.circumstances) == {"computed on", "torch threads", "data", "samples", "parameters"}
+    assert [values[1] for values in comparison.circumstances.values()] == [None] * 5
+    assert compare([trained, log]).circumstances == {}
+    lines = "\n".join(comparison_lines(["#1", "log", "#2"], states, comparison))
+    assert lines.count(f"log  {MISSING}") >= 5
+    assert "None" not in lines
 
 
 def test_at_equal_epochs_the_best_is_the_highest_accuracy_and_the_lowest_loss() -> None:

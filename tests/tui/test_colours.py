@@ -44,6 +44,12 @@ def test_a_pinned_run_on_screen_is_drawn_once() -> None:
     assert view.places == {3: 2}
 
 
+def test_runs_of_other_sources_have_colours_and_letters_in_the_order_of_drawing() -> None:
+    view = drawn(-5, -2, 1)
+    assert [view.place_of(number) for number in (-5, -2, 1)] == [0, 1, 2]
+    assert View(RunSpec()).place_of(-3) == 0
+
+
 async def test_every_theme_that_is_offered_has_all_colours_of_all_screens() -> None:
     app = PlayedApp(PlayedSession(recorded_run(60)))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -11,6 +11,7 @@ import pytest
 from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from rich.cells import cell_len
 from store_runs import store_events
 from textual.pilot import Pilot
 
@@ -20,7 +21,9 @@ from lrtui.run.feed import ListFeed
 from lrtui.run.source import RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.store.source import open_source
+from lrtui.tui.panes.chart_pane import sign_of
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.header import progress_line
 from lrtui.tui.run_list.pane import RunList
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.screens.code import CodeScreen
@@ -191,3 +194,40 @@ async def test_the_picker_names_a_run_that_takes_commands_as_the_run_list_does(
         assert str(log_app.screen.query_one("#picker").border_title).startswith(
             "Switch the schedule of run losses.csv at step 5"
         )
+
+
+async def test_a_log_that_grows_past_its_announced_total_stays_at_100_percent(log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        run = on_screen(log_app)
+        steps = [
+            StepDone(seq=1 + i, step=i, seconds=0.1 * i, epoch=1, batch=i, loss=1.0, lrs=(0.01,))
+            for i in range(5, 1_200)
+        ]
+        run.state.fold(steps)
+        line = progress_line(run.spec, run.state, 120).plain
+        assert cell_len(line) <= 120
+        assert "100 %   1,200/5   ETA 0s" in line
+        # the lr of a schedule that has ended is not drawn either
+        log_app.cockpit.draw_now()
+
+
+async def test_a_log_that_continues_after_its_end_is_running_again(log: LogSource, log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        for state in ("running", "done", "running", "done"):
+            log.replace_runs(training_log(log, state=state))
+            await until(pilot, lambda state=state: on_screen(log_app).state.status == state)  # type: ignore[misc]
+            assert on_screen(log_app).is_live == (state == "running")
+
+
+async def test_letters_of_runs_of_sources_follow_the_order_on_screen(app: PlayedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: len(ids(app)) == 5)
+        numbers = {run_id: number for number, run_id in ids(app).items()}
+        for name in ("b.csv", "a.csv"):
+            app.cockpit.show_run(numbers[RunId(name, 1)])
+            await until(pilot, lambda: bool(app.cockpit.scene.run and app.cockpit.scene.run.state.step))
+            await press(pilot, "m")
+        scene = app.cockpit.scene
+        assert [sign_of(run, scene) for run in scene.shown] == ["A", "B"]

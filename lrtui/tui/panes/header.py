@@ -61,7 +61,8 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
         status = f" waiting: {state.waiting_for} …" if state.is_live else ended
         return Text(cut(status, width), no_wrap=True, end="")
-    share = state.step / state.total_steps if state.total_steps else 0.0
+    # a log can grow past the total that it announced
+    share = min(1.0, state.step / state.total_steps) if state.total_steps else 0.0
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
     left = state.seconds_left
     time = f"ETA {duration(left)}" if left is not None and state.is_live else f"in {duration(state.elapsed)}"
