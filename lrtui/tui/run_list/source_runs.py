@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import RunStarted, Status
+from lrtui.run.events import RunStarted
 from lrtui.run.feed import FeedItem
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
@@ -117,14 +117,11 @@ class SourceRun:
         """
         self.summary = summary
         is_log = self.store_folder is None and self.state.started is not None
-        if (self.state.is_live and (summary.state == "lost" or (is_log and not summary.is_live))) or (
-            summary.is_live and self.state.outcome is None and not self.state.is_live
-        ):
-            self._set_status(summary.state)
-
-    def _set_status(self, status: Status) -> None:
-        self.state.status = status
-        self.state.version += 1
+        has_ended = self.state.is_live and (summary.state == "lost" or (is_log and not summary.is_live))
+        continues = summary.is_live and self.state.outcome is None and not self.state.is_live
+        if has_ended or continues:
+            self.state.status = summary.state
+            self.state.version += 1
 
     def send(self, command: Command) -> bool:
         """Send a command in a thread; return False, since a message reports the answer."""
