@@ -20,11 +20,21 @@ appear only after lrtui is installed again.
 """
 
 
-def _places(group: str) -> dict[str, str]:
+def _registered(group: str) -> tuple[dict[str, str], list[str]]:
+    """Return the places of the plugins by name, and those left out, each with the reason."""
     # reading the entry points of all installed packages takes 30 ms, which no first frame waits for
     from importlib.metadata import entry_points
 
-    return {point.name: point.value for point in entry_points(group=group)} | BUILT_IN.get(group, {})
+    places, left_out = dict(BUILT_IN.get(group, {})), []
+    for point in entry_points(group=group):
+        place = places.setdefault(point.name, point.value)
+        if place != point.value:
+            left_out.append(f"{point.name} ({point.value}) is left out: {place} has that name")
+    return places, left_out
+
+
+def _places(group: str) -> dict[str, str]:
+    return _registered(group)[0]
 
 
 def is_plugin(group: str, name: str) -> bool:
@@ -51,14 +61,17 @@ def load_plugin(group: str, name: str) -> Any:
 
 
 def open_sources(spec: RunSpec) -> tuple[list[RunSource], list[str]]:
-    """Return the run sources that have something to show, and why others can't be opened.
+    """Return the run sources that have something to show, and why others are left out or can't be opened.
+
+    Of two with the same name the built-in one is opened, or the first one.
 
     Args:
         spec: settings shown in the cockpit.
     """
+    places, left_out = _registered(SOURCES)
     sources: list[RunSource] = []
-    trouble: list[str] = []
-    for name in plugin_names(SOURCES):
+    trouble = [f"The run source {reason}" for reason in left_out]
+    for name in sorted(places):
         try:
             source = load_plugin(SOURCES, name)(spec)
         except Exception as error:  # another package can raise anything, and must not take the run list with it

@@ -88,7 +88,10 @@ class Feed(Protocol):
     """The events of one run, in order: live, stored, or from a list."""
 
     def take(self, limit: int) -> Sequence[FeedItem]:
-        """Return at most `limit` events and blocks that have not been taken yet, oldest first; never blocks."""
+        """Return at most `limit` events and blocks that have not been taken yet, oldest first.
+
+        Returns at once if there are none; reading a file is allowed, waiting for new events is not.
+        """
         ...
 
 

@@ -40,7 +40,7 @@ class RunSummary:
     """A run as one line of the run list; what a source does not know stays at its default.
 
     Args:
-        created: seconds since 1970; the list is sorted by it, newest first.
+        created: seconds since 1970, the same in every summary of the run; the list is sorted by it, newest first.
         spec: settings, if they are known; a schedule alone goes into `schedule`.
         epochs: of the whole run; 0 if unknown.
         seconds: training time.
@@ -85,26 +85,44 @@ class RunSource(Protocol):
     """Runs that this process does not train. Subclass it and register it as an entry point:
 
     ```
-    class CsvSource(RunSource):
-        name = "losses.csv"
+    class LossesSource(RunSource):
+        name = "/logs/losses.txt"
 
         def runs(self):
-            return [RunSummary(id=RunId(self.name, "losses"))]
+            return [RunSummary(id=RunId(self.name, "losses"), state="running")]
 
         def feed(self, key):
-            steps = [StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=2.3, lrs=(0.01,)), ...]
-            return ListFeed([run_started(total_steps=len(steps)), *steps])
+            return LossesFeed(self.name)
+
+    class LossesFeed:
+        # one loss a line; the file grows while the run is training
+        def __init__(self, path):
+            self._file, self._step, self._started = open(path), 0, False
+
+        def take(self, limit):
+            events = []
+            if not self._started:
+                self._started = True
+                events.append(run_started(total_steps=1000))
+            while len(events) < limit and (line := self._file.readline()):
+                seq, step = self._step + 1, self._step
+                events.append(
+                    StepDone(seq=seq, step=step, seconds=0.1 * seq, epoch=1, batch=step, loss=float(line), lrs=(0.01,))
+                )
+                self._step += 1
+            return events
 
     [project.entry-points."lrtui.sources"]
-    csv = "my_package.csv_source:open_source"      # def open_source(spec): return CsvSource() or None
+    losses = "my_package.losses:open_source"      # def open_source(spec): return LossesSource() or None
     ```
 
-    One background thread makes all calls except `send`, about once a second; they may block, but `close` should return
-    soon. Any exception is shown in the run list as this source's trouble, and the source is asked again later.
+    One background thread makes all calls except `send`, about once a second. They may read files, but must not wait for
+    new events; `close` should return soon. Any exception is shown in the run list as this source's trouble, and the
+    source is asked again later.
     """
 
     name: str
-    """Tells the source apart from all others; the same whenever it is opened again."""
+    """Tells the source apart from all others, such as the full path of a file; the same whenever it is opened again."""
     trouble: str = ""
     """Why some of the runs can't be read; empty if all can."""
 
@@ -115,7 +133,8 @@ class RunSource(Protocol):
     def feed(self, key: int | str) -> Feed:
         """Return a run's events from the first one on; `take` is called again for those that have come since.
 
-        The first event is a `RunStarted` (see `run_started`); `seq` counts up over all events of a run.
+        The first event is a `RunStarted` (see `run_started`); `seq` counts up over all events of a run. A `StepDone`
+        follows for every step, without gaps: a log of every tenth step counts its own steps.
         """
         ...
 

@@ -129,7 +129,7 @@ def test_nothing_is_shown_of_a_store_that_records_nothing() -> None:
 def test_a_source_of_another_package_needs_its_runs_and_their_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
         metadata.EntryPoint(name, f"{__name__}:{attribute}", SOURCES)
-        for name, attribute in (("csv", "open_one_run"), ("empty", "open_nothing"), ("broken", "missing"))
+        for name, attribute in (("losses", "open_one_run"), ("empty", "open_nothing"), ("broken", "missing"))
     ]
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: metadata.EntryPoints(points).select(group=group))
     sources, trouble = plugins.open_sources(RunSpec(store="none"))
@@ -141,3 +141,17 @@ def test_a_source_of_another_package_needs_its_runs_and_their_feeds(monkeypatch:
     assert str(run.id) == "losses"
     with pytest.raises(LrtuiError, match="take no commands"):
         source.send(run.id.key, Pause())
+
+
+def test_a_source_with_the_name_of_another_one_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        metadata.EntryPoint(name, f"{__name__}:{attribute}", SOURCES)
+        for name, attribute in (("store", "open_one_run"), ("losses", "open_one_run"), ("losses", "open_nothing"))
+    ]
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: metadata.EntryPoints(points).select(group=group))
+    sources, trouble = plugins.open_sources(RunSpec(store="none"))
+    assert [source.name for source in sources] == ["losses.csv"]
+    assert trouble == [
+        f"The run source store ({__name__}:open_one_run) is left out: lrtui.store.source:open_source has that name",
+        f"The run source losses ({__name__}:open_nothing) is left out: {__name__}:open_one_run has that name",
+    ]
