@@ -24,7 +24,7 @@ from lrtui.text.format import four_digits
 
 EPILOG = """\
 Exit status: 0 done, 1 failed, 2 usage error, 3 the loss is not finite from the first step on, 130 interrupted (Ctrl-C:
-the results so far are shown), 143 terminated, 129 hung up.
+the results so far are shown), 143 terminated, 129 terminal closed.
 
 Examples:
   lrtui find

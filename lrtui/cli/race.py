@@ -41,7 +41,7 @@ EPILOG = """\
 A hopeless schedule is stopped early: its lr is spent, it no longer improves, and it is behind by more than noise.
 The exact rule is in docs/laboratory.md, and is printed with the results when it has stopped a schedule.
 
-Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 143 terminated, 129 hung up.
+Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 143 terminated, 129 terminal closed.
 
 Examples:
   lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)" "CosineAnnealingLR() on Adam(lr=0.001)"
@@ -61,7 +61,7 @@ ENTRANT_MARKERS = MARKERS[1:]
     required=False,
     help_text="Two schedules or more; SCHEDULE on OPTIMIZER sets another optimizer.",
 )
-@option("--seeds", metavar="N", help=f"number of seeds, from --seed on (default: {DEFAULT_SEEDS})")
+@option("--seeds", metavar="N", help=f"number of seeds, counting up from --seed (default: {DEFAULT_SEEDS})")
 @option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
 @option("--target", metavar="X", help="measure the time to this accuracy (or test loss)")
 @option("--no-stop", is_flag=True, help="train hopeless schedules to the end as well")

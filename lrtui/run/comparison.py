@@ -292,5 +292,5 @@ def result_block(labels: Sequence[str], states: Sequence[RunState], comparison: 
             row += [figure(metric_of(state.last_averaged, name)) for name in comparison.metrics]
         rows.append(row)
     if not comparison.metrics:
-        return ["no test has been made yet"]
+        return ["no test results yet"]
     return ["last and best results on the test set", *(f"  {line}" for line in table_lines(headings, rows))]

@@ -130,7 +130,7 @@ class DataSet(Generic[Content]):
                 pooch.retrieve(url + name, f"md5:{md5}", fname=name, path=folder, downloader=fetch)
                 return
             except ValueError:
-                failure = OSError(f"{name} from {url} arrived corrupt")
+                failure = OSError(f"the download of {name} from {url} is corrupt")
             except FAILURES as error:
                 failure = error
         raise failure

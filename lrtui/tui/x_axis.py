@@ -24,7 +24,7 @@ PAN = 0.25
 """Share of its width by which one press moves the window."""
 
 ROOM = 0.1
-"""Share of a window that follows the run which lies ahead of the newest step."""
+"""Share of the window that is kept free ahead of the newest step while the window follows the run."""
 
 
 # -- places of steps --------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
 
 
 def preview_rate(scene: Scene) -> float | None:
-    """Return the steps of the next run in a unit of x, on a time axis at the pace of the run on screen.
+    """Return how many steps of the next run one unit of x covers, on a time axis at the pace of the run on screen.
 
     None where the next run is not drawn: while a run is live, where its schedule is that of the run on screen, and on
     a time axis without a pace.
@@ -158,7 +158,7 @@ class Viewport:
     window: Range | None = None
     """What is shown; None for the whole run."""
     following: bool = False
-    """Whether the window moves with the newest step, which was in it when it was chosen."""
+    """Whether the window moves with the newest step; set if that step was inside when the window was chosen."""
     cursor: float | None = None
 
     def shown(self, whole: Range, now: float | None) -> Range:

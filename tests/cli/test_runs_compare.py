@@ -105,7 +105,7 @@ def test_runs_without_a_test_are_compared_in_their_settings(lrtui: CommandLine) 
     assert answer.status == 0
     assert "  seed  #1  1" in answer.lines
     assert "        #3  —" in answer.lines
-    assert "no test has been made yet" in answer.lines
+    assert "no test results yet" in answer.lines
     assert writer.close()
 
 

@@ -109,7 +109,7 @@ def test_a_download_is_verified_and_renamed_when_complete(tmp_path: Path) -> Non
     folder = real_download(mirrored, tmp_path / "into", lambda _: None)
     assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
     corrupt = replace(mirrored, files=dict.fromkeys(NAMES, "0" * 32))
-    with pytest.raises(DataError, match=r"arrived corrupt.*--data-dir"):
+    with pytest.raises(DataError, match=r"is corrupt.*--data-dir"):
         real_download(corrupt, tmp_path / "other", lambda _: None)
     assert list((tmp_path / "other").iterdir()) == []
 

@@ -203,7 +203,7 @@ def test_an_exception_ends_the_run_with_the_users_own_line() -> None:
     [
         ({"schedule": "StepLR()"}, "needs step_size"),
         ({"optimizer": "Adam(lr=x)"}, "lr takes"),
-        ({"device": "cuda"}, "there is cpu"),
+        ({"device": "cuda"}, "available: cpu"),
         ({"task": "nowhere.py:X"}, "no file nowhere.py"),
         ({"task": "tiny_task:NotATask"}, "is not a task"),
         ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter's name matches"),

@@ -32,7 +32,7 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
     did not improve the test result by more than noise, the remaining epochs won't either.
     """
     tests, left = epoch_records(state, 2), state.total_steps - state.step
-    # a single step is no loss, however short the run
+    # a single wasted step does not matter, however short the run
     if len(tests) < 2 or left < max(2, MIN_DEAD_SHARE * state.total_steps) or tests[-1].is_perfect:
         return None
     if improved(tests[-2:-1], tests[-1:]):

@@ -1,4 +1,4 @@
-"""Race plans on disk: one JSON file per race beside the database, always complete."""
+"""Race plans on disk: one JSON file per race beside the database, written atomically."""
 
 from __future__ import annotations
 

@@ -42,22 +42,22 @@ def paired_difference(
     comparisons: int = 1,
     resolution: float = 0.0,
 ) -> Difference:
-    """Return how the figures differ, seed by seed.
+    """Return the paired difference of two schedules with its confidence interval.
 
-    The interval is Student's t on the differences (a paired t test turned round); Bonferroni's correction makes all
-    intervals of a table hold together with a confidence of 95 %. The same seed has the same initial weights and the
-    same data order, so that what one seed does to both schedules falls out of the difference.
+    The interval is that of a paired t test, with a Bonferroni correction so that all intervals of a table hold together
+    with a confidence of 95 %. Runs with the same seed share initial weights and data order, so effects of the seed
+    cancel.
 
     Args:
-        mine: figures of one schedule, one per seed.
-        theirs: of the other, with the same seeds in the same order.
-        better_high: whether a larger figure is the better one.
+        mine: values of one schedule, one per seed.
+        theirs: values of the other, with the same seeds in the same order.
+        better_high: whether a larger value is better.
         comparisons: number of differences that are tested together, at least 1.
-        resolution: the smallest step that a figure can take: 1 / samples for an accuracy. Two or three seeds can agree
-            by chance to the last sample, and an interval of no width would make a range_test of that.
+        resolution: smallest step of a value, 1 / samples for an accuracy. A few seeds can agree to the last sample by
+            chance, and an interval without width would report that as a significant difference.
 
     Raises:
-        ValueError: for no figures, or not as many of the one as of the other.
+        ValueError: if there are no values, or the lengths differ.
     """
     differences = [one - other for one, other in zip(mine, theirs, strict=True)]
     count = len(differences)

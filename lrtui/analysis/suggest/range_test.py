@@ -41,7 +41,7 @@ class RangeTestResult:
 
     @property
     def rules_agree(self) -> bool:
-        """Whether at least two rules suggest an lr, and all within a factor."""
+        """Whether at least two rules suggest an lr, and all within a factor of CLOSE of each other."""
         given = [value for value in self.suggestions.values() if value is not None]
         return not self.doubt and len(given) > 1 and self.spread <= CLOSE
 

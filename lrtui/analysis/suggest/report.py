@@ -48,10 +48,10 @@ def _round_lines(standing: Standing) -> Iterator[str]:
         yield f"  {unranked.why}  {unranked.label}"
     if len(standing.placings) > 1:
         first, second = standing.placings[:2]
-        yield f"  first ahead of second by {describe_difference(standing, first, second)[0]}"
+        yield f"  the first is ahead of the second by {describe_difference(standing, first, second)[0]}"
     user = placing_of_user_schedule(standing)
     if user is not None and len(standing.placings) > 1 and user not in standing.placings[:2]:
-        yield f"  first ahead of your schedule by {describe_difference(standing, standing.placings[0], user)[0]}"
+        yield f"  the first is ahead of your schedule by {describe_difference(standing, standing.placings[0], user)[0]}"
 
 
 def _full_run_lines(suggestion: Suggestion) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Suggestion:
 
     Args:
         spec: of the run.
-        winner: for a run of that length.
+        winner: best entrant, for a run with these settings.
         range_test: its result.
         rounds: the standing of each short race, in order.
         full_run: the winner at full length; None if the budget did not allow it.

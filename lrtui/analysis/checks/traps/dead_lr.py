@@ -18,7 +18,8 @@ SEVERITY = 90
 
 
 def _alive(context: ScheduleContext) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return for each step whether its lr is high enough to train; empty where no step or every lr is too low."""
+    """Return for each step whether its lr is high enough to train; empty if there are no steps, or every lr is too
+    low."""
     if not context.is_finite or context.peak <= LOST_IN_ROUNDING:
         return np.zeros(0, dtype=np.bool_)
     alive: np.ndarray[tuple[int], np.dtype[np.bool_]] = context.share > DEAD_SHARE * (1 + ROUNDING)

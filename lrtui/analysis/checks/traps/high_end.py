@@ -17,7 +17,7 @@ from lrtui.text.format import four_digits
 SEVERITY = 80
 
 HIGH = 0.5
-"""Share of its peak at which a schedule that had come down should not end."""
+"""Share of its peak below which a schedule that fell earlier should end."""
 
 LOW = 0.1
 """Share of its peak at which a schedule has come down."""

@@ -21,7 +21,7 @@ SMALL = 0.25
 """Share of an epoch below which a number of batches looks like a number of epochs."""
 
 SHORT = 0.03
-"""Smallest share of the run's steps that a decay takes."""
+"""A decay over a smaller share of the run's steps looks like a count of epochs."""
 
 SEVERAL = 3
 """A length of up to this many times the run's epochs may be meant for a longer run."""
@@ -190,7 +190,7 @@ def batches_for_epochs(context: ScheduleContext) -> Problem | None:
 def warm_up_per_batch(context: ScheduleContext) -> Iterator[Schedule]:
     """Yield the schedule stepped per batch, where the length of a warm-up only fits the run in batches.
 
-    This is for traps that find the consequences; `batches-for-epochs` finds lengths of one epoch and more.
+    This is for traps that detect the effect of a wrong unit; `batches-for-epochs` finds lengths of one epoch and more.
     """
     if context.schedule.per != "epoch" or context.horizon.batches_per_epoch < SHORTEST_EPOCH:
         return
