@@ -67,7 +67,7 @@ class TextCommand(Command):
     """A command whose arguments are text that may be a negative number: `runs note 3 -5`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; unknown options are refused here, because click must ignore unknown options to accept -5 as a value."""
+        """Parse and refuse unknown options here, because click must ignore them to accept -5 as a value."""
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
         names = {name for parameter in options for name in parameter.opts}
         before = ""
