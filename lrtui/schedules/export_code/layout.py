@@ -120,7 +120,10 @@ def comment_line(comment: str) -> str:
 HELD_CLASS = "HeldOneCycleLR"
 
 RESERVED = frozenset(
-    (*CATALOGUE, HELD_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler")
+    (
+        *(name for name, entry in CATALOGUE.items() if entry.module.startswith("torch.")),
+        *(HELD_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler"),
+    )
 )
 """Names that a script defines or imports itself."""
 
