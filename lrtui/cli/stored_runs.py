@@ -95,7 +95,7 @@ def find(connection: sqlite3.Connection, run: str) -> StoredRun:
     """Return the run with that id or name.
 
     Raises:
-        UsageError: where there is none; names those there are.
+        UsageError: if there is none; names the existing ones.
     """
     try:
         # no stored name contains bytes that are not UTF-8

@@ -67,7 +67,7 @@ class Expression:
         """Return the value at this step.
 
         Raises:
-            NotationError: where there is none that is a finite real number.
+            NotationError: if it is not a finite real number.
         """
         try:
             value = self._evaluate(epoch)

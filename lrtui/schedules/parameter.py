@@ -67,7 +67,7 @@ class Parameter:
         name: as PyTorch names it.
         kind: type of its values.
         help: what it does, one line.
-        default: that of PyTorch; REQUIRED where there is none.
+        default: that of the constructor; REQUIRED if it has none.
         minimum: the least value accepted, itself included unless `above` is set.
         maximum: the greatest value accepted.
         above: whether the value has to be above the minimum.

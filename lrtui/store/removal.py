@@ -39,7 +39,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
         # one may have been resumed since the caller looked
         refuse_live(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
         marks = ", ".join("?" * len(runs))
-        # branches remember the folder of a parent that is gone
+        # a branch records the folder of its parent even after the parent is deleted
         connection.execute(
             f"""
             UPDATE runs SET branched_from = parent || '/' || branched_from

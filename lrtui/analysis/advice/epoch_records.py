@@ -115,12 +115,12 @@ def median(values: Sequence[float]) -> float:
 
 
 def peak_lrs_used(state: RunState, start: int = 0) -> Floats:
-    """Return each parameter group's highest lr from a step on; 0 where there is none."""
+    """Return each parameter group's highest lr from a step on, or 0 without steps."""
     return _lrs_used(state, start, state.step, "high")
 
 
 def mean_lrs_used(state: RunState, start: int, end: int) -> Floats:
-    """Return each parameter group's mean lr between two steps; 0 where there is none."""
+    """Return each parameter group's mean lr between two steps, or 0 without steps."""
     return _lrs_used(state, start, end, "mean")
 
 
