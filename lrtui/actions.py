@@ -82,8 +82,11 @@ def _needs_run(situation: Situation) -> str | None:
 def _needs_known_schedule(situation: Situation) -> str | None:
     run = situation.run
     # the code of a run that has not started is that of the next run
-    is_unknown = run is not None and run.started is not None and not run.schedule
-    return f"the schedule of run {situation.key} is unknown" if is_unknown else None
+    if run is None or run.started is None:
+        return None
+    if not run.schedule:
+        return f"the schedule of run {situation.key} is unknown"
+    return None if run.total_steps else f"the length of run {situation.key} is unknown"
 
 
 def _needs_finished_epoch(situation: Situation) -> str | None:

@@ -129,8 +129,7 @@ def epoch_ticks(first: float, last: float) -> list[int]:
 
 def steps_per_epoch(state: RunState) -> int:
     """Return the optimizer steps in an epoch of the run."""
-    started = state.started
-    return max(1, started.total_steps // started.spec.epochs) if started else 1
+    return state.started.batches_per_epoch if state.started else 1
 
 
 def run_ticks(*states: RunState) -> list[int]:

@@ -62,8 +62,9 @@ class Printer:
                 self.warn(f"data: {data['name']} from {data['source']}, {data['train']:,} + {data['test']:,} samples")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")
+            total = f"{event.total_steps:,} steps, " if event.total_steps else ""
             self.say(
-                f"run: {event.spec.schedule} on {event.spec.optimizer}, {event.total_steps:,} steps, "
+                f"run: {event.spec.schedule} on {event.spec.optimizer}, {total}"
                 f"{event.batches_per_epoch:,} per epoch, {event.parameter_count:,} parameters, seed {event.spec.seed}"
             )
         elif isinstance(event, Notice) and event.level != "info":
@@ -80,7 +81,8 @@ def summary_lines(state: RunState) -> list[str]:
     """Return the summary of a run that has ended: outcome, time, best and last result, the lr of every epoch."""
     outcome = state.outcome
     status = outcome.outcome if outcome else "lost"
-    lines = [f"run {status} after {state.step:,} of {state.total_steps:,} steps in {duration(state.elapsed)}"]
+    total = f" of {state.total_steps:,}" if state.total_steps else ""
+    lines = [f"run {status} after {state.step:,}{total} steps in {duration(state.elapsed)}"]
     if state.started is None:
         lines = [f"run {status} before its first step"]
     if outcome and outcome.error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from lrtui.run.evaluations import epoch_means, epoch_results, is_better_high, metric_names, metric_of
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.log import change_line
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import COMPARED
 from lrtui.run.state import RunState
 from lrtui.text.format import MISSING, duration, figure, printable
 from lrtui.text.table import Heading, table_lines
@@ -40,7 +40,7 @@ class Comparison:
     """A comparison of runs. Tuples have one entry per run; mappings of results have the metric's name as key.
 
     Args:
-        settings: settings that differ, by name; None for a run that has not started.
+        settings: settings that differ, by name; None where unknown: of a log, and of a run that has not started.
         circumstances: other differences that affect the results, such as the data, by name.
         by_epoch: results of the test at the end of each epoch.
         by_seconds: latest results after a training time, for the runs that lasted that long.
@@ -72,7 +72,7 @@ def compare(states: Sequence[RunState]) -> Comparison:
         name: [_best_result(results, name) for results in tests] for name in metrics if is_better_high(name) is not None
     }
     return Comparison(
-        settings=_differing_settings([state.started.spec if state.started else None for state in states]),
+        settings=_differing_settings(states),
         circumstances=_differing_circumstances(states),
         metrics=metrics,
         by_epoch={
@@ -142,14 +142,22 @@ def _newest(state: RunState, seconds: float) -> EvalDone | None:
     return before[-1] if before else None
 
 
-def _differing_settings(specs: Sequence[RunSpec | None]) -> dict[str, tuple[Any, ...]]:
-    known = [spec for spec in specs if spec is not None]
-    names = {name for spec in known[1:] for name in known[0].differences(spec)}
+def _differing_settings(states: Sequence[RunState]) -> dict[str, tuple[Any, ...]]:
+    known = [_known_settings(state) for state in states]
     return {
-        item.name: tuple(None if spec is None else getattr(spec, item.name) for spec in specs)
-        for item in fields(RunSpec)
-        if item.name in names
+        name: tuple(settings.get(name) for settings in known)
+        for name in COMPARED
+        if len({settings[name] for settings in known if name in settings}) > 1
     }
+
+
+def _known_settings(state: RunState) -> dict[str, Any]:
+    """Return the settings that affect the results, by name; of a log that does not have them at most the schedule."""
+    if state.started is None:
+        return {}
+    spec = state.started.spec
+    names = COMPARED if state.started.settings_known else ("schedule",) if spec.schedule else ()
+    return {name: getattr(spec, name) for name in names}
 
 
 def _of_start(text: Callable[[RunStarted], str | None]) -> Callable[[RunState], str | None]:

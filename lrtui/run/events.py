@@ -62,6 +62,8 @@ class RunStarted(Event):
 
     spec: RunSpec
     """All settings; the schedule has its lengths filled in."""
+    settings_known: bool = True
+    """False for a log that doesn't have them: of `spec` only the epochs, and the schedule unless it is empty, count."""
     device: str
     torch_threads: int
     """Number of torch threads; on a CPU, results are reproducible only with the same number."""
@@ -69,7 +71,8 @@ class RunStarted(Event):
     """`name`, `source` and `where` of the data, and the numbers of samples `train` and `test`."""
     parameter_count: int
     batches_per_epoch: int
-    total_steps: int
+    total_steps: int | None
+    """Steps of the whole run; None for a log of unknown length."""
     group_names: tuple[str, ...]
     group_lrs: tuple[float, ...]
     resumed_from: int | None = None

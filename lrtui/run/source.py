@@ -103,7 +103,7 @@ class RunSource(Protocol):
             events = []
             if not self._started:
                 self._started = True
-                events.append(run_started(total_steps=1000))
+                events.append(run_started())
             while len(events) < limit and (line := self._file.readline()):
                 seq, step = self._step + 1, self._step
                 events.append(
@@ -155,7 +155,7 @@ class RunSource(Protocol):
 
 def run_started(
     *,
-    total_steps: int,
+    total_steps: int | None = None,
     batches_per_epoch: int | None = None,
     spec: RunSpec | None = None,
     group_names: Iterable[str] = ("all",),
@@ -164,20 +164,24 @@ def run_started(
     """Return the first event of a run of which only its logged values are known.
 
     Args:
-        batches_per_epoch: steps per epoch; the whole run if unknown.
-        spec: settings; the defaults if unknown.
+        total_steps: steps of the whole run; None if unknown.
+        batches_per_epoch: steps per epoch; the whole run if unknown, and 1 if that is unknown as well.
+        spec: settings; None for those of the run's summary.
         group_lrs: first lr of each parameter group.
     """
+    batches_per_epoch = batches_per_epoch or max(1, total_steps or 1)
+    epochs = max(1, -(-(total_steps or 1) // batches_per_epoch))
     return RunStarted(
         seq=0,
         step=0,
         seconds=0.0,
-        spec=spec or RunSpec(),
+        spec=spec or RunSpec(schedule="", epochs=epochs),
+        settings_known=spec is not None,
         device="",
         torch_threads=0,
         data={},
         parameter_count=0,
-        batches_per_epoch=batches_per_epoch or max(1, total_steps),
+        batches_per_epoch=batches_per_epoch,
         total_steps=total_steps,
         group_names=tuple(group_names),
         group_lrs=tuple(group_lrs),

@@ -90,9 +90,12 @@ class RunSpec:
 
         Settings that do not affect the results, such as a name, are left out.
         """
-        compared = [item for item in fields(self) if not item.metadata.get("aside")]
-        pairs = ((item.name, getattr(self, item.name), getattr(other, item.name)) for item in compared)
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in COMPARED)
         return {name: (mine, theirs) for name, mine, theirs in pairs if mine != theirs}
+
+
+COMPARED = tuple(item.name for item in fields(RunSpec) if not item.metadata.get("aside"))
+"""The settings that affect the results, in the order of declaration."""
 
 
 def option_name(name: str) -> str:

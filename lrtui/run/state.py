@@ -117,8 +117,8 @@ class RunState:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run; 0 before the run started."""
-        return self.started.total_steps if self.started else 0
+        """Steps of the whole run; 0 before the run started and for a log of unknown length."""
+        return (self.started.total_steps or 0) if self.started else 0
 
     def smoothed(self, series: Series, span: int, growth: float = SPAN_GROWTH) -> Series:
         """Return the exponential mean of one of the state's series; cached, and brought up to date here.
@@ -154,17 +154,17 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated training time left, evaluations included; None before the first step."""
+        """Estimated training time left, evaluations included; None before the first step and if it is unknown."""
         done = self.step - self.first_step
-        if done <= 0 or not self.started or not self.is_live:
+        if done <= 0 or not self.total_steps or not self.is_live:
             return None
         return self.elapsed / done * max(0, self.total_steps - self.step)
 
     @property
     def samples_per_second(self) -> float | None:
-        """Samples per second over the last hundred steps; None before the second step."""
+        """Samples per second over the last hundred steps; None before the second step and if it is unknown."""
         steps = min(100, len(self.seconds) - 1)
-        if steps < 1 or not self.started:
+        if steps < 1 or not self.started or not self.started.settings_known:
             return None
         span = self.seconds[-1] - self.seconds[-1 - steps]
         spec = self.started.spec

@@ -94,9 +94,9 @@ def request_for_spec(spec: RunSpec, batches_per_epoch: int) -> ForecastRequest:
 def request_for_run(state: RunState) -> ForecastRequest | None:
     """Return the request for the schedule in force in a run, from its switch on.
 
-    None before the run started, and for a log whose schedule is unknown.
+    None before the run started, and for a log of unknown length or with an unknown schedule.
     """
-    if state.started is None or not state.schedule:
+    if state.started is None or not state.total_steps or not state.schedule:
         return None
     spec, batches_per_epoch = state.started.spec, state.started.batches_per_epoch
     switch = state.last_switch

@@ -75,20 +75,22 @@ def step_at(state: RunState, x: float, axis: AxisName) -> int:
 
 
 def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
-    """Return the place of the run's end, expected while it is live.
+    """Return the place of the run's end, expected while it is live; its newest step in a log of unknown length.
 
     Args:
         epochs: length of a run that has not started.
     """
-    if axis == "epoch":
+    is_unknown = state.started is not None and state.started.total_steps is None
+    if axis == "epoch" and not is_unknown:
         return float(state.started.spec.epochs if state.started else epochs)
-    if axis == "step":
+    if axis == "step" and not is_unknown:
         return float(state.total_steps)
+    now = x_of_event(state, state.step, state.elapsed, axis)
     if not state.is_live:
-        return state.elapsed
-    end = x_of_step(state, state.total_steps, axis) if seconds_per_step(state) else state.elapsed
-    # rounded up, since the estimate changes with every step and the axis would tremble
-    step = time_step(end, 20) if end >= 20 else round_step(end, 20)
+        return now
+    end = now if is_unknown or not seconds_per_step(state) else x_of_step(state, state.total_steps, axis)
+    # rounded up, since it changes with every step and the axis would tremble
+    step = time_step(end, 20) if axis == "time" and end >= 20 else round_step(end, 20)
     return math.ceil(end / step) * step if end > 0 else 1.0
 
 

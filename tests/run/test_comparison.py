@@ -11,6 +11,7 @@ from recorded_runs import recorded_run
 from lrtui.run.comparison import Figures, compare, comparison_lines, round_moments
 from lrtui.run.events import EvalDone, Event, RunStarted, StepDone
 from lrtui.run.source import run_started
+from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.text.format import MISSING
 
@@ -85,6 +86,21 @@ def test_what_is_unknown_of_a_log_is_shown_as_missing() -> None:
     lines = "\n".join(comparison_lines(["#1", "log", "#2"], states, comparison))
     assert lines.count(f"log  {MISSING}") >= 5
     assert "None" not in lines
+
+
+def test_settings_that_a_log_does_not_have_are_no_differences() -> None:
+    trained = state_of(with_results(recorded_run(100), 0.0, optimizer="SGD(lr=0.1)", seed=3))
+    steps = [StepDone(seq=1, step=0, seconds=0.1, epoch=1, batch=0, loss=2.0, lrs=(0.01,))]
+    log = state_of([run_started(), *steps])
+    assert compare([trained, log]).settings == {}
+    # what the source does know is compared
+    assert compare([trained, state_of([run_started(spec=RunSpec(seed=4)), *steps])]).settings["seed"] == (3, 4)
+    scheduled = state_of([replace(run_started(), spec=RunSpec(schedule="StepLR(2)")), *steps])
+    assert compare([trained, scheduled]).settings == {"schedule": (trained.schedule, "StepLR(2)")}
+    assert compare([trained, state_of(recorded_run(100)), log]).settings == {
+        "optimizer": ("SGD(lr=0.1)", "Adam(lr=0.01)", None),
+        "seed": (3, 0, None),
+    }
 
 
 def test_at_equal_epochs_the_best_is_the_highest_accuracy_and_the_lowest_loss() -> None:

@@ -23,12 +23,14 @@ from lrtui.run.spec import RunSpec
 from lrtui.store.source import open_source
 from lrtui.tui.panes.chart_pane import sign_of
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.panes.header import progress_line
+from lrtui.tui.panes.header import progress_line, title_line
+from lrtui.tui.panes.settings import settings_lines
 from lrtui.tui.run_list.pane import RunList
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.screens.code import CodeScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
+from lrtui.tui.x_axis import end_of
 
 READ_ONLY = "losses.csv takes no commands."
 
@@ -210,6 +212,60 @@ async def test_a_log_that_grows_past_its_announced_total_stays_at_100_percent(lo
         assert "100 %   1,200/5   ETA 0s" in line
         # the lr of a schedule that has ended is not drawn either
         log_app.cockpit.draw_now()
+
+
+UNKNOWN_LENGTH = [
+    run_started(),
+    *(
+        StepDone(seq=1 + i, step=i, seconds=0.1 * (i + 1), epoch=1, batch=i, loss=2.0, lrs=(0.01,))
+        for i in range(1_234)
+    ),
+]
+
+
+async def test_a_log_of_unknown_length_is_shown_up_to_its_newest_step(
+    log: LogSource, log_app: PlayedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "feed", lambda key: ListFeed(list(UNKNOWN_LENGTH)))
+    log.replace_runs(training_log(log, schedule="StepLR(2)"))
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        run = on_screen(log_app)
+        assert run.state.started is not None
+        assert run.state.started.total_steps is None
+        assert run.state.seconds_left is None
+        assert progress_line(run.spec, run.state, 120).plain == " epoch 1   1,234 steps in 2m03s"
+        assert settings_lines(run.spec, run.state) == [("schedule", "StepLR(2)")]
+        for axis, end in (("step", 1_300.0), ("epoch", 1_300.0), ("time", 125.0)):
+            log_app.cockpit.scene.view.viewport.axis = axis
+            assert end_of(run.state, 10, axis) == pytest.approx(end, rel=0.2)
+            assert end_of(run.state, 10, axis) >= 123
+            log_app.cockpit.draw_now()
+        await press(pilot, "y")
+        assert "y: the length of run losses.csv is unknown" in message(log_app)
+
+
+async def test_a_run_has_the_settings_of_its_summary(log: LogSource, log_app: PlayedApp) -> None:
+    spec = RunSpec(schedule="StepLR(2)", optimizer="SGD(lr=0.5)", seed=7)
+    log.replace_runs(training_log(log, spec=spec))
+    async with log_app.run_test(size=(160, 36)) as pilot:
+        await show_log(pilot, log_app)
+        run = on_screen(log_app)
+        assert run.spec == spec
+        assert run.state.started is not None
+        assert run.state.started.settings_known
+        assert "SGD(lr=0.5) · seed 7" in title_line("x", run.spec, run.state, 160).plain
+        assert ("optimizer", "SGD(lr=0.5)") in settings_lines(run.spec, run.state)
+
+
+async def test_a_log_without_settings_shows_none(log_app: PlayedApp) -> None:
+    async with log_app.run_test(size=(160, 36)) as pilot:
+        await show_log(pilot, log_app)
+        run = on_screen(log_app)
+        assert "Adam" not in title_line("x", run.spec, run.state, 160).plain
+        assert [name for name, _ in settings_lines(run.spec, run.state)] == ["schedule", ""]
+        # one epoch, which takes the whole axis
+        assert end_of(run.state, 10, "epoch") == 1.0
 
 
 async def test_a_log_that_continues_after_its_end_is_running_again(log: LogSource, log_app: PlayedApp) -> None:

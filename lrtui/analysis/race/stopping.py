@@ -113,7 +113,7 @@ def remaining_shares(started: RunStarted) -> list[float] | None:
     from lrtui.schedules.notation import parse_schedule
 
     schedule = parse_schedule(started.spec.schedule)
-    if started.spec.at or started.total_steps > MAX_STEPS or any(each.metric for each in schedule.walk()):
+    if started.spec.at or (started.total_steps or 0) > MAX_STEPS or any(each.metric for each in schedule.walk()):
         return None
     # the real scheduler is stepped, so torch and numpy are needed
     import numpy as np

@@ -25,11 +25,11 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
     if width >= 100:
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
-        # only the name of a task in the user's file: the settings pane shows the path
-        if device:
-            # a log has none: nothing but its values is known
+        if not started or started.settings_known:
+            # only the name of a task in the user's file: the settings pane shows the path
             before += f"{spec.task.rpartition(':')[2]} · "
-            after = "".join(f" · {part}" for part in (spec.optimizer, device, *precision, f"seed {spec.seed}"))
+            parts = [spec.optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
+            after = "".join(f" · {part}" for part in parts)
     room = width - len(status) - len(" lrtui  ") - 3
     schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))
     left = cut(f"{before}{schedule}{after}", max(0, room))
@@ -61,8 +61,12 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
         status = f" waiting: {state.waiting_for} …" if state.is_live else ended
         return Text(cut(status, width), no_wrap=True, end="")
+    if not state.total_steps:
+        # a log of unknown length
+        text = f" epoch {state.epoch}   {state.step:,} steps in {duration(state.elapsed)}"
+        return Text(cut(text, width), no_wrap=True, end="")
     # a log can grow past the total that it announced
-    share = min(1.0, state.step / state.total_steps) if state.total_steps else 0.0
+    share = min(1.0, state.step / state.total_steps)
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
     left = state.seconds_left
     time = f"ETA {duration(left)}" if left is not None and state.is_live else f"in {duration(state.elapsed)}"

@@ -29,23 +29,23 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
         spec = replace(spec, batch_size=started.spec.batch_size)
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
-    if started:
+    if started and started.total_steps is not None:
         lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
-    if started and not started.device:
-        # a log: nothing else is known of it
+    if started and not started.settings_known:
         return [("schedule", schedule or "unknown"), *lines[1:]]
     if state and state.scale and any(scale != 1 for scale in state.scale):
         lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
     lines.append(("optimizer", spec.optimizer))
     lines.append(("task", spec.task))
-    if started:
+    if started and started.data:
         lines.append(("data", f"{started.data['train']:,} + {started.data['test']:,} from {started.data['source']}"))
+    if started and started.parameter_count:
         lines.append(("model", f"{started.parameter_count:,} parameters"))
     accumulated = f" x {spec.accumulate} per step" if spec.accumulate > 1 else ""
     lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}{accumulated}"))
     if spec.clip_grad_norm is not None:
         lines.append(("gradients", f"clipped to norm {spec.clip_grad_norm:g}"))
-    device = started.device if started else spec.device
+    device = (started and started.device) or spec.device
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
     lines += _command_lines(spec, state)
     return lines

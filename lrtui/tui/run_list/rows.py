@@ -42,7 +42,7 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
     started, best, last = state.started, state.best, state.last_test
     spec = started.spec if started else run.spec
     before = recorded or RunSummary(id=RunId("", run.number), name=run.spec.name, created=time.time())
-    epochs_done = state.step // max(1, state.total_steps // spec.epochs) if state.total_steps else 0
+    epochs_done = state.step // started.batches_per_epoch if started else 0
     summary = replace(
         before,
         state=state.status,

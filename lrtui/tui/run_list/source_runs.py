@@ -88,8 +88,8 @@ class SourceRun:
     @property
     def spec(self) -> RunSpec:
         """Its settings, or the defaults if they are unknown."""
-        known = self.state.started.spec if self.state.started else self.summary.spec
-        return known or RunSpec(schedule=self.summary.schedule)
+        started = self.state.started
+        return started.spec if started else self.summary.spec or RunSpec(schedule=self.summary.schedule)
 
     @property
     def is_live(self) -> bool:
@@ -105,10 +105,12 @@ class SourceRun:
         self.update(self.summary)
 
     def _with_known_settings(self, event: FeedItem) -> FeedItem:
-        """Return the event with the summary's schedule in place of defaults that stand for unknown settings."""
-        if isinstance(event, RunStarted) and self.summary.spec is None and event.spec == RunSpec():
-            return replace(event, spec=RunSpec(schedule=self.summary.schedule))
-        return event
+        """Return the event with the summary's settings, or its schedule, if it has none of its own."""
+        if not isinstance(event, RunStarted) or event.settings_known:
+            return event
+        if self.summary.spec is not None:
+            return replace(event, spec=self.summary.spec, settings_known=True)
+        return replace(event, spec=replace(event.spec, schedule=self.summary.schedule))
 
     def update(self, summary: RunSummary) -> None:
         """Take a new summary; it knows of an end that no event announces: a process that died, a log that ends.
