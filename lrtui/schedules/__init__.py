@@ -1,1 +1,1 @@
-"""Schedules and optimizers as text, as values and as the real PyTorch objects; torch is imported on building only."""
+"""Schedules and optimizers as text, as values and as PyTorch objects; torch is imported only to build the objects."""

@@ -29,19 +29,19 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    # a power of integers could fill the memory; one of floats overflows at once
+    # a power of integers could fill the memory; a power of floats overflows
     ast.Pow: lambda base, exponent: float(base) ** float(exponent),
 }
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` where a known word is similar, else the known words."""
+    """Return `; did you mean X?` if a known word is similar, else `; available: ` and the known words."""
     known = list(known)
     lower = {name.lower(): name for name in known}
     word = word.lower()[:60]
     found = difflib.get_close_matches(word, lower, cutoff=0.6)
     if not found:
-        return f"; there are {', '.join(known)}"
+        return f"; available: {', '.join(known)}"
     # difflib rates swapped letters as far apart: it would choose Adamax for Adma
     return f"; did you mean {lower[max(found, key=lambda name: sorted(name) == sorted(word))]}?"
 
@@ -68,10 +68,10 @@ def keywords_by_name(source: Source, call: ast.Call) -> dict[str, ast.keyword]:
 def match_arguments(
     source: Source, call: ast.Call, owner: str, parameters: Sequence[Parameter], *, drop_optimizer: bool = False
 ) -> list[tuple[Parameter, ast.expr]]:
-    """Return the parameter that each value of a call belongs to, positional ones by their place.
+    """Return the parameter that each value of a call belongs to.
 
     Args:
-        drop_optimizer: whether to skip a name in the first place, `optimizer` in any other, `optimizer=` and
+        drop_optimizer: whether to skip a name as the first argument, `optimizer` in any place, `optimizer=` and
             `last_epoch=-1`.
 
     Raises:
@@ -126,7 +126,7 @@ def read_value(source: Source, node: ast.expr, parameter: Parameter) -> Any:
 def number_of(node: ast.expr) -> int | float | None:
     """Return the number that a node stands for: a literal, or arithmetic of literals such as 1/3 or 10**-3.
 
-    NaN where it has no value; None for a node that is no number.
+    NaN if the arithmetic fails, as in 1/0; None if the node is not a number.
     """
     match node:
         case ast.Constant(value=bool()):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon) -> Any:
-    """Return PyTorch's scheduler, built on the optimizer as it is: on its lr, and into its parameter groups.
+    """Return PyTorch's scheduler, built on the optimizer's current lr; the constructor writes to its parameter groups.
 
     Args:
         schedule: lengths left out are filled in.
@@ -37,7 +37,7 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
 
 
 def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
-    """Return an optimizer of the same class, arguments and groups over one number per group, to try schedules on."""
+    """Return an optimizer of the same class, arguments and groups with one number per group, to try schedules on."""
     import torch
 
     # a matrix of one number: Muon takes matrices only
@@ -113,9 +113,9 @@ def _make_functions(entry: SchedulerEntry, arguments: dict[str, Any]) -> None:
 
 
 def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, float] | None) -> None:
-    """Call the scheduler's `step()`; one that follows a metric is not stepped where the results don't have it.
+    """Call the scheduler's `step()`, unless it follows a metric that the results don't have.
 
-    Training and previews step schedulers by this function alone.
+    Training and previews step schedulers only through this function.
 
     Args:
         scheduler: what `build` made of the schedule.

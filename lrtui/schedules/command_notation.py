@@ -50,7 +50,7 @@ def parse_command(text: str) -> Command:
     start = len(text) - len(text.lstrip())
     command = text.strip()
     if not command:
-        raise NotationError(f"the command is empty; there are {FORMS}", text, start)
+        raise NotationError(f"the command is empty; write one of {FORMS}", text, start)
     if command in _PLAIN:
         return _PLAIN[command]()
     if match := _LR.fullmatch(command):
@@ -70,7 +70,7 @@ def parse_command(text: str) -> Command:
 def _read_lr(match: re.Match[str], text: str, start: int) -> Command:
     sign, place = match["sign"], start + match.start("number")
     if sign == "/":
-        raise NotationError("write lr*0.5 for half the lr", text, start + match.start("sign"))
+        raise NotationError("write lr*0.5 to halve the lr", text, start + match.start("sign"))
     number = _finite(match["number"])
     if number is None or number < 0 or (sign == "*" and number == 0):
         least = "a finite number above 0" if sign == "*" else "a finite number of at least 0"
@@ -79,9 +79,9 @@ def _read_lr(match: re.Match[str], text: str, start: int) -> Command:
         return ScaleLr(number) if sign == "*" else SetLr(number)
     place = start + match.start("group")
     if sign == "*":
-        raise NotationError("lr*X is for all parameter groups; lr=X group=N sets one", text, place)
+        raise NotationError("lr*X changes all parameter groups; lr=X group=N sets one of them", text, place)
     if not re.fullmatch(r"[0-9]{1,4}", match["group"]):
-        raise NotationError("group=N takes the parameter group's number, counted from 0", text, place)
+        raise NotationError("group=N takes the index of a parameter group; the first one is 0", text, place)
     return SetLr(number, int(match["group"]))
 
 

@@ -32,7 +32,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "floor": math.floor,
 }
 
-_ARGUMENTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # least and most; exactly 1 for the others
+_ARGUMENTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # minimum and maximum; the others take exactly 1
 
 ALLOWED = f"numbers, arithmetic, comparisons, if-else, and/or/not, epoch, pi, {', '.join(FUNCTIONS)}"
 
@@ -140,11 +140,11 @@ def _refusal(node: ast.AST, is_called: bool) -> str | None:
     if isinstance(node, ast.Constant) and (
         isinstance(node.value, bool) or not isinstance(node.value, (int, float)) or not _fits(node.value)
     ):
-        return "constants have to be numbers that fit a float"
+        return "constants must be numbers within the range of a float"
     if isinstance(node, ast.Call) and (
         not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS or node.keywords
     ):
-        return f"unknown function; there are {', '.join(FUNCTIONS)}"
+        return f"unknown function; available: {', '.join(FUNCTIONS)}"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         least, most = _ARGUMENTS.get(node.func.id, (1, 1))
         if not least <= len(node.args) <= most:
@@ -178,7 +178,7 @@ def _evaluator(tree: ast.expr) -> Callable[[float], Any]:
 
     names: dict[str, Any] = {"pi": math.pi}
     operators = dict(simpleeval.DEFAULT_OPERATORS)
-    # powers and products of integers could fill the memory; of floats they overflow at once
+    # powers and products of integers could fill the memory; those of floats overflow
     operators[ast.Pow] = lambda base, exponent: float(base) ** float(exponent)
     operators[ast.Mult] = lambda left, right: float(left) * float(right)
     evaluator = simpleeval.SimpleEval(operators=operators, functions=dict(FUNCTIONS), names=names)

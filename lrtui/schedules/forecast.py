@@ -27,13 +27,13 @@ RemainingLrs = Callable[[RunState], "Floats | None"]
 None where it isn't known (yet)."""
 
 MAX_STEPS = 500_000
-"""Steps up to which a schedule that is stepped after every batch is simulated while a run trains in the same process:
-they take 10 s."""
+"""Maximum number of steps for which a per-batch schedule is simulated while a run trains in the same process; it takes
+10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastRequest:
-    """A schedule put in place at a step of a run: all that the lr to come depends on.
+    """A schedule that starts at a step of a run, and everything that its future lr depends on.
 
     Args:
         schedule: notation.
@@ -43,8 +43,8 @@ class ForecastRequest:
         start_step: step from which the schedule is in force.
         anchor: `base`, `current` or `start`.
         current_lrs: lr at the start step, one per parameter group; empty for the optimizer's.
-        results: metrics of the tests that the schedule has been or would be stepped with, one entry per epoch from the
-            first whose end it sees: that of the start step, or the run's first for the anchor `start`.
+        results: test metrics that the schedule is stepped with, one entry per epoch; the first entry is for the epoch
+            of the start step, or for the run's first epoch if the anchor is `start`.
     """
 
     schedule: str
@@ -116,7 +116,7 @@ def request_for_run(state: RunState) -> ForecastRequest | None:
 def _results_since(state: RunState, step: int) -> tuple[Metrics, ...]:
     """Return the metrics of the tests that ended the epochs after a step; an epoch without a test has none.
 
-    A schedule that is put in place during the test at an epoch's end is not stepped at that end.
+    A schedule that starts during the test at an epoch's end is not stepped at that end.
     """
     tests = {epoch: test for epoch, test in epoch_results(state).items() if test.step > step}
     first = step // state.started.batches_per_epoch + 1 if state.started else 1
@@ -163,14 +163,14 @@ def follows_metric(state: RunState) -> bool:
 
 
 def highest_remaining_lrs(state: RunState) -> Floats | None:
-    """Return the current lr for every step to come: the most that a schedule that follows a metric will use."""
+    """Return the current lr for every step to come, an upper bound for a schedule that follows a metric."""
     steps = state.total_steps - state.step
     lrs = np.asarray(state.current_lrs, dtype=np.float64)
     return np.broadcast_to(lrs, (steps, len(lrs))) if steps > 0 and len(lrs) else None
 
 
 class RunForecaster:
-    """Simulates the lr still to come in a run once for each schedule that is put in place; used by one thread."""
+    """Simulates the lr still to come in a run, once per schedule of the run; used by one thread."""
 
     def __init__(self) -> None:
         self._request: ForecastRequest | None = None
@@ -187,7 +187,7 @@ class RunForecaster:
 
 
 def _short_forecast(request: ForecastRequest) -> Forecast | None:
-    """Return the forecast, or None where it would take too long or there is none: no run is stopped for that."""
+    """Return the forecast, or None if it would take too long or fails, which must not stop the run."""
     try:
         is_long = request.horizon.total_steps > MAX_STEPS
         return None if is_long and parse_schedule(request.schedule).per == "batch" else forecast(request)

@@ -14,12 +14,13 @@ DEAD_SHARE = 1e-3
 thousandth of a run at the peak."""
 
 MIN_DEAD_SHARE = 0.1
-"""Share of the run that has to be dead, or still to come, for a warning: at the very end an lr near 0 is intended."""
+"""Share of the run that must be dead, or still to come, for a warning: at the very end an lr near 0 is intended."""
 
 MIN_TAIL_SHARE = 0.2
-"""The same for the end of a schedule before any test shows that training stands still. Well-known recipes spend up to a
-sixth of the run there: 10 of ImageNet's 90 epochs, whose lr falls to a tenth after 30, 60 and 80 (P. Goyal et al.,
-"Accurate, Large Minibatch SGD", 2017), 4 of the 25 epochs of PyTorch's transfer learning tutorial."""
+"""The same share for the end of a schedule, if no test shows that training stands still. In well-known recipes the lr
+is dead for up to a sixth of the run: for 10 of ImageNet's 90 epochs, where it falls to a tenth after 30, 60 and 80
+(P. Goyal et al., "Accurate, Large Minibatch SGD", 2017), and for 4 of the 25 epochs of PyTorch's transfer learning
+tutorial."""
 
 ROUNDING = 1e-9
 """Relative tolerance: 0.1 ** 3 is 1.0000000000000002e-3 in floating point."""
@@ -30,13 +31,13 @@ LOW_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class CurveStatistics:
-    """Figures by which curves are compared; NaN for those that depend on a value that is not finite, or on no step.
+    """Statistics of an lr curve; NaN if they depend on a value that is not finite, or if there is no step.
 
     Args:
         peak: the highest lr.
         last: the lr of the last step.
-        area: the sum of the lr over all steps, as a share of that of the optimizer's lr, kept constant; 1.0 for
-            ConstantLR(factor=1.0). NaN where the optimizer's lr is 0.
+        area: the sum of the lr over all steps, relative to that of a constant lr equal to the optimizer's; 1.0 for
+            ConstantLR(factor=1.0). NaN if the optimizer's lr is 0.
         low: the share of steps whose lr is below a hundredth of the peak; 1.0 where the peak is 0.
     """
 

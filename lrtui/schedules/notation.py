@@ -62,7 +62,7 @@ class _Parser:
         call.keywords.remove(given)
         value = given.value.value if isinstance(given.value, ast.Constant) else None
         if value not in ("batch", "epoch"):
-            self._source.refuse('per takes "batch" or "epoch": what step() is called after', given.value, "per")
+            self._source.refuse('per must be "batch" or "epoch": step() is called after each', given.value, "per")
         return "batch" if value == "batch" else "epoch"
 
     def _schedule(self, node: ast.expr, depth: int) -> Schedule:
@@ -131,7 +131,7 @@ class _Parser:
         if depth and self._per is None and entry.unit == "batch":
             self._source.refuse(
                 f'{entry.name} steps per batch, the schedule around it per epoch: add per="batch" (or per="epoch") at '
-                "the end of the outermost call; milestones then count in it",
+                "the end of the outermost call; milestones are counted in that unit",
                 call,
                 "per",
             )
@@ -185,10 +185,10 @@ class _Parser:
                 message = f"{wanted + 1} schedules have {counted(wanted, 'milestone')} between them, not {given}"
                 self._source.refuse(message, call, "milestones")
             if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
-                self._source.refuse("milestones have to grow from one to the next", call, "milestones")
+                self._source.refuse("milestones must be in increasing order", call, "milestones")
         if 0 < sum(name in arguments for name in entry.length_factors) < len(entry.length_factors):
             names = " and ".join(entry.length_factors)
-            self._source.refuse(f"{names} are given together, or neither", call, entry.length_factors[0])
+            self._source.refuse(f"give both {names}, or neither", call, entry.length_factors[0])
 
 
 def _is_optimizer(node: ast.expr) -> bool:

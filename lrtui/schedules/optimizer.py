@@ -127,7 +127,7 @@ def parse_optimizer(text: str) -> OptimizerSpec:
 
 
 def _drop_parameters(call: ast.Call) -> None:
-    """Skip `model.parameters()` in the first place, so that a pasted line works."""
+    """Skip `model.parameters()` as the first argument, so that a pasted line works."""
     if call.args and isinstance(call.args[0], (ast.Call, ast.Name, ast.Attribute)):
         call.args.pop(0)
     call.keywords = [keyword for keyword in call.keywords if keyword.arg != "params"]
@@ -199,9 +199,9 @@ def build_optimizer(
     for index, pattern in enumerate(spec.group_names):
         if not members[index]:
             reason = (
-                "every parameter belongs to a pattern, so that the default group is empty"
+                "every parameter matches a pattern, so the default group is empty"
                 if index == 0
-                else f"no parameter's name matches {pattern!r} that an earlier pattern has not taken"
+                else f"no parameter is left for {pattern!r}: none matches, or an earlier pattern does"
             )
             raise NotationError(f"{reason}; look at the names in model.named_parameters()", str(spec), None, "groups")
     settings: list[dict[str, Any]] = [{}, *(dict(items) for _, items in spec.groups)]

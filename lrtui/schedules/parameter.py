@@ -67,15 +67,15 @@ class Parameter:
         name: as PyTorch names it.
         kind: type of its values.
         help: what it does, one line.
-        default: that of the constructor; REQUIRED if it has none.
-        minimum: the least value accepted, itself included unless `above` is set.
+        default: the constructor's default; REQUIRED if it has none.
+        minimum: the lower limit, itself accepted unless `above` is set.
         maximum: the greatest value accepted.
-        above: whether the value has to be above the minimum.
+        above: whether the value must be above the minimum.
         choices: the values accepted, for the kind `choice`.
         optional: whether None is accepted.
         counts: what a whole number counts; None for a number that counts nothing, such as a factor.
         lr: which lr the argument is; None for an argument that is no lr.
-        lr_share: forms start with this share of the optimizer's lr, in place of the example's value.
+        lr_share: the initial value in forms as a share of the optimizer's lr, instead of the example's value.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Parameter:
 
     @property
     def is_required(self) -> bool:
-        """Whether the argument has to be given."""
+        """Whether the argument is required."""
         return self.default is REQUIRED
 
     @property
@@ -119,7 +119,7 @@ class Parameter:
     def refusal(self, value: float) -> str | None:
         """Return why a number is out of range, or None if it is not."""
         if not math.isfinite(value):
-            return f"{self.name} has to be finite, not {value}"
+            return f"{self.name} must be finite, not {value}"
         low = self.minimum is not None and (value <= self.minimum if self.above else value < self.minimum)
         high = self.maximum is not None and value > self.maximum
         if high and self.maximum == COUNT_LIMIT:

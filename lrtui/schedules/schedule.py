@@ -85,13 +85,13 @@ class Schedule:
         return None if self.user_path else CATALOGUE[self.name]
 
     def get(self, argument: str) -> Any:
-        """Return the argument's value, its default where it is not given; None where it has neither."""
+        """Return the argument's value or its default; None if it has neither."""
         values = self.entry.values(self.arguments) if self.entry else self.arguments
         return values.get(argument)
 
     @property
     def length(self) -> int | None:
-        """The `step()` calls after which its curve ends; None without an end, or where that is not filled in yet."""
+        """The `step()` calls after which its curve ends; None if it has no end, or its length is not filled in yet."""
         return self.entry.length(self.arguments) if self.entry else None
 
     @property
@@ -117,7 +117,7 @@ class Schedule:
 
     @property
     def averages_from(self) -> int | None:
-        """The `step()` call from which weights are averaged; None where they are not."""
+        """The `step()` call from which weights are averaged; None if they are not averaged."""
         if self.entry and self.entry.averages_weights:
             return 0
         starts = [
@@ -199,7 +199,7 @@ def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> 
         )
         return schedule.with_arguments(schedulers=children)
     for name in entry.fills:
-        # a child that the run never reaches still has to be built
+        # a child that the run never reaches must still be built
         filled[path + name] = max(1, calls)
         schedule = schedule.with_arguments(**{name: max(1, calls)})
     return schedule

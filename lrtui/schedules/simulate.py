@@ -102,7 +102,7 @@ def simulate_anchor(
         UsageError: for an unknown anchor.
     """
     if anchor not in ANCHORS:
-        raise UsageError(f"unknown anchor {anchor[:40]!r}; there are {', '.join(ANCHORS)}")
+        raise UsageError(f"unknown anchor {anchor[:40]!r}; available: {', '.join(ANCHORS)}")
     if anchor == "start":
         whole = Horizon(horizon.epochs, horizon.batches_per_epoch)
         return simulate(schedule, optimizer, whole, metrics=metrics)[horizon.start_step :]

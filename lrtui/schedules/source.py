@@ -14,13 +14,13 @@ MAX_LENGTH = 10_000
 """Maximum number of characters; schedules have a few hundred at most."""
 
 MAX_BRACKETS = 40
-"""Brackets open at once, far below what Python's parser can take."""
+"""Maximum nesting of brackets, far below the limit of Python's parser."""
 
 MAX_DEPTH = 100
-"""Levels of a syntax tree: `1+1+1+...` makes a deep one without brackets, and its readers are recursive."""
+"""Maximum depth of a syntax tree: `1+1+1+...` is deep without brackets, and its readers are recursive."""
 
 MAX_NODES = 4_000
-"""Nodes of a syntax tree, four times those of the longest list: `ast.unparse` takes 0.1 s for 10,000 in lambdas."""
+"""Maximum number of nodes, four times that of the longest list; `ast.unparse` takes 0.1 s for 10,000 in lambdas."""
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.]*\s*=(?!=)\s*")
 _MODULES = (
@@ -186,7 +186,7 @@ def _check_depth(text: str, what: str) -> None:
 
 
 def syntax_error_offset(text: str, error: SyntaxError) -> int:
-    """Return the offset of a syntax error; the text's end where something is missing there."""
+    """Return the offset of a syntax error; that of the text's end if the text is incomplete."""
     if not error.offset or not error.lineno:
         return text.index("\0") if "\0" in text else len(text)
     lines = text.replace("\r", "\n").split("\n")

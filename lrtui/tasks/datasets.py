@@ -21,7 +21,7 @@ SECONDS_TO_CONNECT = 5.0
 """How long a server may take to start its answer, and how long the answer may then stall."""
 
 FAILURES = (OSError, http.client.HTTPException)
-"""What a network, a server that answers nonsense, or a disk can raise."""
+"""Exceptions for errors of the network, the server or the disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class ByteDropout(torch.nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         if not 0 <= p < 1 or p * 256 != int(p * 256):
-            raise ValueError(f"p has to be a multiple of 1/256 in [0, 1), not {p}")
+            raise ValueError(f"p must be a multiple of 1/256 in [0, 1), not {p}")
         self.p = p
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -63,7 +63,7 @@ class FashionMnist:
     name = "fashion-mnist"
     training_samples = 60_000
     test_batch_size = 500
-    """Large enough to be fast, small enough for a command to be answered between two batches."""
+    """Large enough to be fast, small enough for commands to be answered soon, between two batches."""
 
     def __init__(self) -> None:
         self._request = DataRequest()

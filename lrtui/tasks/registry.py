@@ -31,7 +31,7 @@ def find_task(notation: str) -> Task:
     if ":" not in notation:
         if notation not in plugin_names(GROUP):
             known = ", ".join(plugin_names(GROUP))
-            raise UsageError(f"unknown task {notation[:60]!r}; there are {known}, FILE.py:Name and package.module:Name")
+            raise UsageError(f"unknown task {notation[:60]!r}; available: {known}, FILE.py:Name, package.module:Name")
         found = load_plugin(GROUP, notation)
     else:
         place, _, name = notation.rpartition(":")

@@ -64,7 +64,7 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
-        ("", 0, "the command is empty; there are SCHEDULE"),
+        ("", 0, "the command is empty; write one of SCHEDULE"),
         ("undoo", 0, "unknown command undoo; did you mean undo?"),
         ("checkpont", 0, "unknown command checkpont; did you mean checkpoint?"),
         ("extent", 0, "unknown command extent; did you mean extend?"),
@@ -81,9 +81,9 @@ def test_every_lr_is_read_back_to_the_bit(lr: float, group: int | None) -> None:
         ("lr=", 3, "lr=X takes a finite number of at least 0, not nothing"),
         ("lr=1e999", 3, "of at least 0, not 1e999"),
         ("lr=half", 3, "not half"),
-        ("lr/2", 2, "write lr*0.5 for half the lr"),
-        ("lr=1 group=x", 11, "group=N takes the parameter group's number"),
-        ("lr*2 group=1", 11, "lr*X is for all parameter groups"),
+        ("lr/2", 2, "write lr*0.5 to halve the lr"),
+        ("lr=1 group=x", 11, "group=N takes the index of a parameter group"),
+        ("lr*2 group=1", 11, "lr*X changes all parameter groups"),
         ("StepLR(3) from currant", 15, "unknown anchor 'currant'; did you mean current?"),
         ("StepLR(3) from", None, ""),
         ("StepLR(step=3)", 7, "StepLR has no argument step; did you mean step_size?"),

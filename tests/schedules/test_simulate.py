@@ -166,7 +166,7 @@ def test_a_plateau_is_stepped_with_the_results_since_its_anchor() -> None:
 
 
 def test_an_unknown_anchor_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown anchor 'middle'; there are base, current, start"):
+    with pytest.raises(UsageError, match="unknown anchor 'middle'; available: base, current, start"):
         simulate_anchor(parse_schedule("StepLR(2)"), parse_optimizer("SGD()"), Horizon(5, 1), "middle", (0.1,))
 
 

@@ -80,7 +80,7 @@ def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("mnist", "unknown task 'mnist'; there are "),
+        ("mnist", "unknown task 'mnist'; available: "),
         ("", "unknown task ''"),
         ("nothing_here.py:Mine", "there is no file nothing_here.py"),
         ("no_such_package.tasks:Mine", "no_such_package.tasks can't be imported"),

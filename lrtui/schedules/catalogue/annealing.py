@@ -8,7 +8,7 @@ from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always
 from lrtui.schedules.parameter import COUNT_LIMIT, Parameter, count
 
 SHORTEST_CYCLE = 4
-"""`step()` calls below which a cosine between restarts does not come down: its lowest step is the next one's peak."""
+"""Minimum `step()` calls of a cycle between restarts; in a shorter one the lr does not come down."""
 
 MAX_CYCLES = 64
 """Largest number of cycles that is tried when restarts are fitted to a run."""
@@ -29,7 +29,7 @@ def _cosine_factor(arguments: Arguments, calls: int) -> str | None:
 
 
 def _fit_restarts(arguments: Arguments, calls: int) -> Arguments:
-    """Choose the cycle nearest to the one given of those whose last restart ends with the run."""
+    """Choose, of the cycle lengths with which the last cycle ends with the run, the one nearest to the given one."""
     growth, wanted = arguments["T_mult"], arguments["T_0"]
     lengths = []
     cycles, total = 1, 1

@@ -21,15 +21,15 @@ SCHEDULERS = (
             ),
         ),
         notes=(
-            "Each schedule counts its steps from its milestone; a length left out is that of its part.",
-            "A OneCycleLR or CyclicLR inside changes what the others build on.",
+            "Each schedule counts its steps from its milestone; a length left out is filled in up to the next one.",
+            "A OneCycleLR or CyclicLR inside changes the initial lr of the others.",
         ),
         example="SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",
         composite="sequence",
     ),
     SchedulerEntry(
         name="ChainedScheduler",
-        summary="several schedules at once, their factors multiplied",
+        summary="several schedules together, their factors multiplied",
         family="composite",
         unit="epoch",
         parameters=(Parameter(name="schedulers", kind="schedules", help="the schedules that are combined"),),

@@ -179,7 +179,7 @@ def _held_one_cycle() -> type[Any]:
     from torch.optim.lr_scheduler import OneCycleLR
 
     class HeldOneCycleLR(OneCycleLR):
-        """A OneCycleLR that holds its last lr and momentum; up to its end it is PyTorch's to the bit.
+        """A OneCycleLR that holds its last lr and momentum; until then it is bit-identical to PyTorch's.
 
         PyTorch's class reaches its last lr at `step()` call total_steps - 1. The next call, which every loop makes
         after its last batch, raises the lr again, and the one after that raises an error.

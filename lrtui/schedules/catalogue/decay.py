@@ -10,7 +10,7 @@ from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always
 from lrtui.schedules.parameter import Parameter, count
 
 END_SHARE = 0.01
-"""Share of its start at which a fitted decay ends: low enough to remove the noise, high enough to train all along."""
+"""Share of its initial lr at which a fitted decay ends: low enough to remove the noise, high enough to train."""
 
 DROPS = 3
 """How often a fitted schedule of steps lowers the lr."""
@@ -19,18 +19,18 @@ GAMMA = Parameter(name="gamma", kind="float", help="factor on the lr at each dro
 
 
 def gamma_for(drops: int) -> float:
-    """Return the factor that ends at END_SHARE after so many drops, to two digits of what it takes off."""
+    """Return the factor that reaches END_SHARE after so many drops, with 1 - factor rounded to two digits."""
     gamma: float = END_SHARE ** (1 / drops)
     digits = 2 if gamma < 0.9 else 1 - math.floor(math.log10(1 - gamma))
     return round(gamma, digits)
 
 
 def scale_milestones(milestones: Iterable[int], calls: int) -> tuple[int, ...] | None:
-    """Return milestones in the same proportions that all lie within so many calls; None where there are too few."""
+    """Return milestones in the same proportions within so many calls; None if these are too few."""
     milestones = sorted(set(milestones) - {0})
     if not milestones or len(milestones) >= calls:
         return None
-    # the last one leaves a sixth of the run to itself, as recipes do: 30, 60, 80 of 90 epochs
+    # a sixth of the run follows the last one, as in known recipes: 30, 60, 80 of 90 epochs
     target = max(len(milestones), min(calls - 1, int(calls * 5 / 6)))
     found: list[int] = []
     for index, milestone in enumerate(milestones):
@@ -41,7 +41,7 @@ def scale_milestones(milestones: Iterable[int], calls: int) -> tuple[int, ...] |
 
 
 def factor_text(value: float) -> str:
-    """Return a number as an expression has it, without the last digit's rounding: `1 - 0.9` is 0.1."""
+    """Return a number as text for an expression, without rounding errors: `1 - 0.9` is 0.1."""
     text = f"{value:.15g}"
     return f"({text})" if value < 0 else text
 

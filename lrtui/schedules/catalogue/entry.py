@@ -15,7 +15,7 @@ Family = Literal["decay", "curve", "warm-up", "function", "composite"]
 """Groups of schedulers, in the order in which lists show them."""
 
 Arguments = Mapping[str, Any]
-"""Values of a scheduler's arguments by name, defaults included; an argument that is filled in later is absent."""
+"""Values of a scheduler's arguments by name, defaults included, without those that are filled in later."""
 
 
 def never(arguments: Arguments) -> bool:
@@ -32,8 +32,8 @@ def always(arguments: Arguments) -> bool:
 class SchedulerEntry:
     """One scheduler class, declared once: everything that the rest of lrtui needs to know about it.
 
-    A file in `schedules/catalogue/` lists its entries in `SCHEDULERS` and is found by its being there. It must not
-    import torch: a class that is defined in the same file is created in the module's `__getattr__`, as in `cycles.py`.
+    Every file in `schedules/catalogue/` is imported; it lists its entries in `SCHEDULERS`. It must not import torch: a
+    class that is defined in the same file is created in the module's `__getattr__`, as in `cycles.py`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class SchedulerEntry:
     """What it does to the lr, in one line."""
 
     family: Family
-    """Where lists show it; `warm-up` also means that it raises the lr at the start of a run."""
+    """The heading under which lists show it; `warm-up` also means that it raises the lr at the start of a run."""
 
     unit: Per
     """What `step()` is called after, unless `per=` says otherwise."""
@@ -58,7 +58,7 @@ class SchedulerEntry:
     """What users trip over, one sentence each."""
 
     fills: Mapping[str, str] = field(default_factory=dict)
-    """Arguments that follow from the run's length when left out, and what they are filled in with, as text."""
+    """Arguments that are filled in from the run's length if they are left out, each with a description of the value."""
 
     class_path: str = ""
     """`package.module:Class` of the class; `torch.optim.lr_scheduler` when empty."""
@@ -70,8 +70,8 @@ class SchedulerEntry:
     """Address of its documentation; PyTorch's page when empty."""
 
     composite: Literal["sequence", "chain"] | None = None
-    """How it combines its `schedulers`: one after the other at its `milestones`, or all at once; None for a scheduler
-    that has none."""
+    """How it combines its `schedulers`: one after the other at its `milestones`, or all in every step; None for a
+    scheduler that has none."""
 
     absolute: bool = False
     """Whether its arguments are the lrs themselves, whatever the optimizer's lr is."""
@@ -93,24 +93,24 @@ class SchedulerEntry:
     """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end."""
 
     length_factors: tuple[str, ...] = ()
-    """Arguments whose product is the length where `length_argument` is not given; they are given together."""
+    """Arguments whose product is the length if `length_argument` is not given; either all or none of them are given."""
 
     lowers: Callable[[Arguments], bool] = never
-    """Says whether it takes the lr down over the steps that its counts cover."""
+    """Returns whether the scheduler, with these arguments, lowers the lr over the steps that its `counts` cover."""
 
     is_constant: Callable[[Arguments], bool] = never
-    """Says whether these arguments are a way to write a constant lr."""
+    """Returns whether the lr is constant with these arguments."""
 
     fit: Callable[[Arguments, int], Arguments | None] | None = None
-    """Returns the arguments to change so that it uses so many `step()` calls and ends low (None takes one away), or
-    None where that is unknown; None for a scheduler that fits any length."""
+    """Returns the changed arguments with which the schedule ends at a low lr after so many `step()` calls (a value of
+    None removes the argument), or None if they are unknown; None for a scheduler that fits any length."""
 
     factor: Callable[[Arguments, int], str | None] | None = None
     """Closed form: returns the factor on the optimizer's lr over so many `step()` calls as an expression of `epoch`,
     or None where these arguments have none."""
 
     hints: Mapping[str, str] = field(default_factory=dict)
-    """What to do about the constructor's errors: text in `ErrorType: message`, and the end of the sentence shown."""
+    """Advice on the constructor's errors: text found in `ErrorType: message`, and the advice added to the message."""
 
     def __post_init__(self) -> None:
         if not self.class_path:

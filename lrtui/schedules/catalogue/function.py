@@ -14,7 +14,7 @@ from lrtui.schedules.parameter import Parameter
 from lrtui.text.format import two_digits
 
 MAX_FACTORS = 10_000
-"""Factors of a MultiplicativeLR that are evaluated; the later ones are assumed to be similar."""
+"""Number of factors of a MultiplicativeLR that are evaluated; later ones are assumed to be similar."""
 
 
 def _each(texts: Any, change: Callable[[str], str]) -> Any:

@@ -31,7 +31,7 @@ def _is_one(arguments: Arguments) -> bool:
 
 def _constant_factor(arguments: Arguments, calls: int) -> str | None:
     factor, length = arguments["factor"], arguments["total_iters"]
-    # an lr of 0 can't be divided back, and with a length of 0 PyTorch never ends the factor
+    # PyTorch can't divide an lr of 0 by the factor, and with a length of 0 it never removes the factor
     return f"({factor_text(factor)} if epoch < {length} else 1)" if factor > 0 and length > 0 else None
 
 

@@ -122,7 +122,7 @@ class ScriptFeatures:
 
     @property
     def epochs_missed(self) -> list[int]:
-        """Epochs at whose end the schedule makes no step, since it took over during their test."""
+        """Epochs at the end of which the schedule makes no step, since it took over during their test."""
         ends = self.timeline.points
         return [
             point.step // self.timeline.batches_per_epoch

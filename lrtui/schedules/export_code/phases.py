@@ -37,7 +37,7 @@ class Phase:
         if self.change.anchor != "start":
             return 0
         calls = _calls_until(self.schedule, self.step, self.batches_per_epoch)
-        # the step of the test that is running is made when its result is there
+        # the step for the running test is made when the test has ended
         return calls - 1 if self.waits_for_result else calls
 
     @property
