@@ -1,1 +1,1 @@
-"""The engine: one loop, the control of the lr, evaluation. The only layer that touches a model."""
+"""Training: the loop, the control of the lr, evaluation. The only layer that touches a model."""

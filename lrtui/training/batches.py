@@ -38,16 +38,16 @@ class Batches(Protocol):
         ...
 
     def shuffled(self) -> Iterator[Batch]:
-        """Go through the samples once, in a new order; nothing is drawn before the first batch is requested."""
+        """Go through the samples once, in a new order; nothing random is drawn before the first batch is requested."""
         ...
 
     def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Start a pass again of which `done` batches are done, and return the rest of it.
+        """Repeat a pass of which `done` batches are done, and return the remaining batches.
 
         The caller sets the random states that the pass started with, and restores the current ones afterwards.
 
         Args:
-            done: batches to skip; everything that the order draws has been drawn on return.
+            done: batches to skip; on return, all random numbers that determine the order have been drawn.
             between_batches: called between two skipped batches; may raise to abort.
         """
         ...
@@ -85,7 +85,7 @@ class MemoryBatches:
         yield from self._ordered(self._new_order())
 
     def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Draw the order again and skip what is done, without gathering those batches."""
+        """Draw the order again and skip the batches that are done, without gathering them."""
         return self._ordered(self._new_order()[done * self._size :])
 
     def _new_order(self) -> torch.Tensor:
@@ -144,12 +144,12 @@ class LoadedBatches:
             if yielded == before:
                 raise TaskError(f"{self._method.__name__}(){source_location(self._method)} gives no more batches")
             self._say(
-                f"{self._method.__name__}() has {self._length:,} batches by its length and gave {yielded - before:,}: "
+                f"{self._method.__name__}() has length {self._length:,} but returned {yielded - before:,} batches: "
                 "the epoch continues with another pass over it"
             )
 
     def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Draw the batches that are done again, and drop them.
+        """Repeat the batches that are done, and drop them.
 
         Raises:
             TaskError: as `shuffled` does.

@@ -46,7 +46,7 @@ class StopRequested(BaseException):
 
 
 EvalTrigger = Literal["epoch end", "on demand"]
-"""What a test was started by: the end of an epoch, or a command."""
+"""What started a test: the end of an epoch, or a command."""
 
 
 class CommandHandler:
@@ -57,9 +57,9 @@ class CommandHandler:
         state: of the run; its pending commands come before those of the inbox.
         inbox: where users' commands arrive.
         reporter: publishes the answers.
-        checkpoints: one is made after commands that change the run.
+        checkpoints: saves one after commands that change the run.
         evaluate: runs the test set for a command (second argument: whether it is the script's) and publishes it.
-        range_test: runs a range test from the state of this moment, and answers through the command's feed.
+        range_test: runs a range test from the current state, and answers through the command's feed.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class CommandHandler:
                 self._carry_out(command, scripted, during)
                 continue
             if self._has_changed:
-                # one for all changes of a moment: a key that is held down sends ten a second
+                # one checkpoint for several changes: a key that is held down sends ten a second
                 self._save("change")
             if self._paused and during != "on demand":
                 self._reporter.clock.pause()
@@ -122,7 +122,7 @@ class CommandHandler:
             due = self._state.pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:
                 command, scripted = due
-                # no sender waits for the answer, and a script's run has the same events every time
+                # nobody waits for the answer to a script's command, and its events must be the same in every run
                 return replace(command, id=""), scripted
         if during is None and self._after_the_test:
             return self._after_the_test.pop(0), False
@@ -168,7 +168,7 @@ class CommandHandler:
                     command.feed.waiting_for = "the running test to end"
                     self._after_the_test.append(command)
                 case RangeTest():
-                    # it doesn't count as training time; `handle` resumes the clock, or waits
+                    # a range test doesn't count as training time; `handle` resumes the clock, or waits
                     self._reporter.clock.pause()
                     self._range_test(command)
                 case _:

@@ -16,7 +16,7 @@ from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
 
 EXPECTED = "expected a pair of tensors, a Dataset or a DataLoader of pairs (inputs, targets)"
 
-MOST_COUNTED = 1_000_000
+MAX_COUNTED_BATCHES = 1_000_000
 """Batches after which a loader without a length is considered endless."""
 
 
@@ -38,10 +38,10 @@ def read_batches(
         method: that method, for messages.
         what: `training` or `test`, for messages.
         batch_size: for data that is not batched already.
-        limit: number of samples to use, the first ones; None for all. Of batches, as many as have so many samples.
+        limit: number of samples to use, the first ones; None for all. Data in batches is cut to whole batches.
         device: of data in memory.
         order: shuffles training data that has no fixed order; None for a test set.
-        say: receives messages about surprises, such as a limit that is too large.
+        say: receives warnings, such as that a limit is too large.
 
     Raises:
         TaskError: for data in none of a task's forms.
@@ -88,7 +88,7 @@ def _is_pair_of_arrays(data: Data) -> bool:
 
 
 def _is_list_of_samples(data: Data) -> bool:
-    """Return whether these are single samples: pairs whose target is one number, without a samples dimension."""
+    """Return whether these are single samples: pairs whose target is one number, without a batch dimension."""
     if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], (tuple, list)) or len(data[0]) != 2:
         return False
     target = data[0][1]
@@ -143,7 +143,7 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
     for count, _ in enumerate(loader, start=1):
         if count == most:
             break
-        if count > MOST_COUNTED:
+        if count > MAX_COUNTED_BATCHES:
             raise TaskError(f"{where} gives batches without an end: {option} N limits a pass")
         if time.monotonic() - last_report > 2:
             say(f"{count:,} batches so far")

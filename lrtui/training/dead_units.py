@@ -1,8 +1,8 @@
-"""Units that get no gradient any more: the damage that a too high lr does to a network of ReLUs.
+"""Dead units: units that get no gradient any more, because the lr was too high for a network with ReLUs.
 
-A unit whose ReLU is off for every sample passes no gradient on, so its inputs' weights never change and no lr revives
-it (L. Lu et al., "Dying ReLU and Initialization", 2019). Looking at gradients finds it whether its ReLU is a module or
-a function call, and takes no forward pass.
+A unit whose ReLU is off for every sample passes no gradient back, so its weights never change and no lr revives it
+(L. Lu et al., "Dying ReLU and Initialization", 2019). It is detected by its gradient, which works for ReLUs that are
+modules or function calls, and needs no additional forward pass.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STEPS = 16
 """Steps at an epoch's end that are inspected: a unit that is silent in one batch may respond to the next."""
 
 EVERY = 16
-"""At most one of this many steps of a short epoch is inspected: next to a step of half a millisecond it costs time."""
+"""In a short epoch at most one of this many steps is inspected, since steps may take only 0.5 ms."""
 
 
 def is_inspected(step: int, steps: int) -> bool:
@@ -35,7 +35,7 @@ def is_inspected(step: int, steps: int) -> bool:
 
 
 def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the units that got a gradient in the step just done or before: by layer, bool, shape (units,).
+    """Return the units that got a gradient in this step or in earlier ones: by layer, bool, shape (units,).
 
     Args:
         model: with that step's gradients still in its parameters.
@@ -45,12 +45,12 @@ def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str
     for name, layer in model.named_modules():
         if not isinstance(layer, LAYERS):
             continue
-        # a weight computed from other parameters has no gradient, nor has a frozen one, and one that
-        # a sparse embedding shares lacks the rows that no sample used
+        # a frozen weight has no gradient, nor has one that is computed from other parameters; the gradient of a
+        # weight shared with a sparse embedding lacks the rows that no sample used
         weight = dict(layer.named_parameters(recurse=False)).get("weight")
         if weight is None or weight.grad is None or weight.grad.layout is not torch.strided:
             continue
-        # some twenty times faster than counting; gradients below 1e-23, whose squares are 0, count as none
+        # about twenty times faster than counting; gradients below 1e-23, whose squares are 0, count as zero
         now = torch.linalg.vector_norm(weight.grad.detach().flatten(1), dim=1) != 0
         live[name] = now | live[name].to(now.device) if name in live else now
     return live

@@ -41,7 +41,7 @@ def evaluate(
 
     Args:
         between_batches: called before each batch, to carry out commands; it may raise to abort the test.
-        most_batches: evaluates only so many, for a trial; None for all.
+        most_batches: maximum number of batches to evaluate; None for all.
 
     Raises:
         TaskError: if the user's code fails.

@@ -34,7 +34,7 @@ class Loop:
     """Trains one run; used by one thread.
 
     Args:
-        setup: what is trained, with what.
+        setup: the model, the data, the optimizer and the settings.
         inbox: where users' commands arrive.
         reporter: publishes the events.
         checkpoints: of the run; None makes none.
@@ -82,7 +82,7 @@ class Loop:
         try:
             self._train()
         except Exception:
-            # whatever ended the run, its steps are published; if a loss is not finite, that is the reason
+            # publish the remaining steps however the run ended; if a loss is not finite, that is the reason
             self._loss_buffer.flush()
             raise
 
@@ -92,7 +92,7 @@ class Loop:
             # a resumed run whose epochs are all done may be extended here
             self._take_commands()
         while progress.epoch <= lr_control.horizon.epochs:
-            # a run resumed within the test that ends an epoch has no step of it left
+            # a run that resumes within the test at the end of an epoch has no steps left in this epoch
             if not progress.testing:
                 self._train_one_epoch()
                 if lr_control.schedule.per == "epoch":
@@ -142,7 +142,7 @@ class Loop:
 
     def _take_commands(self) -> None:
         if self._handler.has_work:
-            # the steps before a command, or a checkpoint, are published before it
+            # publish the steps before a command or checkpoint first
             self._loss_buffer.flush()
             self._handler.handle()
 
@@ -175,7 +175,7 @@ class Loop:
         started_at, excluded = self._reporter.clock.seconds, self._progress.seconds_excluded
         with self._state.random_states_held(command, scripted=scripted):
             self._evaluate(self._setup.model, "on demand", command=command, scripted=scripted)
-        # includes the checkpoints that were made meanwhile
+        # includes the checkpoints saved during the test
         self._progress.seconds_excluded = excluded + self._reporter.clock.seconds - started_at
 
     def _evaluate(

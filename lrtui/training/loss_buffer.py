@@ -1,4 +1,4 @@
-"""Losses and metrics of steps on their way from the device to the events."""
+"""A buffer that delays reading losses and metrics from the device."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class LrControl:
             Whether a plateau made the schedule cut the lr.
         """
         self._test_results.append(results)
-        # a schedule installed during this epoch's test did not train the epoch and does not count its end
+        # a schedule that started during this epoch's test was not in force in the epoch and does not count its end
         if self._schedule.per != "epoch" or self._installed_at == step:
             return False
         before = list(self._unscaled)
@@ -127,7 +127,7 @@ class LrControl:
             UsageError: for a factor that is not finite and positive, or an lr that would not be finite.
         """
         if not (math.isfinite(factor) and factor > 0):
-            raise UsageError(f"the lr is multiplied by a positive number, not {factor}")
+            raise UsageError(f"the lr can only be multiplied by a positive number, not {factor}")
         self._rescale([scale * factor for scale in self._scale])
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
@@ -138,16 +138,16 @@ class LrControl:
             group: index of one parameter group, or None for all.
 
         Raises:
-            UsageError: for a negative or non-finite lr, an unknown group, or where the schedule's lr is 0, which
+            UsageError: for a negative or non-finite lr, for an unknown group, or if the schedule's lr is 0, which
                 no factor changes.
         """
         if not (math.isfinite(lr) and lr >= 0):
-            raise UsageError(f"an lr is a finite number of at least 0, not {lr}")
+            raise UsageError(f"the lr must be a finite number of at least 0, not {lr}")
         if group is not None and not 0 <= group < len(self._unscaled):
-            raise UsageError(f"there is no parameter group {group}; there are {len(self._unscaled)}, counted from 0")
+            raise UsageError(f"no parameter group {group}: the optimizer has {len(self._unscaled)}, numbered from 0")
         chosen = range(len(self._unscaled)) if group is None else [group]
         if any(self._unscaled[index] == 0 for index in chosen):
-            raise UsageError("the schedule's own lr is 0 here and can't be scaled to another; switch the schedule")
+            raise UsageError("the schedule's lr is 0 now and can't be scaled to another value; switch the schedule")
         scale = list(self._scale)
         for index in chosen:
             scale[index] = _exact_ratio(lr, self._unscaled[index])
@@ -160,7 +160,7 @@ class LrControl:
             UsageError: if nothing changed the scale since the last switch.
         """
         if not self._earlier_scales:
-            raise UsageError("nothing to undo: the lr was not changed since the schedule was put in place")
+            raise UsageError("nothing to undo: the lr has not been changed since the schedule was set")
         self._scale = self._earlier_scales.pop()
         self._write()
 
@@ -178,8 +178,8 @@ class LrControl:
 
         Args:
             schedule: the new one; missing lengths are filled in with what remains of the run.
-            anchor: `base` builds on the configured lr over what remains, `current` on this moment's lr, `start` on
-                the configured lr, stepped from the run's start to now.
+            anchor: `base` starts from the configured lr and covers the remaining steps, `current` starts from the
+                current lr, `start` from the configured lr as if the schedule had been stepped since the run's start.
             step: optimizer steps done.
 
         Raises:
@@ -187,7 +187,7 @@ class LrControl:
             UsageError: for an unknown anchor.
         """
         if anchor not in ANCHORS:
-            raise UsageError(f"unknown anchor {anchor!r}; there are {', '.join(ANCHORS)}")
+            raise UsageError(f"unknown anchor {anchor!r}; available: {', '.join(ANCHORS)}")
         old_groups, old_attributes = group_settings(self._optimizer), dict(vars(self))
         current = self.lrs
         try:
@@ -214,7 +214,7 @@ class LrControl:
         self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def _catch_up(self, step: int) -> None:
-        """Take the steps that the schedule would have taken since the run's start."""
+        """Make the `step()` calls that the schedule would have had since the run's start."""
         if self._schedule.per == "batch":
             for _ in range(step):
                 self._step(None)
@@ -224,7 +224,7 @@ class LrControl:
             for result in results:
                 self._step(result)
             if len(results) < epochs_done:
-                # the test of this epoch is running: a schedule that follows its result steps after it
+                # this epoch's test is running: a schedule that follows its result is stepped after it
                 if self._schedule.metric is not None:
                     self._installed_at = None
                     return
@@ -269,7 +269,7 @@ def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 def _set_groups(
     optimizer: torch.optim.Optimizer, settings: Sequence[Mapping[str, Any]], lrs: Sequence[float] | None = None
 ) -> None:
-    """Give the groups these settings and no others: schedulers leave initial_lr, max_lr ... behind."""
+    """Replace all settings of the groups: schedulers leave initial_lr, max_lr ... behind."""
     for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
         for name in group.keys() - wanted.keys() - {"params"}:
             del group[name]
@@ -279,7 +279,7 @@ def _set_groups(
 
 
 def _exact_ratio(lr: float, unscaled: float) -> float:
-    """Return f with unscaled * f == lr if lr / unscaled or a neighbouring float does it, so that 0.1 shows as 0.1."""
+    """Return lr / unscaled, or a neighbouring float f with unscaled * f == lr, so that an lr of 0.1 is exactly 0.1."""
     ratio = lr / unscaled
     neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
     return next((factor for factor in neighbours if unscaled * factor == lr), ratio)
@@ -296,7 +296,7 @@ def _scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any
     if schedule.user_path is not None:
         if _has_parameters(state):
             raise CheckpointError(
-                f"{schedule.user_path}:{schedule.name} holds on to the optimizer's groups or parameters"
+                f"{schedule.user_path}:{schedule.name} has the optimizer's groups or parameters in its state"
             )
         return state
     plain = {name: value for name, value in state.items() if not callable(value)}

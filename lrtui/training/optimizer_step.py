@@ -13,7 +13,7 @@ class OptimizerStep:
     """Computes gradients and updates the weights, in two calls per step.
 
     Args:
-        setup: what is trained, with what.
+        setup: the model, the data, the optimizer and the settings.
     """
 
     def __init__(self, setup: RunSetup) -> None:
@@ -24,8 +24,8 @@ class OptimizerStep:
     def forward_backward(self, batches: list[Batch]) -> tuple[torch.Tensor, int]:
         """Compute the gradients of the mean loss; return that loss, 0-d, and the number of samples.
 
-        With several batches each counts by its share of the samples, so that the gradients are those of one large
-        batch if the loss is a mean over samples. BatchNorm, class weights and ignored targets see each batch alone.
+        Several batches are weighted by their numbers of samples, so that the gradients are those of one large batch if
+        the loss is a mean over samples. BatchNorm, class weights and ignored targets still apply to each batch alone.
         """
         setup = self._setup
         setup.optimizer.zero_grad(set_to_none=True)

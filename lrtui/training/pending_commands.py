@@ -10,13 +10,13 @@ from lrtui.schedules.script import ScriptLine
 
 
 class PendingCommands:
-    """The lines of the run's script, the commands that a resume replays, and those that it starts with.
+    """The lines of the run's script, the commands that a resume replays, and those that are due immediately.
 
     Args:
         batches_per_epoch: optimizer steps an epoch.
         script: the script's lines, in the order of their moments.
         replay: commands that a user sent after the checkpoint; at the same moment the script comes first.
-        immediate: carried out before the next step, after both.
+        immediate: carried out before the next step, after those of script and replay.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PendingCommands:
 
     @property
     def switches_schedule(self) -> bool:
-        """Whether a resume is about to put another schedule in place."""
+        """Whether a resume is about to switch the schedule."""
         return any(isinstance(command, SwitchSchedule) for command in self._immediate)
 
     @property

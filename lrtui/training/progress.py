@@ -11,12 +11,12 @@ import torch
 from lrtui.training.random_state import RandomStates
 
 _EARLIER_NAMES = {"started_at": "begun", "seconds_excluded": "seconds_aside", "live_units": "reached"}
-"""What older checkpoints call some of the fields."""
+"""Names of fields in older checkpoints."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """The current epoch so far, and what its end will report; the loop updates it."""
+    """The progress of the current epoch, and the values that EpochDone will report; the loop updates it."""
 
     random: RandomStates
     """The random states at the epoch's start."""
@@ -29,13 +29,13 @@ class Progress:
     result: dict[str, float] = field(default_factory=dict)
     """The result of that test for the model itself; empty before it."""
     lrs: tuple[float, ...] = ()
-    """Used by the last step, one per parameter group."""
+    """The lrs of the last step, one per parameter group."""
     samples: int = 0
-    """Processed by the epoch's steps."""
+    """Samples that the epoch's steps have processed."""
     started_at: float = 0.0
-    """Seconds on the run's clock."""
+    """Start of the epoch in seconds on the run's clock."""
     seconds_excluded: float = 0.0
-    """Spent on tests on demand and on checkpoints, which don't count as training."""
+    """Seconds spent on tests on demand and on checkpoints, which don't count as training."""
     samples_per_second: float = 0.0
     """Known when all steps are done."""
     live_units: Mapping[str, torch.Tensor] = field(default_factory=dict)

@@ -51,7 +51,7 @@ def random_state_restored(device: torch.device, generators: Sequence[torch.Gener
 
 
 def random_states(generators: Sequence[torch.Generator] = ()) -> RandomStates:
-    """Return the states of torch on all devices in use, of numpy's legacy generator, of `random`, and of these.
+    """Return the states of torch on all devices in use, of numpy's legacy generator, of `random`, and of `generators`.
 
     Args:
         generators: others, such as a data loader's.
@@ -84,7 +84,7 @@ def set_random_states(states: RandomStates, generators: Sequence[torch.Generator
     np.random.set_state(_convert_arrays(states["numpy"], torch.Tensor, torch.Tensor.numpy))
     random.setstate(states["python"])
     for generator, state in zip(generators, states["generators"], strict=True):
-        # on another device a generator has states of another shape
+        # the shape of a generator's state depends on the device
         if generator.get_state().shape == state.shape:
             generator.set_state(state)
 

@@ -92,7 +92,7 @@ def _sweep(
 
 
 def _endless(train: Batches) -> Generator[Batch, None, None]:
-    """Go through the training data again and again, each pass in a new order."""
+    """Go through the training data repeatedly, each pass in a new order."""
     while True:
         one_pass: Any = train.shuffled()
         # closed together with this generator, so that a loader's worker processes end with the test
@@ -101,7 +101,8 @@ def _endless(train: Batches) -> Generator[Batch, None, None]:
 
 
 def _lr_ratios(setup: RunSetup) -> list[float]:
-    """Return each group's lr as a multiple of the first one's: the current lrs, or as configured if that one is 0."""
+    """Return each group's lr as a multiple of the first group's: of the current lrs, or of the configured ones if the
+    first group's current lr is 0."""
     now = [float(group["lr"]) for group in setup.optimizer.param_groups]
     for lrs in (now, list(parse_optimizer(setup.spec.optimizer).lrs)):
         if lrs[0] > 0 and all(math.isfinite(lr) for lr in lrs):

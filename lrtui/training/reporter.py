@@ -85,7 +85,7 @@ def finish_run(
     """Refuse the remaining commands, and publish the last event, which answers every Stop.
 
     Args:
-        command_id: `id` of the Stop that ends the run.
+        command_id: `id` of the Stop command that ends the run.
     """
     for command in inbox.close():
         if not isinstance(command, Stop):

@@ -1,4 +1,4 @@
-"""Everything that a run trains with, built and checked before the first batch."""
+"""The setup of a run: model, data, optimizer and schedule, built and checked before the first batch."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
-MOST_CALLS_TRIED = 20_000
-"""`step()` calls of a schedule that are tried before a run; they take a fifth of a second."""
+MAX_CALLS_TRIED = 20_000
+"""Maximum number of `step()` calls for which a schedule is tried before a run; they take 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class RunSetup:
     Args:
         spec: the settings, with the schedule's lengths filled in.
         data: name, source, where, and the number of samples under `train` and `test`.
-        metric_names: the values that a test results in, `loss` first.
-        script: the commands that the settings schedule, in the order of their moments.
+        metric_names: names of a test's results, `loss` first.
+        script: the commands of the settings' `at`, in the order of their moments.
     """
 
     spec: RunSpec
@@ -58,7 +58,7 @@ class RunSetup:
 
     @property
     def parameter_count(self) -> int:
-        """Trainable parameters of the model, in numbers."""
+        """Number of trainable parameters of the model."""
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
 
@@ -142,7 +142,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
 
 
 def _samples(data: Batches) -> int:
-    """Return how many samples there are, or would be if all batches had the size of the first."""
+    """Return the number of samples, estimated from the size of the first batch if it is unknown."""
     if data.samples is not None:
         return data.samples
     size = data.batch_size
@@ -174,7 +174,7 @@ def _try_schedules(
 ) -> None:
     """Refuse a schedule, of the run or of its script, that would fail only when the run gets there."""
     check_metric(schedule, metric_names)
-    if schedule.user_path is None and horizon.calls(schedule.per) <= MOST_CALLS_TRIED:
+    if schedule.user_path is None and horizon.calls(schedule.per) <= MAX_CALLS_TRIED:
         simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
     groups = len(optimizer.group_names)
     for line in script:
@@ -185,22 +185,23 @@ def _try_schedules(
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             rest = replace(horizon, start_step=start)
             check_buildable(later, optimizer, rest)
-            if later.user_path is None and rest.calls(later.per) <= MOST_CALLS_TRIED:
+            if later.user_path is None and rest.calls(later.per) <= MAX_CALLS_TRIED:
                 simulate(later, optimizer, rest)
         group = getattr(command, "group", None)
         if group is not None and group >= groups:
-            raise NotationError(f"there is no parameter group {group}; there are {groups}, from 0", line.text, 0)
+            message = f"no parameter group {group}: the optimizer has {groups}, numbered from 0"
+            raise NotationError(message, line.text, 0)
 
 
 def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
-    """Check that the test gives the metric that the schedule follows; without it the schedule would never step.
+    """Check that the test returns the metric that the schedule follows; without it the schedule would never step.
 
     Raises:
         UsageError: names the available metrics.
     """
     if schedule.metric is not None and schedule.metric not in metrics:
         known = ", ".join(metrics)
-        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not give: {known}")
+        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not return: {known}")
 
 
 def check_epochs(epochs: int) -> None:
@@ -213,7 +214,7 @@ def check_epochs(epochs: int) -> None:
 
 
 def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
-    """Check that a run can be extended: a schedule that was built for a number of steps means nothing after them.
+    """Check that a run can be extended: a schedule with a fixed number of steps is undefined after them.
 
     Args:
         remedy: what to do instead, as the end of a sentence.

@@ -58,7 +58,7 @@ class SimulatedScript:
 
     def _run_epoch(self, epoch: int) -> None:
         control, end = self._control, epoch * self._batches_per_epoch
-        # the steps of an epoch matter only to a schedule that steps per batch, and to commands
+        # single steps matter only for a schedule that is stepped per batch, and for commands
         if control.schedule.per == "batch" or self._pending.is_due(end - 1):
             for step in range(end - self._batches_per_epoch, end):
                 self._carry_out_due(step, testing=False)

@@ -1,9 +1,8 @@
 """A snapshot of everything that a training step changes, so that a range test leaves no trace.
 
-Restored are the objects themselves and their content: weights, gradients, buffers (those that a `state_dict()` leaves
-out, too), modes, counters and other attributes of the model's modules, of the task and of modules that the task holds,
-of its loader, samplers and data set, the optimizer with all its states, and every random state that training draws
-from.
+These are restored, both the objects and their content: weights, gradients, buffers (also non-persistent ones), modes,
+counters and other attributes of the model's modules, of the task and its modules, of its loader, samplers and data set,
+the optimizer with its state, and all random states.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from lrtui.training.run_setup import RunSetup
 _MODULE_TABLES = ("_parameters", "_buffers", "_modules")
 """Attributes in which a module stores its parts."""
 
-MOST_OF_A_TASK = 1 << 20
+MAX_COPIED_NUMBERS = 1 << 20
 """Numbers in a tensor of the task above which it is considered data, which no step writes to."""
 
 _GENERATORS: tuple[tuple[type, str, str], ...] = (
@@ -45,7 +44,7 @@ def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
     generator_states = random_states(setup.train.generators)
     attributes = _Attributes()
     for holder in _holders(setup):
-        attributes.save(vars(holder), largest=None if isinstance(holder, nn.Module) else MOST_OF_A_TASK)
+        attributes.save(vars(holder), largest=None if isinstance(holder, nn.Module) else MAX_COPIED_NUMBERS)
     gradients = [(parameter, parameter.grad) for parameter in attributes.parameters]
     for parameter, _ in gradients:
         # a saved gradient must not be written to
@@ -73,7 +72,7 @@ def _holders(setup: RunSetup) -> list[Any]:
 
 
 class _Attributes:
-    """The attributes of objects: which there are, and the content of those that can be written to."""
+    """The attributes of objects, and the content of those that can be changed in place."""
 
     def __init__(self) -> None:
         self._tables: list[tuple[dict[str, Any], dict[str, Any]]] = []

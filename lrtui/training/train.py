@@ -36,8 +36,8 @@ def train(
     Args:
         task: replaces the one that the spec names.
         checkpoints: of the run; None makes none.
-        resume_point: where the run resumes or branches; None starts it. An impossible one is refused before
-            RunStarted.
+        resume_point: where the run resumes or branches; None for a new run. If that is impossible, the run fails
+            before RunStarted.
 
     Returns:
         The error of the user's settings, data or task that ended the run, or None.
@@ -89,8 +89,8 @@ def _describe_divergence(step: int, optimizer: torch.optim.Optimizer) -> str:
     if all(math.isfinite(lr) for lr in lrs):
         return f"the loss is not finite at step {step:,}: the run ends here. Restart with a lower lr."
     return (
-        f"the loss is not finite at step {step:,}, and nor is the lr ({', '.join(map(repr, lrs))}): the run ends here. "
-        "The schedule is at fault: lrtui preview shows where."
+        f"neither the loss nor the lr ({', '.join(map(repr, lrs))}) is finite at step {step:,}: the run ends here. "
+        "The cause is the schedule: run lrtui preview to see where."
     )
 
 

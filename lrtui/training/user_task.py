@@ -1,4 +1,4 @@
-"""The user's task as the loop calls it: fills in what is optional and explains mistakes in the user's code."""
+"""A wrapper around the user's task: supplies optional methods and explains mistakes in the user's code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
 STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
 TAKEN_NAMES = ("loss", "lr")
-"""Names that no metric of a step may have: the panes of the loss and the lr have them."""
+"""Names that no step metric may have, since the panes of the loss and the lr have them."""
 METRICS = (
     "metrics(outputs, targets) must return a mapping from names to tensors: one value per sample, or the batch's mean"
 )
 
 
 class UserTask:
-    """A task whose mistakes are reported with the line in the user's code and with what was expected.
+    """The user's task; its errors are reported with the line in the user's code and with what was expected.
 
     Args:
         task: the user's object.
-        notation: how it was named.
+        notation: the text that named it, such as `FILE.py:Name`.
     """
 
     def __init__(self, task: Task, notation: str) -> None:
@@ -88,7 +88,7 @@ class UserTask:
         except RuntimeError as error:
             if not loss.requires_grad:
                 what = f"the loss{source_location(self.task.loss)} does not depend on any trained parameter"
-                raise TaskError(f"{what}: it, or the model, detaches it, or computes outside of torch") from error
+                raise TaskError(f"{what}: loss or model is detached, or computed outside of torch") from error
             raise
 
     def metrics(self, outputs: Any, targets: Any) -> Mapping[str, torch.Tensor]:
@@ -104,7 +104,7 @@ class UserTask:
             raise TaskError(f"metrics{source_location(self._metrics)} gives a {describe_shape(found)}; {METRICS}")
         if "loss" in found:
             raise TaskError(
-                f"metrics{source_location(self._metrics)} has one named loss, which is the name of the test loss"
+                f"metrics{source_location(self._metrics)} returns a metric named loss, the name of the test loss"
             )
         return found
 
@@ -128,7 +128,7 @@ class UserTask:
             )
         if taken := [name for name in TAKEN_NAMES if name in found]:
             raise TaskError(
-                f"step_metrics{source_location(self._step_metrics)} has one named {taken[0]}, which is the name of "
+                f"step_metrics{source_location(self._step_metrics)} returns a value named {taken[0]}, the name of "
                 "another pane: rename it"
             )
         # a clone, because the step that follows may change the tensor in place

@@ -64,7 +64,7 @@ class WeightAveraging:
         return {
             "model": self.averaged_model.state_dict(),
             "buffers": unsaved_buffers(self.averaged_model),
-            # after a switch the average is that of the previous schedule, until the next call
+            # after a switch, and until the next call, the average is still that of the previous schedule
             "current": schedule is self._schedule,
         }
 
@@ -95,7 +95,7 @@ class WeightAveraging:
     def _inputs(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
         for inputs, _ in self._data.in_order():
             between_batches()
-            # update_bn takes the first entry of a tuple: this keeps inputs that are tuples themselves whole
+            # update_bn uses the first entry of a tuple, so inputs that are tuples need another tuple around them
             yield (to_device(inputs, self._device),)
 
 
@@ -127,7 +127,7 @@ def unsaved_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def restore_buffers(model: torch.nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
-    """Restore such buffers; one that has grown since the model was made, as a cache does, replaces the model's.
+    """Restore these buffers; one whose shape has changed since the model was created replaces the model's.
 
     Raises:
         AttributeError: if the model has no such buffer.

@@ -77,7 +77,7 @@ def test_commands_make_checkpoints(recording: RunRecorder, tmp_path: Path) -> No
         ("change", 10),
         ("stop", 11),
     ]
-    # of those in mid-epoch the newest is left
+    # of those saved mid-epoch the newest is left
     assert [file.step for file in saved_files(tmp_path)] == [6, 11]
     assert isinstance(course.events[-1], RunFinished)
 
@@ -198,7 +198,7 @@ def test_a_full_disk_is_reported_once_and_training_continues(
     good = module._File.write
     monkeypatch.setattr(module._File, "write", write)
     course = recording.run(tiny_spec(), {3: [SaveCheckpoint()]}, checkpoints=Checkpoints(folder))
-    words = f"no checkpoint can be written into {folder}: No space left on device. The run continues, and earlier"
+    words = f"no checkpoint can be written into {folder}: No space left on device. Training continues; earlier"
     assert [(e.level, e.text[: len(words)]) for e in notices(course)] == [("warning", words)]
     assert [e.reason[: len(words)] for e in of(CommandRefused, course.events)] == [words]
     assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])
@@ -395,7 +395,7 @@ def test_a_scheduler_built_on_the_current_lr_is_rebuilt_on_it(own: str, recordin
     [
         ("HasAFunction", "the schedule's state_dict() of {own}:HasAFunction() contains objects other than tensors"),
         ("HasALambda", "the schedule's state_dict() of {own}:HasALambda() contains objects other than tensors"),
-        ("HasGroups", "{own}:HasGroups holds on to the optimizer's groups or parameters"),
+        ("HasGroups", "{own}:HasGroups has the optimizer's groups or parameters in its state"),
         ("Raises", "RuntimeError: I have no state"),
     ],
 )
@@ -404,7 +404,7 @@ def test_a_scheduler_that_cannot_be_saved_is_reported_at_once_and_never_half_sav
 ) -> None:
     spec = tiny_spec(schedule=f"{own}:{name}()")
     course = recording.run(spec, {3: [SaveCheckpoint()], 14: [SwitchSchedule("StepLR(1)")]}, checkpoints=Checkpoints(tmp_path / "run"))  # fmt: skip  # noqa: E501
-    told = f"no checkpoints are made, and this run can't be resumed: {words.format(own=own)}"
+    told = f"no checkpoints are saved, so this run can't be resumed: {words.format(own=own)}"
     assert [(e.level, e.step, e.text[: len(told)]) for e in notices(course)] == [("warning", 3, told)]
     assert words.format(own=own) in of(CommandRefused, course.events)[0].reason
     # under another schedule it can be

@@ -41,12 +41,15 @@ def refusal(course: RunRecord) -> str:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"batch_size": 8}, "is of a run with --batch-size 16, and can't be resumed with 8"),
-        ({"train_samples": 48}, "is of a run with --train-samples None, and can't be resumed with 48"),
-        ({"optimizer": "SGD(lr=0.01)"}, r"is of a run with --optimizer Adam\(lr=0.01\), and can't be resumed with SGD"),
-        ({"precision": "bf16"}, "is of a run with --precision fp32, and can't be resumed with bf16"),
-        ({"seed": 1}, "is of a run with --seed 0, and can't be resumed with 1"),
-        ({"accumulate": 2}, "is of a run with --accumulate 1, and can't be resumed with 2"),
+        ({"batch_size": 8}, "belongs to a run with --batch-size 16 and can't be resumed with 8"),
+        ({"train_samples": 48}, "belongs to a run with --train-samples None and can't be resumed with 48"),
+        (
+            {"optimizer": "SGD(lr=0.01)"},
+            r"belongs to a run with --optimizer Adam\(lr=0.01\) and can't be resumed with SGD",
+        ),
+        ({"precision": "bf16"}, "belongs to a run with --precision fp32 and can't be resumed with bf16"),
+        ({"seed": 1}, "belongs to a run with --seed 0 and can't be resumed with 1"),
+        ({"accumulate": 2}, "belongs to a run with --accumulate 1 and can't be resumed with 2"),
     ],
     ids=str,
 )
@@ -78,9 +81,9 @@ def test_other_data_and_another_model_are_refused(path: Path, recording: RunReco
 
     spec = tiny_spec()
     words = refusal(recording.run(spec, resume_point=ResumePoint(path), make_task=Fewer))
-    assert words == f"{path} is of a run with 96 training samples, and this one has 90"
+    assert words == f"{path} belongs to a run with 96 training samples, but this run has 90"
     words = refusal(recording.run(spec, resume_point=ResumePoint(path), make_task=Other))
-    assert words == f"{path} is of a run with 58 parameters, and this one has 74"
+    assert words == f"{path} belongs to a run with 58 parameters, but this run has 74"
 
 
 def test_a_model_of_the_same_size_and_another_form_is_refused(path: Path, recording: RunRecorder) -> None:

@@ -12,8 +12,8 @@ from lrtui.training.train import _describe_divergence
     ("lr", "words"),
     [
         (0.1, "the loss is not finite at step 7: the run ends here. Restart with a lower lr."),
-        (float("nan"), "nor is the lr (nan): the run ends here. The schedule is at fault"),
-        (float("inf"), "nor is the lr (inf)"),
+        (float("nan"), "nor the lr (nan) is finite at step 7: the run ends here. The cause is the schedule"),
+        (float("inf"), "nor the lr (inf) is finite"),
     ],
 )
 def test_the_message_distinguishes_a_non_finite_lr_from_a_high_one(lr: float, words: str) -> None:

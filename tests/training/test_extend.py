@@ -54,7 +54,7 @@ def test_a_run_with_a_fixed_length_schedule_is_not_extended(
         [whole],
         resume_point=ResumePoint(saved_files(tmp_path)[-1].path, epochs=6),
     )
-    assert "give --schedule another one for the added epochs" in str(longer.finished.error)
+    assert "set another schedule for the added epochs with --schedule" in str(longer.finished.error)
     # refused before the old story is put aside
     assert not of(RunStarted, longer.events)
 

@@ -187,7 +187,7 @@ def test_a_range_test_during_a_run_does_not_change_the_run(name: str, recording:
     middle = max(whole.steps) // 2
     feeds = [RangeFeed() for _ in range(3)]
     first, second, third = (RangeTest(SHORT, feed) for feed in feeds)
-    # before the first step, in mid-epoch in a pause, and after the last step of an epoch
+    # before the first step, mid-epoch in a pause, and after the last step of an epoch
     edge = whole.started.batches_per_epoch
     script = {0: [first], middle: [Pause(), second, Resume()], edge: [third]}
     tested = recording.run(spec, script, make)
@@ -245,7 +245,7 @@ class BreaksLater(Tiny):
         if outputs.requires_grad and self.left:
             self.left -= 1
             if not self.left:
-                raise ValueError("this loss breaks in mid-sweep")
+                raise ValueError("this loss fails during the sweep")
         return super().loss(outputs, targets)
 
 
@@ -257,7 +257,7 @@ def test_a_range_test_that_fails_leaves_the_state_unchanged() -> None:
     assert len(feed.take()) == 9
     assert feed.end is not None
     assert isinstance(feed.end.error, TaskError)
-    assert "this loss breaks in mid-sweep" in str(feed.end.error)
+    assert "this loss fails during the sweep" in str(feed.end.error)
     assert everything(setup) == before
 
 
@@ -272,9 +272,9 @@ def test_the_run_continues_after_a_range_test_that_fails(recording: RunRecorder)
     feed = RangeFeed()
     tested = recording.run(tiny_spec(), {9: [RangeTest(SHORT, feed)]}, BreaksInTheSweep)
     assert feed.end is not None
-    assert "breaks in mid-sweep" in str(feed.end.error)
+    assert "fails during the sweep" in str(feed.end.error)
     # its counter was put back too: it breaks the run itself ten steps later
-    assert "breaks in mid-sweep" in str(tested.finished.error)
+    assert "fails during the sweep" in str(tested.finished.error)
     assert max(tested.steps) == 17
     assert {step: whole.steps[step] for step in tested.steps} == tested.steps
 

@@ -134,7 +134,7 @@ def test_a_line_that_is_impossible_at_its_moment_is_refused_and_training_continu
         ("step 24: undo", "the run has 24 steps"),
         ("epoch 2: LambdaLR(['1', '1', '1'])", "Expected 1 lr_lambdas"),
         ("epoch 2: ReduceLROnPlateau(metric='f1')", "follows the test's f1"),
-        ("step 2: lr=0.1 group=1", "there is no parameter group 1"),
+        ("step 2: lr=0.1 group=1", "no parameter group 1: the optimizer has 1, numbered from 0"),
     ],
 )
 def test_a_line_that_can_never_be_is_refused_before_the_first_batch(line: str, words: str) -> None:

@@ -78,7 +78,8 @@ def test_the_name_of_another_pane_is_refused(name: str) -> None:
     finished = run_events(tiny_spec(), task=SameName())[-1]
     assert isinstance(finished, RunFinished)
     assert finished.outcome == "failed"
-    assert re.search(rf"^step_metrics \(.*test_step_metrics.py, line \d+\) has one named {name}, ", str(finished.error))
+    pattern = rf"^step_metrics \(.*test_step_metrics.py, line \d+\) returns a value named {name}, "
+    assert re.search(pattern, str(finished.error))
 
 
 def test_an_error_in_step_metrics_names_the_users_line() -> None:

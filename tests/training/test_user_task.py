@@ -88,7 +88,7 @@ MISTAKES = {
     ),
     "a metric called loss": (
         "def metrics(self, outputs, targets):  # FAULT\n    return {'loss': outputs}\nMine.metrics = metrics",
-        "one named loss",
+        "a metric named loss",
     ),
     "an exception in training_data": (
         "def training_data(self):\n    return open('/nowhere/at/all')  # FAULT\nMine.training_data = training_data",
@@ -289,7 +289,7 @@ def test_an_epoch_continues_with_the_next_pass_of_a_loader_that_ends_early() -> 
     events = events_of(task)
     assert of(RunStarted, events)[0].batches_per_epoch == 7
     assert len(of(StepDone, events)) == 14
-    assert any("7 batches by its length and gave 5" in event.text for event in of(Notice, events))
+    assert any("has length 7 but returned 5 batches" in event.text for event in of(Notice, events))
 
 
 def test_the_run_uses_the_loaders_batch_size() -> None:
@@ -353,4 +353,4 @@ def test_a_schedule_may_follow_a_metric_of_the_task_and_no_other() -> None:
     assert of(StepDone, events)[-1].lrs == (0.005,)
     refused = run_events(RunSpec(task=task, schedule="ReduceLROnPlateau(mode='max')", train_samples=128))[-1]
     assert isinstance(refused, RunFinished)
-    assert "follows the test's accuracy, which this task does not give: loss, mae, within" in str(refused.error)
+    assert "follows the test's accuracy, which this task does not return: loss, mae, within" in str(refused.error)

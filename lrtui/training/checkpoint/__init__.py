@@ -1,1 +1,1 @@
-"""Checkpoints: the file format, when they are saved, which are removed, and how training resumes from one."""
+"""Checkpoints: the file format, when they are saved and removed, and how training resumes from one."""

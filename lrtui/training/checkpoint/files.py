@@ -18,7 +18,7 @@ _NAME = re.compile(r"(?P<seq>\d{10,})-step-(?P<step>\d+)\.pt")
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """The checkpoint that a run resumes from, or that a branch starts from, and what changes there.
+    """The checkpoint that a run resumes from or a branch starts from, and the changes made there.
 
     Args:
         checkpoint: the file.
@@ -27,7 +27,7 @@ class ResumePoint:
         commands: carried out before the next step.
         epochs: of the whole run, if it is extended.
         parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its
-            settings; a resumed run follows the lines that its checkpoint has left.
+            settings; a resumed run follows the remaining lines in its checkpoint.
     """
 
     checkpoint: Path
@@ -80,10 +80,10 @@ def files_to_remove(
     result_at: Callable[[int], Mapping[str, float] | None],
     limit: int,
 ) -> list[SavedFile]:
-    """Return the files that are no longer needed once the newest is on disk.
+    """Return the files to remove once the newest is on disk.
 
-    All checkpoints of epoch ends stay while they fit the limit; beyond it only the last two and the best. Of the
-    others only the newest stays.
+    The checkpoints of epoch ends are all kept if they fit the limit, otherwise only the last two and the best. Of the
+    other checkpoints only the newest is kept.
 
     Args:
         files: the newest last.

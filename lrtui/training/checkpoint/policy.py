@@ -29,7 +29,7 @@ class Checkpoints:
 
     Args:
         folder: of the files, created when needed; None makes no checkpoints.
-        every_seconds: wall time between two, besides those at epoch ends.
+        every_seconds: wall time between two checkpoints, in addition to those at epoch ends.
         commit: waits until all events published so far are on disk, and returns whether they are. If not, no
             checkpoint is made: it would contain steps that the stored events don't have.
         protected: returns the names of files that must stay, such as those that branches start from.
@@ -52,7 +52,7 @@ class Checkpoints:
         self._last_failed = self._has_cleaned_up = False
         self._saved_step = 0
         self._last_warning = ""
-        # of the schedule whose state has been read back once, and of one whose state can't be saved
+        # the schedule whose state has been verified, and the one whose state can't be saved
         self._verified: Schedule | None = None
         self._unsaveable: tuple[Schedule, str] | None = None
 
@@ -65,18 +65,18 @@ class Checkpoints:
 
     def is_due(self, step: int) -> bool:
         """Return whether it is time for the next one; called at each step."""
-        # without a step since the last one there is nothing to save, unless that one failed
+        # if no step was made since the last checkpoint there is nothing to save, unless that one failed
         is_late = self._folder is not None and time.monotonic() - self._tried_at >= self._every_seconds
         return is_late and (step != self._saved_step or self._last_failed)
 
     def save(self, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str = "") -> str | None:
-        """Make a checkpoint of the run as it is now, and publish it once the file is in place.
+        """Save a checkpoint of the run's current state, then publish it.
 
         Buffered losses must be published first. A failing disk or store never stops the run: the user is warned
         once, and the next checkpoint tries again. The time it takes doesn't count as training.
 
         Returns:
-            Why none was made, or None.
+            The reason if none was saved, or None.
         """
         if self._folder is None:
             return "this run is not recorded: start it with --store to save checkpoints"
@@ -100,13 +100,13 @@ class Checkpoints:
         except OSError as error:
             return self._warn(
                 reporter,
-                f"no checkpoint can be written into {folder}: {error.strerror or error}. The run continues, and "
-                "earlier checkpoints stay",
+                f"no checkpoint can be written into {folder}: {error.strerror or error}. Training continues; "
+                "earlier checkpoints are kept",
             )
         except Exception as error:  # a user's objects can raise anything when they are saved
             text = str(error) if isinstance(error, CheckpointError) else describe_exception(error)
             self._unsaveable = state.schedule, text
-            return self._warn(reporter, f"no checkpoints are made, and this run can't be resumed: {text}")
+            return self._warn(reporter, f"no checkpoints are saved, so this run can't be resumed: {text}")
         self._last_failed, self._saved_step = False, reporter.step
         try:
             self._remove_old_files(state)
@@ -144,7 +144,7 @@ class Checkpoints:
 
     def _remove_old_files(self, state: TrainingState) -> None:
         removable = files_to_remove(self._files, self._epoch_ends, state.result_at, self._limit)
-        # asking the store takes a while, and at most epoch ends there is nothing to remove
+        # a query takes time, and at most epoch ends there is nothing to remove
         protected = self._protected() if removable else ()
         for file in removable:
             if file.path.name not in protected:

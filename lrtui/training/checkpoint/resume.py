@@ -18,7 +18,7 @@ from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, check_no_fixed_length
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
-"""Settings that the checkpoint determines, or whose difference is only a warning."""
+"""Settings that the checkpoint determines, or whose difference causes only a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class ResumedRun:
         for name, (mine, theirs) in setup.spec.differences(saved.spec).items():
             if name not in _MAY_DIFFER:
                 raise CheckpointError(
-                    f"{path} is of a run with {option_name(name)} {theirs}, and can't be resumed with {mine}"
+                    f"{path} belongs to a run with {option_name(name)} {theirs} and can't be resumed with {mine}"
                 )
         for what, number in sizes(setup).items():
             before = saved.sizes.get(what)
             if number != before:
-                raise CheckpointError(f"{path} is of a run with {before} {what}, and this one has {number}")
+                raise CheckpointError(f"{path} belongs to a run with {before} {what}, but this run has {number}")
         self._check_changes(setup)
         at = setup.spec.at if self.is_branch else saved.spec.at
         return replace(setup, spec=replace(setup.spec, schedule=saved.spec.schedule, at=at))
@@ -129,14 +129,14 @@ class ResumedRun:
         return 0 if self.point.epochs is None else self.point.epochs - self._epochs
 
     def _check_changes(self, setup: RunSetup) -> None:
-        """Refuse what would otherwise fail only after the run's later history has been superseded."""
+        """Check what would otherwise fail only after the run's later history has been superseded."""
         point, saved, steps = self.point, self.checkpoint, setup.horizon.batches_per_epoch
         switches = [command for command in point.commands if isinstance(command, SwitchSchedule)]
         if self._added_epochs < 0:
             raise UsageError(f"the run has {self._epochs:,} epochs already; --epochs can only extend it")
         if self._added_epochs > 0 and not switches:
             current = parse_schedule(saved.lr_control["schedule"])
-            check_no_fixed_length(current, "give --schedule another one for the added epochs")
+            check_no_fixed_length(current, "set another schedule for the added epochs with --schedule")
         epochs = self._epochs + self._added_epochs
         check_epochs(epochs)
         if saved.step >= epochs * steps and not saved.progress["testing"] and point.commands:
@@ -150,9 +150,9 @@ class ResumedRun:
 
 
 def _joined(replay: tuple[str, ...], checkpoint: list[str]) -> list[str]:
-    """Return the lines of both, those that are in both only once.
+    """Return the lines of both lists, common ones only once.
 
-    Commands that a checkpoint had still to replay are among the later ones as well, if the run got that far.
+    Commands that were still to be replayed at the checkpoint are in both if the run has replayed them since.
     """
     left, more = list(replay), []
     for line in checkpoint:

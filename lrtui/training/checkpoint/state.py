@@ -1,4 +1,4 @@
-"""Everything that changes while a run trains: what a checkpoint saves and restores."""
+"""The training state of a run, which a checkpoint saves and restores."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TrainingState:
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
-        """Store the random states of this moment in the checkpoints made meanwhile: the test must not change training.
+        """Save the current random states in checkpoints made within the block: the test must not change training.
 
         Args:
             command: the command that asked for the test; a run resumed from such a checkpoint repeats it.
@@ -64,7 +64,7 @@ class TrainingState:
             self._held_states, self._test_on_demand = outer
 
     def remaining_batches(self, take_commands: Callable[[], None]) -> Iterator[Batch]:
-        """Return the epoch's batches that are not done; those that are done are drawn again and skipped.
+        """Return the remaining batches of the epoch; those that are done are repeated and skipped.
 
         Args:
             take_commands: called between two batches that are skipped.
@@ -86,7 +86,7 @@ class TrainingState:
 
     @property
     def is_finite(self) -> bool:
-        """Whether all weights are finite; a run resumed from others would diverge."""
+        """Whether all weights are finite; otherwise a resumed run would diverge."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self._setup.model.parameters())
 
     @property
@@ -158,7 +158,7 @@ def sizes(setup: RunSetup) -> dict[str, int]:
 
 
 def versions(device: torch.device) -> dict[str, str]:
-    """Return what the last digits of a run's numbers depend on, besides its settings."""
+    """Return what else the last digits of a run's numbers depend on, besides its settings."""
     return {
         "torch": str(torch.__version__),
         "numpy": str(np.__version__),
