@@ -99,8 +99,8 @@ def column_named(text: str) -> Column:
     if name in COLUMNS:
         return COLUMNS[name]
     known = [*COLUMNS, *ALIASES]
-    hint, there = did_you_mean(name, known), f"there are {', '.join(known)}"
-    raise UsageError(f"unknown column {text[:60]!r}{hint}" + ("" if there in hint else f" {there.capitalize()}"))
+    hint, every = did_you_mean(name, known), f"available: {', '.join(known)}"
+    raise UsageError(f"unknown column {text[:60]!r}{hint}" + ("" if every in hint else f" {every.capitalize()}"))
 
 
 def values_of(run: StoredRun) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Garbage:
         folders: of checkpoints of runs that are gone.
         checkpoints: files in them.
         temporary: files that were never completed.
-        commands: answered long ago, or never taken by a run that has ended.
+        commands: those answered long ago, and those never taken by a run that has ended.
         file_size: of all these files, in bytes.
     """
 
@@ -60,7 +60,7 @@ class Cleaned:
 
 
 _SUPERSEDED = (
-    # before the batches, whose flag also holds for the lrs of further groups and the metrics of the same step
+    # before the batches, whose flag also applies to the group lrs and metrics of the same step
     "step_metrics WHERE run = ?1 AND seq IN (SELECT seq FROM batches WHERE run = ?1 AND superseded)",
     "group_lrs WHERE run = ?1 AND seq IN (SELECT seq FROM batches WHERE run = ?1 AND superseded)",
     "batches WHERE run = ?1 AND superseded",
@@ -142,7 +142,7 @@ def _age(path: Path) -> float:
 
 def _old_commands(live: Collection[int]) -> str:
     old = time.time() - ANSWERED_SECONDS
-    # commands that no run took: their run is over, and would carry them out if it were resumed
+    # commands that were never taken: their run is over, and would carry them out if it was resumed
     dead = f"(sent < {old!r} AND run NOT IN ({', '.join(map(str, sorted(live)))}))"
     return f"inbox WHERE answered < {old!r} OR {dead}"
 

@@ -71,7 +71,7 @@ class InboxReader:
             self._taken.append(inbox_id)
             try:
                 if not trusted:
-                    raise UsageError(f"others than its owner can write {folder}: commands are not taken from there")
+                    raise UsageError(f"other users can write to {folder}: commands are not taken from there")
                 command = replace(parse_command(text), id=f"inbox-{inbox_id}")
             except UsageError as error:
                 self._answers.append((inbox_id, Answer(False, str(error))))
@@ -81,14 +81,14 @@ class InboxReader:
         return commands
 
     def note_answer(self, event: Event) -> None:
-        """Note the answer to a command, if the event is one."""
+        """Store the answer to a command, if the event is one."""
         for entry in self._asked:
             if (answer := answer_of(entry[1], event)) is not None:
                 self._asked.remove(entry)
                 self._answers.append((entry[0], answer))
                 break
         if isinstance(event, RunFinished):
-            # the end answers every Stop, whichever came first
+            # the end of the run answers every Stop
             text = f"the run is over: {event.outcome}"
             self._answers += [(key, Answer(isinstance(command, Stop), text)) for key, command in self._asked]
             self._asked.clear()
@@ -117,7 +117,7 @@ def send(folder: Path, run: int, command: Command, seconds: float) -> Answer:
     """
     if not is_owners_alone(folder):
         raise StoreError(
-            f"others than its owner can write {folder}, so that no run takes commands from there: "
+            f"other users can write to {folder}, so runs take no commands from there: "
             f"chmod go-w {folder} {folder / DATABASE}"
         )
     try:
@@ -139,7 +139,7 @@ def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: f
     give_up = time.monotonic() + seconds
     refusals = 0
     while True:
-        # before the answer: a run that ends writes its last answers in the transaction of its end
+        # read before the answer, since a run writes its last answers in the transaction of its end
         refusal = why_no_commands(reload(connection, run), run)
         obeyed, text = connection.execute(
             "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)
@@ -165,5 +165,5 @@ def why_no_commands(run: StoredRun | None, run_id: int) -> str | None:
         case "done":
             return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N extends it"
         case "lost":
-            return f"{title} is lost: its process died; lrtui resume {run_id} continues from its last checkpoint"
-    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} continues from its last checkpoint"
+            return f"{title} is lost: its process died; lrtui resume {run_id} continues it from its last checkpoint"
+    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} continues it from its last checkpoint"

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 HEARTBEAT_SECONDS = 2.0
-"""Between two heartbeats."""
+"""Seconds between two heartbeats."""
 
 LOST_SECONDS = 10.0
-"""Without a heartbeat, after which a process of another machine counts as dead."""
+"""Seconds without a heartbeat after which a process on another machine counts as dead."""
 
 SAME_START_SECONDS = 2.0
 """How far two readings of one process's start may differ: the kernel derives it from the wall clock."""
@@ -53,7 +53,7 @@ def machine() -> str:
 
 def started(pid: int) -> str | None:
     """Return when the process started, "" if that is unknown; None if there is no such process."""
-    # 25 ms to import, which commands that read no store do not wait for
+    # takes 25 ms to import, and commands that read no store do not need it
     import psutil
 
     try:

@@ -128,7 +128,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 LATEST = len(MIGRATIONS)
-"""The schema's number: how many migrations have been made."""
+"""The schema's version: the number of migrations made."""
 
 
 def migrate(connection: sqlite3.Connection, application_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Reading the rows of runs."""
+"""The rows of runs, as values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StoredRun:
         id: its number.
         created: seconds since 1970.
         state: as it is now; `lost` if its process died without a last event.
-        schedule: in force, filled in; that of the settings before it started.
+        schedule: the current one, filled in; before the run started, that of the settings.
         step: optimizer steps done.
         total_steps: of the whole run; None before it started.
         seconds: training time.
@@ -107,7 +107,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
     """Return a run by its id, with or without #, by its name (the newest of that name), or `last`.
 
     Raises:
-        UsageError: if there is none; names those there are.
+        UsageError: if there is none; names the existing ones.
     """
     number = name.removeprefix("#")
     with readable_errors(_path(connection)):

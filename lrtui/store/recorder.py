@@ -1,4 +1,4 @@
-"""One run's events on their way to the store."""
+"""The recorder of one run: queues its events for the store's writer thread."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lrtui.store.rows import RowMaker, Rows
 if TYPE_CHECKING:
     from lrtui.store.writer import Writer
 
-MOST_HELD = 200_000
+MAX_HELD_EVENTS = 200_000
 """Events of a run that are held in memory while the store can't be written; later ones are dropped."""
 
 
 class Recorder:
-    """The training thread's end of the store: takes events and never waits, except in `commit`.
+    """Takes the events of one run from the training thread; only `commit` waits.
 
     Args:
         run: the run's id.
@@ -62,13 +62,13 @@ class Recorder:
         if not isinstance(event, StepDone):
             self._has_started = self._has_started or isinstance(event, RunStarted)
             self._has_ended = self._has_ended or isinstance(event, RunFinished)
-            # readers in other processes see these at once; steps are written a few times a second
+            # readers in other processes see these immediately; steps are written a few times a second
             self._writer.wake()
 
     def commit(self, seconds: float) -> bool:
         """Wait until all published events are on disk, at most `seconds`; return whether they are.
 
-        Returns at once while the store fails.
+        Returns immediately while the store fails.
         """
         wanted = self._published
         self._writer.wake()
@@ -103,7 +103,7 @@ class Recorder:
         if self._maker is None:
             if self._has_ended and not self._has_started:
                 self._forget_refused_resume()
-            elif len(self._events) > MOST_HELD:
+            elif len(self._events) > MAX_HELD_EVENTS:
                 self.dropped += len(self._events)
                 self._events.clear()
             return
@@ -115,7 +115,7 @@ class Recorder:
             if not isinstance(event, StepDone):
                 self.commands.note_answer(event)
                 self.finished = self.finished or isinstance(event, RunFinished)
-        room = MOST_HELD - sum(rows.events_held for rows in self.held)
+        room = MAX_HELD_EVENTS - sum(rows.events_held for rows in self.held)
         fitting = events[: max(0, room)]
         if self.dropped or len(fitting) < len(events):
             # steps after a gap are useless, but the run's outcome is not
@@ -133,7 +133,7 @@ class Recorder:
             self._progress.notify_all()
 
     def written(self) -> None:
-        """Note that all held rows are on disk."""
+        """Mark all held rows as written."""
         count = sum(rows.events_held for rows in self.held)
         self.held.clear()
         with self._progress:

@@ -36,7 +36,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
         StoreError: if the store can't be written, or a file can't be deleted.
     """
     with transaction(folder) as connection:
-        # one may have been resumed since the caller looked
+        # one may have been resumed since the caller checked
         refuse_live(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
         marks = ", ".join("?" * len(runs))
         # a branch records the folder of its parent even after the parent is deleted
@@ -66,7 +66,7 @@ def refuse_live(runs: Iterable[StoredRun]) -> None:
     """
     for run in runs:
         if run.is_live:
-            raise LrtuiError(f"#{run.id} is {run.state} and not deleted; lrtui send {run.id} stop ends it first")
+            raise LrtuiError(f"#{run.id} is {run.state} and can't be deleted; stop it first: lrtui send {run.id} stop")
 
 
 class BranchCheckpoints:

@@ -45,7 +45,7 @@ class Rows:
 
 
 METRIC_SERIES = "metric "
-"""Before a metric's name, its series in the table of blocks."""
+"""Prefix of a metric's name in the column `series` of the table `blocks`."""
 
 
 class BlockBuilder:

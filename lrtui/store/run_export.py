@@ -25,7 +25,7 @@ def stored_events(connection: sqlite3.Connection, run: int) -> Iterator[FeedItem
     while True:
         part = feed.take(STEPS_AT_ONCE)
         yield from part
-        # fewer than requested: this is the end; a live run is not followed
+        # fewer than requested means the end; a live run is not followed
         if sum(len(block) for block in part if isinstance(block, StepBlock)) < STEPS_AT_ONCE:
             return
 

@@ -130,12 +130,12 @@ def update(connection: sqlite3.Connection, run: int, **values: object) -> None:
 
 
 def write_heartbeat(connection: sqlite3.Connection, run: int) -> None:
-    """Write that the run's process is alive now."""
+    """Write a heartbeat: the run's process is alive."""
     update(connection, run, heartbeat=time.time())
 
 
 def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> RowMaker:
-    """Mark everything after a checkpoint as superseded, make this process the run's, and return what makes its rows.
+    """Mark everything after a checkpoint as superseded, assign the run to this process, and return its row maker.
 
     Args:
         step: optimizer steps done at the checkpoint.
@@ -171,7 +171,7 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
 
 
 def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> BlockBuilder:
-    """Delete the blocks that reach beyond this step, and return what continues them, with the steps of the open one."""
+    """Delete the blocks that reach beyond this step, and return a builder with the steps of the open block."""
     (first_step,) = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()
     whole = (step - first_step) // BLOCK
     connection.execute("DELETE FROM blocks WHERE run = ? AND block >= ?", (run, whole))

@@ -1,4 +1,4 @@
-"""The feed of a stored run: first everything that is stored, then what has been added since."""
+"""The feed of a stored run: everything that is stored, then what is added later."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ chart has as many columns."""
 _Rows = NDArray[np.float64]
 
 
-MOST_GENERATIONS = 100
-"""Ancestors of a branch that are read; far more than any branch has."""
+MAX_ANCESTORS = 100
+"""Maximum number of ancestors of a branch that are read; far more than any branch has."""
 
 
 class StoreFeed:
@@ -225,7 +225,7 @@ def ancestors(connection: sqlite3.Connection, run: int) -> list[Ancestor]:
         sqlite3.Error: if the store can't be read.
     """
     found: list[Ancestor] = []
-    while len(found) < MOST_GENERATIONS:
+    while len(found) < MAX_ANCESTORS:
         row = connection.execute("SELECT parent, branched_from FROM runs WHERE id = ?", (run,)).fetchone()
         # the name of a checkpoint starts with the seq of the last event before it
         seq = str(row[1] or "").split("/")[-1].split("-")[0] if row else ""
@@ -256,7 +256,7 @@ def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
 
 
 def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], start: int, end: int) -> list[StepBlock]:
-    """Return these rows as a block of consecutive steps, if there are any."""
+    """Return these rows as a block of consecutive steps; none if there are no rows."""
     if start >= end:
         return []
     part = table[start:end]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXTRA = "lrtui[tensorboard]"
 
 QUEUE = 1000
-"""Events that wait for the writer's thread."""
+"""Size of the queue of TensorBoard's writer thread."""
 
 Point = tuple[int, float, Mapping[str, float]]
 """A step, the training time in seconds, and values by tag."""
@@ -29,7 +29,7 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
     Args:
         items: with every step by itself.
         folder: created if it is missing.
-        created: when the run was, in seconds since 1970: TensorBoard's wall time is that and the training time.
+        created: creation time of the run in seconds since 1970; the wall time of a step is this plus the training time.
 
     Raises:
         UsageError: if TensorBoard is not installed, or the folder has event files already.
@@ -45,7 +45,7 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
     try:
         if any(folder.glob("events.out.tfevents.*")):
             # TensorBoard reads all files of a folder as one run, and would draw every point twice
-            raise UsageError(f"{folder} has event files already: name another folder, or remove them")
+            raise UsageError(f"{folder} already has event files: choose another folder, or remove them")
         writer: EventFileWriter = EventFileWriter(str(folder), QUEUE)
         count = 0
         try:

@@ -18,7 +18,7 @@ from lrtui.store import run_rows
 from lrtui.store.connection import describe, open_for_writing
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
-from lrtui.store.recorder import MOST_HELD, Recorder
+from lrtui.store.recorder import MAX_HELD_EVENTS, Recorder
 
 T = TypeVar("T")
 
@@ -64,14 +64,14 @@ class Writer:
         self._wake.set()
 
     def submit(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Have the function called in the writer's thread, in a transaction; returns at once."""
+        """Call the function in the writer's thread, in a transaction; returns immediately."""
         future: Future[T] = Future()
         self._calls.append((function, future))
         self.wake()
         return future
 
     def call(self, function: Callable[[sqlite3.Connection], T], seconds: float = 60.0) -> T:
-        """Return what the function returns, called in the writer's thread, in a transaction.
+        """Call the function in the writer's thread, in a transaction, and return its result.
 
         Raises:
             StoreError: if the store can't be written within `seconds`; the function has then not been called, and
@@ -83,7 +83,7 @@ class Writer:
         except TimeoutError:
             if future.cancel():
                 raise StoreError(f"{self.folder / DATABASE}: another process keeps it locked") from None
-        # it has the lock and is being called: a matter of milliseconds
+        # the function has the lock and is running, which takes milliseconds
         return future.result()
 
     def add(self, recorder: Recorder) -> None:
@@ -91,7 +91,7 @@ class Writer:
         self._recorders.append(recorder)
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Write what there is and end the thread; return whether everything was written."""
+        """Write everything and end the thread; return whether everything was written."""
         self._closing = True
         self.wake()
         self._thread.join(seconds)
@@ -118,7 +118,7 @@ class Writer:
     def _serve_calls(self) -> None:
         while self._calls:
             function, future = self._calls.popleft()
-            # cancelled meanwhile: a call that timed out leaves nothing behind
+            # cancelled meanwhile: a call that timed out has no effect
             with suppress(InvalidStateError, CancelledError):
                 try:
                     future.set_result(self._transaction(_unless_cancelled(function, future)))
@@ -126,14 +126,14 @@ class Writer:
                     future.set_exception(StoreError(self._message(error)))
                 except CancelledError:
                     raise
-                except Exception as error:  # whatever it is, it belongs to the caller
+                except Exception as error:  # raised in the caller's thread
                     future.set_exception(error)
 
     def _write_turn(self) -> bool:
-        """Write what has come; return whether there may be more to write at once."""
+        """Write new rows; return whether there may be more to write immediately."""
         try:
             return self._write_and_receive()
-        except Exception as error:  # whatever fails, a defect included, ends no run and is shown
+        except Exception as error:  # no failure, not even a defect, ends a run; it is shown
             self._fail(error)
             return False
 
@@ -151,7 +151,7 @@ class Writer:
         if not live:
             return False
         beat = now >= self._heartbeat_at
-        # looking for commands takes no lock, and most looks find none
+        # the query for commands takes no lock, and mostly finds none
         self._receive_commands(live)
         if beat or any(recorder.held or recorder.commands.has_news for recorder in live):
             self._transaction(lambda connection: self._write(connection, live, beat))
@@ -217,8 +217,8 @@ class Writer:
         self._trouble = message
         for report in list(self.listeners):
             report(
-                f"the store can't be written: {message}. The run continues; its events are held in memory (up to "
-                f"{MOST_HELD:,} events) until it can"
+                f"the store can't be written: {message}. Training continues; its events are held in memory (up to "
+                f"{MAX_HELD_EVENTS:,} events) until it can"
             )
 
 

@@ -102,7 +102,7 @@ class Trainer:
 
     def _obey(self, command: Command) -> None:
         self.taken.append(command)
-        reason = "the schedule's own lr is 0 here"
+        reason = "the schedule's lr is 0 now"
         if isinstance(command, SetLr):
             self.say(CommandRefused(**AT, command=command.text, reason=reason, command_id=command.id))
         elif isinstance(command, SwitchSchedule):  # answers another one
@@ -147,7 +147,7 @@ def test_a_run_that_dies_is_reported_and_the_command_is_deleted(tmp_path: Path, 
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("UPDATE runs SET pid_started = '1.0'")
     answer = send(tmp_path, trainer.run, Pause(), 5)
-    died = f"#{trainer.run} is lost: its process died; lrtui resume {trainer.run} continues from its last checkpoint"
+    died = f"#{trainer.run} is lost: its process died; lrtui resume {trainer.run} continues it from its last checkpoint"
     assert answer in (Answer(None, died), Answer(True, "paused"))
     assert connection.execute("SELECT count(*) FROM inbox WHERE taken IS NULL").fetchone() == (0,)
     connection.close()
@@ -155,7 +155,7 @@ def test_a_run_that_dies_is_reported_and_the_command_is_deleted(tmp_path: Path, 
 
 def test_only_the_owner_can_send_commands(tmp_path: Path, trainer: Trainer) -> None:
     (tmp_path / DATABASE).chmod(0o666)
-    with pytest.raises(StoreError, match="others than its owner can write"):
+    with pytest.raises(StoreError, match="other users can write to"):
         send(tmp_path, trainer.run, Pause(), 5)
     # whoever gets round that is not heard either
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
@@ -166,7 +166,7 @@ def test_only_the_owner_can_send_commands(tmp_path: Path, trainer: Trainer) -> N
         time.sleep(0.01)
     connection.close()
     assert row[0] == 0
-    assert "others than its owner can write" in row[1]
+    assert "other users can write to" in row[1]
     assert trainer.taken == []
 
 

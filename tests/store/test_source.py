@@ -152,6 +152,6 @@ def test_a_source_with_the_name_of_another_one_is_reported(monkeypatch: pytest.M
     sources, trouble = plugins.open_sources(RunSpec(store="none"))
     assert [source.name for source in sources] == ["losses.csv"]
     assert trouble == [
-        f"The run source store ({__name__}:open_one_run) is left out: lrtui.store.source:open_source has that name",
-        f"The run source losses ({__name__}:open_nothing) is left out: {__name__}:open_one_run has that name",
+        f"The run source store ({__name__}:open_one_run) is ignored: lrtui.store.source:open_source has the same name",
+        f"The run source losses ({__name__}:open_nothing) is ignored: {__name__}:open_one_run has the same name",
     ]

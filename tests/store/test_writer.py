@@ -118,7 +118,7 @@ def test_a_full_disk_is_reported_once_and_everything_is_written_later(tmp_path: 
     time.sleep(0.3)
     assert len(trouble) == 1
     assert "the disk is full" in trouble[0]
-    assert "The run continues" in trouble[0]
+    assert "Training continues" in trouble[0]
     # what was committed stays readable
     assert rows(tmp_path, recorder.run) == 0
     writer.call(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchone())
@@ -133,7 +133,7 @@ def test_a_full_disk_is_reported_once_and_everything_is_written_later(tmp_path: 
 def test_events_beyond_the_memory_bound_are_dropped_except_for_the_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "MOST_HELD", 100)
+    monkeypatch.setattr(recorder_module, "MAX_HELD_EVENTS", 100)
     writer = Writer(tmp_path, ignore)
     recorder = new_recorder(writer)
     writer.call(lambda connection: connection.execute("PRAGMA query_only = 1").fetchone())
