@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_FACTOR, MOST_TIME = 3.0, 1.05
+MAX_FACTOR, MAX_TIME_RATIO = 3.0, 1.05
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def main() -> int:
         factor = max(mine.steepest / theirs.steepest, theirs.steepest / mine.steepest) if mine.steepest else np.inf
         paces = [1000 * result.seconds / len(result.losses) for result in (mine, theirs)]
         ratios.append(paces[0] / paces[1])
-        same &= difference < noise and factor < MOST_FACTOR
+        same &= difference < noise and factor < MAX_FACTOR
         print(
             f"{seed:>4}  {len(mine.losses):>3} and {len(theirs.losses):>3}  {difference:>10.2e}  {noise:<7.3f}"
             f"  {mine.steepest or np.nan:<15.3g} {theirs.steepest:<15.3g} {own.steepest:<9.3g}"
@@ -160,9 +160,11 @@ def main() -> int:
             flush=True,
         )
     ratio = statistics.median(ratios)
-    print(f"lrtui first, torch-lr-finder second; a step takes {ratio:.2f} times as long (median), limit {MOST_TIME}")
-    print(f"the same curve, and steepest within a factor of {MOST_FACTOR:g} of it: {'yes' if same else 'NO'}")
-    return 0 if same and ratio <= MOST_TIME else 1
+    print(
+        f"lrtui first, torch-lr-finder second; a step takes {ratio:.2f} times as long (median), limit {MAX_TIME_RATIO}"
+    )
+    print(f"the same curve, and steepest within a factor of {MAX_FACTOR:g} of it: {'yes' if same else 'NO'}")
+    return 0 if same and ratio <= MAX_TIME_RATIO else 1
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ for event in run:
 print(run.result().best)
 ```
 
-A `Run` trains in a thread of its own, says what happens in events, and takes commands. A `Task` is what it trains,
-a `RunSpec` how. `parse_schedule` reads a schedule, `simulate` returns the lr of every batch it will have. Each name
-is imported when it is first used: `import lrtui` alone imports neither torch nor anything else.
+A `Run` trains in a separate thread, publishes events, and takes commands. A `Task` defines the model, the data and the
+loss; a `RunSpec` holds the settings. `parse_schedule` parses a schedule, `simulate` returns its lr for every batch.
+Each name is imported when it is first used: `import lrtui` alone imports neither torch nor anything else.
 """
 
 import lazy_loader
 
-# read off the stub beside this file, which type checkers read as well
+# the names come from the stub file, which type checkers read as well
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

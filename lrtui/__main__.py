@@ -39,13 +39,13 @@ HELP = """\
 A cockpit for learning rates: watch a model train in the terminal, see its schedule before and during the run, and
 change it from the keyboard.
 
-Without a command the cockpit opens; with a SCHEDULE it starts training at once.
+Without a command the cockpit opens; with a SCHEDULE it starts training immediately.
 """
 
 EPILOG = """\
 Examples:
   lrtui                                   the cockpit with the case study; press r to start it
-  lrtui "OneCycleLR(max_lr=0.003)"        the same, started at once
+  lrtui "OneCycleLR(max_lr=0.003)"        the same, started immediately
   lrtui train "ExponentialLR(gamma=0.1)"  without a screen
 
 Shell completion: add the line for your shell to its start-up file.
@@ -59,7 +59,7 @@ COMPLETION = "_LRTUI_COMPLETE"
 
 
 class CockpitGroup(LazyGroup):
-    """The commands; if the first argument is none of them, the arguments are those of the cockpit."""
+    """The group of all commands; if the first argument is not a command, the arguments belong to the cockpit."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the cockpit's arguments, or leave them to the command."""
@@ -70,12 +70,12 @@ class CockpitGroup(LazyGroup):
         try:
             return super().parse_args(ctx, list(args))
         except click.UsageError:
-            # after a misspelt command its options are unknown too: the command is what to report
+            # the options of a misspelt command are unknown as well: report the command instead
             check_schedule_argument(ctx, None, args[0] if args else None)
             raise
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the cockpit's parameters, or none where a command follows."""
+        """Return the cockpit's parameters, or none if there is a command."""
         return [] if ctx.obj else super().get_params(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,7 +85,7 @@ class CockpitGroup(LazyGroup):
 
 
 def check_schedule_argument(ctx: click.Context, parameter: click.Parameter | None, word: str | None) -> str | None:
-    """Refuse a word that is neither a command nor a schedule."""
+    """Refuse a first argument that is neither a command nor a schedule."""
     if word is None or ctx.resilient_parsing or not re.fullmatch(r"\w[\w-]*", word):
         return word
     if word in COMMANDS:
@@ -163,7 +163,7 @@ def check_terminal() -> None:
     """
     if os.environ.get("TERM", "") in ("dumb", ""):
         raise UsageError(
-            "the cockpit needs a terminal with cursor addressing, and TERM says that this one has none; "
+            "the cockpit needs a terminal with cursor addressing, which this one lacks according to TERM; "
             "lrtui train works anywhere"
         )
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):

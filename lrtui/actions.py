@@ -138,11 +138,11 @@ class Action:
 
     Args:
         name: identifies the action, also in the settings file.
-        handler: what carries it out, as "controller.method"; see `lrtui.tui.controllers`.
+        handler: the method that carries it out, as "controller.method"; see `lrtui.tui.controllers`.
         keys: as Textual names them; the first one is shown.
         title: one or two words for the footer.
         help: one line.
-        argument: passed to the handler, where there is one.
+        argument: passed to the handler; none if empty.
         requirement: returns why the action is unavailable, or None if it is available.
         needs_chart: whether a chart must have the focus.
         rank: priority in the footer, which shows the six highest that are available; 0 keeps it out.
@@ -201,7 +201,7 @@ ACTIONS: tuple[Action, ...] = (
         rank=8, titles={"": "start"},
     ),
     Action(
-        "schedule", "picker.open", ("s",), "schedule", "choose a schedule, switch the running one",
+        "schedule", "picker.open", ("s",), "schedule", "choose or switch the schedule",
         requirement=_needs_no_read_only_run, rank=10, titles=SWITCH_TITLES,
     ),
     Action(
@@ -227,7 +227,7 @@ ACTIONS: tuple[Action, ...] = (
         requirement=_needs_lr_change, rank=5, panes=("lr",),
     ),
     Action(
-        "find", "range_test.open", ("f",), "find lr", "find an lr: range test, new model or run",
+        "find", "range_test.open", ("f",), "find lr", "find an lr with a range test",
         requirement=_needs_own_process, rank=4, panes=("lr",),
     ),
     Action(
@@ -250,7 +250,7 @@ ACTIONS: tuple[Action, ...] = (
         "filter", "panes.filter", ("slash",), "filter", "filter the log (if focused) or the runs",
         panes=("log", "runs"),
     ),
-    Action("order", "run_list.order", ("o",), "order", "order of the runs: newest, best, name", panes=("runs",)),
+    Action("order", "run_list.order", ("o",), "order", "sort the runs: newest, best, name", panes=("runs",)),
     Action(
         "log_axis", "chart_view.log_axis", ("l",), "log axis", "logarithmic y axis on the focused chart",
         needs_chart=True, panes=CHARTS,
@@ -258,7 +258,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("smoothing", "chart_view.smoothing", ("z",), "smoothing", "smoothing of the training loss", panes=("loss",)),
     Action("x_axis", "chart_view.x_axis", ("a",), "x axis", "x axis of all charts: epoch, step, time", panes=CHARTS),
     Action(
-        "zoom_in", "chart_view.zoom", ("right_square_bracket",), "zoom in", "zoom in on the cursor, or on now",
+        "zoom_in", "chart_view.zoom", ("right_square_bracket",), "zoom in", "zoom in at the cursor or the latest step",
         True, needs_chart=True, panes=CHARTS,
     ),
     Action(
@@ -278,11 +278,11 @@ ACTIONS: tuple[Action, ...] = (
         needs_chart=True, panes=CHARTS,
     ),
     Action(
-        "cursor_left", "chart_view.move_cursor", ("left",), "cursor", "cursor left; esc removes it",
+        "cursor_left", "chart_view.move_cursor", ("left",), "cursor", "move the cursor left; esc removes it",
         -1, needs_chart=True, panes=CHARTS,
     ),
     Action(
-        "cursor_right", "chart_view.move_cursor", ("right",), "cursor", "cursor right",
+        "cursor_right", "chart_view.move_cursor", ("right",), "cursor", "move the cursor right",
         1, needs_chart=True, panes=CHARTS,
     ),
     Action(

@@ -86,7 +86,7 @@ CHARTS: tuple[str, ...] = tuple(pane.name for pane in PANES if pane.is_chart)
 """Names of the panes that are charts."""
 
 MIN_WIDTH, MIN_HEIGHT = 100, 30
-"""Columns and lines from which all panes are shown side by side."""
+"""Minimum size, in columns and lines, at which all panes are shown side by side."""
 
 
 def fits_all_panes(width: int, height: int) -> bool:

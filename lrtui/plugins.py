@@ -21,7 +21,7 @@ appear only after lrtui is installed again.
 
 
 def _registered(group: str) -> tuple[dict[str, str], list[str]]:
-    """Return the places of the plugins by name, and those left out, each with the reason."""
+    """Return the import path of each plugin by name, and why other plugins are ignored."""
     # reading the entry points of all installed packages takes 30 ms, which no first frame waits for
     from importlib.metadata import entry_points
 
@@ -29,7 +29,7 @@ def _registered(group: str) -> tuple[dict[str, str], list[str]]:
     for point in entry_points(group=group):
         place = places.setdefault(point.name, point.value)
         if place != point.value:
-            left_out.append(f"{point.name} ({point.value}) is left out: {place} has that name")
+            left_out.append(f"{point.name} ({point.value}) is ignored: {place} has the same name")
     return places, left_out
 
 
@@ -61,9 +61,9 @@ def load_plugin(group: str, name: str) -> Any:
 
 
 def open_sources(spec: RunSpec) -> tuple[list[RunSource], list[str]]:
-    """Return the run sources that have something to show, and why others are left out or can't be opened.
+    """Return the run sources that have something to show, and why others are ignored or can't be opened.
 
-    Of two with the same name the built-in one is opened, or the first one.
+    If two have the same name, the built-in one is opened, otherwise the first one.
 
     Args:
         spec: settings shown in the cockpit.

@@ -146,7 +146,7 @@ class _TableReader:
         return keys
 
     def _report_conflicts(self, defaults: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> None:
-        """Report keys of two actions, of which only the first would ever be carried out."""
+        """Report keys that are assigned to two actions, since only the first action would run."""
         by_key: dict[str, list[str]] = {}
         for name, keys in defaults.items():
             used = chosen[name].split(",") if name in chosen else keys

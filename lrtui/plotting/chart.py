@@ -35,8 +35,8 @@ class Chart:
         x_high: x at the right edge.
         logarithmic: whether the y axis is logarithmic.
         from_zero: whether a linear y axis starts at 0.
-        crops_peaks: whether a linear y axis cuts off peaks in at most a twentieth of the columns that would flatten the
-            rest of the curve.
+        crops_peaks: whether a linear y axis cuts off peaks that would flatten the rest of the curve, in at most a
+            twentieth of the columns.
         x_label: name of the x axis, at its right end; None for no axis.
         axis: unit of the x axis, which determines its ticks.
         ascii: whether to use ASCII characters only.
@@ -163,7 +163,7 @@ class Chart:
 
     def _left(self, scale: Scale, lines: int) -> list[Row]:
         rows: list[Row] = [((" " * (self.label_width + 1), ""), ("│", AXIS))] * lines
-        # of two labels in one line the lower one is shown
+        # if two labels share a line, the lower one is shown
         for tick in reversed(scale.ticks(max(1, lines // 2))):
             if -0.01 <= tick.place <= 1.01:
                 label = f"{tick.label[: self.label_width]:>{self.label_width}} "

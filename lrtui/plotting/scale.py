@@ -125,7 +125,7 @@ AxisName = Literal["epoch", "step", "time", "decade"]
 AXES: tuple[AxisName, ...] = ("epoch", "step", "time")
 """In the order of the key that changes the axis."""
 
-MOST_TICKS = 200
+MAX_TICKS = 200
 
 # round lengths of time, in seconds
 _ROUND_TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
@@ -141,7 +141,7 @@ def x_ticks(low: float, high: float, columns: int, axis: AxisName = "epoch") -> 
     step = _step(low, high, max(1, columns // max(8, widest + 3)), axis)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step * (1 + 1e-9))
-    numbers = range(first, min(last, first + MOST_TICKS) + 1)
+    numbers = range(first, min(last, first + MAX_TICKS) + 1)
     return [(min(max(number * step, low), high), _label(number * step, step, axis)) for number in numbers]
 
 

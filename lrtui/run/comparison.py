@@ -15,7 +15,7 @@ from lrtui.run.state import RunState
 from lrtui.text.format import MISSING, duration, figure, printable
 from lrtui.text.table import Heading, table_lines
 
-MOST_MOMENTS = 8
+MAX_MOMENTS = 8
 
 ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Round lengths of time, in seconds."""
@@ -96,7 +96,7 @@ def compare(states: Sequence[RunState]) -> Comparison:
     )
 
 
-def round_moments(seconds: float, most: int = MOST_MOMENTS) -> tuple[float, ...]:
+def round_moments(seconds: float, most: int = MAX_MOMENTS) -> tuple[float, ...]:
     """Return at most `most` round times up to this one: every minute, every five minutes, every hour ..."""
     if not seconds > 0:
         return ()
@@ -184,7 +184,7 @@ def _differing_circumstances(states: Sequence[RunState]) -> dict[str, tuple[str 
     return {name: values for name, values in found.items() if len({value for value in values if value is not None}) > 1}
 
 
-MOST_EPOCHS = 12
+MAX_EPOCH_ROWS = 12
 """Maximum number of epochs in a table; `lrtui runs compare --json` has all."""
 
 
@@ -263,8 +263,8 @@ def _marked(figures: Figures, index: int) -> str:
 
 
 def _thinned(rows: Mapping[int, Figures]) -> dict[int, Figures]:
-    """Return about MOST_EPOCHS rows at round epochs, including the first and the last."""
-    apart = next(size for size in _round_sizes() if len(rows) <= size * MOST_EPOCHS)
+    """Return about MAX_EPOCH_ROWS rows at round epochs, including the first and the last."""
+    apart = next(size for size in _round_sizes() if len(rows) <= size * MAX_EPOCH_ROWS)
     last = max(rows, default=0)
     return {epoch: row for epoch, row in rows.items() if epoch % apart == 0 or epoch in (1, last)}
 

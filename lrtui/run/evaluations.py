@@ -21,8 +21,8 @@ def epoch_results(state: RunState, latest: int | None = None) -> dict[int, EvalD
     without a test at its end is left out.
 
     Args:
-        latest: number of epochs to look at, counted from the newest; None for all. Called after every epoch, looking at
-            all of them costs the square of their number.
+        latest: number of newest epochs to look at; None for all. Looking at all of them after every epoch takes
+            quadratic time.
     """
     results: dict[int, EvalDone] = {}
     tests = (result for result in reversed(state.evaluations) if not result.averaged)
@@ -41,7 +41,7 @@ def epoch_means(state: RunState, name: str) -> dict[int, float]:
         return {}
     steps = state.started.batches_per_epoch if state.started else 0
     ends = [done.step - state.first_step for done in state.epochs]
-    # one stretch at a time: a summary of many stretches at once is only as exact as a chart
+    # one epoch at a time: a summary of several epochs together is only as exact as a chart
     means = [float(state.metrics[name].summary(np.array([max(0, end - steps), end])).mean[0]) for end in ends]
     return {done.epoch: mean for done, mean in zip(state.epochs, means, strict=True) if math.isfinite(mean)}
 

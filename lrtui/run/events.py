@@ -51,7 +51,7 @@ class Event:
 class CommandAnswer(Event):
     """An event that can answer a command: it was obeyed, or refused."""
 
-    # two runs that did the same are equal, whichever command objects asked for it
+    # the events of two identical runs are equal, although their commands have different ids
     command_id: str = field(default="", compare=False)
     """`id` of the command; empty if nothing or the run's script asked for it."""
 

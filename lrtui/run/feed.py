@@ -1,4 +1,4 @@
-"""Feeds: the events of a run in order. A source that has steps in arrays gives many at once."""
+"""Feeds: the events of a run in order. A source that stores steps in arrays returns them in blocks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class SummaryBlock:
 
 
 FeedItem = Event | StepBlock | SummaryBlock
-"""An item of a feed: an event, or many steps at once."""
+"""An item of a feed: an event or a block of steps."""
 
 
 class Feed(Protocol):
@@ -90,7 +90,7 @@ class Feed(Protocol):
     def take(self, limit: int) -> Sequence[FeedItem]:
         """Return at most `limit` events and blocks that have not been taken yet, oldest first.
 
-        Returns at once if there are none; reading a file is allowed, waiting for new events is not.
+        Returns immediately if there are none: reading a file is allowed, waiting for new events is not.
         """
         ...
 

@@ -69,7 +69,7 @@ class Log:
     def add_steps(self, block: StepBlock, interval: int) -> None:
         """Add a line for each step whose batch number is a multiple of the interval."""
         logged = (block.batches % interval == 0).nonzero()[0].tolist()
-        # formatting lines that would be dropped at once takes most of the time of reading a long run
+        # lines that would be dropped immediately are not formatted: it would dominate the time to read a long run
         self.count += len(logged[:-LOG_LINES])
         for index in logged[-LOG_LINES:]:
             self.add_event(block.step(index))

@@ -1,8 +1,8 @@
 """Four rules that choose an lr from the curve of a range test, and how well they agree.
 
-As in fastai's lr_find (docs.fast.ai/callback.schedule.html), which also gives valley, slide, steep and minimum their
-names, the first tenth of the curve and its last five steps are left out: the loss does not yet follow the lr, or
-already diverges. Unlike in fastai, a rule that finds nothing suggests nothing, instead of an end of the curve.
+The rules have the names that fastai's lr_find gives them (docs.fast.ai/callback.schedule.html). As there, the first
+tenth of the curve, where the loss does not follow the lr yet, and the last five steps, where it diverges, are skipped.
+Unlike in fastai, a rule may return None, instead of an end of the curve.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SKIPPED_FIRST, SKIPPED_LAST = 0.1, 5
 """Fraction of the sweep that is left out at its start, and number of steps left out at its end."""
 
 CLOSE, APART = 3.0, 10.0
-"""Ratio of the largest to the smallest suggestion up to which the rules agree, and from which they disagree."""
+"""Ratios of the largest to the smallest lr: up to the first the rules agree, from the second on they disagree."""
 
 SLOPE_ERRORS = 2.0
 """Two slopes that differ by at most this many standard errors count as equal."""
@@ -64,7 +64,7 @@ def steepest(part: CurvePart) -> float | None:
 def valley(part: CurvePart) -> float | None:
     """Return the lr in the middle of the longest valley, fastai's default.
 
-    The valley ends at the last element of the longest decreasing subsequence of losses, and is as long as it.
+    The valley has the end and the length of the longest decreasing subsequence of the losses.
     """
     losses = part.losses
     lengths = np.ones(len(losses), dtype=np.int64)
@@ -87,7 +87,7 @@ def minimum(part: CurvePart) -> float | None:
 
 
 def slide(part: CurvePart) -> float | None:
-    """Return the lr below the final rise: an interval moves down until the slopes at its two ends are equal.
+    """Return the lr below the final rise of the loss: an interval slides down until the slopes at its ends are equal.
 
     fastai uses an interval of 15 steps out of 100 and a threshold of 0.005 per step. Here both depend on the length of
     the sweep. The threshold is a fraction of the fall of the loss, so that scaling the loss does not change the lr,
@@ -104,7 +104,7 @@ def slide(part: CurvePart) -> float | None:
     if differences[-1] <= threshold:
         return None
     same = np.flatnonzero(differences <= threshold)
-    # this is the interval above the first one whose slopes are equal
+    # the interval just above the highest one with equal slopes
     return float(part.lrs[same[-1] + 1]) if len(same) else None
 
 
@@ -122,7 +122,7 @@ SIGNS = dict(zip(RULES, "SVML", strict=True))
 
 
 def format_lr(lr: float | None) -> str:
-    """Return a suggested lr with two digits, the precision that a curve allows."""
+    """Return a suggested lr with two digits; the curve is not more precise."""
     return "none" if lr is None else f"{lr:.2g}"
 
 
@@ -154,7 +154,8 @@ class Suggestions:
     def suggested_by(self) -> str | None:
         """The rule whose lr is the median; None if none is reliable.
 
-        Of two in the middle it is the higher one, since every rule stays below the lr at which the loss rises.
+        With an even number of lrs it is the higher of the middle two, since every rule stays below the lr at which the
+        loss rises.
         """
         if self.doubt or not self.found:
             return None
@@ -174,7 +175,7 @@ class Suggestions:
 
     @property
     def agreement(self) -> str:
-        """How well the rules agree, as text."""
+        """Whether the rules agree, as text."""
         if self.doubt:
             return self.doubt
         if not self.found:
@@ -185,8 +186,8 @@ class Suggestions:
         if self.spread <= CLOSE:
             return f"{count} agree within a factor of {factor}"
         if self.spread < APART:
-            return f"{count} differ by a factor of {factor}: the middle is the safer choice"
-        return f"{count} do not agree, by a factor of {factor}: look at the curve"
+            return f"{count} differ by a factor of {factor}: the median is the safer choice"
+        return f"{count} differ by a factor of {factor}: they disagree, check the curve"
 
 
 def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: int) -> Suggestions:
@@ -203,7 +204,7 @@ def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: 
     end = int(bad[0]) if len(bad) else len(losses)
     first, last = round(steps * SKIPPED_FIRST), end - SKIPPED_LAST
     if last - first < SKIPPED_LAST:
-        return Suggestions(doubt="too short a curve to read an lr off it")
+        return Suggestions(doubt="the curve is too short to suggest an lr")
     noise = _noise(losses[first:last][: int(smoothed[first:last].argmin()) + 1])
     part = CurvePart(lrs[first:last], smoothed[first:last], steps, noise, span)
     found = {name: rule(part) for name, rule in RULES.items()}
@@ -221,4 +222,4 @@ def _doubt(part: CurvePart) -> str:
     fall = float(part.losses[: place + 1].max() - part.losses[place])
     if fall > NOISE_ERRORS * part.noise / math.sqrt(part.span):
         return ""
-    return "the loss falls by no more than its noise: no lr can be read off this curve"
+    return "the loss falls by no more than its noise: the curve suggests no lr"

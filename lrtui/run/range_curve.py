@@ -87,7 +87,7 @@ class RangeCurve:
     def has_diverged(self) -> bool:
         """Whether the loss is not finite, or its mean is more than DIVERGED_AT times its minimum.
 
-        For a negative minimum the limit is as far above it as for a positive one of the same size.
+        A negative minimum has a limit as far above it as a positive one of the same size.
         """
         if not len(self):
             return False
@@ -146,6 +146,6 @@ def compare_lr(current_lr: float, suggestions: Suggestions) -> str:
         return text
     factor = current_lr / suggested
     if 1 / 1.5 < factor < 1.5:
-        return f"{text}, much the same as suggested"
+        return f"{text}, about the same as suggested"
     times = format_factor(max(factor, 1 / factor))
     return f"{text}: {times} times {'higher' if factor > 1 else 'lower'} than suggested"

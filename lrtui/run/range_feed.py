@@ -10,16 +10,16 @@ from typing import Literal
 
 from lrtui.run.errors import LrtuiError, UsageError
 
-FEWEST_STEPS, MOST_STEPS = 20, 10_000
-"""With fewer steps the curve is mostly noise; with more the model learns so much at each lr that it hides the next."""
+MIN_STEPS, MAX_STEPS = 20, 10_000
+"""With fewer steps the curve is mostly noise; with more, what is learned at one lr hides the effect of the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """The lrs of a range test: they increase from `start` to `end`, one optimizer step at each.
 
-    L. Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv:1506.01186, section 3.3), increases the lr
-    linearly; fastai, whose limits are the usual ones, exponentially.
+    The lr increases linearly in L. Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv:1506.01186,
+    section 3.3), and exponentially in fastai, whose limits are the defaults.
 
     Args:
         start: lr of the first step.
@@ -42,15 +42,15 @@ class Sweep:
                 raise UsageError(f"the {name} lr of a range test must be finite and above 0, not {value!r}")
         if not self.start < self.end:
             raise UsageError(f"a range test must end at a higher lr than it starts at: {self.start!r} to {self.end!r}")
-        if not FEWEST_STEPS <= self.steps <= MOST_STEPS:
-            raise UsageError(f"a range test takes {FEWEST_STEPS} to {MOST_STEPS:,} steps, not {self.steps:,}")
+        if not MIN_STEPS <= self.steps <= MAX_STEPS:
+            raise UsageError(f"a range test takes {MIN_STEPS} to {MAX_STEPS:,} steps, not {self.steps:,}")
 
     def x(self, lr: float) -> float:
         """Return the x coordinate of an lr: its log10, or the lr itself in a linear sweep."""
         return lr if self.linear else math.log10(lr)
 
     def lr(self, step: int) -> float:
-        """Return the lr of a step, counted from 0."""
+        """Return the lr of a step; the first step is 0."""
         share = step / (self.steps - 1)
         if self.linear:
             return self.start + (self.end - self.start) * share

@@ -12,8 +12,8 @@ from lrtui.run.series import Series
 CHUNK = 256
 
 SPAN_GROWTH = 1 / 16
-"""Steps by which the span of a drawn mean grows with each step. The mean lags by half its span, so a short run's curve
-stays within a thirty-second of the steps done."""
+"""Growth of the span of a drawn mean, in steps per step. The mean lags by half its span, so the lag is at most 1/32 of
+the steps done."""
 
 
 class Smoothed:

@@ -117,8 +117,8 @@ class RunSource(Protocol):
     ```
 
     One background thread makes all calls except `send`, about once a second. They may read files, but must not wait for
-    new events; `close` should return soon. Any exception is shown in the run list as this source's trouble, and the
-    source is asked again later.
+    new events; `close` should return soon. Any exception is shown in the run list as an error of this source, and the
+    call is repeated later.
     """
 
     name: str
@@ -127,7 +127,7 @@ class RunSource(Protocol):
     """Why some of the runs can't be read; empty if all can."""
 
     def runs(self) -> Sequence[RunSummary]:
-        """Return all runs there are now; return the same object while nothing has changed."""
+        """Return all current runs; return the same object while nothing has changed."""
         ...
 
     def feed(self, key: int | str) -> Feed:
@@ -139,7 +139,7 @@ class RunSource(Protocol):
         ...
 
     def send(self, key: int | str, command: Command) -> str:
-        """Send a command to a run whose summary is not `read_only`; return what became of it, as a sentence.
+        """Send a command to a run whose summary is not `read_only`; return the result as a sentence.
 
         Blocks until the run has answered; called in a separate thread.
 

@@ -13,7 +13,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
-    """Declare a setting; `aside=True` marks one that does not affect the results."""
+    """Declare a setting; `aside=True` means that it does not affect the results."""
     return field(default=default, metadata={"help": help_text, **metadata})
 
 
@@ -38,7 +38,7 @@ class RunSpec:
     )
     clip_grad_norm: float | None = _option(
         None,
-        "largest norm of the gradients, scaled down beyond it (default: never)",
+        "maximum norm of the gradients, which are scaled down to it (default: no clipping)",
         minimum=0.0,
         metavar="X",
         empty="never",
@@ -77,7 +77,7 @@ class RunSpec:
         (),
         "changes during the run; WHEN is epoch N, step N or test N; WHAT is SCHEDULE, "
         "SCHEDULE from base|current|start, lr=X, lr*X, lr=X group=N, undo, evaluate, checkpoint, extend N or stop",
-        empty="nothing in mid-run",
+        empty="none",
         metavar="'WHEN: WHAT'",
     )
 

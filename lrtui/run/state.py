@@ -56,7 +56,7 @@ class RunState:
     step: int = 0
     """Optimizer steps done."""
     elapsed: float = 0.0
-    """Training time in seconds, as of the last event."""
+    """Training time in seconds at the last event."""
     epoch: int = 0
     batch: int = 0
     evaluations: list[EvalDone] = field(default_factory=list)

@@ -33,7 +33,7 @@ def table_lines(
 
     Args:
         width: maximum width of the lines; None for no limit.
-        least: columns that may be cut to fit the width, in this order, and their minimum widths.
+        least: the columns that may be cut to fit the width, in this order, with their minimum widths.
     """
     columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
     if width is not None:

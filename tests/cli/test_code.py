@@ -218,7 +218,7 @@ def test_options_that_contradict_the_run_are_refused(arguments: list[str], messa
 def test_limits_of_the_script_are_noted_at_its_head(capsys: pytest.CaptureFixture[str]) -> None:
     code = code_of(["StepLR(3)", "--at", "epoch 3: lr=5 group=2", *SHORT], capsys)
     head = code.partition("import")[0].replace("\n# ", " ")
-    assert "lr=5.0 group=2 at step 8 is refused: there is no parameter group 2" in head
+    assert "lr=5.0 group=2 at step 8 is refused: no parameter group 2" in head
     code = code_of(["StepLR(3)", "--at", "epoch 2: stop", *SHORT], capsys)
     assert "the script stops the run at step 4; this code continues to its end" in code.replace("\n# ", " ")
 

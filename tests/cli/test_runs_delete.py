@@ -104,7 +104,7 @@ def test_a_live_run_is_not_deleted(lrtui: CommandLine) -> None:
     new_recorder(writer)
     answer = lrtui("runs", "delete", "1", "2", "--yes")
     assert answer.status == 1
-    assert "#2 is waiting and not deleted; lrtui send 2 stop ends it first" in answer.err
+    assert "#2 is waiting and can't be deleted; stop it first: lrtui send 2 stop" in answer.err
     assert query(lrtui, "SELECT count(*) FROM runs") == [(2,)]
     writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     assert lrtui("runs", "delete", "2", "--yes").status == 0

@@ -180,7 +180,7 @@ def test_a_timeout_is_reported(lrtui: CommandLine, live: LiveRun) -> None:
         (["StepLR(3)", "from", "now"], "unknown anchor 'now'"),
         (["switch"], "unknown command switch"),
         (["paus"], "did you mean pause"),
-        (["lr/2"], "write lr*0.5 for half the lr"),
+        (["lr/2"], "write lr*0.5 to halve the lr"),
         (["pause", "--wait", "soon"], "--wait takes seconds"),
         (["pause", "--wait", "-1"], "--wait takes seconds"),
         (["pause", "--wait", "nan"], "--wait takes seconds"),
@@ -206,7 +206,7 @@ def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
     ("outcome", "message"),
     [
         ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N extends it"),
-        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 continues from its last checkpoint"),
+        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 continues it from its last checkpoint"),
         ("failed", "#1 is failed and takes no commands"),
         ("diverged", "#1 is diverged and takes no commands"),
     ],
@@ -246,7 +246,7 @@ def test_a_store_that_others_can_write_is_not_used(lrtui: CommandLine, live: Liv
     lrtui.folder.chmod(0o777)
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1
-    assert "others than its owner can write" in answer.err
+    assert "other users can write to" in answer.err
     assert inbox(lrtui) == 0
     lrtui.folder.chmod(0o700)
 

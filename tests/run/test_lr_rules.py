@@ -98,7 +98,7 @@ def test_a_curve_of_noise_is_not_reliable() -> None:
 def test_a_short_curve_gives_no_suggestion() -> None:
     found = curve_of(valley_losses(20)).suggest()
     assert found.suggested is None
-    assert found.agreement == "too short a curve to read an lr off it"
+    assert found.agreement == "the curve is too short to suggest an lr"
     assert not found.found
 
 
@@ -115,8 +115,8 @@ def test_losses_after_a_non_finite_one_are_ignored() -> None:
     ("lrs", "by", "text"),
     [
         ((1e-3, 2e-3, 1.5e-3, 1e-3), "minimum/10", "four rules agree within a factor of 2.0"),
-        ((1e-3, 8e-3, 4e-3, 2e-3), "minimum/10", "four rules differ by a factor of 8.0: the middle is the safer"),
-        ((1e-3, 5e-2, 4e-3, None), "minimum/10", "three rules do not agree, by a factor of 50: look at the curve"),
+        ((1e-3, 8e-3, 4e-3, 2e-3), "minimum/10", "four rules differ by a factor of 8.0: the median is the safer"),
+        ((1e-3, 5e-2, 4e-3, None), "minimum/10", "three rules differ by a factor of 50: they disagree,"),
         ((None, 1e-3, None, 1.2e-3), "slide", "two rules agree within a factor of 1.2"),
         ((None, 1e-3, None, None), "valley", "only one rule finds an lr: valley"),
         ((None, None, None, None), None, "no rule finds an lr on this curve"),

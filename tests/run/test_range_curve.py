@@ -115,7 +115,7 @@ def test_the_outcome_and_the_current_lr_are_described() -> None:
     assert outcome_line(RangeCurve(Sweep()), RangeEnd("stopped")) == "stopped before its first step of 150"
     found = curve.suggest()
     suggested = found.suggested or 0.0
-    assert compare_lr(suggested * 1.2, found).endswith("much the same as suggested")
+    assert compare_lr(suggested * 1.2, found).endswith("about the same as suggested")
     assert compare_lr(suggested * 20, found).endswith("20 times higher than suggested")
     assert compare_lr(suggested / 4, found).endswith("4.0 times lower than suggested")
 

@@ -16,7 +16,7 @@ from lrtui.text.format import two_digits
 CLEAR_GAIN = 2.0
 """How many times the noise a test has to improve for the lr of its epoch to count as useful."""
 
-SHORTEST = 20
+MIN_CYCLE_STEPS = 20
 """Remaining steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
 
 
@@ -29,7 +29,7 @@ def propose_schedule(state: RunState) -> SwitchSchedule:
     averages recover from the dead lr, and the end at almost 0 removes the noise (L. Smith, N. Topin,
     "Super-Convergence", 2018).
     """
-    if state.total_steps - state.step < SHORTEST:
+    if state.total_steps - state.step < MIN_CYCLE_STEPS:
         return SwitchSchedule("CosineAnnealingLR()", "base")
     return _one_cycle(state, _peak_lrs(state))
 

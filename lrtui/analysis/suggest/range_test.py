@@ -9,7 +9,7 @@ from lrtui.engine.range_test import NO_SCHEDULE, RangeTestThread
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.lr_rules import CLOSE
 from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import FEWEST_STEPS, Sweep
+from lrtui.run.range_feed import MIN_STEPS, Sweep
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tasks.task import Say
@@ -95,11 +95,11 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
 def _sweep(budget: float, total_steps: int) -> Sweep:
     """Return the sweep that fits the budget; it is shorter if runs are short."""
     room = int(budget * total_steps * MAX_BUDGET_SHARE)
-    if room < FEWEST_STEPS:
-        least = FEWEST_STEPS / MAX_BUDGET_SHARE / total_steps
+    if room < MIN_STEPS:
+        least = MIN_STEPS / MAX_BUDGET_SHARE / total_steps
         raise UsageError(
             f"--budget {budget:g} is {int(budget * total_steps):,} steps here, too few: a range test takes "
-            f"{FEWEST_STEPS}, at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
+            f"{MIN_STEPS}, at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
         )
     return Sweep(steps=min(Sweep().steps, room))
 

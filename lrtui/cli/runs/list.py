@@ -38,7 +38,7 @@ HEADINGS = {
 }
 """The columns shown."""
 
-LEAST = {"schedule": 12, "name": 6}
+MIN_WIDTHS = {"schedule": 12, "name": 6}
 """Columns that are cut on a narrow terminal, with their smallest width."""
 
 
@@ -96,7 +96,7 @@ def _print_table(runs: Sequence[StoredRun], sorted_by: Column | None) -> None:
         headings |= {sorted_by.name: Heading(sorted_by.name, "." if sorted_by.kind == "number" else ""), "name": name}
     rows = [[_cell(run, name) for name in headings] for run in runs]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in table_lines(list(headings.values()), rows, width, LEAST):
+    for line in table_lines(list(headings.values()), rows, width, MIN_WIDTHS):
         print(line)
 
 

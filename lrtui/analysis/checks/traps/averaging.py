@@ -12,7 +12,7 @@ from lrtui.text.format import two_digits
 
 SEVERITY = 70
 
-FEWEST = 2
+MIN_WEIGHTS = 2
 """Smallest number of weights in a useful average."""
 
 START = 0.75
@@ -90,7 +90,7 @@ def swa_late(context: ScheduleContext) -> Problem | None:
     """Averaging starts so late, or annealing takes so long, that the run ends before several weights were averaged."""
     for part in context.named("SWALR"):
         anneal = part.get("anneal_epochs")
-        if part.calls < 1 or (part.calls >= FEWEST and anneal < part.calls):
+        if part.calls < 1 or (part.calls >= MIN_WEIGHTS and anneal < part.calls):
             continue
         if anneal >= part.calls:
             message = (
@@ -105,10 +105,10 @@ def swa_late(context: ScheduleContext) -> Problem | None:
 
 def _earlier(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
     yield change(context, [part], anneal_epochs=max(0, part.calls // 2))
-    if context.parts[0].entry.composite == "sequence" and len(part.path) == 1 and context.calls >= 2 * FEWEST:
+    if context.parts[0].entry.composite == "sequence" and len(part.path) == 1 and context.calls >= 2 * MIN_WEIGHTS:
         milestones = list(context.schedule.arguments["milestones"])
         previous = milestones[-2] if len(milestones) > 1 else 0
-        milestones[-1] = max(previous + 1, min(int(START * context.calls), context.calls - FEWEST))
+        milestones[-1] = max(previous + 1, min(int(START * context.calls), context.calls - MIN_WEIGHTS))
         moved = context.with_schedule(context.schedule.with_arguments(milestones=tuple(milestones)))
         if moved is not None:
             last = moved.parts[-1]

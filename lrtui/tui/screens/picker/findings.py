@@ -1,4 +1,4 @@
-"""What the checks say of the schedule being chosen: in short under its notation, in full on the picker's help page."""
+"""The checks' findings on the schedule being chosen: briefly under its notation, in full on the picker's help page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEY_HELP: tuple[tuple[str, str], ...] = (
     ("enter", "use it for the next run, or switch the current run to it now"),
     ("ctrl+r", "start a new run with it; asks first if a run is in progress"),
-    ("ctrl+o", "current run: change what the switch builds on (the anchor)"),
+    ("ctrl+o", "change the anchor: which lr a switch of the current run starts from"),
     ("tab", "go to the next field; ↑ ↓ select a scheduler"),
     ("ctrl+f", "apply the fix shown beside a finding"),
     ("ctrl+k", "keep it as a candidate (A to D), or remove the candidate"),
