@@ -58,7 +58,8 @@ def test_an_error_in_a_schedule_has_a_caret_under_it(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "message"), [("TERM", "dumb", "according to TERM"), ("TERM", "xterm", "lrtui train works anywhere")]
+    ("variable", "value", "message"),
+    [("TERM", "dumb", "according to TERM"), ("TERM", "xterm", "lrtui train works anywhere")],
 )
 def test_the_cockpit_does_not_open_without_a_terminal(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
