@@ -50,14 +50,33 @@ def _torch_rows() -> list[tuple[str, str]]:
 
 
 def _data_rows(data_dir: str | None) -> list[tuple[str, str]]:
+    from lrtui.plugins import plugin_names
     from lrtui.tasks.datasets import cache_directory
-    from lrtui.tasks.fashion_mnist import FASHION_MNIST
+    from lrtui.tasks.registry import GROUP
 
-    found = FASHION_MNIST.local_folder(data_dir)
-    data = "Fashion-MNIST not found: the first run downloads it, or uses the bundled sample"
-    if found is not None:
-        data = f"Fashion-MNIST from {found[0]} ({found[1]})"
-    return [("data", data), ("cache", data_dir or str(cache_directory()))]
+    names = plugin_names(GROUP)
+    rows = [("tasks", ", ".join(names))]
+    rows += [("data", text) for text in dict.fromkeys(_data_of(name, data_dir) for name in names) if text]
+    return [*rows, ("cache", data_dir or str(cache_directory()))]
+
+
+def _data_of(task: str, data_dir: str | None) -> str:
+    """Return where the data of a registered task is, or why it can't be found out; empty if the task does not say."""
+    from lrtui.run.errors import LrtuiError
+    from lrtui.tasks.datasets import DataSet
+    from lrtui.tasks.registry import find_task
+
+    try:
+        data_set = getattr(find_task(task), "data_set", None)
+    except LrtuiError as error:
+        return f"unknown: {error}"
+    if not isinstance(data_set, DataSet):
+        return ""
+    found = data_set.local_folder(data_dir)
+    if found is None:
+        sample = ", or uses the bundled sample" if data_set.sample else ""
+        return f"{data_set.name} not found: the first run downloads it{sample}"
+    return f"{data_set.name} from {found[0]} ({found[1]})"
 
 
 def _settings_rows() -> list[tuple[str, str]]:

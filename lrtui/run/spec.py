@@ -26,7 +26,9 @@ class RunSpec:
     """
 
     schedule: str = _option("ExponentialLR(gamma=0.1)", "schedule, as PyTorch writes it")
-    task: str = _option("fashion-mnist", "what is trained: fashion-mnist, FILE.py:Name or package.module:Name")
+    task: str = _option(
+        "fashion-mnist", "what is trained: a name that lrtui info lists, FILE.py:Name or package.module:Name"
+    )
     optimizer: str = _option("Adam(lr=0.01)", "optimizer, as PyTorch writes it")
     epochs: int = _option(10, "passes over the training data", minimum=1, maximum=1_000_000)
     batch_size: int = _option(64, "samples per batch", minimum=1, maximum=1_000_000)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import os
 import queue
+import shutil
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +46,7 @@ class DataSet(Generic[Content]):
         folder: below the cache directory, where downloads are stored.
         read: returns the content of a folder with all files; raises DataError, which names the file, if one is
             missing, truncated or corrupt.
+        unpacked: if `files` are archives (tar, zip), the folder in them that `read` gets; empty if it reads `files`.
         packages: folders of system packages, by the package's description.
         sample: a folder with a small part of the data that comes with the task; None without one.
         advice: what to do if the download fails, as a sentence.
@@ -54,6 +57,7 @@ class DataSet(Generic[Content]):
     urls: tuple[str, ...]
     folder: str
     read: Callable[[Path], Content]
+    unpacked: str = ""
     packages: tuple[tuple[str, Path], ...] = ()
     sample: Path | None = None
     advice: str = "--data-dir names a folder that has the files."
@@ -68,14 +72,19 @@ class DataSet(Generic[Content]):
         Raises:
             DataError: if the data can't be downloaded and there is no sample, or the sample can't be read.
         """
+        cache = _cache(data_dir) / self.folder
         for source, folder in self._local_folders(data_dir):
             try:
-                return Found(source, str(folder), self.read(folder))
+                if self.unpacked and not os.path.isdir(folder / self.unpacked):
+                    folder = self._unpack(folder, cache)
+                return Found(source, str(folder), self.read(folder / self.unpacked))
             except DataError as error:
                 say(f"{error}; the file is not used")
         try:
-            folder = self.download(_cache(data_dir) / self.folder, say)
-            return Found("download", str(folder), self.read(folder))
+            folder = self.download(cache, say)
+            if self.unpacked:
+                self._unpack(folder, cache)
+            return Found("download", str(folder), self.read(folder / self.unpacked))
         except DataError as error:
             if self.sample is None:
                 raise
@@ -89,10 +98,33 @@ class DataSet(Generic[Content]):
     def _local_folders(self, data_dir: str | None) -> Iterator[tuple[str, Path]]:
         """Yield the folders that have some of the files, in the order they are tried."""
         cache = _cache(data_dir)
+        names = [*self.files, *([self.unpacked] if self.unpacked else [])]
         for source, folder in (("cache", cache / self.folder), ("cache", cache), *self.packages):
             # os.path.exists returns False for a folder without access, where Path.exists raises
-            if any(os.path.exists(folder / name) for name in self.files):
+            if any(os.path.exists(folder / name) for name in names):
                 yield source, folder
+
+    def _unpack(self, folder: Path, cache: Path) -> Path:
+        """Unpack the archives of a folder into the cache, in place of what was unpacked there before; return the cache.
+
+        Raises:
+            DataError: for an archive that is missing or damaged, and if the cache can't be written.
+        """
+        name = ""
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            # renamed when it is complete: a process that is stopped leaves no part of the data behind
+            with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as temporary:
+                for name in self.files:
+                    # the filter refuses members outside of the folder, which are never extracted from a zip archive
+                    shutil.unpack_archive(folder / name, temporary, filter=None if name.endswith(".zip") else "data")
+                name = self.unpacked
+                shutil.rmtree(cache / name, ignore_errors=True)
+                os.replace(Path(temporary, name), cache / name)
+        # a damaged archive makes tarfile, zipfile and their decompressors raise nearly anything
+        except Exception as error:
+            raise DataError(f"{folder / name} can't be unpacked: {error}") from None
+        return cache
 
     def download(self, folder: Path, say: Say) -> Path:
         """Download the missing files into the folder, and return it.

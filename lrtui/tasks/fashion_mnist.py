@@ -65,6 +65,11 @@ class FashionMnist:
     test_batch_size = 500
     """Large enough to be fast, small enough for commands to be answered soon, between two batches."""
 
+    @property
+    def data_set(self) -> DataSet[Arrays]:
+        """Where the data comes from."""
+        return FASHION_MNIST
+
     def __init__(self) -> None:
         self._request = DataRequest()
         self._arrays: Arrays | None = None

@@ -73,6 +73,7 @@ class Task(Protocol):
 
     - `prepare(request, say)` is called first, with a `DataRequest`: the place to find or download data
       (`lrtui.tasks.datasets` has the parts for it). `say` takes progress messages. It may return a `DataSource`.
+    - `data_set`: a `lrtui.tasks.datasets.DataSet`, of which `lrtui info` shows whether it is on this machine.
     - `name`: shown to the user in place of the class's name.
     - `test_batch_size`: batch size of the test set, in place of `--batch-size`.
     - `training_samples`: a number known without loading anything, from which `lrtui preview` gets an epoch's length.

@@ -9,9 +9,10 @@ import pytest
 
 from lrtui.__main__ import COMMANDS, main
 from lrtui.actions import ACTIONS
+from lrtui.plugins import BUILT_IN
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tasks.datasets import cache_directory
+from lrtui.tasks.datasets import DataSet, cache_directory
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,26 @@ def test_info_shows_versions_devices_and_data(capsys: pytest.CaptureFixture[str]
     assert "auto uses" in printed.out
     assert "bundled sample" in printed.out
     assert str(cache_directory()) in printed.out
+
+
+class TaskWithData:
+    """A task whose data is an archive that isn't on this machine."""
+
+    data_set = DataSet(name="Numbers", files={"numbers.tar": ""}, urls=(), folder="Numbers", read=str)
+    model = training_data = test_data = loss = len
+
+
+def test_info_lists_the_registered_tasks_and_their_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"fashion-mnist": BUILT_IN["lrtui.tasks"]["fashion-mnist"], "numbers": f"{__name__}:TaskWithData"}
+    monkeypatch.setitem(BUILT_IN, "lrtui.tasks", {**tasks, "broken": "no_such_package:Task"})
+    assert main(["info"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["tasks", "broken,", "fashion-mnist,", "numbers"] for line in lines)
+    data = [line.partition("data ")[2].strip() for line in lines if line.startswith("data")]
+    assert data[0].startswith("unknown: broken (no_such_package) can't be loaded")
+    assert data[1:] == [
+        "Fashion-MNIST not found: the first run downloads it, or uses the bundled sample",
+        "Numbers not found: the first run downloads it",
+    ]

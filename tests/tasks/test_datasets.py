@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 import sys
+import tarfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -250,3 +252,86 @@ def test_a_task_that_stops_a_download_leaves_nothing(mirror: Path, tmp_path: Pat
 def test_the_arrays_come_in_their_order(tmp_path: Path) -> None:
     shapes = [array.shape for array in read_files(write_small_fashion(tmp_path / "small"))]
     assert shapes == [(TRAIN, 28, 28), (TRAIN,), (TEST, 28, 28), (TEST,)]
+
+
+# -- archives ---------------------------------------------------------------------------------------------------------
+
+
+def read_numbers(folder: Path) -> list[int]:
+    """Return the numbers in the two files of an archive."""
+    try:
+        return [int((folder / name).read_text()) for name in ("train.txt", "test.txt")]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is damaged: {error}") from None
+
+
+@pytest.fixture(params=["gztar", "tar", "zip"])
+def archived(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataSet[list[int]]:
+    """A data set whose two files are in one archive on a local server."""
+    (tmp_path / "content" / "numbers").mkdir(parents=True)
+    for name, number in (("train.txt", 7), ("test.txt", 3)):
+        (tmp_path / "content" / "numbers" / name).write_text(str(number))
+    archive = Path(shutil.make_archive(str(tmp_path / "mirror" / "numbers"), request.param, tmp_path / "content"))
+    monkeypatch.setattr(DataSet, "download", real_download)
+    return DataSet(
+        name="Numbers",
+        files={archive.name: hashlib.md5(archive.read_bytes()).hexdigest()},
+        urls=(archive.parent.as_uri() + "/",),
+        folder="Numbers",
+        read=read_numbers,
+        unpacked="numbers",
+    )
+
+
+def test_an_archive_is_downloaded_unpacked_and_read(archived: DataSet[list[int]], said: list[str]) -> None:
+    found = archived.find(None, said.append)
+    cache = cache_directory() / "Numbers"
+    assert found == Found("download", str(cache), [7, 3])
+    assert {path.name for path in cache.iterdir()} == {*archived.files, "numbers"}
+    # from then on the unpacked files are read
+    (cache / next(iter(archived.files))).unlink()
+    assert replace(archived, urls=()).find(None, said.append) == Found("cache", str(cache), [7, 3])
+
+
+def test_an_archive_in_the_users_folder_is_unpacked_without_a_network(
+    archived: DataSet[list[int]], tmp_path: Path, said: list[str]
+) -> None:
+    offline = replace(archived, urls=())
+    assert offline.find(str(tmp_path / "mirror"), said.append).content == [7, 3]
+    assert (tmp_path / "mirror" / "Numbers" / "numbers" / "train.txt").is_file()
+    assert said == []
+
+
+def test_a_damaged_archive_is_reported_and_downloaded_again(
+    archived: DataSet[list[int]], tmp_path: Path, said: list[str]
+) -> None:
+    name = next(iter(archived.files))
+    folder = tmp_path / "mine" / "Numbers"
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"not an archive")
+    found = archived.find(str(tmp_path / "mine"), said.append)
+    assert (found.source, found.content) == ("download", [7, 3])
+    assert said[0].startswith(f"{folder / name} can't be unpacked")
+    assert said[0].endswith("is not used")
+
+
+def test_damaged_unpacked_files_are_replaced(archived: DataSet[list[int]], said: list[str]) -> None:
+    unpacked = cache_directory() / "Numbers" / "numbers"
+    archived.find(None, said.append)
+    (unpacked / "test.txt").unlink()
+    assert archived.find(None, said.append).content == [7, 3]
+    assert sorted(path.name for path in unpacked.parent.iterdir()) == sorted([*archived.files, "numbers"])
+
+
+def test_an_archive_can_not_write_outside_of_its_folder(tmp_path: Path, said: list[str]) -> None:
+    (tmp_path / "evil.txt").write_text("5")
+    with tarfile.open(tmp_path / "numbers.tar", "w") as archive:
+        archive.add(tmp_path / "evil.txt", "../../outside.txt")
+    data_set = DataSet(
+        name="Numbers", files={"numbers.tar": ""}, urls=(), folder="Numbers", read=read_numbers, unpacked="numbers"
+    )
+    with pytest.raises(DataError):
+        data_set.find(str(tmp_path), said.append)
+    assert "can't be unpacked" in said[0]
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert list((tmp_path / "Numbers").iterdir()) == []
