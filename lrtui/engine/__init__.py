@@ -1,1 +1,1 @@
-"""The engine: runs in their threads, their recording, resuming and hand-over to background processes."""
+"""The engine: runs in threads, how they are recorded, resumed and continued in background processes."""

@@ -15,7 +15,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, is_list, option_name, option_text
 
 FIRST_SECONDS = 1.0
-"""How long the new process is watched: a usage error ends it within that time."""
+"""Seconds for which the new process is watched: a usage error ends it within that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def resume_in_background(folder: Path, run: int) -> BackgroundProcess:
         run: its id there.
 
     Raises:
-        LrtuiError: if the process can't be started, or ends at once; says why.
+        LrtuiError: if the process can't be started or ends immediately; says why.
     """
     arguments = ["resume", str(run), "--store", str(folder), "--quiet"]
     return _start(arguments, folder / f"run-{run}.out")
@@ -55,7 +55,7 @@ def race_in_background(folder: Path, spec: RunSpec, schedules: Sequence[str], se
         seeds: number of seeds.
 
     Raises:
-        LrtuiError: if the process can't be started, or ends at once; says why.
+        LrtuiError: if the process can't be started or ends immediately; says why.
     """
     # created now, because the output file goes there
     from lrtui.store.location import prepare_folder
@@ -90,7 +90,7 @@ def _start(arguments: Sequence[str], output: Path) -> BackgroundProcess:
         raise LrtuiError(f"the background process can't be started: {error.strerror or error}") from None
     with suppress(subprocess.TimeoutExpired):
         if process.wait(FIRST_SECONDS):
-            raise LrtuiError(f"the background process ended at once: see {output}")
+            raise LrtuiError(f"the background process ended immediately: see {output}")
     # reaped when it ends: a zombie would be taken for a live process
     threading.Thread(target=process.wait, name="reaper", daemon=True).start()
     return BackgroundProcess(process.pid, output)

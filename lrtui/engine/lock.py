@@ -25,12 +25,12 @@ class Computation(Protocol):
 
 _STARTING = threading.Lock()
 _started: list[Computation] = []
-"""The computation that was started last."""
+"""The latest computation."""
 
 
 @contextmanager
 def exclusive(starter: Computation) -> Iterator[None]:
-    """Let the computation start in the block; no other one can start until it has ended.
+    """Start the computation in the block; no other one can start until it has ended.
 
     Raises:
         LrtuiError: while another one is running.

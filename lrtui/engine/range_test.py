@@ -1,4 +1,4 @@
-"""A range test on a fresh model: started, watched and stopped from another thread.
+"""A range test on a fresh model, run in a thread.
 
 Imports neither Textual nor torch, like `lrtui.engine.run`: the thread imports torch when it starts.
 """
@@ -33,8 +33,8 @@ class RangeTestThread:
     print(test.result().suggest().suggested)
     ```
 
-    Its points come out of `feed`, which also stops it. Schedule and script of the settings have no part in it, and
-    nothing of it is stored.
+    Its points are read from `feed`, which can also stop it. The settings' schedule and script are not used, and nothing
+    is stored.
 
     Args:
         spec: the settings as the user gave them.
@@ -50,18 +50,18 @@ class RangeTestThread:
         self.messages: list[str] = []
         """Messages so far: which data, from where, on which device."""
         self._task = task
-        # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
+        # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = threading.Thread(target=self._work, name="range-test", daemon=True)
 
     def start(self) -> RangeTestThread:
-        """Start in a thread; returns the test itself at once.
+        """Start in a thread, and return the test immediately.
 
         Raises:
             UsageError: if it was started before.
             LrtuiError: while a run or another range test of this process is running.
         """
         if self._thread.ident is not None:
-            raise UsageError("a range test is started once; make a new one")
+            raise UsageError("this range test was started before; create a new one")
         with exclusive(self):
             self._thread.start()
         return self
@@ -72,7 +72,7 @@ class RangeTestThread:
         return not self._thread.is_alive()
 
     def result(self) -> RangeCurve:
-        """Wait for the end, and return the curve; of a stopped test, as far as it got.
+        """Wait for the end, and return the curve, which is partial if the test was stopped.
 
         Raises:
             LrtuiError: if it failed; says why.
@@ -89,7 +89,7 @@ class RangeTestThread:
     def _say(self, text: str) -> None:
         self.messages.append(text)
         self.feed.waiting_for = text
-        # leaves a download, or the counting of a loader's batches
+        # aborts a download, or the counting of a loader's batches
         if self.feed.is_stopped:
             raise _Stopped
 
@@ -127,4 +127,4 @@ class RangeTestThread:
 
 
 class _Stopped(BaseException):
-    """Leaves the loading of data; not an Exception, so that a task that catches every Exception does not swallow it."""
+    """Aborts the loading of data; not an Exception, so that a task that catches every Exception does not swallow it."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
 
 START_SECONDS = 5.0
-"""How long the start of a run waits for a store that another process has locked."""
+"""Seconds that the start of a run waits for a store that another process has locked."""
 
 COMMIT_SECONDS = 10.0
-"""How long a checkpoint, or the end of a run, waits until the events are on disk."""
+"""Seconds that a checkpoint, or the end of a run, waits until the events are on disk."""
 
 Receive = Callable[[Command], object]
 
@@ -88,7 +88,7 @@ class Recording:
 
     @classmethod
     def of_resumed_run(cls, plan: ResumePlan, receive: Receive, report: Report) -> Recording:
-        """Continue the recording of a stored run; its row changes when the run has started."""
+        """Continue the recording of a stored run; its row is updated when the run has started."""
         writer, run, file = open_writer(plan.folder), plan.run.id, plan.file
         recorder = Recorder(
             run,
@@ -121,7 +121,7 @@ class Recording:
             return set()
 
     def finish(self) -> str:
-        """Wait until the last event is on disk; return what could not be recorded, for the user; empty if all was."""
+        """Wait until the last event is on disk; return what could not be recorded, as a message, or an empty string."""
         with suppress(ValueError):
             self._writer.listeners.remove(self._report)
         if self.commit():
@@ -137,7 +137,7 @@ def user_files(spec: RunSpec) -> dict[str, str]:
     The digest of a missing file is "missing".
     """
     names = [spec.task.rpartition(":")[0]]
-    # a schedule that can't be parsed is reported where the run reads it
+    # a schedule that can't be parsed is reported later, when the run parses it
     with suppress(LrtuiError):
         names += [schedule.user_path or "" for schedule in parse_schedule(spec.schedule).walk()]
     return {name: _digest(Path(name).expanduser()) for name in names if name.endswith(".py")}

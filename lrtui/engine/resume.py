@@ -1,4 +1,4 @@
-"""How a stored run is resumed or branched: read from the store before torch is imported."""
+"""Plans of how to resume or branch a stored run, read from the store before torch is imported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ResumePlan:
 
     @property
     def resume_point(self) -> ResumePoint:
-        """Where training starts, and with what changes."""
+        """The checkpoint that training starts from, and the changes made there."""
         return ResumePoint(
             checkpoint=self.file.path,
             replay=self.replay,
@@ -69,12 +69,12 @@ def plan_resume(
     Args:
         folder: of the store.
         run: id, name or `last`.
-        schedule: replaces the run's schedule, with `from ANCHOR` if need be.
+        schedule: replaces the run's schedule; may end with `from ANCHOR`.
         lr: lr to start with.
         epochs: new length of the whole run.
 
     Raises:
-        UsageError: if the run can't be resumed; names what to do.
+        UsageError: if the run can't be resumed; says what to do.
         CheckpointError: if it has no checkpoint.
         StoreError: if the store can't be read.
     """
@@ -91,7 +91,7 @@ def plan_resume(
         _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
         file = _newest_checkpoint(folder, stored)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
-        # steps don't matter for which commands were carried out
+        # single steps are not needed to know which commands were carried out
         state = RunState()
         state.fold(each for each in StoreFeed(connection, stored.id, in_full=0).take() if isinstance(each, Event))
         return ResumePlan(
@@ -101,7 +101,7 @@ def plan_resume(
             stored.spec,
             history=tuple(history),
             next_seq=next_seq(connection, stored.id),
-            # the script's lines are carried out anyway
+            # a script's commands are not replayed, since the script itself runs again
             replay=tuple(each.line for each in state.commands if each.seq > file.seq and not each.scripted),
             commands=tuple(commands),
             epochs=epochs,
@@ -114,7 +114,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
     Args:
         run: the parent: id, name or `last`.
         epoch: the branch starts after the end of this epoch.
-        schedule: replaces the parent's schedule, with `from ANCHOR` if need be; or `lr*X` or `lr=X`, which change it.
+        schedule: replaces the parent's schedule, may end with `from ANCHOR`; or `lr*X` or `lr=X`, which scale it.
         name: of the new run.
 
     Raises:
@@ -132,13 +132,13 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
     ends = epoch_ends(folder, parent.id, state)
     if started is None or epoch not in ends:
         known = ", ".join(map(str, ends)) or "none yet"
-        raise UsageError(f"{parent.title} has no checkpoint of the end of epoch {epoch}; it has those of epoch {known}")
+        raise UsageError(f"{parent.title} has no checkpoint from the end of epoch {epoch}; available: epoch {known}")
     if epoch >= started.spec.epochs:
         raise UsageError(f"epoch {epoch} is the last of {parent.title}: there is nothing left to train in a branch")
     file = ends[epoch]
     switch = next((it for it in state.changes if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None)
     if switch is not None and not isinstance(command, SwitchSchedule):
-        # a branch's settings name the schedule that the parent started with
+        # the branch would continue with the schedule that the parent started with
         raise UsageError(
             f"{parent.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch "
             "a schedule"
@@ -153,7 +153,7 @@ def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:
     Args:
         state: the run's.
     """
-    # of several at one step the newest was saved after the test, at the epoch's end
+    # if several have the same step, the newest was saved after the test, at the epoch's end
     at_steps = {file.step: file for file in saved_files(checkpoint_folder(folder, run))}
     return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
 
@@ -197,12 +197,12 @@ def describe_user_files(plan: ResumePlan) -> list[str]:
 def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) -> None:
     if run.is_live:
         raise UsageError(
-            f"{run.title} is {run.state} in process {run.process.pid}; lrtui send {run.id} stop ends it there"
+            f"{run.title} is {run.state} in process {run.process.pid}. Stop it first: lrtui send {run.id} stop"
         )
     if run.state == "done" and epochs is None:
         raise UsageError(f"{run.title} is done; --epochs N extends it")
     if run.state == "diverged" and not is_changed:
-        raise UsageError(f"{run.title} diverged, and would again: change it with --lr X or --schedule S")
+        raise UsageError(f"{run.title} diverged and would diverge again: change it with --lr X or --schedule S")
 
 
 def _newest_checkpoint(folder: Path, run: StoredRun) -> SavedFile:

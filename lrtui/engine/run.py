@@ -1,4 +1,4 @@
-"""A training run of this process: wires a thread, an event feed, an inbox, a store and a state together.
+"""A training run of this process: connects a thread, an event feed, an inbox, a store and a state.
 
 Imports neither Textual nor torch: importing it is cheap, and the training thread imports torch.
 """
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from lrtui.training.checkpoint.policy import Checkpoints
 
 POLL_SECONDS = 0.01
-"""How late an iterator over events may be."""
+"""Seconds between two polls of an iterator over events."""
 
 EVENTS_A_POLL = 20_000
-"""Bounds one poll, so that a burst of tiny steps never blocks the screen."""
+"""Maximum number of events per poll, so that a burst of tiny steps never blocks the screen."""
 
 
 def import_torch() -> None:
     """Import torch and exclude its objects from garbage collection.
 
-    The import takes 1.5 s or more and holds the GIL for a quarter of a second at once; it leaves 200,000 objects
-    behind, over which every full collection would take 0.1 s.
+    The import takes 1.5 s or more and holds the GIL for up to 0.25 s at a time. It creates 200,000 objects, with which
+    every full garbage collection would take 0.1 s.
     """
     import torch  # noqa: F401
 
@@ -87,7 +87,7 @@ class Run:
 
             checked_task(task, self.spec.task)
         self.state = RunState()
-        """The state that the events taken so far add up to."""
+        """The fold of the events taken so far."""
         self.error: LrtuiError | None = None
         """The error in the settings, the data or the task that ended the run."""
         self.unrecorded = ""
@@ -98,18 +98,18 @@ class Run:
         self._range_feeds: list[RangeFeed] = []
         self._feed, self._inbox = LiveFeed(), Inbox()
         self._reporter = Reporter(self._feed, next_seq=resume_plan.next_seq if resume_plan else 0)
-        # owned, not a worker tied to a widget: leaving the screen never waits for a batch to end
+        # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
 
     def start(self) -> Run:
-        """Start training in a thread; returns the run itself at once.
+        """Start training in a thread, and return the run immediately.
 
         Raises:
             UsageError: if it was started before.
             LrtuiError: while another run of this process is training, or if no thread can be started.
         """
         if self._thread.ident is not None:
-            raise UsageError("a run is started once; make a new Run")
+            raise UsageError("this run was started before; create a new Run")
         with exclusive(self):
             self._open_recording()
             try:
@@ -120,18 +120,18 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The run as messages name it."""
+        """The run's name in messages."""
         return f"run #{self.number}"
 
     @property
     def id(self) -> RunId:
-        """The run's id, the same as its store gives it."""
+        """The run's id, which is also its id in the store."""
         return RunId(str(self.store_folder or ""), self.number)
 
     def send(self, command: Command | str) -> bool:
         """Send a command to the training thread; an event answers it.
 
-        Training continues meanwhile: use the settings' `at` for a command at an exact step.
+        Training does not wait for the command: use the settings' `at` for a command at an exact step.
 
         Returns:
             False if the run is over.
@@ -169,7 +169,7 @@ class Run:
         return events
 
     def __iter__(self) -> Iterator[Event]:
-        """Yield every event as it comes, the state being folded up to it; ends after RunFinished.
+        """Yield every event as it arrives, after folding it into the state; ends after RunFinished.
 
         Raises:
             UsageError: if the run was not started.
@@ -181,10 +181,10 @@ class Run:
                 self.join(POLL_SECONDS)
 
     def result(self) -> RunState:
-        """Wait for the end, and return what all events add up to.
+        """Wait for the end, and return the final state.
 
         Raises:
-            LrtuiError: if the run failed; says why. A run that diverged or was stopped has its result.
+            LrtuiError: if the run failed; says why. The state of a run that diverged or was stopped is returned.
             UsageError: if the run was not started.
         """
         self._check_started()
@@ -225,7 +225,7 @@ class Run:
             self.state.fold(history)
 
     def _open_recording(self) -> None:
-        """Find the run's row in a store, and with it its number; from then on every event is recorded."""
+        """Create or find the run's row in a store, which sets its number; from then on every event is recorded."""
         from lrtui.engine.recording import Recording
         from lrtui.store.location import store_folder
 
@@ -244,7 +244,7 @@ class Run:
             try:
                 self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan)
             except StoreError as error:
-                # training continues: the screen shows its events all the same
+                # training continues, and the screen shows its events
                 warn(f"this run is not recorded: {error}")
                 return
         self._feed.listener = self._recording.publish

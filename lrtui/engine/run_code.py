@@ -29,8 +29,8 @@ def code_of_spec(spec: RunSpec, batches_per_epoch: int, *, tried: bool = False, 
     Args:
         spec: its settings, `at` included.
         batches_per_epoch: optimizer steps per epoch.
-        tried: build and step the schedule first, so that errors of PyTorch appear here. Imports torch, and the user's
-            files.
+        tried: build and step the schedule first, so that errors of PyTorch are raised here. Imports torch and the
+            user's files.
         notes: further comment lines at the head of the code.
 
     Raises:
@@ -69,15 +69,15 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
     timeline = timeline_of(state, timeline)
     if timeline is None or state.started is None:
         if state.outcome is not None:
-            raise UsageError(f"{title} ended before its first step, so there is no code for it")
-        raise UsageError(f"{title} has not started; its code needs the length of an epoch")
+            raise UsageError(f"{title} ended before its first step: there is no code for it")
+        raise UsageError(f"{title} has not started: the length of its epochs, which the code needs, is unknown")
     timeline = _with_remaining_commands(timeline, state)
     notes = list(_notes(title, timeline, state.started.spec))
     if before:
         notes.append(f"branched from run #{before[-1].number} after step {state.first_step:,}; the same up to there")
     if timeline.start_step:
         notes.append(
-            f"the run before step {timeline.start_step:,} is not known; start with the weights of that checkpoint"
+            f"the run before step {timeline.start_step:,} is unknown; start with the weights of that checkpoint"
         )
     return torch_code(replace(timeline, notes=tuple(notes)))
 

@@ -1,4 +1,4 @@
-"""The runs of one front end, one of them training."""
+"""The runs of one front end, of which one at a time trains."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Session:
     def close(self, seconds: float, because: str = "") -> bool:
         """Stop what is running and wait at most `seconds`; return whether no training thread is left.
 
-        A thread that is left is inside torch: ending the interpreter under it would abort the process, so the
-        caller leaves by `os._exit`.
+        A remaining thread is inside torch, and ending the interpreter would abort the process, so the caller exits with
+        `os._exit`.
 
         Args:
-            because: what ends the run, if it is not the user.
+            because: why the run ends, if the user did not ask for it.
         """
         if self._range_test is not None:
             self._range_test.feed.stop()

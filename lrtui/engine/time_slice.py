@@ -1,9 +1,8 @@
 """Time slices: how long a thread keeps its core before the kernel gives it to the next one.
 
-Linux gives threads that want the same core equal shares of it, in slices of a millisecond or three: an answer to a key
-that takes 10 ms of CPU then takes 20 beside training on all cores. Separate slices for each thread, shorter for
-the screen than for training but long enough for a frame, leave the shares unchanged and give the screen its share in
-one piece, at once.
+Linux gives threads that compete for a core equal shares, in slices of 1 to 3 ms: while training uses all cores, a
+response to a key that needs 10 ms of CPU time takes 20 ms. If the slice of the screen's thread is shorter than that of
+training but as long as a frame, the shares stay the same and a frame is drawn immediately, in one piece.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SHARING = (os.SCHED_OTHER, os.SCHED_BATCH) if sys.platform == "linux" else ()
 
 
 def ask_for_slices(seconds: float) -> bool:
-    """Ask for slices of so many seconds for the calling thread, and those it starts from now on.
+    """Request time slices of this length, in seconds, for the calling thread and threads that it starts later.
 
     Linux supports this from 6.12 on; older versions report success and ignore it. On other systems, and where the
     thread's policy is not one of equal shares, nothing is done.

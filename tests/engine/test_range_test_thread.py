@@ -30,7 +30,7 @@ def test_the_curve_ignores_schedule_and_script() -> None:
     again = RangeTestThread(tiny_spec(optimizer="SGD(lr=0.1, momentum=0.9)"), Sweep(1e-5, 1.0, 40)).start()
     assert again.result().losses == curve.losses
     assert again.join(30)
-    with pytest.raises(UsageError, match="started once"):
+    with pytest.raises(UsageError, match="started before"):
         again.start()
 
 

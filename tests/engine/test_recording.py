@@ -203,7 +203,7 @@ def test_a_run_that_cannot_be_resumed_is_refused_with_a_message(
 
 def test_a_branch_from_an_epoch_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     recorded_events(tmp_path, stop_at=15)
-    with pytest.raises(UsageError, match=r"no checkpoint of the end of epoch 3; it has those of epoch 1, 2"):
+    with pytest.raises(UsageError, match=r"no checkpoint from the end of epoch 3; available: epoch 1, 2"):
         plan_branch(tmp_path, "1", 3, "StepLR(1)")
 
 
