@@ -85,7 +85,7 @@ def print_chart(
     plotext.limitsize(False, False)
     plotext.plotsize(width, rows)
     plotext.theme("clear")
-    # plotext draws each point it is given: all have to be finite and within the axes
+    # plotext draws every point: all must be finite and within the axes
     parts = [
         [(epoch, min(max(value, -LARGEST), LARGEST)) for epoch, value in points if not math.isnan(value)]
         for points in (zip(curve.epochs, curve.values, strict=True) for curve in curves)
@@ -95,7 +95,7 @@ def print_chart(
     if from_zero:
         low = min(0.0, low)
     if high - low < 1e-300:
-        # adding 1 does not change a very large number
+        # adding 1 would not change a very large number
         high = low + max(1.0, abs(low))
     for curve, points in zip(curves, parts, strict=True):
         if points:

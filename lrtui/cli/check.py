@@ -38,10 +38,10 @@ Examples:
 """
 
 MAX_STEPS = 10_000_000
-"""Steps up to which `lrtui check` checks a run."""
+"""Maximum number of steps of a run that `lrtui check` accepts."""
 
 MAX_CALLS_AT_START = 200_000
-"""`step()` calls up to which a schedule is checked at the start of a run: they take 1 s. `lrtui check` takes more."""
+"""Maximum number of `step()` calls for a check at the start of a run; they take 1 s. `lrtui check` accepts more."""
 
 WIDTH = 100
 CODE_WIDTH = 26
@@ -79,7 +79,7 @@ def command(
     horizon = Horizon(spec.epochs, read_batches_per_epoch(batches_per_epoch, spec))
     if horizon.total_steps > MAX_STEPS:
         raise UsageError(f"{horizon.total_steps:,} steps are too many to check; at most {MAX_STEPS:,}")
-    # numpy and then torch are imported here, once all arguments have been checked
+    # imports numpy and torch, so all arguments are checked first
     from lrtui.analysis.checks import check_schedule
 
     found = False
@@ -116,9 +116,9 @@ def _explain(code: str) -> None:
 
 
 def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
-    """Return a line for each finding on a run's schedule; none for a run that was resumed or branched.
+    """Return one line per finding on a run's schedule; none for a run that was resumed or branched.
 
-    Where a script changes the lr during the run, the schedule alone is not what the run will follow and is not checked.
+    If a script changes the lr during the run, the run doesn't follow the schedule alone, so it is not checked.
 
     Args:
         started: the first event of the run.

@@ -30,7 +30,7 @@ Examples:
 OPTIONS = (*LENGTH_OPTIONS, "clip_grad_norm", "precision", "at")
 
 MAX_STEPS_TRIED = 1_000_000
-"""Steps up to which the schedule is simulated before its code is written, which takes a few seconds."""
+"""Maximum number of steps for which the schedule is simulated before its code is written; it takes a few seconds."""
 
 
 @click.command(cls=Command, epilog=EPILOG)
@@ -48,7 +48,7 @@ def command(schedule: str, batches_per_epoch: str | None, **options: Any) -> int
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
     read_script(spec.at, spec.epochs, batches)
-    # code of the user is not run for this
+    # the user's code is not executed for this
     is_users = any(part.user_path for part in parsed.walk())
     from lrtui.engine.run_code import code_of_spec
 

@@ -1,4 +1,4 @@
-"""The classes that the commands are made of: click's, with lazy subcommands, help in sections and strict options."""
+"""Subclasses of click's commands and options: lazy subcommands, help in sections, strict option values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPTION = re.compile(r"-(?!\d*\.?\d+\Z).")
 
 
 class Option(click.Option):
-    """An option whose value can't look like an option, so that `--name --json` is a usage error.
+    """An option that rejects values that look like options, so that `--name --json` is a usage error.
 
     Args:
         section: the heading under which the help lists it.
@@ -27,7 +27,7 @@ class Option(click.Option):
         self.section = section
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Refuse what looks like an option, then convert."""
+        """Reject a value that looks like an option, then convert it."""
         if any(isinstance(text, str) and text.startswith("--") for text in (value if self.multiple else [value])):
             raise click.BadOptionUsage(self.opts[0], f"Option '{self.opts[0]}' requires an argument.", ctx)
         return super().type_cast_value(ctx, value)

@@ -27,16 +27,16 @@ SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP
 """The signals that stop a command, with its exit code."""
 
 REASONS = {signal.SIGTERM: "the process was terminated", signal.SIGHUP: "the terminal hung up"}
-"""Why a run stops, for signals that no user sent to stop that run; Ctrl-C is a user's."""
+"""The reason recorded for a run that a signal stops; Ctrl-C counts as the user's command and has none."""
 
 
 def exit_code(outcome: Outcome, error: LrtuiError | None) -> int:
-    """Return the exit code for the end of a run; a usage error found late is still a usage error."""
+    """Return the exit code for the end of a run; a usage error found during the run has the same code as any other."""
     return USAGE if isinstance(error, UsageError) else _OF_OUTCOME[outcome]
 
 
 def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signal.Signals, Any]]:
-    """Call `stop` on the first signal; a second Ctrl-C ends the process at once.
+    """Call `stop` on the first signal; a second Ctrl-C ends the process immediately.
 
     Args:
         stop: is given the reason, or "" for Ctrl-C.

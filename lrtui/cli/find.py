@@ -36,7 +36,7 @@ Examples:
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
-"""Seconds that the batch in progress may take after standard output was closed."""
+"""Seconds to wait for the batch in progress after standard output was closed."""
 
 SMOOTHED, BATCHES = 0, 7
 """Colours of the two curves."""
@@ -108,7 +108,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
                 if out is not None:
                     print(json.dumps(plain(point), allow_nan=False), file=out, flush=True)
             if is_over:
-                # the process must not end while the thread is inside torch
+                # ending the process while the thread is inside torch would abort it
                 test.join(STOP_SECONDS)
                 return curve
     except OSError:

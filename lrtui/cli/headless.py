@@ -20,7 +20,7 @@ from lrtui.schedules.forecast import RunForecaster
 POLL_SECONDS = 0.05
 
 STOP_SECONDS = 30.0
-"""Seconds that the batch in progress may take after standard output was closed."""
+"""Seconds to wait for the batch in progress after standard output was closed."""
 
 
 def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:
@@ -39,14 +39,14 @@ def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:
     if error is not None:
         discard(sys.stdout)
         _stop(run)
-        # Ctrl-C ends the reader of a pipeline too: then the run was stopped, and reports that
+        # Ctrl-C also ends the reader of a pipe: report the run as stopped
         if not signals:
             return _report_closed_output(printer, error, prog)
     return _report_end(run, printer, signals, prog)
 
 
 def _print_all(run: Run, printer: Printer) -> OSError | None:
-    """Print the events until the run ends; return the error where standard output can't be written."""
+    """Print the events until the run ends; return the error if standard output can't be written."""
     advisor = Advisor(RunForecaster())
     try:
         while run.is_live:

@@ -107,7 +107,7 @@ def _complete_setting(ctx: click.Context, parameter: click.Parameter, incomplete
 
 
 def length_option() -> Decorator:
-    """Add the option that replaces the length of a task's epoch."""
+    """Add the option that overrides the length of the task's epochs."""
     return option("--batches-per-epoch", metavar="N", help="length of an epoch, instead of the task's")
 
 
@@ -157,7 +157,7 @@ def read_number(name: str, text: str, *, whole: bool = False) -> float:
     """Return the number given for an option.
 
     Args:
-        whole: whether it has to be a whole number of at least 1.
+        whole: whether it must be a whole number of at least 1.
 
     Raises:
         UsageError: for anything else.
@@ -187,7 +187,7 @@ def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
 
     Args:
         text: of `--batches-per-epoch`.
-        spec: names the task where there is none.
+        spec: names the task, whose length is used if the text is None.
 
     Raises:
         UsageError: for anything but a number, or a task whose length is not known before it runs.
@@ -205,7 +205,7 @@ def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
 
     expected = expected_batches_per_epoch(spec)
     if expected is None:
-        raise UsageError(f"the length of an epoch of {spec.task} is known only in a run; give --batches-per-epoch N")
+        raise UsageError(f"the length of an epoch of {spec.task} is known only during a run; set --batches-per-epoch N")
     return expected
 
 
@@ -222,7 +222,7 @@ def check_at_most_one(**given: object) -> None:
 
 def load_settings() -> UserSettings:
     """Return the user's settings, and print the errors in the settings file on standard error."""
-    # it imports platformdirs, which most commands do not need
+    # imports platformdirs, which most commands do not need
     from lrtui.settings import read_settings
 
     settings = read_settings()
@@ -236,7 +236,7 @@ def check_notation(spec: RunSpec) -> None:
 
     Raises:
         NotationError: with the position of the error.
-        UsageError: for the task; names those there are.
+        UsageError: for an unknown task; names the available ones.
     """
     default = RunSpec()
     # the defaults parse; importing the parser takes 20 ms, which the cockpit's first frame does not wait for
@@ -255,7 +255,7 @@ def check_task(task: str) -> None:
     """Refuse an unknown task; a user's file or module is not run to find out.
 
     Raises:
-        UsageError: names the tasks there are.
+        UsageError: names the available tasks.
     """
     from lrtui.plugins import is_plugin
     from lrtui.tasks.registry import GROUP, find_task

@@ -75,10 +75,10 @@ def command(
     **options: Any,
 ) -> int:
     """PyTorch's scheduler is stepped as the training loop steps it, so the values are exactly those of a run. The
-    area is the sum of the lr over all steps, as a share of the optimizer's lr held constant.
+    area is the sum of the lr over all steps, relative to that of a constant lr equal to the optimizer's.
 
     With --run the schedules are applied to a stored run: its steps, its optimizer and, for ReduceLROnPlateau, its test
-    results. With another lr the results would have been different, which no preview can know.
+    results. Under another lr the results would have been different, which a preview can't know.
     """
     check_at_most_one(json=as_json, csv=as_csv)
     parsed = [parse_schedule(text) for text in schedules]
@@ -137,10 +137,10 @@ def _print_csv(previews: Sequence[WhatIf], horizon: Horizon) -> None:
 
 
 def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence[float]) -> None:
-    """Draw the curves over each other and print their figures below.
+    """Draw the curves in one chart, and print their statistics below.
 
     Args:
-        base_lrs: of the optimizer, one per parameter group; the areas are shares of them.
+        base_lrs: the optimizer's lrs, one per parameter group; the areas are relative to them.
     """
     import numpy as np
 

@@ -22,10 +22,10 @@ Results = Sequence[Mapping[str, float]]
 EXPECTED = "expected a number per line, a CSV with a header (loss, accuracy ...), or the output of lrtui train --json"
 
 MAX_BYTES = 100_000_000
-"""The JSON of a run of a million steps is larger; its eval_done lines are enough."""
+"""The JSON lines of a run of a million steps are larger, but its eval_done lines suffice."""
 
 LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
-"""Options that a stored run decides: they determine the length of an epoch."""
+"""Options that determine the length of an epoch, which a stored run defines."""
 
 
 def results_for(
@@ -59,7 +59,7 @@ def results_for(
             continue
         given = len(results[metric])
         if given < epochs:
-            text = f"{source} has results for {given:,} of {epochs:,} epochs; the last one is held after them"
+            text = f"{source} has results for {given:,} of {epochs:,} epochs; after them the schedule is held"
             print(f"{schedule}: {text}", file=sys.stderr)
     if path is not None and not results:
         raise UsageError("--metrics is for schedules that follow a metric, and none of these does")
@@ -105,13 +105,13 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
     """
     if run is None:
         if store is not None:
-            raise UsageError("--store is where the run of --run is stored; give --run as well")
+            raise UsageError("--store needs --run: it names the store of that run")
         return None
     for name in LENGTH_SETTINGS:
         if given.get(name) is not None:
-            raise UsageError(f"the length of an epoch comes from the run of --run: leave {option_name(name)} out")
+            raise UsageError(f"{option_name(name)} can't be combined with --run, which sets the length of an epoch")
     if given["metrics"] is not None:
-        raise UsageError("test results come from a run (--run) or a file (--metrics), not from both")
+        raise UsageError("--run and --metrics can't be combined: both are sources of test results")
     with reading(folder_of(store)) as connection:
         stored = find(connection, run)
         # numpy takes 60 ms to import, and --help does not need it
@@ -122,7 +122,7 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
         before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
     title, started = f"run {title_of(stored)}", state.started
     if started is None:
-        raise UsageError(f"{title} has not started: the length of its epochs is not known")
+        raise UsageError(f"{title} has not started: the length of its epochs is unknown")
     return RecordedRun(title, started.spec, started.batches_per_epoch, recorded_results([*before, state]))
 
 
@@ -157,7 +157,7 @@ def read_results(path: str, metric: str) -> list[dict[str, float]]:
     else:
         results = _results_of_table(path, lines)
     if not results:
-        raise UsageError(f"{path} has no results in it; {EXPECTED}")
+        raise UsageError(f"{path} contains no results; {EXPECTED}")
     for epoch, result in enumerate(results, start=1):
         if metric not in result:
             known = ", ".join(result) or "nothing"
@@ -189,7 +189,7 @@ def _results_of_table(path: str, lines: Sequence[str]) -> list[dict[str, float]]
     reader.fieldnames = names
     rows = []
     for row in reader:
-        # columns such as a date are no numbers, and no schedule follows them
+        # columns that are not numbers, such as dates, are ignored: no schedule follows them
         values = {name: _number(value) for name, value in row.items() if isinstance(value, str)}
         rows.append({name: value for name, value in values.items() if value is not None})
     return rows
@@ -215,7 +215,7 @@ def _results_of_run(path: str, numbered: Iterable[tuple[int, str]]) -> list[dict
     if latest is not None:
         results.append(latest)
     if not results:
-        raise UsageError(f"{path} has no test results (eval_done) in it; {EXPECTED}")
+        raise UsageError(f"{path} contains no test results (eval_done); {EXPECTED}")
     return results
 
 

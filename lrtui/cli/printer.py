@@ -47,17 +47,17 @@ class Printer:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print a message in any case."""
+        """Print a message, even if the printer is quiet."""
         try:
             print(text, file=self._err, flush=True)
         except OSError:
-            # a closed terminal is no reason to end a run whose output goes to a file
+            # a closed terminal must not end a run whose output goes to a file
             discard(self._err)
 
     def _narrate(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             if self._quiet:
-                # results depend on it: the bundled sample is a tenth of the real set
+                # also with --quiet, because results depend on it: the bundled sample is a tenth of the data set
                 data = event.data
                 self.warn(f"data: {data['name']} from {data['source']}, {data['train']:,} + {data['test']:,} samples")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""

@@ -50,7 +50,7 @@ Examples:
   lrtui race --report 2 --json
 """
 
-# one marker per schedule: with the Braille dots of a single curve they would look the same
+# one marker per schedule, because curves in Braille dots would look alike
 ENTRANT_MARKERS = MARKERS[1:]
 
 
@@ -89,18 +89,18 @@ def command(
     **options: Any,
 ) -> int:
     """Each schedule is trained with each seed, and each training is a stored run; with the same seed all schedules have
-    the same initial weights and data order. Differences are to the first schedule, paired over the seeds.
+    the same initial weights and data order. Differences are from the first schedule, paired over the seeds.
 
     An interrupted race continues with --resume, or when the same command is given again: finished runs are not
-    repeated, the others continue from their last checkpoint. Ctrl-C interrupts; a second one exits at once. A finished
-    run keeps its last checkpoint.
+    repeated, the others continue from their last checkpoint. Ctrl-C interrupts the race, a second one exits
+    immediately. A finished run keeps its last checkpoint.
 
     The results go to standard output and everything else to standard error.
     """
     check_at_most_one(resume=resume, report=report, new=new)
     number = resume or report
     if number and schedules:
-        raise UsageError("a race that is resumed or shown has its schedules: give its number alone")
+        raise UsageError("--resume and --report take no schedules: the race already has its own")
     if markdown is not None and not Path(markdown).parent.is_dir():
         # checked before hours of training
         raise UsageError(f"--markdown {markdown}: there is no such folder")
@@ -158,7 +158,7 @@ def _run(files: PlanFiles, plan: RacePlan, say: Callable[[str], None]) -> int:
     # output of the task goes to standard error
     with contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
         race.run()
-    # a signal during the end of the last run has interrupted nothing
+    # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
 
 

@@ -32,8 +32,8 @@ def command(
     run: str, epochs: str | None, schedule: str | None, lr: str | None, store: str | None, as_json: bool, quiet: bool
 ) -> int:
     """The run keeps its number and ends bit-identical to one that was never interrupted (on the same machine, with the
-    same versions and number of threads). Events after the checkpoint are superseded; commands that were given after it
-    are applied again at the same steps.
+    same versions and number of threads). Events after the checkpoint are superseded; commands sent after it are applied
+    again at the same steps.
     """
     new_lr = None if lr is None else read_number("--lr", lr)
     new_epochs = None if epochs is None else read_count("--epochs", epochs)
@@ -46,7 +46,7 @@ def command(
         f"{plan.run.title} continues at step {plan.file.step:,}"
         + (f" of {plan.run.total_steps:,}" if plan.run.total_steps else "")
         + f", after {duration(plan.run.seconds)} of training"
-        + (f"; the {repeated:,} steps after its checkpoint are repeated" if repeated else "")
+        + (f"; {repeated:,} steps after its checkpoint are repeated" if repeated else "")
     )
     for change in plan.commands:
         printer.say(f"changed: {change.text}")

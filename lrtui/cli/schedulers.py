@@ -55,9 +55,9 @@ def explain(entry: SchedulerEntry) -> str:
         default = "filled in" if parameter.name in entry.fills else _default_text(parameter)
         lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_text}")
         lines += textwrap.wrap(parameter.help, WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
-    lines += ["", f'step() is called per {entry.unit}; per="batch" or per="epoch" at the end says otherwise.']
+    lines += ["", f'step() is called per {entry.unit} by default; per="batch" or per="epoch" at the end changes that.']
     for name, value in entry.fills.items():
-        lines.append(f"{name}, left out, is {value}.")
+        lines.append(f"{name} defaults to {value}.")
     lines += [line for note in entry.notes for line in textwrap.wrap(note, WIDTH)]
     return "\n".join([*lines, entry.url])
 

@@ -39,7 +39,7 @@ _LR = re.compile(r"\A\s*+lr\s++(?=[^\s=*/])")
 @store_option()
 def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> int:
     """COMMAND is pause, resume, stop, evaluate, checkpoint, undo, extend N, lr X (or lr=X), lr*X, or a schedule, with
-    from base, current or start: the lr it starts from, and the step it counts from.
+    from base, current or start (the lr that it starts from, and the step that it counts from).
     """
     sent = read_command(" ".join(parts))
     seconds = _seconds(wait)

@@ -1,4 +1,4 @@
-"""The store that a command reads, the runs in it, and the options that name them."""
+"""The store and the runs that a command reads, and the options that select them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def folder_of(store: str | None) -> Path:
     """
     folder = store_folder(store)
     if folder is None:
-        raise StoreError(f"nothing is stored with --store {NOTHING}; --store DIR (or {VARIABLE}) names a folder")
+        raise StoreError(f"--store {NOTHING} is not a store; name a folder with --store DIR or {VARIABLE}")
     return folder
 
 
@@ -98,18 +98,18 @@ def find(connection: sqlite3.Connection, run: str) -> StoredRun:
         UsageError: if there is none; names the existing ones.
     """
     try:
-        # no stored name contains bytes that are not UTF-8
+        # stored names contain no bytes that are not UTF-8
         return find_run(connection, run.encode(errors="backslashreplace").decode())
     except UsageError as error:
-        # a user's names can have any characters
+        # names may contain any characters
         raise UsageError(printable(str(error))) from None
 
 
 def find_all(connection: sqlite3.Connection, runs: Iterable[str]) -> list[StoredRun]:
-    """Return the runs with those ids or names, each once.
+    """Return the runs with these ids or names, without duplicates.
 
     Raises:
-        UsageError: where one does not exist.
+        UsageError: if one does not exist.
     """
     return list({run.id: run for run in (find(connection, text) for text in runs)}.values())
 

@@ -48,20 +48,20 @@ def command(
     schedule: str | None, budget: str | None, processes: str | None, as_json: bool, quiet: bool, **options: Any
 ) -> int:
     """First a range test finds an lr. Then schedules that fit the run's length, yours among them, are raced: each
-    completely in fewer epochs, then the best two in more. Last the winner is trained in full. The budget counts all of
-    this in full runs (1 is as many steps as the run has); below 1 the winner is not trained in full. The races are
-    stored; lrtui race --report shows them.
+    completely in fewer epochs, then the best two in more. Finally the winner is trained in full. The budget covers all
+    of this; its unit is the number of steps of one full run. With a budget below 1 the winner is not trained in full.
+    The races are stored; lrtui race --report shows them.
 
     The suggested schedule goes to standard output in one line, the results to standard error.
     """
     full_runs = DEFAULT_BUDGET if budget is None else read_number("--budget", budget)
     process_count = read_count("--processes", processes, 1)
     if not full_runs > 0:
-        raise UsageError("--budget takes a number of full runs above 0, such as 2")
+        raise UsageError("--budget must be a number of full runs above 0, such as 2")
     spec = read_spec(options, schedule, load_settings().run)
     check_notation(spec)
     if spec.at:
-        raise UsageError("--at can't be used with suggest, which looks for a schedule without manual changes")
+        raise UsageError("--at can't be used with suggest, which searches for a schedule without manual changes")
     files = PlanFiles(require_store(store_folder(options["store"])))
 
     def say(line: str) -> None:

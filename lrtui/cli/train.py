@@ -14,8 +14,8 @@ from lrtui.engine.session import Session
 
 EPILOG = """\
 Exit status: 0 done, 1 failed, 2 usage error, 3 the loss diverged, 130 interrupted (Ctrl-C: after the batch in
-progress; a second one: at once), 143 terminated, 129 terminal closed (under nohup the run continues). An interrupted
-run that is stored is saved first; lrtui resume continues it.
+progress; a second one: immediately), 143 terminated, 129 terminal closed (under nohup the run continues). An
+interrupted run that is stored is saved first; lrtui resume continues it.
 
 Examples:
   lrtui train "ExponentialLR(gamma=0.1)"

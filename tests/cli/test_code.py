@@ -52,7 +52,7 @@ def test_the_epoch_length_defaults_to_that_of_the_task(capsys: pytest.CaptureFix
     ("arguments", "message"),
     [
         (["StepLr(3)"], "did you mean StepLR"),
-        (["StepLR(3)", "--task", "own.py:Mine"], "give --batches-per-epoch"),
+        (["StepLR(3)", "--task", "own.py:Mine"], "set --batches-per-epoch"),
         (["CyclicLR(0.1, 0.2)", "--optimizer", "Adagrad()"], "add cycle_momentum=False"),
         (['LambdaLR("1 / (1 - epoch)")', *SHORT], "division by zero"),
         (["StepLR(3)", *SHORT, "--at", "step 12: lr*2"], "the run has 12 steps"),
@@ -195,17 +195,17 @@ def test_preview_uses_the_results_so_far_of_an_unfinished_run(lrtui: CommandLine
     lrtui.record(130)
     answer = lrtui("preview", PLATEAU, "--run", "last", "--json", "--optimizer", "SGD(lr=1.0)")
     assert json.loads(answer.out)["lrs"][0] == [1.0]
-    assert "run #1 has results for 2 of 10 epochs; the last one is held after them" in answer.err
+    assert "run #1 has results for 2 of 10 epochs; after them the schedule is held" in answer.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--run", "9"], "there is no run"),
-        (["--run", "last", "--batch-size", "8"], "leave --batch-size out"),
-        (["--run", "last", "--batches-per-epoch", "8"], "leave --batches-per-epoch out"),
-        (["--run", "last", "--metrics", "x.csv"], "not from both"),
-        ([], "--store is where the run of --run is stored"),
+        (["--run", "last", "--batch-size", "8"], "--batch-size can't be combined with --run"),
+        (["--run", "last", "--batches-per-epoch", "8"], "--batches-per-epoch can't be combined with --run"),
+        (["--run", "last", "--metrics", "x.csv"], "both are sources of test results"),
+        ([], "--store needs --run"),
     ],
 )
 def test_options_that_contradict_the_run_are_refused(arguments: list[str], message: str, lrtui: CommandLine) -> None:

@@ -70,7 +70,7 @@ def test_the_preview_over_the_record_of_a_run_has_the_lrs_of_the_run(
         ("accuracy\n0.5\n", "the results of epoch 1 have no loss, only accuracy"),
         ("loss\n0.5\n-\n", "the results of epoch 2 have no loss"),
         ("a,,b\n1,2,3\n", "line 1: not a header"),
-        ('{"event": "step_done"}\n', "has no test results"),
+        ('{"event": "step_done"}\n', "contains no test results"),
         ('{"event": "eval_done", "loss": 1}\n{"event"\n', "line 2: not a JSON object"),
         ("{" * 100_000, "line 1: not a JSON object"),
     ],

@@ -31,7 +31,7 @@ def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["StepLR(3)", "ConstantLR()", "--processes", "x"], "--processes takes"),
         (["StepLR(3)", "ConstantLR()", "--target", "high"], "--target takes"),
         (["StepLR(3)", "ConstantLR()", "--task", "nowhere"], "unknown task 'nowhere'"),
-        (["StepLR(3)", "--resume", "1"], "give its number alone"),
+        (["StepLR(3)", "--resume", "1"], "the race already has its own"),
         (["--resume"], "no races in the store"),
         (["--report", "last"], "no races in the store"),
         (["--resume", "last", "--report", "last"], "not allowed with"),

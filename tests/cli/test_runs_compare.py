@@ -142,7 +142,7 @@ def test_many_runs_are_tables_below_each_other_on_a_terminal(
 def test_a_comparison_needs_two_runs(arguments: list[str], two: CommandLine) -> None:
     answer = two("runs", "compare", *arguments)
     assert answer.status == 2
-    assert "two runs or more" in answer.err
+    assert "two different runs" in answer.err
 
 
 def test_an_unknown_run_is_refused(two: CommandLine) -> None:

@@ -40,7 +40,7 @@ def test_an_empty_name_removes_the_name(lrtui: CommandLine) -> None:
 def test_a_shared_name_refers_to_the_newest_run(lrtui: CommandLine) -> None:
     lrtui.record(10, name="same")
     lrtui.record(10)
-    assert "1 other run of that name: it refers to the newest" in lrtui("runs", "rename", "2", "same").err
+    assert "1 other run with that name: it refers to the newest" in lrtui("runs", "rename", "2", "same").err
     assert "#2 same" in lrtui("runs", "show", "same").lines[0]
 
 

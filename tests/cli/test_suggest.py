@@ -54,8 +54,8 @@ def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--budget", "0"], "--budget takes"),
-        (["--budget", "much"], "--budget takes"),
+        (["--budget", "0"], "--budget must"),
+        (["--budget", "much"], "--budget must"),
         (["Foo()"], "unknown schedule Foo"),
         (["--at", "epoch 2: lr*0.5"], "--at can't be used with suggest"),
         (["--task", "nowhere"], "unknown task 'nowhere'"),

@@ -36,5 +36,5 @@ Examples:
 @click.command(cls=LazyGroup, package=__name__, summaries=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
 def command() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # a question mark for a character that the terminal lacks keeps the columns aligned
+        # characters that the terminal lacks become question marks, which keep the columns aligned
         sys.stdout.reconfigure(errors="replace")

@@ -28,7 +28,7 @@ Examples:
   lrtui runs compare baseline last --json
 """
 
-# one marker per run: with the Braille dots of a single curve they would look the same
+# one marker per run, because curves in Braille dots would look alike
 RUN_MARKERS = MARKERS[1:]
 
 
@@ -43,7 +43,7 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
     with reading(folder_of(store)) as connection:
         found = find_all(connection, runs)
         if len(found) < 2:
-            raise UsageError(f"a comparison takes two runs or more, and {' '.join(runs)[:60]!r} is one")
+            raise UsageError(f"a comparison needs two different runs; {' '.join(runs)[:60]!r} is one")
         states = []
         for run in found:
             state = RunState()

@@ -26,8 +26,8 @@ Examples:
 @option("--yes", is_flag=True, help="do not ask")
 @store_option()
 def command(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
-    """Live runs are not deleted. Checkpoints are deleted too, except those that a branch started from. lrtui runs gc
-    returns the database's free space to the disk.
+    """Live runs are not deleted. Checkpoints are deleted too, except those that a branch started from. Run lrtui
+    runs gc to shrink the database file afterwards.
     """
     folder = folder_of(store)
     with reading(folder) as connection:
@@ -35,7 +35,7 @@ def command(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
     refuse_live(found)
     if not yes:
         if not (sys.stdin and sys.stdin.isatty()):
-            raise UsageError("there is no terminal to ask for confirmation: --yes deletes without asking")
+            raise UsageError("can't ask for confirmation without a terminal; --yes deletes without asking")
         for run in found:
             about = f"{run.state}, {epochs_done(run)} of {counted(run.spec.epochs, 'epoch')}, {run.schedule}"
             print(f"{title_of(run)}: {printable(about)}", file=sys.stderr)

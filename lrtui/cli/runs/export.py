@@ -37,7 +37,7 @@ FORMATS = ("csv", "json", "tensorboard")
 def command(run: str, file_format: str, out: str | None, store: str | None) -> int:
     """A branch is exported without the steps of the run it started from."""
     if file_format == "tensorboard" and not out:
-        raise UsageError("TensorBoard reads folders: give one with --out PATH")
+        raise UsageError("--format tensorboard needs a folder: set --out PATH")
     with reading(folder_of(store)) as connection:
         stored = find(connection, run)
         events = stored_events(connection, stored.id)

@@ -19,9 +19,9 @@ Examples:
 @option("--dry-run", is_flag=True, help="only print what would be removed")
 @store_option()
 def command(dry_run: bool, store: str | None) -> int:
-    """Removed are superseded rows (events after the checkpoint that a run was resumed from), checkpoints of deleted
-    runs except those that a branch started from, temporary files, and commands answered more than a day ago. Live runs
-    are left alone.
+    """Removes superseded rows (events after the checkpoint that a run was resumed from), checkpoints of deleted runs
+    except those that a branch started from, temporary files, and commands answered more than a day ago. Live runs are
+    not changed.
     """
     folder = folder_of(store)
     with reading(folder) as connection:

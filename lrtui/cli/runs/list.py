@@ -39,7 +39,7 @@ HEADINGS = {
 """The columns shown."""
 
 MIN_WIDTHS = {"schedule": 12, "name": 6}
-"""Columns that are cut on a narrow terminal, with their smallest width."""
+"""Columns that are cut on a narrow terminal, with their minimum widths."""
 
 
 @click.command(cls=Command, epilog=EPILOG)
@@ -74,7 +74,7 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
 
 
 def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> list[StoredRun]:
-    """Return the runs in order, those without the value last in either order; of equal values the newer first."""
+    """Return the runs in order: among equal values the newer first, runs without the value last in either order."""
 
     def key(run: StoredRun) -> Any:
         value = column.value(run)
@@ -91,7 +91,7 @@ def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> l
 def _print_table(runs: Sequence[StoredRun], sorted_by: Column | None) -> None:
     headings = dict(HEADINGS)
     if sorted_by is not None and sorted_by.name not in headings:
-        # without its column the order would look random
+        # without the column that it is sorted by, the order would look random
         name = headings.pop("name")
         headings |= {sorted_by.name: Heading(sorted_by.name, "." if sorted_by.kind == "number" else ""), "name": name}
     rows = [[_cell(run, name) for name in headings] for run in runs]

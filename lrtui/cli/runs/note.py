@@ -29,7 +29,7 @@ def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
     # bytes of the command line that are not UTF-8 can't be stored
     text = " ".join(parts).strip().encode(errors="backslashreplace").decode()
     if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"a note has at most {MAX_CHARACTERS:,} characters, and this one {len(text):,}")
+        raise UsageError(f"a note has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}")
     folder = folder_of(store)
     with reading(folder) as connection:
         stored = find(connection, run)

@@ -27,7 +27,7 @@ MAX_CHARACTERS = 200
 @argument("parts", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
 @store_option()
 def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
-    """An empty name removes it. Where several runs have a name, it refers to the newest."""
+    """An empty NAME removes the name. If several runs have the same name, it refers to the newest."""
     name = " ".join(parts).strip()
     check_name(name)
     folder = folder_of(store)
@@ -38,13 +38,13 @@ def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
     with transaction(folder) as connection:
         connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name or None, stored.id))
     renamed = f"{title_of(stored)}: renamed to {name}" if name else f"{title_of(stored)}: name removed"
-    shared = f"; {counted(others, 'other run')} of that name: it refers to the newest" if others else ""
+    shared = f"; {counted(others, 'other run')} with that name: it refers to the newest" if others else ""
     print(f"{renamed}{shared}", file=sys.stderr)
     return 0
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could be another run's id, or that a terminal would interpret.
+    """Reject a name that could be another run's id, or that contains control characters.
 
     Raises:
         UsageError: says what is wrong with the name.
@@ -59,6 +59,6 @@ def check_name(name: str) -> None:
         meant = "the newest run" if name.lower() == LAST else "an id"
         raise UsageError(f"{name[:40]!r} can't be a name: it would refer to {meant}")
     if not name.isprintable():
-        raise UsageError("a name is one line of printable characters")
+        raise UsageError("a name must be one line of printable characters")
     if len(name) > MAX_CHARACTERS:
         raise UsageError(f"a name has at most {MAX_CHARACTERS} characters; lrtui runs note takes longer texts")

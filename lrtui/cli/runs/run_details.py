@@ -31,7 +31,7 @@ WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """The state of a run, and what the state does not contain.
+    """The state of a run, with details that the state does not contain.
 
     Args:
         state: the fold of its events.
@@ -53,7 +53,7 @@ def read_details(connection: sqlite3.Connection, run: StoredRun) -> RunDetails:
     events = StoreFeed(connection, run.id).take()
     state = RunState()
     state.fold(events)
-    # a state keeps only the newest lines of its log
+    # the state's log has only the newest lines
     notices = tuple(event for event in events if isinstance(event, Notice) and event.level != "info")
     branches = connection.execute("SELECT id FROM runs WHERE parent = ? ORDER BY id", (run.id,)).fetchall()
     return RunDetails(state, notices, tuple(run_id for (run_id,) in branches))
