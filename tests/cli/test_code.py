@@ -112,7 +112,7 @@ def test_the_code_of_a_branch_starts_with_that_of_its_parent(lrtui: CommandLine)
     lrtui.mark_lost(parent)
     assert lrtui("runs", "delete", str(parent), "--yes").status == 0
     code = lrtui("runs", "code", str(branch)).out
-    assert "the run before step 150 is not known" in code
+    assert "the run before step 150 is unknown" in code
     assert "for epoch in range(3, epochs):" in code
     assert len(lrs_of(code)) == 350
 
