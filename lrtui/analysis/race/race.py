@@ -6,12 +6,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from lrtui.analysis.race.executor import ChildRun, LocalRun, RunHandle
+from lrtui.analysis.race.child_run import ChildRun
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.results import CellResult, find_run_of, metric_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
 from lrtui.engine.resume import ResumePlan, plan_resume
+from lrtui.engine.run import Run
+from lrtui.run.commands import Stop
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
 from lrtui.run.evaluations import is_better_high
 from lrtui.run.events import EvalDone
@@ -64,7 +66,7 @@ class Race:
         files.claim(plan)
         self._results = {result.cell: result for result in read_results(files.folder, plan)}
         self._rule = StoppingRule(plan)
-        self._handles: dict[Cell, RunHandle] = {}
+        self._running: dict[Cell, Run | ChildRun] = {}
         self._reported_epoch: dict[Cell, int] = {
             cell: max(result.tests, default=0) for cell, result in self._results.items()
         }
@@ -95,8 +97,9 @@ class Race:
         """
         try:
             while self._stop is None:
-                self._start_next_runs()
-                if not self._handles:
+                while len(self._running) < self.plan.processes and (cell := self._next()) is not None:
+                    self._start(cell)
+                if not self._running:
                     return
                 self._poll_all()
                 time.sleep(POLL_SECONDS)
@@ -104,17 +107,19 @@ class Race:
             self._stop_all()
             self._files.release(self.plan)
 
-    def _open_cells(self) -> list[Cell]:
-        """Return the runs that are neither done nor running."""
+    def _next(self) -> Cell | None:
+        """Return the next run: seed by seed, the best entrant so far first, so that the others can be judged."""
         failed = {
             cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._started
         }
-        left = open_cells(self.plan, self.results)
         # runs that failed earlier are tried again when the user resumes the race
-        return [cell for cell in left if cell not in self._handles and cell.entrant not in failed]
-
-    def _next(self) -> Cell | None:
-        """Return the next run: seed by seed, the best entrant so far first, so that the others can be judged."""
+        waiting = [
+            cell
+            for cell in open_cells(self.plan, self.results)
+            if cell not in self._running and cell.entrant not in failed
+        ]
+        if not waiting:
+            return None
         metric = metric_of_race(self.results)
         sign = -1.0 if is_better_high(metric) else 1.0
 
@@ -127,35 +132,25 @@ class Race:
             ]
             return sign * sum(ends) / len(ends) if ends else float("inf")
 
-        waiting = self._open_cells()
-        if not waiting:
-            return None
         return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=place)
-
-    def _start_next_runs(self) -> None:
-        while len(self._handles) < self.plan.processes:
-            cell = self._next()
-            if cell is None:
-                return
-            self._start(cell)
 
     def _start(self, cell: Cell) -> None:
         resume_plan = self._resume_plan(cell)
         spec = self.plan.spec(cell)
-        handle: RunHandle
+        run: Run | ChildRun
         if self.plan.processes == 1:
-            handle = LocalRun(spec if resume_plan is None else resume_plan.spec, resume_plan)
+            run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
         else:
             output = self._files.folder / RACES / f"{self.plan.number}.out"
             resumes = None if resume_plan is None else resume_plan.run.id
-            handle = ChildRun(spec, self._files.folder, resumes, self.plan.threads, output)
-        self._handles[cell] = handle
+            run = ChildRun(spec, self._files.folder, resumes, self.plan.threads, output)
+        self._running[cell] = run
         self._started.add(cell)
         done = sum(result.state == "done" for result in self._results.values())
         label = self.plan.entrants[cell.entrant].label
         resumes_at = f", resumes at step {resume_plan.file.step:,}" if resume_plan else ""
         self._say(f"seed {cell.seed}  {label}{resumes_at}  ({done} of {counted(len(self.plan.cells), 'run')} done)")
-        self._record_run(cell, handle)
+        self._record_run(cell, run)
 
     def _resume_plan(self, cell: Cell) -> ResumePlan | None:
         """Return how to resume an interrupted run; None if it is new or has no checkpoint."""
@@ -178,14 +173,14 @@ class Race:
             return None
 
     def _poll_all(self) -> None:
-        for cell, handle in list(self._handles.items()):
+        for cell, run in list(self._running.items()):
             # read before polling, so that its last events are included
-            live = handle.is_live
-            self._poll(cell, handle)
+            live = run.is_live
+            self._poll(cell, run)
             if not live:
-                del self._handles[cell]
-                self._close(cell, handle)
-        for cell in list(self._handles):
+                del self._running[cell]
+                self._close(cell, run)
+        for cell in list(self._running):
             ruling = self._rule.judge(cell, self.results) if self.plan.stops else None
             if ruling is not None and cell.entrant not in self.plan.rulings:
                 self._stop_entrant(cell, ruling)
@@ -193,9 +188,11 @@ class Race:
             self._last_heartbeat, self.plan.heartbeat = time.monotonic(), time.time()
             self._files.save(self.plan)
 
-    def _poll(self, cell: Cell, handle: RunHandle) -> None:
-        self._record_run(cell, handle)
-        result = CellResult.of_state(cell, handle.run_id, handle.poll())
+    def _poll(self, cell: Cell, run: Run | ChildRun) -> None:
+        self._record_run(cell, run)
+        while run.poll():
+            pass
+        result = CellResult.of_state(cell, run.number if run.is_recorded else None, run.state)
         self._results[cell] = result
         epoch = max(result.tests, default=0)
         if epoch > self._reported_epoch[cell]:
@@ -213,43 +210,42 @@ class Race:
         self.plan.rulings[cell.entrant] = ruling
         self._files.save(self.plan)
         self._say(f"stopped: {self.plan.entrants[cell.entrant].label}: {ruling.reason} (after epoch {ruling.epoch})")
-        for other, handle in self._handles.items():
+        for other, run in self._running.items():
             if other.entrant == cell.entrant:
-                handle.stop()
+                run.send(Stop())
 
-    def _record_run(self, cell: Cell, handle: RunHandle) -> None:
-        if handle.run_id is not None and self.plan.runs.get(cell) != handle.run_id:
-            self.plan.runs[cell] = handle.run_id
+    def _record_run(self, cell: Cell, run: Run | ChildRun) -> None:
+        if run.is_recorded and self.plan.runs.get(cell) != run.number:
+            self.plan.runs[cell] = run.number
             self._files.save(self.plan)
 
-    def _close(self, cell: Cell, handle: RunHandle) -> None:
+    def _close(self, cell: Cell, run: Run | ChildRun) -> None:
         """Handle the end of a run."""
-        if handle.trouble:
-            self._say(handle.trouble)
-        state = handle.poll()
-        label, outcome = self.plan.entrants[cell.entrant].label, state.outcome
+        if run.unrecorded:
+            self._say(run.unrecorded)
+        label, outcome = self.plan.entrants[cell.entrant].label, run.state.outcome
         if outcome is None and self._stop is None:
-            raise handle.error or LrtuiError(f"the run of {label} ended unexpectedly: {handle.trouble}")
-        if outcome is not None and outcome.outcome == "done" and handle.run_id is not None:
-            keep_last_checkpoint(self._files.folder, handle.run_id)
+            raise run.error or LrtuiError(f"the run of {label} ended unexpectedly: {run.unrecorded}")
+        if outcome is not None and outcome.outcome == "done" and run.is_recorded:
+            keep_last_checkpoint(self._files.folder, run.number)
         if outcome is None or outcome.outcome in ("done", "stopped"):
             return
-        if state.started is None:
+        if run.state.started is None:
             # an error before the first batch would occur with every seed
-            raise handle.error or LrtuiError(f"{label}: {outcome.error}")
+            raise run.error or LrtuiError(f"{label}: {outcome.error}")
         self._say(f"{outcome.outcome}: {label} with seed {cell.seed}{f': {outcome.error}' if outcome.error else ''}")
 
     def _stop_all(self) -> None:
         """Stop all runs and wait for them."""
-        for handle in self._handles.values():
-            handle.stop(self._stop or "")
-        for cell, handle in self._handles.items():
-            while handle.is_live:
+        for run in self._running.values():
+            run.send(Stop(self._stop or ""))
+        for cell, run in self._running.items():
+            while run.is_live:
                 # a run stays live until its events are read
-                self._poll(cell, handle)
+                self._poll(cell, run)
                 time.sleep(POLL_SECONDS)
-            self._poll(cell, handle)
-        self._handles.clear()
+            self._poll(cell, run)
+        self._running.clear()
 
 
 def find_unfinished(files: PlanFiles, plan: RacePlan) -> RacePlan | None:

@@ -1,0 +1,187 @@
+"""A run of a race in a child process: the race's end of its pipes, and the child itself.
+
+The child is `python -m lrtui.analysis.race.child_run`. The first line of its standard input describes the run; a later
+line stops it. The end of standard input means that the race has ended, and saves and stops the run. Standard output has
+all events except steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from lrtui.engine.resume import plan_resume
+from lrtui.engine.run import Run
+from lrtui.run.commands import Stop
+from lrtui.run.errors import LrtuiError
+from lrtui.run.event_json import event_from_json, event_to_json, plain, spec_from_json
+from lrtui.run.events import Event, StepDone
+from lrtui.run.feed import LiveFeed
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+
+POLL_SECONDS = 0.05
+
+END_SECONDS = 30.0
+"""How long a process may take to end after its run."""
+
+ABANDONED = "the process of the race ended"
+
+
+class ChildRun:
+    """A run in a child process, with the part of `Run`'s interface that a race needs.
+
+    The process ends when this process ends: its standard input is closed then.
+
+    Args:
+        spec: its settings.
+        folder: of the store.
+        resumes: id of the stored run to resume, instead of a new one.
+        threads: torch threads; None for torch's default.
+        output: file for everything that the process prints apart from events.
+
+    Raises:
+        LrtuiError: if the process can't be started.
+    """
+
+    def __init__(self, spec: RunSpec, folder: Path, resumes: int | None, threads: int | None, output: Path) -> None:
+        # torch reads the number of threads at import; the same number gives the same results
+        environment = os.environ if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        try:
+            with open(os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "lrtui.analysis.race.child_run"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=file,
+                    env=environment,
+                    # Ctrl-C goes to the race, which stops its runs
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LrtuiError(f"can't start a process for a run: {error.strerror or error}") from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.number = resumes or 0
+        self.is_recorded = resumes is not None
+        self.state = RunState()
+        self.error: LrtuiError | None = None
+        self.unrecorded = ""
+        """What could not be recorded, or how the process failed; set when the run is over."""
+        self._feed, self._output = LiveFeed(), output
+        self._lines: IO[bytes] = self._process.stdout
+        self._lifeline: IO[bytes] = self._process.stdin
+        self._reader = threading.Thread(target=self._read, name="race-reader", daemon=True)
+        self._reader.start()
+        self._write({"spec": plain(spec), "folder": str(folder), "resumes": resumes})
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the process is running, or has sent events that were not taken."""
+        return self._reader.is_alive() or len(self._feed) > 0
+
+    def poll(self) -> list[Event]:
+        """Fold the events that have come since the last call into the state, and return them."""
+        events = self._feed.take(10**9)
+        self.state.fold(events)
+        return events
+
+    def send(self, command: Stop) -> None:
+        """Stop the run after the current batch and save it."""
+        self._write({"stop": command.because})
+
+    def _write(self, record: object) -> None:
+        # the process may have ended, and its exit status says why
+        with suppress(OSError):
+            self._lifeline.write(json.dumps(record).encode() + b"\n")
+            self._lifeline.flush()
+
+    def _read(self) -> None:
+        for line in self._lines:
+            record = json.loads(line)
+            if "event" in record:
+                self._feed.publish(event_from_json(record))
+            elif "run" in record:
+                self.number, self.is_recorded = record["run"], True
+            else:
+                self.unrecorded = record["trouble"]
+                if record["refused"]:
+                    self.error = LrtuiError(record["refused"])
+        try:
+            status = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if status and not self.error:
+            self.unrecorded = f"its process ended with status {status}; see {self._output}"
+        self._lines.close()
+        # the process is gone, so unsent data is lost
+        with suppress(OSError):
+            self._lifeline.close()
+
+
+# -- in the child process ---------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Run what the first line describes and return the exit status."""
+    # unbuffered: a thread that waits in a buffered stream aborts the interpreter at exit
+    lines, out = open(0, "rb", buffering=0, closefd=False), sys.stdout  # noqa: SIM115
+    order = json.loads(lines.readline())
+    # output of the task must not mix with the events
+    with redirect_stdout(sys.stderr):
+        try:
+            run = _start(order, out)
+        except LrtuiError as error:
+            _print(out, {"trouble": "", "refused": str(error)})
+            return 1
+        # daemon: it may wait for a line forever
+        threading.Thread(target=_listen, args=(run, lines), name="lifeline", daemon=True).start()
+        while run.is_live:
+            _print_events(run, out)
+            run.join(POLL_SECONDS)
+        _print_events(run, out)
+    _print(out, {"trouble": run.unrecorded, "refused": str(run.error) if run.error else ""})
+    return 0
+
+
+def _start(order: dict[str, Any], out: TextIO) -> Run:
+    spec, resumes = spec_from_json(order["spec"]), order["resumes"]
+    resume_plan = None if resumes is None else plan_resume(Path(order["folder"]), str(resumes))
+    run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
+    if run.is_recorded:
+        _print(out, {"run": run.number})
+    for part in resume_plan.history if resume_plan else ():
+        if isinstance(part, Event) and not isinstance(part, StepDone):
+            _print(out, event_to_json(part))
+    return run
+
+
+def _print_events(run: Run, out: TextIO) -> None:
+    while events := run.poll():
+        for event in events:
+            if not isinstance(event, StepDone):
+                _print(out, event_to_json(event))
+
+
+def _print(out: TextIO, record: object) -> None:
+    # the reader may be gone; the end of standard input stops the run
+    with suppress(BrokenPipeError):
+        print(json.dumps(record, allow_nan=False), file=out, flush=True)
+
+
+def _listen(run: Run, lines: Iterable[bytes]) -> None:
+    for line in lines:
+        run.send(Stop(json.loads(line)["stop"]))
+    run.send(Stop(ABANDONED))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
