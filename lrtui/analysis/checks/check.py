@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
 
 MAX_FIXES = 6
-"""Candidate fixes that are tried for one finding: each is stepped through the whole run."""
+"""Maximum number of fixes that are tried for one finding; each is stepped through the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Finding:
     Args:
         code: identifies the trap, for programs and for `lrtui check --explain`.
         message: what will happen, one sentence with its figures.
-        fix: notation of the corrected schedule; None where the notation can't correct it. It has been parsed and
-            stepped to the end of the run, and does not have the finding.
+        fix: notation of a corrected schedule, which was stepped to the end of the run and does not have the finding;
+            None if there is none.
     """
 
     code: str
@@ -55,16 +55,16 @@ def check_schedule(
 ) -> list[Finding]:
     """Return the findings for a schedule, the most severe first; imports torch.
 
-    A finding that the fix of another one removes is left out. The time is that of stepping through the run, once for
-    the schedule and once to a few times for each fix: 0.05 s each for 10,000 steps.
+    A finding that the fix of an earlier one removes is left out. The schedule and every tried fix are stepped through
+    the run, which takes 0.05 s per 10,000 steps.
 
     Args:
         schedule: as the user wrote it, lengths that were left out still left out.
         optimizer: the optimizer that it drives.
         horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
-        base_lrs: lr that it builds on, one per parameter group, where that is not the optimizer's.
-        lrs: lr of each step from the horizon's start, float64, shape (steps, parameter groups), where it has been
+        base_lrs: the initial lrs, one per parameter group, if they are not the optimizer's.
+        lrs: lr of each step from the horizon's start, float64, shape (steps, parameter groups), if it has been
             simulated already.
 
     Raises:
@@ -98,13 +98,13 @@ def _findings(context: ScheduleContext) -> list[Finding]:
 def _problems(context: ScheduleContext) -> dict[Trap, Problem]:
     problems = {trap: problem for trap in TRAPS if (problem := trap.find_in(context)) is not None}
     if context.error is not None:
-        # the first reason is the most specific; the last of these traps reports any error
+        # the most specific trap comes first; the last one reports any error
         return dict(list(problems.items())[:1])
     return problems
 
 
 def _best_fix(trap: Trap, problem: Problem, context: ScheduleContext, known: set[str]) -> ScheduleContext | None:
-    """Return the first fix in which nothing is found; else one with fewer findings, else one with milder findings."""
+    """Return the first fix without findings; otherwise one with fewer findings, otherwise one with milder findings."""
     severity = [other.code for other in TRAPS]
     milder = set(severity[severity.index(trap.code) + 1 :])
     fewer_findings: ScheduleContext | None = None

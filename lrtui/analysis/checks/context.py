@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 UNKNOWN = SchedulerEntry(name="", summary="", family="function", unit="epoch", parameters=(), example="")
-"""Entry of a user's class, about which nothing is declared."""
+"""Stands for the missing entry of a user's class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Part:
 
     @property
     def entry(self) -> SchedulerEntry:
-        """What is declared about its class."""
+        """The catalogue's entry of its class."""
         return self.schedule.entry or UNKNOWN
 
     @property
@@ -60,7 +60,7 @@ class Part:
         return self.entry.values(self.schedule.arguments)
 
     def get(self, argument: str) -> Any:
-        """Return the value of an argument, its default where it is not given; None where it has neither."""
+        """Return the value of an argument or its default; None if it has neither."""
         return self.schedule.get(argument)
 
     @property
@@ -75,7 +75,7 @@ class Part:
 
     @property
     def fitted(self) -> Schedule | None:
-        """The scheduler with arguments that fit its number of calls; None where they fit already or can't be chosen."""
+        """The scheduler with arguments that fit its number of calls; None if they fit already or are unknown."""
         if self.entry.fit is None or self.calls < 2:
             return None
         changes = self.entry.fit(self.values, self.calls)
@@ -100,7 +100,7 @@ class ScheduleContext:
         optimizer: the optimizer that it drives.
         horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
-        base_lrs: lr that it builds on, one per parameter group; None for the optimizer's.
+        base_lrs: the initial lrs, one per parameter group; None for the optimizer's.
         lrs: lr of each step from the horizon's start, where it has been simulated already.
     """
 
@@ -135,7 +135,7 @@ class ScheduleContext:
             self.error = error
 
     def with_schedule(self, schedule: Schedule) -> ScheduleContext | None:
-        """Return the context of another schedule, parsed from its notation; None where the notation is refused."""
+        """Return the context of another schedule, parsed from its notation; None if it can't be parsed."""
         text = str(schedule)
         if text not in self._tried:
             try:
@@ -182,9 +182,9 @@ class ScheduleContext:
 
     @cached_property
     def share(self) -> Floats:
-        """The lr of each step as a share of its peak, in the parameter group where it is highest; shape (steps,).
+        """The lr of each step as a share of its group's peak, the maximum over the parameter groups; shape (steps,).
 
-        Groups that are frozen with an lr of 0 are left out; all shares are 0 where every group is frozen.
+        Groups that are frozen with an lr of 0 are left out; all shares are 0 if every group is frozen.
         """
         trained = self.peaks > 0
         if not trained.any() or not self.is_finite:
@@ -194,7 +194,7 @@ class ScheduleContext:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The first step at which the lr of each `step()` call is used, the initial lr included; shape (calls,)."""
+        """The first step that uses the lr of each `step()` call, starting with the initial lr; shape (calls,)."""
         if self.schedule.per == "batch":
             return np.arange(self.calls)
         length, start = self.horizon.batches_per_epoch, self.horizon.start_step
@@ -223,7 +223,7 @@ class ScheduleContext:
 
     @property
     def unit(self) -> str:
-        """What `step()` is called after, in the singular."""
+        """The unit after which `step()` is called, `epoch` or `step`."""
         # with accumulated gradients a step takes several batches
         return "epoch" if self.schedule.per == "epoch" else "step"
 

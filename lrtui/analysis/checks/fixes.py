@@ -1,4 +1,4 @@
-"""Ways to change a schedule, from which traps choose candidate fixes; `check` tries each before it suggests one."""
+"""Changes to a schedule, used by traps to build candidate fixes; `check` tries each fix before it suggests one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def per_batch(context: ScheduleContext) -> Iterator[Schedule]:
 
 
 def fit_of(context: ScheduleContext, part: Part) -> list[Schedule]:
-    """Return the whole schedule with one part fitted to its number of calls; empty where it can't be."""
+    """Return the whole schedule with one part fitted to its number of calls; empty if that is not possible."""
     return [] if part.fitted is None else [replace_part(context.schedule, part.path, part.fitted)]
 
 

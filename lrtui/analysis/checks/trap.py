@@ -71,7 +71,8 @@ class Trap:
         title: one line, without a full stop.
         find: returns the problem in a schedule, or None; its docstring is the text of the page.
         example: shown at the end of the page.
-        on_failure: whether to look for it in schedules that can't be stepped to the end of the run, and only in these.
+        on_failure: whether it applies only to schedules that can't be stepped to the end of the run; others apply
+            only to schedules that can.
     """
 
     code: str
@@ -87,7 +88,7 @@ class Trap:
         return "\n".join([*(" ".join(paragraph.split()) for paragraph in paragraphs), str(self.example)])
 
     def find_in(self, context: ScheduleContext) -> Problem | None:
-        """Return the problem in a schedule; None where it is not there or not looked for."""
+        """Return the problem in a schedule; None if there is none or the trap does not apply."""
         return self.find(context) if self.on_failure == (context.error is not None) else None
 
 

@@ -1,7 +1,7 @@
-"""All traps. A module in this folder is found by its being there; it declares functions with `@trap` and a `SEVERITY`.
+"""All traps. Every module in this folder is imported; it declares functions with `@trap` and a `SEVERITY`.
 
-Modules with a lower `SEVERITY` come first, and within a module the functions come in their order. A trap that another
-one's fix removes is not reported, so that a cause has to come before its effects.
+Modules are sorted by `SEVERITY`, the lowest first, and functions by their order in the module. A trap that the fix of
+an earlier one removes is not reported, so a cause must come before its effects.
 """
 
 from __future__ import annotations

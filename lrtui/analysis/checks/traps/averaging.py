@@ -31,8 +31,8 @@ Optima and Better Generalization", 2018)."""
     ),
 )
 def swa_lr_high(context: ScheduleContext) -> Problem | None:
-    """SWALR anneals to swa_lr and holds it. Above the optimizer's lr that raises the lr just where it should be low and
-    steady.
+    """SWALR anneals to swa_lr and holds it. If swa_lr is above the optimizer's lr, the lr rises at the end of the run,
+    where it should be low and constant.
     """
     base = max(context.base_lrs)
     for part in context.named("SWALR"):
@@ -70,8 +70,8 @@ def swa_early(context: ScheduleContext) -> Problem | None:
     before = Schedule("ConstantLR", (("factor", 1.0), ("total_iters", start)), schedule.per)
     items = (("schedulers", (before, schedule.with_arguments(anneal_epochs=anneal))), ("milestones", (start,)))
     return Problem(
-        "the weights are averaged from the first steps of the run, so that the average includes weights from before "
-        "the model has learned anything",
+        "the weights are averaged from the first steps of the run on, so the average includes weights of an almost "
+        "untrained model",
         [Schedule("SequentialLR", items, schedule.per, schedule.per == "batch")],
     )
 
@@ -94,11 +94,11 @@ def swa_late(context: ScheduleContext) -> Problem | None:
             continue
         if anneal >= part.calls:
             message = (
-                f"swa_lr is reached after {context.calls_text(anneal)} (anneal_epochs), but SWALR has {part.calls:,}: "
-                "the weights are averaged while the lr still changes"
+                f"swa_lr is reached after {context.calls_text(anneal)} (anneal_epochs), but SWALR runs for "
+                f"{part.calls:,}: the weights are averaged while the lr still changes"
             )
         else:
-            message = f"averaging starts with {context.calls_text(part.calls)} left: there is nothing to average"
+            message = f"averaging starts with {context.calls_text(part.calls)} left, too few to average"
         return Problem(message, _earlier(context, part))
     return None
 

@@ -1,4 +1,4 @@
-"""Schedulers that change what the ones next to them do."""
+"""Schedulers that change the effect of others in the same composite."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SEVERITY = 40
     ),
 )
 def cycle_in_sequence(context: ScheduleContext) -> Problem | None:
-    """OneCycleLR and CyclicLR write their own lr into the optimizer when they are created, and the schedulers next to
-    them build on that instead of the optimizer's lr: a warm-up then goes from 0.004 to 0.04 instead of 0.1 to 1.
+    """OneCycleLR and CyclicLR write their own lr into the optimizer when they are created, and the other schedulers in
+    the SequentialLR start from it instead of the optimizer's lr: a warm-up from 0.1 to 1 then goes from 0.004 to 0.04.
 
     Use the cycle alone, since OneCycleLR has its own warm-up, or use a cosine instead.
     """
@@ -40,8 +40,8 @@ def cycle_in_sequence(context: ScheduleContext) -> Problem | None:
             if child.entry is not None and child.entry.absolute:
                 return Problem(
                     f"{child.name} inside {part.name} replaces the optimizer's lr "
-                    f"({four_digits(max(context.base_lrs))}) when it is created, and the schedulers next to it build "
-                    "on its lr",
+                    f"({four_digits(max(context.base_lrs))}) when it is created, and the other schedulers start from "
+                    "its lr",
                     [_put(context, part, without_length(part_at(context.schedule, (*part.path, index))))],
                 )
     return None
@@ -102,9 +102,9 @@ def multiplicative_in_sequence(context: ScheduleContext) -> Problem | None:
     ),
 )
 def chain_overwritten(context: ScheduleContext) -> Problem | None:
-    """ChainedScheduler steps all of its schedulers, each on the lr that the one before it has set. Those that compute
-    the lr from the initial lr (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR) discard what the others
-    did.
+    """ChainedScheduler steps its schedulers in turn, each on the lr that the previous one has set. Those that compute
+    the lr from the initial lr (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR) discard the effect of the
+    previous ones.
     """
     for part in context.parts:
         children = part.schedule.children

@@ -10,7 +10,7 @@ from lrtui.text.format import four_digits, two_digits
 SEVERITY = 50
 
 ENDS_HIGH = 0.01
-"""Share of its peak above which the end of a OneCycleLR is too high."""
+"""The last lr of a OneCycleLR is too high above this share of its peak."""
 
 ONE_CYCLE_LRS = "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08"
 
@@ -170,7 +170,7 @@ def upside_down(context: ScheduleContext) -> Problem | None:
 
 @trap(
     "brings-momentum",
-    "a cycle gives the optimizer a momentum that was not asked for",
+    "a cycle sets a momentum although the optimizer has none",
     Example(
         "OneCycleLR(max_lr=0.1)",
         "OneCycleLR(max_lr=0.1, cycle_momentum=False)",
@@ -181,7 +181,7 @@ def upside_down(context: ScheduleContext) -> Problem | None:
 )
 def brings_momentum(context: ScheduleContext) -> Problem | None:
     """CyclicLR and OneCycleLR set the momentum (0.8 to 0.9, and 0.85 to 0.95), even if the optimizer was configured
-    without one, and it stays when they are done. cycle_momentum=False leaves the momentum alone.
+    without momentum, and leave it set when they end. cycle_momentum=False leaves the momentum unchanged.
     """
     optimizer = context.optimizer
     if optimizer.entry.momentum_argument != "momentum" or optimizer.has_momentum:
@@ -192,8 +192,8 @@ def brings_momentum(context: ScheduleContext) -> Problem | None:
     low, high = cycles[0].get("base_momentum"), cycles[0].get("max_momentum")
     between = "" if isinstance(low, tuple) or isinstance(high, tuple) else f" between {low:g} and {high:g}"
     return Problem(
-        f"{optimizer.name} is configured without momentum, but {cycles[0].name} sets one{between}, which lengthens "
-        "every step",
+        f"{optimizer.name} is configured without momentum, but {cycles[0].name} sets one{between}, which makes "
+        "every step larger",
         [change(context, cycles, cycle_momentum=False)],
     )
 

@@ -27,7 +27,7 @@ def _alive(context: ScheduleContext) -> np.ndarray[tuple[int], np.dtype[np.bool_
 
 
 def _dead_text(highest: float, steps: int, of: int) -> tuple[str, str]:
-    """Return texts for the dead lr and for the share of the run that learns nothing."""
+    """Return the dead lr and the share of the run that learns nothing, as text."""
     share = 100 * steps / of
     percent = "100 %" if share >= 99.5 else f"{share:.2g} %"
     if highest == 0:

@@ -16,7 +16,7 @@ SEVERITY = 10
 
 @trap(
     "no-momentum",
-    "the schedule cycles a momentum that the optimizer does not have",
+    "the schedule cycles the momentum, but the optimizer has none",
     Example(
         "OneCycleLR(max_lr=0.1)",
         "OneCycleLR(max_lr=0.1, cycle_momentum=False)",
@@ -63,7 +63,7 @@ def pct_start(context: ScheduleContext) -> Problem | None:
         if float(share * steps) == 1.0:
             default = change(context, [part], pct_start=None)
             return Problem(
-                f"pct_start={share:g} of {counted(steps, 'step')} is 1, a warm-up without length: PyTorch divides by "
+                f"pct_start={share:g} of {counted(steps, 'step')} is 1: the warm-up has no length, PyTorch divides by "
                 "zero",
                 [
                     with_default_unit(default),

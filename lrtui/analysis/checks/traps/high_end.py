@@ -1,4 +1,4 @@
-"""Schedules that end at a high lr: risen again, cut short, or never lowered."""
+"""Schedules that end at a high lr: the lr rises again, its decay is cut short, or it is never lowered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HIGH = 0.5
 """Share of its peak below which a schedule that fell earlier should end."""
 
 LOW = 0.1
-"""Share of its peak at which a schedule has come down."""
+"""Share of its peak at or below which a schedule counts as lowered."""
 
 
 @trap(
@@ -60,7 +60,7 @@ def goes_up_again(context: ScheduleContext) -> Problem | None:
 
 @trap(
     "unfinished-cycle",
-    "the run ends in the middle of a restart",
+    "the run ends early in a cycle",
     Example(
         "CosineAnnealingWarmRestarts(T_0=3)",
         "CosineAnnealingWarmRestarts(T_0=5)",
@@ -69,9 +69,9 @@ def goes_up_again(context: ScheduleContext) -> Problem | None:
     ),
 )
 def unfinished_cycle(context: ScheduleContext) -> Problem | None:
-    """The run ends in the middle of a cycle, at a high lr: the last restart loses what the cycle before it gained.
+    """The run ends early in a cycle, at a high lr: the last restart undoes the gains of the previous cycle.
     Choose T_0 and T_mult so that a cycle ends with the run: with T_mult=1, T_0 divides the length of the run; with
-    T_mult=2 it is the length divided by 3, 7 or 15.
+    T_mult=2, T_0 is the length divided by 3, 7 or 15.
     """
     for part in context.named("CosineAnnealingWarmRestarts"):
         if not part.is_last or part.calls < 2 or not context.is_finite:
@@ -82,8 +82,8 @@ def unfinished_cycle(context: ScheduleContext) -> Problem | None:
         if position >= length / 2 or context.share[-1] <= LOW:
             continue
         return Problem(
-            f"the last of the run's {context.calls_text(context.calls)} is number {position + 1:,} of a cycle of "
-            f"{length:,}: the run ends at {_end_text(context)}",
+            f"the run of {context.calls_text(context.calls)} ends at {context.unit} {position + 1:,} of a cycle of "
+            f"{length:,}, with the lr at {_end_text(context)}",
             fit_of(context, part),
         )
     return None
@@ -128,16 +128,16 @@ def cut_short(context: ScheduleContext) -> Problem | None:
     ),
 )
 def endless_warm_up(context: ScheduleContext) -> Problem | None:
-    """The lr rises in the whole run and never reaches its target: the run ends during the warm-up. Lower total_iters,
-    or step the schedule per batch.
+    """The run ends during the warm-up, before the lr has reached its target. Lower total_iters, or step the schedule
+    per batch.
     """
     for part in context.named("LinearLR"):
         length, low, high = part.get("total_iters"), part.get("start_factor"), part.get("end_factor")
         if not part.is_last or part.calls < 2 or length < part.calls or high <= low or not context.is_finite:
             continue
         return Problem(
-            f"the warm-up takes {context.calls_text(length)} (total_iters) but has {part.calls:,}: it never ends, and "
-            f"the last lr is {four_digits(context.last)}",
+            f"the warm-up takes {context.calls_text(length)} (total_iters), but the run ends after {part.calls:,}, at "
+            f"an lr of {four_digits(context.last)}",
             chain(warm_up_per_batch(context), fit_of(context, part)),
         )
     return None
@@ -162,7 +162,7 @@ def only_rises(context: ScheduleContext) -> Problem | None:
         return None
     return Problem(
         f"the lr only rises, from {four_digits(float(context.lrs[0].max()))} to {four_digits(context.last)} in the "
-        f"last {context.unit}: the run ends before it is lowered",
+        f"last {context.unit}, and is never lowered",
         _turned(context),
     )
 
@@ -198,8 +198,8 @@ def _turned(context: ScheduleContext) -> Iterator[Schedule]:
     ),
 )
 def ends_high(context: ScheduleContext) -> Problem | None:
-    """The lr fell and rose again before the end. The lr should be lowest in the last part of a run."""
-    # the lr of CyclicLR may be anywhere at the end, and SWALR's is high on purpose: `swa-lr-high` judges it
+    """The lr falls and rises again before the end. It should be lowest in the last part of a run."""
+    # CyclicLR may end at any lr, and SWALR ends high on purpose: `swa-lr-high` covers it
     averages = any(part.entry.averages_weights and part.is_last and part.calls > 0 for part in context.parts)
     if not context.is_finite or len(context.lrs) < 2 or context.named("CyclicLR") or averages:
         return None

@@ -33,10 +33,10 @@ EXPLODED = 100.0
 """Largest multiple of the optimizer's lr that a schedule may reach."""
 
 NEAR_PEAK = 0.05
-"""Tolerance for the highest value of an expression: a curve need not touch its peak at any step."""
+"""Tolerance for the highest value of an expression, since its peak may lie between two steps."""
 
 MAX_REDUCTION = 1e3
-"""Largest factor by which a fix lowers the lr; an lr that is further off has another cause."""
+"""Largest factor by which a fix lowers the lr; if the lr is even higher, the cause is something else."""
 
 HIGHEST: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop"), (0.1, 0.01)),
@@ -82,8 +82,8 @@ def not_finite(context: ScheduleContext) -> Problem | None:
     ),
 )
 def negative(context: ScheduleContext) -> Problem | None:
-    """A negative lr follows the gradient uphill: the loss grows. Expressions that fall along a line or a polynomial do
-    that after their end. Put max(0, ...) around the expression.
+    """With a negative lr, steps increase the loss. Expressions that fall along a line or a polynomial become negative
+    after their end. Put max(0, ...) around the expression.
     """
     if not context.is_finite or not (context.lrs < 0).any():
         return None
@@ -187,7 +187,7 @@ def _without_absolute_lrs(context: ScheduleContext) -> Iterator[Schedule]:
 
 @trap(
     "implausible",
-    "the lr is higher than any that is known to train",
+    "the lr is higher than any known to work",
     Example(
         "OneCycleLR(max_lr=1.0)",
         "OneCycleLR(max_lr=0.01)",
@@ -204,7 +204,8 @@ def implausible(context: ScheduleContext) -> Problem | None:
     if not context.is_finite or context.peak <= highest:
         return None
     name = context.optimizer.name
-    message = f"the lr reaches {four_digits(context.peak)}, and nothing is known to train with {name} above {highest:g}"
+    known = f"but no model is known to train with {name} above {highest:g}"
+    message = f"the lr reaches {four_digits(context.peak)}, {known}"
     if max(context.base_lrs) > highest:
         return Problem(f"{message}; {name}(lr={usual:g}) is usual", _scaled_down(context, usual))
     return Problem(
@@ -275,7 +276,7 @@ def factor_is_lr(context: ScheduleContext) -> Problem | None:
 
 
 def _gives_lr(context: ScheduleContext, group: int) -> bool:
-    """Return whether the factor of a parameter group reaches the group's lr."""
+    """Return whether the factor of a parameter group is as high as the group's lr."""
     base = context.base_lrs[group]
     # the highest factor, not the first: a warm-up starts lower
     return 0 < base < 0.5 and math.isclose(float(context.peaks[group]), base * base, rel_tol=NEAR_PEAK)

@@ -1,4 +1,4 @@
-"""Milestones that are never reached, at the very start, or given twice."""
+"""Milestones that are never reached, lie at the very start, or are given twice."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _milestone_decays(context: ScheduleContext) -> list[Part]:
     ),
 )
 def milestone_zero(context: ScheduleContext) -> Problem | None:
-    """Milestone 0 is the start of the run. In SequentialLR the scheduler before it is never in force; in MultiStepLR
-    already the first lr is multiplied by gamma.
+    """Milestone 0 is the start of the run. In SequentialLR the scheduler before it is never used; in MultiStepLR the
+    initial lr is multiplied by gamma.
     """
     for part in context.parts:
         if part.entry.composite == "sequence" and part.get("milestones")[:1] == (0,):
@@ -51,13 +51,13 @@ def milestone_zero(context: ScheduleContext) -> Problem | None:
             if part.path and len(part.schedule.children) > 2:
                 rest = without_child(part_at(context.schedule, part.path), 0)
                 fixes = [replace_part(context.schedule, part.path, rest)]
-            return Problem(f"milestone 0 is the start of the run: {first.name} before it is never in force", fixes)
+            return Problem(f"milestone 0 is the start of the run, so {first.name} is never used", fixes)
     for part in _milestone_decays(context):
         milestones, gamma = part.get("milestones"), part.get("gamma")
         if 0 in milestones and part.calls > 0 and gamma != 1:
             rest_of_milestones = tuple(milestone for milestone in milestones if milestone)
             return Problem(
-                f"milestone 0 is the start of the run: the first lr is gamma={gamma:g} times the optimizer's",
+                f"milestone 0 is the start of the run, so the initial lr is gamma={gamma:g} times the optimizer's",
                 [change(context, [part], milestones=rest_of_milestones)] if rest_of_milestones else fits(context),
             )
     return None
@@ -74,27 +74,27 @@ def milestone_zero(context: ScheduleContext) -> Problem | None:
     ),
 )
 def never_reached(context: ScheduleContext) -> Problem | None:
-    """step_size or a milestone lies after the last step of the run, so that its change never happens. The reason may be
+    """step_size or a milestone lies after the last step of the run, so the lr is never changed there. The cause may be
     the unit: epochs or batches (per=).
     """
     for part in context.parts:
         late = [milestone for milestone in part.get("milestones") or () if milestone >= part.calls]
         if late and part.entry.composite == "sequence":
             return Problem(
-                f"milestone {late[0]:,} is never reached: the run has {context.calls_text(context.calls)}, and the "
-                "scheduler after it is never in force",
+                f"milestone {late[0]:,} is never reached: the run has {context.calls_text(context.calls)}, so the "
+                "scheduler after it is never used",
                 _with_earlier_milestones(context, part),
             )
         if late and part.calls > 0:
             return Problem(
-                f"milestone {late[0]:,} is never reached: {part.name} has {context.calls_text(part.calls)} here",
+                f"milestone {late[0]:,} is never reached: {part.name} runs for {context.calls_text(part.calls)}",
                 chain(fits(context), per_batch(context)),
             )
         period = next((count.name for count in part.entry.counts if count.counts == "period"), None)
         if period is not None and part.lowers and part.get(period) >= part.calls > 1:
             return Problem(
-                f"{period}={part.get(period):,} is never reached: {part.name} has {context.calls_text(part.calls)} "
-                "here, in which it never lowers the lr",
+                f"{period}={part.get(period):,} is never reached: {part.name} runs for "
+                f"{context.calls_text(part.calls)} and never lowers the lr",
                 chain(fits(context), per_batch(context)),
             )
     return None
@@ -140,7 +140,7 @@ def milestone_twice(context: ScheduleContext) -> Problem | None:
         times = milestones.count(repeated)
         return Problem(
             f"milestone {repeated:,} is given {times} times and multiplies the lr each time: it falls to "
-            f"{gamma**times:.3g} of its value at once",
+            f"{gamma**times:.3g} of its value in one step",
             [change(context, [part], milestones=tuple(sorted(set(milestones))))],
         )
     return None

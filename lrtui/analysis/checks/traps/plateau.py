@@ -15,10 +15,10 @@ from lrtui.text.format import counted, two_digits
 SEVERITY = 100
 
 METRICS = {"min": "loss", "max": "accuracy"}
-"""Metric that each mode is for."""
+"""The metric that belongs to each mode."""
 
 MAX_THRESHOLD = 0.5
-"""No training improves by half of the best value in every epoch."""
+"""A threshold that no training meets: an improvement by half of the best value in every epoch."""
 
 MIN_FACTOR = 1e-3
 """A cut by this factor or less leaves an lr that is too low to train."""
@@ -78,8 +78,8 @@ def plateau_threshold(context: ScheduleContext) -> Problem | None:
     Example("ReduceLROnPlateau()", "ReduceLROnPlateau(patience=2)"),
 )
 def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
-    """After the best epoch it waits for patience epochs and cuts the lr in the next one. A run that is shorter than
-    that never cuts the lr, nor does one whose min_lr is not below its lr.
+    """ReduceLROnPlateau waits for patience epochs after the best one and cuts the lr in the next. In a shorter run the
+    lr is never cut, nor is an lr that is not above min_lr.
     """
     for part in context.named("ReduceLROnPlateau"):
         floors, uncut = _floors(context, part), _uncut_groups(context)
@@ -102,7 +102,7 @@ def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
 
 
 def _floors(context: ScheduleContext, part: Part) -> tuple[float, ...]:
-    """Return the lr below which each parameter group is not cut."""
+    """Return the lr of each parameter group below which it is not cut."""
     floor = part.get("min_lr")
     return tuple(floor) if isinstance(floor, tuple) else (floor,) * len(context.base_lrs)
 

@@ -24,16 +24,16 @@ SHORT = 0.03
 """A decay over a smaller share of the run's steps looks like a count of epochs."""
 
 SEVERAL = 3
-"""A length of up to this many times the run's epochs may be meant for a longer run."""
+"""A length of up to this multiple of the run's epochs may be intended for a longer run."""
 
 FAR = 5
-"""A warm-up of this many times the run's epochs is not meant in epochs."""
+"""A warm-up of this multiple of the run's epochs is not intended in epochs."""
 
 LONGEST_WARM_UP = 50
-"""Epochs of the longest plausible warm-up; a shorter one may be meant for a longer run."""
+"""Epochs of the longest plausible warm-up; a shorter one may be intended for a longer run."""
 
 MIN_DECAY_SHARE = {"period": 0.2, "length": 0.5, "milestones": 0.5}
-"""Smallest share of the run's steps that the longest count of a decay covers, by what the argument counts."""
+"""Minimum share of the run's steps that the longest count of a decay covers, by the kind of count."""
 
 Counts = dict[str, tuple[int, ...]]
 """Arguments that count `step()` calls, by name; all values of a list."""
@@ -101,8 +101,8 @@ def accumulated(context: ScheduleContext) -> Problem | None:
     ),
 )
 def epochs_for_batches(context: ScheduleContext) -> Problem | None:
-    """The length matches the number of epochs, but step() is called after every batch: the schedule is finished within
-    a fraction of an epoch, and a cosine then oscillates. Leave out per="batch", or give the length in batches.
+    """The length matches the number of epochs, but step() is called after every batch: the schedule ends within a
+    fraction of an epoch, and a cosine then oscillates. Leave out per="batch", or give the length in batches.
 
     Thread: ScrollPrize/villa#1495: a number of epochs given to a cosine per batch made 140 cycles.
     """
@@ -120,8 +120,8 @@ def epochs_for_batches(context: ScheduleContext) -> Problem | None:
         return None
     part, counts = small[0]
     return Problem(
-        f"{_counts_text(part, *next(iter(counts.items())))} counts batches, of which an epoch has {length:,}; it looks "
-        "like a number of epochs",
+        f"{_counts_text(part, *next(iter(counts.items())))} counts batches, but looks like a number of epochs; an "
+        f"epoch has {length:,} batches",
         _in_batches(context, small),
     )
 
@@ -135,7 +135,7 @@ def _most_epochs(context: ScheduleContext, part: Part) -> float:
 
 
 def _has_small_drops(part: Part) -> bool:
-    """Return whether many small drops, as of StepLR, spread over the whole run."""
+    """Return whether a scheduler such as StepLR makes many small drops over the whole run."""
     size, gamma = part.get("step_size"), part.get("gamma")
     if size is None or gamma is None or not 0 < gamma < 1:
         return False
@@ -180,8 +180,8 @@ def batches_for_epochs(context: ScheduleContext) -> Problem | None:
             if part.lowers and max(values) < MIN_DECAY_SHARE[str(_parameter(part, name).counts)] * total:
                 continue
             return Problem(
-                f"{_counts_text(part, name, values)} counts epochs, of which the run has {context.calls:,}; it looks "
-                f"like a number of batches, {length:,} per epoch",
+                f"{_counts_text(part, name, values)} counts epochs, but looks like a number of batches; the run has "
+                f"{context.calls:,} epochs of {length:,} batches",
                 [replace(context.schedule, per="batch", per_given=True), *fits(context)],
             )
     return None

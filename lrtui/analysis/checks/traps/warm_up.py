@@ -13,7 +13,7 @@ from lrtui.text.format import four_digits
 SEVERITY = 110
 
 SLOW = 0.4
-"""Share of the run by which a warm-up should have reached half its peak; OneCycleLR takes 0.15."""
+"""Share of the run within which a warm-up should reach half its peak; OneCycleLR takes 0.15."""
 
 JUMP = 1.5
 """How many times higher the lr is after a warm-up that was cut off."""
@@ -44,7 +44,7 @@ def default_third(context: ScheduleContext) -> Problem | None:
         else:
             until = "until the end of the run"
         return Problem(
-            f"ConstantLR without factor does not keep the lr: it is a third of the optimizer's {until}",
+            f"ConstantLR without factor does not keep the lr, which is a third of the optimizer's {until}",
             [change(context, [part], factor=1.0)],
         )
     return None
@@ -75,8 +75,8 @@ def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
         if high <= low or before <= 0 or after < JUMP * before or after / before <= 1.05 * high / even:
             continue
         return Problem(
-            f"the warm-up takes {context.calls_text(length)} (total_iters) but has {part.calls:,}: the lr jumps from "
-            f"{four_digits(context.lr_at(next_call - 1))} to {four_digits(context.lr_at(next_call))} at "
+            f"the warm-up takes {context.calls_text(length)} (total_iters) but ends after {part.calls:,}: the lr jumps "
+            f"from {four_digits(context.lr_at(next_call - 1))} to {four_digits(context.lr_at(next_call))} at "
             f"{context.call_text(next_call)}",
             [change(context, [part], total_iters=part.calls)],
         )
