@@ -13,7 +13,7 @@ from lrtui.run.state import RunState
 Code = Literal["schedule-exhausted", "lr-too-high", "not-finite", "plateau", "still-improving"]
 
 AFTER_THE_RUN: frozenset[Code] = frozenset({"not-finite", "still-improving"})
-"""Advice on a run that has ended; it applies to a new run."""
+"""Codes of advice on runs that have ended, which applies to a new run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Advice:
         brief: a clause without figures, for narrow terminals.
         text: a clause with the figures that show the problem.
         action: name of the action in `lrtui.actions` that follows the advice.
-        effect: what that action does here, in a short phrase.
+        effect: what that action would do, in a short phrase.
         command: the command for the run, or for the run that replaces it.
         step: optimizer steps done when the advice was given.
-        changes: how many times the lr had been changed by then.
-        branch_epoch: epoch after which to branch; None where the advice is not to branch.
-        restart_epochs: epochs of a new run that replaces this one, because no schedule can repair the model; None
-            where the run can continue.
+        changes: number of changes of the lr before the advice.
+        branch_epoch: epoch after which to branch; None if the advice is not to branch.
+        restart_epochs: epochs of a new run that replaces this one, because no schedule can repair the model; None if
+            the run can continue.
     """
 
     code: Code
@@ -49,7 +49,7 @@ class Advice:
 
     @property
     def proposal(self) -> SwitchSchedule | None:
-        """The schedule to switch to, and its anchor; None where the advice is something else."""
+        """The schedule to switch to, and its anchor; None if the advice is not a switch."""
         return self.command if isinstance(self.command, SwitchSchedule) else None
 
     def still_applies(self, state: RunState) -> bool:
@@ -73,9 +73,9 @@ class Advice:
         if isinstance(self.command, Extend):
             return replace(spec, epochs=spec.epochs + self.command.epochs)
         if self.proposal is not None and self.restart_epochs is not None:
-            # a script was written for the old schedule
+            # the script was written for the old schedule
             return replace(spec, schedule=self.proposal.schedule, epochs=self.restart_epochs, at=())
-        # a scale also works for schedules that set absolute lrs
+        # a scale works for all schedules, also for those that set absolute lrs
         return replace(spec, at=(f"epoch 1: {self.command.text}", *spec.at))
 
     def without_restart(self) -> Advice:

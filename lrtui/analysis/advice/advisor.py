@@ -28,7 +28,7 @@ class Advisor:
         self._given: set[Code] = set()
         self._version = -1
         self._epochs = 0
-        """Epochs that the epoch rules have seen."""
+        """Number of epochs that the epoch rules have examined."""
         self._forecast_missing = False
 
     def new_advice(self, state: RunState) -> list[Advice]:
@@ -58,7 +58,7 @@ class Advisor:
     def _apply_epoch_rules(self, state: RunState) -> Advice | None:
         self._forecast_missing = False
         advice = None
-        # a run that stops improving at a dead lr, or at one that breaks the model, is not on a plateau
+        # a run that stops improving because its lr is dead or too high is not on a plateau
         if not self._given & {"schedule-exhausted", "lr-too-high"}:
             advice = schedule_exhausted(state, self._forecast) or plateau(state, self._forecast)
         if not self._forecast_missing:
@@ -67,6 +67,6 @@ class Advisor:
 
     def _forecast(self, state: RunState) -> Floats | None:
         lrs = self._remaining(state)
-        # the forecast may still be computed: the rules run again on the next call
+        # the forecast may not be ready yet: the rules run again on the next call
         self._forecast_missing = lrs is None
         return lrs

@@ -54,7 +54,7 @@ def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecor
         end = epoch.step
         if epoch.epoch in tests:
             result = tests[epoch.epoch]
-            # one epoch at a time: a summary of many intervals at once is only accurate enough for a chart
+            # one epoch at a time: a summary of several epochs together is only as exact as a chart
             loss = state.loss.summary(np.array([start, end]) - state.first_step).mean[0]
             records.append(EpochRecord(epoch, result, standard_error(result.accuracy, samples), float(loss)))
     return records
@@ -62,7 +62,7 @@ def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecor
 
 def _test_samples(state: RunState) -> int:
     samples = state.started.data.get("test") if state.started else None
-    # where the number is unknown, assume a small test set, so that its noise counts for much
+    # if the number is unknown, assume a small test set with large noise
     return samples if isinstance(samples, int) and samples > 0 else 1000
 
 
@@ -81,13 +81,13 @@ def standard_error(accuracy: float | None, samples: int) -> float:
 def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noise: float = 1.0) -> bool:
     """Return whether the accuracy rose or the loss fell by more than noise.
 
-    Both are compared as medians, which a single lucky test does not move. A falling loss counts even while the
-    accuracy does not change: it is the finer measure.
+    Medians are compared, because a single lucky test hardly changes them. A falling loss counts even if the accuracy
+    does not change, since the loss is more sensitive.
 
     Args:
         before: results to compare with.
         after: later results.
-        noise: how many times the noise the change has to exceed.
+        noise: the multiple of the noise that the change must exceed.
     """
     loss_decrease = relative_decrease([item.result.loss for item in before], [item.result.loss for item in after])
     return loss_decrease > noise * LOSS_NOISE or _accuracy_gain(before, after) > noise * max(
@@ -108,7 +108,7 @@ def relative_decrease(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the median; `numpy` and `statistics` take 10 times as long for a handful of values."""
+    """Return the median; `numpy` and `statistics` take 10 times as long for few values."""
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

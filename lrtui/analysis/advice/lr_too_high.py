@@ -12,14 +12,14 @@ from lrtui.run.state import RunState
 from lrtui.text.format import four_digits
 
 FACTOR = 3.0
-"""How many times its best the smoothed loss has to be."""
+"""The smoothed loss must exceed its best by this factor."""
 
 LOST_PROGRESS = 0.2
-"""Share of the loss's decrease so far that has to be lost again: close to 0 a loss triples from one step to the next
-without harm."""
+"""Share of the loss's decrease so far that must be lost again: a loss close to 0 may triple within a step without
+harm."""
 
 SPANS = (10, 100)
-"""Least and greatest span of the smoothing, in steps; between them it is a fiftieth of the run."""
+"""Minimum and maximum span of the smoothing, in steps; between them it is a fiftieth of the run."""
 
 HALVE_LR = ScaleLr(0.5)
 
@@ -37,7 +37,7 @@ class LrTooHighRule:
         """Consecutive steps with a loss too far above its best."""
 
     def examine(self, state: RunState) -> Advice | None:
-        """Return the advice where the loss has been above FACTOR times its best for as many steps as the span."""
+        """Return the advice if the loss has been above FACTOR times its best for as many steps as the span."""
         span = min(max(state.total_steps // 50, SPANS[0]), SPANS[1])
         series = state.smoothed(state.loss, span, growth=0.0)
         if len(series) < self._seen:
@@ -47,7 +47,7 @@ class LrTooHighRule:
         for value in series.values[self._seen - series.known_from :].tolist():
             self._seen += 1
             if not math.isfinite(value) or self._seen < span // 4:
-                # the mean of the first few steps depends on chance
+                # the mean of the first few steps is too noisy
                 continue
             if self._first == math.inf:
                 self._first = value
@@ -59,7 +59,7 @@ class LrTooHighRule:
         return None
 
     def _is_spike(self, state: RunState, span: int) -> bool:
-        """Return whether a few huge losses keep the mean up while most of the steps are fine."""
+        """Return whether a few huge losses raise the mean while most losses are normal."""
         first = max(0, self._seen - span - state.loss.known_from)
         steps = state.loss.values[first : self._seen - state.loss.known_from]
         return bool(len(steps)) and bool(np.median(np.nan_to_num(steps, nan=np.inf)) <= FACTOR * self._best)

@@ -1,4 +1,4 @@
-"""Loss not finite: training has diverged; branch from the last sound epoch at half the lr."""
+"""Loss not finite: training has diverged; branch from the last good epoch with half the lr."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from lrtui.analysis.advice.lr_too_high import HALVE_LR
 from lrtui.run.events import EpochDone, ScheduleSwitched
 from lrtui.run.state import RunState
 
-UNSOUND = 2.0
-"""How many times the best test loss a test loss may be; above that the model was already diverging."""
+MAX_LOSS_RATIO = 2.0
+"""Factor above the best test loss at which an epoch counts as diverging already."""
 
 
 def not_finite(state: RunState) -> Advice | None:
-    """Return the advice for a run that ended as diverged: a branch from its last sound epoch, or a restart."""
+    """Return the advice for a run that diverged: a branch from its last good epoch, or a restart."""
     if state.outcome is None or state.outcome.outcome != "diverged":
         return None
-    sound = _last_sound_epoch(state)
-    # a branch that only scales the lr continues its parent's schedule, and a run that was switched has more than one
-    if sound is not None and any(
-        isinstance(change, ScheduleSwitched) and change.step <= sound.step for change in state.changes
+    good = _last_good_epoch(state)
+    # a branch that only scales the lr continues its parent's schedule, which is ambiguous for a run that was switched
+    if good is not None and any(
+        isinstance(change, ScheduleSwitched) and change.step <= good.step for change in state.changes
     ):
-        sound = None
+        good = None
     return Advice(
         code="not-finite",
         title="loss not finite",
         brief="training has diverged",
         text=f"the loss is not finite after step {state.step:,}",
-        action="branch" if sound else "restart",
-        effect=f"branches after epoch {sound.epoch} with the lr halved" if sound else "restarts with the lr halved",
+        action="branch" if good else "restart",
+        effect=f"branches after epoch {good.epoch} with the lr halved" if good else "restarts with the lr halved",
         command=HALVE_LR,
         step=state.step,
         changes=len(state.changes),
-        branch_epoch=sound.epoch if sound else None,
+        branch_epoch=good.epoch if good else None,
     )
 
 
-def _last_sound_epoch(state: RunState) -> EpochDone | None:
-    """Return the last epoch whose test loss is finite and at most UNSOUND times the best one."""
-    best, sound = math.inf, None
+def _last_good_epoch(state: RunState) -> EpochDone | None:
+    """Return the last epoch whose test loss is finite and at most MAX_LOSS_RATIO times the best one."""
+    best, good = math.inf, None
     for tested in epoch_records(state):
         loss = tested.result.loss
         if not math.isfinite(loss):
             continue
         best = min(best, loss)
-        if loss <= UNSOUND * best:
-            sound = tested.epoch
-    return sound
+        if loss <= MAX_LOSS_RATIO * best:
+            good = tested.epoch
+    return good

@@ -1,4 +1,4 @@
-"""Plateau: no progress at this lr, and the schedule is not going to lower it."""
+"""Plateau: no progress at this lr, which the schedule will not lower."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lrtui.schedules.lr_curve import MIN_DEAD_SHARE
 from lrtui.text.format import four_digits
 
 EPOCHS = 4
-"""Number of tests on either side of the comparison; fewer can stop improving by chance."""
+"""Number of tests on either side of the comparison; fewer tests may stop improving by chance."""
 
 CONSTANT = 2.0
-"""Factor by which the lr may vary, in those epochs and in the rest of the run, and still count as constant."""
+"""Factor by which an lr that counts as constant may vary in those epochs and in the rest of the run."""
 
 
 def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
-    """Return the advice where neither the latest test results nor the training loss improve at a constant lr.
+    """Return the advice if neither the latest test results nor the training loss improve at a constant lr.
 
-    Call it when an epoch has ended. Test results that stop improving while the training loss falls are overfitting,
-    which a lower lr does not cure; and where the schedule lowers the lr by itself there is nothing to do.
+    Call it when an epoch has ended. If the training loss still falls while the test results don't improve, the model
+    overfits, which a lower lr doesn't change; if the schedule lowers the lr later, no advice is needed.
     """
     tests, left = epoch_records(state, 2 * EPOCHS), state.total_steps - state.step
     if len(tests) < 2 * EPOCHS or left < MIN_DEAD_SHARE * state.total_steps or tests[-1].is_perfect:

@@ -14,20 +14,19 @@ from lrtui.schedules.notation import parse_optimizer
 from lrtui.text.format import two_digits
 
 CLEAR_GAIN = 2.0
-"""How many times the noise a test has to improve for the lr of its epoch to count as useful."""
+"""Multiple of the noise by which a test must improve for the lr of its epoch to count as useful."""
 
 MIN_CYCLE_STEPS = 20
-"""Remaining steps below which OneCycleLR does not fit: its warm-up takes 0.3 of them."""
+"""Minimum number of remaining steps for a OneCycleLR, whose warm-up takes 0.3 of them."""
 
 
 def propose_schedule(state: RunState) -> SwitchSchedule:
     """Return the schedule for the rest of the run: one cycle, with a peak estimated from the run.
 
-    The run's first peak may have been too high (in the case study Adam's 0.01 is: an epoch at it ends at an accuracy of
-    0.83, and a cosine from there at 0.88). The last useful lr is too low: at its height it did the little that was
-    left. The peak is their geometric mean. It is a cycle rather than a decay because the warm-up lets the optimizer's
-    averages recover from the dead lr, and the end at almost 0 removes the noise (L. Smith, N. Topin,
-    "Super-Convergence", 2018).
+    The peak is the geometric mean of two lrs. The highest lr of the run may be too high: in the case study, an epoch at
+    Adam's lr of 0.01 ends at an accuracy of 0.83, and a cosine from 0.01 at 0.88. The last lr that improved the results
+    is too low. A cycle is proposed instead of a decay, because its warm-up lets the optimizer's averages recover from
+    the dead lr and its end at almost 0 removes the noise (L. Smith, N. Topin, "Super-Convergence", 2018).
     """
     if state.total_steps - state.step < MIN_CYCLE_STEPS:
         return SwitchSchedule("CosineAnnealingLR()", "base")
@@ -35,7 +34,7 @@ def propose_schedule(state: RunState) -> SwitchSchedule:
 
 
 def propose_schedule_for_restart(state: RunState) -> SwitchSchedule:
-    """Return the schedule for a new run, because the lrs of this one were too high for its model.
+    """Return the schedule for a new run that replaces this one, whose lrs were too high for the model.
 
     Its peak is at least half a decade below this run's peak, whatever the later test results were.
     """
@@ -55,7 +54,7 @@ def _one_cycle(state: RunState, lrs: Floats) -> SwitchSchedule:
 def _peak_lrs(state: RunState) -> Floats:
     """Return the geometric mean of the highest lr and the last useful lr, to two digits, per parameter group.
 
-    Where no test shows that an lr was useful, it is the lr that the run started with.
+    If no test shows that an lr was useful, return the lr that the run started with.
     """
     first = np.asarray(state.started.group_lrs if state.started else (), dtype=np.float64)
     tests = epoch_records(state)
@@ -72,7 +71,7 @@ def _rounded(lrs: Floats) -> Floats:
 
 
 def _last_useful_epoch(tests: Sequence[EpochRecord]) -> EpochRecord | None:
-    """Return the last epoch whose test was clearly better than the best before it."""
+    """Return the last epoch whose test was clearly better than all earlier ones."""
     useful = None
     for index in range(1, len(tests)):
         best = max(tests[:index], key=lambda item: (item.result.accuracy or 0.0, -item.result.loss))

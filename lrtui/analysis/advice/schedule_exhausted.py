@@ -14,21 +14,21 @@ from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, ROUNDING
 from lrtui.text.format import counted, four_digits
 
 DEAD_UNITS = 0.75
-"""Share of a layer's units above which the few that are left hold the whole network back. The case study's lr of 0.01
-leaves 3 to 9 of the 64 channels of its second convolution alive after an epoch (five seeds); with 3, no max_lr from
-0.001 to 0.01 brought the rest of the ten epochs above 0.893, where a new run over seven epochs reached 0.927."""
+"""Share of dead units from which a layer limits the whole network. In the case study an epoch at an lr of 0.01 leaves 3
+to 9 of the 64 channels of the second convolution alive (five seeds). A run with 3 live channels reached an accuracy of
+at most 0.893 with every max_lr from 0.001 to 0.01; a new run over the remaining seven epochs reached 0.927."""
 
 MIN_UNITS = 8
-"""Layers with fewer units are not judged: a single silent output does not make a network dead."""
+"""Layers with fewer units are ignored: a single dead output does not limit a network."""
 
 MIN_SHARE_LEFT = 0.5
-"""Share of the run that has to remain for a restart: the new run has no more steps than that."""
+"""Minimum remaining share of the run for a restart, since the new run has only the remaining steps."""
 
 
 def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | None:
-    """Return the advice for a run whose schedule ends long before the run while the test results no longer improve.
+    """Return the advice for a run whose remaining lr is too low while the test results no longer improve.
 
-    Call it when an epoch has ended. The lr of the last epoch was at least as high as the remaining lr: where that epoch
+    Call it when an epoch has ended. The remaining lr is not higher than that of the last epoch, so if the last epoch
     did not improve the test result by more than noise, the remaining epochs won't either.
     """
     tests, left = epoch_records(state, 2), state.total_steps - state.step
@@ -53,7 +53,7 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
     effect = f"switches to {command.schedule}"
     if layer := _dead_layer(state, tests[-1].epoch):
         command, epochs = propose_schedule_for_restart(state), _epochs_left(state, tests[-1].epoch)
-        text += f"; {layer.dead} of the {layer.units} units of layer {layer.name} get no gradient, at any lr"
+        text += f"; {layer.dead} of the {layer.units} units of layer {layer.name} get no gradient at any lr"
         brief = f"most of layer {layer.name} is dead, and no lr can revive it"
         effect = f"restarts with {command.schedule} for {counted(epochs, 'epoch')}"
     return Advice(
@@ -71,7 +71,7 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
 
 
 def _dead_layer(state: RunState, epoch: EpochDone) -> DeadLayer | None:
-    """Return the layer that makes a restart better than the rest of the run, as reported at the end of the epoch."""
+    """Return the layer because of which a restart is better than the rest of the run, as of the end of the epoch."""
     layer = epoch.dead_layer
     if layer is None or layer.units < MIN_UNITS or layer.share < DEAD_UNITS:
         return None

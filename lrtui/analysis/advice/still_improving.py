@@ -19,14 +19,14 @@ from lrtui.run.commands import Extend
 from lrtui.run.state import RunState
 
 EPOCHS = 3
-"""Number of final epochs that each have to be better than the one before."""
+"""Number of final epochs, each of which must be better than the one before."""
 
 MIN_SHARE = 0.1
-"""Share of its peak that the lr still has to have in the last epoch; below that the schedule has run to its end."""
+"""Minimum share of its peak that the lr has in the last epoch; below that the schedule is complete."""
 
 STEADY = 2.0
-"""Factor by which the lr may have fallen in those epochs: a fast fall improves every test by removing noise, and a
-longer run would not repeat that."""
+"""Factor by which the lr may have fallen in those epochs: a fast fall removes noise and so improves every test, which a
+longer run would not repeat."""
 
 
 def still_improving(state: RunState) -> Advice | None:
@@ -38,7 +38,7 @@ def still_improving(state: RunState) -> Advice | None:
         return None
     if not all(later.result.loss < earlier.result.loss for earlier, later in pairwise(tests)):
         return None
-    # the last epoch by more than noise, and all of them together by much more
+    # the last epoch must improve by more than noise, and all of them together by much more
     if not improved(tests[-2:-1], tests[-1:]) or not improved(tests[:1], tests[-1:], noise=EPOCHS):
         return None
     if relative_decrease([tests[0].train_loss], [tests[-1].train_loss]) <= LOSS_NOISE:

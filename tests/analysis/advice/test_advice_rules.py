@@ -67,7 +67,7 @@ def test_after_a_resume_the_loss_is_examined_from_the_checkpoint() -> None:
     assert advisor.new_advice(state) == []
 
 
-def test_a_diverged_run_branches_from_its_last_sound_epoch() -> None:
+def test_a_diverged_run_branches_from_its_last_good_epoch() -> None:
     advice = advice_on(read_recording("explodes-while-rising"))[-1].advice
     # the loss of epoch 5 is finite, but its test loss is 2.4 times the best one
     assert (advice.action, advice.branch_epoch, advice.command.text) == ("branch", 4, "lr*0.5")
