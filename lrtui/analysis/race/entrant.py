@@ -32,7 +32,7 @@ class Entrant:
 
     @property
     def label(self) -> str:
-        """Its name in tables and in the names of its runs."""
+        """Its name in tables, also part of the names of its runs."""
         if self.title is not None:
             return self.title
         return f"{self.schedule} on {self.optimizer}" if self.optimizer else self.schedule

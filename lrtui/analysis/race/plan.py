@@ -39,8 +39,8 @@ class Ruling:
 
     Args:
         seed: of the run that was stopped.
-        epoch: after which it was stopped.
-        step: that the run had reached.
+        epoch: the epoch after which it was stopped.
+        step: the step that the run had reached.
         reason: as a sentence.
     """
 
@@ -55,7 +55,7 @@ class RacePlan:
     """A race: every entrant runs with every seed.
 
     Args:
-        number: of the race in its store.
+        number: the race's number in its store.
         created: seconds since 1970.
         entrants: in the given order; the others are compared with the first.
         seeds: of the runs.
@@ -63,10 +63,10 @@ class RacePlan:
         processes: number of runs at a time; with 1 they run in this process.
         threads: torch threads per process; None for torch's default.
         stops: whether hopeless entrants are stopped.
-        target: value of the metric to which the time is measured; None for the default.
+        target: the value of the metric that the time to reach it is measured for; None for the default.
         runs: ids of the runs started so far.
         rulings: by index of the entrant.
-        process: in which the race runs, or ran last.
+        process: the process that runs the race, or ran it last.
         heartbeat: time of its last sign of life.
     """
 

@@ -1,4 +1,4 @@
-"""Results of the runs of a race, read from the store, and how soon they reached a target."""
+"""Results of a race's runs, read from the store, and when they reached a target."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CellResult:
         tests: the test at the end of each epoch, by epoch.
         first_loss: loss of the first batch, before any step.
         error: why it failed.
-        story: state of the run, with its steps summarised.
+        story: the run's state, with summarised steps.
     """
 
     cell: Cell
@@ -104,7 +104,7 @@ def read_results(folder: Path, plan: RacePlan) -> list[CellResult]:
 
 
 def find_run_of(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> StoredRun | None:
-    """Return the stored run of a cell. A run started just before the race was killed is found by its name."""
+    """Return the stored run of a cell. If the race was killed just after starting it, it is found by its name."""
     run = plan.runs.get(cell)
     if run is None:
         row = connection.execute(
@@ -122,7 +122,7 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     state = RunState()
     state.fold(StoreFeed(connection, run.id, in_full=0).take())
     result = CellResult.of_state(cell, run.id, state)
-    # the events of a process that died do not say so
+    # the events don't show that the process died
     result.state, result.step = run.state, run.step
     row = connection.execute(
         "SELECT loss FROM batches WHERE run = ? AND step = 0 AND NOT superseded", (run.id,)
@@ -149,7 +149,7 @@ def test_samples(started: RunStarted) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """When a target was reached: at the first test that shows it, with a precision of one epoch.
+    """When a target was reached: at the first test that reached it, so with a precision of one epoch.
 
     Args:
         steps: mean over the seeds, optimizer steps.
@@ -172,9 +172,9 @@ def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float
 
 
 def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tuple[Reached | None, int]:
-    """Return when an entrant reached the target, and with how many of its seeds.
+    """Return when an entrant reached the target, and how many of its seeds did.
 
-    There is no mean if one seed missed it: leaving that one out would make the entrant look fast.
+    There is no mean if any seed missed it, since a mean over the other seeds would be too low.
     """
     firsts = [first for result in runs if (first := _first(result, metric, target)) is not None]
     if len(firsts) < len(runs):

@@ -23,7 +23,7 @@ class Difference:
         high: of the confidence interval; None with one seed.
         seeds: number of seeds.
         comparisons: number of intervals that the correction covers.
-        verdict: on the first schedule against the second.
+        verdict: on the first schedule, compared with the second.
     """
 
     mean: float
@@ -42,7 +42,7 @@ def paired_difference(
     comparisons: int = 1,
     resolution: float = 0.0,
 ) -> Difference:
-    """Return the paired difference of two schedules with its confidence interval.
+    """Return the paired difference of two schedules, with its confidence interval.
 
     The interval is that of a paired t test, with a Bonferroni correction so that all intervals of a table hold together
     with a confidence of 95 %. Runs with the same seed share initial weights and data order, so effects of the seed

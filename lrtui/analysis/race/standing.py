@@ -23,7 +23,7 @@ class Unranked:
 
     Args:
         why: `stopped`, `diverged`, `failed` or `unfinished`.
-        step: reached with the seed that ended it, or the most of all seeds.
+        step: the step reached with the seed that ended it, or the highest of all seeds.
         text: what happened, as a sentence.
     """
 
@@ -35,13 +35,13 @@ class Unranked:
 
 
 def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked | None:
-    """Return why an entrant left the race, or None if it is still in it."""
+    """Return why an entrant is out of the race, or None if it is not."""
     label = plan.entrants[entrant].label
     of_entrant = [result for result in results if result.cell.entrant == entrant]
     ruling = plan.rulings.get(entrant)
     if ruling is not None:
         text = f"with seed {ruling.seed} after epoch {ruling.epoch}: {ruling.reason}"
-        # it may have made further steps before it stopped
+        # it may have made further steps before it ended
         step = max(ruling.step, *(result.step for result in of_entrant if result.cell.seed == ruling.seed))
         return Unranked(entrant, label, "stopped", step, text)
     for why in ("diverged", "failed"):
@@ -77,7 +77,8 @@ def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> U
 
 
 TOLERANCE = 1e-3
-"""Relative tolerance of the first batch's loss: an accelerator may sum in another order; other weights differ more."""
+"""Relative tolerance of the first batch's loss. The order of sums on an accelerator changes it less, other initial
+weights more."""
 
 SHARED_CIRCUMSTANCES = ("computed on", "torch threads", "data", "samples", "parameters")
 """What all runs of a race must share besides their settings."""
@@ -94,7 +95,7 @@ def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
         if losses and not all(math.isclose(loss, losses[0], rel_tol=TOLERANCE) for loss in losses):
             yield (
                 f"with seed {seed} the loss of the first batch varies from {min(losses):.6g} to {max(losses):.6g}: "
-                "the runs did not start alike, so differences are not paired; the task uses random numbers "
+                "the runs did not start equal, so differences are not paired; the task uses random numbers "
                 "that are not seeded"
             )
     states = [result.story for result in results if result.story is not None and result.story.started is not None]
@@ -114,7 +115,7 @@ class Placing:
         values: the metric at equal steps, by seed.
         mean: of the values.
         deviation: standard deviation of the values; None with one seed.
-        difference: to the reference, paired over the seeds; None for the reference itself.
+        difference: from the reference, paired over the seeds; None for the reference itself.
         reached: when it reached the target; None unless every seed did.
         reached_seeds: number of seeds that reached it.
         time_rank: by the steps to the target, from 1; ties share a rank; None if it did not reach it.
@@ -138,17 +139,17 @@ class Standing:
 
     Args:
         plan: of the race.
-        metric: that decides it.
-        seeds: that all ranked entrants have finished.
-        epoch: of the compared values, the last that all ranked entrants have.
-        step: of the compared values.
-        target: value to which the time is measured; None if no entrant is ranked.
-        reference: entrant that the differences refer to; None if no entrant is ranked.
+        metric: the metric that decides the race.
+        seeds: the seeds that all ranked entrants have finished.
+        epoch: the epoch of the compared values, the last that all ranked entrants have finished.
+        step: the step of the compared values.
+        target: the value that the time to reach it is measured for; None if no entrant is ranked.
+        reference: the entrant that the others are compared with; None if no entrant is ranked.
         placings: ranked entrants, the best first.
         unranked: the others, in the order of the plan.
-        lead: difference of the first to the second; None with fewer.
+        lead: difference between the first and the second; None with fewer.
         warnings: reasons why the comparison is not fair.
-        test_samples: of the task; None if no entrant is ranked.
+        test_samples: number of test samples; None if no entrant is ranked.
         data_text: description of the data; empty if no entrant is ranked.
     """
 

@@ -1,8 +1,8 @@
 """The rule that stops hopeless entrants of a race.
 
-It considers the lr that remains, so that a schedule with a slow start is never stopped for that, as median stopping
-(Golovin et al. 2017) and successive halving would do with a OneCycleLR. It stops only an entrant whose lr is spent,
-whose results no longer improve, and which is behind by more than the noise of the test set.
+The rule considers the remaining lr. Median stopping (Golovin et al. 2017) and successive halving would stop a schedule
+for a slow start, such as a OneCycleLR; this rule does not. It stops an entrant only if its lr is spent, its results no
+longer improve, and it is behind by more than the noise of the test set.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ NOISE_MARGIN = 3.0
 LOSS_MARGIN = 0.1
 
 REFERENCE = 0
-"""The entrant that the others are compared with; it always runs to the end."""
+"""Index of the entrant that the others are compared with; it always runs to the end."""
 
 MAX_STEPS = 1_000_000
-"""Steps of the longest schedule that is simulated in advance, which takes a second or two."""
+"""Maximum number of steps for which a schedule is simulated in advance; it takes a second or two."""
 
 RULE = (
     f"a schedule is stopped at the end of an epoch, after {MIN_EPOCHS} epochs and {MIN_SHARE:.0%} of the run, if its "
@@ -72,7 +72,7 @@ class StoppingRule:
             and other.cell.entrant != cell.entrant
             and other.cell.entrant not in self._plan.rulings
         ]
-        # every epoch, since several may have ended since the last call
+        # check every epoch, since several may have ended since the last call
         least = max(MIN_EPOCHS, math.ceil(MIN_SHARE * started.spec.epochs))
         epochs = (epoch for epoch in sorted(mine.tests) if epoch >= least)
         return next((ruling for epoch in epochs if (ruling := self._judge_at(epoch, mine, rivals, started))), None)
@@ -109,7 +109,7 @@ class StoppingRule:
 
 
 def remaining_shares(started: RunStarted) -> list[float] | None:
-    """Return, by step, the largest lr from there on as a share of the peak; None if it can't be known in advance."""
+    """Return, by step, the highest lr from there on as a share of the peak; None if it can't be known in advance."""
     from lrtui.schedules.notation import parse_schedule
 
     schedule = parse_schedule(started.spec.schedule)

@@ -1,4 +1,4 @@
-"""The verdict of a race in sentences, and the notes that explain its table."""
+"""The verdict of a race as text, and the notes that explain its table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def interval_text(difference: Difference) -> str:
 def summary(standing: Standing) -> list[str]:
     """Return which schedule leads, by how much, and whether that is more than noise."""
     if not standing.placings:
-        return ["no schedule is ranked yet: no seed is done for all schedules in the race"]
+        return ["no schedule is ranked yet: no seed is done with all schedules"]
     first = standing.placings[0]
     mean = f"a mean {standing.metric}" if len(standing.seeds) > 1 else f"{standing.metric}"
     text = f"first: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
@@ -35,7 +35,7 @@ def summary(standing: Standing) -> list[str]:
 def _lead_text(lead: Difference, second: Placing, ranked: int) -> str:
     ahead = f"ahead of {second.label} by {figure(abs(lead.mean))}"
     if lead.verdict == "one seed":
-        return f"{ahead}; with one seed the order may be chance, use --seeds 5"
+        return f"{ahead}; with one seed the order may be due to chance, use --seeds 5"
     corrected = f", corrected for the {lead.comparisons} pairs that could lead" if ranked > 2 else ""
     beyond = "within noise" if lead.verdict == "within noise" else "beyond noise"
     return f"{ahead}, {interval_text(lead)}: {beyond} ({counted(lead.seeds, 'seed')}{corrected})"
@@ -46,7 +46,7 @@ def notes(standing: Standing) -> list[str]:
     lines = []
     if standing.placings:
         lines.append(
-            f"{standing.metric}: of the test after {standing.step:,} steps (epoch {standing.epoch}); "
+            f"{standing.metric}: from the test after {standing.step:,} steps (epoch {standing.epoch}); "
             + ("mean over " if len(standing.seeds) > 1 else "")
             + f"{counted(len(standing.seeds), 'seed')}, {_seeds_text(standing.seeds)}; with the same seed all "
             "schedules have the same initial weights and data order"
@@ -82,9 +82,9 @@ def _difference_notes(standing: Standing) -> list[str]:
     label, any_one = standing.plan.entrants[standing.reference].label, differences[0]
     who = "the first schedule given" if standing.reference == REFERENCE else "the leader, since the first is not ranked"
     if any_one.low is None:
-        return [f"difference: to {label}, {who}; with one seed there is no interval and no verdict"]
+        return [f"difference from {label}, {who}; with one seed there is no interval and no verdict"]
     together = f"; Bonferroni correction for {any_one.comparisons} intervals" if any_one.comparisons > 1 else ""
     return [
-        f"difference: to {label}, {who}, paired over the seeds, with its 95 % interval by Student's t{together}; "
-        "better and worse mean that the interval excludes 0"
+        f"difference from {label}, {who}, paired over the seeds, with its 95 % interval by Student's t{together}; "
+        '"better" and "worse" mean that the interval excludes 0'
     ]

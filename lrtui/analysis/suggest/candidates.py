@@ -24,7 +24,7 @@ class Candidate:
     """A schedule that can be adapted to a run of any length.
 
     Args:
-        name: in all rounds.
+        name: its label in all rounds.
         of_length: returns the entrant for a number of epochs, or None if there is none.
     """
 
@@ -61,7 +61,7 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
         Candidate(high := _one_cycle(peaks[1]), lambda _: Entrant(high)),
         Candidate(
             warm := Entrant(warm_up_then_cosine(spec.epochs, batches), on).label,
-            # a short run has a shorter warmup but keeps the name
+            # a short run has a shorter warmup under the same name
             lambda epochs: Entrant(warm_up_then_cosine(epochs, batches), on, title=warm),
         ),
     ]
@@ -73,10 +73,10 @@ def _one_cycle(peaks: list[float]) -> str:
 
 
 MAX_PIECES = 100
-"""Pieces of a schedule that changes at every batch."""
+"""Maximum number of pieces of a schedule that changes at every batch."""
 
 CONSTANT = "ConstantLR(factor=1.0, total_iters=1)"
-"""Leaves the lr to the `--at` commands."""
+"""A schedule that leaves the lr to the `--at` commands."""
 
 
 def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> Entrant | None:
@@ -110,7 +110,7 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
     pieces = min(short, spec.epochs if schedule.per == "epoch" else min(MAX_PIECES, whole.total_steps))
     lines, before = [], None
     for piece in range(pieces):
-        # the lr in the middle of what the piece standing for
+        # the lr in the middle of the steps that the piece stands for
         row = lrs[(2 * piece + 1) * whole.total_steps // (2 * pieces)].tolist()
         if row != before:
             step, groups = piece * short // pieces, len(row) > 1

@@ -24,7 +24,7 @@ class RangeTestResult:
         suggestions: lr by rule; None if a rule finds none.
         steps: optimizer steps that it took.
         batches_per_epoch: of the task.
-        doubt: why the curve is not reliable, else empty. The lr is then that of the optimizer.
+        doubt: why the curve is not reliable, in which case `lr` is the optimizer's; else empty.
     """
 
     lr: float
@@ -54,8 +54,8 @@ class RangeTestResult:
 
 
 FindLr = Callable[[RunSpec, float, Say, Callable[[], bool]], RangeTestResult]
-"""Runs a range test. Takes the settings, the budget of the search, a callback for messages, and one that says to
-stop."""
+"""Runs a range test. Takes the settings, the budget of the search, a callback for messages, and a callback that
+returns whether to stop."""
 
 
 POLL_SECONDS = 0.05
@@ -87,7 +87,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
         if stopped():
             test.feed.stop()
     curve = test.result()
-    # the next run in this process waits for this thread
+    # the next run of this process must not start before this thread has ended
     test.join()
     return result_of(curve, batches, test.feed.start.current_lr if test.feed.start else 0.0)
 
@@ -98,14 +98,14 @@ def _sweep(budget: float, total_steps: int) -> Sweep:
     if room < MIN_STEPS:
         least = MIN_STEPS / MAX_BUDGET_SHARE / total_steps
         raise UsageError(
-            f"--budget {budget:g} is {int(budget * total_steps):,} steps here, too few: a range test takes "
-            f"{MIN_STEPS}, at most {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
+            f"--budget {budget:g} is only {int(budget * total_steps):,} steps: a range test needs {MIN_STEPS}, and may "
+            f"use {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
         )
     return Sweep(steps=min(Sweep().steps, room))
 
 
 def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> RangeTestResult:
-    """Return the result that a curve gives.
+    """Return the result for a curve.
 
     Args:
         curve: of the range test.

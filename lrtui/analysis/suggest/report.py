@@ -1,4 +1,4 @@
-"""What a suggestion is based on, as text and as JSON."""
+"""The results that a suggestion is based on, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _full_run_lines(suggestion: Suggestion) -> Iterator[str]:
     result, rounds = suggestion.full_run, suggestion.rounds
     epochs = counted(suggestion.spec.epochs, "epoch")
     if result is None:
-        yield f"no full run: the budget has no room for {epochs}, so its result at full length is unknown"
+        yield f"no full run: the budget does not cover {epochs}, so the result at full length is unknown"
         return
     test, best = result.last_test, result.story.best if result.story else None
     if not result.is_done or test is None or best is None:

@@ -48,7 +48,7 @@ class BudgetPlan:
 
     Args:
         rounds: short races, each with the best candidates of the one before.
-        full_run: whether the winner then runs at full length.
+        full_run: whether the winner is then trained at full length.
     """
 
     rounds: tuple[Round, ...]
@@ -58,8 +58,9 @@ class BudgetPlan:
 def plan_budget(left: float, epochs: int, candidates: int) -> BudgetPlan:
     """Return how to spend a budget, by successive halving (Jamieson and Talwalkar 2016).
 
-    The full run of the winner is set aside first: a suggestion that was never tried is worth little. Half of the rest
-    goes to a race of all candidates, half to a longer race of the best two, with more seeds once it is half a run long.
+    The full run of the winner is reserved first, because an untested suggestion is worth little. Half of the rest is
+    for a race of all candidates, half for a longer race of the best two. The runs of a race have at most half the
+    epochs of the full run; what is left goes to more seeds.
 
     Args:
         left: epochs to spend.
@@ -84,7 +85,7 @@ def plan_budget(left: float, epochs: int, candidates: int) -> BudgetPlan:
 
 
 DEFAULT_BUDGET = 2.0
-"""In full runs."""
+"""The default budget, in full runs."""
 
 
 class SearchStoppedError(LrtuiError):
@@ -135,7 +136,7 @@ class Search:
         self._say(f"range test: lr {four_digits(range_test.lr)} after {range_test.steps:,} steps")
         self._steps = range_test.steps
         field = candidates(spec, range_test)
-        # a schedule that can't be simulated can't be shortened
+        # schedules that can't be simulated can't be shortened
         field = [candidate for candidate in field if candidate.of_length(1) is not None]
         left = self._budget * spec.epochs - range_test.steps / range_test.batches_per_epoch
         budget_plan = plan_budget(left, spec.epochs, len(field))
@@ -169,7 +170,7 @@ class Search:
     def _run_race(self, entrants: Sequence[Entrant], epochs: int, seeds: int) -> tuple[Standing, list[CellResult]]:
         name = "suggest" if self._spec.name is None else f"{self._spec.name} suggest"
         common = replace(self._spec, epochs=epochs, name=name)
-        # none is stopped, since the budget counts complete runs
+        # no entrant is stopped, since the budget counts complete runs
         plan = new_plan(entrants, common, self._files.folder, seeds=seeds, processes=self._processes, stops=False)
         self._files.create(plan)
         self._say(f"{plan.title}: {counted(len(plan.cells), 'run')} of {counted(epochs, 'epoch')}")
@@ -183,7 +184,7 @@ class Search:
 
     def _check_stopped(self) -> None:
         if self._stopped:
-            raise SearchStoppedError("the search was stopped; its races are stored. lrtui suggest starts a new search")
+            raise SearchStoppedError("the search was stopped; its races are stored. lrtui suggest starts a new one")
 
 
 def _require(entrant: Entrant | None) -> Entrant:

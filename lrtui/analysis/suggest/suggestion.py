@@ -19,7 +19,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.text.format import counted, figure
 
 NOISE = 2.0
-"""Standard errors of the test set beyond which a difference with one seed is more than sampling noise."""
+"""Number of standard errors of the test set beyond which a difference with one seed is more than sampling noise."""
 
 
 def describe_difference(standing: Standing, first: Placing, second: Placing) -> tuple[str, bool]:
@@ -63,7 +63,7 @@ class Suggestion:
 
     Args:
         spec: of the run.
-        winner: best entrant, for a run with these settings.
+        winner: the best entrant, adapted to a run with these settings.
         range_test: its result.
         rounds: the standing of each short race, in order.
         full_run: the winner at full length; None if the budget did not allow it.
@@ -111,7 +111,7 @@ class Suggestion:
 
     @property
     def confidence_reason(self) -> str:
-        """Why the confidence is what it is."""
+        """The reasons for the confidence."""
         race = self._race_with_user_schedule
         full = "finished a full run" if self.full_run and self.full_run.is_done else "has not finished a full run"
         rules = f"the range test rules {'agree' if self.range_test.rules_agree else 'disagree'}"

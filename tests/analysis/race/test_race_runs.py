@@ -50,7 +50,7 @@ def test_with_the_same_seed_all_schedules_have_the_same_weights_and_batches(
 def test_a_task_that_ignores_the_seed_causes_a_warning(tmp_path: Path) -> None:
     plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Unseeded", epochs=1, seeds=1)
     run_race(tmp_path, plan)
-    assert any("did not start alike" in warning for warning in standing(tmp_path, plan).warnings)
+    assert any("did not start equal" in warning for warning in standing(tmp_path, plan).warnings)
 
 
 def test_every_run_is_stored_under_its_name(tmp_path: Path) -> None:
