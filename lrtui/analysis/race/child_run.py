@@ -1,8 +1,8 @@
-"""A run of a race in a child process: the race's end of its pipes, and the child itself.
+"""A run of a race in a child process: the class that the race uses, and the main function of the child.
 
 The child is `python -m lrtui.analysis.race.child_run`. The first line of its standard input describes the run; a later
-line stops it. The end of standard input means that the race has ended, and saves and stops the run. Standard output has
-all events except steps.
+line stops it. The end of standard input means that the race's process has ended; the run is then saved and stopped.
+Standard output has all events except steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lrtui.run.state import RunState
 POLL_SECONDS = 0.05
 
 END_SECONDS = 30.0
-"""How long a process may take to end after its run."""
+"""Seconds that a process may take to end after its run."""
 
 ABANDONED = "the process of the race ended"
 
@@ -38,7 +38,7 @@ ABANDONED = "the process of the race ended"
 class ChildRun:
     """A run in a child process, with the part of `Run`'s interface that a race needs.
 
-    The process ends when this process ends: its standard input is closed then.
+    The child ends when this process ends, since its standard input is closed then.
 
     Args:
         spec: its settings.
@@ -52,7 +52,7 @@ class ChildRun:
     """
 
     def __init__(self, spec: RunSpec, folder: Path, resumes: int | None, threads: int | None, output: Path) -> None:
-        # torch reads the number of threads at import; the same number gives the same results
+        # torch reads the number of threads when it is imported; results depend on that number
         environment = os.environ if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
         try:
             with open(os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:

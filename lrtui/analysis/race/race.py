@@ -1,4 +1,4 @@
-"""A race in progress: which run is next, which are running, which is stopped."""
+"""A race in progress: it starts runs, polls them, and stops them."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def keep_last_checkpoint(folder: Path, run: int) -> None:
 POLL_SECONDS = 0.05
 
 WAIT_SECONDS = 30.0
-"""How long a resumed race waits for a run that is ending in another process."""
+"""Seconds that a resumed race waits for a run that is ending in another process."""
 
 
 class Race:
     """A race, run in the thread that calls `run`.
 
     Args:
-        files: that hold its plan.
-        plan: of the race; saved as it proceeds.
+        files: where the plan is saved.
+        plan: the race's plan, saved as the race proceeds.
         say: receives progress messages, one line each.
 
     Raises:
@@ -80,8 +80,8 @@ class Race:
         return [self._results[cell] for cell in self.plan.cells]
 
     def stop(self, because: str = "") -> None:
-        """Stop the current runs after their batch and start no more. Callable from any thread and from a signal
-        handler.
+        """Stop the current runs after their batch and start no more runs. Can be called from any thread and from a
+        signal handler.
 
         Args:
             because: reason, unless the user asked for it.
@@ -108,11 +108,11 @@ class Race:
             self._files.release(self.plan)
 
     def _next(self) -> Cell | None:
-        """Return the next run: seed by seed, the best entrant so far first, so that the others can be judged."""
+        """Return the next run: seed by seed, the best entrant so far first, since the others are compared with it."""
         failed = {
             cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._started
         }
-        # runs that failed earlier are tried again when the user resumes the race
+        # runs that failed earlier are repeated when the user resumes the race
         waiting = [
             cell
             for cell in open_cells(self.plan, self.results)
@@ -258,7 +258,7 @@ def find_unfinished(files: PlanFiles, plan: RacePlan) -> RacePlan | None:
         try:
             other = files.load(number)
         except StoreError:
-            continue  # a damaged plan is reported when it is asked for
+            continue  # a damaged plan is reported when it is used
         if other.is_same_race(plan):
             return other if has_open_runs(files, other) else None
     return None

@@ -44,7 +44,7 @@ def default_third(context: ScheduleContext) -> Problem | None:
         else:
             until = "until the end of the run"
         return Problem(
-            f"ConstantLR without factor does not keep the lr, which is a third of the optimizer's {until}",
+            f"ConstantLR without factor lowers the lr to a third of the optimizer's {until}",
             [change(context, [part], factor=1.0)],
         )
     return None
