@@ -17,8 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lrtui.analysis.race.entrant import parse_entrant
-from lrtui.analysis.race.plan import new_plan
+from lrtui.analysis.race.plan import new_plan, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race, find_unfinished
 from lrtui.analysis.race.report import standing_markdown

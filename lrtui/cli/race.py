@@ -13,12 +13,11 @@ from typing import Any
 
 import click
 
-from lrtui.analysis.race.entrant import check_entrants, parse_entrant
-from lrtui.analysis.race.plan import DEFAULT_SEEDS, Cell, RacePlan, new_plan
+from lrtui.analysis.race.plan import DEFAULT_SEEDS, Cell, RacePlan, check_entrants, new_plan, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
-from lrtui.analysis.race.results import CellResult, read_results, require_store
+from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, rank
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart
 from lrtui.cli.command import Command, option
@@ -34,7 +33,6 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.store.location import store_folder
 from lrtui.text.format import counted, printable
 
 EPILOG = """\
@@ -104,8 +102,7 @@ def command(
     if markdown is not None and not Path(markdown).parent.is_dir():
         # checked before hours of training
         raise UsageError(f"--markdown {markdown}: there is no such folder")
-    folder = require_store(store_folder(options["store"]))
-    files = PlanFiles(folder)
+    files = PlanFiles.of_store(options["store"])
 
     def say(line: str) -> None:
         if not quiet:
@@ -134,7 +131,7 @@ def command(
         else:
             files.create(plan)
     signal_code = 0 if report or (resume and not has_open_runs(files, plan)) else _run(files, plan, say)
-    results = read_results(folder, plan)
+    results = read_results(files.folder, plan)
     standing = rank(plan, results)
     if as_json:
         for record in standing_records(standing, results):

@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.results import require_store
 from lrtui.analysis.suggest.range_test import find_lr
-from lrtui.analysis.suggest.report import reason_lines, suggestion_record
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError
+from lrtui.analysis.suggest.suggestion import reason_lines, suggestion_record
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import stop_on_signals
 from lrtui.cli.options import (
@@ -26,7 +25,6 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.run.errors import UsageError
-from lrtui.store.location import store_folder
 from lrtui.text.format import four_digits, printable
 
 EPILOG = """\
@@ -62,7 +60,7 @@ def command(
     check_notation(spec)
     if spec.at:
         raise UsageError("--at can't be used with suggest, which searches for a schedule without manual changes")
-    files = PlanFiles(require_store(store_folder(options["store"])))
+    files = PlanFiles.of_store(options["store"])
 
     def say(line: str) -> None:
         if not quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,15 +11,98 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lrtui.analysis.race.entrant import Entrant
+from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store.liveness import ProcessIdentity
 
 DEFAULT_SEEDS = 5
 
 VERSION = 1
 """Version of the JSON format."""
+
+_ON = re.compile(r"\)\s+on\s+(?=[A-Za-z_])")
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """One schedule of a race.
+
+    Args:
+        schedule: notation.
+        optimizer: notation; None for the optimizer of the race.
+        at: `--at` commands in addition to those of the race.
+        title: name to show instead of the notation.
+    """
+
+    schedule: str
+    optimizer: str | None = None
+    at: tuple[str, ...] = ()
+    title: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in tables, also part of the names of its runs."""
+        if self.title is not None:
+            return self.title
+        return f"{self.schedule} on {self.optimizer}" if self.optimizer else self.schedule
+
+    def spec(self, common: RunSpec, seed: int, name: str) -> RunSpec:
+        """Return the settings of its run with a seed.
+
+        Args:
+            common: settings that all runs of the race share.
+            seed: of weights, data order and dropout.
+            name: of the run.
+        """
+        return replace(
+            common,
+            schedule=self.schedule,
+            optimizer=self.optimizer or common.optimizer,
+            seed=seed,
+            name=name,
+            at=(*common.at, *self.at),
+        )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Entrant:
+        """Return the entrant of a JSON record."""
+        return cls(record["schedule"], record["optimizer"], tuple(record["at"]), record["title"])
+
+
+def parse_entrant(text: str) -> Entrant:
+    """Return the entrant that the text describes: `SCHEDULE`, or `SCHEDULE on OPTIMIZER`.
+
+    Raises:
+        NotationError: if the schedule or the optimizer can't be parsed.
+        UsageError: if `on` is followed by no optimizer.
+    """
+    parts = _ON.split(text, maxsplit=1)
+    if len(parts) == 2:
+        schedule, optimizer = f"{parts[0]})", parts[1]
+        return Entrant(str(parse_schedule(schedule)), str(parse_optimizer(optimizer)))
+    try:
+        return Entrant(str(parse_schedule(text)))
+    except NotationError as error:
+        if re.search(r"\)\s+on\b", text):
+            raise UsageError(f"expected an optimizer after `on`, such as Adam(lr=0.001), in {text[:80]!r}") from None
+        raise error
+
+
+def check_entrants(entrants: list[Entrant]) -> None:
+    """Check the entrants of a race.
+
+    Raises:
+        UsageError: for fewer than two entrants, or a duplicate.
+    """
+    if len(entrants) < 2:
+        raise UsageError(
+            'a race needs at least two schedules: lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"'
+        )
+    for index, entrant in enumerate(entrants):
+        if entrant in entrants[:index]:
+            raise UsageError(f"{entrant.label} is given twice; each schedule runs once per seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +221,6 @@ class RacePlan:
         )
 
 
-def threads_for(processes: int) -> int | None:
-    """Return the number of torch threads per process, or None for torch's default."""
-    return None if processes == 1 else max(1, (os.cpu_count() or 1) // processes)
-
-
 def new_plan(
     entrants: Sequence[Entrant],
     common: RunSpec,
@@ -159,9 +238,7 @@ def new_plan(
         common: settings of all runs; its seed is the first one.
         folder: of the store that keeps it.
         seeds: number of seeds.
-        processes: number of runs at a time.
-        stops: whether hopeless entrants are stopped.
-        target: value of the metric to which the time is measured.
+        processes, stops, target: as in `RacePlan`.
     """
     return RacePlan(
         number=0,
@@ -171,7 +248,7 @@ def new_plan(
         # each run has its own schedule; the store stays the same if the race is resumed from another directory
         common=replace(common, schedule=RunSpec().schedule, store=str(folder)),
         processes=processes,
-        threads=threads_for(processes),
+        threads=None if processes == 1 else max(1, (os.cpu_count() or 1) // processes),
         stops=stops,
         target=target,
     )

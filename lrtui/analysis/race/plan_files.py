@@ -11,7 +11,7 @@ from pathlib import Path
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.store.liveness import is_alive, this_process
-from lrtui.store.location import prepare_folder
+from lrtui.store.location import prepare_folder, store_folder
 
 RACES = "races"
 """Subfolder of the store that holds the plans."""
@@ -32,6 +32,18 @@ class PlanFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._races = folder / RACES
+
+    @classmethod
+    def of_store(cls, store: str | None) -> PlanFiles:
+        """Return the plans of the store that `--store` names.
+
+        Raises:
+            StoreError: with `--store none`.
+        """
+        folder = store_folder(store)
+        if folder is None:
+            raise StoreError("a race needs a store; use --store DIR instead of --store none")
+        return cls(folder)
 
     def numbers(self) -> list[int]:
         """Return the numbers of all races, the oldest first."""

@@ -200,8 +200,7 @@ class Race:
             self._say(self._epoch_line(cell, result.tests[epoch], result))
 
     def _epoch_line(self, cell: Cell, test: EvalDone, result: CellResult) -> str:
-        started = result.story.started if result.story else None
-        epochs = f"/{started.spec.epochs}" if started else ""
+        epochs = f"/{result.started.spec.epochs}" if result.started else ""
         text = f"loss {figure(test.loss)}" if test.accuracy is None else f"accuracy {figure(test.accuracy)}"
         label = self.plan.entrants[cell.entrant].label
         return f"seed {cell.seed}  {label}  epoch {test.epoch}{epochs}  {text}  {duration(test.seconds)}"

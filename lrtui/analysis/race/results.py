@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.run.errors import StoreError
 from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, metric_of
 from lrtui.run.events import EvalDone, RunStarted, Status
 from lrtui.run.state import RunState
@@ -32,19 +31,26 @@ class CellResult:
         state: of the run; `missing` if it was never started or is no longer in the store.
         tests: the test at the end of each epoch, by epoch.
         first_loss: loss of the first batch, before any step.
-        error: why it failed.
-        story: the run's state, with summarised steps.
+        run_state: the run's state, with summarised steps.
     """
 
     cell: Cell
     run: int | None = None
     state: CellState = "missing"
     step: int = 0
-    total_steps: int = 0
     tests: Mapping[int, EvalDone] = field(default_factory=dict)
     first_loss: float | None = None
-    error: str | None = None
-    story: RunState | None = None
+    run_state: RunState = field(default_factory=RunState)
+
+    @property
+    def started(self) -> RunStarted | None:
+        """Its first event; None before it started."""
+        return self.run_state.started
+
+    @property
+    def test_samples(self) -> int:
+        """Number of test samples of its task; 1 where it is unknown."""
+        return max(1, int(self.started.data.get("test", 1))) if self.started else 1
 
     @property
     def last_test(self) -> EvalDone | None:
@@ -63,16 +69,7 @@ class CellResult:
     @classmethod
     def of_state(cls, cell: Cell, run: int | None, state: RunState) -> CellResult:
         """Return the results of a run from its state."""
-        return cls(
-            cell,
-            run,
-            state.status,
-            state.step,
-            state.total_steps,
-            epoch_results(state),
-            error=state.outcome.error if state.outcome else None,
-            story=state,
-        )
+        return cls(cell, run, state.status, state.step, epoch_results(state), run_state=state)
 
 
 def metric_of_race(results: Sequence[CellResult]) -> str:
@@ -129,22 +126,6 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     ).fetchone()
     result.first_loss = row[0] if row else None
     return result
-
-
-def require_store(folder: Path | None) -> Path:
-    """Return the folder of the store that keeps a race.
-
-    Raises:
-        StoreError: with `--store none`.
-    """
-    if folder is None:
-        raise StoreError("a race needs a store; use --store DIR instead of --store none")
-    return folder
-
-
-def test_samples(started: RunStarted) -> int:
-    """Return the number of test samples of a run."""
-    return max(1, int(started.data.get("test", 1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race, test_samples
+from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race
 from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
 from lrtui.run.comparison import CIRCUMSTANCES
@@ -47,18 +47,17 @@ def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult])
     for why in ("diverged", "failed"):
         bad_runs = [result for result in of_entrant if result.state == why]
         if why == "diverged":
-            bad_runs += [result for result in of_entrant if result.state == "done" and not _is_finite(result)]
+            bad_runs += [
+                result for result in of_entrant if result.state == "done" and result.last_test and not result.is_done
+            ]
         if bad_runs:
             first = bad_runs[0]
-            more = f": {first.error}" if first.error else ""
+            outcome = first.run_state.outcome
+            more = f": {outcome.error}" if outcome and outcome.error else ""
             ran = sum(result.state != "missing" for result in of_entrant)
             text = f"with {len(bad_runs)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
             return Unranked(entrant, label, why, first.step, text)
     return None
-
-
-def _is_finite(result: CellResult) -> bool:
-    return result.last_test is None or math.isfinite(result.last_test.loss)
 
 
 def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> Unranked:
@@ -98,7 +97,7 @@ def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
                 "the runs did not start equal, so differences are not paired; the task uses random numbers "
                 "that are not seeded"
             )
-    states = [result.story for result in results if result.story is not None and result.story.started is not None]
+    states = [result.run_state for result in results if result.started is not None]
     for name in SHARED_CIRCUMSTANCES:
         values = {text for state in states if (text := CIRCUMSTANCES[name](state)) is not None}
         if len(values) > 1:
@@ -141,14 +140,14 @@ class Standing:
         plan: of the race.
         metric: the metric that decides the race.
         seeds: the seeds that all ranked entrants have finished.
+        unranked: the others, in the order of the plan.
+        warnings: reasons why the comparison is not fair.
         epoch: the epoch of the compared values, the last that all ranked entrants have finished.
         step: the step of the compared values.
         target: the value that the time to reach it is measured for; None if no entrant is ranked.
         reference: the entrant that the others are compared with; None if no entrant is ranked.
         placings: ranked entrants, the best first.
-        unranked: the others, in the order of the plan.
         lead: difference between the first and the second; None with fewer.
-        warnings: reasons why the comparison is not fair.
         test_samples: number of test samples; None if no entrant is ranked.
         data_text: description of the data; empty if no entrant is ranked.
     """
@@ -156,14 +155,14 @@ class Standing:
     plan: RacePlan
     metric: str
     seeds: tuple[int, ...]
-    epoch: int
-    step: int
-    target: float | None
-    reference: int | None
-    placings: tuple[Placing, ...]
     unranked: tuple[Unranked, ...]
-    lead: Difference | None
     warnings: tuple[str, ...]
+    epoch: int = 0
+    step: int = 0
+    target: float | None = None
+    reference: int | None = None
+    placings: tuple[Placing, ...] = ()
+    lead: Difference | None = None
     test_samples: int | None = None
     data_text: str = ""
 
@@ -176,6 +175,11 @@ class Standing:
     def better_high(self) -> bool:
         """Whether a larger value is better."""
         return bool(is_better_high(self.metric))
+
+    def difference(self, first: Placing, second: Placing) -> Difference:
+        """Return the difference of two ranked entrants, corrected for all pairs, since results choose them."""
+        pairs = comb(len(self.placings), 2)
+        return _difference(first.values, second.values, self.better_high, pairs, self.test_samples or 1)
 
 
 def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
@@ -195,86 +199,78 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     if not seeds:
         unranked |= {index: unfinished(plan, index, results) for index in running}
         running = []
-    ranked = [[by_cell[Cell(index, seed)] for seed in seeds] for index in running]
-    warnings = tuple(start_warnings(results))
     apart = tuple(unranked[index] for index in sorted(unranked))
-    if not ranked:
-        return Standing(plan, metric, seeds, 0, 0, None, None, (), apart, None, warnings)
-    epoch = min(max(result.tests) for runs in ranked for result in runs)
-    step = ranked[0][0].tests[epoch].step
-    target = plan.target if plan.target is not None else default_target(ranked, metric)
-    placings, lead = _rank(plan, metric, epoch, running, ranked, target)
-    reference = REFERENCE if REFERENCE in running else placings[0].entrant
-    samples, data = _test_samples(ranked), _data_text(ranked)
-    return Standing(plan, metric, seeds, epoch, step, target, reference, placings, apart, lead, warnings, samples, data)
+    standing = Standing(plan, metric, seeds, apart, tuple(start_warnings(results)))
+    if not running:
+        return standing
+    ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in running}
+    any_run = ranked[running[0]][0]
+    epoch = min(max(result.tests) for runs in ranked.values() for result in runs)
+    target = plan.target if plan.target is not None else default_target(list(ranked.values()), metric)
+    data, samples, device = (CIRCUMSTANCES[name](any_run.run_state) for name in ("data", "samples", "computed on"))
+    placings = _placings(standing, epoch, ranked, target, any_run.test_samples)
+    standing = replace(
+        standing,
+        epoch=epoch,
+        step=any_run.tests[epoch].step,
+        target=target,
+        reference=REFERENCE if REFERENCE in ranked else placings[0].entrant,
+        placings=placings,
+        test_samples=any_run.test_samples,
+        data_text=f"data: {data}, {samples} samples; computed on {device}",
+    )
+    return replace(standing, lead=standing.difference(*placings[:2])) if len(placings) > 1 else standing
 
 
-def _rank(
-    plan: RacePlan,
-    metric: str,
-    epoch: int,
-    running: Sequence[int],
-    ranked: Sequence[Sequence[CellResult]],
-    target: float,
-) -> tuple[tuple[Placing, ...], Difference | None]:
-    better_high = bool(is_better_high(metric))
+def _placings(
+    standing: Standing, epoch: int, ranked: Mapping[int, Sequence[CellResult]], target: float, test_samples: int
+) -> tuple[Placing, ...]:
+    metric, better_high = standing.metric, standing.better_high
     values = {
-        index: {result.cell.seed: _figure(result, metric, epoch) for result in runs}
-        for index, runs in zip(running, ranked, strict=True)
+        index: {result.cell.seed: _value(result, metric, epoch) for result in runs} for index, runs in ranked.items()
     }
     means = {index: statistics.fmean(each.values()) for index, each in values.items()}
     sign = 1 if better_high else -1
-    order = sorted(running, key=lambda index: -sign * means[index])
-    pairs = comb(len(running), 2)
-    # smallest step of a value
-    resolution = 1 / _test_samples(ranked) if better_high else 0.0
-
-    def difference(one: int, other: int, comparisons: int) -> Difference:
-        return paired_difference(
-            list(values[one].values()),
-            list(values[other].values()),
-            better_high=better_high,
-            comparisons=max(1, comparisons),
-            resolution=resolution,
-        )
-
+    order = sorted(ranked, key=lambda index: -sign * means[index])
     # the reference is chosen before the race; the leader is chosen by its results, which needs a correction for all
     # pairs that could have come first and second
-    reference, compared = (REFERENCE, len(running) - 1) if REFERENCE in running else (order[0], pairs)
-    times = {index: mean_reached(runs, metric, target) for index, runs in zip(running, ranked, strict=True)}
+    reference, compared = (REFERENCE, len(ranked) - 1) if REFERENCE in ranked else (order[0], comb(len(ranked), 2))
+    times = {index: mean_reached(runs, metric, target) for index, runs in ranked.items()}
     steps = {index: reached.steps for index, (reached, _) in times.items() if reached is not None}
-    placings = tuple(
+    return tuple(
         Placing(
             entrant=index,
-            label=plan.entrants[index].label,
-            rank=1 + sum((means[other] - means[index]) * sign > 0 for other in running),
+            label=standing.plan.entrants[index].label,
+            rank=1 + sum((means[other] - means[index]) * sign > 0 for other in ranked),
             values=values[index],
             mean=means[index],
             deviation=statistics.stdev(values[index].values()) if len(values[index]) > 1 else None,
-            difference=None if index == reference else difference(index, reference, compared),
+            difference=None
+            if index == reference
+            else _difference(values[index], values[reference], better_high, compared, test_samples),
             reached=times[index][0],
             reached_seeds=times[index][1],
             time_rank=1 + sum(each < steps[index] for each in steps.values()) if index in steps else None,
         )
         for index in order
     )
-    return placings, difference(order[0], order[1], pairs) if len(order) > 1 else None
 
 
-def _figure(result: CellResult, metric: str, epoch: int) -> float:
+def _difference(
+    mine: Mapping[int, float], theirs: Mapping[int, float], better_high: bool, comparisons: int, test_samples: int
+) -> Difference:
+    """Return the difference of two entrants, paired over the seeds."""
+    return paired_difference(
+        list(mine.values()),
+        list(theirs.values()),
+        better_high=better_high,
+        comparisons=max(1, comparisons),
+        # smallest step of a value
+        resolution=1 / test_samples if better_high else 0.0,
+    )
+
+
+def _value(result: CellResult, metric: str, epoch: int) -> float:
     value = result.value(metric, epoch)
     assert value is not None, "a finished run has a test at the end of every epoch"
     return value
-
-
-def _test_samples(ranked: Sequence[Sequence[CellResult]]) -> int:
-    story = ranked[0][0].story
-    return test_samples(story.started) if story is not None and story.started is not None else 1
-
-
-def _data_text(ranked: Sequence[Sequence[CellResult]]) -> str:
-    story = ranked[0][0].story
-    if story is None:
-        return ""
-    data, samples, device = (CIRCUMSTANCES[name](story) for name in ("data", "samples", "computed on"))
-    return f"data: {data}, {samples} samples; computed on {device}"

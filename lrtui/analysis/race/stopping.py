@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
-from lrtui.analysis.race.results import CellResult, test_samples
+from lrtui.analysis.race.results import CellResult
 from lrtui.run.evaluations import ACCURACY, LOSS, is_better_high
 from lrtui.text.format import figure
 
@@ -62,7 +62,7 @@ class StoppingRule:
             results: of all runs of the race so far, this one included.
         """
         mine = next(result for result in results if result.cell == cell)
-        started = mine.story.started if mine.story else None
+        started = mine.started
         if cell.entrant == REFERENCE or started is None or started.spec.epochs in mine.tests:
             return None
         rivals = [
@@ -92,7 +92,7 @@ class StoppingRule:
         sign = 1.0 if is_better_high(metric) else -1.0
         best, leader = max(figures, key=lambda entry: sign * entry[0])
         behind, gained = sign * (best - now), sign * (now - before)
-        if not behind > _margin(metric, now, best, started) or gained >= STALLED_SHARE * behind:
+        if not behind > _margin(metric, now, best, mine.test_samples) or gained >= STALLED_SHARE * behind:
             return None
         step = mine.tests[epoch].step
         if mine.cell.entrant not in self._remaining:
@@ -127,7 +127,7 @@ def remaining_shares(started: RunStarted) -> list[float] | None:
     return left
 
 
-def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
+def _margin(metric: str, now: float, best: float, samples: int) -> float:
     """Return the difference beyond which an entrant is behind by more than noise.
 
     The standard error of an accuracy p over n samples is sqrt(p (1 - p) / n). Two results on one test set are
@@ -135,4 +135,4 @@ def _margin(metric: str, now: float, best: float, started: RunStarted) -> float:
     """
     if metric == LOSS:
         return LOSS_MARGIN * abs(best)
-    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / test_samples(started))
+    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / samples)

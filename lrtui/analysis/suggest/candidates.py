@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lrtui.analysis.race.entrant import Entrant
+from lrtui.analysis.race.plan import Entrant
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrtui.analysis.race.entrant import Entrant
-from lrtui.analysis.race.plan import new_plan
+from lrtui.analysis.race.plan import Entrant, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import CellResult, read_results
@@ -143,8 +142,8 @@ class Search:
         rounds: list[Standing] = []
         for plan in budget_plan.rounds:
             field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
-        winner = self._full_length(field[0])
-        result = self._run_full_length(winner) if budget_plan.full_run else None
+        winner = replace(_require(field[0].of_length(spec.epochs)), title=None)
+        result = self._run_race([winner], spec.epochs, 1)[1][0] if budget_plan.full_run else None
         spent = self._steps / (spec.epochs * range_test.batches_per_epoch)
         return Suggestion(spec, winner, range_test, tuple(rounds), result, self._budget, spent)
 
@@ -159,13 +158,6 @@ class Search:
             outs = "; ".join(f"{unranked.label}: {unranked.why}" for unranked in standing.unranked)
             raise LrtuiError(f"no candidate finished: {outs}. Try a lower lr in --optimizer")
         return [field[placing.entrant] for placing in standing.placings]
-
-    def _full_length(self, candidate: Candidate) -> Entrant:
-        return replace(_require(candidate.of_length(self._spec.epochs)), title=None)
-
-    def _run_full_length(self, winner: Entrant) -> CellResult:
-        _, results = self._run_race([winner], self._spec.epochs, 1)
-        return results[0]
 
     def _run_race(self, entrants: Sequence[Entrant], epochs: int, seeds: int) -> tuple[Standing, list[CellResult]]:
         name = "suggest" if self._spec.name is None else f"{self._spec.name} suggest"

@@ -8,8 +8,7 @@ from typing import Any
 
 from training_runs import TINY, tiny_spec
 
-from lrtui.analysis.race.entrant import Entrant, parse_entrant
-from lrtui.analysis.race.plan import Cell, RacePlan, new_plan
+from lrtui.analysis.race.plan import Cell, Entrant, RacePlan, new_plan, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import CellResult, read_results

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from race_runs import fake_plan, planned
 
-from lrtui.analysis.race.entrant import Entrant, check_entrants, parse_entrant
-from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
+from lrtui.analysis.race.plan import Cell, Entrant, RacePlan, Ruling, check_entrants, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.spec import RunSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from training_runs import run_events, tiny_spec
 
-from lrtui.analysis.race.entrant import Entrant
+from lrtui.analysis.race.plan import Entrant
 from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, warm_up_then_cosine
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.events import StepDone

@@ -12,9 +12,8 @@ from training_runs import tiny_spec
 
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.suggest.range_test import RangeTestResult, find_lr, result_of
-from lrtui.analysis.suggest.report import reason_lines, suggestion_record
 from lrtui.analysis.suggest.search import Search, SearchStoppedError
-from lrtui.analysis.suggest.suggestion import Suggestion
+from lrtui.analysis.suggest.suggestion import Suggestion, reason_lines, suggestion_record
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import Sweep
