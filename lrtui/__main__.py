@@ -18,22 +18,22 @@ from lrtui.cli.options import check_notation, complete_schedulers, read_spec, ru
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
 COMMANDS = {
-    "train": "Train without a screen and print the tutorial's lines.",
-    "resume": "Continue a stored run from its last checkpoint.",
-    "branch": "Start a new run from the end of a stored run's epoch.",
-    "check": "Look for mistakes in a schedule before training.",
-    "preview": "Draw the lr of every batch before training.",
-    "code": "Write a schedule as PyTorch code.",
-    "schedulers": "List the schedulers, or explain one.",
-    "race": "Train with several schedules and compare them, with confidence intervals.",
-    "find": "Find an lr by a range test: raise it until the loss diverges.",
-    "suggest": "Suggest a schedule for a task within a budget of runs.",
-    "runs": "List, show, compare, export, rename, annotate and delete stored runs.",
-    "send": "Send a command to a run in another process.",
-    "keys": "List the cockpit's keys.",
-    "info": "Show versions, devices, data and settings.",
+    "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),
+    "resume": ("lrtui.cli.resume:resume", "Continue a stored run from its last checkpoint."),
+    "branch": ("lrtui.cli.resume:branch", "Start a new run from the end of a stored run's epoch."),
+    "check": ("lrtui.cli.check:command", "Look for mistakes in a schedule before training."),
+    "preview": ("lrtui.cli.preview:command", "Draw the lr of every batch before training."),
+    "code": ("lrtui.cli.code:code", "Write a schedule as PyTorch code."),
+    "schedulers": ("lrtui.cli.schedulers:command", "List the schedulers, or explain one."),
+    "race": ("lrtui.cli.race:command", "Train with several schedules and compare them, with confidence intervals."),
+    "find": ("lrtui.cli.find:command", "Find an lr by a range test: raise it until the loss diverges."),
+    "suggest": ("lrtui.cli.suggest:command", "Suggest a schedule for a task within a budget of runs."),
+    "runs": ("lrtui.cli.runs:command", "List, show, compare, export, rename, annotate and delete stored runs."),
+    "send": ("lrtui.cli.send:command", "Send a command to a run in another process."),
+    "keys": ("lrtui.cli.keys:command", "List the cockpit's keys."),
+    "info": ("lrtui.cli.info:command", "Show versions, devices, data and settings."),
 }
-"""The commands with a summary; each is a module of that name in lrtui.cli."""
+"""The place of each command's click object, and its summary."""
 
 HELP = """\
 A cockpit for learning rates: watch a model train in the terminal, see its schedule before and during the run, and
@@ -117,8 +117,7 @@ def print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
 
 @click.command(
     cls=CockpitGroup,
-    package="lrtui.cli",
-    summaries=COMMANDS,
+    commands=COMMANDS,
     help=HELP,
     epilog=EPILOG,
     invoke_without_command=True,

@@ -40,7 +40,7 @@ def command(*arguments: str) -> str:
         (command("--help"), set()),
         (command("train", "--help"), {"numpy"}),
         (command("code", "--help"), set()),
-        ("import lrtui.schedules.export_code, lrtui.cli.runs.code, lrtui.store.location", set()),
+        ("import lrtui.schedules.export_code, lrtui.cli.code, lrtui.store.location", set()),
         ("import lrtui.engine.run_code, lrtui.schedules.simulate, lrtui.store.store_feed", {"numpy"}),
         (command("schedulers"), set()),
         (command("schedulers", "OneCycleLR"), set()),

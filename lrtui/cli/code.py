@@ -1,4 +1,4 @@
-"""`lrtui code`: writes a schedule as PyTorch code."""
+"""`lrtui code` writes a schedule as PyTorch code, and `lrtui runs code` that of a stored run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import read_script
 
-EPILOG = """\
+CODE_EPILOG = """\
 Examples:
   lrtui code "StepLR(step_size=3, gamma=0.5)" > train.py
   lrtui code "OneCycleLR(max_lr=0.003)" --optimizer "AdamW(lr=0.003)" --epochs 30 --batches-per-epoch 500
@@ -33,11 +34,11 @@ MAX_STEPS_TRIED = 1_000_000
 """Maximum number of steps for which the schedule is simulated before its code is written; it takes a few seconds."""
 
 
-@click.command(cls=Command, epilog=EPILOG)
+@click.command(cls=Command, epilog=CODE_EPILOG)
 @schedule_argument()
 @length_option()
 @run_options(OPTIONS)
-def command(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
+def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     """The code has the optimizer with its groups, the scheduler with all its arguments, step() at its place in a
     training loop, and the changes of --at. Put your own model and data where the comments say so. For a run that was
     trained, with its switches and nudges, use lrtui runs code RUN.
@@ -54,4 +55,28 @@ def command(schedule: str, batches_per_epoch: str | None, **options: Any) -> int
 
     tried = not is_users and spec.epochs * batches <= MAX_STEPS_TRIED
     print(code_of_spec(spec, batches, tried=tried), end="")
+    return 0
+
+
+CODE_OF_RUN_EPILOG = """\
+Examples:
+  lrtui runs code last > train.py
+  lrtui runs code "long warm-up"
+"""
+
+
+@click.command(cls=Command, epilog=CODE_OF_RUN_EPILOG)
+@run_argument()
+@store_option()
+def code_of_run(run: str, store: str | None) -> int:
+    """The code has exactly the run's lr at every step, with the changes made during the run, those of the runs it
+    branched from, and those still scheduled by --at. No code of yours is run to write it. Put your own model and data
+    where the comments say so.
+    """
+    # numpy takes 60 ms to import, and --help does not need it
+    from lrtui.engine.run_code import code_of_stored
+
+    with reading(folder_of(store)) as connection:
+        code = code_of_stored(connection, find(connection, run))
+    print(code, end="")
     return 0

@@ -85,13 +85,13 @@ class LazyGroup(Command, click.Group):
     """Commands that are imported when they are used: `lrtui --help` imports none.
 
     Args:
-        package: has a module for each command, with the click command as `command`.
-        summaries: one sentence for each command, by name.
+        commands: the place of each command, as `module:object`, and one sentence about it, by name.
     """
 
-    def __init__(self, *args: Any, package: str, summaries: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, *args: Any, commands: Mapping[str, tuple[str, str]], **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.package, self.summaries = package, summaries
+        self.places = {name: place for name, (place, _) in commands.items()}
+        self.summaries = {name: summary for name, (_, summary) in commands.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of declaration."""
@@ -101,7 +101,8 @@ class LazyGroup(Command, click.Group):
         """Import the command's module."""
         if cmd_name not in self.summaries:
             return None
-        command: click.Command = import_module(f"{self.package}.{cmd_name}").command
+        module, _, name = self.places[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
         description = inspect.cleandoc(command.callback.__doc__ or "")
         command.help = f"{self.summaries[cmd_name]}\n\n{description}"
         return command

@@ -1,4 +1,4 @@
-"""`lrtui runs`: lists, shows, compares, exports and edits stored runs; one module per subcommand."""
+"""`lrtui runs`: lists, shows, compares, exports and edits stored runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import click
 from lrtui.cli.command import LazyGroup
 
 SUBCOMMANDS = {
-    "list": "List the runs, filtered and sorted by any column.",
-    "show": "Show settings, results, changes and charts of a run.",
-    "compare": "Compare runs: differing settings, results at equal epochs and at equal times.",
-    "export": "Export a run as CSV, as JSON events, or for TensorBoard.",
-    "code": "Write a run's schedule, with its switches and nudges, as PyTorch code.",
-    "rename": "Name a run, or remove its name.",
-    "note": "Write a note on a run, or remove it.",
-    "delete": "Delete runs with their checkpoints.",
-    "gc": "Remove data that no run needs any more.",
+    "list": ("lrtui.cli.runs.list:command", "List the runs, filtered and sorted by any column."),
+    "show": ("lrtui.cli.runs.show:command", "Show settings, results, changes and charts of a run."),
+    "compare": (
+        "lrtui.cli.runs.compare:command",
+        "Compare runs: differing settings, results at equal epochs and at equal times.",
+    ),
+    "export": ("lrtui.cli.runs.export:command", "Export a run as CSV, as JSON events, or for TensorBoard."),
+    "code": ("lrtui.cli.code:code_of_run", "Write a run's schedule, with its switches and nudges, as PyTorch code."),
+    "rename": ("lrtui.cli.runs.rename:rename", "Name a run, or remove its name."),
+    "note": ("lrtui.cli.runs.rename:note", "Write a note on a run, or remove it."),
+    "delete": ("lrtui.cli.runs.delete:delete", "Delete runs with their checkpoints."),
+    "gc": ("lrtui.cli.runs.delete:gc", "Remove data that no run needs any more."),
 }
-"""The subcommands with a summary; each is a module of that name in this package."""
+"""The place of each subcommand's click object, and its summary."""
 
 EPILOG = """\
 RUN is an id, a name, or last (the newest run). Data goes to standard output, everything else to standard error.
@@ -33,7 +36,7 @@ Examples:
 """
 
 
-@click.command(cls=LazyGroup, package=__name__, summaries=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
+@click.command(cls=LazyGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
 def command() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # characters that the terminal lacks become question marks, which keep the columns aligned

@@ -1,4 +1,4 @@
-"""`lrtui runs rename`: names a run."""
+"""`lrtui runs rename` names a run, and `lrtui runs note` writes a note on it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from lrtui.store.connection import transaction
 from lrtui.store.reader import LAST
 from lrtui.text.format import counted
 
-EPILOG = """\
+RENAME_EPILOG = """\
 Examples:
   lrtui runs rename last "long warm-up"
   lrtui runs rename 3 ""
 """
 
-MAX_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 200
 
 
-@click.command(cls=TextCommand, epilog=EPILOG)
+@click.command(cls=TextCommand, epilog=RENAME_EPILOG)
 @run_argument()
 @argument("parts", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
 @store_option()
-def command(run: str, parts: tuple[str, ...], store: str | None) -> int:
+def rename(run: str, parts: tuple[str, ...], store: str | None) -> int:
     """An empty NAME removes the name. If several runs have the same name, it refers to the newest."""
     name = " ".join(parts).strip()
     check_name(name)
@@ -60,5 +60,33 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name[:40]!r} can't be a name: it would refer to {meant}")
     if not name.isprintable():
         raise UsageError("a name must be one line of printable characters")
-    if len(name) > MAX_CHARACTERS:
-        raise UsageError(f"a name has at most {MAX_CHARACTERS} characters; lrtui runs note takes longer texts")
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise UsageError(f"a name has at most {MAX_NAME_CHARACTERS} characters; lrtui runs note takes longer texts")
+
+
+NOTE_EPILOG = """\
+Examples:
+  lrtui runs note last "collapsed until the lr was halved"
+  lrtui runs note 3 ""
+"""
+
+MAX_NOTE_CHARACTERS = 10_000
+
+
+@click.command(cls=TextCommand, epilog=NOTE_EPILOG)
+@run_argument()
+@argument("parts", metavar="TEXT...", nargs=-1, required=True, help="The note; can have several lines.")
+@store_option()
+def note(run: str, parts: tuple[str, ...], store: str | None) -> int:
+    """The note replaces the one before; an empty one removes it."""
+    # bytes of the command line that are not UTF-8 can't be stored
+    text = " ".join(parts).strip().encode(errors="backslashreplace").decode()
+    if len(text) > MAX_NOTE_CHARACTERS:
+        raise UsageError(f"a note has at most {MAX_NOTE_CHARACTERS:,} characters; this one has {len(text):,}")
+    folder = folder_of(store)
+    with reading(folder) as connection:
+        stored = find(connection, run)
+    with transaction(folder) as connection:
+        connection.execute("UPDATE runs SET note = ? WHERE id = ?", (text, stored.id))
+    print(f"{title_of(stored)}: note {'written' if text else 'removed'}", file=sys.stderr)
+    return 0

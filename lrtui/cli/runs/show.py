@@ -1,14 +1,34 @@
-"""`lrtui runs show`: shows the details of a run."""
+"""`lrtui runs show`: shows the details of a run, as text or as JSON."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any
 
 import click
 
+from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
 from lrtui.cli.command import Command, option
-from lrtui.cli.runs.run_details import details_record, page_lines, print_charts, read_details
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
+from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
+from lrtui.run.event_json import event_to_json, plain
+from lrtui.run.events import GLYPHS, Event, Notice
+from lrtui.run.log import change_line, format_lrs
+from lrtui.run.spec import RunSpec, is_list
+from lrtui.run.state import RunState
+from lrtui.store.columns import epochs_done, record_of
+from lrtui.store.reader import StoredRun
+from lrtui.store.store_feed import StoreFeed
+from lrtui.text.format import counted, duration, figure, printable, printable_lines
+from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\
 Examples:
@@ -32,3 +52,232 @@ def command(run: str, as_json: bool, store: str | None) -> int:
         print(line)
     print_charts(details.state)
     return 0
+
+
+WIDTH = 100
+"""Width of paragraphs if standard output is not a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """The state of a run, with details that the state does not contain.
+
+    Args:
+        state: the fold of its events.
+        notices: warnings and errors, in their order.
+        branches: ids of the runs that branched from it.
+    """
+
+    state: RunState
+    notices: tuple[Notice, ...]
+    branches: tuple[int, ...]
+
+
+def read_details(connection: sqlite3.Connection, run: StoredRun) -> RunDetails:
+    """Return the details of a run so far.
+
+    Raises:
+        sqlite3.Error: where the store can't be read.
+    """
+    events = StoreFeed(connection, run.id).take()
+    state = RunState()
+    state.fold(events)
+    # the state's log has only the newest lines
+    notices = tuple(event for event in events if isinstance(event, Notice) and event.level != "info")
+    branches = connection.execute("SELECT id FROM runs WHERE parent = ? ORDER BY id", (run.id,)).fetchall()
+    return RunDetails(state, notices, tuple(run_id for (run_id,) in branches))
+
+
+def details_record(run: StoredRun, details: RunDetails) -> dict[str, Any]:
+    """Return plain JSON values: the columns of `runs list`, then the details."""
+    state = details.state
+    started = state.started
+    return {
+        **record_of(run),
+        "branches": list(details.branches),
+        "groups": list(started.group_names) if started else [],
+        "parameter_count": started.parameter_count if started else None,
+        "batches_per_epoch": started.batches_per_epoch if started else None,
+        "best": event_to_json(state.best) if state.best else None,
+        "last": event_to_json(state.last_test) if state.last_test else None,
+        "averaged": event_to_json(state.last_averaged) if state.last_averaged else None,
+        "lr_of_epochs": [{"epoch": done.epoch, "lrs": plain(done.lrs)} for done in state.epochs],
+        "step_metrics_of_epochs": {
+            name: [{"epoch": epoch, "mean": mean} for epoch, mean in epoch_means(state, name).items()]
+            for name in sorted(state.metrics)
+        },
+        "evaluations": [event_to_json(result) for result in state.evaluations],
+        "changes": [event_to_json(change) for change in state.changes],
+        "refusals": [event_to_json(refusal) for refusal in state.refusals],
+        "notices": [event_to_json(notice) for notice in details.notices],
+    }
+
+
+def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
+    """Return the details as text, without the charts."""
+    state = details.state
+    lines = _head_lines(run)
+    lines += ["", "settings", *_settings_lines(run, state)]
+    lines += ["", "environment", *_pairs(_environment(run, details))]
+    if results := _result_lines(state):
+        lines += ["", "results on the test set", *results]
+    if state.epochs:
+        lines += ["", "lr at each epoch's end", *_epoch_lines(state)]
+    for title, events in (
+        ("changes during the run", state.changes),
+        ("refused", state.refusals),
+        ("warnings", details.notices),
+    ):
+        if events:
+            lines += ["", title, *_event_lines(events)]
+    return [*lines, ""]
+
+
+def _head_lines(run: StoredRun) -> list[str]:
+    done, of = epochs_done(run), run.spec.epochs
+    steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
+    lines = [
+        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {counted(of, 'epoch')}, {steps} steps, "
+        f"{duration(run.seconds)}"
+    ]
+    if run.error:
+        lines += [f"  {line}" for line in printable_lines(run.error)]
+    if run.note:
+        lines += [f"  {line}" for line in printable_lines(run.note)]
+    return lines
+
+
+def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
+    """Return the settings that differ from the defaults, then the others in one paragraph."""
+    # a run that has started has the filled-in lengths of its schedule
+    spec = state.started.spec if state.started else run.spec
+    rows, defaults = [], []
+    for item in fields(RunSpec):
+        value = getattr(spec, item.name)
+        if item.name == "name":
+            continue
+        if value == item.default and item.name != "schedule":
+            if value not in (None, ()):
+                defaults.append(f"{item.name}={value}")
+            continue
+        text = "; ".join(value) if is_list(item) else str(value)
+        if item.name == "schedule" and state.schedule not in ("", value):
+            text += f"   (now {state.schedule})"
+        rows.append((item.name, printable(text)))
+    paragraph = printable(f"defaults: {', '.join(defaults)}")
+    return [*_pairs(rows), *textwrap.wrap(paragraph, _columns() - 2, initial_indent="  ", subsequent_indent="    ")]
+
+
+def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
+    started = details.state.started
+    data = run.data
+    rows = [
+        ("created", _date(run.created)),
+        ("finished", _date(run.finished) if run.finished is not None else ""),
+        ("data", f"{data['name']} from {data['source']}, {_samples(data)}" if data else ""),
+        ("data at", str(data.get("where", "")) if data else ""),
+        ("device", _device(run, details)),
+        ("parameters", f"{started.parameter_count:,}" if started else ""),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ("git commit", run.git_commit or ""),
+        ("command line", " ".join(run.command_line)),
+        ("directory", run.directory),
+        ("process", f"{run.process.pid} on {run.process.machine.split('|')[0]}"),
+        ("parent", f"#{run.parent}, from step {run.first_step:,}" if run.parent is not None else ""),
+        ("branches", ", ".join(f"#{branch}" for branch in details.branches)),
+    ]
+    return [(name, printable(text)) for name, text in rows if text]
+
+
+def _samples(data: Mapping[str, str | int]) -> str:
+    return f"{data.get('train', 0):,} + {data.get('test', 0):,} samples"
+
+
+def _device(run: StoredRun, details: RunDetails) -> str:
+    started = details.state.started
+    threads = f", {counted(started.torch_threads, 'thread')}" if started and started.device == "cpu" else ""
+    return f"{run.device}{threads}" if run.device else ""
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
+
+
+def _result_lines(state: RunState) -> list[str]:
+    named = [("best", state.best), ("last", state.last_test), ("averaged model", state.last_averaged)]
+    results = [(name, result) for name, result in named if result is not None]
+    if not results:
+        return []
+    metrics = metric_names(state.evaluations)
+    headings = [Heading(""), Heading("epoch", "."), Heading("step", ".")]
+    headings += [Heading(printable(name), ".") for name in metrics]
+    rows = [
+        [name, str(result.epoch), f"{result.step:,}", *(figure(metric_of(result, metric)) for metric in metrics)]
+        for name, result in results
+    ]
+    return [f"  {line}" for line in table_lines(headings, rows)]
+
+
+def _epoch_lines(state: RunState) -> list[str]:
+    names = state.started.group_names if state.started and len(state.lrs) > 1 else ()
+    groups = len(state.epochs[0].lrs)
+    headings = [Heading("epoch", ".")]
+    headings += [
+        Heading(f"lr {printable(name)}" if name else "lr", ".")
+        for name, _ in zip_longest(names, range(groups), fillvalue="")
+    ]
+    metrics = metric_names(state.evaluations)
+    headings += [Heading(f"test {printable(name)}", ".") for name in metrics]
+    means = {name: epoch_means(state, name) for name in sorted(state.metrics)}
+    headings += [Heading(f"mean {printable(name)}", ".") for name in means]
+    tests = epoch_results(state)
+    rows = [
+        [
+            str(done.epoch),
+            *(format_lrs((lr,)) for lr in done.lrs),
+            *(figure(metric_of(tests.get(done.epoch), metric)) for metric in metrics),
+            *(figure(by_epoch.get(done.epoch)) for by_epoch in means.values()),
+        ]
+        for done in state.epochs
+    ]
+    return [f"  {line}" for line in table_lines(headings, rows)]
+
+
+def _event_lines(events: Iterable[Event]) -> list[str]:
+    rows = []
+    for event in events:
+        text = f"{event.level}: {event.text}" if isinstance(event, Notice) else change_line(event) or ""
+        rows.append((f"step {event.step:,}", printable(text)))
+    return _pairs(rows)
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Return lines of names and texts, the texts in one column."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"  {name:<{width}}  {text}" for name, text in rows]
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+
+
+# -- charts -----------------------------------------------------------------------------------------------------------
+
+
+def print_charts(state: RunState) -> None:
+    """Draw the lr, the losses and the metrics of the steps."""
+    if not state.lrs or not len(state.loss):
+        return
+    ticks = run_ticks(state)
+    names = state.started.group_names if state.started else ()
+    print("learning rate" + (f" of the groups {', '.join(map(printable, names))}" if len(state.lrs) > 1 else ""))
+    print_chart(lr_curves(state), ticks, from_zero=True, rows=14)
+    curves = [curve for curve in (loss_curve(state), result_curve(state)) if curve.epochs]
+    if curves:
+        print(f"{SIGNS['braille']} training loss (means)" + ("   o test loss" if len(curves) > 1 else ""))
+        print_chart(curves, ticks, from_zero=False, rows=14)
+    for name in sorted(state.metrics):
+        if (curve := metric_curve(state, name)).epochs:
+            print(f"{SIGNS['braille']} {printable(name)} (means)")
+            print_chart([curve], ticks, from_zero=False, rows=14)
