@@ -242,7 +242,7 @@ def test_a_folder_with_event_files_is_refused(lrtui: CommandLine, tmp_path: Path
     assert lrtui(*arguments).status == 0
     answer = lrtui(*arguments)
     assert answer.status == 2
-    assert "has event files already" in answer.err
+    assert "already has event files" in answer.err
     (tmp_path / "file").write_text("no folder")
     answer = lrtui(*arguments[:-1], str(tmp_path / "file" / "tb"))
     assert answer.status == 1

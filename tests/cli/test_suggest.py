@@ -55,7 +55,7 @@ def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monke
     ("arguments", "message"),
     [
         (["--budget", "0"], "--budget must"),
-        (["--budget", "much"], "--budget must"),
+        (["--budget", "much"], "--budget takes"),
         (["Foo()"], "unknown schedule Foo"),
         (["--at", "epoch 2: lr*0.5"], "--at can't be used with suggest"),
         (["--task", "nowhere"], "unknown task 'nowhere'"),
