@@ -201,7 +201,7 @@ def test_a_missing_store_is_not_created(lrtui: CommandLine) -> None:
 def test_the_store_none_is_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRTUI_STORE", "none")
     assert main(["runs", "list"]) == 1
-    assert "nothing is stored with --store none" in capsys.readouterr().err
+    assert "--store none is not a store" in capsys.readouterr().err
 
 
 def test_the_store_of_the_environment_is_listed(
