@@ -10,17 +10,23 @@ from dataclasses import replace
 
 # set before torch is imported: two test processes share two cores
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # unset before textual is imported: either would change every snapshot
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
 
 from pathlib import Path
 
+import example_counts
 import pytest
 
 from lrtui.run.errors import DataError
 from lrtui.tasks import fashion_mnist
 from lrtui.tasks.datasets import DataSet
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    example_counts.IS_DEEP = config.getoption("markexpr") != "not deep"
 
 
 def pytest_collection_finish() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,9 +48,26 @@ def sh_commands() -> list[tuple[str, list[str]]]:
     ]
 
 
+@pytest.fixture(scope="session")
+def folder_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose store has two runs, to be copied."""
+    folder = tmp_path_factory.mktemp("documented")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # the fixtures that do this for each test come later
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        monkeypatch.setattr("sys.stdin", None)
+        for schedule in ("StepLR(1)", "ConstantLR(factor=1.0)"):
+            arguments = ["--task", TINY, "--batch-size", "16", "--epochs", "2", "--store", str(folder / ".lrtui")]
+            assert main(["train", schedule, *arguments]) == 0
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+def folder(
+    folder_with_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
     """A working directory with two stored runs and the files that the pages name."""
+    shutil.copytree(folder_with_runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LRTUI_STORE")
     monkeypatch.setattr("sys.stdin", None)
@@ -57,8 +75,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     for _, body in blocks("python"):
         if body.startswith("# my_task.py"):
             (tmp_path / "my_task.py").write_text(body)
-    for schedule in ("StepLR(1)", "ConstantLR(factor=1.0)"):
-        assert main(["train", schedule, "--task", TINY, "--batch-size", "16", "--epochs", "2"]) == 0
     capsys.readouterr()
     return tmp_path
 

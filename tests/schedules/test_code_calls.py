@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ def _same(text: str, epoch: int) -> None:
     assert (found, math.copysign(1, found)) == (wanted, math.copysign(1, wanted)), lambda_text(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(100, deep=300))
 @given(EXPRESSIONS, st.integers(0, 10**9))
 def test_a_lambda_has_the_value_of_its_expression(text: str, epoch: int) -> None:
     _same(text, epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from example_counts import examples
 from generated_code import lrs_of, run_code
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def agrees(schedule: str, optimizer: str, length: tuple[int, int], losses: list[
 def test_the_code_has_the_lr_of_the_preview(name: str) -> None:
     agreed = []
 
-    @settings(deadline=None, max_examples=18, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, max_examples=examples(10, deep=18), suppress_health_check=[HealthCheck.too_slow])
     @given(schedules(name), optimizers(GROUPS), LENGTHS, LOSSES)
     def check(schedule: str, optimizer: str, length: tuple[int, int], losses: list[float]) -> None:
         agreed.append(agrees(schedule, optimizer, length, losses))

@@ -14,10 +14,12 @@ from typing import Any
 
 import hostile
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import optimizers, schedules
 
+from lrtui.__main__ import main
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.spec import RunSpec, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
@@ -62,10 +64,10 @@ def test_a_mutation_is_not_python_or_not_a_valid_notation() -> None:
         assert not is_call, case
 
 
-def test_hostile_arguments_are_refused_with_a_caret_and_nothing_is_executed() -> None:
-    done = subprocess.run(
-        [sys.executable, hostile.__file__], capture_output=True, text=True, encoding="utf-8", timeout=600, check=False
-    )
+@pytest.mark.parametrize("fraction", [0.25, pytest.param(1.0, marks=pytest.mark.deep)])
+def test_hostile_arguments_are_refused_with_a_caret_and_nothing_is_executed(fraction: float) -> None:
+    command = [sys.executable, hostile.__file__, str(fraction)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     *wrong, numbers = (json.loads(line) for line in done.stdout.splitlines())
     shown = "\n".join(json.dumps(record, ensure_ascii=False) for record in wrong[:20])
@@ -169,19 +171,19 @@ def _check(parse: Callable[[str], Any], text: str, *, reads_back: bool) -> None:
     assert not reads_back or parse(str(value)) == value
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(300, deep=1000), deadline=None)
 @given(_texts(schedules()))
 def test_any_text_is_a_schedule_that_parses_again_or_is_refused_at_an_offset(text: str) -> None:
     _check(parse_schedule, text, reads_back=True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150, deep=500), deadline=None)
 @given(_texts(optimizers() | optimizers(["fc*", "*.bias"])))
 def test_any_text_is_an_optimizer_that_parses_again_or_is_refused_at_an_offset(text: str) -> None:
     _check(parse_optimizer, text, reads_back=True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150, deep=500), deadline=None)
 @given(
     st.builds(
         str.__add__,
@@ -193,7 +195,7 @@ def test_any_text_is_a_script_line_or_is_refused_at_an_offset(text: str) -> None
     _check(parse_script_line, text, reads_back=False)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150, deep=500), deadline=None)
 @given(st.sampled_from(fields(RunSpec)), st.text(max_size=50) | st.text("-+_,.0123456789einfa ", max_size=50))
 def test_any_text_is_an_option_value_or_is_refused(item: Any, text: str) -> None:
     try:
@@ -220,18 +222,29 @@ def test_any_text_is_an_option_value_or_is_refused(item: Any, text: str) -> None
         ("--task=", "x", "", False),
     ],
 )
-def test_the_longest_argument_of_the_system_is_refused(before: str, filling: str, after: str, has_caret: bool) -> None:
+def test_the_longest_argument_of_the_system_is_refused(
+    before: str, filling: str, after: str, has_caret: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     longest = hostile.LONGEST_ARGUMENT
     room = longest - len((before + after).encode())
     word = before + filling * (room // len(filling.encode())) + "x" * (room % len(filling.encode())) + after
     assert len(word.encode()) == longest
-    command = [sys.executable, "-m", "lrtui", "train", *([hostile.GOOD] if before.startswith("--") else [])]
-    done = subprocess.run([*command, word], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
+    arguments = ["train", *([hostile.GOOD] if before.startswith("--") else [])]
+    command = [sys.executable, "-m", "lrtui", *arguments]
+    if filling == "😀":
+        # in a process: the longest argument is one that the system passes
+        done = subprocess.run(
+            [*command, word], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+        )
+        status, out, err = done.returncode, done.stdout, done.stderr
+    else:
+        status = main([*arguments, word])
+        out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
     # the message is readable: it does not repeat the argument
-    assert len(done.stderr) < 1000
-    assert not has_caret or any(line.lstrip(" ").startswith("^ ") for line in done.stderr.split("\n"))
+    assert len(err) < 1000
+    assert not has_caret or any(line.lstrip(" ").startswith("^ ") for line in err.split("\n"))
     with pytest.raises(OSError) as refused:  # noqa: PT011  the number says which
         subprocess.run([*command, word + "x"], capture_output=True, check=False)
     assert refused.value.errno == errno.E2BIG

@@ -12,10 +12,42 @@ from pathlib import Path
 
 import pytest
 from other_process import SLOW, OtherProcess, rows, wait_for_step
+from training_runs import TINY
 
 from lrtui.__main__ import main
 
 TRAIN = ["train", "StepLR(1)", "--task", SLOW, "--batch-size", "16", "--epochs", "60", "--quiet"]
+
+WAITING = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tiny_task import Tiny
+class Waiting(Tiny):
+    steps = 0
+    def loss(self, outputs, targets):
+        self.steps += outputs.requires_grad
+        for step in (30, 200):
+            while self.steps > step and not Path({folder!r}, f"after_{{step}}").exists():
+                time.sleep(0.01)
+        return super().loss(outputs, targets)
+"""
+"""A task whose training waits at steps 30 and 200 until a file exists: no test depends on how fast the machine is."""
+
+
+def train_to_step_30(folder: Path, store: Path, *arguments: str) -> OtherProcess:
+    """Start a run that waits at step 30 for `continue_training`; return when 20 steps or more are stored."""
+    task = folder / "waiting.py"
+    task.write_text(WAITING.format(tests=str(Path(TINY).parent), folder=str(folder)))
+    process = OtherProcess([*TRAIN, "--task", f"{task}:Waiting", "--store", str(store), *arguments], folder / "printed")
+    wait_for_step(store, 20, process)
+    return process
+
+
+def continue_training(folder: Path, *after: int) -> None:
+    """Let the run continue after these steps; by default to its end."""
+    for step in after or (30, 200):
+        (folder / f"after_{step}").touch()
 
 
 def mount(*words: str) -> bool:
@@ -49,9 +81,9 @@ def told(process: OtherProcess, words: str) -> list[str]:
 
 def test_a_full_disk_is_reported_once_and_training_continues(small_disk: Path, tmp_path: Path) -> None:
     store = small_disk / "store"
-    process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
-    wait_for_step(store, 20, process)
+    process = train_to_step_30(tmp_path, store, "--checkpoint-seconds", "1000")
     fill(small_disk)
+    continue_training(tmp_path)
     assert process.wait() == 0, process.printed
     assert len(told(process, "the disk is full")) == 1
     assert len(told(process, "no checkpoint can be written")) <= 1
@@ -66,16 +98,17 @@ def test_a_full_disk_is_reported_once_and_training_continues(small_disk: Path, t
 
 def test_everything_is_written_once_the_disk_has_room_again(small_disk: Path, tmp_path: Path) -> None:
     store = small_disk / "store"
-    process = OtherProcess([*TRAIN, "--store", str(store), "--checkpoint-seconds", "1000"], tmp_path / "printed")
-    wait_for_step(store, 20, process)
+    process = train_to_step_30(tmp_path, store, "--checkpoint-seconds", "1000")
     fill(small_disk)
-    until = time.monotonic() + 20
+    continue_training(tmp_path, 30)
+    until = time.monotonic() + 60
     while not told(process, "the disk is full"):
         assert process.is_alive, process.printed
         assert time.monotonic() < until
         time.sleep(0.01)
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    continue_training(tmp_path, 200)
     assert process.wait() == 0, process.printed
     steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]
     assert steps == list(range(360))
@@ -93,10 +126,10 @@ def test_a_read_only_folder_is_reported_once(small_disk: Path, tmp_path: Path) -
 
 def test_a_database_deleted_during_a_run_is_reported_once(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = OtherProcess([*TRAIN, "--store", str(store)], tmp_path / "printed")
-    wait_for_step(store, 20, process)
+    process = train_to_step_30(tmp_path, store)
     for path in store.glob("runs.db*"):
         path.unlink()
+    continue_training(tmp_path)
     assert process.wait() == 0, process.printed
     assert len(told(process, "was deleted or replaced")) == 1
     assert "Accuracy" in process.printed
@@ -137,23 +170,27 @@ def test_a_live_run_is_shown_as_lost_within_ten_seconds_of_its_death(
     assert "? lost" in capsys.readouterr().out
 
 
-def test_commands_from_another_terminal_are_answered(tmp_path: Path) -> None:
+def test_commands_from_another_terminal_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run without a screen in one, and `lrtui send` in the other."""
     store = tmp_path / "store"
     process = OtherProcess([*TRAIN, "--epochs", "1000", "--store", str(store)], tmp_path / "printed")
     wait_for_step(store, 10, process)
-    environment = {**os.environ, "LRTUI_STORE": str(store)}
 
     def send(*words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "lrtui", "send", "last", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        status = main(["send", "last", *words, "--store", str(store)])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    # one command from a process of its own; the others are sent from this one, which is another than the run's too
+    done = subprocess.run(
+        [sys.executable, "-m", "lrtui", "send", "last", "lr*1.5"],
+        env={**os.environ, "LRTUI_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, "(user)" in done.stdout) == (0, True), done.stdout + done.stderr
 
     for words, status, answer in [
         (["pause"], 0, "paused"),

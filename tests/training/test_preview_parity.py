@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from example_counts import examples
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from training_runs import run_events, tiny_spec
@@ -49,7 +50,7 @@ def check_one(text: str) -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_preview_matches_a_run(name: str) -> None:
-    @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(15, deep=50), deadline=None, suppress_health_check=list(HealthCheck))
     @given(BY_NAME[name])
     def check(text: str) -> None:
         check_one(text)
@@ -71,7 +72,7 @@ def test_a_preview_matches_a_run_five_hundred_times(name: str) -> None:
 STEPS = EPOCHS * BATCHES
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40, deep=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     before=schedules(),
     after=schedules(),

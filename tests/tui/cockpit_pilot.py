@@ -30,7 +30,7 @@ async def settle(*_: float) -> None:
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     """Let the screen's timer run until the condition holds."""
-    for _ in range(200):
+    for _ in range(1200):
         if condition():
             return
         await pilot.pause(0.05)

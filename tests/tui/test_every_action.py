@@ -208,8 +208,8 @@ async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
         return ", ".join(found)
 
     await played.press(key)
-    # one second for effects that involve another thread
-    for _ in range(50):
+    # ten seconds for effects that involve another thread, on a busy machine
+    for _ in range(500):
         if not (wrong := differences()):
             return ""
         await played.pilot.pause(0.02)
