@@ -28,7 +28,9 @@ class Waiting(Tiny):
     def loss(self, outputs, targets):
         self.steps += outputs.requires_grad
         for step in (30, 200):
+            until = time.monotonic() + 120
             while self.steps > step and not Path({folder!r}, f"after_{{step}}").exists():
+                assert time.monotonic() < until
                 time.sleep(0.01)
         return super().loss(outputs, targets)
 """
@@ -108,6 +110,8 @@ def test_everything_is_written_once_the_disk_has_room_again(small_disk: Path, tm
         time.sleep(0.01)
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    # the store is tried again every two seconds
+    wait_for_step(store, 150, process)
     continue_training(tmp_path, 200)
     assert process.wait() == 0, process.printed
     steps = [step for (step,) in rows(store, "SELECT step FROM batches ORDER BY seq")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from training_runs import run_events
 
+from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Notice, RunFinished, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
@@ -160,13 +159,15 @@ def test_a_mistake_is_reported_with_the_users_line_and_what_was_expected(name: s
     assert str(error) == finished.error
 
 
-def test_the_command_line_ends_with_1_and_without_a_traceback(tmp_path: Path) -> None:
+def test_the_command_line_ends_with_1_and_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, line = _write(tmp_path, MISTAKES["an exception in forward"][0])
     words = ["train", "StepLR(1)", "--task", f"{file}:Mine", "--batch-size", "8", "--json"]
-    done = subprocess.run([sys.executable, "-m", "lrtui", *words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert f"{file}, line {line}" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert f"{file}, line {line}" in err
+    assert "Traceback" not in err
 
 
 # -- data in every form that a task may give it in ------------------------------------------------------------------
