@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from cockpit_pilot import settle
+from textual._compositor import Compositor
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.widgets import Input
 
 PARSED: dict[Any, list[RuleSet]] = {}
 PARSE_RULES = Stylesheet._parse_rules
+RENDER_UPDATE = Compositor.render_update
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +42,17 @@ def styles_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return PARSED[key]
 
     monkeypatch.setattr(Stylesheet, "_parse_rules", parse_rules)
+
+
+@pytest.fixture(autouse=True)
+def a_picture_is_drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the screen of a snapshot test when the picture is taken, not for every frame before it that nobody sees."""
+
+    def render_update(compositor: Compositor, full: bool = False, **named: Any) -> Any:
+        if full:
+            return RENDER_UPDATE(compositor, full, **named)
+        compositor._dirty_regions.clear()
+        return None
+
+    if "snap_compare" in request.fixturenames:
+        monkeypatch.setattr(Compositor, "render_update", render_update)
