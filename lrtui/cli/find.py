@@ -78,7 +78,7 @@ def command(
     assert result is not None
     if result.error is not None:
         raise result.error
-    configured_lr = test.feed.start.current_lr if test.feed.start else 0.0
+    configured_lr = test.feed.current_lr or 0.0
     if as_json:
         _print_suggestions(curve.suggest(), result, configured_lr)
     elif len(curve):

@@ -63,17 +63,6 @@ RangeOutcome = Literal["done", "diverged", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class RangeStart:
-    """What is known before the first step.
-
-    Args:
-        current_lr: lr of the optimizer's first parameter group.
-    """
-
-    current_lr: float
-
-
-@dataclass(frozen=True, slots=True)
 class RangeEnd:
     """How a range test ended.
 
@@ -97,8 +86,8 @@ class RangeFeed:
         self._stop, self._over = threading.Event(), threading.Event()
         self.waiting_for = "its turn"
         """What the test is waiting for before its first step."""
-        self.start: RangeStart | None = None
-        """Set before the first step."""
+        self.current_lr: float | None = None
+        """The lr of the optimizer's first parameter group; set before the first step."""
         self._end: RangeEnd | None = None
 
     def publish(self, lr: float, loss: float) -> None:

@@ -25,27 +25,44 @@ from lrtui.run.events import (
 )
 from lrtui.run.minmax_pyramid import BLOCK
 
+COLUMNS = {
+    "batches": "run, seq, step, epoch, batch, seconds, loss, finite, lr",
+    "group_lrs": "run, seq, parameter_group, lr",
+    "step_metrics": "run, seq, name, value",
+    "blocks": "run, series, block, low, high, sum, count",
+    "events": "run, seq, step, seconds, kind, body",
+}
+"""The tables of a run, each with the columns that its rows have."""
+
 
 @dataclass(slots=True)
 class Rows:
     """Rows to be written in one transaction.
 
     Args:
+        tables: rows by table.
         summary: new values of columns of the run's row; `epochs` is one of its settings.
         events_held: how many events they were made from.
     """
 
-    batches: list[tuple[Any, ...]] = field(default_factory=list)
-    group_lrs: list[tuple[Any, ...]] = field(default_factory=list)
-    step_metrics: list[tuple[Any, ...]] = field(default_factory=list)
-    blocks: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[tuple[Any, ...]] = field(default_factory=list)
+    tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
     summary: dict[str, Any] = field(default_factory=dict)
     events_held: int = 0
 
 
 METRIC_SERIES = "metric "
 """Prefix of a metric's name in the column `series` of the table `blocks`."""
+
+StepValues = Mapping[int | str, float]
+"""Values of a step: the lrs by parameter group, the metrics by name."""
+
+
+def series_of_step(seconds: float, loss: float, values: StepValues) -> dict[str, float]:
+    """Return all values of a step by their series in the table of blocks."""
+    series = {"seconds": seconds, "loss": loss}
+    for name, value in values.items():
+        series[f"lr {name}" if isinstance(name, int) else METRIC_SERIES + name] = value
+    return series
 
 
 class BlockBuilder:
@@ -57,29 +74,21 @@ class BlockBuilder:
 
     def __init__(self, done: int = 0) -> None:
         self._next = done // BLOCK
-        self._open: list[tuple[float, float, tuple[float, ...], Mapping[str, float]]] = []
+        self._open: list[dict[str, float]] = []
 
-    def add(
-        self, seconds: float, loss: float, lrs: tuple[float, ...], metrics: Mapping[str, float]
-    ) -> list[tuple[Any, ...]]:
-        """Add a step; return the rows (series, block, low, high, sum, count) of the block that it completes."""
-        self._open.append((seconds, loss, lrs, metrics))
+    def add(self, step: dict[str, float]) -> list[tuple[Any, ...]]:
+        """Add a step's values by series; return the rows (series, block, low, high, sum, count) of a full block."""
+        self._open.append(step)
         if len(self._open) < BLOCK:
             return []
-        seconds_, losses, groups, metrics_ = zip(*self._open, strict=True)
-        columns = {"seconds": seconds_, "loss": losses}
-        columns |= {f"lr {group}": values for group, values in enumerate(zip(*groups, strict=True))}
-        rows = [(series, self._next, *_summed_up(values)) for series, values in columns.items()]
-        for name in sorted({name for of_step in metrics_ for name in of_step}):
-            summary = _summed_up(tuple(of_step.get(name, math.nan) for of_step in metrics_))
-            if summary[-1]:
-                rows.append((METRIC_SERIES + name, self._next, *summary))
+        names = sorted({name for each in self._open for name in each})
+        rows = [(name, self._next, *_summed_up([each.get(name, math.nan) for each in self._open])) for name in names]
         self._open.clear()
         self._next += 1
         return rows
 
 
-def _summed_up(values: tuple[float, ...]) -> tuple[float | None, float | None, float, int]:
+def _summed_up(values: list[float]) -> tuple[float | None, float | None, float, int]:
     array = np.asarray(values)
     finite = array[np.isfinite(array)]
     if not len(finite):
@@ -118,7 +127,7 @@ class RowMaker:
             body = event_to_json(event, exact=True)
             for column in ("event", "seq", "step", "seconds"):
                 del body[column]
-            rows.events.append(
+            rows.tables["events"].append(
                 (self._run, event.seq, event.step, event.seconds, kind_of(event), json.dumps(body, allow_nan=False))
             )
             self._summarize(event, rows.summary)
@@ -132,8 +141,7 @@ class RowMaker:
         return rows
 
     def _add_step(self, event: StepDone, rows: Rows) -> None:
-        first, *others = event.lrs
-        rows.batches.append(
+        rows.tables["batches"].append(
             (
                 self._run,
                 event.seq,
@@ -143,16 +151,17 @@ class RowMaker:
                 event.seconds,
                 nan_as_null(event.loss),
                 int(math.isfinite(event.loss)),
-                nan_as_null(first),
+                nan_as_null(event.lrs[0]),
             )
         )
-        for group, lr in enumerate(others, start=1):
-            rows.group_lrs.append((self._run, event.seq, group, nan_as_null(lr)))
-        for name, value in event.metrics.items():
-            if not math.isnan(value):
-                rows.step_metrics.append((self._run, event.seq, name, value))
-        completed = self._builder.add(event.seconds, event.loss, event.lrs, event.metrics)
-        rows.blocks += ((self._run, *row) for row in completed)
+        values: dict[int | str, float] = dict(enumerate(event.lrs))
+        values.update((name, value) for name, value in event.metrics.items())
+        for name, value in values.items():
+            if name != 0 and (isinstance(name, int) or not math.isnan(value)):
+                table = "group_lrs" if isinstance(name, int) else "step_metrics"
+                rows.tables[table].append((self._run, event.seq, name, nan_as_null(value)))
+        completed = self._builder.add(series_of_step(event.seconds, event.loss, values))
+        rows.tables["blocks"] += ((self._run, *row) for row in completed)
 
     def _summarize(self, event: Event, summary: dict[str, Any]) -> None:
         summary["seconds"] = event.seconds

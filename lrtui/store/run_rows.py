@@ -17,7 +17,8 @@ from lrtui.run.event_json import plain
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import this_process
-from lrtui.store.rows import BlockBuilder, RowMaker, Rows
+from lrtui.store.rows import COLUMNS, BlockBuilder, RowMaker, Rows, series_of_step
+from lrtui.store.store_feed import step_values
 
 GIT_SECONDS = 2.0
 
@@ -94,25 +95,9 @@ def git_commit() -> str | None:
 def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> None:
     """Write rows of a run."""
     for rows in held:
-        connection.executemany(
-            """
-            INSERT INTO batches (run, seq, step, epoch, batch, seconds, loss, finite, lr)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            rows.batches,
-        )
-        connection.executemany(
-            "INSERT INTO group_lrs (run, seq, parameter_group, lr) VALUES (?, ?, ?, ?)", rows.group_lrs
-        )
-        connection.executemany(
-            "INSERT INTO step_metrics (run, seq, name, value) VALUES (?, ?, ?, ?)", rows.step_metrics
-        )
-        connection.executemany(
-            "INSERT INTO blocks (run, series, block, low, high, sum, count) VALUES (?, ?, ?, ?, ?, ?, ?)", rows.blocks
-        )
-        connection.executemany(
-            "INSERT INTO events (run, seq, step, seconds, kind, body) VALUES (?, ?, ?, ?, ?, ?)", rows.events
-        )
+        for table, names in COLUMNS.items():
+            places = ", ".join("?" * len(names.split(", ")))
+            connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows.tables[table])
         if rows.summary:
             columns = dict(rows.summary)
             if (epochs := columns.pop("epochs", None)) is not None:
@@ -183,16 +168,17 @@ def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> Block
         """,
         (run, first_step + whole * BLOCK, step),
     ).fetchall()
-    for seq, seconds, loss, lr in rows:
-        others = connection.execute(
-            "SELECT lr FROM group_lrs WHERE run = ? AND seq = ? ORDER BY parameter_group", (run, seq)
-        ).fetchall()
-        lrs = tuple(math.nan if value is None else value for value in (lr, *(other for (other,) in others)))
-        metrics = dict(
-            connection.execute("SELECT name, value FROM step_metrics WHERE run = ? AND seq = ?", (run, seq)).fetchall()
-        )
-        builder.add(seconds, math.nan if loss is None else loss, lrs, metrics)
+    further: dict[int, dict[int | str, float]] = {seq: {0: _number(lr)} for seq, _, _, lr in rows}
+    for seq, name, value in step_values(connection, run, min(further, default=0), max(further, default=-1)):
+        if seq in further:
+            further[seq][name] = _number(value)
+    for seq, seconds, loss, _ in rows:
+        builder.add(series_of_step(seconds, _number(loss), further[seq]))
     return builder
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def next_seq(connection: sqlite3.Connection, run: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +51,6 @@ class StoreFeed:
         self._last = 2**62 if until is None else until
         self._seq = -1
         self._groups = 1
-        # a store of schema 1 in a folder that can't be written stays as it is
-        self._has_metrics = has_step_metrics(connection)
 
     def take(self, limit: int | None = None) -> list[FeedItem]:
         """Return what has not been taken yet, oldest first; at most `limit` steps, or all of them.
@@ -113,7 +111,7 @@ class StoreFeed:
             (self._run, series, count),
         ).fetchall()
         table = _table(rows, 5)
-        # a block without finite values has no row for a metric, and a NULL minimum for other series
+        # a block without finite values has no row, or one with a count of 0
         blocks = Blocks.without_values(count)
         places = table[:, 0].astype(np.int64)
         columns = (blocks.low, blocks.high, blocks.sum, blocks.count)
@@ -123,7 +121,8 @@ class StoreFeed:
 
     def _metrics_in_blocks(self, count: int) -> list[str]:
         rows = self._connection.execute(
-            "SELECT DISTINCT substr(series, ?) FROM blocks WHERE run = ? AND substr(series, 1, ?) = ? AND block < ?",
+            "SELECT DISTINCT substr(series, ?) FROM blocks WHERE run = ? AND substr(series, 1, ?) = ? AND block < ? "
+            "AND count",
             (len(METRIC_SERIES) + 1, self._run, len(METRIC_SERIES), METRIC_SERIES, count),
         ).fetchall()
         return [name for (name,) in rows]
@@ -141,8 +140,7 @@ class StoreFeed:
             self._seq = max([self._seq, *(event.seq for event in events)])
             return list(events)
         table = _table(rows, 7)
-        lrs = [table[:, 6], *self._other_lrs(table[:, 0])]
-        metrics = self._metrics(table[:, 0])
+        lrs, metrics = self._values_of(table)
         items: list[FeedItem] = []
         start = 0
         for event in events:
@@ -168,41 +166,40 @@ class StoreFeed:
             self._groups = len(getattr(event, "group_lrs", ())) or self._groups
         return events
 
-    def _other_lrs(self, seqs: _Rows) -> list[_Rows]:
-        """Return the lr of each further parameter group at these steps."""
-        if self._groups == 1:
-            return []
-        rows = self._connection.execute(
-            "SELECT seq, parameter_group, lr FROM group_lrs WHERE run = ? AND seq BETWEEN ? AND ?",
-            (self._run, int(seqs[0]), int(seqs[-1])),
-        ).fetchall()
-        table = _table(rows, 3)
-        found = []
-        for group in range(1, self._groups):
-            mine = table[table[:, 1] == group]
-            # lrs of superseded steps lie among them
-            found.append(mine[np.isin(mine[:, 0], seqs), 2])
-        return found
-
-    def _metrics(self, seqs: _Rows) -> dict[str, _Rows]:
-        """Return each metric at these steps, by name; NaN at steps without a value."""
-        if not self._has_metrics:
-            return {}
-        rows = self._connection.execute(
-            "SELECT name, seq, value FROM step_metrics WHERE run = ? AND seq BETWEEN ? AND ?",
-            (self._run, int(seqs[0]), int(seqs[-1])),
-        )
-        points: dict[str, list[tuple[int, float]]] = {}
-        for name, seq, value in rows:
+    def _values_of(self, table: _Rows) -> tuple[list[_Rows], dict[str, _Rows]]:
+        """Return the lr of each parameter group, and each metric by name, at these steps; NaN where there is none."""
+        seqs = table[:, 0]
+        points: dict[int | str, list[tuple[int, float | None]]] = {group: [] for group in range(1, self._groups)}
+        for seq, name, value in step_values(self._connection, self._run, int(seqs[0]), int(seqs[-1])):
             points.setdefault(name, []).append((seq, value))
-        metrics = {}
-        for name, pairs in sorted(points.items()):
-            table = _table(pairs, 2)
+        columns: dict[int | str, _Rows] = {0: table[:, 6]}
+        for name, pairs in points.items():
+            found = _table(pairs, 2)
             # values of superseded steps lie among them
-            table = table[np.isin(table[:, 0], seqs)]
-            metrics[name] = np.full(len(seqs), np.nan)
-            metrics[name][np.searchsorted(seqs, table[:, 0])] = table[:, 1]
-        return metrics
+            found = found[np.isin(found[:, 0], seqs)]
+            columns[name] = np.full(len(seqs), np.nan)
+            columns[name][np.searchsorted(seqs, found[:, 0])] = found[:, 1]
+        metrics = {name: columns[name] for name in sorted(name for name in columns if isinstance(name, str))}
+        return [columns[group] for group in range(self._groups)], metrics
+
+
+def step_values(
+    connection: sqlite3.Connection, run: int, first: int, last: int
+) -> Iterable[tuple[int, int | str, float | None]]:
+    """Return the values of steps that the table of batches has no column for, superseded steps included.
+
+    Args:
+        first: seq of the first step.
+        last: seq of the last step.
+
+    Returns:
+        The step's seq, the parameter group of an lr (from 1) or the name of a metric, and the value.
+    """
+    query = "SELECT seq, parameter_group, lr FROM group_lrs WHERE run = ?1 AND seq BETWEEN ?2 AND ?3"
+    # a store of schema 1 in a folder that can't be written stays as it is
+    if has_step_metrics(connection):
+        query += " UNION ALL SELECT seq, name, value FROM step_metrics WHERE run = ?1 AND seq BETWEEN ?2 AND ?3"
+    return connection.execute(query, (run, first, last))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import torch
 
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception
 from lrtui.run.range_curve import RangeCurve
-from lrtui.run.range_feed import RangeEnd, RangeFeed, RangeOutcome, RangeStart, Sweep
+from lrtui.run.range_feed import RangeEnd, RangeFeed, RangeOutcome, Sweep
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.training.batches import Batch, Batches
 from lrtui.training.optimizer_step import OptimizerStep
@@ -44,7 +44,7 @@ def range_test(
         should_stop: called before each step.
     """
     ratios = _lr_ratios(setup)
-    feed.start = RangeStart(float(setup.optimizer.param_groups[0]["lr"]))
+    feed.current_lr = float(setup.optimizer.param_groups[0]["lr"])
     try:
         with state_restored_afterwards(setup):
             step = OptimizerStep(setup)

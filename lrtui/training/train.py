@@ -12,6 +12,7 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.task import Task
 from lrtui.training.checkpoint.files import ResumePoint
+from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.checkpoint.resume import ResumedRun
 from lrtui.training.command_handler import StopRequested
@@ -55,7 +56,7 @@ def train(
     try:
         resumed = None
         if resume_point is not None:
-            resumed = ResumedRun.load(resume_point)
+            resumed = ResumedRun(resume_point, load_checkpoint(resume_point.checkpoint))
             reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
             if not resumed.is_branch:
                 checkpoints.resume_from(resumed.checkpoint)

@@ -381,7 +381,7 @@ def test_training_time_excludes_the_range_test(recording: RunRecorder) -> None:
 
     class SlowInTheSweep(Tiny):
         def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            if feed.start is not None and feed.end is None:
+            if feed.current_lr is not None and feed.end is None:
                 # a second in all; on the run's clock it is none
                 time.sleep(0.04)
             return super().loss(outputs, targets)

@@ -11,6 +11,7 @@ from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
+from lrtui.run.comparison import compare
 from lrtui.run.events import EvalDone, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.tui.panes.chart_view import ChartView
@@ -257,6 +258,20 @@ async def test_a_wide_screen_has_a_pane_for_each_further_metric() -> None:
         assert not app.screen.query_one("MetricPanes").display
         await press(pilot, "enter")
         await until(pilot, lambda: "●" in drawn(app, "metric-0"))
+
+
+async def test_a_test_metric_named_lr_is_shown_as_one() -> None:
+    named_lr = [replace(event, metrics={"lr": 0.25}) if isinstance(event, EvalDone) else event for event in RUNNING]
+    app = PlayedApp(PlayedSession(named_lr))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3", "3")
+        assert "Test lr" in rule(app, "accuracy")
+        assert "0.25" in rule(app, "accuracy")
+        state = app.session.runs[0].state
+        assert state.current_lrs != (0.25,)
+        comparison = compare([state, state])
+        assert comparison.metrics == ("accuracy", "loss", "lr")
+        assert comparison.final["lr"].values == (0.25, 0.25)
 
 
 WITH_NORMS = [

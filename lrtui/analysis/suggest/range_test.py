@@ -89,7 +89,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
     curve = test.result()
     # the next run of this process must not start before this thread has ended
     test.join()
-    return result_of(curve, batches, test.feed.start.current_lr if test.feed.start else 0.0)
+    return result_of(curve, batches, test.feed.current_lr or 0.0)
 
 
 def _sweep(budget: float, total_steps: int) -> Sweep:

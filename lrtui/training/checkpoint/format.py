@@ -83,7 +83,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) 
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
         with _File(unfinished) as file:
-            file.save({"kind": KIND, "format": FORMAT, **_record(checkpoint)})
+            values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
+            file.save({"kind": KIND, "format": FORMAT, **values, "spec": plain(checkpoint.spec)})
         if check:
             load_checkpoint(unfinished)
         os.replace(unfinished, path)
@@ -139,11 +140,6 @@ _USER_PARTS = {
     "optimizer": "the optimizer's state_dict()",
 }
 """The parts that may contain a user's objects."""
-
-
-def _record(checkpoint: Checkpoint) -> dict[str, Any]:
-    values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
-    return {**values, "spec": plain(checkpoint.spec)}
 
 
 def _load(path: Path) -> Any:

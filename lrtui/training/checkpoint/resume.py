@@ -12,7 +12,7 @@ from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line, read_script
 from lrtui.training.checkpoint.files import ResumePoint
-from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
+from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, check_no_fixed_length
@@ -32,15 +32,6 @@ class ResumedRun:
 
     point: ResumePoint
     checkpoint: Checkpoint
-
-    @classmethod
-    def load(cls, point: ResumePoint) -> ResumedRun:
-        """Return the run with its checkpoint loaded.
-
-        Raises:
-            CheckpointError: if it can't be read.
-        """
-        return cls(point, load_checkpoint(point.checkpoint))
 
     @property
     def is_branch(self) -> bool:
