@@ -15,7 +15,7 @@ from training_runs import TINY
 
 FULL = Path("/dev/full")
 
-ENDLESS = ["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--log-interval", "3", "--epochs", "1000000"]
+ENDLESS = ["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--log-interval", "3", "--epochs", "20000"]
 
 # buffered, as it is where a person starts it
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

@@ -132,7 +132,7 @@ def test_the_outcome_of_a_run_is_its_exit_status(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Signals, status: int) -> None:
-    process = start("StepLR(1)", *SMALL, "--epochs", "1000000")
+    process = start("StepLR(1)", *SMALL, "--epochs", "20000")
     assert process.stdout is not None
     for line in process.stdout:
         if "Train Epoch: 2" in line:
@@ -148,7 +148,7 @@ def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
     # a child inherits what is ignored
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        process = start("StepLR(1)", *SMALL, "--epochs", "1000000")
+        process = start("StepLR(1)", *SMALL, "--epochs", "20000")
     finally:
         signal.signal(signal.SIGHUP, before)
     assert process.stdout is not None
@@ -166,7 +166,7 @@ def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
 
 
 def test_a_reader_that_closes_early_is_no_failure() -> None:
-    with start("StepLR(1)", *SMALL, "--epochs", "100000") as process:
+    with start("StepLR(1)", *SMALL, "--epochs", "20000") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
