@@ -80,7 +80,7 @@ class OptimizerSpec:
         return OptimizerSpec(self.name, items, self.groups)
 
     def __str__(self) -> str:
-        parts = [f"{name}={_value_text(value)}" for name, value in self.items]
+        parts = [f"{name}={setting_text(value)}" for name, value in self.items]
         if self.groups:
             groups = {pattern: dict(items) for pattern, items in self.groups}
             inner = ", ".join(f"{value_text(pattern)}: {_settings_text(items)}" for pattern, items in groups.items())
@@ -88,13 +88,13 @@ class OptimizerSpec:
         return f"{self.name}({', '.join(parts)})"
 
 
-def _value_text(value: Any) -> str:
-    # betas are a tuple in PyTorch
-    return f"({', '.join(_value_text(item) for item in value)})" if isinstance(value, tuple) else value_text(value)
+def setting_text(value: Any) -> str:
+    """Return an optimizer setting as Python; unlike in a schedule, pairs such as betas are tuples."""
+    return f"({', '.join(setting_text(item) for item in value)})" if isinstance(value, tuple) else value_text(value)
 
 
 def _settings_text(items: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{value_text(name)}: {_value_text(value)}" for name, value in items.items()) + "}"
+    return "{" + ", ".join(f"{value_text(name)}: {setting_text(value)}" for name, value in items.items()) + "}"
 
 
 def parse_optimizer(text: str) -> OptimizerSpec:

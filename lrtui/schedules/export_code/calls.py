@@ -8,7 +8,7 @@ from typing import Any
 from lrtui.schedules.export_code.layout import Call, Imports, Value
 from lrtui.schedules.export_code.phases import child_calls, ends_early
 from lrtui.schedules.expression import VARIABLES, check_expression
-from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer import OptimizerSpec, setting_text
 from lrtui.schedules.schedule import Schedule, value_text
 
 
@@ -49,15 +49,8 @@ def optimizer_call(spec: OptimizerSpec, parameters: str, imports: Imports) -> Ca
     """
     imports.name("torch", "optim")
     arguments = {"lr": spec.lr, **spec.arguments}
-    comment = [(name, setting_text(arguments[name])) for name in arguments]
-    return Call(f"optim.{spec.name}", (("", parameters), *comment))
-
-
-def setting_text(value: Any) -> str:
-    """Return an optimizer setting as Python; pairs become tuples."""
-    if isinstance(value, tuple):
-        return f"({', '.join(setting_text(item) for item in value)})"
-    return value_text(value)
+    settings = [(name, setting_text(value)) for name, value in arguments.items()]
+    return Call(f"optim.{spec.name}", (("", parameters), *settings))
 
 
 def _value(value: Any) -> Value:

@@ -54,17 +54,6 @@ def call_lines(before: str, value: Value, after: str = "", depth: int = 0) -> li
     return [f"{INDENT * depth}{before}{opening}", *inner, f"{INDENT * depth}{closing}{after}"]
 
 
-def import_lines(module: str, names: Sequence[str]) -> list[str]:
-    """Return the lines that import the names from a module."""
-    if not names:
-        return []
-    ordered = sorted(set(names))
-    line = f"from {module} import {', '.join(ordered)}"
-    if len(line) <= WIDTH:
-        return [line]
-    return [f"from {module} import (", *(f"{INDENT}{name}," for name in ordered), ")"]
-
-
 def spaced(lines: Sequence[str]) -> list[str]:
     """Return the lines with blank lines as PEP 8 asks: two around definitions, at most one elsewhere."""
     found: list[str] = []
@@ -87,33 +76,28 @@ def _one_line(value: Value) -> str:
         case str():
             return value
         case Call(name=name, arguments=arguments):
-            comment = [f"{each}={_one_line(part)}" if each else _one_line(part) for each, part in arguments]
-            return f"{name}({', '.join(comment)})"
+            texts = [f"{each}={_one_line(part)}" if each else _one_line(part) for each, part in arguments]
+            return f"{name}({', '.join(texts)})"
     return f"[{', '.join(_one_line(part) for part in value)}]"
 
 
-def _filled(comment: list[str], depth: int) -> list[str]:
+def _filled(items: list[str], depth: int) -> list[str]:
     """Return the items of a list, as many per line as fit."""
     lines, line = [], INDENT * depth
-    for word in comment:
-        if line.strip() and len(line) + len(word) + 1 > WIDTH:
+    for item in items:
+        if line.strip() and len(line) + len(item) + 1 > WIDTH:
             lines.append(line.rstrip())
             line = INDENT * depth
-        line += f"{word}, "
+        line += f"{item}, "
     return [*lines, line.rstrip()]
 
 
 LONGEST = 200
 
 
-def comment(comment: str) -> str:
-    """Return the comment as a comment behind a line of code; nothing for none."""
-    return f"  {comment_line(comment)}" if comment else ""
-
-
-def comment_line(comment: str) -> str:
-    """Return the comment on a separate line."""
-    line = printable(" ".join(comment.split()))
+def comment_line(text: str) -> str:
+    """Return the text as a comment of one line."""
+    line = printable(" ".join(text.split()))
     return f"# {line if len(line) <= LONGEST else line[: LONGEST - 1] + '…'}"
 
 
@@ -177,7 +161,11 @@ class Imports:
         return [line for part in (standard, torch, user) if part for line in (*part, "")]
 
     def _from(self, module: str) -> list[str]:
-        return import_lines(module, sorted(self._names.get(module, ())))
+        names = sorted(self._names.get(module, ()))
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) > WIDTH:
+            return [f"from {module} import (", *(f"{INDENT}{name}," for name in names), ")"]
+        return [line] if names else []
 
     def _user_lines(self) -> list[str]:
         lines = []

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lrtui.schedules.export_code.calls import scheduler_call
-from lrtui.schedules.export_code.features import ScriptFeatures
-from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment, comment_line
-from lrtui.schedules.export_code.phases import Phase
+from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment_line
+from lrtui.schedules.export_code.phases import Phase, ScriptFeatures
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
 
 
@@ -19,12 +18,14 @@ def loop_lines(features: ScriptFeatures, imports: Imports) -> list[str]:
     lines = [f"step = {timeline.start_step}  # optimizer steps done"] if features.counts_steps else []
     lines += ["test_results = []"] if features.looks_back else []
     lines.append(f"for epoch in range({epochs}):")
-    return [
-        *lines,
-        *_indented(_batches(features, imports)),
-        *_indented(_epoch_end(features, imports)),
-        *_after(features),
-    ]
+    lines += [*_indented(_batches(features, imports)), *_indented(_epoch_end(features, imports))]
+    if features.phases[-1].averages_from is not None:
+        imports.name("torch.optim.swa_utils", "update_bn")
+        lines += [
+            "# recompute the statistics of BatchNorm, which are not averaged",
+            "update_bn(train_batches, averaged_model)",
+        ]
+    return lines
 
 
 def _batches(features: ScriptFeatures, imports: Imports) -> list[str]:
@@ -124,22 +125,9 @@ def _epoch_end(features: ScriptFeatures, imports: Imports) -> list[str]:
         lines += ["test_results.append(results)"] if features.looks_back else []
     for point in features.block_points:
         if point.during_test:
-            lines += _in_test(point, features, imports)
+            epoch = point.step // features.timeline.batches_per_epoch
+            lines += [f"if epoch == {epoch}:", *_indented(block_lines(point, features, imports))]
     return [*lines, *_step(features, "epoch")]
-
-
-def _in_test(point: ChangePoint, features: ScriptFeatures, imports: Imports) -> list[str]:
-    epoch = point.step // features.timeline.batches_per_epoch
-    return [f"if epoch == {epoch}:", *_indented(block_lines(point, features, imports))]
-
-
-def _after(features: ScriptFeatures) -> list[str]:
-    if features.phases[-1].averages_from is None:
-        return []
-    return [
-        "# recompute the statistics of BatchNorm, which are not averaged",
-        "update_bn(train_batches, averaged_model)",
-    ]
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -278,7 +266,8 @@ def scale_lines(features: ScriptFeatures) -> list[str]:
             last = point.changes[-1]
             assert isinstance(last, ScaleChange)
             text = ", ".join(change.comment for change in point.changes if change.comment)
-            table.append(f"{INDENT}{point.step}: {scale_text(last, features)},{comment(text)}")
+            behind = f"  {comment_line(text)}" if text else ""
+            table.append(f"{INDENT}{point.step}: {scale_text(last, features)},{behind}")
         table.append("}")
     each, factors = ("lr * scale", "") if features.one_scale else ("lr * factor", ", scale")
     names = "group, lr" if features.one_scale else "group, lr, factor"

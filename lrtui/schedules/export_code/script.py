@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from lrtui.schedules.export_code.calls import optimizer_call, setting_text
-from lrtui.schedules.export_code.features import ScriptFeatures
+from lrtui.schedules.export_code.calls import optimizer_call
 from lrtui.schedules.export_code.layout import HELD_CLASS, INDENT, Call, Imports, call_lines, comment_line, spaced
 from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines, scale_lines
+from lrtui.schedules.export_code.phases import ScriptFeatures
 from lrtui.schedules.export_code.timeline import Timeline
-from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer import OptimizerSpec, setting_text
 from lrtui.schedules.schedule import value_text
 
 HELD_CLASS_SOURCE = f'''\
@@ -50,8 +50,6 @@ def torch_code(timeline: Timeline) -> str:
     scale, loop = scale_lines(features), loop_lines(features, imports)
     if features.averages:
         imports.name("torch.optim.swa_utils", "AveragedModel")
-        if features.phases[-1].averages_from is not None:
-            imports.name("torch.optim.swa_utils", "update_bn")
     held = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
     parts = [[comment_line(note) for note in timeline.notes], imports.lines(), held, sizes, placeholders]
     parts += [groups, *([optimizer, reset, first] if reset else [[*optimizer, *first]]), scale, loop]
@@ -164,8 +162,8 @@ def _layer_names(patterns: Sequence[str], kinds: Sequence[str]) -> tuple[list[st
             continue
         stem = re.sub(r"[^A-Za-z0-9_]", "", pattern.split(".")[0])[:40]
         # layers are numbered unless the pattern rules that out
-        comment = (stem, f"{stem}1") if stem[-1:].isdigit() else (f"{stem}1", stem)
-        found = next((word for word in comment if word not in MODULE_ATTRIBUTES and takes(word)), None)
+        candidates = (stem, f"{stem}1") if stem[-1:].isdigit() else (f"{stem}1", stem)
+        found = next((word for word in candidates if word not in MODULE_ATTRIBUTES and takes(word)), None)
         if found is None:
             fits = False
         elif found not in layers:

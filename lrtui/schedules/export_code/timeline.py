@@ -131,7 +131,7 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
         optimizer=parse_optimizer(spec.optimizer),
         epochs=spec.epochs,
         batches_per_epoch=started.batches_per_epoch,
-        points=_points_of(_changes(state)),
+        points=_merged(_changes(state)),
         accumulate=spec.accumulate,
         clip_grad_norm=spec.clip_grad_norm,
     )
@@ -145,29 +145,22 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
     )
 
 
-_Change = tuple[int, bool, ScheduleChange | ScaleChange]
-
-
-def _changes(state: RunState) -> list[_Change]:
-    """Return every change that a command made to the lr: step, whether a test was running, and the change."""
+def _changes(state: RunState) -> list[ChangePoint]:
+    """Return a point for each change that a command made to the lr."""
     during_test = {given.seq for given in state.commands if given.line.startswith("test")}
-    changes: list[_Change] = []
+    points = []
     for event in state.changes:
         if isinstance(event, ScheduleSwitched):
             schedule = parse_schedule(event.schedule)
             comment = event.command or f"{event.schedule} from {event.anchor}"
-            changes.append((event.step, event.seq in during_test, ScheduleChange(schedule, event.anchor, comment)))
+            change: ScheduleChange | ScaleChange = ScheduleChange(schedule, event.anchor, comment)
         elif event.by != "plateau":
+            change = ScaleChange(event.scale, event.command)
+        else:
             # the scheduler makes the cuts of a plateau by itself
-            changes.append((event.step, event.seq in during_test, ScaleChange(event.scale, event.command)))
-    return changes
-
-
-def _points_of(changes: Iterable[_Change]) -> tuple[ChangePoint, ...]:
-    return tuple(
-        ChangePoint(step, tuple(change for _, _, change in group), during_test)
-        for (step, during_test), group in groupby(changes, key=lambda change: (change[0], change[1]))
-    )
+            continue
+        points.append(ChangePoint(event.step, (change,), event.seq in during_test))
+    return points
 
 
 def _starting_at_branch(timeline: Timeline, state: RunState) -> Timeline:
@@ -194,7 +187,7 @@ def _starting_at_branch(timeline: Timeline, state: RunState) -> Timeline:
 
 
 def _merged(points: Iterable[ChangePoint]) -> tuple[ChangePoint, ...]:
-    """Return the points with those of the same step merged: a branch starts where its parent was."""
+    """Return the points with those of the same moment merged."""
     return tuple(
         ChangePoint(step, tuple(change for point in group for change in point.changes), during_test)
         for (step, during_test), group in groupby(points, key=lambda point: (point.step, point.during_test))
