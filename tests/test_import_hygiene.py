@@ -71,6 +71,13 @@ def test_only_the_allowed_heavy_packages_are_imported(code: str, allowed: set[st
     assert imported(code) <= allowed
 
 
+def test_the_cockpit_does_not_import_the_parser_before_its_first_frame() -> None:
+    code = "import lrtui.__main__, lrtui.tui.app, sys; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "lrtui.tui.app" in modules
+    assert not {"lrtui.schedules.notation", "lrtui.schedules.catalogue", "lrtui.store.connection"} & set(modules)
+
+
 def test_training_does_not_import_torchvision(tmp_path: object) -> None:
     code = "import lrtui.training.train, lrtui.tasks.fashion_mnist"
     assert "torchvision" not in imported(code)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.evaluations import epoch_results
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon, Schedule, fill_in
-from lrtui.schedules.simulate import simulate_anchor
+
+# the parser and the catalogue take 20 ms to import, which the cockpit's first frame does not wait for
+if TYPE_CHECKING:
+    from lrtui.schedules.schedule import Horizon, Schedule
 
 Floats = NDArray[np.float64]
 
@@ -59,12 +61,14 @@ class ForecastRequest:
     @property
     def horizon(self) -> Horizon:
         """The steps that the forecast covers."""
+        from lrtui.schedules.schedule import Horizon
+
         return Horizon(self.epochs, self.batches_per_epoch, self.start_step)
 
     @property
     def schedule_horizon(self) -> Horizon:
         """The steps that the schedule covers: with the anchor `start` those of the whole run."""
-        return Horizon(self.epochs, self.batches_per_epoch) if self.anchor == "start" else self.horizon
+        return replace(self.horizon, start_step=0) if self.anchor == "start" else self.horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,10 @@ def forecast(request: ForecastRequest) -> Forecast:
     Raises:
         LrtuiError: for a schedule that can't be read, built or stepped to the end.
     """
+    from lrtui.schedules.notation import parse_optimizer, parse_schedule
+    from lrtui.schedules.schedule import fill_in
+    from lrtui.schedules.simulate import simulate_anchor
+
     schedule, optimizer = parse_schedule(request.schedule), parse_optimizer(request.optimizer)
     current_lrs = request.current_lrs or optimizer.lrs
     results = [dict(metrics) for metrics in request.results]
@@ -151,6 +159,8 @@ def remaining_lrs(state: RunState, start_step: int, lrs: Floats) -> Floats:
 
 @functools.lru_cache(maxsize=64)
 def _follows_metric(notation: str) -> bool:
+    from lrtui.schedules.notation import parse_schedule
+
     try:
         return any(part.metric is not None for part in parse_schedule(notation).walk())
     except LrtuiError:
@@ -188,6 +198,8 @@ class RunForecaster:
 
 def _short_forecast(request: ForecastRequest) -> Forecast | None:
     """Return the forecast, or None if it would take too long or fails, which must not stop the run."""
+    from lrtui.schedules.notation import parse_schedule
+
     try:
         is_long = request.horizon.total_steps > MAX_STEPS
         return None if is_long and parse_schedule(request.schedule).per == "batch" else forecast(request)

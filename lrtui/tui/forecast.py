@@ -18,9 +18,8 @@ from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, ForecastRequest, forecast, request_for_run, request_for_spec
-from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
-# the checks are imported after the first frame
+# the checks and the parser are imported after the first frame
 if TYPE_CHECKING:
     from lrtui.analysis.checks import Finding
 
@@ -95,6 +94,7 @@ def check(answer: Answer) -> Answer:
     A schedule that can't be read, or whose class can't be loaded, has none: its error says enough.
     """
     from lrtui.analysis.checks import check_schedule
+    from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
     question, horizon = answer.question, answer.question.schedule_horizon
     try:
