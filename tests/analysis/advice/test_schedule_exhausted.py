@@ -10,7 +10,7 @@ from advice_verdict import advice_on
 from synthetic_runs import STAGNANT, TUTORIAL, codes, only, state_of, synthetic_run
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.analysis.advice.proposal import propose_schedule
+from lrtui.analysis.advice.schedule_exhausted import propose_schedule
 from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
