@@ -10,6 +10,7 @@ from command_line import CommandLine
 from training_runs import TINY
 
 from lrtui.analysis.suggest.range_test import RangeTestResult
+from lrtui.run.lr_rules import Suggestions
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "4")
@@ -22,7 +23,7 @@ def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 def find_as(monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
     """Replace the range test by one that finds this lr at once."""
-    range_test = RangeTestResult(lr, {"steepest": lr, "valley": 1.2 * lr}, 5, 6)
+    range_test = RangeTestResult(lr, Suggestions({"steepest": lr, "valley": 1.2 * lr}), 5, 6)
     monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: range_test)
 
 

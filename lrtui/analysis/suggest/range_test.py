@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lrtui.engine.range_test import NO_SCHEDULE, RangeTestThread
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.run.lr_rules import CLOSE
+from lrtui.run.lr_rules import CLOSE, Suggestions
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import MIN_STEPS, Sweep
 from lrtui.run.spec import RunSpec
@@ -20,37 +20,32 @@ class RangeTestResult:
     """The result of a range test.
 
     Args:
-        lr: suggested lr.
-        suggestions: lr by rule; None if a rule finds none.
+        lr: the suggested lr, or that of the optimizer if the curve is not reliable.
+        suggestions: the lrs that the rules suggest.
         steps: optimizer steps that it took.
         batches_per_epoch: of the task.
-        doubt: why the curve is not reliable, in which case `lr` is the optimizer's; else empty.
     """
 
     lr: float
-    suggestions: Mapping[str, float | None]
+    suggestions: Suggestions
     steps: int
     batches_per_epoch: int
-    doubt: str = ""
 
     @property
-    def spread(self) -> float:
-        """Ratio of the largest to the smallest suggestion."""
-        values = [value for value in self.suggestions.values() if value is not None and value > 0]
-        return max(values) / min(values) if values else 1.0
+    def doubt(self) -> str:
+        """Why the curve is not reliable; empty if it is."""
+        return self.suggestions.agreement if self.suggestions.suggested is None else ""
 
     @property
     def rules_agree(self) -> bool:
         """Whether at least two rules suggest an lr, and all within a factor of CLOSE of each other."""
-        given = [value for value in self.suggestions.values() if value is not None]
-        return not self.doubt and len(given) > 1 and self.spread <= CLOSE
+        spread = self.suggestions.spread
+        return not self.doubt and spread is not None and spread <= CLOSE
 
     @property
     def highest(self) -> float:
         """The largest suggestion, or the lr itself if the curve is not reliable."""
-        if self.doubt:
-            return self.lr
-        return max((value for value in self.suggestions.values() if value is not None), default=self.lr)
+        return self.lr if self.doubt else max(self.suggestions.found.values())
 
 
 FindLr = Callable[[RunSpec, float, Say, Callable[[], bool]], RangeTestResult]
@@ -116,11 +111,10 @@ def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> Range
         LrtuiError: if there is no lr at all.
     """
     suggestions = curve.suggest()
-    if suggestions.suggested is not None:
-        return RangeTestResult(suggestions.suggested, suggestions.lrs, len(curve), batches_per_epoch)
-    if not own_lr > 0:
+    lr = own_lr if suggestions.suggested is None else suggestions.suggested
+    if not lr > 0:
         raise LrtuiError(f"the range test found no lr: {suggestions.agreement}; lrtui find shows the curve")
-    return RangeTestResult(own_lr, suggestions.lrs, len(curve), batches_per_epoch, suggestions.agreement)
+    return RangeTestResult(lr, suggestions, len(curve), batches_per_epoch)
 
 
 def _batches_per_epoch(spec: RunSpec, say: Say) -> int:

@@ -157,10 +157,10 @@ def _range_test_line(range_test: RangeTestResult) -> str:
     if range_test.doubt:
         return f"range test: {steps}; {range_test.doubt}, so the search used lr {lr} of the optimizer"
     rules = ", ".join(
-        f"{name} {'none' if at is None else four_digits(at)}" for name, at in range_test.suggestions.items()
+        f"{name} {'none' if at is None else four_digits(at)}" for name, at in range_test.suggestions.lrs.items()
     )
     agree = "agree" if range_test.rules_agree else "disagree"
-    spread = f"the largest is {range_test.spread:.1f} times the smallest"
+    spread = f"the largest is {range_test.suggestions.spread or 1.0:.1f} times the smallest"
     return f"range test: {steps}; lr {lr} ({rules}; they {agree}, {spread})"
 
 
@@ -209,7 +209,7 @@ def suggestion_record(suggestion: Suggestion) -> dict[str, Any]:
         "sureness": suggestion.confidence,
         "sureness_words": suggestion.confidence_reason,
         "lr": range_test.lr,
-        "suggestions": plain(range_test.suggestions),
+        "suggestions": plain(range_test.suggestions.lrs),
         "rules_agree": range_test.rules_agree,
         "range_test_steps": range_test.steps,
         "rounds": [

@@ -9,6 +9,7 @@ from lrtui.analysis.race.plan import Entrant
 from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, warm_up_then_cosine
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.events import StepDone
+from lrtui.run.lr_rules import Suggestions
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.format import two_digits
 
@@ -75,7 +76,7 @@ def test_the_warm_up_takes_a_twentieth_of_the_run_and_the_lr_ends_near_zero(epoc
 
 def test_candidates_use_the_lr_of_the_range_test() -> None:
     spec = tiny_spec(schedule="StepLR(step_size=3)", optimizer="SGD(lr=0.5, momentum=0.9)", epochs=10)
-    found = candidates(spec, RangeTestResult(0.0213, {"steepest": 0.021, "valley": 0.0213}, 100, BATCHES))
+    found = candidates(spec, RangeTestResult(0.0213, Suggestions({"steepest": 0.021, "valley": 0.0213}), 100, BATCHES))
     entrants = [entrant for each in found if (entrant := each.of_length(10)) is not None]
     assert len(entrants) == 5
     assert entrants[0] == Entrant("OneCycleLR(max_lr=0.021)")
@@ -88,7 +89,9 @@ def test_candidates_use_the_lr_of_the_range_test() -> None:
 
 
 def test_the_higher_lr_is_tried_where_the_rules_differ() -> None:
-    found = candidates(tiny_spec(epochs=10), RangeTestResult(0.01, {"steepest": 0.08, "valley": 0.01}, 100, BATCHES))
+    found = candidates(
+        tiny_spec(epochs=10), RangeTestResult(0.01, Suggestions({"steepest": 0.08, "valley": 0.01}), 100, BATCHES)
+    )
     assert found[3].name == "OneCycleLR(max_lr=0.08)"
     # the lr found equals the optimizer's, which then isn't repeated
     cosine = found[2].of_length(10)
@@ -98,7 +101,9 @@ def test_the_higher_lr_is_tried_where_the_rules_differ() -> None:
 
 def test_the_lrs_of_parameter_groups_are_scaled_in_proportion() -> None:
     optimizer = 'Adam(lr=0.01, groups={"0.*": {"lr": 0.001}})'
-    found = candidates(tiny_spec(optimizer=optimizer, epochs=10), RangeTestResult(0.02, {"valley": 0.02}, 100, BATCHES))
+    found = candidates(
+        tiny_spec(optimizer=optimizer, epochs=10), RangeTestResult(0.02, Suggestions({"valley": 0.02}), 100, BATCHES)
+    )
     assert found[0].name == "OneCycleLR(max_lr=[0.02, 0.002])"
     cosine = found[2].of_length(10)
     assert cosine is not None

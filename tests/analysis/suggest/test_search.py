@@ -15,6 +15,7 @@ from lrtui.analysis.suggest.range_test import RangeTestResult, find_lr, result_o
 from lrtui.analysis.suggest.search import Search, SearchStoppedError
 from lrtui.analysis.suggest.suggestion import Suggestion, reason_lines, suggestion_record
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.lr_rules import Suggestions
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
@@ -22,7 +23,9 @@ from lrtui.tasks.task import Say
 
 NOISY = f"{Path(__file__).parents[1] / 'race' / 'race_tasks.py'}:Noisy"
 
-RANGE_TEST = RangeTestResult(0.0213, {"steepest": 0.02, "valley": 0.0213, "minimum/10": 0.03, "slide": None}, 3, 6)
+RANGE_TEST = RangeTestResult(
+    0.0213, Suggestions({"steepest": 0.02, "valley": 0.0213, "minimum/10": 0.03, "slide": None}), 3, 6
+)
 
 SPEC = tiny_spec(schedule="ExponentialLR(gamma=0.1)", epochs=10, task=NOISY)
 
@@ -95,7 +98,11 @@ def test_a_schedule_that_follows_a_metric_does_not_race(tmp_path: Path) -> None:
 
 
 def test_a_doubtful_range_test_is_reported(tmp_path: Path) -> None:
-    doubtful = replace(RANGE_TEST, lr=0.01, doubt="the loss falls by no more than its noise")
+    doubtful = replace(
+        RANGE_TEST,
+        lr=0.01,
+        suggestions=replace(RANGE_TEST.suggestions, doubt="the loss falls by no more than its noise"),
+    )
     found = run_search(tmp_path, 0.1, range_test=doubtful)
     assert found.line == "OneCycleLR(max_lr=0.01)"
     assert "no more than its noise" in next(iter(reason_lines(found)))
@@ -116,7 +123,7 @@ def test_a_search_can_be_stopped(tmp_path: Path) -> None:
 def test_a_search_in_which_all_candidates_diverge_fails(tmp_path: Path) -> None:
     spec = replace(SPEC, optimizer="SGD(lr=1e30)", schedule="ConstantLR(factor=1.0)")
     with pytest.raises(LrtuiError, match="no candidate finished"):
-        run_search(tmp_path, 2, spec, RangeTestResult(1e30, {"valley": 1e30}, 3, 6))
+        run_search(tmp_path, 2, spec, RangeTestResult(1e30, Suggestions({"valley": 1e30}), 3, 6))
 
 
 def test_find_lr_runs_a_range_test_within_its_share_of_the_budget() -> None:
