@@ -17,7 +17,7 @@ from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
 from lrtui.store.run_rows import next_seq
-from lrtui.store.store_feed import StoreFeed
+from lrtui.store.store_feed import StoreFeed, summarised_state
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
 
 
@@ -126,8 +126,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         raise UsageError(f"a branch takes a schedule, lr*X or lr=X, not {schedule[:40]!r}")
     with closing(open_for_reading(folder)) as connection:
         parent = find_run(connection, run)
-        state = RunState()
-        state.fold(StoreFeed(connection, parent.id, in_full=0).take())
+        state = summarised_state(connection, parent.id)
     started = state.started
     ends = epoch_ends(folder, parent.id, state)
     if started is None or epoch not in ends:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from lrtui.run.commands import ObeyedCommand
 from lrtui.run.events import (
+    LIVE,
     CommandAnswer,
     CommandRefused,
     EpochDone,
@@ -80,7 +81,7 @@ class RunState:
     @property
     def is_live(self) -> bool:
         """Whether the run can still be given commands."""
-        return self.status in ("waiting", "running", "paused")
+        return self.status in LIVE
 
     @property
     def schedule(self) -> str:

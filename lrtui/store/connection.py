@@ -19,6 +19,15 @@ BUSY_SECONDS = 30.0
 """How long a process waits for the write lock; others hold it for some milliseconds."""
 
 
+def file_id(folder: Path) -> tuple[int, int] | None:
+    """Return which file the folder's database is; None if there is none."""
+    try:
+        found = os.stat(folder / DATABASE)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def open_for_writing(folder: Path) -> sqlite3.Connection:
     """Return a connection to the folder's database, which is created and migrated if need be.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,9 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.store.columns import epochs_done, values_of
-from lrtui.store.connection import describe, open_for_reading
+from lrtui.store.connection import describe, file_id, open_for_reading
 from lrtui.store.inbox import send, why_no_commands
-from lrtui.store.location import DATABASE, store_folder
+from lrtui.store.location import store_folder
 from lrtui.store.reader import reload
 from lrtui.store.store_feed import StoreFeed
 
@@ -59,10 +58,10 @@ class StoreSource(RunSource):
             raise LrtuiError(f"the store can't be read: {describe(error)}") from error
 
     def _read(self) -> Sequence[RunSummary]:
-        if self._connection is not None and _file_id(self.folder) != self._file:
+        if self._connection is not None and file_id(self.folder) != self._file:
             self.close()
         if self._connection is None:
-            if (file := _file_id(self.folder)) is None:
+            if (file := file_id(self.folder)) is None:
                 return self._changed_to([])
             self._connection, self._file = open_for_reading(self.folder, BUSY_SECONDS), file
         prints = {row[0]: tuple(row) for row in self._connection.execute(_FINGERPRINT)}
@@ -137,12 +136,3 @@ def _best_loss(connection: sqlite3.Connection, run: int) -> float | None:
     query = "SELECT min(loss), max(accuracy IS NOT NULL) FROM evaluations WHERE run = ? AND NOT averaged"
     loss, has_accuracy = connection.execute(query, (run,)).fetchone()
     return None if has_accuracy else float(loss) if loss is not None else None
-
-
-def _file_id(folder: Path) -> tuple[int, int] | None:
-    """Return which file the database is; None if there is none."""
-    try:
-        found = os.stat(folder / DATABASE)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 from lrtui.run.errors import StoreError
 from lrtui.store import run_rows
-from lrtui.store.connection import describe, open_for_writing
+from lrtui.store.connection import describe, file_id, open_for_writing
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import MAX_HELD_EVENTS, Recorder
@@ -193,8 +192,8 @@ class Writer:
         path = self.folder / DATABASE
         if self._connection is None:
             self._connection = open_for_writing(self.folder)
-            self._file = _identity(path)
-        elif _identity(path) != self._file:
+            self._file = file_id(self.folder)
+        elif file_id(self.folder) != self._file:
             # SQLite would continue to write to a file that no process can open any more
             raise StoreError(f"{path} was deleted or replaced")
         return self._connection
@@ -233,11 +232,3 @@ def _unless_cancelled(
         return function(connection)
 
     return call
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

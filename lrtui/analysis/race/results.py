@@ -18,7 +18,7 @@ from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading, readable_errors
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import StoredRun, reload
-from lrtui.store.store_feed import StoreFeed
+from lrtui.store.store_feed import summarised_state
 
 CellState = Status | Literal["missing"]
 
@@ -116,9 +116,7 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     run = find_run_of(connection, plan, cell)
     if run is None:
         return CellResult(cell)
-    state = RunState()
-    state.fold(StoreFeed(connection, run.id, in_full=0).take())
-    result = CellResult.of_state(cell, run.id, state)
+    result = CellResult.of_state(cell, run.id, summarised_state(connection, run.id))
     # the events don't show that the process died
     result.state, result.step = run.state, run.step
     row = connection.execute(
