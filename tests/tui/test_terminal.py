@@ -17,7 +17,7 @@ from lrtui.engine.resume import interrupted_run
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, find_run
 
-TRAINING = ["StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "1000000", "--log-interval", "1"]
+TRAINING = ["StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "20000", "--log-interval", "1"]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
