@@ -1,4 +1,4 @@
-"""Which advice the screen shows: every live run has an advisor, which reads its state as it changes."""
+"""The advice on screen: every live run has an advisor, which examines its state when it changes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class _AdvisedRun:
 
 
 class RunAdvice:
-    """Asks the advisors of runs that are live here, or were until a moment ago."""
+    """Collects the advice on runs that are live, or have just ended."""
 
     def __init__(self) -> None:
         self._advised: dict[int, _AdvisedRun] = {}
         self._scene: Scene | None = None
 
     def update(self, scene: Scene) -> None:
-        """Collect new advice, log it, and put the one for the run on screen into the view."""
+        """Collect and log new advice, and show the advice on the run on screen."""
         self._scene = scene
         for run in scene.runs:
             advised = self._advised.get(run.number)
             if advised is None or advised.run is not run:
-                # a run that had ended before it came on screen needs no advice
+                # a run that ended before it was shown needs no advice
                 if not run.state.is_live:
                     continue
                 advised = self._advised[run.number] = _AdvisedRun(run, Advisor(partial(self._remaining_lr, run.number)))
@@ -60,7 +60,7 @@ class RunAdvice:
             advised.advice.clear()
 
     def _current(self, scene: Scene) -> Advice | None:
-        """Return the latest advice on the run on screen that still holds and that a key can follow."""
+        """Return the latest advice on the run on screen that still applies and that a key can follow."""
         run = scene.run
         advised = self._advised.get(run.number) if run is not None else None
         if run is None or advised is None or advised.run is not run:
@@ -72,7 +72,7 @@ class RunAdvice:
         return latest if can_follow else None
 
     def _remaining_lr(self, number: int, state: RunState) -> Floats | None:
-        """Return a run's lr from here to its end; None until its forecast has been computed."""
+        """Return a run's lr from now to its end; None until its forecast has been computed."""
         if follows_metric(state):
             return highest_remaining_lrs(state)
         future = self._scene.futures.get(number) if self._scene else None

@@ -47,7 +47,7 @@ def command_provider() -> type[Provider]:
 
 @dataclass
 class StartupStateRead(Message):
-    """The state at startup has been read."""
+    """The startup state has been read."""
 
     state: StartupState
 
@@ -66,7 +66,7 @@ class CockpitApp(App[int]):
     Args:
         session: the runs of this process.
         view: the user's choices, with the settings of the next run.
-        start: whether to start that run at once.
+        start: whether to start that run immediately.
         load: imports what training needs; called in a thread after the first frame.
         read_startup_state: called in that thread first; None to skip welcome and resume offer.
     """
@@ -88,7 +88,7 @@ class CockpitApp(App[int]):
         self._load, self._read_startup_state = load, read_startup_state
         self._ascii = AsciiFilter(enabled=view.ascii)
         self.exit_reason = ""
-        """What ended the cockpit, if it was not the user."""
+        """The reason why the cockpit ended, if the user did not quit."""
         self._torch_ready = threading.Event()
         self._forecaster = Forecaster(
             lambda slot, answer: self.post_message(ForecastReady(slot, answer)), self._torch_ready
@@ -143,7 +143,7 @@ class CockpitApp(App[int]):
         return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
 
     def action_command_palette(self) -> None:
-        """Open the palette, only over the cockpit, which carries out its commands."""
+        """Open the palette, but only over the cockpit, which carries out its commands."""
         if isinstance(self.screen, CockpitScreen):
             super().action_command_palette()
 
@@ -159,7 +159,7 @@ class CockpitApp(App[int]):
             self._torch_ready.set()
 
     def _handle_signals(self) -> None:
-        """Exit cleanly on signals: on SIGTERM and SIGHUP, Textual would leave the terminal in raw mode."""
+        """Exit cleanly on signals; on SIGTERM and SIGHUP, Textual would leave the terminal in raw mode."""
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
@@ -171,11 +171,11 @@ class CockpitApp(App[int]):
         self.exit(return_code=128 + number)
 
     async def action_quit(self) -> None:
-        """Quit the way the cockpit does, which asks while a run is in progress."""
+        """Quit as with the cockpit's key, which asks while a run is in progress."""
         self.action_help_quit()
 
     def action_help_quit(self) -> None:
-        """Quit on ctrl+c if there is nothing to copy, where Textual would only name the key."""
+        """Quit on ctrl+c if nothing is selected to copy; Textual would only show a hint."""
         if not isinstance(self.screen, ConfirmScreen):
             self.cockpit.action_do("quit")
 
@@ -186,7 +186,7 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
     Args:
         spec: settings of the first run.
         settings: the user's settings.
-        start: whether to start the run at once.
+        start: whether to start the run immediately.
         in_ascii: whether to draw with ASCII only.
     """
     session, view = Session(), View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)

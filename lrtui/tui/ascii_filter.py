@@ -1,4 +1,4 @@
-"""Replaces everything that is drawn by ASCII, for terminals without Unicode."""
+"""Replaces all characters on screen by ASCII characters, for terminals without Unicode."""
 
 from __future__ import annotations
 

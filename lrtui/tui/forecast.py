@@ -1,7 +1,7 @@
 """The lr to come, computed in a background thread by stepping the real scheduler, with the findings of the checks.
 
-Questions are identified by a slot (`next`, `picker`, a run's number): in each slot the latest one wins, so that fast
-typing never waits for curves that are out of date.
+Every question belongs to a slot (`next`, `picker`, a run's number). Only the latest question of a slot is answered, so
+that fast typing never waits for outdated curves.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ NEXT = "next"
 
 @dataclass(frozen=True, slots=True)
 class Question(ForecastRequest):
-    """A curve that is wanted, and whether its findings are wanted as well.
+    """A request for a curve, and optionally for its findings.
 
     Args:
-        checked: whether the findings are wanted; they come in a second answer.
+        checked: whether the findings are requested; they come in a second answer.
         accumulate: batches per optimizer step, which the findings mention.
     """
 
@@ -45,11 +45,11 @@ class Answer:
     """The curve, or why there is none.
 
     Args:
-        question: what was asked.
-        lrs: float64, shape (steps from `start_step` to the end, parameter groups); None where there is no curve.
+        question: the question that it answers.
+        lrs: float64, shape (steps from `start_step` to the end, parameter groups); None if there is no curve.
         schedule: the notation with its lengths filled in.
         error: why there is no curve.
-        findings: the findings of the checks, the most severe first; None where they are not known (yet).
+        findings: the findings of the checks, the most severe first; None if they are not known (yet).
     """
 
     question: Question
@@ -91,7 +91,7 @@ def compute(question: Question) -> Answer:
 def check(answer: Answer) -> Answer:
     """Return the answer with its findings; imports torch.
 
-    A schedule that can't be read, or whose class can't be loaded, has none: its error says enough.
+    A schedule that can't be parsed, or whose class can't be loaded, has no findings but an error.
     """
     from lrtui.analysis.checks import check_schedule
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
@@ -112,7 +112,7 @@ def check(answer: Answer) -> Answer:
 
 
 class Forecasts:
-    """The forecasts of the runs that are drawn and of the next run; each is asked for once while it stays valid.
+    """The forecasts of the runs that are drawn and of the next run; each is requested once while it stays valid.
 
     Args:
         ask: takes a slot and a question; the answer comes to `take`.
@@ -125,14 +125,14 @@ class Forecasts:
         self.preview: Future | None = None
 
     def request(self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState]) -> None:
-        """Ask for the forecasts that have changed: of the next run, and of each running one by number."""
+        """Request the forecasts that are outdated: of the next run, and of each running one by number."""
         self._want(NEXT, request_for_spec(spec, batches_per_epoch))
         for number, state in runs.items():
             if request := request_for_run(state):
                 self._want(str(number), request)
 
     def take(self, slot: str, answer: Answer) -> bool:
-        """Keep an answer; return whether it answers the latest question of its slot."""
+        """Store an answer; return whether it answers the latest question of its slot."""
         if self._asked.get(slot) != answer.question:
             return False
         future = Future(answer.question.start_step, answer.lrs) if answer.lrs is not None else None

@@ -1,4 +1,4 @@
-"""When the screen is drawn: text up to four times a second, charts once, fewer frames on a slow terminal."""
+"""The frame rate: text is drawn up to four times a second, charts once a second, both less often on a slow terminal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from textual.app import App
 from lrtui.tui.output_rate import OutputRate
 
 TEXT_INTERVAL = 0.25
-"""Seconds between two ticks. Drawing holds the GIL, which the training thread waits for; at four ticks a second
-training keeps more than 0.93 of its time."""
+"""Seconds between two ticks. The training thread waits while drawing holds the GIL; at four ticks a second it runs more
+than 93 % of the time."""
 
 CHART_INTERVAL = 1.0
-"""Seconds between two drawings of the charts while nothing but training changes them."""
+"""Seconds between two drawings of the charts if only training changes them."""
 
 MAX_BACKLOG = 2
-"""Writes waiting for the terminal above which a frame is skipped."""
+"""Maximum number of writes that wait for the terminal; above it a frame is skipped."""
 
 MAX_SECONDS_BEHIND = 1.0
-"""How far the terminal may lag before a frame is skipped, since the answer to a key waits behind it."""
+"""Seconds that the terminal may lag before a frame is skipped, since the response to a key would lag as well."""
 
 
 class FrameClock:
-    """Decides at each tick what is due.
+    """Decides at each tick what to draw.
 
     Args:
         seconds: a clock.
@@ -36,7 +36,7 @@ class FrameClock:
         self._charts_drawn = -CHART_INTERVAL
 
     def note_change(self) -> None:
-        """Note that there is something new to draw."""
+        """Mark that there is something new to draw."""
         self._text_is_stale = self._charts_are_stale = True
 
     def due(self, backlog: int) -> Literal["nothing", "text", "all"]:
@@ -52,7 +52,7 @@ class FrameClock:
         return "text" if self._text_is_stale else "nothing"
 
     def note_frame(self, charts: bool) -> None:
-        """Note that a frame was drawn.
+        """Record that a frame was drawn.
 
         Args:
             charts: whether all charts were drawn.

@@ -10,17 +10,17 @@ from typing import IO, Any
 from textual.driver import Driver
 
 BUFFER_BYTES = 15_000
-"""Bytes that a terminal shows while a write waits. A pseudo-terminal on Linux holds 18,944 and wakes the writer when
-hardly any are left; a lower figure keeps the estimate below the terminal's speed rather than above it."""
+"""Bytes that a terminal shows while a write waits. A pseudo-terminal on Linux buffers 18,944 bytes and wakes the writer
+when its buffer is almost empty; a lower value avoids overestimating the terminal's speed."""
 
 MIN_WAIT = 0.2
-"""Seconds from which a write counts as having waited for the buffer."""
+"""Minimum duration in seconds of a write that had to wait for the buffer."""
 
 MAX_WAIT = 15.0
-"""Seconds from which the terminal counts as suspended, by ctrl+s or a closed laptop, rather than slow."""
+"""Duration of a write, in seconds, from which the terminal counts as suspended (ctrl+s, a closed laptop), not slow."""
 
 RETRY_SECONDS = 30.0
-"""How long an estimate holds before full speed is tried again; doubled by each trial."""
+"""Seconds for which an estimate is used before full speed is tried again; doubled at each trial."""
 
 MAX_RETRY_SECONDS = 480.0
 
@@ -28,8 +28,8 @@ MAX_RETRY_SECONDS = 480.0
 class OutputRate:
     """Estimates the terminal's speed from writes that had to wait; thread-safe.
 
-    If more is written than the terminal shows, its buffer stays full and the answer to every key is a whole buffer
-    late: nine seconds at 2 kB a second.
+    If output is written faster than the terminal shows it, its buffer stays full and the response to every key has to
+    wait for the whole buffer: nine seconds at 2 kB a second.
 
     Args:
         seconds: a clock.
@@ -38,19 +38,19 @@ class OutputRate:
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._lock = seconds, threading.Lock()
         self._rate: float | None = None
-        """Bytes per second; None while the terminal takes everything at once."""
+        """Bytes per second; None while the terminal accepts everything immediately."""
         self._unshown, self._at = 0.0, seconds()
         """Estimated bytes written but not shown at that time."""
         self._queued = 0
         self._retry_after, self._retry_at = RETRY_SECONDS, 0.0
 
     def queued(self, size: int) -> None:
-        """Note bytes that wait to be written."""
+        """Record bytes that wait to be written."""
         with self._lock:
             self._queued += size
 
     def wrote(self, size: int, took: float) -> None:
-        """Note a write of `size` bytes that took `took` seconds."""
+        """Record a write of `size` bytes that took `took` seconds."""
         with self._lock:
             now = self._seconds()
             self._drain(now)
@@ -67,7 +67,7 @@ class OutputRate:
             if self._rate is None:
                 return 0.0
             if now >= self._retry_at and not self._queued:
-                # it may be faster by now, which only writing at full speed shows
+                # the terminal may be faster now, which only writing at full speed shows
                 self._rate, self._retry_after = None, min(2 * self._retry_after, MAX_RETRY_SECONDS)
                 return 0.0
             return (self._unshown + self._queued) / self._rate
@@ -89,7 +89,7 @@ class MeteredFile:
         self._file, self._rate = file, rate
 
     def write(self, text: str) -> int:
-        """Write and flush, so that the time is the terminal's and not the buffer's."""
+        """Write and flush, so that the time of the terminal is measured and not that of the buffer."""
         started = time.monotonic()
         written = self._file.write(text)
         self._file.flush()
@@ -109,7 +109,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
     """Return a driver class that measures its output rate; a driver without an output file stays as it is."""
 
     class Metered(kind):  # type: ignore[misc, valid-type]
-        """Has an `output_rate`."""
+        """A driver with an `output_rate`."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)

@@ -23,9 +23,9 @@ class PaletteCommand:
     """One line of the palette.
 
     Args:
-        text: what the search looks through.
+        text: the text that is searched.
         help: what it does.
-        run: does it.
+        run: carries it out.
         is_default: whether it is listed before anything is typed.
     """
 
@@ -72,13 +72,13 @@ def action_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
 
 
 def scheduler_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
-    """Yield the schedulers, each of which opens the picker."""
+    """Yield the schedulers; each opens the picker."""
     for name, entry in CATALOGUE.items():
         yield PaletteCommand(name, entry.summary, partial(cockpit.controllers.picker.open, name))
 
 
 def run_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
-    """Yield the runs, newest first, each of which comes on screen."""
+    """Yield the runs, newest first; each puts the run on screen."""
     for run in reversed(cockpit.scene.runs):
         state = run.state
         text = f"run {label_of(run)} {run.spec.name or ''} {state.schedule or run.spec.schedule}"

@@ -9,7 +9,7 @@ from lrtui.tui.run_list.source_runs import ShownRun
 
 
 class PendingCommands:
-    """Commands from the moment they are sent until the event that answers them."""
+    """Commands that were sent and are not answered by an event yet."""
 
     def __init__(self) -> None:
         self._sent: list[tuple[ShownRun, Command]] = []
@@ -30,7 +30,7 @@ class PendingCommands:
 
     @property
     def text(self) -> str:
-        """The commands, oldest first, repeated ones once with their number; empty if nothing is pending."""
+        """The commands as text, oldest first, repeated ones with their count; empty if nothing is pending."""
         counts = Counter(command.text for _, command in self._sent)
         texts = [text if count == 1 else f"{count} x {text}" for text, count in counts.items()]
         return f"{', '.join(texts)} …" if texts else ""

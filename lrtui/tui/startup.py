@@ -1,5 +1,5 @@
-"""What the cockpit finds when it starts: whether this is the first start, and an interrupted run. Looked up after the
-first frame, in the thread that imports torch next."""
+"""The state at startup: whether this is the first start, and an interrupted run. Read after the first frame, in the
+thread that then imports torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.settings import UserSettings, write_template
 
-# it reads the store and schedules: 30 ms
+# takes 30 ms to import
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
 
 
 @dataclass(frozen=True, slots=True)
 class StartupState:
-    """What was found.
+    """The state at startup.
 
     Args:
-        is_first: whether there are neither settings nor a store yet.
+        is_first: whether neither a settings file nor a store exists yet.
         interrupted: how to continue the interrupted run; None if there is none.
         user_files: the user's files that the run executes, one line each.
     """
@@ -31,7 +31,7 @@ class StartupState:
 
 
 def read_startup_state(spec: RunSpec, settings: UserSettings) -> StartupState:
-    """Return what a start with these settings finds; an unreadable store is reported when a run starts."""
+    """Return the state for these settings; an unreadable store is reported when a run starts."""
     from lrtui.store.location import DATABASE, store_folder
 
     folder = store_folder(spec.store)

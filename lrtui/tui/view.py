@@ -1,4 +1,4 @@
-"""What the user looks at: `View` holds the user's choices, `Scene` everything that a pane draws from; no widgets."""
+"""The input of the panes: `View` holds the user's choices, `Scene` everything that one frame shows; no widgets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
 
 UNKNOWN_BATCHES = 100
-"""Batches per epoch of a preview whose task only a run can measure; the shape and the lr of each epoch are right."""
+"""Batches per epoch of a preview if the task's number is unknown before a run; the lr of each epoch is still right."""
 
 
 def preview_batches_per_epoch(spec: RunSpec) -> int:
@@ -31,7 +31,7 @@ def preview_batches_per_epoch(spec: RunSpec) -> int:
 
 
 SMOOTHINGS = (100, 500, 0, 20)
-"""Spans of the smoothed training loss in steps, in the order of the key's presses; 0 is no smoothing."""
+"""Spans of the smoothed training loss in steps, through which the key cycles; 0 means no smoothing."""
 
 
 @dataclass(slots=True)
@@ -51,15 +51,15 @@ class View:
     """Names of the panes whose y axis is logarithmic."""
     smoothing: int = SMOOTHINGS[0]
     metric: str = "accuracy"
-    """What the accuracy pane shows, if the task measures several metrics."""
+    """Name of the metric in the accuracy pane, if the task measures several."""
     viewport: Viewport = field(default_factory=Viewport)
     """The visible part of the x axis, its unit, and the cursor."""
     recent: list[str] = field(default_factory=list)
-    """Schedules chosen in this session, latest first."""
+    """Schedules chosen in this session, the latest first."""
     candidates: PickerCandidates = field(default_factory=PickerCandidates)
     """Schedules that the picker shows beside the one being chosen."""
     queue: list[RunSpec] = field(default_factory=list)
-    """Settings of the runs that start one after the other when the present one ends."""
+    """Settings of the queued runs, which start one after the other when the current run ends."""
     pending: PendingCommands = field(default_factory=PendingCommands)
     """Commands without an answer so far."""
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -73,12 +73,12 @@ class View:
     advice: Advice | None = None
     """The advice in the line above the footer, or None."""
     version: int = 0
-    """Increases with every choice; a pane that drew this version is up to date."""
+    """Increases with every choice; a pane that has drawn this version is up to date."""
     versions: Counter[str] = field(default_factory=Counter)
-    """By pane, increases with every choice that concerns only that pane's chart."""
+    """By pane; increases with every choice that affects only that pane's chart."""
 
     def changed(self) -> None:
-        """Note that a choice was made."""
+        """Mark that a choice was made."""
         self.version += 1
 
     @property
@@ -123,10 +123,10 @@ class View:
         return self.places.get(number, _usual_place(number))
 
     def _assign_places(self) -> None:
-        """Assign each newly drawn run its usual index, or the next free one if that is taken."""
+        """Assign each newly drawn run its preferred index, or the next free one if that is in use."""
         drawn = self.drawn
         self.places = {number: place for number, place in self.places.items() if number in drawn}
-        # of the runs with negative numbers the one that was listed first has the highest
+        # negative numbers count down, so the run that was listed first has the highest
         for number in sorted(drawn - self.places.keys(), key=lambda number: (number < 0, abs(number))):
             taken, usual = set(self.places.values()), _usual_place(number) % LINE_COLOURS
             places = chain(range(usual, LINE_COLOURS), range(usual), count(LINE_COLOURS))
@@ -140,7 +140,7 @@ class View:
 
 
 def _usual_place(number: int) -> int:
-    """Return the index that a run has if it is free; 0 for a run whose negative number the user doesn't see."""
+    """Return the preferred index of a run; 0 for a run with a negative number, which the user doesn't see."""
     return max(0, number - 1)
 
 
@@ -154,7 +154,7 @@ class Scene:
         futures: forecast of each run that has one, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
         columns: width of the charts without their labels.
-        source_runs: the runs that other processes train or have trained.
+        source_runs: the runs of sources, which other processes train or have trained.
     """
 
     session: Session
@@ -197,7 +197,7 @@ class Scene:
 
     @cached_property
     def situation(self) -> Situation:
-        """What decides which actions are available."""
+        """The situation, which determines the available actions."""
         run, live = self.run, self.commanded
         return Situation(
             run.state if run else None,

@@ -1,4 +1,4 @@
-"""The x axis that all charts share: where a run's steps lie on it, which part of it is shown, and the cursor."""
+"""The x axis that all charts share: positions of steps, the visible part, and the cursor."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 
 FACTOR = 2.0
-"""Factor by which one press narrows or widens the window."""
+"""Factor by which one key press narrows or widens the window."""
 
 PAN = 0.25
-"""Share of its width by which one press moves the window."""
+"""Share of its width by which one key press moves the window."""
 
 ROOM = 0.1
-"""Share of the window that is kept free ahead of the newest step while the window follows the run."""
+"""Share of the window that stays empty after the newest step while the window follows the run."""
 
 
 # -- places of steps --------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def seconds_per_step(state: RunState) -> float | None:
 
 
 def x_of_step(state: RunState, step: float, axis: AxisName) -> float:
-    """Return the place of a step; on a time axis future steps are placed at the mean pace so far."""
+    """Return the position of a step; on a time axis, that of a future step follows from the mean time per step."""
     if axis == "epoch":
         return step / batches_per_epoch(state)
     if axis == "step":
@@ -56,12 +56,12 @@ def x_of_step(state: RunState, step: float, axis: AxisName) -> float:
 
 
 def x_of_event(state: RunState, step: int, seconds: float, axis: AxisName) -> float:
-    """Return the place of an event, which has both a step and a time."""
+    """Return the position of an event, which has both a step and a time."""
     return seconds if axis == "time" else x_of_step(state, step, axis)
 
 
 def step_at(state: RunState, x: float, axis: AxisName) -> int:
-    """Return the step that is in progress at a place."""
+    """Return the step that is in progress at a position."""
     if axis == "epoch":
         return math.floor(x * batches_per_epoch(state) + 1e-9)
     if axis == "step":
@@ -75,7 +75,7 @@ def step_at(state: RunState, x: float, axis: AxisName) -> int:
 
 
 def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
-    """Return the place of the run's end, expected while it is live; its newest step in a log of unknown length.
+    """Return the position of the run's end, estimated while it is live; for a log of unknown length, its newest step.
 
     Args:
         epochs: length of a run that has not started.
@@ -89,7 +89,7 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
     if not state.is_live:
         return now
     end = now if is_unknown or not seconds_per_step(state) else x_of_step(state, state.total_steps, axis)
-    # rounded up, since it changes with every step and the axis would tremble
+    # rounded up, since it changes with every step, and the axis would change with it
     step = time_step(end, 20) if axis == "time" and end >= 20 else round_step(end, 20)
     return math.ceil(end / step) * step if end > 0 else 1.0
 
@@ -98,10 +98,10 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
 
 
 def preview_rate(scene: Scene) -> float | None:
-    """Return how many steps of the next run one unit of x covers, on a time axis at the pace of the run on screen.
+    """Return how many steps of the next run one unit of x covers, on a time axis at the speed of the run on screen.
 
-    None where the next run is not drawn: while a run is live, where its schedule is that of the run on screen, and on
-    a time axis without a pace.
+    None if the next run is not drawn: while a run is live, if the run on screen has the same schedule, and on a time
+    axis if the speed is unknown.
     """
     run = scene.run
     if scene.preview is None or scene.commanded is not None:
@@ -116,7 +116,7 @@ def preview_rate(scene: Scene) -> float | None:
 
 
 def whole_range(scene: Scene) -> Range:
-    """Return the ends of the x axis, which has room for the longest of the drawn runs."""
+    """Return the ends of the x axis, which covers the longest of the drawn runs."""
     axis = scene.view.viewport.axis
     ends = [end_of(run.state, run.spec.epochs, axis) for run in scene.shown]
     rate = preview_rate(scene)
@@ -128,7 +128,7 @@ def whole_range(scene: Scene) -> Range:
 
 
 def now_of(scene: Scene) -> float | None:
-    """Return the place of the newest step of the run on screen, or None before it started."""
+    """Return the position of the newest step of the run on screen, or None before it started."""
     run = scene.run
     if run is None or run.state.started is None:
         return None
@@ -154,13 +154,13 @@ def least_range(scene: Scene) -> float:
 
 @dataclass(slots=True)
 class Viewport:
-    """The window on the x axis and the cursor, the same for all charts; places are in units of the axis."""
+    """The window on the x axis and the cursor, the same for all charts; positions are in units of the axis."""
 
     axis: AxisName = "epoch"
     window: Range | None = None
-    """What is shown; None for the whole run."""
+    """The visible range; None for the whole run."""
     following: bool = False
-    """Whether the window moves with the newest step; set if that step was inside when the window was chosen."""
+    """Whether the window moves with the newest step; true if that step was inside when the window was chosen."""
     cursor: float | None = None
 
     def shown(self, whole: Range, now: float | None) -> Range:
@@ -168,7 +168,7 @@ class Viewport:
 
         Args:
             whole: the ends of the axis.
-            now: place of the newest step, or None.
+            now: position of the newest step, or None.
         """
         if self.window is None:
             return whole
@@ -179,7 +179,7 @@ class Viewport:
         return _within(low, high, whole)
 
     def zoom(self, inwards: bool, whole: Range, now: float | None, least: float) -> bool:
-        """Narrow or widen the window around the cursor, or around now without one; return whether it changed.
+        """Narrow or widen the window around the cursor, or around the newest step; return whether it changed.
 
         Args:
             least: width of the narrowest window.
@@ -196,7 +196,7 @@ class Viewport:
         return True
 
     def pan(self, widths: float, whole: Range, now: float | None) -> bool:
-        """Move the window by that many of its widths; return whether it changed."""
+        """Move the window by this multiple of its width; return whether it changed."""
         if self.window is None:
             return False
         low, high = before = self.shown(whole, now)
@@ -213,11 +213,11 @@ class Viewport:
         self.window, self.following = None, False
 
     def move_cursor(self, columns: int, of: int, whole: Range, now: float | None) -> None:
-        """Move the cursor by columns of the charts; without a cursor, put it at now.
+        """Move the cursor by columns of the charts; without a cursor, set it at the newest step.
 
         Args:
-            columns: to the right; negative to the left.
-            of: columns that the charts have.
+            columns: number of columns to the right; negative to the left.
+            of: number of columns of the charts.
         """
         low, high = self.shown(whole, now)
         column = (high - low) / max(1, of)
@@ -235,7 +235,7 @@ class Viewport:
 
 
 def _within(low: float, high: float, whole: Range) -> Range:
-    """Return the range moved into the whole, and cut to it if it is wider."""
+    """Return the range moved into `whole`, and cut to it if it is wider."""
     width = min(high - low, whole[1] - whole[0])
     low = min(max(low, whole[0]), whole[1] - width)
     return low, low + width

@@ -46,7 +46,7 @@ def says(text: str) -> Effect:
     return Effect(says=text)
 
 
-HAS_FOCUS = says("this pane has the focus already")
+HAS_FOCUS = says("this pane already has the focus")
 """The key of the pane that already has the focus."""
 
 EFFECTS: dict[str, Effect] = {
@@ -242,8 +242,8 @@ IN_THE_LOSS = {
     "pane_2": HAS_FOCUS,
 }
 NOTHING_DRAWN = {
-    "zoom_in": changes("window", says="nothing is drawn here yet"),
-    "export": says("nothing is drawn yet"),
+    "zoom_in": changes("window", says="there is nothing to draw yet"),
+    "export": says("there is nothing to save yet"),
 }
 ONE_PANE = {"zoom": says("This terminal shows one pane at a time")}
 

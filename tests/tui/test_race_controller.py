@@ -76,7 +76,9 @@ def test_the_time_is_estimated_from_a_comparable_run(tmp_path: Path) -> None:
     assert "6 runs of 2 epochs: about " in question
     assert "at the speed of run 1" in question
     assert "With one seed" not in question
-    assert "With one seed, a difference may be chance" in str(race_text(["StepLR(3)", "StepLR(2)"], 1, 2, estimate))
+    assert "With one seed, differences may be due to chance" in str(
+        race_text(["StepLR(3)", "StepLR(2)"], 1, 2, estimate)
+    )
 
 
 def test_a_run_started_meanwhile_prevents_a_race(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lrtui.actions import Action
 from lrtui.tui.controllers.panes import PanesController
 from lrtui.tui.controllers.runs import RunsController
 
-# the others are imported at the first key that needs them: 60 ms that the first frame does not wait for
+# the others are imported at the first key that needs them: they take 60 ms, which would delay the first frame
 if TYPE_CHECKING:
     from lrtui.tui.controllers.branch import BranchController
     from lrtui.tui.controllers.chart_view import ChartViewController

@@ -14,7 +14,7 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
 from lrtui.text.format import duration
 
-# importing the store, the schedules and the dialogs takes 60 ms that the first frame does not wait for
+# importing the store, the schedules and the dialogs takes 60 ms, which would delay the first frame
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
     from lrtui.run.state import RunState
@@ -82,7 +82,7 @@ class BranchController:
     # -- branch -------------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Ask for the epoch and the schedule of a branch, or offer the branch that is advised."""
+        """Ask for the epoch and the schedule of a branch, or offer the advised branch."""
         run, advice = self._cockpit.scene.run, self._view.advice
         if run is None or advice is None or advice.branch_epoch is None:
             self._ask_for_epoch()
@@ -176,7 +176,7 @@ class BranchController:
 
 
 def _epoch_ends(folder: Path, number: int, state: RunState) -> tuple[EpochEnd, ...]:
-    """Return the ends of epochs that have a checkpoint, the last epoch's left out: nothing comes after it."""
+    """Return the epoch ends that have a checkpoint, except that of the last epoch, after which no steps remain."""
     from lrtui.engine.resume import epoch_ends
     from lrtui.run.evaluations import epoch_results
     from lrtui.tui.screens.branch_point import EpochEnd

@@ -26,7 +26,7 @@ class ChartViewController:
     def log_axis(self) -> None:
         pane = self._cockpit.focused_pane
         self._view.toggle_log_axis(pane)
-        # said aloud, since an empty chart does not show it
+        # a message is needed, since an empty chart does not show the change
         scale = "logarithmic" if pane in self._view.log_axes else "linear"
         self._cockpit.say(f"y axis of the {pane}: {scale}")
 
@@ -43,7 +43,7 @@ class ChartViewController:
         if after == "time" and not any(seconds_per_step(run.state) for run in scene.shown):
             after, message = AXES[0], "x axis: epoch (time is available once a run has started)"
         elif after == "time" and any(run.state.is_live for run in scene.shown):
-            message = "x axis: training time; the remaining part is estimated from the pace so far"
+            message = "x axis: training time; the remaining time is estimated from the mean time per step"
 
         def converted(x: float) -> float:
             if state is not None and state.started is not None:
@@ -65,7 +65,7 @@ class ChartViewController:
         if self._view.viewport.zoom(inwards, whole_range(scene), now_of(scene), least_range(scene)):
             self._changed()
         else:
-            self._cockpit.say("single steps are as far in as it goes" if inwards else "this is the whole run")
+            self._cockpit.say("can't zoom in further than single steps" if inwards else "this is the whole run")
 
     def pan(self, direction: int) -> None:
         scene, port = self._cockpit.scene, self._view.viewport
@@ -75,7 +75,7 @@ class ChartViewController:
             return
         before = shown_range(scene)
         port.pan(direction * PAN, whole_range(scene), now_of(scene))
-        # a window that follows the newest step can be moved and still show the same range
+        # a window that follows the newest step can be moved without changing the visible range
         if shown_range(scene) == before:
             self._cockpit.say(f"this is the {'start' if direction < 0 else 'end'} of the run")
             return
@@ -92,13 +92,13 @@ class ChartViewController:
         self._view.changed()
         pane = self._cockpit.focused_chart
         if pane is not None and pane.has_class("-empty"):
-            # an empty chart alone on a small screen shows no change
-            self._cockpit.say("nothing is drawn here yet")
+            # an empty chart that is shown alone would show no change
+            self._cockpit.say("there is nothing to draw yet")
 
     def move_cursor(self, columns: int) -> None:
         scene, before = self._cockpit.scene, self._view.viewport.cursor
         self._view.viewport.move_cursor(columns, scene.columns, whole_range(scene), now_of(scene))
-        # snap to the event that a sign in the cursor's column stands for
+        # snap to the event that the mark in the cursor's column belongs to
         if (event := event_at_cursor(self._cockpit.scene)) is not None:
             self._view.viewport.cursor = event
         self._view.changed()

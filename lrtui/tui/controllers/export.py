@@ -48,7 +48,7 @@ class ExportController:
         if run is None or run.state.started is None:
             screen = CodeScreen("Code of the next run", lambda: _code_of_next_run(spec))
         else:
-            # the state belongs to the UI thread, the code is written in another
+            # the UI thread changes the state while the code is written in another thread
             shown, state = run, _copy(run.state)
             screen = CodeScreen(f"Code of run {key_of(run)}", lambda: _code_of_run(shown, state))
         self._cockpit.app.push_screen(screen)
@@ -65,7 +65,7 @@ def save_chart(pane: ChartPane, scene: Scene, folder: Path | None = None) -> str
     """
     view = pane.query_one(ChartView)
     if view.chart is None or not pane.columns:
-        return "nothing is drawn yet"
+        return "there is nothing to save yet"
     name = f"run {key_of(scene.run)}" if scene.run else "next run"
     title = f"lrtui {name}: {pane.title}"
     contents = {

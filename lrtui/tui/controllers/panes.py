@@ -1,4 +1,4 @@
-"""Which panes are on screen, which one has the focus, and the keys that change it."""
+"""The layout of the panes, the focus, and the keys that change them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
 
 SETTINGS_MIN_HEIGHT = 20
-"""Lines from which the settings have room below the runs when these are shown alone."""
+"""Minimum height, in lines, at which the settings are shown below the runs when only this pane is visible."""
 
 
 class PanesController:
@@ -28,7 +28,7 @@ class PanesController:
         self.focused = PANES[0].name
         """Name of the pane with the focus."""
         self.is_full_screen = False
-        """Whether the focused pane is shown alone although all would fit."""
+        """Whether the focused pane is shown alone although all panes would fit."""
         self._arranged: tuple[int, int, str, bool] | None = None
 
     # -- layout -------------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class PanesController:
         if name == self.focused == "accuracy" and self._show_next_metric():
             return
         if name == self.focused:
-            self._cockpit.say(f"{PANES_BY_NAME[name].title}: this pane has the focus already")
+            self._cockpit.say(f"{PANES_BY_NAME[name].title}: this pane already has the focus")
         self.focus(name)
 
     def _show_next_metric(self) -> bool:

@@ -10,7 +10,7 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import preview_batches_per_epoch
 
-# importing the picker takes 60 ms: the first press of its key waits for that, not the first frame
+# importing the picker takes 60 ms, which would delay the first frame
 if TYPE_CHECKING:
     from lrtui.analysis.advice.advice import Advice
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -28,14 +28,14 @@ class PickerController:
         self._cockpit, self._view = cockpit, cockpit.view
 
     def open(self, scheduler: str | None = None) -> None:
-        """Open the picker on the live run or on the next run, or as advised on a run that replaces the live one.
+        """Open the picker for the live run or the next run or, if advised, for a new run that replaces the live one.
 
         Args:
             scheduler: name of the scheduler to select first.
         """
         from lrtui.tui.screens.picker.state import PickerContext
 
-        # the palette's schedulers open the picker without the action
+        # the palette's entries for schedulers open the picker without the action
         if refusal := self._cockpit.scene.situation.read_only:
             self._cockpit.say(refusal)
             return
@@ -53,7 +53,7 @@ class PickerController:
                 recorded=(key_of(shown), shown.state) if shown is not None else None,
             )
             self._show(context, self._apply)
-        # a scheduler asked for by name is for the live run
+        # a scheduler chosen by name in the palette is for the live run
         elif scheduler is None and view.advice is not None and view.advice.restart_epochs is not None:
             self._open_for_replacement(view.advice, live, started.batches_per_epoch)
         else:

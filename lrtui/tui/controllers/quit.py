@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
 
 EXIT_SECONDS = 3.0
-"""How long a training thread gets to finish its batch when the user quits."""
+"""Seconds that the training thread gets to finish its batch when the user quits."""
 
 SAVE_SECONDS = 60.0
-"""How long it gets if another process continues from the checkpoint that it saves."""
+"""Seconds that it gets if another process will continue from its checkpoint."""
 
 
 class QuitController:
-    """Asks what happens to the run in progress, and leaves.
+    """Asks what to do with the run in progress, and quits.
 
     Args:
         cockpit: the main screen.
@@ -75,7 +75,7 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
     Args:
         session: the runs.
         status: the exit status.
-        reason: what ended the cockpit, if it was not the user.
+        reason: why the cockpit ended, if the user did not quit.
         background_run: number of the run that continues in the background.
     """
     live = session.live
@@ -89,7 +89,7 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
             status = _continue_in_background(live, ended) or status
         elif live.is_recorded and ended and live.state.status == "stopped":
             print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
-    # tearing torch down takes half a second, and aborts the process while a thread is still in it
+    # a regular exit with torch loaded takes 0.5 s, and aborts the process if a thread is still inside torch
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
@@ -101,7 +101,7 @@ def _continue_in_background(run: Run, ended: bool) -> int:
 
     try:
         if not ended:
-            raise LrtuiError(f"its batch does not end; lrtui resume {run.number} continues from the last checkpoint")
+            raise LrtuiError(f"its batch does not end; lrtui resume {run.number} continues it from the last checkpoint")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
         if run.unrecorded:

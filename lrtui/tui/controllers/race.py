@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
 
 SAME_SPEED = {"schedule", "optimizer", "epochs", "seed", "at", "clip_grad_norm"}
-"""Settings that hardly change the time per step."""
+"""Settings that hardly affect the time per step."""
 
 MIN_MEASURED_STEPS = 20
 """Steps that a run must have done before its time per step is used."""
@@ -44,7 +44,7 @@ class RaceController:
         training = live.number if live else next(elsewhere, None)
         if training is not None:
             return RaceEstimate(
-                f"Run {training} is still training, and a race would slow it down: try again afterwards."
+                f"Run {training} is still training, and a race would slow it down. Try again when it has ended."
             )
         seconds, key = self._epoch_seconds(runs)
         return RaceEstimate("", folder, seconds, key)
@@ -68,7 +68,7 @@ class RaceController:
             self._cockpit.say(f"Race not started. {estimate.refusal}")
             return
         self._cockpit.say("Starting the race …")
-        # the process is watched for a second, in which keys must still work
+        # the process is watched for a second, during which keys must still work
         arguments = (choice, estimate.folder, self._view.spec)
         threading.Thread(target=self._start_process, args=arguments, name="race", daemon=True).start()
 

@@ -13,13 +13,13 @@ from lrtui.run.range_feed import RangeFeed, Sweep
 from lrtui.text.format import four_digits
 from lrtui.tui.run_list.source_runs import key_of
 
-# like all dialogs, the screen is imported when it is first opened
+# as with all dialogs, the screen is imported when it is first opened
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.range_test import RangeTestScreen
 
 MAX_SCALE = 1e6
-"""Largest factor for the remaining lr: a schedule whose lr is spent should be switched, not scaled."""
+"""Maximum factor for the remaining lr: a schedule whose lr is almost 0 should be switched, not scaled."""
 
 
 class RangeTestController:
@@ -92,7 +92,7 @@ class RangeTestController:
         self._cockpit.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")
 
     def _remaining_peak(self, run: Run) -> float:
-        """Return the highest lr from now on; the current one if there is no forecast or no step remains."""
+        """Return the highest lr from now on; the current lr if there is no forecast or no step remains."""
         state = run.state
         current = next(iter(state.current_lrs), 0.0)
         future = self._cockpit.scene.futures.get(run.number)

@@ -9,7 +9,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 
-# the dialogs take 60 ms to import: each is imported when it is first opened, so that the first frame waits for none
+# the dialogs take 60 ms to import, which would delay the first frame: each is imported when it is first opened
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.settings import SettingsChoice
@@ -53,7 +53,7 @@ class RunsController:
         self._cockpit.app.push_screen(ConfirmScreen(f"Run {run.number}: {advice.text}.", choices), answered)
 
     def start_or_ask(self, spec: RunSpec) -> None:
-        """Start a run; while another is in progress, ask whether to stop it or to queue this one."""
+        """Start a run; while another one is in progress, ask whether to stop it or to queue the new one."""
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         live, queue = self._session.live, self._view.queue
@@ -126,7 +126,7 @@ class RunsController:
             commands, restart_only = settings_commands(before, choice.spec, live.state.started.spec)
             for command in commands:
                 self.send(command)
-            # the commands themselves are shown as pending
+            # the footer shows the commands as pending
             applied = [f"applied to run {key_of(live)} now"] if commands else []
             applied += [f"{', '.join(restart_only)}: after a restart (r)"] if restart_only else []
             self._cockpit.say("; ".join(applied) or "These settings do not change the run in progress.")
@@ -134,7 +134,7 @@ class RunsController:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def send(self, command: Command) -> None:
-        """Send a command to the run that receives commands."""
+        """Send a command to the live run on screen."""
         if run := self._cockpit.scene.commanded:
             self._send_to(run, command)
 
@@ -146,7 +146,7 @@ class RunsController:
         live = self._cockpit.scene.commanded
         if live is None:
             return
-        # a command without an answer counts as carried out: the second press resumes
+        # a pending command counts as carried out, so that a second press resumes
         pending = [command for command in self._view.pending.of(live) if isinstance(command, (Pause, Resume))]
         is_paused = isinstance(pending[-1], Pause) if pending else live.state.status == "paused"
         self.send(Resume() if is_paused else Pause())
@@ -154,7 +154,7 @@ class RunsController:
     def stop(self) -> None:
         stopped = self._cockpit.scene.commanded
         self.send(Stop())
-        # the queue waits for the run of this process, not for another one's
+        # the queue waits only for the run of this process
         next_starts = self._view.queue and stopped is self._session.live
         then = " The queued run starts next; press r to remove it." if next_starts else ""
         self._cockpit.say(f"Stopping after this batch.{then}")

@@ -10,7 +10,7 @@ from lrtui.analysis.advice.advice import Advice
 from lrtui.tui.view import Scene
 
 SIGN = "▲"
-"""Starts the line, so that it is recognized without its colour."""
+"""The first character of the line, which distinguishes it without colour."""
 
 
 def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
@@ -48,7 +48,7 @@ class AdviceLine(Widget):
     _scene: Scene | None = None
 
     def show(self, scene: Scene) -> None:
-        """Draw the present advice."""
+        """Draw the current advice."""
         self._scene = scene
         self.set_class(scene.view.advice is not None, "-visible")
         self.refresh()

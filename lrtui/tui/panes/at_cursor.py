@@ -19,7 +19,7 @@ NOTHING = "-"
 
 
 def moment(scene: Scene) -> str:
-    """Return the place of the cursor: the step of the run on screen, after the epoch or time that the axis shows."""
+    """Return the cursor's position: the epoch or time, if the axis shows it, and the step of the run on screen."""
     cursor, axis = scene.view.viewport.cursor, scene.view.viewport.axis
     if cursor is None:
         return ""
@@ -30,15 +30,16 @@ def moment(scene: Scene) -> str:
 
 
 def lr_at_cursor(scene: Scene) -> str:
-    """Return the exact lr of the run, and the change there; of several runs the lr to four digits."""
+    """Return the run's exact lr and the change at the cursor; for several runs, their lrs to four digits."""
     values = [_lr(scene, run) for run in scene.shown] or [_preview(scene)]
     return " · ".join(filter(None, [moment(scene), f"lr {_join_runs(scene, values)}", change_at_cursor(scene)]))
 
 
 def loss_at_cursor(scene: Scene) -> str:
-    """Return the training loss, smoothed and exact, and that of the latest test; of several runs not the exact one.
+    """Return the training loss, smoothed and exact, and the latest test loss; for several runs without the exact one.
 
-    The place of the cursor is in the rule of the lr pane; it is added here if there is room, or no other pane.
+    The cursor's position is in the title line of the lr pane. It is repeated here if there is room, or if only one pane
+    is shown.
     """
     values, many = [], len(scene.shown) > 1
     for run in scene.shown:
@@ -50,7 +51,7 @@ def loss_at_cursor(scene: Scene) -> str:
 
 
 def metric_at_cursor(scene: Scene, name: str) -> str:
-    """Return the metric of each run: of the step, smoothed and exact, and of the latest test."""
+    """Return the metric of each run: that of the step, smoothed and exact, and that of the latest test."""
     values, many = [], len(scene.shown) > 1
     for run in scene.shown:
         parts = []
@@ -70,7 +71,7 @@ def _steps_at_cursor(scene: Scene, run: ShownRun, series: Series) -> tuple[str, 
     span, index = scene.view.smoothing, _index(scene, run)
     exact = _number(series, index)
     if exact != NOTHING and series is not run.state.loss and math.isnan(value_at(series, index or 0)):
-        # a metric need not have a value at every step
+        # a metric may have no value at some steps
         exact = NOTHING
     drawn = _number(run.state.smoothed(series, span), index) if span else exact
     return drawn, f" (batch {exact})" if span else ""
@@ -172,5 +173,5 @@ def _join_runs(scene: Scene, values: list[str]) -> str:
 
 
 def _with_moment(scene: Scene, values: str) -> str:
-    """Return the values after the cursor's place, which is left out if the rule of the lr pane shows it."""
+    """Return the values after the cursor's position, which is left out if the lr pane shows it."""
     return values if len(scene.shown) > 1 and not scene.one_pane else f"{moment(scene)} · {values}"

@@ -1,4 +1,4 @@
-"""A chart under its title, and what the charts of runs have in common: colours, marks, the cursor, the x axis."""
+"""A chart under its title, and the common parts of the charts of runs: colours, marks, the cursor, the x axis."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ AVERAGED = "○"
 
 
 class ChartPane(Vertical, can_focus=True):
-    """A chart that is drawn from a scene; each subclass says which.
+    """Base class of the panes with a chart.
 
     Args:
         id: of the widget; the pane's name if it is left out.
     """
 
     NAME: ClassVar[str]
-    """Name of the pane, whose choices, such as a logarithmic y axis, apply."""
+    """Name of the pane whose choices, such as a logarithmic y axis, apply to the chart."""
     EMPTY: ClassVar[str] = ""
-    """Shown while there is nothing to draw: what will be here."""
+    """The text that is shown while there is nothing to draw."""
     NO_RUN: ClassVar[str] = "Press r to start a run."
-    """Shown behind it while there is no run."""
+    """The text after EMPTY while there is no run."""
 
     DEFAULT_CSS = """
     ChartPane { height: 1fr; }
@@ -50,7 +50,7 @@ class ChartPane(Vertical, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or self.NAME)
         self.title = ""
-        """What stands in the rule at the left."""
+        """The current title."""
         self._choices: object = None
         self._progress: object = None
 
@@ -60,11 +60,11 @@ class ChartPane(Vertical, can_focus=True):
         yield ChartView()
 
     def title_of(self, scene: Scene) -> str:
-        """Return the title, at the left of the rule above the chart."""
+        """Return the title, on the left of the line above the chart."""
         raise NotImplementedError
 
     def values_of(self, scene: Scene) -> str:
-        """Return the latest values, or those at the cursor, at the right end of the rule."""
+        """Return the latest values, or those at the cursor, for the right end of the title line."""
         raise NotImplementedError
 
     def chart_of(self, scene: Scene) -> Chart | None:
@@ -72,16 +72,16 @@ class ChartPane(Vertical, can_focus=True):
         raise NotImplementedError
 
     def choices_of(self, scene: Scene) -> tuple[object, ...]:
-        """Return a value that changes with every choice of the user's that changes the chart."""
+        """Return a value that changes whenever a choice of the user changes the chart."""
         return scene.choices_for(self.NAME)
 
     @property
     def columns(self) -> int:
-        """How many columns the chart has without its labels."""
+        """Number of columns of the chart without its labels."""
         return self.query_one(ChartView).columns if self.is_mounted else 0
 
     def show(self, scene: Scene, charts: bool) -> None:
-        """Update the rule; draw the chart if a choice changed it, or if charts are due and the runs have progressed.
+        """Update the title line; draw the chart if a choice changed it, or if charts are due and runs have progressed.
 
         Args:
             charts: whether they are due.
@@ -106,7 +106,7 @@ def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool =
     """Return a chart of these layers, with the cursor, the present step, changes and the x axis.
 
     Args:
-        pane: name of the pane. Of charts above each other only the lowest has the x axis.
+        pane: name of the pane. If charts are above each other, only the lowest has the x axis.
         from_zero: whether the y axis starts at 0.
         crops: whether peaks that would flatten the rest are cut off.
     """
@@ -126,7 +126,7 @@ def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool =
 
 
 def _cursor_and_changes(scene: Scene) -> list[Layer]:
-    """Return the cursor; where runs diverged; changes and the present step of the run on screen."""
+    """Return the marks: the cursor, where runs diverged, and the changes and the current step of the run on screen."""
     axis = scene.view.viewport.axis
     layers: list[Layer] = []
     if (cursor := scene.view.viewport.cursor) is not None:
@@ -156,7 +156,7 @@ def curve_of_steps(scene: Scene, run: ShownRun, series: Series, style: str, form
 
 
 def marks_of_tests(scene: Scene, run: ShownRun, name: str, sign: str, *, averaged: bool = False) -> Marks:
-    """Return the run's test results of a metric at their places.
+    """Return marks of the run's test results for a metric.
 
     Args:
         averaged: whether to return those of the averaged model, not of the model itself.

@@ -65,14 +65,14 @@ class ChartView(Widget):
     | Class | Description |
     | :- | :- |
     | `chart--axis` | The axes. |
-    | `chart--label` | What is written along them. |
-    | `chart--band` | Least to greatest value of every batch. |
-    | `chart--future` | What will be. |
-    | `chart--candidate` | What could be. |
-    | `chart--now` | The rule at the present step. |
-    | `chart--cursor` | The rule at the cursor. |
+    | `chart--label` | The labels of the axes. |
+    | `chart--band` | The band from the minimum to the maximum of all batches. |
+    | `chart--future` | The rest of the schedule. |
+    | `chart--candidate` | The schedule being chosen, and candidates. |
+    | `chart--now` | The line at the current step. |
+    | `chart--cursor` | The line at the cursor. |
     | `chart--flag` | Switches and nudges. |
-    | `chart--line-1` to `-8` | A run's own colour. |
+    | `chart--line-1` to `-8` | The colour of a run. |
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -84,12 +84,12 @@ class ChartView(Widget):
 
     @property
     def chart(self) -> Chart | None:
-        """What is shown."""
+        """The chart."""
         return self._chart
 
     @property
     def columns(self) -> int:
-        """How many columns of the widget are the plane's, beside the labels; 0 while nothing is shown."""
+        """Number of columns of the plotting area, without the labels; 0 while nothing is shown."""
         return self._chart.columns(self.size.width) if self._chart else 0
 
     def segments(self) -> list[list[Segment]]:
@@ -101,7 +101,7 @@ class ChartView(Widget):
         return "".join("".join(text for text, _ in row).rstrip() + "\n" for row in self._rows)
 
     def show(self, chart: Chart) -> None:
-        """Draw the chart and repaint the rows that differ from the last one's."""
+        """Draw the chart, and repaint the rows that have changed."""
         self._chart = chart
         rows = chart.draw(self.size.width, self.size.height)
         if len(rows) != len(self._rows):
@@ -125,7 +125,7 @@ class ChartView(Widget):
             self.refresh()
 
     def notify_style_update(self) -> None:
-        """Repaint: the theme's colours have changed."""
+        """Repaint in the colours of the new theme."""
         super().notify_style_update()
         self._strips = [None] * len(self._rows)
         self._styles.clear()
@@ -141,7 +141,7 @@ class ChartView(Widget):
         return strip
 
     def _style(self, name: str) -> Style:
-        # looked up once: Textual goes through all ancestors for each
+        # looked up once, since Textual walks through all ancestors for each
         if name not in self._styles:
             style = self.rich_style
             if name:
@@ -151,7 +151,7 @@ class ChartView(Widget):
 
 
 def _stretches(lines: list[int]) -> Iterator[tuple[int, int]]:
-    """Give the first of each stretch of adjoining lines, and how many it has: each is painted in one go."""
+    """Yield the first line and the length of each group of adjacent lines, which are painted together."""
     first = 0
     for index, line in enumerate(lines):
         if index + 1 == len(lines) or lines[index + 1] != line + 1:

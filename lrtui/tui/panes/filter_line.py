@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class FilterLine(Vertical):
-    """An input for the filter, and what is wrong with it; hidden while there is no filter."""
+    """An input for the filter, with an error message; hidden while there is no filter."""
 
     DEFAULT_CSS = """
     FilterLine { height: auto; display: none; }
@@ -44,7 +44,7 @@ class FilterLine(Vertical):
         self.query_one(Input).focus()
 
     def show_error(self, error: str) -> None:
-        """Show what is wrong with the filter; nothing if `error` is empty."""
+        """Show an error message; hide it if `error` is empty."""
         self.set_class(bool(error), "-wrong")
         self.query_one(Static).update(Text(error))
 
@@ -54,7 +54,7 @@ class FilterLine(Vertical):
         self.action_leave()
 
     def action_leave(self) -> None:
-        """Return to the list with the filter as it is; an empty input is hidden."""
+        """Return to the list and keep the filter; an empty input is hidden."""
         self.set_class(bool(self.query_one(Input).value.strip()), "-open")
         self.post_message(self.Left())
 

@@ -12,7 +12,7 @@ from lrtui.actions import Situation, footer_actions
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
-"""How long a message is shown before the keys return."""
+"""Seconds for which a message is shown."""
 
 
 def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str]) -> Text:

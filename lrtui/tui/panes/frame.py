@@ -1,4 +1,4 @@
-"""The rule above a pane: its title on the left, its live value on the right, readable even if the chart is not."""
+"""The title line above a pane: its title on the left, its current value on the right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 
 class Frame(Widget):
-    """A thin rule with a title and a value in it; repainted only when these change."""
+    """A horizontal line with a title and a value; repainted only when these change."""
 
     DEFAULT_CSS = """
     Frame { height: 1; width: 1fr; color: $foreground-muted; }

@@ -13,7 +13,7 @@ from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
 MIN_SCHEDULE_WIDTH = 24
-"""Columns reserved for the schedule before what follows it is cut."""
+"""Minimum width of the schedule, in columns; first the text after it is cut."""
 
 
 def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) -> Text:
@@ -26,7 +26,7 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
         if not started or started.settings_known:
-            # only the name of a task in the user's file: the settings pane shows the path
+            # only the name of a task in the user's file; the settings pane shows the path
             before += f"{spec.task.rpartition(':')[2]} · "
             parts = [spec.optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
             after = "".join(f" · {part}" for part in parts)

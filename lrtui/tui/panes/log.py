@@ -24,7 +24,7 @@ class LogPane(Vertical):
 
     DEFAULT_CSS = """
     LogPane { height: 1fr; }
-    /* every write would repaint a horizontal scrollbar cell by cell: 7 kB each time */
+    /* a horizontal scrollbar would be repainted cell by cell at every write: 7 kB each time */
     LogPane > Log { height: 1fr; overflow-x: hidden; padding: 0 1; }
     LogPane > Log { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
     """
@@ -41,10 +41,10 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Frame("Log")
         yield Log(max_lines=LOG_LINES)
-        yield FilterLine("words to find")
+        yield FilterLine("text to search for")
 
     def on_mount(self) -> None:
-        """Update the frame when the user scrolls, since the next line may be a long time coming."""
+        """Update the title line when the user scrolls, since the next log line may take a while."""
         self.watch(self.query_one(Log), "scroll_y", self._scrolled, init=False)
 
     def on_resize(self) -> None:

@@ -1,4 +1,4 @@
-"""The learning rate over the whole run: of the steps done, of those to come, and of the next run."""
+"""The learning rate over the whole run: past steps, future steps, and the next run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, 
 
 
 class LrPane(ChartPane):
-    """The lr of every parameter group: solid up to now, dotted and dim from now on, dashed for the next run."""
+    """The lr of every parameter group: past steps solid, future steps dotted and dim, the next run dashed."""
 
     NAME = "lr"
     EMPTY = "The learning rate of every step will appear here."
@@ -72,7 +72,7 @@ def _curves_of_next_run(scene: Scene) -> list[Layer]:
 def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[Layer]:
     """Return the lr of a live run's parameter group from the present step on, scaled as the lr is now.
 
-    On a time axis it is drawn at the pace so far, and left out before there is one.
+    On a time axis it is drawn at the mean time per step so far, and left out before that is known.
     """
     future = scene.futures.get(run.number)
     if future is None or group >= future.lrs.shape[1]:
@@ -96,7 +96,7 @@ def _name_of_group(run: ShownRun, group: int) -> str:
 
 
 def _has_group_styles(scene: Scene) -> bool:
-    """Return whether colour and sign are those of parameter groups; with several runs they are those of the runs."""
+    """Return whether colours and signs distinguish parameter groups; with several runs they distinguish the runs."""
     return len(scene.shown) == 1 and scene.run is not None and len(scene.run.state.lrs) > 1
 
 

@@ -27,16 +27,16 @@ from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 
 WIDE = 160
-"""Columns from which on further metrics have panes of their own."""
+"""Minimum width, in columns, at which further metrics have separate panes."""
 
 PANE_LINES = 8
-"""Least height of a chart with its title and its axis."""
+"""Minimum height of a chart with its title and its axis."""
 
 OTHER_LINES = 15
 """Lines of the header, the footer and the log."""
 
 
-# -- which metrics there are ------------------------------------------------------------------------------------------
+# -- names of metrics -------------------------------------------------------------------------------------------------
 
 
 def metric_names(scene: Scene) -> list[str]:
@@ -53,7 +53,7 @@ def metric_names(scene: Scene) -> list[str]:
 
 
 def metric_in_pane(scene: Scene) -> str:
-    """Return what the accuracy pane shows: the user's choice, or else the first metric there is."""
+    """Return the metric in the accuracy pane: the user's choice, or else the first metric."""
     names = metric_names(scene)
     return scene.view.metric if scene.view.metric in names else names[0] if names else ACCURACY
 
@@ -64,7 +64,7 @@ def next_metric(scene: Scene) -> str:
     return names[(names.index(shown) + 1) % len(names)] if shown in names else shown
 
 
-# -- what is drawn ----------------------------------------------------------------------------------------------------
+# -- charts -----------------------------------------------------------------------------------------------------------
 
 
 def metric_chart(scene: Scene, name: str, pane: str) -> Chart | None:
@@ -146,10 +146,10 @@ class LossPane(ChartPane):
 
 
 class MetricPane(ChartPane, can_focus=False):
-    """A metric that the accuracy pane does not show; the focus reaches it there, with the key for the next metric.
+    """A pane for a metric that is not in the accuracy pane; the key of that pane moves the focus there instead.
 
     Args:
-        place: index of the metric among those.
+        place: index among these metrics.
     """
 
     NAME = "accuracy"
@@ -196,7 +196,7 @@ class AccuracyPane(MetricPane, can_focus=True):
 
 
 def _values_of_metric(scene: Scene, name: str) -> str:
-    """Return the metric's latest values, of accuracy the best and its epoch; at the cursor the values there."""
+    """Return the metric's latest values, for accuracy the best one with its epoch; with a cursor, the values there."""
     if scene.view.viewport.cursor is not None:
         return metric_at_cursor(scene, name)
     state = scene.run.state if scene.run else None

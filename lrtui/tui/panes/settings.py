@@ -52,14 +52,14 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
 
 
 MAX_COMMANDS = 3
-"""How many commands given during the run are shown."""
+"""Maximum number of commands given during the run that are shown."""
 
 
 def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
-    """Return the commands given during the run, latest last, as `--at` takes them; before a run the scheduled ones."""
+    """Return the commands given during the run, latest last, in the format of `--at`; before a run, those of `at`."""
     done = None
     if state is not None:
-        # takes 20 ms to import, and before a run there are no commands
+        # takes 20 ms to import, and is not needed before a run
         from lrtui.schedules.script import spec_as_done
 
         done = spec_as_done(state)

@@ -10,7 +10,7 @@ from lrtui.text.format import four_digits
 from lrtui.tui.view import Scene
 
 FULL_NAMES_WIDTH = 60
-"""Columns from which the names of the panes are not shortened."""
+"""Minimum width, in columns, at which the names of the panes are not shortened."""
 
 
 class Tabs(Widget):
@@ -67,7 +67,7 @@ class Tabs(Widget):
         return line
 
     def _room(self, line: Text, figures: dict[str, str]) -> int:
-        """Return how many columns are left beside the names, two blanks and the values."""
+        """Return the number of columns left beside the names, two blanks and the values."""
         return self.size.width - line.cell_len - len("  ".join(figures.values())) - 3
 
     def _names(self, *, short: bool) -> Text:

@@ -8,14 +8,14 @@ _WORDS = re.compile(r"\s*\S+\s*")
 _PIECES = re.compile(r"[^,(\[/:]*[,(\[/:\s]*")
 
 MIN_WIDTH = 10
-"""Columns below which nothing is wrapped, since a pane this narrow has no layout yet."""
+"""Minimum width, in columns, for wrapping; a narrower pane has no layout yet."""
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return the text in lines of at most `width` columns; at least one line.
 
-    Lines break at blanks. A word longer than a line breaks after a comma, an opening bracket, a slash or a colon, and
-    anywhere only if a part is still too long.
+    Lines break at blanks. A word that is longer than a line breaks after a comma, an opening bracket, a slash or a
+    colon; parts that are still too long break anywhere.
     """
     if len(text) <= width or width < MIN_WIDTH:
         return [text]

@@ -1,1 +1,1 @@
-"""The run list: every run that a source offers, as rows and, where a run is drawn, with its events."""
+"""The run list: the runs of this process and of all sources, as rows, and the events of those that are drawn."""

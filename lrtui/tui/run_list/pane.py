@@ -28,7 +28,7 @@ from lrtui.tui.run_list.rows import (
 )
 from lrtui.tui.view import Scene
 
-# the first frame waits for nothing of the store's
+# imports of the store would delay the first frame
 if TYPE_CHECKING:
     from lrtui.store.filters import Filter
 
@@ -37,7 +37,7 @@ NO_MATCH = "No run matches the filter. Press / to change it, esc to clear it."
 
 
 class RunList(OptionList):
-    """The list itself; enter does not select, since the run at the cursor is on screen already."""
+    """The list widget; enter does not select, since the run at the cursor is already on screen."""
 
     BINDINGS = [Binding("enter", "enter", show=False)]
 
@@ -45,7 +45,7 @@ class RunList(OptionList):
         """The user pressed enter."""
 
     def action_enter(self) -> None:
-        """Pass the key on."""
+        """Post the message."""
         self.post_message(self.Entered())
 
 
@@ -150,7 +150,7 @@ class RunsPane(Vertical):
                 options.highlighted = list(lines).index(self._selected)
 
     def on_resize(self) -> None:
-        """Draw at the new width and keep the cursor visible, since the height of the settings below varies."""
+        """Draw at the new width, and keep the cursor visible when the height changes with the settings below."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
@@ -187,7 +187,7 @@ class RunsPane(Vertical):
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        """Apply the filter while it is typed; an incomplete one changes nothing."""
+        """Apply the filter while the user types; an incomplete filter changes nothing."""
         event.stop()
         from lrtui.store.filters import read_filters
 
@@ -206,6 +206,6 @@ class RunsPane(Vertical):
 
 
 def _summaries(scene: Scene) -> dict[int, RunSummary]:
-    """Return the summaries of all runs by number, those of this process as they are now."""
+    """Return the summaries of all runs by number; those of this process's runs are current."""
     recorded = scene.source_runs.summaries
     return {**recorded, **{run.number: summary_of(run, recorded.get(run.number)) for run in scene.session.runs}}

@@ -18,25 +18,25 @@ from lrtui.tui.run_list.source_runs import ShownRun
 Order = Literal["newest", "best", "name"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
-"""In the order of the key's presses."""
+"""The sort orders, through which the key cycles."""
 
 STATUS_WIDTH, TIME_WIDTH = 76, 50
-"""Columns from which the status word and the time are shown."""
+"""Minimum width, in columns, at which the status word and the time are shown."""
 
 MIN_SCHEDULE_WIDTH = 12
-"""Columns of the schedule below which the progress is left out."""
+"""Minimum width, in columns, of the schedule; if it were narrower, the progress is left out."""
 
 LONGEST_STATUS = max(map(len, GLYPHS))
 
 MAX_LABEL = 16
-"""Columns of a run's label at most."""
+"""Maximum width, in columns, of a run's label."""
 
 
 def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
     """Return the summary of a run that this process trains.
 
     Args:
-        recorded: the store's summary, which also has what only the store knows, such as the run's name.
+        recorded: the store's summary, which also has values that only the store knows, such as the run's name.
     """
     state = run.state
     started, best, last = state.started, state.best, state.last_test

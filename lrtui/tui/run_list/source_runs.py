@@ -1,4 +1,4 @@
-"""The runs of sources as the screen knows them: all as summaries, those that are drawn with their events."""
+"""The runs of sources in the cockpit: all runs as summaries, and those that are drawn with their events."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lrtui.store.location import store_folder
 from lrtui.tui.run_list.watcher import NewEvents, Reading, SourceWatcher, WatchRequest
 
 MAX_OPENED = 8
-"""How many runs keep their events after they have left the screen, so that they come back without delay."""
+"""Maximum number of runs whose events are kept after they have left the screen, so that they reappear without delay."""
 
 
 class ShownRun(Protocol):
-    """What panes know of a run: one that this process trains, or one of a source."""
+    """The interface of a run for panes, either of this process or of a source."""
 
     @property
     def number(self) -> int:
@@ -39,7 +39,7 @@ class ShownRun(Protocol):
 
     @property
     def state(self) -> RunState:
-        """What its events add up to."""
+        """The fold of its events."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class ShownRun(Protocol):
         ...
 
     def send(self, command: Command, /) -> object:
-        """Send it a command; returns at once, False if no event of the run will answer."""
+        """Send it a command; returns immediately, with False if no event of the run will answer."""
         ...
 
 
@@ -99,7 +99,7 @@ class SourceRun:
     def fold(self, new: NewEvents) -> None:
         """Fold new events into the state."""
         if new.from_start:
-            # panes recognize changes by the version, which must keep increasing
+            # panes detect changes by the version, which must keep increasing
             self.state = RunState(version=self.state.version)
         self.state.fold(map(self._with_known_settings, new.events))
         self.update(self.summary)
@@ -113,9 +113,8 @@ class SourceRun:
         return replace(event, spec=replace(event.spec, schedule=self.summary.schedule))
 
     def update(self, summary: RunSummary) -> None:
-        """Take a new summary; it knows of an end that no event announces: a process that died, a log that ends.
-
-        It also knows that such a run is training again: a log that grows.
+        """Take a new summary. Only the summary shows that a process died or a log ended without a last event, and that
+        such a log is growing again.
         """
         self.summary = summary
         is_log = self.store_folder is None and self.state.started is not None
@@ -149,7 +148,7 @@ def label_of(run: ShownRun) -> str:
 
 
 def key_of(run: ShownRun) -> int | str:
-    """Return what stands behind the word "run" in a message: the run's number, or a log's name."""
+    """Return what follows the word "run" in a message: the run's number, or a log's name."""
     return run.summary.id.key if isinstance(run, SourceRun) else run.number
 
 
@@ -164,7 +163,7 @@ class SourceRuns:
         self.summaries: Mapping[int, RunSummary] = {}
         """All runs by number."""
         self.trouble = ""
-        """Why something can't be read; empty if all can."""
+        """Why something can't be read; empty if everything can."""
         self.version = 0
         """Increases with every change of the summaries or the trouble."""
         self._has_opened = False
@@ -190,14 +189,14 @@ class SourceRuns:
         self._watcher.start()
 
     def close(self) -> None:
-        """Stop reading; returns at once."""
+        """Stop reading; returns immediately."""
         self._watcher.close()
 
     def follow(self, spec: RunSpec, numbers: Iterable[int], taken: Collection[int] = ()) -> None:
-        """Follow the events of these runs, as far as a source has them.
+        """Follow the events of those of these runs that a source has.
 
         Args:
-            spec: settings that decide which sources there are.
+            spec: settings that determine the sources.
             taken: numbers of runs of this process that are not in the store of these settings.
         """
         self._taken = taken
@@ -226,7 +225,7 @@ class SourceRuns:
         return SourceRun(number, summary, folder, self._watcher.sources.get(summary.id.source), self._answers)
 
     def poll(self) -> bool:
-        """Take what has been read since; return whether there was anything."""
+        """Process what has been read since the last call; return whether there was anything."""
         readings = [self._watcher.readings.popleft() for _ in range(len(self._watcher.readings))]
         return any([self._take(reading) for reading in readings])
 

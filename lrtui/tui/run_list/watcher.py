@@ -1,4 +1,4 @@
-"""Reads run sources about once a second, in a thread of its own: their runs, and the events of those on screen."""
+"""Reads run sources about once a second in a separate thread: their runs, and the events of those on screen."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ INTERVAL = 1.0
 """Seconds between two readings."""
 
 STEPS_PER_READING = 20_000
-"""Of one run; folding them takes the screen some milliseconds."""
+"""Maximum number of events of a run per reading; folding them takes the UI thread a few milliseconds."""
 
 MAX_PAUSE = 64
-"""Most readings that a run whose events can't be read is left out."""
+"""Maximum number of readings for which a run is skipped after its events could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class WatchRequest:
     """What to read.
 
     Args:
-        spec: settings that decide which sources there are; None for no source.
+        spec: settings that determine the sources; None for no source.
         opened: runs by ticket; their feeds keep their position.
-        followed: tickets whose new events are wanted now.
+        followed: tickets of the runs whose new events are read.
     """
 
     spec: RunSpec | None = None
@@ -46,7 +46,7 @@ class NewEvents:
     """What a run has published since the last reading.
 
     Args:
-        from_start: whether these are its first events, whatever was read before.
+        from_start: whether these are its first events, which replace all earlier ones.
     """
 
     from_start: bool
@@ -59,7 +59,7 @@ class Reading:
 
     Args:
         runs: all runs of all sources; None if nothing has changed.
-        trouble: why something can't be read; empty if all can.
+        trouble: why something can't be read; empty if everything can.
         events: new events by ticket.
     """
 
@@ -93,12 +93,12 @@ class SourceWatcher:
         self._thread.start()
 
     def request(self, request: WatchRequest) -> None:
-        """Read something else from now on, starting at once."""
+        """Change what is read, starting immediately."""
         self._request = request
         self._woken.set()
 
     def close(self) -> None:
-        """Stop reading; returns at once."""
+        """Stop reading; returns immediately."""
         self._closed = True
         self._woken.set()
 
@@ -133,8 +133,8 @@ class SourceWatcher:
         return Reading(found, next(iter(trouble), ""), events)
 
     def _open(self, spec: RunSpec | None) -> bool:
-        """Open the sources for these settings; return whether one of the former sources is gone."""
-        # imported here: the first frame waits for no source
+        """Open the sources for these settings; return whether a source was closed."""
+        # imported here, so that sources don't delay the first frame
         from lrtui.plugins import open_sources
 
         self._opened_for = spec

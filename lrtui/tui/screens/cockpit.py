@@ -1,4 +1,4 @@
-"""The main screen: the panes around the run on screen, the timer that draws them, and the keys."""
+"""The main screen: the panes, the timer that draws them, and the keys."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class CockpitScreen(Screen[None]):
     Args:
         session: the runs of this process.
         view: the user's choices.
-        ask: requests a forecast; it comes back through `take_forecast`.
-        start: whether to start the next run at once.
+        ask: requests a forecast, which is passed to `take_forecast`.
+        start: whether to start the next run immediately.
         seconds: a clock for the rate of drawing.
     """
 
@@ -73,7 +73,7 @@ class CockpitScreen(Screen[None]):
         self._start_at_once = start
         self._forecasts = Forecasts(ask)
         self._clock = FrameClock(seconds)
-        # kept, since a query walks the whole screen
+        # stored, since a query walks through the whole screen
         self._charts: list[ChartPane] = []
         self._metrics = MetricPanes()
         self._drawn_version = view.version
@@ -82,7 +82,7 @@ class CockpitScreen(Screen[None]):
         self._was_covered = False
 
     def compose(self) -> ComposeResult:
-        # set before the first resize does it: a class that comes later styles every widget a second time
+        # set before the first resize, since a class that is added later would style every widget a second time
         width = self.app.size.width
         self.add_class(*[name for least, name in self.HORIZONTAL_BREAKPOINTS if width >= least][-1:])
         panes = {spec.name: _create_pane(spec) for spec in PANES}
@@ -116,7 +116,7 @@ class CockpitScreen(Screen[None]):
 
     @property
     def scene(self) -> Scene:
-        """What the panes draw now."""
+        """What the panes draw in this frame."""
         return Scene(
             self.session,
             self.view,
@@ -130,7 +130,7 @@ class CockpitScreen(Screen[None]):
 
     @property
     def situation(self) -> Situation:
-        """What decides which actions are available, the latest events included."""
+        """The situation, the latest events included, which determines the available actions."""
         self._fold_events()
         return self.scene.situation
 
@@ -144,7 +144,7 @@ class CockpitScreen(Screen[None]):
 
     @cached_property
     def _advice(self) -> RunAdvice:
-        # imported with the first run: an empty screen does not wait for the rules
+        # imported with the first run, so that the rules don't delay an empty screen
         from lrtui.tui.advice import RunAdvice
 
         return RunAdvice()
@@ -170,10 +170,10 @@ class CockpitScreen(Screen[None]):
             self._clock.note_change()
 
     def draw_now(self, charts: bool = True) -> None:
-        """Draw at once, as the answer to a key.
+        """Draw immediately, as the response to a key.
 
         Args:
-            charts: whether to draw all charts; otherwise only those that show what the user chose.
+            charts: whether to draw all charts; otherwise only those that the user's choices have changed.
         """
         self._fold_events()
         self._draw(charts)
@@ -201,7 +201,7 @@ class CockpitScreen(Screen[None]):
         self._drawn_version = self.view.version
 
     def _request_data(self) -> None:
-        """Request what the next frame needs: events of the runs of sources, forecasts."""
+        """Request what the next frames need: events of runs of sources, and forecasts."""
         folder = store_folder(self.view.spec.store)
         numbers = {run.number for run in self.session.runs}
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
@@ -217,7 +217,7 @@ class CockpitScreen(Screen[None]):
             self._refusals_shown[run.number] = len(run.state.refusals)
 
     def _ring_bell(self) -> None:
-        """Ring the bell when a run has ended, if the user wants that."""
+        """Ring the bell when a run has ended, if the user has set that."""
         before = self._live_numbers
         self._live_numbers = {run.number for run in self._runs if run.state.is_live}
         if self.view.bell and before - self._live_numbers:
@@ -233,11 +233,11 @@ class CockpitScreen(Screen[None]):
         self.controllers.panes.arrange()
 
     def on_screen_suspend(self) -> None:
-        """Note that a dialog opened over the panes."""
+        """Mark that a dialog covers the panes."""
         self._was_covered = True
 
     def on_screen_resume(self) -> None:
-        """Draw what the dialog changed, after its result was handled."""
+        """Draw the changes that the dialog's result has caused."""
         if self._was_covered:
             self._was_covered = False
             self.call_later(self.draw_now)
@@ -250,7 +250,7 @@ class CockpitScreen(Screen[None]):
         key = action.key(self.view.keys)
         number = self.query_one(RunsPane).under_cursor
         if number is not None and number != self.view.selected:
-            # the list's message about its cursor comes later than the key, which is meant for the run at the cursor
+            # the key applies to the run at the list's cursor, but the message about the cursor arrives after it
             self.show_run(number)
         if refusal := action.refusal(self.situation):
             self.say(f"{key}: {refusal}")
@@ -294,7 +294,7 @@ class CockpitScreen(Screen[None]):
         return next((pane for pane in self._chart_panes if pane.id == self.focused_pane), None)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Note which pane got the focus."""
+        """Record which pane got the focus."""
         for widget in event.widget.ancestors_with_self:
             if widget.id in PANES_BY_NAME:
                 self.controllers.panes.note_focus(widget.id)

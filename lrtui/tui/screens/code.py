@@ -24,7 +24,7 @@ KEYS = "y copy again   ↑ ↓ ← → scroll   esc back"
 class CodeScreen(ModalScreen[None]):
     """Shows code and copies it.
 
-    The clipboard is that of the terminal in front of the user, by the escape sequence OSC 52, over SSH too. Terminals
+    The clipboard is that of the user's terminal, also over SSH; it is set by the escape sequence OSC 52. Terminals
     don't report whether they accept it, and tmux passes it on only with `set-clipboard on`.
 
     Args:
@@ -34,7 +34,7 @@ class CodeScreen(ModalScreen[None]):
 
     @dataclass
     class Ready(Message):
-        """The code is written, or failed with an error."""
+        """The code has been written, or has failed with an error."""
 
         code: str
         error: str = ""

@@ -23,7 +23,7 @@ class Choice:
 
     Args:
         key: the key that gives it, as Textual names it.
-        title: what it does.
+        title: the description of the answer.
         value: what the screen returns.
     """
 
@@ -119,7 +119,7 @@ FIRST_KEYS = (
 
 
 class WelcomeScreen(ModalScreen[None]):
-    """Says what lrtui is, on the first start; any key closes it."""
+    """Welcomes the user on the first start; any key closes it."""
 
     CSS_PATH = "dialog.tcss"
 

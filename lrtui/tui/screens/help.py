@@ -1,4 +1,4 @@
-"""The help page: the focused pane, all keys, and what the marks on the charts mean."""
+"""The help page: the focused pane, all keys, and the meaning of the marks on the charts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrtui.run.events import GLYPHS
 
 ABOUT = (
     "lrtui trains a model and shows its learning rate: the lr so far, the rest of the schedule, and the effect on the "
-    "loss. Change the schedule while the model trains, and see what happens."
+    "loss. Change the schedule while the model trains, and watch the effect."
 )
 
 MARKS = (

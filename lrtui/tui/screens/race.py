@@ -20,7 +20,7 @@ WIDTH = 68
 
 
 def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceEstimate) -> Text:
-    """Return what would race, how many runs that makes, and how long they would take.
+    """Return the text of the dialog: the schedules, the number of runs, and the estimated time.
 
     Args:
         schedules: notations, the baseline first.
@@ -37,15 +37,15 @@ def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceE
     runs = len(schedules) * seeds
     text.append(f"\n\n{counted(runs, 'run')} of {counted(epochs, 'epoch')}: ", "bold")
     if estimate.epoch_seconds is None:
-        text.append("no run yet to estimate the time from")
+        text.append("time unknown before the first run")
     else:
         total = duration(runs * epochs * estimate.epoch_seconds)
         text.append(f"about {total} at the speed of run {estimate.measured_on}")
     text.append("\nSchedules that fall far behind are stopped early.")
     if seeds == 1:
-        text.append("\nWith one seed, a difference may be chance.")
+        text.append("\nWith one seed, differences may be due to chance.")
     keys = {
-        "enter": "start, in a process that continues when you quit",
+        "enter": "start in a background process, which continues when you quit",
         f"1-{MAX_SEEDS}": "number of seeds; also ← →",
         "esc": "back to the schedules",
     }

@@ -21,7 +21,7 @@ from lrtui.tui.panes.frame import Frame
 POLL_SECONDS = 0.25
 
 OUTCOMES = {"done": "✓ done", "diverged": "✓ done", "stopped": "■ stopped", "failed": "✗ failed"}
-"""How a range test is shown when it is over; a loss that diverges is its regular end."""
+"""The glyph and state shown for each outcome; a diverging loss is the regular end."""
 
 
 class RangeTestScreen(ModalScreen[float | None]):
@@ -31,8 +31,8 @@ class RangeTestScreen(ModalScreen[float | None]):
         feed: yields the points; can stop the test.
         sweep: the lrs of the test.
         current_lr: the lr in use.
-        subject: what is tested, for the title.
-        target: what is set to the chosen lr.
+        subject: the model that is tested, for the title.
+        target: what the chosen lr is applied to, for the line of keys.
         ascii_only: whether to draw with ASCII characters.
     """
 
@@ -70,7 +70,7 @@ class RangeTestScreen(ModalScreen[float | None]):
     def _poll(self) -> None:
         if self._has_ended:
             return
-        # read before the points, so that none that came before the end is missed
+        # read before the points, so that no point before the end is missed
         end = self._feed.end
         for lr, loss in self._feed.take():
             self._curve.add(lr, loss)
@@ -82,7 +82,7 @@ class RangeTestScreen(ModalScreen[float | None]):
 
     @property
     def _rules_by_lr(self) -> list[str]:
-        """The rules that suggest an lr, the lowest first."""
+        """The rules that suggest an lr, ordered by their lrs."""
         found = self._suggestions.found
         return sorted(found, key=lambda name: found[name])
 
@@ -92,7 +92,7 @@ class RangeTestScreen(ModalScreen[float | None]):
         found = self._suggestions.found
         chart = range_chart(self._curve, found, self._chosen, self._current_lr, ascii_only=self._ascii_only)
         status = self._status()
-        # the title gives way where both don't fit into the rule
+        # the title is cut if both don't fit into the line
         title = cut(f"Range test · {self._subject}", self.size.width - len(status) - 7)
         self.query_one(Frame).show(status, title)
         self.query_one(ChartView).show(chart)

@@ -22,12 +22,12 @@ APPLIED_TO_RUN = {
     "schedule": "also switches the current run",
     "epochs": "more epochs also extend the current run",
 }
-"""Settings that apply to the current run too, and how."""
+"""Settings that also apply to the current run, with a description."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChoice:
-    """The settings, and whether to start a run with them now."""
+    """The settings, and whether to start a run with them."""
 
     spec: RunSpec
     restart: bool
@@ -51,7 +51,7 @@ def read_setting(item: Field[Any], text: str) -> Any:
 
 
 class SettingRow(Vertical):
-    """The name of a setting, its value, and what is wrong with it."""
+    """A row of the form: the name of a setting, its value, and an error message."""
 
     def __init__(self, item: Field[Any], text: str) -> None:
         super().__init__(classes="row")
@@ -68,7 +68,7 @@ class SettingRow(Vertical):
         yield Static("", classes="row-error")
 
     def check(self) -> Any:
-        """Return the value, or show what is wrong with it.
+        """Return the value, or show an error message.
 
         Raises:
             LrtuiError: for invalid text.
@@ -77,7 +77,7 @@ class SettingRow(Vertical):
         try:
             value = read_setting(self.item, self.query_one(Input).value)
         except LrtuiError as error:
-            # the message is that of the command-line option
+            # the message names the command-line option
             wrong.update(Text(str(error).replace(option_name(self.item.name), self._caption)))
             self.add_class("-wrong")
             raise

@@ -222,6 +222,7 @@ async def test_findings_and_candidates_stay_while_the_run_continues() -> None:
         await until(pilot, lambda: run.state.step > before)
         await press(pilot, "ctrl+k")
         assert letters(app) == ["A"]
+        assert text_of(app, "#hint") == "Kept as candidate A. Press ctrl+k again to remove it."
         assert "the lr is dead" in text_of(app, "#findings")
 
 
@@ -287,7 +288,7 @@ async def test_a_race_needs_two_schedules_and_starts_with_the_chosen_seeds(
         assert isinstance(app.screen, RaceScreen)
         question = str(app.screen.query_one(Static).render())
         assert "6 runs of 10 epochs" in question
-        assert "no run yet to estimate the time from" in question
+        assert "time unknown before the first run" in question
         await press(pilot, "2")
         assert "4 runs of 10 epochs" in str(app.screen.query_one(Static).render())
         await press(pilot, "left", "left")

@@ -12,10 +12,10 @@ from lrtui.text.format import cut, four_digits, printable, width_of
 from lrtui.tui.forecast import Answer, Question
 
 LETTERS = "ABCD"
-"""Names of the candidates; there are at most as many."""
+"""Names of the candidates, which also limit their number."""
 
 COLUMNS = {"peak": 10, "last lr": 11, "area": 9, "<1 %": 9}
-"""Titles and widths of the table's figures."""
+"""Titles and widths of the columns with statistics."""
 
 MARK_WIDTH = 3
 
@@ -77,7 +77,7 @@ class PickerCandidates:
         if not free:
             return f"At most {len(LETTERS)} candidates: go to one with ctrl+n and remove it with ctrl+k first."
         self._by_letter[free[0]] = PickerCandidate(free[0], anchor, answer)
-        return f"CurvePart as candidate {free[0]}. Press ctrl+k again to remove it."
+        return f"Kept as candidate {free[0]}. Press ctrl+k again to remove it."
 
     def after(self, candidate: PickerCandidate | None) -> PickerCandidate | None:
         """Return the next candidate, wrapping around; the first one for None. None if there are no candidates."""
@@ -88,7 +88,7 @@ class PickerCandidates:
         return candidates[(index + 1) % len(candidates)]
 
     def discard_outdated(self, question_of: Callable[[PickerCandidate], Question]) -> dict[str, Question]:
-        """Discard curves that answer another question than the current one; return the questions to ask, by letter."""
+        """Discard outdated curves; return the questions to ask, by letter."""
         questions = {}
         for candidate in self:
             question = question_of(candidate)
@@ -99,7 +99,7 @@ class PickerCandidates:
 
     def take(self, answer: Answer) -> bool:
         """Store a curve with the candidates it belongs to; return whether there are any."""
-        # candidates that differ only in their anchor have the same curve when no run is switched
+        # if no run is switched, candidates that differ only in their anchor have the same curve
         matching = [candidate for candidate in self if candidate.answer.question == answer.question]
         for candidate in matching:
             self._by_letter[candidate.letter] = replace(candidate, answer=answer)

@@ -54,7 +54,7 @@ class SchedulerList(OptionList):
         self._highlight()
 
     def name_at(self, offset: int) -> str | None:
-        """Return the scheduler that many lines below the selected one; None if the list is empty."""
+        """Return the scheduler this number of lines below the selected one; None if the list is empty."""
         names = self.names
         if not names:
             return None
@@ -73,7 +73,7 @@ class SchedulerList(OptionList):
 
 
 class FieldRow(Vertical):
-    """A field of the form: its name, its text, and what is wrong with it."""
+    """A field of the form: its name, its text, and an error message."""
 
     def __init__(self, field: FormField) -> None:
         super().__init__(classes="field")

@@ -11,7 +11,7 @@ from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import Horizon, Schedule, fill_in, value_text
 
 PER = "per"
-"""The form field, beside the arguments, that says what `step()` is called after."""
+"""The form field, in addition to the arguments, for the unit after which `step()` is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class FormField:
     Args:
         name: of the argument, or `per`.
         text: what the user gave, in notation; empty if left out.
-        hint: the value used if left out, or what is accepted.
+        hint: the default value, or the accepted values.
         help: what the argument does.
-        error: what is wrong with the text.
+        error: the error in the text; empty if it is valid.
     """
 
     name: str
@@ -41,7 +41,7 @@ class PickerModel:
         text: initial notation.
         optimizer: notation; its lr is the initial value of lr arguments.
         horizon: the steps that the schedule covers; lengths left out are filled in from it.
-        recent: schedules chosen before, latest first; they lead the list, with their arguments.
+        recent: schedules chosen before, latest first; they are at the top of the list, with their arguments.
     """
 
     text: str
@@ -53,9 +53,9 @@ class PickerModel:
     error: NotationError | None = None
     """Why the text is not valid."""
     name: str = ""
-    """The selected scheduler; empty if the notation has named none yet."""
+    """The selected scheduler; empty if no valid notation has named one yet."""
     _texts: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Arguments as text, by scheduler, so that looking at another scheduler loses nothing."""
+    """Arguments as text, by scheduler, so that they are kept while another scheduler is selected."""
 
     def __post_init__(self) -> None:
         text = self.text

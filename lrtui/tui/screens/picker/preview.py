@@ -1,4 +1,4 @@
-"""The picker's right side: the lr over the whole run, and what a switch builds on."""
+"""The picker's right side: the lr over the whole run, and the anchors of a switch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrtui.tui.screens.picker.candidates import LETTERS, PickerCandidate
 from lrtui.tui.screens.picker.state import PickerState
 
 CANDIDATE_STYLES = ("chart--line-3", "chart--line-4", "chart--line-5", "chart--line-7")
-"""Colors of the candidates; those of the past and of the schedule being chosen are different."""
+"""Colors of the candidates, different from those of past steps and of the schedule being chosen."""
 
 LETTERS_PER_CURVE = 3
 """How often a candidate's letter appears on its curve."""
@@ -44,7 +44,7 @@ class Preview(Vertical):
         self.query_one(Frame).show("importing PyTorch …")
 
     def draw(self, state: PickerState) -> None:
-        """Draw the curves; without a curve for the current schedule, the last one stays."""
+        """Draw the curves; until the current schedule has a curve, the previous chart is kept."""
         text, line = state.what_if, self.query_one("#what-if", Static)
         line.display = bool(text)
         line.update(text)
@@ -54,11 +54,11 @@ class Preview(Vertical):
             self.query_one(ChartView).show(preview_chart(answer, state))
 
     def show_anchor(self, state: PickerState) -> None:
-        """Show what a switch builds on; hide the line if no run would be switched."""
+        """Show the anchors of a switch; hide the line if no run would be switched."""
         live, line = state.context.live, self.query_one("#anchor", Static)
         line.display = live is not None
         if live is not None:
-            # there is no width before the first layout
+            # the width is 0 before the first layout
             width = self.content_size.width or 39
             line.update(anchor_text(state.anchor, state.model.schedule, live.current_lrs, width))
 
@@ -106,7 +106,7 @@ def _letters(candidate: PickerCandidate, style: str) -> Marks:
     lrs, question = candidate.answer.lrs, candidate.answer.question
     if lrs is None or not len(lrs):
         return Marks([], [], style, candidate.letter)
-    # each candidate at steps of its own, so that letters of equal curves don't cover each other
+    # at different steps for each candidate, so that the letters of equal curves don't cover each other
     offset = (candidate.index + 1) / (len(LETTERS) + 1)
     steps = ((np.arange(LETTERS_PER_CURVE) + offset) / LETTERS_PER_CURVE * len(lrs)).astype(int)
     xs = (question.start_step + steps) / question.batches_per_epoch

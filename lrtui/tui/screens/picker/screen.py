@@ -1,4 +1,4 @@
-"""The picker: chooses a schedule by list, form or notation, with its curve beside it."""
+"""The schedule picker, with a list, a form, the notation and a preview."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     """Chooses a schedule.
 
     Args:
-        context: what the schedule is for.
+        context: the run that the schedule is for.
         ask: takes a slot and a question; the answer comes to `take_forecast`.
     """
 
@@ -96,7 +96,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.set_class(event.size.width < 60, "-tiny")
         self.set_class(event.size.height < 20, "-short")
         self._fill_list()
-        # how much of these fits follows from the sizes that the classes give
+        # drawn after the classes are set, which determine the sizes
         self.call_after_refresh(self._show_findings)
         self.call_after_refresh(self.query_one(Preview).show_anchor, self._state)
 
@@ -147,7 +147,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self.query_one(Preview).draw(self._state)
 
     def take_forecast(self, slot: str, answer: Answer) -> None:
-        """Draw a curve, if it is still wanted."""
+        """Draw a curve, unless it is outdated."""
         if slot.startswith(SLOT) and self._state.take(answer):
             self._draw()
 
@@ -160,7 +160,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._show_hint(row.field.help if isinstance(row, FieldRow) else "")
 
     def _show_hint(self, text: str, *, refused: bool = False) -> None:
-        """Show a line of text: help on the focused field, or why a key did nothing."""
+        """Show a line of text: help on the focused field, or why a key had no effect."""
         line = self.query_one("#hint", Static)
         line.set_class(refused, "-refused")
         line.update(Text(text, no_wrap=True, overflow="ellipsis"))
@@ -195,7 +195,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             await self._show()
 
     async def action_move(self, offset: int) -> None:
-        """Go up or down the list, whatever has the focus."""
+        """Select the previous or next scheduler, whichever field has the focus."""
         if name := self.query_one(SchedulerList).name_at(offset):
             self._model.choose(name)
             await self._show()
@@ -252,7 +252,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     # -- closing ------------------------------------------------------------------------------------------------------
 
     def action_restart(self) -> None:
-        # a branch is started by enter: there is nothing to restart
+        # a branch is started with enter; there is nothing to restart
         self.action_apply(restart=self._state.context.branch_epoch is None)
 
     def action_apply(self, *, restart: bool = False) -> None:
@@ -264,7 +264,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
 
 def picker_title(state: PickerState) -> str:
-    """Return what the schedule is chosen for."""
+    """Return the title: what the schedule is chosen for."""
     context, step = state.context, f"step {state.start_step:,}"
     if context.branch_epoch is not None:
         return f"Branch from run {context.key} after epoch {context.branch_epoch}, {step}"

@@ -1,4 +1,4 @@
-"""What the picker is opened for, what it knows, and what it returns. Knows no widget."""
+"""The picker's input, state and result. Knows no widget."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RaceEstimate:
 
 @dataclass(frozen=True, slots=True)
 class PickerContext:
-    """What a schedule is chosen for.
+    """The run that a schedule is chosen for, and why.
 
     Args:
         view: holds the recent schedules and the candidates.
@@ -55,7 +55,7 @@ class PickerContext:
         scheduler: name of the scheduler to select first, instead of that of `spec`.
         branch_epoch: the epoch after which a branch starts; None if this is not a branch.
         replaces: key of the run that is stopped when a new one starts with the choice; None if none is.
-        race: what is known of a race between the candidates.
+        race: whether the candidates can race, and how long it would take.
         recorded: key and state of the run whose test results preview a schedule that follows a metric; None for
             those of `live`.
     """
@@ -96,7 +96,7 @@ class PickerState:
         spec, live, view = context.spec, context.live, context.view
         self.context = context
         self.candidates = view.candidates
-        # fixed when the picker opens: the run continues below, and a question that changes with every step is never
+        # fixed when the picker opens: the run continues, and a question that changed with every step would never be
         # answered in time
         self.start_step = live.step if live is not None else 0
         self._current_lrs = live.current_lrs if live is not None else ()
@@ -106,7 +106,7 @@ class PickerState:
             self.model.choose(context.scheduler)
         self.anchor = DEFAULT_ANCHOR
         self.answer: Answer | None = None
-        """The latest one, kept until the next arrives."""
+        """The latest answer, kept until the next one arrives."""
         self._recorded_key, recorded = context.recorded or (context.key, live)
         results = [tuple(result.items()) for result in recorded_results([recorded])] if recorded is not None else []
         self._results = tuple(results) if any(results) else ()
@@ -120,7 +120,7 @@ class PickerState:
     def _question(self, schedule: Schedule, anchor: str) -> Question:
         spec = self.context.spec
         is_live = self.context.live is not None
-        # a switch that takes effect now follows tests that have not been run yet
+        # a switch that takes effect now follows the results of future tests
         follows_recorded = schedule.metric is not None and (self.start_step == 0 or anchor == "start")
         return Question(
             str(schedule),
@@ -149,7 +149,7 @@ class PickerState:
             return True
         return of_candidate
 
-    # -- what is known of the current schedule ------------------------------------------------------------------------
+    # -- the current schedule -----------------------------------------------------------------------------------------
 
     @property
     def current_answer(self) -> Answer | None:
@@ -175,7 +175,7 @@ class PickerState:
 
     @property
     def what_if(self) -> str:
-        """When a schedule that follows a metric would have cut the recorded run's lr; empty for others."""
+        """When a schedule that follows a metric would have cut the recorded run's lr, as text; empty for others."""
         answer, schedule = self.current_answer, self.model.schedule
         if answer is None or answer.lrs is None or schedule is None or schedule.metric is None:
             return ""
