@@ -44,7 +44,7 @@ def points(count: int, kinds: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def pretrain(body: nn.Module, steps: int = 60) -> None:
-    """Train the body on a simpler question, as a stand-in for weights that come from elsewhere."""
+    """Train the body on a simpler task, as a substitute for pretrained weights."""
     inputs, targets = points(400, kinds=4)
     head = nn.Linear(64, 4)
     optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=0.01)

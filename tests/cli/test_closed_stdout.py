@@ -17,7 +17,7 @@ FULL = Path("/dev/full")
 
 ENDLESS = ["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--log-interval", "3", "--epochs", "20000"]
 
-# buffered, as it is where a person starts it
+# buffered, as in a user's shell
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
@@ -63,7 +63,7 @@ def test_closing_the_terminal_exits_with_129() -> None:
         stderr=terminal,
         env=BUFFERED,
         start_new_session=True,
-        # the kernel hangs up those whose terminal it is
+        # the kernel sends SIGHUP to the processes of the terminal
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(terminal)

@@ -154,7 +154,7 @@ def test_the_code_of_a_run_that_was_resumed_has_the_lrs_of_the_whole(lrtui: Comm
     rows = [line.split(",") for line in lrtui("runs", "export", "1").lines[1:]]
     whole = lrs_of(lrtui("runs", "code", "1").out)
     assert whole == [[float(row[5])] for row in rows]
-    # what its script had still to do was in the code of the one that was stopped
+    # the remaining commands of its script were in the code of the stopped run
     assert stopped == whole
 
 

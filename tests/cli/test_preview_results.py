@@ -34,7 +34,7 @@ def previewed(
             'ReduceLROnPlateau(mode="max", patience=0, factor=0.5)',
             [1.0, 1.0, 0.5, 0.5],
         ),
-        # a nan is no improvement
+        # NaN is not an improvement
         ("0.5\nnan\n0.4\n0.3\n", PLATEAU, [1.0, 1.0, 0.5, 0.5]),
     ],
 )
@@ -51,7 +51,7 @@ def test_the_preview_over_the_record_of_a_run_has_the_lrs_of_the_run(
 ) -> None:
     schedule = "ReduceLROnPlateau(patience=0, factor=0.5, threshold=0.5)"
     spec = tiny_spec(schedule=schedule, optimizer="SGD(lr=1.0)", epochs=4)
-    # a test on demand is none that a plateau is judged by
+    # a plateau schedule does not follow tests on demand
     events = run_events(spec, {3: [EvaluateNow()], 12: [EvaluateNow()]})
     path = tmp_path / "run.jsonl"
     path.write_text("".join(json.dumps(event_to_json(event)) + "\n" for event in events))

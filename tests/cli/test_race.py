@@ -63,7 +63,7 @@ def test_a_race_ends_with_a_table_a_chart_and_a_verdict(lrtui: CommandLine, tmp_
     assert "test accuracy by epoch" in answer.out
     assert any(f"x {SCHEDULES[1]}" == line for line in answer.lines)
     assert "with its 95 % interval" in answer.out
-    # progress is narration
+    # progress goes to standard error
     assert "epoch 2/2" in answer.err
     assert "epoch 2/2" not in answer.out
     markdown = (tmp_path / "race.md").read_text()

@@ -120,7 +120,7 @@ def test_a_checkpoint_that_a_branch_started_from_is_kept(lrtui: CommandLine) -> 
     assert first.exists()
     assert not second.exists()
     assert query(lrtui, "SELECT id, parent, branched_from FROM runs") == [(branch, None, f"{parent}/{FIRST}")]
-    # nor does gc take it, for as long as the branch is there
+    # gc does not remove it either while the branch exists
     assert lrtui("runs", "gc").status == 0
     assert first.exists()
     assert lrtui("runs", "delete", str(branch), "--yes").status == 0

@@ -145,7 +145,7 @@ def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Sign
 
 
 def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
-    # a child inherits what is ignored
+    # a child process inherits ignored signals
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         process = start("StepLR(1)", *SMALL, "--epochs", "20000")
@@ -155,7 +155,7 @@ def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
     numbers = iter([signal.SIGHUP, signal.SIGTERM])
     waited_for = 2
     for line in process.stdout:
-        # a run that the first one stopped would never come to the second
+        # a run that the first signal stopped would end before the second one
         if f"Train Epoch: {waited_for} " in line:
             waited_for += 300
             process.send_signal(number := next(numbers))

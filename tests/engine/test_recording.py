@@ -97,7 +97,7 @@ def test_a_resumed_run_has_the_same_number_and_the_same_results(tmp_path: Path) 
     started = of(RunStarted, after)[0]
     assert (started.resumed_from, started.step) == (15, 15)
     assert numbers(before) + numbers(after) == numbers(whole)
-    # its own state knows what was before, and so does the store
+    # its state has the earlier events, and so does the store
     assert (run.state.step, len(run.state.loss), len(run.state.evaluations)) == (24, 24, 4)
     assert stored(tmp_path / "cut", 1).loss == folded(whole).loss
     assert [event.seq for event in before + after] == list(range(len(before) + len(after)))
@@ -115,7 +115,7 @@ def test_a_resumed_run_has_the_same_state_from_the_store_and_live(tmp_path: Path
         plan = plan_resume(tmp_path, "1")
         run = Run(plan.spec, resume_plan=plan)
         play(run)
-        # whoever has watched from another process all the time
+        # a reader that has followed the run from another process
         watcher.fold(feed.take())
     fresh = stored(tmp_path, 1)
     for state in (run.state, watcher):
@@ -287,7 +287,7 @@ def test_a_run_that_is_over_takes_no_commands() -> None:
 
 def test_a_newer_store_is_not_changed_and_training_continues(tmp_path: Path) -> None:
     recorded_events(tmp_path, epochs=1)
-    # what this process has open is another store
+    # this process has another store open
     import shutil
     import sqlite3
 

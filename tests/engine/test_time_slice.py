@@ -22,7 +22,7 @@ def in_a_thread(work: Callable[[], object]) -> list[object]:
 
 
 def told_slice() -> float:
-    """Return the slice in milliseconds as the kernel tells it of the calling thread."""
+    """Return the calling thread's slice in milliseconds, as the kernel reports it."""
     with open(f"/proc/self/task/{threading.get_native_id()}/sched") as lines:
         return next(float(line.split(":")[1]) / 1e6 for line in lines if line.startswith("se.slice"))
 

@@ -1,4 +1,4 @@
-"""Each example is run as its own text says."""
+"""Each example runs with the commands in its docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state that events add up to."""
+"""The state that events are folded into."""
 
 from __future__ import annotations
 

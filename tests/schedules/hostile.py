@@ -5,9 +5,9 @@
 tries each, or a random fraction of them (the same in each run), through the command line, where torch can't be
 imported, and prints a JSON object for each that was not refused as it should be, then one with the numbers.
 
-Every case is off by a rule of Python's or of the notation that holds whatever the parser does: a bracket too many, a
-character that no token begins with, an argument twice, text where a number belongs. Changes that may leave a notation
-as good as it was, such as one digit for another, are not made.
+Every case breaks a rule of Python or of the notation, independently of the parser: an unmatched bracket, a character
+that no token starts with, a repeated argument, text instead of a number. Changes that may leave a notation valid, such
+as another digit, are not made.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Case:
         kind: `words` are whole command lines, given as JSON.
         text: the notation, or the option's value.
         option: which one, for the kind `option`.
-        names: the nearest known names, where it is a near miss: the answer has one of them.
+        names: for a misspelt name, the nearest known names; the message must contain one of them.
     """
 
     kind: Kind

@@ -52,9 +52,9 @@ def plain_loop(
     """Train with a schedule and return the lr of each batch, one per parameter group.
 
     Args:
-        schedule: as a script says it, with nothing left to fill in.
-        start: steps done before the schedule is there.
-        metrics: what a ReduceLROnPlateau is given at each epoch's end; it is not stepped without one.
+        schedule: as in a script, with all lengths.
+        start: steps done before the schedule starts.
+        metrics: values that a ReduceLROnPlateau is stepped with at each epoch's end; without one it is not stepped.
     """
     scheduler = eval(schedule, _builders(optimizer))
     plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)

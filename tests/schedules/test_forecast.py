@@ -69,7 +69,7 @@ def test_the_remaining_lrs_have_the_scale_of_the_run() -> None:
 
 
 def test_a_plateau_is_stepped_with_the_metric_that_it_follows() -> None:
-    # f1 stands still from the second test on, loss and accuracy get better all along
+    # f1 stops improving at the second test, while loss and accuracy keep improving
     schedule = "ReduceLROnPlateau(mode='max', factor=0.5, patience=0, metric='f1')"
     state = state_of(with_f1(recorded_run(230, schedule=schedule), lambda test: min(test.epoch, 2) / 10))
     assert follows_metric(state)

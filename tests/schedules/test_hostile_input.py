@@ -1,4 +1,4 @@
-"""Input meant to break the parser is refused with a message and an offset, and never executed."""
+"""Hostile input is refused with a message and an offset, and never executed."""
 
 from __future__ import annotations
 

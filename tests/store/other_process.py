@@ -1,5 +1,5 @@
-"""lrtui in processes of its own, which can be killed: forked from one that has imported torch, so that each begins at
-once."""
+"""Runs lrtui in separate processes that can be killed. They are forked from a process that has imported torch, so that
+they start immediately."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SLOW = f"{Path(__file__).parents[1] / 'tiny_task.py'}:Slow"
 """A task that trains some hundred steps a second."""
 
 
-def _main(words: Sequence[str], output: str) -> None:
+def _main(arguments: Sequence[str], output: str) -> None:
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(file, stream)
@@ -33,23 +33,23 @@ def _main(words: Sequence[str], output: str) -> None:
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     from lrtui.__main__ import main
 
-    status = main(list(words))
+    status = main(list(arguments))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
 class OtherProcess:
-    """`lrtui WORDS`, going on.
+    """A running command `lrtui ARGUMENTS`.
 
-    Args:
-        words: of the command line.
-        output: takes what it prints.
+Args:
+arguments: command-line arguments.
+output: file that receives what it prints.
     """
 
-    def __init__(self, words: Sequence[str], output: Path) -> None:
+    def __init__(self, arguments: Sequence[str], output: Path) -> None:
         self.output = output
-        self._process: ForkServerProcess = _CONTEXT.Process(target=_main, args=(list(words), str(output)))
+        self._process: ForkServerProcess = _CONTEXT.Process(target=_main, args=(list(arguments), str(output)))
         self._process.start()
 
     def signal(self, number: int) -> None:
@@ -59,7 +59,7 @@ class OtherProcess:
     def wait(self, seconds: float = 60) -> int:
         """Return the exit status."""
         self._process.join(seconds)
-        assert self._process.exitcode is not None, f"it goes on and on:\n{self.printed[-2000:]}"
+        assert self._process.exitcode is not None, f"the process does not end:\n{self.printed[-2000:]}"
         return self._process.exitcode
 
     @property
@@ -72,26 +72,26 @@ class OtherProcess:
 
 
 def rows(folder: Path, query: str, values: Iterable[Any] = ()) -> list[Any]:
-    """Return what a query says."""
+    """Return the rows of a query."""
     with closing(open_for_reading(folder)) as connection:
         return connection.execute(query, tuple(values)).fetchall()
 
 
 def steps_done(folder: Path, run: int = 1) -> int:
-    """Return the steps that the store knows of."""
+    """Return the number of steps in the store."""
     if not (folder / DATABASE).exists():
         return 0
     try:
         found = rows(folder, "SELECT step FROM runs WHERE id = ?", [run])
     except sqlite3.Error:
         return 0
-    except Exception:  # the database is being made
+    except Exception:  # the database is being created
         return 0
     return int(found[0][0]) if found else 0
 
 
 def wait_for_step(folder: Path, step: int, process: OtherProcess, run: int = 1, seconds: float = 60) -> None:
-    """Wait until so many steps are in the store."""
+    """Wait until this many steps are in the store."""
     until = time.monotonic() + seconds
     while steps_done(folder, run) < step:
         assert process.is_alive, process.printed
@@ -100,7 +100,7 @@ def wait_for_step(folder: Path, step: int, process: OtherProcess, run: int = 1, 
 
 
 def wait_until_live(folder: Path, process: OtherProcess, run: int = 1, seconds: float = 60) -> None:
-    """Wait until the run has been begun, or begun again, by a process that is there."""
+    """Wait until the run has been started or resumed by a live process."""
     until = time.monotonic() + seconds
     while True:
         with closing(open_for_reading(folder)) as connection:
@@ -113,7 +113,7 @@ def wait_until_live(folder: Path, process: OtherProcess, run: int = 1, seconds: 
 
 
 def wait_until_over(folder: Path, run: int = 1, seconds: float = 60) -> str:
-    """Wait until the run has ended; return how."""
+    """Wait until the run has ended; return its state."""
     until = time.monotonic() + seconds
     while True:
         state = rows(folder, "SELECT state FROM runs WHERE id = ?", [run])[0][0]
@@ -124,7 +124,7 @@ def wait_until_over(folder: Path, run: int = 1, seconds: float = 60) -> str:
 
 
 def computed(folder: Path, run: int = 1) -> list[Any]:
-    """Return all that a run has computed, as its store has it."""
+    """Return the stored results of all steps and tests of a run."""
     steps = rows(
         folder, "SELECT step, epoch, batch, loss, lr FROM batches WHERE run = ? AND NOT superseded ORDER BY seq", [run]
     )
@@ -135,7 +135,7 @@ def computed(folder: Path, run: int = 1) -> list[Any]:
 
 
 def last_checkpoint(folder: Path, run: int = 1) -> dict[str, Any]:
-    """Return what the run's newest checkpoint holds."""
+    """Return the content of the run's newest checkpoint."""
     import torch
 
     newest = max((folder / "checkpoints" / str(run)).glob("*.pt"))

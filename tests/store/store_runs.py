@@ -52,7 +52,7 @@ def stored(folder: Path, run: int = 1, in_full: int | None = None) -> RunState:
 
 
 def folded(events: Iterable[Event]) -> RunState:
-    """Return the state that events add up to."""
+    """Return the fold of the events."""
     state = RunState()
     state.fold(events)
     return state

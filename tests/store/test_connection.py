@@ -29,7 +29,7 @@ RELEASED = sorted((Path(__file__).parent / "released").glob("schema-*.db"))
 
 
 def both(folder: Path) -> list[str]:
-    """Return what each way of opening says."""
+    """Return the error of each way to open the store."""
     said = []
     for opened in (open_for_reading, open_for_writing):
         with pytest.raises(StoreError) as error:
@@ -63,14 +63,14 @@ def test_a_store_created_by_another_process_at_the_same_time_is_used(
             migrate(other, APPLICATION_ID)
 
     class Overtaken(sqlite3.Connection):
-        """Another process makes the store between this one's first look and its second."""
+        """Another process creates the store between two reads of this one."""
 
         def execute(self, words: str, *values: Any) -> sqlite3.Cursor:
             cursor = super().execute(words, *values)
             if words == "PRAGMA application_id" and not others:
                 others.append(threading.Thread(target=make_it))
                 others[0].start()
-                # it waits where it is kept from it
+                # a read-only connection waits while the database is locked
                 others[0].join(0.5)
             return cursor
 
@@ -141,7 +141,7 @@ def test_a_store_in_a_read_only_folder_can_be_read(tmp_path: Path, monkeypatch: 
     run = store_events(tmp_path, events)
     for name in ("runs.db-wal", "runs.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
-    # root may write anything: what the system would say to others is said here
+    # root may write to every file, so the error that other users would get is raised here
     monkeypatch.setattr(connection_module.os, "access", lambda *_: False)
     assert stored(tmp_path, run) == folded(events)
     assert not (tmp_path / "runs.db-shm").exists()

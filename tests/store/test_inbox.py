@@ -68,7 +68,7 @@ PAIRS = [(command, replace(event, command_id=command.id)) for command, event in 
 
 def test_every_command_has_an_answer() -> None:
     every = {kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Command)}
-    # a range test is asked for by this process alone, and is answered through its feed
+    # a range test can be requested only in this process, and is answered through its feed
     assert {type(command) for command, _ in PAIRS} == every - {Command, commands.RangeTest}
 
 
@@ -134,7 +134,7 @@ def test_a_command_arrives_unchanged(tmp_path: Path, trainer: Trainer) -> None:
     sender.start()
     sender.join()
     assert trainer.taken == [command]
-    # answered with another schedule's event: not its own answer
+    # an event of another schedule is not the answer to this command
     assert answers[0].obeyed is None
 
 
@@ -157,7 +157,7 @@ def test_only_the_owner_can_send_commands(tmp_path: Path, trainer: Trainer) -> N
     (tmp_path / DATABASE).chmod(0o666)
     with pytest.raises(StoreError, match="other users can write to"):
         send(tmp_path, trainer.run, Pause(), 5)
-    # whoever gets round that is not heard either
+    # a command that is written to the database directly is not taken either
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("INSERT INTO inbox (run, sent, command) VALUES (?, 0, 'stop')", (trainer.run,))
     until = time.monotonic() + 5

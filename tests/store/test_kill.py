@@ -56,7 +56,7 @@ def committed(folder: Path) -> list[Any]:
 
 
 def check_whole(folder: Path, before: list[Any]) -> None:
-    """Nothing that was committed is lost, and the database is sound."""
+    """Assert that nothing committed is lost and that the database is intact."""
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
     now = {row[0]: row for row in committed(folder)}
     assert [now[row[0]] for row in before] == before
@@ -76,7 +76,7 @@ def same(mine: Any, other: Any) -> bool:
 def compare_with_one_never_interrupted(schedule: str, folder: Path) -> None:
     """Repeat the run without interruption, with the same commands at the same steps, and compare the results."""
     again = folder.with_name("again")
-    # during the test at an epoch's end is another moment than after it
+    # a command during the test at an epoch's end differs from one after the test
     lines = [given.line for given in stored(folder).commands]
     assert len(lines) >= 2
     process = OtherProcess(
@@ -91,7 +91,7 @@ def compare_with_one_never_interrupted(schedule: str, folder: Path) -> None:
 
 
 def interrupt(seed: int, number: int, tmp_path: Path) -> None:
-    """Train with a switch and a nudge on the way, interrupted twice at random moments by a signal."""
+    """Train with a switch and a nudge, interrupted twice by a signal at random moments."""
     chance = random.Random(seed)
     folder, output = tmp_path / "store", tmp_path / "printed"
     schedule = chance.choice(SCHEDULES)
@@ -117,7 +117,7 @@ def interrupt(seed: int, number: int, tmp_path: Path) -> None:
         before = committed(folder)
         check_whole(folder, before)
         if number != signal.SIGKILL:
-            # all that was done is told, and is there to go on from
+            # everything that was done is reported, and the run can be resumed from it
             assert len(before) == steps_done(folder)
         process = OtherProcess(["resume", "1", "--store", str(folder), "--quiet"], output)
     assert process.wait() == 0, process.printed

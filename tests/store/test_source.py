@@ -43,7 +43,7 @@ def open_one_run(_: RunSpec) -> OneRun:
 
 
 def open_nothing(_: RunSpec) -> None:
-    """Has nothing to show."""
+    """A source that has nothing to show."""
 
 
 def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:

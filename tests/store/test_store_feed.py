@@ -28,7 +28,7 @@ from lrtui.store.writer import Writer
 
 
 def odd_run() -> list[Event]:
-    """A run whose losses, lrs and results are what numbers can be, said in every kind of event."""
+    """A run with every kind of event, whose losses, lrs and results include all kinds of numbers."""
     events = recorded_run(330, groups=2, nudge_at=130)
     odd = [math.nan, math.inf, -math.inf, 1e308, 5e-324, 0.1 + 0.2]
     for index, event in enumerate(events):
@@ -52,7 +52,7 @@ def test_folding_the_stored_events_equals_folding_the_live_feed(tmp_path: Path, 
     run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full), folded(events)
     for name in RunState.__dataclass_fields__:
-        # NaN is no equal of itself, and its text is
+        # NaN is not equal to itself, but its text is
         assert repr(getattr(mine, name)) == repr(getattr(theirs, name)), name
     assert (mine.loss, mine.seconds, mine.lrs) == (theirs.loss, theirs.seconds, theirs.lrs)
     assert mine.metrics == theirs.metrics
@@ -106,7 +106,7 @@ def long_run(steps: int) -> list[Event]:
 
 
 def with_metrics(event: Event) -> Event:
-    """Add a metric of every step, one that begins late and one of every third step."""
+    """Add a metric of every step, one that starts late and one of every third step."""
     if not isinstance(event, StepDone):
         return event
     metrics = {"grad_norm": 1.0 + event.step % 7}
@@ -143,7 +143,7 @@ def reopened(recorder: Recorder, writer: Writer, step: int, seq: int) -> Recorde
 
 
 def resumed(events: list[Event], at: int, edit: Callable[[Event], Event] = with_metrics) -> tuple[list[Event], int]:
-    """Return what a run says that is resumed at a step after it had gone on to its end, and the last seq that holds."""
+    """Return the events of a finished run that was resumed from an earlier step, and the last seq that remains."""
     started = next(event for event in events if isinstance(event, RunStarted))
     last = next(event.seq for event in events if isinstance(event, StepDone) and event.step == at - 1)
     again = [event for event in events if event.seq > last and event.step >= at - 1]

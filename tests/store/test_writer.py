@@ -110,7 +110,7 @@ def test_a_full_disk_is_reported_once_and_everything_is_written_later(tmp_path: 
     for event in events:
         recorder.publish(event)
     begun = time.monotonic()
-    # nobody waits for a store that fails
+    # a failing store must not delay anything
     assert not recorder.commit(30)
     assert time.monotonic() - begun < 5
     while len(trouble) < 1:
@@ -141,7 +141,7 @@ def test_events_beyond_the_memory_bound_are_dropped_except_for_the_outcome(
         recorder.publish(event)
         time.sleep(0.0005)
     assert not recorder.commit(5)
-    # let it have them all in memory before it may write again
+    # all events are held in memory before writing is possible again
     until = time.monotonic() + 5
     while recorder._events:
         assert time.monotonic() < until
@@ -150,7 +150,7 @@ def test_events_beyond_the_memory_bound_are_dropped_except_for_the_outcome(
     writer._connection.execute("PRAGMA query_only = 0")  # type: ignore[union-attr]
     assert not writer.close()
     state = stored(tmp_path, recorder.run)
-    # a beginning without a gap, and the end
+    # the first events without a gap, and the last one
     assert 50 <= len(state.loss) <= 150
     assert state.status == "done"
 
@@ -236,7 +236,7 @@ def test_a_call_that_times_out_is_cancelled(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="another process keeps it locked"):
         writer.call(lambda connection: run_rows.insert(connection, RunSpec(), {}), seconds=0.3)
     other.execute("ROLLBACK")
-    # whatever was waiting for the lock has had it when this one returns
+    # all calls that waited for the lock have had it when this one returns
     assert writer.call(lambda connection: connection.execute("SELECT count(*) FROM runs").fetchone()) == (1,)
     other.close()
     assert writer.close()

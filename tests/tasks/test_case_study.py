@@ -44,7 +44,7 @@ def test_damaged_data_never_reaches_the_run(tmp_path: Path, monkeypatch: pytest.
 
 
 class _Tutorial(nn.Module):
-    """The tutorial's network as the issue writes it, without its dropout."""
+    """The tutorial's network, without its dropout."""
 
     def __init__(self) -> None:
         super().__init__()

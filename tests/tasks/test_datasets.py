@@ -50,7 +50,7 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in place of the server, with the checksums of its content."""
+    """A folder that replaces the server, with the checksums of its files."""
     folder = write_small_fashion(tmp_path / "mirror", seed=2)
     sums = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in NAMES}
     mirrored = replace(fashion_mnist.FASHION_MNIST, files=sums, urls=(folder.as_uri() + "/",))
@@ -135,7 +135,7 @@ def test_a_download_is_used_at_once_and_is_the_cache_from_then_on(
     for name in NAMES:
         assert any(line.startswith(f"downloading {name}: 100 %") for line in said)
 
-    # the second start: no torchvision, nothing to be said
+    # the second start: without torchvision, and without messages
     monkeypatch.setitem(sys.modules, "torchvision", None)
     said.clear()
     assert find_files(None, said.append).source == "cache"
@@ -159,7 +159,7 @@ def test_a_download_that_arrives_corrupt_leaves_nothing(mirror: Path, tmp_path: 
 
 
 class _BreaksOff:
-    """An answer whose second piece never comes."""
+    """A response whose second piece never arrives."""
 
     def __init__(self, error: Exception) -> None:
         self.headers = {"Content-Length": "1000000"}
@@ -213,7 +213,7 @@ def test_no_network_is_one_line(
 def test_an_address_that_never_answers_times_out(
     mirror: Path, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # looking a name up knows no time limit, and each of a name's addresses has its own
+    # name resolution has no time limit, and each address of a host has a separate one
     test_is_over = threading.Event()
     monkeypatch.setattr(datasets, "SECONDS_TO_CONNECT", 0.05)
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: test_is_over.wait(30))

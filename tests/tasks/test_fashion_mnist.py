@@ -1,4 +1,4 @@
-"""The case study's data and model: the tutorial's to the bit, and never from a file that is not whole."""
+"""The case study's data and model: bit-identical to the tutorial's, and never read from an incomplete file."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_file_cut_off_anywhere_is_refused_by_name(file: Path) -> None:
 
 def test_a_flipped_bit_is_detected(file: Path) -> None:
     whole = file.read_bytes()
-    # the ten bytes before it are gzip's header, of which the time and the system say nothing about the content
+    # the first ten bytes are gzip's header; its time and system fields don't affect the content
     for place in range(10, len(whole)):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(DataError, match="truncated or corrupt"):

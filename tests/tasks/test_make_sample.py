@@ -10,7 +10,7 @@ from lrtui.tasks.fashion_mnist import NAMES, read_files
 from lrtui.tasks.idx import read_idx, write_idx
 from lrtui.tasks.make_sample import BUNDLED
 
-# where Debian has it, whatever the tests put in its place
+# Debian's folder, even if the tests replace it
 REAL = Path("/usr/share/datasets/fashion-mnist")
 
 

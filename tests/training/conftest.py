@@ -6,5 +6,5 @@ from run_record import RunRecorder
 
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> RunRecorder:
-    """Return what runs trainings and catches all that they compute with."""
+    """Return a recorder that runs trainings and records everything they compute."""
     return RunRecorder(monkeypatch)

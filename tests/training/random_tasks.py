@@ -1,4 +1,4 @@
-"""Tasks whose data and models draw random numbers in all the ways that tasks do."""
+"""Tasks whose data and models draw random numbers from all generators that tasks use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Augmented(Dataset[Any]):
 
 
 class RandomTask:
-    """A model with BatchNorm and dropout, over data that comes in some form."""
+    """A model with BatchNorm and dropout, with data in a given form."""
 
     def __init__(self, form: str = "dataset") -> None:
         self.form = form
@@ -74,7 +74,7 @@ class RandomTask:
         data = Augmented()
         if self.form == "in memory":
             return data.inputs, data.targets
-        return data  # its augmentation draws, too: looking has to leave no trace
+        return data  # its augmentation draws random numbers as well; a test must not change training
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(outputs, targets)
@@ -93,7 +93,7 @@ class Stream(IterableDataset[Any]):
 
 
 class OwnBatches:
-    """Batches of somebody's own making."""
+    """A user's own iterable of batches."""
 
     def __len__(self) -> int:
         return 9

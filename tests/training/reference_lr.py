@@ -1,7 +1,7 @@
-"""What lr control promises, said a second time and as plainly as can be, to hold the real one against.
+"""A reference implementation of the lr control, as simple as possible, that the real one is compared with.
 
-Nothing of lrtui's engine or schedules is in it: schedules are PyTorch's own objects on a small optimizer of the
-reference's own, whose lr is never scaled, and commands are plain values. The lr is that optimizer's times a scale.
+It uses neither lrtui's engine nor its schedules: schedules are PyTorch's objects on a small separate optimizer, whose
+lr is never scaled, and commands are plain values. The lr is that optimizer's lr times a scale.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class RefusedError(Exception):
 
 
 class BrokenError(Exception):
-    """A schedule that has no lr for its next step: the run ends."""
+    """A schedule that can't compute its next lr, which ends the run."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A function of the step's number, once as text and once as Python."""
+    """A function of the step's number, as text and as a Python function."""
 
     text: str
     function: Callable[[int], float]
@@ -38,9 +38,9 @@ class Plan:
     """A schedule as data, from which both its notation and PyTorch's object are made.
 
     Args:
-        name: of PyTorch's class.
-        arguments: its own, by name; children are plans, functions formulas, and lengths may be left out.
-        per: what `step()` is called after, where that is said.
+        name: name of PyTorch's class.
+        arguments: its arguments by name; children are plans, functions are formulas, and lengths may be left out.
+        per: the unit after which `step()` is called; None for the default.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def metric(self) -> str:
-        """What a ReduceLROnPlateau is fed."""
+        """The metric that a ReduceLROnPlateau follows."""
         return str(self.arguments.get("metric", "accuracy" if self.arguments.get("mode") == "max" else "loss"))
 
     @property
@@ -61,15 +61,15 @@ class Plan:
         return list(self.arguments.get("schedulers", []))
 
     def __str__(self) -> str:
-        words = [f"{name}={_words(value)}" for name, value in self.arguments.items()]
+        parts = [f"{name}={_text(value)}" for name, value in self.arguments.items()]
         if self.per is not None:
-            words.append(f'per="{self.per}"')
-        return f"{self.name}({', '.join(words)})"
+            parts.append(f'per="{self.per}"')
+        return f"{self.name}({', '.join(parts)})"
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_words, value))}]"
+        return f"[{', '.join(map(_text, value))}]"
     if isinstance(value, Formula):
         return f'"{value.text}"'
     return f'"{value}"' if isinstance(value, str) else str(value)
@@ -80,9 +80,9 @@ class OptimizerPlan:
     """An optimizer as data.
 
     Args:
-        name: of PyTorch's class.
-        arguments: its own; those of the default group.
-        groups: those of further groups, by the pattern of their parameters' names.
+        name: name of PyTorch's class.
+        arguments: its arguments, which are those of the default group.
+        groups: arguments of further groups, by the pattern of their parameters' names.
     """
 
     name: str
@@ -90,21 +90,21 @@ class OptimizerPlan:
     groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        words = [f"{name}={value}" for name, value in self.arguments.items()]
+        parts = [f"{name}={value}" for name, value in self.arguments.items()]
         if self.groups:
-            words.append(f"groups={dict(self.groups)}")
-        return f"{self.name}({', '.join(words)})"
+            parts.append(f"groups={dict(self.groups)}")
+        return f"{self.name}({', '.join(parts)})"
 
     def build(self) -> torch.optim.Optimizer:
         own: list[dict[str, Any]] = [{}, *map(dict, self.groups.values())]
-        # a matrix each, for there are optimizers that take nothing else
+        # matrices, because some optimizers accept nothing else
         groups = [{"params": [torch.nn.Parameter(torch.zeros(1, 1))], **settings} for settings in own]
         optimizer: torch.optim.Optimizer = getattr(torch.optim, self.name)(groups, **self.arguments)
         return optimizer
 
 
 class HeldOneCycle(lr_scheduler.OneCycleLR):
-    """A cycle that stays where it ends, by doing its last call again; PyTorch's goes up, then raises."""
+    """A OneCycleLR that holds its last lr by repeating its last call; PyTorch's raises the lr again, then an error."""
 
     def step(self, epoch: int | None = None) -> None:
         self.last_epoch = min(self.last_epoch, self.total_steps - 2)
@@ -115,7 +115,7 @@ def build_scheduler(plan: Plan, optimizer: torch.optim.Optimizer, calls: int) ->
     """Return PyTorch's scheduler.
 
     Args:
-        calls: how often `step()` will be called, for lengths left out.
+        calls: number of `step()` calls, for lengths that are left out.
     """
     arguments = dict(plan.arguments)
     arguments.pop("metric", None)
@@ -144,7 +144,7 @@ def build_scheduler(plan: Plan, optimizer: torch.optim.Optimizer, calls: int) ->
 
 
 def set_scale(lr: float, raw: float) -> float:
-    """Return the scale by which the raw lr becomes this one, to the last bit where a neighbour of the ratio does it."""
+    """Return the ratio of the lrs, or a neighbouring float by which the raw lr becomes exactly this lr."""
     ratio = lr / raw
     for candidate in (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf)):
         if raw * candidate == lr:
@@ -157,12 +157,12 @@ class ReferenceLr:
 
     Args:
         optimizer: as configured.
-        plan: the schedule that the run begins with.
-        epochs: of the run.
-        batches: optimizer steps of an epoch.
-
-    Raises:
-        RefusedError: where PyTorch refuses the schedule.
+        plan: the schedule that the run starts with.
+        epochs: number of epochs of the run.
+        batches: optimizer steps per epoch.
+        
+        Raises:
+        RefusedError: if PyTorch refuses the schedule.
     """
 
     def __init__(self, optimizer: OptimizerPlan, plan: Plan, epochs: int, batches: int) -> None:
@@ -190,39 +190,39 @@ class ReferenceLr:
     def momenta(self) -> list[tuple[Any, Any]]:
         return momenta(self._optimizer)
 
-    # -- what happens -------------------------------------------------------------------------------------------------
+    # -- steps and commands -------------------------------------------------------------------------------------------
 
     def batch_done(self) -> None:
-        """Go on by one optimizer step.
+        """Advance by one optimizer step.
 
-        Raises:
-            BrokenError: where the schedule fails.
+Raises:
+BrokenError: if the schedule fails.
         """
         self._step += 1
         if self._plan.unit == "batch":
             self._go_on()
 
     def epoch_done(self, result: Mapping[str, float]) -> None:
-        """Go on over an epoch's end.
+        """End the epoch.
 
-        Args:
-            result: what the test there says.
+Args:
+result: result of the epoch's test.
 
-        Raises:
-            BrokenError: where the schedule fails.
+Raises:
+BrokenError: if the schedule fails.
         """
         self._results.append(result)
         if self._plan.unit == "epoch":
             self._go_on()
 
     def obey(self, command: Command, plan: Plan | None) -> None:
-        """Do what a command says, before the next step.
+        """Carry out a command before the next step.
 
-        Args:
-            plan: what a switch switches to; None for notation that stands for nothing.
+Args:
+plan: the schedule to switch to; None for invalid notation.
 
-        Raises:
-            RefusedError: where nothing is done.
+Raises:
+RefusedError: if the command is refused.
         """
         match command:
             case ScaleLr(factor):
@@ -247,11 +247,11 @@ class ReferenceLr:
                 require(isinstance(command, Resume) == self._paused)
                 self._paused = not self._paused
             case EvaluateNow():
-                # a test takes all that is said at its step: to a second wish the first is still under way
+                # commands at its step are taken during the test, so a second test is refused while the first runs
                 require(self._tested_at != self._step)
                 self._tested_at = self._step
 
-    # -- how ----------------------------------------------------------------------------------------------------------
+    # -- implementation -----------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
         try:
@@ -268,10 +268,10 @@ class ReferenceLr:
         since = 0 if anchor == "start" else self._step
         calls = {
             "batch": self._epochs * self._batches - since,
-            # an epoch that is under way still has its call
+            # the call at the end of the current epoch is still to come
             "epoch": self._epochs - since // self._batches,
         }[plan.unit]
-        # in what would be called per epoch by default, a child that wants batches needs a word on which it is
+        # a child that steps per batch needs an explicit unit if the parent steps per epoch by default
         require(plan.per is not None or not any(child.unit == "batch" for child in plan.children))
         optimizer = self._configured.build()
         if anchor == "current":
@@ -279,12 +279,12 @@ class ReferenceLr:
                 group["lr"] = lr
         try:
             scheduler = build_scheduler(plan, optimizer, calls)
-            # PyTorch warns where a scheduler's step comes before any of the optimizer's; without gradients it is none
+            # PyTorch warns if the scheduler steps before the optimizer; without gradients this step changes nothing
             optimizer.step()
             if anchor == "start":
                 for number in range(1, (self._step if plan.unit == "batch" else epochs_done) + 1):
                     self._call(scheduler, plan, number)
-        except Exception as error:  # PyTorch's constructors refuse in several ways, a formula in any
+        except Exception as error:  # PyTorch's constructors and formulas can raise anything
             raise RefusedError(str(error)) from error
         self._plan, self._optimizer, self._scheduler = plan, optimizer, scheduler
         self._scale = [1.0] * len(optimizer.param_groups)
@@ -303,5 +303,5 @@ def require(condition: bool) -> None:
 
 
 def momenta(optimizer: torch.optim.Optimizer) -> list[tuple[Any, Any]]:
-    """Return momentum and betas of each group, None where there is none."""
+    """Return the momentum and betas of each group; None if it has none."""
     return [(group.get("momentum"), group.get("betas")) for group in optimizer.param_groups]

@@ -1,4 +1,4 @@
-"""What a run computed, to the last bit, whether it was in one piece or not."""
+"""Records of what runs compute, bit by bit, for runs with and without interruptions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of(kind: type[Any], events: Sequence[Event]) -> list[Any]:
 
 @dataclass
 class RunRecord:
-    """One run, or a piece of one: its events, what its optimizer used, and what it ended with."""
+    """A run, or the part of a run up to an interruption: its events, optimizer settings and final state."""
 
     events: list[Any] = field(default_factory=list)
     used: dict[int, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class RunRecord:
 
 
 def digest(value: Any) -> Any:
-    """Return nested containers with every tensor as its type and its bytes."""
+    """Return nested containers with every tensor replaced by its type, shape and bytes."""
     if isinstance(value, torch.Tensor):
         flat = value.detach().cpu().contiguous().flatten()
         return str(value.dtype), tuple(value.shape), flat.view(torch.uint8).numpy().tobytes()
@@ -80,7 +80,7 @@ def digest(value: Any) -> Any:
 
 
 class RunRecorder:
-    """Runs trainings and catches what they compute with; used through its fixture."""
+    """Runs trainings and records what they compute; used through its fixture."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loop: Loop | None = None
@@ -102,10 +102,10 @@ class RunRecorder:
     def run(
         self, spec: RunSpec, script: Script | None = None, make_task: Callable[[], Any] | None = None, **how: Any
     ) -> RunRecord:
-        """Return the course of one piece."""
+        """Run one part and return its record."""
         course = self._course = RunRecord()
         self.loop = None
-        # as after a crash: nothing of what was drawn before is left
+        # as after a crash: no random state is left
         seed_everything(random.randrange(2**32))
         course.events = run_events(spec, script, task=make_task() if make_task else None, **how)
         if self.loop is not None:
@@ -122,7 +122,7 @@ class RunRecorder:
     def run_in_pieces(
         self, spec: RunSpec, stops: Sequence[int], folder: Path, script: Script | None = None, **how: Any
     ) -> list[RunRecord]:
-        """Return the pieces of a run that is stopped at these steps and goes on from its newest checkpoint."""
+        """Return the parts of a run that is stopped at these steps, each time resumed from its newest checkpoint."""
         pieces: list[RunRecord] = []
         for stop in (*stops, None):
             begin = stops[len(pieces) - 1] if pieces else -1
@@ -136,14 +136,14 @@ class RunRecorder:
     def go_on(
         self, spec: RunSpec, folder: Path, script: Script | None, pieces: Sequence[RunRecord], **how: Any
     ) -> RunRecord:
-        """Return the next piece; its checkpoints are kept in the folder."""
+        """Return the next part; its checkpoints are saved in the folder."""
         next_seq = pieces[-1].events[-1].seq + 1 if pieces else 0
         how.setdefault("checkpoints", Checkpoints(folder, 1e9))
         return self.run(spec, script, next_seq=next_seq, **how)
 
 
 def assert_same(whole: RunRecord, pieces: Sequence[RunRecord]) -> None:
-    """Assert that the pieces computed what the run in one piece did."""
+    """Assert that the parts computed the same as the uninterrupted run."""
     assert pieces[-1].finished.error is None
     steps = {step: done for piece in pieces for step, done in piece.steps.items()}
     assert sum(len(piece.steps) for piece in pieces) == len(steps)
@@ -154,7 +154,7 @@ def assert_same(whole: RunRecord, pieces: Sequence[RunRecord]) -> None:
 
 
 def given_live_after(course: RunRecord, saved: Any) -> tuple[str, ...]:
-    """Return the lines of what a person did after a checkpoint, as the story has them."""
+    """Return the user's commands after a checkpoint, as lines of a script."""
     lines, tested = [], None
     for event in course.events:
         if isinstance(event, EvaluationStarted) and not event.command:
@@ -167,7 +167,7 @@ def given_live_after(course: RunRecord, saved: Any) -> tuple[str, ...]:
 
 
 def cut(course: RunRecord, seq: int) -> RunRecord:
-    """Return what still holds of a story that is told anew from there on."""
+    """Return the record up to this event, as if everything later was superseded."""
     events = [event for event in course.events if event.seq <= seq]
     last = max((event.step + 1 for event in of(StepDone, events)), default=0)
     used = {step: used for step, used in course.used.items() if step < last}
@@ -175,7 +175,7 @@ def cut(course: RunRecord, seq: int) -> RunRecord:
 
 
 class KeepsAll(Checkpoints):
-    """Removes nothing, so that a run can go on from wherever it was."""
+    """Removes no files, so that a run can be resumed from any checkpoint."""
 
     def _remove_old_files(self, state: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Passes over the data that are broken off and taken up again."""
+"""Passes over the data that are interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
         (Stream(), "training_data() is a stream (IterableDataset)"),
         (OwnBatches(), "training_data() gives a OwnBatches, which decides about its own order"),
     ],
-    # an object's own text has its address in it
+    # the repr of an object contains its address
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:40],
 )
 def test_data_that_cannot_be_resumed_exactly_is_recognized(data: Any, why: str | None) -> None:

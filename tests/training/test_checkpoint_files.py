@@ -1,4 +1,4 @@
-"""Which checkpoints stay."""
+"""Which checkpoints are kept."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_without_room_the_last_two_and_the_best_stay() -> None:
     results = {seq: {"accuracy": accuracy, "loss": 1.0} for seq, accuracy in ((1, 0.5), (2, 0.9), (3, 0.9), (4, 0.6))}
     everything = files(1, 2, 3, 4, 5, 6)
     assert gone(everything, [1, 2, 3, 4, 5, 6], results, limit=61) == []
-    # of two that are equally good it is the first
+    # the first of two equally good ones
     assert gone(everything, [1, 2, 3, 4, 5, 6], results, limit=60) == [1, 3, 4]
     assert gone(everything, [1, 2, 3, 4, 5], results, limit=60) == [1, 3]
 

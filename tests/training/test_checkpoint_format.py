@@ -1,4 +1,4 @@
-"""A checkpoint file: whole or not there, and read without running anything that is in it."""
+"""A checkpoint file: written completely or not at all, and read without running code in it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_plain_pytorch_reads_it_too_and_it_is_its_owners_alone(path: Path) -> No
 
 
 class Shell:
-    """What a pickle can make a reader do."""
+    """Code that a pickle can make a reader run."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -76,7 +76,7 @@ def test_code_in_it_is_not_run(path: Path, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({**record, "model": shell}))
     with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
         load_checkpoint(path)
-    # in the form that torch had before its files were archives
+    # in torch's old format, which was not an archive
     torch.save({**record, "model": shell}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
         load_checkpoint(path)
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_reported_as_damaged(path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=r"step-8\.pt is damaged, or not a checkpoint"):
             load_checkpoint(path)
-    # a single bit within the weights, which torch itself does not see
+    # a single bit within the weights, which torch does not detect
     with zipfile.ZipFile(path.parent / "copy", "w"):
         pass
     for place in range(len(whole) // 3, len(whole) - 100, len(whole) // 20):
@@ -139,7 +139,7 @@ def test_a_modified_file_is_refused_with_a_message(change: dict[str, Any], words
 
 
 class SmallDisk:
-    """A file on a disk that has room for so many bytes; what is small may still find some after a write has failed."""
+    """A file on a disk with room for this many bytes; after a failed write, a smaller one may still succeed."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -165,7 +165,7 @@ def test_a_write_that_fails_leaves_neither_half_a_file_nor_its_name(
     folder = tmp_path / "other"
     for room in (0, 10, *range(500, path.stat().st_size, 4999)):
         monkeypatch.setattr(module, "open", SmallDisk(room).open, raising=False)
-        # torch itself would tell of a wrong place in the file
+        # torch would report a wrong position in the file
         with pytest.raises(OSError, match="No space left on device"):
             save_checkpoint(checkpoint, folder / "x.pt")
         assert list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""When checkpoints are made, what becomes of those before, and what happens when they can't be."""
+"""When checkpoints are saved and removed, and what happens if they can't be saved."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_epoch_end_has_a_checkpoint(recording: RunRecorder, tmp_path: Path
     course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path))
     assert reasons(course) == [("epoch", 6), ("epoch", 12), ("epoch", 18), ("epoch", 24)]
     for saved, done in zip(course.saved, of(EpochDone, course.events), strict=True):
-        # told once the file is there, and the epoch's end is part of it
+        # published once the file exists; the end of the epoch is included
         assert load_checkpoint(Path(saved.path)).seq == done.seq == saved.seq - 1
     assert [file.path for file in saved_files(tmp_path)] == [Path(saved.path) for saved in course.saved]
 
@@ -60,7 +60,7 @@ def test_commands_make_checkpoints(recording: RunRecorder, tmp_path: Path) -> No
         7: [Pause(), SetLr(0.1), Resume()],
         8: [SaveCheckpoint()],
         9: [Extend(1)],
-        # all that is changed at one moment has one
+        # several changes at one moment have one checkpoint
         10: [ScaleLr(2.0)] * 5,
         11: [UndoLr(), Stop()],
     }
@@ -96,7 +96,7 @@ def test_without_a_store_the_command_is_refused(recording: RunRecorder) -> None:
 
 
 class Time:
-    """A wall clock that goes a second a look."""
+    """A wall clock that advances by a second whenever it is read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -142,7 +142,7 @@ def test_no_checkpoint_contains_steps_missing_from_the_store(
     course = recording.run(
         tiny_spec(), {1: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path, every_seconds=6.0, commit=commit)
     )
-    # refused at first, and tried again when the next is due
+    # fails at first, and is tried again when the next checkpoint is due
     assert [e.reason for e in of(CommandRefused, course.events)] == ["the store can't be written at the moment"]
     assert course.saved[0].step > 1
     assert len(course.saved) == asked - 2
@@ -204,7 +204,7 @@ def test_a_full_disk_is_reported_once_and_training_continues(
     assert (course.steps, course.end, course.saved) == (plain.steps, plain.end, [])
     assert list(folder.iterdir()) == []
 
-    # once there is room again they are made, and trouble is told anew
+    # once there is room again they are saved, and a new failure is reported again
     def room_from(step: int, until: int) -> Any:
         def write(self: Any, data: bytes) -> int:
             assert recording.loop is not None
@@ -243,7 +243,7 @@ def test_the_last_good_checkpoint_of_a_run_that_diverges_or_fails_stays(recordin
 
 def test_weights_that_are_not_finite_are_not_saved(recording: RunRecorder, tmp_path: Path) -> None:
     class Explodes(RandomTask):
-        """Has gradients without a number, and losses with one."""
+        """Has finite losses, but gradients that are NaN."""
 
         def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return super().loss(outputs, targets) * 0.0 + (outputs.sum() - outputs.sum()).sqrt()
@@ -261,7 +261,7 @@ def test_weights_that_are_not_finite_are_not_saved(recording: RunRecorder, tmp_p
     assert course.saved == []
 
 
-# -- what stays --------------------------------------------------------------------------------------------------------
+# -- which files are kept ----------------------------------------------------------------------------------------------
 
 
 def test_above_the_size_limit_the_last_two_the_best_and_branch_points_stay(
@@ -272,7 +272,7 @@ def test_above_the_size_limit_the_last_two_the_best_and_branch_points_stay(
     class Branching(Checkpoints):
         def save(self, *given: Any) -> str | None:
             refusal = super().save(*given)
-            # somebody branches from the second epoch's end as soon as it is there
+            # a branch starts from the end of the second epoch as soon as that exists
             branched.update(file.path.name for file in saved_files(tmp_path) if file.step == 12)
             return refusal
 
@@ -295,7 +295,7 @@ def test_a_resumed_run_knows_which_files_to_keep(recording: RunRecorder, tmp_pat
     second = recording.go_on(spec, tmp_path, {20: [Stop()]}, [first], resume_point=resume_point)
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]
     assert not list(tmp_path.glob("*.unfinished"))
-    # with little room, too: which one was the best is known from the tests before
+    # also with little room: the best one is known from the earlier tests
     resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
     course = recording.go_on(
         spec,

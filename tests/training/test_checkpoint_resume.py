@@ -32,7 +32,7 @@ def path(recording: RunRecorder, tmp_path: Path) -> Path:
 
 
 def refusal(course: RunRecord) -> str:
-    """Return why a run did not go on; nothing of the story before is put aside then."""
+    """Return why a run could not be resumed; nothing of its history is superseded then."""
     assert not of(RunStarted, course.events)
     assert course.finished.outcome == "failed"
     return str(course.finished.error)
@@ -62,7 +62,7 @@ def test_settings_that_have_no_part_in_it_may_be_others(path: Path, recording: R
     spec = tiny_spec(name="again", log_interval=3, checkpoint_seconds=5.0, data_dir="elsewhere", epochs=2)
     course = recording.run(spec, resume_point=ResumePoint(path))
     assert course.finished.outcome == "done"
-    # how long it is, its checkpoint knows
+    # the checkpoint contains the length of the run
     assert (course.started.total_steps, course.started.spec.epochs, len(course.steps)) == (24, 4, 16)
     assert not [e for e in of(Notice, course.events) if e.code == "resume"]
 
@@ -136,10 +136,10 @@ def test_a_finished_run_cannot_be_changed(recording: RunRecorder, tmp_path: Path
     path = saved_files(tmp_path)[-1].path
     words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
     assert words == "all 1 epochs of the run are done; --epochs extends it"
-    # whoever was cut off between its last checkpoint and its last word only says that
+    # a run that was killed between its last checkpoint and its last event only ends
     course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path))
     assert (course.finished.outcome, course.steps) == ("done", {})
-    # what made it longer after its last checkpoint is in the story
+    # the extension after its last checkpoint is in its history
     course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, ("step 6: extend 2",)))
     assert [e.epochs for e in of(Extended, course.events)] == [3]
     assert len(course.steps) == 12

@@ -54,7 +54,7 @@ def test_commands_of_a_script_carry_no_id() -> None:
 
 
 class LateInbox(Inbox):
-    """One more command arrives whenever somebody has found it empty for the first time."""
+    """An inbox in which another command arrives after it was found empty for the first time."""
 
     late: Command | None = UndoLr()
 

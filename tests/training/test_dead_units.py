@@ -20,7 +20,7 @@ HERE = Path(__file__).parents[1]
 
 
 class Convolutions(nn.Module):
-    """A convolution of eight channels, six of which are off for good, under a ReLU that is a function call."""
+    """A convolution of eight channels, six of which are permanently off, with a ReLU that is a function call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ def test_a_run_reports_dead_units_at_the_end_of_every_epoch(tmp_path: Path) -> N
 
 
 def test_a_run_resumed_within_the_inspected_steps_reports_the_same(recording: RunRecorder, tmp_path: Path) -> None:
-    # 96 steps an epoch, of which six are looked at; a batch of one leaves many units without a gradient
+    # 96 steps per epoch, of which six are inspected; with one sample per batch many units get no gradient
     spec = tiny_spec(epochs=2, batch_size=1)
     whole = recording.run(spec)
     pieces = recording.run_in_pieces(spec, [93, 96, 189], tmp_path)

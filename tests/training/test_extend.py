@@ -29,11 +29,11 @@ def test_a_running_run_is_extended(recording: RunRecorder, tmp_path: Path) -> No
     whole = recording.run(spec, script)
     extended = of(Extended, whole.events)[0]
     assert (extended.epochs, extended.total_steps, extended.command) == (3, 18, "extend 1")
-    # what is filled in counts the new epochs: the second's end and the third's
+    # filled-in lengths include the new epochs: the ends of the second and the third
     assert of(ScheduleSwitched, whole.events)[0].schedule == "CosineAnnealingLR(T_max=2)"
     assert len(whole.steps) == 18
     assert_same(whole, recording.run_in_pieces(spec, [10, 15], tmp_path, script))
-    # in the last test it is not too late
+    # a run can still be extended during its last test
     late = recording.run(spec, {12: [Extend(2)]}, meets_tests=True)
     assert len(late.steps) == 24
 
@@ -55,7 +55,7 @@ def test_a_run_with_a_fixed_length_schedule_is_not_extended(
         resume_point=ResumePoint(saved_files(tmp_path)[-1].path, epochs=6),
     )
     assert "set another schedule for the added epochs with --schedule" in str(longer.finished.error)
-    # refused before the old story is put aside
+    # refused before the old history is superseded
     assert not of(RunStarted, longer.events)
 
 

@@ -47,7 +47,7 @@ def of(kind: type[Event], events: list[Event]) -> list[Any]:
 
 
 def numbers(events: list[Event]) -> list[Any]:
-    """Return what a run computed, without when it did."""
+    """Return what a run computed, without the times."""
     return [(e.step, e.loss, e.lrs) for e in of(StepDone, events)] + [
         (e.step, e.loss, e.accuracy) for e in of(EvalDone, events)
     ]
@@ -84,7 +84,7 @@ def test_the_last_batch_of_an_epoch_may_be_smaller() -> None:
 
 
 class Weights:
-    """Catches the model of a run, for its weights at the end."""
+    """Keeps the model of a run, to read its weights at the end."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.model: torch.nn.Module | None = None
@@ -253,7 +253,7 @@ def test_samples_a_second_are_those_of_training_without_the_tests_on_demand(monk
     clock = iter(range(10**6))
     monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: float(next(clock)))
     alone, asked = (of(EpochDone, run_events(tiny_spec(epochs=1), script))[0] for script in ({}, {3: [EvaluateNow()]}))
-    # every look at the clock is a second here, and the command itself has some
+    # the clock advances by a second whenever it is read, also within the command
     assert asked.samples_per_second > 0.8 * alone.samples_per_second
 
 
@@ -266,7 +266,7 @@ def test_every_step_is_published_when_the_schedule_fails_after_it() -> None:
 
 
 class OnAnAccelerator(LossBuffer):
-    """Keeps losses as it does where reading them would make a device wait."""
+    """Buffers losses as it does if reading them would make a device wait."""
 
     def __init__(self, reporter: Any, _: torch.device) -> None:
         super().__init__(reporter, torch.device("cuda"))
@@ -279,7 +279,7 @@ def test_all_steps_are_published_whatever_ends_the_run(monkeypatch: pytest.Monke
     events = run_events(tiny_spec(log_interval=1000, epochs=1), script)
     assert len(of(StepDone, events)) == events[-1].step == 6
     assert events[-1].outcome == "failed"  # type: ignore[attr-defined]
-    # a loss that was not finite is the reason, and not what came of it
+    # the loss that was not finite is the reason, not the error that followed
     diverging = tiny_spec(log_interval=1000, epochs=1, optimizer="SGD(lr=1e30)", schedule='LambdaLR("1")')
     events = run_events(diverging, {1: [SwitchSchedule('LambdaLR("1 / (5 - epoch)", per="batch")')]})
     assert events[-1].outcome == "diverged"  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Losses of an accelerator, which a CPU stands in for: read in one go, and never a step lost."""
+"""Losses on an accelerator, for which the CPU stands in: they are read together, and no step is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.training import loss_buffer
 from lrtui.training.loss_buffer import Diverged, LossBuffer
 from lrtui.training.reporter import Reporter
 
-# a device that is not a CPU, without anything being on it
+# a device that is not the CPU; nothing is computed on it
 ELSEWHERE = torch.device("meta")
 
 

@@ -22,13 +22,13 @@ def control(
     parameters = [("a", torch.nn.Parameter(torch.zeros(1, 1))), ("fc1", torch.nn.Parameter(torch.zeros(1, 1)))]
     built = build_optimizer(parse_optimizer(optimizer), parameters)
     lr_control = LrControl(built, parse_schedule(schedule), horizon)
-    # the order in which PyTorch wants to be called
+    # the order of calls that PyTorch requires
     built.step()
     return lr_control, built
 
 
 def walk(lr_control: LrControl, optimizer: torch.optim.Optimizer, start: int, stop: int) -> list[tuple[float, ...]]:
-    """Take steps and return the lrs that each used."""
+    """Make steps and return the lrs of each."""
     used = []
     for step in range(start, stop):
         used.append(lr_control.lrs)
@@ -122,7 +122,7 @@ def test_a_switch_removes_every_trace_of_the_old_schedule(before: str) -> None:
     _, fresh = control('LambdaLR("1")', "SGD(lr=0.02, momentum=0.9)")
     lr_control, optimizer = control(before, "SGD(lr=0.02, momentum=0.9)")
     walk(lr_control, optimizer, 0, 23)
-    # a scheduler of one's own writes what it likes
+    # a user's scheduler may write anything
     optimizer.param_groups[0].update(weight_decay=0.5, own={"warm": True})
     lr_control.switch(parse_schedule('LambdaLR("1")'), "base", 23)
     groups = [{**group, "params": None} for group in optimizer.param_groups]
@@ -165,7 +165,7 @@ def test_lengths_left_out_are_those_of_what_remains() -> None:
     lr_control, _ = control("CosineAnnealingLR()")
     assert str(lr_control.schedule) == "CosineAnnealingLR(T_max=10)"
     lr_control.switch(parse_schedule("CosineAnnealingLR()"), "base", 17)
-    # the fourth epoch is under way and counts: ends of epochs 4 to 10
+    # the current, fourth epoch counts: ends of epochs 4 to 10
     assert str(lr_control.schedule) == "CosineAnnealingLR(T_max=7)"
     lr_control.switch(parse_schedule("OneCycleLR(max_lr=0.1)"), "base", 17)
     assert str(lr_control.schedule) == "OneCycleLR(max_lr=0.1, total_steps=33)"

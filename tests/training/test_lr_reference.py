@@ -1,4 +1,4 @@
-"""The real engine against a plain reference of lr control, step by step, over random sequences of commands."""
+"""The lr control compared with a reference implementation, step by step, over random sequences of commands."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Chance(random.Random):
         return {name: value for name, value in choices.items() if self.random() < 0.5}
 
     def lr(self, low: float, high: float, groups: int) -> Any:
-        """Return an lr, or now and then one for each group."""
+        """Return an lr, or occasionally one for each group."""
         return self.number(low, high) if self.random() < 0.7 else [self.number(low, high) for _ in range(groups)]
 
     def formula(self, formulas: Sequence[Formula], groups: int) -> Any:
@@ -77,7 +77,7 @@ class Chance(random.Random):
         per = self.choice([None, "batch", "epoch"])
         if name not in ("SequentialLR", "ChainedScheduler"):
             return Plan(name, self.arguments(name, groups), per)
-        # among the children of what steps per epoch there is now and then one that has to be refused
+        # a parent that steps per epoch occasionally has a child that must be refused
         cycles = CYCLES if per == "batch" or self.random() < 0.05 else []
         children = [
             Plan(child, self.arguments(child, groups))
@@ -123,7 +123,7 @@ class Chance(random.Random):
             case "MultiplicativeLR":
                 return {"lr_lambda": self.formula(MULTIPLIERS, groups)}
             case "OneCycleLR":
-                # of no length that makes one phase of the cycle empty: PyTorch divides by it
+                # no length with an empty phase of the cycle, by whose length PyTorch would divide
                 length = self.choice(
                     [{}, {}, {"total_steps": self.randint(2, 20)}, {"epochs": 2, "steps_per_epoch": 3}]
                 )
@@ -158,7 +158,7 @@ class Chance(random.Random):
                 mode=self.choice(["min", "max"]),
                 metric=self.choice(["loss", "accuracy"]),
                 factor=self.number(0.05, 0.95),
-                # so high that nothing counts as better, and the lr is cut
+                # so high that no result counts as an improvement, and the lr is cut
                 threshold=self.choice([1e-4, 0.9]),
                 cooldown=self.randint(0, 1),
                 min_lr=self.lr(0, 0.001, groups),
@@ -175,7 +175,7 @@ class Chance(random.Random):
                 ("Adam", {"betas": (0.8, 0.99)}, {}),
                 ("AdamW", {}, {}),
                 ("RMSprop", {"momentum": 0.3}, {}),
-                # has no momentum that could be cycled: some schedules are refused
+                # has no momentum to cycle, so some schedules are refused
                 ("Adagrad", {}, {}),
             ]
         )
@@ -193,7 +193,7 @@ Order = tuple[Command, Plan | None]
 
 @dataclass(frozen=True)
 class Session:
-    """One run, and what is said in it: orders by the step before which they come."""
+    """A run and its commands, by the step before which they are sent."""
 
     optimizer: OptimizerPlan
     plan: Plan
@@ -219,7 +219,7 @@ def session_of(seed: int) -> Session:
         step = chance.randrange(epochs * math.ceil(96 / batch_size))
         orders.setdefault(step, []).extend(draw_orders(chance, groups))
     for said in orders.values():
-        # a run that is left paused waits for ever
+        # a paused run would wait forever
         pauses = [command for command, _ in said if isinstance(command, (Pause, Resume))]
         if pauses and isinstance(pauses[-1], Pause):
             said.append((Resume(), None))
@@ -237,7 +237,7 @@ def draw_orders(chance: Chance, groups: int) -> list[Order]:
         case "nudge":
             return [(ScaleLr(chance.choice([1.25, 1 / 1.25, 0.1, chance.uniform(0.3, 2)])), None)]
         case "set":
-            # 0.125: only at powers of two does a neighbour of the ratio hit what the ratio itself misses
+            # 0.125, because only at powers of two a neighbour of the ratio is exact where the ratio is not
             return [(SetLr(chance.choice([0.02, 1 / 3, 0.125, 10 ** chance.uniform(-6, -1), 0.0]), group), None)]
         case "undo":
             return [(UndoLr(), None)] * chance.randint(1, 3)
@@ -262,13 +262,13 @@ def draw_orders(chance: Chance, groups: int) -> list[Order]:
     ]
 
 
-# -- the real one beside the reference -------------------------------------------------------------------------------
+# -- comparison with the reference ------------------------------------------------------------------------------------
 
 Used = tuple[tuple[float, ...], list[tuple[Any, Any]]]
 
 
 class UsedByTheOptimizer:
-    """Catches lr and momenta of a run's own optimizer at each of its steps."""
+    """Records the lr and momenta of a run's optimizer at each step."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[Used] = []
@@ -286,7 +286,7 @@ class UsedByTheOptimizer:
 
 
 def results_of_epochs(events: Sequence[Event]) -> list[dict[str, float]]:
-    """Return what the tests at the epochs' ends said; those on demand feed no schedule."""
+    """Return the results of the tests at the epochs' ends; schedules don't follow tests on demand."""
     results, on_demand = [], False
     for event in events:
         if isinstance(event, EvaluationStarted):
@@ -299,13 +299,13 @@ def results_of_epochs(events: Sequence[Event]) -> list[dict[str, float]]:
 
 @dataclass
 class Course:
-    """What the reference says of a session.
+    """The reference's result for a session.
 
     Args:
         used: lrs and momenta of each step.
         answers: step and lrs after each command that changed them.
-        refused: step and words of each that was refused.
-        ending: what the run ends with.
+        refused: step and text of each refused command.
+        ending: the run's outcome.
     """
 
     used: list[Used]
@@ -315,7 +315,7 @@ class Course:
 
 
 def expected_course(session: Session, results: Sequence[Mapping[str, float]], steps: int) -> Course:
-    """Return what should have happened in this many steps, given what the tests said."""
+    """Return the expected result of this many steps with these test results."""
     course = Course([], [], [])
     try:
         reference = ReferenceLr(session.optimizer, session.plan, session.epochs, session.batches)
@@ -345,10 +345,10 @@ def expected_course(session: Session, results: Sequence[Mapping[str, float]], st
 
 
 def compare(session: Session, used: list[Used]) -> str:
-    """Run a session and hold it against the reference; return how it ended.
+    """Run a session and compare it with the reference; return its outcome.
 
     Args:
-        used: what the run's optimizer used, filled while it runs.
+        used: the settings of the run's optimizer, filled in while it runs.
     """
     used.clear()
     spec = tiny_spec(
@@ -360,7 +360,7 @@ def compare(session: Session, used: list[Used]) -> str:
     events = run_events(spec, {step: [command for command, _ in said] for step, said in session.orders.items()})
     told = [event.lrs for event in events if isinstance(event, StepDone)]
     ending = str(getattr(events[-1], "outcome", None))
-    # a loss that is no number ends a run early, at a step that is no matter of lr control
+    # a loss that is not finite ends a run early, at a step that lr control doesn't determine
     steps = len(told) if ending == "diverged" else session.epochs * session.batches
     course = expected_course(session, results_of_epochs(events), steps)
     assert ending in (course.ending, "diverged"), getattr(events[-1], "error", None)
@@ -393,7 +393,7 @@ def compare_all(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
         except AssertionError as error:
             error.add_note(f"seed {seed}: {session}")
             raise
-    # were most runs to end early, little would be compared
+    # if most runs ended early, little would be compared
     assert endings["done"] > 0.85 * len(seeds), endings
 
 

@@ -1,8 +1,7 @@
-"""An accelerator is never waited for between log lines: no step reads from the device but through the loss buffer.
+"""Training never waits for an accelerator between log lines: only the loss buffer reads from the device.
 
-There is no accelerator on the machines that this runs on. What makes one wait is a copy of one of its tensors to the
-CPU or a read of its value by Python. Every operation of every step is watched for these, with the buffer of the
-losses set to work as it does on an accelerator.
+The test needs no accelerator. A wait is caused by a copy of a tensor to the CPU or a read of its value in Python. Every
+operation of every step is watched for these, with the loss buffer working as it does on an accelerator.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ READS = {
 
 
 class Watch(TorchDispatchMode):
-    """Counts what would make an accelerator wait, while it is asked to.
+    """Counts operations that would make an accelerator wait, while it is switched on.
 
     Args:
         casts_to: what autocast makes of fp32, and fp32 of: it names the device it casts on, which is the CPU here.
@@ -63,7 +62,7 @@ class Watch(TorchDispatchMode):
 
 
 class WatchedLoop(Loop):
-    """Counts while it trains, and not while the buffer reads."""
+    """Counts during training, but not while the buffer reads."""
 
     def __init__(self, setup: Any, inbox: Inbox, reporter: Reporter, watch: Watch, *, reads_at_once: bool) -> None:
         super().__init__(setup, inbox, reporter)
@@ -131,7 +130,7 @@ def watch_run(
 def test_no_step_reads_from_the_device(settings: dict[str, Any]) -> None:
     watch, events = watch_run(**settings)
     assert watch.found == {}
-    # and it did watch: every step has dozens of operations, and every loss was published in the end
+    # make sure that operations were watched: every step has dozens, and every loss was published
     steps = sum(isinstance(event, StepDone) for event in events)
     assert steps == (9 if settings.get("accumulate") else 18)
     assert watch.operations > 20 * steps

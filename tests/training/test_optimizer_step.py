@@ -119,7 +119,7 @@ def test_a_model_learns_in_16_bits(precision: str, clip: float | None) -> None:
     assert events[-1].outcome == "done", events[-1]
     assert losses != expected
     assert losses[-1] < 0.5 * losses[0]
-    # the lr is what it would have been: a step that the scaler leaves out is a step of the schedule all the same
+    # the lr is unchanged, since a step that the scaler skips still counts as a step of the schedule
     assert [e.lrs for e in of(StepDone, events)] == [e.lrs for e in of(StepDone, plain)]
 
 

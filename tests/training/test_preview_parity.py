@@ -1,4 +1,4 @@
-"""What a preview says is what the training loop's optimizer had, batch by batch, to the last bit."""
+"""A preview is bit-identical to the lrs of the training loop's optimizer, batch by batch."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def check_one(text: str) -> None:
     try:
         preview = simulate(parse_schedule(text), parse_optimizer(OPTIMIZER), Horizon(EPOCHS, BATCHES), metrics=results)
     except NotationError as refused:
-        # what a preview refuses, at its start or at the step where PyTorch fails, a run ends at, with the same words
+        # if a preview fails, at its start or at a step, a run ends there with the same error
         finished = events[-1]
         assert isinstance(finished, RunFinished)
         assert finished.error is not None
         assert str(refused) in finished.error
         return
-    # a run can diverge: the preview then holds for as far as it went
+    # if a run diverges, the preview applies up to there
     assert used
     assert used == preview[: len(used), 0].tolist()
 
@@ -84,7 +84,7 @@ def test_a_forecast_matches_a_run_after_switches_and_nudges(
     before: str, after: str, anchor: str, at: int, nudges: dict[int, float]
 ) -> None:
     script: dict[int, list[Command]] = {step: [ScaleLr(factor)] for step, factor in nudges.items()}
-    # at one step the switch comes first, and what is nudged is the new schedule
+    # at the same step the switch comes first, so the nudge applies to the new schedule
     script[at] = [SwitchSchedule(after, anchor), *script.get(at, [])]
     events = run_events(tiny_spec(schedule=before, **SPEC), script)
     used = {event.step: event.lrs[0] for event in events if isinstance(event, StepDone)}

@@ -62,7 +62,7 @@ def test_a_run_is_resumed_after_a_switch_and_lr_changes(
         3: [ScaleLr(1.25)],
         8: [SwitchSchedule(entry.example, anchor)],
         10: [ScaleLr(0.8), ScaleLr(1.5), SetLr(0.03, 1)],
-        # what is undone was done before the run was interrupted
+        # the undone change was made before the interruption
         15: [UndoLr(), UndoLr()],
         20: [UndoLr()],
     }
@@ -88,7 +88,7 @@ def test_a_run_is_resumed_at_the_end_of_an_epoch_and_within_its_test(
 def test_a_change_during_a_test_lasts_after_it(command: Command, recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(schedule="ExponentialLR(gamma=0.5)")
     whole = recording.run(spec, {12: [command]}, meets_tests=True)
-    # the checkpoint that the change itself makes, without the stop's
+    # the checkpoint of the change, not that of the stop
     first = recording.go_on(spec, tmp_path, {12: [command, Stop()]}, [], meets_tests=True)
     change = next(e for e in first.saved if e.reason == "change") if len(first.saved) > 2 else first.saved[-1]
     rest = recording.go_on(spec, tmp_path, None, [first], resume_point=ResumePoint(Path(change.path)))
@@ -119,7 +119,7 @@ def test_a_run_is_resumed_with_every_option(settings: dict[str, Any], recording:
 
 
 class Overflows(RandomTask):
-    """Gradients that leave fp16's range now and then, so that its scale changes and steps are left out."""
+    """Gradients that exceed fp16's range occasionally, so that its scale changes and steps are skipped."""
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return super().loss(outputs, targets) * (1e4 if float(torch.rand(())) < 0.3 else 1.0)
@@ -175,6 +175,6 @@ def test_a_resumed_run_continues_its_seq_clock_and_step(recording: RunRecorder, 
     assert [e.seq for e in (*first.events, *rest.events)] == list(range(len(first.events) + len(rest.events)))
     saved, started = first.saved[-1], rest.started
     assert (started.step, started.resumed_from, started.resumed_seq) == (8, 8, saved.seq - 1)
-    # also what is told before the data is there, and before the clock goes on
+    # also the events before the data is loaded and before the clock continues
     assert {(e.step, e.seconds) for e in rest.events[: rest.events.index(started) + 1]} == {(8, started.seconds)}
     assert first.events[-1].seconds >= started.seconds >= first.events[-3].seconds

@@ -35,7 +35,7 @@ from lrtui.training.checkpoint.policy import Checkpoints
 def test_a_test_on_demand_interrupted_by_a_crash_is_repeated(recording: RunRecorder, tmp_path: Path) -> None:
     spec = tiny_spec(at=("step 8: evaluate", "step 8: lr*0.5"))
     whole = recording.run(spec, {8: [ScaleLr(3.0)]})
-    # a nudge comes while the test is made, and with it a checkpoint
+    # a nudge arrives during the test, and with it a checkpoint
     first = recording.go_on(
         spec, tmp_path, {8: [ScaleLr(3.0)], 9: [Stop()]}, [], meets_tests=True, checkpoints=KeepsAll(tmp_path)
     )
@@ -73,7 +73,7 @@ def test_commands_after_a_checkpoint_are_replayed(seed: int, recording: RunRecor
         spec, tmp_path, {**script, crash: [*script.get(crash, []), Stop()]}, [], meets_tests=meets,
         checkpoints=KeepsAll(tmp_path),
     )  # fmt: skip
-    # as if the disk had failed since: an earlier checkpoint is all there is, and the commands are in the story alone
+    # as if the disk had failed since: only an earlier checkpoint exists, and only the events have the commands
     saved = chance.choice(first.saved)
     resume_point = ResumePoint(Path(saved.path), given_live_after(first, saved))
     later = {step: commands for step, commands in script.items() if step > crash}
@@ -96,14 +96,14 @@ def test_a_command_is_replayed_once_however_often_the_run_is_interrupted(
     def keep() -> Checkpoints:
         return KeepsAll(tmp_path)
 
-    # stopped between the two: what is still to be replayed is in the checkpoint
+    # stopped between the two: the checkpoint has the commands that are still to be replayed
     resume_point = ResumePoint(Path(oldest.path), replay)
     second = recording.go_on(spec, tmp_path, {16: [Stop()]}, [first], resume_point=resume_point, checkpoints=keep())
     newest = Path(second.saved[-1].path)
     assert load_checkpoint(newest).replay == ["step 20: lr*3.0", "step 20: lr*5.0"]
     third = recording.go_on(spec, tmp_path, None, [second], resume_point=ResumePoint(newest), checkpoints=keep())
     assert_same(whole, [cut(first, oldest.seq - 1), second, third])
-    # and from there once more: the story says that it was done, and the checkpoint that it is to be done
+    # and resumed from there again: the command is both among the events and in the checkpoint
     lines = given_live_after(third, oldest)
     assert lines == replay[1:]
     fourth = recording.go_on(spec, tmp_path, None, [third], resume_point=ResumePoint(newest, lines))

@@ -59,7 +59,7 @@ def test_data_with_its_own_order_is_resumed_with_one_warning(
     assert [(e.level, words in e.text) for e in notices] == [("warning", True)]
     assert list(pieces[0].steps) + list(pieces[1].steps) == list(whole.steps)
     if form == "batches":
-        # an order that is always the same is found again
+        # an order that is always the same can be restored
         assert_same(whole, pieces)
 
 
@@ -75,7 +75,7 @@ def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
     reads = 0
 
     class Stopping(type(data.dataset)):  # type: ignore[misc]
-        """Changes the lr, and stops the run, while it reads what was read before."""
+        """Changes the lr and stops the run while it repeats the batches that are done."""
 
         def __getitem__(self, index: int) -> Any:
             nonlocal reads
@@ -100,7 +100,7 @@ def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
 
 
 class KeepsFigures(RandomTask):
-    """A model in part frozen, that computes with buffers which its state_dict() leaves out; one of them grows."""
+    """A partly frozen model with non-persistent buffers, one of which grows."""
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:

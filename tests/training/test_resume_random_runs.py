@@ -62,7 +62,7 @@ def any_at(chance: random.Random, epochs: int, steps: int) -> tuple[str, ...]:
     ]
     words = ["lr*0.5", "lr=0.02", "undo", "evaluate", "checkpoint", f"{any_schedule(chance)} from current"]
     lines = [f"{chance.choice(moments)}: {chance.choice(words)}" for _ in range(chance.randrange(3))]
-    # in a test there is no other
+    # no test starts within a test
     return tuple(line for line in lines if not (line.startswith("test") and line.endswith("evaluate")))
 
 
@@ -93,7 +93,7 @@ def test_any_run_can_be_resumed_from_anywhere(
     script = any_commands(chance, steps)
     whole = recording.run(spec, script, **how)
 
-    # a checkpoint at every step, and in tests: the wall clock goes a second a look
+    # a checkpoint at every step and within tests, since the wall clock advances by a second per read
     looks = iter(range(10**9))
     monkeypatch.setattr("lrtui.training.checkpoint.policy.time.monotonic", lambda: float(next(looks)))
     pieces: list[RunRecord] = []

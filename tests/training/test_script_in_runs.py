@@ -1,4 +1,4 @@
-"""`--at`: a whole session at the keyboard, repeated without one."""
+"""`--at` repeats a whole session of user commands without a user."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_session_is_repeated_by_its_spec_as_done(seed: int) -> None:
 
 @pytest.mark.parametrize("command", [SetLr(0.02), ScaleLr(2.0), SwitchSchedule("StepLR(step_size=1, gamma=0.5)")])
 def test_what_was_done_during_a_test_is_repeated_in_it(command: Command) -> None:
-    # a command for the step that an epoch ends with comes while its test is made: the test asks for commands too
+    # a command for the last step of an epoch arrives during the test, which takes commands as well
     live = run_events(tiny_spec(schedule="ExponentialLR(gamma=0.5)"), {12: [command]}, meets_tests=True)
     state = RunState()
     state.fold(live)

@@ -1,4 +1,4 @@
-"""A run's code, executed as it is: the same lr, momentum and betas at every step as the run itself had."""
+"""The exported code of a run, executed unchanged: the same lr, momentum and betas as in the run at every step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def compare(seed: int, monkeypatch: pytest.MonkeyPatch, seen: Counter[str]) -> N
         batch_size=session.batch_size,
     )
     script = {step: [command for command, _ in said] for step, said in session.orders.items()}
-    # of every other run what comes at an epoch's end comes while its test is made
+    # in every other run, commands at an epoch's end arrive during its test
     events = run_events(spec, script, meets_tests=seed % 2 == 1)
     state = RunState()
     state.fold(events)
@@ -50,7 +50,7 @@ def compare_all(seeds: range, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         except AssertionError as error:
             error.add_note(f"seed {seed}")
             raise
-    # were most runs to end early, little would be compared
+    # if most runs ended early, little would be compared
     assert seen["done"] > 0.8 * len(seeds), seen
     return seen
 

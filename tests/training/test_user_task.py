@@ -1,4 +1,4 @@
-"""Mistakes in the user's own code end with the user's own line and with what was expected."""
+"""Mistakes in the user's code are reported with the line in that code and with what was expected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Mine:
 
 """
 
-# what goes wrong, the method that replaces the good one, the line of it that is at fault, what the message says
+# the mistake, the method that replaces the correct one, with its faulty line marked, and the message
 MISTAKES = {
     "an exception in forward": (
         "class Net(nn.Module):\n    def forward(self, x):\n        return x @ torch.zeros(4, 2)  # FAULT\n"
@@ -144,7 +144,7 @@ def _write(folder: Path, mistake: str) -> tuple[Path, int]:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-# a worker is forked off a process with threads, as data loaders do everywhere
+# workers are forked from a process with threads, as usual for data loaders
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_mistake_is_reported_with_the_users_line_and_what_was_expected(name: str, tmp_path: Path) -> None:
     mistake, words = MISTAKES[name]
@@ -170,7 +170,7 @@ def test_the_command_line_ends_with_1_and_without_a_traceback(
     assert "Traceback" not in err
 
 
-# -- data in every form that a task may give it in ------------------------------------------------------------------
+# -- data in every form that a task may return -------------------------------------------------------------------------
 
 
 class Pairs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -187,7 +187,7 @@ class Pairs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 class Stream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Samples one after the other, of a number that nobody knows before."""
+    """A stream of samples of unknown length."""
 
     def __init__(self, count: int) -> None:
         self.pairs = Pairs(count)
@@ -267,7 +267,7 @@ def test_a_dataset_is_reshuffled_each_epoch_and_reproducible_by_seed() -> None:
     first, again = (events_of(OfForm(FORMS["Dataset"]), schedule='LambdaLR("1e-30")') for _ in range(2))
     losses = [event.loss for event in of(StepDone, first)]
     assert losses == [event.loss for event in of(StepDone, again)]
-    # nothing is learnt at this lr: only another order makes another loss
+    # nothing is learnt at this lr, so losses differ only if the order differs
     assert losses[:5] != losses[5:]
 
 

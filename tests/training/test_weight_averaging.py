@@ -1,4 +1,4 @@
-"""SWALR and its averaged model, against PyTorch's own recipe written out by hand."""
+"""SWALR and its averaged model, compared with the recipe in PyTorch's documentation."""
 
 from __future__ import annotations
 

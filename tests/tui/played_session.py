@@ -22,7 +22,7 @@ from lrtui.tui.view import View
 
 
 class PlayedRun(Run):
-    """A run that has said what it says; it is live as long as its state is."""
+    """A run with given events; it is live as long as its state is."""
 
     def __init__(self, number: int, events: Sequence[Event], spec: RunSpec | None = None) -> None:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
@@ -40,7 +40,7 @@ class PlayedRun(Run):
         self.sent.append(command)
 
     def say(self, *events: Event) -> None:
-        """Let the run say more."""
+        """Add events to the run."""
         self.to_come += events
 
     def poll(self, limit: int = 10**9) -> list[Event]:
@@ -54,10 +54,10 @@ class PlayedRun(Run):
 
 
 class PlayedSession(Session):
-    """A session of such runs; what is started says nothing.
+    """A session of such runs; runs that are started have no events.
 
-    Args:
-        first: number of the first of them.
+Args:
+first: number of the first run.
     """
 
     def __init__(self, *recordings: Sequence[Event], first: int = 1) -> None:
@@ -84,7 +84,7 @@ class PlayedSession(Session):
 
 
 def drawn_curve(question: Question) -> Answer:
-    """Return a straight line down in place of the real curve, so that no picture needs torch."""
+    """Return a falling straight line instead of the real curve, so that snapshots don't need torch."""
     schedule = parse_schedule(question.schedule)
     horizon = Horizon(question.epochs, question.batches_per_epoch, question.start_step)
     lrs = np.linspace(0.006, 0.0, horizon.steps + 1)[:-1, None]
@@ -92,7 +92,7 @@ def drawn_curve(question: Question) -> Answer:
 
 
 class PlayedApp(CockpitApp):
-    """The cockpit on a played session; curves come at once."""
+    """The cockpit on a played session; curves are delivered immediately."""
 
     def __init__(self, session: PlayedSession, view: View | None = None, *, start: bool = False) -> None:
         view = view or View(RunSpec(), selected=len(session.runs) or None)

@@ -1,4 +1,4 @@
-"""Programs in a pseudo-terminal, as a test looks at them: what they write, and how they leave it."""
+"""Programs in a pseudo-terminal: what they write, and the state in which they leave the terminal."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Terminal:
     """A program in a pseudo-terminal.
 
     Args:
-        arguments: the program's.
+        arguments: of the program.
         program: the command to run with these arguments.
         size: columns and lines.
-        rate: the most bytes it reads per second; None for no limit.
+        rate: maximum number of bytes that the terminal reads per second; None for no limit.
         environment: variables that differ from this process's.
     """
 
@@ -48,7 +48,7 @@ class Terminal:
         """Bytes written in total."""
         self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
         master, slave = pty.openpty()
-        # set before the program starts, which would draw its first frame for another size
+        # set before the program starts, since it would draw its first frame for another size
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._fd, self._slave = master, slave
         self.modes_before = termios.tcgetattr(slave)
@@ -65,11 +65,11 @@ class Terminal:
                 os._exit(127)
 
     def set_rate(self, rate: float | None) -> None:
-        """Read so many bytes per second from now on."""
+        """Read this many bytes per second from now on."""
         self._rate, self._allowance, self._looked = rate, 0.0, time.monotonic()
 
     def read(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Read for so long, or until the condition holds; return whether it does."""
+        """Read for this many seconds, or until the condition holds; return whether it does."""
         end = time.monotonic() + seconds
         while not until():
             if time.monotonic() >= end:
@@ -93,11 +93,11 @@ class Terminal:
 
     @property
     def modes(self) -> list[object]:
-        """The terminal's modes as they are now, as termios has them."""
+        """The terminal's current modes, as returned by termios."""
         return termios.tcgetattr(self._slave)
 
     def hang_up(self) -> None:
-        """Close the terminal's end, as a window that is closed."""
+        """Close the terminal, as if its window was closed."""
         os.close(self._slave)
         os.close(self._fd)
 
@@ -108,7 +108,7 @@ class Terminal:
             self._read(0.05)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                # what the program wrote last may lie in the terminal still
+                # the program's last output may still be in the terminal's buffer
                 self.set_rate(None)
                 while self._read(0.0):
                     pass
@@ -117,7 +117,7 @@ class Terminal:
         raise AssertionError("the program does not end")
 
     def kill(self) -> None:
-        """End the program, whatever it does."""
+        """Kill the program."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
 
@@ -130,7 +130,7 @@ class Terminal:
         most = 1 << 16
         if self._rate is not None:
             now = time.monotonic()
-            # a slow line is never idle to make up for it later: what is not used of a tenth of a second is gone
+            # a slow line can't catch up after being idle: unused capacity of a tenth of a second is lost
             self._allowance = min(self._allowance + self._rate * (now - self._looked), self._rate / 10)
             self._looked = now
             most = int(self._allowance)

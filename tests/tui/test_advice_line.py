@@ -1,4 +1,4 @@
-"""Advice on screen: when it comes, what its key does, and when it goes."""
+"""Advice on screen: when it appears, what its key does, and when it disappears."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROPOSED = "OneCycleLR(max_lr=0.0032)"
 
 
 def tenth_of_each(question: Question) -> Answer:
-    """Return the curve of ExponentialLR(gamma=0.1) on 0.01, whatever is asked for."""
+    """Return the curve of ExponentialLR(gamma=0.1) on 0.01 for every question."""
     steps = np.arange(question.start_step, question.epochs * question.batches_per_epoch)
     lrs = 0.01 * 0.1 ** (steps // question.batches_per_epoch)
     return Answer(question, lrs[:, None], question.schedule)
@@ -50,7 +50,7 @@ def cockpit(app: PlayedApp) -> CockpitScreen:
 
 
 def line(app: PlayedApp) -> str:
-    """Return what the line says; empty where it is not there."""
+    """Return the text of the line; empty if it is hidden."""
     shown = cockpit(app).query_one(AdviceLine)
     return shown.render().plain if shown.display else ""
 
@@ -191,7 +191,7 @@ async def test_the_advice_names_keys_from_the_settings_file() -> None:
         assert f"ctrl+n switches to {PROPOSED}   ctrl+b dismisses" in line(app)
 
 
-# -- what is said at the end -------------------------------------------------------------------------------------------
+# -- advice at the end of a run ----------------------------------------------------------------------------------------
 
 
 async def ended(pilot: Pilot[int], app: PlayedApp, last: Event) -> None:

@@ -89,12 +89,12 @@ def test_a_schedule_without_a_curve_has_findings() -> None:
     answer = check(compute(Question("OneCycleLR(max_lr=0.1)", "Adagrad()", 3, 2, checked=True)))
     assert answer.lrs is None
     assert [finding.code for finding in answer.findings or ()] == ["no-momentum"]
-    # a notation that is none has an error, which says it all
+    # invalid notation has an error and no findings
     assert check(compute(Question("Nonsense(1)", "Adagrad()", 3, 2, checked=True))).findings == ()
 
 
 def test_a_switch_is_checked_over_the_remaining_steps() -> None:
-    # one epoch is left: from here on the lr never moves, as if from the start it has come down three times
+    # one epoch is left: with `base` the lr is constant, with `start` it has already been lowered three times
     question = Question("StepLR(step_size=3, gamma=0.5)", "Adam(lr=0.01)", 10, 20, 180, "base", (0.01,), checked=True)
     assert [finding.code for finding in check(compute(question)).findings or ()] == ["does-nothing"]
     assert check(compute(replace(question, anchor="start"))).findings == ()

@@ -21,7 +21,7 @@ DONE = recorded_run(500, outcome="done")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a store folder that the played runs report as theirs."""
+    """Return a store folder that the played runs report as their store."""
     monkeypatch.setattr(Run, "is_recorded", property(lambda _: True))
     monkeypatch.setattr(Run, "store_folder", property(lambda _: tmp_path))
     return tmp_path

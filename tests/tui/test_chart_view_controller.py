@@ -1,4 +1,4 @@
-"""What the keys do to the charts: axis, window, cursor, export."""
+"""The effect of keys on the charts: axis, window, cursor, export."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ async def test_3_again_shows_the_next_metric() -> None:
 async def test_a_wide_screen_has_a_pane_for_each_further_metric() -> None:
     app = PlayedApp(PlayedSession(MEASURED))
     async with app.run_test(size=(200, 60)) as pilot:
-        # a pane that was made just now is drawn when it has been laid out
+        # a new pane is drawn after its layout
         await until(pilot, lambda: bool(app.screen.query("#metric-1")) and "●" in drawn(app, "metric-1"))
         assert ["f1" in rule(app, "metric-0"), "recall" in rule(app, "metric-1")] == [True, True]
         assert "●" in drawn(app, "metric-0")

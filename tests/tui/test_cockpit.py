@@ -179,7 +179,7 @@ async def test_a_run_in_progress_takes_the_settings_that_need_no_restart() -> No
         assert "extend 2, CosineAnnealingLR() from base …" in message(app)
         assert "seed: after a restart (r)" in message(app)
         assert app.view.spec.seed == 7
-        # fewer epochs than it has are none that it can be given
+        # a run can't be given fewer epochs than it has
         await press(pilot, "e")
         app.screen.query_one("#epochs", Input).value = "3"
         await press(pilot, "enter")
@@ -292,7 +292,7 @@ async def test_a_key_redraws_only_the_charts_that_it_changes(
     app = PlayedApp(session)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.3)
-        # from here on the charts are never due by themselves
+        # from here on the charts are never due because of training
         monkeypatch.setattr(frame_clock, "CHART_INTERVAL", 1e9)
         monkeypatch.setattr(ChartView, "show", noted)
         for key, charts in (("z", ["loss"]), ("l", ["lr"]), ("a", ["lr", "loss", "accuracy"]), ("o", [])):
@@ -306,7 +306,7 @@ async def test_the_result_of_a_dialog_is_drawn_without_new_events() -> None:
     app = PlayedApp(PlayedSession(DONE, DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.6)
-        # no key: what is chosen is taken from an answer
+        # without a key: the choice is taken from an answer
         app.view.toggle_pin(1)
         runs = app.screen.query_one("#runs OptionList", OptionList)
         await until(pilot, lambda: str(runs.get_option("1").prompt).startswith("m"))

@@ -53,7 +53,7 @@ def test_runs_of_other_sources_have_colours_and_letters_in_the_order_of_drawing(
 async def test_every_theme_that_is_offered_has_all_colours_of_all_screens() -> None:
     app = PlayedApp(PlayedSession(recorded_run(60)))
     async with app.run_test(size=(120, 36)) as pilot:
-        # each screen brings rules of its own
+        # each screen has a separate style sheet
         for key in ("s", "?", "e", "="):
             await press(pilot, key)
             await press(pilot, "escape")
@@ -72,5 +72,5 @@ async def test_a_theme_of_the_terminals_own_colours_leaves_its_background(theme:
         strips = app.screen._compositor.render_strips()
         backgrounds = [segment.style.bgcolor for strip in strips for segment in strip if segment.style]
         at_rest = [colour for colour in backgrounds if colour is None or colour.is_default]
-        # but for the cursor of the list and the scroll bar
+        # except for the cursor of the list and the scroll bar
         assert len(at_rest) > 0.9 * len(backgrounds)

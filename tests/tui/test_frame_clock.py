@@ -6,7 +6,7 @@ from lrtui.tui.frame_clock import CHART_INTERVAL, MAX_BACKLOG, TEXT_INTERVAL, Fr
 
 
 class FakeScreen:
-    """Records when it is drawn, and whether the charts are."""
+    """Records when it is drawn, and whether the charts are drawn."""
 
     def __init__(self) -> None:
         self.now, self.backlog, self.has_news = 0.0, 0, True

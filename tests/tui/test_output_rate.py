@@ -1,4 +1,4 @@
-"""How far a slow terminal is behind, as far as its writes tell."""
+"""How far a slow terminal lags behind, estimated from its writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lrtui.tui.output_rate import BUFFER_BYTES, MAX_RETRY_SECONDS, MAX_WAIT, RET
 
 
 class Line:
-    """A clock, and the flow of a terminal."""
+    """A clock and the output rate of a terminal."""
 
     def __init__(self) -> None:
         self.now = 100.0

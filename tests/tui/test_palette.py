@@ -1,4 +1,4 @@
-"""The palette offers what makes sense now."""
+"""The palette offers the available actions."""
 
 from __future__ import annotations
 

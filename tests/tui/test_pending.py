@@ -1,4 +1,4 @@
-"""A command shows as pending until its event has come."""
+"""A command is shown as pending until its event has arrived."""
 
 from __future__ import annotations
 

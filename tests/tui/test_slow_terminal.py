@@ -1,4 +1,4 @@
-"""The cockpit at 80x24 on a terminal that takes 2 kB a second: a pseudo-terminal holds nine seconds of that."""
+"""The cockpit at 80x24 on a terminal that takes 2 kB per second; a pseudo-terminal buffers nine seconds of output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_quitting_on_a_slow_terminal() -> None:
     terminal.read_until(b"help")
     terminal.read(1.0)
     terminal.press("q")
-    # what is on its way comes first: the first screen, and what the start has had to say
+    # first the buffered output: the first screen, and the messages at startup
     terminal.read_until(b"Stop it and quit?", 25)
     terminal.press("q")
     assert terminal.wait_gone(30) == 0
@@ -41,7 +41,7 @@ def shown_epoch(terminal: Terminal) -> int:
 def test_a_slow_terminal_keeps_up_and_catches_up(tmp_path: Path) -> None:
     terminal = Terminal(*SLOW, "--store", str(tmp_path), size=(80, 24), rate=RATE)
     terminal.read_until(b"epoch 1/10000")
-    # the pace is known once a write has waited
+    # the rate is known once a write has waited
     terminal.read(25.0)
     run = wait_for_run(tmp_path, lambda _: True)
     epochs_a_second = run.step / 96 / run.seconds
@@ -54,7 +54,7 @@ def test_a_slow_terminal_keeps_up_and_catches_up(tmp_path: Path) -> None:
     print(f"the screen is {behind:.1f} s behind, a key is answered after {answered:.1f} s")
     assert behind < 5.0
     assert answered < 5.0
-    # fast again: what is shown is what is
+    # fast again: the screen is up to date
     terminal.set_rate(None)
     terminal.read(3.0)
     run = wait_for_run(tmp_path, lambda _: True)
@@ -64,7 +64,7 @@ def test_a_slow_terminal_keeps_up_and_catches_up(tmp_path: Path) -> None:
 
 
 def busy_seconds(pid: int) -> dict[str, float]:
-    """Return the CPU seconds of each of the process's threads but its main one."""
+    """Return the CPU seconds of each thread of the process except the main one."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         if task.name != str(pid):
@@ -77,14 +77,14 @@ def busy_seconds(pid: int) -> dict[str, float]:
 def test_training_does_not_wait_for_a_slow_terminal() -> None:
     arguments = (*QUICK, "--epochs", "10000", "--log-interval", "1000", "--device", "cpu")
     terminal = Terminal(*arguments, size=(80, 24), rate=RATE)
-    # at the same time, so that whatever else the machine does slows both
+    # at the same time, so that other load on the machine slows both
     headless = subprocess.Popen([*COCKPIT, "train", *arguments, "--quiet"], stdout=subprocess.DEVNULL)
     try:
         terminal.read_until(b"epoch 1/10000")
         terminal.read(10.0)
         before = {pid: busy_seconds(pid) for pid in (terminal.pid, headless.pid)}
         terminal.read(20.0)
-        # of each, the thread that was the busiest: the one that trains
+        # the busiest thread of each process is the one that trains
         slow, alone = (
             max(seconds - before[pid].get(thread, 0.0) for thread, seconds in busy_seconds(pid).items())
             for pid in (terminal.pid, headless.pid)
@@ -94,5 +94,5 @@ def test_training_does_not_wait_for_a_slow_terminal() -> None:
         headless.wait()
         terminal.kill()
     print(f"in 20 s the training thread ran {slow:.1f} s, headless {alone:.1f} s")
-    # this task's steps are nearly all Python, so that it pays for all that the screen does; and both share two cores
+    # the steps of this task are almost only Python code, so the screen slows them most; both processes share two cores
     assert slow > 0.6 * alone

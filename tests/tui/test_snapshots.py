@@ -104,7 +104,7 @@ def test_dialogs(key: str, size: tuple[int, int], snap_compare: Compare) -> None
 
 @pytest.fixture(autouse=True)
 def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture that is slow to be taken has the footer's message as well."""
+    """The footer's message is in a snapshot even if taking it is slow."""
     monkeypatch.setattr("lrtui.tui.panes.footer.MESSAGE_SECONDS", 3600.0)
 
 
@@ -112,7 +112,7 @@ def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_tests(change: Callable[[EvalDone], list[Event]]) -> list[Event]:
-    """Return a run whose tests say something else."""
+    """Return a run with other test results."""
     events: list[Event] = []
     for event in recorded_run(330):
         events += change(event) if isinstance(event, EvalDone) else [event]
@@ -153,7 +153,7 @@ def test_what_a_task_measures_itself(size: tuple[int, int], keys: list[str], sna
 
 
 def keep_one_of_each_end(folder: Path) -> None:
-    """Keep runs that are done, failed, stopped and diverged, and one whose process died."""
+    """Store runs that are done, failed, stopped and diverged, and one whose process died."""
     store_events(folder, recorded_run(500, outcome="done"), RunSpec(name="baseline"))
     store_events(folder, recorded_run(120, outcome="failed"), RunSpec(schedule="ExponentialLR(gamma=0.1)"))
     store_events(folder, recorded_run(330, outcome="stopped"), RunSpec(name="学習率, a name that is long"))
@@ -181,7 +181,7 @@ def test_runs_of_the_store(size: tuple[int, int], keys: list[str], tmp_path: Pat
     assert snap_compare(app, terminal_size=size, run_before=read, press=keys)
 
 
-# -- what is wrong, and what is rare ----------------------------------------------------------------------------------
+# -- errors and rare situations ---------------------------------------------------------------------------------------
 
 PRESSED: dict[str, list[str]] = {
     "settings-wrong": ["e", *"x"],
@@ -230,7 +230,7 @@ def test_leaving_a_run_that_is_kept(
 def test_palette_before_anything_is_typed(snap_compare: Compare) -> None:
     async def open_it(pilot: Pilot[Any]) -> None:
         await press(pilot, "ctrl+p")
-        # what is offered comes from a worker, one by one
+        # a worker adds the entries one by one
         await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count > 20)  # type: ignore[attr-defined]
         await pilot.pause()
 
@@ -256,7 +256,7 @@ def test_picker_of_a_branch(
 
 
 def test_no_picture_is_empty() -> None:
-    """An app that breaks down while its picture is taken leaves one with its title alone, and no error."""
+    """An app that fails while its snapshot is taken produces a picture with only its title, and no error."""
     pictures = list((Path(__file__).parent / "__snapshots__").rglob("*.svg"))
     assert pictures
     assert [picture.name for picture in pictures if '<text class="terminal-r' not in picture.read_text()] == []

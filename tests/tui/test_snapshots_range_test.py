@@ -69,7 +69,7 @@ def test_in_ascii(snap_compare: Compare) -> None:
 
 async def show(pilot: Pilot[None], app: PlayedApp, feed: RangeFeed, steps: int, end: RangeEnd | None) -> None:
     losses = valley_losses(steps)
-    # as far as a real one goes
+    # with as many steps as a real one
     sane = next((step for step, loss in enumerate(losses) if loss > 6), len(losses))
     feed_curve(feed, Sweep(), losses[:sane])
     await until(pilot, lambda: len(range_test_screen(app)._curve) == sane)

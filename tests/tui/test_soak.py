@@ -17,10 +17,10 @@ WARM = 300_000
 only: a curve holds at most some 260,000 values."""
 
 BYTES_A_BATCH = 40
-"""The most bytes by which the process may grow with each batch from then on.
+"""Maximum number of bytes by which the process may grow per batch after that.
 
-A curve's blocks are a fifth of a byte a batch. The rest is the allocator's: it varies by some megabytes. A value
-that is not released takes 8 to 32 bytes a batch, an event 350.
+A curve's blocks take a fifth of a byte per batch. The allocator's overhead varies by some megabytes. A value that is
+not released takes 8 to 32 bytes per batch, an event 350.
 """
 
 ANSWERS = (b"smoothed over 500", b"as it is", b"smoothed over 20 ", b"smoothed over 100")
@@ -40,12 +40,12 @@ class Soak:
 
     @property
     def step(self) -> int:
-        """How far it is, as the screen has it."""
+        """The number of steps on screen."""
         found = re.findall(rb"([\d,]+)/[\d,]{5,}", self.terminal.written)
         return int(found[-1].replace(b",", b"")) if found else 0
 
     def go_to(self, step: int) -> None:
-        """Let it train to there."""
+        """Train up to this step."""
         assert self.terminal.read(1200, lambda: self.step >= step), f"it is at step {self.step}"
 
     def bytes_a_second(self, seconds: float = 8.0) -> float:
@@ -88,7 +88,7 @@ def test_half_a_million_batches(number: int, is_stored: bool, batches: int, tmp_
     drawn_last, answered_last, grown = soak.bytes_a_second(), soak.latency(), soak.terminal.resident() - resident
     print(f"{soak.step:>9,}: {drawn_last:,.0f} bytes/s, key {answered_last * 1000:.0f} ms")
     assert grown * 1024**2 < BYTES_A_BATCH * (soak.step - start)
-    # a frame fewer in four would be three quarters; how much of a chart changes is not always the same
+    # one frame fewer in four would be three quarters; the changed part of a chart varies
     assert drawn_last > 0.6 * drawn
     assert answered_last < 2 * answered + 0.05
 

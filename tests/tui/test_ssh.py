@@ -1,7 +1,7 @@
 """The cockpit over a real SSH connection: one that breaks, and one that the user closes.
 
-Deep, since a server has to be installed for it, which the suite's machines need not have: sshd on the loopback with
-keys and settings of its own, as the user who runs the tests.
+A deep test, since it needs an installed SSH server: sshd on the loopback interface, with separate keys and settings, as
+the user who runs the tests.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEPS = 600
 
 
 class Server:
-    """An SSH server of the test's own.
+    """An SSH server for the test.
 
     Args:
         folder: for its keys and settings.
@@ -61,7 +61,7 @@ class Server:
             "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
         )
         if os.getuid() == 0:
-            # where it puts its unprivileged half; made at boot by whatever starts it as a service
+            # the folder of its unprivileged process, which is normally created when the service starts
             Path("/run/sshd").mkdir(exist_ok=True)
         with open(folder / "log", "wb") as log:
             self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log)
@@ -96,7 +96,7 @@ class Server:
         return Terminal(there, program=(str(SSH), *options), size=(80, 24))
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._process.terminate()
         self._process.wait()
 
@@ -141,7 +141,7 @@ def test_a_broken_connection_loses_nothing(server: Server, tmp_path: Path) -> No
     assert 60 <= cut.step < STEPS
     plan = interrupted_run(store)
     assert plan is not None
-    # saved where it was, not at the last epoch's end
+    # saved at its current step, not at the last epoch's end
     assert plan.file.step == cut.step
 
     client = server.cockpit("--store", str(store))
@@ -164,7 +164,7 @@ def test_a_run_continues_after_its_user_has_logged_out(server: Server, tmp_path:
     client.press("q")
     client.read_until(b"continue it in the background")
     client.press("g")
-    # the connection is closed although the run continues: it holds no part of the terminal
+    # the connection closes although the run continues, since the run does not keep the terminal open
     assert client.wait_gone(30) == 0
     assert b"run 1 continues in process" in client.written
     left = wait_for_run(store, lambda run: run.state == "running")

@@ -1,4 +1,4 @@
-"""What a start offers: a run that broke off; on the very first one a word of greeting."""
+"""The startup: an offer to resume an interrupted run, and the welcome on the first start."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def keep_three(folder: Path) -> None:
-    """Keep runs of 10, 2 and 6 epochs; the second one failed."""
+    """Store runs of 10, 2 and 6 epochs; the second one failed."""
     store_events(folder, recorded_run(500, outcome="done"), RunSpec(schedule=STEP, name="baseline"))
     store_events(folder, recorded_run(120, outcome="failed", schedule=EXPONENTIAL), RunSpec(schedule=EXPONENTIAL))
     store_events(folder, recorded_run(330, outcome="stopped", schedule=COSINE), RunSpec(schedule=COSINE))
@@ -210,7 +210,7 @@ async def test_pinned_runs_of_the_store_are_always_shown(folder: Path) -> None:
 
 
 class Elsewhere:
-    """A run that another process would train: its recorder writes, and takes what is sent."""
+    """A run as if trained by another process: its recorder writes, and takes commands."""
 
     def __init__(self, writer: Writer) -> None:
         self.received: list[Command] = []

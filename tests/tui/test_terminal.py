@@ -1,4 +1,4 @@
-"""The cockpit in a real pseudo-terminal: what it leaves behind, however it is left."""
+"""The cockpit in a real pseudo-terminal: it restores the terminal however it ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_signal_during_a_run_restores_the_terminal(number: signal.Signals, sta
     assert terminal.written.rindex(LEAVES_ALTERNATE_SCREEN) > terminal.written.rindex(b"Train Epoch")
     assert SHOWS_CURSOR in terminal.written
     assert all(sequence in terminal.written for sequence in STOPS_MOUSE)
-    # echo, line editing and all the rest are as they were
+    # echo, line editing and all other modes are unchanged
     assert terminal.modes == terminal.modes_before
 
 
@@ -77,13 +77,13 @@ def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(tmp_path: Pat
     terminal = Terminal("--store", str(tmp_path / "store"))
     terminal.read_until(b"resume it here")
     terminal.press("\r")
-    # what it has said before is on screen at once
+    # its earlier events are on screen immediately
     wait_for_run(tmp_path / "store", lambda run: run.state == "running" and run.process.pid == terminal.pid)
     terminal.press("q")
     terminal.read_until(b"continue with lrtui resume 1")
     terminal.press("q")
     assert terminal.wait_gone() == 0
-    # a person has stopped it now
+    # now stopped by the user
     assert interrupted_run(tmp_path / "store") is None
 
 

@@ -1,4 +1,4 @@
-"""The window on the x axis: zoomed, panned, going along with a run."""
+"""The window on the x axis: zoomed, panned, following a run."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ LIMIT = 1_500_000
 """Bytes that all recordings together may take."""
 
 MISSED = {"dead-at-once"}
-"""Its loss is huge for one step and then that of guessing: it never stays above three times its best."""
+"""Its loss is huge for one step and then that of guessing, so it does not stay above three times its best."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the header, the tabs, the log, the rules and the settings' errors say, whatever the room there is."""
+"""The header, the tabs, the log, the title lines and the settings' errors are readable at any width."""
 
 from __future__ import annotations
 

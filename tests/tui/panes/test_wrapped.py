@@ -1,4 +1,4 @@
-"""Text in lines of a width."""
+"""Text wrapped to a width."""
 
 from __future__ import annotations
 
