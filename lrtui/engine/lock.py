@@ -15,7 +15,7 @@ class Computation(Protocol):
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         ...
 
     def join(self, seconds: float | None = None) -> bool:

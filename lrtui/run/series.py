@@ -105,7 +105,7 @@ class Series:
         self.known_from = known_from
 
     def truncate(self, length: int) -> None:
-        """Drop the values from this index on; those left of a block without its values become NaN."""
+        """Drop the values from this index on. If a cut block's values are not known, the remaining ones become NaN."""
         self._settle()
         if length >= len(self):
             return

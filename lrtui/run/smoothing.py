@@ -44,7 +44,7 @@ class Smoothed:
     def series(self) -> Series:
         """The mean at each step."""
         length, known_from = len(self.source), self.source.known_from
-        # values after a truncation may have been replaced; values that were never read may be left as blocks only
+        # after a truncation, later values are new; values that were dropped before they were read exist only as blocks
         if len(self._means) > length or len(self._means) < known_from:
             self._means, self._total, self._weight = Series(), 0.0, 0.0
             if known_from:
@@ -81,7 +81,7 @@ class Smoothed:
             self._means.extend(np.where(weights > 0, sums / weights, np.nan))
 
     def _kernel(self, index: int, size: int = CHUNK) -> tuple[Floats, Floats]:
-        """Return the weights of the values from this index on in the mean at each of them, and of all before them.
+        """Return the weights in the means from this index on: of each value from there on, and of the sum before.
 
         Returns:
             Arrays of shape (size, size), row by mean and column by value, and (size,).

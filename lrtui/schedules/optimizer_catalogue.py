@@ -91,7 +91,7 @@ _ENTRIES = (
         "SGD",
         (
             _lr(1e-3),
-            _number("momentum", 0, "share of the last step that is added"),
+            _number("momentum", 0, "momentum factor"),
             _number("dampening", 0, "damping of the momentum", minimum=-1e9),
             _decay(),
             _flag("nesterov", "Nesterov's momentum"),
@@ -108,7 +108,7 @@ _ENTRIES = (
             _number("alpha", 0.99, "decay of the average of squared gradients"),
             EPS,
             _decay(),
-            _number("momentum", 0, "share of the last step that is added"),
+            _number("momentum", 0, "momentum factor"),
             _flag("centered", "normalize by the variance of the gradient"),
             CAPTURABLE,
             FOREACH,
@@ -197,7 +197,7 @@ _ENTRIES = (
         (
             _lr(1e-3),
             _decay(0.1),
-            _number("momentum", 0.95, "share of the last step that is added"),
+            _number("momentum", 0.95, "momentum factor"),
             _flag("nesterov", "Nesterov's momentum", True),
             _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "coefficients of the Newton-Schulz iteration"),
             _number("eps", 1e-7, EPS.help),

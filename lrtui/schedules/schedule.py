@@ -14,7 +14,7 @@ ANCHORS = {
     "current": "this moment's lr, over the steps left",
     "start": "the configured lr, as if from step 0",
 }
-"""What a schedule that is put in place during a run builds on, with what that does; the first is the default."""
+"""The anchors of a switch, each with the lr and steps that the new schedule starts from; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Horizon:
     Args:
         epochs: of the whole run.
         batches_per_epoch: optimizer steps per epoch.
-        start_step: optimizer steps done when the schedule is put in place.
+        start_step: optimizer steps done when the schedule starts.
     """
 
     epochs: int
@@ -56,7 +56,7 @@ class Schedule:
         name: class name.
         items: (argument, value) pairs in PyTorch's order, those given only; positional arguments of a user's class
             have the name "". Values are numbers, bools, None, text, and tuples of these or of schedules.
-        per: what `step()` is called after; for a schedule inside another it is the outermost one's.
+        per: the unit after which `step()` is called; for a nested schedule it is that of the outermost one.
         per_given: whether the notation says it.
         user_path: module or file of a user's class; None for a class of the catalogue.
         metric: the metric that it follows; None for a schedule that follows none.
@@ -130,7 +130,7 @@ class Schedule:
     def with_arguments(self, **arguments: Any) -> Schedule:
         """Return the schedule with these arguments set; None removes an argument.
 
-        A metric that is the default one follows from the new arguments.
+        A metric that was not given is derived again from the new arguments.
         """
         merged = {**self.arguments, **arguments}
         order = [parameter.name for parameter in self.entry.parameters] if self.entry else list(merged)

@@ -18,10 +18,10 @@ from lrtui.store.reader import reload
 from lrtui.store.store_feed import StoreFeed
 
 ANSWER_SECONDS = 10.0
-"""How long a command's answer is waited for."""
+"""Seconds to wait for the answer to a command."""
 
 BUSY_SECONDS = 2.0
-"""How long reading waits for a database that another process keeps locked."""
+"""Seconds for which reading waits for a database that another process keeps locked."""
 
 _FINGERPRINT = "SELECT id, state, step, seconds, name, note, best_accuracy, test_loss, finished FROM runs ORDER BY id"
 
@@ -103,7 +103,7 @@ class StoreSource(RunSource):
                 read_only=why_no_commands(run, key) or "",
                 columns=values_of(run),
             )
-        except (LrtuiError, ValueError) as error:  # settings of one run that can't be read hide no other run
+        except (LrtuiError, ValueError) as error:  # one run with unreadable settings must not hide the others
             self._unreadable[key] = f"run #{key} can't be read: {error}"
 
     def feed(self, key: int | str) -> StoreFeed:

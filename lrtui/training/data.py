@@ -144,7 +144,7 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
         if count == most:
             break
         if count > MAX_COUNTED_BATCHES:
-            raise TaskError(f"{where} gives batches without an end: {option} N limits a pass")
+            raise TaskError(f"{where} returns an endless stream of batches: limit a pass with {option} N")
         if time.monotonic() - last_report > 2:
             say(f"{count:,} batches so far")
             last_report = time.monotonic()

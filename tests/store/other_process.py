@@ -42,9 +42,9 @@ def _main(arguments: Sequence[str], output: str) -> None:
 class OtherProcess:
     """A running command `lrtui ARGUMENTS`.
 
-Args:
-arguments: command-line arguments.
-output: file that receives what it prints.
+    Args:
+    arguments: command-line arguments.
+    output: file that receives what it prints.
     """
 
     def __init__(self, arguments: Sequence[str], output: Path) -> None:

@@ -160,7 +160,7 @@ class ReferenceLr:
         plan: the schedule that the run starts with.
         epochs: number of epochs of the run.
         batches: optimizer steps per epoch.
-        
+
         Raises:
         RefusedError: if PyTorch refuses the schedule.
     """
@@ -195,8 +195,8 @@ class ReferenceLr:
     def batch_done(self) -> None:
         """Advance by one optimizer step.
 
-Raises:
-BrokenError: if the schedule fails.
+        Raises:
+        BrokenError: if the schedule fails.
         """
         self._step += 1
         if self._plan.unit == "batch":
@@ -205,11 +205,11 @@ BrokenError: if the schedule fails.
     def epoch_done(self, result: Mapping[str, float]) -> None:
         """End the epoch.
 
-Args:
-result: result of the epoch's test.
+        Args:
+        result: result of the epoch's test.
 
-Raises:
-BrokenError: if the schedule fails.
+        Raises:
+        BrokenError: if the schedule fails.
         """
         self._results.append(result)
         if self._plan.unit == "epoch":
@@ -218,11 +218,11 @@ BrokenError: if the schedule fails.
     def obey(self, command: Command, plan: Plan | None) -> None:
         """Carry out a command before the next step.
 
-Args:
-plan: the schedule to switch to; None for invalid notation.
+        Args:
+        plan: the schedule to switch to; None for invalid notation.
 
-Raises:
-RefusedError: if the command is refused.
+        Raises:
+        RefusedError: if the command is refused.
         """
         match command:
             case ScaleLr(factor):

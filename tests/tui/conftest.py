@@ -24,8 +24,8 @@ def nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def keys_come_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default a pilot waits before and after each key until the process has been idle for 20 ms, which would take most
-of the time of these tests. Here it waits only after the last key; tests that wait for more poll.
+    """By default a pilot waits before and after each key until the process has been idle for 20 ms, which would take
+    most of the time of these tests. Here it waits only after the last key; tests that wait for more poll.
     """
     monkeypatch.setattr("textual.app.wait_for_idle", settle)
 

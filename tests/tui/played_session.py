@@ -56,8 +56,8 @@ class PlayedRun(Run):
 class PlayedSession(Session):
     """A session of such runs; runs that are started have no events.
 
-Args:
-first: number of the first run.
+    Args:
+    first: number of the first run.
     """
 
     def __init__(self, *recordings: Sequence[Event], first: int = 1) -> None:

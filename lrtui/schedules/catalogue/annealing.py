@@ -80,7 +80,7 @@ SCHEDULERS = (
             Parameter(
                 name="T_mult",
                 kind="int",
-                help="factor on the length of each further cycle",
+                help="factor by which each cycle is longer than the last",
                 default=1,
                 minimum=1,
                 maximum=COUNT_LIMIT,

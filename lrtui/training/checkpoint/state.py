@@ -26,7 +26,7 @@ class TrainingState:
     """The state of one run between two steps, or between two batches of a test.
 
     Args:
-        setup: what is trained, with what.
+        setup: the model, the data, the optimizer and the settings.
         averaging: the averaged model.
         gradient_scaler: of the optimizer steps.
         pending: the commands that are still to come.

@@ -114,7 +114,7 @@ class BranchController:
         folder, number = run.store_folder, run.number
         ends = _epoch_ends(folder, number, run.state) if folder is not None else ()
         if folder is None or not ends:
-            reason = "it has no checkpoint from the end of an epoch before its last" if folder else "it is not stored"
+            reason = "no epoch before its last one has a checkpoint" if folder else "it is not stored"
             key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
             self._cockpit.say(f"{key}: can't branch from run {number}: {reason}")
             return

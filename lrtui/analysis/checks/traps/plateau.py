@@ -33,8 +33,8 @@ MIN_FACTOR = 1e-3
     ),
 )
 def plateau_mode(context: ScheduleContext) -> Problem | None:
-    """ReduceLROnPlateau expects the metric to fall (mode="min") or to rise (mode="max"). With the wrong mode no
-    improvement counts as one, and the lr is cut while training goes well.
+    """ReduceLROnPlateau expects the metric to fall (mode="min") or to rise (mode="max"). With the wrong mode
+    improvements are not recognized, and the lr is cut while training goes well.
     """
     for part in context.named("ReduceLROnPlateau"):
         mode, metric = part.get("mode"), part.schedule.metric
@@ -102,7 +102,7 @@ def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
 
 
 def _floors(context: ScheduleContext, part: Part) -> tuple[float, ...]:
-    """Return the lr of each parameter group below which it is not cut."""
+    """Return the min_lr of each parameter group."""
     floor = part.get("min_lr")
     return tuple(floor) if isinstance(floor, tuple) else (floor,) * len(context.base_lrs)
 
