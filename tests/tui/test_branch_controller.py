@@ -73,7 +73,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")
-        assert "no checkpoint from the end of an epoch" in message(app)
+        assert "no epoch before its last one has a checkpoint" in message(app)
 
 
 @pytest.mark.parametrize(
