@@ -58,7 +58,7 @@ def mount(*words: str) -> bool:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 600 kB."""
+    """A separate file system of 600 kB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if not mount("-t", "tmpfs", "-o", "size=600k,mode=700", "tmpfs", str(disk)):
@@ -68,7 +68,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave no room on the disk."""
+    """Fill the disk."""
     with open(disk / "ballast", "wb", buffering=0) as file:
         try:
             while True:
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_a_store_is_reported_and_unchanged(content: bytes, wo
     assert process.wait() == 0
     (line,) = told(process, "this run is not recorded")
     assert words in line
-    # whoever wants to read it is refused, and nothing of it was touched
+    # readers are refused, and the file is unchanged
     assert main(["runs", "list", "--store", str(store)]) == 1
     assert (store / "runs.db").read_bytes() == content
 
@@ -175,7 +175,7 @@ def test_a_live_run_is_shown_as_lost_within_ten_seconds_of_its_death(
 
 
 def test_commands_from_another_terminal_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run without a screen in one, and `lrtui send` in the other."""
+    """A headless run in one process, and `lrtui send` in another."""
     store = tmp_path / "store"
     process = OtherProcess([*TRAIN, "--epochs", "1000", "--store", str(store)], tmp_path / "printed")
     wait_for_step(store, 10, process)
@@ -210,7 +210,7 @@ def test_commands_from_another_terminal_are_answered(tmp_path: Path, capsys: pyt
     ]:
         code, printed = send(*words)
         assert (code, answer in printed) == (status, True), (words, printed)
-    # the pause may have come in the midst of an epoch's test, which has no other in it
+    # the pause may have arrived during an epoch's test, within which no other test can start
     for _ in range(10):
         code, printed = send("evaluate")
         if "a test is running already" not in printed:

@@ -1,4 +1,4 @@
-"""The range test: it leaves no trace, whatever is trained, and goes through the lrs that it says it does."""
+"""The range test: it uses the lrs of the sweep and restores everything, whatever is trained."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from lrtui.training.weight_averaging import unsaved_buffers
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 SHORT = Sweep(1e-4, 1.0, 25)
-"""Longer than an epoch of the tasks here."""
+"""A sweep that is longer than an epoch of these tasks."""
 
 
 class Moody(Tiny):
-    """Draws from generators of its own, counts, remembers, and keeps buffers that no checkpoint has."""
+    """A module with separate generators, counters, caches, and non-persistent buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class MoodyNet(nn.Module):
 
 
 class TiedLoss(Tiny):
-    """The loss is a module with statistics and a parameter of its own, which no optimizer has."""
+    """The loss is a module with statistics and a parameter that no optimizer has."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ TASKS: dict[str, tuple[RunSpec, Callable[[], Any] | None]] = {
 
 
 def everything(setup: RunSetup) -> Any:
-    """Return the bytes of all that a step of training changes."""
+    """Return the bytes of everything that a training step changes."""
     task = setup.task.task
     own = {name: value for name, value in vars(task).items() if not isinstance(value, (nn.Module, Tiny))}
     for name, value in own.items():
@@ -176,7 +176,7 @@ def test_a_range_test_leaves_a_fresh_model_unchanged(name: str) -> None:
     assert len(points) >= 10
     assert everything(setup) == before
     assert identities(setup) == objects
-    # nor has the order of the data, and what is drawn with it
+    # the order of the data and its random numbers are unchanged as well
     assert digest(list(setup.train.shuffled())) == order
 
 
@@ -200,7 +200,7 @@ def test_a_range_test_during_a_run_does_not_change_the_run(name: str, recording:
     assert tested.used == whole.used
     assert tested.tests == whole.tests
     assert tested.end == whole.end
-    # nothing of it is in the run's story: what there is more is the pause
+    # the run's events contain nothing of it, only the pause
     kinds = [type(event).__name__ for event in tested.events if type(event).__name__ not in ("Paused", "Resumed")]
     assert kinds == [type(event).__name__ for event in whole.events]
 
@@ -228,14 +228,14 @@ def test_a_range_test_is_refused_during_a_run_whose_data_cannot_be_resumed_exact
     assert words in str(feed.end.error)
     assert not feed.take()
     assert tested.end == whole.end
-    # on a fresh model nothing goes on from it
+    # nothing is continued after a test on a fresh model
     fresh = RangeFeed()
     range_test(set_up(spec, quiet, RandomTask(form)), SHORT, fresh)
     assert len(fresh.take()) == SHORT.steps
 
 
 class BreaksLater(Tiny):
-    """Fails at the twentieth batch of training that is no test."""
+    """Fails at the twentieth training batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -273,7 +273,7 @@ def test_the_run_continues_after_a_range_test_that_fails(recording: RunRecorder)
     tested = recording.run(tiny_spec(), {9: [RangeTest(SHORT, feed)]}, BreaksInTheSweep)
     assert feed.end is not None
     assert "fails during the sweep" in str(feed.end.error)
-    # its counter was put back too: it breaks the run itself ten steps later
+    # its counter was restored as well, so it fails in the run ten steps later
     assert "fails during the sweep" in str(tested.finished.error)
     assert max(tested.steps) == 17
     assert {step: whole.steps[step] for step in tested.steps} == tested.steps
@@ -297,14 +297,14 @@ def test_every_step_is_made_with_the_lr_of_the_sweep_and_groups_keep_their_ratio
 def test_losses_equal_those_of_a_plain_loop() -> None:
     spec = spec_of(batch_size=16, optimizer="SGD(lr=0.1, momentum=0.9)")
     setup, plain = set_up(spec, quiet), set_up(spec, quiet)
-    # the loop has to draw what the test drew
+    # the loop must draw the same random numbers as the test
     torch.manual_seed(3)
     feed = RangeFeed()
     range_test(setup, SHORT, feed)
     losses: list[float] = []
     torch.manual_seed(3)
     batches = [batch for _ in range(5) for batch in plain.train.shuffled()]
-    # the data's order has a generator of its own: dropout alone draws from the global one
+    # the data's order has a separate generator, so only dropout draws from the global one
     torch.manual_seed(3)
     for step in range(SHORT.steps):
         inputs, targets = batches[step]
@@ -382,7 +382,7 @@ def test_training_time_excludes_the_range_test(recording: RunRecorder) -> None:
     class SlowInTheSweep(Tiny):
         def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             if feed.current_lr is not None and feed.end is None:
-                # a second in all; on the run's clock it is none
+                # it takes a second, which the run's clock does not count
                 time.sleep(0.04)
             return super().loss(outputs, targets)
 
