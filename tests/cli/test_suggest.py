@@ -22,7 +22,7 @@ def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 
 def find_as(monkeypatch: pytest.MonkeyPatch, lr: float) -> None:
-    """Replace the range test by one that finds this lr at once."""
+    """Replace the range test by one that finds this lr immediately."""
     range_test = RangeTestResult(lr, Suggestions({"steepest": lr, "valley": 1.2 * lr}), 5, 6)
     monkeypatch.setattr("lrtui.cli.suggest.find_lr", lambda *_: range_test)
 
@@ -46,7 +46,7 @@ def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monke
     assert record["lr"] == 0.02
     assert record["in_full"]["state"] == "done"
     assert record["spent"] <= record["budget"] == 2
-    # what is recommended is what won, and is raced on what is recommended with it
+    # the suggested schedule is the winner, which raced with the suggested optimizer
     winner = record["rounds"][-1]["placings"][0]["label"]
     assert record["schedule"] in winner
     assert (record["optimizer"] != "Adam(lr=0.01)") == (" on " in winner)
