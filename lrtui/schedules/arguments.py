@@ -179,8 +179,9 @@ def read_list(source: Source, node: ast.expr, parameter: Parameter) -> Sequence[
 
 
 def _wrong_type(source: Source, node: ast.expr, parameter: Parameter) -> NotationError:
-    message = f"{parameter.name} takes {KIND_TEXT[parameter.kind]}, not {source.segment(node)}"
-    return source.fault(message, node, parameter.name)
+    kind = KIND_TEXT[parameter.kind]
+    article = {"T": "", "e": "an "}.get(kind[0], "a ")
+    return source.fault(f"{parameter.name} takes {article}{kind}, not {source.segment(node)}", node, parameter.name)
 
 
 def _int(source: Source, node: ast.expr, parameter: Parameter) -> int:

@@ -6,44 +6,38 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal[
-    "int",
-    "float",
-    "bool",
-    "choice",
-    "ints",  # a list of whole numbers
-    "floats",  # a number, or a list of one per parameter group
-    "pair",  # a tuple of numbers, such as betas
-    "expression",  # text such as "0.95 ** epoch", or a list of one per parameter group
-    "schedules",  # a list of schedules
-]
+Kind = Literal["int", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules"]
 
 KIND_TEXT: dict[Kind, str] = {
-    "int": "a whole number",
-    "float": "a number",
+    "int": "whole number",
+    "float": "number",
     "bool": "True or False",
     "choice": "one of its choices",
-    "ints": "a list of whole numbers",
-    "floats": "a number, or a list of one per parameter group",
-    "pair": "a tuple of numbers",
-    "expression": 'an expression such as "0.95 ** epoch", or a list of one per parameter group',
-    "schedules": "a list of schedules",
+    "ints": "list of whole numbers",
+    # a list has one item per parameter group
+    "floats": "number, or one per group",
+    # of fixed length, such as betas
+    "pair": "tuple of numbers",
+    # text such as "0.95 ** epoch", or a list of one per parameter group
+    "expression": "expression of epoch",
+    "schedules": "list of schedules",
 }
+"""The values of each kind, as forms, help and messages name them."""
 
 Counts = Literal[
-    "length",  # step() calls to the end of the curve
-    "period",  # step() calls from one change to the next, or of one part of a cycle
-    "milestones",  # step() calls from the schedule's start
+    "length",  # step() calls to the end of the curve, or of a part of it that occurs once, such as a warm-up
+    "period",  # step() calls of something that repeats: from one drop to the next, of a cycle, of its rise or fall
+    "milestones",  # step() calls from the schedule's start, a list
     "epochs",  # epochs of the run
     "batches",  # batches of an epoch
     "tests",  # tests at the ends of epochs
 ]
 
 LrRole = Literal[
-    "peak",  # the highest lr
-    "low",  # the lr at the bottom of a cycle
-    "end",  # the lr at the end, held from then on
-    "floor",  # the lr never falls below it
+    "peak",  # the highest lr, in place of the optimizer's: OneCycleLR's max_lr
+    "low",  # the lr between the peaks of a cycle: CyclicLR's base_lr
+    "end",  # the lr that the schedule moves to from the current one, up or down, and then holds: SWALR's swa_lr
+    "floor",  # the lowest lr of a schedule that starts at the optimizer's: CosineAnnealingLR's eta_min
 ]
 
 COUNT_LIMIT = 10**12
@@ -64,7 +58,7 @@ class Parameter:
     """One argument.
 
     Args:
-        name: as PyTorch names it.
+        name: as the class's constructor has it.
         kind: type of its values.
         help: what it does, one line.
         default: the constructor's default; REQUIRED if it has none.
@@ -73,7 +67,8 @@ class Parameter:
         above: whether the value must be above the minimum.
         choices: the values accepted, for the kind `choice`.
         optional: whether None is accepted.
-        counts: what a whole number counts; None for a number that counts nothing, such as a factor.
+        counts: what a whole number, or each of a list of them, counts; None for a number that counts nothing, such
+            as a factor.
         lr: which lr the argument is; None for an argument that is no lr.
         lr_share: the initial value in forms as a share of the optimizer's lr, instead of the example's value.
     """
@@ -99,17 +94,7 @@ class Parameter:
     @property
     def range_text(self) -> str:
         """The values accepted: `whole number of at least 1`."""
-        text = {
-            "int": "whole number",
-            "float": "number",
-            "bool": "True or False",
-            "choice": " or ".join(repr(choice) for choice in self.choices),
-            "ints": "list of whole numbers",
-            "floats": "number, or one per group",
-            "pair": "tuple of numbers",
-            "expression": "expression of epoch",
-            "schedules": "list of schedules",
-        }[self.kind]
+        text = " or ".join(repr(choice) for choice in self.choices) or KIND_TEXT[self.kind]
         if self.minimum is not None and self.maximum is not None and self.maximum < COUNT_LIMIT:
             return f"{text} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:

@@ -1,13 +1,16 @@
-"""A plain PyTorch training loop for the tests; it runs no code of lrtui."""
+"""A plain PyTorch training loop for the tests; of lrtui it runs only the scheduler classes that lrtui defines."""
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.optim import lr_scheduler, swa_utils
+from torch.optim import lr_scheduler
+
+from lrtui.schedules.catalogue import CATALOGUE
 
 WORDS = {name: getattr(math, name) for name in ("exp", "log", "sqrt", "cos", "sin", "floor", "pi")} | {
     "min": min,
@@ -35,8 +38,9 @@ def _builders(optimizer: torch.optim.Optimizer) -> dict[str, Callable[..., Any]]
 
         return build
 
-    names = [name for name in lr_scheduler.__all__ if not name.startswith("_")]
-    return {name: builder(getattr(lr_scheduler, name)) for name in names} | {"SWALR": builder(swa_utils.SWALR)}
+    return {
+        name: builder(getattr(importlib.import_module(entry.module), entry.name)) for name, entry in CATALOGUE.items()
+    }
 
 
 def plain_loop(

@@ -121,14 +121,17 @@ def _with_per(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
 
 
 BY_NAME: dict[str, st.SearchStrategy[str]] = {
+    # those without a strategy of their own: their example
+    **{
+        name: st.just(entry.example) if entry.follows_metric else _with_per(st.just(entry.example))
+        for name, entry in CATALOGUE.items()
+    },
     **{name: _with_per(strategy) for name, strategy in {**SINGLE, **CYCLES}.items()},
     "ReduceLROnPlateau": PLATEAU,
     "SequentialLR": _with_per(sequential()),
     "ChainedScheduler": _with_per(chained()),
 }
 """Notations of each scheduler, by name."""
-
-assert BY_NAME.keys() == CATALOGUE.keys()
 
 
 def schedules(name: str | None = None) -> st.SearchStrategy[str]:

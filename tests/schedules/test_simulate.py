@@ -135,7 +135,7 @@ def test_a_finished_run_has_no_remaining_lrs() -> None:
     assert first_group("StepLR(2)", epochs=2, batches=3, start=6) == []
 
 
-@pytest.mark.parametrize("name", [name for name in CATALOGUE if name != "ReduceLROnPlateau"])
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if not entry.follows_metric])
 def test_anchors_differ_in_base_lr_and_start(name: str) -> None:
     @settings(deadline=None, max_examples=10)
     @given(schedules(name), HORIZONS)
@@ -173,7 +173,7 @@ def test_an_unknown_anchor_is_refused() -> None:
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_simulating_a_hundred_thousand_batches_is_fast(name: str) -> None:
     text = CATALOGUE[name].example
-    if name != "ReduceLROnPlateau":
+    if not CATALOGUE[name].follows_metric:
         text = f'{text[:-1]}{"" if text.endswith("()") else ", "}per="batch")'
     schedule, optimizer = parse_schedule(text), parse_optimizer("Adam(lr=0.01)")
     simulate(schedule, optimizer, Horizon(1, 10))

@@ -55,6 +55,11 @@ class Part:
         return self.entry.name
 
     @property
+    def warm_up(self) -> str | None:
+        """The argument that says over how many `step()` calls it raises the lr; None if it does not warm up."""
+        return self.entry.warm_up_argument if self.entry.warms_up(self.values) else None
+
+    @property
     def values(self) -> dict[str, Any]:
         """Its arguments, with the defaults of those not given."""
         return self.entry.values(self.schedule.arguments)
@@ -153,9 +158,9 @@ class ScheduleContext:
                 self._tried[text] = context
         return self._tried[text]
 
-    def named(self, *names: str) -> list[Part]:
-        """Return the parts of these classes of the catalogue."""
-        return [part for part in self.parts if part.name in names]
+    def parts_with(self, *arguments: str) -> list[Part]:
+        """Return the parts whose class has all of these arguments, given or not."""
+        return [part for part in self.parts if all(part.entry.parameter(name) for name in arguments)]
 
     @property
     def follows_metric(self) -> bool:

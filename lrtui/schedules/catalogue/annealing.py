@@ -90,6 +90,7 @@ SCHEDULERS = (
         notes=("At whole steps eta_min is never quite reached.",),
         example="CosineAnnealingWarmRestarts(T_0=5)",
         recomputes=True,
+        restarts=True,
         fit=_fit_restarts,
         factor=_restarts_factor,
     ),

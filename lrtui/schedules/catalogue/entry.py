@@ -11,7 +11,13 @@ from lrtui.schedules.parameter import LrRole, Parameter
 
 Per = Literal["batch", "epoch"]
 
-Family = Literal["decay", "curve", "warm-up", "function", "composite"]
+Family = Literal[
+    "decay",  # lowers the lr by a rule: steps, powers, plateaus
+    "curve",  # one course over the whole run, or cycles; a warm-up that is part of the curve belongs here
+    "warm-up",  # nothing but a start: it raises the lr or holds it back, then leaves it at the optimizer's lr
+    "function",  # a function of the step, written by the user
+    "composite",  # made of other schedulers
+]
 """Groups of schedulers, in the order in which lists show them."""
 
 Arguments = Mapping[str, Any]
@@ -43,7 +49,7 @@ class SchedulerEntry:
     """What it does to the lr, in one line."""
 
     family: Family
-    """The heading under which lists show it; `warm-up` also means that it raises the lr at the start of a run."""
+    """The group in which lists show it; see `Family`."""
 
     unit: Per
     """What `step()` is called after, unless `per=` says otherwise."""
@@ -52,16 +58,18 @@ class SchedulerEntry:
     """The constructor's arguments in its order, without the optimizer."""
 
     example: str
-    """Notation to start from, in forms and messages."""
+    """Notation to start from, in forms, messages and tests: it runs in ten epochs, with lengths in `fills` left out."""
 
     notes: tuple[str, ...] = ()
     """What users trip over, one sentence each."""
 
     fills: Mapping[str, str] = field(default_factory=dict)
-    """Arguments that are filled in from the run's length if they are left out, each with a description of the value."""
+    """Arguments that are set to the number of remaining `step()` calls when left out, each with the text that help
+    shows for that: `{"T_max": "the remaining step() calls"}`."""
 
     class_path: str = ""
-    """`package.module:Class` of the class; `torch.optim.lr_scheduler` when empty."""
+    """`package.module:Class` of the class, which takes the optimizer first; a class in the same file is
+    `f"{__name__}:Name"`. Empty for a class of `torch.optim.lr_scheduler`."""
 
     stepped_as: str = ""
     """`package.module:Class` of a subclass that lrtui builds in its place; the class itself when empty."""
@@ -90,20 +98,37 @@ class SchedulerEntry:
     """Whether an AveragedModel is updated while it is in force."""
 
     length_argument: str | None = None
-    """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end."""
+    """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end.
+
+    The first lr of a run is used before any call, and that of the last epoch (or batch) after `calls - 1`. With
+    `T_max=10` the last lr of the curve is that after call 10, which a run of ten epochs no longer uses. A class whose
+    last lr comes after one call fewer, as that of OneCycleLR, may declare its argument all the same."""
 
     length_factors: tuple[str, ...] = ()
     """Arguments whose product is the length if `length_argument` is not given; either all or none of them are given."""
 
     lowers: Callable[[Arguments], bool] = never
-    """Returns whether the scheduler, with these arguments, lowers the lr over the steps that its `counts` cover."""
+    """Returns whether it lowers the lr over the length or the periods that its arguments count, whether or not it
+    raises it before. False for one that raises the lr, and for one whose counts do not say when the lr falls."""
+
+    warm_up_argument: str | None = None
+    """The argument that says for how many `step()` calls it raises the lr, or holds it back, at its start; None for a
+    scheduler that does neither."""
+
+    warms_up: Callable[[Arguments], bool] = always
+    """With a `warm_up_argument`: returns whether the lr rises step by step until then, with these arguments."""
+
+    restarts: bool = False
+    """Whether it falls to its lowest lr and jumps back to the highest, again and again. The argument that counts a
+    `period` is the length of the first cycle; `T_mult`, if it has that, is the factor on each further one."""
 
     is_constant: Callable[[Arguments], bool] = never
     """Returns whether the lr is constant with these arguments."""
 
     fit: Callable[[Arguments, int], Arguments | None] | None = None
-    """Returns the changed arguments with which the schedule ends at a low lr after so many `step()` calls (a value of
-    None removes the argument), or None if they are unknown; None for a scheduler that fits any length."""
+    """Takes the arguments and a number of `step()` calls, and returns the arguments to change so that the schedule has
+    that length and ends low: `{"total_iters": 40, "power": None}` sets one and removes the other, so that its default
+    holds or it is filled in. Returns None where no arguments are known; None for a scheduler that fits any length."""
 
     factor: Callable[[Arguments, int], str | None] | None = None
     """Closed form: returns the factor on the optimizer's lr over so many `step()` calls as an expression of `epoch`,
@@ -122,9 +147,14 @@ class SchedulerEntry:
         return self.class_path.partition(":")[0]
 
     @property
+    def is_pytorch(self) -> bool:
+        """Whether its class is one of PyTorch's."""
+        return self.module.startswith("torch.")
+
+    @property
     def url(self) -> str:
         """Address of its documentation; empty for a class that has none."""
-        if self.documentation or not self.module.startswith("torch."):
+        if self.documentation or not self.is_pytorch:
             return self.documentation
         return f"https://docs.pytorch.org/docs/stable/generated/{self.class_path.replace(':', '.')}.html"
 

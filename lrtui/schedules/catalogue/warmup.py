@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtui.schedules.catalogue.decay import factor_text
-from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, never
 from lrtui.schedules.parameter import Parameter, count
 
 TOTAL_ITERS = count("total_iters", "steps until the final lr", "length", default=5)
@@ -13,9 +13,12 @@ def _lowers(arguments: Arguments) -> bool:
     return bool(arguments["end_factor"] < arguments["start_factor"])
 
 
+def _rises(arguments: Arguments) -> bool:
+    return bool(arguments["end_factor"] > arguments["start_factor"])
+
+
 def _fit_linear(arguments: Arguments, calls: int) -> Arguments:
-    rises = arguments["end_factor"] > arguments["start_factor"]
-    return {"total_iters": max(1, calls // 10) if rises else calls}
+    return {"total_iters": max(1, calls // 10) if _rises(arguments) else calls}
 
 
 def _linear_factor(arguments: Arguments, calls: int) -> str | None:
@@ -60,6 +63,8 @@ SCHEDULERS = (
         example="LinearLR(start_factor=0.1, total_iters=3)",
         length_argument="total_iters",
         lowers=_lowers,
+        warm_up_argument="total_iters",
+        warms_up=_rises,
         fit=_fit_linear,
         factor=_linear_factor,
     ),
@@ -82,6 +87,8 @@ SCHEDULERS = (
         notes=("With its defaults it starts at a third of the lr and then jumps up.",),
         example="ConstantLR(factor=0.5, total_iters=3)",
         length_argument="total_iters",
+        warm_up_argument="total_iters",
+        warms_up=never,
         is_constant=_is_one,
         factor=_constant_factor,
     ),

@@ -105,7 +105,7 @@ HELD_CLASS = "HeldOneCycleLR"
 
 RESERVED = frozenset(
     (
-        *(name for name, entry in CATALOGUE.items() if entry.module.startswith("torch.")),
+        *(name for name, entry in CATALOGUE.items() if entry.is_pytorch),
         *(HELD_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler"),
     )
 )
@@ -133,7 +133,7 @@ class Imports:
 
     def scheduler(self, entry: SchedulerEntry, *, held: bool = False) -> str:
         """Import the class of a scheduler, and return its name in the script."""
-        if not entry.module.startswith("torch."):
+        if not entry.is_pytorch:
             return self.user_class(entry.module, entry.name)
         self.name(entry.module, entry.name)
         if held:

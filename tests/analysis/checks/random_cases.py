@@ -19,7 +19,7 @@ EXPRESSIONS = (
     "sqrt(5 - epoch)", "(-1) ** epoch", "0.1", "2", "1e308 * epoch", "0.01 * 0.9 ** epoch", "epoch ** 300",
 )  # fmt: skip
 OUTERMOST = tuple(CATALOGUE)
-INSIDE = tuple(name for name in CATALOGUE if name != "ReduceLROnPlateau")
+INSIDE = tuple(name for name, entry in CATALOGUE.items() if not entry.follows_metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ def _case(draw: random.Random) -> Case:
     groups = draw.choice((1, 1, 1, 2))
     schedule = _schedule(draw, draw.choice(OUTERMOST), groups, 0)
     # a composite with schedulers that step per batch needs per=
-    needs = CATALOGUE[schedule.partition("(")[0]].composite and ("OneCycleLR" in schedule or "CyclicLR" in schedule)
-    if not schedule.startswith("ReduceLROnPlateau") and (needs or draw.random() < 0.4):
+    outermost = CATALOGUE[schedule.partition("(")[0]]
+    needs = outermost.composite and any(name in schedule for name, entry in CATALOGUE.items() if entry.unit == "batch")
+    if not outermost.follows_metric and (needs or draw.random() < 0.4):
         comma = "" if schedule.endswith("()") else ", "
         schedule = f'{schedule[:-1]}{comma}per="{draw.choice(("batch", "epoch"))}")'
     epochs, batches = draw.choice((1, 2, 3, 5, 10, 10, 30)), draw.choice((1, 2, 7, 20, 40))

@@ -20,6 +20,16 @@ START = 0.75
 Optima and Better Generalization", 2018)."""
 
 
+def _averaging_parts(context: ScheduleContext) -> list[tuple[Part, str, str]]:
+    """Return the parts that average weights, each with its length argument and the argument of the lr it ends at."""
+    return [
+        (part, part.entry.length_argument, end.name)
+        for part in context.parts
+        if part.entry.averages_weights and part.entry.length_argument
+        for end in part.entry.lrs("end")
+    ]
+
+
 @trap(
     "swa-lr-high",
     "weights are averaged at a higher lr than they were trained with",
@@ -35,14 +45,14 @@ def swa_lr_high(context: ScheduleContext) -> Problem | None:
     where it should be low and constant.
     """
     base = max(context.base_lrs)
-    for part in context.named("SWALR"):
-        given = part.get("swa_lr")
+    for part, _, end in _averaging_parts(context):
+        given = part.get(end)
         highest = max(given) if isinstance(given, tuple) else given
         if not 0 < base < highest or part.calls < 1:
             continue
         return Problem(
-            f"swa_lr={highest:g} is above the optimizer's lr, {base:g}: the lr rises while the weights are averaged",
-            [change(context, [part], swa_lr=two_digits(base / 2))],
+            f"{end}={highest:g} is above the optimizer's lr, {base:g}: the lr rises while the weights are averaged",
+            [change(context, [part], **{end: two_digits(base / 2)})],
         )
     return None
 
@@ -63,12 +73,14 @@ def swa_early(context: ScheduleContext) -> Problem | None:
     Optima and Better Generalization", 2018).
     """
     schedule, calls = context.schedule, context.calls
-    if context.parts[0].name != "SWALR" or calls < 4 or context.horizon.start_step:
+    outermost = context.parts[0]
+    length = outermost.entry.length_argument
+    if not outermost.entry.averages_weights or length is None or calls < 4 or context.horizon.start_step:
         return None
     start = int(START * calls)
-    anneal = max(1, min(context.parts[0].get("anneal_epochs"), (calls - start) // 2))
+    anneal = max(1, min(outermost.get(length), (calls - start) // 2))
     before = Schedule("ConstantLR", (("factor", 1.0), ("total_iters", start)), schedule.per)
-    items = (("schedulers", (before, schedule.with_arguments(anneal_epochs=anneal))), ("milestones", (start,)))
+    items = (("schedulers", (before, schedule.with_arguments(**{length: anneal}))), ("milestones", (start,)))
     return Problem(
         "the weights are averaged from the first steps of the run on, so the average includes weights of an almost "
         "untrained model",
@@ -88,23 +100,23 @@ def swa_early(context: ScheduleContext) -> Problem | None:
 )
 def swa_late(context: ScheduleContext) -> Problem | None:
     """Averaging starts so late, or annealing takes so long, that the run ends before several weights were averaged."""
-    for part in context.named("SWALR"):
-        anneal = part.get("anneal_epochs")
+    for part, length, end in _averaging_parts(context):
+        anneal = part.get(length)
         if part.calls < 1 or (part.calls >= MIN_WEIGHTS and anneal < part.calls):
             continue
         if anneal >= part.calls:
             message = (
-                f"swa_lr is reached after {context.calls_text(anneal)} (anneal_epochs), but SWALR runs for "
+                f"{end} is reached after {context.calls_text(anneal)} ({length}), but {part.name} runs for "
                 f"{part.calls:,}: the weights are averaged while the lr still changes"
             )
         else:
             message = f"averaging starts with {context.calls_text(part.calls)} left, too few to average"
-        return Problem(message, _earlier(context, part))
+        return Problem(message, _earlier(context, part, length))
     return None
 
 
-def _earlier(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
-    yield change(context, [part], anneal_epochs=max(0, part.calls // 2))
+def _earlier(context: ScheduleContext, part: Part, length: str) -> Iterator[Schedule]:
+    yield change(context, [part], **{length: max(0, part.calls // 2)})
     if context.parts[0].entry.composite == "sequence" and len(part.path) == 1 and context.calls >= 2 * MIN_WEIGHTS:
         milestones = list(context.schedule.arguments["milestones"])
         previous = milestones[-2] if len(milestones) > 1 else 0
@@ -112,5 +124,5 @@ def _earlier(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
         moved = context.with_schedule(context.schedule.with_arguments(milestones=tuple(milestones)))
         if moved is not None:
             last = moved.parts[-1]
-            yield change(moved, [last], anneal_epochs=max(0, last.calls // 2))
+            yield change(moved, [last], **{length: max(0, last.calls // 2)})
     yield from fits(context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.context import Part, ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits, with_run_length
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.text.format import four_digits, two_digits
@@ -13,6 +13,11 @@ ENDS_HIGH = 0.01
 """The last lr of a OneCycleLR is too high above this share of its peak."""
 
 ONE_CYCLE_LRS = "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08"
+
+
+def _whole_cycles(context: ScheduleContext) -> list[Part]:
+    """Return the parts that raise the lr to a peak of their own and lower it, once."""
+    return [part for part in context.parts if part.entry.absolute and part.entry.length_argument and part.lowers]
 
 
 @trap(
@@ -31,9 +36,10 @@ def cycle_too_short(context: ScheduleContext) -> Problem | None:
 
     Threads: pytorch/pytorch#38170, flairNLP/flair#2954.
     """
-    for part in context.named("OneCycleLR"):
+    for part in _whole_cycles(context):
         length = part.schedule.length or 0
-        if length >= part.calls:
+        # only a class that can't be stepped past its end has another that lrtui steps in its place
+        if length >= part.calls or not part.entry.stepped_as:
             continue
         return Problem(
             f"the cycle has {context.calls_text(length)} and the run has {part.calls:,}: after the cycle PyTorch "
@@ -57,7 +63,7 @@ def cycle_too_long(context: ScheduleContext) -> Problem | None:
     """The part that makes the cycle work, the long decay to almost 0, is cut off. Leave out total_steps: lrtui fills in
     the number of steps in the run.
     """
-    for part in context.named("OneCycleLR"):
+    for part in _whole_cycles(context):
         length = part.schedule.length or 0
         # `share` is of the whole schedule, since other schedulers may change the lr as well
         if length <= part.calls or part.calls < 1 or not context.is_finite or context.share[-1] <= ENDS_HIGH:
@@ -84,7 +90,7 @@ def no_way_down(context: ScheduleContext) -> Problem | None:
     """With pct_start close to 1 (or close to 0.5 with three_phase) there is hardly any time left to lower the lr, which
     is where a cycle gains most. PyTorch's default is 0.3.
     """
-    for part in context.named("OneCycleLR"):
+    for part in context.parts_with("pct_start", "three_phase"):
         share, three_phase = part.get("pct_start"), part.get("three_phase")
         if share <= (0.5 if three_phase else 0.9) or part.calls < 4:
             continue
@@ -112,7 +118,7 @@ def cycle_unfinished(context: ScheduleContext) -> Problem | None:
     two to ten epochs is usual (L. Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.2),
     and the run should consist of whole cycles.
     """
-    for part in context.named("CyclicLR"):
+    for part in context.parts_with("step_size_up", "step_size_down"):
         up = part.get("step_size_up")
         down = part.get("step_size_down") or up
         # two equal halves can't use up an odd number of steps

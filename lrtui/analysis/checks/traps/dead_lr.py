@@ -99,10 +99,10 @@ def dead_start(context: ScheduleContext) -> Problem | None:
 
 def _with_higher_start(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
-        if part.entry.family == "warm-up":
-            factor = next(name for name in ("start_factor", "factor") if part.entry.parameter(name))
-            if part.get(factor) < 0.1:
-                yield change(context, [part], **{factor: 0.1})
+        if part.entry.warm_up_argument:
+            for factor in ("start_factor", "factor"):
+                if part.entry.parameter(factor) and part.get(factor) < 0.1:
+                    yield change(context, [part], **{factor: 0.1})
         elif part.entry.parameter("div_factor"):
             yield change(context, [part], div_factor=None)
     yield from counted_from_one(context)

@@ -58,7 +58,7 @@ def pct_start(context: ScheduleContext) -> Problem | None:
 
     Choose pct_start so that the warm-up has two steps or more.
     """
-    for part in context.named("OneCycleLR"):
+    for part in context.parts_with("pct_start"):
         steps, share = part.schedule.length or 0, part.get("pct_start")
         if float(share * steps) == 1.0:
             default = change(context, [part], pct_start=None)

@@ -37,7 +37,7 @@ def goes_up_again(context: ScheduleContext) -> Problem | None:
     """After T_max CosineAnnealingLR rises again as far as it fell. Leave out T_max: lrtui fills in the number of steps.
     CosineAnnealingWarmRestarts is the scheduler that is meant to repeat.
     """
-    for part in context.named("CosineAnnealingLR"):
+    for part in context.parts_with("T_max"):
         length = part.get("T_max")
         if length >= part.calls - 1 or not context.is_finite:
             continue
@@ -73,12 +73,13 @@ def unfinished_cycle(context: ScheduleContext) -> Problem | None:
     Choose T_0 and T_mult so that a cycle ends with the run: with T_mult=1, T_0 divides the length of the run; with
     T_mult=2, T_0 is the length divided by 3, 7 or 15.
     """
-    for part in context.named("CosineAnnealingWarmRestarts"):
-        if not part.is_last or part.calls < 2 or not context.is_finite:
+    for part in context.parts:
+        if not part.entry.restarts or not part.is_last or part.calls < 2 or not context.is_finite:
             continue
-        position, length = part.calls - 1, part.get("T_0")
+        period = next(count.name for count in part.entry.counts if count.counts == "period")
+        position, length = part.calls - 1, part.get(period)
         while position >= length:
-            position, length = position - length, length * part.get("T_mult")
+            position, length = position - length, length * (part.get("T_mult") or 1)
         if position >= length / 2 or context.share[-1] <= LOW:
             continue
         return Problem(
@@ -131,13 +132,15 @@ def endless_warm_up(context: ScheduleContext) -> Problem | None:
     """The run ends during the warm-up, before the lr has reached its target. Lower total_iters, or step the schedule
     per batch.
     """
-    for part in context.named("LinearLR"):
-        length, low, high = part.get("total_iters"), part.get("start_factor"), part.get("end_factor")
-        if not part.is_last or part.calls < 2 or length < part.calls or high <= low or not context.is_finite:
+    for part in context.parts:
+        if part.warm_up is None or not part.is_last or part.calls < 2 or not context.is_finite:
+            continue
+        length = part.get(part.warm_up)
+        if length < part.calls:
             continue
         return Problem(
-            f"the warm-up takes {context.calls_text(length)} (total_iters), but the run ends after {part.calls:,}, at "
-            f"an lr of {four_digits(context.last)}",
+            f"the warm-up takes {context.calls_text(length)} ({part.warm_up}), but the run ends after {part.calls:,}, "
+            f"at an lr of {four_digits(context.last)}",
             chain(warm_up_per_batch(context), fit_of(context, part)),
         )
     return None
@@ -179,7 +182,7 @@ def never_falls(context: ScheduleContext) -> bool:
 def _turned(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
         grows = part.entry.family == "decay" and (part.get("gamma") or 0) > 1
-        if grows or part.entry.family == "warm-up":
+        if grows or part.entry.warm_up_argument:
             yield from fit_of(context, part)
     for part in context.parts:
         for floor in part.entry.lrs("floor"):
@@ -199,9 +202,11 @@ def _turned(context: ScheduleContext) -> Iterator[Schedule]:
 )
 def ends_high(context: ScheduleContext) -> Problem | None:
     """The lr falls and rises again before the end. It should be lowest in the last part of a run."""
-    # CyclicLR may end at any lr, and SWALR ends high on purpose: `swa-lr-high` covers it
+    # a cycle that repeats may end at any lr
+    repeats = any(part.entry.absolute and not part.entry.length_argument for part in context.parts)
+    # weights are averaged at a high lr on purpose: `swa-lr-high` covers it
     averages = any(part.entry.averages_weights and part.is_last and part.calls > 0 for part in context.parts)
-    if not context.is_finite or len(context.lrs) < 2 or context.named("CyclicLR") or averages:
+    if not context.is_finite or len(context.lrs) < 2 or repeats or averages:
         return None
     peak = int(context.share.argmax())
     lowest = peak + int(context.share[peak:].argmin())

@@ -103,14 +103,14 @@ def never_reached(context: ScheduleContext) -> Problem | None:
 def _with_earlier_milestones(context: ScheduleContext, part: Part) -> Iterator[Schedule]:
     yield from warm_up_per_batch(context)
     milestones, first = part.get("milestones"), part.schedule.children[0]
-    warms_up = first.entry is not None and first.entry.family == "warm-up"
+    warm_up = first.entry.warm_up_argument if first.entry else None
     earlier = scale_milestones(milestones, part.calls) if len(milestones) > 1 else None
     if len(milestones) == 1 and part.calls > 1:
-        earlier = (max(1, part.calls // (10 if warms_up else 2)),)
+        earlier = (max(1, part.calls // (10 if warm_up else 2)),)
     if earlier is not None:
         whole = change(context, [part], milestones=earlier)
-        if warms_up:
-            yield change_part(whole, (*part.path, 0), total_iters=earlier[0])
+        if warm_up:
+            yield change_part(whole, (*part.path, 0), **{warm_up: earlier[0]})
         yield whole
         shorter = context.with_schedule(whole)
         if shorter is not None:

@@ -24,6 +24,11 @@ MIN_FACTOR = 1e-3
 """A cut by this factor or less leaves an lr that is too low to train."""
 
 
+def _plateaus(context: ScheduleContext) -> list[Part]:
+    """Return the parts that cut the lr once their metric has stopped improving."""
+    return [part for part in context.parts_with("patience", "factor") if part.entry.follows_metric]
+
+
 @trap(
     "plateau-mode",
     "mode does not match the metric",
@@ -36,7 +41,7 @@ def plateau_mode(context: ScheduleContext) -> Problem | None:
     """ReduceLROnPlateau expects the metric to fall (mode="min") or to rise (mode="max"). With the wrong mode
     improvements are not recognized, and the lr is cut while training goes well.
     """
-    for part in context.named("ReduceLROnPlateau"):
+    for part in _plateaus(context):
         mode, metric = part.get("mode"), part.schedule.metric
         if metric not in METRICS.values() or METRICS[mode] == metric:
             continue
@@ -58,7 +63,7 @@ def plateau_threshold(context: ScheduleContext) -> Problem | None:
     """The threshold is a share of the best value (threshold_mode="rel") or a difference ("abs"). If it is too high,
     every epoch counts as a plateau; if it is negative, a worse result counts as an improvement.
     """
-    for part in context.named("ReduceLROnPlateau"):
+    for part in _plateaus(context):
         threshold, relative = part.get("threshold"), part.get("threshold_mode") == "rel"
         if threshold < 0:
             message = f"threshold={threshold:g} counts a worse result as an improvement: the lr is hardly ever cut"
@@ -81,7 +86,7 @@ def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
     """ReduceLROnPlateau waits for patience epochs after the best one and cuts the lr in the next. In a shorter run the
     lr is never cut, nor is an lr that is not above min_lr.
     """
-    for part in context.named("ReduceLROnPlateau"):
+    for part in _plateaus(context):
         floors, uncut = _floors(context, part), _uncut_groups(context)
         base = max(context.base_lrs)
         if base <= 0 or not uncut:
@@ -147,7 +152,7 @@ def _with_cuts(context: ScheduleContext, part: Part) -> list[Schedule]:
 )
 def plateau_factor(context: ScheduleContext) -> Problem | None:
     """The first cut multiplies the lr by factor. A thousandth of the lr is too low to train; 0.1 to 0.5 is usual."""
-    for part in context.named("ReduceLROnPlateau"):
+    for part in _plateaus(context):
         factor = part.get("factor")
         if factor > MIN_FACTOR or max(_floors(context, part)) > 0:
             continue

@@ -194,13 +194,13 @@ def warm_up_per_batch(context: ScheduleContext) -> Iterator[Schedule]:
     """
     if context.schedule.per != "epoch" or context.horizon.batches_per_epoch < SHORTEST_EPOCH:
         return
-    counts = [
-        value
-        for part in context.parts
-        if part.entry.composite == "sequence" or (part.entry.family == "warm-up" and not part.lowers)
-        for values in _given_counts(context, part).values()
-        for value in values
-    ]
+    counts: list[int] = []
+    for part in context.parts:
+        given = _given_counts(context, part)
+        if part.entry.composite == "sequence":
+            counts += given.get("milestones", ())
+        elif part.warm_up or not part.lowers:
+            counts += given.get(str(part.entry.warm_up_argument), ())
     least = max(FAR * context.calls, LONGEST_WARM_UP)
     if any(least <= value < context.horizon.steps for value in counts):
         yield replace(context.schedule, per="batch", per_given=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.high_end import never_falls
+from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
 
 SEVERITY = 110
@@ -33,8 +36,9 @@ def default_third(context: ScheduleContext) -> Problem | None:
     """ConstantLR() multiplies the lr by 1/3 for 5 steps and then jumps to the optimizer's lr. Write
     ConstantLR(factor=1.0) to leave the lr as it is, and LinearLR for a warm-up.
     """
-    for part in context.named("ConstantLR"):
-        if "factor" in part.schedule.arguments or part.calls < 1:
+    for part in context.parts_with("factor", "total_iters"):
+        keeps_lr = part.entry.is_constant({**part.values, "factor": 1.0})
+        if "factor" in part.schedule.arguments or part.calls < 1 or not keeps_lr:
             continue
         length, next_call = part.get("total_iters"), part.start + part.calls
         if length < part.calls:
@@ -44,7 +48,7 @@ def default_third(context: ScheduleContext) -> Problem | None:
         else:
             until = "until the end of the run"
         return Problem(
-            f"ConstantLR without factor lowers the lr to a third of the optimizer's {until}",
+            f"{part.name} without factor lowers the lr to a third of the optimizer's {until}",
             [change(context, [part], factor=1.0)],
         )
     return None
@@ -64,21 +68,23 @@ def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
     """The next scheduler takes over before the warm-up has reached its end, and the lr jumps. Set total_iters to the
     milestone.
     """
-    for part in context.named("LinearLR"):
-        length, next_call = part.get("total_iters"), part.start + part.calls
+    for part in context.parts:
+        if part.warm_up is None:
+            continue
+        length, next_call = part.get(part.warm_up), part.start + part.calls
         if part.is_last or not 0 < part.calls < length or next_call >= context.calls or not context.is_finite:
             continue
         before, after = context.share_at(next_call - 1), context.share_at(next_call)
         # even a warm-up of the right length ends one increment below the next scheduler
-        low, high = part.get("start_factor"), part.get("end_factor")
+        low, high = part.get("start_factor") or 0.0, part.get("end_factor") or 1.0
         even = low + (high - low) * (part.calls - 1) / part.calls
-        if high <= low or before <= 0 or after < JUMP * before or after / before <= 1.05 * high / even:
+        if before <= 0 or after < JUMP * before or after * even <= 1.05 * high * before:
             continue
         return Problem(
-            f"the warm-up takes {context.calls_text(length)} (total_iters) but ends after {part.calls:,}: the lr jumps "
-            f"from {four_digits(context.lr_at(next_call - 1))} to {four_digits(context.lr_at(next_call))} at "
+            f"the warm-up takes {context.calls_text(length)} ({part.warm_up}) but ends after {part.calls:,}: the lr "
+            f"jumps from {four_digits(context.lr_at(next_call - 1))} to {four_digits(context.lr_at(next_call))} at "
             f"{context.call_text(next_call)}",
-            [change(context, [part], total_iters=part.calls)],
+            [change(context, [part], **{part.warm_up: part.calls})],
         )
     return None
 
@@ -102,11 +108,16 @@ def slow_warm_up(context: ScheduleContext) -> Problem | None:
         return None
     reached = int(np.argmax(context.share >= 0.5))
     total = len(context.lrs)
-    if reached < SLOW * total or context.named("CosineAnnealingWarmRestarts") or never_falls(context):
+    if reached < SLOW * total or never_falls(context) or any(part.entry.restarts for part in context.parts):
         return None
-    warm_ups = [part for part in context.parts if part.entry.family == "warm-up"]
     return Problem(
         f"the lr is below half its peak until {context.step_text(reached)}: the warm-up takes "
         f"{100 * reached / total:.0f} % of the run",
-        [*(change(context, [part], total_iters=1) for part in warm_ups), *fits(context)],
+        [*_shortened(context), *fits(context)],
     )
+
+
+def _shortened(context: ScheduleContext) -> Iterator[Schedule]:
+    for part in context.parts:
+        if part.entry.warm_up_argument:
+            yield change(context, [part], **{part.entry.warm_up_argument: 1})
