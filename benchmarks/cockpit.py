@@ -133,9 +133,9 @@ def cold_start(times: int) -> None:
 
 
 KEYS = (
-    ("o", ("runs: best first", "runs: name first", "runs: newest first")),
+    ("o", ("runs: best first", "runs: sorted by name", "runs: newest first")),
     ("l", ("y axis of the lr: logarithmic", "y axis of the lr: linear")),
-    ("z", ("smoothed over 500", "as it is", "smoothed over 20 ", "smoothed over 100")),
+    ("z", ("smoothed over 500", "without smoothing", "smoothed over 20 ", "smoothed over 100")),
     ("a", ("x axis: step", "x axis: training time", "x axis: epoch")),
 )
 """Keys that repaint a list, the lr chart, the loss chart and all charts, with the texts that tell each press apart."""

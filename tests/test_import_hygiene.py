@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,9 +13,9 @@ HEAVY = ("torch", "torchvision", "textual", "plotext", "numpy")
 PRINT_IMPORTED = "import sys; print(' '.join(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)"
 
 
-def imported(code: str) -> set[str]:
-    """Return which of the heavy packages a process that runs the code imports."""
-    print_imported = PRINT_IMPORTED.format(heavy=HEAVY)
+def imported(code: str, heavy: Sequence[str] = HEAVY) -> set[str]:
+    """Return which of the heavy modules a process that runs the code imports."""
+    print_imported = PRINT_IMPORTED.format(heavy=heavy)
     done = subprocess.run(
         [sys.executable, "-c", f"try:\n    {code}\nexcept SystemExit:\n    pass\n{print_imported}"],
         capture_output=True,
@@ -81,3 +82,9 @@ def test_the_cockpit_does_not_import_the_parser_before_its_first_frame() -> None
 def test_training_does_not_import_torchvision(tmp_path: object) -> None:
     code = "import lrtui.training.train, lrtui.tasks.fashion_mnist"
     assert "torchvision" not in imported(code)
+
+
+def test_the_first_frame_waits_for_no_parser_and_no_entry_points() -> None:
+    code = "import lrtui.__main__, lrtui.tui.app, lrtui.tui.screens.cockpit"
+    late = ("lrtui.schedules.notation", "lrtui.schedules.catalogue", "importlib.metadata", "sqlite3", "json")
+    assert imported(code, late) == set()

@@ -9,7 +9,7 @@ from typing import TextIO
 from lrtui.cli.exit_codes import discard
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
-from lrtui.run.log import change_line, evaluation_line, format_lrs, step_line
+from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
 from lrtui.text.format import duration
 
@@ -90,7 +90,7 @@ def summary_lines(state: RunState) -> list[str]:
     results = (("best:", state.best), ("last:", state.last_test), ("averaged model:", state.last_averaged))
     lines += [f"{name:<6} {_result(result)}, epoch {result.epoch}" for name, result in results if result is not None]
     if state.epochs:
-        lines.append("lr of each epoch: " + "  ".join(format_lrs(epoch.lrs) for epoch in state.epochs))
+        lines.append("lr of each epoch: " + "  ".join(rounded_lrs(epoch.lrs) for epoch in state.epochs))
     return lines
 
 

@@ -84,6 +84,11 @@ def format_lrs(lrs: tuple[float, ...]) -> str:
     return ", ".join(str(lr) for lr in lrs)
 
 
+def rounded_lrs(lrs: tuple[float, ...]) -> str:
+    """Return the lrs without the rounding error of a product: 0.05 for 0.049999999999999996."""
+    return format_lrs(tuple(float(f"{lr:.12g}") for lr in lrs))
+
+
 def step_line(event: StepDone) -> str:
     """Return the line of a batch, in the format of the PyTorch tutorial."""
     return (
@@ -103,9 +108,9 @@ def change_line(event: Event) -> str | None:
     """Return the line of an event other than a step, a test and the end; None if it is not logged."""
     match event:
         case ScheduleSwitched():
-            return f"switched to {event.schedule} from {event.anchor}: lr {format_lrs(event.lrs)}"
+            return f"switched to {event.schedule} from {event.anchor}: lr {rounded_lrs(event.lrs)}"
         case LrSet():
-            return f"lr {format_lrs(event.lrs_before)} -> {format_lrs(event.lrs_after)} ({event.by})"
+            return f"lr {rounded_lrs(event.lrs_before)} -> {rounded_lrs(event.lrs_after)} ({event.by})"
         # checkpoints that are saved automatically would fill the log
         case CheckpointSaved() if event.reason in ("command", "pause", "stop"):
             return f"checkpoint saved ({event.reason}): {event.path}"

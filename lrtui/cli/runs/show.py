@@ -21,7 +21,7 @@ from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
-from lrtui.run.log import change_line, format_lrs
+from lrtui.run.log import change_line, rounded_lrs
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, record_of
@@ -234,7 +234,7 @@ def _epoch_lines(state: RunState) -> list[str]:
     rows = [
         [
             str(done.epoch),
-            *(format_lrs((lr,)) for lr in done.lrs),
+            *(rounded_lrs((lr,)) for lr in done.lrs),
             *(figure(metric_of(tests.get(done.epoch), metric)) for metric in metrics),
             *(figure(by_epoch.get(done.epoch)) for by_epoch in means.values()),
         ]

@@ -185,7 +185,7 @@ class SourceRuns:
         return {run.number: run for ticket, run in self._opened.values() if ticket in self._request.followed}
 
     def start(self) -> None:
-        """Start reading the sources."""
+        """Start reading the sources, if they aren't read yet."""
         self._watcher.start()
 
     def close(self) -> None:

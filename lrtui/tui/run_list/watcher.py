@@ -89,8 +89,9 @@ class SourceWatcher:
         self._thread = threading.Thread(target=self._work, name="sources", daemon=True)
 
     def start(self) -> None:
-        """Start reading."""
-        self._thread.start()
+        """Start reading; does nothing from the second call on."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def request(self, request: WatchRequest) -> None:
         """Change what is read, starting immediately."""

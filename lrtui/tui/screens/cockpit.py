@@ -104,7 +104,6 @@ class CockpitScreen(Screen[None]):
         """Start the timer that draws, and the first run if it was given on the command line."""
         self.controllers.panes.focus(PANES[0].name)
         self.set_interval(TEXT_INTERVAL, self._tick)
-        self.call_after_refresh(self.source_runs.start)
         if self._start_at_once:
             self.controllers.runs.start(self.view.spec)
 
@@ -157,6 +156,8 @@ class CockpitScreen(Screen[None]):
         due = self._clock.due(terminal_backlog(self.app))
         if due != "nothing":
             self._draw(charts=due == "all")
+        # not before the first frame, which would wait for the entry points of all installed packages
+        self.source_runs.start()
         if self.source_runs.take_opened():
             self.draw_now()
         for answer in self.source_runs.take_answers():
