@@ -11,7 +11,9 @@ PRODUCT = 2.0000000000000007e-08 * (0.05 / 2.0000000000000007e-08)
 
 def test_a_change_of_the_lr_is_logged_without_the_rounding_error_of_the_scale() -> None:
     assert PRODUCT == 0.049999999999999996
-    event = LrSet(seq=1, step=1, seconds=0.0, lrs_before=(2.0000000000000007e-08,), lrs_after=(PRODUCT,), scale=(1.0,), by="user")
+    event = LrSet(
+        seq=1, step=1, seconds=0.0, lrs_before=(2.0000000000000007e-08,), lrs_after=(PRODUCT,), scale=(1.0,), by="user"
+    )
     assert change_line(event) == "lr 2e-08 -> 0.05 (user)"
 
 
