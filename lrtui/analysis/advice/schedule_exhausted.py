@@ -80,7 +80,7 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
 
 
 def _dead_layer(state: RunState, epoch: EpochDone) -> DeadLayer | None:
-    """Return the layer because of which a restart is better than the rest of the run, as of the end of the epoch."""
+    """Return the dead layer because of which a restart is better than the rest of the run; None if there is none."""
     layer = epoch.dead_layer
     if layer is None or layer.units < MIN_UNITS or layer.share < DEAD_UNITS:
         return None

@@ -50,8 +50,9 @@ def _dead_text(highest: float, steps: int, of: int) -> tuple[str, str]:
 )
 def dead_tail(context: ScheduleContext) -> Problem | None:
     """From some step on the lr is a thousandth of its peak or less: the weights hardly change any more, and the
-    remaining epochs are wasted. The classic case is ExponentialLR(gamma=0.1) per epoch: 0.01, 0.001, 0.0001 ..., over
-    after three epochs. Choose gamma so that the run ends at about 1 % of its peak: 0.01 ** (1 / (epochs - 1)).
+    remaining epochs are wasted. The classic case is ExponentialLR(gamma=0.1) per epoch: 0.01, 0.001, 0.0001 ...,
+    which is dead after three epochs. Choose gamma so that the run ends at about 1 % of its peak:
+    0.01 ** (1 / (epochs - 1)).
     """
     alive = _alive(context)
     if not alive.any():
