@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cockpit_pilot import message, press, until
+from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from store_runs import store_events
@@ -13,8 +13,10 @@ from textual.widgets import OptionList
 
 from lrtui.engine.run import Run
 from lrtui.run.events import EpochDone, Event
+from lrtui.run.spec import RunSpec
 from lrtui.tui.screens.branch_point import BranchPointScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
+from lrtui.tui.view import View
 
 DONE = recorded_run(500, outcome="done")
 
@@ -54,6 +56,32 @@ async def test_it_asks_for_the_epoch_and_the_schedule_and_starts_the_branch(fold
         assert plan.is_branch
         assert plan.file.step == 100
         assert [command.text for command in plan.commands] == ["CosineAnnealingLR() from current"]
+
+
+async def test_the_branch_starts_from_the_run_on_screen_if_another_store_has_one_of_the_same_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_epochs(folder, DONE, 2, 4)
+    monkeypatch.setattr(Run, "store_folder", property(lambda _: folder / "other"))
+    app = PlayedApp(PlayedSession(recorded_run(100, outcome="stopped")), View(RunSpec(store=str(folder)), selected=1))
+    async with app.run_test(size=(120, 36)) as pilot:
+        sources = app.cockpit.source_runs
+        await until(pilot, lambda: len(sources.summaries) == 1)
+        number = next(iter(sources.summaries))
+        assert number < 0
+        app.cockpit.show_run(number)
+        await until(pilot, lambda: number in sources.runs and len(sources.runs[number].state.epochs) > 4)
+        await press(pilot, "b")
+        assert isinstance(app.screen, BranchPointScreen)
+        assert "run 1" in str(app.screen.query_one(".dialog").border_title or "") + dialog(app)
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        await press(pilot, *"cosine", "ctrl+o", "enter")
+        await until(pilot, lambda: app.session.resume_plans != [])
+        plan = app.session.resume_plans[0]
+        assert plan is not None
+        assert plan.run.id == 1
+        assert plan.file.path.is_relative_to(folder / "checkpoints")
 
 
 async def test_escape_closes_either_dialog(folder: Path) -> None:

@@ -13,6 +13,7 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import LrtuiError
 from lrtui.text.format import duration
+from lrtui.tui.run_list.source_runs import key_of
 
 # importing the store, the schedules and the dialogs takes 60 ms, which would delay the first frame
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class BranchController:
 
         def on_answer(answer: str | None) -> None:
             if answer == "advised" and folder is not None:
-                self._start_branch(folder, run.number, epoch, schedule)
+                self._start_branch(folder, int(key_of(run)), epoch, schedule)
             elif answer is not None:
                 self._ask_for_epoch()
 
@@ -102,7 +103,7 @@ class BranchController:
             Choice("c", "choose the epoch and the schedule", "choose"),
             Choice("escape", "not now", None),
         )
-        question = f"Run {run.number}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
+        question = f"Run {key_of(run)}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
         self._cockpit.app.push_screen(ConfirmScreen(question, choices), on_answer)
 
     def _ask_for_epoch(self) -> None:
@@ -111,14 +112,17 @@ class BranchController:
         run = self._cockpit.scene.run
         if run is None:
             return
-        folder, number = run.store_folder, run.number
-        ends = _epoch_ends(folder, number, run.state) if folder is not None else ()
-        if folder is None or not ends:
-            reason = "no epoch before its last one has a checkpoint" if folder else "it is not stored"
-            key = ACTIONS_BY_NAME["branch"].key(self._view.keys)
+        store, key = run.store_folder, ACTIONS_BY_NAME["branch"].key(self._view.keys)
+        if store is None:
+            self._cockpit.say(f"{key}: can't branch from run {key_of(run)}: it is not stored")
+            return
+        # the number on screen is another one if this process trains a run of that number into another store
+        number = int(key_of(run))
+        ends = _epoch_ends(store, number, run.state)
+        if not ends:
+            reason = "no epoch before its last one has a checkpoint"
             self._cockpit.say(f"{key}: can't branch from run {number}: {reason}")
             return
-        store = folder
 
         def on_epoch(end: EpochEnd | None) -> None:
             if end is not None:
