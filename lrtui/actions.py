@@ -43,6 +43,10 @@ class Situation:
 Requirement = Callable[[Situation], str | None]
 
 
+def available(situation: Situation) -> None:
+    """The requirement of an action that is always available."""
+
+
 def _needs_live_run(situation: Situation) -> str | None:
     if situation.live is None:
         return "no run in progress. Press r to start one."
@@ -156,7 +160,7 @@ class Action:
     title: str
     help: str
     argument: Any = None
-    requirement: Requirement | None = None
+    requirement: Requirement = available
     needs_chart: bool = False
     rank: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
@@ -179,10 +183,6 @@ class Action:
         """Return what the key does now, in one or two words."""
         status = situation.live.status if situation.live and not situation.read_only else ""
         return self.titles.get(status, self.title)
-
-    def refusal(self, situation: Situation) -> str | None:
-        """Return why the action is unavailable, or None if it is available."""
-        return self.requirement(situation) if self.requirement else None
 
 
 NUDGE = 1.25
@@ -307,7 +307,7 @@ FOOTER_KEYS = 6
 
 def footer_actions(situation: Situation, actions: Sequence[Action] = ACTIONS) -> list[Action]:
     """Return the available actions of the highest rank, highest first."""
-    possible = [action for action in actions if action.rank and action.refusal(situation) is None]
+    possible = [action for action in actions if action.rank and action.requirement(situation) is None]
     return sorted(possible, key=lambda action: -action.rank)[:FOOTER_KEYS]
 
 

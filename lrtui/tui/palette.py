@@ -64,9 +64,9 @@ class CockpitCommands(Provider):
 
 def action_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
     """Yield the available actions."""
-    situation = cockpit.situation
+    situation = cockpit.scene.situation
     for action in ACTIONS:
-        if action.refusal(situation) is None:
+        if action.requirement(situation) is None:
             text = f"{action.title_in(situation)} ({action.key(cockpit.view.keys)})"
             yield PaletteCommand(text, action.help, partial(cockpit.action_do, action.name), is_default=True)
 

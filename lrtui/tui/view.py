@@ -1,4 +1,4 @@
-"""The input of the panes: `View` holds the user's choices, `Scene` everything that one frame shows; no widgets."""
+"""`View` is what the user has chosen, kept from key to key; `Scene` is what one frame draws from. No widgets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SMOOTHINGS = (100, 500, 0, 20)
 
 @dataclass(slots=True)
 class View:
-    """The user's choices.
+    """The user's choices: changed by keys, kept for as long as the cockpit is open.
 
     Args:
         spec: settings of the next run, as the user gave them.
@@ -148,22 +148,22 @@ def _usual_place(number: int) -> int:
 class Scene:
     """What the panes draw in one frame: the runs, the user's choices and the forecasts.
 
+    A new one is made for each frame and each key. That costs nothing: a property is computed when it is first read.
+
     Args:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
-        preview_batches_per_epoch: steps per epoch of that preview.
         futures: forecast of each run that has one, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
-        columns: width of the charts without their labels.
+        columns: width of the charts without their labels; 0 where there is no cursor, which alone depends on it.
         source_runs: the runs of sources, which other processes train or have trained.
     """
 
     session: Session
     view: View
     preview: Future | None = None
-    preview_batches_per_epoch: int = 0
     futures: Mapping[int, Future] = field(default_factory=dict)
     one_pane: bool = False
-    columns: int = 72
+    columns: int = 0
     source_runs: SourceRuns = field(default_factory=SourceRuns)
 
     @cached_property
@@ -171,6 +171,11 @@ class Scene:
         """The runs of this process, and those of sources whose events are followed; each once."""
         numbers = {run.number for run in self.session.runs}
         return [*self.session.runs, *(run for number, run in self.source_runs.runs.items() if number not in numbers)]
+
+    @cached_property
+    def preview_batches_per_epoch(self) -> int:
+        """Steps per epoch of the preview."""
+        return preview_batches_per_epoch(self.view.spec)
 
     @cached_property
     def run(self) -> ShownRun | None:
@@ -209,10 +214,6 @@ class Scene:
             read_only=live.summary.read_only if isinstance(live, SourceRun) else "",
             key=key_of(run) if run else "",
         )
-
-    def choices_for(self, pane: str) -> tuple[object, ...]:
-        """Return a value that changes with every choice that affects the pane's chart."""
-        return (self.view.version, self.view.versions[pane], self.one_pane)
 
     @cached_property
     def progress(self) -> tuple[object, ...]:

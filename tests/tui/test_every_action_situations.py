@@ -13,7 +13,7 @@ from recorded_runs import recorded_run
 from store_runs import store_events
 from test_startup import lost
 
-from lrtui.actions import ACTIONS
+from lrtui.actions import ACTIONS, available
 from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, Stop, UndoLr
 from lrtui.run.events import EpochDone, EvaluationStarted, Event, LrSet, Paused
 from lrtui.run.range_feed import RangeFeed, Sweep
@@ -448,7 +448,7 @@ REFUSED_FOR_A_LOG = {"schedule", "code"}
 
 def test_every_refusal_occurs_in_some_situation() -> None:
     refused = {name for situation in SITUATIONS for name in situation.refused}
-    can_be_refused = {action.name for action in ACTIONS if action.requirement is not None}
+    can_be_refused = {action.name for action in ACTIONS if action.requirement is not available}
     assert refused | REFUSED_FOR_A_LOG == can_be_refused
     assert not refused & REFUSED_FOR_A_LOG
     for name in can_be_refused:

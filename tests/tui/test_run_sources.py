@@ -159,7 +159,7 @@ async def test_a_scheduler_of_the_palette_is_refused_for_a_read_only_run(log_app
 async def test_the_footer_offers_no_command_for_a_read_only_run(log_app: PlayedApp) -> None:
     async with log_app.run_test(size=(120, 36)) as pilot:
         await show_log(pilot, log_app)
-        situation = log_app.cockpit.situation
+        situation = log_app.cockpit.scene.situation
         names = {action.name for action in footer_actions(situation)}
         assert not names & {"schedule", "pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr", "find"}
         assert ACTIONS_BY_NAME["restart"].title_in(situation) == "start"

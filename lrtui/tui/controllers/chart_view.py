@@ -97,7 +97,7 @@ class ChartViewController:
 
     def move_cursor(self, columns: int) -> None:
         scene, before = self._cockpit.scene, self._view.viewport.cursor
-        self._view.viewport.move_cursor(columns, scene.columns, whole_range(scene), now_of(scene))
+        self._view.viewport.move_cursor(columns, self._cockpit.chart_columns, whole_range(scene), now_of(scene))
         # snap to the event that the mark in the cursor's column belongs to
         if (event := event_at_cursor(self._cockpit.scene)) is not None:
             self._view.viewport.cursor = event

@@ -90,7 +90,7 @@ class RunsController:
             self.start(spec)
         else:
             self._view.queue.insert(0, spec)
-            self._send_to(live, Stop())
+            self.send(Stop(), live)
 
     def start(self, spec: RunSpec) -> None:
         try:
@@ -133,13 +133,10 @@ class RunsController:
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
-    def send(self, command: Command) -> None:
-        """Send a command to the live run on screen."""
-        if run := self._cockpit.scene.commanded:
-            self._send_to(run, command)
-
-    def _send_to(self, run: ShownRun, command: Command) -> None:
-        if run.send(command) is not False:
+    def send(self, command: Command, run: ShownRun | None = None) -> None:
+        """Send a command to a run, by default to the live run on screen."""
+        run = run or self._cockpit.scene.commanded
+        if run is not None and run.send(command) is not False:
             self._view.pending.add(run, command)
 
     def pause(self) -> None:

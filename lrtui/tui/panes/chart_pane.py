@@ -73,7 +73,7 @@ class ChartPane(Vertical, can_focus=True):
 
     def choices_of(self, scene: Scene) -> tuple[object, ...]:
         """Return a value that changes whenever a choice of the user changes the chart."""
-        return scene.choices_for(self.NAME)
+        return (scene.view.version, scene.view.versions[self.NAME], scene.one_pane)
 
     @property
     def columns(self) -> int:

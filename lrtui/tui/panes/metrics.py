@@ -10,7 +10,6 @@ from lrtui.panes import fits_all_panes
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
-from lrtui.run.series import Series
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
@@ -64,32 +63,37 @@ def next_metric(scene: Scene) -> str:
     return names[(names.index(shown) + 1) % len(names)] if shown in names else shown
 
 
-# -- charts -----------------------------------------------------------------------------------------------------------
+# -- panes ------------------------------------------------------------------------------------------------------------
 
 
-def metric_chart(scene: Scene, name: str, pane: str) -> Chart | None:
-    """Return the chart of a metric of all drawn runs, or None if there is nothing to draw.
+class MetricChart(ChartPane):
+    """The chart of a metric of all drawn runs: values of steps as curves, test results as marks."""
 
-    Args:
-        pane: name of the pane, whose choices apply.
-    """
-    layers = [layer for run in scene.shown for layer in _curves_of_steps(scene, run, name)]
-    if not scene.shown or (name == LOSS and not layers):
-        return None
-    has_curves = bool(layers)
-    for run in scene.shown:
-        marks = marks_of_tests(scene, run, name, sign_of(run, scene))
-        averaged = marks_of_tests(scene, run, name, AVERAGED, averaged=True)
-        if _has_steps(run, name):
-            layers += [marks, averaged]
-        else:
-            layers += [Line(marks.xs, marks.ys, line_style(run, scene)), averaged, marks]
-    return chart(scene, layers, pane, crops=has_curves)
+    def metric_of(self, scene: Scene) -> str:
+        """Return the name of the metric that is shown."""
+        raise NotImplementedError
+
+    def chart_of(self, scene: Scene) -> Chart | None:
+        name = self.metric_of(scene)
+        curves = [(run, _curves_of_steps(scene, run, name)) for run in scene.shown]
+        layers: list[Layer] = [curve for _, curves_of_run in curves for curve in curves_of_run]
+        has_curves = bool(layers)
+        if not scene.shown or (name == LOSS and not has_curves):
+            return None
+        for run, curves_of_run in curves:
+            marks = marks_of_tests(scene, run, name, sign_of(run, scene))
+            averaged = marks_of_tests(scene, run, name, AVERAGED, averaged=True)
+            if curves_of_run:
+                layers += [marks, averaged]
+            else:
+                layers += [Line(marks.xs, marks.ys, line_style(run, scene)), averaged, marks]
+        return chart(scene, layers, self.NAME, crops=has_curves)
 
 
 def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
     """Return the values of the run's steps: smoothed, and as a band if the run is drawn alone."""
-    series, span, alone = _steps_of(run, name), scene.view.smoothing, len(scene.shown) == 1
+    series = run.state.loss if name == LOSS else run.state.metrics.get(name)
+    span, alone = scene.view.smoothing, len(scene.shown) == 1
     if series is None:
         return []
     label, style = f"{label_of(run)} train {name}", line_style(run, scene)
@@ -104,19 +108,7 @@ def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
     return [curve for curve in curves if curve is not None]
 
 
-def _steps_of(run: ShownRun, name: str) -> Series | None:
-    return run.state.loss if name == LOSS else run.state.metrics.get(name)
-
-
-def _has_steps(run: ShownRun, name: str) -> bool:
-    series = _steps_of(run, name)
-    return series is not None and len(series) > 0
-
-
-# -- the panes --------------------------------------------------------------------------------------------------------
-
-
-class LossPane(ChartPane):
+class LossPane(MetricChart):
     """The loss: a band of all training batches, a smoothed line, and marks for the tests."""
 
     NAME = "loss"
@@ -141,11 +133,11 @@ class LossPane(ChartPane):
             parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
         return "  ".join(parts) if legend(scene) else " · ".join(parts)
 
-    def chart_of(self, scene: Scene) -> Chart | None:
-        return metric_chart(scene, LOSS, self.NAME)
+    def metric_of(self, scene: Scene) -> str:
+        return LOSS
 
 
-class MetricPane(ChartPane, can_focus=False):
+class MetricPane(MetricChart, can_focus=False):
     """A pane for a metric that is not in the accuracy pane; the key of that pane moves the focus there instead.
 
     Args:
@@ -159,13 +151,12 @@ class MetricPane(ChartPane, can_focus=False):
         self._place = place
 
     def metric_of(self, scene: Scene) -> str:
-        """Return the name of the metric that is shown."""
         names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
         return names[self._place] if self._place < len(names) else ""
 
     def title_of(self, scene: Scene) -> str:
         name = self.metric_of(scene)
-        return name if any(_has_steps(run, name) for run in scene.shown) else f"Test {name}"
+        return name if any(len(run.state.metrics.get(name, ())) for run in scene.shown) else f"Test {name}"
 
     def choices_of(self, scene: Scene) -> tuple[object, ...]:
         smoothing = scene.view.smoothing if any(run.state.metrics for run in scene.shown) else 0
@@ -173,9 +164,6 @@ class MetricPane(ChartPane, can_focus=False):
 
     def values_of(self, scene: Scene) -> str:
         return _values_of_metric(scene, self.metric_of(scene))
-
-    def chart_of(self, scene: Scene) -> Chart | None:
-        return metric_chart(scene, self.metric_of(scene), self.NAME)
 
 
 class AccuracyPane(MetricPane, can_focus=True):

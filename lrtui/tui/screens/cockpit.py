@@ -15,7 +15,7 @@ from textual.events import DescendantFocus, Resize
 from textual.screen import Screen
 from textual.widget import Widget
 
-from lrtui.actions import ACTIONS, ACTIONS_BY_NAME, Situation
+from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
@@ -120,18 +120,16 @@ class CockpitScreen(Screen[None]):
             self.session,
             self.view,
             self._forecasts.preview,
-            preview_batches_per_epoch(self.view.spec),
             self._forecasts.futures,
             self.has_class("-one"),
-            columns=max((pane.columns for pane in self._chart_panes if pane.display), default=0),
+            columns=0 if self.view.viewport.cursor is None else self.chart_columns,
             source_runs=self.source_runs,
         )
 
     @property
-    def situation(self) -> Situation:
-        """The situation, the latest events included, which determines the available actions."""
-        self._fold_events()
-        return self.scene.situation
+    def chart_columns(self) -> int:
+        """Width of the charts without their labels."""
+        return max((pane.columns for pane in self._chart_panes if pane.display), default=0)
 
     @property
     def _runs(self) -> list[ShownRun]:
@@ -248,16 +246,17 @@ class CockpitScreen(Screen[None]):
     def action_do(self, name: str) -> None:
         """Carry out an action, or say why it is unavailable."""
         action = ACTIONS_BY_NAME[name]
-        key = action.key(self.view.keys)
         number = self.query_one(RunsPane).under_cursor
         if number is not None and number != self.view.selected:
             # the key applies to the run at the list's cursor, but the message about the cursor arrives after it
             self.show_run(number)
-        if refusal := action.refusal(self.situation):
-            self.say(f"{key}: {refusal}")
-            return
-        if action.needs_chart and self.focused_chart is None:
-            self.say(f"{key}: go to a chart first, with {_chart_keys(self.view.keys)}")
+        # the latest events decide
+        self._fold_events()
+        refusal = action.requirement(self.scene.situation)
+        if refusal is None and action.needs_chart and self.focused_chart is None:
+            refusal = f"go to a chart first, with {_chart_keys(self.view.keys)}"
+        if refusal is not None:
+            self.say(f"{action.key(self.view.keys)}: {refusal}")
             return
         self.controllers.handle(action)
         self.draw_now(charts=False)
