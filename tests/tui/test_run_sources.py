@@ -40,6 +40,7 @@ class LogSource(RunSource):
 
     def __init__(self, name: str, steps: int) -> None:
         self.name, self._steps = name, steps
+        self.seconds_per_step = 0.1
         self._runs = [RunSummary(id=RunId(name, 1), step=steps), RunSummary(id=RunId(name, "broken"))]
 
     def replace_runs(self, *runs: RunSummary) -> None:
@@ -52,7 +53,9 @@ class LogSource(RunSource):
         if key == "broken":
             raise ValueError("no such column")
         steps = [
-            StepDone(seq=1 + i, step=i, seconds=0.1 * i, epoch=1, batch=i, loss=2.0 - 0.1 * i, lrs=(0.01,))
+            StepDone(
+                seq=1 + i, step=i, seconds=self.seconds_per_step * i, epoch=1, batch=i, loss=2.0 - i / 10, lrs=(0.01,)
+            )
             for i in range(self._steps)
         ]
         return ListFeed([run_started(total_steps=self._steps), *steps])
@@ -287,3 +290,12 @@ async def test_letters_of_runs_of_sources_follow_the_order_on_screen(app: Played
             await press(pilot, "m")
         scene = app.cockpit.scene
         assert [sign_of(run, scene) for run in scene.shown] == ["A", "B"]
+
+
+async def test_the_time_axis_is_refused_for_a_log_without_times(log: LogSource, log_app: PlayedApp) -> None:
+    log.seconds_per_step = 0.0
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        await press(pilot, "a", "a")
+        assert log_app.cockpit.view.viewport.axis == "epoch"
+        assert "the steps were logged without times" in message(log_app)

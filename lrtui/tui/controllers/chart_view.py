@@ -41,7 +41,9 @@ class ChartViewController:
         after = AXES[(AXES.index(before) + 1) % len(AXES)]
         message = f"x axis: {after}"
         if after == "time" and not any(seconds_per_step(run.state) for run in scene.shown):
-            after, message = AXES[0], "x axis: epoch (time is available once a run has started)"
+            has_steps = any(run.state.step > run.state.first_step for run in scene.shown)
+            reason = "the steps were logged without times" if has_steps else "time is available once a run has started"
+            after, message = AXES[0], f"x axis: epoch ({reason})"
         elif after == "time" and any(run.state.is_live for run in scene.shown):
             message = "x axis: training time; the remaining time is estimated from the mean time per step"
 
