@@ -58,7 +58,7 @@ async def test_a_cycles_the_x_axis_of_all_charts() -> None:
         assert {shown(app, pane) for pane in ("lr", "loss", "accuracy")} == {(0.0, 500.0)}
         await press(pilot, "a")
         assert "time" in drawn(app, "accuracy")
-        assert "pace" in message(app)
+        assert "mean time per step" in message(app)
         state = app.session.last.state
         assert shown(app)[1] >= state.elapsed / state.step * state.total_steps
         await press(pilot, "a")
