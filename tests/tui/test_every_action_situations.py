@@ -122,7 +122,7 @@ NO_RUN = {
     "mark": "no run on screen. Press r to start one.",
     "branch": "no run on screen to branch from. Press r to start one.",
 }
-NOT_STORED = {"branch": "this run is not stored, so it has no checkpoint to branch from"}
+NOT_STORED = {"branch": "this run is not stored, so no epoch before its last one has a checkpoint to branch from"}
 BUSY = {"branch": "a run is in progress. Press x to stop it before you start a branch."}
 NOT_HERE = {"find": "this run trains in another process. Run lrtui find for a range test on a fresh model."}
 NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
@@ -367,7 +367,7 @@ SITUATIONS = (
     Situation(
         "done, stored without a checkpoint",
         NOT_LIVE | NONE_PINNED,
-        {"branch": says("b: can't branch from run 1: it has no checkpoint")},
+        {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
         local=[DONE],
         is_stored=True,
         stored=store_run_without_checkpoints,
@@ -405,7 +405,7 @@ SITUATIONS = (
     Situation(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_PINNED,
-        ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: it has no checkpoint")},
+        ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
         elsewhere=RUNNING,
         on_screen=1,
     ),
@@ -414,7 +414,7 @@ SITUATIONS = (
         NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
         | {
-            "branch": says("b: can't branch from run 1: it has no checkpoint"),
+            "branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint"),
             "pause": Effect(sends=Resume(), says="sent to its process"),
         },
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],
