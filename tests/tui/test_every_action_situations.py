@@ -405,7 +405,8 @@ SITUATIONS = (
     Situation(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_PINNED,
-        ELSEWHERE_EFFECTS | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
+        ELSEWHERE_EFFECTS
+        | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
         elsewhere=RUNNING,
         on_screen=1,
     ),
