@@ -23,7 +23,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.settings import UserSettings
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.controllers.quit import leave
-from lrtui.tui.forecast import Answer, Forecaster, Question
+from lrtui.tui.forecast import CurveResult, Forecaster, CurveRequest
 from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen
@@ -57,7 +57,7 @@ class ForecastReady(Message):
     """A forecast came from the forecaster's thread."""
 
     slot: str
-    answer: Answer
+    answer: CurveResult
 
 
 class CockpitApp(App[int]):
@@ -111,9 +111,9 @@ class CockpitApp(App[int]):
         ask_for_slices(SCREEN_SECONDS)
         threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
 
-    def ask(self, slot: str, question: Question) -> None:
+    def ask(self, slot: str, request: CurveRequest) -> None:
         """Request a forecast; every screen with a `take_forecast` receives it."""
-        self._forecaster.ask(slot, question)
+        self._forecaster.ask(slot, request)
 
     def on_forecast_ready(self, message: ForecastReady) -> None:
         """Pass a forecast to the screens that draw one."""

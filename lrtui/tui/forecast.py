@@ -1,6 +1,6 @@
 """The lr to come, computed in a background thread by stepping the real scheduler, with the findings of the checks.
 
-Every question belongs to a slot (`next`, `picker`, a run's number). Only the latest question of a slot is answered, so
+Every request belongs to a slot (`next`, `picker`, a run's number). Only the latest request of a slot is answered, so
 that fast typing never waits for outdated curves.
 """
 
@@ -28,7 +28,7 @@ NEXT = "next"
 
 
 @dataclass(frozen=True, slots=True)
-class Question(ForecastRequest):
+class CurveRequest(ForecastRequest):
     """A request for a curve, and optionally for its findings.
 
     Args:
@@ -41,18 +41,18 @@ class Question(ForecastRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CurveResult:
     """The curve, or why there is none.
 
     Args:
-        question: the question that it answers.
+        request: the request that it answers.
         lrs: float64, shape (steps from `start_step` to the end, parameter groups); None if there is no curve.
         schedule: the notation with its lengths filled in.
         error: why there is no curve.
         findings: the findings of the checks, the most severe first; None if they are not known (yet).
     """
 
-    question: Question
+    request: CurveRequest
     lrs: Floats | None = None
     schedule: str = ""
     error: LrtuiError | None = None
@@ -79,16 +79,16 @@ class Future:
         return self._series[group]
 
 
-def compute(question: Question) -> Answer:
+def compute(request: CurveRequest) -> CurveResult:
     """Return the curve; imports torch."""
     try:
-        found = forecast(question)
+        found = forecast(request)
     except LrtuiError as error:
-        return Answer(question, error=error)
-    return Answer(question, found.lrs, str(found.schedule))
+        return CurveResult(request, error=error)
+    return CurveResult(request, found.lrs, str(found.schedule))
 
 
-def check(answer: Answer) -> Answer:
+def check(answer: CurveResult) -> CurveResult:
     """Return the answer with its findings; imports torch.
 
     A schedule that can't be parsed, or whose class can't be loaded, has no findings but an error.
@@ -96,14 +96,14 @@ def check(answer: Answer) -> Answer:
     from lrtui.analysis.checks import check_schedule
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
 
-    question, horizon = answer.question, answer.question.schedule_horizon
+    request, horizon = answer.request, answer.request.schedule_horizon
     try:
         findings = check_schedule(
-            parse_schedule(question.schedule),
-            parse_optimizer(question.optimizer),
+            parse_schedule(request.schedule),
+            parse_optimizer(request.optimizer),
             horizon,
-            accumulate=question.accumulate,
-            base_lrs=question.current_lrs if question.anchor == "current" else None,
+            accumulate=request.accumulate,
+            base_lrs=request.current_lrs if request.anchor == "current" else None,
             lrs=answer.lrs if answer.lrs is not None and len(answer.lrs) == horizon.steps else None,
         )
     except Exception:  # a user's scheduler class can raise anything; the answer has its error
@@ -115,12 +115,12 @@ class Forecasts:
     """The forecasts of the runs that are drawn and of the next run; each is requested once while it stays valid.
 
     Args:
-        ask: takes a slot and a question; the answer comes to `take`.
+        ask: takes a slot and a request; the answer comes to `take`.
     """
 
-    def __init__(self, ask: Callable[[str, Question], None]) -> None:
+    def __init__(self, ask: Callable[[str, CurveRequest], None]) -> None:
         self._ask = ask
-        self._asked: dict[str, Question] = {}
+        self._asked: dict[str, CurveRequest] = {}
         self.futures: dict[int, Future] = {}
         self.preview: Future | None = None
 
@@ -131,11 +131,11 @@ class Forecasts:
             if request := request_for_run(state):
                 self._want(str(number), request)
 
-    def take(self, slot: str, answer: Answer) -> bool:
-        """Store an answer; return whether it answers the latest question of its slot."""
-        if self._asked.get(slot) != answer.question:
+    def take(self, slot: str, answer: CurveResult) -> bool:
+        """Store an answer; return whether it answers the latest request of its slot."""
+        if self._asked.get(slot) != answer.request:
             return False
-        future = Future(answer.question.start_step, answer.lrs) if answer.lrs is not None else None
+        future = Future(answer.request.start_step, answer.lrs) if answer.lrs is not None else None
         if slot == NEXT:
             self.preview = future
         elif future is not None:
@@ -143,22 +143,22 @@ class Forecasts:
         return True
 
     def _want(self, slot: str, request: ForecastRequest) -> None:
-        question = Question(**{each.name: getattr(request, each.name) for each in fields(ForecastRequest)})
-        if self._asked.get(slot) == question:
+        request = CurveRequest(**{each.name: getattr(request, each.name) for each in fields(ForecastRequest)})
+        if self._asked.get(slot) == request:
             return
-        self._asked[slot] = question
+        self._asked[slot] = request
         if slot == NEXT:
             self.preview = None
         else:
             # the forecast of a replaced schedule is wrong from now on
             self.futures.pop(int(slot), None)
-        self._ask(slot, question)
+        self._ask(slot, request)
 
 
 class Forecaster:
-    """Answers questions in a background thread, the latest of each slot only.
+    """Answers requests in a background thread, the latest of each slot only.
 
-    A question that wants findings is answered twice: with the curve, then with the curve and the findings.
+    A request that wants findings is answered twice: with the curve, then with the curve and the findings.
 
     Args:
         deliver: takes a slot and its answer; called in the forecaster's thread.
@@ -166,10 +166,10 @@ class Forecaster:
             the import.
     """
 
-    def __init__(self, deliver: Callable[[str, Answer], object], ready: threading.Event) -> None:
+    def __init__(self, deliver: Callable[[str, CurveResult], object], ready: threading.Event) -> None:
         self._deliver = deliver
         self._ready = ready
-        self._wanted: dict[str, Question] = {}
+        self._wanted: dict[str, CurveRequest] = {}
         self._change = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="forecast", daemon=True)
@@ -178,10 +178,10 @@ class Forecaster:
         """Start the thread."""
         self._thread.start()
 
-    def ask(self, slot: str, question: Question) -> None:
-        """Ask for a curve; it replaces an unanswered question in the same slot."""
+    def ask(self, slot: str, request: CurveRequest) -> None:
+        """Ask for a curve; it replaces an unanswered request in the same slot."""
         with self._change:
-            self._wanted[slot] = question
+            self._wanted[slot] = request
             self._change.notify()
 
     def close(self) -> None:
@@ -199,12 +199,12 @@ class Forecaster:
                 if self._closed:
                     return
                 slot = next(iter(self._wanted))
-                question = self._wanted.pop(slot)
-            answer = compute(question)
-            if self._deliver_unless_replaced(slot, answer) and question.checked:
+                request = self._wanted.pop(slot)
+            answer = compute(request)
+            if self._deliver_unless_replaced(slot, answer) and request.checked:
                 self._deliver_unless_replaced(slot, check(answer))
 
-    def _deliver_unless_replaced(self, slot: str, answer: Answer) -> bool:
+    def _deliver_unless_replaced(self, slot: str, answer: CurveResult) -> bool:
         with self._change:
             replaced = slot in self._wanted or self._closed
         if not replaced:

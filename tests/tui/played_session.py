@@ -17,7 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.tui.app import CockpitApp
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.view import View
 
 
@@ -83,12 +83,12 @@ class PlayedSession(Session):
         return run
 
 
-def drawn_curve(question: Question) -> Answer:
+def drawn_curve(request: CurveRequest) -> CurveResult:
     """Return a falling straight line instead of the real curve, so that snapshots don't need torch."""
-    schedule = parse_schedule(question.schedule)
-    horizon = Horizon(question.epochs, question.batches_per_epoch, question.start_step)
+    schedule = parse_schedule(request.schedule)
+    horizon = Horizon(request.epochs, request.batches_per_epoch, request.start_step)
     lrs = np.linspace(0.006, 0.0, horizon.steps + 1)[:-1, None]
-    return Answer(question, lrs, str(fill_in(schedule, horizon)[0]), findings=() if question.checked else None)
+    return CurveResult(request, lrs, str(fill_in(schedule, horizon)[0]), findings=() if request.checked else None)
 
 
 class PlayedApp(CockpitApp):
@@ -98,13 +98,13 @@ class PlayedApp(CockpitApp):
         view = view or View(RunSpec(), selected=len(session.runs) or None)
         super().__init__(session, view, start=start, load=lambda: None)
         self.session, self.view = session, view
-        self.asked: list[Question] = []
-        self.curve: Callable[[Question], Answer] = drawn_curve
+        self.asked: list[CurveRequest] = []
+        self.curve: Callable[[CurveRequest], CurveResult] = drawn_curve
 
-    def ask(self, slot: str, question: Question) -> None:
-        self.asked.append(question)
-        answer = self.curve(question)
+    def ask(self, slot: str, request: CurveRequest) -> None:
+        self.asked.append(request)
+        answer = self.curve(request)
         self.call_later(lambda: [take(slot, answer) for take in self._takers()])
 
-    def _takers(self) -> list[Callable[[str, Answer], None]]:
+    def _takers(self) -> list[Callable[[str, CurveResult], None]]:
         return [screen.take_forecast for screen in self.screen_stack if hasattr(screen, "take_forecast")]

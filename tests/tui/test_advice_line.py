@@ -18,7 +18,7 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import Stop, SwitchSchedule
 from lrtui.run.events import DeadLayer, EpochDone, Event, LrSet, RunFinished, RunStarted, ScheduleSwitched
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen
@@ -32,11 +32,11 @@ DEAD = [
 PROPOSED = "OneCycleLR(max_lr=0.0032)"
 
 
-def tenth_of_each(question: Question) -> Answer:
-    """Return the curve of ExponentialLR(gamma=0.1) on 0.01 for every question."""
-    steps = np.arange(question.start_step, question.epochs * question.batches_per_epoch)
-    lrs = 0.01 * 0.1 ** (steps // question.batches_per_epoch)
-    return Answer(question, lrs[:, None], question.schedule)
+def tenth_of_each(request: CurveRequest) -> CurveResult:
+    """Return the curve of ExponentialLR(gamma=0.1) on 0.01 for every request."""
+    steps = np.arange(request.start_step, request.epochs * request.batches_per_epoch)
+    lrs = 0.01 * 0.1 ** (steps // request.batches_per_epoch)
+    return CurveResult(request, lrs[:, None], request.schedule)
 
 
 def exhausted(view: View | None = None, events: list[Event] = EXHAUSTED) -> PlayedApp:

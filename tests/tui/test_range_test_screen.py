@@ -172,7 +172,7 @@ async def test_a_flat_curve_gives_a_warning() -> None:
 
 async def test_a_remaining_lr_near_zero_is_not_scaled() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
-    app.curve = lambda question: replace(drawn_curve(question), lrs=np.full((10_000, 1), 1e-30))
+    app.curve = lambda request: replace(drawn_curve(request), lrs=np.full((10_000, 1), 1e-30))
     async with app.run_test(size=(120, 36)) as pilot:
         feed = await open_range_test(pilot, app)
         feed_curve(feed, Sweep(), valley_losses(120))

@@ -12,7 +12,7 @@ from test_code_screen import SWITCHED, open_code
 from textual.pilot import Pilot
 
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]
@@ -29,10 +29,10 @@ def test_code(runs: int, size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(PlayedApp(session), terminal_size=size, run_before=show)
 
 
-def with_two_cuts(question: Question) -> Answer:
+def with_two_cuts(request: CurveRequest) -> CurveResult:
     """Return a curve that needs no torch."""
-    lrs = np.repeat([0.01, 0.005, 0.0025], np.array([5, 2, 3]) * question.batches_per_epoch)
-    return Answer(question, lrs[:, None], question.schedule)
+    lrs = np.repeat([0.01, 0.005, 0.0025], np.array([5, 2, 3]) * request.batches_per_epoch)
+    return CurveResult(request, lrs[:, None], request.schedule)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])

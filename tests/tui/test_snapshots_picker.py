@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from lrtui.analysis.checks import Finding
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.picker.state import RaceEstimate
 from lrtui.tui.screens.race import RaceScreen
@@ -39,9 +39,9 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
     return found
 
 
-def curve(question: Question) -> Answer:
+def curve(request: CurveRequest) -> CurveResult:
     """Return a different curve for each scheduler, and findings for the case study's schedule."""
-    answer = drawn_curve(question)
+    answer = drawn_curve(request)
     assert answer.lrs is not None
     shares = np.linspace(0.0, 1.0, len(answer.lrs))
     shapes = {
@@ -49,8 +49,8 @@ def curve(question: Question) -> Answer:
         "CosineAnnealingLR": 0.005 * (1 + np.cos(np.pi * shares)),
         "OneCycleLR": 0.008 * np.sin(np.pi * shares) ** 2,
     }
-    lrs = shapes.get(question.schedule.partition("(")[0], 0.006 * (1 - shares))
-    findings = (DEAD, MORE) if question.schedule == "ExponentialLR(gamma=0.1)" else ()
+    lrs = shapes.get(request.schedule.partition("(")[0], 0.006 * (1 - shares))
+    findings = (DEAD, MORE) if request.schedule == "ExponentialLR(gamma=0.1)" else ()
     return replace(answer, lrs=lrs[:, None], findings=findings)
 
 

@@ -20,7 +20,7 @@ from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
 from lrtui.tui.controllers import Controllers
-from lrtui.tui.forecast import Answer, Forecasts, Question
+from lrtui.tui.forecast import CurveResult, Forecasts, CurveRequest
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
@@ -61,7 +61,7 @@ class CockpitScreen(Screen[None]):
         self,
         session: Session,
         view: View,
-        ask: Callable[[str, Question], None],
+        ask: Callable[[str, CurveRequest], None],
         *,
         start: bool = False,
         seconds: Callable[[], float] = time.monotonic,
@@ -222,7 +222,7 @@ class CockpitScreen(Screen[None]):
         if self.view.bell and before - self._live_numbers:
             self.app.bell()
 
-    def take_forecast(self, slot: str, answer: Answer) -> None:
+    def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Take a forecast and draw it."""
         if self._forecasts.take(slot, answer):
             self.draw_now()

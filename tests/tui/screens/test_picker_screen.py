@@ -19,7 +19,7 @@ from lrtui.run.errors import NotationError
 from lrtui.run.events import StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.screens.picker.findings import PickerHelpScreen, picker_help
 from lrtui.tui.screens.picker.screen import PickerScreen
@@ -30,10 +30,10 @@ DEAD = Finding("dead", "the lr is dead from epoch 4 on", "ExponentialLR(gamma=0.
 LATE = Finding("late", "a second thing")
 
 
-def found(question: Question) -> Answer:
+def found(request: CurveRequest) -> CurveResult:
     """Return findings for the case study's schedule, and none for others."""
-    answer = drawn_curve(question)
-    return replace(answer, findings=(DEAD, LATE)) if question.schedule == "ExponentialLR(gamma=0.1)" else answer
+    answer = drawn_curve(request)
+    return replace(answer, findings=(DEAD, LATE)) if request.schedule == "ExponentialLR(gamma=0.1)" else answer
 
 
 def app_without_run(store: str = "none") -> PlayedApp:
@@ -95,10 +95,10 @@ async def test_a_schedule_without_a_curve_can_be_fixed() -> None:
     app = app_without_run()
     refused = NotationError("PyTorch divides by zero", "OneCycleLR(max_lr=0.01)")
 
-    def refuse(question: Question) -> Answer:
-        if question.schedule != "OneCycleLR(max_lr=0.01)":
-            return drawn_curve(question)
-        return Answer(question, error=refused, findings=(Finding("pct", "divides", "OneCycleLR(max_lr=0.02)"),))
+    def refuse(request: CurveRequest) -> CurveResult:
+        if request.schedule != "OneCycleLR(max_lr=0.01)":
+            return drawn_curve(request)
+        return CurveResult(request, error=refused, findings=(Finding("pct", "divides", "OneCycleLR(max_lr=0.02)"),))
 
     app.curve = refuse
     async with app.run_test(size=(120, 36)) as pilot:
@@ -196,11 +196,11 @@ async def test_a_candidate_for_a_live_run_keeps_its_anchor() -> None:
         assert app.session.last.sent == [SwitchSchedule("CosineAnnealingLR()", "current")]
 
 
-def at_base_lr(question: Question) -> Answer:
+def at_base_lr(request: CurveRequest) -> CurveResult:
     """Return a constant curve at the optimizer's lr."""
-    answer = drawn_curve(question)
+    answer = drawn_curve(request)
     assert answer.lrs is not None
-    return replace(answer, lrs=np.full_like(answer.lrs, parse_optimizer(question.optimizer).lr))
+    return replace(answer, lrs=np.full_like(answer.lrs, parse_optimizer(request.optimizer).lr))
 
 
 def figures(app: PlayedApp) -> list[list[str]]:
@@ -211,7 +211,7 @@ def figures(app: PlayedApp) -> list[list[str]]:
 
 async def test_findings_and_candidates_stay_while_the_run_continues() -> None:
     app = PlayedApp(PlayedSession(recorded_run(330)))
-    app.curve = lambda question: replace(drawn_curve(question), findings=(DEAD,))
+    app.curve = lambda request: replace(drawn_curve(request), findings=(DEAD,))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
         assert "the lr is dead" in text_of(app, "#findings")
@@ -249,7 +249,7 @@ async def test_a_candidate_without_a_curve_yet_shows_ellipses() -> None:
         await press(pilot, "escape")
         app.view.spec = replace(app.view.spec, epochs=20)
         # a late answer: the curve for another number of epochs
-        app.curve = lambda question: drawn_curve(replace(question, epochs=10))
+        app.curve = lambda request: drawn_curve(replace(request, epochs=10))
         await press(pilot, "s")
         assert text_of(app, "#table").splitlines()[2].split()[-4:] == ["…"] * 4
 

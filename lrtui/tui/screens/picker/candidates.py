@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lrtui.schedules.lr_curve import curve_statistics, percent_text
 from lrtui.text.format import cut, four_digits, printable, width_of
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 
 LETTERS = "ABCD"
 """Names of the candidates, which also limit their number."""
@@ -38,12 +38,12 @@ class PickerCandidate:
 
     letter: str
     anchor: str
-    answer: Answer
+    answer: CurveResult
 
     @property
     def schedule(self) -> str:
         """The notation."""
-        return self.answer.question.schedule
+        return self.answer.request.schedule
 
     @property
     def index(self) -> int:
@@ -67,9 +67,9 @@ class PickerCandidates:
         """Return the candidate with that schedule and anchor, or None."""
         return next((found for found in self if (found.schedule, found.anchor) == (schedule, anchor)), None)
 
-    def toggle(self, answer: Answer, anchor: str) -> str:
+    def toggle(self, answer: CurveResult, anchor: str) -> str:
         """Add a schedule by its curve, or remove it if it is a candidate already; return a message."""
-        schedule = answer.question.schedule
+        schedule = answer.request.schedule
         if (existing := self.find(schedule, anchor)) is not None:
             del self._by_letter[existing.letter]
             return f"Candidate {existing.letter} removed."
@@ -87,20 +87,20 @@ class PickerCandidates:
         index = candidates.index(candidate) if candidate is not None else -1
         return candidates[(index + 1) % len(candidates)]
 
-    def discard_outdated(self, question_of: Callable[[PickerCandidate], Question]) -> dict[str, Question]:
-        """Discard outdated curves; return the questions to ask, by letter."""
-        questions = {}
+    def discard_outdated(self, request_of: Callable[[PickerCandidate], CurveRequest]) -> dict[str, CurveRequest]:
+        """Discard outdated curves; return the requests to ask, by letter."""
+        requests = {}
         for candidate in self:
-            question = question_of(candidate)
-            if question != candidate.answer.question:
-                self._by_letter[candidate.letter] = replace(candidate, answer=Answer(question))
-                questions[candidate.letter] = question
-        return questions
+            request = request_of(candidate)
+            if request != candidate.answer.request:
+                self._by_letter[candidate.letter] = replace(candidate, answer=CurveResult(request))
+                requests[candidate.letter] = request
+        return requests
 
-    def take(self, answer: Answer) -> bool:
+    def take(self, answer: CurveResult) -> bool:
         """Store a curve with the candidates it belongs to; return whether there are any."""
         # if no run is switched, candidates that differ only in their anchor have the same curve
-        matching = [candidate for candidate in self if candidate.answer.question == answer.question]
+        matching = [candidate for candidate in self if candidate.answer.request == answer.request]
         for candidate in matching:
             self._by_letter[candidate.letter] = replace(candidate, answer=answer)
         return bool(matching)
@@ -108,15 +108,15 @@ class PickerCandidates:
 
 def table_text(
     candidates: PickerCandidates,
-    selected: PickerCandidate | Question | None,
-    answer: Answer | None,
+    selected: PickerCandidate | CurveRequest | None,
+    answer: CurveResult | None,
     base_lr: float,
     width: int,
 ) -> Text:
     """Return the table of candidates; empty if there are none.
 
     Args:
-        selected: the candidate being chosen, marked ▸, or the question for a schedule that is no candidate, which gets
+        selected: the candidate being chosen, marked ▸, or the request for a schedule that is no candidate, which gets
             a row of its own; None if the notation is not valid.
         answer: the curve of that schedule; None while it is being computed.
         base_lr: the optimizer's lr, of the first parameter group.
@@ -130,7 +130,7 @@ def table_text(
     for candidate in candidates:
         is_selected = candidate is selected
         mark = f"{'▸' if is_selected else ' '}{candidate.letter}"
-        row = _row(mark, _name(candidate.answer.question), _figures(candidate.answer, base_lr), name_width)
+        row = _row(mark, _name(candidate.answer.request), _figures(candidate.answer, base_lr), name_width)
         text.append("\n" + row, "bold" if is_selected else "")
     if not isinstance(selected, PickerCandidate):
         name = _name(selected) if selected is not None else "…"
@@ -138,12 +138,12 @@ def table_text(
     return text
 
 
-def _name(question: Question) -> str:
-    anchor = f" from {question.anchor}" if question.start_step and question.anchor != "base" else ""
-    return printable(f"{question.schedule}{anchor}")
+def _name(request: CurveRequest) -> str:
+    anchor = f" from {request.anchor}" if request.start_step and request.anchor != "base" else ""
+    return printable(f"{request.schedule}{anchor}")
 
 
-def _figures(answer: Answer | None, base_lr: float) -> tuple[str, ...]:
+def _figures(answer: CurveResult | None, base_lr: float) -> tuple[str, ...]:
     if answer is None or answer.lrs is None:
         return ("…",) * len(COLUMNS)
     facts = curve_statistics(answer.lrs[:, 0], base_lr)

@@ -16,7 +16,7 @@ from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
 from lrtui.schedules.schedule import ANCHORS, Schedule
 from lrtui.text.format import four_digits
-from lrtui.tui.forecast import Answer
+from lrtui.tui.forecast import CurveResult
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.screens.picker.candidates import LETTERS, PickerCandidate
@@ -69,7 +69,7 @@ def _peak_and_end(lrs: NDArray[np.float64]) -> str:
     return f"peak {four_digits(float(lrs.max()))}  end {four_digits(float(lrs[-1, 0]))}"
 
 
-def preview_chart(answer: Answer, state: PickerState) -> Chart:
+def preview_chart(answer: CurveResult, state: PickerState) -> Chart:
     """Return the lr over the whole run: past steps as a solid line, the schedule for the remaining steps dashed.
 
     Without a run the schedule's own curve is solid. Candidates are dashed, with their letters.
@@ -78,38 +78,38 @@ def preview_chart(answer: Answer, state: PickerState) -> Chart:
         answer: has a curve, shape (remaining steps, parameter groups).
         state: the run that would be switched, and the candidates.
     """
-    question, live = answer.question, state.context.live
-    per_epoch = question.batches_per_epoch
+    request, live = answer.request, state.context.live
+    per_epoch = request.batches_per_epoch
     layers: list[Layer] = []
     if live is not None and len(live.loss):
         layers += [Curve(series, live.first_step / per_epoch, per_epoch, "chart--line-1") for series in live.lrs]
     for candidate in state.candidates:
         style = CANDIDATE_STYLES[candidate.index]
-        if candidate.answer.question != question:
+        if candidate.answer.request != request:
             layers += _curves(candidate.answer, style, "dashed")
         layers.append(_letters(candidate, style))
     layers += _curves(answer, "chart--candidate", "line" if live is None else "dashed")
     if live is not None:
-        layers.append(Rule(question.start_step / per_epoch))
-    return Chart(layers, 0.0, float(question.epochs), from_zero=True, x_label="epoch")
+        layers.append(Rule(request.start_step / per_epoch))
+    return Chart(layers, 0.0, float(request.epochs), from_zero=True, x_label="epoch")
 
 
-def _curves(answer: Answer, style: str, form: Form) -> list[Curve]:
+def _curves(answer: CurveResult, style: str, form: Form) -> list[Curve]:
     if answer.lrs is None:
         return []
-    per_epoch = answer.question.batches_per_epoch
-    start = answer.question.start_step / per_epoch
+    per_epoch = answer.request.batches_per_epoch
+    start = answer.request.start_step / per_epoch
     return [Curve(Series(np.ascontiguousarray(lrs)), start, per_epoch, style, form) for lrs in answer.lrs.T]
 
 
 def _letters(candidate: PickerCandidate, style: str) -> Marks:
-    lrs, question = candidate.answer.lrs, candidate.answer.question
+    lrs, request = candidate.answer.lrs, candidate.answer.request
     if lrs is None or not len(lrs):
         return Marks([], [], style, candidate.letter)
     # at different steps for each candidate, so that the letters of equal curves don't cover each other
     offset = (candidate.index + 1) / (len(LETTERS) + 1)
     steps = ((np.arange(LETTERS_PER_CURVE) + offset) / LETTERS_PER_CURVE * len(lrs)).astype(int)
-    xs = (question.start_step + steps) / question.batches_per_epoch
+    xs = (request.start_step + steps) / request.batches_per_epoch
     return Marks(xs.tolist(), lrs[steps, 0].tolist(), style, candidate.letter)
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.text.format import counted
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.screens.picker.candidates import table_text
 from lrtui.tui.screens.picker.findings import PickerHelpScreen, findings_text
 from lrtui.tui.screens.picker.list_and_form import ArgumentForm, FieldRow, SchedulerList, set_text
@@ -33,7 +33,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     Args:
         context: the run that the schedule is for.
-        ask: takes a slot and a question; the answer comes to `take_forecast`.
+        ask: takes a slot and a request; the answer comes to `take_forecast`.
     """
 
     CSS_PATH = "screen.tcss"
@@ -53,12 +53,12 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         Binding("pageup", "move(-5)", "up", show=False),
     ]
 
-    def __init__(self, context: PickerContext, ask: Callable[[str, Question], None]) -> None:
+    def __init__(self, context: PickerContext, ask: Callable[[str, CurveRequest], None]) -> None:
         super().__init__()
         self._ask = ask
         self._state = PickerState(context)
         self._model = self._state.model
-        self._asked: Question | None = None
+        self._asked: CurveRequest | None = None
         self._base_lr = parse_optimizer(context.spec.optimizer).lrs[0]
 
     # -- what is on screen --------------------------------------------------------------------------------------------
@@ -88,8 +88,8 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._fill_list()
         self.query_one("#filter").focus()
         await self._show()
-        for letter, question in self._state.candidate_questions().items():
-            self._ask(f"{SLOT} {letter}", question)
+        for letter, request in self._state.candidate_requests().items():
+            self._ask(f"{SLOT} {letter}", request)
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width < 100 or event.size.height < 30, "-small")
@@ -119,15 +119,15 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._show_results()
         self._show_field_help()
         self.query_one(Preview).show_anchor(self._state)
-        if (question := self._state.question) not in (None, self._asked):
-            self._asked = question
-            self._ask(SLOT, question)
+        if (request := self._state.request) not in (None, self._asked):
+            self._asked = request
+            self._ask(SLOT, request)
 
     def _show_results(self) -> None:
         state, table = self._state, self.query_one("#table", Static)
         self.set_class(state.error is not None, "-stale")
         table.display = len(state.candidates) > 0
-        selected = state.candidate or state.question
+        selected = state.candidate or state.request
         table.update(table_text(state.candidates, selected, state.current_answer, self._base_lr, self._text_width))
         self._show_findings()
 
@@ -146,7 +146,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._show_results()
         self.query_one(Preview).draw(self._state)
 
-    def take_forecast(self, slot: str, answer: Answer) -> None:
+    def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Draw a curve, unless it is outdated."""
         if slot.startswith(SLOT) and self._state.take(answer):
             self._draw()

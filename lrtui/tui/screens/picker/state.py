@@ -13,7 +13,7 @@ from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
 from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
 from lrtui.text.format import four_digits
-from lrtui.tui.forecast import Answer, Question
+from lrtui.tui.forecast import CurveResult, CurveRequest
 from lrtui.tui.screens.picker.candidates import PickerCandidate
 from lrtui.tui.screens.picker.model import PickerModel
 
@@ -96,7 +96,7 @@ class PickerState:
         spec, live, view = context.spec, context.live, context.view
         self.context = context
         self.candidates = view.candidates
-        # fixed when the picker opens: the run continues, and a question that changed with every step would never be
+        # fixed when the picker opens: the run continues, and a request that changed with every step would never be
         # answered in time
         self.start_step = live.step if live is not None else 0
         self._current_lrs = live.current_lrs if live is not None else ()
@@ -105,24 +105,24 @@ class PickerState:
         if context.scheduler is not None:
             self.model.choose(context.scheduler)
         self.anchor = DEFAULT_ANCHOR
-        self.answer: Answer | None = None
+        self.answer: CurveResult | None = None
         """The latest answer, kept until the next one arrives."""
         self._recorded_key, recorded = context.recorded or (context.key, live)
         results = [tuple(result.items()) for result in recorded_results([recorded])] if recorded is not None else []
         self._results = tuple(results) if any(results) else ()
 
     @property
-    def question(self) -> Question | None:
-        """The question for the curve of the current notation; None if that is not valid."""
+    def request(self) -> CurveRequest | None:
+        """The request for the curve of the current notation; None if that is not valid."""
         schedule = self.model.schedule
-        return None if schedule is None else self._question(schedule, self.anchor)
+        return None if schedule is None else self._request(schedule, self.anchor)
 
-    def _question(self, schedule: Schedule, anchor: str) -> Question:
+    def _request(self, schedule: Schedule, anchor: str) -> CurveRequest:
         spec = self.context.spec
         is_live = self.context.live is not None
         # a switch that takes effect now follows the results of future tests
         follows_recorded = schedule.metric is not None and (self.start_step == 0 or anchor == "start")
-        return Question(
+        return CurveRequest(
             str(schedule),
             spec.optimizer,
             spec.epochs,
@@ -135,16 +135,16 @@ class PickerState:
             accumulate=spec.accumulate,
         )
 
-    def candidate_questions(self) -> dict[str, Question]:
-        """Return the questions for candidates whose curves are outdated, by letter."""
+    def candidate_requests(self) -> dict[str, CurveRequest]:
+        """Return the requests for candidates whose curves are outdated, by letter."""
         return self.candidates.discard_outdated(
-            lambda candidate: self._question(parse_schedule(candidate.schedule), candidate.anchor)
+            lambda candidate: self._request(parse_schedule(candidate.schedule), candidate.anchor)
         )
 
-    def take(self, answer: Answer) -> bool:
+    def take(self, answer: CurveResult) -> bool:
         """Store an answer; return whether it belongs to the current schedule or to a candidate."""
         of_candidate = self.candidates.take(answer)
-        if answer.question == self.question:
+        if answer.request == self.request:
             self.answer = answer
             return True
         return of_candidate
@@ -152,9 +152,9 @@ class PickerState:
     # -- the current schedule -----------------------------------------------------------------------------------------
 
     @property
-    def current_answer(self) -> Answer | None:
+    def current_answer(self) -> CurveResult | None:
         """The answer for the current notation; None while it is being computed."""
-        return self.answer if self.answer is not None and self.answer.question == self.question else None
+        return self.answer if self.answer is not None and self.answer.request == self.request else None
 
     @property
     def error(self) -> LrtuiError | None:
@@ -179,19 +179,19 @@ class PickerState:
         answer, schedule = self.current_answer, self.model.schedule
         if answer is None or answer.lrs is None or schedule is None or schedule.metric is None:
             return ""
-        question, metric = answer.question, schedule.metric
-        if not question.results:
+        request, metric = answer.request, schedule.metric
+        if not request.results:
             return f"Follows the test {metric}: constant until there are results"
-        epochs = [epoch for epoch, result in enumerate(question.results, 1) if metric in dict(result)]
+        epochs = [epoch for epoch, result in enumerate(request.results, 1) if metric in dict(result)]
         if not epochs:
             return f"Follows the test {metric}, which run {self._recorded_key} doesn't report"
         count = f"{epochs[-1]} epoch{'s' * (epochs[-1] > 1)}"
         source = f"Test {metric} of run {self._recorded_key} ({count})"
-        if question.start_step:
+        if request.start_step:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
             return f"{source}: the lr would be {lrs} now"
-        return f"{source}: {cuts_text(lr_cuts(answer.lrs, Horizon(question.epochs, question.batches_per_epoch)))}"
+        return f"{source}: {cuts_text(lr_cuts(answer.lrs, Horizon(request.epochs, request.batches_per_epoch)))}"
 
     # -- anchor, candidates, choice -----------------------------------------------------------------------------------
 
