@@ -23,7 +23,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.settings import UserSettings
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.controllers.quit import leave
-from lrtui.tui.forecast import CurveResult, Forecaster, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult, Forecaster
 from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen

@@ -17,7 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.tui.app import CockpitApp
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.view import View
 
 

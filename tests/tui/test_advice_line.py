@@ -18,7 +18,7 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import Stop, SwitchSchedule
 from lrtui.run.events import DeadLayer, EpochDone, Event, LrSet, RunFinished, RunStarted, ScheduleSwitched
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen

@@ -10,7 +10,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tui.forecast import NEXT, CurveResult, Forecaster, Forecasts, CurveRequest, check, compute
+from lrtui.tui.forecast import NEXT, CurveRequest, CurveResult, Forecaster, Forecasts, check, compute
 
 
 def folded(**settings: object) -> RunState:
@@ -95,7 +95,9 @@ def test_a_schedule_without_a_curve_has_findings() -> None:
 
 def test_a_switch_is_checked_over_the_remaining_steps() -> None:
     # one epoch is left: with `base` the lr is constant, with `start` it has already been lowered three times
-    request = CurveRequest("StepLR(step_size=3, gamma=0.5)", "Adam(lr=0.01)", 10, 20, 180, "base", (0.01,), checked=True)
+    request = CurveRequest(
+        "StepLR(step_size=3, gamma=0.5)", "Adam(lr=0.01)", 10, 20, 180, "base", (0.01,), checked=True
+    )
     assert [finding.code for finding in check(compute(request)).findings or ()] == ["does-nothing"]
     assert check(compute(replace(request, anchor="start"))).findings == ()
 

@@ -12,7 +12,7 @@ from test_code_screen import SWITCHED, open_code
 from textual.pilot import Pilot
 
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from lrtui.analysis.checks import Finding
 from lrtui.run.spec import RunSpec
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.screens.picker.state import RaceEstimate
 from lrtui.tui.screens.race import RaceScreen

@@ -20,7 +20,7 @@ from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
 from lrtui.tui.controllers import Controllers
-from lrtui.tui.forecast import CurveResult, Forecasts, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane

@@ -19,7 +19,7 @@ from lrtui.run.errors import NotationError
 from lrtui.run.events import StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.screens.picker.findings import PickerHelpScreen, picker_help
 from lrtui.tui.screens.picker.screen import PickerScreen

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lrtui.schedules.lr_curve import curve_statistics, percent_text
 from lrtui.text.format import cut, four_digits, printable, width_of
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 
 LETTERS = "ABCD"
 """Names of the candidates, which also limit their number."""

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.text.format import counted
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.picker.candidates import table_text
 from lrtui.tui.screens.picker.findings import PickerHelpScreen, findings_text
 from lrtui.tui.screens.picker.list_and_form import ArgumentForm, FieldRow, SchedulerList, set_text

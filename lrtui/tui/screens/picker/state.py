@@ -13,7 +13,7 @@ from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
 from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
 from lrtui.text.format import four_digits
-from lrtui.tui.forecast import CurveResult, CurveRequest
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.picker.candidates import PickerCandidate
 from lrtui.tui.screens.picker.model import PickerModel
 
