@@ -122,7 +122,7 @@ NO_RUN = {
     "mark": "no run on screen. Press r to start one.",
     "branch": "no run on screen to branch from. Press r to start one.",
 }
-NOT_STORED = {"branch": "this run is not stored, so no epoch before its last one has a checkpoint to branch from"}
+NOT_STORED = {"branch": "this run is not stored, so it has no checkpoint to branch from"}
 BUSY = {"branch": "a run is in progress. Press x to stop it before you start a branch."}
 NOT_HERE = {"find": "this run trains in another process. Run lrtui find for a range test on a fresh model."}
 NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
