@@ -170,7 +170,14 @@ def check_terminal() -> None:
 
 
 def has_unicode() -> bool:
-    """Return whether the terminal's encoding has the characters that the cockpit draws with."""
+    """Return whether the terminal has the characters that the cockpit draws with, as locale and encoding say."""
+    environ = os.environ
+    # in the C locale, Python sets LC_CTYPE to C.UTF-8 and writes UTF-8 whatever the terminal shows
+    chosen = "" if environ.get("LC_CTYPE") == "C.UTF-8" else environ.get("LC_CTYPE", "")
+    locale = environ.get("LC_ALL") or chosen or environ.get("LANG", "")
+    # the font of the Linux console has no Braille
+    if locale in ("C", "POSIX") or environ.get("TERM") == "linux":
+        return False
     encoding = sys.__stderr__.encoding if sys.__stderr__ else ""
     return (encoding or "").lower().replace("-", "") == "utf8"
 

@@ -26,6 +26,9 @@ class Situation:
         pending: commands that the live run has not answered yet, the oldest first.
         read_only: why the live run takes no commands; empty if it does.
         key: number or name of the run on screen.
+        race: number of the race that the live run belongs to; 0 for none.
+        shown_race: number of the race whose standing can be shown: that of the run on screen, or the newest one; 0 for
+            none.
     """
 
     run: RunState | None
@@ -36,6 +39,13 @@ class Situation:
     pending: tuple[Command, ...] = ()
     read_only: str = ""
     key: int | str = ""
+    race: int = 0
+    shown_race: int = 0
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether the live run's schedule and length may be changed."""
+        return not self.read_only and not self.race
 
 
 # -- requirements: each returns why an action is unavailable, or None if it is available ---------------------------
@@ -53,8 +63,24 @@ def _needs_live_run(situation: Situation) -> str | None:
     return situation.read_only or None
 
 
-def _needs_no_read_only_run(situation: Situation) -> str | None:
-    return situation.read_only or None
+def _needs_switchable_run(situation: Situation) -> str | None:
+    return situation.read_only or _race_refusal(situation)
+
+
+def _race_refusal(situation: Situation) -> str | None:
+    if not situation.race:
+        return None
+    return f"the run belongs to race {situation.race}, which compares schedules that nobody changes"
+
+
+def _needs_changeable_run(situation: Situation) -> str | None:
+    return _needs_training(situation) or _race_refusal(situation)
+
+
+def _needs_race(situation: Situation) -> str | None:
+    return (
+        None if situation.shown_race else "no race yet. Press s, then ctrl+k to keep schedules and ctrl+t to race them."
+    )
 
 
 def _needs_training(situation: Situation) -> str | None:
@@ -65,8 +91,19 @@ def _needs_training(situation: Situation) -> str | None:
     return None
 
 
+RESUMABLE = ("stopped", "lost", "failed")
+"""How a run can have ended that continues from its last checkpoint without a change."""
+
+
+def _needs_training_or_ended(situation: Situation) -> str | None:
+    run = situation.run
+    if situation.live is not None or run is None or run.status not in RESUMABLE:
+        return _needs_training(situation)
+    return None if situation.is_stored else f"run {situation.key} is not stored, so it can't be resumed"
+
+
 def _needs_lr_change(situation: Situation) -> str | None:
-    if refusal := _needs_training(situation):
+    if refusal := _needs_changeable_run(situation):
         return refusal
     undoable = 0
     for change in (*(situation.live.changes if situation.live else ()), *situation.pending):
@@ -149,8 +186,11 @@ class Action:
         argument: passed to the handler; none if empty.
         requirement: returns why the action is unavailable, or None if it is available.
         needs_chart: whether a chart must have the focus.
-        rank: priority in the footer, which shows the six highest that are available; 0 keeps it out.
-        titles: other titles, by the live run's status ("" without a live run that takes commands).
+        rank: priority in the footer, which shows as many of the highest that are available as fit; 0 keeps it out.
+        pair: name of an action whose key stands beside this one's in the footer.
+        pair_title: what the two are called there.
+        titles: other titles, by the status of the live run ("" if it takes no commands), or else of the run on screen
+            (or "").
         panes: names of the panes it belongs to, in whose help it comes first; empty if it applies everywhere.
     """
 
@@ -165,6 +205,8 @@ class Action:
     rank: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
     panes: tuple[str, ...] = ()
+    pair: str = ""
+    pair_title: str = ""
 
     @property
     def shown(self) -> str:
@@ -179,10 +221,20 @@ class Action:
         """
         return keys[self.name].split(",")[0].strip() if self.name in keys else self.shown
 
+    def bound_keys(self, keys: Mapping[str, str]) -> tuple[str, ...]:
+        """Return all keys, as Textual names them.
+
+        Args:
+            keys: the user's own keys, by action name.
+        """
+        return tuple(key.strip() for key in keys[self.name].split(",")) if self.name in keys else self.keys
+
     def title_in(self, situation: Situation) -> str:
         """Return what the key does now, in one or two words."""
-        status = situation.live.status if situation.live and not situation.read_only else ""
-        return self.titles.get(status, self.title)
+        if situation.live is not None:
+            return self.titles.get("" if situation.read_only else situation.live.status, self.title)
+        ended = situation.run.status if situation.run is not None else ""
+        return self.titles.get(ended, self.titles.get("", self.title))
 
 
 NUDGE = 1.25
@@ -198,41 +250,44 @@ _GO_TO_PANE = tuple(
 ACTIONS: tuple[Action, ...] = (
     Action(
         "restart", "runs.restart", ("r",), "restart", "start or restart with the settings shown",
-        rank=8, titles={"": "start"},
+        rank=9, titles={"": "start"},
     ),
     Action(
         "schedule", "picker.open", ("s",), "schedule", "choose or switch the schedule",
-        requirement=_needs_no_read_only_run, rank=10, titles=SWITCH_TITLES,
+        requirement=_needs_switchable_run, rank=10, titles=SWITCH_TITLES,
     ),
     Action(
-        "pause", "runs.pause", ("space",), "pause", "pause / resume",
-        requirement=_needs_training, rank=9, titles={"paused": "resume"},
+        "pause", "runs.pause", ("space",), "pause", "pause / resume, also a run that was stopped or lost",
+        requirement=_needs_training_or_ended, rank=10, titles=dict.fromkeys(("paused", *RESUMABLE), "resume"),
     ),
-    Action("stop", "runs.stop", ("x",), "stop", "stop the run", requirement=_needs_live_run, rank=4),
-    Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=6),
+    Action(
+        "stop", "runs.stop", ("x",), "stop", "stop the run, or the race that it belongs to",
+        requirement=_needs_live_run, rank=6,
+    ),
+    Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=3),
     Action(
         "nudge_up", "runs.nudge", ("plus",), "lr up", f"nudge the lr up (x{NUDGE})",
-        NUDGE, requirement=_needs_training, rank=7, panes=("lr",),
+        NUDGE, requirement=_needs_changeable_run, rank=8, panes=("lr",), pair="nudge_down", pair_title="nudge",
     ),
     Action(
         "nudge_down", "runs.nudge", ("minus",), "lr down", f"nudge the lr down (/{NUDGE})",
-        1 / NUDGE, requirement=_needs_training, rank=7, panes=("lr",),
+        1 / NUDGE, requirement=_needs_changeable_run, panes=("lr",),
     ),
     Action(
         "set_lr", "runs.set_lr", ("equals_sign",), "set lr", "set the lr",
-        requirement=_needs_training, rank=3, panes=("lr",),
+        requirement=_needs_changeable_run, rank=5, panes=("lr",),
     ),
     Action(
         "undo_lr", "runs.undo_lr", ("u",), "undo", "undo the last change of the lr",
-        requirement=_needs_lr_change, rank=5, panes=("lr",),
+        requirement=_needs_lr_change, rank=7, panes=("lr",),
     ),
     Action(
         "find", "range_test.open", ("f",), "find lr", "find an lr with a range test",
-        requirement=_needs_own_process, rank=4, panes=("lr",),
+        requirement=_needs_own_process, rank=1, panes=("lr",),
     ),
     Action(
         "branch", "branch.open", ("b",), "branch", "branch from a checkpoint of the run",
-        requirement=_needs_finished_epoch, rank=5, panes=("runs",),
+        requirement=_needs_finished_epoch, rank=2, panes=("runs",),
     ),
     Action(
         "code", "export.copy_code", ("y",), "code", "copy the schedule as PyTorch code",
@@ -240,11 +295,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "mark", "run_list.pin", ("m",), "pin", "pin the run: always shown",
-        requirement=_needs_run, rank=2, panes=("runs",),
+        requirement=_needs_run, rank=4, panes=("runs",),
     ),
     Action(
         "compare", "run_list.compare", ("c",), "compare", "compare pinned runs",
-        requirement=_needs_two_pinned, rank=3, panes=("runs",),
+        requirement=_needs_two_pinned, rank=4, panes=("runs",),
+    ),
+    Action(
+        "race", "race.show", ("t",), "race", "show the standing of a race, and stop it",
+        requirement=_needs_race, rank=4, panes=("runs",),
     ),
     Action(
         "filter", "panes.filter", ("slash",), "filter", "filter the log (if focused) or the runs",
@@ -295,20 +354,27 @@ ACTIONS: tuple[Action, ...] = (
     Action("back", "panes.back", ("escape",), "back", "back"),
     Action("palette", "panes.palette", ("ctrl+p",), "palette", "find an action, scheduler or run by name"),
     Action("help", "panes.help", ("question_mark",), "help", "help", rank=11),
-    Action("quit", "quit.quit", ("q", "ctrl+q"), "quit", "quit (asks while a run is in progress)"),
+    Action("quit", "quit.quit", ("q", "ctrl+q"), "quit", "quit (asks while a run is in progress)", rank=5),
 )  # fmt: skip
 """All actions, in the order of the help page."""
 
 ACTIONS_BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
-FOOTER_KEYS = 6
-"""How many keys the footer shows."""
 
+def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the (key, title) of the available actions for the footer, the most important first.
 
-def footer_actions(situation: Situation, actions: Sequence[Action] = ACTIONS) -> list[Action]:
-    """Return the available actions of the highest rank, highest first."""
-    possible = [action for action in actions if action.rank and action.requirement(situation) is None]
-    return sorted(possible, key=lambda action: -action.rank)[:FOOTER_KEYS]
+    Args:
+        keys: the user's own keys, by action name.
+    """
+    possible = [action for action in ACTIONS if action.rank and action.requirement(situation) is None]
+    entries = []
+    for action in sorted(possible, key=lambda action: -action.rank):
+        if action.pair:
+            entries.append((f"{action.key(keys)}/{ACTIONS_BY_NAME[action.pair].key(keys)}", action.pair_title))
+        else:
+            entries.append((action.key(keys), action.title_in(situation)))
+    return entries
 
 
 def key_rows(keys: Mapping[str, str] | None = None, actions: Sequence[Action] = ACTIONS) -> list[tuple[list[str], str]]:

@@ -36,7 +36,8 @@ class Session:
             LrtuiError: while another run is training.
         """
         run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan).start()
-        self.runs.append(run)
+        # a resumed run is one run, of which only the resumed part goes on
+        self.runs = [other for other in self.runs if not run.is_recorded or other.id != run.id] + [run]
         return run
 
     def start_range_test(self, spec: RunSpec, sweep: Sweep) -> RangeTestThread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 SOURCES = "lrtui.sources"
 """The entry-point group of run sources. An entry point names a callable that takes the settings shown in the cockpit
 (a `RunSpec`) and returns a `RunSource`, or None if there is nothing to show."""
+
+
+_RACE = re.compile(r"race (\d{1,9})(?: .*)?: .+ seed -?\d+", re.DOTALL)
+
+
+def race_of_name(name: str | None) -> int:
+    """Return the number of the race whose runs have such names; 0 if the name is not that of a race's run."""
+    match = _RACE.fullmatch(name or "")
+    return int(match[1]) if match else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,11 @@ class RunSummary:
     def best(self) -> float | None:
         """The best accuracy, or the lowest loss if there is none; None before the first test."""
         return self.best_loss if self.best_accuracy is None else self.best_accuracy
+
+    @property
+    def race(self) -> int:
+        """Number of the race that the run belongs to; 0 if it belongs to none."""
+        return race_of_name(self.name)
 
     def value(self, column: str) -> object:
         """Return the value of a column of `lrtui runs list`, by name; None if the source does not know it."""

@@ -1,4 +1,4 @@
-"""Filters of a list of runs: `accuracy>0.9 schedule~Cosine state=done`."""
+"""Filters of a list of runs: `cosine accuracy>0.9 state=done`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.columns import Column, column_named, value_text
 from lrtui.store.reader import StoredRun
 
-FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value: accuracy>0.9"
+FORM = "a filter is COLUMN, one of = != > >= < <= ~ (contains), and a value, such as accuracy>0.9; or a plain word"
+
+WORD_COLUMNS = ("id", "name", "note", "state", "schedule", "optimizer", "task")
+"""Columns that a plain word is looked for in."""
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -25,6 +28,8 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+
+SIGNS = "=!<>~"
 
 _START = re.compile(r"(?:^|(?<=\s))(?P<name>[A-Za-z_-]+)\s*(?P<sign>>=|<=|!=|==|=|>|<|~)\s*")
 _QUOTED = re.compile(r'(?<=[=<>~])(\s*)"([^"]*)"')
@@ -48,6 +53,10 @@ class Filter:
         """Return whether the run meets the filter; a run without the value only meets `!=`."""
         return self.meets(self.column.value(run))
 
+    def accepts(self, value_of: Callable[[str], object]) -> bool:
+        """Return whether a run meets the filter, of which only a function from column names to values is known."""
+        return self.meets(value_of(self.column.name))
+
     def meets(self, found: Any) -> bool:
         """Return whether a value of the column meets the filter."""
         # NaN counts as no value: neither a comparison nor its opposite holds
@@ -60,11 +69,29 @@ class Filter:
         return ORDERS[self.sign](found, self.value)
 
 
-def read_filters(texts: Sequence[str]) -> list[Filter]:
+@dataclass(frozen=True, slots=True)
+class WordFilter:
+    """The condition that a text column contains a word."""
+
+    word: str
+
+    def takes(self, run: StoredRun) -> bool:
+        """Return whether the run meets the filter."""
+        return self.accepts(lambda name: column_named(name).value(run))
+
+    def accepts(self, value_of: Callable[[str], object]) -> bool:
+        """Return whether a run meets the filter, of which only a function from column names to values is known."""
+        values = (value_of(name) for name in WORD_COLUMNS)
+        return any(value is not None and self.word.lower() in str(value).lower() for value in values)
+
+
+def read_filters(texts: Sequence[str]) -> list[Filter | WordFilter]:
     """Return the filters; one argument can hold several, separated by spaces, and a filter can span several.
 
+    Words before the first column are looked for in the columns with text.
+
     Raises:
-        UsageError: for text that is not a filter, an unknown column, or a value that the column can't have.
+        UsageError: for an unknown column, or a value that the column can't have.
     """
     text = " ".join(texts).strip()
     # spaces in quotes and brackets separate nothing: schedule~StepLR(step_size=3, gamma=0.5)
@@ -72,15 +99,16 @@ def read_filters(texts: Sequence[str]) -> list[Filter]:
     while match := _BRACKETS.search(masked):
         masked = masked[: match.start()] + "·" * len(match[0]) + masked[match.end() :]
     starts = list(_START.finditer(masked))
-    stray = text[: starts[0].start() if starts else len(text)].strip()
-    if stray:
-        raise UsageError(f"{stray[:60]!r} is not a filter; {FORM}")
+    words = text[: starts[0].start() if starts else len(text)].split()
+    if wrong := next((word for word in words if word[0] in SIGNS), None):
+        raise UsageError(f"{wrong[:60]!r} is not a filter; {FORM}")
     ends = [*(start.start() for start in starts[1:]), len(text)]
-    return [
+    conditions = [
         _filter(start["name"], start["sign"], text[start.end() : end].strip())
         # one end more than starts if there is no filter at all
         for start, end in zip(starts, ends, strict=False)
     ]
+    return [*map(WordFilter, words), *conditions]
 
 
 def _filter(name: str, sign: str, text: str) -> Filter:

@@ -25,9 +25,14 @@ NETWORK_FILE_SYSTEMS = {
 MOUNTS = Path("/proc/self/mounts")
 
 
+def default_store() -> str:
+    """Return what names the store without --store."""
+    return os.environ.get(VARIABLE) or DEFAULT
+
+
 def store_folder(option: str | None = None) -> Path | None:
     """Return the folder that --store, LRTUI_STORE or the default `.lrtui` names; None if nothing is recorded."""
-    text = option or os.environ.get(VARIABLE) or DEFAULT
+    text = option or default_store()
     return None if text == NOTHING else Path(text).expanduser().absolute()
 
 

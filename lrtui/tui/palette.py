@@ -1,4 +1,4 @@
-"""The command palette: every available action, every scheduler, every run."""
+"""The command palette: every available action, every scheduler, every run, every theme."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from lrtui.actions import ACTIONS
 from lrtui.run.events import GLYPHS
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tui.run_list.source_runs import label_of
+from lrtui.tui.run_list.rows import listed_runs, sorted_runs
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -59,7 +59,8 @@ class CockpitCommands(Provider):
             yield from action_commands(cockpit)
             yield from scheduler_commands(cockpit)
             yield from run_commands(cockpit)
-            yield PaletteCommand("theme", "change the colours", cockpit.app.action_change_theme)
+            yield PaletteCommand("theme", "choose the colours from a list", cockpit.app.action_change_theme)
+            yield from theme_commands(cockpit)
 
 
 def action_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
@@ -79,7 +80,14 @@ def scheduler_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
 
 def run_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
     """Yield the runs, newest first; each puts the run on screen."""
-    for run in reversed(cockpit.scene.runs):
-        state = run.state
-        text = f"run {label_of(run)} {run.spec.name or ''} {state.schedule or run.spec.schedule}"
-        yield PaletteCommand(text, f"{GLYPHS[state.status]} {state.status}", partial(cockpit.show_run, run.number))
+    for number, run in sorted_runs(listed_runs(cockpit.scene), "newest").items():
+        text = " ".join(filter(None, ("run", str(run.id), run.name, run.schedule)))
+        yield PaletteCommand(text, f"{GLYPHS[run.state]} {run.state}", partial(cockpit.show_run, number))
+
+
+def theme_commands(cockpit: CockpitScreen) -> Iterator[PaletteCommand]:
+    """Yield the themes; each is used at once."""
+    app = cockpit.app
+    for name, theme in sorted(app.available_themes.items()):
+        kind = "dark" if theme.dark else "light"
+        yield PaletteCommand(f"theme {name}", f"use these {kind} colours", partial(setattr, app, "theme", name))

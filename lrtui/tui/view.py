@@ -17,7 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
-from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of
+from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of, race_of
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
 
@@ -43,6 +43,8 @@ class View:
     """
 
     spec: RunSpec
+    opened_with: RunSpec = field(init=False)
+    """The settings of the next run before the user changed any."""
     selected: int | None = None
     """Number of the run on screen."""
     pinned: list[int] = field(default_factory=list)
@@ -76,6 +78,9 @@ class View:
     """Increases with every choice; a pane that has drawn this version is up to date."""
     versions: Counter[str] = field(default_factory=Counter)
     """By pane; increases with every choice that affects only that pane's chart."""
+
+    def __post_init__(self) -> None:
+        self.opened_with = self.spec
 
     def changed(self) -> None:
         """Mark that a choice was made."""
@@ -213,6 +218,8 @@ class Scene:
             pending=self.view.pending.of(live) if live else (),
             read_only=live.summary.read_only if isinstance(live, SourceRun) else "",
             key=key_of(run) if run else "",
+            race=race_of(live) if live else 0,
+            shown_race=(race_of(run) if run else 0) or self.source_runs.newest_race,
         )
 
     @cached_property

@@ -100,14 +100,16 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
 def preview_rate(scene: Scene) -> float | None:
     """Return how many steps of the next run one unit of x covers, on a time axis at the speed of the run on screen.
 
-    None if the next run is not drawn: while a run is live, if the run on screen has the same schedule, and on a time
-    axis if the speed is unknown.
+    None if the next run is not drawn: while a run is live, beside a run that has no curve or the same schedule, if the
+    user has not chosen that schedule, and on a time axis if the speed is unknown.
     """
-    run = scene.run
+    run, view = scene.run, scene.view
     if scene.preview is None or scene.commanded is not None:
         return None
-    if run is not None and run.spec.schedule == scene.view.spec.schedule:
-        return None
+    if run is not None:
+        is_chosen = view.spec.schedule not in (run.spec.schedule, view.opened_with.schedule)
+        if run.state.started is None or not is_chosen:
+            return None
     axis = scene.view.viewport.axis
     if axis == "time":
         seconds = seconds_per_step(run.state) if run else None
@@ -116,10 +118,10 @@ def preview_rate(scene: Scene) -> float | None:
 
 
 def whole_range(scene: Scene) -> Range:
-    """Return the ends of the x axis, which covers the longest of the drawn runs."""
+    """Return the ends of the x axis, which covers the longest of the drawn runs, or the next run if there is none."""
     axis = scene.view.viewport.axis
     ends = [end_of(run.state, run.spec.epochs, axis) for run in scene.shown]
-    rate = preview_rate(scene)
+    rate = preview_rate(scene) if scene.run is None else None
     if scene.preview is not None and rate:
         ends.append(scene.view.spec.epochs * scene.preview_batches_per_epoch / rate)
     if not any(ends) and axis == "epoch":

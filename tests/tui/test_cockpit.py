@@ -57,7 +57,7 @@ async def test_r_on_a_running_run_asks_stops_it_and_starts_the_next() -> None:
 
 @pytest.mark.parametrize(
     ("key", "command"),
-    [("space", Pause()), ("x", Stop()), ("+", ScaleLr(1.25)), ("-", ScaleLr(0.8))],
+    [("space", Pause()), ("+", ScaleLr(1.25)), ("-", ScaleLr(0.8))],
 )
 async def test_a_key_sends_a_command_to_the_running_run(key: str, command: object) -> None:
     app = PlayedApp(PlayedSession(RUNNING))
@@ -112,7 +112,7 @@ async def test_a_run_that_has_not_started_says_what_it_waits_for() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "+")
         assert "importing PyTorch" in message(app)
-        await press(pilot, "x")
+        await press(pilot, "x", "x")
         assert app.session.last.sent == [Stop()]
 
 

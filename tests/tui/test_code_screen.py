@@ -22,6 +22,12 @@ from lrtui.tui.view import View
 SWITCHED = recorded_run(330, switch_at=140, nudge_at=260)
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code is saved in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 async def open_code(pilot: Pilot[None]) -> str:
     await pilot.press("y")
     screen = pilot.app.screen
@@ -37,7 +43,8 @@ async def test_y_copies_the_code_of_the_run_on_screen_and_shows_it() -> None:
         assert app.clipboard == shown + "\n"
         assert "        if step == 140:\n" in shown
         assert "    260: " in shown
-        assert "copied" in app.screen.query_one(Frame).render().plain
+        assert "sent to the terminal's clipboard; saved as lrtui-run-1.py" in app.screen.query_one(Frame).render().plain
+        assert Path("lrtui-run-1.py").read_text() == app.clipboard
         app.copy_to_clipboard("something else")
         await pilot.press("y")
         assert app.clipboard == shown + "\n"
@@ -47,6 +54,17 @@ async def test_y_copies_the_code_of_the_run_on_screen_and_shows_it() -> None:
         await until(pilot, lambda: box.scroll_offset.y == box.max_scroll_y)
         await pilot.press("escape")
         assert not isinstance(app.screen, CodeScreen)
+
+
+async def test_the_same_code_is_saved_once_and_no_other_file_is_overwritten() -> None:
+    Path("lrtui-run-1.py").write_text("mine")
+    app = PlayedApp(PlayedSession(SWITCHED))
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(2):
+            await open_code(pilot)
+            await pilot.press("escape")
+        assert sorted(path.name for path in Path.cwd().iterdir()) == ["lrtui-run-1-2.py", "lrtui-run-1.py"]
+        assert Path("lrtui-run-1.py").read_text() == "mine"
 
 
 async def test_without_a_run_it_is_the_code_of_the_next_run() -> None:
@@ -77,7 +95,7 @@ async def test_an_error_is_shown_instead_of_the_code(error: Exception) -> None:
 
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(CodeScreen("Code", fail))
+        await app.push_screen(CodeScreen("Code", fail, lambda _: ""))
         await until(pilot, lambda: "the disk is gone" in str(app.screen.query_one("#code", Static).render()))
         await pilot.press("y")
         assert app.clipboard == ""

@@ -14,13 +14,14 @@ import pytest
 from cockpit_pilot import message, press, settle, until
 from played_session import PlayedApp, PlayedSession
 from test_every_action_situations import RUNNING, SITUATIONS, Situation
-from test_stored_runs import cockpit, elsewhere, scene
+from test_stored_runs import STEP, cockpit, elsewhere, scene
 from textual.pilot import Pilot
 
-from lrtui.actions import ACTIONS, FOOTER_KEYS
+from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.run import Run
 from lrtui.run.commands import Command
 from lrtui.run.errors import StoreError
+from lrtui.run.events import RunFinished
 from lrtui.run.spec import RunSpec
 from lrtui.tui.palette import action_commands
 from lrtui.tui.panes.filter_line import FilterLine
@@ -157,7 +158,8 @@ async def playing(situation: Situation, tmp_path: Path, monkeypatch: pytest.Monk
         if situation.stored:
             situation.stored(folder)
         if situation.elsewhere is not None:
-            stack.enter_context(elsewhere(folder)).say(*situation.elsewhere)
+            other = RunSpec(schedule=STEP, name=situation.name_elsewhere)
+            stack.enter_context(elsewhere(folder, other)).say(*situation.elsewhere)
         has_store = situation.stored or situation.elsewhere is not None
         spec = RunSpec(store=str(folder) if has_store and not situation.is_stored else "none")
         # a selection that does not exist yet would move the list's cursor later
@@ -240,16 +242,26 @@ async def test_every_action(situation: Situation, tmp_path: Path, monkeypatch: p
 def check_offers(played: Played) -> None:
     """The footer shows the highest-ranked possible actions, the palette all possible ones."""
     possible = [action for action in ACTIONS if action.name not in played.situation.refused]
-    ranked = sorted((action for action in possible if action.rank), key=lambda action: -action.rank)[:FOOTER_KEYS]
-    entries = [entry for entry in message(played.app).strip().split("   ") if entry.strip()]
+    ranked = sorted((action for action in possible if action.rank), key=lambda action: -action.rank)
+    entries = [entry for entry in message(played.app).strip().split("  ") if entry.strip()]
     keys = [entry.split()[0] for entry in entries]
     # as many keys as fit are shown, followed by numbers
-    expected = [action.shown for action in ranked]
+    expected = [action.shown + (f"/{ACTIONS_BY_NAME[action.pair].shown}" if action.pair else "") for action in ranked]
     shown = [key for key, wanted in zip(keys, expected, strict=False) if key == wanted]
-    assert len(shown) >= min(len(expected), 4), message(played.app)
+    assert len(shown) >= min(len(expected), 7), message(played.app)
     refused_keys = {action.shown for action in ACTIONS if action.name in played.situation.refused}
     assert not refused_keys & set(shown), message(played.app)
     assert [command.help for command in action_commands(cockpit(played.app))] == [action.help for action in possible]
+
+
+async def test_a_message_ends_when_the_state_that_it_is_about_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrtui.tui.panes.footer.MESSAGE_SECONDS", 1000.0)
+    app = PlayedApp(PlayedSession(RUNNING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "x", "x")
+        assert "Stopping after this batch." in message(app)
+        app.session.last.say(RunFinished(seq=999, step=120, seconds=9.0, outcome="stopped"))
+        await until(pilot, lambda: "r start" in message(app))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from store_runs import store_events
 from test_startup import lost
 
 from lrtui.actions import ACTIONS, available
-from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, Stop, UndoLr
+from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, UndoLr
 from lrtui.run.events import EpochDone, EvaluationStarted, Event, LrSet, Paused
 from lrtui.run.range_feed import RangeFeed, Sweep
 
@@ -53,7 +53,7 @@ EFFECTS: dict[str, Effect] = {
     "restart": changes("runs", "run on screen"),
     "schedule": Effect(opens="PickerScreen"),
     "pause": Effect(sends=Pause()),
-    "stop": Effect(sends=Stop(), says="Stopping after this batch."),
+    "stop": Effect(opens="ConfirmScreen"),
     "settings": Effect(opens="SettingsScreen"),
     "nudge_up": Effect(sends=ScaleLr(1.25)),
     "nudge_down": Effect(sends=ScaleLr(0.8)),
@@ -61,9 +61,10 @@ EFFECTS: dict[str, Effect] = {
     "undo_lr": Effect(sends=UndoLr()),
     "find": Effect(opens="RangeTestScreen"),
     "branch": Effect(opens="BranchPointScreen"),
-    "code": Effect(opens="CodeScreen"),
+    "code": Effect(opens="CodeScreen", changes=frozenset({"files"})),
     "mark": changes("pinned", says="Run "),
     "compare": Effect(opens="CompareScreen"),
+    "race": Effect(opens="StandingScreen"),
     "filter": changes("focus", "filter"),
     "order": changes("order", says="runs: best first"),
     "log_axis": changes("log axes", says="y axis of the lr: logarithmic"),
@@ -114,9 +115,11 @@ AWAY_FROM_CHARTS = dict.fromkeys(
 
 # -- where an action is refused, and the message ----------------------------------------------------------------------
 
-NOT_LIVE = dict.fromkeys(
-    ("pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr"), "no run in progress. Press r to start one."
+NOT_TRAINING = dict.fromkeys(
+    ("stop", "nudge_up", "nudge_down", "set_lr", "undo_lr"), "no run in progress. Press r to start one."
 )
+NOT_LIVE = NOT_TRAINING | {"pause": "no run in progress. Press r to start one."}
+NOT_RESUMABLE = NOT_TRAINING | {"pause": "run 1 is not stored, so it can't be resumed"}
 UNCHANGED = {"undo_lr": "nothing to undo: the lr has not been changed since the schedule was set"}
 NO_RUN = {
     "mark": "no run on screen. Press r to start one.",
@@ -126,6 +129,11 @@ NOT_STORED = {"branch": "this run is not stored, so it has no checkpoint to bran
 BUSY = {"branch": "a run is in progress. Press x to stop it before you start a branch."}
 NOT_HERE = {"find": "this run trains in another process. Run lrtui find for a range test on a fresh model."}
 NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
+NO_RACE = {"race": "no race yet. Press s, then ctrl+k to keep schedules and ctrl+t to race them."}
+IN_A_RACE = dict.fromkeys(
+    ("schedule", "nudge_up", "nudge_down", "set_lr", "undo_lr"),
+    "the run belongs to race 2, which compares schedules that nobody changes",
+)
 NONE_PINNED = {"compare": "pin at least two runs with m first (0 pinned)"}
 ONE_PINNED = {"compare": "pin at least two runs with m first (1 pinned)"}
 
@@ -167,6 +175,7 @@ class Situation:
         local: recordings of this process's runs, numbered from 1.
         stored: puts runs into the store's folder before the screen opens.
         elsewhere: the recording of a run that another process trains, the last of the store.
+        name_elsewhere: its name; that of a race's run makes it one.
         on_screen: number of the run on screen; None for the last one of this process.
         is_stored: whether runs of this process are in the store.
         queued: number of queued runs.
@@ -182,6 +191,7 @@ class Situation:
     local: Sequence[Sequence[Event]] = ()
     stored: Callable[[Path], None] | None = None
     elsewhere: Sequence[Event] | None = None
+    name_elsewhere: str | None = None
     on_screen: int | None = None
     is_stored: bool = False
     queued: int = 0
@@ -189,6 +199,10 @@ class Situation:
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (120, 36)
     only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name_elsewhere:
+            object.__setattr__(self, "refused", NO_RACE | dict(self.refused))
 
     def effect_of(self, action: str, key: str) -> Effect:
         if action in self.refused:
@@ -373,22 +387,22 @@ SITUATIONS = (
         stored=store_run_without_checkpoints,
         only=("branch", "quit", "restart"),
     ),
-    Situation("stopped", ENDED_REFUSALS, local=[recorded_run(120, outcome="stopped")]),
+    Situation("stopped", ENDED_REFUSALS | NOT_RESUMABLE, local=[recorded_run(120, outcome="stopped")]),
     Situation(
         "stopped before an epoch was done, stored",
-        NOT_LIVE | NO_EPOCH | NONE_PINNED,
+        NOT_TRAINING | NO_EPOCH | NONE_PINNED,
         local=[recorded_run(20, outcome="stopped")],
         is_stored=True,
         only=("branch", "quit", "restart"),
     ),
-    Situation("failed", ENDED_REFUSALS, local=[recorded_run(120, outcome="failed")]),
+    Situation("failed", ENDED_REFUSALS | NOT_RESUMABLE, local=[recorded_run(120, outcome="failed")]),
     Situation("diverged", ENDED_REFUSALS, local=[recorded_run(170, outcome="diverged")]),
     Situation("one of two pinned", NOT_LIVE | NOT_STORED | ONE_PINNED, local=[DONE, DONE], pinned=(1,)),
     Situation("both pinned", NOT_LIVE | NOT_STORED, local=[DONE, DONE], pinned=(1, 2)),
     Situation(
         "one queued",
         RUNNING_REFUSALS,
-        BUSY_EFFECTS | {"stop": Effect(sends=Stop(), says="Stopping after this batch. The queued run starts next")},
+        BUSY_EFFECTS,
         local=[RUNNING],
         queued=1,
     ),
@@ -401,13 +415,28 @@ SITUATIONS = (
     ),
     Situation("stored runs, none on screen", NOT_LIVE | NO_RUN | NONE_PINNED, stored=store_finished_run),
     Situation("a stored run on screen", NOT_LIVE | NONE_PINNED, stored=store_finished_run, on_screen=1),
-    Situation("a lost run on screen", NOT_LIVE | NONE_PINNED, stored=store_lost_run, on_screen=1),
+    Situation(
+        "a lost run on screen",
+        NOT_TRAINING | NONE_PINNED,
+        {"pause": Effect(opens="ConfirmScreen")},
+        stored=store_lost_run,
+        on_screen=1,
+    ),
     Situation(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
         | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
         elsewhere=RUNNING,
+        on_screen=1,
+    ),
+    Situation(
+        "a race's run on screen",
+        IN_A_RACE | NOT_HERE | NONE_PINNED,
+        ELSEWHERE_EFFECTS
+        | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
+        elsewhere=RUNNING,
+        name_elsewhere="race 2: StepLR(step_size=1, gamma=0.5) seed 0",
         on_screen=1,
     ),
     Situation(
@@ -443,7 +472,7 @@ def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
         assert names >= set(situation.refused) | set(situation.effects), situation.name
 
 
-REFUSED_FOR_A_LOG = {"schedule", "code"}
+REFUSED_FOR_A_LOG = {"code"}
 """Refused only for the run of a log, in `test_run_sources.py`."""
 
 

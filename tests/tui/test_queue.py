@@ -55,4 +55,4 @@ async def test_stopping_says_that_the_queued_run_starts_next() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "a", "x")
-        assert "The queued run starts next" in message(app)
+        assert "The queued run starts next" in dialog(app)

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from store_runs import store_events
 from textual.pilot import Pilot
 
-from lrtui.actions import ACTIONS_BY_NAME, footer_actions
+from lrtui.actions import ACTIONS_BY_NAME, footer_entries
 from lrtui.run.events import StepDone
 from lrtui.run.feed import ListFeed
 from lrtui.run.source import RunId, RunSource, RunSummary, run_started
@@ -59,6 +59,12 @@ class LogSource(RunSource):
             for i in range(self._steps)
         ]
         return ListFeed([run_started(total_steps=self._steps), *steps])
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code is saved there."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -163,8 +169,8 @@ async def test_the_footer_offers_no_command_for_a_read_only_run(log_app: PlayedA
     async with log_app.run_test(size=(120, 36)) as pilot:
         await show_log(pilot, log_app)
         situation = log_app.cockpit.scene.situation
-        names = {action.name for action in footer_actions(situation)}
-        assert not names & {"schedule", "pause", "stop", "nudge_up", "nudge_down", "set_lr", "undo_lr", "find"}
+        titles = {title for _, title in footer_entries(situation, {})}
+        assert not titles & {"schedule", "switch", "pause", "stop", "nudge", "set lr", "undo", "find lr"}
         assert ACTIONS_BY_NAME["restart"].title_in(situation) == "start"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,12 @@ from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.view import View
 
 Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code is saved there."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from store_runs import store_events
+from test_stored_runs import elsewhere
 
+from lrtui.__main__ import has_unicode
 from lrtui.engine.resume import ResumePlan, interrupted_run
 from lrtui.engine.run import Run
 from lrtui.run.commands import INTERRUPTED
@@ -19,8 +22,10 @@ from lrtui.run.spec import RunSpec
 from lrtui.settings import read_settings
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_writing
+from lrtui.tui.panes.header import Header
 from lrtui.tui.screens.dialogs import ConfirmScreen, WelcomeScreen
 from lrtui.tui.startup import StartupState, read_startup_state
+from lrtui.tui.view import View
 
 
 def with_checkpoint(folder: Path, run: int = 1, seq: int = 60, step: int = 50) -> None:
@@ -135,6 +140,51 @@ async def test_while_a_run_or_a_dialog_is_active_a_message_says_how_to_resume(in
             assert "Resume it with: lrtui resume 1" in message(app)
 
 
+@pytest.mark.parametrize(("key", "screen"), [("s", "PickerScreen"), ("question_mark", "HelpScreen")])
+async def test_the_keys_that_the_welcome_introduces_act_from_it(key: str, screen: str) -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.cockpit.handle_startup(opening(None, is_first=True))
+        await pilot.pause()
+        await press(pilot, key)
+        await until(pilot, lambda: type(app.screen).__name__ == screen)
+
+
+async def test_the_welcome_starts_a_run_with_the_users_own_key() -> None:
+    app = PlayedApp(PlayedSession(), View(RunSpec(), keys={"restart": "f5"}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.cockpit.handle_startup(opening(None, is_first=True))
+        await pilot.pause()
+        assert "f5" in str(app.screen.query("Static").first().render())
+        await press(pilot, "f5")
+        await until(pilot, lambda: len(app.session.runs) == 1)
+
+
+async def test_a_later_start_shows_the_newest_run(tmp_path: Path) -> None:
+    store_events(tmp_path, recorded_run(120, outcome="stopped"))
+    store_events(tmp_path, recorded_run(500, outcome="done"))
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.cockpit.handle_startup(opening(None))
+        await until(pilot, lambda: (run := app.cockpit.scene.run) is not None and run.state.step == 500)
+        assert app.view.selected == 2
+        assert "done" in app.cockpit.query_one(Header).render().plain
+        assert not app.cockpit.query_one("#lr").has_class("-empty")
+
+
+async def test_a_later_start_shows_the_live_run_even_if_it_appears_later(tmp_path: Path) -> None:
+    with elsewhere(tmp_path) as other:
+        other.say(*recorded_run(120))
+        store_events(tmp_path, recorded_run(500, outcome="done"))
+        app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path))))
+        async with app.run_test(size=(120, 36)) as pilot:
+            app.cockpit.handle_startup(opening(None))
+            await until(pilot, lambda: app.view.selected == 1)
+            assert not app.session.runs
+
+
 async def test_the_first_start_shows_the_welcome_and_any_key_closes_it() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -166,3 +216,26 @@ def test_with_a_store_no_start_is_the_first(tmp_path: Path) -> None:
 
 def test_a_run_shows_where_it_is_stored() -> None:
     assert Run(RunSpec()).store_folder is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "C"}, False),
+        ({"LC_ALL": "POSIX"}, False),
+        ({"LANG": "C", "LC_ALL": "C.UTF-8"}, True),
+        ({"LANG": "en_US.UTF-8", "TERM": "linux"}, False),
+        ({"LC_CTYPE": "C.UTF-8"}, True),
+    ],
+)
+def test_ascii_is_drawn_in_the_c_locale_and_on_the_linux_console(
+    environ: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_CTYPE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.__stderr__", SimpleNamespace(encoding="utf-8"))
+    assert has_unicode() is expected

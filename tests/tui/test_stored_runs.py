@@ -170,6 +170,28 @@ async def test_a_filter_applies_while_it_is_typed_until_it_is_cleared(folder: Pa
         await until(pilot, lambda: not cockpit(app).query_one("FilterLine Input", Input).region)
 
 
+async def test_a_plain_word_filters_and_esc_clears_it_from_the_list(folder: Path) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("/", *"cos")
+        await until(pilot, lambda: numbers(app) == [3])
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.focused, OptionList))
+        await pilot.press("escape")
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+
+
+async def test_the_runs_of_a_race_stay_together(folder: Path) -> None:
+    for name in ("race 1: A seed 0", None, "race 1: A seed 1"):
+        store_events(folder, recorded_run(60, outcome="done"), RunSpec(schedule=STEP, name=name))
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 1, 2])
+        assert "race 1 s0 · St" in lines(app)[0]
+
+
 async def test_a_filter_without_a_match_says_so(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder)
@@ -202,7 +224,7 @@ async def test_pinned_runs_of_the_store_are_always_shown(folder: Path) -> None:
     app = app_on(folder, recorded_run(60), recorded_run(60), recorded_run(60), recorded_run(80))
     async with app.run_test(size=(120, 36)) as pilot:
         app.session.runs = app.session.runs[3:]
-        await until(pilot, lambda: numbers(app) == [4, 3, 2, 1])
+        await until(pilot, lambda: numbers(app) == [4, 3, 2, 1] and "baseline" in lines(app)[3])
         await pilot.press("5", "down", "down", "m", "down", "m", "home")
         await until(pilot, lambda: [len(run.state.loss) for run in scene(app).shown] == [330, 120, 80])
         assert [run.number for run in scene(app).shown] == [3, 2, 4]
@@ -212,9 +234,9 @@ async def test_pinned_runs_of_the_store_are_always_shown(folder: Path) -> None:
 class Elsewhere:
     """A run as if trained by another process: its recorder writes, and takes commands."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, spec: RunSpec) -> None:
         self.received: list[Command] = []
-        self.recorder: Recorder = new_recorder(writer, RunSpec(schedule=STEP), self._receive)
+        self.recorder: Recorder = new_recorder(writer, spec, self._receive)
         self.events = Recording()
 
     def _receive(self, command: Command) -> None:
@@ -227,10 +249,10 @@ class Elsewhere:
 
 
 @contextmanager
-def elsewhere(folder: Path) -> Iterator[Elsewhere]:
+def elsewhere(folder: Path, spec: RunSpec | None = None) -> Iterator[Elsewhere]:
     writer = Writer(folder, lambda _: None)
     try:
-        yield Elsewhere(writer)
+        yield Elsewhere(writer, spec or RunSpec(schedule=STEP))
     finally:
         assert writer.close()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import time
 from pathlib import Path
 
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
-from lrtui.store.liveness import is_alive, this_process
+from lrtui.store.liveness import is_alive, machine, this_process
 from lrtui.store.location import prepare_folder, store_folder
 
 RACES = "races"
@@ -131,6 +132,26 @@ class PlanFiles:
             raise UsageError(f"{plan.title} is already running in process {other.pid}")
         plan.process, plan.heartbeat = this_process(), time.time()
         self.save(plan)
+
+    def is_running(self, plan: RacePlan) -> bool:
+        """Return whether a process is running the race."""
+        return plan.process is not None and is_alive(plan.process, plan.heartbeat)
+
+    def interrupt(self, plan: RacePlan) -> None:
+        """Stop a running race as Ctrl-C does: its runs end after their batch and are saved.
+
+        Raises:
+            UsageError: if it is not running, or on another machine.
+        """
+        process = plan.process
+        if process is None or not self.is_running(plan):
+            raise UsageError(f"{plan.title} is not running")
+        if process.machine != machine():
+            raise UsageError(f"{plan.title} runs on another machine: stop its process {process.pid} there")
+        try:
+            os.kill(process.pid, signal.SIGTERM)
+        except OSError as error:
+            raise UsageError(f"{plan.title} can't be stopped: {error.strerror or error}") from None
 
     def release(self, plan: RacePlan) -> None:
         """Mark the race as not running.

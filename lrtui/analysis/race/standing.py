@@ -12,6 +12,7 @@ from lrtui.analysis.race.plan import Cell, RacePlan
 from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race
 from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
+from lrtui.run.commands import EvaluateNow
 from lrtui.run.comparison import CIRCUMSTANCES
 from lrtui.run.evaluations import is_better_high
 from lrtui.text.format import counted, figure
@@ -102,6 +103,22 @@ def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
         values = {text for state in states if (text := CIRCUMSTANCES[name](state)) is not None}
         if len(values) > 1:
             yield f"the runs also differ in {name}: {'; '.join(sorted(values))}"
+
+
+def change_warnings(plan: RacePlan, results: Sequence[CellResult]) -> Iterator[str]:
+    """Yield a warning for each run whose lr, schedule or length the user changed while it trained."""
+    for result in results:
+        lines = [
+            command.line
+            for command in result.run_state.commands
+            if not command.scripted and not command.line.endswith(f": {EvaluateNow().text}")
+        ]
+        if lines:
+            label, seed = plan.entrants[result.cell.entrant].label, result.cell.seed
+            yield (
+                f"run #{result.run} ({label}, seed {seed}) was changed while it trained ({'; '.join(lines)}): its "
+                "result is not that of the schedule alone"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +217,7 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         unranked |= {index: unfinished(plan, index, results) for index in running}
         running = []
     apart = tuple(unranked[index] for index in sorted(unranked))
-    standing = Standing(plan, metric, seeds, apart, tuple(start_warnings(results)))
+    standing = Standing(plan, metric, seeds, apart, (*start_warnings(results), *change_warnings(plan, results)))
     if not running:
         return standing
     ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in running}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lrtui.actions import Action
 from lrtui.tui.controllers.panes import PanesController
 from lrtui.tui.controllers.runs import RunsController
+from lrtui.tui.controllers.startup import StartupController
 
 # the others are imported at the first key that needs them: they take 60 ms, which would delay the first frame
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Controllers:
         self._cockpit = cockpit
         self.panes = PanesController(cockpit)
         self.runs = RunsController(cockpit)
+        self.startup = StartupController(cockpit)
 
     def handle(self, action: Action) -> None:
         """Carry out an action."""

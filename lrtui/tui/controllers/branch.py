@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from lrtui.tui.startup import StartupState
 
 Result = TypeVar("Result")
+
+ENDINGS = {"lost": "was lost: its process died.", "stopped": "was stopped.", "failed": "failed."}
+"""How the run that is to be resumed has ended, by status."""
 
 
 class BranchController:
@@ -63,14 +66,33 @@ class BranchController:
         if self._cockpit.session.live is not None or not can_ask:
             self._cockpit.say(f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}")
             return
+        self._ask_to_resume(plan, f"{what}.", found.user_files)
+
+    def resume(self) -> None:
+        """Offer to resume the run on screen, which has ended before its last step."""
+        run = self._cockpit.scene.run
+        folder = run.store_folder if run is not None else None
+        if run is None or folder is None:
+            return
+        key, status = str(key_of(run)), run.state.status
+
+        def plan() -> tuple[ResumePlan, tuple[str, ...]]:
+            from lrtui.engine.resume import describe_user_files, plan_resume
+
+            planned = plan_resume(folder, key)
+            return planned, tuple(describe_user_files(planned))
+
+        self._in_thread(plan, lambda planned: self._ask_to_resume(planned[0], ENDINGS[status], planned[1]))
+
+    def _ask_to_resume(self, plan: ResumePlan, what: str, user_files: Sequence[str]) -> None:
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
         total = f" of {plan.run.total_steps:,}" if plan.run.total_steps else ""
         progress = f"saved at step {plan.file.step:,}{total} after {duration(plan.run.seconds)}"
         lines = [
-            f"Run {plan.run.title} {what}.",
+            f"Run {plan.run.title} {what}",
             f"{plan.run.schedule[:70]}, {progress}.",
-            *found.user_files,
+            *user_files,
         ]
 
         def on_answer(answer: str | None) -> None:

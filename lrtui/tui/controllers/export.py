@@ -6,6 +6,7 @@ import io
 import re
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,12 @@ class ExportController:
 
         run, spec = self._cockpit.scene.run, self._cockpit.view.spec
         if run is None or run.state.started is None:
-            screen = CodeScreen("Code of the next run", lambda: _code_of_next_run(spec))
+            screen = CodeScreen("Code of the next run", lambda: _code_of_next_run(spec), partial(save_code, "next run"))
         else:
             # the UI thread changes the state while the code is written in another thread
             shown, state = run, _copy(run.state)
-            screen = CodeScreen(f"Code of run {key_of(run)}", lambda: _code_of_run(shown, state))
+            title = f"run {key_of(run)}"
+            screen = CodeScreen(f"Code of {title}", lambda: _code_of_run(shown, state), partial(save_code, title))
         self._cockpit.app.push_screen(screen)
 
 
@@ -130,6 +132,28 @@ def _code_of_run(run: ShownRun, state: RunState) -> str:
         return code_of_run(title, state)
     with closing(open_for_reading(run.store_folder)) as connection:
         return code_of_run(title, state, ancestors(connection, key))
+
+
+def save_code(title: str, code: str, folder: Path | None = None) -> str:
+    """Save code to a Python file; return where, or why it can't be saved.
+
+    Args:
+        folder: where the file goes; the working directory by default.
+    """
+    folder = folder or Path.cwd()
+    stem = re.sub(r"[^A-Za-z0-9_.]+", "-", f"lrtui {title}").strip("-.")
+    try:
+        for path in (folder / f"{stem}.py", *(folder / f"{stem}-{number}.py" for number in range(2, 10_000))):
+            if path.exists():
+                if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == code:
+                    return f"saved as {path.name}"
+                continue
+            with path.open("x", encoding="utf-8") as file:
+                file.write(code)
+            return f"saved as {path.name}"
+    except OSError as error:
+        return f"not saved: {error.strerror or error}"
+    return f"not saved: {folder} has too many such files"
 
 
 def _copy(state: RunState) -> RunState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.panes import PANES, PANES_BY_NAME, fits_all_panes
+from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.log import LogPane
 from lrtui.tui.panes.metrics import MetricPanes, metric_in_pane, metric_names, next_metric
 from lrtui.tui.run_list.pane import RunsPane
@@ -99,13 +100,18 @@ class PanesController:
 
     def back(self) -> None:
         view = self._cockpit.view
-        if view.advice is not None:
+        lines = self._cockpit.query(FilterLine).filter(".-open")
+        if here := [line for line in lines if line.parent is not None and line.parent.id == self.focused]:
+            here[0].action_clear()
+        elif view.advice is not None:
             self._cockpit.dismiss_advice()
         elif view.viewport.cursor is not None:
             view.viewport.cursor = None
             view.changed()
         elif self.is_full_screen and fits_all_panes(*self._cockpit.size):
             self.full_screen()
+        elif lines:
+            lines.first().action_clear()
         else:
             self._cockpit.say("esc: nothing to close")
 

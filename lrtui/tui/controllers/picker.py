@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import SwitchSchedule
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import preview_batches_per_epoch
@@ -36,7 +37,7 @@ class PickerController:
         from lrtui.tui.screens.picker.state import PickerContext
 
         # the palette's entries for schedulers open the picker without the action
-        if refusal := self._cockpit.scene.situation.read_only:
+        if refusal := ACTIONS_BY_NAME["schedule"].requirement(self._cockpit.scene.situation):
             self._cockpit.say(refusal)
             return
         view, live = self._view, self._cockpit.scene.commanded

@@ -57,7 +57,7 @@ class QuitController:
             elif answer == "background":
                 app.exit(live.number)
 
-        app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
+        app.push_screen(ConfirmScreen(question, tuple(choices), lambda: live.is_live), answered)
 
 
 def background_obstacle(run: Run) -> str:

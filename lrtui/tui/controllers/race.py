@@ -1,4 +1,4 @@
-"""Starts races from the picker, each in a process of its own."""
+"""Races: starts them from the picker, each in a process of its own, shows their standing and stops them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from lrtui.run.errors import LrtuiError
 from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec
-from lrtui.store.location import store_folder, store_option
+from lrtui.store.location import store_folder
 from lrtui.tui.run_list.rows import sorted_runs
 from lrtui.tui.screens.picker.state import RaceChoice, RaceEstimate
 
 if TYPE_CHECKING:
+    from lrtui.engine.background import BackgroundProcess
     from lrtui.tui.screens.cockpit import CockpitScreen
 
 SAME_SPEED = {"schedule", "optimizer", "epochs", "seed", "at", "clip_grad_norm"}
@@ -25,7 +26,7 @@ MIN_MEASURED_STEPS = 20
 
 
 class RaceController:
-    """Starts races.
+    """The action `race`, and the start of races.
 
     Args:
         cockpit: the main screen.
@@ -62,7 +63,7 @@ class RaceController:
         return None, ""
 
     def start(self, choice: RaceChoice) -> None:
-        """Start a race and show how to follow it, or say why it can't start."""
+        """Start a race and show its standing, or say why it can't start."""
         estimate = self.estimate()
         if estimate.folder is None:
             self._cockpit.say(f"Race not started. {estimate.refusal}")
@@ -81,19 +82,25 @@ class RaceController:
         except LrtuiError as error:
             app.call_later(self._cockpit.say, f"Race not started: {error}")
         else:
-            app.call_later(self._show_started, choice, folder, process.pid, process.output)
+            app.call_later(self._show_started, folder, process)
 
-    def _show_started(self, choice: RaceChoice, folder: Path, pid: int, output: Path) -> None:
-        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
+    def _show_started(self, folder: Path, process: BackgroundProcess) -> None:
+        from lrtui.tui.screens.standing import RaceProcess, StandingScreen
 
-        store = store_option(folder)
-        text = (
-            f"The race of {len(choice.schedules)} schedules runs in process {pid}.\n"
-            f"Its {len(choice.schedules) * choice.seeds} runs appear in the runs pane as they start. The race "
-            "continues when you quit.\n\n"
-            f"lrtui race --report last{store}\n    shows the results so far\n"
-            f"lrtui race --resume last{store}\n    continues it if it is interrupted\n"
-            f"kill {pid}\n    stops it; its runs are kept\n"
-            f"{output}\n    has its output"
-        )
-        self._cockpit.app.push_screen(ConfirmScreen(text, (Choice("escape", "back to the runs", None),)))
+        self._cockpit.app.push_screen(StandingScreen(folder, RaceProcess(process.pid, process.output)))
+
+    def show(self) -> None:
+        """Show the standing of the race of the run on screen, or of the newest race."""
+        from lrtui.tui.screens.standing import StandingScreen
+
+        folder = store_folder(self._view.spec.store)
+        if folder is not None:
+            self._cockpit.app.push_screen(StandingScreen(folder, self._cockpit.scene.situation.shown_race))
+
+    def ask_to_stop(self, race: int) -> None:
+        """Ask whether to stop a race in progress."""
+        from lrtui.tui.screens.standing import ask_to_stop
+
+        folder = store_folder(self._view.spec.store)
+        if folder is not None:
+            ask_to_stop(self._cockpit.app, folder, race, self._cockpit.say)

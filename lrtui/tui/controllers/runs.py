@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
@@ -82,7 +83,7 @@ class RunsController:
         if queue:
             question += "\nQueued:"
             question += "".join(f"\n  {position}. {queued.schedule[:60]}" for position, queued in enumerate(queue, 1))
-        self._cockpit.app.push_screen(ConfirmScreen(question, tuple(choices)), answered)
+        self._cockpit.app.push_screen(ConfirmScreen(question, tuple(choices), lambda: live.is_live), answered)
 
     def start_instead(self, spec: RunSpec) -> None:
         """Stop the run in progress, and start this one when it has ended."""
@@ -120,7 +121,7 @@ class RunsController:
         live = self._cockpit.scene.commanded
         if choice.restart:
             self.start_or_ask(choice.spec)
-        elif live is None or live.state.started is None or self._cockpit.scene.situation.read_only:
+        elif live is None or live.state.started is None or not self._cockpit.scene.situation.takes_changes:
             self._cockpit.say("Press r to start a run with these settings.")
         else:
             commands, restart_only = settings_commands(before, choice.spec, live.state.started.spec)
@@ -142,6 +143,7 @@ class RunsController:
     def pause(self) -> None:
         live = self._cockpit.scene.commanded
         if live is None:
+            self._cockpit.controllers.branch.resume()
             return
         # a pending command counts as carried out, so that a second press resumes
         pending = [command for command in self._view.pending.of(live) if isinstance(command, (Pause, Resume))]
@@ -149,12 +151,32 @@ class RunsController:
         self.send(Resume() if is_paused else Pause())
 
     def stop(self) -> None:
+        """Ask whether to stop the live run, and stop it after its batch."""
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
+
         stopped = self._cockpit.scene.commanded
-        self.send(Stop())
+        if stopped is None:
+            return
+        if race := self._cockpit.scene.situation.race:
+            # the race would start its run again
+            self._cockpit.controllers.race.ask_to_stop(race)
+            return
         # the queue waits only for the run of this process
         next_starts = self._view.queue and stopped is self._session.live
         then = " The queued run starts next; press r to remove it." if next_starts else ""
-        self._cockpit.say(f"Stopping after this batch.{then}")
+        question = f"Run {key_of(stopped)} is in progress. Stop it?{then}"
+        key = ACTIONS_BY_NAME["pause"].key(self._view.keys)
+        kept = (
+            f"stop after this batch and save it; {key} resumes it" if stopped.is_recorded else "stop; nothing is saved"
+        )
+        choices = (Choice("x", kept, "stop"), Choice("escape", "cancel", None))
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                self.send(Stop(), stopped)
+                self._cockpit.say("Stopping after this batch.")
+
+        self._cockpit.app.push_screen(ConfirmScreen(question, choices, lambda: stopped.is_live), answered)
 
     def nudge(self, factor: float) -> None:
         self.send(ScaleLr(factor))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
@@ -13,6 +14,7 @@ from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.run.evaluations import metric_of
 from lrtui.run.series import Series
+from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
@@ -99,7 +101,19 @@ class ChartPane(Vertical, can_focus=True):
         if chart is not None:
             self.query_one(ChartView).show(chart)
         else:
-            self.query_one(".empty", Static).update(self.EMPTY if scene.run else f"{self.EMPTY} {self.NO_RUN}")
+            self.query_one(".empty", Static).update(Text(self._empty_text(scene)))
+
+    def _empty_text(self, scene: Scene) -> str:
+        if scene.run is None:
+            return f"{self.EMPTY} {self.NO_RUN}"
+        return error_text(scene.run.state) or self.EMPTY
+
+
+def error_text(state: RunState) -> str:
+    """Return why a run failed, in one line; empty if it did not."""
+    if state.outcome is None or state.outcome.outcome != "failed":
+        return ""
+    return f"✗ {(state.outcome.error or 'The run failed without a message.').splitlines()[0]}"
 
 
 def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool = False, crops: bool = False) -> Chart:

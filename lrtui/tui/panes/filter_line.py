@@ -30,7 +30,7 @@ class FilterLine(Vertical):
     class Left(Message):
         """The user returns to the list."""
 
-    def __init__(self, placeholder: str = "best>0.9 schedule~Cosine state=done") -> None:
+    def __init__(self, placeholder: str = "cosine best>0.9 state=done") -> None:
         super().__init__()
         self._placeholder = placeholder
 

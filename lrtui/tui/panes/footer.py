@@ -8,23 +8,38 @@ from rich.text import Text
 from textual.timer import Timer
 from textual.widget import Widget
 
-from lrtui.actions import Situation, footer_actions
+from lrtui.actions import Situation, footer_entries
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
 """Seconds for which a message is shown."""
 
+GAP = "  "
+"""Between two keys."""
 
-def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str]) -> Text:
-    """Return the available keys of the highest rank with their titles, as many as fit, and a value on the right."""
+MIN_SPEED_WIDTH = 100
+"""Minimum width, in columns, at which the speed takes room from the keys."""
+
+
+def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str], speed: str = "") -> Text:
+    """Return the available keys with their titles, the most important first, as many as fit, and a value on the right.
+
+    Args:
+        figure: takes room from the keys.
+        speed: stands before it, on a narrow screen only if all keys fit.
+    """
     line = Text(" ", no_wrap=True, end="")
+    entries = footer_entries(situation, keys)
+    length = sum(len(f"{key} {title}") + len(GAP) for key, title in entries)
+    with_speed = "   ".join(filter(None, (figure, speed)))
+    if width >= MIN_SPEED_WIDTH or length + len(with_speed) + 2 <= width:
+        figure = with_speed
     room = width - len(figure) - 2
-    for action in footer_actions(situation):
-        entry = f"{action.key(keys)} {action.title_in(situation)}"
-        if line.cell_len + len(entry) > room:
+    for key, title in entries:
+        if line.cell_len + len(f"{key} {title}") > room:
             break
-        line.append(action.key(keys), "key")
-        line.append(f" {action.title_in(situation)}   ")
+        line.append(key, "key")
+        line.append(f" {title}{GAP}")
     line.truncate(room)
     line.append(" " * max(0, width - line.cell_len - len(figure) - 1))
     line.append(figure, "figure")
@@ -39,6 +54,11 @@ def message_line(message: str, pending: str, width: int) -> Text:
         line.append(" " * max(1, width - line.cell_len - len(pending) - 1))
         line.append(pending, "figure")
     return line
+
+
+def _states(scene: Scene) -> tuple[object, ...]:
+    """Return what the header says of the runs that messages are about; a message from before is out of date."""
+    return tuple((run.number, run.state.status) for run in (scene.run, scene.commanded) if run)
 
 
 class Footer(Widget):
@@ -64,12 +84,13 @@ class Footer(Widget):
 
     _line: Text = Text()
     _message: str = ""
+    _said_in: tuple[object, ...] | None = None
     _scene: Scene | None = None
     _timer: Timer | None = None
 
     def say(self, message: str) -> None:
-        """Show a message in place of the keys for a few seconds."""
-        self._message = message
+        """Show a message in place of the keys for a few seconds, or until the state of a run on screen changes."""
+        self._message, self._said_in = message, None
         self._draw()
         if self._timer is not None:
             # the timer of an earlier message must not end this one
@@ -79,6 +100,10 @@ class Footer(Widget):
     def show(self, scene: Scene) -> None:
         """Draw the available keys."""
         self._scene = scene
+        now = _states(scene)
+        if self._said_in not in (None, now):
+            self._message = ""
+        self._said_in = now
         self._draw()
 
     def _end_message(self) -> None:
@@ -95,9 +120,9 @@ class Footer(Widget):
             run, view = self._scene.run, self._scene.view
             speed = run.state.samples_per_second if run and run.state.status == "running" else None
             queued = f"{len(view.queue)} queued" if view.queue else ""
-            figures = [pending, queued, f"{speed:,.0f} samples/s" if speed else ""]
-            figure = "   ".join(filter(None, figures))
-            line = keys_line(self._scene.situation, figure, self.size.width, view.keys)
+            figure = "   ".join(filter(None, (pending, queued)))
+            samples = f"{speed:,.0f} samples/s" if speed else ""
+            line = keys_line(self._scene.situation, figure, self.size.width, view.keys, samples)
         if line.plain != self._line.plain:
             self._line = line
             self.refresh()

@@ -34,7 +34,8 @@ class LrPane(ChartPane):
             rows = zip(signs, run.state.started.group_names, lrs, strict=True)
             return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
         runs = f"{legend(scene)}  " if legend(scene) and scene.one_pane else ""
-        return f"{runs}lr {four_digits(lrs[0])}" if lrs else runs
+        next_run = f"next run: {scene.view.spec.schedule}  " if preview_rate(scene) else ""
+        return f"{runs}{next_run}lr {four_digits(lrs[0])}" if lrs else runs
 
     def chart_of(self, scene: Scene) -> Chart | None:
         layers = [layer for run in scene.shown for layer in _curves_of_run(scene, run)]

@@ -22,15 +22,15 @@ from lrtui.tui.run_list.rows import (
     Order,
     best_title,
     column_widths,
+    listed_runs,
     run_line,
     sorted_runs,
-    summary_of,
 )
 from lrtui.tui.view import Scene
 
 # imports of the store would delay the first frame
 if TYPE_CHECKING:
-    from lrtui.store.filters import Filter
+    from lrtui.store.filters import Filter, WordFilter
 
 EMPTY = "No runs yet. Press r to start one with the settings below, s to choose its schedule."
 NO_MATCH = "No run matches the filter. Press / to change it, esc to clear it."
@@ -78,7 +78,7 @@ class RunsPane(Vertical):
         self._shown: dict[int, str] = {}
         self._selected: int | None = None
         self._order: Order = "newest"
-        self._filters: list[Filter] = []
+        self._filters: list[Filter | WordFilter] = []
         self._stamp: object = None
         self._scene: Scene | None = None
 
@@ -106,14 +106,14 @@ class RunsPane(Vertical):
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        every = _summaries(scene)
+        every = listed_runs(scene)
         rows = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
         self._show_frame(list(rows.values()), len(every))
         self._show_trouble(scene.source_runs.trouble)
         self._show_list(rows, scene, width, EMPTY if not every else NO_MATCH)
 
     def _matches(self, run: RunSummary) -> bool:
-        return all(each.meets(run.value(each.column.name)) for each in self._filters)
+        return all(each.accepts(run.value) for each in self._filters)
 
     def _show_frame(self, runs: list[RunSummary], every: int) -> None:
         parts = [f"{len(runs)} of {every}"] if self._filters else []
@@ -203,9 +203,3 @@ class RunsPane(Vertical):
     @on(FilterLine.Left)
     def _back_to_the_list(self) -> None:
         self.query_one(OptionList).focus()
-
-
-def _summaries(scene: Scene) -> dict[int, RunSummary]:
-    """Return the summaries of all runs by number; those of this process's runs are current."""
-    recorded = scene.source_runs.summaries
-    return {**recorded, **{run.number: summary_of(run, recorded.get(run.number)) for run in scene.session.runs}}

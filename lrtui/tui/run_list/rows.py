@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from rich.text import Text
 
@@ -14,6 +14,9 @@ from lrtui.run.source import RunId, RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.text.format import cut, duration, figure, printable, width_of
 from lrtui.tui.run_list.source_runs import ShownRun
+
+if TYPE_CHECKING:
+    from lrtui.tui.view import Scene
 
 Order = Literal["newest", "best", "name"]
 
@@ -78,9 +81,26 @@ _COLUMNS = ("name", "state", "schedule", "epochs", "epochs_done", "step", "secon
 """Columns that are fields of the summary."""
 
 
+def listed_runs(scene: Scene) -> dict[int, RunSummary]:
+    """Return the summaries of all runs by number; those of this process's runs are current."""
+    recorded = scene.source_runs.summaries
+    return {**recorded, **{run.number: summary_of(run, recorded.get(run.number)) for run in scene.session.runs}}
+
+
 def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSummary]:
     """Return the runs in this order, the newer of two equal ones first."""
-    rows = sorted(runs.items(), key=lambda row: (-row[1].created, -row[0]))
+    # the runs of a race stay together, at the place of its newest run
+    newest: dict[tuple[str, int], float] = {}
+    for run in runs.values():
+        group = (run.id.source, run.race)
+        newest[group] = max(newest.get(group, 0.0), run.created)
+
+    def age(row: tuple[int, RunSummary]) -> tuple[float, ...]:
+        number, run = row
+        of_group = newest[run.id.source, run.race] if run.race else run.created
+        return -of_group, -run.race, -run.created, -number
+
+    rows = sorted(runs.items(), key=age)
     match order:
         case "best":
             rows.sort(key=lambda row: _merit(row[1]))
@@ -113,6 +133,13 @@ def _label(run: RunSummary) -> str:
     return cut(printable(str(run.id)), MAX_LABEL)
 
 
+def _shown_name(run: RunSummary) -> str:
+    """Return the run's name; of a race's run, whose name contains its schedule, only race and seed."""
+    if not run.race or run.spec is None:
+        return printable(run.name or "")
+    return f"race {run.race} s{run.spec.seed}"
+
+
 def _progress(run: RunSummary) -> str:
     return f"{run.epochs_done}/{run.epochs}" if run.epochs else ""
 
@@ -142,7 +169,7 @@ def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
 
 def run_line(run: RunSummary, pinned: bool, widths: ColumnWidths) -> Text:
     """Return the line of a run: pin, glyph, label, name and schedule, progress, best value, time."""
-    name = f"{printable(run.name)} · {run.schedule}" if run.name else run.schedule
+    name = f"{_shown_name(run)} · {run.schedule}" if run.name else run.schedule
     name = cut(printable(name), widths.schedule)
     label = _label(run)
     line = f"{'m' if pinned else ' '} {GLYPHS[run.state]} "

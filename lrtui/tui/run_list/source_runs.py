@@ -14,7 +14,7 @@ from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import RunStarted
 from lrtui.run.feed import FeedItem
-from lrtui.run.source import RunId, RunSource, RunSummary
+from lrtui.run.source import RunId, RunSource, RunSummary, race_of_name
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.store.location import store_folder
@@ -152,6 +152,11 @@ def key_of(run: ShownRun) -> int | str:
     return run.summary.id.key if isinstance(run, SourceRun) else run.number
 
 
+def race_of(run: ShownRun) -> int:
+    """Return the number of the race that a run belongs to; 0 if it belongs to none."""
+    return run.summary.race if isinstance(run, SourceRun) else race_of_name(run.spec.name)
+
+
 class SourceRuns:
     """The runs of all sources; used by the UI thread.
 
@@ -162,6 +167,8 @@ class SourceRuns:
     def __init__(self) -> None:
         self.summaries: Mapping[int, RunSummary] = {}
         """All runs by number."""
+        self.newest_race = 0
+        """Number of the newest race of the store; 0 if there is none."""
         self.trouble = ""
         """Why something can't be read; empty if everything can."""
         self.version = 0
@@ -236,6 +243,8 @@ class SourceRuns:
             self.version += 1
         if reading.runs is not None:
             self.summaries = {self._number(run_id): summary for run_id, summary in reading.runs.items()}
+            own = [summary for summary in self.summaries.values() if summary.id.source == str(self._folder)]
+            self.newest_race = max((summary.race for summary in own), default=0)
             self._opened = {number: entry for number, entry in self._opened.items() if number in self.summaries}
             for number, (_, run) in self._opened.items():
                 run.update(self.summaries[number])

@@ -156,6 +156,7 @@ class CockpitScreen(Screen[None]):
             self._draw(charts=due == "all")
         # not before the first frame, which would wait for the entry points of all installed packages
         self.source_runs.start()
+        self.controllers.startup.choose_run()
         if self.source_runs.take_opened():
             self.draw_now()
         for answer in self.source_runs.take_answers():
@@ -210,7 +211,8 @@ class CockpitScreen(Screen[None]):
 
     def _show_refusals(self) -> None:
         for run in self.session.runs:
-            shown = self._refusals_shown.get(run.number, 0)
+            # a resumed run has fewer: those after its checkpoint are dropped
+            shown = min(self._refusals_shown.get(run.number, 0), len(run.state.refusals))
             for refusal in run.state.refusals[shown:]:
                 self.say(f"{refusal.command}: {refusal.reason}")
             self._refusals_shown[run.number] = len(run.state.refusals)
@@ -250,6 +252,7 @@ class CockpitScreen(Screen[None]):
         if number is not None and number != self.view.selected:
             # the key applies to the run at the list's cursor, but the message about the cursor arrives after it
             self.show_run(number)
+        self.controllers.startup.note_action()
         # the latest events decide
         self._fold_events()
         refusal = action.requirement(self.scene.situation)
@@ -275,13 +278,8 @@ class CockpitScreen(Screen[None]):
         self._advice.dismiss(self.view.selected)
 
     def handle_startup(self, found: StartupState) -> None:
-        """Welcome a new user, or offer to resume an interrupted run."""
-        can_ask = self.app.screen is self
-        if found.is_first and can_ask and self.session.live is None:
-            from lrtui.tui.screens.dialogs import WelcomeScreen
-
-            self.app.push_screen(WelcomeScreen())
-        self.controllers.branch.offer_resume(found, can_ask=can_ask)
+        """Open with what was found: the welcome, a question, or the newest run."""
+        self.controllers.startup.handle(found)
 
     @property
     def focused_pane(self) -> str:
@@ -302,6 +300,7 @@ class CockpitScreen(Screen[None]):
     def on_runs_pane_chosen(self, message: RunsPane.Chosen) -> None:
         """Put the run at the cursor on screen."""
         self.show_run(message.number)
+        self.controllers.startup.note_action()
 
     def on_run_list_entered(self, _: RunList.Entered) -> None:
         """Show the list of runs alone, as enter does with every pane."""

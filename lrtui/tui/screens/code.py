@@ -30,6 +30,7 @@ class CodeScreen(ModalScreen[None]):
     Args:
         title: of the page.
         write: returns the code; called in a thread.
+        save: saves the code to a file and returns a message about it; called in that thread.
     """
 
     @dataclass
@@ -38,6 +39,7 @@ class CodeScreen(ModalScreen[None]):
 
         code: str
         error: str = ""
+        saved: str = ""
 
     CSS_PATH = "page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,10 +47,10 @@ class CodeScreen(ModalScreen[None]):
         Binding("escape,q", "dismiss", "back", show=False),
     ]
 
-    def __init__(self, title: str, write: Callable[[], str]) -> None:
+    def __init__(self, title: str, write: Callable[[], str], save: Callable[[str], str]) -> None:
         super().__init__()
-        self._title, self._write_code = title, write
-        self._code = ""
+        self._title, self._write_code, self._save = title, write, save
+        self._code = self._saved = ""
 
     def compose(self) -> ComposeResult:
         yield Frame(self._title, classes="-current")
@@ -63,7 +65,8 @@ class CodeScreen(ModalScreen[None]):
 
     def _write(self) -> None:
         try:
-            ready = self.Ready(self._write_code())
+            code = self._write_code()
+            ready = self.Ready(code, saved=self._save(code))
         except LrtuiError as error:
             ready = self.Ready("", str(error))
         except Exception as error:  # a user's own scheduler class can raise anything when it is simulated
@@ -71,7 +74,7 @@ class CodeScreen(ModalScreen[None]):
         self.post_message(ready)
 
     def on_code_screen_ready(self, message: CodeScreen.Ready) -> None:
-        self._code = message.code
+        self._code, self._saved = message.code, message.saved
         if not self._code:
             self.query_one("#code", Static).update(Text(f"✗ {message.error}"))
             self.query_one(Frame).show("no code")
@@ -84,4 +87,5 @@ class CodeScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         if self._code:
             self.app.copy_to_clipboard(self._code)
-            self.query_one(Frame).show(f"{len(self._code.splitlines())} lines, copied")
+            # terminals don't report whether they take it
+            self.query_one(Frame).show(f"sent to the terminal's clipboard; {self._saved}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,11 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.text.format import four_digits
+
+POLL_SECONDS = 0.25
+"""Interval at which an open dialog looks at what it asks about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,23 @@ class ConfirmScreen(ModalScreen[str | None]):
     Args:
         question: one or two sentences.
         choices: the answers; one of them should be `escape`.
+        is_open: whether the question still makes sense; the dialog closes by itself when it no longer does.
     """
 
     CSS_PATH = "dialog.tcss"
 
-    def __init__(self, question: str, choices: tuple[Choice, ...]) -> None:
+    def __init__(self, question: str, choices: tuple[Choice, ...], is_open: Callable[[], bool] | None = None) -> None:
         super().__init__()
-        self._question, self._choices = question, choices
+        self._question, self._choices, self._is_open = question, choices, is_open
+
+    def on_mount(self) -> None:
+        if self._is_open is not None:
+            self.set_interval(POLL_SECONDS, self._close_if_settled)
+
+    def _close_if_settled(self) -> None:
+        # a dialog on top of this one closes first
+        if self.is_active and self._is_open is not None and not self._is_open():
+            self.dismiss(None)
 
     def compose(self) -> ComposeResult:
         text = Text(f"{self._question}\n")
@@ -90,7 +105,7 @@ class SetLrScreen(ModalScreen[float | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Set the lr"
             yield Static(Text(f"The lr is {now} now. The rest of the schedule is scaled with it."), classes="quiet")
-            yield Input(repr(self._current[0]) if self._current else "", id="lr")
+            yield Input(f"{self._current[0]:.6g}" if self._current else "", id="lr")
             yield Static(id="wrong")
             yield Static("enter set   esc back", classes="quiet")
 
@@ -111,27 +126,39 @@ WELCOME = (
     "after three epochs. Try to improve it."
 )
 
-FIRST_KEYS = (
-    ("r", "start a run"),
-    ("s", "choose a schedule, before or during a run"),
-    ("?", "show all keys"),
-)
+FIRST_ACTIONS = {
+    "restart": "start a run",
+    "schedule": "choose a schedule, before or during a run",
+    "help": "show all keys",
+}
+"""Actions that the welcome introduces, by name; their keys act from it."""
 
 
-class WelcomeScreen(ModalScreen[None]):
-    """Welcomes the user on the first start; any key closes it."""
+class WelcomeScreen(ModalScreen[str | None]):
+    """Welcomes the user on the first start; any key closes it.
+
+    Returns the name of the action whose key was pressed, if the welcome introduces that action, or `quit`.
+
+    Args:
+        keys: the user's own keys, by action name.
+    """
 
     CSS_PATH = "dialog.tcss"
 
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        super().__init__()
+        self._keys = keys
+
     def compose(self) -> ComposeResult:
         text = Text(f"{WELCOME}\n\nThe first three keys:\n")
-        for key, title in FIRST_KEYS:
-            text.append(f"\n  {key}   ", "bold").append(title)
+        for name, title in FIRST_ACTIONS.items():
+            text.append(f"\n  {ACTIONS_BY_NAME[name].key(self._keys)}   ", "bold").append(title)
         with Vertical(id="welcome") as box:
             box.border_title = "lrtui"
             yield Static(text)
-            yield Static("Press any key to continue.", classes="quiet")
+            yield Static("Press one of them, or any other key to continue.", classes="quiet")
 
     def on_key(self, event: Key) -> None:
         event.stop()
-        self.dismiss(None)
+        names = (name for name in (*FIRST_ACTIONS, "quit") if event.key in ACTIONS_BY_NAME[name].bound_keys(self._keys))
+        self.dismiss(next(names, None))

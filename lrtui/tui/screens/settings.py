@@ -17,6 +17,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name, option_text, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
+from lrtui.store.location import default_store
 
 APPLIED_TO_RUN = {
     "schedule": "also switches the current run",
@@ -64,7 +65,8 @@ class SettingRow(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(classes="row-line"):
             yield Label(self._caption, classes="row-name")
-            yield Input(self._text, placeholder=self.item.metadata.get("empty", "none"), id=self.item.name)
+            empty = default_store() if self.item.name == "store" else self.item.metadata.get("empty", "none")
+            yield Input(self._text, placeholder=empty, id=self.item.name)
         yield Static("", classes="row-error")
 
     def check(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from race_runs import fake_plan, fake_result, filled
@@ -12,6 +13,7 @@ from lrtui.analysis.race.plan import RacePlan, Ruling
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import rank
+from lrtui.run.events import LrSet
 
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
 
@@ -227,3 +229,13 @@ def test_json_has_the_runs_then_the_schedules_then_the_race() -> None:
     assert best["values"] == {"0": 0.90, "1": 0.912, "2": 0.895}
     assert records[-1]["winner"] == C
     assert records[0]["tests"][-1]["accuracy"] == 0.85
+
+
+def test_a_run_that_was_changed_by_hand_is_marked() -> None:
+    plan, results = race_with(ENDS)
+    at = {"step": 60, "seconds": 1.0}
+    nudge = LrSet(seq=900, **at, lrs_before=(0.01,), lrs_after=(0.02,), scale=(2.0,), by="user", command="lr*2.0")
+    results[0].run_state.fold([nudge, replace(nudge, seq=901, scripted=True, command="lr*3.0")])
+    (warning,) = rank(plan, results).warnings
+    assert "was changed while it trained (step 60: lr*2.0)" in warning
+    assert f"{A}, seed 0" in warning

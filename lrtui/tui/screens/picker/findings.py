@@ -54,8 +54,8 @@ def findings_text(state: PickerState, width: int, height: int) -> Text:
         return Text("\n".join([*_wrap(message, width, height - 1), cut(f"  {keys}", width)]))
     if error is not None:
         return Text("\n".join(_wrap(f"✗ {error}", width, height)))
-    ending = "" if findings is None else " · no findings"
-    return Text(cut(f"✓ {state.model.filled_in or 'valid'}", max(8, width - len(ending))) + ending)
+    mark, ending = ("…", " · checking") if findings is None else ("✓", " · no findings")
+    return Text(cut(f"{mark} {state.model.filled_in or 'valid'}", max(8, width - len(ending))) + ending)
 
 
 def _wrap(text: str, width: int, height: int) -> list[str]:

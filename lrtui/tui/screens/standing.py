@@ -1,0 +1,229 @@
+"""The standing of a race: its progress, the table with intervals, and the time left. Reads the store in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from lrtui.run.errors import LrtuiError, describe_exception
+from lrtui.run.events import LIVE
+from lrtui.store.location import store_option
+from lrtui.text.format import counted, duration, figure
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
+
+# takes 120 ms to import, and is first needed in a thread
+if TYPE_CHECKING:
+    from lrtui.analysis.race.plan import RacePlan
+    from lrtui.analysis.race.plan_files import PlanFiles
+    from lrtui.analysis.race.results import CellResult
+
+POLL_SECONDS = 2.0
+
+BAR_WIDTH = 30
+"""Columns of the bar of the race's progress."""
+
+START_SECONDS = 20.0
+"""Seconds within which a started process writes the plan of its race."""
+
+KEYS = "x stop the race   ↑ ↓ scroll   esc back (the race continues)"
+
+
+@dataclass(frozen=True, slots=True)
+class RaceProcess:
+    """A race whose process was just started, so that its number is not known yet.
+
+    Args:
+        pid: of the process.
+        output: file with its standard output and error.
+    """
+
+    pid: int
+    output: Path
+
+
+def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: bool, store: str) -> Text:
+    """Return the progress of a race: a bar over all epochs, what is training, and the time left.
+
+    Args:
+        results: of all its runs.
+        store: the option that names the store, for the command that continues the race.
+    """
+    from lrtui.analysis.race.results import open_cells
+
+    epochs, cells = plan.common.epochs, set(open_cells(plan, results))
+    # an entrant that was stopped or has diverged trains no further
+    epochs_done = sum(max(result.tests, default=0) for result in results)
+    total = epochs_done + sum(epochs - max(result.tests, default=0) for result in results if result.cell in cells)
+    share = epochs_done / total if total else 1.0
+    full = round(share * BAR_WIDTH)
+    text = Text()
+    text.append("━" * full, "bold").append("─" * (BAR_WIDTH - full), "dim").append(f"  {share * 100:.0f} %   ")
+    finished = sum(result.cell not in cells for result in results)
+    text.append(f"{finished} of {counted(len(results), 'run')} finished")
+    if not cells:
+        return text.append("   the race is over")
+    if not is_running:
+        return text.append(f"   interrupted; lrtui race --resume {plan.number}{store} continues it")
+    seconds = sum(result.run_state.elapsed for result in results)
+    if epochs_done:
+        left = seconds / epochs_done * (total - epochs_done) / plan.processes
+        text.append(f"   about {duration(left)} left")
+    for result in results:
+        if result.cell in cells and result.run is not None and result.state in LIVE:
+            label = plan.entrants[result.cell.entrant].label
+            text.append(f"\n● #{result.run} seed {result.cell.seed}  {label}")
+            epoch = max(result.tests, default=0)
+            if (test := result.last_test) is not None:
+                value = figure(test.loss if test.accuracy is None else test.accuracy)
+                text.append(f"  epoch {epoch}/{epochs}  {value}")
+    return text
+
+
+def ask_to_stop(app: App[int], folder: Path, race: int, say: Callable[[str], None]) -> None:
+    """Ask whether to stop a race, and stop its process.
+
+    Args:
+        folder: of its store.
+        race: its number.
+        say: shows what became of it.
+    """
+    store = store_option(folder)
+    question = f"Stop race {race}? Its runs are kept; lrtui race --resume {race}{store} continues it."
+    choices = (Choice("x", "stop after the current batches", "stop"), Choice("escape", "cancel", None))
+
+    def answered(answer: str | None) -> None:
+        if answer is None:
+            return
+        from lrtui.analysis.race.plan_files import PlanFiles
+
+        try:
+            files = PlanFiles(folder)
+            files.interrupt(files.load(race))
+        except LrtuiError as error:
+            say(str(error))
+        else:
+            say(f"Race {race} stops after the current batches.")
+
+    app.push_screen(ConfirmScreen(question, choices), answered)
+
+
+class StandingScreen(ModalScreen[None]):
+    """Shows the standing of a race, read again every two seconds.
+
+    Args:
+        folder: of the store.
+        race: its number, or its process if that was just started.
+    """
+
+    @dataclass
+    class Read(Message):
+        """The standing has been read.
+
+        Args:
+            race: number of the race; 0 while it is not known.
+            progress: see `progress_text`.
+            lines: of the report.
+        """
+
+        race: int
+        progress: Text
+        lines: tuple[str, ...] = ()
+
+    CSS_PATH = "page.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop", "stop", show=False),
+        Binding("escape,t,q", "dismiss", "back", show=False),
+    ]
+
+    def __init__(self, folder: Path, race: int | RaceProcess) -> None:
+        super().__init__()
+        self._folder = folder
+        self._race = race if isinstance(race, int) else 0
+        self._process = race if isinstance(race, RaceProcess) else None
+        self._opened = time.monotonic()
+        self._ended = threading.Event()
+        self._shown: tuple[str, tuple[str, ...]] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Frame("Race", classes="-current")
+        yield Static("reading the results …", id="progress")
+        with VerticalScroll():
+            yield Static("", id="page", markup=False)
+        yield Static(KEYS, id="keys")
+
+    def on_mount(self) -> None:
+        """Read in a thread, so that keys work while the store is busy."""
+        self.query_one(VerticalScroll).focus()
+        threading.Thread(target=self._work, name="standing", daemon=True).start()
+
+    def on_unmount(self) -> None:
+        """Stop reading."""
+        self._ended.set()
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            try:
+                reading = self._read()
+            except LrtuiError as error:
+                reading = self.Read(self._race, Text(f"✗ {error}"))
+            except Exception as error:  # a damaged plan or store can raise anything
+                reading = self.Read(self._race, Text(f"✗ {describe_exception(error)}"))
+            self.post_message(reading)
+            self._ended.wait(POLL_SECONDS if self._race else POLL_SECONDS / 4)
+
+    def _read(self) -> StandingScreen.Read:
+        from lrtui.analysis.race.plan_files import PlanFiles
+        from lrtui.analysis.race.report import standing_lines
+        from lrtui.analysis.race.results import read_results
+        from lrtui.analysis.race.standing import rank
+
+        files = PlanFiles(self._folder)
+        race = self._race or self._number_of_process(files)
+        if not race:
+            assert self._process is not None
+            if time.monotonic() - self._opened > START_SECONDS:
+                raise LrtuiError(f"the race did not start; its output is in {self._process.output}")
+            return self.Read(0, Text("the race starts …"))
+        plan = files.load(race)
+        results = read_results(self._folder, plan)
+        lines = standing_lines(rank(plan, results), max(40, self.size.width - 4))
+        progress = progress_text(plan, results, files.is_running(plan), store_option(self._folder))
+        return self.Read(race, progress, tuple(lines))
+
+    def _number_of_process(self, files: PlanFiles) -> int:
+        """Return the number of the race that the started process runs; 0 if it has not written its plan yet."""
+        for number in reversed(files.numbers()):
+            process = files.load(number).process
+            if process is not None and self._process is not None and process.pid == self._process.pid:
+                return number
+        return 0
+
+    def on_standing_screen_read(self, message: StandingScreen.Read) -> None:
+        self._race = self._race or message.race
+        shown = (message.progress.plain, message.lines)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self.query_one(Frame).show(f"race {self._race}" if self._race else "")
+        self.query_one("#progress", Static).update(message.progress)
+        text = Text("\n".join(message.lines))
+        text.highlight_regex(r"\b(better|first)\b", "bold")
+        self.query_one("#page", Static).update(text)
+
+    def action_stop(self) -> None:
+        """Ask whether to stop the race."""
+        if self._race:
+            ask_to_stop(self.app, self._folder, self._race, lambda text: self.query_one(Frame).show(text))

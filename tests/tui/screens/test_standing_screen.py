@@ -1,0 +1,70 @@
+"""The standing of a race on screen."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from cockpit_pilot import message, press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from store_runs import store_events
+from textual.widgets import Static
+
+from lrtui.analysis.race.plan import Cell, Entrant, RacePlan
+from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.results import CellResult
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.store.liveness import this_process
+from lrtui.tui.screens.dialogs import ConfirmScreen
+from lrtui.tui.screens.standing import StandingScreen, progress_text
+from lrtui.tui.view import View
+
+SCHEDULES = ("StepLR(step_size=1, gamma=0.5)", "ConstantLR(factor=1.0)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store with a race that this process seems to run: one of two runs is done."""
+    plan = RacePlan(0, 0.0, tuple(map(Entrant, SCHEDULES)), (0,), RunSpec(store=str(tmp_path)))
+    PlanFiles(tmp_path).create(plan)
+    plan.process, plan.runs = this_process(), {Cell(0, 0): 1}
+    name = plan.run_name(Cell(0, 0))
+    store_events(tmp_path, recorded_run(500, outcome="done"), RunSpec(schedule=SCHEDULES[0], name=name))
+    PlanFiles(tmp_path).save(plan)
+    return tmp_path
+
+
+def text(app: PlayedApp, name: str) -> str:
+    return str(app.screen.query_one(f"#{name}", Static).render())
+
+
+async def test_t_shows_the_standing_and_x_stops_the_race(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.kill", lambda pid, number: killed.append((pid, number)))
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=str(folder))))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "t race" in message(app))
+        await press(pilot, "t")
+        await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "1 of 2 runs" in text(app, "progress"))
+        assert "about" in text(app, "progress")
+        assert "not ranked: ConstantLR(factor=1.0)" in text(app, "page")
+        await press(pilot, "x")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "x")
+        assert killed == [(this_process().pid, signal.SIGTERM)]
+
+
+def test_the_progress_of_an_interrupted_race_says_how_to_continue_it(tmp_path: Path) -> None:
+    plan = RacePlan(3, 0.0, tuple(map(Entrant, SCHEDULES)), (0,), RunSpec())
+    state = RunState()
+    state.fold(recorded_run(500, outcome="done"))
+    results = [CellResult.of_state(Cell(0, 0), 1, state), CellResult(Cell(1, 0))]
+    shown = progress_text(plan, results, False, " --store x").plain
+    assert "50 %" in shown
+    assert "1 of 2 runs finished" in shown
+    assert "lrtui race --resume 3 --store x continues it" in shown
+    running = progress_text(plan, results, True, "").plain
+    assert "left" in running
