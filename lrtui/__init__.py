@@ -1,4 +1,4 @@
-"""A cockpit for learning rates in the terminal, and the same from Python.
+"""A cockpit for learning rates in the terminal, and a Python API for it.
 
 ```
 from lrtui import EvalDone, Run, RunSpec

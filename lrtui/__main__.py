@@ -131,7 +131,7 @@ def print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
     callback=check_schedule_argument,
     shell_complete=complete_first_argument,
 )
-@option("--ascii", "in_ascii", is_flag=True, help="draw with ASCII only (default: where the terminal has no Unicode)")
+@option("--ascii", "in_ascii", is_flag=True, help="draw with ASCII only (default: if the terminal has no Unicode)")
 @option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="print the version")
 @run_options()
 @click.pass_context

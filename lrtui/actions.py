@@ -180,7 +180,7 @@ class Action:
     Args:
         name: identifies the action, also in the settings file.
         handler: the method that carries it out, as "controller.method"; see `lrtui.tui.controllers`.
-        keys: as Textual names them; the first one is shown.
+        keys: its keys, as Textual names them; the first one is shown.
         title: one or two words for the footer.
         help: one line.
         argument: passed to the handler; none if empty.

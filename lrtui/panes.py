@@ -13,7 +13,7 @@ class PaneSpec:
     Args:
         name: identifies the pane; the widget's id, and its label in the line of tabs.
         key: moves the focus to it.
-        title: in messages and above its help.
+        title: its title in messages and above its help.
         help: what it shows, one paragraph.
         widget: what creates it, as "module:class".
         column: where it stands when all panes are shown.

@@ -40,13 +40,13 @@ class UserSettings:
     """The settings in the file.
 
     Args:
-        path: of the file, whether it exists or not.
+        path: path of the file, whether it exists or not.
         exists: whether it exists.
         theme: name of a Textual theme; None for the default.
         bell: whether the terminal bell rings when a run ends.
         ascii: whether to draw with ASCII only; None to decide by the terminal.
         run: defaults of the run options.
-        keys: by action name.
+        keys: key by action name.
         faults: errors in the file, with their lines.
     """
 
@@ -180,7 +180,7 @@ _EXPECTED = {str: 'a string such as "textual-dark"', bool: "true or false", dict
 def _option(item: Any, value: Any) -> Any:
     if is_list(item):
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            raise UsageError(f'{option_name(item.name)} takes a list of strings, ["epoch 2: lr*0.5"]')
+            raise UsageError(f'{option_name(item.name)} takes a list of strings, such as ["epoch 2: lr*0.5"]')
         return read_option(item, "; ".join(value))
     if isinstance(value, (bool, dict, list)):
         raise UsageError(f"{option_name(item.name)} takes {item.type}, not {str(value)[:40]}")

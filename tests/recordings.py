@@ -21,7 +21,7 @@ def read_recording(name: str, *, epochs: int | None = None) -> list[Event]:
     """Return a recorded run's events.
 
     Args:
-        name: of the run.
+        name: name of the run.
         epochs: number of epochs to return, as if the run were still training; None for the whole run.
     """
     text = gzip.decompress(recording_path(name).read_bytes()).decode()

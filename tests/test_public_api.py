@@ -146,7 +146,7 @@ def test_invalid_commands_and_settings_are_refused_at_once() -> None:
     with pytest.raises(NotationError, match="did you mean undo"):
         run.send("udno")
     run.start()
-    with pytest.raises(UsageError, match="this run was started before"):
+    with pytest.raises(UsageError, match="this run has already been started"):
         run.start()
     run.result()
     with pytest.raises(LrtuiError):

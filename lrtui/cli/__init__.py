@@ -1,1 +1,1 @@
-"""The command line: one file per command. It never imports Textual, and torch only where a command needs it."""
+"""The command line: one file per command. It never imports Textual, and torch only if a command needs it."""

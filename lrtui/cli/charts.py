@@ -37,7 +37,7 @@ class Curve:
     Args:
         epochs: x coordinates.
         values: y coordinates.
-        index: of its colour in COLOURS.
+        index: index of its colour in COLOURS.
         marker: one of MARKERS.
         joined: whether the points are joined by lines.
     """
@@ -74,7 +74,7 @@ def print_chart(
         ticks: epochs on the x axis, or labels by position.
         from_zero: whether the y axis includes 0.
         rows: height in lines of text.
-        x_label: of the x axis.
+        x_label: label of the x axis.
     """
     # plotext takes 60 ms to import, and only a chart needs it
     import plotext

@@ -122,7 +122,7 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
 
     Args:
         started: the first event of the run.
-        spec: settings as the user gave them, lengths that were left out still left out.
+        spec: settings as the user gave them; lengths that were left out are not filled in.
     """
     if started.resumed_from is not None or started.parent is not None or spec.at:
         return []

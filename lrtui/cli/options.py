@@ -130,8 +130,8 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
     """Return the settings that the options give, the rest at their defaults.
 
     Args:
-        options: texts by the name of a setting; None where an option was not given. Other names are ignored.
-        defaults: from the settings file.
+        options: texts by the name of a setting; None if an option was not given. Other names are ignored.
+        defaults: defaults from the settings file.
 
     Raises:
         UsageError: for a value out of its range.
@@ -186,7 +186,7 @@ def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:
     """Return the optimizer steps of an epoch.
 
     Args:
-        text: of `--batches-per-epoch`.
+        text: text of `--batches-per-epoch`.
         spec: names the task, whose length is used if the text is None.
 
     Raises:
@@ -213,7 +213,7 @@ def check_at_most_one(**given: object) -> None:
     """Refuse options that exclude each other.
 
     Raises:
-        UsageError: where more than one is set.
+        UsageError: if more than one is set.
     """
     names = [option_name(name) for name, value in given.items() if value]
     if len(names) > 1:

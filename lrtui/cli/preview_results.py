@@ -34,8 +34,8 @@ def results_for(
     """Return results by the metric that a schedule follows; print on standard error what is missing.
 
     Args:
-        epochs: of the preview.
-        path: of a file with results, or None.
+        epochs: epochs of the preview.
+        path: path of a file with results, or None.
         recorded: a run with results, or None.
 
     Raises:
@@ -77,7 +77,7 @@ class RecordedRun:
         title: its number and name.
         spec: its settings.
         batches_per_epoch: optimizer steps in an epoch.
-        results: of the test at the end of each epoch.
+        results: results of the test at the end of each epoch.
     """
 
     title: str
@@ -95,13 +95,13 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
     """Return the stored run that `--run` names; None without it.
 
     Args:
-        run: of `--run`.
-        store: of `--store`.
+        run: run of `--run`.
+        store: store of `--store`.
         given: other options of the preview.
 
     Raises:
         UsageError: for a run that does not exist or has not started, or options that contradict it.
-        StoreError: where the store can't be read.
+        StoreError: if the store can't be read.
     """
     if run is None:
         if store is not None:
@@ -116,9 +116,9 @@ def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, st
         stored = find(connection, run)
         # numpy takes 60 ms to import, and --help does not need it
         from lrtui.schedules.simulate import recorded_results
-        from lrtui.store.store_feed import ancestors, summarised_state
+        from lrtui.store.store_feed import ancestors, summarized_state
 
-        state = summarised_state(connection, stored.id)
+        state = summarized_state(connection, stored.id)
         before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
     title, started = f"run {title_of(stored)}", state.started
     if started is None:

@@ -76,5 +76,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= MAX_SECONDS:
-        raise UsageError(f"--wait takes seconds, from 0 to {MAX_SECONDS:,.0f}, not {text[:40]!r}")
+        raise UsageError(f"--wait takes a number of seconds from 0 to {MAX_SECONDS:,.0f}, not {text[:40]!r}")
     return seconds

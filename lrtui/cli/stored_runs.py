@@ -67,7 +67,7 @@ def folder_of(store: str | None) -> Path:
     """Return the folder that `--store` names, or the default one.
 
     Raises:
-        StoreError: where nothing is stored.
+        StoreError: if nothing is stored.
     """
     folder = store_folder(store)
     if folder is None:
@@ -80,7 +80,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """Yield a read-only connection; SQLite's errors become a StoreError.
 
     Raises:
-        StoreError: where there is no store, or it can't be read.
+        StoreError: if there is no store, or it can't be read.
     """
     connection = open_for_reading(folder)
     try:

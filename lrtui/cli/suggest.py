@@ -67,7 +67,7 @@ def command(
             print(printable(line), file=sys.stderr, flush=True)
 
     search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
-    say(f"searching for a schedule of {spec.epochs:,} epochs within {four_digits(full_runs)} full runs")
+    say(f"searching for a {spec.epochs:,}-epoch schedule, with a budget of {four_digits(full_runs)} full runs")
     # output of the task goes to standard error
     with contextlib.redirect_stdout(sys.stderr), stop_on_signals(search.stop) as signals:
         try:

@@ -35,7 +35,7 @@ def resume_in_background(folder: Path, run: int) -> BackgroundProcess:
     """Resume a stopped run in a process that outlives this one and its terminal.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
         run: its id there.
 
     Raises:
@@ -49,7 +49,7 @@ def race_in_background(folder: Path, spec: RunSpec, schedules: Sequence[str], se
     """Start a race in a process that outlives this one and its terminal.
 
     Args:
-        folder: of the store that keeps its runs.
+        folder: folder of the store that keeps its runs.
         spec: settings that all runs share; its seed is the first one.
         schedules: notations, the first being what the others are measured against.
         seeds: number of seeds.

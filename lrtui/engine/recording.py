@@ -46,7 +46,7 @@ class Recording:
     """One run in its store.
 
     Args:
-        writer: of the store.
+        writer: writer of the store.
         recorder: takes the run's events.
         report: receives failures of the store during the run; called by the writer's thread.
     """

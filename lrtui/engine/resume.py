@@ -17,7 +17,7 @@ from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
 from lrtui.store.run_rows import next_seq
-from lrtui.store.store_feed import StoreFeed, summarised_state
+from lrtui.store.store_feed import StoreFeed, summarized_state
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
 
 
@@ -26,15 +26,15 @@ class ResumePlan:
     """A stored run that is to be resumed or branched.
 
     Args:
-        folder: of the store.
-        run: as stored.
+        folder: folder of the store.
+        run: the run as stored.
         file: the checkpoint.
         spec: settings; for a branch, those of the new run.
         history: events up to the checkpoint; empty for a branch.
-        next_seq: of the first event to come.
+        next_seq: sequence number of the first event to come.
         replay: commands that the user gave after the checkpoint, with their moments as `--at` takes them.
         commands: carried out before the first step.
-        epochs: of the whole run, if it is to be extended.
+        epochs: epochs of the whole run, if it is to be extended.
         is_branch: whether a new run starts from the checkpoint.
     """
 
@@ -67,7 +67,7 @@ def plan_resume(
     """Return how a run is resumed.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
         run: id, name or `last`.
         schedule: replaces the run's schedule; may end with `from ANCHOR`.
         lr: lr to start with.
@@ -115,7 +115,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         run: the parent: id, name or `last`.
         epoch: the branch starts after the end of this epoch.
         schedule: replaces the parent's schedule, may end with `from ANCHOR`; or `lr*X` or `lr=X`, which scale it.
-        name: of the new run.
+        name: name of the new run.
 
     Raises:
         UsageError: for an epoch without a checkpoint; names those that have one.
@@ -126,7 +126,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         raise UsageError(f"a branch takes a schedule, lr*X or lr=X, not {schedule[:40]!r}")
     with closing(open_for_reading(folder)) as connection:
         parent = find_run(connection, run)
-        state = summarised_state(connection, parent.id)
+        state = summarized_state(connection, parent.id)
     started = state.started
     ends = epoch_ends(folder, parent.id, state)
     if started is None or epoch not in ends:

@@ -109,7 +109,7 @@ class Run:
             LrtuiError: while another run of this process is training, or if no thread can be started.
         """
         if self._thread.ident is not None:
-            raise UsageError("this run was started before; create a new Run")
+            raise UsageError("this run has already been started; create a new Run")
         with exclusive(self):
             self._open_recording()
             try:

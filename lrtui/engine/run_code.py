@@ -56,8 +56,8 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
     """Return the code of a run that has started, with its switches and nudges and the rest of its `at` script.
 
     Args:
-        title: of the run.
-        state: of the run.
+        title: title of the run.
+        state: state of the run.
         before: the ancestors of a branch, the oldest first. Without them the code starts at the branch.
 
     Raises:
@@ -70,7 +70,7 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
     if timeline is None or state.started is None:
         if state.outcome is not None:
             raise UsageError(f"{title} ended before its first step: there is no code for it")
-        raise UsageError(f"{title} has not started: the length of its epochs, which the code needs, is unknown")
+        raise UsageError(f"{title} has not started, so the number of batches per epoch is not known yet")
     timeline = _with_remaining_commands(timeline, state)
     notes = list(_notes(title, timeline, state.started.spec))
     if before:
@@ -89,9 +89,9 @@ def code_of_stored(connection: sqlite3.Connection, run: StoredRun) -> str:
         UsageError: if the run has not started.
         sqlite3.Error: if the store can't be read.
     """
-    from lrtui.store.store_feed import ancestors, summarised_state
+    from lrtui.store.store_feed import ancestors, summarized_state
 
-    return code_of_run(f"run {run.title}", summarised_state(connection, run.id), ancestors(connection, run.id))
+    return code_of_run(f"run {run.title}", summarized_state(connection, run.id), ancestors(connection, run.id))
 
 
 def _with_remaining_commands(timeline: Timeline, state: RunState) -> Timeline:

@@ -30,7 +30,7 @@ class Chart:
     """A chart; `draw` renders it at a size.
 
     Args:
-        layers: from bottom to top.
+        layers: the layers, from bottom to top.
         x_low: x at the left edge.
         x_high: x at the right edge.
         logarithmic: whether the y axis is logarithmic.
@@ -140,10 +140,10 @@ class Chart:
             column = self._column(layer.x, columns)
             for line in range(lines):
                 if column is not None and characters[line][column] == " ":
-                    characters[line][column], styles[line][column] = layer.sign, layer.style
+                    characters[line][column], styles[line][column] = layer.glyph, layer.style
         elif isinstance(layer, Sign):
             if (column := self._column(layer.x, columns)) is not None:
-                characters[0][column], styles[0][column] = layer.sign, layer.style
+                characters[0][column], styles[0][column] = layer.glyph, layer.style
         elif isinstance(layer, Marks):
             places = scale.place(np.asarray(layer.ys, dtype=np.float64))
             for x, place in zip(layer.xs, places, strict=True):
@@ -151,7 +151,7 @@ class Chart:
                 if column is None or not -0.5 <= place <= 1.5:
                     continue
                 line = _line_of(place, lines)
-                characters[line][column], styles[line][column] = layer.sign, layer.style
+                characters[line][column], styles[line][column] = layer.glyph, layer.style
 
     def _column(self, x: float, columns: int) -> int | None:
         span = self.x_high - self.x_low
@@ -183,7 +183,7 @@ class Chart:
         styles = [AXIS] * columns
         for layer in self.layers:
             if isinstance(layer, Flag) and (column := self._column(layer.x, columns)) is not None:
-                marks[column], styles[column] = layer.sign, layer.style
+                marks[column], styles[column] = layer.glyph, layer.style
         pad = " " * (self.label_width + 1)
         return [
             ((pad, ""), ("└", AXIS), *_runs(marks, styles)),

@@ -50,7 +50,7 @@ class Curve:
     factor: float = 1.0
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
-        """Return minimum and maximum in each of `count` columns from x `low` to `high`; NaN where nothing is drawn.
+        """Return the minimum and the maximum in each of `count` columns from x `low` to `high`; NaN for no line.
 
         Columns between two values are interpolated, also from values just outside the range.
         """
@@ -95,7 +95,7 @@ class Curve:
 
 
 def _joined(summary: Summary, known: NDArray[np.int64], places: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Return minimum and maximum of each column, interpolated in columns without values; non-finite values stay gaps.
+    """Return the minimum and the maximum of each column, interpolated in those without values; NaN and inf stay gaps.
 
     Args:
         summary: summary of the columns.
@@ -145,20 +145,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """A character at each of some points, such as test results.
+    """A character at each of several points, such as test results.
 
     Args:
         xs: x of each point.
         ys: the values.
         style: component class of the colour.
-        sign: one character.
+        glyph: one character.
         name: name in an export.
     """
 
     xs: Sequence[float]
     ys: Sequence[float]
     style: str
-    sign: str = "●"
+    glyph: str = "●"
     name: str = ""
 
 
@@ -168,7 +168,7 @@ class Rule:
 
     x: float
     style: str = "chart--now"
-    sign: str = "│"
+    glyph: str = "│"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Flag:
 
     x: float
     style: str = "chart--flag"
-    sign: str = "▲"
+    glyph: str = "▲"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Sign:
 
     x: float
     style: str
-    sign: str = "!"
+    glyph: str = "!"
 
 
 Layer = Curve | Line | Marks | Rule | Flag | Sign

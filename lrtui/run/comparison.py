@@ -40,7 +40,7 @@ class Comparison:
     """A comparison of runs. Tuples have one entry per run; mappings of results have the metric's name as key.
 
     Args:
-        settings: settings that differ, by name; None where unknown: of a log, and of a run that has not started.
+        settings: settings that differ, by name; None if unknown, as for a log and for a run that has not started.
         circumstances: other differences that affect the results, such as the data, by name.
         by_epoch: results of the test at the end of each epoch.
         by_seconds: latest results after a training time, for the runs that lasted that long.

@@ -60,7 +60,7 @@ class StepBlock:
 
 @dataclass(frozen=True, slots=True)
 class SummaryBlock:
-    """The first steps of a long run, summarised in blocks of `minmax_pyramid.BLOCK` steps.
+    """The first steps of a long run, summarized in blocks of `minmax_pyramid.BLOCK` steps.
 
     Args:
         steps: number of steps, a multiple of BLOCK.

@@ -138,7 +138,7 @@ class Suggestions:
     """The lrs that the rules suggest.
 
     Args:
-        lrs: by the rule's name; None if a rule finds nothing.
+        lrs: suggested lrs by the rule's name; None if a rule finds nothing.
         doubt: the reason why none of them is reliable; empty if they are.
     """
 

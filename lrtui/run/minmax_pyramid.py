@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FANOUT = 16
-"""Number of values, or of blocks, that a block of the next level summarises."""
+"""Number of values, or of blocks, that a block of the next level summarizes."""
 
 BLOCK = FANOUT**2
 """Values per block, of the blocks that stand for the oldest values of a long series."""

@@ -30,7 +30,7 @@ class RangePoint:
     """One step of a range test.
 
     Args:
-        step: from 0.
+        step: index of the step, from 0.
         lr: lr of the first parameter group.
         loss: loss of the batch before the step.
         smoothed: exponential mean of the losses so far; NaN while none was finite.

@@ -193,7 +193,7 @@ class Series:
         size = FANOUT**level
         blocks = self._levels[level - 1]
         whole = np.minimum((edges + size // 2) // size, len(blocks)) - blocks.missing
-        # the newest values are in no block yet: they are summarised separately and added to the last column
+        # the newest values are in no block yet: they are summarized separately and added to the last column
         result = _reduce(blocks.low.values, blocks.high.values, blocks.sum.values, blocks.count.values, whole)
         return self._with_tail(result, (int(whole[-1]) + blocks.missing) * size, edges)
 

@@ -27,8 +27,8 @@ class Smoothed:
 
     Args:
         source: the series; truncating it truncates the mean.
-        span: in steps; larger is smoother.
-        growth: in steps per step; 0 for the whole span from the first step on.
+        span: span in steps; larger is smoother.
+        growth: growth of the span, in steps per step; 0 for the whole span from the first step on.
     """
 
     def __init__(self, source: Series, span: int, growth: float = 0.0) -> None:

@@ -51,8 +51,9 @@ class RunSummary:
 
     Args:
         created: seconds since 1970, the same in every summary of the run; the list is sorted by it, newest first.
+        name: name to show beside the key; left out if it equals the key.
         spec: settings, if they are known; a schedule alone goes into `schedule`.
-        epochs: of the whole run; 0 if unknown.
+        epochs: epochs of the whole run; 0 if unknown.
         seconds: training time.
         best_loss: lowest test loss, if the run has no accuracy.
         read_only: why the run takes no commands, as a sentence for the user; empty if it does.

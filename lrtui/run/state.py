@@ -125,8 +125,8 @@ class RunState:
         """Return the exponential mean of one of the state's series; cached, and brought up to date here.
 
         Args:
-            span: in steps.
-            growth: of the span, in steps per step; 0 for the whole span from the first step on.
+            span: span in steps.
+            growth: growth of the span, in steps per step; 0 for the whole span from the first step on.
         """
         key = (id(series), span, growth)
         if key not in self._smoothed:

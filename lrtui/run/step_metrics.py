@@ -45,7 +45,7 @@ def extend_metrics(series: MetricSeries, block: StepBlock, loss: Series) -> None
 
 
 def extend_summarised_metrics(series: MetricSeries, block: SummaryBlock, steps_before: int) -> None:
-    """Append the metrics of summarised steps.
+    """Append the metrics of summarized steps.
 
     Args:
         steps_before: number of steps of the run before the block.

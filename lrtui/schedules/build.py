@@ -124,7 +124,7 @@ def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, flo
 
     Raises:
         NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds.
-        TaskError: where a user's class fails; names the line.
+        TaskError: if a user's class fails; names the line.
     """
     try:
         if schedule.metric is None:

@@ -1,4 +1,4 @@
-"""Expressions of the step's number, such as `0.95 ** epoch`: the functions of LambdaLR and similar schedulers.
+"""Expressions of the step number, such as `0.95 ** epoch`: the functions of LambdaLR and similar schedulers.
 
 They are read by Python's parser, checked against a list of what is allowed, and evaluated by the simpleeval library.
 """
@@ -15,7 +15,7 @@ from lrtui.run.errors import NotationError
 from lrtui.schedules.source import MAX_DEPTH, all_nodes, syntax_error_offset
 
 MAX_LENGTH = 500
-"""Characters of one expression."""
+"""Maximum length of an expression, in characters."""
 
 VARIABLES = ("epoch", "step")
 """Two names for the number of `step()` calls so far."""
@@ -44,7 +44,7 @@ _NODES = (
 
 
 class Expression:
-    """A function of the step's number, from its text.
+    """A function of the step number, from its text.
 
     PyTorch's schedulers save the `__dict__` of their functions: here it holds the text and nothing else, so that a
     saved state loads with `weights_only=True`. One object is used by one thread.
@@ -53,7 +53,7 @@ class Expression:
         text: the expression.
 
     Raises:
-        NotationError: for text that is no expression or contains something that is not allowed; `position` counts
+        NotationError: for text that is not an expression or contains something that is not allowed; `position` counts
             from the expression's start.
     """
 
@@ -102,8 +102,8 @@ def check_expression(text: str) -> ast.expr:
 
 
 def depends_on_step(text: str) -> bool:
-    """Return whether the expression uses the step's number."""
-    # in brackets an expression may have several lines
+    """Return whether the expression uses the step number."""
+    # parentheses let it span several lines
     tree = ast.parse(f"({text.strip()})", mode="eval")
     return any(isinstance(node, ast.Name) and node.id in VARIABLES for node in ast.walk(tree))
 
@@ -111,7 +111,7 @@ def depends_on_step(text: str) -> bool:
 def _read(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise NotationError(
-            f"the expression has {len(text):,} characters; at most {MAX_LENGTH} are read", text, MAX_LENGTH
+            f"the expression has {len(text):,} characters; at most {MAX_LENGTH} are allowed", text, MAX_LENGTH
         )
     leading = len(text) - len(text.lstrip())
     try:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 Metrics = tuple[tuple[str, float], ...]
-"""Metrics of one test as (name, value) pairs; empty where there was no test."""
+"""Metrics of one test as (name, value) pairs; empty if there was no test."""
 
 RemainingLrs = Callable[[RunState], "Floats | None"]
 """Returns the lr of each step still to come in a run, the scale included, float64, shape (steps, parameter groups);
-None where it isn't known (yet)."""
+None if it isn't known (yet)."""
 
 MAX_STEPS = 500_000
 """Maximum number of steps for which a per-batch schedule is simulated while a run trains in the same process; it takes
@@ -40,9 +40,9 @@ class ForecastRequest:
     Args:
         schedule: notation.
         optimizer: notation; its lr is what the anchors `base` and `start` build on.
-        epochs: of the whole run.
+        epochs: epochs of the whole run.
         batches_per_epoch: optimizer steps per epoch.
-        start_step: step from which the schedule is in force.
+        start_step: step from which the schedule is active.
         anchor: `base`, `current` or `start`.
         current_lrs: lr at the start step, one per parameter group; empty for the optimizer's.
         results: test metrics that the schedule is stepped with, one entry per epoch; the first entry is for the epoch
@@ -96,7 +96,7 @@ def request_for_spec(spec: RunSpec, batches_per_epoch: int) -> ForecastRequest:
 
 
 def request_for_run(state: RunState) -> ForecastRequest | None:
-    """Return the request for the schedule in force in a run, from its switch on.
+    """Return the request for the active schedule in a run, from its switch on.
 
     None before the run started, and for a log of unknown length or with an unknown schedule.
     """
@@ -168,7 +168,7 @@ def _follows_metric(notation: str) -> bool:
 
 
 def follows_metric(state: RunState) -> bool:
-    """Return whether the schedule in force follows the results of tests; such a schedule never raises the lr."""
+    """Return whether the active schedule follows the results of tests; such a schedule never raises the lr."""
     return _follows_metric(state.schedule)
 
 

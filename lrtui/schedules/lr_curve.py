@@ -38,7 +38,7 @@ class CurveStatistics:
         last: the lr of the last step.
         area: the sum of the lr over all steps, relative to that of a constant lr equal to the optimizer's; 1.0 for
             ConstantLR(factor=1.0). NaN if the optimizer's lr is 0.
-        low: the share of steps whose lr is below a hundredth of the peak; 1.0 where the peak is 0.
+        low: the share of steps whose lr is below a hundredth of the peak; 1.0 if the peak is 0.
     """
 
     peak: float

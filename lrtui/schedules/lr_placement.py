@@ -37,12 +37,12 @@ def peak_lr(schedule: str, optimizer: str) -> float:
 
 
 def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
-    """Return schedule and optimizer with another peak lr; all other lrs keep their ratio to it.
+    """Return the schedule and the optimizer with another peak lr; all other lrs keep their ratio to it.
 
     Args:
         schedule: notation.
         optimizer: notation.
-        lr: of the first parameter group.
+        lr: new peak lr of the first parameter group.
 
     Raises:
         NotationError: for notation that can't be read.

@@ -142,15 +142,19 @@ def _read_groups(
     call.keywords.remove(given)
     example = 'groups={"fc*": {"lr": 0.001}}'
     if not isinstance(given.value, ast.Dict) or not given.value.keys:
-        source.refuse(f"groups takes patterns of parameter names and their settings: {example}", given.value, "groups")
+        source.refuse(
+            f"groups must be a dict of patterns of parameter names and their settings, for example {example}",
+            given.value,
+            "groups",
+        )
     if len(given.value.keys) > MAX_GROUPS:
         source.refuse(f"there are more than {MAX_GROUPS} groups", given.value, "groups")
     groups: dict[str, tuple[tuple[str, Any], ...]] = {}
     for key, settings in zip(given.value.keys, given.value.values, strict=True):
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value):
-            source.refuse(f"a group's pattern is text: {example}", key or given.value, "groups")
+            source.refuse(f"a group's pattern must be a string, for example {example}", key or given.value, "groups")
         if not isinstance(settings, ast.Dict):
-            source.refuse(f"a group's settings are a dict: {example}", settings, "groups")
+            source.refuse(f"a group's settings must be a dict, for example {example}", settings, "groups")
         if key.value in groups:
             source.refuse(f"the pattern {key.value[:40]!r} is given twice", key, "groups")
         groups[key.value] = _read_settings(source, settings, entry)
@@ -182,7 +186,7 @@ def build_optimizer(
     Args:
         spec: what to build.
         named_parameters: (name, parameter) pairs of the model; those that need no gradient are left out.
-        fused: whether to update in one kernel where the class has one and the spec does not say.
+        fused: whether to update in one kernel if the class has one and the spec does not say.
 
     Raises:
         TaskError: for a model without trainable parameters.

@@ -1,6 +1,7 @@
 """Every optimizer of torch.optim that works with a plain `step()`, declared once.
 
-LBFGS needs a function that computes the loss again, and SparseAdam takes sparse gradients only.
+Left out are LBFGS, which needs a function that computes the loss again, and SparseAdam, which takes sparse gradients
+only.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ class OptimizerEntry:
 
     @property
     def default_lr(self) -> float:
-        """PyTorch's lr where none is given."""
+        """PyTorch's lr if none is given."""
         return float(next(parameter.default for parameter in self.parameters if parameter.name == "lr"))
 
     @property
     def momentum_argument(self) -> str | None:
-        """The argument that schedulers change as the momentum: `momentum` or `betas`; None without one."""
+        """The argument that holds the momentum, which some schedulers cycle: `momentum`, `betas` or None."""
         names = {parameter.name for parameter in self.parameters}
         return next((name for name in ("momentum", "betas") if name in names), None)
 
@@ -48,14 +49,14 @@ def _pair(name: str, default: tuple[float | None, ...], help_text: str) -> Param
 
 
 def _decay(default: float = 0) -> Parameter:
-    return _number("weight_decay", default, "share of each weight removed at each step")
+    return _number("weight_decay", default, "weight decay coefficient")
 
 
 EPS = _number("eps", 1e-8, "avoids a division by zero")
 BETAS = _pair("betas", (0.9, 0.999), "decay of the averages of gradient and squared gradient")
 MAXIMIZE = _flag("maximize", "maximize the loss")
 FOREACH = _flag("foreach", "update all tensors together", None)
-FUSED = _flag("fused", "update in one kernel; default: where there is one", None)
+FUSED = _flag("fused", "update in one kernel; by default, if there is a fused kernel", None)
 CAPTURABLE = _flag("capturable", "safe in a CUDA graph")
 DIFFERENTIABLE = _flag("differentiable", "autograd through the step")
 DECOUPLED = _flag("decoupled_weight_decay", "weight decay as in AdamW")
@@ -94,7 +95,7 @@ _ENTRIES = (
             _number("momentum", 0, "momentum factor"),
             _number("dampening", 0, "damping of the momentum", minimum=-1e9),
             _decay(),
-            _flag("nesterov", "Nesterov's momentum"),
+            _flag("nesterov", "Nesterov momentum"),
             MAXIMIZE,
             FOREACH,
             DIFFERENTIABLE,
@@ -134,7 +135,7 @@ _ENTRIES = (
         "Adadelta",
         (
             _lr(1.0),
-            _number("rho", 0.9, "decay of the average of squares", maximum=1),
+            _number("rho", 0.9, "decay of the average of squared gradients", maximum=1),
             _number("eps", 1e-6, EPS.help),
             _decay(),
             FOREACH,
@@ -147,8 +148,10 @@ _ENTRIES = (
         "Adafactor",
         (
             _lr(1e-2),
-            _number("beta2_decay", -0.8, "decay of the average of squares over time", minimum=-1e9, maximum=0),
-            _pair("eps", (None, 1e-3), "for the squared gradient, and for the weights"),
+            _number(
+                "beta2_decay", -0.8, "decay of the average of squared gradients over time", minimum=-1e9, maximum=0
+            ),
+            _pair("eps", (None, 1e-3), "regularization constants for the squared gradient and the parameter scale"),
             _number("d", 1.0, "clipping threshold of the update", minimum=1),
             _decay(0.0),
             FOREACH,
@@ -198,7 +201,7 @@ _ENTRIES = (
             _lr(1e-3),
             _decay(0.1),
             _number("momentum", 0.95, "momentum factor"),
-            _flag("nesterov", "Nesterov's momentum", True),
+            _flag("nesterov", "Nesterov momentum", True),
             _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "coefficients of the Newton-Schulz iteration"),
             _number("eps", 1e-7, EPS.help),
             Parameter(

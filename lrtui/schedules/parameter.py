@@ -58,7 +58,7 @@ class Parameter:
     """One argument.
 
     Args:
-        name: as the class's constructor has it.
+        name: its name, as the class's constructor has it.
         kind: type of its values.
         help: what it does, one line.
         default: the constructor's default; REQUIRED if it has none.

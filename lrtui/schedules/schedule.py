@@ -22,7 +22,7 @@ class Horizon:
     """The steps of a run that a schedule covers.
 
     Args:
-        epochs: of the whole run.
+        epochs: epochs of the whole run.
         batches_per_epoch: optimizer steps per epoch.
         start_step: optimizer steps done when the schedule starts.
     """
@@ -100,7 +100,7 @@ class Schedule:
         return tuple(self.arguments.get("schedulers", ())) if self.entry and self.entry.composite else ()
 
     def child_spans(self, calls: int) -> list[tuple[int, int]]:
-        """Return when each child is in force: its first `step()` call and the one at which the next takes over.
+        """Return when each child is active: its first `step()` call and the one at which the next takes over.
 
         Args:
             calls: `step()` calls of the whole; a milestone beyond them is returned as it is.
@@ -142,7 +142,7 @@ class Schedule:
         return self.notation()
 
     def notation(self, outermost: bool = True) -> str:
-        """Return the schedule as PyTorch writes it, with `per=` where it was given."""
+        """Return the schedule as PyTorch writes it, with `per=` if it was given."""
         parts = [value_text(value) if not name else f"{name}={value_text(value)}" for name, value in self.items]
         entry = self.entry
         if entry and self.items and entry.parameters[0].kind in ("schedules", "ints", "expression"):

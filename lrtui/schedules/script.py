@@ -101,7 +101,7 @@ def read_script(
 
     Args:
         texts: the lines.
-        epochs: of the run, without the `extend` lines of the script; None where a line may have any moment.
+        epochs: epochs of the run, without the `extend` lines of the script; None if a line may have any moment.
         batches_per_epoch: None if it isn't known yet: the order is then that of `texts`.
         start_step: where the run starts; earlier lines are left out.
 

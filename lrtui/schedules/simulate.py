@@ -43,7 +43,7 @@ def simulate(
 
     Raises:
         NotationError: for a schedule that can't be built on this optimizer or stepped to the end.
-        TaskError: where a user's class fails.
+        TaskError: if a user's class fails.
     """
     tiny = build_tiny_optimizer(optimizer)
     if base_lrs is not None:
@@ -140,7 +140,7 @@ def what_if(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, resu
         schedule: lengths left out are filled in.
         optimizer: its class, lr and groups.
         horizon: the run's length.
-        results: of the tests at the epochs' ends; after the last one, a schedule that follows a metric is held.
+        results: results of the tests at the epochs' ends; after the last one, a schedule that follows a metric is held.
 
     Raises:
         NotationError: for a schedule that can't be built on this optimizer.
@@ -161,7 +161,7 @@ def lr_cuts(lrs: NDArray[np.float64], horizon: Horizon) -> tuple[int, ...]:
     """Return the epochs, from 1, after which the lr of any group is lower than before.
 
     Args:
-        lrs: of the steps from the horizon's start on, shape (steps, parameter groups).
+        lrs: lrs of the steps from the horizon's start on, shape (steps, parameter groups).
         horizon: says which steps these are.
     """
     per_epoch = horizon.batches_per_epoch
@@ -179,10 +179,10 @@ def cuts_text(cuts: Iterable[int]) -> str:
 
 
 def recorded_results(states: Iterable[RunState]) -> list[Mapping[str, float]]:
-    """Return the metrics of the tests at the epochs' ends, the first epoch first; empty where there was no test.
+    """Return the metrics of the tests at the epochs' ends, the first epoch first; empty if there was no test.
 
     Args:
-        states: of a run and of those that it branched from, the oldest first; a later one takes precedence.
+        states: states of a run and of those that it branched from, the oldest first; a later one takes precedence.
     """
     results = {epoch: result for state in states for epoch, result in epoch_results(state).items()}
     found: list[Mapping[str, float]] = []

@@ -52,9 +52,9 @@ class Source:
     """A notation and its syntax tree.
 
     Args:
-        text: as the user wrote it.
+        text: the text as the user wrote it.
         parsed: the text from `base` on as Python's parser gets it, with names of equal length for users' classes.
-        tree: of the call.
+        tree: syntax tree of the call.
         user_classes: (module or file, class) of the users' classes, by their offset in the text.
         base: offset of the call in the text.
         line_starts: offsets of the call's lines, from the base.
@@ -98,11 +98,11 @@ def read_source(text: str, what: str) -> Source:
         what: `schedule` or `optimizer`, for messages.
 
     Raises:
-        NotationError: for text that is empty, too long, too deep or no Python expression.
+        NotationError: for text that is empty, too long, too deep or not a Python expression.
     """
     if len(text) > MAX_LENGTH:
         raise NotationError(
-            f"the {what} has {len(text):,} characters; at most {MAX_LENGTH:,} are read", text, MAX_LENGTH
+            f"the {what} has {len(text):,} characters; at most {MAX_LENGTH:,} are allowed", text, MAX_LENGTH
         )
     if not text.strip():
         raise NotationError(f"the {what} is empty; write for example {_EXAMPLES[what]}", text, 0)

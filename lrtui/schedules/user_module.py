@@ -21,7 +21,7 @@ def import_user_module(name: str) -> ModuleType:
     """Return the module of that dotted name; the working directory is searched, as with `python -m`.
 
     Raises:
-        ImportError: where there is none.
+        ImportError: if there is none.
         Exception: whatever the module raises, SystemExit included.
     """
     if "" not in sys.path:
@@ -33,12 +33,12 @@ def import_user_module(name: str) -> ModuleType:
 def load_user_file(path: Path) -> ModuleType:
     """Return the file's module, the same each time until the file changes.
 
-    As with `python FILE`, modules in its folder can be imported. The module is named after the file where that name is
+    As with `python FILE`, modules in its folder can be imported. The module is named after the file if that name is
     free, so that the worker processes of a data loader can import it.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ImportError: where it is no Python file, or imports a module that is not there.
+        FileNotFoundError: if there is no such file.
+        ImportError: if it is not a Python file, or imports a module that is not there.
         Exception: whatever the file raises, SystemExit included.
     """
     path = path.expanduser().resolve()
@@ -89,11 +89,11 @@ def load_user_class(path: str, name: str, text: str) -> type[Any]:
 
     Args:
         path: `package.module` or a path that ends in `.py`.
-        name: of the class.
+        name: name of the class.
         text: the notation, for messages.
 
     Raises:
-        NotationError: where there is no such file, module or class, or it is no LRScheduler.
+        NotationError: if there is no such file, module or class, or it is not an LRScheduler.
     """
     from torch.optim.lr_scheduler import LRScheduler
 

@@ -21,7 +21,7 @@ class Column:
     """One value of each run.
 
     Args:
-        name: as in JSON, filters and `--sort`.
+        name: its name, as in JSON, filters and `--sort`.
         kind: how it is compared; a moment is seconds since 1970.
         value: returns None for a run without it.
     """

@@ -16,11 +16,11 @@ APPLICATION_ID = 0x6C727475
 """Marks the file as ours ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""
 
 BUSY_SECONDS = 30.0
-"""How long a process waits for the write lock; others hold it for some milliseconds."""
+"""How long a process waits for the write lock; others hold it for a few milliseconds."""
 
 
 def file_id(folder: Path) -> tuple[int, int] | None:
-    """Return which file the folder's database is; None if there is none."""
+    """Return the device and inode of the folder's database; None if there is none."""
     try:
         found = os.stat(folder / DATABASE)
     except OSError:
@@ -72,12 +72,12 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
         )
     with readable_errors(path):
         # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process writes there, either
-        alone = "" if os.access(folder, os.W_OK) else "&immutable=1"
-        uri = f"{path.absolute().as_uri()}?mode=ro{alone}"
+        immutable = "" if os.access(folder, os.W_OK) else "&immutable=1"
+        uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
         connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             _check(connection, path)
-            if connection.execute("PRAGMA user_version").fetchone()[0] < LATEST and not alone:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < LATEST and not immutable:
                 connection.close()
                 # written by an older lrtui: migrate it first
                 open_for_writing(folder).close()
@@ -133,7 +133,7 @@ def describe(error: sqlite3.Error) -> str:
         "readonly": "it can't be written (read-only)",
         "unable to open": "it can't be opened",
         "is locked": "another process keeps it locked",
-        "disk I/O": "the disk fails, or is full (disk I/O error)",
+        "disk I/O": "the disk is failing or full (disk I/O error)",
     }
     return next((meaning for part, meaning in meanings.items() if part in message), message)
 
@@ -151,7 +151,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute("ROLLBACK")
     if application != APPLICATION_ID:
         if tables or version or application:
-            raise StoreError(f"{path} is another program's database, not a store of lrtui's")
+            raise StoreError(f"{path} is another program's database, not an lrtui store")
         return
     if version > LATEST:
         raise StoreError(

@@ -29,12 +29,12 @@ class Garbage:
     """What can be deleted.
 
     Args:
-        rows: superseded ones of batches, events, lrs and metrics.
-        folders: of checkpoints of runs that are gone.
+        rows: superseded rows of batches, events, lrs and metrics.
+        folders: folders of checkpoints of runs that are gone.
         checkpoints: files in them.
         temporary: files that were never completed.
         commands: those answered long ago, and those never taken by a run that has ended.
-        file_size: of all these files, in bytes.
+        file_size: size of all these files, in bytes.
     """
 
     rows: int

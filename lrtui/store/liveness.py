@@ -79,7 +79,7 @@ def is_alive(process: ProcessIdentity, heartbeat: float, now: float | None = Non
 
     Args:
         heartbeat: the latest one, in seconds since 1970.
-        now: in seconds since 1970.
+        now: current time, in seconds since 1970.
     """
     if process.machine == machine():
         found = started(process.pid)

@@ -128,11 +128,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 LATEST = len(MIGRATIONS)
-"""The schema's version: the number of migrations made."""
+"""The schema's version: the number of migrations applied."""
 
 
 def migrate(connection: sqlite3.Connection, application_id: int) -> None:
-    """Bring the database up to date; each migration is atomic, and the first process to get the lock makes it."""
+    """Bring the database up to date; each migration is atomic, and the first process to get the lock applies it."""
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -28,18 +28,18 @@ class StoredRun:
     Args:
         id: its number.
         created: seconds since 1970.
-        state: as it is now; `lost` if its process died without a last event.
+        state: the current state; `lost` if its process died without a last event.
         schedule: the current one, filled in; before the run started, that of the settings.
         step: optimizer steps done.
-        total_steps: of the whole run; None before it started.
+        total_steps: total steps of the whole run; None before it started.
         seconds: training time.
-        loss: of the last batch; None if there is none, or it is NaN.
-        lr: of the last step, of the first parameter group; None before the first step.
-        test_loss: of the last test, as `accuracy` is.
+        loss: loss of the last batch; None if there is none, or it is NaN.
+        lr: lr of the last step, of the first parameter group; None before the first step.
+        test_loss: test loss of the last test, as `accuracy` is.
         parent: id of the run that it branched from.
         first_step: steps done when it started; not 0 for a branch.
         data: name, source, where, and the number of samples under `train` and `test`.
-        versions: of what computes, by name.
+        versions: versions of what computes, by name.
         command_line: its arguments.
     """
 

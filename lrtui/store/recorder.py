@@ -115,7 +115,7 @@ class Recorder:
             if not isinstance(event, StepDone):
                 self.commands.note_answer(event)
                 self.finished = self.finished or isinstance(event, RunFinished)
-        room = MAX_HELD_EVENTS - sum(rows.events_held for rows in self.held)
+        room = MAX_HELD_EVENTS - sum(rows.event_count for rows in self.held)
         fitting = events[: max(0, room)]
         if self.dropped or len(fitting) < len(events):
             # steps after a gap are useless, but the run's outcome is not
@@ -134,7 +134,7 @@ class Recorder:
 
     def written(self) -> None:
         """Mark all held rows as written."""
-        count = sum(rows.events_held for rows in self.held)
+        count = sum(rows.event_count for rows in self.held)
         self.held.clear()
         with self._progress:
             self._written += count

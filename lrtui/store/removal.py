@@ -19,7 +19,7 @@ class Removed:
 
     Args:
         files: how many.
-        size: of all of them, in bytes.
+        size: size of all of them, in bytes.
         in_use: files that a branch started from; they stay.
     """
 

@@ -41,13 +41,13 @@ class Rows:
 
     Args:
         tables: rows by table.
-        summary: new values of columns of the run's row; `epochs` is one of its settings.
-        events_held: how many events they were made from.
+        summary: new column values for the run's row (`epochs` belongs to its settings).
+        event_count: number of events they were made from.
     """
 
     tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
     summary: dict[str, Any] = field(default_factory=dict)
-    events_held: int = 0
+    event_count: int = 0
 
 
 METRIC_SERIES = "metric "
@@ -66,10 +66,10 @@ def series_of_step(seconds: float, loss: float, values: StepValues) -> dict[str,
 
 
 class BlockBuilder:
-    """Summarises the steps of one run, BLOCK at a time.
+    """Summarizes the steps of one run, BLOCK at a time.
 
     Args:
-        done: steps summarised before, a multiple of BLOCK.
+        done: steps summarized before, a multiple of BLOCK.
     """
 
     def __init__(self, done: int = 0) -> None:
@@ -82,13 +82,15 @@ class BlockBuilder:
         if len(self._open) < BLOCK:
             return []
         names = sorted({name for each in self._open for name in each})
-        rows = [(name, self._next, *_summed_up([each.get(name, math.nan) for each in self._open])) for name in names]
+        rows = [
+            (name, self._next, *_block_summary([each.get(name, math.nan) for each in self._open])) for name in names
+        ]
         self._open.clear()
         self._next += 1
         return rows
 
 
-def _summed_up(values: list[float]) -> tuple[float | None, float | None, float, int]:
+def _block_summary(values: list[float]) -> tuple[float | None, float | None, float, int]:
     array = np.asarray(values)
     finite = array[np.isfinite(array)]
     if not len(finite):
@@ -103,12 +105,12 @@ def nan_as_null(value: float) -> float | None:
 
 
 class RowMaker:
-    """Makes rows of one run's events, in their order; used by the writer's thread.
+    """Makes rows from one run's events, in their order; used by the writer's thread.
 
     Args:
         run: its id.
         builder: continues the run's blocks.
-        best_accuracy: so far, of a resumed run.
+        best_accuracy: best accuracy of a resumed run so far.
     """
 
     def __init__(self, run: int, builder: BlockBuilder, best_accuracy: float | None = None) -> None:
@@ -119,7 +121,7 @@ class RowMaker:
         rows = Rows()
         last: StepDone | None = None
         for event in events:
-            rows.events_held += 1
+            rows.event_count += 1
             if isinstance(event, StepDone):
                 last = event
                 self._add_step(event, rows)

@@ -124,7 +124,7 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
 
     Args:
         step: optimizer steps done at the checkpoint.
-        seq: of the last event before the checkpoint.
+        seq: sequence number of the last event before the checkpoint.
     """
     following = "run = ? AND seq > ? AND NOT superseded"
     connection.execute(f"UPDATE batches SET superseded = 1 WHERE {following}", (run, seq))

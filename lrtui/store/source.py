@@ -21,13 +21,13 @@ ANSWER_SECONDS = 10.0
 """Seconds to wait for the answer to a command."""
 
 BUSY_SECONDS = 2.0
-"""Seconds for which reading waits for a database that another process keeps locked."""
+"""How long a read waits for a database locked by another process, in seconds."""
 
 _FINGERPRINT = "SELECT id, state, step, seconds, name, note, best_accuracy, test_loss, finished FROM runs ORDER BY id"
 
 
 def open_source(spec: RunSpec) -> StoreSource | None:
-    """Return the store that runs of these settings are recorded in; None if nothing is recorded."""
+    """Return the store that runs with these settings are recorded in; None if nothing is recorded."""
     folder = store_folder(spec.store)
     return None if folder is None else StoreSource(folder)
 
@@ -36,7 +36,7 @@ class StoreSource(RunSource):
     """The runs of one store; it can be created, deleted or replaced at any time.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,19 +64,21 @@ class StoreSource(RunSource):
             if (file := file_id(self.folder)) is None:
                 return self._changed_to([])
             self._connection, self._file = open_for_reading(self.folder, BUSY_SECONDS), file
-        prints = {row[0]: tuple(row) for row in self._connection.execute(_FINGERPRINT)}
-        for run in prints:
+        fingerprints = {row[0]: tuple(row) for row in self._connection.execute(_FINGERPRINT)}
+        for run in fingerprints:
             known = self._summaries.get(run)
             # a process that dies changes no row: live runs are always read again
-            if self._fingerprints.get(run) != prints[run] or (known is not None and known.is_live):
+            if self._fingerprints.get(run) != fingerprints[run] or (known is not None and known.is_live):
                 self._read_run(self._connection, run)
-        self._fingerprints = prints
-        self._summaries = {run: self._summaries[run] for run in sorted(prints, reverse=True) if run in self._summaries}
-        self._unreadable = {run: text for run, text in self._unreadable.items() if run in prints}
+        self._fingerprints = fingerprints
+        newest_first = sorted(fingerprints, reverse=True)
+        self._summaries = {run: self._summaries[run] for run in newest_first if run in self._summaries}
+        self._unreadable = {run: text for run, text in self._unreadable.items() if run in fingerprints}
         self.trouble = next(iter(self._unreadable.values()), "")
         return self._changed_to(list(self._summaries.values()))
 
     def _changed_to(self, runs: list[RunSummary]) -> list[RunSummary]:
+        """Return the runs; the same list object as before if nothing changed."""
         if runs != self._runs:
             self._runs = runs
         return self._runs

@@ -20,7 +20,7 @@ from lrtui.store.migrations import has_step_metrics
 from lrtui.store.rows import METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
-"""Newest steps that are returned one by one; older ones are summarised: reading a million would take a second, and no
+"""Newest steps that are returned one by one; older ones are summarized: reading a million would take a second, and no
 chart has as many columns."""
 
 _Rows = NDArray[np.float64]
@@ -36,7 +36,7 @@ class StoreFeed:
     Args:
         connection: open for reading.
         run: the run's id.
-        in_full: how many of the newest steps are returned one by one, older ones being summarised; None for all.
+        in_full: how many of the newest steps are returned one by one, older ones being summarized; None for all.
         until: seq of the last event wanted; None for all, including those still to come.
     """
 
@@ -62,12 +62,12 @@ class StoreFeed:
         # in one transaction: rows that are added meanwhile belong to the next call
         connection.execute("BEGIN")
         try:
-            summarised = self._summarised() if self._seq < 0 else []
-            return [*summarised, *self._rest(limit)]
+            summarized = self._summarized() if self._seq < 0 else []
+            return [*summarized, *self._rest(limit)]
         finally:
             connection.execute("COMMIT")
 
-    def _summarised(self) -> list[FeedItem]:
+    def _summarized(self) -> list[FeedItem]:
         """Return the events and the summary of the first steps of a long run."""
         if self._in_full is None:
             return []
@@ -167,7 +167,7 @@ class StoreFeed:
         return events
 
     def _values_of(self, table: _Rows) -> tuple[list[_Rows], dict[str, _Rows]]:
-        """Return the lr of each parameter group, and each metric by name, at these steps; NaN where there is none."""
+        """Return the lr of each parameter group, and each metric by name, at these steps; NaN if there is none."""
         seqs = table[:, 0]
         points: dict[int | str, list[tuple[int, float | None]]] = {group: [] for group in range(1, self._groups)}
         for seq, name, value in step_values(self._connection, self._run, int(seqs[0]), int(seqs[-1])):
@@ -208,7 +208,7 @@ class Ancestor:
 
     Args:
         number: the run's id.
-        state: as it was when the branch started; steps are summarised.
+        state: the run's state as it was when the branch started; steps are summarized.
     """
 
     number: int
@@ -229,12 +229,12 @@ def ancestors(connection: sqlite3.Connection, run: int) -> list[Ancestor]:
         if not row or row[0] is None or not seq.isdigit():
             break
         run = int(row[0])
-        found.append(Ancestor(run, summarised_state(connection, run, int(seq))))
+        found.append(Ancestor(run, summarized_state(connection, run, int(seq))))
     return found[::-1]
 
 
-def summarised_state(connection: sqlite3.Connection, run: int, until: int | None = None) -> RunState:
-    """Return the state of a stored run; its steps are summarised.
+def summarized_state(connection: sqlite3.Connection, run: int, until: int | None = None) -> RunState:
+    """Return the state of a stored run; its steps are summarized.
 
     Args:
         until: seq of the last event; None for all.

@@ -27,7 +27,7 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
     """Write a run into a folder; return how many values were written.
 
     Args:
-        items: with every step by itself.
+        items: events, with every step by itself.
         folder: created if it is missing.
         created: creation time of the run in seconds since 1970; the wall time of a step is this plus the training time.
 

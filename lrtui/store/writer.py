@@ -40,7 +40,7 @@ class Writer:
     tried again.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
         report: receives failures; more can be added to `listeners`.
     """
 

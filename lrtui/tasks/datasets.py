@@ -19,8 +19,8 @@ from lrtui.tasks.task import Say
 
 Content = TypeVar("Content")
 
-SECONDS_TO_CONNECT = 5.0
-"""How long a server may take to start its answer, and how long the answer may then stall."""
+RESPONSE_TIMEOUT = 5.0
+"""How long a server may take to start its response, and how long the response may then stall, in seconds."""
 
 FAILURES = (OSError, http.client.HTTPException)
 """Exceptions for errors of the network, the server or the disk."""
@@ -40,7 +40,7 @@ class DataSet(Generic[Content]):
     """Where a data set's files are, and how they are read.
 
     Args:
-        name: for messages.
+        name: name for messages.
         files: MD5 checksum in hexadecimal of each file, by name.
         urls: addresses that file names are appended to, in the order they are tried.
         folder: below the cache directory, where downloads are stored.
@@ -152,11 +152,11 @@ class DataSet(Generic[Content]):
         pooch.get_logger().setLevel("WARNING")
 
         def fetch(url: str, output_file: str, _: Any) -> None:
-            with _open(url) as answer, open(output_file, "wb") as file:
-                for chunk in _chunks(answer, name, say):
+            with _open(url) as response, open(output_file, "wb") as file:
+                for chunk in _chunks(response, name, say):
                     file.write(chunk)
 
-        failure: Exception = OSError("there is no address")
+        failure: Exception = OSError("no download address is given")
         for url in self.urls:
             try:
                 pooch.retrieve(url + name, f"md5:{md5}", fname=name, path=folder, downloader=fetch)
@@ -189,26 +189,26 @@ def _open(url: str) -> Any:
 
     def connect() -> None:
         try:
-            results.put(urllib.request.urlopen(url, timeout=SECONDS_TO_CONNECT))
+            results.put(urllib.request.urlopen(url, timeout=RESPONSE_TIMEOUT))
         except Exception as error:  # raised below, in the calling thread
             results.put(error)
 
     threading.Thread(target=connect, name="connecting", daemon=True).start()
     try:
-        result = results.get(timeout=SECONDS_TO_CONNECT)
+        result = results.get(timeout=RESPONSE_TIMEOUT)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {SECONDS_TO_CONNECT:g} s") from None
+        raise TimeoutError(f"no response within {RESPONSE_TIMEOUT:g} s") from None
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def _chunks(answer: Any, name: str, say: Say) -> Iterator[bytes]:
+def _chunks(response: Any, name: str, say: Say) -> Iterator[bytes]:
     """Yield the response in pieces, with a message for each tenth."""
-    length = answer.headers.get("Content-Length") or ""
+    length = response.headers.get("Content-Length") or ""
     size = int(length) if length.isdecimal() else 0
     done, last_tenth = 0, -1
-    while chunk := answer.read(1 << 18):
+    while chunk := response.read(1 << 18):
         yield chunk
         done += len(chunk)
         if size and done * 10 // size > last_tenth:

@@ -30,7 +30,7 @@ class DataSource:
     """Where the data comes from.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         source: such as `cache` or `download`.
         where: the folder or address.
     """
@@ -63,7 +63,8 @@ class Task(Protocol):
       whole test set; a 0-d tensor is a batch's mean, weighted by its samples. Results are ranked by the metric named
       `accuracy`, a share in [0, 1], or by the test loss if there is none.
     - `step_metrics(model)` returns a mapping from names to values of the current step, each a number or a 0-d
-      tensor: logged for every step and drawn in a separate pane; the names `loss` and `lr` are taken. It is called
+      tensor: logged for every step and drawn in a separate pane where there is room, else in the accuracy pane
+      (key 3); the names `loss` and `lr` are taken. It is called
       after `backward()` and before the gradients are clipped and the optimizer steps, under `torch.no_grad()`. Return
       tensors as they are: reading them here (`float`, `item`) would make a GPU wait. The gradient norm, for example:
 
@@ -98,7 +99,7 @@ class Task(Protocol):
         """Return the mean loss of a batch, 0-d.
 
         Args:
-            outputs: of the model, for the batch's inputs.
+            outputs: outputs of the model, for the batch's inputs.
             targets: the batch's targets, on the outputs' device.
         """
         ...

@@ -27,17 +27,17 @@ def table_lines(
     headings: Sequence[Heading],
     rows: Sequence[Sequence[str]],
     width: int | None = None,
-    least: Mapping[str, int] | None = None,
+    min_widths: Mapping[str, int] | None = None,
 ) -> list[str]:
     """Return the lines of a table, headings first.
 
     Args:
         width: maximum width of the lines; None for no limit.
-        least: the columns that may be cut to fit the width, in this order, with their minimum widths.
+        min_widths: the columns that may be cut to fit the width, in this order, with their minimum widths.
     """
     columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
     if width is not None:
-        _fit(columns, [heading.text for heading in headings], width, least or {})
+        _fit(columns, [heading.text for heading in headings], width, min_widths or {})
     lines = [GAP.join(cells).rstrip() for cells in zip(*columns, strict=True)]
     return lines if width is None else [cut(line, width) for line in lines]
 
@@ -62,9 +62,9 @@ def _right(text: str, width: int) -> str:
     return " " * (width - width_of(text)) + text
 
 
-def _fit(columns: list[list[str]], names: list[str], width: int, least: Mapping[str, int]) -> None:
+def _fit(columns: list[list[str]], names: list[str], width: int, min_widths: Mapping[str, int]) -> None:
     """Cut the columns that may be cut until the table fits the width."""
-    for name, smallest in least.items():
+    for name, smallest in min_widths.items():
         taken = sum(width_of(cells[0]) for cells in columns) + len(GAP) * (len(columns) - 1)
         if taken <= width:
             return

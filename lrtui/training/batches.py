@@ -21,7 +21,7 @@ class Batches(Protocol):
 
     Args:
         samples: how many there are, if known.
-        batch_size: of all batches but the last one, if known.
+        batch_size: batch size of all batches but the last one, if known.
         generators: the random generators that a pass may draw from, besides the global ones.
         inexact: why a resumed pass may differ from an uninterrupted one, or None if it can't.
         parts: the task's objects that a pass uses.
@@ -142,7 +142,7 @@ class LoadedBatches:
                 if yielded == self._length:
                     return
             if yielded == before:
-                raise TaskError(f"{self._method.__name__}(){source_location(self._method)} gives no more batches")
+                raise TaskError(f"{self._method.__name__}(){source_location(self._method)} returned no more batches")
             self._say(
                 f"{self._method.__name__}() has length {self._length:,} but returned {yielded - before:,} batches: "
                 "the epoch continues with another pass over it"
@@ -179,7 +179,7 @@ class LoadedBatches:
             yield from self._loader
         except Exception as error:  # a user's data set can raise anything
             where = f"{self._method.__name__}(){source_location(self._method)}"
-            raise TaskError(f"the data of {where} fails: {describe_exception(error)}") from error
+            raise TaskError(f"reading the data of {where} failed: {describe_exception(error)}") from error
 
 
 def _parts_of(loader: Any) -> tuple[Any, ...]:
@@ -199,7 +199,7 @@ def _why_inexact(loader: Any, where: str) -> str | None:
     if isinstance(loader, (list, tuple)):
         return None
     if not isinstance(loader, DataLoader):
-        return f"{where} gives a {type(loader).__name__}, which decides about its own order"
+        return f"{where} returned a {type(loader).__name__}, which decides about its own order"
     if isinstance(loader.dataset, IterableDataset):
         return f"{where} is a stream (IterableDataset), which keeps its own position and random state"
     if loader.persistent_workers:

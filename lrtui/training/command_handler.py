@@ -53,8 +53,8 @@ class CommandHandler:
     """Carries out commands and answers each with an event.
 
     Args:
-        setup: of the run.
-        state: of the run; its pending commands come before those of the inbox.
+        setup: setup of the run.
+        state: state of the run; its pending commands come before those of the inbox.
         inbox: where users' commands arrive.
         reporter: publishes the answers.
         checkpoints: saves one after commands that change the run.

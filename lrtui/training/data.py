@@ -39,7 +39,7 @@ def read_batches(
         what: `training` or `test`, for messages.
         batch_size: for data that is not batched already.
         limit: number of samples to use, the first ones; None for all. Data in batches is cut to whole batches.
-        device: of data in memory.
+        device: device of data in memory.
         order: shuffles training data that has no fixed order; None for a test set.
         say: receives warnings, such as that a limit is too large.
 
@@ -53,13 +53,13 @@ def read_batches(
         inputs, targets = (torch.as_tensor(part) for part in data)
         if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
             raise TaskError(
-                f"{where} gives {describe_shape(data)}, expected as many targets as inputs, and at least one"
+                f"{where} returned {describe_shape(data)}, expected as many targets as inputs, and at least one"
             )
         count = _limited(len(targets), limit, what, say)
         return MemoryBatches(inputs[:count], targets[:count], batch_size, device, order or torch.Generator())
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
         if not len(data):
-            raise TaskError(f"{where} gives a data set without samples")
+            raise TaskError(f"{where} returned a data set without samples")
         count = _limited(len(data), limit, what, say)
         subset = data if count == len(data) else Subset(data, range(count))
         loader: Any = DataLoader(subset, batch_size, shuffle=order is not None, generator=order)
@@ -67,15 +67,15 @@ def read_batches(
     if isinstance(data, IterableDataset):
         data = DataLoader(data, batch_size)
     elif isinstance(data, Dataset):
-        raise TaskError(f"{where} gives a Dataset without a length: give {type(data).__name__} a __len__")
+        raise TaskError(f"{where} returned a Dataset without a length: give {type(data).__name__} a __len__")
     if _is_list_of_samples(data):
         raise TaskError(
-            f"{where} gives a list of {len(data):,} pairs that are samples, not batches: stack them into a pair of "
+            f"{where} returned a list of {len(data):,} pairs that are samples, not batches: stack them into a pair of "
             "tensors, or give a Dataset"
         )
     if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
         more = ", which can be iterated only once" if isinstance(data, Iterator) else ""
-        raise TaskError(f"{where} gives a {describe_shape(data)}{more}; {EXPECTED}")
+        raise TaskError(f"{where} returned a {describe_shape(data)}{more}; {EXPECTED}")
     return _loaded(data, method, what, limit, say)
 
 
@@ -115,7 +115,7 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) ->
     elif limit is not None:
         say(f"{limit:,} {what} samples were requested, but {method.__name__}() makes its own batches: all are used")
     if not length:
-        raise TaskError(f"{where} gives a loader without batches; {EXPECTED}")
+        raise TaskError(f"{where} returned a loader without batches; {EXPECTED}")
     dataset = getattr(loader, "dataset", None)
     samples = _length(dataset) if dataset is not None else None
     if samples is not None and isinstance(size, int):

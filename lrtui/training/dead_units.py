@@ -28,8 +28,8 @@ def is_inspected(step: int, steps: int) -> bool:
     """Return whether a step is one of the last ones of its epoch.
 
     Args:
-        step: in the epoch, from 0.
-        steps: of the epoch.
+        step: index in the epoch, from 0.
+        steps: steps of the epoch.
     """
     return steps - step <= min(STEPS, max(1, steps // EVERY))
 
@@ -38,7 +38,7 @@ def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str
     """Return the units that got a gradient in this step or in earlier ones: by layer, bool, shape (units,).
 
     Args:
-        model: with that step's gradients still in its parameters.
+        model: the model with that step's gradients still in its parameters.
         before: what was returned for the previous step; empty at first.
     """
     live = dict(before)

@@ -37,7 +37,7 @@ class Loop:
         setup: the model, the data, the optimizer and the settings.
         inbox: where users' commands arrive.
         reporter: publishes the events.
-        checkpoints: of the run; None makes none.
+        checkpoints: checkpoints of the run; None makes none.
         resumed: the checkpoint to continue from; the loop holds no reference to it.
 
     Raises:

@@ -57,8 +57,8 @@ class LossBuffer:
         """Add the step just done.
 
         Args:
-            loss: of the batch, 0-d, on the device, detached.
-            metrics: of the step, by name; tensors like the loss.
+            loss: loss of the batch, 0-d, on the device, detached.
+            metrics: metrics of the step, by name; tensors like the loss.
             at_log_line: whether this step's line is shown to the user.
 
         Raises:

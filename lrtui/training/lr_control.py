@@ -28,7 +28,7 @@ class LrControl:
     """Steps the schedule of one optimizer, scales its lr and switches to another schedule.
 
     Args:
-        optimizer: as configured; a switch restores its lr, momentum and betas.
+        optimizer: the optimizer as configured; a switch restores its lr, momentum and betas.
         schedule: the schedule to start with; missing lengths are filled in from the horizon.
         horizon: the run's length; `start_step` is where it starts.
 
@@ -55,7 +55,7 @@ class LrControl:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """The factor on the schedule's lr, one per parameter group."""
+        """The factor that the schedule's lr is multiplied by, one per parameter group."""
         return tuple(self._scale)
 
     @property
@@ -98,7 +98,7 @@ class LrControl:
             Whether a plateau made the schedule cut the lr.
         """
         self._test_results.append(results)
-        # a schedule that started during this epoch's test was not in force in the epoch and does not count its end
+        # a schedule that started during this epoch's test was not active in the epoch and does not count its end
         if self._schedule.per != "epoch" or self._installed_at == step:
             return False
         before = list(self._unscaled)
@@ -296,7 +296,8 @@ def _scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any
     if schedule.user_path is not None:
         if _has_parameters(state):
             raise CheckpointError(
-                f"{schedule.user_path}:{schedule.name} has the optimizer's groups or parameters in its state"
+                f"{schedule.user_path}:{schedule.name} can't be checkpointed: its state contains the optimizer's "
+                "groups or parameters"
             )
         return state
     plain = {name: value for name, value in state.items() if not callable(value)}

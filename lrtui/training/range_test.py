@@ -39,7 +39,7 @@ def range_test(
     order and repeated as often as needed.
 
     Args:
-        setup: of the run, between two steps.
+        setup: setup of the run, between two steps.
         gradient_scaler: the run's, for fp16; None if no run has started.
         should_stop: called before each step.
     """

@@ -16,7 +16,7 @@ class Clock:
     """A stopwatch for training time: evaluation counts, pauses don't. It starts paused.
 
     Args:
-        seconds: on the clock at the start, for a resumed run.
+        seconds: time on the clock at the start, for a resumed run.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class Reporter:
 
     Args:
         feed: receives the events.
-        next_seq: of the first event; a resumed run continues its numbers.
+        next_seq: sequence number of the first event; a resumed run continues its numbers.
     """
 
     def __init__(self, feed: LiveFeed, *, next_seq: int = 0) -> None:

@@ -108,7 +108,10 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         "train": _samples(train),
         "test": _samples(test),
     }
-    say(f"data: {source.name} from {source.source} ({source.where}), {data['train']:,} + {data['test']:,} samples")
+    say(
+        f"data: {source.name} from {source.source} ({source.where}), "
+        f"{data['train']:,} training and {data['test']:,} test samples"
+    )
     # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
     model = user_task.model().to(device)

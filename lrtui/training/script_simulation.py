@@ -1,4 +1,4 @@
-"""What a script does to the lr of a run, found by carrying it out on an LrControl without a model and data."""
+"""What a script does to the lr of a run, found by carrying it out on an LrControl without a model or data."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class SimulatedScript:
 
     Args:
         spec: the settings.
-        batches_per_epoch: optimizer steps an epoch.
-        results: of the tests that ended epochs, if known; without them a schedule that follows one is not stepped.
+        batches_per_epoch: optimizer steps per epoch.
+        results: results of the tests that ended epochs, if known; without them, a schedule that follows a metric is
+            not stepped.
 
     Raises:
         NotationError: for a schedule that can't be built on this optimizer, or fails at a step.

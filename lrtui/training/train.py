@@ -36,7 +36,7 @@ def train(
 
     Args:
         task: replaces the one that the spec names.
-        checkpoints: of the run; None makes none.
+        checkpoints: checkpoints of the run; None makes none.
         resume_point: where the run resumes or branches; None for a new run. If that is impossible, the run fails
             before RunStarted.
 

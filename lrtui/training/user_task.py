@@ -59,7 +59,8 @@ class UserTask:
             model = self.task.model()
         if not isinstance(model, torch.nn.Module):
             raise TaskError(
-                f"model(){source_location(self.task.model)} gives a {describe_shape(model)}, expected a torch.nn.Module"
+                f"model(){source_location(self.task.model)} returned a {describe_shape(model)}, "
+                "expected a torch.nn.Module"
             )
         return model
 
@@ -78,7 +79,7 @@ class UserTask:
             given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"loss fails on {given}", error, LOSS) from error
         if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-            raise TaskError(f"loss{source_location(self.task.loss)} gives a {describe_shape(loss)}; {LOSS}")
+            raise TaskError(f"loss{source_location(self.task.loss)} returned a {describe_shape(loss)}; {LOSS}")
         return loss
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -101,10 +102,11 @@ class UserTask:
             given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"metrics fails on {given}", error, METRICS) from error
         if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-            raise TaskError(f"metrics{source_location(self._metrics)} gives a {describe_shape(found)}; {METRICS}")
+            raise TaskError(f"metrics{source_location(self._metrics)} returned a {describe_shape(found)}; {METRICS}")
         if "loss" in found:
             raise TaskError(
-                f"metrics{source_location(self._metrics)} returns a metric named loss, the name of the test loss"
+                f"metrics{source_location(self._metrics)} returned a metric named loss; that name is "
+                "reserved for the test loss"
             )
         return found
 
@@ -124,7 +126,7 @@ class UserTask:
             raise _task_error("step_metrics fails", error, STEP_METRICS) from error
         if not isinstance(found, Mapping) or not all(map(_is_number, found.values())):
             raise TaskError(
-                f"step_metrics{source_location(self._step_metrics)} gives a {describe_shape(found)}; {STEP_METRICS}"
+                f"step_metrics{source_location(self._step_metrics)} returned a {describe_shape(found)}; {STEP_METRICS}"
             )
         if taken := [name for name in TAKEN_NAMES if name in found]:
             raise TaskError(

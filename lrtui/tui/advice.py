@@ -67,7 +67,7 @@ class RunAdvice:
             return None
         advised.advice = [advice for advice in advised.advice if advice.still_applies(run.state)]
         latest = next(reversed(advised.advice), None)
-        takes_commands = run is scene.commanded and scene.situation.takes_changes
+        takes_commands = run is scene.command_target and scene.situation.takes_changes
         can_follow = latest is not None and (takes_commands or latest.code in AFTER_THE_RUN)
         return latest if can_follow else None
 

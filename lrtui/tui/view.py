@@ -159,7 +159,7 @@ class Scene:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
         futures: forecast of each run that has one, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
-        columns: width of the charts without their labels; 0 where there is no cursor, which alone depends on it.
+        columns: width of the charts without their labels; 0 if there is no cursor, which alone depends on it.
         source_runs: the runs of sources, which other processes train or have trained.
     """
 
@@ -200,7 +200,7 @@ class Scene:
         return [*pinned, self.run] if self.run else pinned
 
     @cached_property
-    def commanded(self) -> ShownRun | None:
+    def command_target(self) -> ShownRun | None:
         """The run that receives commands: the one on screen if another process trains it, else this process's."""
         run = self.source_runs.runs.get(self.view.selected or 0)
         return run if run is not None and run is self.run and run.is_live else self.session.live
@@ -208,7 +208,7 @@ class Scene:
     @cached_property
     def situation(self) -> Situation:
         """The situation, which determines the available actions."""
-        run, live = self.run, self.commanded
+        run, live = self.run, self.command_target
         return Situation(
             run.state if run else None,
             live.state if live else None,

@@ -104,7 +104,7 @@ def preview_rate(scene: Scene) -> float | None:
     user has not chosen that schedule, and on a time axis if the speed is unknown.
     """
     run, view = scene.run, scene.view
-    if scene.preview is None or scene.commanded is not None:
+    if scene.preview is None or scene.command_target is not None:
         return None
     if run is not None:
         is_chosen = view.spec.schedule not in (run.spec.schedule, view.opened_with.schedule)

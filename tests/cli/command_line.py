@@ -47,7 +47,7 @@ class CommandLine:
 
         Args:
             edit: returns the event to store in place of each event.
-            settings: of the run, or of `recorded_run`.
+            settings: settings of the run, or of `recorded_run`.
         """
         of_recording = {
             key: settings.pop(key) for key in ("switch_at", "nudge_at", "outcome", "groups") if key in settings

@@ -43,7 +43,7 @@ def test_the_environment_is_shown(lrtui: CommandLine) -> None:
     branch = lrtui.branch(parent, "0000000054-step-50.pt")
     lines = lrtui("runs", "show", str(parent)).lines
     origin = dict(line.strip().split("  ", 1) for line in block(lines, "environment"))
-    assert origin["data"].strip() == "Tiny from bundled sample, 3,200 + 1,000 samples"
+    assert origin["data"].strip() == "Tiny from bundled sample, 3,200 training and 1,000 test samples"
     assert origin["device"].strip() == "cpu, 2 threads"
     assert origin["parameters"].strip() == "1,199,882"
     assert "torch 2" in origin["versions"]

@@ -71,7 +71,7 @@ def test_standard_output_has_exactly_the_tutorials_lines(tmp_path: Path) -> None
     assert re.fullmatch(r"Test set: Average loss: \d\.\d{4}, Accuracy: 0\.\d{4}", lines[3])
     assert lines[4:] == ["", ""]
     assert "Fashion-MNIST from bundled sample" in done.stderr
-    assert "192 + 100 samples" in done.stderr
+    assert "192 training and 100 test samples" in done.stderr
     assert "device: cpu" in done.stderr
     assert "lr of each epoch: 0.01" in done.stderr
 
@@ -104,7 +104,7 @@ def test_the_same_command_prints_the_same_output(capsys: pytest.CaptureFixture[s
 def test_quiet_prints_the_test_results_and_the_source_of_the_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "StepLR(1)", *SMALL, "--epochs", "2", "--quiet"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "data: Tiny from the task, 96 + 32 samples\n"
+    assert printed.err == "data: Tiny from the task, 96 training and 32 test samples\n"
     lines = [line for line in printed.out.splitlines() if line]
     assert len(lines) == 2
     assert all(line.startswith("Test set: ") for line in lines)

@@ -174,7 +174,7 @@ def test_a_series_that_starts_with_blocks_is_summarised_like_its_values(
         # some columns narrower than a block are empty, but no extreme is lost
         assert np.nanmin(mine.low) == np.nanmin(values)
         assert np.nanmax(mine.high) == np.nanmax(values)
-    # values that are known themselves are summarised exactly
+    # values that are known themselves are summarized exactly
     if tail:
         edges = np.linspace(blocks * BLOCK, len(values), min(tail, 50) + 1).astype(np.int64)
         np.testing.assert_array_equal(short.summary(edges).high, whole.summary(edges).high)

@@ -143,7 +143,7 @@ def optimizers(patterns: Sequence[str] = ()) -> st.SearchStrategy[str]:
     """Return valid notations of optimizers.
 
     Args:
-        patterns: of parameter names; some optimizers then have groups by them, and all can cycle a momentum.
+        patterns: patterns of parameter names; some optimizers then have groups by them, and all can cycle a momentum.
     """
     if not patterns:
         return st.builds(lambda name, lr: f"{name}(lr={lr})", st.sampled_from(sorted(OPTIMIZERS)), number(1e-5, 1.0))

@@ -1,4 +1,4 @@
-"""Expressions as lambdas: the same value to the last bit, and the same refusals."""
+"""Expressions as lambdas: bit for bit the same value, and the same refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported code: executed, it gives the lr of the preview at every batch, to the last bit."""
+"""Exported code: executed, it gives the lr of the preview at every batch, bit for bit."""
 
 from __future__ import annotations
 

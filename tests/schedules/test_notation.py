@@ -128,7 +128,7 @@ def test_empty_text_is_refused_with_an_example() -> None:
         ("Adam(betas=(0.9,))", "2 numbers"),
         ('Adam(groups={"fc*": {}})', "sets nothing"),
         ('Adam(groups={"fc*": {"lrr": 1}})', "did you mean lr"),
-        ("Adam(groups={3: {}})", "pattern is text"),
+        ("Adam(groups={3: {}})", "pattern must be a string"),
         ("Adam(groups=[])", "patterns"),
     ],
 )

@@ -63,7 +63,7 @@ def check_whole(folder: Path, before: list[Any]) -> None:
 
 
 def same(mine: Any, other: Any) -> bool:
-    """Return whether two states are the same to the last bit."""
+    """Return whether two states are the same bit for bit."""
     if isinstance(mine, torch.Tensor):
         return torch.equal(mine, other) and mine.dtype == other.dtype
     if isinstance(mine, dict):

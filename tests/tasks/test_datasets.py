@@ -215,10 +215,10 @@ def test_an_address_that_never_answers_times_out(
 ) -> None:
     # name resolution has no time limit, and each address of a host has a separate one
     test_is_over = threading.Event()
-    monkeypatch.setattr(datasets, "SECONDS_TO_CONNECT", 0.05)
+    monkeypatch.setattr(datasets, "RESPONSE_TIMEOUT", 0.05)
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: test_is_over.wait(30))
     try:
-        with pytest.raises(DataError, match=r"no answer within 0\.05 s"):
+        with pytest.raises(DataError, match=r"no response within 0\.05 s"):
             download(tmp_path / "to", said.append)
     finally:
         test_is_over.set()
@@ -232,7 +232,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure(mirror: Path, tmp_path: Pa
 
 def test_without_a_sample_a_failed_download_is_an_error(mirror: Path) -> None:
     without_sample = replace(fashion_mnist.FASHION_MNIST, urls=(), sample=None)
-    with pytest.raises(DataError, match=r"can't be downloaded \(there is no address\)\. Debian has it"):
+    with pytest.raises(DataError, match=r"can't be downloaded \(no download address is given\)\. Debian has it"):
         without_sample.find(None, lambda _: None)
 
 

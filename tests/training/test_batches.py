@@ -74,7 +74,7 @@ def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
         (DataLoader(Augmented(), num_workers=1, in_order=False), "as they come (in_order=False)"),
         (DataLoader(Stream()), "training_data() is a stream (IterableDataset)"),
         (Stream(), "training_data() is a stream (IterableDataset)"),
-        (OwnBatches(), "training_data() gives a OwnBatches, which decides about its own order"),
+        (OwnBatches(), "training_data() returned a OwnBatches, which decides about its own order"),
     ],
     # the repr of an object contains its address
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:40],

@@ -395,7 +395,7 @@ def test_a_scheduler_built_on_the_current_lr_is_rebuilt_on_it(own: str, recordin
     [
         ("HasAFunction", "the schedule's state_dict() of {own}:HasAFunction() contains objects other than tensors"),
         ("HasALambda", "the schedule's state_dict() of {own}:HasALambda() contains objects other than tensors"),
-        ("HasGroups", "{own}:HasGroups has the optimizer's groups or parameters in its state"),
+        ("HasGroups", "{own}:HasGroups can't be checkpointed: its state contains the optimizer's groups or parameters"),
         ("Raises", "RuntimeError: I have no state"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_range_test_requested_during_a_test_runs_after_it(recording: RunRecord
     assert tested.tests == whole.tests
 
 
-@pytest.mark.parametrize(("form", "words"), [("stream", "is a stream"), ("batches", "gives a OwnBatches")])
+@pytest.mark.parametrize(("form", "words"), [("stream", "is a stream"), ("batches", "returned a OwnBatches")])
 def test_a_range_test_is_refused_during_a_run_whose_data_cannot_be_resumed_exactly(
     form: str, words: str, recording: RunRecorder
 ) -> None:

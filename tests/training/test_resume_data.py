@@ -46,7 +46,7 @@ def test_a_resumed_run_gets_the_same_samples_with_the_same_augmentation(
 
 @pytest.mark.parametrize(
     ("form", "words"),
-    [("stream", "IterableDataset"), ("batches", "gives a OwnBatches")],
+    [("stream", "IterableDataset"), ("batches", "returned a OwnBatches")],
 )
 def test_data_with_its_own_order_is_resumed_with_one_warning(
     form: str, words: str, recording: RunRecorder, tmp_path: Path

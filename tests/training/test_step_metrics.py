@@ -53,7 +53,7 @@ def test_a_resumed_run_reports_the_same_values(recording: RunRecorder, tmp_path:
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (3.0, "gives a float; step_metrics(model) must return a mapping"),
+        (3.0, "returned a float; step_metrics(model) must return a mapping"),
         ({"x": torch.zeros(2)}, "x: float32 (2,); step_metrics(model) must return a mapping"),
         ({"x": "much"}, "x: str; step_metrics(model) must return a mapping"),
     ],

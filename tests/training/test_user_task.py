@@ -57,11 +57,11 @@ MISTAKES = {
     "a loss a sample": (
         "def loss(self, outputs, targets):  # FAULT\n"
         "    return nn.functional.cross_entropy(outputs, targets, reduction='none')\nMine.loss = loss",
-        r"gives a float32 \(8,\); loss\(outputs, targets\) must return the batch's mean loss, a 0-d tensor",
+        r"returned a float32 \(8,\); loss\(outputs, targets\) must return the batch's mean loss, a 0-d tensor",
     ),
     "a loss that is a number": (
         "def loss(self, outputs, targets):  # FAULT\n    return 1.0\nMine.loss = loss",
-        r"gives a float; loss\(outputs, targets\) must return",
+        r"returned a float; loss\(outputs, targets\) must return",
     ),
     "a loss that nothing depends on": (
         "def loss(self, outputs, targets):  # FAULT\n"
@@ -70,7 +70,7 @@ MISTAKES = {
     ),
     "a model that is none": (
         "def model(self):  # FAULT\n    return 3\nMine.model = model",
-        r"gives a int, expected a torch.nn.Module",
+        r"returned a int, expected a torch.nn.Module",
     ),
     "an exception in model": (
         "def model(self):\n    return nn.Linear(3, 2).nope  # FAULT\nMine.model = model",
@@ -78,7 +78,7 @@ MISTAKES = {
     ),
     "metrics that are numbers": (
         "def metrics(self, outputs, targets):  # FAULT\n    return {'accuracy': 0.5}\nMine.metrics = metrics",
-        r"gives a dict of accuracy: float; metrics\(outputs, targets\) must return a mapping",
+        r"returned a dict of accuracy: float; metrics\(outputs, targets\) must return a mapping",
     ),
     "an exception in metrics": (
         "def metrics(self, outputs, targets):\n    return {'accuracy': outputs == targets}  # FAULT\n"
@@ -95,7 +95,7 @@ MISTAKES = {
     ),
     "data of no known form": (
         "def training_data(self):  # FAULT\n    return 7\nMine.training_data = training_data",
-        "gives a int; expected a pair of tensors, a Dataset or a DataLoader of pairs",
+        "returned a int; expected a pair of tensors, a Dataset or a DataLoader of pairs",
     ),
     "data that can be gone through once": (
         "def training_data(self):  # FAULT\n    return iter([])\nMine.training_data = training_data",
@@ -120,18 +120,18 @@ MISTAKES = {
         "class Broken(Dataset):\n    def __len__(self):\n        return 9\n    def __getitem__(self, index):\n"
         "        raise KeyError(index)  # FAULT\ndef training_data(self):\n    return Broken()\n"
         "Mine.training_data = training_data",
-        r"the data of training_data\(\).*fails: KeyError",
+        r"reading the data of training_data\(\).*failed: KeyError",
     ),
     "a data set that fails in a worker": (
         "class Broken(Dataset):\n    def __len__(self):\n        return 9\n    def __getitem__(self, index):\n"
         "        raise KeyError(index)  # FAULT\ndef training_data(self):\n"
         "    return DataLoader(Broken(), batch_size=3, num_workers=1)\nMine.training_data = training_data",
-        r"the data of training_data\(\).*fails: KeyError",
+        r"reading the data of training_data\(\).*failed: KeyError",
     ),
     "nothing in it": (
         "def training_data(self):  # FAULT\n    return DataLoader([], batch_size=3)\n"
         "Mine.training_data = training_data",
-        "gives a data.*without|loader without batches",
+        "returned a data.*without|loader without batches",
     ),
     "a mistake on loading": ("raise ValueError('not today')  # FAULT", "ValueError: not today"),
 }

@@ -27,7 +27,7 @@ class Terminal:
     """A program in a pseudo-terminal.
 
     Args:
-        arguments: of the program.
+        arguments: arguments of the program.
         program: the command to run with these arguments.
         size: columns and lines.
         rate: maximum number of bytes that the terminal reads per second; None for no limit.

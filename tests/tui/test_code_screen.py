@@ -77,7 +77,9 @@ async def test_without_a_run_it_is_the_code_of_the_next_run() -> None:
 async def test_an_unknown_number_of_batches_is_noted() -> None:
     app = PlayedApp(PlayedSession(), View(RunSpec(schedule="StepLR(3)", task="my_task.py:MyTask")))
     async with app.run_test(size=(80, 24)) as pilot:
-        assert "The batches per epoch of my_task.py:MyTask are known only in a run" in await open_code(pilot)
+        assert "The batches per epoch of my_task.py:MyTask are known only once a run has started" in await open_code(
+            pilot
+        )
 
 
 async def test_the_code_of_a_branch_includes_its_parent(tmp_path: Path) -> None:

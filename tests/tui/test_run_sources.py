@@ -21,7 +21,7 @@ from lrtui.run.feed import ListFeed
 from lrtui.run.source import RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.store.source import open_source
-from lrtui.tui.panes.chart_pane import sign_of
+from lrtui.tui.panes.chart_pane import glyph_of
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import progress_line, title_line
 from lrtui.tui.panes.settings import settings_lines
@@ -295,7 +295,7 @@ async def test_letters_of_runs_of_sources_follow_the_order_on_screen(app: Played
             await until(pilot, lambda: bool(app.cockpit.scene.run and app.cockpit.scene.run.state.step))
             await press(pilot, "m")
         scene = app.cockpit.scene
-        assert [sign_of(run, scene) for run in scene.shown] == ["A", "B"]
+        assert [glyph_of(run, scene) for run in scene.shown] == ["A", "B"]
 
 
 async def test_the_time_axis_is_refused_for_a_log_without_times(log: LogSource, log_app: PlayedApp) -> None:

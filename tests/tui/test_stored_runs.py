@@ -268,14 +268,14 @@ async def test_a_live_run_of_another_process_is_followed(folder: Path) -> None:
             await pilot.press("5", "down")
             before = folded(story[:100]).step
             await until(pilot, lambda: scene(app).run is not None and scene(app).run.state.step == before)  # type: ignore[union-attr]
-            assert scene(app).commanded is scene(app).run
+            assert scene(app).command_target is scene(app).run
             other.say(*story[100:])
             await until(pilot, lambda: scene(app).run.state.step == 200)  # type: ignore[union-attr]
             await until(pilot, lambda: "4/10" in lines(app)[0])
             other.say(RunFinished(seq=len(story), step=200, seconds=9.0, outcome="stopped"))
             await until(pilot, lambda: scene(app).run.state.status == "stopped")  # type: ignore[union-attr]
             await until(pilot, lambda: "■ #1" in lines(app)[0])
-            assert scene(app).commanded is None
+            assert scene(app).command_target is None
 
 
 async def test_keys_send_commands_to_another_process_through_the_store(folder: Path) -> None:
@@ -286,7 +286,7 @@ async def test_keys_send_commands_to_another_process_through_the_store(folder: P
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda: numbers(app) == [1])
             await pilot.press("5", "down")
-            await until(pilot, lambda: scene(app).commanded is not None and scene(app).run.state.step == 100)  # type: ignore[union-attr]
+            await until(pilot, lambda: scene(app).command_target is not None and scene(app).run.state.step == 100)  # type: ignore[union-attr]
             await pilot.press("space")
             await until(pilot, lambda: other.received == [Pause()])
             pause = other.received[0]

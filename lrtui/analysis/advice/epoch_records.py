@@ -25,7 +25,7 @@ class EpochRecord:
         epoch: the event that ended the epoch.
         result: test result of the model itself, not of averaged weights.
         noise: standard error of the accuracy, from the number of test samples; 0 without an accuracy.
-        train_loss: mean training loss of the epoch; NaN where no step had a finite loss.
+        train_loss: mean training loss of the epoch; NaN if no step had a finite loss.
     """
 
     epoch: EpochDone
@@ -102,7 +102,7 @@ def _accuracy_gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) 
 
 
 def relative_decrease(before: Sequence[float], after: Sequence[float]) -> float:
-    """Return how much lower the median is afterwards, as a share of the earlier one; 0 where a median is not finite."""
+    """Return how much lower the median is afterwards, as a share of the earlier one; 0 if a median is not finite."""
     earlier, later = median(before), median(after)
     return (earlier - later) / abs(earlier) if earlier and math.isfinite(earlier) and math.isfinite(later) else 0.0
 

@@ -59,7 +59,7 @@ def check_schedule(
     the run, which takes 0.05 s per 10,000 steps.
 
     Args:
-        schedule: as the user wrote it, lengths that were left out still left out.
+        schedule: the schedule as the user wrote it; lengths that were left out are not filled in.
         optimizer: the optimizer that it drives.
         horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
@@ -68,7 +68,7 @@ def check_schedule(
             simulated already.
 
     Raises:
-        NotationError: where a user's class can't be loaded.
+        NotationError: if a user's class can't be loaded.
     """
     for scheduler in schedule.walk():
         if scheduler.user_path:

@@ -34,8 +34,8 @@ class Part:
         schedule: the scheduler with its lengths filled in.
         path: indices of the children that lead to it; empty for the outermost scheduler.
         start: the run's `step()` call at which it takes over.
-        calls: number of its `step()` calls; 0 or less where it is never in force.
-        is_last: whether it is in force at the end of the run.
+        calls: number of its `step()` calls; 0 or less if it is never active.
+        is_last: whether it is active at the end of the run.
     """
 
     schedule: Schedule
@@ -75,7 +75,7 @@ class Part:
 
     @property
     def factor(self) -> str | None:
-        """Its factor on the optimizer's lr as an expression; None where it has no closed form."""
+        """The factor that it multiplies the optimizer's lr by, as an expression; None without a closed form."""
         return self.entry.factor(self.values, self.calls) if self.entry.factor else None
 
     @property
@@ -101,12 +101,12 @@ class ScheduleContext:
     """A schedule in a run, with the lr of every step.
 
     Args:
-        schedule: as the user wrote it, lengths that were left out still left out.
+        schedule: the schedule as the user wrote it; lengths that were left out are not filled in.
         optimizer: the optimizer that it drives.
         horizon: the part of the run that it covers.
         accumulate: batches whose gradients make one optimizer step.
         base_lrs: the initial lrs, one per parameter group; None for the optimizer's.
-        lrs: lr of each step from the horizon's start, where it has been simulated already.
+        lrs: lr of each step from the horizon's start, if it has been simulated already.
     """
 
     def __init__(
@@ -126,9 +126,9 @@ class ScheduleContext:
         self.parts = list(Part(fill_in(schedule, horizon)[0], (), 0, self.calls, True).walk())
         """The schedule and all schedulers inside it, with lengths filled in; the outermost is the first."""
         self.error: LrtuiError | None = None
-        """Why the schedule can't be stepped to the end of the run; None where it can."""
+        """Why the schedule can't be stepped to the end of the run; None if it can."""
         self.lrs: Floats = np.empty((0, len(self.base_lrs)))
-        """lr of each step, float64, shape (steps, parameter groups); no steps where it can't be stepped."""
+        """lr of each step, float64, shape (steps, parameter groups); no steps if it can't be stepped."""
         self._tried: dict[str, ScheduleContext | None] = {}
         if lrs is not None:
             self.lrs = lrs

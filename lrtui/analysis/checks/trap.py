@@ -30,7 +30,7 @@ class Example:
     Args:
         schedule: notation.
         fix: notation of the suggested schedule, in which nothing is found.
-        lrs: lr at the start of each epoch, a bar, and the lr of the last step; empty where there is no such lr.
+        lrs: lr at the start of each epoch, a bar, and the lr of the last step; empty if there is no such lr.
         fix_lrs: the same for the suggested schedule.
         optimizer: notation.
         epochs: length of the run.

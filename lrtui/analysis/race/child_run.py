@@ -42,7 +42,7 @@ class ChildRun:
 
     Args:
         spec: its settings.
-        folder: of the store.
+        folder: folder of the store.
         resumes: id of the stored run to resume, instead of a new one.
         threads: torch threads; None for torch's default.
         output: file for everything that the process prints apart from events.

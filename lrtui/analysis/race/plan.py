@@ -53,8 +53,8 @@ class Entrant:
 
         Args:
             common: settings that all runs of the race share.
-            seed: of weights, data order and dropout.
-            name: of the run.
+            seed: seed for the weights, the data order and dropout.
+            name: name of the run.
         """
         return replace(
             common,
@@ -122,10 +122,10 @@ class Ruling:
     """The decision to stop an entrant.
 
     Args:
-        seed: of the run that was stopped.
+        seed: seed of the run that was stopped.
         epoch: the epoch after which it was stopped.
         step: the step that the run had reached.
-        reason: as a sentence.
+        reason: the reason, as a sentence.
     """
 
     seed: int
@@ -141,15 +141,15 @@ class RacePlan:
     Args:
         number: the race's number in its store.
         created: seconds since 1970.
-        entrants: in the given order; the others are compared with the first.
-        seeds: of the runs.
+        entrants: the entrants in the given order; the first is the baseline that the others are compared with.
+        seeds: seeds of the runs.
         common: settings that all runs share, apart from schedule, seed and name.
         processes: number of runs at a time; with 1 they run in this process.
         threads: torch threads per process; None for torch's default.
-        stops: whether hopeless entrants are stopped.
-        target: the value of the metric that the time to reach it is measured for; None for the default.
+        stops: whether to stop hopeless entrants.
+        target: metric value to reach; the race measures how long each run takes. None for the default.
         runs: ids of the runs started so far.
-        rulings: by index of the entrant.
+        rulings: decisions to stop, by the entrant's index.
         process: the process that runs the race, or ran it last.
         heartbeat: time of its last sign of life.
     """
@@ -188,8 +188,8 @@ class RacePlan:
 
     def is_same_race(self, other: RacePlan) -> bool:
         """Return whether the other race has the same entrants and settings."""
-        asked = ("entrants", "seeds", "common", "processes", "stops", "target")
-        return all(getattr(self, name) == getattr(other, name) for name in asked)
+        compared = ("entrants", "seeds", "common", "processes", "stops", "target")
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
@@ -234,9 +234,9 @@ def new_plan(
     """Return the plan of a new race, not saved yet.
 
     Args:
-        entrants: the others are compared with the first.
+        entrants: the entrants; the first is the baseline that the others are compared with.
         common: settings of all runs; its seed is the first one.
-        folder: of the store that keeps it.
+        folder: folder of the store that keeps it.
         seeds: number of seeds.
         processes, stops, target: as in `RacePlan`.
     """

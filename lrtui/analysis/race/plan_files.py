@@ -27,7 +27,7 @@ class PlanFiles:
     """The race plans of a store.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
     """
 
     def __init__(self, folder: Path) -> None:

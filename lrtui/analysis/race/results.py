@@ -18,7 +18,7 @@ from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading, readable_errors
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import StoredRun, reload
-from lrtui.store.store_feed import summarised_state
+from lrtui.store.store_feed import summarized_state
 
 CellState = Status | Literal["missing"]
 
@@ -28,10 +28,10 @@ class CellResult:
     """The results of one run of a race so far.
 
     Args:
-        state: of the run; `missing` if it was never started or is no longer in the store.
+        state: state of the run; `missing` if it was never started or is no longer in the store.
         tests: the test at the end of each epoch, by epoch.
         first_loss: loss of the first batch, before any step.
-        run_state: the run's state, with summarised steps.
+        run_state: the run's state, with summarized steps.
     """
 
     cell: Cell
@@ -49,7 +49,7 @@ class CellResult:
 
     @property
     def test_samples(self) -> int:
-        """Number of test samples of its task; 1 where it is unknown."""
+        """Number of test samples of its task; 1 if it is unknown."""
         return max(1, int(self.started.data.get("test", 1))) if self.started else 1
 
     @property
@@ -116,7 +116,7 @@ def _read_one(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> Cel
     run = find_run_of(connection, plan, cell)
     if run is None:
         return CellResult(cell)
-    result = CellResult.of_state(cell, run.id, summarised_state(connection, run.id))
+    result = CellResult.of_state(cell, run.id, summarized_state(connection, run.id))
     # the events don't show that the process died
     result.state, result.step = run.state, run.step
     row = connection.execute(

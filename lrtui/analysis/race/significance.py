@@ -18,12 +18,13 @@ class Difference:
     """The difference between the results of two schedules.
 
     Args:
-        mean: of the differences over the seeds, in units of the metric; positive if the first has the larger value.
-        low: of the confidence interval; None with one seed.
-        high: of the confidence interval; None with one seed.
+        mean: mean of the differences over the seeds, in units of the metric; positive if the first has the larger
+            value.
+        low: lower end of the confidence interval; None with one seed.
+        high: upper end of the confidence interval; None with one seed.
         seeds: number of seeds.
         comparisons: number of intervals that the correction covers.
-        verdict: on the first schedule, compared with the second.
+        verdict: verdict on the first schedule, compared with the second.
     """
 
     mean: float

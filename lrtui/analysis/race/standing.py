@@ -127,14 +127,14 @@ class Placing:
 
     Args:
         entrant: index in the plan.
-        rank: by the mean at equal steps, from 1; ties share a rank.
+        rank: rank by the mean at equal steps, from 1; ties share a rank.
         values: the metric at equal steps, by seed.
-        mean: of the values.
+        mean: mean of the values.
         deviation: standard deviation of the values; None with one seed.
-        difference: from the reference, paired over the seeds; None for the reference itself.
+        difference: difference from the reference, paired over the seeds; None for the reference itself.
         reached: when it reached the target; None unless every seed did.
         reached_seeds: number of seeds that reached it.
-        time_rank: by the steps to the target, from 1; ties share a rank; None if it did not reach it.
+        time_rank: rank by the steps to the target, from 1; ties share a rank; None if it did not reach it.
     """
 
     entrant: int
@@ -154,7 +154,7 @@ class Standing:
     """The standing of a race.
 
     Args:
-        plan: of the race.
+        plan: plan of the race.
         metric: the metric that decides the race.
         seeds: the seeds that all ranked entrants have finished.
         unranked: the others, in the order of the plan.
@@ -203,8 +203,8 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     """Return the standing of a race.
 
     Args:
-        plan: of the race.
-        results: of all its runs, in the order of `plan.cells`.
+        plan: plan of the race.
+        results: results of all its runs, in the order of `plan.cells`.
     """
     by_cell = {result.cell: result for result in results}
     metric = metric_of_race(results)

@@ -47,7 +47,7 @@ class StoppingRule:
     """The stopping rule for one race.
 
     Args:
-        plan: of the race.
+        plan: plan of the race.
     """
 
     def __init__(self, plan: RacePlan) -> None:
@@ -59,7 +59,7 @@ class StoppingRule:
 
         Args:
             cell: the run.
-            results: of all runs of the race so far, this one included.
+            results: results of all runs of the race so far, this one included.
         """
         mine = next(result for result in results if result.cell == cell)
         started = mine.started

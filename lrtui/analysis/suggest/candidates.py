@@ -36,7 +36,7 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
     """Return the candidates; with a small budget only the first ones race.
 
     Args:
-        spec: of the whole run; its schedule is one of the candidates.
+        spec: spec of the whole run; its schedule is one of the candidates.
         range_test: result of the range test.
     """
     lr, batches = two_digits(range_test.lr), range_test.batches_per_epoch
@@ -86,10 +86,10 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
     and set piece by piece at the corresponding steps; cycled momentum stays as configured.
 
     Args:
-        spec: of the whole run.
+        spec: spec of the whole run.
         batches_per_epoch: optimizer steps per epoch.
-        epochs: of the short run.
-        title: of the entrant.
+        epochs: epochs of the short run.
+        title: title of the entrant.
     """
     schedule = parse_schedule(spec.schedule)
     if epochs >= spec.epochs:

@@ -23,7 +23,7 @@ class RangeTestResult:
         lr: the suggested lr, or that of the optimizer if the curve is not reliable.
         suggestions: the lrs that the rules suggest.
         steps: optimizer steps that it took.
-        batches_per_epoch: of the task.
+        batches_per_epoch: batches per epoch of the task.
     """
 
     lr: float
@@ -64,7 +64,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
 
     Args:
         spec: settings of the user; the schedule is ignored.
-        budget: of the whole search, in full runs.
+        budget: budget of the whole search, in full runs.
         say: receives progress messages.
         stopped: returns whether to stop; called repeatedly.
 
@@ -103,8 +103,8 @@ def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> Range
     """Return the result for a curve.
 
     Args:
-        curve: of the range test.
-        batches_per_epoch: of the task.
+        curve: curve of the range test.
+        batches_per_epoch: batches per epoch of the task.
         own_lr: lr of the optimizer, used if the curve suggests none.
 
     Raises:

@@ -27,7 +27,7 @@ class Round:
 
     Args:
         candidates: number of candidates.
-        epochs: of each run.
+        epochs: epochs of each run.
         seeds: per candidate.
     """
 
@@ -63,7 +63,7 @@ def plan_budget(left: float, epochs: int, candidates: int) -> BudgetPlan:
 
     Args:
         left: epochs to spend.
-        epochs: of the whole run.
+        epochs: epochs of the whole run.
         candidates: number of candidates.
     """
     full_run = left >= epochs
@@ -95,9 +95,9 @@ class Search:
     """A search, run in the thread that calls `run`.
 
     Args:
-        spec: of the run; its schedule is one of the candidates.
-        budget: in full runs, the range test included.
-        files: of the store that keeps the races.
+        spec: spec of the run; its schedule is one of the candidates.
+        budget: budget in full runs, the range test included.
+        files: files of the store that keeps the races.
         find: runs the range test.
         say: receives progress messages, one line each.
         processes: number of runs at a time.

@@ -55,13 +55,13 @@ class Suggestion:
     """The result of a search.
 
     Args:
-        spec: of the run.
+        spec: spec of the run.
         winner: the best entrant, adapted to a run with these settings.
         range_test: its result.
         rounds: the standing of each short race, in order.
         full_run: the winner at full length; None if the budget did not allow it.
-        budget: in full runs.
-        spent: of the budget.
+        budget: budget in full runs.
+        spent: spent part of the budget.
     """
 
     spec: RunSpec

@@ -23,7 +23,7 @@ SUBCOMMANDS = {
     "delete": ("lrtui.cli.runs.delete:delete", "Delete runs with their checkpoints."),
     "gc": ("lrtui.cli.runs.delete:gc", "Remove data that no run needs any more."),
 }
-"""The place of each subcommand's click object, and its summary."""
+"""Import path of each subcommand's click object, and its summary."""
 
 EPILOG = """\
 RUN is an id, a name, or last (the newest run). Data goes to standard output, everything else to standard error.

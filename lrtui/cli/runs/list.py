@@ -43,7 +43,7 @@ MIN_WIDTHS = {"schedule": 12, "name": 6}
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@argument("filters", metavar="[FILTER]...", nargs=-1, help='Such as "accuracy>0.9" or schedule~Cosine.')
+@argument("filters", metavar="[FILTER]...", nargs=-1, help='Filters, such as "accuracy>0.9" or schedule~Cosine.')
 @option("--sort", metavar="COLUMN|-COLUMN", help="sort by a column, with - in descending order")
 @option("--json", "as_json", is_flag=True, help="print a JSON object per run, with all columns")
 @store_option()

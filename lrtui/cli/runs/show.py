@@ -77,7 +77,7 @@ def read_details(connection: sqlite3.Connection, run: StoredRun) -> RunDetails:
     """Return the details of a run so far.
 
     Raises:
-        sqlite3.Error: where the store can't be read.
+        sqlite3.Error: if the store can't be read.
     """
     events = StoreFeed(connection, run.id).take()
     state = RunState()
@@ -190,7 +190,7 @@ def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
 
 
 def _samples(data: Mapping[str, str | int]) -> str:
-    return f"{data.get('train', 0):,} + {data.get('test', 0):,} samples"
+    return f"{data.get('train', 0):,} training and {data.get('test', 0):,} test samples"
 
 
 def _device(run: StoredRun, details: RunDetails) -> str:

@@ -145,7 +145,7 @@ SCHEDULERS = (
                 default="triangular",
                 choices=("triangular", "triangular2", "exp_range"),
             ),
-            Parameter(name="gamma", kind="float", help="for exp_range", default=1.0),
+            Parameter(name="gamma", kind="float", help="factor per step, in exp_range mode", default=1.0),
             Parameter(
                 name="scale_fn",
                 kind="expression",

@@ -15,7 +15,7 @@ END_SHARE = 0.01
 DROPS = 3
 """How often a fitted schedule of steps lowers the lr."""
 
-GAMMA = Parameter(name="gamma", kind="float", help="factor on the lr at each drop", default=0.1)
+GAMMA = Parameter(name="gamma", kind="float", help="factor that the lr is multiplied by at each drop", default=0.1)
 
 
 def gamma_for(drops: int) -> float:
@@ -101,7 +101,7 @@ SCHEDULERS = (
         summary="multiplies the lr by gamma at every step",
         family="decay",
         unit="epoch",
-        parameters=(Parameter(name="gamma", kind="float", help="factor on the lr at each step"),),
+        parameters=(Parameter(name="gamma", kind="float", help="factor that the lr is multiplied by at each step"),),
         notes=("With gamma=0.1 per epoch the lr falls to a thousandth in 3 epochs, and training stands still.",),
         example="ExponentialLR(gamma=0.9)",
         fit=_fit_exponential,

@@ -52,20 +52,21 @@ class SchedulerEntry:
     """The group in which lists show it; see `Family`."""
 
     unit: Per
-    """What `step()` is called after, unless `per=` says otherwise."""
+    """Whether `step()` is called after each batch or each epoch, unless `per=` says otherwise."""
 
     parameters: tuple[Parameter, ...]
     """The constructor's arguments in its order, without the optimizer."""
 
     example: str
-    """Notation to start from, in forms, messages and tests: it runs in ten epochs, with lengths in `fills` left out."""
+    """Notation to start from, in forms, messages and tests: must be valid for a ten-epoch run; omit the arguments in
+    `fills`."""
 
     notes: tuple[str, ...] = ()
     """What users trip over, one sentence each."""
 
     fills: Mapping[str, str] = field(default_factory=dict)
     """Arguments that are set to the number of remaining `step()` calls when left out, each with the text that help
-    shows for that: `{"T_max": "the remaining step() calls"}`."""
+    shows for that: `{"T_max": "the remaining step() calls"}`. Each must accept 1, since a run may have one step."""
 
     class_path: str = ""
     """`package.module:Class` of the class, which takes the optimizer first; a class in the same file is
@@ -95,21 +96,20 @@ class SchedulerEntry:
     """Returns the metric that it follows unless `metric=` names one; None for a scheduler that follows none."""
 
     averages_weights: bool = False
-    """Whether an AveragedModel is updated while it is in force."""
+    """Whether an AveragedModel is updated while it is active."""
 
     length_argument: str | None = None
     """The argument that says after how many `step()` calls its curve ends; None for a scheduler without an end.
 
-    The first lr of a run is used before any call, and that of the last epoch (or batch) after `calls - 1`. With
-    `T_max=10` the last lr of the curve is that after call 10, which a run of ten epochs no longer uses. A class whose
-    last lr comes after one call fewer, as that of OneCycleLR, may declare its argument all the same."""
+    With `T_max=10` the curve ends after call 10, but a ten-epoch run makes only nine calls before its last epoch.
+    OneCycleLR ends one call earlier; such classes may declare it too."""
 
     length_factors: tuple[str, ...] = ()
     """Arguments whose product is the length if `length_argument` is not given; either all or none of them are given."""
 
     lowers: Callable[[Arguments], bool] = never
-    """Returns whether it lowers the lr over the length or the periods that its arguments count, whether or not it
-    raises it before. False for one that raises the lr, and for one whose counts do not say when the lr falls."""
+    """Returns True if the lr ends lower than its peak within the counted length or period; False if it only rises, or
+    if the counts do not determine when it falls."""
 
     warm_up_argument: str | None = None
     """The argument that says for how many `step()` calls it raises the lr, or holds it back, at its start; None for a
@@ -120,7 +120,8 @@ class SchedulerEntry:
 
     restarts: bool = False
     """Whether it falls to its lowest lr and jumps back to the highest, again and again. The argument that counts a
-    `period` is the length of the first cycle; `T_mult`, if it has that, is the factor on each further one."""
+    `period` is the length of the first cycle; `T_mult`, if it has that, multiplies the length of
+    each later cycle."""
 
     is_constant: Callable[[Arguments], bool] = never
     """Returns whether the lr is constant with these arguments."""
@@ -128,11 +129,11 @@ class SchedulerEntry:
     fit: Callable[[Arguments, int], Arguments | None] | None = None
     """Takes the arguments and a number of `step()` calls, and returns the arguments to change so that the schedule has
     that length and ends low: `{"total_iters": 40, "power": None}` sets one and removes the other, so that its default
-    holds or it is filled in. Returns None where no arguments are known; None for a scheduler that fits any length."""
+    holds or it is filled in. Returns None if no arguments are known; None for a scheduler that fits any length."""
 
     factor: Callable[[Arguments, int], str | None] | None = None
-    """Closed form: returns the factor on the optimizer's lr over so many `step()` calls as an expression of `epoch`,
-    or None where these arguments have none."""
+    """Closed form: returns what the optimizer's lr is multiplied by over so many `step()` calls, as an expression of
+    `epoch`, or None if there is none for these arguments."""
 
     hints: Mapping[str, str] = field(default_factory=dict)
     """Advice on the constructor's errors: text found in `ErrorType: message`, and the advice added to the message."""

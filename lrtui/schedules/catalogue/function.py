@@ -55,14 +55,14 @@ def _fit_multiplicative(arguments: Arguments, calls: int) -> Arguments | None:
 SCHEDULERS = (
     SchedulerEntry(
         name="LambdaLR",
-        summary="the optimizer's lr times an expression of the step's number",
+        summary="the optimizer's lr times an expression of the step number",
         family="function",
         unit="epoch",
         parameters=(
             Parameter(
                 name="lr_lambda",
                 kind="expression",
-                help="factor on the optimizer's lr; epoch counts step() calls from 0",
+                help="factor that the optimizer's lr is multiplied by; epoch counts step() calls from 0",
             ),
         ),
         example='LambdaLR("0.95 ** epoch")',
@@ -73,14 +73,14 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="MultiplicativeLR",
-        summary="multiplies the lr at each step by an expression of the step's number",
+        summary="multiplies the lr at each step by an expression of the step number",
         family="function",
         unit="epoch",
         parameters=(
             Parameter(
                 name="lr_lambda",
                 kind="expression",
-                help="factor on the lr of the step before; epoch counts step() calls from 1",
+                help="factor that the lr of the step before is multiplied by; epoch counts step() calls from 1",
             ),
         ),
         example='MultiplicativeLR("0.9 if epoch > 3 else 1")',

@@ -27,13 +27,15 @@ SCHEDULERS = (
             Parameter(
                 name="factor",
                 kind="float",
-                help="factor on the lr at each cut",
+                help="factor that the lr is multiplied by at each cut",
                 default=0.1,
                 minimum=0,
                 maximum=0.9999999999999999,
             ),
             count("patience", "epochs without improvement that are tolerated", "tests", default=10, minimum=0),
-            Parameter(name="threshold", kind="float", help="least change that counts as an improvement", default=1e-4),
+            Parameter(
+                name="threshold", kind="float", help="smallest change that counts as an improvement", default=1e-4
+            ),
             Parameter(
                 name="threshold_mode",
                 kind="choice",

@@ -48,14 +48,19 @@ SCHEDULERS = (
             Parameter(
                 name="start_factor",
                 kind="float",
-                help="factor on the lr at the start",
+                help="factor that the lr is multiplied by at the start",
                 default=1 / 3,
                 minimum=0,
                 maximum=1,
                 above=True,
             ),
             Parameter(
-                name="end_factor", kind="float", help="factor on the lr at the end", default=1.0, minimum=0, maximum=1
+                name="end_factor",
+                kind="float",
+                help="factor that the lr is multiplied by at the end",
+                default=1.0,
+                minimum=0,
+                maximum=1,
             ),
             TOTAL_ITERS,
         ),
@@ -77,7 +82,7 @@ SCHEDULERS = (
             Parameter(
                 name="factor",
                 kind="float",
-                help="factor on the lr until total_iters",
+                help="factor that the lr is multiplied by until total_iters",
                 default=1 / 3,
                 minimum=0,
                 maximum=1,

@@ -16,7 +16,7 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     """Return the call that builds the scheduler for `optimizer`.
 
     Args:
-        schedule: with its lengths filled in.
+        schedule: the schedule with its lengths filled in.
         imports: collects the imports that the call needs.
         calls: `step()` calls whose lr is used. A OneCycleLR that ends earlier holds its last lr. Negative if the loop
             takes care of that.

@@ -21,7 +21,7 @@ class Call:
     """A call.
 
     Args:
-        name: of the function or class.
+        name: name of the function or class.
         arguments: (name or "", value) pairs; a value is text, a call, or a list of them.
     """
 
@@ -36,7 +36,7 @@ def call_lines(before: str, value: Value, after: str = "", depth: int = 0) -> li
     """Return the lines of `before value after`, indented.
 
     Args:
-        depth: of the indent.
+        depth: depth of the indent.
     """
     line = f"{INDENT * depth}{before}{_one_line(value)}{after}"
     if len(line) <= WIDTH or isinstance(value, str):

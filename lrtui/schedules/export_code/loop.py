@@ -207,7 +207,7 @@ def _replay_lines(phase: Phase, features: ScriptFeatures) -> list[str]:
     calls = phase.calls_before
     if not calls:
         return []
-    lines = ["# as if in force from the start of the run"]
+    lines = ["# as if active from the start of the run"]
     index = next(number for number, each in enumerate(features.phases) if each is phase)
     if phase.schedule.metric is None and not any(_has_seen_a_step(each, phase) for each in features.phases[:index]):
         # no scheduler has seen an optimizer step yet, and this one would warn about that
@@ -227,7 +227,7 @@ def _has_seen_a_step(phase: Phase, later: Phase) -> bool:
 
 
 def _variables(phase: Phase, features: ScriptFeatures) -> list[str]:
-    """Return the variables that tell the loop about the schedule in force, where that varies."""
+    """Return the variables that tell the loop about the active schedule, if it varies."""
     lines = []
     if features.both_units:
         lines.append(f"per_batch = {phase.schedule.per == 'batch'}")

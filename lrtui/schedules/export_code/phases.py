@@ -1,4 +1,4 @@
-"""Phases of a run, in each of which one schedule is in force, and the parts that a script needs for them."""
+"""Phases of a run, in each of which one schedule is active, and the parts that a script needs for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtui.schedules.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of a run in which one schedule is in force.
+    """A stretch of a run in which one schedule is active.
 
     Args:
         change: the schedule and its anchor.
@@ -29,12 +29,12 @@ class Phase:
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule in force."""
+        """The active schedule."""
         return self.change.schedule
 
     @property
     def calls_before(self) -> int:
-        """`step()` calls made when it takes over, as if it had been in force from the start of the run."""
+        """`step()` calls made when it takes over, as if it had been active from the start of the run."""
         if self.change.anchor != "start":
             return 0
         calls = _calls_until(self.schedule, self.step, self.batches_per_epoch)
@@ -115,7 +115,7 @@ class ScriptFeatures:
     """Features of the script that reproduces a timeline.
 
     Args:
-        timeline: to reproduce.
+        timeline: the timeline to reproduce.
     """
 
     timeline: Timeline

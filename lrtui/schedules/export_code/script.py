@@ -34,7 +34,7 @@ def torch_code(timeline: Timeline) -> str:
     It runs as it is, with a placeholder model and data that the user replaces.
 
     Args:
-        timeline: to reproduce.
+        timeline: the timeline to reproduce.
     """
     timeline = timeline.effective
     features, imports = ScriptFeatures(timeline), Imports()

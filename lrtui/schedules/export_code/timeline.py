@@ -22,7 +22,7 @@ class ScheduleChange:
     """A schedule that takes over.
 
     Args:
-        schedule: with its lengths filled in.
+        schedule: the schedule with its lengths filled in.
         anchor: `base`, `current` or `start`.
         comment: written above it in the script.
     """
@@ -81,7 +81,7 @@ class Timeline:
     Args:
         first: the schedule it starts with; the anchor matters only if `start_step` is not 0.
         optimizer: its class, arguments and groups.
-        epochs: of the whole run.
+        epochs: epochs of the whole run.
         batches_per_epoch: optimizer steps per epoch.
         points: the changes during the run, in order.
         start_step: where the timeline starts, the first step of an epoch.

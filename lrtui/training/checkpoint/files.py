@@ -25,7 +25,7 @@ class ResumePoint:
         replay: commands that a user sent after the checkpoint, as lines of a script: carried out again at their
             steps, after the script's lines of the same moment.
         commands: carried out before the next step.
-        epochs: of the whole run, if it is extended.
+        epochs: epochs of the whole run, if it is extended.
         parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its
             settings; a resumed run follows the remaining lines in its checkpoint.
     """
@@ -42,10 +42,10 @@ class SavedFile:
     """A checkpoint file, as its name describes it.
 
     Args:
-        path: of the file.
-        seq: of the last event before it.
+        path: path of the file.
+        seq: sequence number of the last event before it.
         step: optimizer steps done.
-        size: in bytes.
+        size: size in bytes.
     """
 
     path: Path

@@ -31,10 +31,10 @@ class Checkpoint:
 
     Args:
         spec: the run's settings, as in RunStarted.
-        seq: of the last event before it.
+        seq: sequence number of the last event before it.
         step: optimizer steps done.
-        seconds: on the run's clock.
-        progress: of the current epoch, with the random states at its start.
+        seconds: time on the run's clock.
+        progress: progress of the current epoch, with the random states at its start.
         model: its `state_dict()`.
         buffers: the model's buffers that its `state_dict()` leaves out.
         optimizer: its `state_dict()`.
@@ -45,7 +45,7 @@ class Checkpoint:
         script: lines of the run's script that are still to come.
         replay: lines of superseded commands that are still to be replayed.
         epoch_ends: `seq` of each checkpoint of an epoch's end, the oldest first.
-        sizes: of the data, in samples and in optimizer steps.
+        sizes: sizes of the data, in samples and in optimizer steps.
         versions: what else the numbers depend on: torch, numpy, threads, processor, device.
     """
 

@@ -28,7 +28,7 @@ class Checkpoints:
     """The checkpoints of one run; used by its training thread.
 
     Args:
-        folder: of the files, created when needed; None makes no checkpoints.
+        folder: folder of the files, created when needed; None makes no checkpoints.
         every_seconds: wall time between two checkpoints, in addition to those at epoch ends.
         commit: waits until all events published so far are on disk, and returns whether they are. If not, no
             checkpoint is made: it would contain steps that the stored events don't have.

@@ -87,7 +87,7 @@ class ResumedRun:
         try:
             state.restore(self.checkpoint)
         except LrtuiError as error:
-            raise CheckpointError(f"{self.point.checkpoint} can't be resumed: {error}") from None
+            raise CheckpointError(f"can't resume from {self.point.checkpoint}: {error}") from None
         except Exception as error:  # a part that doesn't fit can make torch and a user's classes raise anything
             raise CheckpointError(
                 f"{self.point.checkpoint} does not fit this run: {describe_exception(error)}"

@@ -28,7 +28,7 @@ class TrainingState:
     Args:
         setup: the model, the data, the optimizer and the settings.
         averaging: the averaged model.
-        gradient_scaler: of the optimizer steps.
+        gradient_scaler: gradient scaler of the optimizer steps.
         pending: the commands that are still to come.
     """
 

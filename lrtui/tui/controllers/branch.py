@@ -138,7 +138,7 @@ class BranchController:
         if store is None:
             self._cockpit.say(f"{key}: can't branch from run {key_of(run)}: it is not stored")
             return
-        # the number on screen is another one if this process trains a run of that number into another store
+        # this process may show the run under another number if it trains a run with the same number into another store
         number = int(key_of(run))
         ends = _epoch_ends(store, number, run.state)
         if not ends:

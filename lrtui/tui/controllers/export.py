@@ -117,7 +117,11 @@ def _code_of_next_run(spec: RunSpec) -> str:
     from lrtui.engine.run_code import code_of_spec
 
     is_known = expected_batches_per_epoch(spec) is not None
-    notes = () if is_known else (f"The batches per epoch of {spec.task} are known only in a run: fill them in below.",)
+    notes = (
+        ()
+        if is_known
+        else (f"The batches per epoch of {spec.task} are known only once a run has started: fill them in below.",)
+    )
     return code_of_spec(spec, preview_batches_per_epoch(spec), notes=notes)
 
 

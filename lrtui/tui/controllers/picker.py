@@ -40,7 +40,7 @@ class PickerController:
         if refusal := ACTIONS_BY_NAME["schedule"].requirement(self._cockpit.scene.situation):
             self._cockpit.say(refusal)
             return
-        view, live = self._view, self._cockpit.scene.commanded
+        view, live = self._view, self._cockpit.scene.command_target
         started = live.state.started if live is not None else None
         if live is None or started is None:
             shown = self._cockpit.scene.run
@@ -98,7 +98,7 @@ class PickerController:
             self._cockpit.controllers.race.start(choice)
             return
         self._view.remember(choice.schedule)
-        live = self._cockpit.scene.commanded
+        live = self._cockpit.scene.command_target
         if live is None or choice.restart:
             self._view.spec = replace(self._view.spec, schedule=choice.schedule)
             self._view.changed()

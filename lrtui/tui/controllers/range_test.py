@@ -34,7 +34,7 @@ class RangeTestController:
 
     def open(self) -> None:
         """Start a range test on the live run, or on a new model if there is none."""
-        run = self._cockpit.scene.commanded
+        run = self._cockpit.scene.command_target
         if run is None:
             self._test_new_model()
         elif isinstance(run, Run):

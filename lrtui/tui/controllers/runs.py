@@ -118,7 +118,7 @@ class RunsController:
             return
         before, self._view.spec = self._view.spec, choice.spec
         self._view.changed()
-        live = self._cockpit.scene.commanded
+        live = self._cockpit.scene.command_target
         if choice.restart:
             self.start_or_ask(choice.spec)
         elif live is None or live.state.started is None or not self._cockpit.scene.situation.takes_changes:
@@ -136,12 +136,12 @@ class RunsController:
 
     def send(self, command: Command, run: ShownRun | None = None) -> None:
         """Send a command to a run, by default to the live run on screen."""
-        run = run or self._cockpit.scene.commanded
+        run = run or self._cockpit.scene.command_target
         if run is not None and run.send(command) is not False:
             self._view.pending.add(run, command)
 
     def pause(self) -> None:
-        live = self._cockpit.scene.commanded
+        live = self._cockpit.scene.command_target
         if live is None:
             self._cockpit.controllers.branch.resume()
             return
@@ -154,7 +154,7 @@ class RunsController:
         """Ask whether to stop the live run, and stop it after its batch."""
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        stopped = self._cockpit.scene.commanded
+        stopped = self._cockpit.scene.command_target
         if stopped is None:
             return
         if race := self._cockpit.scene.situation.race:
@@ -187,7 +187,7 @@ class RunsController:
     def set_lr(self) -> None:
         from lrtui.tui.screens.dialogs import SetLrScreen
 
-        live = self._cockpit.scene.commanded
+        live = self._cockpit.scene.command_target
         if live is not None:
             self._cockpit.app.push_screen(SetLrScreen(live.state.current_lrs), self._lr_chosen)
 

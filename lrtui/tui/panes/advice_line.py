@@ -20,7 +20,7 @@ def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
         advice: the advice.
         key: the key that follows it, as written on screen.
         back: the key that dismisses it.
-        width: in columns.
+        width: width in columns.
     """
     offer, dismissal = f"{key} {advice.effect}", f"{back} dismisses"
     forms = (

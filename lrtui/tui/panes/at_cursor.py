@@ -10,7 +10,7 @@ from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.log import change_line
 from lrtui.run.series import Series, value_at
 from lrtui.text.format import four_digits
-from lrtui.tui.panes.chart_pane import sign_of
+from lrtui.tui.panes.chart_pane import glyph_of
 from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import shown_range, step_at, x_of_event
@@ -166,9 +166,9 @@ def _preview(scene: Scene) -> str:
 
 
 def _join_runs(scene: Scene, values: list[str]) -> str:
-    """Return the values of each run, after its sign if there are several."""
+    """Return the values of each run, after its glyph if there are several."""
     if len(values) > 1:
-        values = [f"{sign_of(run, scene)} {value}" for run, value in zip(scene.shown, values, strict=True)]
+        values = [f"{glyph_of(run, scene)} {value}" for run, value in zip(scene.shown, values, strict=True)]
     return "  ".join(values)
 
 

@@ -31,7 +31,7 @@ class ChartPane(Vertical, can_focus=True):
     """Base class of the panes with a chart.
 
     Args:
-        id: of the widget; the pane's name if it is left out.
+        id: id of the widget; the pane's name if it is left out.
     """
 
     NAME: ClassVar[str]
@@ -169,7 +169,7 @@ def curve_of_steps(scene: Scene, run: ShownRun, series: Series, style: str, form
     return Curve(series, state.first_step / rate, rate, style, form, None, name)
 
 
-def marks_of_tests(scene: Scene, run: ShownRun, name: str, sign: str, *, averaged: bool = False) -> Marks:
+def marks_of_tests(scene: Scene, run: ShownRun, name: str, glyph: str, *, averaged: bool = False) -> Marks:
     """Return marks of the run's test results for a metric.
 
     Args:
@@ -184,20 +184,20 @@ def marks_of_tests(scene: Scene, run: ShownRun, name: str, sign: str, *, average
     ]
     model = " averaged" if averaged else ""
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    return Marks(xs, ys, line_style(run, scene), sign, f"{label_of(run)} test {name}{model}")
+    return Marks(xs, ys, line_style(run, scene), glyph, f"{label_of(run)} test {name}{model}")
 
 
 def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
     """Return the style of the run's colour, which it keeps for as long as it is drawn.
 
     Args:
-        group: of a run that is drawn alone, each parameter group has its own colour.
+        group: group of a run that is drawn alone, each parameter group has its own colour.
     """
     return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
 
 
-def sign_of(run: ShownRun, scene: Scene) -> str:
-    """Return the sign of the run's test results: a dot if it is drawn alone, otherwise a letter for each run."""
+def glyph_of(run: ShownRun, scene: Scene) -> str:
+    """Return the glyph of the run's test results: a dot if it is drawn alone, otherwise a letter for each run."""
     if len(scene.shown) < 2:
         return "●"
     return LETTERS[scene.view.place_of(run.number) % len(LETTERS)]
@@ -207,4 +207,4 @@ def legend(scene: Scene) -> str:
     """Return the signs of the runs, or nothing if fewer than two are drawn."""
     if len(scene.shown) < 2:
         return ""
-    return "  ".join(f"{sign_of(run, scene)} {label_of(run)}" for run in scene.shown)
+    return "  ".join(f"{glyph_of(run, scene)} {label_of(run)}" for run in scene.shown)

@@ -58,7 +58,7 @@ def message_line(message: str, pending: str, width: int) -> Text:
 
 def _states(scene: Scene) -> tuple[object, ...]:
     """Return what the header says of the runs that messages are about; a message from before is out of date."""
-    return tuple((run.number, run.state.status) for run in (scene.run, scene.commanded) if run)
+    return tuple((run.number, run.state.status) for run in (scene.run, scene.command_target) if run)
 
 
 class Footer(Widget):

@@ -6,7 +6,7 @@ from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import lr_at_cursor
-from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, legend, line_style, sign_of
+from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, glyph_of, legend, line_style
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, x_of_step
@@ -30,7 +30,7 @@ class LrPane(ChartPane):
             return f"next run: {scene.view.spec.schedule}"
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
-            signs = [f"{_sign_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]
+            signs = [f"{_glyph_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]
             rows = zip(signs, run.state.started.group_names, lrs, strict=True)
             return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
         runs = f"{legend(scene)}  " if legend(scene) and scene.one_pane else ""
@@ -55,8 +55,8 @@ def _curves_of_run(scene: Scene, run: ShownRun) -> list[Layer]:
             if has_group_styles or len(scene.shown) > 1:
                 # the letter at its end distinguishes the curve without colour
                 x = x_of_step(run.state, run.state.step - 1, scene.view.viewport.axis)
-                sign = _sign_of_group(group) if has_group_styles else sign_of(run, scene)
-                layers.append(Marks([x], [series.last], style, sign))
+                glyph = _glyph_of_group(group) if has_group_styles else glyph_of(run, scene)
+                layers.append(Marks([x], [series.last], style, glyph))
     return layers
 
 
@@ -97,10 +97,10 @@ def _name_of_group(run: ShownRun, group: int) -> str:
 
 
 def _has_group_styles(scene: Scene) -> bool:
-    """Return whether colours and signs distinguish parameter groups; with several runs they distinguish the runs."""
+    """Return whether colours and glyphs distinguish parameter groups; with several runs they distinguish the runs."""
     return len(scene.shown) == 1 and scene.run is not None and len(scene.run.state.lrs) > 1
 
 
-def _sign_of_group(group: int) -> str:
-    """Return the sign at the end of a group's curve."""
+def _glyph_of_group(group: int) -> str:
+    """Return the glyph at the end of a group's curve."""
     return "abcdefghijklmnopqrstuvwxyz"[group % 26]

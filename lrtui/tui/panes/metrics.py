@@ -1,4 +1,4 @@
-"""The panes of losses, accuracies and all other metrics: values of steps as curves, test results as marks."""
+"""The panes of losses, accuracies and all other metrics: per-step values as curves, test results as marks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lrtui.tui.panes.chart_pane import (
     ChartPane,
     chart,
     curve_of_steps,
+    glyph_of,
     legend,
     line_style,
     marks_of_tests,
-    sign_of,
 )
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
@@ -67,7 +67,7 @@ def next_metric(scene: Scene) -> str:
 
 
 class MetricChart(ChartPane):
-    """The chart of a metric of all drawn runs: values of steps as curves, test results as marks."""
+    """The chart of a metric of all drawn runs: per-step values as curves, test results as marks."""
 
     def metric_of(self, scene: Scene) -> str:
         """Return the name of the metric that is shown."""
@@ -81,7 +81,7 @@ class MetricChart(ChartPane):
         if not scene.shown or (name == LOSS and not has_curves):
             return None
         for run, curves_of_run in curves:
-            marks = marks_of_tests(scene, run, name, sign_of(run, scene))
+            marks = marks_of_tests(scene, run, name, glyph_of(run, scene))
             averaged = marks_of_tests(scene, run, name, AVERAGED, averaged=True)
             if curves_of_run:
                 layers += [marks, averaged]
@@ -138,7 +138,7 @@ class LossPane(MetricChart):
 
 
 class MetricPane(MetricChart, can_focus=False):
-    """A pane for a metric that is not in the accuracy pane; the key of that pane moves the focus there instead.
+    """A pane for a metric that is not in the accuracy pane; it takes no focus; key 3 focuses the accuracy pane.
 
     Args:
         place: index among these metrics.
@@ -184,7 +184,7 @@ class AccuracyPane(MetricPane, can_focus=True):
 
 
 def _values_of_metric(scene: Scene, name: str) -> str:
-    """Return the metric's latest values, for accuracy the best one with its epoch; with a cursor, the values there."""
+    """Return the latest values, or those at the cursor; for accuracy, also the best value and its epoch."""
     if scene.view.viewport.cursor is not None:
         return metric_at_cursor(scene, name)
     state = scene.run.state if scene.run else None

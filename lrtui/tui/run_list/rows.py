@@ -27,7 +27,7 @@ STATUS_WIDTH, TIME_WIDTH = 76, 50
 """Minimum width, in columns, at which the status word and the time are shown."""
 
 MIN_SCHEDULE_WIDTH = 12
-"""Minimum width, in columns, of the schedule; if it were narrower, the progress is left out."""
+"""Minimum width, in columns, of the schedule; the progress column is left out to keep it."""
 
 LONGEST_STATUS = max(map(len, GLYPHS))
 
@@ -152,14 +152,14 @@ def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
     """Return the widths that all the lines share.
 
     Args:
-        width: of a line.
+        width: width of a line.
     """
     label = max((width_of(_label(run)) for run in runs), default=0)
     best = max((len(_best(run)) for run in runs), default=0)
     progress = max((len(_progress(run)) for run in runs), default=0)
     status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
     time_width = 6 if width >= TIME_WIDTH else 0
-    # pin, glyph and label; two blanks before each further column and one behind the last
+    # pin, glyph and label; two blanks before each further column and one after the last
     taken = 4 + label + 2 + sum(column + 2 for column in (best, time_width) if column) + (status and status + 1)
     if width - taken - progress - 2 < MIN_SCHEDULE_WIDTH:
         progress = 0

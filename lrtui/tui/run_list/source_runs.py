@@ -67,8 +67,8 @@ class SourceRun:
 
     Args:
         number: identifies it in this process.
-        summary: from its source.
-        folder: of the store that it is in, or None.
+        summary: its summary from its source.
+        folder: folder of the store that it is in, or None.
         source: takes its commands.
         answers: receives the answers to its commands.
     """

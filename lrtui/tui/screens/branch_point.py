@@ -24,11 +24,11 @@ class EpochEnd:
     """The end of an epoch that has a checkpoint.
 
     Args:
-        epoch: from 1.
+        epoch: number of the epoch, from 1.
         step: optimizer steps done.
-        seq: of the last event before the checkpoint.
-        lrs: of each parameter group at the end of the epoch.
-        result: of the test that ended the epoch; None if there was none.
+        seq: sequence number of the last event before the checkpoint.
+        lrs: lrs of each parameter group at the end of the epoch.
+        result: result of the test that ended the epoch; None if there was none.
     """
 
     epoch: int
@@ -60,7 +60,7 @@ class BranchPointScreen(ModalScreen[EpochEnd | None]):
     """Lists the epochs of a run; returns the selected one.
 
     Args:
-        number: of the run.
+        number: number of the run.
         ends: the epochs that have a checkpoint, in order.
     """
 

@@ -28,7 +28,7 @@ class CodeScreen(ModalScreen[None]):
     don't report whether they accept it, and tmux passes it on only with `set-clipboard on`.
 
     Args:
-        title: of the page.
+        title: title of the page.
         write: returns the code; called in a thread.
         save: saves the code to a file and returns a message about it; called in that thread.
     """

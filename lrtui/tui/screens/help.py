@@ -42,7 +42,7 @@ def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
     """Return the page: the focused pane and its keys first, then all other keys, in two columns if they fit.
 
     Args:
-        width: in columns.
+        width: width in columns.
         pane: name of the focused pane.
         keys: the user's own keys, by action name.
     """

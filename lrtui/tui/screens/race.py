@@ -25,7 +25,7 @@ def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceE
     Args:
         schedules: notations, the baseline first.
         seeds: number of seeds.
-        epochs: of each run.
+        epochs: epochs of each run.
         estimate: knows the time per epoch.
     """
     text = Text("Each schedule is trained once per seed, with the same initial\nweights and data order.\n\n")
@@ -60,7 +60,7 @@ class RaceScreen(ModalScreen[int | None]):
 
     Args:
         schedules: notations, the baseline first.
-        epochs: of each run.
+        epochs: epochs of each run.
         estimate: knows the time per epoch.
     """
 

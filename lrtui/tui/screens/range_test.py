@@ -21,7 +21,7 @@ from lrtui.tui.panes.frame import Frame
 POLL_SECONDS = 0.25
 
 OUTCOMES = {"done": "✓ done", "diverged": "✓ done", "stopped": "■ stopped", "failed": "✗ failed"}
-"""The glyph and state shown for each outcome; a diverging loss is the regular end."""
+"""The glyph and state shown for each outcome; a diverging loss is the expected end."""
 
 
 class RangeTestScreen(ModalScreen[float | None]):
@@ -92,7 +92,7 @@ class RangeTestScreen(ModalScreen[float | None]):
         found = self._suggestions.found
         chart = range_chart(self._curve, found, self._chosen, self._current_lr, ascii_only=self._ascii_only)
         status = self._status()
-        # the title is cut if both don't fit into the line
+        # the title is cut if both don't fit on the line
         title = cut(f"Range test · {self._subject}", self.size.width - len(status) - 7)
         self.query_one(Frame).show(status, title)
         self.query_one(ChartView).show(chart)

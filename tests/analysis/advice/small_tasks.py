@@ -16,10 +16,10 @@ from lrtui.tasks.make_sample import BUNDLED
 def _bundled() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     images, labels, test_images, test_labels = (torch.from_numpy(array.copy()) for array in read_files(BUNDLED))
 
-    def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    def normalized(pixels: torch.Tensor) -> torch.Tensor:
         return ((pixels.float() / 255 - MEAN) / DEVIATION).unsqueeze(1)
 
-    return normalised(images), labels.long(), normalised(test_images), test_labels.long()
+    return normalized(images), labels.long(), normalized(test_images), test_labels.long()
 
 
 class Clothes:

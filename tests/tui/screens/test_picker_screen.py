@@ -59,7 +59,7 @@ async def type_notation(pilot: Pilot[int | None], text: str) -> None:
 def letters(app: PlayedApp) -> list[str]:
     chart = app.screen.query_one(ChartView).chart
     assert chart is not None
-    return [layer.sign for layer in chart.layers if isinstance(layer, Marks)]
+    return [layer.glyph for layer in chart.layers if isinstance(layer, Marks)]
 
 
 # -- findings ---------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def chain_overwritten(context: ScheduleContext) -> Problem | None:
 
 
 def _unchained(context: ScheduleContext, part: Part, index: int) -> Iterator[Schedule]:
-    """Yield the product of the chain's schedulers, or the one in effect where the product has no closed form."""
+    """Yield the product of the chain's schedulers, or the one in effect if the product has no closed form."""
     factors = [child.factor for child in context.parts if child.path and child.path[:-1] == part.path]
     if None in factors:
         yield _put(context, part, part.schedule.children[index])

@@ -18,7 +18,7 @@ METRICS = {"min": "loss", "max": "accuracy"}
 """The metric that belongs to each mode."""
 
 MAX_THRESHOLD = 0.5
-"""A threshold that no training meets: an improvement by half of the best value in every epoch."""
+"""A threshold that no training run meets: every epoch would have to improve on the best value by half."""
 
 MIN_FACTOR = 1e-3
 """A cut by this factor or less leaves an lr that is too low to train."""
@@ -68,9 +68,13 @@ def plateau_threshold(context: ScheduleContext) -> Problem | None:
         if threshold < 0:
             message = f"threshold={threshold:g} counts a worse result as an improvement: the lr is hardly ever cut"
         elif relative and threshold >= MAX_THRESHOLD:
-            message = f"threshold={threshold:g} requires each best result to be {100 * threshold:.0f} % better"
+            better = f"{100 * threshold:.0f} % better than the last"
+            message = f"threshold={threshold:g} requires each new best result to be {better}"
         elif not relative and part.schedule.metric == "accuracy" and threshold >= MAX_THRESHOLD:
-            message = f"threshold={threshold:g} requires each best accuracy to be that much higher, but it is at most 1"
+            message = (
+                f"threshold={threshold:g} requires each improvement in accuracy to be at least {threshold:g}; accuracy "
+                "is at most 1"
+            )
         else:
             continue
         return Problem(message, [change(context, [part], threshold=None)])
@@ -84,7 +88,7 @@ def plateau_threshold(context: ScheduleContext) -> Problem | None:
 )
 def plateau_never_cuts(context: ScheduleContext) -> Problem | None:
     """ReduceLROnPlateau waits for patience epochs after the best one and cuts the lr in the next. In a shorter run the
-    lr is never cut, nor is an lr that is not above min_lr.
+    lr is never cut, nor is an lr at or below min_lr.
     """
     for part in _plateaus(context):
         floors, uncut = _floors(context, part), _uncut_groups(context)

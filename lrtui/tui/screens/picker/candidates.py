@@ -120,7 +120,7 @@ def table_text(
             a row of its own; None if the notation is not valid.
         answer: the curve of that schedule; None while it is being computed.
         base_lr: the optimizer's lr, of the first parameter group.
-        width: in columns.
+        width: width in columns.
     """
     if not len(candidates):
         return Text()

@@ -40,8 +40,8 @@ def findings_text(state: PickerState, width: int, height: int) -> Text:
 
     Args:
         state: knows the error and the findings.
-        width: in columns.
-        height: in lines.
+        width: width in columns.
+        height: height in lines.
     """
     findings, error = state.findings, state.error
     if findings:

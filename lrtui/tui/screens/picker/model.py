@@ -19,7 +19,7 @@ class FormField:
     """One field of the form.
 
     Args:
-        name: of the argument, or `per`.
+        name: name of the argument, or `per`.
         text: what the user gave, in notation; empty if left out.
         hint: the default value, or the accepted values.
         help: what the argument does.

@@ -120,7 +120,7 @@ def anchor_text(selected: str, schedule: Schedule | None, current_lrs: Sequence[
         selected: name of the anchor.
         schedule: the one being chosen; None if the notation is not valid.
         current_lrs: lr of each parameter group now.
-        width: in columns.
+        width: width in columns.
     """
     line = Text()
     for anchor in ANCHORS:
