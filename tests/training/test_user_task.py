@@ -104,7 +104,7 @@ MISTAKES = {
     "inputs and targets of different lengths": (
         "def training_data(self):  # FAULT\n    return torch.zeros(5, 3), torch.zeros(4)\n"
         "Mine.training_data = training_data",
-        r"gives tuple of 2: float32 \(5, 3\), float32 \(4,\), expected as many targets as inputs",
+        r"returned tuple of 2: float32 \(5, 3\), float32 \(4,\), expected as many targets as inputs",
     ),
     "batches that are no pairs": (
         "def test_data(self):  # FAULT\n    return DataLoader([torch.zeros(3) for _ in range(9)], batch_size=4)\n"
