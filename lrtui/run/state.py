@@ -29,7 +29,7 @@ from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.log import LineKind, Log
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
-from lrtui.run.step_metrics import append_metrics, extend_metrics, extend_summarised_metrics
+from lrtui.run.step_metrics import append_metrics, extend_metrics, extend_summarized_metrics
 
 FORGET_EVERY = 4096
 """Interval in steps at which the oldest values of a long run are replaced by summaries."""
@@ -277,7 +277,7 @@ class RunState:
         self.seconds.extend_blocks(block.seconds)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend_blocks(lrs)
-        extend_summarised_metrics(self.metrics, block, before)
+        extend_summarized_metrics(self.metrics, block, before)
 
     def _start(self, event: RunStarted) -> None:
         if event.resumed_from is not None and self.started is not None:

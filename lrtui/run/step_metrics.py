@@ -44,7 +44,7 @@ def extend_metrics(series: MetricSeries, block: StepBlock, loss: Series) -> None
             series[name].extend(values[finite[0] :])
 
 
-def extend_summarised_metrics(series: MetricSeries, block: SummaryBlock, steps_before: int) -> None:
+def extend_summarized_metrics(series: MetricSeries, block: SummaryBlock, steps_before: int) -> None:
     """Append the metrics of summarized steps.
 
     Args:

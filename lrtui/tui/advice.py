@@ -60,7 +60,7 @@ class RunAdvice:
             advised.advice.clear()
 
     def _current(self, scene: Scene) -> Advice | None:
-        """Return the latest advice on the run on screen that still applies and that a key can follow."""
+        """Return the latest advice on the run on screen that still applies and that can be followed with a key."""
         run = scene.run
         advised = self._advised.get(run.number) if run is not None else None
         if run is None or advised is None or advised.run is not run:

@@ -28,7 +28,7 @@ def naive(values: np.ndarray, edges: np.ndarray) -> tuple[list[float], list[floa
 
 @settings(max_examples=60, deadline=None)
 @given(length=st.integers(1, 600), columns=st.integers(1, 80), seed=st.integers(0, 99))
-def test_a_short_series_is_summarised_exactly(length: int, columns: int, seed: int) -> None:
+def test_a_short_series_is_summarized_exactly(length: int, columns: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     values = generator.normal(size=length)
     values[generator.random(length) < 0.1] = np.nan
@@ -154,7 +154,7 @@ def blocks_of(values: np.ndarray) -> Blocks:
 
 @settings(max_examples=40, deadline=None)
 @given(blocks=st.integers(1, 600), tail=st.integers(0, 700), columns=st.integers(1, 200), seed=st.integers(0, 99))
-def test_a_series_that_starts_with_blocks_is_summarised_like_its_values(
+def test_a_series_that_starts_with_blocks_is_summarized_like_its_values(
     blocks: int, tail: int, columns: int, seed: int
 ) -> None:
     generator = np.random.default_rng(seed)
@@ -254,7 +254,7 @@ def test_the_mean_of_values_dropped_before_they_were_read_continues_from_their_b
     assert mean.series.last == pytest.approx(2.0)
 
 
-def test_values_near_the_largest_float_are_summarised_without_a_mean() -> None:
+def test_values_near_the_largest_float_are_summarized_without_a_mean() -> None:
     series = Series([0.0] * 8 + [1.5e308, 1.5e308, -1.5e308, -1.5e308] + [0.0] * 4)
     summary = series.summary(np.array([0, 16]))
     assert (summary.low[0], summary.high[0], summary.count[0]) == (-1.5e308, 1.5e308, 16)

@@ -117,7 +117,7 @@ def with_metrics(event: Event) -> Event:
     return replace(event, metrics=metrics)
 
 
-def test_metrics_of_a_long_run_are_summarised_like_the_loss(tmp_path: Path) -> None:
+def test_metrics_of_a_long_run_are_summarized_like_the_loss(tmp_path: Path) -> None:
     events = list(map(with_metrics, long_run(9000)))
     run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
@@ -191,7 +191,7 @@ def test_a_run_without_metrics_has_no_metric_rows(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_long_run_is_summarised_except_for_its_newest_steps(tmp_path: Path) -> None:
+def test_a_long_run_is_summarized_except_for_its_newest_steps(tmp_path: Path) -> None:
     events = long_run(9000)
     run = store_events(tmp_path, events)
     mine, theirs = stored(tmp_path, run, in_full=1000), folded(events)
@@ -208,7 +208,7 @@ def test_a_long_run_is_summarised_except_for_its_newest_steps(tmp_path: Path) ->
     assert mine.loss.summary(edges).high.max() == 99.0
 
 
-def test_a_live_run_is_summarised_like_a_finished_one(tmp_path: Path) -> None:
+def test_a_live_run_is_summarized_like_a_finished_one(tmp_path: Path) -> None:
     events = long_run(3000)
     writer = Writer(tmp_path, print)
     recorder = new_recorder(writer)
@@ -270,7 +270,7 @@ def stops_and_resumes(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
 @given(stops_and_resumes(), st.sampled_from([None, 0, 100, 700]))
 @example(([(1400, 100)], 1500), 100)
 @example(([(700, 300), (600, 512)], 1024), 0)
-def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summarised_run(
+def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summarized_run(
     tmp_path_factory: pytest.TempPathFactory, course: tuple[list[tuple[int, int]], int], in_full: int | None
 ) -> None:
     cuts, steps = course

@@ -21,28 +21,28 @@ MIN_SPEED_WIDTH = 100
 """Minimum width, in columns, at which the speed takes room from the keys."""
 
 
-def keys_line(situation: Situation, figure: str, width: int, keys: Mapping[str, str], speed: str = "") -> Text:
+def keys_line(situation: Situation, status: str, width: int, keys: Mapping[str, str], speed: str = "") -> Text:
     """Return the available keys with their titles, the most important first, as many as fit, and a value on the right.
 
     Args:
-        figure: takes room from the keys.
+        status: takes room from the keys.
         speed: stands before it, on a narrow screen only if all keys fit.
     """
     line = Text(" ", no_wrap=True, end="")
     entries = footer_entries(situation, keys)
     length = sum(len(f"{key} {title}") + len(GAP) for key, title in entries)
-    with_speed = "   ".join(filter(None, (figure, speed)))
+    with_speed = "   ".join(filter(None, (status, speed)))
     if width >= MIN_SPEED_WIDTH or length + len(with_speed) + 2 <= width:
-        figure = with_speed
-    room = width - len(figure) - 2
+        status = with_speed
+    room = width - len(status) - 2
     for key, title in entries:
         if line.cell_len + len(f"{key} {title}") > room:
             break
         line.append(key, "key")
         line.append(f" {title}{GAP}")
     line.truncate(room)
-    line.append(" " * max(0, width - line.cell_len - len(figure) - 1))
-    line.append(figure, "figure")
+    line.append(" " * max(0, width - line.cell_len - len(status) - 1))
+    line.append(status, "figure")
     return line
 
 
@@ -120,9 +120,9 @@ class Footer(Widget):
             run, view = self._scene.run, self._scene.view
             speed = run.state.samples_per_second if run and run.state.status == "running" else None
             queued = f"{len(view.queue)} queued" if view.queue else ""
-            figure = "   ".join(filter(None, (pending, queued)))
+            status = "   ".join(filter(None, (pending, queued)))
             samples = f"{speed:,.0f} samples/s" if speed else ""
-            line = keys_line(self._scene.situation, figure, self.size.width, view.keys, samples)
+            line = keys_line(self._scene.situation, status, self.size.width, view.keys, samples)
         if line.plain != self._line.plain:
             self._line = line
             self.refresh()
