@@ -59,7 +59,8 @@ class Printer:
             if self._quiet:
                 # also with --quiet, because results depend on it: the bundled sample is a tenth of the data set
                 data = event.data
-                self.warn(f"data: {data['name']} from {data['source']}, {data['train']:,} + {data['test']:,} samples")
+                counts = f"{data['train']:,} training and {data['test']:,} test samples"
+                self.warn(f"data: {data['name']} from {data['source']}, {counts}")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")
             total = f"{event.total_steps:,} steps, " if event.total_steps else ""
