@@ -361,8 +361,26 @@ ACTIONS: tuple[Action, ...] = (
 ACTIONS_BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
 
-def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the (key, title) of the available actions for the footer, the most important first.
+@dataclass(frozen=True, slots=True)
+class FooterEntry:
+    """A key in the footer, or two that belong together.
+
+    Args:
+        keys: as written on screen, by action name.
+        title: what they do.
+    """
+
+    keys: Mapping[str, str]
+    title: str
+
+    @property
+    def key(self) -> str:
+        """The keys, as written on screen."""
+        return "/".join(self.keys.values())
+
+
+def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[FooterEntry]:
+    """Return the entries of the available actions for the footer, the most important first.
 
     Args:
         keys: the user's own keys, by action name.
@@ -370,10 +388,9 @@ def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[tuple[
     possible = [action for action in ACTIONS if action.rank and action.requirement(situation) is None]
     entries = []
     for action in sorted(possible, key=lambda action: -action.rank):
-        if action.pair:
-            entries.append((f"{action.key(keys)}/{ACTIONS_BY_NAME[action.pair].key(keys)}", action.pair_title))
-        else:
-            entries.append((action.key(keys), action.title_in(situation)))
+        both = (action, ACTIONS_BY_NAME[action.pair]) if action.pair else (action,)
+        title = action.pair_title or action.title_in(situation)
+        entries.append(FooterEntry({each.name: each.key(keys) for each in both}, title))
     return entries
 
 

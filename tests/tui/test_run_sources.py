@@ -169,7 +169,7 @@ async def test_the_footer_offers_no_command_for_a_read_only_run(log_app: PlayedA
     async with log_app.run_test(size=(120, 36)) as pilot:
         await show_log(pilot, log_app)
         situation = log_app.cockpit.scene.situation
-        titles = {title for _, title in footer_entries(situation, {})}
+        titles = {entry.title for entry in footer_entries(situation, {})}
         assert not titles & {"schedule", "switch", "pause", "stop", "nudge", "set lr", "undo", "find lr"}
         assert ACTIONS_BY_NAME["restart"].title_in(situation) == "start"
 

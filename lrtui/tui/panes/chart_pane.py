@@ -53,6 +53,7 @@ class ChartPane(Vertical, can_focus=True):
         super().__init__(id=id or self.NAME)
         self.title = ""
         """The current title."""
+        self._scene: Scene | None = None
         self._choices: object = None
         self._progress: object = None
 
@@ -90,6 +91,7 @@ class ChartPane(Vertical, can_focus=True):
         """
         if not self.is_mounted:
             return
+        self._scene = scene
         self.title = self.title_of(scene)
         self.query_one(Frame).show(self.values_of(scene), self.title)
         choices, progress = self.choices_of(scene), scene.progress
@@ -102,6 +104,14 @@ class ChartPane(Vertical, can_focus=True):
             self.query_one(ChartView).show(chart)
         else:
             self.query_one(".empty", Static).update(Text(self._empty_text(scene)))
+
+    def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
+        """Move the cursor there."""
+        message.stop()
+        if self._scene is not None:
+            low, high = shown_range(self._scene)
+            self._scene.view.viewport.cursor = low + message.share * (high - low)
+            self._scene.view.changed()
 
     def _empty_text(self, scene: Scene) -> str:
         if scene.run is None:

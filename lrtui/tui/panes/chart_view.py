@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.events import Click
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -16,6 +18,17 @@ from lrtui.plotting.layers import FADED, LINE_COLOURS
 
 class ChartView(Widget):
     """A chart in the terminal."""
+
+    class Clicked(Message):
+        """The user clicked into the plotting area.
+
+        Args:
+            share: where, as a share of its width.
+        """
+
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.share = share
 
     # Okabe and Ito's colours (jfly.uni-koeln.de/color), also safe for colour-blind users; darkened for light themes
     DEFAULT_CSS = """
@@ -117,6 +130,13 @@ class ChartView(Widget):
 
     def _take(self, rows: list[Row]) -> None:
         self._rows, self._strips = rows, [None] * len(rows)
+
+    def on_click(self, event: Click) -> None:
+        """Report where in the plotting area."""
+        columns = self.columns
+        column = event.x - (self.size.width - columns)
+        if 0 <= column < columns:
+            self.post_message(self.Clicked((column + 0.5) / columns))
 
     def on_resize(self) -> None:
         """Draw the chart at the new size."""

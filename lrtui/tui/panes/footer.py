@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
+from textual.events import Click
 from textual.timer import Timer
 from textual.widget import Widget
 
-from lrtui.actions import Situation, footer_entries
+from lrtui.actions import FooterEntry, Situation, footer_entries
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
@@ -30,20 +31,36 @@ def keys_line(situation: Situation, status: str, width: int, keys: Mapping[str, 
     """
     line = Text(" ", no_wrap=True, end="")
     entries = footer_entries(situation, keys)
-    length = sum(len(f"{key} {title}") + len(GAP) for key, title in entries)
+    length = sum(len(f"{entry.key} {entry.title}{GAP}") for entry in entries)
     with_speed = "   ".join(filter(None, (status, speed)))
     if width >= MIN_SPEED_WIDTH or length + len(with_speed) + 2 <= width:
         status = with_speed
     room = width - len(status) - 2
-    for key, title in entries:
-        if line.cell_len + len(f"{key} {title}") > room:
+    for entry in entries:
+        if line.cell_len + len(f"{entry.key} {entry.title}") > room:
             break
-        line.append(key, "key")
-        line.append(f" {title}{GAP}")
+        line.append(entry.key, "key")
+        line.append(f" {entry.title}{GAP}")
     line.truncate(room)
     line.append(" " * max(0, width - line.cell_len - len(status) - 1))
     line.append(status, "figure")
     return line
+
+
+def action_at(entries: Sequence[FooterEntry], x: int) -> str:
+    """Return the name of the action whose key or title is in a column of the line; empty if none is."""
+    start = 1
+    for entry in entries:
+        names = list(entry.keys)
+        for name, key in entry.keys.items():
+            if start <= x < start + len(key):
+                return name
+            # a slash or a blank
+            start += len(key) + 1
+        if start - 1 <= x < start + len(entry.title):
+            return names[0]
+        start += len(entry.title) + len(GAP)
+    return ""
 
 
 def message_line(message: str, pending: str, width: int) -> Text:
@@ -105,6 +122,16 @@ class Footer(Widget):
             self._message = ""
         self._said_in = now
         self._draw()
+
+    async def on_click(self, event: Click) -> None:
+        """Do what the clicked key does."""
+        event.stop()
+        if self._message or self._scene is None or self._line.plain[event.x : event.x + len(GAP)].isspace():
+            return
+        entries = footer_entries(self._scene.situation, self._scene.view.keys)
+        shown = [entry for entry in entries if f"{entry.key} {entry.title}{GAP}" in self._line.plain]
+        if name := action_at(shown, event.x):
+            await self.run_action(f"screen.do('{name}')")
 
     def _end_message(self) -> None:
         self._message = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import ClassVar
@@ -35,7 +36,11 @@ MARKS = (
 
 KEY_WIDTH = 8
 
-HELP_WIDTH = max(len(action.help) for action in ACTIONS)
+TWO_COLUMNS_WIDTH = 96
+"""Minimum width, in columns, of a page with two columns of keys."""
+
+GAP = 2
+"""Columns between them."""
 
 
 def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
@@ -62,14 +67,24 @@ def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:
 
 
 def _append_keys(text: Text, table: list[tuple[list[str], str]], width: int) -> None:
+    """Append the keys with their help, wrapped in its column."""
     rows = [(" ".join(keys), title) for keys, title in table]
-    has_two_columns = width >= 2 * (KEY_WIDTH + HELP_WIDTH + 1)
-    half = -(-len(rows) // 2) if has_two_columns else len(rows)
-    key_width = KEY_WIDTH if has_two_columns else KEY_WIDTH + 2
-    for left, right in zip_longest(rows[:half], rows[half:]):
-        text.append(f"{left[0]:<{key_width}}", "bold").append(f"{left[1]}  ", "not bold")
+    count = 2 if width >= TWO_COLUMNS_WIDTH else 1
+    column = (width - GAP * (count - 1)) // count
+    key_width = max(KEY_WIDTH, 2 + max((len(keys) for keys, _ in rows), default=0))
+    lines = [
+        (keys if index == 0 else "", part)
+        for keys, title in rows
+        for index, part in enumerate(textwrap.wrap(title, max(8, column - key_width)))
+    ]
+    half = -(-len(lines) // count)
+    # an entry is not divided between the columns
+    while half < len(lines) and not lines[half][0]:
+        half += 1
+    for left, right in zip_longest(lines[:half], lines[half:]):
+        text.append(f"{left[0]:<{key_width}}", "bold").append(left[1], "not bold")
         if right is not None:
-            text.append(" " * (HELP_WIDTH - len(left[1])))
+            text.append(" " * (column - key_width - len(left[1]) + GAP))
             text.append(f"{right[0]:<{key_width}}", "bold").append(right[1], "not bold")
         text.append("\n")
 
