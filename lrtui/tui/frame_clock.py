@@ -7,6 +7,7 @@ from typing import Literal
 
 from textual.app import App
 
+from lrtui.tui.background import is_visible_below
 from lrtui.tui.output_rate import OutputRate
 
 TEXT_INTERVAL = 0.25
@@ -15,6 +16,9 @@ than 93 % of the time."""
 
 CHART_INTERVAL = 1.0
 """Seconds between two drawings of the charts if only training changes them."""
+
+COVERED_FACTOR = 3
+"""How many times longer the intervals are below a dialog, where Textual also draws the dialog for each change."""
 
 MAX_BACKLOG = 2
 """Maximum number of writes that wait for the terminal; above it a frame is skipped."""
@@ -33,21 +37,23 @@ class FrameClock:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._text_is_stale = self._charts_are_stale = True
-        self._charts_drawn = -CHART_INTERVAL
+        self._text_drawn = self._charts_drawn = -COVERED_FACTOR * CHART_INTERVAL
 
     def note_change(self) -> None:
         """Mark that there is something new to draw."""
         self._text_is_stale = self._charts_are_stale = True
 
-    def due(self, backlog: int) -> Literal["nothing", "text", "all"]:
+    def due(self, backlog: int, *, covered: bool = False) -> Literal["nothing", "text", "all"]:
         """Return what to draw at this tick.
 
         Args:
             backlog: writes that the terminal has not taken yet.
+            covered: whether a dialog covers a part of the panes.
         """
-        if backlog > MAX_BACKLOG:
+        now = self._seconds()
+        if backlog > MAX_BACKLOG or (covered and now - self._text_drawn < COVERED_FACTOR * TEXT_INTERVAL):
             return "nothing"
-        if self._charts_are_stale and self._seconds() - self._charts_drawn >= CHART_INTERVAL:
+        if self._charts_are_stale and now - self._charts_drawn >= CHART_INTERVAL * (COVERED_FACTOR if covered else 1):
             return "all"
         return "text" if self._text_is_stale else "nothing"
 
@@ -57,17 +63,14 @@ class FrameClock:
         Args:
             charts: whether all charts were drawn.
         """
-        self._text_is_stale = False
+        self._text_is_stale, self._text_drawn = False, self._seconds()
         if charts:
             self._charts_are_stale, self._charts_drawn = False, self._seconds()
 
 
 def terminal_backlog(app: App[object]) -> int:
-    """Return how many writes wait for the terminal; above the limit if it lags behind, or a dialog covers the panes.
-
-    Below a dialog, Textual repaints the whole screen for every widget that changes: 23 kB a second at 80x24.
-    """
-    if app.screen.is_modal:
+    """Return how many writes wait for the terminal; above the limit if it lags behind, or nothing would be seen."""
+    if app.screen.is_modal and not is_visible_below(app):
         return MAX_BACKLOG + 1
     # private to Textual: a full queue would block the event loop
     driver = app._driver

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from cockpit_pilot import press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+
 from lrtui.tui.frame_clock import CHART_INTERVAL, MAX_BACKLOG, TEXT_INTERVAL, FrameClock
 
 
@@ -85,3 +89,19 @@ def test_events_folded_for_a_key_reach_the_charts_too() -> None:
     screen.draw(charts=False)
     screen.run(2.0)
     assert screen.drawn[-1][1]
+
+
+async def test_the_panes_continue_below_a_dialog() -> None:
+    so_far, more = recorded_run(120), recorded_run(300)
+    app = PlayedApp(PlayedSession(so_far))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "x")
+
+        def picture() -> str:
+            strips = app.screen._compositor.render_strips()
+            return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+        assert "Stop it?" in picture()
+        app.session.last.say(*more[len(so_far) :])
+        await until(pilot, lambda: "epoch 6/10" in picture())
+        assert "Stop it?" in picture()

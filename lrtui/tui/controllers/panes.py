@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.panes import PANES, PANES_BY_NAME, fits_all_panes
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.log import LogPane
@@ -31,6 +32,13 @@ class PanesController:
         self.is_full_screen = False
         """Whether the focused pane is shown alone although all panes would fit."""
         self._arranged: tuple[int, int, str, bool] | None = None
+
+    @property
+    def chart_keys(self) -> str:
+        """The keys of the charts, as "1, 2 or 3"."""
+        keys = self._cockpit.view.keys
+        shown = [ACTIONS_BY_NAME[f"pane_{pane.key}"].key(keys) for pane in PANES if pane.is_chart]
+        return f"{', '.join(shown[:-1])} or {shown[-1]}"
 
     # -- layout -------------------------------------------------------------------------------------------------------
 

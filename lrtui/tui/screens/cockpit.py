@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
-from textual.screen import Screen
 from textual.widget import Widget
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
+from lrtui.tui.background import BackgroundScreen
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lrtui.tui.advice import RunAdvice
 
 
-class CockpitScreen(Screen[None]):
+class CockpitScreen(BackgroundScreen[None]):
     """The main screen.
 
     Args:
@@ -151,7 +151,7 @@ class CockpitScreen(Screen[None]):
         self._fold_events()
         if self.view.version != self._drawn_version:
             self._clock.note_change()
-        due = self._clock.due(terminal_backlog(self.app))
+        due = self._clock.due(terminal_backlog(self.app), covered=self.app.screen is not self)
         if due != "nothing":
             self._draw(charts=due == "all")
         # not before the first frame, which would wait for the entry points of all installed packages
@@ -257,7 +257,7 @@ class CockpitScreen(Screen[None]):
         self._fold_events()
         refusal = action.requirement(self.scene.situation)
         if refusal is None and action.needs_chart and self.focused_chart is None:
-            refusal = f"go to a chart first, with {_chart_keys(self.view.keys)}"
+            refusal = f"go to a chart first, with {self.controllers.panes.chart_keys}"
         if refusal is not None:
             self.say(f"{action.key(self.view.keys)}: {refusal}")
             return
@@ -311,9 +311,3 @@ def _create_pane(spec: PaneSpec) -> Widget:
     module, _, name = spec.widget.partition(":")
     pane: Widget = getattr(import_module(module), name)()
     return pane
-
-
-def _chart_keys(keys: Mapping[str, str]) -> str:
-    """Return the keys of the charts, as "1, 2 or 3"."""
-    shown = [ACTIONS_BY_NAME[f"pane_{pane.key}"].key(keys) for pane in PANES if pane.is_chart]
-    return f"{', '.join(shown[:-1])} or {shown[-1]}"
