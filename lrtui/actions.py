@@ -257,11 +257,11 @@ ACTIONS: tuple[Action, ...] = (
         requirement=_needs_switchable_run, rank=10, titles=SWITCH_TITLES,
     ),
     Action(
-        "pause", "runs.pause", ("space",), "pause", "pause / resume, also a run that was stopped or lost",
+        "pause", "runs.pause", ("space",), "pause", "pause / resume, also a stopped run",
         requirement=_needs_training_or_ended, rank=10, titles=dict.fromkeys(("paused", *RESUMABLE), "resume"),
     ),
     Action(
-        "stop", "runs.stop", ("x",), "stop", "stop the run, or the race that it belongs to",
+        "stop", "runs.stop", ("x",), "stop", "stop the run or its race",
         requirement=_needs_live_run, rank=6,
     ),
     Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=3),
