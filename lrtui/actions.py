@@ -3,158 +3,28 @@ from here. Imports no Textual."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lrtui.panes import CHARTS, PANES
-from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule, UndoLr
-from lrtui.run.events import LrSet, ScheduleSwitched
-from lrtui.run.state import RunState
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What decides whether an action is available.
-
-    Args:
-        run: state of the run on screen, or None before the first.
-        live: state of the run in progress that receives commands, or None.
-        pinned: how many runs are pinned.
-        is_stored: whether the run on screen is in a store.
-        is_training: whether this process is training, whichever run is on screen.
-        pending: commands that the live run has not answered yet, the oldest first.
-        read_only: why the live run takes no commands; empty if it does.
-        key: number or name of the run on screen.
-        race: number of the race that the live run belongs to; 0 for none.
-        shown_race: number of the race whose standing can be shown: that of the run on screen, or the newest one; 0 for
-            none.
-    """
-
-    run: RunState | None
-    live: RunState | None
-    pinned: int = 0
-    is_stored: bool = False
-    is_training: bool = False
-    pending: tuple[Command, ...] = ()
-    read_only: str = ""
-    key: int | str = ""
-    race: int = 0
-    shown_race: int = 0
-
-    @property
-    def takes_changes(self) -> bool:
-        """Whether the live run's schedule and length may be changed."""
-        return not self.read_only and not self.race
-
-
-# -- requirements: each returns why an action is unavailable, or None if it is available ---------------------------
-
-Requirement = Callable[[Situation], str | None]
-
-
-def available(situation: Situation) -> None:
-    """The requirement of an action that is always available."""
-
-
-def _needs_live_run(situation: Situation) -> str | None:
-    if situation.live is None:
-        return "no run in progress. Press r to start one."
-    return situation.read_only or None
-
-
-def _needs_switchable_run(situation: Situation) -> str | None:
-    return situation.read_only or _race_refusal(situation)
-
-
-def _race_refusal(situation: Situation) -> str | None:
-    if not situation.race:
-        return None
-    return f"the run belongs to race {situation.race}, which compares schedules that nobody changes"
-
-
-def _needs_changeable_run(situation: Situation) -> str | None:
-    return _needs_training(situation) or _race_refusal(situation)
-
-
-def _needs_race(situation: Situation) -> str | None:
-    return (
-        None if situation.shown_race else "no race yet. Press s, then ctrl+k to keep schedules and ctrl+t to race them."
-    )
-
-
-def _needs_training(situation: Situation) -> str | None:
-    if refusal := _needs_live_run(situation):
-        return refusal
-    if situation.live is not None and situation.live.status == "waiting":
-        return f"the run has not started yet ({situation.live.waiting_for})"
-    return None
-
-
-RESUMABLE = ("stopped", "lost", "failed")
-"""How a run can have ended that continues from its last checkpoint without a change."""
-
-
-def _needs_training_or_ended(situation: Situation) -> str | None:
-    run = situation.run
-    if situation.live is not None or run is None or run.status not in RESUMABLE:
-        return _needs_training(situation)
-    return None if situation.is_stored else f"run {situation.key} is not stored, so it can't be resumed"
-
-
-def _needs_lr_change(situation: Situation) -> str | None:
-    if refusal := _needs_changeable_run(situation):
-        return refusal
-    undoable = 0
-    for change in (*(situation.live.changes if situation.live else ()), *situation.pending):
-        if isinstance(change, (ScheduleSwitched, SwitchSchedule)):
-            undoable = 0
-        elif isinstance(change, UndoLr) or (isinstance(change, LrSet) and change.by == "undo"):
-            undoable = max(0, undoable - 1)
-        elif isinstance(change, (ScaleLr, SetLr)) or (isinstance(change, LrSet) and change.by == "user"):
-            undoable += 1
-    return None if undoable > 0 else "nothing to undo: the lr has not been changed since the schedule was set"
-
-
-def _needs_run(situation: Situation) -> str | None:
-    return None if situation.run else "no run on screen. Press r to start one."
-
-
-def _needs_known_schedule(situation: Situation) -> str | None:
-    run = situation.run
-    # the code of a run that has not started is that of the next run
-    if run is None or run.started is None:
-        return None
-    if not run.schedule:
-        return f"the schedule of run {situation.key} is unknown"
-    return None if run.total_steps else f"the length of run {situation.key} is unknown"
-
-
-def _needs_finished_epoch(situation: Situation) -> str | None:
-    if situation.run is None:
-        return "no run on screen to branch from. Press r to start one."
-    if not situation.is_stored:
-        return "this run is not stored, so it has no checkpoint to branch from"
-    if situation.is_training:
-        return "a run is in progress. Press x to stop it before you start a branch."
-    return None if situation.run.epochs else "this run has no finished epoch to branch from"
-
-
-def _needs_own_process(situation: Situation) -> str | None:
-    if situation.live is None:
-        return None
-    if situation.read_only:
-        return situation.read_only
-    if not situation.is_training:
-        return "this run trains in another process. Run lrtui find for a range test on a fresh model."
-    return _needs_training(situation)
-
-
-def _needs_two_pinned(situation: Situation) -> str | None:
-    return None if situation.pinned > 1 else f"pin at least two runs with m first ({situation.pinned} pinned)"
-
-
-# -- actions --------------------------------------------------------------------------------------------------------
+from lrtui.requirements import (
+    RESUMABLE,
+    Requirement,
+    Situation,
+    available,
+    needs_changeable_run,
+    needs_finished_epoch,
+    needs_known_schedule,
+    needs_live_run,
+    needs_lr_change,
+    needs_own_process,
+    needs_race,
+    needs_run,
+    needs_switchable_run,
+    needs_training_or_ended,
+    needs_two_pinned,
+)
 
 KEY_LABELS = {
     "plus": "+",
@@ -254,56 +124,56 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "schedule", "picker.open", ("s",), "schedule", "choose or switch the schedule",
-        requirement=_needs_switchable_run, rank=10, titles=SWITCH_TITLES,
+        requirement=needs_switchable_run, rank=10, titles=SWITCH_TITLES,
     ),
     Action(
         "pause", "runs.pause", ("space",), "pause", "pause / resume, also a stopped run",
-        requirement=_needs_training_or_ended, rank=10, titles=dict.fromkeys(("paused", *RESUMABLE), "resume"),
+        requirement=needs_training_or_ended, rank=10, titles=dict.fromkeys(("paused", *RESUMABLE), "resume"),
     ),
     Action(
         "stop", "runs.stop", ("x",), "stop", "stop the run or its race",
-        requirement=_needs_live_run, rank=6,
+        requirement=needs_live_run, rank=6,
     ),
     Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=3),
     Action(
         "nudge_up", "runs.nudge", ("plus",), "lr up", f"nudge the lr up (x{NUDGE})",
-        NUDGE, requirement=_needs_changeable_run, rank=8, panes=("lr",), pair="nudge_down", pair_title="nudge",
+        NUDGE, requirement=needs_changeable_run, rank=8, panes=("lr",), pair="nudge_down", pair_title="nudge",
     ),
     Action(
         "nudge_down", "runs.nudge", ("minus",), "lr down", f"nudge the lr down (/{NUDGE})",
-        1 / NUDGE, requirement=_needs_changeable_run, panes=("lr",),
+        1 / NUDGE, requirement=needs_changeable_run, panes=("lr",),
     ),
     Action(
         "set_lr", "runs.set_lr", ("equals_sign",), "set lr", "set the lr",
-        requirement=_needs_changeable_run, rank=5, panes=("lr",),
+        requirement=needs_changeable_run, rank=5, panes=("lr",),
     ),
     Action(
         "undo_lr", "runs.undo_lr", ("u",), "undo", "undo the last change of the lr",
-        requirement=_needs_lr_change, rank=7, panes=("lr",),
+        requirement=needs_lr_change, rank=7, panes=("lr",),
     ),
     Action(
         "find", "range_test.open", ("f",), "find lr", "find an lr with a range test",
-        requirement=_needs_own_process, rank=1, panes=("lr",),
+        requirement=needs_own_process, rank=1, panes=("lr",),
     ),
     Action(
         "branch", "branch.open", ("b",), "branch", "branch from a checkpoint of the run",
-        requirement=_needs_finished_epoch, rank=2, panes=("runs",),
+        requirement=needs_finished_epoch, rank=2, panes=("runs",),
     ),
     Action(
         "code", "export.copy_code", ("y",), "code", "copy the schedule as PyTorch code",
-        requirement=_needs_known_schedule, panes=("lr", "runs"),
+        requirement=needs_known_schedule, panes=("lr", "runs"),
     ),
     Action(
         "mark", "run_list.pin", ("m",), "pin", "pin the run: always shown",
-        requirement=_needs_run, rank=4, panes=("runs",),
+        requirement=needs_run, rank=4, panes=("runs",),
     ),
     Action(
         "compare", "run_list.compare", ("c",), "compare", "compare pinned runs",
-        requirement=_needs_two_pinned, rank=4, panes=("runs",),
+        requirement=needs_two_pinned, rank=4, panes=("runs",),
     ),
     Action(
         "race", "race.show", ("t",), "race", "show the standing of a race, and stop it",
-        requirement=_needs_race, rank=4, panes=("runs",),
+        requirement=needs_race, rank=4, panes=("runs",),
     ),
     Action(
         "filter", "panes.filter", ("slash",), "filter", "filter the log (if focused) or the runs",

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
 
-from lrtui.actions import Situation
 from lrtui.analysis.advice.advice import Advice
 from lrtui.engine.session import Session
 from lrtui.plotting.layers import LINE_COLOURS
+from lrtui.requirements import Situation
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch

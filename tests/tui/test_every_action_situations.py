@@ -13,7 +13,8 @@ from recorded_runs import recorded_run
 from store_runs import store_events
 from test_startup import lost
 
-from lrtui.actions import ACTIONS, available
+from lrtui.actions import ACTIONS
+from lrtui.requirements import available
 from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, UndoLr
 from lrtui.run.events import EpochDone, EvaluationStarted, Event, LrSet, Paused
 from lrtui.run.range_feed import RangeFeed, Sweep

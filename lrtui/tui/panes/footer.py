@@ -9,7 +9,8 @@ from textual.events import Click
 from textual.timer import Timer
 from textual.widget import Widget
 
-from lrtui.actions import FooterEntry, Situation, footer_entries
+from lrtui.actions import FooterEntry, footer_entries
+from lrtui.requirements import Situation
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
