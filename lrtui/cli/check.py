@@ -21,11 +21,14 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.run.commands import Extend, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.forecast import ForecastRequest
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.script import parse_script_line
 
 EPILOG = """\
 Exit status: 0 no findings, 1 findings, 2 usage error.
@@ -42,6 +45,9 @@ MAX_STEPS = 10_000_000
 
 MAX_CALLS_AT_START = 200_000
 """Maximum number of `step()` calls for a check at the start of a run; they take 1 s. `lrtui check` accepts more."""
+
+LR_COMMANDS = (SwitchSchedule, ScaleLr, SetLr, UndoLr)
+"""Commands after which a run doesn't follow its schedule alone."""
 
 WIDTH = 100
 CODE_WIDTH = 26
@@ -118,20 +124,39 @@ def _explain(code: str) -> None:
 def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
     """Return one line per finding on a run's schedule; none for a run that was resumed or branched.
 
-    If a script changes the lr during the run, the run doesn't follow the schedule alone, so it is not checked.
+    If a script changes the lr during the run, the run doesn't follow the schedule alone, so it is not checked. The
+    epochs that a script adds are checked, too.
 
     Args:
         started: the first event of the run.
         spec: settings as the user gave them; lengths that were left out are not filled in.
     """
-    if started.resumed_from is not None or started.parent is not None or spec.at:
+    if started.resumed_from is not None or started.parent is not None:
         return []
-    # the training process has imported torch already
+    commands = [parse_script_line(line).command for line in spec.at]
+    if any(isinstance(command, LR_COMMANDS) for command in commands):
+        return []
+    added = sum(command.epochs for command in commands if isinstance(command, Extend))
+    request = ForecastRequest(spec.schedule, spec.optimizer, started.spec.epochs + added, started.batches_per_epoch)
+    return course_lines(request, spec.accumulate)
+
+
+def course_lines(request: ForecastRequest | None, accumulate: int) -> list[str]:
+    """Return one line per finding on the lr of a run from a step on; imports torch.
+
+    Args:
+        request: the schedule and the steps that it covers; None for an unknown one, which is not checked.
+        accumulate: batches whose gradients make one optimizer step.
+    """
+    if request is None:
+        return []
     from lrtui.analysis.checks import check_schedule
 
-    schedule, horizon = parse_schedule(spec.schedule), Horizon(started.spec.epochs, started.batches_per_epoch)
+    schedule, horizon = parse_schedule(request.schedule), request.schedule_horizon
     if horizon.calls(schedule.per) > MAX_CALLS_AT_START:
         steps = f"{horizon.calls(schedule.per):,} steps"
         return [f"check: skipped, {steps} take too long. Run lrtui check to check this schedule."]
-    findings = check_schedule(schedule, parse_optimizer(spec.optimizer), horizon, accumulate=spec.accumulate)
+    base_lrs = request.current_lrs if request.anchor == "current" and request.current_lrs else None
+    optimizer = parse_optimizer(request.optimizer)
+    findings = check_schedule(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs)
     return [f"check: {finding}" for finding in findings]

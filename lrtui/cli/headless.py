@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.cli.check import finding_lines
+from lrtui.cli.check import course_lines, finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
-from lrtui.run.errors import NotationError
-from lrtui.run.events import RunStarted
-from lrtui.schedules.forecast import RunForecaster
+from lrtui.run.errors import NotationError, UsageError
+from lrtui.run.events import Extended, RunStarted
+from lrtui.schedules.forecast import RunForecaster, request_for_run
 
 POLL_SECONDS = 0.05
 
@@ -63,7 +63,12 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
         for event in events:
             printer.print(event)
             if isinstance(event, RunStarted):
+                if run.state.schedule != event.spec.schedule:
+                    printer.say(f"schedule: {run.state.schedule}, switched before")
                 for line in finding_lines(event, run.spec):
+                    printer.warn(line)
+            elif isinstance(event, Extended) and event.command_id:
+                for line in course_lines(request_for_run(run.state), run.spec.accumulate):
                     printer.warn(line)
         number = run.number if run.is_recorded else None
         for advice in advisor.new_advice(run.state):
@@ -97,6 +102,9 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
     if isinstance(run.error, NotationError) and not run.state.step:
         separator = "\n" if run.error.position is not None else " "
         printer.warn(f"{prog}:{separator}{run.error.explain()}")
+        return exit_code(outcome.outcome, run.error)
+    if isinstance(run.error, UsageError) and run.state.step and not run.has_begun:
+        printer.warn(f"{prog}: {run.error}")
         return exit_code(outcome.outcome, run.error)
     for line in summary_lines(run.state):
         if outcome.error:

@@ -153,11 +153,12 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
     return RunSpec(**values)
 
 
-def read_number(name: str, text: str, *, whole: bool = False) -> float:
+def read_number(name: str, text: str, *, whole: bool = False, minimum: float = 0) -> float:
     """Return the number given for an option.
 
     Args:
         whole: whether it must be a whole number of at least 1.
+        minimum: 0, or -math.inf for any finite number.
 
     Raises:
         UsageError: for anything else.
@@ -168,7 +169,9 @@ def read_number(name: str, text: str, *, whole: bool = False) -> float:
         value = math.nan
     if whole and not (math.isfinite(value) and value == int(value) and value >= 1):
         raise UsageError(f"{name} takes a whole number of at least 1, not {text[:40]!r}")
-    if not (math.isfinite(value) and value >= 0):
+    if minimum == -math.inf and not math.isfinite(value):
+        raise UsageError(f"{name} takes a finite number, not {text[:40]!r}")
+    if not (math.isfinite(value) and value >= minimum):
         raise UsageError(f"{name} takes a finite number of at least 0, not {text[:40]!r}")
     return value
 

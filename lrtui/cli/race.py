@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import statistics
 import sys
@@ -122,7 +123,7 @@ def command(
             seeds=read_count("--seeds", seeds, DEFAULT_SEEDS),
             processes=read_count("--processes", processes, 1),
             stops=not no_stop,
-            target=None if target is None else read_number("--target", target),
+            target=None if target is None else read_number("--target", target, minimum=-math.inf),
         )
         unfinished = None if new else find_unfinished(files, plan)
         if unfinished is not None:

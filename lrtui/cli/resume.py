@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lrtui.cli.check import course_lines
 from lrtui.cli.command import Command, option
 from lrtui.cli.headless import follow
 from lrtui.cli.options import output_options, read_count, read_number, schedule_argument
@@ -50,6 +51,8 @@ def resume(
     )
     for change in plan.commands:
         printer.say(f"changed: {change.text}")
+    for line in course_lines(plan.course, plan.spec.accumulate):
+        printer.warn(line)
     return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui resume")
 
 

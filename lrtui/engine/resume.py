@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,9 @@ from lrtui.run.feed import FeedItem
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
+from lrtui.schedules.forecast import ForecastRequest, request_for_run
+from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import check_anchor
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
 from lrtui.store.run_rows import next_seq
@@ -36,6 +41,8 @@ class ResumePlan:
         commands: carried out before the first step.
         epochs: epochs of the whole run, if it is to be extended.
         is_branch: whether a new run starts from the checkpoint.
+        course: the schedule in force to the end of the run, if it is extended or gets another schedule, so that it can
+            be checked before anything is trained; None otherwise.
     """
 
     folder: Path
@@ -48,6 +55,7 @@ class ResumePlan:
     commands: tuple[Command, ...] = ()
     epochs: int | None = None
     is_branch: bool = False
+    course: ForecastRequest | None = None
 
     @property
     def resume_point(self) -> ResumePoint:
@@ -94,11 +102,16 @@ def plan_resume(
         # single steps are not needed to know which commands were carried out
         state = RunState()
         state.fold(each for each in StoreFeed(connection, stored.id, in_full=0).take() if isinstance(each, Event))
+        if epochs is not None and state.started is not None and epochs < state.started.spec.epochs:
+            raise UsageError(
+                f"{stored.title} has {state.started.spec.epochs:,} epochs already; --epochs can only extend it"
+            )
         return ResumePlan(
             folder,
             stored,
             file,
             stored.spec,
+            course=_changed_course(connection, stored, file, state, commands, epochs),
             history=tuple(history),
             next_seq=next_seq(connection, stored.id),
             # a script's commands are not replayed, since the script itself runs again
@@ -135,7 +148,12 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
     if epoch >= started.spec.epochs:
         raise UsageError(f"epoch {epoch} is the last of {parent.title}: there is nothing left to train in a branch")
     file = ends[epoch]
-    switch = next((it for it in state.changes if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None)
+    if isinstance(command, SwitchSchedule):
+        lrs = state_at(folder, parent.id, file.seq).current_lrs
+        check_anchor(parse_schedule(command.schedule), command.anchor, lrs)
+    switch = next(
+        (it for it in reversed(state.changes) if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None
+    )
     if switch is not None and not isinstance(command, SwitchSchedule):
         # the branch would continue with the schedule that the parent started with
         raise UsageError(
@@ -144,6 +162,34 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         )
     spec = replace(started.spec, name=name, store=parent.spec.store, at=(f"step {file.step}: {command.text}",))
     return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True)
+
+
+def _changed_course(
+    connection: sqlite3.Connection,
+    run: StoredRun,
+    file: SavedFile,
+    state: RunState,
+    commands: Sequence[Command],
+    epochs: int | None,
+) -> ForecastRequest | None:
+    """Return the schedule in force to the end of a resumed run, if it is extended or switched; else None."""
+    switch = next((command for command in commands if isinstance(command, SwitchSchedule)), None)
+    request = request_for_run(state)
+    if request is None or (epochs is None and switch is None):
+        return None
+    request = replace(request, epochs=epochs or request.epochs)
+    if switch is None:
+        return request
+    before = RunState()
+    before.fold(StoreFeed(connection, run.id, in_full=0, until=file.seq).take())
+    return replace(
+        request,
+        schedule=switch.schedule,
+        start_step=file.step,
+        anchor=switch.anchor,
+        current_lrs=before.current_lrs,
+        results=(),
+    )
 
 
 def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:

@@ -16,7 +16,7 @@ from lrtui.engine.lock import exclusive
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
 from lrtui.run.commands import Command, RangeTest
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
-from lrtui.run.events import Event
+from lrtui.run.events import Event, RunStarted
 from lrtui.run.feed import FeedItem, LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd, RangeFeed
@@ -92,6 +92,8 @@ class Run:
         """The error in the settings, the data or the task that ended the run."""
         self.unrecorded = ""
         """What could not be recorded, as a message; set when the run is over."""
+        self.has_begun = False
+        """Whether its RunStarted has been taken; a resume that is refused has none of its own."""
         self._task, self._resume_plan = task, resume_plan
         self._recording: Recording | None = None
         self._history: Sequence[FeedItem] = ()
@@ -165,6 +167,7 @@ class Run:
         """Fold the events that have come since the last call into the state, and return them."""
         self._fold_history()
         events = self._feed.take(limit)
+        self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
         self.state.fold(events)
         return events
 

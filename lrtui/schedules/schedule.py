@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from lrtui.run.errors import UsageError
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
+from lrtui.schedules.parameter import LrRole
 
 ANCHORS = {
     "base": "the configured lr, over the steps left",
@@ -116,6 +118,23 @@ class Schedule:
             yield from child.walk()
 
     @property
+    def only_multiplies(self) -> bool:
+        """Whether every lr is a multiple of the lr that it starts from, so that an lr of 0 stays 0.
+
+        False for a user's class, of which this is not known.
+        """
+        return all(part._only_multiplies for part in self.walk())
+
+    @property
+    def _only_multiplies(self) -> bool:
+        entry = self.entry
+        if entry is None or entry.absolute:
+            return False
+        # a scheduler that follows a metric never raises the lr, not even to its lowest one
+        roles: tuple[LrRole, ...] = ("end", "peak", "low") if entry.follows_metric else ("end", "peak", "low", "floor")
+        return not any(self.get(lr.name) for lr in entry.lrs(*roles))
+
+    @property
     def averages_from(self) -> int | None:
         """The `step()` call from which weights are averaged; None if they are not averaged."""
         if self.entry and self.entry.averages_weights:
@@ -156,6 +175,21 @@ class Schedule:
             parts.append(f"per={value_text(self.per)}")
         prefix = f"{self.user_path}:" if self.user_path else ""
         return f"{prefix}{self.name}({', '.join(parts)})"
+
+
+def check_anchor(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) -> None:
+    """Check that a switch does not leave the lr at 0 for the rest of the run.
+
+    Args:
+        schedule: the new schedule.
+        anchor: `base`, `current` or `start`.
+        current_lrs: lr of each parameter group before the switch.
+
+    Raises:
+        UsageError: if the schedule multiplies a current lr of 0; names the anchor to use.
+    """
+    if anchor == "current" and current_lrs and not any(current_lrs) and schedule.only_multiplies:
+        raise UsageError(f"the lr is 0 now, and {schedule} from current would leave it at 0: switch from base instead")
 
 
 def default_metric(schedule: Schedule) -> str | None:

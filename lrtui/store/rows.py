@@ -171,7 +171,6 @@ class RowMaker:
             case RunStarted():
                 summary |= {
                     "state": "running",
-                    "schedule": event.spec.schedule,
                     "device": event.device,
                     "data": json.dumps(dict(event.data)),
                     "total_steps": event.total_steps,
@@ -180,6 +179,9 @@ class RowMaker:
                     "finished": None,
                     "error": None,
                 }
+                # a resumed run continues with the schedule that was in force at its checkpoint: `reopen_run` sets it
+                if event.resumed_from is None:
+                    summary["schedule"] = event.spec.schedule
             case EvalDone() if not event.averaged:
                 summary |= {"test_loss": nan_as_null(event.loss), "accuracy": event.accuracy}
                 if event.accuracy is not None and (self._best is None or event.accuracy > self._best):

@@ -137,11 +137,20 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
         """,
         (run,),
     ).fetchone() or (None, None)
+    (schedule,) = connection.execute(
+        """
+        SELECT coalesce(json_extract(body, '$.schedule'), json_extract(body, '$.spec.schedule')) FROM events
+        WHERE run = ? AND kind IN ('schedule_switched', 'run_started') AND NOT superseded
+        ORDER BY kind = 'schedule_switched' DESC, seq DESC LIMIT 1
+        """,
+        (run,),
+    ).fetchone() or (None,)
     process = this_process()
     update(
         connection,
         run,
         state="waiting",
+        schedule=schedule,
         step=step,
         finished=None,
         error=None,

@@ -18,7 +18,7 @@ import torch
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor, fill_in
 
 _SAVED = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
 """Attributes that a checkpoint stores as they are."""
@@ -184,10 +184,11 @@ class LrControl:
 
         Raises:
             NotationError: for a schedule that can't be built here; the old one then stays unchanged.
-            UsageError: for an unknown anchor.
+            UsageError: for an unknown anchor, or if the lr would stay at 0.
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; available: {', '.join(ANCHORS)}")
+        check_anchor(schedule, anchor, self.lrs)
         old_groups, old_attributes = group_settings(self._optimizer), dict(vars(self))
         current = self.lrs
         try:

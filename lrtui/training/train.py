@@ -57,6 +57,7 @@ def train(
         resumed = None
         if resume_point is not None:
             resumed = ResumedRun(resume_point, load_checkpoint(resume_point.checkpoint))
+            resumed.check_changes()
             reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
             if not resumed.is_branch:
                 checkpoints.resume_from(resumed.checkpoint)

@@ -212,3 +212,25 @@ def test_a_plateau_cut_is_returned() -> None:
     ]
     lr_control.scale_by(3.0)
     assert lr_control.lrs == (0.015,)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "stays_at_0"),
+    [
+        ("CosineAnnealingLR()", True),
+        ("ReduceLROnPlateau(min_lr=0.001)", True),
+        ("SequentialLR([LinearLR(), CosineAnnealingLR()], milestones=[2])", True),
+        ("CosineAnnealingLR(eta_min=0.001)", False),
+        ("OneCycleLR(max_lr=0.1)", False),
+        ("SWALR(swa_lr=0.01)", False),
+    ],
+)
+def test_a_switch_from_a_current_lr_of_0_is_refused_if_the_lr_would_stay_there(schedule: str, stays_at_0: bool) -> None:
+    lr_control, _ = control('LambdaLR("0")')
+    if stays_at_0:
+        with pytest.raises(UsageError, match="switch from base instead"):
+            lr_control.switch(parse_schedule(schedule), "current", 20)
+        assert str(lr_control.schedule) == 'LambdaLR("0")'
+    else:
+        lr_control.switch(parse_schedule(schedule), "current", 20)
+    lr_control.switch(parse_schedule(schedule), "base", 20)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrtui.run.commands import Command, Extend, SwitchSchedule
-from lrtui.run.errors import CheckpointError, LrtuiError, UsageError, describe_exception
+from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, SwitchSchedule
+from lrtui.run.errors import CheckpointError, LrtuiError, NotationError, UsageError, describe_exception
 from lrtui.run.spec import option_name
-from lrtui.schedules.build import check_buildable
+from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import parse_script_line, read_script
 from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
+from lrtui.training.lr_control import LrControl
 from lrtui.training.pending_commands import PendingCommands
-from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, check_no_fixed_length
+from lrtui.training.run_setup import MAX_CALLS_TRIED, RunSetup, check_epochs, check_metric, check_no_fixed_length
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
 """Settings that the checkpoint determines, or whose difference causes only a warning."""
@@ -62,7 +64,8 @@ class ResumedRun:
             before = saved.sizes.get(what)
             if number != before:
                 raise CheckpointError(f"{path} belongs to a run with {before} {what}, but this run has {number}")
-        self._check_changes(setup)
+        for command in self._switches:
+            check_metric(parse_schedule(command.schedule), setup.metric_names)
         at = setup.spec.at if self.is_branch else saved.spec.at
         return replace(setup, spec=replace(setup.spec, schedule=saved.spec.schedule, at=at))
 
@@ -119,25 +122,64 @@ class ResumedRun:
     def _added_epochs(self) -> int:
         return 0 if self.point.epochs is None else self.point.epochs - self._epochs
 
-    def _check_changes(self, setup: RunSetup) -> None:
-        """Check what would otherwise fail only after the run's later history has been superseded."""
-        point, saved, steps = self.point, self.checkpoint, setup.horizon.batches_per_epoch
-        switches = [command for command in point.commands if isinstance(command, SwitchSchedule)]
+    @property
+    def _switches(self) -> list[SwitchSchedule]:
+        return [command for command in self.point.commands if isinstance(command, SwitchSchedule)]
+
+    def check_changes(self) -> None:
+        """Check the changes before the data is loaded and the run's later history is superseded.
+
+        Raises:
+            UsageError: for a change that isn't possible, and for a schedule that fails in the added epochs.
+        """
+        point, saved = self.point, self.checkpoint
         if self._added_epochs < 0:
             raise UsageError(f"the run has {self._epochs:,} epochs already; --epochs can only extend it")
-        if self._added_epochs > 0 and not switches:
+        if self._added_epochs > 0 and not self._switches:
             current = parse_schedule(saved.lr_control["schedule"])
             check_no_fixed_length(current, "set another schedule for the added epochs with --schedule")
         epochs = self._epochs + self._added_epochs
         check_epochs(epochs)
-        if saved.step >= epochs * steps and not saved.progress["testing"] and point.commands:
+        steps = epochs * saved.sizes["steps an epoch"]
+        if saved.step >= steps and not saved.progress["testing"] and point.commands:
             raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs extends it")
-        for command in switches:
-            schedule = parse_schedule(command.schedule)
-            check_metric(schedule, setup.metric_names)
-            start = 0 if command.anchor == "start" else saved.step
-            horizon = replace(setup.horizon, epochs=epochs, start_step=start)
-            check_buildable(schedule, parse_optimizer(setup.spec.optimizer), horizon)
+        if self._added_epochs or point.commands:
+            self._try_changes(epochs, steps)
+
+    def _try_changes(self, epochs: int, total_steps: int) -> None:
+        """Carry out the changes on the lr alone, and step the schedule to the end of the run."""
+        saved, batches = self.checkpoint, self.checkpoint.sizes["steps an epoch"]
+        optimizer = build_tiny_optimizer(parse_optimizer(saved.spec.optimizer))
+        control = LrControl(optimizer, parse_schedule(saved.spec.schedule), Horizon(epochs, batches))
+        control.restore(saved.lr_control)
+        for group, settings in zip(optimizer.param_groups, saved.optimizer["param_groups"], strict=True):
+            group.update({name: value for name, value in settings.items() if name != "params"})
+        for command in self.point.commands:
+            match command:
+                case SwitchSchedule(schedule, anchor):
+                    control.switch(parse_schedule(schedule), anchor, saved.step)
+                case SetLr(lr, group_index):
+                    control.set_lr(lr, group_index)
+                case ScaleLr(factor):
+                    control.scale_by(factor)
+        schedule_in_force = control.schedule
+        later = [parse_script_line(line).command for line in (*saved.script, *saved.replay, *self.point.replay)]
+        calls = Horizon(epochs, batches, saved.step).calls(schedule_in_force.per)
+        # a user's class may read what only exists in a run, and a later switch replaces the schedule before the end
+        if (
+            calls > MAX_CALLS_TRIED
+            or any(part.user_path or part.metric for part in schedule_in_force.walk())
+            or any(isinstance(command, SwitchSchedule) for command in later)
+        ):
+            return
+        try:
+            for _ in range(calls):
+                control.after_step()
+                control.after_epoch(total_steps, {})
+        except NotationError as error:
+            raise UsageError(
+                f"{error} in the {epochs:,} epochs of the run; set another schedule with --schedule"
+            ) from None
 
 
 def _joined(replay: tuple[str, ...], checkpoint: list[str]) -> list[str]:

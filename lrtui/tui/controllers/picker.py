@@ -99,7 +99,8 @@ class PickerController:
             return
         self._view.remember(choice.schedule)
         live = self._cockpit.scene.command_target
-        if live is None or choice.restart:
+        # a switched schedule is also that of the next run, as the settings on screen show it
+        if live is None or choice.restart or live is self._cockpit.session.live:
             self._view.spec = replace(self._view.spec, schedule=choice.schedule)
             self._view.changed()
         if choice.restart:

@@ -1,0 +1,81 @@
+"""`lrtui resume` and `lrtui branch`: what is checked before anything is trained, and the schedule in force afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Answer, CommandLine
+from training_runs import TINY
+
+@pytest.fixture
+def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(tmp_path / "store", capsys)
+
+
+SHORT = ("--task", TINY, "--batch-size", "16", "--quiet")
+
+
+def train(lrtui: CommandLine, schedule: str, epochs: int, *options: str) -> Answer:
+    answer = lrtui("train", schedule, "--epochs", str(epochs), *SHORT, *options)
+    assert answer.status == 0, answer.err
+    return answer
+
+
+def test_an_extended_run_is_checked_over_its_new_length(lrtui: CommandLine) -> None:
+    train(lrtui, 'LambdaLR("1 - epoch / 4")', 4)
+    answer = lrtui("resume", "last", "--epochs", "6", "--quiet")
+    assert answer.status == 0
+    assert "check: negative: the lr is negative from epoch 6 on" in answer.err
+
+
+def test_the_added_epochs_of_a_script_are_checked_before_the_first_step(lrtui: CommandLine) -> None:
+    answer = train(lrtui, 'LambdaLR("1 - epoch / 4")', 4, "--at", "epoch 2: extend 3")
+    assert "check: negative: the lr is negative from epoch 6 on" in answer.err
+
+
+def test_an_lr_of_0_in_the_added_epochs_is_reported_and_can_not_be_scaled(lrtui: CommandLine) -> None:
+    train(lrtui, "PolynomialLR(total_iters=2)", 2)
+    refused = lrtui("resume", "last", "--epochs", "4", "--lr", "0.001", "--quiet")
+    assert refused.status == 2
+    assert "the schedule's lr is 0 now" in refused.err
+    assert "2/2" in lrtui("runs", "list").out
+    answer = lrtui("resume", "last", "--epochs", "4", "--quiet")
+    assert answer.status == 0
+    assert "check: dead-tail: from epoch 3 on the lr is exactly 0" in answer.err
+
+
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_a_schedule_that_fails_in_the_added_epochs_is_refused_before_the_data_is_loaded(
+    options: tuple[str, ...], lrtui: CommandLine
+) -> None:
+    train(lrtui, 'CyclicLR(base_lr=0.001, max_lr=0.01, step_size_up=1, mode="triangular2")', 2)
+    refused = lrtui("resume", "last", "--epochs", "400", *options)
+    assert refused.status == 2
+    assert "set another schedule with --schedule" in refused.err
+    assert "data:" not in refused.err
+    assert "done" in lrtui("runs", "list").out
+
+
+def test_fewer_epochs_than_the_run_has_are_refused_before_the_data_is_loaded(lrtui: CommandLine) -> None:
+    train(lrtui, "StepLR(2)", 3)
+    refused = lrtui("resume", "last", "--epochs", "2", "--quiet")
+    assert refused.status == 2
+    assert refused.err.strip() == "lrtui resume: #1 has 3 epochs already; --epochs can only extend it"
+
+
+def test_a_resumed_run_is_listed_with_the_schedule_in_force(lrtui: CommandLine) -> None:
+    switch = ("--at", "epoch 2: ExponentialLR(gamma=0.5) from base", "--at", "epoch 3: stop")
+    train(lrtui, "StepLR(2)", 4, *switch)
+    answer = lrtui("resume", "last")
+    assert "schedule: ExponentialLR(gamma=0.5)" in answer.err
+    assert "ExponentialLR(gamma=0.5)" in lrtui("runs", "list").out
+    assert "now ExponentialLR(gamma=0.5)" in lrtui("runs", "show", "1").out
+
+
+def test_a_branch_from_an_lr_of_0_is_refused_and_names_the_anchor_to_use(lrtui: CommandLine) -> None:
+    train(lrtui, "PolynomialLR(total_iters=2)", 4)
+    refused = lrtui("branch", "last", "--at-epoch", "3", "CosineAnnealingLR() from current", "--quiet")
+    assert refused.status == 2
+    assert "switch from base instead" in refused.err
+    assert len(lrtui("runs", "list").lines) == 2
