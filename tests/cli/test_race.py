@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import json
 from pathlib import Path
 
 import pytest
+
+from lrtui.cli.options import read_number
+from lrtui.run.errors import UsageError
 from command_line import CommandLine
 from training_runs import TINY
 
@@ -139,3 +143,9 @@ def test_a_markdown_file_that_cannot_be_written_does_not_lose_the_race(lrtui: Co
     assert "lrtui race --report 1 --markdown FILE writes it again" in answer.err
     assert lrtui("race", "--report", "--markdown", str(tmp_path / "race.md")).status == 0
     assert (tmp_path / "race.md").read_text().startswith("### race 1")
+
+
+def test_a_target_can_be_negative_as_a_loss_can() -> None:
+    assert read_number("--target", "-1", minimum=-math.inf) == -1.0
+    with pytest.raises(UsageError, match="a finite number, not 'nan'"):
+        read_number("--target", "nan", minimum=-math.inf)

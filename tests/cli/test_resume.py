@@ -1,4 +1,4 @@
-"""`lrtui resume` and `lrtui branch`: what is checked before anything is trained, and the schedule in force afterwards."""
+"""`lrtui resume` and `lrtui branch`: what is checked before training, and the schedule in force afterwards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import Answer, CommandLine
 from training_runs import TINY
+
 
 @pytest.fixture
 def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
