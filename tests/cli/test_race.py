@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import json
+import math
 from pathlib import Path
 
 import pytest
+from command_line import CommandLine
+from training_runs import TINY
 
 from lrtui.cli.options import read_number
 from lrtui.run.errors import UsageError
-from command_line import CommandLine
-from training_runs import TINY
 
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "2", "--seeds", "2")
