@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from itertools import islice
 from typing import Any, Protocol
 
@@ -226,15 +226,33 @@ def to_device(value: Any, device: torch.device) -> Any:
 
 
 def sample_count(batch: Batch) -> int:
-    """Return how many samples a batch has: the length of the first tensor in its targets, or in its inputs."""
-    for part in (batch[1], batch[0]):
-        stack = [part]
-        while stack:
-            value = stack.pop(0)
-            if isinstance(value, torch.Tensor):
-                return len(value) if value.dim() else 1
-            if isinstance(value, dict):
-                stack = [*value.values(), *stack]
-            elif isinstance(value, (tuple, list)):
-                stack = [*value, *stack]
-    return 1
+    """Return how many samples a batch has.
+
+    A tensor has as many as its length. A list can hold samples, such as images of different sizes or dicts of boxes, or
+    fields, such as two tensors of targets; the targets decide, where they can be read in both ways together with the
+    inputs.
+    """
+    inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
+    return next((count for count in targets if count in inputs), next(iter((*targets, *inputs)), 1))
+
+
+def _possible_counts(part: Any) -> list[int]:
+    """Return the numbers of samples that inputs or targets may have, the most likely one first."""
+    if isinstance(part, torch.Tensor):
+        return [len(part) if part.dim() else 1]
+    if isinstance(part, Mapping):
+        return _counts_of_fields(part.values())
+    if isinstance(part, tuple) and hasattr(part, "_fields"):
+        return _counts_of_fields(part)
+    if not isinstance(part, (tuple, list)) or not part:
+        return []
+    fields = _counts_of_fields(part)
+    # fields have one length in common; a loader makes no list of dicts, and no list of tensors without a dimension
+    has_scalars = any(isinstance(item, torch.Tensor) and not item.dim() for item in part)
+    are_fields = len(fields) == 1 and not has_scalars and not all(isinstance(item, Mapping) for item in part)
+    return [*fields, len(part)] if are_fields else [len(part), *fields]
+
+
+def _counts_of_fields(fields: Iterable[Any]) -> list[int]:
+    """Return the different numbers of samples of the fields, those of the first field first."""
+    return list(dict.fromkeys(count for field in fields for count in _possible_counts(field)))

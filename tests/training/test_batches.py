@@ -10,7 +10,7 @@ import torch
 from random_tasks import Augmented, OwnBatches, RandomTask, Stream
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
+from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.random_state import random_states, seed_everything, set_random_states
 
@@ -82,3 +82,42 @@ def test_the_generators_of_a_loader_are_found_wherever_it_holds_them() -> None:
 def test_data_that_cannot_be_resumed_exactly_is_recognized(data: Any, why: str | None) -> None:
     inexact = loaded(data).inexact
     assert inexact is None if why is None else why in str(inexact)
+
+
+def boxes(*counts: int) -> list[dict[str, torch.Tensor]]:
+    return [{"boxes": torch.zeros(count, 4), "labels": torch.zeros(count)} for count in counts]
+
+
+def images(count: int) -> list[torch.Tensor]:
+    return [torch.zeros(3, 8, 8 + number) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "count"),
+    [
+        # detection: a list of images, a list of dicts
+        (images(2), boxes(5, 1), 2),
+        (images(2), boxes(0, 7), 2),
+        (images(2), boxes(3, 3), 2),
+        (images(4), boxes(4, 2, 2, 2), 4),
+        (tuple(images(2)), tuple(boxes(9, 1)), 2),
+        (torch.zeros(2, 3, 8, 8), boxes(5, 1), 2),
+        (images(2), [torch.zeros(5, 4), torch.zeros(1, 4)], 2),
+        (images(3), [torch.tensor(1), torch.tensor(0), torch.tensor(1)], 3),
+        (images(3), [1, 0, 1], 3),
+        # fields, each with all samples
+        (torch.zeros(7, 4), torch.zeros(7), 7),
+        (torch.zeros(5, 7, 4), torch.zeros(7), 7),
+        (torch.zeros(7, 4), [torch.zeros(7), torch.zeros(7, 2)], 7),
+        ([torch.zeros(7, 4), torch.zeros(7, 2)], [torch.zeros(7), torch.zeros(7, 2)], 7),
+        (torch.zeros(7, 4), [{"a": torch.zeros(7)}, {"b": torch.zeros(7)}], 7),
+        ({"ids": torch.zeros(7, 4)}, {"labels": torch.zeros(7)}, 7),
+        ({"ids": torch.zeros(7, 4)}, None, 7),
+        # CTC: targets of all samples in a row, and their lengths
+        (torch.zeros(7, 4, 9), (torch.zeros(30), torch.zeros(7)), 7),
+        (torch.zeros(4), torch.tensor(1.0), 1),
+        ("text", None, 1),
+    ],
+)
+def test_the_samples_of_a_batch_are_counted_in_every_form(inputs: Any, targets: Any, count: int) -> None:
+    assert sample_count((inputs, targets)) == count
