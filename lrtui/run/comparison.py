@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrtui.run.evaluations import epoch_means, epoch_results, is_better_high, metric_names, metric_of
+from lrtui.run.evaluations import (
+    best_result,
+    epoch_means,
+    epoch_results,
+    is_better_high,
+    is_finite,
+    metric_names,
+    metric_of,
+)
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.log import change_line
 from lrtui.run.spec import COMPARED
@@ -69,7 +77,7 @@ def compare(states: Sequence[RunState]) -> Comparison:
     moments = round_moments(max((state.elapsed for state in states), default=0.0))
     tests = [[result for result in state.evaluations if not result.averaged] for state in states]
     best = {
-        name: [_best_result(results, name) for results in tests] for name in metrics if is_better_high(name) is not None
+        name: [best_result(results, name) for results in tests] for name in metrics if is_better_high(name) is not None
     }
     return Comparison(
         settings=_differing_settings(states),
@@ -114,7 +122,7 @@ def round_moments(seconds: float, most: int = MAX_MOMENTS) -> tuple[float, ...]:
 def _figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
     values = tuple(metric_of(result, name) for result in results)
     high = is_better_high(name)
-    finite = [value for value in values if value is not None and math.isfinite(value)]
+    finite = [value for value in values if is_finite(value)]
     if high is None or not finite or len({value for value in values if value is not None}) < 2:
         return Figures(values, ())
     top = max(finite) if high else min(finite)
@@ -124,14 +132,6 @@ def _figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
 def _means_by_epoch(means: Sequence[Mapping[int, float]]) -> dict[int, Figures]:
     epochs = sorted({epoch for of_run in means for epoch in of_run})
     return {epoch: Figures(tuple(of_run.get(epoch) for of_run in means), ()) for epoch in epochs}
-
-
-def _best_result(results: Sequence[EvalDone], name: str) -> EvalDone | None:
-    """Return the earliest of the best results."""
-    sign = -1.0 if is_better_high(name) else 1.0
-    keyed = [(sign * value, result.seq, result) for result in results if (value := metric_of(result, name)) is not None]
-    finite = [entry for entry in keyed if math.isfinite(entry[0])]
-    return min(finite, key=lambda entry: entry[:2])[2] if finite else None
 
 
 def _newest(state: RunState, seconds: float) -> EvalDone | None:

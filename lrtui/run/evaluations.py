@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from lrtui.run.events import EvalDone
-from lrtui.run.state import RunState
+
+if TYPE_CHECKING:
+    # the state uses the best result
+    from lrtui.run.state import RunState
 
 ACCURACY, LOSS = "accuracy", "loss"
 
@@ -61,3 +65,16 @@ def metric_of(result: EvalDone | None, name: str) -> float | None:
 def is_better_high(name: str) -> bool | None:
     """Return whether a higher value of the metric is better; None if unknown, as for a metric of the task."""
     return {ACCURACY: True, LOSS: False}.get(name)
+
+
+def best_result(results: Iterable[EvalDone], name: str) -> EvalDone | None:
+    """Return the earliest of the results with the best finite value of a metric; None if no value is finite."""
+    sign = -1.0 if is_better_high(name) else 1.0
+    values = ((metric_of(result, name), result) for result in results)
+    finite = [(sign * value, result.seq, result) for value, result in values if is_finite(value)]
+    return min(finite, key=lambda entry: entry[:2])[2] if finite else None
+
+
+def is_finite(value: float | None) -> TypeGuard[float]:
+    """Return whether there is a value, and it is neither NaN nor infinite: only such a value can be the best."""
+    return value is not None and math.isfinite(value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from lrtui.run.commands import ObeyedCommand
+from lrtui.run.evaluations import ACCURACY, LOSS, best_result
 from lrtui.run.events import (
     LIVE,
     CommandAnswer,
@@ -135,13 +136,10 @@ class RunState:
 
     @property
     def best(self) -> EvalDone | None:
-        """The evaluation with the highest accuracy, or the lowest loss if the task has no accuracy."""
+        """The evaluation with the highest finite accuracy, or the lowest finite loss if the task has no accuracy."""
         results = [result for result in self.evaluations if not result.averaged]
-        with_accuracy = [result for result in results if result.accuracy is not None]
-        if with_accuracy:
-            return max(with_accuracy, key=lambda result: (result.accuracy or 0.0, -result.step))
-        finite = [result for result in results if result.loss == result.loss]
-        return min(finite, key=lambda result: (result.loss, result.step), default=None)
+        name = ACCURACY if any(result.accuracy is not None for result in results) else LOSS
+        return best_result(results, name)
 
     @property
     def last_test(self) -> EvalDone | None:

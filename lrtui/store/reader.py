@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -175,4 +176,8 @@ def _run(row: Sequence[object]) -> StoredRun:
         "versions": json.loads(str(values["versions"])),
         "command_line": json.loads(str(values["command_line"])),
     }
+    best = values["best_accuracy"]
+    if not (isinstance(best, (int, float)) and math.isfinite(best)):
+        # older versions stored such values
+        values |= {"best_accuracy": None, "best_epoch": None}
     return StoredRun(process=process, **values)  # type: ignore[arg-type]

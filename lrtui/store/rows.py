@@ -184,9 +184,10 @@ class RowMaker:
                     summary["schedule"] = event.spec.schedule
             case EvalDone() if not event.averaged:
                 summary |= {"test_loss": nan_as_null(event.loss), "accuracy": event.accuracy}
-                if event.accuracy is not None and (self._best is None or event.accuracy > self._best):
-                    self._best = event.accuracy
-                    summary |= {"best_accuracy": event.accuracy, "best_epoch": event.epoch}
+                accuracy = -math.inf if event.accuracy is None else event.accuracy
+                if math.isfinite(accuracy) and (self._best is None or accuracy > self._best):
+                    self._best = accuracy
+                    summary |= {"best_accuracy": accuracy, "best_epoch": event.epoch}
             case EpochDone():
                 summary["epoch"] = event.epoch
             case Extended():

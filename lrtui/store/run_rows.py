@@ -130,9 +130,11 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
     connection.execute(f"UPDATE batches SET superseded = 1 WHERE {following}", (run, seq))
     connection.execute(f"UPDATE events SET superseded = 1 WHERE {following}", (run, seq))
     connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
+    # a number that is not finite is text in JSON
     best_accuracy, best_epoch = connection.execute(
         """
-        SELECT accuracy, epoch FROM evaluations WHERE run = ? AND NOT averaged AND accuracy IS NOT NULL
+        SELECT accuracy, epoch FROM evaluations
+        WHERE run = ? AND NOT averaged AND typeof(accuracy) IN ('real', 'integer')
         ORDER BY accuracy DESC, seq LIMIT 1
         """,
         (run,),

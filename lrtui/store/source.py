@@ -134,7 +134,11 @@ class StoreSource(RunSource):
 
 
 def _best_loss(connection: sqlite3.Connection, run: int) -> float | None:
-    """Return the lowest test loss of a run that has no accuracy."""
-    query = "SELECT min(loss), max(accuracy IS NOT NULL) FROM evaluations WHERE run = ? AND NOT averaged"
+    """Return the lowest finite test loss of a run that has no accuracy."""
+    # a number that is not finite is text in JSON
+    query = """
+        SELECT min(CASE WHEN typeof(loss) IN ('real', 'integer') THEN loss END), max(accuracy IS NOT NULL)
+        FROM evaluations WHERE run = ? AND NOT averaged
+    """
     loss, has_accuracy = connection.execute(query, (run,)).fetchone()
     return None if has_accuracy else float(loss) if loss is not None else None

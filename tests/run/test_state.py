@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,35 @@ def test_the_best_result_has_the_highest_accuracy_or_else_the_lowest_loss() -> N
     best = folded(without_accuracy).best
     assert best is not None
     assert best.loss == min(event.loss for event in without_accuracy if isinstance(event, EvalDone))
+
+
+def evaluated(values: list[float], name: str) -> RunState:
+    """Return the state of a run whose tests had these losses or accuracies."""
+    results = {"loss": 1.0, "accuracy": None}
+    return folded(
+        [
+            EvalDone(
+                **{
+                    "seq": step,
+                    "step": step,
+                    "seconds": 0.0,
+                    "epoch": step,
+                    "seconds_taken": 0.0,
+                    **results,
+                    name: value,
+                }
+            )
+            for step, value in enumerate(values, start=1)
+        ]
+    )
+
+
+@pytest.mark.parametrize(("name", "best"), [("accuracy", 0.6), ("loss", 0.5)])
+def test_only_a_finite_result_can_be_the_best(name: str, best: float) -> None:
+    state = evaluated([math.nan, 0.5, math.nan, math.inf, 0.6, -math.inf], name)
+    assert state.best is not None
+    assert getattr(state.best, name) == best
+    assert evaluated([math.nan, math.inf, -math.inf], name).best is None
 
 
 @pytest.mark.parametrize("outcome", ["done", "stopped", "failed", "diverged"])

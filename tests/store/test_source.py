@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -13,13 +16,15 @@ from store_runs import folded, store_events, stored
 from lrtui import plugins
 from lrtui.run.commands import Pause
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import StepDone
+from lrtui.run.events import EvalDone, StepDone
 from lrtui.run.feed import ListFeed
 from lrtui.run.source import SOURCES, RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.store.connection import open_for_writing
 from lrtui.store.filters import read_filters
 from lrtui.store.location import DATABASE
+from lrtui.store.run_rows import reopen_run
 from lrtui.store.source import StoreSource, open_source
 
 
@@ -155,3 +160,22 @@ def test_a_source_with_the_name_of_another_one_is_reported(monkeypatch: pytest.M
         f"The run source store ({__name__}:open_one_run) is ignored: lrtui.store.source:open_source has the same name",
         f"The run source losses ({__name__}:open_nothing) is ignored: {__name__}:open_one_run has the same name",
     ]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "loss"])
+def test_only_a_finite_result_is_the_best_of_a_stored_run(tmp_path: Path, name: str) -> None:
+    odd = {1: math.nan, 2: 0.5, 3: math.inf, 4: -math.inf, 5: 0.6}
+    events = [
+        replace(event, **{"accuracy": None, name: odd[event.epoch]}) if isinstance(event, EvalDone) else event
+        for event in recorded_run(250, outcome="stopped")
+    ]
+    store_events(tmp_path, events)
+    (run,) = StoreSource(tmp_path).runs()
+    assert run.best == (0.6 if name == "accuracy" else 0.5)
+    assert run.columns["best_epoch"] == (5 if name == "accuracy" else None)
+    with closing(open_for_writing(tmp_path)) as connection:
+        # as a resume does
+        reopen_run(connection, 1, 150, 10_000)
+        connection.commit()
+    (run,) = StoreSource(tmp_path).runs()
+    assert run.best == (0.6 if name == "accuracy" else 0.5)

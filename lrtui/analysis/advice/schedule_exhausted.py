@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.epoch_records import EpochRecord, epoch_records, improved, mean_lrs_used, peak_lrs_used
 from lrtui.run.commands import SwitchSchedule
+from lrtui.run.evaluations import is_finite
 from lrtui.run.events import DeadLayer, EpochDone
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, RemainingLrs
@@ -148,7 +150,13 @@ def _last_useful_epoch(tests: Sequence[EpochRecord]) -> EpochRecord | None:
     """Return the last epoch whose test was clearly better than all earlier ones."""
     useful = None
     for index in range(1, len(tests)):
-        best = max(tests[:index], key=lambda item: (item.result.accuracy or 0.0, -item.result.loss))
+        best = max(tests[:index], key=_merit)
         if improved([best], [tests[index]], noise=CLEAR_GAIN):
             useful = tests[index]
     return useful
+
+
+def _merit(test: EpochRecord) -> tuple[float, float]:
+    """Return a key that is highest for the best test; a value that is not finite is never the best."""
+    accuracy, loss = test.result.accuracy, test.result.loss
+    return accuracy if is_finite(accuracy) else -math.inf, -loss if is_finite(loss) else -math.inf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, is_finite, metric_of
 from lrtui.run.events import EvalDone, RunStarted, Status
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading, readable_errors
@@ -59,8 +58,14 @@ class CellResult:
 
     @property
     def is_done(self) -> bool:
-        """Whether it ran to the end, and its last test loss is finite."""
-        return self.state == "done" and self.last_test is not None and math.isfinite(self.last_test.loss)
+        """Whether it ran to the end, and the loss and accuracy of its last test are finite."""
+        test = self.last_test
+        return (
+            self.state == "done"
+            and test is not None
+            and is_finite(test.loss)
+            and (test.accuracy is None or is_finite(test.accuracy))
+        )
 
     def value(self, metric: str, epoch: int | None = None) -> float | None:
         """Return a metric at the end of an epoch, or the newest value; None if there is none."""
@@ -165,12 +170,11 @@ def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tupl
 def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
     for _, test in sorted(result.tests.items()):
         value = metric_of(test, metric)
-        if value is not None and (value >= target if is_better_high(metric) else value <= target):
+        if is_finite(value) and (value >= target if is_better_high(metric) else value <= target):
             return test
     return None
 
 
 def _figures(result: CellResult, metric: str) -> list[float]:
-    values = [value for test in result.tests.values() if (value := metric_of(test, metric)) is not None]
     # a loss can become infinite and recover
-    return [value for value in values if math.isfinite(value)]
+    return [value for test in result.tests.values() if is_finite(value := metric_of(test, metric))]

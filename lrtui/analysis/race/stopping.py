@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.results import CellResult
-from lrtui.run.evaluations import ACCURACY, LOSS, is_better_high
+from lrtui.run.evaluations import ACCURACY, LOSS, is_better_high, is_finite
 from lrtui.text.format import figure
 
 if TYPE_CHECKING:
@@ -82,12 +82,8 @@ class StoppingRule:
     ) -> Ruling | None:
         metric = ACCURACY if mine.tests[epoch].accuracy is not None else LOSS
         now, before = mine.value(metric, epoch), mine.value(metric, epoch - 1)
-        figures = [
-            (value, rival.cell)
-            for rival in rivals
-            if (value := rival.value(metric, epoch)) is not None and math.isfinite(value)
-        ]
-        if now is None or before is None or not figures:
+        figures = [(value, rival.cell) for rival in rivals if is_finite(value := rival.value(metric, epoch))]
+        if not is_finite(now) or not is_finite(before) or not figures:
             return None
         sign = 1.0 if is_better_high(metric) else -1.0
         best, leader = max(figures, key=lambda entry: sign * entry[0])
@@ -135,4 +131,5 @@ def _margin(metric: str, now: float, best: float, samples: int) -> float:
     """
     if metric == LOSS:
         return LOSS_MARGIN * abs(best)
-    return NOISE_MARGIN * math.sqrt((now * (1 - now) + best * (1 - best)) / samples)
+    # an accuracy in percent has no such error
+    return NOISE_MARGIN * math.sqrt(max(0.0, now * (1 - now) + best * (1 - best)) / samples)

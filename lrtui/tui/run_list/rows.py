@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from rich.text import Text
 
+from lrtui.run.evaluations import is_finite
 from lrtui.run.events import GLYPHS
 from lrtui.run.source import RunId, RunSummary
 from lrtui.run.spec import RunSpec
@@ -112,9 +113,9 @@ def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSu
 def _merit(run: RunSummary) -> tuple[int, float]:
     """Return a key that sorts the best first: accuracies, then losses, then runs with neither."""
     accuracy, loss = run.best_accuracy, run.best_loss
-    if accuracy is not None and accuracy == accuracy:
+    if is_finite(accuracy):
         return (0, -accuracy)
-    return (1, loss) if loss is not None and loss == loss else (2, 0.0)
+    return (1, loss) if is_finite(loss) else (2, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

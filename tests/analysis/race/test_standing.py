@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from race_runs import fake_plan, fake_result, filled
 
-from lrtui.analysis.race.plan import RacePlan, Ruling
+from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import rank
@@ -101,6 +101,16 @@ def test_a_run_whose_last_loss_is_nan_counts_as_diverged() -> None:
     broken = fake_result(plan, 1, [0.8, 0.8, 0.8], seed=2, losses=[0.3, 0.3, math.nan])
     found = rank(plan, filled(plan, [*results, broken]))
     assert [(unranked.entrant, unranked.why) for unranked in found.unranked] == [(1, "diverged")]
+
+
+def test_a_run_whose_last_accuracy_is_not_finite_is_not_ranked() -> None:
+    for odd in (math.nan, math.inf):
+        plan, results = race_with(ENDS)
+        (result,) = [each for each in results if each.cell == Cell(2, 1)]
+        result.tests = {**result.tests, 3: replace(result.tests[3], accuracy=odd)}
+        found = rank(plan, results)
+        assert [placing.entrant for placing in found.placings] == [1, 0]
+        assert [unranked.entrant for unranked in found.unranked] == [2]
 
 
 def test_an_unfinished_race_is_compared_over_the_seeds_that_all_schedules_have() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from race_runs import fake_plan, fake_result, filled
 
@@ -99,3 +101,14 @@ def test_without_accuracy_the_loss_decides() -> None:
     ruling = StoppingRule(plan).judge(Cell(1, 0), filled(plan, results))
     assert ruling is not None
     assert "loss stays at 0.7990" in ruling.reason
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_result_that_is_not_finite_stops_nothing(odd: float) -> None:
+    assert judge(TUTORIAL, [0.80, odd, 0.8502]) is None
+    assert judge(TUTORIAL, [0.80, 0.8502, odd]) is None
+    assert judge(TUTORIAL, STALLED, leader=[odd] * 5) is None
+
+
+def test_an_accuracy_in_percent_has_no_sampling_noise() -> None:
+    assert judge(TUTORIAL, [80.0, 85.0, 85.02], leader=[80.0, 86.0, 89.0]) is not None
