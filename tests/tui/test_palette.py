@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from store_runs import store_events
 from textual.command import CommandPalette
 
 from lrtui.run.commands import Pause
+from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.tui.palette import action_commands, run_commands, scheduler_commands
+from lrtui.tui.palette import action_commands, run_commands, scheduler_commands, theme_commands
 from lrtui.tui.screens.picker.screen import PickerScreen
+from lrtui.tui.view import View
 
 RUNNING = recorded_run(120)
 
@@ -34,6 +39,21 @@ async def test_every_scheduler_and_every_run_is_listed() -> None:
         assert newest.text.startswith("run #2")
         oldest.run()
         assert app.view.selected == 1
+
+
+async def test_stored_runs_that_are_not_drawn_and_every_theme_are_found_by_name(tmp_path: Path) -> None:
+    store_events(tmp_path, recorded_run(60, outcome="done"), RunSpec(name="baseline"))
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=str(tmp_path))))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: bool(app.cockpit.source_runs.summaries))
+        (run,) = run_commands(app.cockpit)
+        assert run.text.startswith("run #1 baseline")
+        run.run()
+        assert app.view.selected == 1
+        themes = {command.text: command for command in theme_commands(app.cockpit)}
+        assert set(themes) == {f"theme {name}" for name in app.available_themes}
+        themes["theme nord"].run()
+        assert app.theme == "nord"
 
 
 async def test_an_action_is_carried_out_by_name() -> None:

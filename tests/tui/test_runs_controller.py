@@ -46,6 +46,29 @@ async def test_a_question_about_a_run_closes_when_that_run_ends(key: str) -> Non
         assert len(app.session.runs) == 1
 
 
+async def test_the_lr_dialog_follows_the_run_and_closes_with_it() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "=")
+        assert "The lr is 0.0025 now" in dialog(app)
+        app.session.last.say(*recorded_run(180)[len(recorded_run(120)) :])
+        await until(pilot, lambda: "The lr is 0.00125 now" in dialog(app))
+        app.session.last.say(RunFinished(seq=999, step=180, seconds=9.0, outcome="stopped"))
+        await until(pilot, lambda: app.screen is cockpit(app))
+
+
+async def test_a_command_for_a_run_that_has_ended_meanwhile_is_reported() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        run = app.session.last
+        run.say(RunFinished(seq=999, step=120, seconds=9.0, outcome="stopped"))
+        await until(pilot, lambda: not run.is_live)
+        app.cockpit.controllers.runs.send(Stop(), run)
+        assert "The run has ended." in message(app)
+        assert not run.sent
+
+
 async def test_space_resumes_a_stopped_run_after_a_question(tmp_path: Path) -> None:
     store_events(tmp_path, stopped(by_a_signal=False))
     with_checkpoint(tmp_path)

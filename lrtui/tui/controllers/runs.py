@@ -137,7 +137,10 @@ class RunsController:
     def send(self, command: Command, run: ShownRun | None = None) -> None:
         """Send a command to a run, by default to the live run on screen."""
         run = run or self._cockpit.scene.command_target
-        if run is not None and run.send(command) is not False:
+        if run is None or not run.is_live:
+            # it ended while a dialog was open
+            self._cockpit.say(f"Not sent: {command.text}. The run has ended.")
+        elif run.send(command) is not False:
             self._view.pending.add(run, command)
 
     def pause(self) -> None:
@@ -189,11 +192,8 @@ class RunsController:
 
         live = self._cockpit.scene.command_target
         if live is not None:
-            self._cockpit.app.push_screen(SetLrScreen(live.state.current_lrs), self._lr_chosen)
-
-    def _lr_chosen(self, lr: float | None) -> None:
-        if lr is not None:
-            self.send(SetLr(lr))
+            screen = SetLrScreen(lambda: live.state.current_lrs if live.is_live else ())
+            self._cockpit.app.push_screen(screen, lambda lr: None if lr is None else self.send(SetLr(lr), live))
 
 
 def settings_commands(before: RunSpec, after: RunSpec, live: RunSpec) -> tuple[list[Command], list[str]]:

@@ -90,24 +90,40 @@ class SetLrScreen(ModalScreen[float | None]):
     """Asks for the lr of the next step; returns None to leave it unchanged.
 
     Args:
-        current: lr of each parameter group now.
+        current: returns the lr of each parameter group now; nothing once the run has ended, which closes the dialog.
     """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "back", show=False)]
 
-    def __init__(self, current: tuple[float, ...]) -> None:
+    def __init__(self, current: Callable[[], tuple[float, ...]]) -> None:
         super().__init__()
         self._current = current
+        self._now = current()
 
     def compose(self) -> ComposeResult:
-        now = ", ".join(four_digits(lr) for lr in self._current)
         with Vertical(classes="dialog") as box:
             box.border_title = "Set the lr"
-            yield Static(Text(f"The lr is {now} now. The rest of the schedule is scaled with it."), classes="quiet")
-            yield Input(f"{self._current[0]:.6g}" if self._current else "", id="lr")
+            yield Static(self._about, id="now", classes="quiet")
+            yield Input(f"{self._now[0]:.6g}" if self._now else "", id="lr")
             yield Static(id="wrong")
             yield Static("enter set   esc back", classes="quiet")
+
+    @property
+    def _about(self) -> Text:
+        now = ", ".join(four_digits(lr) for lr in self._now)
+        return Text(f"The lr is {now} now. The rest of the schedule is scaled with it.")
+
+    def on_mount(self) -> None:
+        self.set_interval(POLL_SECONDS, self._update)
+
+    def _update(self) -> None:
+        now = self._current()
+        if not now and self._now:
+            self.dismiss(None)
+        elif now != self._now:
+            self._now = now
+            self.query_one("#now", Static).update(self._about)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         lr = read_lr(event.value)
