@@ -27,10 +27,18 @@ Examples:
 @option("--epochs", metavar="N", help="extend the run to this number of epochs, those done included")
 @option("--schedule", metavar="S", help="switch to another schedule, from base|current|start")
 @option("--lr", metavar="X", help="set the lr; the rest of the schedule is scaled with it")
+@option("--from-step", metavar="N", help="resume from the checkpoint of this step instead of the newest")
 @store_option()
 @output_options()
 def resume(
-    run: str, epochs: str | None, schedule: str | None, lr: str | None, store: str | None, as_json: bool, quiet: bool
+    run: str,
+    epochs: str | None,
+    schedule: str | None,
+    lr: str | None,
+    from_step: str | None,
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """The run keeps its number and ends bit-identical to one that was never interrupted (on the same machine, with the
     same versions and number of threads). Events after the checkpoint are superseded; commands sent after it are applied
@@ -38,7 +46,8 @@ def resume(
     """
     new_lr = None if lr is None else read_number("--lr", lr)
     new_epochs = None if epochs is None else read_count("--epochs", epochs)
-    plan = plan_resume(folder_of(store), run, schedule=schedule, lr=new_lr, epochs=new_epochs)
+    step = None if from_step is None else read_count("--from-step", from_step)
+    plan = plan_resume(folder_of(store), run, schedule=schedule, lr=new_lr, epochs=new_epochs, step=step)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
     for line in describe_user_files(plan):
         printer.warn(line)

@@ -70,7 +70,13 @@ class ResumePlan:
 
 
 def plan_resume(
-    folder: Path, run: str, *, schedule: str | None = None, lr: float | None = None, epochs: int | None = None
+    folder: Path,
+    run: str,
+    *,
+    schedule: str | None = None,
+    lr: float | None = None,
+    epochs: int | None = None,
+    step: int | None = None,
 ) -> ResumePlan:
     """Return how a run is resumed.
 
@@ -80,6 +86,7 @@ def plan_resume(
         schedule: replaces the run's schedule; may end with `from ANCHOR`.
         lr: lr to start with.
         epochs: new length of the whole run.
+        step: resumes from the checkpoint of this step; None for the newest.
 
     Raises:
         UsageError: if the run can't be resumed; says what to do.
@@ -97,7 +104,7 @@ def plan_resume(
     with closing(open_for_reading(folder)) as connection:
         stored = find_run(connection, run)
         _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
-        file = _newest_checkpoint(folder, stored)
+        file = _checkpoint(folder, stored, step)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
         # single steps are not needed to know which commands were carried out
         state = RunState()
@@ -250,11 +257,17 @@ def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) ->
         raise UsageError(f"{run.title} diverged and would diverge again: change it with --lr X or --schedule S")
 
 
-def _newest_checkpoint(folder: Path, run: StoredRun) -> SavedFile:
+def _checkpoint(folder: Path, run: StoredRun, step: int | None) -> SavedFile:
     files = saved_files(checkpoint_folder(folder, run.id))
     if not files:
         raise CheckpointError(
             f"{run.title} has no checkpoint in {checkpoint_folder(folder, run.id)}: it ended before its first one. "
             f"Start a new run instead"
         )
-    return files[-1]
+    if step is None:
+        return files[-1]
+    at_step = [file for file in files if file.step == step]
+    if not at_step:
+        known = ", ".join(dict.fromkeys(str(file.step) for file in files))
+        raise UsageError(f"{run.title} has no checkpoint of step {step:,}; available: {known}")
+    return at_step[-1]

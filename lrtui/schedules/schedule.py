@@ -134,6 +134,13 @@ class Schedule:
         roles: tuple[LrRole, ...] = ("end", "peak", "low") if entry.follows_metric else ("end", "peak", "low", "floor")
         return not any(self.get(lr.name) for lr in entry.lrs(*roles))
 
+    def never_cuts_on(self, results: Mapping[str, float]) -> bool:
+        """Return whether its threshold is relative and its metric negative in these results.
+
+        A relative threshold then lies on the other side of the best value, so that every equal result is better.
+        """
+        return self.metric is not None and self.get("threshold_mode") == "rel" and results.get(self.metric, 0.0) < 0
+
     @property
     def averages_from(self) -> int | None:
         """The `step()` call from which weights are averaged; None if they are not averaged."""

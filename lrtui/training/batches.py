@@ -52,6 +52,13 @@ class Batches(Protocol):
         """
         ...
 
+    def start_workers(self) -> None:
+        """Start processes that live on from epoch to epoch, as an uninterrupted run has done in its first epoch.
+
+        The caller restores the random states afterwards.
+        """
+        ...
+
     def in_order(self) -> Iterator[Batch]:
         """Go through the samples once, always in the same order unless the task's loader chooses another."""
         ...
@@ -87,6 +94,9 @@ class MemoryBatches:
     def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
         """Draw the order again and skip the batches that are done, without gathering them."""
         return self._ordered(self._new_order()[done * self._size :])
+
+    def start_workers(self) -> None:
+        """Do nothing: there are no processes."""
 
     def _new_order(self) -> torch.Tensor:
         return torch.randperm(self._count, generator=self._order).to(self._device)
@@ -159,6 +169,11 @@ class LoadedBatches:
         for _ in islice(batches, done):
             between_batches()
         return batches
+
+    def start_workers(self) -> None:
+        """Start persistent workers: starting them draws a seed, which would shift the order of a later epoch."""
+        if isinstance(self._loader, DataLoader) and self._loader.persistent_workers:
+            iter(self._loader)
 
     def in_order(self) -> Iterator[Batch]:
         """Go through the loader once.

@@ -239,6 +239,8 @@ class Loop:
             group_lrs=setup.lr_control.lrs,
             **self._started_fields,
         )
+        for text in setup.warnings:
+            self._reporter.notice("schedule", text, level="warning")
         for text in self._warnings:
             self._reporter.notice("resume", text, level="warning")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -40,6 +40,7 @@ class RunSetup:
         data: name, source, where, and the number of samples under `train` and `test`.
         metric_names: names of a test's results, `loss` first.
         script: the commands of the settings' `at`, in the order of their moments.
+        warnings: what will go wrong, as the first batch of the test shows; one sentence each.
     """
 
     spec: RunSpec
@@ -55,6 +56,7 @@ class RunSetup:
     lr_control: LrControl
     horizon: Horizon
     script: list[ScriptLine]
+    warnings: tuple[str, ...] = ()
 
     @property
     def parameter_count(self) -> int:
@@ -117,7 +119,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     model = user_task.model().to(device)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
-    metric_names = _try_test(user_task, model, test, device, spec.precision)
+    first_results = _try_test(user_task, model, test, device, spec.precision)
+    metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
     # fused kernels do not support sparse gradients
@@ -141,7 +144,17 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         lr_control=lr_control,
         horizon=horizon,
         script=script,
+        warnings=tuple(_negative_metric_warnings(schedule, first_results)),
     )
+
+
+def _negative_metric_warnings(schedule: Schedule, results: Mapping[str, float]) -> Iterator[str]:
+    for part in schedule.walk():
+        if part.never_cuts_on(results):
+            yield (
+                f"{part} never cuts the lr while {part.metric} is negative ({results[str(part.metric)]:.4g} on the "
+                'first test batch), because its threshold is relative: add threshold_mode="abs"'
+            )
 
 
 def _samples(data: Batches) -> int:
@@ -159,13 +172,13 @@ def _samples(data: Batches) -> int:
 
 def _try_test(
     task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
-) -> tuple[str, ...]:
-    """Evaluate one batch, so that a mistake shows now and not after an epoch; return the names of the results.
+) -> dict[str, float]:
+    """Evaluate one batch, so that a mistake shows now and not after an epoch; return the results by name.
 
     Lazy modules of PyTorch get their shapes here, before the optimizer gets their parameters.
     """
     result = evaluate(model, task, test, device, precision, lambda: None, most_batches=1)
-    return tuple(result.all_metrics)
+    return dict(result.all_metrics)
 
 
 def _try_schedules(

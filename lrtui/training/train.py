@@ -12,9 +12,8 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.task import Task
 from lrtui.training.checkpoint.files import ResumePoint
-from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
-from lrtui.training.checkpoint.resume import ResumedRun
+from lrtui.training.checkpoint.resume import read_resume_point
 from lrtui.training.command_handler import StopRequested
 from lrtui.training.device import keep_freed_memory
 from lrtui.training.loop import Loop
@@ -56,7 +55,7 @@ def train(
     try:
         resumed = None
         if resume_point is not None:
-            resumed = ResumedRun(resume_point, load_checkpoint(resume_point.checkpoint))
+            resumed = read_resume_point(resume_point)
             resumed.check_changes()
             reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
             if not resumed.is_branch:

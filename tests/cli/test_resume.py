@@ -80,3 +80,23 @@ def test_a_branch_from_an_lr_of_0_is_refused_and_names_the_anchor_to_use(lrtui: 
     assert refused.status == 2
     assert "switch from base instead" in refused.err
     assert len(lrtui("runs", "list").lines) == 2
+
+
+def test_a_damaged_checkpoint_names_the_intact_one_before_it(lrtui: CommandLine) -> None:
+    train(lrtui, "StepLR(2)", 3, "--at", "epoch 3: stop")
+    newest = max((lrtui.folder / "checkpoints" / "1").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    refused = lrtui("resume", "1", "--quiet")
+    assert refused.status == 1
+    assert "is intact: lrtui resume 1 --from-step 6" in refused.err
+    # the script stops the run again, with a new checkpoint
+    assert lrtui("resume", "1", "--from-step", "6", "--quiet").status == 0
+    assert lrtui("resume", "1", "--quiet").status == 0
+    assert "3/3" in lrtui("runs", "list").out
+
+
+def test_a_step_without_a_checkpoint_is_refused_with_those_that_have_one(lrtui: CommandLine) -> None:
+    train(lrtui, "StepLR(2)", 2)
+    refused = lrtui("resume", "1", "--epochs", "3", "--from-step", "7")
+    assert refused.status == 2
+    assert "#1 has no checkpoint of step 7; available: 6, 12" in refused.err

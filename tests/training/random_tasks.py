@@ -27,6 +27,13 @@ class Augmented(Dataset[Any]):
         return self.inputs[index] + 0.1 * noise, self.targets[index]
 
 
+class Plain(Augmented):
+    """The same samples, unchanged."""
+
+    def __getitem__(self, index: int) -> Any:
+        return self.inputs[index], self.targets[index]
+
+
 class RandomTask:
     """A model with BatchNorm and dropout, with data in a given form."""
 
@@ -51,6 +58,8 @@ class RandomTask:
                 return DataLoader(data, batch_size=5, shuffle=True)
             case "two workers":
                 return DataLoader(data, batch_size=5, shuffle=True, num_workers=2)
+            case "persistent workers":
+                return DataLoader(Plain(), batch_size=5, shuffle=True, num_workers=2, persistent_workers=True)
             case "own generator":
                 return DataLoader(data, batch_size=5, shuffle=True, generator=torch.Generator().manual_seed(2))
             case "weighted":

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_tasks import RandomTask
 from training_runs import run_events, tiny_spec
 
 import lrtui.training.loop
@@ -38,6 +39,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
+from lrtui.run.spec import RunSpec
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import LossBuffer
 
@@ -300,3 +302,15 @@ def test_nothing_is_lost_between_two_steps(step: int, seed: int) -> None:
     events = run_events(tiny_spec(seed=seed), {step: [EvaluateNow()]})
     assert len(of(StepDone, events)) == 24
     assert [event.seq for event in events] == list(range(len(events)))
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("", True), (', threshold_mode="abs"', False)])
+def test_a_relative_threshold_on_a_negative_metric_is_reported_before_the_first_step(mode: str, warned: bool) -> None:
+    class Negative(RandomTask):
+        def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return super().loss(outputs, targets) - 10
+
+    spec = RunSpec(schedule=f"ReduceLROnPlateau(patience=0{mode})", epochs=1)
+    events = run_events(spec, task=Negative("in memory"))
+    texts = [event.text for event in events if isinstance(event, Notice) and event.code == "schedule"]
+    assert ['add threshold_mode="abs"' in text for text in texts] == [True] * warned

@@ -63,6 +63,20 @@ def test_data_with_its_own_order_is_resumed_with_one_warning(
         assert_same(whole, pieces)
 
 
+@pytest.mark.parametrize("stops", [[2], [9], [12]], ids=["first epoch", "between epochs", "second epoch"])
+def test_persistent_workers_that_draw_nothing_are_resumed_exactly(
+    stops: list[int], recording: RunRecorder, tmp_path: Path
+) -> None:
+    spec = RunSpec(epochs=3, batch_size=5)
+    make = partial(RandomTask, "persistent workers")
+    whole = recording.run(spec, make_task=make)
+    assert whole.started.batches_per_epoch == 9
+    pieces = recording.run_in_pieces(spec, stops, tmp_path, make_task=make)
+    assert_same(whole, pieces)
+    (notice,) = [event for event in of(Notice, pieces[1].events) if event.code == "resume"]
+    assert "with their random states" in notice.text
+
+
 def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
     recording: RunRecorder, tmp_path: Path
 ) -> None:

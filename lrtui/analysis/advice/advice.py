@@ -10,7 +10,7 @@ from lrtui.run.events import ScheduleSwitched
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
-Code = Literal["schedule-exhausted", "lr-too-high", "not-finite", "plateau", "still-improving"]
+Code = Literal["schedule-exhausted", "lr-too-high", "not-finite", "plateau", "relative-threshold", "still-improving"]
 
 AFTER_THE_RUN: frozenset[Code] = frozenset({"not-finite", "still-improving"})
 """Codes of advice on runs that have ended, which applies to a new run."""

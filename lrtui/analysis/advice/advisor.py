@@ -8,6 +8,7 @@ from lrtui.analysis.advice.advice import Advice, Code
 from lrtui.analysis.advice.lr_too_high import LrTooHighRule
 from lrtui.analysis.advice.not_finite import not_finite
 from lrtui.analysis.advice.plateau import plateau
+from lrtui.analysis.advice.relative_threshold import relative_threshold
 from lrtui.analysis.advice.schedule_exhausted import schedule_exhausted
 from lrtui.analysis.advice.still_improving import still_improving
 from lrtui.run.state import RunState
@@ -60,7 +61,9 @@ class Advisor:
         advice = None
         # a run that stops improving because its lr is dead or too high is not on a plateau
         if not self._given & {"schedule-exhausted", "lr-too-high"}:
-            advice = schedule_exhausted(state, self._forecast) or plateau(state, self._forecast)
+            advice = (
+                schedule_exhausted(state, self._forecast) or plateau(state, self._forecast) or relative_threshold(state)
+            )
         if not self._forecast_missing:
             self._epochs = len(state.epochs)
         return advice

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, SwitchSchedule
@@ -12,8 +14,8 @@ from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import parse_script_line, read_script
-from lrtui.training.checkpoint.files import ResumePoint
-from lrtui.training.checkpoint.format import Checkpoint
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
+from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.lr_control import LrControl
 from lrtui.training.pending_commands import PendingCommands
@@ -100,7 +102,7 @@ class ResumedRun:
         """Return why the result may differ from an uninterrupted run's, one sentence each."""
         found = []
         if setup.train.inexact is not None:
-            found.append(f"the order of the data may differ from an uninterrupted run's: {setup.train.inexact}")
+            found.append(f"the data may differ from an uninterrupted run's: {setup.train.inexact}")
         now = {**versions(setup.device), "task": setup.spec.task}
         before = {**self.checkpoint.versions, "task": self.checkpoint.spec.task}
         names = [name for name in now if before.get(name) not in (None, now[name])]
@@ -180,6 +182,34 @@ class ResumedRun:
             raise UsageError(
                 f"{error} in the {epochs:,} epochs of the run; set another schedule with --schedule"
             ) from None
+
+
+def read_resume_point(point: ResumePoint) -> ResumedRun:
+    """Load the checkpoint that a run resumes from, or a branch starts from.
+
+    Raises:
+        CheckpointError: if it can't be loaded; names the checkpoint before it if that is intact.
+    """
+    try:
+        return ResumedRun(point, load_checkpoint(point.checkpoint))
+    except CheckpointError as error:
+        earlier = None if point.parent is not None else _intact_before(point.checkpoint)
+        if earlier is None:
+            raise
+        command = f"lrtui resume {point.checkpoint.parent.name} --from-step {earlier.step}"
+        raise CheckpointError(f"{error}. The one before it, of step {earlier.step:,}, is intact: {command}") from None
+
+
+def _intact_before(path: Path) -> SavedFile | None:
+    """Return the newest checkpoint of an earlier step that can be loaded, or None."""
+    files = saved_files(path.parent)
+    step = next((file.step for file in files if file.path == path), 0)
+    for file in reversed(files):
+        if file.step < step:
+            with suppress(CheckpointError):
+                load_checkpoint(file.path)
+                return file
+    return None
 
 
 def _joined(replay: tuple[str, ...], checkpoint: list[str]) -> list[str]:

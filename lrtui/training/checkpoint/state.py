@@ -44,6 +44,7 @@ class TrainingState:
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
         self._held_states: RandomStates | None = None
         self._test_on_demand: tuple[Command, bool] | None = None
+        self._lacks_workers = False
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
@@ -70,6 +71,10 @@ class TrainingState:
             take_commands: called between two batches that are skipped.
         """
         train, done = self._setup.train, self.progress.steps * self._setup.spec.accumulate
+        if self._lacks_workers:
+            self._lacks_workers, now = False, self._random_states()
+            train.start_workers()
+            set_random_states(now, train.generators)
         if not done:
             return train.shuffled()
         now = self._random_states()
@@ -141,6 +146,7 @@ class TrainingState:
         self._averaging.restore(checkpoint.averaging, setup.lr_control.schedule)
         self._gradient_scaler.load_state_dict(checkpoint.gradient_scaler)
         self.progress.restore(checkpoint.progress)
+        self._lacks_workers = self.progress.epoch > 1
         set_random_states(checkpoint.random, setup.train.generators)
 
     def _random_states(self) -> RandomStates:

@@ -31,6 +31,15 @@ def only_finding(schedule: str, epochs: int, batches: int, optimizer: str = SGD)
     return finding
 
 
+# --- cycles -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_cycle_that_the_run_does_not_finish_is_reported() -> None:
+    finding = only_finding("CosineAnnealingWarmRestarts(T_0=5)", 4, 100)
+    assert (finding.code, finding.fix) == ("unfinished-cycle", "CosineAnnealingWarmRestarts(T_0=4)")
+    assert "35 % of its peak" in finding.message
+
+
 # --- averaging -------------------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lrtui.analysis.checks import check_schedule
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
 from lrtui.tui.screens.picker.model import PickerModel
 
@@ -154,3 +155,14 @@ def test_recent_schedulers_keep_their_arguments() -> None:
     assert picker.error is None
     picker.choose("StepLR")
     assert picker.text == "StepLR(step_size=7)"
+
+
+@pytest.mark.parametrize("name", ["CyclicLR", "CosineAnnealingWarmRestarts"])
+@pytest.mark.parametrize("horizon", [Horizon(4, 100), Horizon(1, 938), Horizon(3, 7), Horizon(10, 938)])
+def test_the_cycles_that_the_form_proposes_have_no_finding(name: str, horizon: Horizon) -> None:
+    picker = PickerModel("StepLR(3)", "SGD(lr=0.1, momentum=0.9)", horizon)
+    picker.choose(name)
+    assert picker.schedule is not None
+    optimizer = parse_optimizer("SGD(lr=0.1, momentum=0.9)")
+    codes = {finding.code for finding in check_schedule(picker.schedule, optimizer, horizon)}
+    assert not codes & {"cycle-unfinished", "unfinished-cycle"}

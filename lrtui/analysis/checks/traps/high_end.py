@@ -69,7 +69,8 @@ def goes_up_again(context: ScheduleContext) -> Problem | None:
     ),
 )
 def unfinished_cycle(context: ScheduleContext) -> Problem | None:
-    """The run ends early in a cycle, at a high lr: the last restart undoes the gains of the previous cycle.
+    """The run ends early in a cycle, at a high lr: the last restart undoes the gains of the previous cycle. A cycle
+    that is longer than the run does not come down at all.
     Choose T_0 and T_mult so that a cycle ends with the run: with T_mult=1, T_0 divides the length of the run; with
     T_mult=2, T_0 is the length divided by 3, 7 or 15.
     """
@@ -80,7 +81,15 @@ def unfinished_cycle(context: ScheduleContext) -> Problem | None:
         position, length = part.calls - 1, part.get(period)
         while position >= length:
             position, length = position - length, length * (part.get("T_mult") or 1)
-        if position >= length / 2 or context.share[-1] <= LOW:
+        if context.share[-1] <= LOW:
+            continue
+        if length > part.calls and position == part.calls - 1:
+            return Problem(
+                f"a cycle of {context.calls_text(length)} is longer than {context.calls_text(part.calls)}: it is never "
+                f"restarted, and the run ends with the lr at {_end_text(context)}",
+                fit_of(context, part),
+            )
+        if position >= length / 2:
             continue
         return Problem(
             f"the run of {context.calls_text(context.calls)} ends at {context.unit} {position + 1:,} of a cycle of "

@@ -61,7 +61,8 @@ def plateau_mode(context: ScheduleContext) -> Problem | None:
 )
 def plateau_threshold(context: ScheduleContext) -> Problem | None:
     """The threshold is a share of the best value (threshold_mode="rel") or a difference ("abs"). If it is too high,
-    every epoch counts as a plateau; if it is negative, a worse result counts as an improvement.
+    every epoch counts as a plateau; if it is negative, a worse result counts as an improvement. While the metric
+    itself is negative, as a log-likelihood is, a relative threshold never cuts: use threshold_mode="abs".
     """
     for part in _plateaus(context):
         threshold, relative = part.get("threshold"), part.get("threshold_mode") == "rel"

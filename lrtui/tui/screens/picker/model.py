@@ -96,7 +96,13 @@ class PickerModel:
         self._write_notation()
 
     def _default_texts(self, entry: SchedulerEntry) -> dict[str, str]:
-        texts = {argument: value_text(value) for argument, value in parse_schedule(entry.example).arguments.items()}
+        example = parse_schedule(entry.example)
+        calls = self.horizon.calls(example.per)
+        is_cyclic = entry.family == "curve" and any(each.counts == "period" for each in entry.counts)
+        if is_cyclic and entry.fit is not None and calls > 1:
+            # whole cycles, so that check has no finding on what the form proposes
+            example = example.with_arguments(**(entry.fit(entry.values(example.arguments), calls) or {}))
+        texts = {argument: value_text(value) for argument, value in example.arguments.items()}
         lr = parse_optimizer(self.optimizer).lr
         for parameter in entry.parameters:
             if parameter.lr_share is not None and parameter.name in texts:
