@@ -35,22 +35,23 @@ def range_test(
 
     Everything that happens, failure included, is published through the feed. The steps are those of the run:
     accumulated, clipped and in its precision, with its optimizer's momentum and other settings. The sweep sets the lr
-    of the first parameter group; the others keep their ratio to it. The data is shuffled independently of the run's
-    order and repeated as often as needed.
+    of the first parameter group that is not frozen at lr 0; the others keep their ratio to it. The data is shuffled
+    independently of the run's order and repeated as often as needed.
 
     Args:
         setup: setup of the run, between two steps.
         gradient_scaler: the run's, for fp16; None if no run has started.
         should_stop: called before each step.
     """
-    ratios = _lr_ratios(setup)
-    feed.current_lr = float(setup.optimizer.param_groups[0]["lr"])
+    in_use, shares = _lr_shares(setup)
+    first = float(setup.optimizer.param_groups[0]["lr"])
+    feed.current_lr = first or (in_use if any(group["lr"] for group in setup.optimizer.param_groups) else 0.0)
     try:
         with state_restored_afterwards(setup):
             step = OptimizerStep(setup)
             if gradient_scaler is not None:
                 step.gradient_scaler.load_state_dict(gradient_scaler.state_dict())
-            outcome = _sweep(setup, step, sweep, ratios, feed, should_stop)
+            outcome = _sweep(setup, step, sweep, shares, feed, should_stop)
         feed.close(RangeEnd(outcome))
     except LrtuiError as error:
         feed.close(RangeEnd("failed", error))
@@ -69,7 +70,7 @@ def _sweep(
     setup: RunSetup,
     step: OptimizerStep,
     sweep: Sweep,
-    ratios: list[float],
+    shares: list[float],
     feed: RangeFeed,
     should_stop: Callable[[], bool],
 ) -> RangeOutcome:
@@ -79,8 +80,8 @@ def _sweep(
             if feed.is_stopped or should_stop():
                 return "stopped"
             lr = sweep.lr(number)
-            for group, ratio in zip(setup.optimizer.param_groups, ratios, strict=True):
-                group["lr"] = lr * ratio
+            for group, share in zip(setup.optimizer.param_groups, shares, strict=True):
+                group["lr"] = lr * share
             loss, _ = step.forward_backward(list(islice(batches, setup.spec.accumulate)))
             step.update_weights()
             # read immediately, although a device waits for it: a diverged loss ends the test
@@ -100,11 +101,15 @@ def _endless(train: Batches) -> Generator[Batch, None, None]:
             yield from one_pass
 
 
-def _lr_ratios(setup: RunSetup) -> list[float]:
-    """Return each group's lr as a multiple of the first group's: of the current lrs, or of the configured ones if the
-    first group's current lr is 0."""
+def _lr_shares(setup: RunSetup) -> tuple[float, list[float]]:
+    """Return the lr in use, and each parameter group's lr as a multiple of it.
+
+    The lr in use is that of the first group whose lr is not 0: a group at 0 is frozen, and stays so. If all are at 0,
+    the configured lrs count.
+    """
     now = [float(group["lr"]) for group in setup.optimizer.param_groups]
     for lrs in (now, list(parse_optimizer(setup.spec.optimizer).lrs)):
-        if lrs[0] > 0 and all(math.isfinite(lr) for lr in lrs):
-            return [lr / lrs[0] for lr in lrs]
-    return [1.0] * len(now)
+        in_use = next((lr for lr in lrs if lr > 0), None)
+        if in_use is not None and all(math.isfinite(lr) for lr in lrs):
+            return in_use, [lr / in_use for lr in lrs]
+    return 0.0, [1.0] * len(now)

@@ -401,3 +401,19 @@ def test_group_ratios_are_those_configured_if_the_current_lr_is_0() -> None:
     range_test(setup, SHORT, RangeFeed())
     assert used
     assert used == pytest.approx([0.1] * len(used))
+
+
+@pytest.mark.parametrize(("first", "second", "in_use"), [(0, 0.01, 0.01), (0.02, 0, 0.02)])
+def test_a_group_frozen_at_lr_0_stays_at_0(first: float, second: float, in_use: float) -> None:
+    optimizer = f'AdamW(lr={first}, groups={{"body*": {{"lr": {second}}}}})'
+    spec = replace(TASKS["parameter groups"][0], optimizer=optimizer, schedule='LambdaLR("1")')
+    setup = set_up(spec, quiet)
+    used: list[list[float]] = []
+    setup.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: used.append([group["lr"] for group in optimizer.param_groups])
+    )
+    range_test(setup, SHORT, feed := RangeFeed())
+    frozen = 0 if first == 0 else 1
+    assert feed.current_lr == in_use
+    assert [lrs[frozen] for lrs in used] == [0] * len(used)
+    assert [lrs[1 - frozen] for lrs in used] == [SHORT.lr(step) for step in range(len(used))]

@@ -42,19 +42,26 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
     lr, batches = two_digits(range_test.lr), range_test.batches_per_epoch
     optimizer = parse_optimizer(spec.optimizer)
     # groups keep their lr in proportion; a schedule with another lr names its optimizer
-    share = lr / optimizer.lr if optimizer.lr else 1.0
+    in_use = next((value for value in optimizer.lrs if value > 0), 0.0)
+
+    def moved_lr(value: float) -> float:
+        # a group at 0 is frozen, and stays so
+        return lr if value == in_use else value * (lr / in_use) if in_use else value
+
     groups = tuple(
-        (pattern, tuple((name, value * share if name == "lr" else value) for name, value in items))
+        (pattern, tuple((name, moved_lr(value) if name == "lr" else value) for name, value in items))
         for pattern, items in optimizer.groups
     )
-    moved = type(optimizer)(optimizer.name, optimizer.with_arguments(lr=lr).items, groups)
+    moved = type(optimizer)(
+        optimizer.name, optimizer.with_arguments(lr=moved_lr(optimizer.lr) if in_use else lr).items, groups
+    )
     on = None if str(moved) == str(optimizer) else str(moved)
     higher = two_digits(range_test.highest if range_test.highest > 1.5 * lr else HIGHER_PEAK * lr)
     peaks = [
         [value * factor for value in moved.lrs] if moved.groups else [lr * factor] for factor in (1.0, higher / lr)
     ]
     user = f"{USER_SCHEDULE} {parse_schedule(spec.schedule)}"
-    return [
+    all_candidates = [
         Candidate(one_cycle := _one_cycle(peaks[0]), lambda _: Entrant(one_cycle)),
         Candidate(user, lambda epochs: shorten(spec, batches, epochs, user)),
         Candidate("cosine", lambda _: Entrant('CosineAnnealingLR(per="batch")', on)),
@@ -65,6 +72,8 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
             lambda epochs: Entrant(warm_up_then_cosine(epochs, batches), on, title=warm),
         ),
     ]
+    # a peak must be above 0, so one cycle can't keep a frozen group
+    return [candidate for candidate in all_candidates if all(peaks[0]) or candidate.name not in (one_cycle, high)]
 
 
 def _one_cycle(peaks: list[float]) -> str:

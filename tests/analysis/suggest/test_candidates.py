@@ -112,3 +112,15 @@ def test_the_lrs_of_parameter_groups_are_scaled_in_proportion() -> None:
 
 def test_two_digits_rounds_to_two_significant_digits() -> None:
     assert [two_digits(lr) for lr in (0.0213, 1.26e-5, 0.3, 1.0)] == [0.021, 1.3e-5, 0.3, 1.0]
+
+
+def test_a_group_frozen_at_lr_0_stays_at_0_in_every_candidate() -> None:
+    optimizer = 'Adam(lr=0, groups={"0.*": {"lr": 0.01}})'
+    spec = tiny_spec(schedule="StepLR(1)", epochs=2, optimizer=optimizer)
+    found = RangeTestResult(0.015, Suggestions({}), 100, BATCHES)
+    for candidate in candidates(spec, found):
+        entrant = candidate.of_length(2)
+        assert entrant is not None
+        lrs = lrs_of(entrant, 2, optimizer=optimizer)
+        assert {first for first, _ in lrs} == {0}, candidate.name
+        assert max(second for _, second in lrs) > 0, candidate.name
