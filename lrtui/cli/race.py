@@ -33,7 +33,8 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
-from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.cli.output_file import write_file
+from lrtui.run.errors import UsageError
 from lrtui.text.format import counted, printable
 
 EPILOG = """\
@@ -161,13 +162,8 @@ def _run(files: PlanFiles, plan: RacePlan, say: Callable[[str], None]) -> int:
 
 
 def _write_markdown(standing: Standing, path: Path) -> None:
-    try:
-        path.write_text("\n".join(standing_markdown(standing)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LrtuiError(
-            f"{path} can't be written: {error.strerror or error}; lrtui race --report {standing.plan.number} "
-            "--markdown FILE writes it again"
-        ) from None
+    remedy = f"; lrtui race --report {standing.plan.number} --markdown FILE writes it again"
+    write_file(path, [f"{line}\n" for line in standing_markdown(standing)], remedy)
 
 
 def _exit_code(standing: Standing) -> int:

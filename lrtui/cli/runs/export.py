@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from lrtui.cli.command import Command, option
+from lrtui.cli.output_file import write_file
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
-from lrtui.run.errors import StoreError, UsageError
+from lrtui.run.errors import UsageError
 from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
 
 EPILOG = """\
@@ -57,14 +58,5 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
 def _write(lines: Iterable[str], out: str | None) -> None:
     if out is None:
         sys.stdout.writelines(lines)
-        return
-    # an existing file is replaced only by a complete one
-    partial = Path(f"{out}.part")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-        partial.replace(out)
-    except OSError as error:
-        raise StoreError(f"{out} can't be written: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    else:
+        write_file(out, lines)
