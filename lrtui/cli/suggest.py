@@ -11,7 +11,7 @@ import click
 
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.suggest.range_test import find_lr
-from lrtui.analysis.suggest.search import DEFAULT_BUDGET, Search, SearchStoppedError
+from lrtui.analysis.suggest.search import DEFAULT_BUDGET, MAX_BUDGET, Search, SearchStoppedError
 from lrtui.analysis.suggest.suggestion import reason_lines, suggestion_record
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import stop_on_signals
@@ -54,8 +54,8 @@ def command(
     """
     full_runs = DEFAULT_BUDGET if budget is None else read_number("--budget", budget)
     process_count = read_count("--processes", processes, 1)
-    if not full_runs > 0:
-        raise UsageError("--budget must be a number of full runs above 0, such as 2")
+    if not 0 < full_runs <= MAX_BUDGET:
+        raise UsageError(f"--budget must be a number of full runs above 0 and at most {MAX_BUDGET:,}, such as 2")
     spec = read_spec(options, schedule, load_settings().run)
     check_notation(spec)
     if spec.at:

@@ -56,6 +56,7 @@ def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monke
     ("arguments", "message"),
     [
         (["--budget", "0"], "--budget must"),
+        (["--budget", "1e9"], "at most 1,000"),
         (["--budget", "much"], "--budget takes"),
         (["Foo()"], "unknown schedule Foo"),
         (["--at", "epoch 2: lr*0.5"], "--at can't be used with suggest"),

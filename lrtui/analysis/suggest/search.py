@@ -86,6 +86,9 @@ def plan_budget(left: float, epochs: int, candidates: int) -> BudgetPlan:
 DEFAULT_BUDGET = 2.0
 """The default budget, in full runs."""
 
+MAX_BUDGET = 1_000
+"""The largest budget, in full runs: the plan of a race lists every run."""
+
 
 class SearchStoppedError(LrtuiError):
     """The search was stopped."""
