@@ -52,17 +52,27 @@ class LrTooHighRule:
             if self._first == math.inf:
                 self._first = value
             self._best = min(self._best, value)
-            far = value > FACTOR * self._best and value - self._best > LOST_PROGRESS * (self._first - self._best)
+            far = value > self._limit and value - self._best > LOST_PROGRESS * (self._first - self._best)
             self._steps_above = self._steps_above + 1 if far else 0
             if self._steps_above >= span and not self._is_spike(state, span):
                 return self._advice(state, value)
         return None
 
+    @property
+    def _limit(self) -> float:
+        """The loss above which it is too far from its best: FACTOR times it, as far above a negative one as above a
+        positive one of the same size."""
+        return self._best + (FACTOR - 1) * abs(self._best)
+
     def _is_spike(self, state: RunState, span: int) -> bool:
         """Return whether a few huge losses raise the mean while most losses are normal."""
         first = max(0, self._seen - span - state.loss.known_from)
         steps = state.loss.values[first : self._seen - state.loss.known_from]
-        return bool(len(steps)) and bool(np.median(np.nan_to_num(steps, nan=np.inf)) <= FACTOR * self._best)
+        return bool(len(steps)) and bool(np.median(np.nan_to_num(steps, nan=np.inf)) <= self._limit)
+
+    @property
+    def _distance(self) -> str:
+        return f"more than {FACTOR:g} times" if self._best > 0 else "far above"
 
     def _advice(self, state: RunState, loss: float) -> Advice:
         lrs = state.current_lrs
@@ -70,7 +80,7 @@ class LrTooHighRule:
             code="lr-too-high",
             title="lr too high",
             brief="the loss has risen far above its best",
-            text=f"the smoothed training loss is {four_digits(loss)}, more than {FACTOR:g} times its best "
+            text=f"the smoothed training loss is {four_digits(loss)}, {self._distance} its best "
             f"{four_digits(self._best)}" + (f", at lr {four_digits(max(lrs))}" if lrs else ""),
             action="nudge_down",
             effect="lowers the lr",

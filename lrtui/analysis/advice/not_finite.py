@@ -46,6 +46,6 @@ def _last_good_epoch(state: RunState) -> EpochDone | None:
         if not math.isfinite(loss):
             continue
         best = min(best, loss)
-        if loss <= MAX_LOSS_RATIO * best:
+        if loss <= best + (MAX_LOSS_RATIO - 1) * abs(best):
             good = tested.epoch
     return good

@@ -8,7 +8,7 @@ import pytest
 from advice_verdict import advice_on
 from recorded_runs import recorded_run
 from recordings import ending, read_recording
-from synthetic_runs import codes, only, state_of
+from synthetic_runs import codes, only, state_of, synthetic_run
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.run.commands import Extend
@@ -144,3 +144,10 @@ def test_the_headless_line_names_the_command_to_run(name: str, run_number: int |
     line = advice.headless_line(started.spec, run_number)
     assert line.startswith(f"advice: {advice.title}: ")
     assert command in line
+
+
+def test_a_negative_loss_that_stays_at_its_best_is_not_too_high() -> None:
+    falling = [(loss, None) for loss in (-1.0, -2.0, -3.0, -3.0, -3.0, -2.9)]
+    assert "lr-too-high" not in codes(synthetic_run([0.01] * 6, falling))
+    lost = [(loss, None) for loss in (2.0, -2.0, -3.0, 20.0, 20.0, 20.0)]
+    assert "lr-too-high" in codes(synthetic_run([0.01] * 6, lost))
