@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from lrtui.run.errors import NotationError, TaskError
+from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.schedules.arguments import did_you_mean, keywords_by_name, match_arguments, read_value
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS, OptimizerEntry
 from lrtui.schedules.schedule import value_text
@@ -176,6 +176,22 @@ def _read_settings(source: Source, settings: ast.Dict, entry: OptimizerEntry) ->
     if not items:
         source.refuse("the group sets nothing; give it an lr", settings, "groups")
     return items
+
+
+def check_flags(spec: OptimizerSpec, device: str) -> None:
+    """Check that the optimizer can train on a kind of device.
+
+    Raises:
+        UsageError: for `differentiable=True`, and for `capturable=True` on a device without CUDA graphs.
+    """
+    for settings in (spec.arguments, *(dict(items) for _, items in spec.groups)):
+        if settings.get("differentiable"):
+            raise UsageError(
+                f"{spec}: differentiable=True needs a loop that differentiates through the step, which training does "
+                "not; leave it out"
+            )
+        if settings.get("capturable") and device in ("cpu", "mps"):
+            raise UsageError(f"{spec}: capturable=True needs a CUDA device, and this run uses {device}; leave it out")
 
 
 def build_optimizer(

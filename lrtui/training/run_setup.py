@@ -12,7 +12,7 @@ from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
+from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer, check_flags
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
@@ -78,6 +78,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     """
     schedule, optimizer_spec = parse_schedule(spec.schedule), parse_optimizer(spec.optimizer)
     device = choose_device(spec.device)
+    check_flags(optimizer_spec, device.type)
     user_task = UserTask(task or find_task(spec.task), spec.task)
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly

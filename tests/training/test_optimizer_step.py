@@ -9,6 +9,7 @@ import torch
 from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import ScaleLr
+from lrtui.run.errors import UsageError
 from lrtui.run.events import RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
@@ -16,6 +17,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.training.reporter import Reporter
+from lrtui.training.run_setup import set_up
 from lrtui.training.train import train
 
 
@@ -149,3 +151,16 @@ def test_a_step_whose_gradients_overflow_in_fp16_is_skipped_and_the_run_continue
 def test_a_nudge_in_the_middle_of_an_accumulated_epoch_holds_from_the_next_step() -> None:
     events = run_events(tiny_spec(accumulate=2, schedule='LambdaLR("1")'), {1: [ScaleLr(2.0)]})
     assert [e.lrs[0] for e in of(StepDone, events)][:3] == [0.01, 0.02, 0.02]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["Adam(lr=0.01, capturable=True)", "SGD(lr=0.1, differentiable=True)", 'Adam(groups={"0*": {"capturable": True}})'],
+)
+def test_flags_that_training_cannot_use_are_refused_before_data_is_loaded(optimizer: str) -> None:
+    class NoData(Plain):
+        def training_data(self) -> Any:
+            raise AssertionError
+
+    with pytest.raises(UsageError, match="leave it out"):
+        set_up(RunSpec(schedule="StepLR(2)", optimizer=optimizer, device="cpu"), lambda _: None, NoData())
