@@ -19,6 +19,9 @@ Row = tuple[Run, ...]
 CROP = 1.5
 """A cropped axis ends at this factor above the 95th percentile of the columns."""
 
+MARGIN = 1
+"""Columns right of the plotting area, so that the label of a tick at the right end can be centred below it."""
+
 AXIS, LABEL = "chart--axis", "chart--label"
 
 # length of a dash with its gap, and of the dash alone, in dots
@@ -37,7 +40,7 @@ class Chart:
         from_zero: whether a linear y axis starts at 0.
         crops_peaks: whether a linear y axis cuts off peaks that would flatten the rest of the curve, in at most a
             twentieth of the columns.
-        x_label: name of the x axis, at its right end; None for no axis.
+        x_label: name of the x axis, left of its labels; None for no axis.
         axis: unit of the x axis, which determines its ticks.
         ascii: whether to use ASCII characters only.
         label_width: width of the y labels, equal in charts that are aligned.
@@ -56,7 +59,7 @@ class Chart:
 
     def columns(self, width: int) -> int:
         """Return the width of the plotting area in a chart of this width."""
-        return max(0, width - self.label_width - 2)
+        return max(0, width - self.label_width - 2 - MARGIN)
 
     def draw(self, width: int, height: int) -> list[Row]:
         """Return `height` rows of `width` columns."""
@@ -70,7 +73,8 @@ class Chart:
         scale = self._scale(curves)
         characters, styles = self._paint(curves, scale, columns, lines)
         left = self._left(scale, lines)
-        rows = [(*left[line], *_runs(characters[line], styles[line])) for line in range(lines)]
+        margin = (" " * MARGIN, "")
+        rows = [(*left[line], *_runs(characters[line], styles[line]), margin) for line in range(lines)]
         if axis_lines:
             rows += self._x_axis(columns)
         return ascii_rows(rows) if self.ascii else rows
@@ -171,23 +175,20 @@ class Chart:
         return rows
 
     def _x_axis(self, columns: int) -> list[Row]:
-        marks, labels = ["─"] * columns, [" "] * columns
+        marks, labels = ["─"] * columns, [" "] * (columns + MARGIN)
         for x, label in x_ticks(self.x_low, self.x_high, columns, self.axis):
             if (column := self._column(x, columns)) is not None:
                 marks[column] = "┬"
-                _write(labels, column, label, columns)
-        name = f" {self.x_label}"
-        room = columns - len(name)
-        if room > 10:
-            marks[room:] = list(name)
+                _write(labels, column, label)
         styles = [AXIS] * columns
         for layer in self.layers:
             if isinstance(layer, Flag) and (column := self._column(layer.x, columns)) is not None:
                 marks[column], styles[column] = layer.glyph, layer.style
         pad = " " * (self.label_width + 1)
+        name = (self.x_label or "")[: self.label_width]
         return [
-            ((pad, ""), ("└", AXIS), *_runs(marks, styles)),
-            ((pad + " ", ""), ("".join(labels), LABEL)),
+            ((pad, ""), ("└", AXIS), *_runs(marks, styles), (" " * MARGIN, "")),
+            ((f"{name:>{self.label_width}}  {''.join(labels)}", LABEL),),
         ]
 
 
@@ -197,10 +198,10 @@ def _line_of(place: float, lines: int) -> int:
     return int(min(max(dots - round(place * dots), 0), dots)) // 4
 
 
-def _write(line: list[str], column: int, text: str, columns: int) -> None:
-    if len(text) > columns:
+def _write(line: list[str], column: int, text: str) -> None:
+    if len(text) > len(line):
         return
-    start = max(0, min(column - (len(text) - 1) // 2, columns - len(text)))
+    start = max(0, min(column - (len(text) - 1) // 2, len(line) - len(text)))
     if all(character == " " for character in line[max(0, start - 1) : start + len(text) + 1]):
         line[start : start + len(text)] = list(text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,9 +59,9 @@ class LinearScale:
 
 
 def _linear_label(value: float, step: float) -> str:
-    if value == 0 or abs(value) < step * 1e-6:
-        return "0"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if value == 0 or abs(value) < step * 1e-6:
+        return f"{0:.{decimals}f}" if decimals <= 5 else "0"
     # more zeros would push the digits off the label
     return f"{value:.{decimals}f}" if decimals <= 5 and abs(value) < 1e6 else f"{value:.3g}"
 
@@ -83,12 +84,21 @@ class LogScale:
         """Return at most `most` + 1 ticks at powers of ten, and at 2 and 5 times them if there is room."""
         bottom, top = math.log10(self.low), math.log10(self.high)
         first, last = math.ceil(bottom - 1e-9), math.floor(top + 1e-9)
-        values = [10.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / max(1, most))))]
+        # from the top, since the highest lr is the one that matters most
+        apart = max(1, math.ceil((last - first) / max(1, most)))
+        values = [10.0**power for power in range(last, first - 1, -apart)][::-1]
         if len(values) < 3:
             finer = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
             within = [value for value in finer if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
             values = within if len(within) <= most + 1 else values or within[:1]
-        return [Tick((math.log10(value) - bottom) / (top - bottom), f"{value:.4g}") for value in values]
+        label = _log_label(values)
+        return [Tick((math.log10(value) - bottom) / (top - bottom), label(value)) for value in values]
+
+
+def _log_label(values: Sequence[float]) -> Callable[[float], str]:
+    """Return the format of all labels of an axis: plain numbers, or powers of ten as `1e-05` if one needs that."""
+    plain = all(1e-4 <= value < 1e5 for value in values)
+    return (lambda value: f"{value:.4g}") if plain else (lambda value: f"{value:.0e}")
 
 
 Scale = LinearScale | LogScale

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NEXT = "next"
 """Slot of the next run's schedule."""
 
+BETTER = "better"
+"""Slot of the schedule that the checks propose in its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class CurveRequest(ForecastRequest):
@@ -123,10 +126,20 @@ class Forecasts:
         self._asked: dict[str, CurveRequest] = {}
         self.futures: dict[int, Future] = {}
         self.preview: Future | None = None
+        self.better: Future | None = None
+        """The lr of the schedule that the finding proposes."""
+        self.finding: Finding | None = None
+        """The most severe finding on the next run's schedule, if it was checked."""
 
-    def request(self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState]) -> None:
-        """Request the forecasts that are outdated: of the next run, and of each running one by number."""
-        self._want(NEXT, request_for_spec(spec, batches_per_epoch))
+    def request(
+        self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState], *, checked: bool = False
+    ) -> None:
+        """Request the forecasts that are outdated: of the next run, and of each running one by number.
+
+        Args:
+            checked: whether the next run's schedule is checked, too.
+        """
+        self._want(NEXT, request_for_spec(spec, batches_per_epoch), checked=checked, accumulate=spec.accumulate)
         for number, state in runs.items():
             if request := request_for_run(state):
                 self._want(str(number), request)
@@ -138,17 +151,32 @@ class Forecasts:
         future = Future(answer.request.start_step, answer.lrs) if answer.lrs is not None else None
         if slot == NEXT:
             self.preview = future
+            if answer.findings:
+                self._take_finding(answer.request, answer.findings)
+        elif slot == BETTER:
+            self.better = future
         elif future is not None:
             self.futures[int(slot)] = future
         return True
 
-    def _want(self, slot: str, request: ForecastRequest) -> None:
-        request = CurveRequest(**{each.name: getattr(request, each.name) for each in fields(ForecastRequest)})
-        if self._asked.get(slot) == request:
+    def _take_finding(self, request: CurveRequest, findings: tuple[Finding, ...]) -> None:
+        """Store the first finding with a better schedule, or else the first, and request that schedule's curve."""
+        self.finding = next((each for each in findings if each.fix), findings[0])
+        if self.finding.fix:
+            self._want(BETTER, replace(request, schedule=self.finding.fix))
+
+    def _want(self, slot: str, wanted: ForecastRequest, *, checked: bool = False, accumulate: int = 1) -> None:
+        values = {each.name: getattr(wanted, each.name) for each in fields(ForecastRequest)}
+        request = CurveRequest(**values, checked=checked, accumulate=accumulate)
+        # a checked curve is as good as one that is not
+        if self._asked.get(slot) in (request, replace(request, checked=True)):
             return
         self._asked[slot] = request
         if slot == NEXT:
-            self.preview = None
+            self.preview = self.better = self.finding = None
+            self._asked.pop(BETTER, None)
+        elif slot == BETTER:
+            self.better = None
         else:
             # the forecast of a replaced schedule is wrong from now on
             self.futures.pop(int(slot), None)

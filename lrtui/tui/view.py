@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
+from typing import TYPE_CHECKING
 
 from lrtui.analysis.advice.advice import Advice
 from lrtui.engine.session import Session
@@ -20,6 +21,10 @@ from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of, race_of
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
+
+# imported after the first frame
+if TYPE_CHECKING:
+    from lrtui.analysis.checks import Finding
 
 UNKNOWN_BATCHES = 100
 """Batches per epoch of a preview if the task's number is unknown before a run; the lr of each epoch is still right."""
@@ -161,6 +166,8 @@ class Scene:
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
         columns: width of the charts without their labels; 0 if there is no cursor, which alone depends on it.
         source_runs: the runs of sources, which other processes train or have trained.
+        finding: the most severe finding on the next run's schedule, if there is one.
+        better: lr of the schedule that the finding proposes.
     """
 
     session: Session
@@ -170,6 +177,8 @@ class Scene:
     one_pane: bool = False
     columns: int = 0
     source_runs: SourceRuns = field(default_factory=SourceRuns)
+    finding: Finding | None = None
+    better: Future | None = None
 
     @cached_property
     def runs(self) -> list[ShownRun]:
@@ -228,5 +237,7 @@ class Scene:
         return (
             tuple((run.number, id(run), run.state.version) for run in self.runs),
             id(self.preview),
+            id(self.better),
+            self.finding,
             tuple((number, id(future)) for number, future in self.futures.items()),
         )

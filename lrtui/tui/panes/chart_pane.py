@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from lrtui.panes import PANES_BY_NAME
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.run.evaluations import metric_of
@@ -51,6 +52,8 @@ class ChartPane(Vertical, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or self.NAME)
+        # the pane with an own key; further metrics have none
+        self._key = PANES_BY_NAME[self.id].key if self.id in PANES_BY_NAME else ""
         self.title = ""
         """The current title."""
         self._scene: Scene | None = None
@@ -58,7 +61,7 @@ class ChartPane(Vertical, can_focus=True):
         self._progress: object = None
 
     def compose(self) -> ComposeResult:
-        yield Frame(self.title)
+        yield Frame(self.title, key=self._key)
         yield Static(f"{self.EMPTY} {self.NO_RUN}", classes="empty")
         yield ChartView()
 
@@ -126,11 +129,20 @@ def error_text(state: RunState) -> str:
     return f"✗ {(state.outcome.error or 'The run failed without a message.').splitlines()[0]}"
 
 
-def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool = False, crops: bool = False) -> Chart:
+def chart(
+    scene: Scene,
+    layers: Sequence[Layer],
+    pane: str,
+    *,
+    logarithmic: bool = False,
+    from_zero: bool = False,
+    crops: bool = False,
+) -> Chart:
     """Return a chart of these layers, with the cursor, the present step, changes and the x axis.
 
     Args:
         pane: name of the pane. If charts are above each other, only the lowest has the x axis.
+        logarithmic: whether the y axis is logarithmic unless the user has changed that.
         from_zero: whether the y axis starts at 0.
         crops: whether peaks that would flatten the rest are cut off.
     """
@@ -140,7 +152,7 @@ def chart(scene: Scene, layers: Sequence[Layer], pane: str, *, from_zero: bool =
         [*layers, *_cursor_and_changes(scene)],
         low,
         high,
-        logarithmic=pane in scene.view.log_axes,
+        logarithmic=logarithmic != (pane in scene.view.log_axes),
         from_zero=from_zero,
         crops_peaks=crops,
         x_label=axis if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,

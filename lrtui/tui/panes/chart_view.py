@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
@@ -122,11 +120,12 @@ class ChartView(Widget):
             self.refresh()
             return
         changed = [line for line, row in enumerate(rows) if row != self._rows[line]]
+        regions = [_changed_region(self._rows[line], rows[line], line) for line in changed]
         self._rows = rows
         for line in changed:
             self._strips[line] = None
         if changed:
-            self.refresh(*(Region(0, first, self.size.width, count) for first, count in _stretches(changed)))
+            self.refresh(*regions)
 
     def _take(self, rows: list[Row]) -> None:
         self._rows, self._strips = rows, [None] * len(rows)
@@ -170,10 +169,13 @@ class ChartView(Widget):
         return self._styles[name]
 
 
-def _stretches(lines: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first line and the length of each group of adjacent lines, which are painted together."""
-    first = 0
-    for index, line in enumerate(lines):
-        if index + 1 == len(lines) or lines[index + 1] != line + 1:
-            yield lines[first], index - first + 1
-            first = index + 1
+def _changed_region(before: Row, after: Row, line: int) -> Region:
+    """Return the region from the first to the last cell that differ in text or style."""
+    pairs = zip(_cells(before), _cells(after), strict=False)
+    changed = [column for column, (old, new) in enumerate(pairs) if old != new]
+    return Region(changed[0], line, changed[-1] - changed[0] + 1, 1) if changed else Region(0, line, 1, 1)
+
+
+def _cells(row: Row) -> list[tuple[str, str]]:
+    """Return each character with its style; those of a chart are one cell wide."""
+    return [(character, name) for text, name in row for character in text]

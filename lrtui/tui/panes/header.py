@@ -1,14 +1,16 @@
-"""The two lines at the top: the run on screen, its status and its progress."""
+"""The lines at the top: the run on screen, its status, its progress and its latest figures."""
 
 from __future__ import annotations
 
-from rich.text import Text
+from rich.text import Span, Text
 from textual.widget import Widget
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.text.format import cut, duration
+from lrtui.text.format import cut, duration, four_digits
+from lrtui.tui.panes.repaint import changed_part
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
@@ -84,25 +86,58 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
     return line
 
 
+def figures_line(scene: Scene, width: int) -> str:
+    """Return the third line: lr, losses, and accuracy with its change in the last epoch; before a run, the finding."""
+    run = scene.run
+    if run is None:
+        finding = scene.finding
+        key = ACTIONS_BY_NAME["schedule"].key(scene.view.keys)
+        return cut(f" ! {finding.message}: press {key} for a better schedule", width) if finding else ""
+    state, parts = run.state, []
+    if state.current_lrs:
+        parts.append(f"lr {four_digits(state.current_lrs[0]):<9}")
+    if len(state.loss):
+        # the same value as in the loss pane
+        span = scene.view.smoothing
+        series = state.smoothed(state.loss, span) if span else state.loss
+        parts.append(f"train loss {four_digits(series.last):<7}")
+    tests = [result for result in state.evaluations if not result.averaged]
+    if tests:
+        parts.append(f"test loss {four_digits(tests[-1].loss):<7}")
+    accuracies = [test.accuracy for test in tests if test.accuracy is not None]
+    if accuracies:
+        change = f" {accuracies[-1] - accuracies[-2]:+.4f}" if len(accuracies) > 1 else ""
+        parts.append(f"accuracy {accuracies[-1]:.4f}{change}")
+    line = f" {'   '.join(parts)}"
+    if len(line) > width:
+        line = " " + "  ".join(parts).replace("train loss", "train").replace("test loss", "test").replace(
+            "accuracy", "acc"
+        )
+    return cut(line.rstrip(), width) if parts else ""
+
+
 class Header(Widget):
-    """The two lines at the top of the cockpit."""
+    """The lines at the top of the cockpit; only what changes in them is repainted."""
 
     DEFAULT_CSS = """
-    Header { height: 2; width: 1fr; color: $foreground; }
+    Header { height: 3; width: 1fr; color: $foreground; }
     Header > .header--progress { color: $accent; }
     Header:light > .header--progress { color: $text-accent; }
+    Header > .header--finding { color: $warning; }
+    Header:light > .header--finding { color: $text-warning; }
     Header > .header--rest { color: $foreground-disabled; }
     """
 
-    COMPONENT_CLASSES = {"header--progress", "header--rest"}
+    COMPONENT_CLASSES = {"header--progress", "header--rest", "header--finding"}
     """
     | Class | Description |
     | :- | :- |
     | `header--progress` | The completed part of the bar. |
     | `header--rest` | The remaining part. |
+    | `header--finding` | The finding on the next run's schedule. |
     """
 
-    _shown: tuple[str, str] = ("", "")
+    _shown: tuple[str, ...] = ()
     _lines: Text = Text()
 
     def show(self, scene: Scene) -> None:
@@ -111,15 +146,21 @@ class Header(Widget):
         spec, state = (run.spec, run.state) if run else (scene.view.spec, None)
         width = self.size.width
         lines = [title_line(label_of(run) if run else "", spec, state, width), progress_line(spec, state, width)]
-        plain = (lines[0].plain, lines[1].plain)
-        if plain == self._shown:
+        style = "bold" if run else "finding"
+        lines.append(Text(figures_line(scene, width), no_wrap=True, end="", spans=[Span(0, width, style)]))
+        before, plain = self._shown, tuple(line.plain for line in lines)
+        if plain == before:
             return
         self._shown = plain
-        styles = {name: self.get_component_rich_style(f"header--{name}", partial=True) for name in ("progress", "rest")}
+        names = ("progress", "rest", "finding")
+        styles = {name: self.get_component_rich_style(f"header--{name}", partial=True) for name in names}
         for span_line in lines:
             span_line.spans = [span._replace(style=styles.get(str(span.style), span.style)) for span in span_line.spans]
         self._lines = Text("\n").join(lines)
-        self.refresh()
+        changed = [line for line, text in enumerate(plain) if not before or text != before[line]]
+        parts = [changed_part(before[line], plain[line], line) if before else [] for line in changed]
+        # one region for each line, or the whole header
+        self.refresh(*([region for part in parts for region in part] if all(parts) else []))
 
     def render(self) -> Text:
         return self._lines

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Log
 
+from lrtui.panes import PANES_BY_NAME
 from lrtui.run.log import LOG_LINES, LogLine
 from lrtui.run.state import RunState
 from lrtui.tui.panes.filter_line import FilterLine
@@ -39,7 +40,7 @@ class LogPane(Vertical):
         self._follows = True
 
     def compose(self) -> ComposeResult:
-        yield Frame("Log")
+        yield Frame("Log", key=PANES_BY_NAME["log"].key)
         yield Log(max_lines=LOG_LINES)
         yield FilterLine("text to search for")
 

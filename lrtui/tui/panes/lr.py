@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
 from lrtui.text.format import four_digits
@@ -9,7 +11,7 @@ from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, glyph_of, legend, line_style
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
-from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, x_of_step
+from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, whole_range, x_of_step
 
 
 class LrPane(ChartPane):
@@ -27,7 +29,8 @@ class LrPane(ChartPane):
             return lr_at_cursor(scene)
         run = scene.run
         if run is None:
-            return f"next run: {scene.view.spec.schedule}"
+            better = f"   - - better: {scene.finding.fix}" if scene.finding and scene.better else ""
+            return f"next run: {scene.view.spec.schedule}{better}"
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
             signs = [f"{_glyph_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]
@@ -40,7 +43,26 @@ class LrPane(ChartPane):
     def chart_of(self, scene: Scene) -> Chart | None:
         layers = [layer for run in scene.shown for layer in _curves_of_run(scene, run)]
         layers += _curves_of_next_run(scene)
-        return chart(scene, layers, self.NAME, from_zero=True) if layers else None
+        return chart(scene, layers, self.NAME, logarithmic=spans_decades(scene), from_zero=True) if layers else None
+
+
+LOG_RATIO = 100.0
+"""Ratio of lrs from which the lr axis is logarithmic."""
+
+
+def spans_decades(scene: Scene) -> bool:
+    """Return whether an lr that is drawn falls below 1/100 of its peak for more than a tenth of the whole run.
+
+    The last steps of a schedule that ends at 0 would be below any ratio.
+    """
+    low, high = whole_range(scene)
+    courses = [_curves_of_run(scene, run) for run in scene.shown] or [_curves_of_next_run(scene)]
+    for course in courses:
+        means = [layer.summary(low, high, 50).mean for layer in course if isinstance(layer, Curve)]
+        lrs = np.concatenate([mean[np.isfinite(mean)] for mean in means]) if means else np.empty(0)
+        if len(lrs) and 0 < np.quantile(lrs, 0.1) * LOG_RATIO < lrs.max():
+            return True
+    return False
 
 
 def _curves_of_run(scene: Scene, run: ShownRun) -> list[Layer]:
@@ -64,10 +86,18 @@ def _curves_of_next_run(scene: Scene) -> list[Layer]:
     rate = preview_rate(scene)
     if scene.preview is None or not rate:
         return []
-    form: Form = "dotted" if scene.run is None else "dashed"
+    form: Form = "line" if scene.run is None else "dashed"
     style = "chart--line-1" if scene.run is None else "chart--candidate"
     groups = range(scene.preview.lrs.shape[1])
-    return [Curve(scene.preview.series(group), 0.0, rate, style, form, None, "next run lr") for group in groups]
+    layers: list[Layer] = []
+    if scene.run is None and scene.better is not None:
+        ghosts = range(scene.better.lrs.shape[1])
+        layers += [
+            Curve(scene.better.series(group), 0.0, rate, "chart--candidate", "dashed", None, "better lr")
+            for group in ghosts
+        ]
+    layers += [Curve(scene.preview.series(group), 0.0, rate, style, form, None, "next run lr") for group in groups]
+    return layers
 
 
 def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[Layer]:

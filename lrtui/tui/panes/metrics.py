@@ -67,7 +67,15 @@ def next_metric(scene: Scene) -> str:
 
 
 class MetricChart(ChartPane):
-    """The chart of a metric of all drawn runs: per-step values as curves, test results as marks."""
+    """The chart of a metric of all drawn runs: values of steps as curves, test results as marks.
+
+    Before the first run it is low and leaves the room to the planned lr.
+    """
+
+    def show(self, scene: Scene, charts: bool) -> None:
+        """Update title and chart."""
+        self.set_class(not scene.shown, "-idle")
+        super().show(scene, charts)
 
     def metric_of(self, scene: Scene) -> str:
         """Return the name of the metric that is shown."""

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from lrtui.panes import PANES_BY_NAME
 from lrtui.run.errors import UsageError
 from lrtui.run.source import RunSummary
 from lrtui.tui.panes.filter_line import FilterLine
@@ -83,7 +84,7 @@ class RunsPane(Vertical):
         self._scene: Scene | None = None
 
     def compose(self) -> ComposeResult:
-        yield Frame("Runs")
+        yield Frame("Runs", key=PANES_BY_NAME["runs"].key)
         yield RunList(Option(Text(EMPTY), id="empty", disabled=True), classes="-empty")
         yield Static(id="runs-trouble")
         yield FilterLine()

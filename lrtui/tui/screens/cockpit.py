@@ -124,6 +124,8 @@ class CockpitScreen(BackgroundScreen[None]):
             self.has_class("-one"),
             columns=0 if self.view.viewport.cursor is None else self.chart_columns,
             source_runs=self.source_runs,
+            finding=self._forecasts.finding,
+            better=self._forecasts.better,
         )
 
     @property
@@ -187,7 +189,7 @@ class CockpitScreen(BackgroundScreen[None]):
             self._advice.update(scene)
         find = self.query_one
         find(Header).show(scene)
-        find(Tabs).show(scene, self.focused_pane)
+        find(Tabs).show(self.focused_pane)
         find(RunsPane).show(scene)
         find(SettingsPane).show(scene)
         find(LogPane).show(scene)
@@ -207,7 +209,9 @@ class CockpitScreen(BackgroundScreen[None]):
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
         live = {run.number: run.state for run in self._runs if run.state.is_live}
-        self._forecasts.request(self.view.spec, preview_batches_per_epoch(self.view.spec), live)
+        self._forecasts.request(
+            self.view.spec, preview_batches_per_epoch(self.view.spec), live, checked=self.view.selected is None
+        )
 
     def _show_refusals(self) -> None:
         for run in self.session.runs:

@@ -13,7 +13,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
-from lrtui.tui.panes.header import progress_line, title_line
+from lrtui.tui.panes.header import figures_line, progress_line, title_line
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.settings import SettingRow
 
@@ -29,7 +29,7 @@ def test_a_long_schedule_is_cut_before_the_device_is() -> None:
     assert "· cpu · seed 0 " in line
 
 
-async def test_the_tabs_omit_whole_values_and_separate_them_from_the_names() -> None:
+async def test_the_tabs_and_the_line_of_figures_fit_every_width() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(80, 24)) as pilot:
         for width in (80, 70, 60, 40):
@@ -38,10 +38,13 @@ async def test_the_tabs_omit_whole_values_and_separate_them_from_the_names() -> 
             text = app.screen.query_one(Tabs).render().plain
             assert len(text) <= width
             assert "…" not in text
-            assert "[5 runs]  " in f"{text}  "
-        await pilot.resize_terminal(80, 24)
-        await pilot.pause()
-        assert "best 0." in app.screen.query_one(Tabs).render().plain
+            assert "[5 runs]" in text
+            figures = figures_line(app.cockpit.scene, width)
+            assert len(figures) <= width
+            assert "lr 0.0001563" in figures
+        figures = figures_line(app.cockpit.scene, 90)
+        expected = "lr 0.0001563 train loss 0.2995 test loss 0.2563 accuracy 0.9176 +0.0081"
+        assert figures.split() == expected.split()
 
 
 async def test_the_log_wraps_long_lines_and_wraps_them_again_at_another_width() -> None:
