@@ -92,7 +92,7 @@ def figures_line(scene: Scene, width: int) -> str:
     if run is None:
         finding = scene.finding
         key = ACTIONS_BY_NAME["schedule"].key(scene.view.keys)
-        return cut(f" ! {finding.message}: press {key} for a better schedule", width) if finding else ""
+        return cut(f" ! press {key} for another schedule: {finding.message}", width) if finding else ""
     state, parts = run.state, []
     if state.current_lrs:
         parts.append(f"lr {four_digits(state.current_lrs[0]):<9}")

@@ -29,8 +29,10 @@ class LrPane(ChartPane):
             return lr_at_cursor(scene)
         run = scene.run
         if run is None:
-            better = f"   - - better: {scene.finding.fix}" if scene.finding and scene.better else ""
-            return f"next run: {scene.view.spec.schedule}{better}"
+            if scene.finding and scene.better:
+                # the header names the next run's schedule
+                return f"── next run   - - better: {scene.finding.fix}"
+            return f"next run: {scene.view.spec.schedule}"
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
             signs = [f"{_glyph_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]

@@ -49,4 +49,4 @@ async def test_before_the_first_run_a_finding_and_the_better_schedule_are_shown(
         chart = app.screen.query_one(LrPane).query_one(ChartView).chart
         assert chart is not None
         assert [getattr(layer, "form", "") for layer in chart.layers] == ["dashed", "line"]
-        assert figures_line(app.cockpit.scene, 120).startswith(" ! the lr is dead after epoch 3: press s")
+        assert figures_line(app.cockpit.scene, 120) == " ! press s for another schedule: the lr is dead after epoch 3"
