@@ -94,6 +94,27 @@ def write_template(path: Path) -> None:
         return  # without the file, the next start shows the welcome again
 
 
+def save_theme(path: Path, theme: str) -> None:
+    """Set the theme in the file, in place of the line that sets it or is commented out; all other lines stay.
+
+    Raises:
+        OSError: if the file can't be read or written.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    # names after a section's header belong to that section
+    top = next((index for index, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    pattern = r"\s*[\"']?theme[\"']?\s*="
+    own = [index for index in range(top) if re.match(pattern, lines[index])]
+    commented = [index for index in range(top) if re.match(r"\s*#" + pattern, lines[index])]
+    setting = f'theme = "{theme}"'
+    if place := (own or commented)[:1]:
+        lines[place[0]] = setting
+    else:
+        lines.insert(0, setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 class _TableReader:
     """Reads the table of one file and collects the errors in it."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.__main__ import main
-from lrtui.settings import UserSettings, read_settings, settings_path, write_template
+from lrtui.settings import TEMPLATE, UserSettings, read_settings, save_theme, settings_path, write_template
 
 
 def read(tmp_path: Path, text: str) -> UserSettings:
@@ -103,3 +103,30 @@ def test_options_override_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().err
     assert "elsewhere" in said
     assert "nowhere" not in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, 'theme = "nord"\n'),
+        ('bell = true\ntheme="dracula"\n[keys]\n', 'bell = true\ntheme = "nord"\n[keys]\n'),
+        ('# theme = "x"\n[run]\n# theme = 1\n', 'theme = "nord"\n[run]\n# theme = 1\n'),
+        ("[run]\nepochs = 3\n", 'theme = "nord"\n[run]\nepochs = 3\n'),
+    ],
+)
+def test_a_theme_is_saved_and_all_other_lines_are_kept(tmp_path: Path, before: str | None, after: str) -> None:
+    path = tmp_path / "lrtui" / "settings.toml"
+    if before is not None:
+        path.parent.mkdir()
+        path.write_text(before)
+    save_theme(path, "nord")
+    assert path.read_text() == after
+    assert read_settings(path).theme == "nord"
+
+
+def test_a_theme_is_saved_in_the_template(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    write_template(path)
+    save_theme(path, "nord")
+    assert read_settings(path).theme == "nord"
+    assert len(path.read_text().splitlines()) == len(TEMPLATE.splitlines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from lrtui.engine.run import import_torch
 from lrtui.engine.session import Session
 from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.run.spec import RunSpec
-from lrtui.settings import UserSettings
+from lrtui.settings import UserSettings, save_theme
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.controllers.quit import leave
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecaster
@@ -199,5 +200,11 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
         faults.append(f"{settings.path}: unknown theme {settings.theme[:40]!r}; ctrl+p theme lists the themes")
     for fault in faults:
         app.call_later(app.notify, fault, severity="warning", timeout=20, markup=False)
+    opened_with = app.theme
     background_run = app.run()
+    if app.theme != opened_with:
+        try:
+            save_theme(settings.path, app.theme)
+        except (OSError, UnicodeDecodeError) as error:
+            print(f"The theme {app.theme} was not saved in {settings.path}: {error}", file=sys.stderr)
     leave(session, app.return_code or 0, app.exit_reason, background_run)

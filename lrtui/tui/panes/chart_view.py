@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lrtui.plotting.chart import Chart, Row
+from lrtui.plotting.chart import MARGIN, Chart, Row
 from lrtui.plotting.layers import FADED, LINE_COLOURS
 
 
@@ -133,7 +133,7 @@ class ChartView(Widget):
     def on_click(self, event: Click) -> None:
         """Report where in the plotting area."""
         columns = self.columns
-        column = event.x - (self.size.width - columns)
+        column = event.x - (self.size.width - columns - MARGIN)
         if 0 <= column < columns:
             self.post_message(self.Clicked((column + 0.5) / columns))
 
