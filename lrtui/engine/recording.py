@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_schedule
 from lrtui.store import run_rows
-from lrtui.store.reader import checkpoint_folder
-from lrtui.store.recorder import Recorder
+from lrtui.store.reader import checkpoint_folder, read_at_once
+from lrtui.store.recorder import Recorder, taken_text
 from lrtui.store.rows import BlockBuilder, RowMaker
 from lrtui.store.writer import Report, Writer
+from lrtui.training.checkpoint.files import UID_PREFIX, SavedFile, belongs_to, saved_files, set_aside
 
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
@@ -26,9 +30,13 @@ START_SECONDS = 5.0
 """Seconds that the start of a run waits for a store that another process has locked."""
 
 COMMIT_SECONDS = 10.0
-"""Seconds that a checkpoint, or the end of a run, waits until the events are on disk."""
+"""Seconds that the end of a run waits until the events are on disk."""
+
+LOCKED_SECONDS = 90.0
+"""Seconds that the end of a run waits for a store that another process keeps locked."""
 
 Receive = Callable[[Command], object]
+Receiver = Callable[[str], object]
 
 _writers: dict[Path, Writer] = {}
 _writers_lock = threading.Lock()
@@ -49,10 +57,11 @@ class Recording:
         writer: writer of the store.
         recorder: takes the run's events.
         report: receives failures of the store during the run; called by the writer's thread.
+        uid: of the run; empty for a run of an earlier lrtui.
     """
 
-    def __init__(self, writer: Writer, recorder: Recorder, report: Report) -> None:
-        self._writer, self._recorder, self._report = writer, recorder, report
+    def __init__(self, writer: Writer, recorder: Recorder, report: Report, uid: str = "") -> None:
+        self._writer, self._recorder, self._report, self.uid = writer, recorder, report, uid
         self.run, self.folder = recorder.run, writer.folder
         self.publish = recorder.publish
         """Takes an event; neither blocks nor raises."""
@@ -61,18 +70,26 @@ class Recording:
 
     @classmethod
     def of_new_run(
-        cls, folder: Path, spec: RunSpec, receive: Receive, report: Report, branch: ResumePlan | None = None
+        cls,
+        folder: Path,
+        spec: RunSpec,
+        receive: Receive,
+        report: Report,
+        branch: ResumePlan | None = None,
+        lose: Receiver = str,
     ) -> Recording:
         """Add a run to the store in the folder, which is created if need be.
 
         Args:
             receive: takes commands that other processes send.
             branch: the parent and its checkpoint, if the run is a branch.
+            lose: receives the reason if another process takes the run over; called by the writer's thread.
 
         Raises:
             StoreError: if the store can't be written.
         """
         writer, files = open_writer(folder), user_files(spec)
+        uid, owner = UID_PREFIX + uuid4().hex, uuid4().hex
         run = writer.call(
             lambda connection: run_rows.insert(
                 connection,
@@ -81,23 +98,57 @@ class Recording:
                 parent=branch.run.id if branch else None,
                 first_step=branch.file.step if branch else 0,
                 branched_from=branch.file.path.name if branch else None,
+                uid=uid,
+                owner=owner,
             ),
             START_SECONDS,
         )
-        return cls(writer, Recorder(run, writer, RowMaker(run, BlockBuilder()), receive), report)
+        recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive, owner=owner, lose=lose)
+        recording = cls(writer, recorder, report, uid)
+        # ids are never used twice, so these are of a database that was deleted
+        recording._set_aside(saved_files(recording.checkpoints))
+        return recording
 
     @classmethod
-    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, report: Report) -> Recording:
-        """Continue the recording of a stored run; its row is updated when the run has started."""
-        writer, run, file = open_writer(plan.folder), plan.run.id, plan.file
+    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, report: Report, lose: Receiver = str) -> Recording:
+        """Claim a stored run and continue its recording; its history is updated when the run has started.
+
+        Args:
+            receive: takes commands that other processes send.
+            lose: receives the reason if another process takes the run over; called by the writer's thread.
+
+        Raises:
+            UsageError: if another process has claimed the run.
+            StoreError: if the store can't be written.
+        """
+        writer, run, file, owner = open_writer(plan.folder), plan.run.id, plan.file, uuid4().hex
+        before = writer.call(
+            lambda connection: run_rows.claim_run(connection, run, plan.run.owner, owner), START_SECONDS
+        )
         recorder = Recorder(
             run,
             writer,
             None,
             receive,
             reopen=lambda connection: run_rows.reopen_run(connection, run, file.step, file.seq),
+            owner=owner,
+            release=lambda connection: run_rows.release_run(connection, run, before),
+            lose=lose,
         )
-        return cls(writer, recorder, report)
+        recording = cls(writer, recorder, report, plan.run.uid)
+        files = saved_files(recording.checkpoints)
+        recording._set_aside([each for each in files if not belongs_to(each.path, plan.run.uid)])
+        return recording
+
+    def _set_aside(self, files: Sequence[SavedFile]) -> None:
+        """Move checkpoints of other runs out of the run's folder, and say so."""
+        try:
+            other = set_aside(self.checkpoints, files)
+        except OSError as error:
+            self._report(f"{self.checkpoints} has checkpoints of another run that can't be moved: {error.strerror}")
+        else:
+            if other is not None:
+                self._report(f"{self.checkpoints} had checkpoints of another run; they are in {other} now")
 
     @property
     def checkpoints(self) -> Path:
@@ -113,22 +164,53 @@ class Recording:
         """Wait until all published events are on disk; return whether they are."""
         return self._recorder.commit(seconds)
 
-    def branch_checkpoints(self) -> set[str]:
-        """Return the file names of the run's checkpoints that branches started from."""
-        try:
-            return self._writer.call(lambda connection: run_rows.branch_checkpoints(connection, self.run))
-        except StoreError:
-            return set()
+    def branch_checkpoints(self) -> set[str] | None:
+        """Return the file names of the run's checkpoints that branches started from; None if the store is locked."""
+        query = "SELECT branched_from FROM runs WHERE parent = ? AND branched_from NOT NULL"
+        rows = read_at_once(self.folder, query, (self.run,))
+        return None if rows is None else {name for (name,) in rows}
+
+    def is_stored(self, seq: int) -> bool:
+        """Return whether the event with this seq is on disk."""
+        return seq <= self._recorder.stored_seq
+
+    def check_owner(self) -> None:
+        """Do nothing while this process owns the run, or if that can't be found out without waiting.
+
+        Raises:
+            StoreError: if another process has taken the run over, or has deleted it.
+        """
+        query = "SELECT owner FROM runs WHERE id = ? AND uid = ?"
+        if self._recorder.lost:
+            raise StoreError(self._recorder.lost)
+        rows = read_at_once(self.folder, query, (self.run, self.uid))
+        if rows and rows[0][0] != self._recorder.owner:
+            raise StoreError(taken_text(self.run))
 
     def finish(self) -> str:
         """Wait until the last event is on disk; return what could not be recorded, as a message, or an empty string."""
         with suppress(ValueError):
             self._writer.listeners.remove(self._report)
-        if self.commit():
-            return ""
+        if self._commit_finally():
+            return self._recorder.lost
         dropped = self._recorder.dropped
         more = f" ({dropped:,} of its events were dropped)" if dropped else ""
         return f"the run's last events could not be written to {self.folder}{more}"
+
+    def _commit_finally(self) -> bool:
+        """Wait until the last event is on disk, and try again if the last attempt failed; return whether it is."""
+        until = time.monotonic() + LOCKED_SECONDS
+        # the first attempt may be one that is failing already
+        for attempt in count(1):
+            self._recorder.expect_attempt()
+            self._writer.retry_now()
+            if self.commit():
+                return True
+            # the writer is still waiting for a lock, or has just given up
+            is_locked = not self._recorder.is_failing or self._writer.is_locked_out
+            if self._recorder.dropped or time.monotonic() > until or (attempt > 1 and not is_locked):
+                return False
+        return False
 
 
 def user_files(spec: RunSpec) -> dict[str, str]:

@@ -20,10 +20,18 @@ from lrtui.schedules.forecast import ForecastRequest, request_for_run
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import check_anchor
 from lrtui.store.connection import open_for_reading
-from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run, was_interrupted
+from lrtui.store.reader import (
+    StoredRun,
+    all_runs,
+    checkpoint_folder,
+    find_run,
+    refuse_live,
+    stores_event,
+    was_interrupted,
+)
 from lrtui.store.run_rows import next_seq
 from lrtui.store.store_feed import StoreFeed, summarized_state
-from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, own_files, saved_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class ResumePlan:
             commands=self.commands,
             epochs=self.epochs,
             parent=str(self.run.id) if self.is_branch else None,
+            run_uid=self.run.uid,
         )
 
 
@@ -104,7 +113,7 @@ def plan_resume(
     with closing(open_for_reading(folder)) as connection:
         stored = find_run(connection, run)
         _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
-        file = _checkpoint(folder, stored, step)
+        file, newest_seq = _checkpoint(connection, folder, stored, step)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
         # single steps are not needed to know which commands were carried out
         state = RunState()
@@ -120,7 +129,7 @@ def plan_resume(
             stored.spec,
             course=_changed_course(connection, stored, file, state, commands, epochs),
             history=tuple(history),
-            next_seq=next_seq(connection, stored.id),
+            next_seq=1 + max(next_seq(connection, stored.id) - 1, newest_seq),
             # a script's commands are not replayed, since the script itself runs again
             replay=tuple(each.line for each in state.commands if each.seq > file.seq and not each.scripted),
             commands=tuple(commands),
@@ -148,7 +157,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         parent = find_run(connection, run)
         state = summarized_state(connection, parent.id)
     started = state.started
-    ends = epoch_ends(folder, parent.id, state)
+    ends = epoch_ends(folder, parent.id, state, parent.uid)
     if started is None or epoch not in ends:
         known = ", ".join(map(str, ends)) or "none yet"
         raise UsageError(f"{parent.title} has no checkpoint from the end of epoch {epoch}; available: epoch {known}")
@@ -199,14 +208,17 @@ def _changed_course(
     )
 
 
-def epoch_ends(folder: Path, run: int, state: RunState) -> dict[int, SavedFile]:
+def epoch_ends(folder: Path, run: int, state: RunState, run_uid: str | None = None) -> dict[int, SavedFile]:
     """Return the checkpoints at the ends of a run's epochs, by epoch.
 
     Args:
         state: the run's.
+        run_uid: of the run, to leave out checkpoints of other runs; None leaves none out.
     """
     # if several have the same step, the newest was saved after the test, at the epoch's end
-    at_steps = {file.step: file for file in saved_files(checkpoint_folder(folder, run))}
+    where = checkpoint_folder(folder, run)
+    files = saved_files(where) if run_uid is None else own_files(where, run_uid)
+    at_steps = {file.step: file for file in files}
     return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
 
 
@@ -247,27 +259,33 @@ def describe_user_files(plan: ResumePlan) -> list[str]:
 
 
 def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) -> None:
-    if run.is_live:
-        raise UsageError(
-            f"{run.title} is {run.state} in process {run.process.pid}. Stop it first: lrtui send {run.id} stop"
-        )
+    refuse_live(run)
     if run.state == "done" and epochs is None:
         raise UsageError(f"{run.title} is done; --epochs N extends it")
     if run.state == "diverged" and not is_changed:
         raise UsageError(f"{run.title} diverged and would diverge again: change it with --lr X or --schedule S")
 
 
-def _checkpoint(folder: Path, run: StoredRun, step: int | None) -> SavedFile:
-    files = saved_files(checkpoint_folder(folder, run.id))
+def _checkpoint(
+    connection: sqlite3.Connection, folder: Path, run: StoredRun, step: int | None
+) -> tuple[SavedFile, int]:
+    """Return the checkpoint of this step, or the newest whose events are stored, and the `seq` of the newest of all.
+
+    A process that was killed while the store was locked leaves checkpoints that are newer than its stored events. The
+    newest of them is returned if there is no other.
+    """
+    where = checkpoint_folder(folder, run.id)
+    files = own_files(where, run.uid)
     if not files:
+        other = "; the files there belong to another run" if saved_files(where) else ""
         raise CheckpointError(
-            f"{run.title} has no checkpoint in {checkpoint_folder(folder, run.id)}: it ended before its first one. "
-            f"Start a new run instead"
+            f"{run.title} has no checkpoint in {where}: it ended before its first one{other}. Start a new run instead"
         )
     if step is None:
-        return files[-1]
+        stored = (file for file in reversed(files) if stores_event(connection, run.id, file.seq))
+        return next(stored, files[-1]), files[-1].seq
     at_step = [file for file in files if file.step == step]
     if not at_step:
         known = ", ".join(dict.fromkeys(str(file.step) for file in files))
         raise UsageError(f"{run.title} has no checkpoint of step {step:,}; available: {known}")
-    return at_step[-1]
+    return at_step[-1], files[-1].seq

@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrtui.engine.lock import exclusive
 from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
-from lrtui.run.commands import Command, RangeTest
+from lrtui.run.commands import Command, RangeTest, Stop
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.feed import FeedItem, LiveFeed
@@ -96,6 +97,7 @@ class Run:
         """Whether its RunStarted has been taken; a resume that is refused has none of its own."""
         self._task, self._resume_plan = task, resume_plan
         self._recording: Recording | None = None
+        self._checkpoints: Checkpoints | None = None
         self._history: Sequence[FeedItem] = ()
         self._range_feeds: list[RangeFeed] = []
         self._feed, self._inbox = LiveFeed(), Inbox()
@@ -240,12 +242,15 @@ class Run:
         def warn(text: str) -> None:
             self._reporter.notice("store", text, level="warning")
 
+        def lose(reason: str) -> None:
+            self._inbox.send(Stop(reason))
+
         if plan is not None and not plan.is_branch:
-            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn)
+            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, lose)
             self._history = plan.history
         else:
             try:
-                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan)
+                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan, lose)
             except StoreError as error:
                 # training continues, and the screen shows its events
                 warn(f"this run is not recorded: {error}")
@@ -260,6 +265,11 @@ class Run:
         finally:
             if self._recording is not None:
                 self.unrecorded = self._recording.finish()
+                # the last events are stored now, so that more of the earlier checkpoints can go
+                if self._checkpoints is not None and not self.unrecorded:
+                    with suppress(OSError):
+                        self._checkpoints.remove_old_files()
+                self._checkpoints = None
             self._close_range_feeds()
 
     def _train(self) -> None:
@@ -270,23 +280,25 @@ class Run:
         except Exception as error:  # a broken installation can raise anything, and must be seen
             self._fail(f"PyTorch can't be imported: {error}")
             return
-        plan, checkpoints = self._resume_plan, None
+        plan = self._resume_plan
         if self._recording is not None:
-            checkpoints = self._checkpoints(self._recording)
+            self._checkpoints = self._checkpoints_of(self._recording)
             if plan is None or plan.is_branch:
                 self._recording.record_git_commit()
         resume_point = plan.resume_point if plan else None
         self.error = train(
-            self.spec, self._inbox, self._reporter, self._task, checkpoints=checkpoints, resume_point=resume_point
+            self.spec, self._inbox, self._reporter, self._task, checkpoints=self._checkpoints, resume_point=resume_point
         )
 
-    def _checkpoints(self, recording: Recording) -> Checkpoints:
+    def _checkpoints_of(self, recording: Recording) -> Checkpoints:
         from lrtui.training.checkpoint.policy import Checkpoints
 
         return Checkpoints(
             recording.checkpoints,
             every_seconds=self.spec.checkpoint_seconds,
-            commit=recording.commit,
+            run_uid=recording.uid,
+            check_owner=recording.check_owner,
+            is_stored=recording.is_stored,
             protected=recording.branch_checkpoints,
         )
 

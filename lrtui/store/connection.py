@@ -19,6 +19,9 @@ BUSY_SECONDS = 30.0
 """How long a process waits for the write lock; others hold it for a few milliseconds."""
 
 
+LOCKED = "another process keeps it locked"
+
+
 def file_id(folder: Path) -> tuple[int, int] | None:
     """Return the device and inode of the folder's database; None if there is none."""
     try:
@@ -132,7 +135,7 @@ def describe(error: sqlite3.Error) -> str:
         "disk is full": "the disk is full",
         "readonly": "it can't be written (read-only)",
         "unable to open": "it can't be opened",
-        "is locked": "another process keeps it locked",
+        "is locked": LOCKED,
         "disk I/O": "the disk is failing or full (disk I/O error)",
     }
     return next((meaning for part, meaning in meanings.items() if part in message), message)

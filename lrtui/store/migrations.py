@@ -125,6 +125,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # uid: also in the run's checkpoints; owner: token of who may write the run; both empty for earlier runs
+        "ALTER TABLE runs ADD COLUMN uid TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        # whether a process has claimed the run and not started it yet
+        "ALTER TABLE runs ADD COLUMN resuming INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 LATEST = len(MIGRATIONS)
@@ -154,3 +161,8 @@ def migrate(connection: sqlite3.Connection, application_id: int) -> None:
 def has_step_metrics(connection: sqlite3.Connection) -> bool:
     """Return whether the database has the table of schema 2."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'step_metrics'").fetchone() is not None
+
+
+def has_owners(connection: sqlite3.Connection) -> bool:
+    """Return whether the table of runs has the columns of schema 3."""
+    return any(row[1] == "owner" for row in connection.execute("PRAGMA table_info(runs)"))

@@ -6,8 +6,10 @@ import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
@@ -16,7 +18,8 @@ from lrtui.run.events import LIVE, Status
 from lrtui.run.spec import RunSpec
 from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
-from lrtui.store.location import CHECKPOINTS
+from lrtui.store.location import CHECKPOINTS, DATABASE
+from lrtui.store.migrations import has_owners
 
 LAST = "last"
 """Stands for the newest run."""
@@ -42,6 +45,8 @@ class StoredRun:
         data: name, source, where, and the number of samples under `train` and `test`.
         versions: versions of what computes, by name.
         command_line: its arguments.
+        uid: unique among all stores, and also in the run's checkpoints; empty for a run of an earlier lrtui.
+        owner: token of the recording that may write the run; empty for a run of an earlier lrtui.
     """
 
     id: int
@@ -71,6 +76,8 @@ class StoredRun:
     directory: str
     finished: float | None
     error: str | None
+    uid: str
+    owner: str
     process: ProcessIdentity
     heartbeat: float
 
@@ -88,20 +95,22 @@ class StoredRun:
 _COLUMNS = (
     "id, name, note, created, spec, state, schedule, epoch, step, total_steps, seconds, loss, test_loss, accuracy, "
     "best_accuracy, best_epoch, parent, first_step, device, data, versions, git_commit, command_line, directory, "
-    "finished, error, machine, pid, pid_started, heartbeat, lr"
+    "finished, error, machine, pid, pid_started, heartbeat, lr, uid, owner, resuming"
 )
 
-_RUNS = (
-    "(SELECT *, (SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1) AS lr "
-    "FROM runs)"
-)
-"""The rows of runs, with the lr of their last step."""
+
+def _runs(connection: sqlite3.Connection) -> str:
+    """Return the rows of runs, with the lr of their last step, as a table expression."""
+    lr = "(SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1) AS lr"
+    # a store of an earlier schema in a read-only folder is not migrated
+    missing = "" if has_owners(connection) else ", '' AS uid, '' AS owner, 0 AS resuming"
+    return f"(SELECT *, {lr}{missing} FROM runs)"
 
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
     """Return all runs, newest first."""
     with readable_errors(_path(connection)):
-        return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM {_RUNS} ORDER BY id DESC")]
+        return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM {_runs(connection)} ORDER BY id DESC")]
 
 
 def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
@@ -119,7 +128,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
         else:
             condition, values = "name = ?", (name,)  # type: ignore[assignment]
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM {_RUNS} WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
+            f"SELECT {_COLUMNS} FROM {_runs(connection)} WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
             (*values, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1),
         ).fetchall()
         if rows:
@@ -134,7 +143,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
 def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
     """Return a run as it is now; None if it was deleted."""
     with readable_errors(_path(connection)):
-        row = connection.execute(f"SELECT {_COLUMNS} FROM {_RUNS} WHERE id = ?", (run,)).fetchone()
+        row = connection.execute(f"SELECT {_COLUMNS} FROM {_runs(connection)} WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
 
 
@@ -147,6 +156,44 @@ def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
             (run, INTERRUPTED),
         ).fetchone()
     return row is not None
+
+
+def stores_event(connection: sqlite3.Connection, run: int, seq: int) -> bool:
+    """Return whether the run's event with this seq is stored and not superseded."""
+    with readable_errors(_path(connection)):
+        return any(
+            connection.execute(
+                f"SELECT 1 FROM {table} WHERE run = ? AND seq = ? AND NOT superseded", (run, seq)
+            ).fetchone()
+            for table in ("batches", "events")
+        )
+
+
+def read_at_once(folder: Path, query: str, values: Sequence[object]) -> list[tuple[Any, ...]] | None:
+    """Return the rows of a query; None if the store can't be read without waiting."""
+    try:
+        uri = f"{(folder / DATABASE).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=0.0)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.Error:
+        return None
+
+
+def refuse_live(run: StoredRun) -> None:
+    """Refuse to resume a run that a process is training.
+
+    Raises:
+        UsageError: says which process, and what to do.
+    """
+    if run.is_live:
+        raise UsageError(
+            f"{run.title} is {run.state} in process {run.process.pid}. Stop it first: lrtui send {run.id} stop"
+        )
+
+
+def has_checkpoint(folder: Path, run: int) -> bool:
+    """Return whether the run has a checkpoint file."""
+    return any(checkpoint_folder(folder, run).glob("*.pt"))
 
 
 def checkpoint_folder(folder: Path, run: int) -> Path:
@@ -166,7 +213,9 @@ def _run(row: Sequence[object]) -> StoredRun:
     except LrtuiError as error:
         raise LrtuiError(f"the settings of run {values['id']} can't be read: {error}") from None
     state = values["state"]
-    if state in LIVE and not is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
+    if values.pop("resuming") and is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
+        state = "waiting"
+    elif state in LIVE and not is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
         state = "lost"
     values |= {
         "spec": spec,

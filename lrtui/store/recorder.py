@@ -12,12 +12,23 @@ from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunFinished, RunStarted, StepDone
 from lrtui.store.inbox import InboxReader
 from lrtui.store.rows import RowMaker, Rows
+from lrtui.store.run_rows import owner_of
 
 if TYPE_CHECKING:
     from lrtui.store.writer import Writer
 
 MAX_HELD_EVENTS = 200_000
 """Events of a run that are held in memory while the store can't be written; later ones are dropped."""
+
+
+def taken_text(run: int) -> str:
+    """Return the message for a run that another process has resumed."""
+    return f"run #{run} was resumed by another process, so this one must stop: what it did since is not stored"
+
+
+def deleted_text(run: int) -> str:
+    """Return the message for a run that was deleted while it was training."""
+    return f"run #{run} was deleted by another process, so this one must stop: nothing of it is stored"
 
 
 class Recorder:
@@ -30,6 +41,9 @@ class Recorder:
         receive: takes a command that another process sent; called by the writer's thread.
         reopen: prepares the row of a resumed run, in a transaction, and returns what makes its rows, in place of
             `maker`. It is called when the run has started: a resume that is refused leaves the stored run as it is.
+        owner: token of this recording; nothing is written once the run has another owner. Empty: not checked.
+        release: gives a claimed run back, in a transaction, if its resume is refused.
+        lose: receives the reason when the run has another owner; called by the writer's thread.
     """
 
     def __init__(
@@ -39,8 +53,19 @@ class Recorder:
         maker: RowMaker | None,
         receive: Callable[[Command], object],
         reopen: Callable[[sqlite3.Connection], RowMaker] | None = None,
+        *,
+        owner: str = "",
+        release: Callable[[sqlite3.Connection], None] | None = None,
+        lose: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self.run, self.receive = run, receive
+        self.run, self.receive, self.owner, self.release = run, receive, owner, release
+        self.lost = ""
+        """Why this recording may not write the run any more; empty while it may."""
+        self.stored_seq = -1
+        """`seq` of the newest event that is on disk, of those of this recording."""
+        self.is_refused = False
+        """Whether the resume was refused and the run is to be given back."""
+        self._lose, self._held_seq = lose, -1
         self.finished = False
         """Whether the run's last event has been taken in."""
         self.held: list[Rows] = []
@@ -88,9 +113,11 @@ class Recorder:
         """Whether a resumed run has started whose row is not prepared yet."""
         return self._maker is None and self._has_started
 
-    def reopen(self, connection: sqlite3.Connection) -> Callable[[], None]:
-        """Prepare the row of a resumed run; call what is returned once that is committed."""
+    def reopen(self, connection: sqlite3.Connection) -> Callable[[], None] | None:
+        """Prepare the row of a resumed run; call what is returned once that is committed. None: the run is lost."""
         assert self._reopen is not None
+        if not self.check_owner(connection):
+            return None
         maker = self._reopen(connection)
 
         def note_committed() -> None:
@@ -100,9 +127,14 @@ class Recorder:
 
     def take_in(self, most: int) -> None:
         """Make rows of at most `most` events that have come."""
+        if self.lost:
+            self._forget()
+            return
         if self._maker is None:
             if self._has_ended and not self._has_started:
-                self._forget_refused_resume()
+                self.is_refused = self.release is not None
+                if not self.is_refused:
+                    self._forget()
             elif len(self._events) > MAX_HELD_EVENTS:
                 self.dropped += len(self._events)
                 self._events.clear()
@@ -123,29 +155,62 @@ class Recorder:
             fitting += [event for event in events[len(fitting) :] if isinstance(event, RunFinished)]
             self.dropped += len(events) - len(fitting)
         if fitting:
+            if not self.dropped:
+                self._held_seq = fitting[-1].seq
             self.held.append(self._maker.make(fitting))
 
-    def _forget_refused_resume(self) -> None:
+    def released(self) -> None:
+        """Note that the run of a refused resume was given back."""
+        self.is_refused, self.release = False, None
+        self._forget()
+
+    def note_loss(self, reason: str) -> None:
+        """Write nothing any more: the run has another owner."""
+        self.lost = reason
+        self._forget()
+        self._lose(reason)
+
+    def check_owner(self, connection: sqlite3.Connection) -> bool:
+        """Return whether this recording may write the run."""
+        if self.owner and not self.lost and (owner := owner_of(connection, self.run)) != self.owner:
+            self.note_loss(deleted_text(self.run) if owner is None else taken_text(self.run))
+        return not self.lost
+
+    def _forget(self) -> None:
         self._events.clear()
-        self.finished = True
+        self.held.clear()
+        self.finished = self.finished or self._has_ended
         with self._progress:
             self._written = self._published
             self._progress.notify_all()
 
     def written(self) -> None:
         """Mark all held rows as written."""
+        if self.lost:
+            return
         count = sum(rows.event_count for rows in self.held)
         self.held.clear()
+        self.stored_seq = self._held_seq
         with self._progress:
             self._written += count
             self._failing = False
             self._progress.notify_all()
+
+    def expect_attempt(self) -> None:
+        """Forget an earlier failure, so that `commit` waits for the next attempt."""
+        with self._progress:
+            self._failing = False
 
     def failed(self) -> None:
         """Note that writing has failed and will be tried again later."""
         with self._progress:
             self._failing = True
             self._progress.notify_all()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt to write failed."""
+        return self._failing
 
     @property
     def has_more(self) -> bool:

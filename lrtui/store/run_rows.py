@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
+from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import this_process
+from lrtui.store.reader import refuse_live, reload
 from lrtui.store.rows import COLUMNS, BlockBuilder, RowMaker, Rows, series_of_step
 from lrtui.store.store_feed import step_values
 
@@ -31,6 +33,8 @@ def insert(
     parent: int | None = None,
     first_step: int = 0,
     branched_from: str | None = None,
+    uid: str = "",
+    owner: str = "",
 ) -> int:
     """Add a new run of this process; return its id.
 
@@ -39,13 +43,15 @@ def insert(
         parent: id of the run that it branches from.
         first_step: optimizer steps done when it starts.
         branched_from: file name of the parent's checkpoint.
+        uid: unique among all stores.
+        owner: token of the recording that may write the run.
     """
     process, now = this_process(), time.time()
     cursor = connection.execute(
         """
         INSERT INTO runs (name, created, spec, parent, first_step, branched_from, step, versions, git_commit,
-            command_line, directory, machine, pid, pid_started, heartbeat)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            command_line, directory, machine, pid, pid_started, heartbeat, uid, owner)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             spec.name,
@@ -63,6 +69,8 @@ def insert(
             process.pid,
             process.started,
             now,
+            uid,
+            owner,
         ),
     )
     assert cursor.lastrowid is not None
@@ -119,6 +127,54 @@ def write_heartbeat(connection: sqlite3.Connection, run: int) -> None:
     update(connection, run, heartbeat=time.time())
 
 
+def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: str) -> dict[str, object]:
+    """Make this process the only one that may write a stored run, unless another one has claimed it.
+
+    The stored history stays as it is until `reopen_run`.
+
+    Args:
+        seen_owner: the owner when the resume was planned.
+        owner: token of the new owner.
+
+    Returns:
+        The values that `release_run` restores.
+
+    Raises:
+        UsageError: if another process is training the run, or has trained it since the resume was planned.
+    """
+    stored = reload(connection, run)
+    if stored is None:
+        raise UsageError(f"run #{run} was deleted")
+    refuse_live(stored)
+    if stored.owner != seen_owner:
+        raise UsageError(f"{stored.title} was resumed by another process at the same time: try again")
+    columns = ("owner", "machine", "pid", "pid_started", "heartbeat")
+    before = connection.execute(f"SELECT {', '.join(columns)} FROM runs WHERE id = ?", (run,)).fetchone()
+    process = this_process()
+    update(
+        connection,
+        run,
+        owner=owner,
+        resuming=1,
+        machine=process.machine,
+        pid=process.pid,
+        pid_started=process.started,
+        heartbeat=time.time(),
+    )
+    return dict(zip(columns, before, strict=True))
+
+
+def release_run(connection: sqlite3.Connection, run: int, before: Mapping[str, object]) -> None:
+    """Undo a claim, after a resume that was refused."""
+    update(connection, run, resuming=0, **before)
+
+
+def owner_of(connection: sqlite3.Connection, run: int) -> str | None:
+    """Return the token of the run's owner; None if the run was deleted."""
+    row = connection.execute("SELECT owner FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> RowMaker:
     """Mark everything after a checkpoint as superseded, assign the run to this process, and return its row maker.
 
@@ -153,6 +209,7 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
         run,
         state="waiting",
         schedule=schedule,
+        resuming=0,
         step=step,
         finished=None,
         error=None,
@@ -197,9 +254,3 @@ def next_seq(connection: sqlite3.Connection, run: int) -> int:
     tables = ("batches", "events")
     last = [connection.execute(f"SELECT max(seq) FROM {table} WHERE run = ?", (run,)).fetchone()[0] for table in tables]
     return 1 + max(-1 if seq is None else int(seq) for seq in last)
-
-
-def branch_checkpoints(connection: sqlite3.Connection, run: int) -> set[str]:
-    """Return the names of the run's checkpoints that branches started from."""
-    rows = connection.execute("SELECT branched_from FROM runs WHERE parent = ? AND branched_from NOT NULL", (run,))
-    return {name for (name,) in rows}

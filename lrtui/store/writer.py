@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lrtui.run.errors import StoreError
 from lrtui.store import run_rows
-from lrtui.store.connection import describe, file_id, open_for_writing
+from lrtui.store.connection import LOCKED, describe, file_id, open_for_writing
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import MAX_HELD_EVENTS, Recorder
@@ -85,6 +85,16 @@ class Writer:
         # the function has the lock and is running, which takes milliseconds
         return future.result()
 
+    def retry_now(self) -> None:
+        """Try to write now, even if a failure was less than RETRY_SECONDS ago."""
+        self._retry_at = 0.0
+        self.wake()
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether the last attempt failed because another process keeps the store locked."""
+        return LOCKED in self._trouble
+
     def add(self, recorder: Recorder) -> None:
         """Write a run's events from now on."""
         self._recorders.append(recorder)
@@ -143,17 +153,26 @@ class Writer:
         if now < self._retry_at:
             return False
         for recorder in self._recorders:
-            if recorder.is_to_be_reopened:
-                self._transaction(recorder.reopen)()
+            if recorder.is_refused:
+                self._transaction(lambda connection, each=recorder: self._release(connection, each))  # type: ignore[misc]
+                recorder.released()
+            elif (
+                recorder.is_to_be_reopened
+                and not recorder.lost
+                and (note_committed := self._transaction(recorder.reopen)) is not None
+            ):
+                note_committed()
                 recorder.take_in(EVENTS_A_TRANSACTION)
-        live = [each for each in self._recorders if each.is_open and (each.held or not each.finished)]
-        if not live:
-            return False
+        active = [each for each in self._recorders if not each.lost and (each.held or not each.finished)]
+        live = [each for each in active if each.is_open]
         beat = now >= self._heartbeat_at
+        if not live and not (beat and active):
+            return False
         # the query for commands takes no lock, and mostly finds none
         self._receive_commands(live)
         if beat or any(recorder.held or recorder.commands.has_news for recorder in live):
-            self._transaction(lambda connection: self._write(connection, live, beat))
+            # a claimed run that has not started yet only gets a heartbeat
+            self._transaction(lambda connection: self._write(connection, active if beat else live, beat))
         if beat:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
         for recorder in live:
@@ -164,10 +183,17 @@ class Writer:
 
     def _write(self, connection: sqlite3.Connection, live: list[Recorder], beat: bool) -> None:
         for recorder in live:
-            run_rows.write(connection, recorder.run, recorder.held)
-            recorder.commands.write(connection)
+            if not recorder.check_owner(connection):
+                continue
+            if recorder.is_open:
+                run_rows.write(connection, recorder.run, recorder.held)
+                recorder.commands.write(connection)
             if beat:
                 run_rows.write_heartbeat(connection, recorder.run)
+
+    def _release(self, connection: sqlite3.Connection, recorder: Recorder) -> None:
+        if recorder.release is not None and recorder.check_owner(connection):
+            recorder.release(connection)
 
     def _receive_commands(self, live: list[Recorder]) -> None:
         for recorder in live:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from lrtui.run.commands import Stop
-from lrtui.run.errors import LrtuiError, describe_exception
+from lrtui.run.errors import LrtuiError, StoreError, describe_exception
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.task import Task
@@ -69,6 +69,11 @@ def train(
         del resumed
         loop.run()
     except StopRequested as stop:
+        try:
+            checkpoints.check_owner()
+        except StoreError as error:
+            finish_run(inbox, reporter, "failed", str(error), command_id=stop.command_id)
+            return error
         finish_run(inbox, reporter, "stopped", command_id=stop.command_id)
     except Diverged:
         reporter.notice("not-finite", _describe_divergence(reporter.step - 1, setup.optimizer), level="error")

@@ -26,6 +26,7 @@ from lrtui.run.commands import (
     SwitchSchedule,
     UndoLr,
 )
+from lrtui.run.errors import StoreError
 from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
@@ -129,39 +130,38 @@ def test_checkpoints_do_not_change_training(seconds: Time, recording: RunRecorde
     assert (course.steps, course.tests, course.end) == (plain.steps, plain.tests, plain.end)
 
 
-def test_no_checkpoint_contains_steps_missing_from_the_store(
+def test_an_older_checkpoint_stays_until_the_events_of_the_newer_one_are_stored(
     seconds: Time, recording: RunRecorder, tmp_path: Path
 ) -> None:
-    works, asked = True, 0
-
-    def commit() -> bool:
-        nonlocal asked
-        asked += 1
-        return works and asked not in (1, 2)
-
-    course = recording.run(
-        tiny_spec(), {1: [SaveCheckpoint()]}, checkpoints=Checkpoints(tmp_path, every_seconds=6.0, commit=commit)
-    )
-    # fails at first, and is tried again when the next checkpoint is due
-    assert [e.reason for e in of(CommandRefused, course.events)] == ["the store can't be written at the moment"]
-    assert course.saved[0].step > 1
-    assert len(course.saved) == asked - 2
-    assert not notices(course)
+    stored = -1
+    checkpoints = Checkpoints(tmp_path, every_seconds=4.0, is_stored=lambda seq: seq <= stored)
+    course = recording.run(tiny_spec(epochs=1), checkpoints=checkpoints)
+    assert len(course.saved) > 2
+    assert len(saved_files(tmp_path)) == len(course.saved)
+    stored = 10_000
+    checkpoints.remove_old_files()
+    assert [file.step for file in saved_files(tmp_path)] == [6]
 
 
-def test_a_change_that_could_not_be_saved_is_saved_by_the_next_checkpoint(
-    seconds: Time, recording: RunRecorder, tmp_path: Path
-) -> None:
-    answers = iter([False])
-    checkpoints = Checkpoints(tmp_path, every_seconds=5.0, commit=lambda: next(answers, True))
-    course = recording.run(tiny_spec(epochs=1), {0: [ScaleLr(2.0)]}, checkpoints=checkpoints)
-    assert course.saved[0].reason == "time"
-    assert load_checkpoint(tmp_path / Path(course.saved[-1].path).name).lr_control["factors"] == [2.0]
+def test_a_run_that_another_process_owns_saves_nothing_and_fails(recording: RunRecorder, tmp_path: Path) -> None:
+    answers = iter([False, False, True])
+
+    def check_owner() -> None:
+        # the second checkpoint is refused when it is about to get its name
+        if next(answers, True):
+            raise StoreError("run #1 was resumed by another process")
+
+    course = recording.run(tiny_spec(), checkpoints=Checkpoints(tmp_path, check_owner=check_owner))
+    assert (course.finished.outcome, course.finished.error) == ("failed", "run #1 was resumed by another process")
+    assert [path.name for path in tmp_path.iterdir()] == [Path(event.path).name for event in course.saved]
+    assert len(course.saved) == 1
 
 
 def test_a_failed_checkpoint_is_due_again_without_a_step(seconds: Time, tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, every_seconds=2.0, commit=lambda: False)
-    state: Any = SimpleNamespace(schedule=None, progress=SimpleNamespace(seconds_excluded=0.0))
+    (tmp_path / "file").touch()
+    checkpoints = Checkpoints(tmp_path / "file", every_seconds=2.0)
+    progress = SimpleNamespace(seconds_excluded=0.0)
+    state: Any = SimpleNamespace(schedule=None, progress=progress, is_finite=False)
     assert [checkpoints.is_due(0) for _ in range(4)] == [False] * 4
     assert checkpoints.save("change", state, Reporter(LiveFeed())) is not None
     assert [checkpoints.is_due(0) for _ in range(3)] == [False, True, True]

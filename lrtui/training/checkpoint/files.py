@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from lrtui.run.commands import Command
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written."""
+
+UID_PREFIX = "lrtui-run:"
+"""Start of the uid of every run."""
 
 _NAME = re.compile(r"(?P<seq>\d{10,})-step-(?P<step>\d+)\.pt")
 
@@ -28,6 +33,7 @@ class ResumePoint:
         epochs: epochs of the whole run, if it is extended.
         parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its
             settings; a resumed run follows the remaining lines in its checkpoint.
+        run_uid: of the run that the checkpoint must belong to; None if it may belong to any.
     """
 
     checkpoint: Path
@@ -35,6 +41,7 @@ class ResumePoint:
     commands: tuple[Command, ...] = ()
     epochs: int | None = None
     parent: str | None = None
+    run_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,46 @@ def saved_files(folder: Path) -> list[SavedFile]:
     found = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
     files = [SavedFile(path, int(m["seq"]), int(m["step"]), path.stat().st_size) for path, m in found if m]
     return sorted(files, key=lambda file: file.seq)
+
+
+def belongs_to(path: Path, run_uid: str) -> bool:
+    """Return whether a checkpoint was saved by the run with this uid, without importing torch.
+
+    A file that can't be read counts as the run's: loading it says what is wrong.
+
+    Args:
+        run_uid: of the run; empty for a run of an earlier lrtui, whose checkpoints have none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+            pickled = archive.read(name)
+    # for a damaged file zipfile can raise anything
+    except Exception:
+        return True
+    # random and unique, so that it need not be unpickled
+    return run_uid.encode() in pickled if run_uid else UID_PREFIX.encode() not in pickled
+
+
+def own_files(folder: Path, run_uid: str) -> list[SavedFile]:
+    """Return the checkpoints in a run's folder that the run saved itself, the newest last."""
+    return [file for file in saved_files(folder) if belongs_to(file.path, run_uid)]
+
+
+def set_aside(folder: Path, files: Sequence[SavedFile]) -> Path | None:
+    """Move checkpoints of another run out of a run's folder; return the folder that has them now, or None.
+
+    Raises:
+        OSError: if they can't be moved.
+    """
+    if not files:
+        return None
+    free = (folder.with_name(f"{folder.name}.other-run-{number}") for number in count(1))
+    other = next(path for path in free if not path.exists())
+    other.mkdir(mode=0o700)
+    for file in files:
+        file.path.rename(other / file.path.name)
+    return other
 
 
 def remove_unfinished(folder: Path) -> None:

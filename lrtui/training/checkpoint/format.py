@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
@@ -47,6 +47,7 @@ class Checkpoint:
         epoch_ends: `seq` of each checkpoint of an epoch's end, the oldest first.
         sizes: sizes of the data, in samples and in optimizer steps.
         versions: what else the numbers depend on: torch, numpy, threads, processor, device.
+        run_uid: of the run that saved it; empty for a run of an earlier lrtui.
     """
 
     spec: RunSpec
@@ -66,13 +67,17 @@ class Checkpoint:
     epoch_ends: list[int]
     sizes: dict[str, int]
     versions: dict[str, Any]
+    run_uid: str = ""
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) -> None:
+def save_checkpoint(
+    checkpoint: Checkpoint, path: Path, *, check: bool = False, before_replace: Callable[[], object] = lambda: None
+) -> None:
     """Write the file atomically and durably: after a crash there is either the whole file or none.
 
     Args:
         check: load it before it gets its final name.
+        before_replace: called before the file gets its final name; an exception of it leaves no file.
 
     Raises:
         OSError: if it can't be written.
@@ -87,6 +92,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, check: bool = False) 
             file.save({"kind": KIND, "format": FORMAT, **values, "spec": plain(checkpoint.spec)})
         if check:
             load_checkpoint(unfinished)
+        before_replace()
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -110,7 +116,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(Checkpoint).items():
-        value = record.get(name)
+        value = record.get(name, _ADDED.get(name))
         try:
             values[name] = spec_from_json(value) if kind is RunSpec and isinstance(value, Mapping) else value
         except (UsageError, TypeError) as error:
@@ -132,6 +138,9 @@ def unsaveable_part(checkpoint: Checkpoint) -> str | None:
             return description
     return None
 
+
+_ADDED: Mapping[str, Any] = {"run_uid": ""}
+"""Values of the fields that checkpoints of earlier versions do not have."""
 
 _USER_PARTS = {
     "lr_control": "the schedule's state_dict()",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lrtui.run.errors import CheckpointError, LrtuiError, describe_exception
+from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, describe_exception
 from lrtui.run.events import CheckpointSaved
-from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, remove_unfinished, saved_files
+from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, own_files, remove_unfinished
 from lrtui.training.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ class Checkpoints:
     Args:
         folder: folder of the files, created when needed; None makes no checkpoints.
         every_seconds: wall time between two checkpoints, in addition to those at epoch ends.
-        commit: waits until all events published so far are on disk, and returns whether they are. If not, no
-            checkpoint is made: it would contain steps that the stored events don't have.
-        protected: returns the names of files that must stay, such as those that branches start from.
+        run_uid: of the run; written to each checkpoint.
+        check_owner: raises a StoreError once another process owns the run; called before a file gets its name.
+        is_stored: returns whether the event with this `seq` is on disk; until then an older checkpoint is kept.
+        protected: returns the names of files that must stay, such as those that branches start from; None if that is
+            not known at the moment.
         total_limit_bytes: size of all files above which those of early epochs are removed.
     """
 
@@ -40,12 +42,17 @@ class Checkpoints:
         self,
         folder: Path | None = None,
         every_seconds: float = 30.0,
-        commit: Callable[[], bool] = lambda: True,
-        protected: Callable[[], Collection[str]] = tuple,
+        *,
+        run_uid: str = "",
+        check_owner: Callable[[], object] = lambda: None,
+        is_stored: Callable[[int], bool] = lambda seq: True,
+        protected: Callable[[], Collection[str] | None] = tuple,
         total_limit_bytes: int = TOTAL_LIMIT_BYTES,
     ) -> None:
         self._folder, self._every_seconds = folder, every_seconds
-        self._commit, self._protected, self._limit = commit, protected, total_limit_bytes
+        self.check_owner, self._is_stored = check_owner, is_stored
+        self._run_uid, self._protected, self._limit = run_uid, protected, total_limit_bytes
+        self._state: TrainingState | None = None
         self._files: list[SavedFile] = []
         self._epoch_ends: list[int] = []
         self._tried_at = time.monotonic()
@@ -59,7 +66,7 @@ class Checkpoints:
     def resume_from(self, checkpoint: Checkpoint) -> None:
         """Continue with the files that the run had at this checkpoint; later ones belong to superseded history."""
         if self._folder is not None:
-            self._files = [file for file in saved_files(self._folder) if file.seq <= checkpoint.seq]
+            self._files = [file for file in own_files(self._folder, checkpoint.run_uid) if file.seq <= checkpoint.seq]
         self._epoch_ends = list(checkpoint.epoch_ends)
         self._saved_step = checkpoint.step
 
@@ -91,12 +98,14 @@ class Checkpoints:
         self._tried_at, self._last_failed = time.monotonic(), True
         if self._unsaveable is not None and self._unsaveable[0] is state.schedule:
             return self._unsaveable[1]
-        if not self._commit():
-            return "the store can't be written at the moment"
+        self.check_owner()
+        self._state = state
         try:
             if not state.is_finite:
                 return "the weights are not finite: a run resumed from here diverges"
             self._write(folder, reason, state, reporter, command_id)
+        except StoreError:
+            raise
         except OSError as error:
             return self._warn(
                 reporter,
@@ -109,7 +118,7 @@ class Checkpoints:
             return self._warn(reporter, f"no checkpoints are saved, so this run can't be resumed: {text}")
         self._last_failed, self._saved_step = False, reporter.step
         try:
-            self._remove_old_files(state)
+            self.remove_old_files()
         except (OSError, LrtuiError) as error:
             self._warn(reporter, f"old checkpoints can't be removed from {folder}: {error}")
         else:
@@ -125,12 +134,14 @@ class Checkpoints:
             self._has_cleaned_up = True
         checkpoint = state.capture(reporter)
         epoch_ends = [*self._epoch_ends, *([checkpoint.seq] if reason == "epoch" else [])]
-        checkpoint = replace(checkpoint, epoch_ends=epoch_ends)
+        checkpoint = replace(checkpoint, epoch_ends=epoch_ends, run_uid=self._run_uid)
         path = folder / file_name(checkpoint.seq, checkpoint.step)
         try:
             # states differ between schedules: the first checkpoint of each shows whether it can be read back
-            save_checkpoint(checkpoint, path, check=self._verified is not state.schedule)
-        except OSError:
+            save_checkpoint(
+                checkpoint, path, check=self._verified is not state.schedule, before_replace=self.check_owner
+            )
+        except (OSError, StoreError):
             raise
         except Exception as error:
             part = unsaveable_part(checkpoint)
@@ -142,12 +153,21 @@ class Checkpoints:
         self._files.append(SavedFile(path, checkpoint.seq, checkpoint.step, path.stat().st_size))
         reporter.publish(CheckpointSaved, path=str(path), reason=reason, command_id=command_id)
 
-    def _remove_old_files(self, state: TrainingState) -> None:
-        removable = files_to_remove(self._files, self._epoch_ends, state.result_at, self._limit)
+    def remove_old_files(self) -> None:
+        """Remove the files that are not needed any more.
+
+        Raises:
+            OSError: if one can't be removed.
+        """
+        if self._state is None:
+            return
+        # a run resumes from the newest checkpoint whose events are stored
+        known = [file for file in self._files if self._is_stored(file.seq)]
+        removable = files_to_remove(known, self._epoch_ends, self._state.result_at, self._limit)
         # a query takes time, and at most epoch ends there is nothing to remove
         protected = self._protected() if removable else ()
         for file in removable:
-            if file.path.name not in protected:
+            if protected is not None and file.path.name not in protected:
                 file.path.unlink(missing_ok=True)
                 self._files.remove(file)
 

@@ -57,6 +57,8 @@ class ResumedRun:
             UsageError: for a change that isn't possible.
         """
         saved, path = self.checkpoint, self.point.checkpoint
+        if self.point.run_uid not in (None, saved.run_uid):
+            raise CheckpointError(f"{path} belongs to another run, of a store that was deleted or is elsewhere")
         for name, (mine, theirs) in setup.spec.differences(saved.spec).items():
             if name not in _MAY_DIFFER:
                 raise CheckpointError(

@@ -1,0 +1,213 @@
+"""A run has one trainer and its own checkpoints, and training never waits for a store."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from other_process import SLOW, OtherProcess, computed, rows, wait_for_step
+from training_runs import tiny_spec
+
+from lrtui import Run
+from lrtui.engine.resume import plan_resume
+from lrtui.run.errors import CheckpointError, UsageError
+from lrtui.store import liveness
+from lrtui.store.location import DATABASE
+from lrtui.training.checkpoint.files import saved_files
+from lrtui.training.checkpoint.format import load_checkpoint
+
+
+def train(folder: Path, output: Path, *more: str, epochs: int = 60) -> OtherProcess:
+    arguments = ["train", "StepLR(20)", "--task", SLOW, "--batch-size", "16", "--epochs", str(epochs), "--quiet"]
+    return OtherProcess([*arguments, "--store", str(folder), *more], output)
+
+
+def resume(folder: Path, output: Path, *more: str) -> OtherProcess:
+    return OtherProcess(["resume", "1", "--store", str(folder), "--quiet", *more], output)
+
+
+def delete_database(folder: Path) -> None:
+    for path in folder.glob(f"{DATABASE}*"):
+        path.unlink()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep the store locked, as another process does."""
+    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None, timeout=30)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def steps(folder: Path) -> list[int]:
+    return [step for (step,) in rows(folder, "SELECT step FROM batches WHERE NOT superseded ORDER BY seq")]
+
+
+# -- whose checkpoints they are ------------------------------------------------------------------------------------
+
+
+def test_a_resume_never_takes_a_checkpoint_of_a_deleted_store(tmp_path: Path) -> None:
+    Run(tiny_spec(store=str(tmp_path), schedule="StepLR(2)", epochs=12)).start().result()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints" / "1").iterdir()}
+    copy = tmp_path.with_name("copy")
+    shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
+    delete_database(tmp_path)
+    # another folder: this process has the deleted database open
+    run = Run(tiny_spec(store=str(copy), schedule="ConstantLR(factor=1.0)", epochs=3)).start()
+    run.result()
+    assert any("had checkpoints of another run" in line.text for line in run.state.log.lines)
+    # they are kept
+    other = copy / "checkpoints" / "1.other-run-1"
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+    plan = plan_resume(copy, "last", epochs=14)
+    assert plan.file.step == 18
+    resumed = Run(plan.spec, resume_plan=plan).start().result()
+    assert resumed.step == 14 * 6
+    assert set(rows(copy, "SELECT lr FROM batches")) == {(0.01,)}
+
+
+def test_a_checkpoint_of_another_run_in_a_runs_folder_is_set_aside(tmp_path: Path) -> None:
+    for name, epochs in (("one", 4), ("two", 2)):
+        Run(tiny_spec(store=str(tmp_path / name), epochs=epochs)).start().result()
+    foreign = saved_files(tmp_path / "one" / "checkpoints" / "1")[-1].path
+    mine = tmp_path / "two" / "checkpoints" / "1"
+    shutil.copy(foreign, mine)
+    plan = plan_resume(tmp_path / "two", "1", epochs=3)
+    assert plan.file.step == 12
+    assert Run(plan.spec, resume_plan=plan).start().result().status == "done"
+    assert (mine.with_name("1.other-run-1") / foreign.name).exists()
+    # also if it is named: it is loaded and refused
+    plan = plan_resume(tmp_path / "two", "1", epochs=4)
+    shutil.copy(foreign, mine)
+    run = Run(plan.spec, resume_plan=replace(plan, file=replace(plan.file, path=foreign))).start()
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        run.result()
+
+
+def test_a_run_of_an_earlier_schema_is_resumed_from_its_checkpoints(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(Path(__file__).parents[1] / "contract_store", store)
+    for file in saved_files(store / "checkpoints" / "1"):
+        assert load_checkpoint(file.path).run_uid == ""
+    assert rows(store, "SELECT uid, owner FROM runs WHERE id = 1") == [("", "")]
+    assert plan_resume(store, "1", epochs=99).file in saved_files(store / "checkpoints" / "1")
+
+
+# -- one trainer ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.4, 1.5])
+def test_of_two_resumes_of_one_run_only_one_trains(delay: float, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    whole = train(store, tmp_path / "printed", "--at", "step 20: stop", epochs=90)
+    assert whole.wait() == 0, whole.printed
+    first = resume(store, tmp_path / "first")
+    time.sleep(delay)
+    second = resume(store, tmp_path / "second")
+    ends = {process.wait(): process for process in (first, second)}
+    assert set(ends) == {0, 2}, first.printed + second.printed
+    assert "in process" in ends[2].printed or "was resumed by another process" in ends[2].printed
+    assert steps(store) == list(range(540))
+    assert rows(store, "SELECT state, resuming FROM runs") == [("done", 0)]
+
+
+def test_a_claim_is_refused_if_the_run_was_resumed_since_it_was_planned(tmp_path: Path) -> None:
+    Run(tiny_spec(store=str(tmp_path), at=("step 9: stop",))).start().result()
+    plan, late = plan_resume(tmp_path, "1"), plan_resume(tmp_path, "1")
+    Run(plan.spec, resume_plan=plan).start().result()
+    with pytest.raises(UsageError, match="was resumed by another process"):
+        Run(late.spec, resume_plan=late).start()
+    assert rows(tmp_path, "SELECT state FROM runs") == [("done",)]
+
+
+def test_a_refused_resume_gives_the_run_back(tmp_path: Path) -> None:
+    Run(tiny_spec(store=str(tmp_path), at=("step 9: stop",))).start().result()
+    before = rows(tmp_path, "SELECT * FROM runs")
+    plan = plan_resume(tmp_path, "1")
+    content = plan.file.path.read_bytes()
+    plan.file.path.write_bytes(content[:2000])
+    run = Run(plan.spec, resume_plan=plan).start()
+    with pytest.raises(CheckpointError):
+        run.result()
+    assert rows(tmp_path, "SELECT * FROM runs") == before
+    plan.file.path.write_bytes(content)
+    plan = plan_resume(tmp_path, "1")
+    assert Run(plan.spec, resume_plan=plan).start().result().status == "done"
+
+
+def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    first = train(store, tmp_path / "first", "--checkpoint-seconds", "0.1", epochs=100)
+    wait_for_step(store, 60, first)
+    first.signal(signal.SIGSTOP)
+    # as seen from another PID namespace, of which only the heartbeat is known
+    with closing(sqlite3.connect(store / DATABASE)) as connection, connection:
+        connection.execute("UPDATE runs SET machine = 'elsewhere|1|2', heartbeat = heartbeat - 20")
+    second = resume(store, tmp_path / "second")
+    until = time.monotonic() + 60
+    while not rows(store, "SELECT 1 FROM batches WHERE superseded") and second.is_alive:
+        if rows(store, "SELECT count(*) FROM events WHERE kind = 'run_started'") == [(2,)]:
+            break
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first.signal(signal.SIGCONT)
+    assert first.wait() == 1, first.printed
+    assert "was resumed by another process" in first.printed
+    assert second.wait() == 0, second.printed
+    assert steps(store) == list(range(600))
+    again = tmp_path / "again"
+    assert train(again, tmp_path / "whole", epochs=100).wait() == 0
+    assert computed(store) == computed(again)
+    assert liveness.LOST_SECONDS < 20
+
+
+# -- a locked store ------------------------------------------------------------------------------------------------
+
+
+def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=120)
+    wait_for_step(store, 20, process)
+    with locked(store):
+        until = time.monotonic() + 60
+        # the run goes to its end although nothing can be stored
+        while not list((store / "checkpoints" / "1").glob("*-step-720.pt")):
+            assert process.is_alive, process.printed
+            assert time.monotonic() < until, "training waits for the store"
+            time.sleep(0.05)
+    assert process.wait(100) == 0, process.printed
+    assert steps(store) == list(range(720))
+    assert len(saved_files(store / "checkpoints" / "1")) == 120
+    ((kept,),) = rows(store, "SELECT count(*) FROM events WHERE kind = 'checkpoint_saved'")
+    assert kept == 120
+    # neither the wait for the lock nor the end counts as training time
+    seconds = [done for (done,) in rows(store, "SELECT seconds FROM events WHERE kind = 'epoch_done' ORDER BY seq")]
+    assert max(after - before for before, after in pairwise(seconds)) < 3.0
+
+
+def test_a_run_killed_while_the_store_was_locked_resumes_where_its_events_end(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = train(store, tmp_path / "printed", epochs=60)
+    wait_for_step(store, 20, process)
+    with locked(store):
+        until = time.monotonic() + 60
+        while not list((store / "checkpoints" / "1").glob("*-step-240.pt")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.signal(signal.SIGKILL)
+        process.wait()
+    assert plan_resume(store, "1").file.step < 240
+    again = resume(store, tmp_path / "again")
+    assert again.wait() == 0, again.printed
+    assert steps(store) == list(range(360))
