@@ -149,6 +149,8 @@ def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: 
     if stored.owner != seen_owner:
         raise UsageError(f"{stored.title} was resumed by another process at the same time: try again")
     columns = ("owner", "machine", "pid", "pid_started", "heartbeat")
+    # their senders are gone; commands that come from now on are for this process
+    connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
     before = connection.execute(f"SELECT {', '.join(columns)} FROM runs WHERE id = ?", (run,)).fetchone()
     process = this_process()
     update(
@@ -185,7 +187,6 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
     following = "run = ? AND seq > ? AND NOT superseded"
     connection.execute(f"UPDATE batches SET superseded = 1 WHERE {following}", (run, seq))
     connection.execute(f"UPDATE events SET superseded = 1 WHERE {following}", (run, seq))
-    connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
     # a number that is not finite is text in JSON
     best_accuracy, best_epoch = connection.execute(
         """

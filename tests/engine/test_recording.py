@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded_runs import recorded_run
 from store_runs import folded, stored
 from training_runs import TINY, tiny_spec
 
 from lrtui import Run, RunSpec
+from lrtui.engine.recording import Recording
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
 from lrtui.engine.session import Session
 from lrtui.run.commands import Pause
@@ -343,3 +345,21 @@ def test_recording_never_blocks_the_thread_that_publishes(tmp_path: Path) -> Non
     run._open_recording()
     assert run._recording is not None
     assert run._feed.listener == run._recording.publish == run._recording._recorder.publish
+
+
+def test_the_end_of_a_run_makes_a_last_attempt_to_write_its_events(tmp_path: Path) -> None:
+    def ignore(_: object) -> None:
+        """Take a message or a command, and do nothing."""
+
+    recording = Recording.of_new_run(tmp_path, RunSpec(), ignore, ignore)
+    call = recording._writer.call
+    pages = call(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
+    events = recorded_run(2000, epochs=40, outcome="done")
+    for event in events:
+        recording.publish(event)
+    assert not recording.commit(30)
+    # there is room again, and the next regular attempt would come after the end
+    call(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert recording.finish() == ""
+    assert stored(tmp_path) == folded(events)
