@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 PICTURES := tests/tui/__snapshots__
 
 .PHONY: run test check deep format snapshots clean help
@@ -12,13 +13,19 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
-	touch $@
+	@echo "Installing lrtui with PyTorch into $(VENV): up to 6 GB on Linux, a few minutes. This happens only once."
+	$(BIN)/pip install --progress-bar on --editable .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	@echo "Installing the tools for development into $(VENV)."
+	$(BIN)/pip install --progress-bar on --editable '.[dev]'
+	@touch $@
 
 run: $(STAMP) ## open the cockpit
 	@$(BIN)/lrtui $(ARGS)
 
-check: $(STAMP) ## formatting, lint, strict types, import contracts
+check: $(DEV_STAMP) ## formatting, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -27,14 +34,14 @@ check: $(STAMP) ## formatting, lint, strict types, import contracts
 test: check ## everything that CI runs
 	$(BIN)/python -m pytest -n 3
 
-deep: $(STAMP) ## the long tests too: fuzzing, kill tests, soaks
+deep: $(DEV_STAMP) ## the long tests too: fuzzing, kill tests, soaks
 	$(BIN)/python -m pytest -n 3 -m 'deep or not deep'
 
-format: $(STAMP) ## format, and fix what can be fixed automatically
+format: $(DEV_STAMP) ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-snapshots: $(STAMP) ## take the pictures of the screens again
+snapshots: $(DEV_STAMP) ## take the pictures of the screens again
 	$(BIN)/python -m pytest -n 3 tests/tui/test_snapshots*.py --snapshot-update
 	mkdir -p assets
 	cp '$(PICTURES)/test_snapshots/test_cockpit[120x36-switched].svg' assets/cockpit.svg

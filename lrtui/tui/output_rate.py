@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -109,7 +111,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
     """Return a driver class that measures its output rate; a driver without an output file stays as it is."""
 
     class Metered(kind):  # type: ignore[misc, valid-type]
-        """A driver with an `output_rate`."""
+        """A driver with an `output_rate`, for which the terminal's size comes before COLUMNS and LINES."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
@@ -119,6 +121,15 @@ def metered(kind: type[Driver]) -> type[Driver]:
             if file is not None:
                 self.output_rate = OutputRate()
                 self._file = MeteredFile(file, self.output_rate)
+
+        def _get_terminal_size(self) -> tuple[int, int]:
+            # COLUMNS and LINES, if exported, keep their values when the terminal is resized
+            with contextlib.suppress(OSError):
+                columns, lines = os.get_terminal_size(getattr(self, "fileno", -1))
+                if columns and lines:
+                    return columns, lines
+            size: tuple[int, int] = super()._get_terminal_size()
+            return size
 
         def write(self, data: str) -> None:
             if self.output_rate is not None:

@@ -285,3 +285,14 @@ def close(found: list[tuple[int, float, float]], expected: list[tuple[int, float
     assert [step for step, _, _ in found] == [step for step, _, _ in expected]
     assert [wall for _, wall, _ in found] == pytest.approx([wall for _, wall, _ in expected], abs=1e-4)
     assert [value for _, _, value in found] == pytest.approx([value for _, _, value in expected], rel=1e-6)
+
+
+@pytest.mark.parametrize(("file_format", "unit"), [("csv", "row"), ("json", "event")])
+def test_an_export_to_a_file_reports_its_path_and_length(
+    lrtui: CommandLine, tmp_path: Path, file_format: str, unit: str
+) -> None:
+    lrtui.record(120)
+    out = tmp_path / "run"
+    answer = lrtui("runs", "export", "1", "--format", file_format, "--out", str(out))
+    length = 120 if file_format == "csv" else len(out.read_text().splitlines())
+    assert (answer.out, answer.err) == ("", f"{length} {unit}s in {out}\n")

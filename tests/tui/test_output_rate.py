@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import pty
+import struct
+import termios
 
-from lrtui.tui.output_rate import BUFFER_BYTES, MAX_RETRY_SECONDS, MAX_WAIT, RETRY_SECONDS, MeteredFile, OutputRate
+import pytest
+from textual.drivers.linux_driver import LinuxDriver
+
+from lrtui.tui.output_rate import (
+    BUFFER_BYTES,
+    MAX_RETRY_SECONDS,
+    MAX_WAIT,
+    RETRY_SECONDS,
+    MeteredFile,
+    OutputRate,
+    metered,
+)
 
 
 class Line:
@@ -65,3 +80,17 @@ def test_the_metered_file_flushes() -> None:
     MeteredFile(file, line.rate).write("⠿⠿")
     assert file.buffer.getvalue().decode() == "⠿⠿"  # type: ignore[attr-defined]
     assert line.rate.seconds_behind() == 0.0
+
+
+def test_the_size_of_the_terminal_comes_before_exported_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "20")
+    kind = metered(LinuxDriver)
+    driver = kind.__new__(kind)
+    master, driver.fileno = pty.openpty()  # type: ignore[attr-defined]
+    for columns, lines in ((100, 32), (120, 36)):
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        assert driver._get_terminal_size() == (columns, lines)  # type: ignore[attr-defined]
+    # a terminal that doesn't know its size
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    assert driver._get_terminal_size() == (60, 20)  # type: ignore[attr-defined]

@@ -133,10 +133,23 @@ async def test_escape_stops_the_test_and_then_closes() -> None:
         await end_test(pilot, app, feed, RangeEnd("stopped"))
         assert "■ stopped" in shown(app)
         assert "30 of 150 steps: stopped at lr" in shown(app)
+        assert "enter" not in shown(app)
         before = app.view.spec
         await press(pilot, "escape")
         assert not isinstance(app.screen, RangeTestScreen)
         assert app.view.spec == before
+
+
+async def test_a_stopped_test_offers_no_lr_from_part_of_the_curve() -> None:
+    app = PlayedApp(PlayedSession())
+    async with app.run_test(size=(80, 24)) as pilot:
+        feed = await open_range_test(pilot, app)
+        feed_curve(feed, Sweep(), valley_losses(120))
+        await press(pilot, "escape")
+        await end_test(pilot, app, feed, RangeEnd("stopped"))
+        assert "enter" not in shown(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, RangeTestScreen)
 
 
 async def test_a_second_escape_closes_at_once() -> None:
@@ -168,6 +181,9 @@ async def test_a_flat_curve_gives_a_warning() -> None:
         feed_curve(feed, Sweep(), [2.3 + 0.1 * (step % 3) for step in range(150)])
         await end_test(pilot, app, feed, RangeEnd("done"))
         assert "the loss falls by no more than its noise" in shown(app)
+        assert "enter" not in shown(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, RangeTestScreen)
 
 
 async def test_a_remaining_lr_near_zero_is_not_scaled() -> None:

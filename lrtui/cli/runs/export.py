@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -13,6 +13,7 @@ from lrtui.cli.output_file import write_file
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.run.errors import UsageError
 from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
+from lrtui.text.format import counted
 
 EPILOG = """\
 Formats:
@@ -49,14 +50,25 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
             points = write_event_files(events, Path(str(out)), stored.created)
             print(f"{points:,} points in {out}", file=sys.stderr)
         elif file_format == "csv":
-            _write(csv_lines(events, metric_columns(connection, stored.id)), out)
+            # the first line is the header
+            _write(csv_lines(events, metric_columns(connection, stored.id)), out, "row", header_lines=1)
         else:
-            _write(json_lines(events), out)
+            _write(json_lines(events), out, "event")
     return 0
 
 
-def _write(lines: Iterable[str], out: str | None) -> None:
+def _write(lines: Iterable[str], out: str | None, noun: str, *, header_lines: int = 0) -> None:
+    """Write the lines; for a file, report its path and how many `noun`s it has."""
     if out is None:
         sys.stdout.writelines(lines)
-    else:
-        write_file(out, lines)
+        return
+    count = -header_lines
+
+    def counting() -> Iterator[str]:
+        nonlocal count
+        for text in lines:
+            count += text.count("\n")
+            yield text
+
+    write_file(out, counting())
+    print(f"{counted(max(0, count), noun)} in {out}", file=sys.stderr)

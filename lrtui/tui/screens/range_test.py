@@ -77,7 +77,9 @@ class RangeTestScreen(ModalScreen[float | None]):
         if end is not None:
             self._has_ended = True
             self._suggestions = self._curve.suggest()
-            self._chosen = self._suggestions.suggested_by or next(iter(self._rules_by_lr), None)
+            # part of a curve, or one without a slope, has no lr to offer
+            is_complete = end.outcome in ("done", "diverged")
+            self._chosen = self._suggestions.suggested_by if is_complete else None
         self._draw()
 
     @property
