@@ -17,7 +17,7 @@ Row = tuple[Run, ...]
 """Pieces of text with their style: a component class of ChartView, with the suffix FADED if dimmed; "" for none."""
 
 CROP = 1.5
-"""A cropped axis ends at this factor above the 95th percentile of the columns."""
+"""A cropped axis ends at this multiple of the 95th percentile of the columns, measured from the foot of the axis."""
 
 MARGIN = 1
 """Columns right of the plotting area, so that the label of a tick at the right end can be centred below it."""

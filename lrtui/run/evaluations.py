@@ -11,7 +11,7 @@ import numpy as np
 from lrtui.run.events import EvalDone
 
 if TYPE_CHECKING:
-    # the state uses the best result
+    # for types only: run.state imports this module
     from lrtui.run.state import RunState
 
 ACCURACY, LOSS = "accuracy", "loss"
@@ -45,7 +45,7 @@ def epoch_means(state: RunState, name: str) -> dict[int, float]:
         return {}
     steps = state.started.batches_per_epoch if state.started else 0
     ends = [done.step - state.first_step for done in state.epochs]
-    # one epoch at a time: a summary of several epochs together is only as exact as a chart
+    # one call per epoch: a call over several ranges is approximate, exact enough only for drawing
     means = [float(state.metrics[name].summary(np.array([max(0, end - steps), end])).mean[0]) for end in ends]
     return {done.epoch: mean for done, mean in zip(state.epochs, means, strict=True) if math.isfinite(mean)}
 

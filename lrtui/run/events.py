@@ -53,7 +53,7 @@ class CommandAnswer(Event):
 
     # the events of two identical runs are equal, although their commands have different ids
     command_id: str = field(default="", compare=False)
-    """`id` of the command; empty if nothing or the run's script asked for it."""
+    """`id` of the command; empty if no command caused the event, or the run's script gave it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class RunStarted(Event):
     spec: RunSpec
     """All settings; the schedule has its lengths filled in."""
     settings_known: bool = True
-    """False for a log that doesn't have them: of `spec` only the epochs, and the schedule unless it is empty, count."""
+    """False for a log without settings: then only `spec.epochs` is valid, and `spec.schedule` if it isn't empty."""
     device: str
     torch_threads: int
     """Number of torch threads; on a CPU, results are reproducible only with the same number."""

@@ -2,7 +2,7 @@
 
 The rules have the names that fastai's lr_find gives them (docs.fast.ai/callback.schedule.html). As there, the first
 tenth of the curve, where the loss does not follow the lr yet, and the last five steps, where it diverges, are skipped.
-Unlike in fastai, a rule may return None, instead of an end of the curve.
+Where fastai's rule would return the first or last lr of the curve, a rule returns None.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SLOPE_ERRORS = 2.0
 """Two slopes that differ by at most this many standard errors count as equal."""
 
 NOISE_ERRORS = 5.0
-"""Standard errors by which the smoothed loss must fall. Noise alone spans about four."""
+"""Standard errors by which the smoothed loss must fall. Noise alone makes it fall by about four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ def steepest(part: CurvePart) -> float | None:
 def valley(part: CurvePart) -> float | None:
     """Return the lr in the middle of the longest valley, fastai's default.
 
-    The valley has the end and the length of the longest decreasing subsequence of the losses.
+    The valley ends where the longest decreasing subsequence of the losses ends, and has as many steps as that has
+    values.
     """
     losses = part.losses
     lengths = np.ones(len(losses), dtype=np.int64)

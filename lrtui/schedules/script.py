@@ -122,7 +122,7 @@ def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int 
     total = None if batches_per_epoch is None else epochs * batches_per_epoch
     for line in lines:
         if line.when != "step" and line.number > epochs:
-            raise NotationError(f"the run has {epochs:,} epochs; the first one is epoch 1", line.text, 0)
+            raise NotationError(f"the run has {epochs:,} epochs; the last one is epoch {epochs}", line.text, 0)
         if line.when == "step" and total is not None and line.number >= total:
             raise NotationError(f"the run has {total:,} steps; the last one is step {total - 1}", line.text, 0)
 

@@ -1,4 +1,4 @@
-"""Commands that other processes send to a run through the store, if only its owner can write it."""
+"""Commands that other processes send to a run through the store, provided that only its owner can write to it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: f
     give_up = time.monotonic() + seconds
     refusals = 0
     while True:
-        # read before the answer, since a run writes its last answers in the transaction of its end
+        # read before the answer, since a run writes its last answers in the same transaction that marks it as ended
         refusal = why_no_commands(reload(connection, run), run)
         obeyed, text = connection.execute(
             "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)

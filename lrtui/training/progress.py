@@ -35,7 +35,7 @@ class Progress:
     started_at: float = 0.0
     """Start of the epoch in seconds on the run's clock."""
     seconds_excluded: float = 0.0
-    """Seconds spent on tests on demand and on checkpoints, which don't count as training."""
+    """Seconds spent writing checkpoints and running tests on demand, which don't count as training."""
     samples_per_second: float = 0.0
     """Known when all steps are done."""
     live_units: Mapping[str, torch.Tensor] = field(default_factory=dict)

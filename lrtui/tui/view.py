@@ -164,7 +164,7 @@ class Scene:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
         futures: forecast of each run that has one, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
-        columns: width of the charts without their labels; 0 if there is no cursor, which alone depends on it.
+        columns: width of the charts without their labels; 0 without a cursor, since only the cursor needs it.
         source_runs: the runs of sources, which other processes train or have trained.
         finding: the most severe finding on the next run's schedule, if there is one.
         better: lr of the schedule that the finding proposes.

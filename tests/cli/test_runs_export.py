@@ -119,7 +119,7 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
     events = recorded_run(0, groups=2)
     for event in events:
         recorder.publish(event)
-    steps = 100_000
+    steps = 200_000
     for step in range(steps):
         recorder.publish(
             StepDone(
@@ -132,10 +132,10 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
     connection = open_for_reading(tmp_path)
     for lines in (csv_lines, json_lines):
         tracemalloc.start()
-        count = sum(1 for _ in islice(lines(stored_events(connection, recorder.run)), 30_000))
+        count = sum(1 for _ in islice(lines(stored_events(connection, recorder.run)), 60_000))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert count == 30_000
+        assert count == 60_000
         # in pieces of a size that does not grow with the run
         assert peak < 30e6
     assert sum(1 for _ in csv_lines(stored_events(connection, recorder.run))) == steps + 1

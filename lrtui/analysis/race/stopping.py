@@ -94,7 +94,7 @@ class StoppingRule:
         if mine.cell.entrant not in self._remaining:
             self._remaining[mine.cell.entrant] = remaining_shares(started)
         shares = self._remaining[mine.cell.entrant]
-        # 0.01 * 0.1 * 0.1 is a little more than a hundredth of 0.01
+        # in floating point, 0.01 cut twice by 0.1 is slightly more than 1 % of 0.01
         if shares is None or step >= len(shares) or shares[step] > SPENT_SHARE * (1 + 1e-9):
             return None
         reason = (
@@ -131,5 +131,5 @@ def _margin(metric: str, now: float, best: float, samples: int) -> float:
     """
     if metric == LOSS:
         return LOSS_MARGIN * abs(best)
-    # an accuracy in percent has no such error
+    # p (1 - p) is negative for an accuracy in percent, which then has no margin
     return NOISE_MARGIN * math.sqrt(max(0.0, now * (1 - now) + best * (1 - best)) / samples)
