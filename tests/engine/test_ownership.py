@@ -211,3 +211,25 @@ def test_a_run_killed_while_the_store_was_locked_resumes_where_its_events_end(tm
     again = resume(store, tmp_path / "again")
     assert again.wait() == 0, again.printed
     assert steps(store) == list(range(360))
+
+
+# -- what is said at the end -------------------------------------------------------------------------------------------
+
+
+BROKEN = """
+from tiny_task import Tiny
+class Broken(Tiny):
+    def loss(self, outputs, targets):
+        raise RuntimeError("broken")
+"""
+
+
+def test_only_a_run_with_a_checkpoint_is_offered_for_resume(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    arguments = ["train", "StepLR(1)", "--batch-size", "16", "--epochs", "2", "--store", str(tmp_path / "store")]
+    stopped = OtherProcess([*arguments, "--task", SLOW, "--at", "step 9: stop"], tmp_path / "stopped")
+    assert stopped.wait() == 0
+    assert "stored as run 1; lrtui resume 1 continues it" in stopped.printed
+    failed = OtherProcess([*arguments, "--task", f"{tmp_path / 'broken.py'}:Broken"], tmp_path / "failed")
+    assert failed.wait() == 1
+    assert "stored as run 2; lrtui runs show 2 shows it" in failed.printed, failed.printed
