@@ -15,6 +15,7 @@ import torch
 from torch.optim import lr_scheduler, swa_utils
 
 from lrtui.run.commands import Command, EvaluateNow, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.schedules.notation import parse_schedule
 
 
 class RefusedError(Exception):
@@ -275,6 +276,8 @@ class ReferenceLr:
         require(plan.per is not None or not any(child.unit == "batch" for child in plan.children))
         optimizer = self._configured.build()
         if anchor == "current":
+            # a schedule that only multiplies would leave an lr of 0 at 0
+            require(any(self.lrs) or not parse_schedule(str(plan)).only_multiplies)
             for group, lr in zip(optimizer.param_groups, self.lrs, strict=True):
                 group["lr"] = lr
         try:

@@ -177,5 +177,5 @@ def cut(course: RunRecord, seq: int) -> RunRecord:
 class KeepsAll(Checkpoints):
     """Removes no files, so that a run can be resumed from any checkpoint."""
 
-    def _remove_old_files(self, state: Any) -> None:
+    def remove_old_files(self) -> None:
         pass
