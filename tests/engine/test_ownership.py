@@ -150,10 +150,18 @@ def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
     store = tmp_path / "store"
     first = train(store, tmp_path / "first", "--checkpoint-seconds", "0.1", epochs=100)
     wait_for_step(store, 60, first)
-    first.signal(signal.SIGSTOP)
     # as seen from another PID namespace, of which only the heartbeat is known
-    with closing(sqlite3.connect(store / DATABASE)) as connection, connection:
-        connection.execute("UPDATE runs SET machine = 'elsewhere|1|2', heartbeat = heartbeat - 20")
+    foreign = "UPDATE runs SET machine = 'elsewhere|1|2', heartbeat = heartbeat - 20"
+    while True:
+        first.signal(signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(store / DATABASE, timeout=0.2)) as connection, connection:
+                connection.execute(foreign)
+            break
+        except sqlite3.OperationalError:
+            # it was stopped within a transaction
+            first.signal(signal.SIGCONT)
+            assert first.is_alive
     second = resume(store, tmp_path / "second")
     until = time.monotonic() + 60
     while not rows(store, "SELECT 1 FROM batches WHERE superseded") and second.is_alive:
