@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from lrtui.plotting.chart import MARGIN, Chart, Row
 from lrtui.plotting.layers import FADED, LINE_COLOURS
+from lrtui.tui.panes.repaint import changed_region
 
 
 class ChartView(Widget):
@@ -120,7 +121,11 @@ class ChartView(Widget):
             self.refresh()
             return
         changed = [line for line, row in enumerate(rows) if row != self._rows[line]]
-        regions = [_changed_region(self._rows[line], rows[line], line) for line in changed]
+        # rows that differ only in how they are divided have no cell to repaint, but `refresh` needs a region of each
+        regions = [
+            changed_region(_cells(self._rows[line]), _cells(rows[line]), line) or Region(0, line, 1, 1)
+            for line in changed
+        ]
         self._rows = rows
         for line in changed:
             self._strips[line] = None
@@ -167,13 +172,6 @@ class ChartView(Widget):
                 style += self.get_component_rich_style(name.removesuffix(FADED), partial=True)
             self._styles[name] = style + Style(dim=True) if name.endswith(FADED) else style
         return self._styles[name]
-
-
-def _changed_region(before: Row, after: Row, line: int) -> Region:
-    """Return the region from the first to the last cell that differ in text or style."""
-    pairs = zip(_cells(before), _cells(after), strict=False)
-    changed = [column for column, (old, new) in enumerate(pairs) if old != new]
-    return Region(changed[0], line, changed[-1] - changed[0] + 1, 1) if changed else Region(0, line, 1, 1)
 
 
 def _cells(row: Row) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lrtui.plotting.chart import Chart
@@ -43,22 +45,28 @@ class LrPane(ChartPane):
         return f"{runs}{next_run}lr {four_digits(lrs[0])}" if lrs else runs
 
     def chart_of(self, scene: Scene) -> Chart | None:
-        layers = [layer for run in scene.shown for layer in _curves_of_run(scene, run)]
-        layers += _curves_of_next_run(scene)
-        return chart(scene, layers, self.NAME, logarithmic=spans_decades(scene), from_zero=True) if layers else None
+        of_runs, of_next_run = [_curves_of_run(scene, run) for run in scene.shown], _curves_of_next_run(scene)
+        layers = [layer for course in (*of_runs, of_next_run) for layer in course]
+        if not layers:
+            return None
+        logarithmic = spans_decades(of_runs or [of_next_run], whole_range(scene))
+        return chart(scene, layers, self.NAME, logarithmic=logarithmic, from_zero=True)
 
 
 LOG_RATIO = 100.0
 """Ratio of lrs from which the lr axis is logarithmic."""
 
 
-def spans_decades(scene: Scene) -> bool:
-    """Return whether an lr that is drawn falls below 1/100 of its peak for more than a tenth of the whole run.
+def spans_decades(courses: Sequence[Sequence[Layer]], whole: tuple[float, float]) -> bool:
+    """Return whether one of the lrs falls below 1/100 of its peak for more than a tenth of the whole run.
 
     The last steps of a schedule that ends at 0 would be below any ratio.
+
+    Args:
+        courses: layers of each run.
+        whole: range of the whole run on the x axis.
     """
-    low, high = whole_range(scene)
-    courses = [_curves_of_run(scene, run) for run in scene.shown] or [_curves_of_next_run(scene)]
+    low, high = whole
     for course in courses:
         means = [layer.summary(low, high, 50).mean for layer in course if isinstance(layer, Curve)]
         lrs = np.concatenate([mean[np.isfinite(mean)] for mean in means]) if means else np.empty(0)
