@@ -67,9 +67,7 @@ class Race:
         self._results = {result.cell: result for result in read_results(files.folder, plan)}
         self._rule = StoppingRule(plan)
         self._running: dict[Cell, Run | ChildRun] = {}
-        self._reported_epoch: dict[Cell, int] = {
-            cell: max(result.tests, default=0) for cell, result in self._results.items()
-        }
+        self._reported_epoch: dict[Cell, int] = {cell: result.epochs_done for cell, result in self._results.items()}
         self._started: set[Cell] = set()
         self._stop: str | None = None
         self._last_heartbeat = time.monotonic()
@@ -194,7 +192,7 @@ class Race:
             pass
         result = CellResult.of_state(cell, run.number if run.is_recorded else None, run.state)
         self._results[cell] = result
-        epoch = max(result.tests, default=0)
+        epoch = result.epochs_done
         if epoch > self._reported_epoch[cell]:
             self._reported_epoch[cell] = epoch
             self._say(self._epoch_line(cell, result.tests[epoch], result))

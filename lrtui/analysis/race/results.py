@@ -57,6 +57,11 @@ class CellResult:
         return self.tests[max(self.tests)] if self.tests else None
 
     @property
+    def epochs_done(self) -> int:
+        """Number of the last epoch that has a test; 0 before the first."""
+        return max(self.tests, default=0)
+
+    @property
     def is_done(self) -> bool:
         """Whether it ran to the end, and the loss and accuracy of its last test are finite."""
         test = self.last_test

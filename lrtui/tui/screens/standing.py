@@ -65,8 +65,8 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
 
     epochs, cells = plan.common.epochs, set(open_cells(plan, results))
     # an entrant that was stopped or has diverged trains no further
-    epochs_done = sum(max(result.tests, default=0) for result in results)
-    total = epochs_done + sum(epochs - max(result.tests, default=0) for result in results if result.cell in cells)
+    epochs_done = sum(result.epochs_done for result in results)
+    total = epochs_done + sum(epochs - result.epochs_done for result in results if result.cell in cells)
     share = epochs_done / total if total else 1.0
     full = round(share * BAR_WIDTH)
     text = Text()
@@ -85,10 +85,9 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
         if result.cell in cells and result.run is not None and result.state in LIVE:
             label = plan.entrants[result.cell.entrant].label
             text.append(f"\n● #{result.run} seed {result.cell.seed}  {label}")
-            epoch = max(result.tests, default=0)
             if (test := result.last_test) is not None:
                 value = figure(test.loss if test.accuracy is None else test.accuracy)
-                text.append(f"  epoch {epoch}/{epochs}  {value}")
+                text.append(f"  epoch {result.epochs_done}/{epochs}  {value}")
     return text
 
 
