@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -201,16 +200,19 @@ class Recording:
         """Wait until the last event is on disk, and try again if the last attempt failed; return whether it is."""
         until = time.monotonic() + LOCKED_SECONDS
         # the first attempt may be one that is failing already
-        for attempt in count(1):
-            self._recorder.expect_attempt()
-            self._writer.retry_now()
-            if self.commit():
-                return True
+        is_first = True
+        while not self._try_commit():
             # the writer is still waiting for a lock, or has just given up
             is_locked = not self._recorder.is_failing or self._writer.is_locked_out
-            if self._recorder.dropped or time.monotonic() > until or (attempt > 1 and not is_locked):
+            if self._recorder.dropped or time.monotonic() > until or not (is_first or is_locked):
                 return False
-        return False
+            is_first = False
+        return True
+
+    def _try_commit(self) -> bool:
+        self._recorder.expect_attempt()
+        self._writer.retry_now()
+        return self.commit()
 
 
 def user_files(spec: RunSpec) -> dict[str, str]:

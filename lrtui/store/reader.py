@@ -191,11 +191,6 @@ def refuse_live(run: StoredRun) -> None:
         )
 
 
-def has_checkpoint(folder: Path, run: int) -> bool:
-    """Return whether the run has a checkpoint file."""
-    return any(checkpoint_folder(folder, run).glob("*.pt"))
-
-
 def checkpoint_folder(folder: Path, run: int) -> Path:
     """Return the folder of a run's checkpoints."""
     return folder / CHECKPOINTS / str(run)
