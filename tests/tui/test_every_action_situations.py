@@ -109,6 +109,8 @@ ELSEWHERE_EFFECTS = {
 }
 """Where the commands go to a run of another process."""
 
+NOTHING_TO_BRANCH = {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")}
+
 AWAY_FROM_CHARTS = dict.fromkeys(
     ("log_axis", "zoom_in", "zoom_out", "pan_left", "pan_right", "whole_run", "cursor_left", "cursor_right", "export"),
     says("go to a chart first, with 1, 2 or 3"),
@@ -382,7 +384,7 @@ SITUATIONS = (
     Situation(
         "done, stored without a checkpoint",
         NOT_LIVE | NONE_PINNED,
-        {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
+        NOTHING_TO_BRANCH,
         local=[DONE],
         is_stored=True,
         stored=store_run_without_checkpoints,
@@ -426,16 +428,14 @@ SITUATIONS = (
     Situation(
         "another process's run on screen",
         UNCHANGED | NOT_HERE | NONE_PINNED,
-        ELSEWHERE_EFFECTS
-        | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
+        ELSEWHERE_EFFECTS | NOTHING_TO_BRANCH,
         elsewhere=RUNNING,
         on_screen=1,
     ),
     Situation(
         "a race's run on screen",
         IN_A_RACE | NOT_HERE | NONE_PINNED,
-        ELSEWHERE_EFFECTS
-        | {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")},
+        ELSEWHERE_EFFECTS | NOTHING_TO_BRANCH,
         elsewhere=RUNNING,
         name_elsewhere="race 2: StepLR(step_size=1, gamma=0.5) seed 0",
         on_screen=1,
