@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
+from lrtui.run.log import LOG_LINES
 from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
 
@@ -15,10 +18,17 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """The runs of one front end, in the order they were started; one trains at a time."""
+    """The runs of one front end, in the order they were started; one trains at a time.
 
-    def __init__(self) -> None:
+    Args:
+        take_output: returns new lines that other code has written to standard output and error.
+    """
+
+    def __init__(self, take_output: Callable[[], list[str]] = list) -> None:
         self.runs: list[Run] = []
+        self.unlogged: deque[str] = deque(maxlen=LOG_LINES)
+        """Lines of output that came before the first run; they go to its log."""
+        self._take_output = take_output
         self._range_test: RangeTestThread | None = None
 
     @property
@@ -52,8 +62,14 @@ class Session:
         return self._range_test
 
     def poll(self) -> bool:
-        """Fold the new events of all runs; return whether there were any."""
-        return any([bool(run.poll()) for run in self.runs])
+        """Fold the new events of all runs, add new output to the newest run's log; return whether there was any."""
+        has_events = any([bool(run.poll()) for run in self.runs])
+        self.unlogged.extend(self._take_output())
+        if not self.runs or not self.unlogged:
+            return has_events
+        while self.unlogged:
+            self.runs[-1].state.log.add("output", self.unlogged.popleft())
+        return True
 
     def close(self, seconds: float, because: str = "") -> bool:
         """Stop what is running and wait at most `seconds`; return whether no training thread is left.

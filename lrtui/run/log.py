@@ -25,7 +25,7 @@ from lrtui.run.feed import StepBlock
 LOG_LINES = 5000
 """Maximum number of lines in a log; older ones are dropped, since the store has their events."""
 
-LineKind = Literal["step", "evaluation", "change", "warning", "error"]
+LineKind = Literal["step", "evaluation", "change", "warning", "error", "output"]
 
 
 @dataclass(frozen=True, slots=True)

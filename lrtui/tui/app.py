@@ -23,6 +23,7 @@ from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_s
 from lrtui.run.spec import RunSpec
 from lrtui.settings import UserSettings, save_theme
 from lrtui.tui.ascii_filter import AsciiFilter
+from lrtui.tui.captured_output import CapturedOutput, capturing
 from lrtui.tui.controllers.quit import leave
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecaster
 from lrtui.tui.output_rate import metered
@@ -70,6 +71,7 @@ class CockpitApp(App[int]):
         start: whether to start that run immediately.
         load: imports what training needs; called in a thread after the first frame.
         read_startup_state: called in that thread first; None to skip welcome and resume offer.
+        output: captures what other code writes to the terminal.
     """
 
     TITLE = "lrtui"
@@ -83,7 +85,10 @@ class CockpitApp(App[int]):
         start: bool = False,
         load: Callable[[], None] = import_torch,
         read_startup_state: Callable[[], StartupState] | None = None,
+        output: CapturedOutput | None = None,
     ) -> None:
+        # Textual asks for the driver's class in its constructor
+        self._output = output or CapturedOutput()
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
         self._load, self._read_startup_state = load, read_startup_state
@@ -96,8 +101,8 @@ class CockpitApp(App[int]):
         )
 
     def get_driver_class(self) -> type[Driver]:
-        """Return the terminal's driver, which also measures how fast the terminal is."""
-        return metered(super().get_driver_class())
+        """Return the terminal's driver, which also captures other output and measures how fast the terminal is."""
+        return metered(capturing(super().get_driver_class(), self._output))
 
     def on_mount(self) -> None:
         """Show the cockpit; import torch after the first frame."""
@@ -190,8 +195,12 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
         start: whether to start the run immediately.
         in_ascii: whether to draw with ASCII only.
     """
-    session, view = Session(), View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
-    app = CockpitApp(session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings))
+    output = CapturedOutput()
+    session = Session(output.take)
+    view = View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
+    app = CockpitApp(
+        session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings), output=output
+    )
     app.set_keymap(dict(settings.keys))
     faults = list(settings.faults)
     if settings.theme in app.available_themes:
@@ -201,7 +210,12 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
     for fault in faults:
         app.call_later(app.notify, fault, severity="warning", timeout=20, markup=False)
     opened_with = app.theme
-    background_run = app.run()
+    try:
+        background_run = app.run()
+    finally:
+        output.stop()
+        for line in [*session.unlogged, *output.take(is_final=True)]:
+            print(line, file=sys.stderr)
     if app.theme != opened_with:
         try:
             save_theme(settings.path, app.theme)
