@@ -10,6 +10,7 @@ from lrtui.cli.command import Command
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
     check_task,
+    MAX_BATCHES,
     length_option,
     load_settings,
     read_batches_per_epoch,
@@ -18,6 +19,7 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
+from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import read_script
 
@@ -49,6 +51,10 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
     read_script(spec.at, spec.epochs, batches)
+    if spec.at and spec.epochs * batches > MAX_BATCHES:
+        raise UsageError(
+            f"{spec.epochs * batches:,} steps are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
+        )
     # the user's code is not executed for this
     is_users = any(part.user_path for part in parsed.walk())
     from lrtui.engine.run_code import code_of_spec

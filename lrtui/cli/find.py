@@ -19,7 +19,7 @@ from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
 from lrtui.run.lr_rules import SIGNS, Suggestions, format_lr
 from lrtui.run.range_curve import RangeCurve, compare_lr, outcome_line
-from lrtui.run.range_feed import RangeEnd, Sweep
+from lrtui.run.range_feed import MAX_STEPS, RangeEnd, Sweep
 from lrtui.text.format import four_digits
 
 EPILOG = """\
@@ -66,7 +66,7 @@ def command(
     sweep = Sweep(
         DEFAULT.start if start is None else read_number("--from", start),
         DEFAULT.end if end is None else read_number("--to", end),
-        read_count("--steps", steps, DEFAULT.steps),
+        read_count("--steps", steps, DEFAULT.steps, MAX_STEPS),
         linear,
     )
     test = RangeTestThread(spec, sweep)

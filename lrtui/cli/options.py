@@ -25,7 +25,10 @@ LENGTH_OPTIONS = ("task", "optimizer", "epochs", "batch_size", "accumulate", "tr
 """The run options that the length of a schedule depends on."""
 
 MAX_BATCHES = 10_000_000
-"""Maximum number of batches in an epoch, and in a run that is listed batch by batch."""
+"""Maximum number of batches in an epoch, and in a run that is listed or simulated batch by batch."""
+
+MAX_COUNT = 10**12
+"""Maximum of a count without a limit of its own, as for the moments of `--at`."""
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------
@@ -153,22 +156,16 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
     return RunSpec(**values)
 
 
-def read_number(name: str, text: str, *, whole: bool = False, minimum: float = 0) -> float:
+def read_number(name: str, text: str, *, minimum: float = 0) -> float:
     """Return the number given for an option.
 
     Args:
-        whole: whether it must be a whole number of at least 1.
         minimum: 0, or -math.inf for any finite number.
 
     Raises:
         UsageError: for anything else.
     """
-    try:
-        value = float(text) if len(text) <= 40 else math.nan
-    except ValueError:
-        value = math.nan
-    if whole and not (math.isfinite(value) and value == int(value) and value >= 1):
-        raise UsageError(f"{name} takes a whole number of at least 1, not {text[:40]!r}")
+    value = _number(text)
     if minimum == -math.inf and not math.isfinite(value):
         raise UsageError(f"{name} takes a finite number, not {text[:40]!r}")
     if not (math.isfinite(value) and value >= minimum):
@@ -176,13 +173,33 @@ def read_number(name: str, text: str, *, whole: bool = False, minimum: float = 0
     return value
 
 
-def read_count(name: str, text: str | None, default: int = 1) -> int:
+def read_count(name: str, text: str | None, default: int = 1, maximum: int = MAX_COUNT) -> int:
     """Return the whole number given for an option, or the default.
 
     Raises:
-        UsageError: for anything but a whole number of at least 1.
+        UsageError: for anything but a whole number from 1 to the maximum.
     """
-    return default if text is None else int(read_number(name, text, whole=True))
+    if text is None:
+        return default
+    value = _number(text)
+    if not (math.isfinite(value) and value == int(value) and value >= 1):
+        raise UsageError(f"{name} takes a whole number of at least 1, not {text[:40]!r}")
+    if value > maximum:
+        raise UsageError(f"{name} takes a whole number of at most {maximum:,}, not {text[:40]}")
+    return int(value)
+
+
+def _number(text: str) -> float:
+    """Return the number that a text stands for; NaN if it is none."""
+    try:
+        return float(text) if len(text) <= 40 else math.nan
+    except ValueError:
+        return math.nan
+
+
+def max_of_setting(name: str) -> int:
+    """Return the largest value of a run's setting that is a whole number."""
+    return next(int(item.metadata["maximum"]) for item in fields(RunSpec) if item.name == name)
 
 
 def read_batches_per_epoch(text: str | None, spec: RunSpec) -> int:

@@ -14,7 +14,16 @@ from typing import Any
 
 import click
 
-from lrtui.analysis.race.plan import DEFAULT_SEEDS, Cell, RacePlan, check_entrants, new_plan, parse_entrant
+from lrtui.analysis.race.plan import (
+    DEFAULT_SEEDS,
+    MAX_PROCESSES,
+    MAX_RUNS,
+    Cell,
+    RacePlan,
+    check_entrants,
+    new_plan,
+    parse_entrant,
+)
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
@@ -121,8 +130,8 @@ def command(
             entrants,
             spec,
             files.folder,
-            seeds=read_count("--seeds", seeds, DEFAULT_SEEDS),
-            processes=read_count("--processes", processes, 1),
+            seeds=read_count("--seeds", seeds, DEFAULT_SEEDS, MAX_RUNS),
+            processes=read_count("--processes", processes, 1, MAX_PROCESSES),
             stops=not no_stop,
             target=None if target is None else read_number("--target", target, minimum=-math.inf),
         )

@@ -7,7 +7,7 @@ import click
 from lrtui.cli.check import course_lines
 from lrtui.cli.command import Command, option
 from lrtui.cli.headless import follow
-from lrtui.cli.options import output_options, read_count, read_number, schedule_argument
+from lrtui.cli.options import max_of_setting, output_options, read_count, read_number, schedule_argument
 from lrtui.cli.printer import Printer
 from lrtui.cli.stored_runs import folder_of, run_argument, store_option
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
@@ -45,7 +45,7 @@ def resume(
     again at the same steps.
     """
     new_lr = None if lr is None else read_number("--lr", lr)
-    new_epochs = None if epochs is None else read_count("--epochs", epochs)
+    new_epochs = None if epochs is None else read_count("--epochs", epochs, maximum=max_of_setting("epochs"))
     step = None if from_step is None else read_count("--from-step", from_step)
     plan = plan_resume(folder_of(store), run, schedule=schedule, lr=new_lr, epochs=new_epochs, step=step)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
@@ -87,7 +87,7 @@ def branch(
     parent's: from base (default: from the configured lr, over the remaining epochs), current or start. With lr*X or
     lr=X the parent's schedule continues at another lr.
     """
-    epoch = read_count("--at-epoch", at_epoch)
+    epoch = read_count("--at-epoch", at_epoch, maximum=max_of_setting("epochs"))
     plan = plan_branch(folder_of(store), run, epoch, schedule, name)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
     for line in describe_user_files(plan):

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lrtui.analysis.race.plan import MAX_PROCESSES
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.suggest.range_test import find_lr
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, MAX_BUDGET, Search, SearchStoppedError
@@ -53,7 +54,7 @@ def command(
     The suggested schedule goes to standard output in one line, the results to standard error.
     """
     full_runs = DEFAULT_BUDGET if budget is None else read_number("--budget", budget)
-    process_count = read_count("--processes", processes, 1)
+    process_count = read_count("--processes", processes, 1, MAX_PROCESSES)
     if not 0 < full_runs <= MAX_BUDGET:
         raise UsageError(f"--budget must be a number of full runs above 0 and at most {MAX_BUDGET:,}, such as 2")
     spec = read_spec(options, schedule, load_settings().run)

@@ -54,9 +54,11 @@ class RunSpec:
     )
     log_interval: int = _option(100, "batches per log line", minimum=1, maximum=1_000_000_000, aside=True)
     train_samples: int | None = _option(
-        None, "training samples to use (default: all)", minimum=1, metavar="N", empty="all"
+        None, "training samples to use (default: all)", minimum=1, maximum=10**12, metavar="N", empty="all"
     )
-    test_samples: int | None = _option(None, "test samples to use (default: all)", minimum=1, metavar="N", empty="all")
+    test_samples: int | None = _option(
+        None, "test samples to use (default: all)", minimum=1, maximum=10**12, metavar="N", empty="all"
+    )
     data_dir: str | None = _option(
         None, "folder of the data set (default: the user's cache)", metavar="DIR", aside=True, empty="the user's cache"
     )

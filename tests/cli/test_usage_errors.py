@@ -39,6 +39,19 @@ from lrtui.tasks.datasets import DataSet, cache_directory
         (["preview", "StepLR(3)", "--batches-per-epoch", "0"], "--batches-per-epoch takes"),
         (["preview", "StepLR(3)", "--epochs", "1000000"], "too many to list"),
         (["schedulers", "OneCycle"], "did you mean OneCycleLR"),
+        (["suggest", "--processes", "1e6"], "--processes takes a whole number of at most 256"),
+        (["suggest", "--budget", "1e9"], "--budget must be a number of full runs above 0 and at most 1,000"),
+        (["find", "--steps", "1e6"], "--steps takes a whole number of at most 10,000"),
+        (["find", "--batch-size", "9999999"], "--batch-size takes a whole number of at most 1,000,000"),
+        (["train", "StepLR(3)", "--train-samples", "9" * 30], "--train-samples takes a whole number of at most"),
+        (["train", "StepLR(3)", "--test-samples", "9" * 30], "--test-samples takes a whole number of at most"),
+        (["resume", "last", "--epochs", "1e30"], "--epochs takes a whole number of at most 1,000,000"),
+        (["branch", "last", "StepLR(3)", "--at-epoch", "1e30"], "--at-epoch takes a whole number of at most 1,000,000"),
+        (["resume", "last", "--from-step", "1e300"], "--from-step takes a whole number of at most"),
+        (
+            ["code", "StepLR(3)", "--at", "epoch 2: lr*0.5", "--epochs", "1000000", "--batches-per-epoch", "1000"],
+            "1,000,000,000 steps are too many to simulate",
+        ),
     ],
 )
 def test_usage_errors_are_reported(

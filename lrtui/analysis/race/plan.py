@@ -16,8 +16,15 @@ from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store.liveness import ProcessIdentity
+from lrtui.text.format import counted
 
 DEFAULT_SEEDS = 5
+
+MAX_RUNS = 10_000
+"""Maximum number of runs of a race, since its plan lists every run."""
+
+MAX_PROCESSES = 256
+"""Maximum number of runs at the same time; each process takes some 0.5 GB of memory."""
 
 VERSION = 1
 """Version of the JSON format."""
@@ -239,7 +246,19 @@ def new_plan(
         folder: folder of the store that keeps it.
         seeds: number of seeds.
         processes, stops, target: as in `RacePlan`.
+
+    Raises:
+        UsageError: for more than MAX_RUNS runs or MAX_PROCESSES processes, or seeds beyond the largest.
     """
+    if seeds * len(entrants) > MAX_RUNS:
+        raise UsageError(
+            f"{counted(seeds, 'seed')} for {counted(len(entrants), 'schedule')} are too many runs for one race; "
+            f"at most {MAX_RUNS:,}"
+        )
+    if processes > MAX_PROCESSES:
+        raise UsageError(f"{processes:,} processes are too many; at most {MAX_PROCESSES}")
+    # refused like a seed of its own
+    replace(common, seed=common.seed + seeds - 1)
     return RacePlan(
         number=0,
         created=time.time(),

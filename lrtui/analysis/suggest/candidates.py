@@ -81,8 +81,11 @@ def _one_cycle(peaks: list[float]) -> str:
     return f"OneCycleLR(max_lr={text})"
 
 
-MAX_PIECES = 100
-"""Maximum number of pieces of a schedule that changes at every batch."""
+MAX_PIECES = {"batch": 100, "epoch": 1_000}
+"""Maximum number of pieces that a shortened schedule is set in, by its unit. A plan has them for every entrant."""
+
+MAX_CALLS = 1_000_000
+"""Maximum number of `step()` calls for which a schedule is simulated to be shortened; they take 5 s."""
 
 CONSTANT = "ConstantLR(factor=1.0, total_iters=1)"
 """A schedule that leaves the lr to the `--at` commands."""
@@ -110,13 +113,16 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
         lengths = {"epochs", "steps_per_epoch"} & schedule.arguments.keys()
         if not lengths:
             return Entrant(spec.schedule, title=title)
+    # the lr of a schedule per epoch is the same in all batches of one
+    whole = Horizon(spec.epochs, batches_per_epoch if schedule.per == "batch" else 1)
+    if whole.total_steps > MAX_CALLS:
+        return None
     # imports torch, since the real scheduler is stepped
     from lrtui.schedules.simulate import simulate
 
-    whole = Horizon(spec.epochs, batches_per_epoch)
     lrs = simulate(schedule, parse_optimizer(spec.optimizer), whole)
     short = epochs * batches_per_epoch
-    pieces = min(short, spec.epochs if schedule.per == "epoch" else min(MAX_PIECES, whole.total_steps))
+    pieces = min(short, whole.total_steps, MAX_PIECES[schedule.per])
     lines, before = [], None
     for piece in range(pieces):
         # the lr in the middle of the steps that the piece stands for

@@ -133,7 +133,12 @@ class Search:
             LrtuiError: if a run or the range test fails, with the reason.
         """
         spec = self._spec
-        range_test = self._find(spec, self._budget, self._say, lambda: self._stopped)
+        try:
+            range_test = self._find(spec, self._budget, self._say, lambda: self._stopped)
+        except LrtuiError:
+            # a test that was stopped early finds no lr
+            self._check_stopped()
+            raise
         self._check_stopped()
         self._say(f"range test: lr {four_digits(range_test.lr)} after {range_test.steps:,} steps")
         self._steps = range_test.steps
@@ -167,10 +172,13 @@ class Search:
         common = replace(self._spec, epochs=epochs, name=name)
         # no entrant is stopped, since the budget counts complete runs
         plan = new_plan(entrants, common, self._files.folder, seeds=seeds, processes=self._processes, stops=False)
+        self._check_stopped()
         self._files.create(plan)
         self._say(f"{plan.title}: {counted(len(plan.cells), 'run')} of {counted(epochs, 'epoch')}")
         self._race = Race(self._files, plan, self._say)
-        self._check_stopped()
+        if self._stopped:
+            # by a signal since the check above, which could not reach the race
+            self._race.stop()
         self._race.run()
         self._check_stopped()
         results = read_results(self._files.folder, plan)
@@ -179,7 +187,8 @@ class Search:
 
     def _check_stopped(self) -> None:
         if self._stopped:
-            raise SearchStoppedError("the search was stopped; its races are stored. lrtui suggest starts a new one")
+            stored = "; its races are stored" if self._race else ""
+            raise SearchStoppedError(f"the search was stopped{stored}. lrtui suggest starts a new one")
 
 
 def _require(entrant: Entrant | None) -> Entrant:

@@ -44,7 +44,7 @@ def test_a_curve_that_changes_at_every_batch_is_approximated_in_pieces() -> None
     spec = tiny_spec(schedule='ExponentialLR(gamma=0.99, per="batch")', epochs=100)
     entrant = shorten(spec, BATCHES, 40, "mine")
     assert entrant is not None
-    assert len(entrant.at) == MAX_PIECES
+    assert len(entrant.at) == MAX_PIECES["batch"]
     lrs = [lr for (lr,) in lrs_of(entrant, 40)]
     expected = [0.01 * 0.99 ** (step * 2.5) for step in range(240)]
     assert all(abs(lr / other - 1) < 0.05 for lr, other in zip(lrs, expected, strict=True))
@@ -124,3 +124,15 @@ def test_a_group_frozen_at_lr_0_stays_at_0_in_every_candidate() -> None:
         lrs = lrs_of(entrant, 2, optimizer=optimizer)
         assert {first for first, _ in lrs} == {0}, candidate.name
         assert max(second for _, second in lrs) > 0, candidate.name
+
+
+def test_a_shortened_schedule_of_many_epochs_has_a_limited_number_of_changes() -> None:
+    spec = tiny_spec(schedule="ExponentialLR(gamma=0.99999)", epochs=100_000)
+    entrant = shorten(spec, BATCHES, 20_000, "mine")
+    assert entrant is not None
+    assert len(entrant.at) == MAX_PIECES["epoch"]
+
+
+def test_a_schedule_with_too_many_steps_to_simulate_is_not_shortened() -> None:
+    assert shorten(tiny_spec(schedule="StepLR(2)", epochs=10**5), 10**7, 2, "mine") is not None
+    assert shorten(tiny_spec(schedule='StepLR(2, per="batch")', epochs=10**6), 10**7, 2, "mine") is None

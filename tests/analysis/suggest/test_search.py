@@ -120,6 +120,18 @@ def test_a_search_can_be_stopped(tmp_path: Path) -> None:
     assert PlanFiles(tmp_path).numbers() == [1]
 
 
+def test_a_search_stopped_during_its_range_test_says_so_and_stores_no_race(tmp_path: Path) -> None:
+    def stopped_early(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool]) -> RangeTestResult:
+        search.stop()
+        assert stopped()
+        raise LrtuiError("the range test found no lr: the curve is too short to suggest an lr")
+
+    search = Search(SPEC, 2, PlanFiles(tmp_path), stopped_early, lambda _: None)
+    with pytest.raises(SearchStoppedError, match=r"^the search was stopped\. lrtui suggest starts a new one$"):
+        search.run()
+    assert PlanFiles(tmp_path).numbers() == []
+
+
 def test_a_search_in_which_all_candidates_diverge_fails(tmp_path: Path) -> None:
     spec = replace(SPEC, optimizer="SGD(lr=1e30)", schedule="ConstantLR(factor=1.0)")
     with pytest.raises(LrtuiError, match="no candidate finished"):
