@@ -9,8 +9,8 @@ import click
 from lrtui.cli.command import Command
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
-    check_task,
     MAX_BATCHES,
+    check_task,
     length_option,
     load_settings,
     read_batches_per_epoch,
