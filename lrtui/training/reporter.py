@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 from lrtui.run.commands import Stop
 from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-
-
-class Clock:
-    """A stopwatch for training time: evaluation counts, pauses don't. It starts paused.
-
-    Args:
-        seconds: time on the clock at the start, for a resumed run.
-    """
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self._counted = seconds
-        self._running_since: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Seconds counted so far."""
-        running = 0.0 if self._running_since is None else time.perf_counter() - self._running_since
-        return self._counted + running
-
-    def pause(self) -> None:
-        """Stop counting until `resume`."""
-        self._counted, self._running_since = self.seconds, None
-
-    def resume(self) -> None:
-        """Count from now on."""
-        if self._running_since is None:
-            self._running_since = time.perf_counter()
+from lrtui.training.clock import Clock
 
 
 class Reporter:
@@ -70,7 +43,8 @@ class Reporter:
         """Publish an event; `step` and `seconds` default to this moment's."""
         with self._lock:
             fields.setdefault("step", self.step)
-            fields.setdefault("seconds", self.clock.seconds)
+            if "seconds" not in fields:
+                fields["seconds"] = self.clock.seconds
             self._feed.publish(event_class(seq=self._next_seq, **fields))
             self._next_seq += 1
 
