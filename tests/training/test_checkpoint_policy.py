@@ -33,6 +33,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint.files import ResumePoint, file_name, saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.clock import PROCESS_TIME
 from lrtui.training.reporter import Reporter
 
 
@@ -171,7 +172,7 @@ def test_samples_a_second_are_those_of_training_without_the_checkpoints(
     recording: RunRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: now)
+    monkeypatch.setattr(PROCESS_TIME, "seconds", lambda: now)
 
     class Slow(Checkpoints):
         def _save(self, *given: Any) -> str | None:

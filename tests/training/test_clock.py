@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from training_runs import TINY
@@ -79,20 +80,19 @@ def test_a_clock_leaves_out_pauses_and_stops() -> None:
 def test_the_time_in_which_a_run_was_suspended_is_not_training_time() -> None:
     slow = TINY.replace(":Tiny", ":Slow")
     arguments = ["train", "StepLR(1)", "--task", slow, "--batch-size", "16", "--epochs", "60", "--store", "none"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lrtui", *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    events = []
+    command = [sys.executable, "-m", "lrtui", *arguments, "--json"]
+    events: list[dict[str, Any]] = []
     stopped = False
-    for line in process.stdout:
-        events.append(json.loads(line))
-        if not stopped and events[-1]["step"] >= 30:
-            os.kill(process.pid, signal.SIGSTOP)
-            time.sleep(4.0)
-            os.kill(process.pid, signal.SIGCONT)
-            stopped = True
-    assert process.wait() == 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if not stopped and events[-1]["step"] >= 30:
+                os.kill(process.pid, signal.SIGSTOP)
+                time.sleep(4.0)
+                os.kill(process.pid, signal.SIGCONT)
+                stopped = True
+    assert process.returncode == 0
     seconds = [event["seconds"] for event in events]
     assert seconds == sorted(seconds)
     assert max(after - before for before, after in pairwise(seconds)) < 1.5

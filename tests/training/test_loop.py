@@ -40,6 +40,7 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.spec import RunSpec
+from lrtui.training.clock import PROCESS_TIME
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import LossBuffer
 
@@ -253,7 +254,8 @@ def test_a_test_on_demand_is_made_while_the_run_is_paused() -> None:
 
 def test_samples_a_second_are_those_of_training_without_the_tests_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr("lrtui.training.reporter.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(PROCESS_TIME, "seconds", lambda: float(next(clock)))
+    monkeypatch.setattr(PROCESS_TIME, "watch", lambda: None)
     alone, asked = (of(EpochDone, run_events(tiny_spec(epochs=1), script))[0] for script in ({}, {3: [EvaluateNow()]}))
     # the clock advances by a second whenever it is read, also within the command
     assert asked.samples_per_second > 0.8 * alone.samples_per_second
