@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 # set before torch is imported: two test processes share two cores
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+# each process of a test would compile lrtui again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # unset before textual is imported: either would change every snapshot
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
@@ -26,6 +29,7 @@ from lrtui.tasks.datasets import DataSet
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    sys.dont_write_bytecode = False
     example_counts.IS_DEEP = config.getoption("markexpr") != "not deep"
 
 

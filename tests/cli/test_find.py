@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
+from process_server import ForkedProcess
 from training_runs import TINY
 
 from lrtui.__main__ import main
@@ -100,15 +98,12 @@ def test_a_failing_task_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None
     assert "this loss is broken" in err
 
 
-def started(*arguments: str, **how: Any) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen(
+def started(*arguments: str) -> ForkedProcess:
+    return ForkedProcess(
         [sys.executable, "-m", "lrtui", "find", "--task", SLOW, "--batch-size", "16", "--steps", "5000", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
-        **how,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from process_server import ForkedProcess
 from training_runs import TINY
 
 from lrtui.__main__ import main
@@ -20,20 +21,20 @@ from lrtui.cli.exit_codes import SIGNALS
 SMALL = ["--task", TINY, "--batch-size", "16", "--log-interval", "3"]
 
 
-def start(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def start(*arguments: str) -> ForkedProcess:
+    return ForkedProcess(
         [sys.executable, "-m", "lrtui", "train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(env or {})},
     )
 
 
 def train(*arguments: str) -> tuple[int, str, str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    # a process of its own, which shares nothing with this one
+    command = [sys.executable, "-m", "lrtui", "train", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture

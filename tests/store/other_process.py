@@ -1,42 +1,25 @@
-"""Runs lrtui in separate processes that can be killed. They are forked from a process that has imported torch, so that
-they start immediately."""
+"""Runs lrtui in separate processes that can be killed."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+from process_server import ForkedProcess
 
 from lrtui.store.connection import open_for_reading
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import reload
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "lrtui.training.train", "lrtui.cli.train", "lrtui.cli.resume"])
-
 SLOW = f"{Path(__file__).parents[1] / 'tiny_task.py'}:Slow"
 """A task that trains some hundred steps a second."""
-
-
-def _main(arguments: Sequence[str], output: str) -> None:
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(file, stream)
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-    from lrtui.__main__ import main
-
-    status = main(list(arguments))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 class OtherProcess:
@@ -49,22 +32,22 @@ class OtherProcess:
 
     def __init__(self, arguments: Sequence[str], output: Path) -> None:
         self.output = output
-        self._process: ForkServerProcess = _CONTEXT.Process(target=_main, args=(list(arguments), str(output)))
-        self._process.start()
+        with open(output, "ab") as file:
+            self._process = ForkedProcess([sys.executable, "-m", "lrtui", *arguments], stdout=file, stderr=file)
 
     def signal(self, number: int) -> None:
-        assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
     def wait(self, seconds: float = 60) -> int:
         """Return the exit status."""
-        self._process.join(seconds)
-        assert self._process.exitcode is not None, f"the process does not end:\n{self.printed[-2000:]}"
-        return self._process.exitcode
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the process does not end:\n{self.printed[-2000:]}") from None
 
     @property
     def is_alive(self) -> bool:
-        return self._process.is_alive()
+        return self._process.poll() is None
 
     @property
     def printed(self) -> str:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from other_process import SLOW, computed
+from process_server import ForkedProcess
 from race_runs import standing
 from training_runs import TINY
 
@@ -28,9 +30,9 @@ def arguments_of(task: str) -> list[str]:
     return ["race", *SCHEDULES, "--seeds", "2", "--task", task, "--batch-size", "16", "--epochs", "40", "--no-stop"]
 
 
-def race(folder: Path, *more: str) -> subprocess.Popen[str]:
+def race(folder: Path, *more: str, start: Any = ForkedProcess) -> Any:
     text = ["race"] if "--resume" in more else arguments_of(SLOW)
-    return subprocess.Popen(
+    return start(
         [sys.executable, "-m", "lrtui", *text, *more, "--store", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -49,7 +51,7 @@ def steps_of(folder: Path) -> int:
     return int(total)
 
 
-def wait_for_steps(folder: Path, steps: int, process: subprocess.Popen[str]) -> None:
+def wait_for_steps(folder: Path, steps: int, process: Any) -> None:
     until = time.monotonic() + 120
     while steps_of(folder) < steps:
         assert process.poll() is None, process.communicate()
@@ -109,7 +111,8 @@ def test_a_signal_saves_checkpoints_and_prints_how_to_resume(number: int, status
 
 
 def test_the_runs_of_a_killed_race_stop(tmp_path: Path) -> None:
-    process = race(tmp_path, "--processes", "2")
+    # fresh processes, as a user's
+    process = race(tmp_path, "--processes", "2", start=subprocess.Popen)
     wait_for_steps(tmp_path, 60, process)
     process.kill()
     process.communicate()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from other_process import computed
+from process_server import FORKING
 from race_runs import TASKS, planned, run_race, standing
 
 from lrtui.analysis.race.plan import Cell, new_plan
@@ -25,6 +26,7 @@ def test_with_the_same_seed_all_schedules_have_the_same_weights_and_batches(
     processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TASK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
     starts = []
     for seed in (0, 1):
         plan = planned(tmp_path, *SCHEDULES, task=f"{TASKS}Recorded", epochs=1, seeds=1, seed=seed, processes=processes)
