@@ -201,10 +201,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{prog}:{separator}{error.explain()}", file=sys.stderr)
         return USAGE
     except UsageError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print_error(f"{prog}: {error}")
         return USAGE
     except LrtuiError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print_error(f"{prog}: {error}")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -214,8 +214,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except OSError as error:
         discard(sys.stdout)
-        print(f"{prog}: {error}", file=sys.stderr)
+        print_error(f"{prog}: {error}")
         return FAILED
+
+
+def print_error(text: str) -> None:
+    """Print a message on standard error."""
+    # imported late, since no message is printed as a rule
+    from lrtui.cli.terminal import print_prose
+
+    print_prose(text, sys.stderr)
 
 
 def run_command(args: list[str], prog: str) -> int:
@@ -234,7 +242,7 @@ def run_command(args: list[str], prog: str) -> int:
         from lrtui.text.format import printable
 
         path = error.ctx.command_path if error.ctx else prog
-        print(f"{path}: {printable(error.format_message())}\nTry {path} --help.", file=sys.stderr)
+        print_error(f"{path}: {printable(error.format_message())}\nTry {path} --help.")
         return USAGE
 
 

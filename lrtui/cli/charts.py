@@ -64,6 +64,7 @@ def print_chart(
     ticks: Sequence[int] | Mapping[float, str],
     *,
     from_zero: bool,
+    is_share: bool = False,
     rows: int = ROWS,
     x_label: str = "epoch",
 ) -> None:
@@ -73,6 +74,7 @@ def print_chart(
         curves: later ones are drawn over earlier ones.
         ticks: epochs on the x axis, or labels by position.
         from_zero: whether the y axis includes 0.
+        is_share: whether the values are shares of 1, so that the y axis ends there if they are not in percent.
         rows: height in lines of text.
         x_label: label of the x axis.
     """
@@ -95,8 +97,11 @@ def print_chart(
     if from_zero:
         low = min(0.0, low)
     if high - low < 1e-300:
-        # adding 1 would not change a very large number
-        high = low + max(1.0, abs(low))
+        # a single value is drawn in the middle of an axis of a tenth of it
+        room = abs(high) / 20 or 0.5
+        low, high = low - room, high + room
+        if is_share and high - room <= 1.0 < high:
+            high = 1.0
     for curve, points in zip(curves, parts, strict=True):
         if points:
             (plotext.plot if curve.joined else plotext.scatter)(

@@ -21,6 +21,7 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.commands import Extend, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.events import RunStarted
@@ -29,6 +30,7 @@ from lrtui.schedules.forecast import ForecastRequest
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import parse_script_line
+from lrtui.text.format import wrapped
 
 EPILOG = """\
 Exit status: 0 no findings, 1 findings, 2 usage error.
@@ -96,11 +98,11 @@ def command(
             if as_json:
                 print(json.dumps({"code": finding.code, "message": finding.message, "fix": finding.fix}), flush=True)
             else:
-                print(f"{finding.code}: {finding.message}")
+                print_prose(f"{finding.code}: {finding.message}")
                 if finding.fix is not None:
-                    print(f"  better: {finding.fix}")
+                    print_prose(f"  better: {finding.fix}")
         if not findings:
-            print(f"{schedule}: ✓ no findings", file=sys.stderr)
+            print_prose(f"{schedule}: ✓ no findings", sys.stderr)
     if found and not as_json:
         print("lrtui check --explain CODE explains a finding", file=sys.stderr)
     return FAILED if found else DONE
@@ -110,7 +112,8 @@ def _explain(code: str) -> None:
     from lrtui.analysis.checks.check import TRAPS, explain
 
     titles = {trap.code: trap.title for trap in TRAPS}
-    listed = "\n".join(f"{name:<{CODE_WIDTH}} {title}" for name, title in titles.items())
+    lines = (f"{name:<{CODE_WIDTH}} {title}" for name, title in titles.items())
+    listed = "\n".join(part for line in lines for part in wrapped(line, terminal_width(), CODE_WIDTH + 1))
     if code == "list":
         print(listed)
         return
@@ -118,7 +121,9 @@ def _explain(code: str) -> None:
         print(listed, file=sys.stderr)
     for paragraph in explain(code).splitlines():
         # indented lines are notation and figures
-        print(paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, WIDTH))
+        print(
+            paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, min(WIDTH, terminal_width() or WIDTH))
+        )
 
 
 def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
 
 import click
+
+from lrtui.text.format import wrapped
+
+MAX_WIDTH = 120
+"""Maximum width of the help; that of the terminal if it is less."""
+
+DESCRIBED = re.compile(r" +\S+(?: \S+)* {2,}(?=\S)")
+"""A term and the spaces before its description."""
 
 OPTION = re.compile(r"-(?!\d*\.?\d+\Z).")
 
@@ -34,10 +42,10 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help keeps the line breaks of its epilog and lists the options in sections."""
+    """A command whose help keeps the examples of its epilog as they are and lists the options in sections."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH}
         super().__init__(*args, **{"context_settings": context, **settings})
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -58,9 +66,35 @@ class Command(click.Command):
                 formatter.write_dl(rows)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the epilog as it is."""
+        """Write the epilog, its paragraphs and descriptions wrapped."""
         if self.epilog:
-            formatter.write(f"\n{self.epilog}")
+            formatter.write("\n" + "".join(f"{line}\n" for line in epilog_lines(self.epilog, formatter.width)))
+
+
+def epilog_lines(epilog: str, width: int) -> Iterator[str]:
+    """Yield an epilog's lines, wrapped; indented lines are examples, or terms with a description after two spaces."""
+    kept: list[str] = []
+    start_of_text = 0
+    for line in epilog.splitlines():
+        text = line.lstrip()
+        start = len(line) - len(text)
+        if kept and text and start == start_of_text:
+            kept.append(text)
+            continue
+        yield from _joined(kept, width, start_of_text)
+        kept = []
+        described = DESCRIBED.match(line)
+        if not text or (start and not described):
+            yield line
+        else:
+            # further lines of a description stand below it, those of a paragraph at the margin
+            kept, start_of_text = [line], described.end() if described else 0
+    yield from _joined(kept, width, start_of_text)
+
+
+def _joined(lines: list[str], width: int, start_of_text: int) -> list[str]:
+    text = " ".join(lines)
+    return wrapped(text, width, start_of_text - (len(text) - len(text.lstrip()))) if lines else []
 
 
 class TextCommand(Command):

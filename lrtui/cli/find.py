@@ -15,6 +15,7 @@ from lrtui.cli.charts import Curve, print_chart
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
+from lrtui.cli.terminal import print_prose
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
 from lrtui.run.lr_rules import SIGNS, Suggestions, format_lr
@@ -102,7 +103,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
             messages = test.messages[printed:]
             printed += len(messages)
             for line in () if quiet else messages:
-                print(line, file=sys.stderr, flush=True)
+                print_prose(line, sys.stderr)
             for lr, loss in test.feed.take():
                 point = curve.add(lr, loss)
                 if out is not None:
@@ -136,14 +137,14 @@ def _print_report(curve: RangeCurve, end: RangeEnd, configured_lr: float) -> Non
     """Print the chart, the rules and the suggestion."""
     suggestions = curve.suggest()
     _print_curve(curve, suggestions)
-    print(outcome_line(curve, end))
+    print_prose(outcome_line(curve, end))
     for name, lr in suggestions.lrs.items():
         mark = " <" if name == suggestions.suggested_by else ""
         print(f"{SIGNS[name]} {name:<11} {format_lr(lr):>10}{mark}")
-    print(suggestions.agreement)
+    print_prose(suggestions.agreement)
     if suggestions.suggested is not None:
         print(f"suggested lr: {format_lr(suggestions.suggested)}")
-    print(compare_lr(configured_lr, suggestions))
+    print_prose(compare_lr(configured_lr, suggestions))
 
 
 def _print_curve(curve: RangeCurve, suggestions: Suggestions) -> None:

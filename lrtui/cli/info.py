@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from lrtui.cli.command import Command, option
+from lrtui.cli.terminal import terminal_width
+from lrtui.text.format import wrapped
 
 PACKAGES = ("lrtui", "torch", "torchvision", "textual", "plotext", "numpy")
 
@@ -23,7 +25,7 @@ def command(data_dir: str | None) -> int:
     rows += _settings_rows()
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+        print("\n".join(wrapped(f"{name:<{width}}  {value}", terminal_width(), width + 2)))
     return 0
 
 

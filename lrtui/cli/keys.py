@@ -6,6 +6,8 @@ import click
 
 from lrtui.actions import key_rows
 from lrtui.cli.command import Command, option
+from lrtui.cli.terminal import terminal_width
+from lrtui.text.format import wrapped
 
 
 @click.command(cls=Command)
@@ -17,5 +19,5 @@ def command(markdown: bool) -> int:
         if markdown:
             print(f"| {' '.join(f'`{key}`' for key in keys)} | {text} |")
         else:
-            print(f"{' '.join(keys):<12} {text}")
+            print("\n".join(wrapped(f"{' '.join(keys):<12} {text}", terminal_width(), 13)))
     return 0

@@ -28,6 +28,7 @@ from lrtui.cli.options import (
 )
 from lrtui.cli.preview_results import read_recorded_run, results_for
 from lrtui.cli.stored_runs import complete_runs, store_option
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
@@ -101,7 +102,7 @@ def command(
         if preview.schedule.metric in results:
             source = recorded.title if recorded else metrics
             text = f"over the test {preview.schedule.metric} of {source} it {cuts_text(preview.cuts)}"
-            print(f"{preview.schedule}: {text}", file=sys.stderr)
+            print_prose(f"{preview.schedule}: {text}", sys.stderr)
     if as_json:
         _print_json(previews, results)
     elif as_csv:
@@ -160,16 +161,16 @@ def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float],
     from lrtui.schedules.lr_curve import curve_statistics, percent_text
 
     sign = f"{SIGNS.get(marker, marker)} " if marker else ""
-    print(f"{sign}{preview.schedule}, per {preview.schedule.per}")
+    print_prose(f"{sign}{preview.schedule}, per {preview.schedule.per}")
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
         facts = curve_statistics(lrs, base_lrs[group])
-        print(
+        print_prose(
             f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "
             f"at step {int(lrs.argmax()):,}, last {four_digits(facts.last)}"
         )
         area = "" if math.isnan(facts.area) else f"area {percent_text(facts.area)} of a constant {base_lrs[group]:g}; "
-        print(f"  {area}{percent_text(facts.low)} of the steps below 1 % of the peak")
+        print_prose(f"  {area}{percent_text(facts.low)} of the steps below 1 % of the peak")
         starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
-        print(f"  at the start of each epoch: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")
+        print_prose(f"  at the start of each epoch: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtui.cli.stored_runs import find, folder_of, reading, title_of
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec, option_name
 from lrtui.schedules.schedule import Schedule
@@ -55,12 +56,12 @@ def results_for(
                 f"follows the test {metric}, which a preview does not have: shown as if the metric always improved; "
                 "give --run RUN or --metrics FILE"
             )
-            print(f"{schedule}: {text}", file=sys.stderr)
+            print_prose(f"{schedule}: {text}", sys.stderr)
             continue
         given = len(results[metric])
         if given < epochs:
             text = f"{source} has results for {given:,} of {epochs:,} epochs; after them the schedule is held"
-            print(f"{schedule}: {text}", file=sys.stderr)
+            print_prose(f"{schedule}: {text}", sys.stderr)
     if path is not None and not results:
         raise UsageError("--metrics is for schedules that follow a metric, and none of these does")
     return results

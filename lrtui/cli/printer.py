@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from lrtui.cli.exit_codes import discard
+from lrtui.cli.terminal import print_prose
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
@@ -49,7 +50,7 @@ class Printer:
     def warn(self, text: str) -> None:
         """Print a message, even if the printer is quiet."""
         try:
-            print(text, file=self._err, flush=True)
+            print_prose(text, self._err)
         except OSError:
             # a closed terminal must not end a run whose output goes to a file
             discard(self._err)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import shutil
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -43,7 +42,9 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.output_file import write_file
+from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.errors import UsageError
+from lrtui.run.evaluations import ACCURACY
 from lrtui.text.format import counted, printable
 
 EPILOG = """\
@@ -117,7 +118,7 @@ def command(
 
     def say(line: str) -> None:
         if not quiet:
-            print(printable(line), file=sys.stderr, flush=True)
+            print_prose(printable(line), sys.stderr)
 
     if number:
         plan = files.find(number)
@@ -137,7 +138,7 @@ def command(
         )
         unfinished = None if new else find_unfinished(files, plan)
         if unfinished is not None:
-            print(f"{unfinished.title} was interrupted and continues; --new starts a new one", file=sys.stderr)
+            print_prose(f"{unfinished.title} was interrupted and continues; --new starts a new one", sys.stderr)
             plan = unfinished
         else:
             files.create(plan)
@@ -153,7 +154,7 @@ def command(
         _write_markdown(standing, Path(markdown))
     if signal_code:
         store = f" --store {options['store']}" if options["store"] else ""
-        print(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", file=sys.stderr)
+        print_prose(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", sys.stderr)
         return signal_code
     return _exit_code(standing)
 
@@ -186,8 +187,7 @@ def _exit_code(standing: Standing) -> int:
 
 def _print_report(standing: Standing, results: Sequence[CellResult]) -> None:
     """Print the table, and a chart of each schedule's mean result by epoch."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in standing_lines(standing, width):
+    for line in standing_lines(standing, terminal_width()):
         print(line)
     by_cell = {result.cell: result for result in results}
     curves, labels = [], []
@@ -207,6 +207,6 @@ def _print_report(standing: Standing, results: Sequence[CellResult]) -> None:
         return
     last = max(epoch for curve in curves for epoch in curve.epochs)
     print(f"\ntest {standing.metric} by epoch")
-    print_chart(curves, epoch_ticks(1, last), from_zero=False)
+    print_chart(curves, epoch_ticks(1, last), from_zero=False, is_share=standing.metric == ACCURACY)
     for label in labels:
-        print(label)
+        print_prose(label)

@@ -9,11 +9,13 @@ import click
 
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.options import complete_schedulers
+from lrtui.cli.terminal import terminal_width
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
 from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import value_text
+from lrtui.text.format import wrapped
 
 EPILOG = """\
 Examples:
@@ -40,7 +42,8 @@ def command(name: str | None, as_json: bool) -> int:
         print(explain(entries[0]))
     else:
         for entry in entries:
-            print(f"{entry.name:<28} per {entry.unit:<6} {entry.summary}")
+            start = f"{entry.name:<28} per {entry.unit:<6} "
+            print("\n".join(wrapped(start + entry.summary, terminal_width(), len(start))))
     return 0
 
 
@@ -50,16 +53,17 @@ def _default_text(parameter: Parameter) -> str:
 
 def explain(entry: SchedulerEntry) -> str:
     """Return a scheduler's page: arguments, defaults, notes and links."""
+    width = min(WIDTH, terminal_width() or WIDTH)
     lines = [f"{entry.name}: {entry.summary}", "", f"  {entry.example}", "", "arguments:"]
     for parameter in entry.parameters:
         default = "filled in" if parameter.name in entry.fills else _default_text(parameter)
         lines.append(f"  {parameter.name:<16} {default:<22} {parameter.range_text}")
-        lines += textwrap.wrap(parameter.help, WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
+        lines += textwrap.wrap(parameter.help, width, initial_indent=" " * 19, subsequent_indent=" " * 19)
     lines += ["", f'step() is called per {entry.unit} by default; per="batch" or per="epoch" at the end changes that.']
     for name, value in entry.fills.items():
         lines.append(f"{name} defaults to {value}.")
-    lines += [line for note in entry.notes for line in textwrap.wrap(note, WIDTH)]
-    return "\n".join([*lines, entry.url])
+    lines += [line for note in entry.notes for line in [note]]
+    return "\n".join([*(part for line in lines for part in wrapped(line, width)), entry.url])
 
 
 def _as_json(entry: SchedulerEntry) -> dict[str, object]:

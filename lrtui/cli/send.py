@@ -10,6 +10,7 @@ import click
 from lrtui.cli.command import TextCommand, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
+from lrtui.cli.terminal import print_prose
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.command_notation import parse_command
@@ -52,7 +53,7 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
     if answer.obeyed is None:
         raise LrtuiError(printable(answer.text))
     for line in printable_lines(answer.text if answer.obeyed else f"refused: {answer.text}"):
-        print(line)
+        print_prose(line)
     return DONE if answer.obeyed else FAILED
 
 

@@ -25,6 +25,7 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.text.format import four_digits, printable
 
@@ -65,7 +66,7 @@ def command(
 
     def say(line: str) -> None:
         if not quiet:
-            print(printable(line), file=sys.stderr, flush=True)
+            print_prose(printable(line), sys.stderr)
 
     search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
     say(f"searching for a {spec.epochs:,}-epoch schedule, with a budget of {four_digits(full_runs)} full runs")
@@ -74,12 +75,12 @@ def command(
         try:
             suggestion = search.run()
         except SearchStoppedError as stopped:
-            print(stopped, file=sys.stderr)
+            print_prose(str(stopped), sys.stderr)
             return signals[0]
     if as_json:
         print(json.dumps(suggestion_record(suggestion), allow_nan=False))
         return 0
     for line in reason_lines(suggestion):
-        print(printable(line), file=sys.stderr)
+        print_prose(printable(line), sys.stderr)
     print(suggestion.line)
     return 0

@@ -44,6 +44,29 @@ def cut(text: str, width: int) -> str:
     return f"{start}…"[:width]
 
 
+def wrapped(text: str, width: int | None, indent: int = 2) -> list[str]:
+    """Return a line of prose as lines of at most a width, broken between words only; [""] for an empty one.
+
+    Args:
+        width: None for no limit.
+        indent: columns by which the further lines are indented more than the first.
+    """
+    if width is None or width_of(text) <= width:
+        return [text]
+    # 5 ms to import, and most commands print no long line
+    import textwrap
+
+    start = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        text.lstrip(),
+        max(width, len(start) + indent + 10),
+        initial_indent=start,
+        subsequent_indent=start + " " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
+
+
 def figure(value: float | None) -> str:
     """Return a metric with four decimals, or with four significant digits if it is very large."""
     if value is None:

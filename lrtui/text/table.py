@@ -28,13 +28,17 @@ def table_lines(
     rows: Sequence[Sequence[str]],
     width: int | None = None,
     min_widths: Mapping[str, int] | None = None,
+    removable: Sequence[str] = (),
 ) -> list[str]:
     """Return the lines of a table, headings first.
 
     Args:
         width: maximum width of the lines; None for no limit.
         min_widths: the columns that may be cut to fit the width, in this order, with their minimum widths.
+        removable: the columns that are left out if that does not suffice, the first ones first.
     """
+    if width is not None:
+        headings, rows = _without_removable(headings, rows, width, min_widths or {}, removable)
     columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
     if width is not None:
         _fit(columns, [heading.text for heading in headings], width, min_widths or {})
@@ -60,6 +64,28 @@ def _left(text: str, width: int) -> str:
 
 def _right(text: str, width: int) -> str:
     return " " * (width - width_of(text)) + text
+
+
+def _without_removable(
+    headings: Sequence[Heading],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    min_widths: Mapping[str, int],
+    removable: Sequence[str],
+) -> tuple[Sequence[Heading], Sequence[Sequence[str]]]:
+    """Return the table without the columns for which there is no room."""
+    for name in removable:
+        columns = [_aligned([row[index] for row in rows], heading) for index, heading in enumerate(headings)]
+        least = [
+            min(width_of(cells[0]), min_widths.get(heading.text, width))
+            for cells, heading in zip(columns, headings, strict=True)
+        ]
+        if sum(least) + len(GAP) * (len(least) - 1) <= width:
+            break
+        kept = [index for index, heading in enumerate(headings) if heading.text != name]
+        headings = [headings[index] for index in kept]
+        rows = [[row[index] for index in kept] for row in rows]
+    return headings, rows
 
 
 def _fit(columns: list[list[str]], names: list[str], width: int, min_widths: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from lrtui.analysis.race.standing import Placing, Standing, Unranked
 from lrtui.analysis.race.stopping import REFERENCE, RULE
 from lrtui.run.evaluations import metric_of
 from lrtui.run.event_json import plain
-from lrtui.text.format import MISSING, counted, duration, figure, printable
+from lrtui.text.format import MISSING, counted, duration, figure, printable, wrapped
 from lrtui.text.table import Heading, table_lines
 
 BASELINE = "baseline"
@@ -28,9 +28,19 @@ def headings(standing: Standing) -> list[Heading]:
         columns.append(Heading("difference", "."))
         if several:
             columns += [Heading("95 % interval"), Heading("verdict")]
-    target = "" if standing.target is None else figure(standing.target)
-    columns += [Heading(f"steps to {target}", "."), Heading("time", " "), Heading("# by steps", ".")]
+    if standing.plan.target is not None:
+        columns += [
+            Heading(f"steps to {figure(standing.plan.target)}", "."),
+            Heading("time", " "),
+            Heading("# by steps", "."),
+        ]
     return columns
+
+
+def removable_columns(standing: Standing) -> list[str]:
+    """Return the columns of the table that a narrow terminal does without, the first ones first."""
+    target = [] if standing.plan.target is None else ["# by steps", "time", f"steps to {figure(standing.plan.target)}"]
+    return [*target, "sd", "95 % interval", "difference"]
 
 
 def rows(standing: Standing) -> list[list[str]]:
@@ -48,6 +58,8 @@ def _row(standing: Standing, placing: Placing) -> list[str]:
         row.append(signed(difference.mean) if difference else MISSING if several else BASELINE)
         if several:
             row += [interval_text(difference), difference.verdict] if difference else ["", BASELINE]
+    if standing.plan.target is None:
+        return row
     if placing.reached is None:
         return [*row, f"{placing.reached_seeds} of {len(standing.seeds)} seeds", MISSING, MISSING]
     return [*row, f"{placing.reached.steps:,.0f}", duration(placing.reached.seconds), str(placing.time_rank)]
@@ -57,20 +69,20 @@ def standing_lines(standing: Standing, width: int | None = None) -> list[str]:
     """Return the table, the schedules that are not ranked, and a summary.
 
     Args:
-        width: maximum width of the table in columns, or None.
+        width: maximum width of the lines in columns, or None.
     """
-    lines = [_title(standing), ""]
+    lines = [*wrapped(printable(_title(standing)), width), ""]
     if standing.placings:
         cells = [[printable(cell) for cell in row] for row in rows(standing)]
-        lines += [*table_lines(headings(standing), cells, width, {"schedule": 16}), ""]
+        lines += [*table_lines(headings(standing), cells, width, {"schedule": 16}, removable_columns(standing)), ""]
+    prose = []
     for unranked in standing.unranked:
-        lines.append(f"not ranked: {printable(unranked.label)}, {unranked.why} at step {unranked.step:,}")
-        lines.append(f"  {printable(unranked.text)}")
+        prose.append(f"not ranked: {unranked.label}, {unranked.why} at step {unranked.step:,}")
+        prose.append(f"  {unranked.text}")
     if standing.unranked:
-        lines.append("")
-    lines += [printable(line) for line in summary(standing)]
-    lines += [printable(f"warning: {line}") for line in standing.warnings]
-    return [*lines, "", *(printable(line) for line in notes(standing))]
+        prose.append("")
+    prose += [*summary(standing), *(f"warning: {line}" for line in standing.warnings), "", *notes(standing)]
+    return [*lines, *(part for line in prose for part in wrapped(printable(line), width))]
 
 
 def standing_markdown(standing: Standing) -> list[str]:
@@ -163,10 +175,9 @@ def notes(standing: Standing) -> list[str]:
         )
         lines.append(standing.data_text)
     lines += _difference_notes(standing)
-    if standing.target is not None:
-        chosen = "" if standing.plan.target is not None else ", the hardest target that every run reaches"
+    if standing.plan.target is not None:
         lines.append(
-            f"to {figure(standing.target)}{chosen}: mean steps and training time until a test at the end of an epoch "
+            f"to {figure(standing.plan.target)}: mean steps and training time until a test at the end of an epoch "
             "reached it; ranked by steps, since seconds depend on the load of the machine"
         )
     if not standing.is_whole and standing.placings:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Sequence
 
 import click
@@ -12,6 +10,7 @@ import click
 from lrtui.cli.charts import MARKERS, Curve, print_chart, result_curve, run_ticks
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
+from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.comparison import Comparison, compare, comparison_lines
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY, metric_of
@@ -58,13 +57,12 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
         print(json.dumps({"runs": records, **plain(comparison)}, allow_nan=False))
         return 0
     for run, state in zip(found, states, strict=True):
-        print(
+        print_prose(
             f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {printable(run.schedule)}, {run.step:,} steps, "
             f"{duration(state.elapsed)}"
         )
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, width):
-        print(line)
+    for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, terminal_width()):
+        print_prose(line)
     print()
     _print_results(found, states, comparison)
     return 0
@@ -80,6 +78,6 @@ def _print_results(runs: Sequence[StoredRun], states: Sequence[RunState], compar
         points = result_curve(state, lambda result: metric_of(result, name))
         curves.append(Curve(points.epochs, points.values, index, RUN_MARKERS[index % len(RUN_MARKERS)]))
     print(f"test {name}")
-    print_chart(curves, run_ticks(*states), from_zero=False)
+    print_chart(curves, run_ticks(*states), from_zero=False, is_share=name == ACCURACY)
     for index, run in enumerate(runs):
-        print(f"{RUN_MARKERS[index % len(RUN_MARKERS)]} {title_of(run)} {printable(run.schedule)}")
+        print_prose(f"{RUN_MARKERS[index % len(RUN_MARKERS)]} {title_of(run)} {printable(run.schedule)}")

@@ -9,6 +9,7 @@ import click
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.store.columns import epochs_done
 from lrtui.store.garbage import Garbage, collect_garbage, find_garbage
@@ -39,17 +40,17 @@ def delete(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
             raise UsageError("can't ask for confirmation without a terminal; --yes deletes without asking")
         for run in found:
             about = f"{run.state}, {epochs_done(run)} of {counted(run.spec.epochs, 'epoch')}, {run.schedule}"
-            print(f"{title_of(run)}: {printable(about)}", file=sys.stderr)
+            print_prose(f"{title_of(run)}: {printable(about)}", sys.stderr)
         print(f"delete {counted(len(found), 'run')} with all checkpoints? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            print("nothing was deleted", file=sys.stderr)
+            print_prose("nothing was deleted", sys.stderr)
             return FAILED
     removed = delete_runs(folder, [run.id for run in found])
-    print(f"deleted {', '.join(map(title_of, found))}", file=sys.stderr)
+    print_prose(f"deleted {', '.join(map(title_of, found))}", sys.stderr)
     if removed.files:
-        print(f"removed {counted(removed.files, 'file')}, {format_size(removed.size)}", file=sys.stderr)
+        print_prose(f"removed {counted(removed.files, 'file')}, {format_size(removed.size)}", sys.stderr)
     for path in removed.in_use:
-        print(f"kept {printable(str(path))}: a branch started from it", file=sys.stderr)
+        print_prose(f"kept {printable(str(path))}: a branch started from it", sys.stderr)
     return DONE
 
 

@@ -11,6 +11,7 @@ import click
 from lrtui.cli.command import Command, option
 from lrtui.cli.output_file import write_file
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
 from lrtui.text.format import counted
@@ -48,7 +49,7 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
             from lrtui.store.tensorboard_export import write_event_files
 
             points = write_event_files(events, Path(str(out)), stored.created)
-            print(f"{points:,} points in {out}", file=sys.stderr)
+            print_prose(f"{points:,} points in {out}", sys.stderr)
         elif file_format == "csv":
             # the first line is the header
             _write(csv_lines(events, metric_columns(connection, stored.id)), out, "row", header_lines=1)
@@ -71,4 +72,4 @@ def _write(lines: Iterable[str], out: str | None, noun: str, *, header_lines: in
             yield text
 
     write_file(out, counting())
-    print(f"{counted(max(0, count), noun)} in {out}", file=sys.stderr)
+    print_prose(f"{counted(max(0, count), noun)} in {out}", sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
+from lrtui.cli.terminal import terminal_width
 from lrtui.run.events import GLYPHS
 from lrtui.store.columns import Column, column_named, epochs_done, record_of, value_text
 from lrtui.store.filters import read_filters
@@ -40,6 +40,9 @@ HEADINGS = {
 
 MIN_WIDTHS = {"schedule": 12, "name": 6}
 """Columns that are cut on a narrow terminal, with their minimum widths."""
+
+REMOVABLE = ("time", "test_loss")
+"""Columns that are left out if that does not suffice."""
 
 
 @click.command(cls=Command, epilog=EPILOG)
@@ -95,8 +98,7 @@ def _print_table(runs: Sequence[StoredRun], sorted_by: Column | None) -> None:
         name = headings.pop("name")
         headings |= {sorted_by.name: Heading(sorted_by.name, "." if sorted_by.kind == "number" else ""), "name": name}
     rows = [[_cell(run, name) for name in headings] for run in runs]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in table_lines(list(headings.values()), rows, width, MIN_WIDTHS):
+    for line in table_lines(list(headings.values()), rows, terminal_width(), MIN_WIDTHS, REMOVABLE):
         print(line)
 
 

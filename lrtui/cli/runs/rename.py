@@ -8,6 +8,7 @@ import click
 
 from lrtui.cli.command import TextCommand, argument
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option, title_of
+from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.store.connection import transaction
 from lrtui.store.reader import LAST
@@ -39,7 +40,7 @@ def rename(run: str, parts: tuple[str, ...], store: str | None) -> int:
         connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name or None, stored.id))
     renamed = f"{title_of(stored)}: renamed to {name}" if name else f"{title_of(stored)}: name removed"
     shared = f"; {counted(others, 'other run')} with that name: it refers to the newest" if others else ""
-    print(f"{renamed}{shared}", file=sys.stderr)
+    print_prose(f"{renamed}{shared}", sys.stderr)
     return 0
 
 
@@ -88,5 +89,5 @@ def note(run: str, parts: tuple[str, ...], store: str | None) -> int:
         stored = find(connection, run)
     with transaction(folder) as connection:
         connection.execute("UPDATE runs SET note = ? WHERE id = ?", (text, stored.id))
-    print(f"{title_of(stored)}: note {'written' if text else 'removed'}", file=sys.stderr)
+    print_prose(f"{title_of(stored)}: note {'written' if text else 'removed'}", sys.stderr)
     return 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
-import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import zip_longest
@@ -18,6 +16,7 @@ import click
 from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
+from lrtui.cli.terminal import terminal_width
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
@@ -27,7 +26,7 @@ from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import counted, duration, figure, printable, printable_lines
+from lrtui.text.format import counted, duration, figure, printable, printable_lines, wrapped
 from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\
@@ -140,6 +139,7 @@ def _head_lines(run: StoredRun) -> list[str]:
         f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {counted(of, 'epoch')}, {steps} steps, "
         f"{duration(run.seconds)}"
     ]
+    lines = wrapped(lines[0], terminal_width())
     if run.error:
         lines += [f"  {line}" for line in printable_lines(run.error)]
     if run.note:
@@ -215,7 +215,7 @@ def _result_lines(state: RunState) -> list[str]:
         [name, str(result.epoch), f"{result.step:,}", *(figure(metric_of(result, metric)) for metric in metrics)]
         for name, result in results
     ]
-    return [f"  {line}" for line in table_lines(headings, rows)]
+    return _indented_table(headings, rows)
 
 
 def _epoch_lines(state: RunState) -> list[str]:
@@ -240,7 +240,12 @@ def _epoch_lines(state: RunState) -> list[str]:
         ]
         for done in state.epochs
     ]
-    return [f"  {line}" for line in table_lines(headings, rows)]
+    return _indented_table(headings, rows)
+
+
+def _indented_table(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -> list[str]:
+    width = terminal_width()
+    return [f"  {line}" for line in table_lines(headings, rows, None if width is None else width - 2)]
 
 
 def _event_lines(events: Iterable[Event]) -> list[str]:
@@ -255,11 +260,12 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> list[str]:
     """Return lines of names and texts, the texts in one column."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
-    return [f"  {name:<{width}}  {text}" for name, text in rows]
+    lines = [f"  {name:<{width}}  {text}" for name, text in rows]
+    return [part for line in lines for part in wrapped(line, terminal_width(), width + 2)]
 
 
 def _columns() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    return terminal_width() or WIDTH
 
 
 # -- charts -----------------------------------------------------------------------------------------------------------

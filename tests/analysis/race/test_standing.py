@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -209,11 +210,31 @@ def test_runs_on_different_data_cause_a_warning() -> None:
 def test_the_table_fits_the_width_and_is_aligned() -> None:
     plan, results = race_with(ENDS)
     lines = standing_lines(rank(plan, results), 100)
-    table = lines[2:6]
+    table = lines[lines.index("") + 1 :][:4]
     assert all(len(line) <= 100 for line in table)
-    decimal_points = {line.index(".", line.index("0.")) for line in table[1:]}
-    assert len(decimal_points) == 1
+    accuracies = [re.search(r" 0\.\d{4} ", line) for line in table[1:]]
+    assert len({match and match.start() for match in accuracies}) == 1
     assert [line.split()[0] for line in table] == ["#", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_table_keeps_its_verdict_and_the_prose_its_words(width: int) -> None:
+    plan, results = race_with(ENDS)
+    whole, lines = standing_lines(rank(plan, results)), standing_lines(rank(plan, results), width)
+    assert all(len(line) <= width for line in lines)
+    start = lines.index("") + 1
+    table = lines[start : start + 4]
+    assert table[0].endswith("verdict")
+    assert sorted(line.split()[-1] for line in table[1:]) == ["baseline", "better", "noise"]
+    prose = " ".join(whole[whole.index("", 2) :]).split()
+    assert " ".join(lines[start + 4 :]).split() == prose
+
+
+def test_the_time_to_a_target_is_shown_only_if_one_was_given() -> None:
+    plan, results = race_with(ENDS)
+    assert "steps to" not in "\n".join([*standing_lines(rank(plan, results)), *standing_markdown(rank(plan, results))])
+    plan.target = 0.8
+    assert "steps to 0.8000" in "\n".join(standing_lines(rank(plan, results)))
 
 
 def test_markdown_has_a_row_per_schedule_and_escapes_markup() -> None:
