@@ -25,8 +25,8 @@ from lrtui.training.checkpoint.files import UID_PREFIX, SavedFile, belongs_to, s
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
 
-START_SECONDS = 5.0
-"""Seconds that the start of a run waits for a store that another process has locked."""
+START_SECONDS = 60.0
+"""Seconds that the start of a run waits for a store that is locked or slow; after that the run is not recorded."""
 
 COMMIT_SECONDS = 10.0
 """Seconds that the end of a run waits until the events are on disk."""
@@ -76,6 +76,7 @@ class Recording:
         report: Report,
         branch: ResumePlan | None = None,
         lose: Receiver = str,
+        seconds: float = START_SECONDS,
     ) -> Recording:
         """Add a run to the store in the folder, which is created if need be.
 
@@ -83,6 +84,7 @@ class Recording:
             receive: takes commands that other processes send.
             branch: the parent and its checkpoint, if the run is a branch.
             lose: receives the reason if another process takes the run over; called by the writer's thread.
+            seconds: how long to wait for the store.
 
         Raises:
             StoreError: if the store can't be written.
@@ -100,7 +102,8 @@ class Recording:
                 uid=uid,
                 owner=owner,
             ),
-            START_SECONDS,
+            seconds,
+            report,
         )
         recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive, owner=owner, lose=lose)
         recording = cls(writer, recorder, report, uid)
@@ -109,12 +112,20 @@ class Recording:
         return recording
 
     @classmethod
-    def of_resumed_run(cls, plan: ResumePlan, receive: Receive, report: Report, lose: Receiver = str) -> Recording:
+    def of_resumed_run(
+        cls,
+        plan: ResumePlan,
+        receive: Receive,
+        report: Report,
+        lose: Receiver = str,
+        seconds: float = START_SECONDS,
+    ) -> Recording:
         """Claim a stored run and continue its recording; its history is updated when the run has started.
 
         Args:
             receive: takes commands that other processes send.
             lose: receives the reason if another process takes the run over; called by the writer's thread.
+            seconds: how long to wait for the store.
 
         Raises:
             UsageError: if another process has claimed the run.
@@ -122,7 +133,7 @@ class Recording:
         """
         writer, run, file, owner = open_writer(plan.folder), plan.run.id, plan.file, uuid4().hex
         before = writer.call(
-            lambda connection: run_rows.claim_run(connection, run, plan.run.owner, owner), START_SECONDS
+            lambda connection: run_rows.claim_run(connection, run, plan.run.owner, owner), seconds, report
         )
         recorder = Recorder(
             run,

@@ -105,8 +105,12 @@ class Run:
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
 
-    def start(self) -> Run:
+    def start(self, store_seconds: float = 60.0) -> Run:
         """Start training in a thread, and return the run immediately.
+
+        Args:
+            store_seconds: how long to wait for a store that another process keeps locked; after that the run is not
+                recorded.
 
         Raises:
             UsageError: if it was started before.
@@ -115,7 +119,7 @@ class Run:
         if self._thread.ident is not None:
             raise UsageError("this run has already been started; create a new Run")
         with exclusive(self):
-            self._open_recording()
+            self._open_recording(store_seconds)
             try:
                 self._thread.start()
             except RuntimeError as error:
@@ -229,7 +233,7 @@ class Run:
             history, self._history = self._history, ()
             self.state.fold(history)
 
-    def _open_recording(self) -> None:
+    def _open_recording(self, seconds: float) -> None:
         """Create or find the run's row in a store, which sets its number; from then on every event is recorded."""
         from lrtui.engine.recording import Recording
         from lrtui.store.location import store_folder
@@ -246,11 +250,11 @@ class Run:
             self._inbox.send(Stop(reason))
 
         if plan is not None and not plan.is_branch:
-            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, lose)
+            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, lose, seconds)
             self._history = plan.history
         else:
             try:
-                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan, lose)
+                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan, lose, seconds)
             except StoreError as error:
                 # training continues, and the screen shows its events
                 warn(f"this run is not recorded: {error}")

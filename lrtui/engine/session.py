@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lrtui.engine.range_test import RangeTestThread
     from lrtui.engine.resume import ResumePlan
 
+STORE_SECONDS = 5.0
+"""Seconds that a start waits for a locked store, during which the screen stands still."""
+
 
 class Session:
     """The runs of one front end, in the order they were started; one trains at a time.
@@ -45,7 +48,8 @@ class Session:
         Raises:
             LrtuiError: while another run is training.
         """
-        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan).start()
+        run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan)
+        run.start(STORE_SECONDS)
         # a resumed run is one run, of which only the resumed part goes on
         self.runs = [other for other in self.runs if not run.is_recorded or other.id != run.id] + [run]
         return run

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,9 @@ INTERVAL = 0.25
 
 RETRY_SECONDS = 2.0
 """Seconds before writing is tried again after a failure."""
+
+SILENT_SECONDS = 5.0
+"""Seconds after which the user is told that a call waits."""
 
 EVENTS_A_TRANSACTION = 50_000
 
@@ -69,14 +72,25 @@ class Writer:
         self.wake()
         return future
 
-    def call(self, function: Callable[[sqlite3.Connection], T], seconds: float = 60.0) -> T:
+    def call(
+        self, function: Callable[[sqlite3.Connection], T], seconds: float = 60.0, report: Report | None = None
+    ) -> T:
         """Call the function in the writer's thread, in a transaction, and return its result.
+
+        Args:
+            seconds: how long to wait.
+            report: receives a message if that takes longer than `SILENT_SECONDS`; called by this thread.
 
         Raises:
             StoreError: if the store can't be written within `seconds`; the function has then not been called, and
                 will not be.
         """
         future = self.submit(function)
+        if report is not None and seconds > SILENT_SECONDS:
+            done, _ = wait([future], SILENT_SECONDS)
+            if not done:
+                seconds -= SILENT_SECONDS
+                report(f"waiting up to {seconds:.0f} s for {self.folder / DATABASE}: it is locked by another process")
         try:
             return future.result(seconds)
         except TimeoutError:

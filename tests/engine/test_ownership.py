@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +20,9 @@ from training_runs import tiny_spec
 from lrtui import Run
 from lrtui.engine.resume import plan_resume
 from lrtui.run.errors import CheckpointError, UsageError
+from lrtui.run.events import Notice
 from lrtui.store import liveness
+from lrtui.store import writer as writer_module
 from lrtui.store.location import DATABASE
 from lrtui.training.checkpoint.files import saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
@@ -202,6 +205,26 @@ def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp
     # neither the wait for the lock nor the end counts as training time
     seconds = [done for (done,) in rows(store, "SELECT seconds FROM events WHERE kind = 'epoch_done' ORDER BY seq")]
     assert max(after - before for before, after in pairwise(seconds)) < 3.0
+
+
+def test_a_run_that_starts_while_the_store_is_locked_waits_for_it_says_so_and_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SILENT_SECONDS", 0.2)
+    run = Run(tiny_spec(store=str(tmp_path), epochs=2))
+    start = threading.Thread(target=run.start)
+    with locked(tmp_path):
+        start.start()
+        # longer than until the message
+        start.join(1.0)
+        assert start.is_alive()
+    start.join(30)
+    notices = [event.text for event in run.poll() if isinstance(event, Notice) and event.code == "store"]
+    assert len(notices) == 1
+    assert notices[0].startswith(f"waiting up to 60 s for {tmp_path / DATABASE}")
+    assert run.result().status == "done"
+    run.poll()
+    assert len(steps(tmp_path)) == run.state.step
 
 
 def test_a_run_killed_while_the_store_was_locked_resumes_where_its_events_end(tmp_path: Path) -> None:
