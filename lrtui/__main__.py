@@ -15,6 +15,7 @@ import click
 from lrtui.cli.command import LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, discard
 from lrtui.cli.options import check_notation, complete_schedulers, read_spec, run_options
+from lrtui.engine.openmp import limit_spinning
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
 COMMANDS = {
@@ -184,6 +185,8 @@ def has_unicode() -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    # before torch is imported, here and in the processes that a command starts
+    limit_spinning()
     args = list(sys.argv[1:] if argv is None else argv)
     prog = f"lrtui {args[0]}" if args and args[0] in COMMANDS else "lrtui"
     if isinstance(sys.stdout, io.TextIOWrapper):
