@@ -147,7 +147,7 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
 
 
 def course_lines(request: ForecastRequest | None, accumulate: int) -> list[str]:
-    """Return one line per finding on the lr of a run from a step on; imports torch.
+    """Return one line per finding on the lrs of the steps that a request covers; imports torch.
 
     Args:
         request: the schedule and the steps that it covers; None for an unknown one, which is not checked.

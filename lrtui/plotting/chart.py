@@ -12,8 +12,8 @@ from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
 from lrtui.plotting.raster import BRAILLE, CELLS, ascii_rows, broken, cell_codes, column_dots
 from lrtui.plotting.scale import AxisName, Scale, scale_for, x_ticks
 
-Run = tuple[str, str]
-Row = tuple[Run, ...]
+Segment = tuple[str, str]
+Row = tuple[Segment, ...]
 """Pieces of text with their style: a component class of ChartView, with the suffix FADED if dimmed; "" for none."""
 
 CROP = 1.5
@@ -74,7 +74,7 @@ class Chart:
         characters, styles = self._paint(curves, scale, columns, lines)
         left = self._left(scale, lines)
         margin = (" " * MARGIN, "")
-        rows = [(*left[line], *_runs(characters[line], styles[line]), margin) for line in range(lines)]
+        rows = [(*left[line], *_segments(characters[line], styles[line]), margin) for line in range(lines)]
         if axis_lines:
             rows += self._x_axis(columns)
         return ascii_rows(rows) if self.ascii else rows
@@ -187,7 +187,7 @@ class Chart:
         pad = " " * (self.label_width + 1)
         name = (self.x_label or "")[: self.label_width]
         return [
-            ((pad, ""), ("└", AXIS), *_runs(marks, styles), (" " * MARGIN, "")),
+            ((pad, ""), ("└", AXIS), *_segments(marks, styles), (" " * MARGIN, "")),
             ((f"{name:>{self.label_width}}  {''.join(labels)}", LABEL),),
         ]
 
@@ -206,14 +206,14 @@ def _write(line: list[str], column: int, text: str) -> None:
         line[start : start + len(text)] = list(text)
 
 
-def _runs(characters: Sequence[str], styles: Sequence[str]) -> Row:
-    runs: list[Run] = []
+def _segments(characters: Sequence[str], styles: Sequence[str]) -> Row:
+    segments: list[Segment] = []
     start = 0
     for index in range(1, len(characters) + 1):
         # an unstyled blank has no colour, so it does not end a run
         if index == len(characters) or (
             styles[index] != styles[start] and not (characters[index] == " " and styles[index] == "")
         ):
-            runs.append(("".join(characters[start:index]), styles[start]))
+            segments.append(("".join(characters[start:index]), styles[start]))
             start = index
-    return tuple(runs)
+    return tuple(segments)

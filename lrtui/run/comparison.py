@@ -11,7 +11,7 @@ from lrtui.run.evaluations import (
     best_result,
     epoch_means,
     epoch_results,
-    is_better_high,
+    higher_is_better,
     is_finite,
     metric_names,
     metric_of,
@@ -77,7 +77,9 @@ def compare(states: Sequence[RunState]) -> Comparison:
     moments = round_moments(max((state.elapsed for state in states), default=0.0))
     tests = [[result for result in state.evaluations if not result.averaged] for state in states]
     best = {
-        name: [best_result(results, name) for results in tests] for name in metrics if is_better_high(name) is not None
+        name: [best_result(results, name) for results in tests]
+        for name in metrics
+        if higher_is_better(name) is not None
     }
     return Comparison(
         settings=_differing_settings(states),
@@ -121,7 +123,7 @@ def round_moments(seconds: float, most: int = MAX_MOMENTS) -> tuple[float, ...]:
 
 def _figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
     values = tuple(metric_of(result, name) for result in results)
-    high = is_better_high(name)
+    high = higher_is_better(name)
     finite = [value for value in values if is_finite(value)]
     if high is None or not finite or len({value for value in values if value is not None}) < 2:
         return Figures(values, ())

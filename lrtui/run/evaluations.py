@@ -62,14 +62,14 @@ def metric_of(result: EvalDone | None, name: str) -> float | None:
     return None if result is None else result.all_metrics.get(name)
 
 
-def is_better_high(name: str) -> bool | None:
+def higher_is_better(name: str) -> bool | None:
     """Return whether a higher value of the metric is better; None if unknown, as for a metric of the task."""
     return {ACCURACY: True, LOSS: False}.get(name)
 
 
 def best_result(results: Iterable[EvalDone], name: str) -> EvalDone | None:
     """Return the earliest of the results with the best finite value of a metric; None if no value is finite."""
-    sign = -1.0 if is_better_high(name) else 1.0
+    sign = -1.0 if higher_is_better(name) else 1.0
     values = ((metric_of(result, name), result) for result in results)
     finite = [(sign * value, result.seq, result) for value, result in values if is_finite(value)]
     return min(finite, key=lambda entry: entry[:2])[2] if finite else None

@@ -231,7 +231,7 @@ def build_optimizer(
         raise NotationError(f"PyTorch {torch.__version__} has no {spec.name}", str(spec), 0)
     arguments = {"lr": spec.lr, **spec.arguments}
     names = {parameter.name for parameter in spec.entry.parameters}
-    may_fuse = fused and "fused" in names and not names.intersection(("fused", "foreach")) & arguments.keys()
+    may_fuse = fused and "fused" in names and not ({"fused", "foreach"} & names & arguments.keys())
     try:
         if may_fuse and not arguments.get("differentiable"):
             try:

@@ -149,7 +149,7 @@ def what_if(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, resu
     if schedule.metric is not None and results and not any(schedule.metric in result for result in results):
         known = ", ".join(dict.fromkeys(name for result in results for name in result))
         raise UsageError(
-            f"{schedule} follows the test's {schedule.metric}; the tests of that run have {known or 'none'}"
+            f"{schedule} follows the test's {schedule.metric}; the tests of that run return {known or 'none'}"
         )
     filled, values = fill_in(schedule, horizon)
     lrs = simulate(schedule, optimizer, horizon, metrics=results)

@@ -49,7 +49,7 @@ class InboxReader:
 
     def __init__(self) -> None:
         self._known: set[int] = set()
-        self._asked: list[tuple[int, Command]] = []
+        self._unanswered: list[tuple[int, Command]] = []
         self._taken: list[int] = []
         self._answers: list[tuple[int, Answer]] = []
 
@@ -76,22 +76,22 @@ class InboxReader:
             except UsageError as error:
                 self._answers.append((inbox_id, Answer(False, str(error))))
                 continue
-            self._asked.append((inbox_id, command))
+            self._unanswered.append((inbox_id, command))
             commands.append(command)
         return commands
 
     def note_answer(self, event: Event) -> None:
         """Store the answer to a command, if the event is one."""
-        for entry in self._asked:
+        for entry in self._unanswered:
             if (answer := answer_of(entry[1], event)) is not None:
-                self._asked.remove(entry)
+                self._unanswered.remove(entry)
                 self._answers.append((entry[0], answer))
                 break
         if isinstance(event, RunFinished):
             # the end of the run answers every Stop
             text = f"the run is over: {event.outcome}"
-            self._answers += [(key, Answer(isinstance(command, Stop), text)) for key, command in self._asked]
-            self._asked.clear()
+            self._answers += [(key, Answer(isinstance(command, Stop), text)) for key, command in self._unanswered]
+            self._unanswered.clear()
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write which commands were taken, and the answers."""

@@ -218,7 +218,7 @@ def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
     """
     if schedule.metric is not None and schedule.metric not in metrics:
         known = ", ".join(metrics)
-        raise UsageError(f"{schedule} follows the test's {schedule.metric}, which this task does not return: {known}")
+        raise UsageError(f"{schedule} follows the test's {schedule.metric}; the tests of this task return {known}")
 
 
 def check_epochs(epochs: int) -> None:

@@ -54,7 +54,7 @@ def test_any_schedule_can_be_simulated_over_a_run() -> None:
 
 
 def test_a_metric_that_no_test_has_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"follows the test's accuracy; the tests of that run have loss"):
+    with pytest.raises(UsageError, match=r"follows the test's accuracy; the tests of that run return loss"):
         over('ReduceLROnPlateau(mode="max")')
 
 

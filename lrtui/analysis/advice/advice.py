@@ -82,7 +82,7 @@ class Advice:
         """Return the advice for a run of another process, which can be switched from here but not replaced."""
         if self.restart_epochs is None or self.proposal is None:
             return self
-        effect = f"switches to {self.proposal.schedule}; a new run would do better"
+        effect = f"switches to {self.proposal.schedule}; a new run with it would do better"
         return replace(self, effect=effect, restart_epochs=None)
 
     def without_branch(self) -> Advice:

@@ -80,7 +80,7 @@ class LrTooHighRule:
             code="lr-too-high",
             title="lr too high",
             brief="the loss has risen far above its best",
-            text=f"the smoothed training loss is {four_digits(loss)}, {self._distance} its best "
+            text=f"the smoothed training loss is {four_digits(loss)}, {self._distance} its lowest value "
             f"{four_digits(self._best)}" + (f", at lr {four_digits(max(lrs))}" if lrs else ""),
             action="nudge_down",
             effect="lowers the lr",

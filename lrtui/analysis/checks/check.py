@@ -26,7 +26,7 @@ MAX_FIXES = 6
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A trap found in a schedule, for a given optimizer and length of run.
+    """A trap found in a schedule, for a given optimizer and length of run, with the fix that was tried and works.
 
     Args:
         code: identifies the trap, for programs and for `lrtui check --explain`.

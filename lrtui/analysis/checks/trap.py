@@ -12,7 +12,7 @@ from lrtui.schedules.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A trap as found in one schedule.
+    """What a trap's function returns if the schedule has the trap; `check_schedule` turns it into a Finding.
 
     Args:
         message: what will happen, one sentence with its figures.

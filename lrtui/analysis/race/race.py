@@ -15,7 +15,7 @@ from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
-from lrtui.run.evaluations import is_better_high
+from lrtui.run.evaluations import higher_is_better
 from lrtui.run.events import EvalDone
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
@@ -119,7 +119,7 @@ class Race:
         if not waiting:
             return None
         metric = metric_of_race(self.results)
-        sign = -1.0 if is_better_high(metric) else 1.0
+        sign = -1.0 if higher_is_better(metric) else 1.0
 
         def place(cell: Cell) -> float:
             ends = [

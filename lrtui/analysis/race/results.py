@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, is_better_high, is_finite, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, higher_is_better, is_finite, metric_of
 from lrtui.run.events import EvalDone, RunStarted, Status
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading, readable_errors
@@ -155,9 +155,9 @@ def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float
     Args:
         ranked: the runs of each entrant, at least one.
     """
-    better = max if is_better_high(metric) else min
+    better = max if higher_is_better(metric) else min
     bests = [better(_figures(result, metric)) for runs in ranked for result in runs]
-    return min(bests) if is_better_high(metric) else max(bests)
+    return min(bests) if higher_is_better(metric) else max(bests)
 
 
 def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tuple[Reached | None, int]:
@@ -175,7 +175,7 @@ def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tupl
 def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
     for _, test in sorted(result.tests.items()):
         value = metric_of(test, metric)
-        if is_finite(value) and (value >= target if is_better_high(metric) else value <= target):
+        if is_finite(value) and (value >= target if higher_is_better(metric) else value <= target):
             return test
     return None
 

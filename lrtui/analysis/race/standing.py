@@ -14,7 +14,7 @@ from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
 from lrtui.run.commands import EvaluateNow
 from lrtui.run.comparison import CIRCUMSTANCES
-from lrtui.run.evaluations import is_better_high
+from lrtui.run.evaluations import higher_is_better
 from lrtui.text.format import counted, figure
 
 
@@ -191,7 +191,7 @@ class Standing:
     @property
     def better_high(self) -> bool:
         """Whether a larger value is better."""
-        return bool(is_better_high(self.metric))
+        return bool(higher_is_better(self.metric))
 
     def difference(self, first: Placing, second: Placing) -> Difference:
         """Return the difference of two ranked entrants, corrected for all pairs, since results choose them."""

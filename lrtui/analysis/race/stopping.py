@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.results import CellResult
-from lrtui.run.evaluations import ACCURACY, LOSS, is_better_high, is_finite
+from lrtui.run.evaluations import ACCURACY, LOSS, higher_is_better, is_finite
 from lrtui.text.format import figure
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ RULE = (
     f"a schedule is stopped at the end of an epoch, after {MIN_EPOCHS} epochs and {MIN_SHARE:.0%} of the run, if its "
     f"lr stays below {SPENT_SHARE:.0%} of its peak from there on, it is behind another schedule at the same step with "
     f"the same seed by more than {NOISE_MARGIN:g} standard errors of the test accuracy (or {LOSS_MARGIN:.0%} of "
-    "the loss), and its last epoch gained less than a tenth of that; or if its loss diverges. The first schedule "
-    "given, which the others are compared with, always runs to the end, and so does one that follows a metric or "
-    "has --at commands"
+    "the loss), and its last epoch gained less than a tenth of its distance from that schedule; or if its loss "
+    "diverges. The first schedule given, which the others are compared with, always runs to the end, and so does one "
+    "that follows a metric or has --at commands"
 )
 """The rule as text, shown below the results whenever a schedule was stopped."""
 
@@ -85,7 +85,7 @@ class StoppingRule:
         figures = [(value, rival.cell) for rival in rivals if is_finite(value := rival.value(metric, epoch))]
         if not is_finite(now) or not is_finite(before) or not figures:
             return None
-        sign = 1.0 if is_better_high(metric) else -1.0
+        sign = 1.0 if higher_is_better(metric) else -1.0
         best, leader = max(figures, key=lambda entry: sign * entry[0])
         behind, gained = sign * (best - now), sign * (now - before)
         if not behind > _margin(metric, now, best, mine.test_samples) or gained >= STALLED_SHARE * behind:

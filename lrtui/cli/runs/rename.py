@@ -25,7 +25,13 @@ MAX_NAME_CHARACTERS = 200
 
 @click.command(cls=TextCommand, epilog=RENAME_EPILOG)
 @run_argument()
-@argument("parts", metavar="NAME...", nargs=-1, required=True, help="One line; not a number, and not last.")
+@argument(
+    "parts",
+    metavar="NAME...",
+    nargs=-1,
+    required=True,
+    help="The new name: one line; neither a number nor the word 'last'.",
+)
 @store_option()
 def rename(run: str, parts: tuple[str, ...], store: str | None) -> int:
     """An empty NAME removes the name. If several runs have the same name, it refers to the newest."""

@@ -77,12 +77,12 @@ class MetricChart(ChartPane):
         self.set_class(not scene.shown, "-idle")
         super().show(scene, charts)
 
-    def metric_of(self, scene: Scene) -> str:
+    def metric_name(self, scene: Scene) -> str:
         """Return the name of the metric that is shown."""
         raise NotImplementedError
 
     def chart_of(self, scene: Scene) -> Chart | None:
-        name = self.metric_of(scene)
+        name = self.metric_name(scene)
         curves = [(run, _curves_of_steps(scene, run, name)) for run in scene.shown]
         layers: list[Layer] = [curve for _, curves_of_run in curves for curve in curves_of_run]
         has_curves = bool(layers)
@@ -141,7 +141,7 @@ class LossPane(MetricChart):
             parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
         return "  ".join(parts) if legend(scene) else " · ".join(parts)
 
-    def metric_of(self, scene: Scene) -> str:
+    def metric_name(self, scene: Scene) -> str:
         return LOSS
 
 
@@ -158,12 +158,12 @@ class MetricPane(MetricChart, can_focus=False):
         super().__init__(id=f"metric-{place}")
         self._place = place
 
-    def metric_of(self, scene: Scene) -> str:
+    def metric_name(self, scene: Scene) -> str:
         names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
         return names[self._place] if self._place < len(names) else ""
 
     def title_of(self, scene: Scene) -> str:
-        name = self.metric_of(scene)
+        name = self.metric_name(scene)
         return name if any(len(run.state.metrics.get(name, ())) for run in scene.shown) else f"Test {name}"
 
     def choices_of(self, scene: Scene) -> tuple[object, ...]:
@@ -171,7 +171,7 @@ class MetricPane(MetricChart, can_focus=False):
         return (*super().choices_of(scene), smoothing)
 
     def values_of(self, scene: Scene) -> str:
-        return _values_of_metric(scene, self.metric_of(scene))
+        return _values_of_metric(scene, self.metric_name(scene))
 
 
 class AccuracyPane(MetricPane, can_focus=True):
@@ -182,11 +182,11 @@ class AccuracyPane(MetricPane, can_focus=True):
     def __init__(self) -> None:
         ChartPane.__init__(self, id=self.NAME)
 
-    def metric_of(self, scene: Scene) -> str:
+    def metric_name(self, scene: Scene) -> str:
         return metric_in_pane(scene)
 
     def values_of(self, scene: Scene) -> str:
-        names, shown = metric_names(scene), self.metric_of(scene)
+        names, shown = metric_names(scene), self.metric_name(scene)
         values = _values_of_metric(scene, shown)
         return f"{values}  3: {next_metric(scene)}".strip() if len(names) > 1 else values
 

@@ -46,7 +46,7 @@ class RaceProcess:
     """A race whose process was just started, so that its number is not known yet.
 
     Args:
-        pid: of the process.
+        pid: process that runs the race.
         output: file with its standard output and error.
     """
 
@@ -58,7 +58,7 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
     """Return the progress of a race: a bar over all epochs, what is training, and the time left.
 
     Args:
-        results: of all its runs.
+        results: results of all runs of the race.
         store: the option that names the store, for the command that continues the race.
     """
     from lrtui.analysis.race.results import open_cells
@@ -95,9 +95,9 @@ def ask_to_stop(app: App[int], folder: Path, race: int, say: Callable[[str], Non
     """Ask whether to stop a race, and stop its process.
 
     Args:
-        folder: of its store.
+        folder: folder of the store.
         race: its number.
-        say: shows what became of it.
+        say: shows a message: whether the process was stopped.
     """
     store = store_option(folder)
     question = f"Stop race {race}? Its runs are kept; lrtui race --resume {race}{store} continues it."
@@ -123,7 +123,7 @@ class StandingScreen(ModalScreen[None]):
     """Shows the standing of a race, read again every two seconds.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
         race: its number, or its process if that was just started.
     """
 
@@ -134,7 +134,7 @@ class StandingScreen(ModalScreen[None]):
         Args:
             race: number of the race; 0 while it is not known.
             progress: see `progress_text`.
-            lines: of the report.
+            lines: the report, line by line.
         """
 
         race: int

@@ -143,7 +143,7 @@ def test_a_dead_layer_leads_to_a_restart_over_the_remaining_epochs() -> None:
     )
     elsewhere = advice.without_restart()
     assert (elsewhere.restart_epochs, elsewhere.proposal) == (None, advice.proposal)
-    assert elsewhere.effect == "switches to OneCycleLR(max_lr=0.0032); a new run would do better"
+    assert elsewhere.effect == "switches to OneCycleLR(max_lr=0.0032); a new run with it would do better"
     assert advice.headless_line(spec, 3).endswith("Try a new run with 'OneCycleLR(max_lr=0.0032)' --epochs 7")
 
 

@@ -39,9 +39,8 @@ def cycle_in_sequence(context: ScheduleContext) -> Problem | None:
         for index, child in enumerate(part.schedule.children):
             if child.entry is not None and child.entry.absolute:
                 return Problem(
-                    f"{child.name} inside {part.name} replaces the optimizer's lr "
-                    f"({four_digits(max(context.base_lrs))}) when it is created, and the other schedulers start from "
-                    "its lr",
+                    f"when {child.name} inside {part.name} is created, it replaces the optimizer's lr "
+                    f"({four_digits(max(context.base_lrs))}): the other schedulers start from the lr that it sets",
                     [_put(context, part, without_length(part_at(context.schedule, (*part.path, index))))],
                 )
     return None

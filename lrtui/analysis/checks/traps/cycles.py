@@ -42,7 +42,7 @@ def cycle_too_short(context: ScheduleContext) -> Problem | None:
         if length >= part.calls or not part.entry.stepped_as:
             continue
         return Problem(
-            f"the cycle has {context.calls_text(length)} and the run has {part.calls:,}: after the cycle PyTorch "
+            f"the cycle has {context.calls_text(length)} but the run has {part.calls:,}: after the cycle PyTorch "
             f"raises ValueError (Tried to step {length + 1:,} times), while lrtui holds the last lr",
             [with_run_length(context, [part]), *fits(context)],
         )
@@ -69,7 +69,7 @@ def cycle_too_long(context: ScheduleContext) -> Problem | None:
         if length <= part.calls or part.calls < 1 or not context.is_finite or context.share[-1] <= ENDS_HIGH:
             continue
         return Problem(
-            f"the cycle has {context.calls_text(length)} and the run has {part.calls:,}: it ends at "
+            f"the cycle has {context.calls_text(length)}, but the run has {part.calls:,}: the lr ends at "
             f"{four_digits(context.last)}, {100 * context.share[-1]:.0f} % of the peak",
             [with_run_length(context, [part]), *fits(context)],
         )
@@ -87,8 +87,8 @@ def cycle_too_long(context: ScheduleContext) -> Problem | None:
     ),
 )
 def no_way_down(context: ScheduleContext) -> Problem | None:
-    """With pct_start close to 1 (or close to 0.5 with three_phase) there is hardly any time left to lower the lr, which
-    is where a cycle gains most. PyTorch's default is 0.3.
+    """With pct_start close to 1 (or close to 0.5 with three_phase) there is hardly any time left to lower the lr, the
+    part of a cycle that improves the model most. PyTorch's default is 0.3.
     """
     for part in context.parts_with("pct_start", "three_phase"):
         share, three_phase = part.get("pct_start"), part.get("three_phase")
@@ -96,7 +96,8 @@ def no_way_down(context: ScheduleContext) -> Problem | None:
             continue
         left = max(0.0, 1 - (2 * share if three_phase else share))
         return Problem(
-            f"pct_start={share:g} leaves {100 * left:.0f} % of the cycle to lower the lr, where a cycle gains most",
+            f"pct_start={share:g} leaves {100 * left:.0f} % of the cycle to lower the lr, the part that improves the "
+            "model most",
             [change(context, [part], pct_start=None)],
         )
     return None

@@ -131,7 +131,7 @@ def anchor_text(selected: str, schedule: Schedule | None, current_lrs: Sequence[
         line = Text(ANCHOR_CAPTION).append_text(line)
     help_text = ANCHORS[selected]
     if schedule is not None and schedule.entry and schedule.entry.absolute and selected != "start":
-        help_text = "sets its own lr: no difference"
+        help_text = "no effect: this scheduler sets its own lr"
     elif schedule is not None and selected == "current" and not any(current_lrs) and schedule.only_multiplies:
         help_text = "the lr is 0 and would stay 0: choose base"
     return line.append(f"\n{help_text}", "dim")
