@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS
 from textual.app import App
 from textual.command import Provider
 from textual.driver import Driver
@@ -24,7 +26,9 @@ from lrtui.run.spec import RunSpec
 from lrtui.settings import UserSettings, save_theme
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.captured_output import CapturedOutput, capturing
+from lrtui.tui.colours import Palette, readable_variables
 from lrtui.tui.controllers.quit import leave
+from lrtui.tui.dim_filter import DimFilter
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecaster
 from lrtui.tui.output_rate import metered
 from lrtui.tui.screens.cockpit import CockpitScreen
@@ -144,9 +148,25 @@ class CockpitApp(App[int]):
         """Return the variable that the ansi themes lack."""
         return {"foreground-disabled": "ansi_bright_black"}
 
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the theme, with colours that can be read on its backgrounds."""
+        self._dim = DimFilter(self._palette)
+        self.theme_variables = readable_variables(super().get_css_variables(), self._palette)
+        return self.theme_variables
+
+    @property
+    def _palette(self) -> Palette:
+        return Palette(self.colour_system, self.current_theme.ansi, self.current_theme.dark)
+
+    @property
+    def colour_system(self) -> ColorSystem | None:
+        """The number of colours of the terminal; None without colours."""
+        name = self.console.color_system
+        return COLOR_SYSTEMS[name] if name else None
+
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return Textual's filters, and the ASCII filter if the terminal needs it."""
-        return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
+        """Return the filter of dim text, Textual's filters, and the ASCII filter if the terminal needs it."""
+        return [self._dim, *super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
 
     def action_command_palette(self) -> None:
         """Open the palette, but only over the cockpit, which carries out its commands."""

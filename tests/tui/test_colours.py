@@ -6,11 +6,86 @@ import pytest
 from cockpit_pilot import press
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from rich.color import ColorSystem
+from rich.style import Style
+from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from lrtui.plotting.layers import LINE_COLOURS
 from lrtui.run.spec import RunSpec
+from lrtui.tui.colours import (
+    ANSI_COLOURS,
+    BACKGROUNDS,
+    GRAPHICS,
+    LINES,
+    PAIRS,
+    TEXT,
+    VGA,
+    Palette,
+    contrast,
+    readable_variables,
+)
+from lrtui.tui.dim_filter import is_graphic
+from lrtui.tui.panes.header import Header
 from lrtui.tui.view import View
+
+SYSTEMS = (ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT, ColorSystem.STANDARD)
+
+
+def on_screen(value: str, theme: str, system: ColorSystem, behind: Color | None = None) -> Color:
+    """Return the colour that a terminal shows for a variable, with VGA's palette where it has 16 colours."""
+    is_dark = BUILTIN_THEMES[theme].dark
+    if value == "ansi_default":
+        return Color(0, 0, 0) if is_dark else Color(255, 255, 255)
+    if value.startswith("ansi_"):
+        return Color(*VGA[ANSI_COLOURS.index(value.removeprefix("ansi_"))])
+    colour = Color.parse(value)
+    colour = colour if behind is None else behind + colour
+    if system == ColorSystem.TRUECOLOR:
+        return colour
+    reduced = colour.rich_color.downgrade(system)
+    return Color(*(VGA[reduced.number or 0] if system == ColorSystem.STANDARD else reduced.get_truecolor()))
+
+
+def variables_of(theme: str, system: ColorSystem) -> dict[str, str]:
+    chosen = BUILTIN_THEMES[theme]
+    variables = {"foreground-disabled": "ansi_bright_black"} | chosen.to_color_system().generate() | chosen.variables
+    return readable_variables(variables, Palette(system, chosen.ansi, chosen.dark))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("theme", BUILTIN_THEMES)
+def test_text_can_be_read_in_every_theme(theme: str, system: ColorSystem) -> None:
+    variables = variables_of(theme, system)
+    ground = on_screen(variables["background"], theme, system)
+    few = system == ColorSystem.STANDARD or BUILTIN_THEMES[theme].ansi
+    behind = [ground] if few else [on_screen(variables[name], theme, system, ground) for name in BACKGROUNDS]
+    for name in (*TEXT, *LINES, *GRAPHICS):
+        if (value := variables.get(name, "ansi_default")) == "ansi_default":
+            continue
+        ratio = 3.0 if name in GRAPHICS else 4.5
+        for each in behind if name in TEXT else behind[:1]:
+            assert contrast(on_screen(value, theme, system, each).rgb, each.rgb) >= ratio, name
+    for pair in PAIRS:
+        cursor, text = (on_screen(variables[f"{pair}-{part}"], theme, system) for part in ("background", "foreground"))
+        assert contrast(cursor.rgb, text.rgb) >= 4.5, pair
+
+
+@pytest.mark.parametrize("theme", [name for name, theme in BUILTIN_THEMES.items() if not theme.ansi])
+def test_progress_does_not_look_like_an_error_with_16_colours(theme: str) -> None:
+    variables = variables_of(theme, ColorSystem.STANDARD)
+    assert variables["accent"] != variables["error"]
+
+
+def test_as_many_lines_as_possible_differ_with_16_colours() -> None:
+    variables = variables_of("textual-dark", ColorSystem.STANDARD)
+    assert len({variables[name] for name in LINES}) == LINE_COLOURS
+
+
+def test_a_colour_that_can_be_read_is_not_changed() -> None:
+    variables = variables_of("textual-dark", ColorSystem.TRUECOLOR)
+    assert variables["accent"].lower() == "#fea62b"
+    assert Color.parse(variables["chart-line-1"]) == Color.parse("#56b4e9")
 
 
 def drawn(*numbers: int) -> View:
@@ -50,9 +125,30 @@ def test_runs_of_other_sources_have_colours_and_letters_in_the_order_of_drawing(
     assert View(RunSpec()).place_of(-3) == 0
 
 
-async def test_every_theme_that_is_offered_has_all_colours_of_all_screens() -> None:
-    app = PlayedApp(PlayedSession(recorded_run(60)))
+def faint_texts(app: PlayedApp) -> list[str]:
+    """Return the texts on screen that can't be read."""
+    found = []
+    for strip in app.screen._compositor.render_strips():
+        segments = list(strip)
+        for line_filter in app.get_line_filters():
+            segments = line_filter.apply(segments, app.screen.background_colors[1])
+        for segment in segments:
+            style, text = segment.style or Style(), segment.text.strip()
+            if not text or style.color is None or style.bgcolor is None or style.color.triplet is None:
+                continue
+            # the thumb of a scroll bar, and the line between the columns
+            if set(text) <= set("▁▂▃▄▅▆▇█│"):
+                continue
+            pair = (style.color.get_truecolor(), style.bgcolor.get_truecolor())
+            if contrast(*pair) < (3.0 if is_graphic(text) else 4.5) - 0.02:
+                found.append(f"{text[:30]} {style}")
+    return found
+
+
+async def test_every_theme_that_is_offered_has_readable_colours_on_all_screens() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(60), recorded_run(120, nudge_at=60)))
     async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "m", "up", "5")
         # each screen has a separate style sheet
         for key in ("s", "?", "e", "="):
             await press(pilot, key)
@@ -60,7 +156,22 @@ async def test_every_theme_that_is_offered_has_all_colours_of_all_screens() -> N
         for name in app.available_themes:
             app.theme = name
             await pilot.pause()
+            app.cockpit.draw_now()
+            await pilot.pause()
             assert app.is_running, name
+            if not BUILTIN_THEMES[name].ansi:
+                assert not faint_texts(app), name
+
+
+async def test_the_header_takes_the_colours_of_a_new_theme() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(60)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        before = {str(span.style) for span in app.screen.query_one(Header).render().spans}
+        app.theme = "catppuccin-latte"
+        await pilot.pause()
+        app.cockpit.draw_now()
+        assert before != {str(span.style) for span in app.screen.query_one(Header).render().spans}
 
 
 @pytest.mark.parametrize("theme", [name for name, theme in BUILTIN_THEMES.items() if theme.ansi])

@@ -29,37 +29,24 @@ class ChartView(Widget):
             super().__init__()
             self.share = share
 
-    # Okabe and Ito's colours (jfly.uni-koeln.de/color), also safe for colour-blind users; darkened for light themes
     DEFAULT_CSS = """
     ChartView { width: 1fr; height: 1fr; }
     ChartView > .chart--axis { color: $foreground-disabled; }
     ChartView > .chart--label { color: $foreground-muted; }
-    ChartView > .chart--band { color: #3d5a73; }
+    ChartView > .chart--band { color: $chart-band; }
     ChartView > .chart--future { color: $foreground-disabled; }
     ChartView > .chart--candidate { color: $accent; }
     ChartView > .chart--now { color: $foreground-muted; }
     ChartView > .chart--cursor { color: $accent; }
     ChartView > .chart--flag { color: $warning; }
-    ChartView > .chart--line-1 { color: #56b4e9; }
-    ChartView > .chart--line-2 { color: #e69f00; }
-    ChartView > .chart--line-3 { color: #009e73; }
-    ChartView > .chart--line-4 { color: #cc79a7; }
-    ChartView > .chart--line-5 { color: #f0e442; }
-    ChartView > .chart--line-6 { color: #d55e00; }
-    ChartView > .chart--line-7 { color: #8fa5ff; }
-    ChartView > .chart--line-8 { color: #bbbbbb; }
-    ChartView:light > .chart--candidate { color: $text-accent; }
-    ChartView:light > .chart--cursor { color: $text-accent; }
-    ChartView:light > .chart--flag { color: $text-warning; }
-    ChartView:light > .chart--band { color: #b5cbe0; }
-    ChartView:light > .chart--line-1 { color: #0072b2; }
-    ChartView:light > .chart--line-2 { color: #b26a00; }
-    ChartView:light > .chart--line-3 { color: #00775a; }
-    ChartView:light > .chart--line-4 { color: #a3447a; }
-    ChartView:light > .chart--line-5 { color: #857a00; }
-    ChartView:light > .chart--line-6 { color: #b34700; }
-    ChartView:light > .chart--line-7 { color: #4057c4; }
-    ChartView:light > .chart--line-8 { color: #555555; }
+    ChartView > .chart--line-1 { color: $chart-line-1; }
+    ChartView > .chart--line-2 { color: $chart-line-2; }
+    ChartView > .chart--line-3 { color: $chart-line-3; }
+    ChartView > .chart--line-4 { color: $chart-line-4; }
+    ChartView > .chart--line-5 { color: $chart-line-5; }
+    ChartView > .chart--line-6 { color: $chart-line-6; }
+    ChartView > .chart--line-7 { color: $chart-line-7; }
+    ChartView > .chart--line-8 { color: $chart-line-8; }
     """
 
     COMPONENT_CLASSES = {

@@ -87,8 +87,6 @@ class Footer(Widget):
     Footer > .footer--key { color: $accent; text-style: bold; }
     Footer > .footer--figure { color: $foreground-muted; }
     Footer > .footer--message { color: $warning; }
-    Footer:light > .footer--key { color: $text-accent; }
-    Footer:light > .footer--message { color: $text-warning; }
     """
 
     COMPONENT_CLASSES = {"footer--key", "footer--figure", "footer--message"}

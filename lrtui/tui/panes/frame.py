@@ -18,11 +18,9 @@ class Frame(Widget):
     DEFAULT_CSS = """
     Frame { height: 1; width: 1fr; color: $foreground-muted; }
     Frame > .frame--key { color: $accent; text-style: bold; }
-    Frame:light > .frame--key { color: $text-accent; }
     Frame > .frame--title { color: $foreground; text-style: bold; }
     Frame > .frame--figure { color: $foreground; }
     Frame.-current > .frame--title { color: $accent; }
-    Frame.-current:light > .frame--title { color: $text-accent; }
     """
 
     COMPONENT_CLASSES = {"frame--key", "frame--title", "frame--figure"}

@@ -122,9 +122,7 @@ class Header(Widget):
     DEFAULT_CSS = """
     Header { height: 3; width: 1fr; color: $foreground; }
     Header > .header--progress { color: $accent; }
-    Header:light > .header--progress { color: $text-accent; }
     Header > .header--finding { color: $warning; }
-    Header:light > .header--finding { color: $text-warning; }
     Header > .header--rest { color: $foreground-disabled; }
     """
 
@@ -161,6 +159,11 @@ class Header(Widget):
         parts = [changed_part(before[line], plain[line], line) if before else [] for line in changed]
         # one region for each line, or the whole header
         self.refresh(*([region for part in parts for region in part] if all(parts) else []))
+
+    def notify_style_update(self) -> None:
+        """Draw in the colours of the new theme."""
+        super().notify_style_update()
+        self._shown = ()
 
     def render(self) -> Text:
         return self._lines

@@ -17,7 +17,6 @@ class Tabs(Widget):
     DEFAULT_CSS = """
     Tabs { height: 1; width: 1fr; color: $foreground-muted; }
     Tabs > .tabs--current { color: $accent; text-style: bold; }
-    Tabs:light > .tabs--current { color: $text-accent; }
     """
 
     COMPONENT_CLASSES = {"tabs--current"}
