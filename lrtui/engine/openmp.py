@@ -9,7 +9,7 @@ up; two PyTorch processes on the same cores spend most of their time spinning wh
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 SPIN_COUNT = 10_000
 """Rounds that a thread spins: longer than the pauses within a batch, and too short to hold up another process."""
@@ -25,3 +25,11 @@ def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
     """
     if not any(name in environment for name in CHOICES):
         environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+
+
+def spins_briefly(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether idle threads sleep soon, according to the environment; a spin count precedes a wait policy."""
+    count = environment.get("GOMP_SPINCOUNT")
+    if count is not None:
+        return count.strip().isdecimal() and int(count) <= SPIN_COUNT
+    return environment.get("OMP_WAIT_POLICY", "").strip().lower() == "passive"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lrtui.engine.openmp import CHOICES, SPIN_COUNT, limit_spinning
+from lrtui.engine.openmp import CHOICES, SPIN_COUNT, limit_spinning, spins_briefly
 
 SHOW = "import os, sys; from lrtui.__main__ import main; main(['keys']); sys.exit(os.environ.get('GOMP_SPINCOUNT'))"
 
@@ -33,3 +33,19 @@ def test_what_the_user_has_set_stays(name: str) -> None:
 
 def test_what_the_user_has_set_reaches_the_process() -> None:
     assert spin_count_of_a_process(GOMP_SPINCOUNT="5") == "5"
+
+
+@pytest.mark.parametrize(
+    ("environment", "briefly"),
+    [
+        ({}, False),
+        ({"GOMP_SPINCOUNT": str(SPIN_COUNT)}, True),
+        ({"GOMP_SPINCOUNT": "300000"}, False),
+        ({"GOMP_SPINCOUNT": "INFINITE"}, False),
+        ({"OMP_WAIT_POLICY": "passive"}, True),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, False),
+        ({"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "300000"}, False),
+    ],
+)
+def test_whether_threads_spin_briefly_follows_from_the_environment(environment: dict[str, str], briefly: bool) -> None:
+    assert spins_briefly(environment) == briefly

@@ -13,6 +13,11 @@ from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_s
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has slices of a thread's own")
 
 
+@pytest.fixture(autouse=True)
+def brief_spinning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "0")
+
+
 def in_a_thread(work: Callable[[], object]) -> list[object]:
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.append(work()))
@@ -64,3 +69,8 @@ def test_other_scheduling_policies_are_unchanged() -> None:
 def test_unknown_machines_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "vax")
     assert not ask_for_slices(SCREEN_SECONDS)
+
+
+def test_no_slices_are_requested_where_idle_threads_spin_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "300000")
+    assert in_a_thread(lambda: ask_for_slices(COMPUTING_SECONDS)) == [False]
