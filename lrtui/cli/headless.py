@@ -105,7 +105,7 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
         separator = "\n" if run.error.position is not None else " "
         printer.warn(f"{prog}:{separator}{run.error.explain()}")
         return exit_code(outcome.outcome, run.error)
-    if isinstance(run.error, UsageError) and run.state.step and not run.has_begun:
+    if isinstance(run.error, UsageError) and not run.has_begun:
         printer.warn(f"{prog}: {run.error}")
         return exit_code(outcome.outcome, run.error)
     for line in summary_lines(run.state):

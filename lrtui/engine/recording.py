@@ -207,6 +207,12 @@ class Recording:
         more = f" ({dropped:,} of its events were dropped)" if dropped else ""
         return f"the run's last events could not be written to {self.folder}{more}"
 
+    def withdraw(self) -> None:
+        """Delete the row of a new run that has not begun, because its settings were refused; call `finish` first."""
+        query, which = "DELETE FROM runs WHERE id = ? AND owner = ?", (self.run, self._recorder.owner)
+        with suppress(StoreError):
+            self._writer.call(lambda connection: connection.execute(query, which), START_SECONDS)
+
     def _commit_finally(self) -> bool:
         """Wait until the last event is on disk, and try again if the last attempt failed; return whether it is."""
         until = time.monotonic() + LOCKED_SECONDS

@@ -221,7 +221,8 @@ class Run:
     @property
     def store_folder(self) -> Path | None:
         """The folder of the store that records it; None if nothing does."""
-        return self._recording.folder if self._recording is not None else None
+        recording = self._recording
+        return recording.folder if recording is not None else None
 
     @property
     def is_live(self) -> bool:
@@ -267,8 +268,12 @@ class Run:
         try:
             self._train()
         finally:
-            if self._recording is not None:
-                self.unrecorded = self._recording.finish()
+            if (recording := self._recording) is not None:
+                self.unrecorded = recording.finish()
+                is_new = self._resume_plan is None or self._resume_plan.is_branch
+                if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
+                    recording.withdraw()
+                    self._recording = None
                 # the last events are stored now, so that more of the earlier checkpoints can go
                 if self._checkpoints is not None and not self.unrecorded:
                     with suppress(OSError):

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Say
@@ -63,6 +63,10 @@ class Batches(Protocol):
         """Go through the samples once, always in the same order unless the task's loader chooses another."""
         ...
 
+    def first_of_one_sample(self) -> int | None:
+        """Return the number, from 0, of the first batch of a pass that has one sample; None if there is none known."""
+        ...
+
 
 class MemoryBatches:
     """Samples that fit into the device's memory, prepared once: the fast path.
@@ -109,6 +113,10 @@ class MemoryBatches:
         """Go through the samples once, in their order."""
         for start in range(0, self._count, self._size):
             yield self._inputs[start : start + self._size], self._targets[start : start + self._size]
+
+    def first_of_one_sample(self) -> int | None:
+        """Return the number of the first batch that has one sample."""
+        return _first_of_one_sample(self._count, self._size)
 
 
 class LoadedBatches:
@@ -189,12 +197,34 @@ class LoadedBatches:
                 )
             yield batch[0], batch[1]
 
+    def first_of_one_sample(self) -> int | None:
+        """Return the number of the first batch that has one sample, if the loader's type shows it."""
+        first = None
+        if isinstance(self._loader, (list, tuple)):
+            first = next((i for i, batch in enumerate(self._loader) if _is_single(batch)), None)
+        # a subclass may make other batches
+        elif isinstance(self._loader, DataLoader) and type(self._loader.batch_sampler) is BatchSampler:
+            batches = self._loader.batch_sampler
+            if isinstance(batches.sampler, Sized) and not (batches.drop_last and batches.batch_size > 1):
+                first = _first_of_one_sample(len(batches.sampler), batches.batch_size)
+        return first if first is not None and first < self._length else None
+
     def _read(self) -> Iterator[Any]:
         try:
             yield from self._loader
         except Exception as error:  # a user's data set can raise anything
             where = f"{self._method.__name__}(){source_location(self._method)}"
             raise TaskError(f"reading the data of {where} failed: {describe_exception(error)}") from error
+
+
+def _first_of_one_sample(samples: int, size: int) -> int | None:
+    if size == 1:
+        return 0
+    return samples // size if samples % size == 1 else None
+
+
+def _is_single(batch: Any) -> bool:
+    return isinstance(batch, (tuple, list)) and len(batch) == 2 and sample_count((batch[0], batch[1])) == 1
 
 
 def _parts_of(loader: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from lrtui.run.commands import Stop
-from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished
+from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.training.clock import Clock
@@ -25,6 +25,8 @@ class Reporter:
         self._next_seq = next_seq
         # the store's writer thread reports failures, too; the lock costs 0.1 µs per event
         self._lock = threading.Lock()
+        self.has_started = False
+        """Whether RunStarted was published."""
         self.step = 0
         """Optimizer steps done; the loop counts it up."""
         # training time starts with the first batch, not with the import of torch
@@ -47,6 +49,7 @@ class Reporter:
                 fields["seconds"] = self.clock.seconds
             self._feed.publish(event_class(seq=self._next_seq, **fields))
             self._next_seq += 1
+            self.has_started = self.has_started or event_class is RunStarted
 
     def notice(self, code: str, text: str, level: Level = "info") -> None:
         """Publish a Notice."""

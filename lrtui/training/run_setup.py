@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
+from torch.utils.data import Dataset
 
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
@@ -18,7 +19,8 @@ from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
-from lrtui.training.batches import Batches, sample_count
+from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
+from lrtui.training.batches import Batches, MemoryBatches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
@@ -83,8 +85,10 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    training_data, method = user_task.data("training_data")
     train = read_batches(
-        *user_task.data("training_data"),
+        training_data,
+        method,
         "training",
         batch_size=spec.batch_size,
         limit=spec.train_samples,
@@ -120,7 +124,10 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     model = user_task.model().to(device)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
-    first_results = _try_test(user_task, model, test, device, spec.precision)
+    with values_per_sample(model) as values:
+        first_results = _try_test(user_task, model, test, device, spec.precision)
+    makes_batches = isinstance(train, MemoryBatches) or isinstance(training_data, Dataset)
+    check_smallest_batch(train, values, "" if makes_batches else f"{method.__name__}()")
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)

@@ -11,9 +11,13 @@ import torch
 
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
+from lrtui.training.batch_norm import FAILURE
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
 STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
+ONE_SAMPLE = (
+    "BatchNorm can't be trained on one sample: leave out the last batch (drop_last=True), or use another batch size"
+)
 TAKEN_NAMES = ("loss", "lr")
 """Names that no step metric may have, since the panes of the loss and the lr have them."""
 METRICS = (
@@ -69,7 +73,8 @@ class UserTask:
         try:
             return model(inputs)
         except Exception as error:  # a user's model can raise anything
-            raise _task_error(f"the model fails on inputs {describe_shape(inputs)}", error) from error
+            expected = ONE_SAMPLE if str(error).startswith(FAILURE) else ""
+            raise _task_error(f"the model fails on inputs {describe_shape(inputs)}", error, expected) from error
 
     def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
         """Return the batch's mean loss, 0-d."""

@@ -1,0 +1,76 @@
+"""Batches that are too small for the model's BatchNorm, which fails on a single value per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lrtui.run.errors import UsageError
+from lrtui.training.batches import Batches, sample_count
+
+FAILURE = "Expected more than 1 value per channel"
+"""The start of the message with which PyTorch fails in training."""
+
+
+@contextmanager
+def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
+    """Yield a mapping that gets, in the block, how many values of one sample each BatchNorm has per channel, by name.
+
+    A BatchNorm that does not compute statistics in training is left out; enter the block in the mode of training.
+    """
+    found: dict[str, int] = {}
+    samples = 1
+
+    def note_samples(inputs: Any) -> None:
+        nonlocal samples
+        samples = sample_count((inputs[0], ())) if inputs else 1
+
+    def note_values(name: str, inputs: Any) -> None:
+        if inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].dim() > 1:
+            found[name] = inputs[0].numel() // (max(1, inputs[0].shape[1]) * max(1, samples))
+
+    hooks = [model.register_forward_pre_hook(lambda _, inputs: note_samples(inputs))]
+    hooks += [
+        module.register_forward_pre_hook(lambda _, inputs, name=name: note_values(name, inputs))
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.training
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def check_smallest_batch(train: Batches, values: Mapping[str, int], where: str) -> None:
+    """Check that no training batch gives a BatchNorm a single value per channel.
+
+    Args:
+        train: the training data.
+        values: what `values_per_sample` yields.
+        where: the method whose loader makes the batches; empty if lrtui makes them.
+
+    Raises:
+        UsageError: names the batch, the module, and what to change.
+    """
+    name = next((name for name, count in values.items() if count == 1), None)
+    number = train.first_of_one_sample() if name is not None else None
+    if number is None:
+        return
+    remedies = [f"drop_last=True or another batch size in {where}" if where else "another --batch-size"]
+    if train.batch_size == 1:
+        which = "every training batch"
+    elif number == len(train) - 1:
+        which = f"the last of the {len(train):,} training batches"
+        if not where and train.samples is not None:
+            remedies.append(f"--train-samples {train.samples - 1}")
+    else:
+        which = f"training batch {number:,}"
+    raise UsageError(
+        f"{which} has one sample, of which the BatchNorm {name!r} gets one value per channel, too few for a variance: "
+        f"use {' or '.join(remedies)}"
+    )
