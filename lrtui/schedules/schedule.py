@@ -196,7 +196,23 @@ def check_anchor(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) 
         UsageError: if the schedule multiplies a current lr of 0; names the anchor to use.
     """
     if anchor == "current" and current_lrs and not any(current_lrs) and schedule.only_multiplies:
-        raise UsageError(f"the lr is 0 now, and {schedule} from current would leave it at 0: switch from base instead")
+        raise UsageError(
+            f"the lr is 0 at this point, and {schedule} from current would leave it at 0: switch from base instead"
+        )
+
+
+def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
+    """Check that a run can be extended: a schedule with a fixed number of steps is undefined after them.
+
+    Args:
+        remedy: what to do instead, as the end of a sentence.
+
+    Raises:
+        UsageError: names the schedule.
+    """
+    for part in schedule.walk():
+        if part.entry and part.entry.has_given_length(part.arguments):
+            raise UsageError(f"{part} has a fixed length; {remedy}")
 
 
 def default_metric(schedule: Schedule) -> str | None:

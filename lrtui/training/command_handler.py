@@ -25,10 +25,11 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
 from lrtui.training.reporter import Reporter
-from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, check_no_fixed_length
+from lrtui.training.run_setup import RunSetup, check_epochs, check_metric
 
 
 class StopRequested(BaseException):

@@ -147,7 +147,9 @@ class LrControl:
             raise UsageError(f"no parameter group {group}: the optimizer has {len(self._unscaled)}, numbered from 0")
         chosen = range(len(self._unscaled)) if group is None else [group]
         if any(self._unscaled[index] == 0 for index in chosen):
-            raise UsageError("the schedule's lr is 0 now and can't be scaled to another value; switch the schedule")
+            raise UsageError(
+                "the schedule's lr is 0 at this point and can't be scaled to another value; switch the schedule"
+            )
         scale = list(self._scale)
         for index in chosen:
             scale[index] = _exact_ratio(lr, self._unscaled[index])

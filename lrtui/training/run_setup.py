@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch.utils.data import Dataset
 
-from lrtui.run.commands import SwitchSchedule
+from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
@@ -26,6 +26,7 @@ from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
 from lrtui.training.lr_control import LrControl
 from lrtui.training.random_state import draw_seed, seed_everything
+from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
@@ -137,6 +138,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
     _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
+    _try_script(spec, schedule, horizon, script)
     lr_control = LrControl(optimizer, schedule, horizon)
     return RunSetup(
         spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
@@ -217,6 +219,35 @@ def _try_schedules(
             raise NotationError(message, line.text, 0)
 
 
+def _try_script(spec: RunSpec, schedule: Schedule, horizon: Horizon, script: list[ScriptLine]) -> None:
+    """Refuse a script with a switch or an lr that the run would refuse when it gets there, because its lr is 0 then.
+
+    The lr is unknown before the run for a schedule that follows a metric or is a user's class; a long run is not tried.
+    """
+    commands = [line.command for line in script]
+    switches = [command for command in commands if isinstance(command, SwitchSchedule)]
+    if not any(command.anchor == "current" for command in switches) and not any(map(_sets_lr, commands)):
+        return
+    parts = [part for each in (schedule, *map(_schedule_of, switches)) for part in each.walk()]
+    is_known = all(part.metric is None and part.user_path is None for part in parts)
+    may_stop = any(isinstance(command, Stop) for command in commands)
+    if not is_known or may_stop or horizon.total_steps > MAX_CALLS_TRIED:
+        return
+    simulated = SimulatedScript(spec, horizon.batches_per_epoch)
+    simulated.run()
+    for command, step, error in simulated.refused:
+        if isinstance(command, (SwitchSchedule, SetLr)):
+            raise UsageError(f"--at: {command.text} at step {step:,}: {error}")
+
+
+def _sets_lr(command: Command) -> bool:
+    return isinstance(command, SetLr)
+
+
+def _schedule_of(command: SwitchSchedule) -> Schedule:
+    return parse_schedule(command.schedule)
+
+
 def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
     """Check that the test returns the metric that the schedule follows; without it the schedule would never step.
 
@@ -235,17 +266,3 @@ def check_epochs(epochs: int) -> None:
         UsageError: names the allowed numbers.
     """
     check_option(next(item for item in fields(RunSpec) if item.name == "epochs"), epochs)
-
-
-def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
-    """Check that a run can be extended: a schedule with a fixed number of steps is undefined after them.
-
-    Args:
-        remedy: what to do instead, as the end of a sentence.
-
-    Raises:
-        UsageError: names the schedule.
-    """
-    for part in schedule.walk():
-        if part.entry and part.entry.has_given_length(part.arguments):
-            raise UsageError(f"{part} has a fixed length; {remedy}")

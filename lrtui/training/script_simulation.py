@@ -8,12 +8,11 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.schedule import Horizon, check_no_fixed_length
 from lrtui.schedules.script import read_script
 from lrtui.schedules.simulate import Results
 from lrtui.training.lr_control import LrControl
 from lrtui.training.pending_commands import PendingCommands
-from lrtui.training.run_setup import check_no_fixed_length
 
 
 class SimulatedScript:
@@ -38,6 +37,8 @@ class SimulatedScript:
         self._pending = PendingCommands(batches_per_epoch, read_script(spec.at, spec.epochs, batches_per_epoch))
         self._points: list[ChangePoint] = []
         self._notes: list[str] = []
+        self.refused: list[tuple[Command, int, UsageError]] = []
+        """The commands that a run refuses, with their steps and the reasons."""
 
     def run(self) -> Timeline:
         """Return the timeline of the whole run."""
@@ -75,6 +76,7 @@ class SimulatedScript:
             except UsageError as error:
                 # a run refuses the command, says so and continues
                 self._notes.append(f"{due[0].text} at step {step:,} is refused: {error}")
+                self.refused.append((due[0], step, error))
         if changes:
             self._points.append(ChangePoint(step, tuple(changes), testing))
 

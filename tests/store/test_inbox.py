@@ -102,7 +102,7 @@ class Trainer:
 
     def _obey(self, command: Command) -> None:
         self.taken.append(command)
-        reason = "the schedule's lr is 0 now"
+        reason = "the schedule's lr is 0 at this point"
         if isinstance(command, SetLr):
             self.say(CommandRefused(**AT, command=command.text, reason=reason, command_id=command.id))
         elif isinstance(command, SwitchSchedule):  # answers another one

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from training_runs import run_events, tiny_spec
+from training_runs import TINY, run_events, tiny_spec
 
 from lrtui.__main__ import main
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
@@ -52,6 +52,44 @@ def test_each_form_is_done_at_its_moment() -> None:
     assert [e.step for e in of(EvalDone, events)] == [6, 12, 15, 18]
     assert len(of(StepDone, events)) == 20
     assert events[-1].outcome == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "line", "message"),
+    [
+        (
+            "PolynomialLR(total_iters=2)",
+            "epoch 4: CosineAnnealingLR() from current",
+            "--at: CosineAnnealingLR() from current at step 18: the lr is 0 at this point, and CosineAnnealingLR() "
+            "from current would leave it at 0: switch from base instead",
+        ),
+        ("PolynomialLR(total_iters=2)", "step 13: lr=0.001", "--at: lr=0.001 at step 13: the schedule's lr is 0"),
+        ("LinearLR(1.0, 0.0, total_iters=12, per='batch')", "step 12: StepLR(1) from current", "switch from base"),
+    ],
+)
+def test_a_command_that_would_meet_an_lr_of_0_is_refused_before_training(
+    schedule: str, line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--task", TINY, "--batch-size", "16", "--epochs", "5", "--store", "none"]
+    assert main(["train", schedule, *arguments, "--at", line]) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert "Train Epoch" not in out
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        ("epoch 4: CosineAnnealingLR() from base",),
+        ("epoch 2: CosineAnnealingLR() from current",),
+        ("epoch 2: StepLR(3) from base", "epoch 4: CosineAnnealingLR() from current"),
+        ("epoch 4: stop", "epoch 4: CosineAnnealingLR() from current"),
+    ],
+)
+def test_a_script_that_works_is_not_refused(script: tuple[str, ...]) -> None:
+    events = run_events(tiny_spec(schedule="PolynomialLR(total_iters=2)", at=script))
+    assert events[-1].outcome in ("done", "stopped")
+    assert not of(CommandRefused, events)
 
 
 @pytest.mark.parametrize("anchor", ["base", "current", "start"])

@@ -12,14 +12,14 @@ from lrtui.run.errors import CheckpointError, LrtuiError, NotationError, UsageEr
 from lrtui.run.spec import option_name
 from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.schedule import Horizon, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line, read_script
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.lr_control import LrControl
 from lrtui.training.pending_commands import PendingCommands
-from lrtui.training.run_setup import MAX_CALLS_TRIED, RunSetup, check_epochs, check_metric, check_no_fixed_length
+from lrtui.training.run_setup import MAX_CALLS_TRIED, RunSetup, check_epochs, check_metric
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
 """Settings that the checkpoint determines, or whose difference causes only a warning."""
