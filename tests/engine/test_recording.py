@@ -210,7 +210,7 @@ def test_a_branch_from_an_epoch_without_a_checkpoint_is_refused(tmp_path: Path) 
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_says_so(tmp_path: Path) -> None:
-    recorded_events(tmp_path, schedule="StepLR()")
+    recorded_events(tmp_path, task=TINY.replace(":Tiny", ":Breaks"))
     with pytest.raises(CheckpointError, match="ended before its first one"):
         plan_resume(tmp_path, "last")
 
