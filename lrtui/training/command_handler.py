@@ -25,9 +25,12 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import check_no_fixed_length
+from lrtui.schedules.schedule import Horizon, check_no_fixed_length
+from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
+from lrtui.training.lr_control import group_settings
+from lrtui.training.lr_trial import LrTrial
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup, check_epochs, check_metric
 
@@ -227,6 +230,7 @@ class CommandHandler:
         if not self._state.pending.switches_schedule:
             check_no_fixed_length(control.schedule, "switch to another schedule for the added epochs")
         check_epochs(control.horizon.epochs + command.epochs)
+        self._try_schedule(control.horizon.epochs + command.epochs)
         control.extend(command.epochs)
         self._reporter.publish(
             Extended,
@@ -237,3 +241,19 @@ class CommandHandler:
             scripted=scripted,
         )
         self._has_changed = True
+
+    def _try_schedule(self, epochs: int) -> None:
+        """Refuse to extend the run to a length over which its schedule fails."""
+        control, pending, setup = self._lr_control, self._state.pending, self._setup
+        step, steps_per_epoch = self._reporter.step, control.horizon.batches_per_epoch
+        # the state of a user's class may not be copyable
+        if pending.switches_schedule or any(part.user_path for part in control.schedule.walk()):
+            return
+        trial = LrTrial(
+            setup.spec.optimizer,
+            Horizon(epochs, steps_per_epoch, step),
+            control.state(),
+            group_settings(setup.optimizer),
+        )
+        later = [parse_script_line(line).command for line in (*pending.script_left, *pending.replay_left(step))]
+        trial.check_to_end(later, "switch to another schedule first")

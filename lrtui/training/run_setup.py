@@ -25,13 +25,11 @@ from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
 from lrtui.training.lr_control import LrControl
+from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
-
-MAX_CALLS_TRIED = 20_000
-"""Maximum number of `step()` calls for which a schedule is tried before a run; they take 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,7 +342,7 @@ def test_a_run_whose_thread_cannot_be_started_is_stored_as_failed(
 def test_recording_never_blocks_the_thread_that_publishes(tmp_path: Path) -> None:
     recorded_events(tmp_path, stop_at=9)
     run = Run(tiny_spec(), resume_plan=plan_resume(tmp_path, "last"))
-    run._open_recording()
+    run._open_recording(5.0)
     assert run._recording is not None
     assert run._feed.listener == run._recording.publish == run._recording._recorder.publish
 

@@ -16,8 +16,10 @@ from lrtui.run.commands import (
 from lrtui.run.events import (
     CommandRefused,
     Extended,
+    RunFinished,
     RunStarted,
     ScheduleSwitched,
+    StepDone,
 )
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
@@ -67,3 +69,22 @@ def test_a_finished_run_is_resumed_with_more_epochs(recording: RunRecorder, tmp_
     rest = recording.go_on(spec, tmp_path, None, [first], resume_point=resume_point)
     assert [(e.epochs, e.command, e.scripted) for e in of(Extended, rest.events)] == [(4, "extend 2", False)]
     assert_same(recording.run(tiny_spec(schedule="StepLR(2)", epochs=4)), [first, rest])
+
+
+def test_a_run_is_not_extended_beyond_the_steps_that_its_schedule_takes(recording: RunRecorder, tmp_path: Path) -> None:
+    # PyTorch divides by 2 to the power of the cycle, which is too large for a float from the 1,024th cycle on
+    schedule = 'CyclicLR(base_lr=0.001, max_lr=0.01, step_size_up=1, mode="triangular2")'
+    whole = recording.run(tiny_spec(schedule=schedule, epochs=340), {2030: [Extend(10)], 2031: [Extend(1)]})
+    refused = of(CommandRefused, whole.events)
+    assert [each.command for each in refused] == ["extend 10"]
+    assert refused[0].reason.endswith("in the 350 epochs of the run; switch to another schedule first")
+    assert len(whole.steps) == 341 * 6
+    assert of(RunFinished, whole.events)[0].outcome == "done"
+
+
+def test_trying_an_extension_does_not_change_the_lr(recording: RunRecorder) -> None:
+    for schedule in ("ExponentialLR(gamma=0.9)", "CyclicLR(0.001, 0.01, step_size_up=4)", "SequentialLR([LinearLR(total_iters=2), ExponentialLR(0.5)], milestones=[2])"):  # fmt: skip  # noqa: E501
+        extended = recording.run(tiny_spec(schedule=schedule, epochs=2), {8: [Extend(2)]})
+        whole = recording.run(tiny_spec(schedule=schedule, epochs=4))
+        lrs, expected = ([step.lrs for step in of(StepDone, course.events)] for course in (extended, whole))
+        assert lrs == expected

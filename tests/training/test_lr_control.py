@@ -99,7 +99,7 @@ def test_an_impossible_scale_is_refused_with_a_message() -> None:
             lr_control.set_lr(lr)
     walk(lr_control, optimizer, 0, 15)
     assert lr_control.lrs == (0.0,)
-    with pytest.raises(UsageError, match="is 0 now"):
+    with pytest.raises(UsageError, match="is 0 at this point"):
         lr_control.set_lr(0.1)
 
 

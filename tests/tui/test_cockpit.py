@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cockpit_pilot import message, press, until
-from played_session import PlayedApp, PlayedSession
+from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.widgets import Input, OptionList
 
 from lrtui.actions import ACTIONS
+from lrtui.analysis.checks import Finding
 from lrtui.plotting.chart import Chart
 from lrtui.run.commands import Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Paused, RunFinished
@@ -186,6 +189,20 @@ async def test_a_run_in_progress_takes_the_settings_that_need_no_restart() -> No
         await press(pilot, "enter")
         assert len(app.session.last.sent) == 2
         assert "epochs: after a restart (r)" in message(app)
+
+
+async def test_an_extended_run_is_checked_over_its_new_length() -> None:
+    app = PlayedApp(PlayedSession(RUNNING))
+    finding = Finding("dead-tail", "from epoch 4 on the lr is 0", None)
+    app.curve = lambda request: replace(drawn_curve(request), findings=(finding,) if request.checked else None)
+    async with app.run_test(size=(160, 36)) as pilot:
+        await press(pilot, "e")
+        app.screen.query_one("#epochs", Input).value = "12"
+        await press(pilot, "enter")
+        await until(pilot, lambda: "Run 1 over 12 epochs: " in message(app))
+        assert app.asked[-1].epochs == 12
+        assert app.session.last.sent == [Extend(2)]
+        assert "from epoch 4 on the lr is 0" in app.session.last.state.log.lines[-1].text
 
 
 async def test_l_z_and_m_change_what_is_drawn() -> None:

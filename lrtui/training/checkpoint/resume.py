@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, SwitchSchedule
-from lrtui.run.errors import CheckpointError, LrtuiError, NotationError, UsageError, describe_exception
+from lrtui.run.commands import Command, Extend, SwitchSchedule
+from lrtui.run.errors import CheckpointError, LrtuiError, UsageError, describe_exception
 from lrtui.run.spec import option_name
-from lrtui.schedules.build import build_tiny_optimizer
-from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line, read_script
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
-from lrtui.training.lr_control import LrControl
+from lrtui.training.lr_trial import LrTrial
 from lrtui.training.pending_commands import PendingCommands
-from lrtui.training.run_setup import MAX_CALLS_TRIED, RunSetup, check_epochs, check_metric
+from lrtui.training.run_setup import RunSetup, check_epochs, check_metric
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
 """Settings that the checkpoint determines, or whose difference causes only a warning."""
@@ -148,42 +147,12 @@ class ResumedRun:
         if saved.step >= steps and not saved.progress["testing"] and point.commands:
             raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs extends it")
         if self._added_epochs or point.commands:
-            self._try_changes(epochs, steps)
-
-    def _try_changes(self, epochs: int, total_steps: int) -> None:
-        """Carry out the changes on the lr alone, and step the schedule to the end of the run."""
-        saved, batches = self.checkpoint, self.checkpoint.sizes["steps an epoch"]
-        optimizer = build_tiny_optimizer(parse_optimizer(saved.spec.optimizer))
-        control = LrControl(optimizer, parse_schedule(saved.spec.schedule), Horizon(epochs, batches))
-        control.restore(saved.lr_control)
-        for group, settings in zip(optimizer.param_groups, saved.optimizer["param_groups"], strict=True):
-            group.update({name: value for name, value in settings.items() if name != "params"})
-        for command in self.point.commands:
-            match command:
-                case SwitchSchedule(schedule, anchor):
-                    control.switch(parse_schedule(schedule), anchor, saved.step)
-                case SetLr(lr, group_index):
-                    control.set_lr(lr, group_index)
-                case ScaleLr(factor):
-                    control.scale_by(factor)
-        schedule_in_force = control.schedule
-        later = [parse_script_line(line).command for line in (*saved.script, *saved.replay, *self.point.replay)]
-        calls = Horizon(epochs, batches, saved.step).calls(schedule_in_force.per)
-        # a user's class may read what only exists in a run, and a later switch replaces the schedule before the end
-        if (
-            calls > MAX_CALLS_TRIED
-            or any(part.user_path or part.metric for part in schedule_in_force.walk())
-            or any(isinstance(command, SwitchSchedule) for command in later)
-        ):
-            return
-        try:
-            for _ in range(calls):
-                control.after_step()
-                control.after_epoch(total_steps, {})
-        except NotationError as error:
-            raise UsageError(
-                f"{error} in the {epochs:,} epochs of the run; set another schedule with --schedule"
-            ) from None
+            horizon = Horizon(epochs, saved.sizes["steps an epoch"], saved.step)
+            trial = LrTrial(saved.spec.optimizer, horizon, saved.lr_control, saved.optimizer["param_groups"])
+            for command in point.commands:
+                trial.carry_out(command)
+            later = [parse_script_line(line).command for line in (*saved.script, *saved.replay, *point.replay)]
+            trial.check_to_end(later, "set another schedule with --schedule")
 
 
 def read_resume_point(point: ResumePoint) -> ResumedRun:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
+from lrtui.schedules.forecast import ForecastRequest, request_for_run
+from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 
 # the dialogs take 60 ms to import, which would delay the first frame: each is imported when it is first opened
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
     from lrtui.tui.screens.settings import SettingsChoice
+
+
+EXTENDED = "extended"
+"""Slot of the forecast of a run that is being extended."""
 
 
 class RunsController:
@@ -26,6 +34,8 @@ class RunsController:
     def __init__(self, cockpit: CockpitScreen) -> None:
         self._cockpit = cockpit
         self._session, self._view = cockpit.session, cockpit.view
+        self._extended: tuple[CurveRequest, ShownRun] | None = None
+        """The check of an extended run that is not answered yet, and that run."""
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -127,10 +137,35 @@ class RunsController:
             commands, restart_only = settings_commands(before, choice.spec, live.state.started.spec)
             for command in commands:
                 self.send(command)
+            if any(isinstance(command, Extend) for command in commands):
+                self._request_check(live, choice.spec, commands)
             # the footer shows the commands as pending
             applied = [f"applied to run {key_of(live)} now"] if commands else []
             applied += [f"{', '.join(restart_only)}: after a restart (r)"] if restart_only else []
             self._cockpit.say("; ".join(applied) or "These settings do not change the run in progress.")
+
+    def _request_check(self, run: ShownRun, spec: RunSpec, commands: Sequence[Command]) -> None:
+        """Request the findings on a run's schedule over its new length; `take_forecast` shows them."""
+        request = request_for_run(run.state)
+        if request is None:
+            return
+        if any(isinstance(command, SwitchSchedule) for command in commands):
+            request = replace(
+                request, schedule=spec.schedule, start_step=run.state.step, anchor="base", current_lrs=(), results=()
+            )
+        values = {each.name: getattr(request, each.name) for each in fields(ForecastRequest)} | {"epochs": spec.epochs}
+        self._extended = (CurveRequest(**values, checked=True, accumulate=spec.accumulate), run)
+        self._cockpit.ask(EXTENDED, self._extended[0])
+
+    def take_forecast(self, answer: CurveResult) -> bool:
+        """Show the findings on an extended run; return whether the answer has some."""
+        if self._extended is None or answer.request != self._extended[0] or not answer.findings:
+            return False
+        (request, run), self._extended = self._extended, None
+        for finding in answer.findings:
+            run.state.note("warning", f"over {request.epochs:,} epochs: {finding}")
+        self._cockpit.say(f"Run {key_of(run)} over {request.epochs:,} epochs: {answer.findings[0]}")
+        return True
 
     # -- commands -----------------------------------------------------------------------------------------------------
 

@@ -230,7 +230,7 @@ class CockpitScreen(BackgroundScreen[None]):
 
     def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Take a forecast and draw it."""
-        if self._forecasts.take(slot, answer):
+        if self._forecasts.take(slot, answer) or self.controllers.runs.take_forecast(answer):
             self.draw_now()
 
     def on_resize(self, _: Resize) -> None:
