@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer import OptimizerSpec, trained_group
 from lrtui.schedules.schedule import Schedule
 
 
@@ -27,22 +27,22 @@ class Placed:
 
 
 def peak_lr(schedule: str, optimizer: str) -> float:
-    """Return the lr chosen for the first parameter group: the schedule's peak, or the optimizer's lr.
+    """Return the lr chosen for the first parameter group that is not frozen at 0: the schedule's peak, or its own.
 
     Raises:
         NotationError: for notation that can't be read.
     """
-    peaks = [_first(part.arguments[name]) for part, name in _peaks(parse_schedule(schedule))]
-    return max(peaks, default=parse_optimizer(optimizer).lr)
+    peaks = [_first_trained(part.arguments[name]) for part, name in _peaks(parse_schedule(schedule))]
+    return max(peaks, default=_first_trained(parse_optimizer(optimizer).lrs))
 
 
 def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
-    """Return the schedule and the optimizer with another peak lr; all other lrs keep their ratio to it.
+    """Return the schedule and the optimizer with another peak lr; all other lrs keep their ratio to it, 0 included.
 
     Args:
         schedule: notation.
         optimizer: notation.
-        lr: new peak lr of the first parameter group.
+        lr: new peak lr of the first parameter group that is not frozen at 0.
 
     Raises:
         NotationError: for notation that can't be read.
@@ -71,8 +71,8 @@ def _peaks(schedule: Schedule) -> list[tuple[Schedule, str]]:
     return [(part, each.name) for part, entry in parts if entry and entry.absolute for each in entry.lrs("peak")]
 
 
-def _first(value: Any) -> float:
-    return float(value[0] if isinstance(value, (tuple, list)) else value)
+def _first_trained(value: Any) -> float:
+    return float(value[trained_group(value)] if isinstance(value, (tuple, list)) else value)
 
 
 def _with_lrs(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
@@ -89,11 +89,16 @@ def _with_lrs(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
 
 
 def _with_lr(optimizer: OptimizerSpec, lr: float, factor: float | None) -> OptimizerSpec:
+    before = _first_trained(optimizer.lrs)
+
+    def scaled(value: float) -> float:
+        return lr if value == before else rounded(value * factor) if factor else value
+
     groups = tuple(
-        (
-            pattern,
-            tuple((name, rounded(value * factor) if name == "lr" and factor else value) for name, value in items),
-        )
+        (pattern, tuple((name, scaled(float(value)) if name == "lr" else value) for name, value in items))
         for pattern, items in optimizer.groups
     )
-    return replace(optimizer.with_arguments(lr=lr), groups=groups)
+    # without a group that is trained, only the default one gets the lr
+    if not before:
+        groups = optimizer.groups
+    return replace(optimizer.with_arguments(lr=scaled(optimizer.lr)), groups=groups)

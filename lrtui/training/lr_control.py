@@ -135,7 +135,7 @@ class LrControl:
 
         Args:
             lr: the lr of the next step.
-            group: index of one parameter group, or None for all.
+            group: index of one parameter group, or None for all but those that are frozen at 0.
 
         Raises:
             UsageError: for a negative or non-finite lr, for an unknown group, or if the schedule's lr is 0, which
@@ -145,8 +145,9 @@ class LrControl:
             raise UsageError(f"the lr must be a finite number of at least 0, not {lr}")
         if group is not None and not 0 <= group < len(self._unscaled):
             raise UsageError(f"no parameter group {group}: the optimizer has {len(self._unscaled)}, numbered from 0")
-        chosen = range(len(self._unscaled)) if group is None else [group]
-        if any(self._unscaled[index] == 0 for index in chosen):
+        trained = [index for index, unscaled in enumerate(self._unscaled) if unscaled]
+        chosen = trained if group is None else [group]
+        if not chosen or any(self._unscaled[index] == 0 for index in chosen):
             raise UsageError(
                 "the schedule's lr is 0 at this point and can't be scaled to another value; switch the schedule"
             )

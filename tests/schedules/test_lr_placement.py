@@ -9,6 +9,7 @@ from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon, fill_in
 from lrtui.schedules.simulate import simulate
 
+FROZEN = 'Adam(lr=0.0, groups={"fc*": {"lr": 0.01}})'
 GROUPS = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}, "*.bias": {"weight_decay": 0}})'
 
 
@@ -25,6 +26,22 @@ GROUPS = 'Adam(lr=0.01, groups={"fc*": {"lr": 0.001}, "*.bias": {"weight_decay":
                 "the optimizer's lr",
             ),
         ),
+        # a group frozen at 0 stays frozen
+        (
+            "StepLR(3)",
+            'Adam(lr=0, groups={"fc*": {"lr": 0.01}, "conv*": {"lr": 0.1}, "*.bias": {"lr": 0}})',
+            (
+                "StepLR(3)",
+                'Adam(lr=0.0, groups={"fc*": {"lr": 0.002}, "conv*": {"lr": 0.02}, "*.bias": {"lr": 0.0}})',
+                "the optimizer's lr",
+            ),
+        ),
+        (
+            "CyclicLR(base_lr=0, max_lr=[0, 0.01], step_size_up=5)",
+            FROZEN,
+            ("CyclicLR(base_lr=0.0, max_lr=[0.0, 0.002], step_size_up=5)", FROZEN, "CyclicLR's max_lr"),
+        ),
+        ("StepLR(3)", "SGD(lr=0)", ("StepLR(3)", "SGD(lr=0.002)", "the optimizer's lr")),
         ("OneCycleLR(max_lr=0.1)", "Adam()", ("OneCycleLR(max_lr=0.002)", "Adam()", "OneCycleLR's max_lr")),
         (
             "OneCycleLR(max_lr=[0.01, 0.1])",

@@ -234,3 +234,11 @@ def test_a_switch_from_a_current_lr_of_0_is_refused_if_the_lr_would_stay_there(s
     else:
         lr_control.switch(parse_schedule(schedule), "current", 20)
     lr_control.switch(parse_schedule(schedule), "base", 20)
+
+
+def test_a_set_lr_leaves_a_frozen_group_at_0() -> None:
+    lr_control, optimizer = control("StepLR(3)", 'Adam(lr=0, groups={"fc*": {"lr": 0.01}})')
+    lr_control.set_lr(0.004)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.004]
+    with pytest.raises(UsageError, match="is 0 at this point"):
+        lr_control.set_lr(0.004, group=0)

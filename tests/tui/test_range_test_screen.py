@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import TaskError
+from lrtui.run.events import Event, RunStarted, StepDone
 from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
 from lrtui.run.spec import RunSpec
 from lrtui.tui.panes.chart_view import ChartView
@@ -119,6 +120,28 @@ async def test_the_remaining_lr_of_a_live_run_is_scaled() -> None:
         peak = float(future.lrs[120 - future.start_step :, 0].max())
         assert scaled.factor * peak == pytest.approx(float(f"{chosen:.2g}"))
         assert "The highest remaining lr is now" in message(app)
+
+
+async def test_a_live_run_with_a_frozen_first_group_is_scaled_by_the_lr_of_the_trained_one() -> None:
+    def frozen(event: Event) -> Event:
+        if isinstance(event, RunStarted):
+            return replace(event, spec=replace(event.spec, optimizer='Adam(lr=0, groups={"fc*": {"lr": 0.01}})'))
+        return replace(event, lrs=(0.0, 0.01)) if isinstance(event, StepDone) else event
+
+    app = PlayedApp(PlayedSession(list(map(frozen, recorded_run(120, groups=2)))))
+    app.curve = lambda request: replace(
+        drawn_curve(request), lrs=np.tile([0.0, 0.02], (request.schedule_horizon.steps, 1))
+    )
+    async with app.run_test(size=(120, 36)) as pilot:
+        feed = await open_range_test(pilot, app)
+        assert "0.01" in shown(app)
+        feed_curve(feed, Sweep(), valley_losses(120))
+        await end_test(pilot, app, feed, RangeEnd("diverged"))
+        chosen = range_test_screen(app)._suggestions.suggested or 0.0
+        await press(pilot, "enter")
+        scaled = app.session.last.sent[-1]
+        assert isinstance(scaled, ScaleLr)
+        assert scaled.factor * 0.02 == pytest.approx(float(f"{chosen:.2g}"))
 
 
 async def test_escape_stops_the_test_and_then_closes() -> None:

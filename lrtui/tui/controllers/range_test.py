@@ -10,6 +10,8 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.range_feed import RangeFeed, Sweep
+from lrtui.schedules.notation import parse_optimizer
+from lrtui.schedules.optimizer import trained_group
 from lrtui.text.format import four_digits
 from lrtui.tui.run_list.source_runs import key_of
 
@@ -72,7 +74,7 @@ class RangeTestController:
         feed, sweep = RangeFeed(), Sweep()
         feed.waiting_for = "the current step"
         run.send(RangeTest(sweep, feed))
-        lr = next(iter(run.state.current_lrs), 0.0)
+        lr = run.state.current_lrs[_swept_group(run)] if run.state.current_lrs else 0.0
         subject = f"run {run.number} at step {run.state.step:,}"
         screen = RangeTestScreen(feed, sweep, lr, subject, "the highest remaining lr", ascii_only=self._view.ascii)
         self._show(screen, lambda chosen: self._scale(run, chosen))
@@ -92,14 +94,17 @@ class RangeTestController:
         self._cockpit.say(f"The highest remaining lr is now {four_digits(lr)}. Press u to undo.")
 
     def _remaining_peak(self, run: Run) -> float:
-        """Return the highest lr from now on; the current lr if there is no forecast or no step remains."""
-        state = run.state
-        current = next(iter(state.current_lrs), 0.0)
+        """Return the highest lr from now on; the current lr if there is no forecast or no step remains.
+
+        It is that of the group whose lr the range test sets.
+        """
+        state, group = run.state, _swept_group(run)
+        current = state.current_lrs[group] if state.current_lrs else 0.0
         future = self._cockpit.scene.futures.get(run.number)
         if future is None or not state.scale:
             return current
-        remaining = future.lrs[max(0, state.step - future.start_step) :, 0]
-        return float(remaining.max()) * state.scale[0] if len(remaining) else current
+        remaining = future.lrs[max(0, state.step - future.start_step) :, group]
+        return float(remaining.max()) * state.scale[group] if len(remaining) else current
 
     def _show(self, screen: RangeTestScreen, apply: Callable[[float], None]) -> None:
         def on_choice(lr: float | None) -> None:
@@ -111,3 +116,11 @@ class RangeTestController:
                 self._cockpit.say(str(error))
 
         self._cockpit.app.push_screen(screen, on_choice)
+
+
+def _swept_group(run: Run) -> int:
+    """Return the index of the parameter group whose lr a range test sets: the first that is not frozen at 0."""
+    lrs = run.state.current_lrs
+    if not any(lrs) and run.state.started is not None:
+        lrs = parse_optimizer(run.state.started.spec.optimizer).lrs
+    return trained_group(lrs)
