@@ -1,6 +1,6 @@
 """Measures cost and latency of the cockpit in a pseudo-terminal of 120x36 while the case study trains.
 
-    python benchmarks/cockpit.py [--pairs 5] [--seconds 20] [--batches 1000000]
+    python benchmarks/cockpit.py [--pairs 5] [--seconds 20] [--layouts] [--batches 1000000]
 
 Prints:
 - cold start: command to first painted screen, and whether torch was imported by then;
@@ -9,6 +9,7 @@ a
   small perceptron with two thousand steps per second;
 - key to repaint, and bytes per second to the terminal in steady state;
 - quit during a batch: key to the end of the process;
+- with `--layouts`, bytes per second to the terminal in each layout at three sizes, with a log line for every batch;
 - with `--batches`, the memory of a cockpit in which the perceptron trains that many batches.
 
 The share is the CPU time of the training thread, from the accounting of the kernel, over wall time. A repaint is
@@ -65,14 +66,14 @@ def training_share(before: dict[int, float], after: dict[int, float], wall: floa
 class Terminal:
     """A program in a pseudo-terminal; its output is counted and discarded."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], columns: int = COLUMNS, lines: int = LINES) -> None:
         self.start = time.perf_counter()
         self.bytes = 0
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor"})
             os.execvp(command[0], command)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.text = b""
 
     def read(self, seconds: float, until: Callable[[bytes], bool] = lambda _: False) -> bool:
@@ -253,6 +254,30 @@ def compare(task: Task, pairs: int, seconds: float, presses: int) -> None:
     )
 
 
+LAYOUTS = {"all panes": "", "log": "4", "log alone": "\r", "all panes again": "\x1b", "loss": "2", "loss alone": "\r"}
+"""The key that leads to each layout from the one before it."""
+
+
+def layouts(seconds: float) -> None:
+    """Print the bytes per second to the terminal in each layout."""
+    for columns, lines in ((80, 24), (120, 36), (200, 50)):
+        for task in (CASE_STUDY, PERCEPTRON):
+            terminal = Terminal([*TRAIN, *task.arguments, "--log-interval", "1"], columns, lines)
+            if not terminal.read(90, lambda text: b"epoch 1/" in text):
+                raise SystemExit("the cockpit never trained")
+            rates = []
+            for name, key in LAYOUTS.items():
+                if key:
+                    terminal.press(key)
+                # the repaint of the whole screen is not part of the steady state
+                terminal.read(4)
+                start, written = time.perf_counter(), terminal.bytes
+                terminal.read(seconds)
+                rates.append(f"{name} {(terminal.bytes - written) / (time.perf_counter() - start) / 1000:.1f}")
+            terminal.kill()
+            print(f"{columns}x{lines}, {task.name}, kB/s (limit 12): {', '.join(rates)}", flush=True)
+
+
 def memory(batches: int) -> None:
     """Print the memory of a cockpit while the perceptron trains a number of batches."""
     terminal = start_cockpit(PERCEPTRON)
@@ -277,6 +302,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--presses", type=int, default=60, help="keys pressed in each cockpit")
+    parser.add_argument("--layouts", action="store_true", help="measure the bytes to the terminal in each layout")
     parser.add_argument("--batches", type=int, default=0, help="train that many batches and print the memory")
     options = parser.parse_args()
     # the runs are recorded in a temporary store
@@ -285,6 +311,8 @@ def main() -> None:
         cold_start(5)
         for task in (CASE_STUDY, PERCEPTRON):
             compare(task, options.pairs, options.seconds, options.presses)
+        if options.layouts:
+            layouts(options.seconds)
         if options.batches:
             memory(options.batches)
 

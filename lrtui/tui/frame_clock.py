@@ -69,13 +69,14 @@ class FrameClock:
 
 
 def terminal_backlog(app: App[object]) -> int:
-    """Return how many writes wait for the terminal; above the limit if it lags behind, or nothing would be seen."""
+    """Return how many writes wait for the terminal; above the limit if it lags behind, or nothing would be seen, or the
+    frames of the last seconds have used up the budget."""
     if app.screen.is_modal and not is_visible_below(app):
         return MAX_BACKLOG + 1
     # private to Textual: a full queue would block the event loop
     driver = app._driver
     rate = getattr(driver, "output_rate", None)
-    if isinstance(rate, OutputRate) and rate.seconds_behind() > MAX_SECONDS_BEHIND:
+    if isinstance(rate, OutputRate) and (rate.is_over_budget() or rate.seconds_behind() > MAX_SECONDS_BEHIND):
         return MAX_BACKLOG + 1
     queue = getattr(getattr(driver, "_writer_thread", None), "_queue", None)
     return queue.qsize() if queue is not None else 0

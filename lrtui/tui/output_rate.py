@@ -1,4 +1,4 @@
-"""Measures how fast a slow terminal takes output, and how far it lags behind."""
+"""Measures how much is written to the terminal, how fast a slow one takes it, and how far it lags behind."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ RETRY_SECONDS = 30.0
 
 MAX_RETRY_SECONDS = 480.0
 
+BUDGET = 10_000
+"""Bytes per second to which frames are limited, in every layout: a terminal over SSH stays usable."""
+
+MAX_RECENT = 4 * BUDGET
+"""Bytes of which the budget keeps account at most, so that no repaint of a whole screen holds up frames for longer than
+three seconds."""
+
 
 class OutputRate:
     """Estimates the terminal's speed from writes that had to wait; thread-safe.
@@ -44,12 +51,16 @@ class OutputRate:
         self._unshown, self._at = 0.0, seconds()
         """Estimated bytes written but not shown at that time."""
         self._queued = 0
+        self._recent = 0.0
+        """Bytes written, less what the budget allowed since."""
         self._retry_after, self._retry_at = RETRY_SECONDS, 0.0
 
     def queued(self, size: int) -> None:
         """Record bytes that wait to be written."""
         with self._lock:
+            self._drain(self._seconds())
             self._queued += size
+            self._recent = min(self._recent + size, MAX_RECENT)
 
     def wrote(self, size: int, took: float) -> None:
         """Record a write of `size` bytes that took `took` seconds."""
@@ -74,7 +85,14 @@ class OutputRate:
                 return 0.0
             return (self._unshown + self._queued) / self._rate
 
+    def is_over_budget(self) -> bool:
+        """Return whether the next frame has to wait, since more than a second's budget was written before it."""
+        with self._lock:
+            self._drain(self._seconds())
+            return self._recent > BUDGET
+
     def _drain(self, now: float) -> None:
+        self._recent = max(0.0, self._recent - BUDGET * (now - self._at))
         self._unshown = 0.0 if self._rate is None else max(0.0, self._unshown - self._rate * (now - self._at))
         self._at = now
 

@@ -12,7 +12,9 @@ import pytest
 from textual.drivers.linux_driver import LinuxDriver
 
 from lrtui.tui.output_rate import (
+    BUDGET,
     BUFFER_BYTES,
+    MAX_RECENT,
     MAX_RETRY_SECONDS,
     MAX_WAIT,
     RETRY_SECONDS,
@@ -72,6 +74,27 @@ def test_full_speed_is_retried_at_increasing_intervals() -> None:
     assert abs(waits[0] - RETRY_SECONDS) <= 1.0
     assert abs(waits[1] - 2 * RETRY_SECONDS) <= 1.0
     assert abs(waits[-1] - MAX_RETRY_SECONDS) <= 1.0
+
+
+@pytest.mark.parametrize("frame", [500, 2_000, 6_000, 12_000, 25_000])
+def test_frames_that_wait_for_the_budget_keep_to_it(frame: int) -> None:
+    line, written = Line(), 0
+    for _ in range(400):
+        if not line.rate.is_over_budget():
+            line.write(frame, 0.0)
+            written += frame
+        line.now += 0.25
+    assert written <= BUDGET * 100 + BUDGET + frame
+    # small frames are all drawn
+    assert written >= min(400 * frame, BUDGET * 95)
+
+
+def test_the_repaint_of_a_large_screen_holds_up_frames_for_three_seconds_at_most() -> None:
+    line = Line()
+    line.write(10 * MAX_RECENT, 0.0)
+    assert line.rate.is_over_budget()
+    line.now += 3.0
+    assert not line.rate.is_over_budget()
 
 
 def test_the_metered_file_flushes() -> None:

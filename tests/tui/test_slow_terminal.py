@@ -33,6 +33,18 @@ def test_quitting_on_a_slow_terminal() -> None:
     assert terminal.modes == terminal.modes_before
 
 
+def test_a_full_screen_log_with_many_lines_a_second_keeps_to_the_budget() -> None:
+    terminal = Terminal(*QUICK, "--epochs", "10000", "--log-interval", "1", "--store", "none", size=(80, 24))
+    terminal.read_until(b"epoch 1/10000")
+    terminal.press("4")
+    terminal.press("\r")
+    terminal.read_until(b"following")
+    terminal.read(2.0)
+    terminal.forget()
+    terminal.read(6.0)
+    assert 6 * 1_000 < len(terminal.written) < 6 * 12_000
+
+
 def shown_epoch(terminal: Terminal) -> int:
     return int(re.findall(rb"epoch (\d+)/10000", terminal.written)[-1])
 
