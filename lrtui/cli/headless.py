@@ -16,8 +16,7 @@ from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
-from lrtui.store.reader import checkpoint_folder
-from lrtui.training.checkpoint.files import saved_files
+from lrtui.store.reader import has_checkpoint
 
 POLL_SECONDS = 0.05
 
@@ -101,12 +100,14 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
     if outcome is None:
         printer.warn("the training thread ended without a result")
         return FAILED
-    if isinstance(run.error, NotationError) and not run.state.step:
-        separator = "\n" if run.error.position is not None else " "
-        printer.warn(f"{prog}:{separator}{run.error.explain()}")
-        return exit_code(outcome.outcome, run.error)
     if isinstance(run.error, UsageError) and not run.has_begun:
-        printer.warn(f"{prog}: {run.error}")
+        # a mistake in the settings, found when the run was set up, is no run
+        run.discard_record()
+        if isinstance(run.error, NotationError):
+            separator = "\n" if run.error.position is not None else " "
+            printer.warn(f"{prog}:{separator}{run.error.explain()}")
+        else:
+            printer.warn(f"{prog}: {run.error}")
         return exit_code(outcome.outcome, run.error)
     for line in summary_lines(run.state):
         if outcome.error:
@@ -129,6 +130,6 @@ def _next_step(run: Run) -> str:
         "diverged": f"lrtui resume {run.number} --lr X continues from its last checkpoint",
     }
     shows = f"lrtui runs show {run.number} shows it"
-    can_resume = run.store_folder is not None and saved_files(checkpoint_folder(run.store_folder, run.number))
+    can_resume = run.store_folder is not None and has_checkpoint(run.store_folder, run.number)
     next_step = next_steps.get(run.state.status, shows) if can_resume else shows
     return f"stored as run {run.number}; {next_step}"

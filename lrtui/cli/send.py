@@ -47,7 +47,7 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
     folder = folder_of(store)
     with reading(folder) as connection:
         stored = find(connection, run)
-    if reason := why_no_commands(stored, stored.id):
+    if reason := why_no_commands(folder, stored, stored.id):
         raise LrtuiError(reason)
     answer = send(folder, stored.id, sent, seconds)
     if answer.obeyed is None:

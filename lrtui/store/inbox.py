@@ -14,7 +14,7 @@ from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, readable_errors
 from lrtui.store.location import DATABASE, is_owners_alone
-from lrtui.store.reader import StoredRun, reload
+from lrtui.store.reader import StoredRun, has_checkpoint, reload
 from lrtui.text.format import printable
 
 POLL_SECONDS = 0.05
@@ -127,12 +127,12 @@ def send(folder: Path, run: int, command: Command, seconds: float) -> Answer:
     connection = open_for_writing(folder)
     try:
         with readable_errors(folder / DATABASE):
-            return _send(connection, run, command, seconds)
+            return _send(folder, connection, run, command, seconds)
     finally:
         connection.close()
 
 
-def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: float) -> Answer:
+def _send(folder: Path, connection: sqlite3.Connection, run: int, command: Command, seconds: float) -> Answer:
     (inbox_id,) = connection.execute(
         "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id", (run, time.time(), command.text)
     ).fetchone()
@@ -140,7 +140,7 @@ def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: f
     refusals = 0
     while True:
         # read before the answer, since a run writes its last answers in the same transaction that marks it as ended
-        refusal = why_no_commands(reload(connection, run), run)
+        refusal = why_no_commands(folder, reload(connection, run), run)
         obeyed, text = connection.execute(
             "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)
         ).fetchone() or (None, None)
@@ -154,16 +154,20 @@ def _send(connection: sqlite3.Connection, run: int, command: Command, seconds: f
         time.sleep(POLL_SECONDS)
 
 
-def why_no_commands(run: StoredRun | None, run_id: int) -> str | None:
+def why_no_commands(folder: Path, run: StoredRun | None, run_id: int) -> str | None:
     """Return why the run takes no commands and what can be done; None if it takes them."""
     if run is None:
         return f"run #{run_id} was deleted"
     if run.is_live:
         return None
     title = printable(run.title)
+    is_lost = run.state == "lost"
+    reason = f"{title} is lost: its process died" if is_lost else f"{title} is {run.state} and takes no commands"
+    if not has_checkpoint(folder, run_id):
+        return f"{reason}; it has no checkpoint to be resumed from"
     match run.state:
         case "done":
-            return f"{title} is done and takes no commands; lrtui resume {run_id} --epochs N extends it"
-        case "lost":
-            return f"{title} is lost: its process died; lrtui resume {run_id} continues it from its last checkpoint"
-    return f"{title} is {run.state} and takes no commands; lrtui resume {run_id} continues it from its last checkpoint"
+            return f"{reason}; lrtui resume {run_id} --epochs N extends it"
+        case "diverged":
+            return f"{reason}; lrtui resume {run_id} --lr X continues it from its last checkpoint"
+    return f"{reason}; lrtui resume {run_id} continues it from its last checkpoint"

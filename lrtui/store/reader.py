@@ -196,6 +196,12 @@ def checkpoint_folder(folder: Path, run: int) -> Path:
     return folder / CHECKPOINTS / str(run)
 
 
+def has_checkpoint(folder: Path, run: int) -> bool:
+    """Return whether a run has a checkpoint to be resumed from."""
+    # globbing a missing folder finds nothing
+    return any(checkpoint_folder(folder, run).glob("*-step-*.pt"))
+
+
 def _path(connection: sqlite3.Connection) -> Path:
     return Path(connection.execute("PRAGMA database_list").fetchone()[2])
 

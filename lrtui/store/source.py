@@ -102,7 +102,7 @@ class StoreSource(RunSource):
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,
                 best_loss=None if run.test_loss is None else _best_loss(connection, key),
-                read_only=why_no_commands(run, key) or "",
+                read_only=why_no_commands(self.folder, run, key) or "",
                 columns=values_of(run),
             )
         except (LrtuiError, ValueError) as error:  # one run with unreadable settings must not hide the others

@@ -153,3 +153,14 @@ def test_a_target_can_be_negative_as_a_loss_can() -> None:
     assert read_number("--target", "-1", minimum=-math.inf) == -1.0
     with pytest.raises(UsageError, match="a finite number, not 'nan'"):
         read_number("--target", "nan", minimum=-math.inf)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_mistake_found_at_set_up_is_a_usage_error_and_leaves_no_race(processes: str, lrtui: CommandLine) -> None:
+    schedules = [f'ReduceLROnPlateau(patience={patience}, metric="f1")' for patience in (1, 2)]
+    answer = lrtui("race", *schedules, *SETTINGS, "--processes", processes)
+    assert answer.status == 2
+    assert "follows the test's f1, which this task does not return" in answer.err
+    assert answer.out == ""
+    assert "no races" in lrtui("race", "--report").err
+    assert "the store has no runs yet" in lrtui("runs", "list").err

@@ -41,6 +41,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
 )
 from lrtui.store.connection import open_for_reading
+from lrtui.store.reader import checkpoint_folder
 from lrtui.store.writer import Writer
 
 
@@ -202,24 +203,40 @@ def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
     assert "there is no run 'unknown'" in answer.err
 
 
+def save_checkpoint(lrtui: CommandLine, run: int) -> None:
+    """Put a file into the folder of the run's checkpoints."""
+    where = checkpoint_folder(lrtui.folder, run)
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "0000000010-step-10.pt").touch()
+
+
 @pytest.mark.parametrize(
     ("outcome", "message"),
     [
         ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N extends it"),
         ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 continues it from its last checkpoint"),
-        ("failed", "#1 is failed and takes no commands"),
-        ("diverged", "#1 is diverged and takes no commands"),
+        ("failed", "#1 is failed and takes no commands; lrtui resume 1 continues it from its last checkpoint"),
+        ("diverged", "#1 is diverged and takes no commands; lrtui resume 1 --lr X continues it from its last"),
     ],
 )
 def test_a_finished_run_takes_no_commands(outcome: str, message: str, lrtui: CommandLine) -> None:
-    lrtui.record(10, outcome=outcome)
+    save_checkpoint(lrtui, lrtui.record(10, outcome=outcome))
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1
     assert message in answer.err
     assert inbox(lrtui) == 0
 
 
+@pytest.mark.parametrize("outcome", ["done", "stopped", "failed", "diverged"])
+def test_a_finished_run_without_a_checkpoint_is_not_said_to_be_resumable(outcome: str, lrtui: CommandLine) -> None:
+    lrtui.record(10, outcome=outcome)
+    answer = lrtui("send", "last", "pause")
+    assert answer.status == 1
+    assert f"#1 is {outcome} and takes no commands; it has no checkpoint to be resumed from" in answer.err
+
+
 def test_a_lost_run_takes_no_commands(lrtui: CommandLine, live: LiveRun) -> None:
+    save_checkpoint(lrtui, 1)
     live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1

@@ -147,7 +147,7 @@ def test_a_run_that_dies_is_reported_and_the_command_is_deleted(tmp_path: Path, 
     connection = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     connection.execute("UPDATE runs SET pid_started = '1.0'")
     answer = send(tmp_path, trainer.run, Pause(), 5)
-    died = f"#{trainer.run} is lost: its process died; lrtui resume {trainer.run} continues it from its last checkpoint"
+    died = f"#{trainer.run} is lost: its process died; it has no checkpoint to be resumed from"
     assert answer in (Answer(None, died), Answer(True, "paused"))
     assert connection.execute("SELECT count(*) FROM inbox WHERE taken IS NULL").fetchone() == (0,)
     connection.close()

@@ -68,6 +68,8 @@ async def test_a_run_that_has_not_started_can_not_continue_in_the_background(sto
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "q", "g")
         assert "it has not started yet (importing PyTorch)" in dialog(app)
+        # it has no checkpoint yet
+        assert "lrtui resume" not in dialog(app)
 
 
 async def test_the_question_mentions_queued_runs() -> None:

@@ -20,7 +20,7 @@ from typing import IO, Any, TextIO
 from lrtui.engine.resume import plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import event_from_json, event_to_json, plain, spec_from_json
 from lrtui.run.events import Event, StepDone
 from lrtui.run.feed import LiveFeed
@@ -93,6 +93,9 @@ class ChildRun:
         self.state.fold(events)
         return events
 
+    def discard_record(self) -> None:
+        """Do nothing: the child removes a run that ended before its first event."""
+
     def send(self, command: Stop) -> None:
         """Stop the run after the current batch and save it."""
         self._write({"stop": command.because})
@@ -113,7 +116,7 @@ class ChildRun:
             else:
                 self.unrecorded = record["trouble"]
                 if record["refused"]:
-                    self.error = LrtuiError(record["refused"])
+                    self.error = (UsageError if record["usage"] else LrtuiError)(record["refused"])
         try:
             status = self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -140,7 +143,7 @@ def main() -> int:
         try:
             run = _start(order, out)
         except LrtuiError as error:
-            _print(out, {"trouble": "", "refused": str(error)})
+            _print(out, _end("", error))
             return 1
         # daemon: it may wait for a line forever
         threading.Thread(target=_listen, args=(run, lines), name="lifeline", daemon=True).start()
@@ -148,8 +151,15 @@ def main() -> int:
             _print_events(run, out)
             run.join(POLL_SECONDS)
         _print_events(run, out)
-    _print(out, {"trouble": run.unrecorded, "refused": str(run.error) if run.error else ""})
+    if isinstance(run.error, UsageError) and not run.has_begun:
+        run.discard_record()
+    _print(out, _end(run.unrecorded, run.error))
     return 0
+
+
+def _end(trouble: str, error: LrtuiError | None) -> dict[str, Any]:
+    """Return the last record, which says how the run ended."""
+    return {"trouble": trouble, "refused": str(error) if error else "", "usage": isinstance(error, UsageError)}
 
 
 def _start(order: dict[str, Any], out: TextIO) -> Run:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from lrtui.analysis.race.plan import RacePlan
@@ -89,6 +90,11 @@ class PlanFiles:
             unfinished.replace(path)
         except OSError as error:
             raise StoreError(f"can't write {path}: {error.strerror or error}") from None
+
+    def remove(self, plan: RacePlan) -> None:
+        """Remove the plan of a race that has no runs."""
+        with suppress(OSError):
+            self._path(plan.number).unlink()
 
     def load(self, number: int) -> RacePlan:
         """Return the plan with that number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -104,6 +105,9 @@ class Race:
         finally:
             self._stop_all()
             self._files.release(self.plan)
+            if not self.plan.runs and isinstance(sys.exception(), UsageError):
+                # a mistake in the settings, found when the first run was set up, is no race
+                self._files.remove(self.plan)
 
     def _next(self) -> Cell | None:
         """Return the next run: seed by seed, the best entrant so far first, since the others are compared with it."""
@@ -228,9 +232,16 @@ class Race:
         if outcome is None or outcome.outcome in ("done", "stopped"):
             return
         if run.state.started is None:
+            self._forget_refused(cell, run)
             # an error before the first batch would occur with every seed
             raise run.error or LrtuiError(f"{label}: {outcome.error}")
         self._say(f"{outcome.outcome}: {label} with seed {cell.seed}{f': {outcome.error}' if outcome.error else ''}")
+
+    def _forget_refused(self, cell: Cell, run: Run | ChildRun) -> None:
+        """Remove a run whose settings were found to be wrong when it was set up."""
+        if isinstance(run.error, UsageError) and run.state.started is None:
+            run.discard_record()
+            self.plan.runs.pop(cell, None)
 
     def _stop_all(self) -> None:
         """Stop all runs and wait for them."""
@@ -242,6 +253,7 @@ class Race:
                 self._poll(cell, run)
                 time.sleep(POLL_SECONDS)
             self._poll(cell, run)
+            self._forget_refused(cell, run)
         self._running.clear()
 
 

@@ -38,7 +38,9 @@ class QuitController:
             app.exit()
             return
         obstacle = background_obstacle(live)
-        if live.is_recorded:
+        if live.is_recorded and live.state.started is None:
+            choices = [Choice("q", "stop it before its first step, then quit", "stop")]
+        elif live.is_recorded:
             choices = [Choice("q", f"stop and save it, then quit; continue with lrtui resume {live.number}", "stop")]
         else:
             choices = [Choice("q", "stop it, then quit; nothing is saved", "stop")]
@@ -88,11 +90,20 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
         if background_run is not None:
             status = _continue_in_background(live, ended) or status
         elif live.is_recorded and ended and live.state.status == "stopped":
-            print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
+            if _can_resume(live):
+                print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
+            else:
+                print(f"stored as run {live.number}, which ended before its first checkpoint")
     # a regular exit with torch loaded takes 0.5 s, and aborts the process if a thread is still inside torch
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _can_resume(run: Run) -> bool:
+    from lrtui.store.reader import has_checkpoint
+
+    return run.store_folder is not None and has_checkpoint(run.store_folder, run.number)
 
 
 def _continue_in_background(run: Run, ended: bool) -> int:
@@ -101,7 +112,8 @@ def _continue_in_background(run: Run, ended: bool) -> int:
 
     try:
         if not ended:
-            raise LrtuiError(f"its batch does not end; lrtui resume {run.number} continues it from the last checkpoint")
+            remedy = f"; lrtui resume {run.number} continues it from the last checkpoint" if _can_resume(run) else ""
+            raise LrtuiError(f"its batch does not end{remedy}")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
         if run.unrecorded:
