@@ -234,7 +234,7 @@ def test_a_run_whose_process_died_is_lost(lrtui: CommandLine) -> None:
     assert writer.close()
 
 
-@pytest.mark.parametrize("arguments", [["runs"], ["runs", "lst"], ["runs", "show"], ["runs", "list", "--all"]])
+@pytest.mark.parametrize("arguments", [["runs", "lst"], ["runs", "show"], ["runs", "list", "--all"]])
 def test_a_wrong_subcommand_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "Try lrtui runs" in capsys.readouterr().err
@@ -244,3 +244,15 @@ def test_a_wrong_subcommand_is_refused(arguments: list[str], capsys: pytest.Capt
 def test_every_subcommand_has_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", name, "--help"]) == 0
     assert "--store DIR" in capsys.readouterr().out
+
+
+def test_runs_alone_lists_the_runs(
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lrtui.record(100, name="first")
+    monkeypatch.setenv("LRTUI_STORE", str(lrtui.folder))
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    listed = capsys.readouterr().out
+    assert listed == lrtui("runs", "list").out
+    assert "first" in listed

@@ -29,6 +29,7 @@ EPILOG = """\
 RUN is an id, a name, or last (the newest run). Data goes to standard output, everything else to standard error.
 
 Examples:
+  lrtui runs
   lrtui runs list "accuracy>0.9 schedule~Cosine" --sort -best_accuracy
   lrtui runs show last
   lrtui runs compare 3 5 "long warm-up"
@@ -36,8 +37,16 @@ Examples:
 """
 
 
-@click.command(cls=LazyGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
-def command() -> None:
+@click.command(cls=LazyGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False, invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> int | None:
+    """Without a subcommand, the runs are listed as by lrtui runs list."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # characters that the terminal lacks become question marks, which keep the columns aligned
         sys.stdout.reconfigure(errors="replace")
+    if ctx.invoked_subcommand is not None:
+        return None
+    from lrtui.cli.runs.list import command as list_runs
+
+    status: int = ctx.invoke(list_runs)
+    return status
