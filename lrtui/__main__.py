@@ -217,7 +217,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except OSError as error:
         discard(sys.stdout)
-        print_error(f"{prog}: {error}")
+        where = f" ({error.filename})" if error.filename else ""
+        print_error(f"{prog}: {error.strerror or error}{where}")
         return FAILED
 
 

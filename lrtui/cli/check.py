@@ -71,7 +71,8 @@ def command(
     schedules: tuple[str, ...], explain: str | None, as_json: bool, batches_per_epoch: str | None, **options: Any
 ) -> int:
     """Each schedule is stepped through the whole run, as in training, and checked for mistakes that can be known
-    before it. A finding has a code, an explanation and, where possible, a corrected schedule.
+    before it. A finding has a code, an explanation and, where possible, a corrected schedule; the findings of several
+    schedules are listed below each.
     """
     if explain is not None:
         if schedules:
@@ -94,13 +95,17 @@ def command(
     for schedule in parsed:
         findings = check_schedule(schedule, optimizer, horizon, accumulate=spec.accumulate)
         found = found or bool(findings)
+        indent = "  " if len(parsed) > 1 else ""
+        if findings and indent and not as_json:
+            print_prose(f"{schedule}")
         for finding in findings:
             if as_json:
-                print(json.dumps({"code": finding.code, "message": finding.message, "fix": finding.fix}), flush=True)
+                record = {"code": finding.code, "message": finding.message, "fix": finding.fix}
+                print(json.dumps({**record, "schedule": str(schedule)}), flush=True)
             else:
-                print_prose(f"{finding.code}: {finding.message}")
+                print_prose(f"{indent}{finding.code}: {finding.message}")
                 if finding.fix is not None:
-                    print_prose(f"  better: {finding.fix}")
+                    print_prose(f"{indent}  better: {finding.fix}")
         if not findings:
             print_prose(f"{schedule}: ✓ no findings", sys.stderr)
     if found and not as_json:

@@ -21,6 +21,7 @@ from lrtui.cli.options import (
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.optimizer import check_flags
 from lrtui.schedules.script import read_script
 
 CODE_EPILOG = """\
@@ -47,7 +48,8 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     """
     parsed = parse_schedule(schedule)
     spec = read_spec(options, schedule, load_settings().run)
-    parse_optimizer(spec.optimizer)
+    # whether the flags fit the device is known only where the code runs, so it is a comment there
+    check_flags(parse_optimizer(spec.optimizer), "cuda")
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
     read_script(spec.at, spec.epochs, batches)

@@ -127,6 +127,16 @@ class LazyGroup(Command, click.Group):
         self.places = {name: place for name, (place, _) in commands.items()}
         self.summaries = {name: summary for name, (_, summary) in commands.items()}
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments start with, or name similar ones."""
+        if args and not args[0].startswith("-") and args[0] not in self.summaries and not ctx.resilient_parsing:
+            from lrtui.schedules.arguments import did_you_mean
+
+            ctx.fail(f"No such command {args[0][:60]!r}{did_you_mean(args[0], self.summaries)}")
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of declaration."""
         return list(self.summaries)

@@ -129,4 +129,6 @@ def _notes(title: str, timeline: Timeline, spec: RunSpec) -> tuple[str, ...]:
         notes.append(f"the lr follows the test {' and '.join(followed)}; with other results it differs")
     if spec.precision != "fp32":
         notes.append(f"the run used {spec.precision} autocast, which this script leaves out")
+    if timeline.optimizer.has_flag("capturable"):
+        notes.append("capturable=True: PyTorch refuses it on the CPU, so move the model to a CUDA device first")
     return (*notes, *timeline.notes)

@@ -72,6 +72,12 @@ class OptimizerSpec:
         default = next(each.default for each in self.entry.parameters if each.name == "momentum")
         return bool(self.arguments.get("momentum", default))
 
+    def has_flag(self, name: str) -> bool:
+        """Return whether a flag is set for any parameter group."""
+        return any(
+            settings.get(name) is True for settings in (self.arguments, *(dict(items) for _, items in self.groups))
+        )
+
     @property
     def group_names(self) -> tuple[str, ...]:
         """`default`, then the patterns as written."""
@@ -189,14 +195,13 @@ def check_flags(spec: OptimizerSpec, device: str) -> None:
     Raises:
         UsageError: for `differentiable=True`, and for `capturable=True` on a device without CUDA graphs.
     """
-    for settings in (spec.arguments, *(dict(items) for _, items in spec.groups)):
-        if settings.get("differentiable"):
-            raise UsageError(
-                f"{spec}: differentiable=True needs a loop that differentiates through the step, which training does "
-                "not; leave it out"
-            )
-        if settings.get("capturable") and device in ("cpu", "mps"):
-            raise UsageError(f"{spec}: capturable=True needs a CUDA device, and this run uses {device}; leave it out")
+    if spec.has_flag("differentiable"):
+        raise UsageError(
+            f"{spec}: differentiable=True needs a loop that differentiates through the step, which training does "
+            "not; leave it out"
+        )
+    if spec.has_flag("capturable") and device in ("cpu", "mps"):
+        raise UsageError(f"{spec}: capturable=True needs a CUDA device, and this run uses {device}; leave it out")
 
 
 def build_optimizer(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +15,9 @@ from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
 
 if TYPE_CHECKING:
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    pass
 
 EXTRA = "lrtui[tensorboard]"
-
-QUEUE = 1000
-"""Size of the queue of TensorBoard's writer thread."""
 
 Point = tuple[int, float, Mapping[str, float]]
 """A step, the training time in seconds, and values by tag."""
@@ -39,22 +39,30 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
         # 0.3 s, and installed by an extra
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
     except ImportError as error:
         raise UsageError(f"TensorBoard is not installed ({error}): pip install '{EXTRA}'") from None
     try:
         if any(folder.glob("events.out.tfevents.*")):
             # TensorBoard reads all files of a folder as one run, and would draw every point twice
             raise UsageError(f"{folder} already has event files: choose another folder, or remove them")
-        writer: EventFileWriter = EventFileWriter(str(folder), QUEUE)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
         count = 0
         try:
-            for step, seconds, values in _points(items):
-                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-                writer.add_event(Event(wall_time=created + seconds, step=step, summary=summary))
-                count += len(values)
-        finally:
-            writer.close()
+            # TensorBoard's own EventFileWriter loses the errors of its thread, such as a full disk
+            with path.open("wb") as file:
+                write = RecordWriter(file).write
+                write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+                for step, seconds, values in _points(items):
+                    scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+                    event = Event(wall_time=created + seconds, step=step, summary=Summary(value=scalars))
+                    write(event.SerializeToString())
+                    count += len(values)
+        except BaseException:
+            # a truncated file would look like a shorter run
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise StoreError(f"{folder} can't be written: {error.strerror or error}") from None
     return count

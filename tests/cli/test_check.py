@@ -24,10 +24,21 @@ def test_no_findings_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_finding_is_printed_with_its_fix_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR()"]) == 1
-    out, err = capsys.readouterr()
+    assert main(["check", "ExponentialLR(gamma=0.1)"]) == 1
+    out, _ = capsys.readouterr()
     assert out.splitlines()[0].startswith("dead-tail: from epoch 4 on")
     assert out.splitlines()[1] == "  better: ExponentialLR(gamma=0.6)"
+
+
+def test_the_findings_of_several_schedules_are_listed_below_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "ExponentialLR(gamma=0.1)", "CosineAnnealingLR()", "ExponentialLR(gamma=0.2)"]) == 1
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "ExponentialLR(gamma=0.1)"
+    assert lines[1].startswith("  dead-tail: from epoch 4 on")
+    assert lines[2] == "    better: ExponentialLR(gamma=0.6)"
+    assert lines[3] == "ExponentialLR(gamma=0.2)"
+    assert lines[4].startswith("  dead-tail: ")
     assert "CosineAnnealingLR(): ✓ no findings" in err
 
 
@@ -36,7 +47,8 @@ def test_json_prints_one_object_per_finding(capsys: pytest.CaptureFixture[str]) 
     assert main(arguments) == 1
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
-    assert list(found) == ["code", "message", "fix"]
+    assert list(found) == ["code", "message", "fix", "schedule"]
+    assert found["schedule"] == "CosineAnnealingLR(T_max=3)"
     assert found["code"] == "goes-up-again"
 
 

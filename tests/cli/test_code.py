@@ -226,3 +226,14 @@ def test_limits_of_the_script_are_noted_at_its_head(capsys: pytest.CaptureFixtur
 def test_a_schedule_that_follows_the_test_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the lr follows the test loss" in code_of(["ReduceLROnPlateau(patience=0)", *SHORT], capsys)
     assert "follows the test" not in code_of(["StepLR(3)", *SHORT], capsys)
+
+
+def test_a_flag_that_training_refuses_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["code", "StepLR(2)", *SHORT, "--optimizer", "Adam(lr=0.01, differentiable=True)"]) == 2
+    assert "differentiable=True needs a loop that differentiates through the step" in capsys.readouterr().err
+
+
+def test_a_flag_that_needs_a_device_is_noted_in_the_head_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    code = code_of(["StepLR(2)", *SHORT, "--optimizer", "Adam(lr=0.01, capturable=True)"], capsys)
+    assert "# capturable=True: PyTorch refuses it on the CPU, so move the model to a CUDA device first" in code
+    assert "capturable" not in code_of(["StepLR(2)", *SHORT], capsys)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import resource
 import sys
 import tracemalloc
 from dataclasses import replace
@@ -247,6 +248,29 @@ def test_a_folder_with_event_files_is_refused(lrtui: CommandLine, tmp_path: Path
     answer = lrtui(*arguments[:-1], str(tmp_path / "file" / "tb"))
     assert answer.status == 1
     assert "can't be written" in answer.err
+
+
+def test_a_full_disk_is_reported_in_one_line_and_leaves_no_part_of_a_file(lrtui: CommandLine, tmp_path: Path) -> None:
+    lrtui.record(3000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # writing more to a file fails, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer.status == 1
+    assert answer.err.count("\n") == 1
+    assert "tb can't be written: File too large" in answer.err
+    assert list((tmp_path / "tb").iterdir()) == []
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json"])
+def test_an_export_to_a_full_device_is_reported_in_one_line(file_format: str, lrtui: CommandLine) -> None:
+    lrtui.record(100)
+    answer = lrtui("runs", "export", "1", "--format", file_format, "--out", "/dev/full")
+    assert answer.status == 1
+    assert answer.err == "lrtui runs: /dev/full can't be written: No space left on device\n"
 
 
 def test_tensorboard_needs_a_folder_and_its_package(

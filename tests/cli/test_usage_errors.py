@@ -38,6 +38,7 @@ from lrtui.tasks.datasets import DataSet, cache_directory
         (["StepLR(3)", "--colour"], "No such option '--colour'"),
         (["preview", "StepLR(3)", "--batches-per-epoch", "0"], "--batches-per-epoch takes"),
         (["preview", "StepLR(3)", "--epochs", "1000000"], "too many to list"),
+        (["runs", "lst"], "No such command 'lst'; did you mean list?"),
         (["schedulers", "OneCycle"], "did you mean OneCycleLR"),
         (["suggest", "--processes", "1e6"], "--processes takes a whole number of at most 256"),
         (["suggest", "--budget", "1e9"], "--budget must be a number of full runs above 0 and at most 1,000"),

@@ -101,8 +101,8 @@ class ChildRun:
         self._write({"stop": command.because})
 
     def _write(self, record: object) -> None:
-        # the process may have ended, and its exit status says why
-        with suppress(OSError):
+        # the process may have ended, and its exit status says why; the reader's thread then closes the pipe
+        with suppress(OSError, ValueError):
             self._lifeline.write(json.dumps(record).encode() + b"\n")
             self._lifeline.flush()
 

@@ -21,6 +21,9 @@ RACES = "races"
 LAST = "last"
 """Name of the newest race."""
 
+MAX_BYTES = 100_000_000
+"""Largest plan that is read; that of 10,000 runs has 1 MB."""
+
 _NAME = re.compile(r"(\d+)\.json")
 
 
@@ -75,19 +78,24 @@ class PlanFiles:
         self.save(plan)
 
     def save(self, plan: RacePlan) -> None:
-        """Save the plan atomically.
+        """Save the plan atomically; where its file is a link to something else, or no regular file, write through it.
 
         Raises:
             StoreError: if it can't be written.
         """
         path = self._path(plan.number)
-        unfinished = path.with_suffix(".unfinished")
+        text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
         try:
+            target = Path(os.path.realpath(path))
+            if target.exists() and not target.is_file():
+                target.write_text(text, encoding="utf-8")
+                return
+            unfinished = target.with_suffix(".unfinished")
             with open(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump(plan.to_json(), file, indent=1, allow_nan=False)
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
+            unfinished.replace(target)
         except OSError as error:
             raise StoreError(f"can't write {path}: {error.strerror or error}") from None
 
@@ -104,6 +112,8 @@ class PlanFiles:
         """
         path = self._path(number)
         try:
+            if path.stat().st_size > MAX_BYTES:
+                raise StoreError(f"it is larger than {MAX_BYTES // 10**6} MB")
             return RacePlan.from_json(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, LrtuiError) as error:
             text = error.strerror if isinstance(error, OSError) else error

@@ -13,7 +13,7 @@ import pytest
 from race_runs import fake_plan, planned
 
 from lrtui.analysis.race.plan import Cell, Entrant, RacePlan, Ruling, check_entrants, parse_entrant
-from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.plan_files import MAX_BYTES, PlanFiles
 from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import ProcessIdentity, machine, started
@@ -152,3 +152,30 @@ def test_each_run_has_the_settings_of_the_race_and_its_seed() -> None:
     assert spec.name == "race 1: StepLR(step_size=3) on SGD(lr=0.1) seed 1"
     assert spec.epochs == plan.common.epochs
     assert plan.spec(Cell(0, 1)).optimizer == plan.common.optimizer
+
+
+def test_a_plan_is_written_through_what_is_no_regular_file(tmp_path: Path) -> None:
+    files, plan = PlanFiles(tmp_path), fake_plan("StepLR(2)", "ConstantLR()")
+    files.create(plan)
+    path = tmp_path / "races" / "1.json"
+    elsewhere = tmp_path / "elsewhere.json"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    plan.processes = 3
+    files.save(plan)
+    assert path.is_symlink()
+    assert files.load(1).processes == 3
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="No space left on device"):
+        files.save(plan)
+    assert path.is_symlink()
+
+
+def test_a_plan_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    files = PlanFiles(tmp_path)
+    files.create(fake_plan("StepLR(2)", "ConstantLR()"))
+    with (tmp_path / "races" / "1.json").open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(StoreError, match="larger than 100 MB"):
+        files.load(1)
