@@ -8,13 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from lrtui.cli.command import LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, discard
-from lrtui.cli.options import check_notation, complete_schedulers, read_spec, run_options
+from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.engine.openmp import limit_spinning
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
@@ -134,15 +135,29 @@ def print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
 )
 @option("--ascii", "in_ascii", is_flag=True, help="draw with ASCII only (default: if the terminal has no Unicode)")
 @option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="print the version")
+@notify_options()
 @run_options()
 @click.pass_context
-def cockpit(ctx: click.Context, /, schedule: str | None = None, in_ascii: bool = False, **options: Any) -> None:
+def cockpit(
+    ctx: click.Context,
+    /,
+    schedule: str | None = None,
+    in_ascii: bool = False,
+    notify: str | None = None,
+    notify_terminal: bool = False,
+    **options: Any,
+) -> None:
     if ctx.invoked_subcommand is not None:
         return
     # it imports platformdirs (4 ms), which Textual needs as well and no other command does
     from lrtui.settings import read_settings
 
     settings = read_settings()
+    settings = replace(
+        settings,
+        notify=notify or settings.notify,
+        notify_terminal=notify_terminal or settings.notify_terminal,
+    )
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     check_terminal()

@@ -221,6 +221,7 @@ ACTIONS: tuple[Action, ...] = (
     *_GO_TO_PANE,
     Action("next_pane", "panes.next", ("tab",), "next", "go to the next pane", rank=1),
     Action("zoom", "panes.full_screen", ("enter",), "full screen", "show only the focused pane"),
+    Action("machine", "panes.toggle_machine", ("i",), "machine", "show or hide CPU, memory and GPU"),
     Action("back", "panes.back", ("escape",), "back", "back"),
     Action("palette", "panes.palette", ("ctrl+p",), "palette", "find an action, scheduler or run by name"),
     Action("help", "panes.help", ("question_mark",), "help", "help", rank=11),

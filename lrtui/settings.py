@@ -23,6 +23,9 @@ TEMPLATE = """\
 # theme = "textual-dark"        # ansi-dark, ansi-light: the terminal's colours; ctrl+p theme lists all themes
 # bell = false                  # ring the terminal bell when a run ends
 # ascii = false                 # draw with ASCII characters only
+# machine = true                # show CPU, memory and GPU below the settings
+# notify = "notify-send lrtui"  # a command for the end of a run and for advice; its last argument is the message
+# notify_terminal = false       # a notification in the terminal then (OSC 9, OSC 777)
 
 [run]
 # defaults of the run options; lrtui --help lists them
@@ -45,6 +48,9 @@ class UserSettings:
         theme: name of a Textual theme; None for the default.
         bell: whether the terminal bell rings when a run ends.
         ascii: whether to draw with ASCII only; None to decide by the terminal.
+        machine: whether the load of the machine is shown.
+        notify: the command of `--notify`; None for none.
+        notify_terminal: whether the terminal shows notifications.
         run: defaults of the run options.
         keys: key by action name.
         faults: errors in the file, with their lines.
@@ -55,6 +61,9 @@ class UserSettings:
     theme: str | None = None
     bell: bool = False
     ascii: bool | None = None
+    machine: bool = True
+    notify: str | None = None
+    notify_terminal: bool = False
     run: Mapping[str, Any] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
@@ -123,13 +132,18 @@ class _TableReader:
         self._faults: list[str] = []
 
     def read(self, table: Mapping[str, Any]) -> UserSettings:
-        kinds: dict[str, type] = {"theme": str, "bell": bool, "ascii": bool, "run": dict, "keys": dict}
+        kinds: dict[str, type] = {
+            **{"theme": str, "bell": bool, "ascii": bool, "machine": bool, "notify": str, "notify_terminal": bool},
+            **{"run": dict, "keys": dict},
+        }
         values: dict[str, Any] = {}
         for name, value in table.items():
             if name not in kinds:
                 self._fault("", name, f"unknown setting {name[:40]!r}; the settings are {', '.join(kinds)}")
             elif not isinstance(value, kinds[name]):
                 self._fault("", name, f"{name} must be {_EXPECTED[kinds[name]]}")
+            elif name == "notify" and (wrong := _wrong_command(str(value))):
+                self._fault("", name, wrong)
             else:
                 values[name] = value
         values["run"] = self._run_options(values.get("run", {}))
@@ -195,7 +209,18 @@ class _TableReader:
         return None
 
 
-_EXPECTED = {str: 'a string such as "textual-dark"', bool: "true or false", dict: "a table"}
+_EXPECTED = {str: "a string in quotes", bool: "true or false", dict: "a table"}
+
+
+def _wrong_command(command: str) -> str:
+    """Return what is wrong with the command for notifications; empty if nothing is."""
+    from lrtui.engine.notification import command_words
+
+    try:
+        command_words(command)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _option(item: Any, value: Any) -> Any:

@@ -58,6 +58,7 @@ pause = "p"
     ("text", "line", "message"),
     [
         ("\nbell = 1", 2, "bell must be true or false"),
+        ("notify = 'say \"'", 1, "--notify takes a command"),
         ("bells = true", 1, "unknown setting 'bells'"),
         ("run = 3", 1, "run must be a table"),
         ("[run]\nepochs = 0", 2, "whole number of at least 1"),

@@ -11,6 +11,7 @@ from lrtui.analysis.advice.advisor import Advisor
 from lrtui.cli.check import course_lines, finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
+from lrtui.engine.notification import Notification, Notifier, end_notification
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError, UsageError
@@ -24,42 +25,69 @@ STOP_SECONDS = 30.0
 """Seconds to wait for the batch in progress after standard output was closed."""
 
 
-def follow(start: Callable[[], Run], printer: Printer, prog: str) -> int:
+def headless_notifier(command: str | None, in_terminal: bool, printer: Printer) -> Notifier | None:
+    """Return what sends notifications of a headless run; None if there are none to send.
+
+    Args:
+        command: the command of `--notify`, or None.
+        in_terminal: whether to write to the terminal, if standard error is one.
+        printer: prints the first error of the command.
+
+    Raises:
+        UsageError: for a command that can't be read.
+    """
+    terminal = sys.stderr if in_terminal and sys.stderr.isatty() else None
+
+    def write(sequence: str) -> None:
+        if terminal is not None:
+            terminal.write(sequence)
+            terminal.flush()
+
+    if command is None and terminal is None:
+        return None
+    return Notifier(command, write if terminal is not None else None, printer.warn)
+
+
+def follow(start: Callable[[], Run], printer: Printer, prog: str, notifier: Notifier | None = None) -> int:
     """Start a run, print its events until it ends, and return the exit code.
 
     Args:
         start: starts the run and returns it.
         printer: writes to standard output as it is now.
         prog: the command's name, for messages.
+        notifier: sends the notifications of its end and of advice.
     """
     # output of the task is not an event and goes to standard error
     with contextlib.redirect_stdout(sys.stderr):
         run = start()
         signals, _ = handle_signals(lambda reason: run.send(Stop(reason)))
-        error = _print_all(run, printer)
+        error = _print_all(run, printer, notifier)
     if error is not None:
         discard(sys.stdout)
         _stop(run)
         # Ctrl-C also ends the reader of a pipe: report the run as stopped
         if not signals:
             return _report_closed_output(printer, error, prog)
+    if notifier is not None and run.state.outcome is not None:
+        notifier.send(end_notification(run.state, str(run.number) if run.is_recorded else ""))
+        notifier.wait()
     return _report_end(run, printer, signals, prog)
 
 
-def _print_all(run: Run, printer: Printer) -> OSError | None:
+def _print_all(run: Run, printer: Printer, notifier: Notifier | None) -> OSError | None:
     """Print the events until the run ends; return the error if standard output can't be written."""
     advisor = Advisor(RunForecaster())
     try:
         while run.is_live:
-            _print_events(run, printer, advisor)
+            _print_events(run, printer, advisor, notifier)
             run.join(POLL_SECONDS)
-        _print_events(run, printer, advisor)
+        _print_events(run, printer, advisor, notifier)
     except OSError as error:
         return error
     return None
 
 
-def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
+def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifier | None) -> None:
     while events := run.poll():
         for event in events:
             printer.print(event)
@@ -74,6 +102,10 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor) -> None:
         number = run.number if run.is_recorded else None
         for advice in advisor.new_advice(run.state):
             printer.warn(advice.headless_line(run.spec, number))
+            if notifier is not None:
+                label = "" if number is None else str(number)
+                message = f"{f'run {label}: ' if label else ''}{advice.title}: {advice.text}"
+                notifier.send(Notification("advice", label, run.state.schedule, message))
 
 
 def _stop(run: Run) -> None:

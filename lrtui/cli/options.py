@@ -129,6 +129,24 @@ def output_options() -> Decorator:
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
+def notify_options() -> Decorator:
+    """Add the options for notifications of a run's end and of advice."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        terminal = option(
+            "--notify-terminal",
+            is_flag=True,
+            help="show a notification in the terminal when a run ends or there is advice (OSC 9, OSC 777)",
+        )
+        return option(
+            "--notify",
+            metavar="COMMAND",
+            help="run a command then: its last argument is the message; LRTUI_EVENT and LRTUI_RUN are set",
+        )(terminal(function))
+
+    return decorate
+
+
 def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mapping[str, Any] | None = None) -> RunSpec:
     """Return the settings that the options give, the rest at their defaults.
 

@@ -7,8 +7,16 @@ from typing import Any
 import click
 
 from lrtui.cli.command import Command
-from lrtui.cli.headless import follow
-from lrtui.cli.options import check_notation, load_settings, output_options, read_spec, run_options, schedule_argument
+from lrtui.cli.headless import follow, headless_notifier
+from lrtui.cli.options import (
+    check_notation,
+    load_settings,
+    notify_options,
+    output_options,
+    read_spec,
+    run_options,
+    schedule_argument,
+)
 from lrtui.cli.printer import Printer
 from lrtui.engine.session import Session
 
@@ -27,10 +35,15 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @schedule_argument()
 @output_options()
+@notify_options()
 @run_options()
-def command(schedule: str, as_json: bool, quiet: bool, **options: Any) -> int:
+def command(
+    schedule: str, as_json: bool, quiet: bool, notify: str | None, notify_terminal: bool, **options: Any
+) -> int:
     """The tutorial's lines, or JSON objects, go to standard output and everything else to standard error."""
-    spec = read_spec(options, schedule, load_settings().run)
+    settings = load_settings()
+    spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=spec.log_interval)
-    return follow(lambda: Session().start(spec), printer, "lrtui train")
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
+    return follow(lambda: Session().start(spec), printer, "lrtui train", notifier)

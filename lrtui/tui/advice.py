@@ -30,9 +30,9 @@ class RunAdvice:
         self._advised: dict[int, _AdvisedRun] = {}
         self._scene: Scene | None = None
 
-    def update(self, scene: Scene) -> None:
-        """Collect and log new advice, and show the advice on the run on screen."""
-        self._scene = scene
+    def update(self, scene: Scene) -> list[tuple[ShownRun, Advice]]:
+        """Collect and log new advice, show the advice on the run on screen, and return the new ones."""
+        self._scene, new = scene, []
         for run in scene.runs:
             advised = self._advised.get(run.number)
             if advised is None or advised.run is not run:
@@ -46,12 +46,14 @@ class RunAdvice:
                 if run is not scene.session.live:
                     advice = advice.without_restart()
                 advised.advice.append(advice)
+                new.append((run, advice))
                 key = ACTIONS_BY_NAME[advice.action].key(scene.view.keys)
                 run.state.note("warning", f"advice: {advice.title}: {advice.text}; {key} {advice.effect}")
         current = self._current(scene)
         if current is not scene.view.advice:
             scene.view.advice = current
             scene.view.changed()
+        return new
 
     def dismiss(self, number: int | None) -> None:
         """Drop the advice on a run."""

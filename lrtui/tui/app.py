@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
@@ -19,6 +19,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 
+from lrtui.engine.machine_load import MachineMonitor
 from lrtui.engine.run import import_torch
 from lrtui.engine.session import Session
 from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
@@ -35,6 +36,9 @@ from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.startup import StartupState, read_startup_state
 from lrtui.tui.view import View
+
+if TYPE_CHECKING:
+    from lrtui.engine.notification import Notifier
 
 SIGNALS = {
     signal.SIGINT: "",
@@ -134,6 +138,8 @@ class CockpitApp(App[int]):
     def on_unmount(self) -> None:
         """Stop the forecaster without waiting for a computation in progress."""
         self._forecaster.close()
+        if self._view.machine is not None:
+            self._view.machine.close()
 
     def on_startup_state_read(self, message: StartupStateRead) -> None:
         """Pass the state at startup to the cockpit."""
@@ -171,7 +177,9 @@ class CockpitApp(App[int]):
     def action_command_palette(self) -> None:
         """Open the palette, but only over the cockpit, which carries out its commands."""
         if isinstance(self.screen, CockpitScreen):
-            super().action_command_palette()
+            from lrtui.tui.palette import CockpitPalette
+
+            self.push_screen(CockpitPalette())
 
     def _load_in_thread(self) -> None:
         ask_for_slices(COMPUTING_SECONDS)
@@ -179,6 +187,8 @@ class CockpitApp(App[int]):
             if self._read_startup_state is not None:
                 self.post_message(StartupStateRead(self._read_startup_state()))
             self._load()
+            if self._view.machine is not None:
+                self._view.machine.start()
         except Exception as error:  # a broken installation can raise anything
             self.call_later(self.notify, f"Can't import PyTorch: {error}", severity="error", timeout=60)
         finally:
@@ -196,6 +206,12 @@ class CockpitApp(App[int]):
         self.exit_reason = reason
         self.exit(return_code=128 + number)
 
+    def write_to_terminal(self, sequence: str) -> None:
+        """Write an escape sequence that leaves the picture as it is."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()
+
     async def action_quit(self) -> None:
         """Quit as with the cockpit's key, which asks while a run is in progress."""
         self.action_help_quit()
@@ -204,6 +220,21 @@ class CockpitApp(App[int]):
         """Quit on ctrl+c if nothing is selected to copy; Textual would only show a hint."""
         if not isinstance(self.screen, ConfirmScreen):
             self.cockpit.action_do("quit")
+
+
+def create_notifier(app: CockpitApp, settings: UserSettings) -> Notifier:
+    """Return what sends the notifications that the user has set.
+
+    Raises:
+        UsageError: for a command that can't be read.
+    """
+    # imports subprocess (10 ms)
+    from lrtui.engine.notification import Notifier
+
+    def report(error: str) -> None:
+        app.call_later(app.notify, error, severity="warning", timeout=20, markup=False)
+
+    return Notifier(settings.notify, app.write_to_terminal if settings.notify_terminal else None, report)
 
 
 def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool) -> NoReturn:
@@ -222,6 +253,10 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
         session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings), output=output
     )
     app.set_keymap(dict(settings.keys))
+    if settings.notify or settings.notify_terminal:
+        view.notifier = create_notifier(app, settings)
+    if settings.machine:
+        view.machine = MachineMonitor()
     faults = list(settings.faults)
     if settings.theme in app.available_themes:
         app.theme = settings.theme

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from lrtui.actions import ACTIONS
 from lrtui.run.events import GLYPHS
@@ -16,6 +16,41 @@ from lrtui.tui.run_list.rows import listed_runs, sorted_runs
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
+
+
+class CockpitPalette(CommandPalette):
+    """The palette, drawn like the cockpit's other dialogs."""
+
+    DEFAULT_CSS = """
+    CockpitPalette { align-horizontal: center; }
+    CockpitPalette > Vertical { width: 100%; max-width: 88; margin-top: 2; background: $background; }
+    CockpitPalette #--input { border: round $foreground-disabled; background: $background; }
+    CockpitPalette #--input.--list-visible { border-bottom: none; }
+    CockpitPalette #--input { border-title-color: $accent; }
+    CockpitPalette SearchIcon { display: none; }
+    CockpitPalette CommandInput, CockpitPalette CommandInput:focus { border: none; height: 1; padding: 0 1; }
+    CockpitPalette #--results { background: $background; }
+    CockpitPalette CommandList {
+        border: round $foreground-disabled;
+        border-top: none;
+        background: $background;
+        max-height: 24;
+        scrollbar-size-vertical: 1;
+        scrollbar-background: $background;
+    }
+    CockpitPalette CommandList > .option-list--option { padding: 0 1; text-style: none; }
+    CockpitPalette > .command-palette--highlight { color: $accent; }
+    CockpitPalette LoadingIndicator { display: none; }
+    """
+
+    def __init__(self) -> None:
+        # Textual recognises an open palette by this id
+        super().__init__(id="--command-palette", placeholder="name of an action, scheduler, run or theme")
+
+    def on_mount(self) -> None:
+        """Name the palette in its border."""
+        box = self.query_one("#--input")
+        box.border_title = "Go to"
 
 
 @dataclass(frozen=True, slots=True)

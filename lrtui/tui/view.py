@@ -25,6 +25,9 @@ from lrtui.tui.x_axis import Viewport
 # imported after the first frame
 if TYPE_CHECKING:
     from lrtui.analysis.checks import Finding
+    from lrtui.engine.machine_load import MachineMonitor
+    from lrtui.engine.notification import Notifier
+    from lrtui.tui.screens.picker.shapes import Shapes
 
 UNKNOWN_BATCHES = 100
 """Batches per epoch of a preview if the task's number is unknown before a run; the lr of each epoch is still right."""
@@ -65,6 +68,8 @@ class View:
     """Schedules chosen in this session, the latest first."""
     candidates: PickerCandidates = field(default_factory=PickerCandidates)
     """Schedules that the picker shows beside the one being chosen."""
+    shapes: Shapes | None = None
+    """The curves in the picker's list; None before it was first open."""
     queue: list[RunSpec] = field(default_factory=list)
     """Settings of the queued runs, which start one after the other when the current run ends."""
     pending: PendingCommands = field(default_factory=PendingCommands)
@@ -75,6 +80,12 @@ class View:
     """Whether the terminal bell rings when a run ends."""
     ascii: bool = False
     """Whether to draw with ASCII only."""
+    shows_machine: bool = True
+    """Whether the load of the machine is shown, if there is a monitor."""
+    machine: MachineMonitor | None = None
+    """Samples the load of the machine."""
+    notifier: Notifier | None = None
+    """Sends notifications of the ends of runs and of advice."""
     places: dict[int, int] = field(default_factory=dict)
     """Index of colour and letter by run number; a run keeps its index for as long as it is drawn."""
     advice: Advice | None = None

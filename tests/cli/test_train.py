@@ -37,6 +37,23 @@ def train(*arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def test_the_end_of_a_run_runs_the_command_of_the_user(tmp_path: Path) -> None:
+    program = tmp_path / "notify"
+    program.write_text(f'#!/bin/sh\necho "$LRTUI_EVENT: $1" > {tmp_path}/said\n')
+    program.chmod(0o755)
+    status, _, err = train(
+        "ConstantLR(factor=1.0)", *SMALL, "--epochs", "1", "--store", "none", "--notify", str(program)
+    )
+    assert status == 0, err
+    assert (tmp_path / "said").read_text().startswith("done: run done: epoch 1, ")
+
+
+def test_a_command_that_can_not_be_run_is_reported_and_the_run_is_done() -> None:
+    status, _, err = train("ConstantLR(factor=1.0)", *SMALL, "--epochs", "1", "--store", "none", "--notify", "/no/such")
+    assert status == 0
+    assert err.count("--notify /no/such: ") == 1
+
+
 @pytest.fixture
 def restored_signals() -> Iterator[None]:
     """Restore the signal handlers of the test process, which a run replaces."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from cockpit_pilot import message, until
+from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
-from lrtui.run.commands import Command, Pause, ScaleLr
+from lrtui.run.commands import Command, Pause, ScaleLr, Stop
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.footer import Footer
+from lrtui.tui.panes.tabs import Tabs
+from lrtui.tui.screens.dialogs import ChoiceLine
 from lrtui.tui.screens.help import help_text
 
 
@@ -39,6 +41,32 @@ async def test_a_click_between_keys_does_nothing() -> None:
         await pilot.click(Footer, offset=(119, 0))
         await pilot.pause()
         assert not app.session.last.sent
+
+
+async def test_a_click_on_a_message_brings_the_keys_back() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        app.cockpit.say("something")
+        await pilot.click(Footer, offset=(3, 0))
+        await until(pilot, lambda: "space pause" in message(app))
+
+
+async def test_a_click_on_a_tab_shows_its_pane() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        tabs = app.cockpit.query_one(Tabs)
+        await pilot.click(Tabs, offset=(tabs.render().plain.index("4 log"), 0))
+        await until(pilot, lambda: app.cockpit.focused_pane == "log")
+
+
+async def test_a_click_on_an_answer_gives_it() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "x")
+        await pilot.click(ChoiceLine, offset=(5, 0))
+        await until(pilot, lambda: app.session.last.sent == [Stop()])
 
 
 async def test_a_click_on_a_chart_moves_the_cursor_there() -> None:

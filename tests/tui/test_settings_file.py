@@ -1,4 +1,4 @@
-"""What the settings file does to the cockpit: keys, the bell, ASCII."""
+"""What the settings file does to the cockpit: keys, the bell, notifications, the load of the machine, ASCII."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
+from lrtui.engine.machine_load import MachineLoad, MachineMonitor
+from lrtui.engine.notification import Notifier
 from lrtui.run.commands import Pause
 from lrtui.run.events import RunFinished
 from lrtui.run.spec import RunSpec
 from lrtui.tui.ascii_filter import in_ascii
+from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.view import View
 
 RUNNING = recorded_run(120)
@@ -39,6 +42,35 @@ async def test_the_bell_rings_at_the_end_of_a_run_if_enabled(bell: bool, monkeyp
         await until(pilot, lambda: "r start" in message(app))
         await pilot.pause(0.3)
         assert len(rung) == int(bell)
+
+
+async def test_the_end_of_a_run_sends_one_notification() -> None:
+    written: list[str] = []
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1))
+    app.view.notifier = Notifier(None, written.append, written.append)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.3)
+        assert written == []
+        app.session.last.say(RunFinished(seq=999, step=120, seconds=5.0, outcome="failed", error="loss nan"))
+        await until(pilot, lambda: bool(written))
+        await pilot.pause(0.3)
+        assert written == ["\x1b]9;run 1 failed: loss nan\x1b\\"]
+
+
+async def test_the_load_of_the_machine_is_shown_and_hidden() -> None:
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(), selected=1))
+    app.view.machine = MachineMonitor()
+    app.view.machine._latest = MachineLoad(87.0, 12_300_000_000, 31_200_000_000, None, 10_200_000_000, 139_800_000_000)
+    async with app.run_test(size=(120, 36)) as pilot:
+        line = app.screen.query_one(MachineLine)
+        await until(pilot, lambda: bool(line.display))
+        assert str(line.render()).splitlines() == [
+            "machine   CPU  87 % RAM  12.3/31.2 GB",
+            "          GPU   ? % mem  10.2/139.8 GB",
+        ]
+        await press(pilot, "i")
+        await until(pilot, lambda: not line.display)
+        assert "hidden" in message(app)
 
 
 @pytest.mark.parametrize("keys", [[], ["s"], ["?"], ["e"], ["q"], ["ctrl+p"]])

@@ -100,7 +100,14 @@ class BranchController:
                 self.start(plan)
 
         choices = (Choice("enter", "resume it here", "resume"), Choice("escape", "not now", None))
-        self._cockpit.app.push_screen(ConfirmScreen("\n".join(lines), choices), on_answer)
+        # another process can resume the run meanwhile, and only one run can be in progress here
+        summaries, session = self._cockpit.source_runs, self._cockpit.session
+
+        def is_open() -> bool:
+            listed = next((run for run in summaries.summaries.values() if run.id.key == plan.run.id), None)
+            return session.live is None and (listed is None or not listed.is_live)
+
+        self._cockpit.app.push_screen(ConfirmScreen("\n".join(lines), choices, is_open), on_answer)
 
     # -- branch -------------------------------------------------------------------------------------------------------
 
@@ -126,7 +133,8 @@ class BranchController:
             Choice("escape", "not now", None),
         )
         question = f"Run {key_of(run)}: {advice.text}.\nBranch from the end of epoch {epoch} with half the lr?"
-        self._cockpit.app.push_screen(ConfirmScreen(question, choices), on_answer)
+        screen = ConfirmScreen(question, choices, lambda: advice.still_applies(run.state))
+        self._cockpit.app.push_screen(screen, on_answer)
 
     def _ask_for_epoch(self) -> None:
         from lrtui.tui.screens.branch_point import BranchPointScreen

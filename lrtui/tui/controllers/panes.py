@@ -130,6 +130,13 @@ class PanesController:
         self.focus("runs")
         self._cockpit.query_one(RunsPane).open_filter()
 
+    def toggle_machine(self) -> None:
+        """Show or hide the load of the machine."""
+        view = self._cockpit.view
+        view.shows_machine = not view.shows_machine
+        view.changed()
+        self._cockpit.say(f"CPU, memory and GPU: {'shown below the settings' if view.shows_machine else 'hidden'}")
+
     def palette(self) -> None:
         self._cockpit.app.action_command_palette()
 

@@ -45,11 +45,14 @@ class PickerController:
         if live is None or started is None:
             shown = self._cockpit.scene.run
             spec = live.spec if live is not None else view.spec
+            finding = self._cockpit.scene.finding if scheduler is None else None
+            better = finding.fix if finding is not None else None
             context = PickerContext(
                 view,
-                replace(spec, schedule=view.spec.schedule),
+                replace(spec, schedule=better or view.spec.schedule),
                 preview_batches_per_epoch(view.spec),
                 scheduler=scheduler,
+                reason=f"in place of {view.spec.schedule}: {finding.message}" if finding and better else "",
                 race=self._cockpit.controllers.race.estimate(),
                 recorded=(key_of(shown), shown.state) if shown is not None else None,
             )

@@ -103,4 +103,12 @@ class RaceController:
 
         folder = store_folder(self._view.spec.store)
         if folder is not None:
-            ask_to_stop(self._cockpit.app, folder, race, self._cockpit.say)
+            target = self._cockpit.scene.command_target
+            ask_to_stop(
+                self._cockpit.app,
+                folder,
+                race,
+                self._cockpit.say,
+                # between two of its runs none is live: its next run is another target
+                lambda: target is not None and target is self._cockpit.scene.command_target and not target.is_live,
+            )

@@ -61,7 +61,9 @@ class RunsController:
             Choice("r", "start a run with the settings shown", "shown"),
             Choice("escape", "cancel", None),
         )
-        self._cockpit.app.push_screen(ConfirmScreen(f"Run {run.number}: {advice.text}.", choices), answered)
+        question = f"Run {run.number}: {advice.text}."
+        screen = ConfirmScreen(question, choices, lambda: advice.still_applies(run.state))
+        self._cockpit.app.push_screen(screen, answered)
 
     def start_or_ask(self, spec: RunSpec) -> None:
         """Start a run; while another one is in progress, ask whether to stop it or to queue the new one."""
@@ -120,7 +122,7 @@ class RunsController:
     def edit_settings(self) -> None:
         from lrtui.tui.screens.settings import SettingsScreen
 
-        screen = SettingsScreen(self._view.spec, self._session.live is not None)
+        screen = SettingsScreen(self._view.spec, lambda: self._session.live is not None)
         self._cockpit.app.push_screen(screen, self._settings_edited)
 
     def _settings_edited(self, choice: SettingsChoice | None) -> None:

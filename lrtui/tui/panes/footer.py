@@ -123,9 +123,13 @@ class Footer(Widget):
         self._draw()
 
     async def on_click(self, event: Click) -> None:
-        """Do what the clicked key does."""
+        """Do what the clicked key does; a message makes room for the keys."""
         event.stop()
-        if self._message or self._scene is None or self._line.plain[event.x : event.x + len(GAP)].isspace():
+        if self._message:
+            # the keys come back at once
+            self._end_message()
+            return
+        if self._scene is None or self._line.plain[event.x : event.x + len(GAP)].isspace():
             return
         entries = footer_entries(self._scene.situation, self._scene.view.keys)
         shown = [entry for entry in entries if f"{entry.key} {entry.title}{GAP}" in self._line.plain]

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
@@ -115,6 +116,7 @@ class SettingsPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Frame("Settings")
         yield Settings()
+        yield MachineLine()
 
     def show(self, scene: Scene) -> None:
         """Draw the settings if they have changed."""

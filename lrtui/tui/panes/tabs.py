@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.events import Click
 from textual.widget import Widget
 
-from lrtui.panes import PANES
+from lrtui.panes import PANES, PaneSpec
 
 FULL_NAMES_WIDTH = 60
 """Minimum width, in columns, at which the names of the panes are not shortened."""
@@ -34,15 +35,25 @@ class Tabs(Widget):
             self._current = current
             self.refresh()
 
-    def render(self) -> Text:
-        return self._names(short=self.size.width < FULL_NAMES_WIDTH)
+    async def on_click(self, event: Click) -> None:
+        """Show the pane whose name was clicked."""
+        event.stop()
+        start = 1
+        for pane in PANES:
+            end = start + len(f" {pane.key} {self._name_of(pane)} ")
+            if start <= event.x < end:
+                await self.run_action(f"screen.do('pane_{pane.key}')")
+            start = end
 
-    def _names(self, *, short: bool) -> Text:
+    def render(self) -> Text:
         line = Text(" ", no_wrap=True, end="")
         for pane in PANES:
-            name = pane.short_name or pane.name if short else pane.name
+            label = f"{pane.key} {self._name_of(pane)}"
             if pane.name == self._current:
-                line.append(f"[{pane.key} {name}]", self.get_component_rich_style("tabs--current", partial=True))
+                line.append(f"[{label}]", self.get_component_rich_style("tabs--current", partial=True))
             else:
-                line.append(f" {pane.key} {name} ")
+                line.append(f" {label} ")
         return line
+
+    def _name_of(self, pane: PaneSpec) -> str:
+        return pane.short_name or pane.name if self.size.width < FULL_NAMES_WIDTH else pane.name

@@ -18,6 +18,7 @@ from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.session import Session
 from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
+from lrtui.tui.alerts import Alerts
 from lrtui.tui.background import BackgroundScreen
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
@@ -27,6 +28,7 @@ from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.log import LogPane
+from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
@@ -78,7 +80,7 @@ class CockpitScreen(BackgroundScreen[None]):
         self._metrics = MetricPanes()
         self._drawn_version = view.version
         self._refusals_shown: dict[int, int] = {}
-        self._live_numbers: set[int] = set()
+        self._alerts = Alerts(view, lambda: self.app.bell())
         self._was_covered = False
 
     def compose(self) -> ComposeResult:
@@ -163,7 +165,8 @@ class CockpitScreen(BackgroundScreen[None]):
             self.draw_now()
         for answer in self.source_runs.take_answers():
             self.say(answer)
-        self._ring_bell()
+        self._show_machine()
+        self._alerts.update(self._runs)
         self.controllers.runs.start_queued()
 
     def _fold_events(self) -> None:
@@ -186,7 +189,8 @@ class CockpitScreen(BackgroundScreen[None]):
         self.view.pending.remove_answered()
         scene = self.scene
         if scene.runs or self.view.advice is not None:
-            self._advice.update(scene)
+            for run, advice in self._advice.update(scene):
+                self._alerts.report_advice(run, advice)
         find = self.query_one
         find(Header).show(scene)
         find(Tabs).show(self.focused_pane)
@@ -209,9 +213,7 @@ class CockpitScreen(BackgroundScreen[None]):
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
         live = {run.number: run.state for run in self._runs if run.state.is_live}
-        self._forecasts.request(
-            self.view.spec, preview_batches_per_epoch(self.view.spec), live, checked=self.view.selected is None
-        )
+        self._forecasts.request(self.view.spec, preview_batches_per_epoch(self.view.spec), live, checked=not live)
 
     def _show_refusals(self) -> None:
         for run in self.session.runs:
@@ -221,12 +223,9 @@ class CockpitScreen(BackgroundScreen[None]):
                 self.say(f"{refusal.command}: {refusal.reason}")
             self._refusals_shown[run.number] = len(run.state.refusals)
 
-    def _ring_bell(self) -> None:
-        """Ring the bell when a run has ended, if the user has set that."""
-        before = self._live_numbers
-        self._live_numbers = {run.number for run in self._runs if run.state.is_live}
-        if self.view.bell and before - self._live_numbers:
-            self.app.bell()
+    def _show_machine(self) -> None:
+        monitor = self.view.machine if self.view.shows_machine else None
+        self.query_one(MachineLine).show(monitor.latest if monitor is not None else None)
 
     def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Take a forecast and draw it."""

@@ -11,11 +11,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.events import Key
+from textual.events import Click, Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from lrtui.actions import ACTIONS_BY_NAME
+from lrtui.actions import ACTIONS_BY_NAME, KEY_LABELS
 from lrtui.text.format import four_digits
 
 POLL_SECONDS = 0.25
@@ -35,6 +35,24 @@ class Choice:
     key: str
     title: str
     value: str | None
+
+
+class ChoiceLine(Static):
+    """The line of a choice, which can also be clicked.
+
+    Args:
+        choice: the choice.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        key = KEY_LABELS.get(choice.key, choice.key)
+        super().__init__(Text(f"  {key:<6}", "bold").append(choice.title, "not bold"))
+        self._choice = choice
+
+    def on_click(self, event: Click) -> None:
+        """Give the answer."""
+        event.stop()
+        self.screen.dismiss(self._choice.value)
 
 
 class ConfirmScreen(ModalScreen[str | None]):
@@ -62,12 +80,10 @@ class ConfirmScreen(ModalScreen[str | None]):
             self.dismiss(None)
 
     def compose(self) -> ComposeResult:
-        text = Text(f"{self._question}\n")
-        for choice in self._choices:
-            key = "esc" if choice.key == "escape" else choice.key
-            text.append(f"\n  {key:<6}", "bold").append(choice.title)
         with Vertical(classes="dialog"):
-            yield Static(text)
+            yield Static(Text(f"{self._question}\n"))
+            for choice in self._choices:
+                yield ChoiceLine(choice)
 
     def on_key(self, event: Key) -> None:
         event.stop()
@@ -75,6 +91,8 @@ class ConfirmScreen(ModalScreen[str | None]):
             if event.key == choice.key:
                 self.dismiss(choice.value)
                 return
+        key = KEY_LABELS.get(event.key, event.key)
+        self.query_one(".dialog").border_subtitle = f"{key} is none of these keys"
 
 
 def read_lr(text: str) -> float | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from lrtui.run.spec import RunSpec, option_name, option_text, read_option
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import parse_script_line
 from lrtui.store.location import default_store
+from lrtui.tui.screens.dialogs import POLL_SECONDS
 
 APPLIED_TO_RUN = {
     "schedule": "also switches the current run",
@@ -92,7 +94,8 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
 
     Args:
         spec: the current settings.
-        live: whether a run is in progress; some settings apply to it immediately.
+        is_live: whether a run is in progress, asked again while the form is open; some settings apply to it
+            immediately.
     """
 
     CSS_PATH = "settings.tcss"
@@ -105,9 +108,10 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
         Binding("up", "app.focus_previous", "up", show=False),
     ]
 
-    def __init__(self, spec: RunSpec, live: bool) -> None:
+    def __init__(self, spec: RunSpec, is_live: Callable[[], bool]) -> None:
         super().__init__()
-        self._spec, self._live = spec, live
+        self._spec, self._is_live = spec, is_live
+        self._live = is_live()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="settings-box") as box:
@@ -116,13 +120,24 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
                 for item in fields(RunSpec):
                     yield SettingRow(item, option_text(item, getattr(self._spec, item.name)))
             yield Static(id="about")
-            if self._live:
-                box.border_subtitle = f"{' and '.join(APPLIED_TO_RUN)} apply to the current run, the rest to the next"
+            box.border_subtitle = self._subtitle
             yield Static("enter save   ctrl+r save and start a run   esc back", id="keys")
+
+    @property
+    def _subtitle(self) -> str:
+        return f"{' and '.join(APPLIED_TO_RUN)} apply to the current run, the rest to the next" if self._live else ""
 
     def on_mount(self) -> None:
         self.query(Input).first().focus()
         self._show_help()
+        self.set_interval(POLL_SECONDS, self._follow_the_run)
+
+    def _follow_the_run(self) -> None:
+        """Update what the form says when the current run ends or another one starts."""
+        if self._is_live() != self._live:
+            self._live = not self._live
+            self.query_one("#settings-box").border_subtitle = self._subtitle
+            self._show_help()
 
     def on_descendant_focus(self) -> None:
         self._show_help()

@@ -38,6 +38,9 @@ BAR_WIDTH = 30
 START_SECONDS = 20.0
 """Seconds within which a started process writes the plan of its race."""
 
+OVER = "the race is over"
+"""The progress of a race that has ended."""
+
 KEYS = "x stop the race   ↑ ↓ scroll   esc back (the race continues)"
 
 
@@ -74,7 +77,7 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
     finished = sum(result.cell not in cells for result in results)
     text.append(f"{finished} of {counted(len(results), 'run')} finished")
     if not cells:
-        return text.append("   the race is over")
+        return text.append(f"   {OVER}")
     if not is_running:
         return text.append(f"   interrupted; lrtui race --resume {plan.number}{store} continues it")
     seconds = sum(result.run_state.elapsed for result in results)
@@ -91,13 +94,16 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
     return text
 
 
-def ask_to_stop(app: App[int], folder: Path, race: int, say: Callable[[str], None]) -> None:
+def ask_to_stop(
+    app: App[int], folder: Path, race: int, say: Callable[[str], None], is_over: Callable[[], bool]
+) -> None:
     """Ask whether to stop a race, and stop its process.
 
     Args:
         folder: folder of the store.
         race: its number.
         say: shows a message: whether the process was stopped.
+        is_over: whether the race has ended, which closes the question.
     """
     store = store_option(folder)
     question = f"Stop race {race}? Its runs are kept; lrtui race --resume {race}{store} continues it."
@@ -116,7 +122,7 @@ def ask_to_stop(app: App[int], folder: Path, race: int, say: Callable[[str], Non
         else:
             say(f"Race {race} stops after the current batches.")
 
-    app.push_screen(ConfirmScreen(question, choices), answered)
+    app.push_screen(ConfirmScreen(question, choices, lambda: not is_over()), answered)
 
 
 class StandingScreen(ModalScreen[None]):
@@ -155,6 +161,7 @@ class StandingScreen(ModalScreen[None]):
         self._opened = time.monotonic()
         self._ended = threading.Event()
         self._shown: tuple[str, tuple[str, ...]] | None = None
+        self._is_over = False
 
     def compose(self) -> ComposeResult:
         yield Frame("Race", classes="-current")
@@ -213,6 +220,7 @@ class StandingScreen(ModalScreen[None]):
     def on_standing_screen_read(self, message: StandingScreen.Read) -> None:
         self._race = self._race or message.race
         shown = (message.progress.plain, message.lines)
+        self._is_over = OVER in message.progress.plain
         if shown == self._shown:
             return
         self._shown = shown
@@ -224,5 +232,8 @@ class StandingScreen(ModalScreen[None]):
 
     def action_stop(self) -> None:
         """Ask whether to stop the race."""
-        if self._race:
-            ask_to_stop(self.app, self._folder, self._race, lambda text: self.query_one(Frame).show(text))
+        if self._is_over:
+            self.query_one(Frame).show("the race is over: there is nothing to stop")
+        elif self._race:
+            say = self.query_one(Frame).show
+            ask_to_stop(self.app, self._folder, self._race, say, lambda: self._is_over)

@@ -37,9 +37,7 @@ def found(request: CurveRequest) -> CurveResult:
 
 
 def app_without_run(store: str = "none") -> PlayedApp:
-    app = PlayedApp(PlayedSession(), View(RunSpec(store=store)))
-    app.curve = found
-    return app
+    return PlayedApp(PlayedSession(), View(RunSpec(store=store)))
 
 
 def text_of(app: PlayedApp, name: str) -> str:
@@ -67,8 +65,10 @@ def letters(app: PlayedApp) -> list[str]:
 
 async def test_a_finding_is_shown_under_the_notation_and_one_key_applies_its_fix() -> None:
     app = app_without_run()
+    app.curve = found
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "s")
+        await type_notation(pilot, "ExponentialLR(gamma=0.1)")
         assert "! the lr is dead from epoch 4 on" in text_of(app, "#findings")
         assert "f1 explains   1 more" in text_of(app, "#findings")
         assert "ctrl+f applies ExponentialLR(gamma=0.6)" in text_of(app, "#findings")
@@ -85,8 +85,11 @@ async def test_a_finding_is_shown_under_the_notation_and_one_key_applies_its_fix
 
 async def test_a_fix_replaces_the_text_in_the_focused_field() -> None:
     app = app_without_run()
+    app.curve = found
     async with app.run_test(size=(80, 24)) as pilot:
-        await press(pilot, "s", "tab", "ctrl+f")
+        await press(pilot, "s")
+        await type_notation(pilot, "ExponentialLR(gamma=0.1)")
+        await press(pilot, "tab", "ctrl+f")
         assert app.screen.query_one("#field-gamma", Input).value == "0.6"
         assert notation(app) == "ExponentialLR(gamma=0.6)"
 

@@ -12,9 +12,13 @@ from textual.widgets.option_list import Option
 
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.tui.screens.picker.model import FormField, PickerModel
+from lrtui.tui.screens.picker.shapes import Shapes
 
 NAME_WIDTH = 27
 """Columns of the longest scheduler name."""
+
+MIN_SHAPE_WIDTH, MAX_SHAPE_WIDTH = 5, 10
+"""Columns of the shape of a scheduler's curve."""
 
 NO_MATCH = "No scheduler matches the filter."
 
@@ -27,17 +31,17 @@ class SchedulerList(OptionList):
         self.can_focus = False
         self._entries: dict[str, SchedulerEntry] = {}
         self._selected = ""
-        self._narrow = False
+        self._shapes = Shapes()
 
     @property
     def names(self) -> list[str]:
         """The schedulers in the list."""
         return list(self._entries)
 
-    def fill(self, entries: Sequence[SchedulerEntry], selected: str, *, narrow: bool) -> None:
-        """Replace the schedulers in the list; with `narrow`, leave out the word `per` before the unit."""
+    def fill(self, entries: Sequence[SchedulerEntry], selected: str, shapes: Shapes) -> None:
+        """Replace the schedulers in the list."""
         self._entries = {entry.name: entry for entry in entries}
-        self._selected, self._narrow = selected, narrow
+        self._selected, self._shapes = selected, shapes
         with self.prevent(OptionList.OptionHighlighted):
             self.clear_options()
             self.add_options([Option(self._line(name), id=name) for name in self._entries])
@@ -53,6 +57,11 @@ class SchedulerList(OptionList):
                 self.replace_option_prompt(changed, self._line(changed))
         self._highlight()
 
+    def show_shapes(self) -> None:
+        """Draw the shapes that have become known."""
+        for name in self._entries:
+            self.replace_option_prompt(name, self._line(name))
+
     def name_at(self, offset: int) -> str | None:
         """Return the scheduler this number of lines below the selected one; None if the list is empty."""
         names = self.names
@@ -67,9 +76,9 @@ class SchedulerList(OptionList):
                 self.highlighted = self.names.index(self._selected)
 
     def _line(self, name: str) -> Text:
-        unit = self._entries[name].unit
         mark = "▸" if name == self._selected else " "
-        return Text(f"{mark} {name:<{NAME_WIDTH}} {unit if self._narrow else f'per {unit}'}", no_wrap=True)
+        width = min(MAX_SHAPE_WIDTH, max(MIN_SHAPE_WIDTH, self.scrollable_content_region.width - NAME_WIDTH - 4))
+        return Text(f"{mark} {name:<{NAME_WIDTH}} ", no_wrap=True).append(self._shapes.line(name, width))
 
 
 class FieldRow(Vertical):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -18,10 +19,13 @@ from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.text.format import counted
 from lrtui.tui.forecast import CurveRequest, CurveResult
+from lrtui.tui.screens.dialogs import POLL_SECONDS
 from lrtui.tui.screens.picker.candidates import table_text
 from lrtui.tui.screens.picker.findings import PickerHelpScreen, findings_text
 from lrtui.tui.screens.picker.list_and_form import ArgumentForm, FieldRow, SchedulerList, set_text
 from lrtui.tui.screens.picker.preview import Preview
+from lrtui.tui.screens.picker.shapes import SLOT as SHAPE_SLOT
+from lrtui.tui.screens.picker.shapes import Shapes
 from lrtui.tui.screens.picker.state import PickerChoice, PickerContext, PickerState, RaceChoice
 
 SLOT = "picker"
@@ -58,6 +62,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._ask = ask
         self._state = PickerState(context)
         self._model = self._state.model
+        self._shapes = context.view.shapes = context.view.shapes or Shapes()
         self._asked: CurveRequest | None = None
         self._base_lr = parse_optimizer(context.spec.optimizer).lrs[0]
 
@@ -90,6 +95,27 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         await self._show()
         for letter, request in self._state.candidate_requests().items():
             self._ask(f"{SLOT} {letter}", request)
+        self.set_interval(POLL_SECONDS, self._follow_the_run)
+        self._show_hint(self._state.context.reason)
+        self._shapes.choose(self._state.context.spec)
+        self._ask_for_shape()
+
+    def _follow_the_run(self) -> None:
+        """Say that the run has ended, and what the keys do from then on."""
+        context = self._state.context
+        if context.live is not None and context.branch_epoch is None and not context.live.is_live:
+            self._state.context = replace(context, live=None, reason="")
+            self._state.start_step = 0
+            self.query_one("#picker").border_title = f"Run {context.key} has ended: schedule of the next run"
+            self.query_one("#keys", Static).update(Text(picker_keys(self._state.context), no_wrap=True))
+            self.query_one(Preview).show_anchor(self._state)
+            self._draw()
+
+    def _ask_for_shape(self) -> None:
+        # one after the other, so that the curve of a schedule that is typed does not wait for all of them
+        if (request := self._shapes.next_request()) is not None:
+            self._ask(SHAPE_SLOT, request)
+        self.query_one(SchedulerList).show_shapes()
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width < 100 or event.size.height < 30, "-small")
@@ -102,7 +128,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def _fill_list(self) -> None:
         entries = self._model.entries(self.query_one("#filter", Input).value)
-        self.query_one(SchedulerList).fill(entries, self._model.name, narrow=self.has_class("-small"))
+        self.query_one(SchedulerList).fill(entries, self._model.name, self._shapes)
 
     async def _show(self, *, overwrite_focused: bool = False) -> None:
         """Update every view from the model, and ask for the curve.
@@ -148,7 +174,10 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Draw a curve, unless it is outdated."""
-        if slot.startswith(SLOT) and self._state.take(answer):
+        if slot == SHAPE_SLOT:
+            self._shapes.take(answer)
+            self._ask_for_shape()
+        elif slot.startswith(SLOT) and self._state.take(answer):
             self._draw()
 
     def on_descendant_focus(self) -> None:
@@ -157,7 +186,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
     def _show_field_help(self) -> None:
         focused = self.focused
         row = focused.parent.parent if focused is not None and focused.parent is not None else None
-        self._show_hint(row.field.help if isinstance(row, FieldRow) else "")
+        self._show_hint(row.field.help if isinstance(row, FieldRow) else self._state.context.reason)
 
     def _show_hint(self, text: str, *, refused: bool = False) -> None:
         """Show a line of text: help on the focused field, or why a key had no effect."""

@@ -55,6 +55,7 @@ class PickerContext:
         scheduler: name of the scheduler to select first, instead of that of `spec`.
         branch_epoch: the epoch after which a branch starts; None if this is not a branch.
         replaces: key of the run that is stopped when a new one starts with the choice; None if none is.
+        reason: why another schedule than that of the next run is selected first; empty if it is not.
         race: whether the candidates can race, and how long it would take.
         recorded: key and state of the run whose test results preview a schedule that follows a metric; None for
             those of `live`.
@@ -68,6 +69,7 @@ class PickerContext:
     scheduler: str | None = None
     branch_epoch: int | None = None
     replaces: int | str | None = None
+    reason: str = ""
     race: RaceEstimate = RaceEstimate("A race can't be started from here.")
     recorded: tuple[int | str, RunState] | None = None
 
