@@ -74,7 +74,8 @@ def print_chart(
         curves: later ones are drawn over earlier ones.
         ticks: epochs on the x axis, or labels by position.
         from_zero: whether the y axis includes 0.
-        is_share: whether the values are shares of 1, so that the y axis ends there if they are not in percent.
+        is_share: whether the values are shares, from 0 to 1 or in percent; an axis around a single share from 0 to 1
+            does not exceed 1.
         rows: height in lines of text.
         x_label: label of the x axis.
     """
@@ -97,7 +98,7 @@ def print_chart(
     if from_zero:
         low = min(0.0, low)
     if high - low < 1e-300:
-        # a single value is drawn in the middle of an axis of a tenth of it
+        # if all values are equal, the axis extends 5 % of the value to either side
         room = abs(high) / 20 or 0.5
         low, high = low - room, high + room
         if is_share and high - room <= 1.0 < high:
@@ -116,7 +117,7 @@ def print_chart(
     plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
     plotext.ylim(0, 1.02)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # without these characters a row of question marks still shows the curve
+        # if the encoding lacks Braille characters, question marks still show the curve
         sys.stdout.reconfigure(errors="replace")
     chart = plotext.build()
     print(chart if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plotext.uncolorize(chart))

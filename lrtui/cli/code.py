@@ -57,11 +57,11 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
         raise UsageError(
             f"{spec.epochs * batches:,} steps are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
         )
-    # the user's code is not executed for this
-    is_users = any(part.user_path for part in parsed.walk())
     from lrtui.engine.run_code import code_of_spec
 
-    tried = not is_users and spec.epochs * batches <= MAX_STEPS_TRIED
+    has_user_class = any(part.user_path for part in parsed.walk())
+    # a trial would execute the user's code
+    tried = not has_user_class and spec.epochs * batches <= MAX_STEPS_TRIED
     print(code_of_spec(spec, batches, tried=tried), end="")
     return 0
 

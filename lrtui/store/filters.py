@@ -125,7 +125,7 @@ def _filter(name: str, sign: str, text: str) -> Filter:
     if column.kind == "moment":
         return Filter(column, sign, _moment(column, text))
     if sign not in ("=", "!="):
-        raise UsageError(f"{column.name} is text, which = != and ~ compare, not {sign}")
+        raise UsageError(f"{column.name} is text; compare it with =, != or ~, not {sign}")
     if column.name == "state" and text not in GLYPHS:
         raise UsageError(f"unknown state {text[:40]!r}{did_you_mean(text, GLYPHS)}")
     return Filter(column, sign, text)

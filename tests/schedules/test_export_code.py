@@ -183,7 +183,7 @@ def test_a_user_class_is_imported_from_its_module() -> None:
         "from c import My as My2\n",
         "from d import StepLR as StepLR2\n",
         "No = runpy.run_path('so-so.py')['No']\n",
-        "# my.py: beside this script\n",
+        "# put my.py beside this script\n",
     ):
         assert line in code
     assert "My(optimizer, 3, c=[1, 2])" in code

@@ -105,7 +105,7 @@ class OptimizerPlan:
 
 
 class HeldOneCycle(lr_scheduler.OneCycleLR):
-    """A OneCycleLR that holds its last lr by repeating its last call; PyTorch's raises the lr again, then an error."""
+    """A OneCycleLR that holds its last lr by repeating its last call; PyTorch's raises the lr again and then fails."""
 
     def step(self, epoch: int | None = None) -> None:
         self.last_epoch = min(self.last_epoch, self.total_steps - 2)

@@ -75,7 +75,7 @@ class Advice:
         if self.proposal is not None and self.restart_epochs is not None:
             # the script was written for the old schedule
             return replace(spec, schedule=self.proposal.schedule, epochs=self.restart_epochs, at=())
-        # a scale works for all schedules, also for those that set absolute lrs
+        # any other restart scales the lr, which works for all schedules, also for those that set absolute lrs
         return replace(spec, at=(f"epoch 1: {self.command.text}", *spec.at))
 
     def without_restart(self) -> Advice:

@@ -60,8 +60,7 @@ class LrTooHighRule:
 
     @property
     def _limit(self) -> float:
-        """The loss above which it is too far from its best: FACTOR times it, as far above a negative one as above a
-        positive one of the same size."""
+        """The loss above which the lr is too high: the best loss plus FACTOR - 1 times its absolute value."""
         return self._best + (FACTOR - 1) * abs(self._best)
 
     def _is_spike(self, state: RunState, span: int) -> bool:

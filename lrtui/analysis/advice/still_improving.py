@@ -38,7 +38,7 @@ def still_improving(state: RunState) -> Advice | None:
         return None
     if not all(later.result.loss < earlier.result.loss for earlier, later in pairwise(tests)):
         return None
-    # the last epoch must improve by more than noise, and all of them together by much more
+    # the last epoch must improve by more than the noise, and all of them together by that much per epoch
     if not improved(tests[-2:-1], tests[-1:]) or not improved(tests[:1], tests[-1:], noise=EPOCHS):
         return None
     if relative_decrease([tests[0].train_loss], [tests[-1].train_loss]) <= LOSS_NOISE:

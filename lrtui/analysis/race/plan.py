@@ -257,7 +257,7 @@ def new_plan(
         )
     if processes > MAX_PROCESSES:
         raise UsageError(f"{processes:,} processes are too many; at most {MAX_PROCESSES}")
-    # refused like a seed of its own
+    # RunSpec raises UsageError if the last seed is too large
     replace(common, seed=common.seed + seeds - 1)
     return RacePlan(
         number=0,

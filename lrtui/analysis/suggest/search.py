@@ -150,6 +150,7 @@ class Search:
         rounds: list[Standing] = []
         for plan in budget_plan.rounds:
             field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
+        # titles are for the short races; the full run is labelled by its notation
         winner = replace(_require(field[0].of_length(spec.epochs)), title=None)
         result = self._run_race([winner], spec.epochs, 1)[1][0] if budget_plan.full_run else None
         spent = self._steps / (spec.epochs * range_test.batches_per_epoch)

@@ -119,7 +119,7 @@ SCHEDULERS = (
         fit=_fit_one_cycle,
         hints={
             **NO_MOMENTUM_HINT,
-            "ZeroDivisionError": "pct_start * total_steps is 1, so that the rise has no length: change either",
+            "ZeroDivisionError": "pct_start * total_steps is 1, a warm-up that ends where it starts: change either",
         },
     ),
     SchedulerEntry(

@@ -173,8 +173,12 @@ class Imports:
             renamed = "" if alias == name else f" as {alias}"
             path = PurePath(place)
             if place.endswith(".py") and _is_module(path.stem):
-                where = "beside this script" if len(path.parts) == 1 else f"the folder of {place!r} on PYTHONPATH"
-                lines.append(f"from {path.stem} import {name}{renamed}  # {path.name}: {where}")
+                where = (
+                    f"put {path.name} beside this script"
+                    if len(path.parts) == 1
+                    else f"add the folder of {place!r} to PYTHONPATH"
+                )
+                lines.append(f"from {path.stem} import {name}{renamed}  # {where}")
             elif _is_module(place):
                 lines.append(f"from {place} import {name}{renamed}")
             else:

@@ -16,7 +16,7 @@ from lrtui.schedules.schedule import value_text
 
 HELD_CLASS_SOURCE = f'''\
 class {HELD_CLASS}(OneCycleLR):
-    """A OneCycleLR that holds its last lr; PyTorch's raises the lr again, then an error."""
+    """A OneCycleLR that holds its last lr; PyTorch's raises the lr again and then fails."""
 
     def get_lr(self):
         calls = self.last_epoch

@@ -10,7 +10,7 @@ from lrtui.text.format import four_digits, two_digits
 SEVERITY = 50
 
 ENDS_HIGH = 0.01
-"""The last lr of a OneCycleLR is too high above this share of its peak."""
+"""Largest share of its peak that the last lr of a run with OneCycleLR should have."""
 
 ONE_CYCLE_LRS = "0.00012 0.00084 0.0023 0.003 0.0029 0.0024 0.0018 0.0012 0.00056 0.00015 | 1.2e-08"
 
@@ -38,7 +38,7 @@ def cycle_too_short(context: ScheduleContext) -> Problem | None:
     """
     for part in _whole_cycles(context):
         length = part.schedule.length or 0
-        # only a class that can't be stepped past its end has another that lrtui steps in its place
+        # lrtui builds a subclass (`stepped_as`) only for a class that raises an error when stepped past its end
         if length >= part.calls or not part.entry.stepped_as:
             continue
         return Problem(

@@ -44,7 +44,7 @@ def no_momentum(context: ScheduleContext) -> Problem | None:
 
 @trap(
     "pct-start",
-    "the warm-up of OneCycleLR has no length",
+    "the warm-up of OneCycleLR has only one step",
     Example(
         'OneCycleLR(max_lr=0.003, pct_start=0.1, per="epoch")',
         "OneCycleLR(max_lr=0.003)",
@@ -53,8 +53,8 @@ def no_momentum(context: ScheduleContext) -> Problem | None:
     on_failure=True,
 )
 def pct_start(context: ScheduleContext) -> Problem | None:
-    """OneCycleLR raises the lr during pct_start of total_steps. Where that is exactly one step, the warm-up has no
-    length and PyTorch divides by zero.
+    """OneCycleLR raises the lr during pct_start of total_steps. If that is exactly one step, PyTorch divides by zero:
+    its warm-up then ends at step 0, where it starts.
 
     Choose pct_start so that the warm-up has two steps or more.
     """
@@ -63,7 +63,7 @@ def pct_start(context: ScheduleContext) -> Problem | None:
         if float(share * steps) == 1.0:
             default = change(context, [part], pct_start=None)
             return Problem(
-                f"pct_start={share:g} of {counted(steps, 'step')} is 1: the warm-up has no length, PyTorch divides by "
+                f"pct_start={share:g} of {counted(steps, 'step')} is a warm-up of 1 step, for which PyTorch divides by "
                 "zero",
                 [
                     with_default_unit(default),
