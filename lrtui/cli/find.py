@@ -81,9 +81,11 @@ def command(
         raise result.error
     configured_lr = test.feed.current_lr or 0.0
     if as_json:
-        _print_suggestions(curve.suggest(), result, configured_lr)
+        _print_suggestions(curve.suggest(result.outcome), result, configured_lr)
     elif len(curve):
         _print_report(curve, result, configured_lr)
+    else:
+        print_prose(outcome_line(curve, result), sys.stderr)
     if signals and result.outcome == "stopped":
         return signals[0]
     return DIVERGED if result.outcome == "diverged" and not curve.shown else DONE
@@ -127,6 +129,7 @@ def _print_suggestions(suggestions: Suggestions, end: RangeEnd, configured_lr: f
         "suggested": suggestions.suggested,
         "spread": suggestions.spread,
         "agreement": suggestions.agreement,
+        "largest_stable": suggestions.stable,
         "own_lr": configured_lr,
         "outcome": end.outcome,
     }
@@ -135,7 +138,7 @@ def _print_suggestions(suggestions: Suggestions, end: RangeEnd, configured_lr: f
 
 def _print_report(curve: RangeCurve, end: RangeEnd, configured_lr: float) -> None:
     """Print the chart, the rules and the suggestion."""
-    suggestions = curve.suggest()
+    suggestions = curve.suggest(end.outcome)
     _print_curve(curve, suggestions)
     print_prose(outcome_line(curve, end))
     for name, lr in suggestions.lrs.items():

@@ -25,8 +25,11 @@ CLOSE, APART = 3.0, 10.0
 SLOPE_ERRORS = 2.0
 """Two slopes that differ by at most this many standard errors count as equal."""
 
-NOISE_ERRORS = 5.0
-"""Standard errors by which the smoothed loss must fall. Noise alone makes it fall by about four."""
+NOISE_ERRORS = 8.0
+"""Standard errors by which the smoothed loss must fall. Noise alone makes it fall by about four, rarely by seven."""
+
+RISE_ERRORS = 4.0
+"""Standard errors above its median from which on the smoothed loss counts as risen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,12 @@ class Suggestions:
     Args:
         lrs: suggested lrs by the rule's name; None if a rule finds nothing.
         doubt: the reason why none of them is reliable; empty if they are.
+        stable: the largest lr before the loss rises, for a complete curve that is not reliable; None if unknown.
     """
 
     lrs: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(RULES))
     doubt: str = ""
+    stable: float | None = None
 
     @property
     def found(self) -> dict[str, float]:
@@ -178,7 +183,8 @@ class Suggestions:
     def agreement(self) -> str:
         """Whether the rules agree, as text."""
         if self.doubt:
-            return self.doubt
+            stable = "" if self.stable is None else f"; the largest stable lr is {format_lr(self.stable)}"
+            return f"{self.doubt}{stable}"
         if not self.found:
             return "no rule finds an lr on this curve"
         if self.spread is None:
@@ -209,7 +215,8 @@ def suggest(lrs: Floats, losses: Floats, smoothed: Floats, *, steps: int, span: 
     noise = _noise(losses[first:last][: int(smoothed[first:last].argmin()) + 1])
     part = CurvePart(lrs[first:last], smoothed[first:last], steps, noise, span)
     found = {name: rule(part) for name, rule in RULES.items()}
-    return Suggestions(found, _doubt(part))
+    doubt = _doubt(part)
+    return Suggestions(found, doubt, _largest_stable(part) if doubt else None)
 
 
 def _noise(losses: Floats) -> float:
@@ -223,4 +230,14 @@ def _doubt(part: CurvePart) -> str:
     fall = float(part.losses[: place + 1].max() - part.losses[place])
     if fall > NOISE_ERRORS * part.noise / math.sqrt(part.span):
         return ""
-    return "the loss falls by no more than its noise: the curve suggests no lr"
+    return "no slope can be read: the loss falls by no more than its noise"
+
+
+def _largest_stable(part: CurvePart) -> float:
+    """Return the largest lr before the final rise of the loss; the last one if it does not rise."""
+    limit = float(np.median(part.losses)) + RISE_ERRORS * part.noise / math.sqrt(part.span)
+    below = np.flatnonzero(part.losses <= limit)
+    if below[-1] == len(part.losses) - 1:
+        return float(part.lrs[-1])
+    # the mean lags behind the losses by half of its span
+    return float(part.lrs[max(0, int(below[-1]) - part.span // 2)])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.lr_rules import Suggestions, format_factor, suggest
-from lrtui.run.range_feed import RangeEnd, Sweep
+from lrtui.run.range_feed import RangeEnd, RangeOutcome, Sweep
 from lrtui.run.series import Series
 from lrtui.text.format import four_digits
 
@@ -121,10 +121,17 @@ class RangeCurve:
         places = np.log(self.lrs.values[:shown])
         return min(self.top, float(np.interp(math.log(lr), places, self.smoothed.values[:shown])))
 
-    def suggest(self) -> Suggestions:
-        """Return the lrs that the four rules suggest for the curve so far."""
+    def suggest(self, outcome: RangeOutcome = "done") -> Suggestions:
+        """Return the lrs that the four rules suggest for the curve so far, and which one is recommended.
+
+        Args:
+            outcome: how the test ended; the curve of one that was stopped recommends no lr.
+        """
         columns = self.lrs.values, self.losses.values, self.smoothed.values
-        return suggest(*columns, steps=self.sweep.steps, span=self.span)
+        found = suggest(*columns, steps=self.sweep.steps, span=self.span)
+        if outcome in ("stopped", "failed"):
+            return replace(found, doubt="the test ended early: it recommends no lr", stable=None)
+        return found
 
 
 def outcome_line(curve: RangeCurve, end: RangeEnd) -> str:
@@ -142,6 +149,8 @@ def compare_lr(current_lr: float, suggestions: Suggestions) -> str:
     """Return how the current lr compares with the suggested one."""
     text = f"the lr in use is {four_digits(current_lr)}"
     suggested = suggestions.suggested
+    if suggestions.stable is not None and current_lr > suggestions.stable:
+        return f"{text}, above the largest stable one"
     if suggested is None or current_lr <= 0:
         return text
     factor = current_lr / suggested

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ class RangeTestResult:
     """The result of a range test.
 
     Args:
-        lr: the suggested lr, or that of the optimizer if the curve is not reliable.
+        lr: the suggested lr; if the curve is not reliable that of the optimizer, or a lower one that is stable.
         suggestions: the lrs that the rules suggest.
         steps: optimizer steps that it took.
         batches_per_epoch: batches per epoch of the task.
@@ -33,7 +34,7 @@ class RangeTestResult:
 
     @property
     def doubt(self) -> str:
-        """Why the curve is not reliable; empty if it is."""
+        """Why the curve is not reliable, and up to which lr the loss is stable; empty if it is reliable."""
         return self.suggestions.agreement if self.suggestions.suggested is None else ""
 
     @property
@@ -111,7 +112,9 @@ def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> Range
         LrtuiError: if there is no lr at all.
     """
     suggestions = curve.suggest()
-    lr = own_lr if suggestions.suggested is None else suggestions.suggested
+    lr = suggestions.suggested
+    if lr is None:
+        lr = min(own_lr, math.inf if suggestions.stable is None else suggestions.stable)
     if not lr > 0:
         raise LrtuiError(f"the range test found no lr: {suggestions.agreement}; lrtui find shows the curve")
     return RangeTestResult(lr, suggestions, len(curve), batches_per_epoch)

@@ -155,7 +155,7 @@ def reason_lines(suggestion: Suggestion) -> Iterator[str]:
 def _range_test_line(range_test: RangeTestResult) -> str:
     steps, lr = counted(range_test.steps, "step"), four_digits(range_test.lr)
     if range_test.doubt:
-        return f"range test: {steps}; {range_test.doubt}, so the search used lr {lr} of the optimizer"
+        return f"range test: {steps}; {range_test.doubt}, so the search used lr {lr}"
     rules = ", ".join(
         f"{name} {'none' if at is None else four_digits(at)}" for name, at in range_test.suggestions.lrs.items()
     )

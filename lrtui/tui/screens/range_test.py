@@ -76,10 +76,8 @@ class RangeTestScreen(ModalScreen[float | None]):
             self._curve.add(lr, loss)
         if end is not None:
             self._has_ended = True
-            self._suggestions = self._curve.suggest()
-            # part of a curve, or one without a slope, has no lr to offer
-            is_complete = end.outcome in ("done", "diverged")
-            self._chosen = self._suggestions.suggested_by if is_complete else None
+            self._suggestions = self._curve.suggest(end.outcome)
+            self._chosen = self._suggestions.suggested_by
         self._draw()
 
     @property

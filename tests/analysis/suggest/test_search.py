@@ -172,3 +172,13 @@ def test_the_lr_is_the_one_that_a_clear_curve_suggests() -> None:
     assert 5e-4 < range_test.lr < 0.1
     assert range_test.lr == curve.suggest().suggested
     assert range_test.batches_per_epoch == 938
+
+
+def test_without_a_slope_the_lr_in_use_is_kept_unless_it_is_unstable() -> None:
+    sweep = Sweep()
+    curve = RangeCurve(sweep)
+    noise = np.random.default_rng(1).normal(0, 0.1, sweep.steps)
+    for step in range(sweep.steps):
+        curve.add(sweep.lr(step), float(0.5 + noise[step] + max(0.0, sweep.lr(step) / 0.05 - 1)))
+    assert result_of(curve, 938, own_lr=0.003).lr == 0.003
+    assert result_of(curve, 938, own_lr=5.0).lr == curve.suggest().stable
