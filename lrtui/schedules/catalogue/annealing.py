@@ -55,6 +55,7 @@ def _restarts_factor(arguments: Arguments, calls: int) -> str | None:
 SCHEDULERS = (
     SchedulerEntry(
         name="CosineAnnealingLR",
+        short_name="Cosine",
         summary="half a cosine down to eta_min over T_max steps",
         family="curve",
         unit="epoch",
@@ -72,6 +73,7 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="CosineAnnealingWarmRestarts",
+        short_name="CosineRestarts",
         summary="cosines down to eta_min with restarts, the first after T_0 steps",
         family="curve",
         unit="epoch",

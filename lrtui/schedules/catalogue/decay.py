@@ -98,6 +98,7 @@ def _polynomial_factor(arguments: Arguments, calls: int) -> str | None:
 SCHEDULERS = (
     SchedulerEntry(
         name="ExponentialLR",
+        short_name="Exp",
         summary="multiplies the lr by gamma at every step",
         family="decay",
         unit="epoch",
@@ -132,6 +133,7 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="PolynomialLR",
+        short_name="Poly",
         summary="lowers the lr to 0 over total_iters steps, along a power curve",
         family="decay",
         unit="epoch",

@@ -45,6 +45,9 @@ class SchedulerEntry:
     name: str
     """Class name, as the notation has it."""
 
+    short_name: str = ""
+    """Its name in lists and labels; the class name without LR when empty."""
+
     summary: str
     """What it does to the lr, in one line."""
 
@@ -141,6 +144,8 @@ class SchedulerEntry:
     def __post_init__(self) -> None:
         if not self.class_path:
             object.__setattr__(self, "class_path", f"torch.optim.lr_scheduler:{self.name}")
+        if not self.short_name:
+            object.__setattr__(self, "short_name", self.name.removesuffix("LR"))
 
     @property
     def module(self) -> str:

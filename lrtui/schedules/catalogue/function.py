@@ -73,6 +73,7 @@ SCHEDULERS = (
     ),
     SchedulerEntry(
         name="MultiplicativeLR",
+        short_name="Multiply",
         summary="multiplies the lr at each step by an expression of the step number",
         family="function",
         unit="epoch",

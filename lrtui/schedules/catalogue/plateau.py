@@ -13,6 +13,7 @@ def _metric(arguments: Arguments) -> str:
 SCHEDULERS = (
     SchedulerEntry(
         name="ReduceLROnPlateau",
+        short_name="Plateau",
         summary="multiplies the lr by factor once a metric has stopped improving",
         family="decay",
         unit="epoch",
