@@ -40,7 +40,7 @@ def two_series() -> tuple[Series, Series]:
 def chart_of(loss: Series, mean: Series, *, low: float = 0.0, times: Series | None = None) -> Chart:
     """Return the pane's chart: every batch as a band, the mean as a line."""
     high = 10.0 if times is None else times.last
-    band = Curve(loss, 0.0, POINTS / 10, "chart--band", "band", times)
+    band = Curve(loss, 0.0, POINTS / 10, "chart--band-1", "band", times)
     line = Curve(mean, 0.0, POINTS / 10, "chart--line-1", "line", times)
     return Chart([band, line], low, high, x_label="epoch")
 

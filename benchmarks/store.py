@@ -78,7 +78,10 @@ def open_and_draw(folder: Path) -> dict[str, float]:
     opened = time.perf_counter() - start_time
     per_epoch = 1000
     for series in (state.loss, state.lrs[0]):
-        layers = [Curve(series, 0.0, per_epoch, "chart--band", "band"), Curve(series, 0.0, per_epoch, "chart--line-1")]
+        layers = [
+            Curve(series, 0.0, per_epoch, "chart--band-1", "band"),
+            Curve(series, 0.0, per_epoch, "chart--line-1"),
+        ]
         rows = Chart(layers, 0.0, len(series) / per_epoch).draw(72, 17)
         assert len(rows) == 17
     seconds = time.perf_counter() - start_time

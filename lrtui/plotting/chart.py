@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
+from lrtui.plotting.layers import Curve, Flag, Label, Layer, Line, Marks
+from lrtui.plotting.overlap import visible_cells
 from lrtui.plotting.raster import BRAILLE, CELLS, ascii_rows, broken, cell_codes, column_dots
 from lrtui.plotting.scale import AxisName, Scale, scale_for, x_ticks
+from lrtui.plotting.signs import Signs, line_of
+from lrtui.text.format import four_digits
 
 Segment = tuple[str, str]
 Row = tuple[Segment, ...]
-"""Pieces of text with their style: a component class of ChartView, with the suffix FADED if dimmed; "" for none."""
+"""Pieces of text with their style: a component class of ChartView, with FADED if dimmed; "" for none."""
 
 CROP = 1.5
 """A cropped axis ends at this multiple of the 95th percentile of the columns, measured from the foot of the axis."""
@@ -25,7 +28,7 @@ MARGIN = 1
 AXIS, LABEL = "chart--axis", "chart--label"
 
 # length of a dash with its gap, and of the dash alone, in dots
-_PERIOD = {"dotted": (4, 1), "dashed": (8, 5)}
+_PERIOD = {"dotted": (4, 1), "dashed": (8, 5), "ghost": (6, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,7 @@ class Chart:
         columns: int,
         lines: int,
     ) -> tuple[list[list[str]], list[list[str]]]:
-        codes = np.zeros((lines, columns), dtype=np.uint8)
-        owners = np.full((lines, columns), -1)
-        banded = np.zeros((lines, columns), dtype=np.bool_)
+        drawn: list[tuple[int, str, str, NDArray[np.uint8]]] = []
         for index, (layer, (low, high)) in enumerate(zip(self.layers, curves, strict=True)):
             if not isinstance(layer, (Curve, Line)):
                 continue
@@ -121,12 +122,8 @@ class Chart:
             dots = column_dots(scale.place(low), scale.place(high), lines * 4)
             if period := _PERIOD.get(form):
                 dots = broken(dots, *period)
-            cells = cell_codes(dots)
-            lit = cells > 0
-            # lines share a cell dot by dot, but a line replaces the dots of a band
-            codes = np.where(lit & banded, cells, codes | cells)
-            owners[lit] = index
-            banded = (banded & ~lit) | (lit & (form == "band"))
+            drawn.append((index, layer.style, form, cell_codes(dots)))
+        codes, owners = visible_cells(drawn, lines, columns)
         if self.ascii:
             signs = [CELLS[layer.form] if isinstance(layer, Curve) else "*" for layer in self.layers]
             characters = [[signs[owner] if owner >= 0 else " " for owner in row] for row in owners.tolist()]
@@ -134,28 +131,25 @@ class Chart:
             characters = [[chr(BRAILLE + code) if code else " " for code in row] for row in codes.tolist()]
         names = [getattr(layer, "style", "") for layer in self.layers]
         styles = [[names[owner] if owner >= 0 else "" for owner in row] for row in owners.tolist()]
-        for layer in self.layers:
-            self._paint_signs(layer, scale, characters, styles)
+        signs_of_chart = Signs(characters, styles, scale, lambda x: self._column(x, columns))
+        signs_of_chart.paint([*self.layers, *self._clipped(curves, scale, columns)])
         return characters, styles
 
-    def _paint_signs(self, layer: Layer, scale: Scale, characters: list[list[str]], styles: list[list[str]]) -> None:
-        lines, columns = len(characters), len(characters[0])
-        if isinstance(layer, Rule):
-            column = self._column(layer.x, columns)
-            for line in range(lines):
-                if column is not None and characters[line][column] == " ":
-                    characters[line][column], styles[line][column] = layer.glyph, layer.style
-        elif isinstance(layer, Sign):
-            if (column := self._column(layer.x, columns)) is not None:
-                characters[0][column], styles[0][column] = layer.glyph, layer.style
-        elif isinstance(layer, Marks):
-            places = scale.place(np.asarray(layer.ys, dtype=np.float64))
-            for x, place in zip(layer.xs, places, strict=True):
-                column = self._column(x, columns)
-                if column is None or not -0.5 <= place <= 1.5:
-                    continue
-                line = _line_of(place, lines)
-                characters[line][column], styles[line][column] = layer.glyph, layer.style
+    def _clipped(
+        self, curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], scale: Scale, columns: int
+    ) -> list[Label]:
+        """Return a label with the highest value above the y axis, if there is one."""
+        highs = [high for layer, (_, high) in zip(self.layers, curves, strict=True) if isinstance(layer, Curve)]
+        if not self.crops_peaks or not highs:
+            return []
+        highest = np.max(np.nan_to_num(np.stack(highs), nan=-np.inf, posinf=-np.inf), axis=0)
+        place = scale.place(highest)
+        if not np.nanmax(place, initial=0.0) > 1.0:
+            return []
+        at = int(np.argmax(highest))
+        # right of the spike, which reaches the upper edge
+        x = self.x_low + (at // 2 + 1.5) / columns * (self.x_high - self.x_low)
+        return [Label(x, four_digits(float(highest[at])), LABEL, "↑", top=True)]
 
     def _column(self, x: float, columns: int) -> int | None:
         span = self.x_high - self.x_low
@@ -167,11 +161,11 @@ class Chart:
 
     def _left(self, scale: Scale, lines: int) -> list[Row]:
         rows: list[Row] = [((" " * (self.label_width + 1), ""), ("│", AXIS))] * lines
-        # if two labels share a line, the lower one is shown
-        for tick in reversed(scale.ticks(max(1, lines // 2))):
+        # at least two lines apart; if two labels share a line, the lower one is shown
+        for tick in reversed(scale.ticks(max(1, (lines * 4 - 1) / 8))):
             if -0.01 <= tick.place <= 1.01:
                 label = f"{tick.label[: self.label_width]:>{self.label_width}} "
-                rows[_line_of(tick.place, lines)] = ((label, LABEL), ("┤", AXIS))
+                rows[line_of(tick.place, lines)] = ((label, LABEL), ("┤", AXIS))
         return rows
 
     def _x_axis(self, columns: int) -> list[Row]:
@@ -190,12 +184,6 @@ class Chart:
             ((pad, ""), ("└", AXIS), *_segments(marks, styles), (" " * MARGIN, "")),
             ((f"{name:>{self.label_width}}  {''.join(labels)}", LABEL),),
         ]
-
-
-def _line_of(place: float, lines: int) -> int:
-    """Return the line of text, from the top, of a position on the y axis in [0, 1]."""
-    dots = lines * 4 - 1
-    return int(min(max(dots - round(place * dots), 0), dots)) // 4
 
 
 def _write(line: list[str], column: int, text: str) -> None:

@@ -19,8 +19,9 @@ FADED = " faded"
 
 Floats = NDArray[np.float64]
 
-Form = Literal["line", "band", "dotted", "dashed"]
-"""How a curve is drawn: solid for the past, a band of all batches, dotted for the future, dashed for a candidate."""
+Form = Literal["line", "band", "dotted", "dashed", "ghost"]
+"""How a curve is drawn: solid for the past, a band of all batches, dotted for the future, dashed for a candidate, and
+a ghost, dashed as well, for a course that a change has replaced. Bands and ghosts are below all lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,4 +190,23 @@ class Sign:
     glyph: str = "!"
 
 
-Layer = Curve | Line | Marks | Rule | Flag | Sign
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Text beside a character at x, such as the name of a change of the lr; left out if there is no free place.
+
+    Args:
+        x: where.
+        text: the text.
+        style: component class of the colour.
+        glyph: one character that points at x; the text is right of it, or left of it near the right end.
+        top: whether it stays in the uppermost line, at the nearest free place.
+    """
+
+    x: float
+    text: str
+    style: str = "chart--flag"
+    glyph: str = "▾"
+    top: bool = False
+
+
+Layer = Curve | Line | Marks | Rule | Flag | Sign | Label

@@ -60,6 +60,6 @@ def _curves(curve: RangeCurve, shown: int) -> list[Layer]:
         for series in (curve.losses, curve.smoothed)
     )
     return [
-        Curve(batches, 0.0, 1.0, "chart--band", "band", xs=xs, name="loss of each batch"),
+        Curve(batches, 0.0, 1.0, "chart--band-1", "band", xs=xs, name="loss of each batch"),
         Curve(smoothed, 0.0, 1.0, "chart--line-1", xs=xs, name="smoothed loss"),
     ]

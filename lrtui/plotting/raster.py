@@ -77,11 +77,14 @@ def cell_codes(dots: Dots) -> NDArray[np.uint8]:
     return codes
 
 
-CELLS = {"line": "*", "band": ".", "dotted": ".", "dashed": "-"}
+CELLS = {"line": "*", "band": ".", "dotted": ".", "dashed": "-", "ghost": "-"}
 """The ASCII character of each form; a dotted curve lies right of the present, a band left of it."""
 
 _SIGNS = str.maketrans(
-    {"│": "|", "┤": "+", "└": "+", "─": "-", "┬": "+", "┼": "+", "┊": ":", "●": "o", "○": "O", "▲": "^", "…": "."}
+    {
+        **{"│": "|", "┤": "+", "└": "+", "─": "-", "┬": "+", "┼": "+", "┊": ":"},
+        **{"●": "o", "○": "O", "▲": "^", "▾": "v", "↑": "^", "…": "."},
+    }
 )
 
 

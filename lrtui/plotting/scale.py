@@ -26,7 +26,7 @@ class Tick:
     label: str
 
 
-def round_step(span: float, most: int) -> float:
+def round_step(span: float, most: float) -> float:
     """Return the smallest step of 1, 2 or 5 times a power of ten that gives at most `most` intervals."""
     raw = max(span, 1e-300) / max(1, most)
     power = 10.0 ** math.floor(math.log10(raw))
@@ -47,7 +47,7 @@ class LinearScale:
         with np.errstate(over="ignore"):
             return (np.clip(finite, -LARGEST, LARGEST) - self.low) / (self.high - self.low)
 
-    def ticks(self, most: int) -> list[Tick]:
+    def ticks(self, most: float) -> list[Tick]:
         """Return at most `most` + 1 ticks at round numbers."""
         step = round_step(self.high - self.low, most)
         first = math.ceil(self.low / step - 1e-9)
@@ -80,12 +80,12 @@ class LogScale:
         bottom, top = math.log10(self.low), math.log10(self.high)
         return (np.log10(positive) - bottom) / (top - bottom)
 
-    def ticks(self, most: int) -> list[Tick]:
+    def ticks(self, most: float) -> list[Tick]:
         """Return at most `most` + 1 ticks at powers of ten, and at 2 and 5 times them if there is room."""
         bottom, top = math.log10(self.low), math.log10(self.high)
         first, last = math.ceil(bottom - 1e-9), math.floor(top + 1e-9)
         # from the top, since the highest lr is the one that matters most
-        apart = max(1, math.ceil((last - first) / max(1, most)))
+        apart = max(1, math.ceil((last - first) / max(1, most) - 1e-9))
         values = [10.0**power for power in range(last, first - 1, -apart)][::-1]
         if len(values) < 3:
             finer = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]

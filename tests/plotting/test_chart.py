@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.chart_table import chart_csv
-from lrtui.plotting.layers import Curve, Flag, Layer, Line, Marks, Rule, Sign
+from lrtui.plotting.layers import Curve, Flag, Label, Layer, Line, Marks, Rule, Sign
 from lrtui.plotting.scale import AxisName, LinearScale, LogScale, round_step, scale_for
 from lrtui.run.series import Series
 from lrtui.run.smoothing import Smoothed
@@ -54,7 +55,7 @@ def test_past_is_solid_and_future_has_gaps() -> None:
 def test_a_line_replaces_the_dots_of_a_band() -> None:
     values = np.tile([0.0, 1.0], 500)
     mean = Curve(Series(np.full(1000, 0.5)), 0.0, 100.0, "chart--line-1")
-    band = Curve(Series(values), 0.0, 100.0, "chart--band", "band")
+    band = Curve(Series(values), 0.0, 100.0, "chart--band-1", "band")
     drawn = Chart([band, mean], 0.0, 10.0).draw(40, 8)
     styles = [{style for _, style in row} for row in drawn]
     assert any("chart--line-1" in names for names in styles)
@@ -274,3 +275,77 @@ def test_a_curve_from_its_middle_is_drawn_like_its_second_half() -> None:
         whole, part = of_whole.summary(low, high, 60), half.summary(low, high, 60)
         assert whole.mean == pytest.approx(part.mean, nan_ok=True)
         assert whole.high == pytest.approx(part.high, nan_ok=True)
+
+
+def flat(value: float, style: str, count: int = 100) -> Curve:
+    return Curve(Series([value] * count), 0.0, 10.0, style)
+
+
+def test_two_lines_at_the_same_place_take_turns_in_their_own_colours() -> None:
+    layers = [flat(1.0, "chart--line-1"), flat(1.0, "chart--line-2")]
+    row = max(Chart(layers, 0.0, 10.0).draw(60, 5), key=lambda row: lit("".join(text for text, _ in row)))
+    widths = {style: 0 for _, style in row}
+    for text, style in row:
+        widths[style] += lit(text)
+    assert widths["chart--line-1"] == widths["chart--line-2"] == 25
+
+
+def test_dots_have_the_colour_of_their_own_line() -> None:
+    # in one character cell, but on different dots of it
+    layers = [flat(0.0, "chart--line-1"), flat(1.0, "chart--line-2"), flat(2.0, "chart--line-3")]
+    dots: dict[str, set[int]] = {}
+    for row in Chart(layers, 0.0, 10.0, from_zero=True).draw(60, 2):
+        for text, style in row:
+            if style.startswith("chart--line"):
+                dots.setdefault(style, set()).update(ord(character) for character in text if character != " ")
+    assert set(dots) == {layer.style for layer in layers}
+    assert not set.intersection(*dots.values())
+
+
+def test_a_letter_at_the_place_of_another_run_s_letter_is_beside_it() -> None:
+    layers: list[Layer] = [
+        Marks([5.0, 10.0], [1.0, 1.0], "chart--line-1", "A"),
+        Marks([5.0, 10.0], [1.0, 1.0], "chart--line-2", "B"),
+    ]
+    picture = rows(Chart(layers, 0.0, 10.0), 60, 5)
+    line = next(line for line in picture if "A" in line)
+    assert line[9 + 25 : 9 + 27] == "AB"
+    assert line.rstrip().endswith("BA")
+
+
+def test_a_label_is_beside_its_x_and_covers_no_curve() -> None:
+    rising = curve(list(range(11)))
+    labels: list[Layer] = [Label(2.0, "x1.25"), Label(2.0, "undo"), Label(9.9, "OneCycle")]
+    without, picture = (rows(Chart(layers, 0.0, 10.0), 60, 12) for layers in ([rising], [rising, *labels]))
+    assert picture[0][9 + 10 :].startswith("▾x1.25")
+    assert picture[1][9 + 10 :].startswith("▾undo")
+    assert any("OneCycle▾" in line for line in picture)
+    for before, after in zip(without, picture, strict=True):
+        assert all(b == a for b, a in zip(before, after, strict=True) if 0x2800 < ord(b) <= 0x28FF)
+
+
+def test_a_label_without_a_free_place_is_left_out() -> None:
+    full = Curve(Series(np.tile([0.0, 1.0], 500)), 0.0, 100.0, "chart--line-1", "band")
+    assert not any("x2" in line for line in rows(Chart([full, Label(5.0, "x2")], 0.0, 10.0), 60, 5))
+
+
+def test_a_clipped_spike_is_marked_with_its_value() -> None:
+    values = np.full(1000, 0.5)
+    values[300:303] = 50.25
+    picture = rows(Chart([curve(values, 100)], 0.0, 10.0, crops_peaks=True), 60, 8)
+    assert "↑50.25" in picture[0]
+    assert abs(picture[0].index("↑") - (9 + 15 + 1)) <= 1
+    assert not any("↑" in line for line in rows(Chart([curve(values, 100)], 0.0, 10.0), 60, 8))
+
+
+def test_a_ghost_is_below_the_line_that_replaced_it() -> None:
+    ghost = Curve(Series([1.0] * 100), 0.0, 10.0, "chart--line-1 faded", "ghost")
+    picture = Chart([flat(1.0, "chart--line-1"), ghost], 0.0, 10.0).draw(60, 5)
+    assert not any(style == "chart--line-1 faded" for row in picture for _, style in row)
+
+
+def test_ticks_are_as_dense_as_two_lines_allow() -> None:
+    picture = rows(Chart([curve([0.0, 0.003])], 0.0, 1.0, from_zero=True), 60, 7)
+    places = [(index, line[:8].strip()) for index, line in enumerate(picture) if line[:8].strip()]
+    assert [label for _, label in places] == ["0.003", "0.002", "0.001", "0.000"]
+    assert {below - above for (above, _), (below, _) in pairwise(places)} == {2}
