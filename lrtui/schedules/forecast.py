@@ -117,6 +117,18 @@ def request_for_run(state: RunState) -> ForecastRequest | None:
     )
 
 
+def before_switch(state: RunState) -> RunState | None:
+    """Return the run as it would be without its last switch and all that came after; it shares the series.
+
+    None if the run was never switched.
+    """
+    switch = state.last_switch
+    if switch is None:
+        return None
+    changes = state.changes[: state.changes.index(switch)]
+    return replace(state, changes=changes, evaluations=[test for test in state.evaluations if test.seq < switch.seq])
+
+
 def _results_since(state: RunState, step: int) -> tuple[Metrics, ...]:
     """Return the metrics of the tests that ended the epochs after a step; an epoch without a test has none.
 

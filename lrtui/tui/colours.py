@@ -22,6 +22,8 @@ GRAPHICS_CONTRAST = 3.0
 DARK_LINES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#8fa5ff", "#bbbbbb")
 LIGHT_LINES = ("#0072b2", "#b26a00", "#00775a", "#a3447a", "#857a00", "#b34700", "#4057c4", "#555555")
 LINES = tuple(f"chart-line-{number}" for number in range(1, LINE_COLOURS + 1))
+BANDS = tuple(f"chart-band-{number}" for number in range(1, LINE_COLOURS + 1))
+"""Variables for the band of all batches below a run's line: paler than the line."""
 
 # errors first: with few colours, no other variable may look like one
 TEXT = (
@@ -31,7 +33,7 @@ TEXT = (
 )
 """Variables for text on the background, a surface or a panel."""
 
-GRAPHICS = ("foreground-disabled", "chart-band")
+GRAPHICS = ("foreground-disabled", *BANDS)
 """Variables for lines and areas on the background."""
 
 BACKGROUNDS = ("background", "surface", "panel", "panel-lighten-1", "panel-darken-1")
@@ -164,7 +166,9 @@ def readable_variables(variables: Mapping[str, str], palette: Palette) -> dict[s
     """
     changed = dict(variables)
     lines = DARK_LINES if palette.is_dark else LIGHT_LINES
-    changed |= {"chart-band": "#3d5a73" if palette.is_dark else "#b5cbe0", **dict(zip(LINES, lines, strict=True))}
+    ground = Color.parse(changed["background"])
+    bands = [_pale(Color.parse(line), ground, palette).hex for line in lines]
+    changed |= {**dict(zip(LINES, lines, strict=True)), **dict(zip(BANDS, bands, strict=True))}
     if palette.system is None:
         return changed
     if palette.has_few and not palette.is_ansi:
@@ -174,7 +178,7 @@ def readable_variables(variables: Mapping[str, str], palette: Palette) -> dict[s
             behind,
         )
     if palette.has_few:
-        greys = ("foreground-muted", "foreground-disabled", "text-muted", "text-disabled")
+        greys = ("foreground-muted", "foreground-disabled", "text-muted", "text-disabled", *BANDS)
         changed |= dict.fromkeys(greys, "#888888" if palette.is_dark else "#666666")
     auto = "white" if palette.is_dark else "black"
     ground = Color.parse(changed["background"])
@@ -194,6 +198,15 @@ def readable_variables(variables: Mapping[str, str], palette: Palette) -> dict[s
     for pair in PAIRS:
         changed |= _readable_pair(pair, changed, ground, palette)
     return changed
+
+
+def _pale(line: Color, ground: Color, palette: Palette) -> Color:
+    """Return the palest mix of a colour and the background that has the contrast of graphics."""
+    if palette.has_few:
+        return line
+    mixes = (ground.blend(line, step / BLENDS) for step in range(BLENDS + 1))
+    behind = palette.seen(ground)
+    return next((mix for mix in mixes if contrast(palette.seen(mix), behind) >= GRAPHICS_CONTRAST), line)
 
 
 def _parsed(value: str, auto: str) -> Color:

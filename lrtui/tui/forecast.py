@@ -17,7 +17,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.series import Series
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.forecast import Floats, ForecastRequest, forecast, request_for_run, request_for_spec
+from lrtui.schedules.forecast import Floats, ForecastRequest, before_switch, forecast, request_for_run, request_for_spec
 
 # the checks and the parser are imported after the first frame
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NEXT = "next"
 """Slot of the next run's schedule."""
+
+REPLACED = "replaced "
+"""Prefix of the slot of the schedule that a run had before its last switch."""
 
 BETTER = "better"
 """Slot of the schedule that the checks propose in its place."""
@@ -125,6 +128,8 @@ class Forecasts:
         self._ask = ask
         self._asked: dict[str, CurveRequest] = {}
         self.futures: dict[int, Future] = {}
+        self.replaced: dict[int, Future] = {}
+        """The lr that each run would have had without its last switch."""
         self.preview: Future | None = None
         self.better: Future | None = None
         """The lr of the schedule that the finding proposes."""
@@ -134,15 +139,19 @@ class Forecasts:
     def request(
         self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState], *, checked: bool = False
     ) -> None:
-        """Request the forecasts that are outdated: of the next run, and of each running one by number.
+        """Request the forecasts that are outdated: of the next run, and of each run that is drawn or trains.
 
         Args:
+            runs: these runs by number.
             checked: whether the next run's schedule is checked, too.
         """
         self._want(NEXT, request_for_spec(spec, batches_per_epoch), checked=checked, accumulate=spec.accumulate)
         for number, state in runs.items():
             if request := request_for_run(state):
                 self._want(str(number), request)
+            before = before_switch(state)
+            if before and (request := request_for_run(before)):
+                self._want(f"{REPLACED}{number}", request)
 
     def take(self, slot: str, answer: CurveResult) -> bool:
         """Store an answer; return whether it answers the latest request of its slot."""
@@ -156,8 +165,12 @@ class Forecasts:
         elif slot == BETTER:
             self.better = future
         elif future is not None:
-            self.futures[int(slot)] = future
+            self._store_of(slot)[int(slot.removeprefix(REPLACED))] = future
         return True
+
+    def _store_of(self, slot: str) -> dict[int, Future]:
+        """Return where the curves of a run's slot are kept."""
+        return self.replaced if slot.startswith(REPLACED) else self.futures
 
     def _take_finding(self, request: CurveRequest, findings: tuple[Finding, ...]) -> None:
         """Store the first finding with a better schedule, or else the first, and request that schedule's curve."""
@@ -179,7 +192,7 @@ class Forecasts:
             self.better = None
         else:
             # the forecast of a replaced schedule is wrong from now on
-            self.futures.pop(int(slot), None)
+            self._store_of(slot).pop(int(slot.removeprefix(REPLACED)), None)
         self._ask(slot, request)
 
 

@@ -174,6 +174,7 @@ class Scene:
     Args:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.
         futures: forecast of each run that has one, by number.
+        replaced: lr that each switched run would have had without its last switch, by number.
         one_pane: whether one pane is shown at a time, each with an x axis of its own.
         columns: width of the charts without their labels; 0 without a cursor, since only the cursor needs it.
         source_runs: the runs of sources, which other processes train or have trained.
@@ -185,6 +186,7 @@ class Scene:
     view: View
     preview: Future | None = None
     futures: Mapping[int, Future] = field(default_factory=dict)
+    replaced: Mapping[int, Future] = field(default_factory=dict)
     one_pane: bool = False
     columns: int = 0
     source_runs: SourceRuns = field(default_factory=SourceRuns)
@@ -250,5 +252,5 @@ class Scene:
             id(self.preview),
             id(self.better),
             self.finding,
-            tuple((number, id(future)) for number, future in self.futures.items()),
+            tuple((number, id(future)) for number, future in [*self.futures.items(), *self.replaced.items()]),
         )

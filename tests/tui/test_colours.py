@@ -8,6 +8,7 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from rich.color import ColorSystem
 from rich.style import Style
+from rich.text import Text
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
@@ -26,7 +27,10 @@ from lrtui.tui.colours import (
     readable_variables,
 )
 from lrtui.tui.dim_filter import is_graphic
+from lrtui.tui.panes.chart_pane import ChartPane
+from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import Header
+from lrtui.tui.run_list.pane import RunList
 from lrtui.tui.view import View
 
 SYSTEMS = (ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT, ColorSystem.STANDARD)
@@ -185,3 +189,21 @@ async def test_a_theme_of_the_terminals_own_colours_leaves_its_background(theme:
         at_rest = [colour for colour in backgrounds if colour is None or colour.is_default]
         # except for the cursor of the list and the scroll bar
         assert len(at_rest) > 0.9 * len(backgrounds)
+
+
+async def test_letters_and_colours_of_runs_are_in_the_list_and_in_every_chart_pane() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(60), recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "5", "m", "up" if app.cockpit.view.selected == 2 else "down")
+        scene = app.cockpit.scene
+        assert len(scene.shown) == 2
+        for pane in app.screen.query(ChartPane):
+            title = pane.query_one(Frame).render().plain
+            assert "A #1" in title, title
+            assert "B #2" in title, title
+        options = app.screen.query_one(RunList)
+        lines = [options.get_option_at_index(index).prompt for index in range(2)]
+        assert sorted(str(line)[1] for line in lines) == ["A", "B"]
+        # the run at the cursor has the cursor's colour
+        other = next(line for line in lines if isinstance(line, Text) and str(line)[0] == "m")
+        assert any(span.start == 1 and "color" in repr(span.style) for span in other.spans)

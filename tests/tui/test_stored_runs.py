@@ -93,7 +93,7 @@ async def test_all_runs_of_the_store_are_listed_newest_first(folder: Path) -> No
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
-        assert "■ #3 CosineAnn" in lines(app)[0]
+        assert "■ #3 Cosine" in lines(app)[0]
         assert "6/10" in lines(app)[0]
         assert "✗ #2" in lines(app)[1]
         assert "2/10  0.8380" in lines(app)[1]

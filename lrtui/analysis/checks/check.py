@@ -33,11 +33,13 @@ class Finding:
         message: what will happen, one sentence with its figures.
         fix: notation of a corrected schedule, which was stepped to the end of the run and does not have the finding;
             None if there is none.
+        short: the message in a few words.
     """
 
     code: str
     message: str
     fix: str | None = None
+    short: str = ""
 
     def __str__(self) -> str:
         better = f" (better: {self.fix})" if self.fix else ""
@@ -91,7 +93,8 @@ def _findings(context: ScheduleContext) -> list[Finding]:
         fixed = _best_fix(trap, problem, context, codes)
         if fixed is not None:
             fixed_contexts.append(fixed)
-        findings.append(Finding(trap.code, problem.message, str(fixed.schedule) if fixed else None))
+        fix = str(fixed.schedule) if fixed else None
+        findings.append(Finding(trap.code, problem.message, fix, problem.short or trap.title))
     return findings
 
 

@@ -246,6 +246,10 @@ class ScheduleContext:
         epoch, batch = divmod(step, self.horizon.batches_per_epoch)
         return f"step {step:,} (epoch {epoch + 1:,})" if batch else f"epoch {epoch + 1:,}"
 
+    def epoch_of(self, step: int) -> int:
+        """Return the epoch, from 1, that a step of the horizon belongs to."""
+        return (int(step) + self.horizon.start_step) // self.horizon.batches_per_epoch + 1
+
     def call_text(self, call: int) -> str:
         """Return the place in the run of the first step after this many `step()` calls."""
         return self.step_text(int(self.starts[call]))

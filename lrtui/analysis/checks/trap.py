@@ -17,10 +17,12 @@ class Problem:
     Args:
         message: what will happen, one sentence with its figures.
         fixes: candidate schedules without the problem, the best first; `check` tries each before it suggests one.
+        short: the message in a few words, for a narrow line; the trap's title when empty.
     """
 
     message: str
     fixes: Iterable[Schedule] = ()
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)

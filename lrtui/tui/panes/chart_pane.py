@@ -17,7 +17,7 @@ from lrtui.run.evaluations import metric_of
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
-from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.frame import Frame, Legend
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
@@ -77,6 +77,10 @@ class ChartPane(Vertical, can_focus=True):
         """Return the chart, or None if there is nothing to draw."""
         raise NotImplementedError
 
+    def legends_of(self, scene: Scene) -> list[Legend]:
+        """Return what the title line may show to explain the chart, the longest first; by default the runs' letters."""
+        return run_legends(scene)
+
     def choices_of(self, scene: Scene) -> tuple[object, ...]:
         """Return a value that changes whenever a choice of the user changes the chart."""
         return (scene.view.version, scene.view.versions[self.NAME], scene.one_pane)
@@ -96,7 +100,7 @@ class ChartPane(Vertical, can_focus=True):
             return
         self._scene = scene
         self.title = self.title_of(scene)
-        self.query_one(Frame).show(self.values_of(scene), self.title)
+        self.query_one(Frame).show(self.values_of(scene), self.title, self.legends_of(scene))
         choices, progress = self.choices_of(scene), scene.progress
         if choices == self._choices and (not charts or progress == self._progress):
             return
@@ -218,6 +222,11 @@ def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
     return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
 
 
+def band_style(run: ShownRun, scene: Scene) -> str:
+    """Return the style of the band of the run's batches: its colour, but paler."""
+    return line_style(run, scene).replace("line", "band")
+
+
 def glyph_of(run: ShownRun, scene: Scene) -> str:
     """Return the glyph of the run's test results: a dot if it is drawn alone, otherwise a letter for each run."""
     if len(scene.shown) < 2:
@@ -225,8 +234,34 @@ def glyph_of(run: ShownRun, scene: Scene) -> str:
     return LETTERS[scene.view.place_of(run.number) % len(LETTERS)]
 
 
-def legend(scene: Scene) -> str:
-    """Return the signs of the runs, or nothing if fewer than two are drawn."""
+def run_legends(scene: Scene) -> list[Legend]:
+    """Return the letters of the runs with their schedules, without them, and alone; nothing for fewer than two runs."""
     if len(scene.shown) < 2:
-        return ""
-    return "  ".join(f"{glyph_of(run, scene)} {label_of(run)}" for run in scene.shown)
+        return []
+    named = [(glyph_of(run, scene), label_of(run), line_style(run, scene), schedule_of(run)) for run in scene.shown]
+    return [
+        _spaced([(f"{letter} {label} {schedule}", style) for letter, label, style, schedule in named]),
+        _spaced([(f"{letter} {label}", style) for letter, label, style, _ in named]),
+        _spaced([(letter, style) for letter, _, style, _ in named], " "),
+    ]
+
+
+def _spaced(pieces: Sequence[tuple[str, str]], space: str = "  ") -> Legend:
+    """Return the pieces with blanks between them."""
+    return tuple((text if index == 0 else f"{space}{text}", style) for index, (text, style) in enumerate(pieces))
+
+
+def legend_of(*pieces: tuple[str, str, str]) -> Legend:
+    """Return a legend from signs, the styles that they are drawn in, and what they mean."""
+    parts: list[tuple[str, str]] = []
+    for sign, style, meaning in pieces:
+        parts += [(f"{'  ' if parts else ''}{sign}", style), (f" {meaning}", "")]
+    return tuple(parts)
+
+
+def schedule_of(run: ShownRun) -> str:
+    """Return the run's schedule in short."""
+    # imported with the first schedule to be shortened: the parser takes 20 ms
+    from lrtui.schedules.short_notation import short_notation
+
+    return short_notation(run.state.schedule or run.spec.schedule)

@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lrtui.plotting.chart import MARGIN, Chart, Row
-from lrtui.plotting.layers import FADED, LINE_COLOURS
 from lrtui.tui.panes.repaint import changed_region
+from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
 
 
 class ChartView(Widget):
@@ -33,45 +33,35 @@ class ChartView(Widget):
     ChartView { width: 1fr; height: 1fr; }
     ChartView > .chart--axis { color: $foreground-disabled; }
     ChartView > .chart--label { color: $foreground-muted; }
-    ChartView > .chart--band { color: $chart-band; }
     ChartView > .chart--future { color: $foreground-disabled; }
     ChartView > .chart--candidate { color: $accent; }
     ChartView > .chart--now { color: $foreground-muted; }
     ChartView > .chart--cursor { color: $accent; }
     ChartView > .chart--flag { color: $warning; }
-    ChartView > .chart--line-1 { color: $chart-line-1; }
-    ChartView > .chart--line-2 { color: $chart-line-2; }
-    ChartView > .chart--line-3 { color: $chart-line-3; }
-    ChartView > .chart--line-4 { color: $chart-line-4; }
-    ChartView > .chart--line-5 { color: $chart-line-5; }
-    ChartView > .chart--line-6 { color: $chart-line-6; }
-    ChartView > .chart--line-7 { color: $chart-line-7; }
-    ChartView > .chart--line-8 { color: $chart-line-8; }
-    """
+    """ + run_css("ChartView")
 
     COMPONENT_CLASSES = {
         "chart--axis",
         "chart--label",
-        "chart--band",
         "chart--future",
         "chart--candidate",
         "chart--now",
         "chart--cursor",
         "chart--flag",
-        *(f"chart--line-{number}" for number in range(1, LINE_COLOURS + 1)),
+        *RUN_CLASSES,
     }
     """
     | Class | Description |
     | :- | :- |
     | `chart--axis` | The axes. |
     | `chart--label` | The labels of the axes. |
-    | `chart--band` | The band from the minimum to the maximum of all batches. |
     | `chart--future` | The rest of the schedule. |
     | `chart--candidate` | The schedule being chosen, and candidates. |
     | `chart--now` | The line at the current step. |
     | `chart--cursor` | The line at the cursor. |
     | `chart--flag` | Switches and nudges. |
     | `chart--line-1` to `-8` | The colour of a run. |
+    | `chart--band-1` to `-8` | Its paler colour, for the band from the minimum to the maximum of all batches. |
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -154,10 +144,7 @@ class ChartView(Widget):
     def _style(self, name: str) -> Style:
         # looked up once, since Textual walks through all ancestors for each
         if name not in self._styles:
-            style = self.rich_style
-            if name:
-                style += self.get_component_rich_style(name.removesuffix(FADED), partial=True)
-            self._styles[name] = style + Style(dim=True) if name.endswith(FADED) else style
+            self._styles[name] = self.rich_style + (chart_style(self, name) if name else Style())
         return self._styles[name]
 
 

@@ -1,11 +1,18 @@
-"""The title line above a pane: its title on the left, its current value on the right."""
+"""The title line above a pane: its title on the left, its current value on the right, a legend between them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widget import Widget
 
 from lrtui.tui.panes.repaint import changed_part
+from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+
+Legend = tuple[tuple[str, str], ...]
+"""Pieces of text with their style: the name of a chart's style; "" for the colour of the title."""
 
 
 class Frame(Widget):
@@ -21,46 +28,73 @@ class Frame(Widget):
     Frame > .frame--title { color: $foreground; text-style: bold; }
     Frame > .frame--figure { color: $foreground; }
     Frame.-current > .frame--title { color: $accent; }
-    """
+    Frame > .chart--candidate { color: $accent; }
+    """ + run_css("Frame")
 
-    COMPONENT_CLASSES = {"frame--key", "frame--title", "frame--figure"}
+    COMPONENT_CLASSES = {"frame--key", "frame--title", "frame--figure", "chart--candidate", *RUN_CLASSES}
     """
     | Class | Description |
     | :- | :- |
     | `frame--key` | The pane's key. |
     | `frame--title` | The pane's name. |
     | `frame--figure` | The value at the right end. |
+    | `chart--candidate`, `chart--line-1` to `-8`, `chart--band-1` to `-8` | The colours in a legend. |
     """
 
     def __init__(self, title: str, *, key: str = "", classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self._title, self._key = title, key
         self._figure = ""
+        self._legends: tuple[Legend, ...] = ()
 
-    def show(self, figure: str, title: str | None = None) -> None:
-        """Show a value at the right end, and another title if one is given."""
+    def show(self, figure: str, title: str | None = None, legends: Sequence[Legend] = ()) -> None:
+        """Show a value at the right end, and another title if one is given.
+
+        Args:
+            figure: the value.
+            title: the title.
+            legends: what may be shown between them, the first one that fits.
+        """
         title = self._title if title is None else title
-        if (figure, title) != (self._figure, self._title):
-            before = self._parts()
-            self._figure, self._title = figure, title
-            self.refresh(*changed_part(f"─{''.join(before)}─", f"─{''.join(self._parts())}─", 0))
+        if (figure, title, tuple(legends)) != (self._figure, self._title, self._legends):
+            before, legend = self._line, self._legend
+            self._figure, self._title, self._legends = figure, title, tuple(legends)
+            # a legend in other colours can have the same text
+            self.refresh(*(changed_part(before, self._line, 0) if legend == self._legend else ()))
 
-    def _parts(self) -> tuple[str, str, str, str]:
-        """Return key, title, rule and value, with their blanks."""
+    @property
+    def _legend(self) -> Legend:
+        """The first legend that fits."""
+        room = self.size.width - sum(map(len, (self._key, self._title, self._figure))) - 12
+        return next((each for each in self._legends if sum(cell_len(text) for text, _ in each) <= room), ())
+
+    @property
+    def _line(self) -> str:
+        return f"─{''.join(self._parts())}─"
+
+    def _parts(self) -> tuple[str, str, str, str, str]:
+        """Return key, title, legend, rule and value, with their blanks."""
         width = self.size.width
         key, title, figure = f" {self._key}" if self._key else "", f" {self._title} ", f" {self._figure} "
         figure = figure if self._figure else ""
-        length = len(key) + len(title)
+        legend = "".join(text for text, _ in self._legend)
+        legend = f"─ {legend} " if legend else ""
+        length = len(key) + len(title) + len(legend)
         if length + len(figure) + 3 > width:
             figure = figure[: max(0, width - length - 4)] + "… " if width - length > 8 else ""
         rule = "─" * max(1, width - length - len(figure) - 2)
-        return key, title, rule, figure
+        return key, title, legend, rule, figure
 
     def render(self) -> Text:
-        key, title, rule, figure = self._parts()
+        key, title, legend, rule, figure = self._parts()
         line = Text("─", no_wrap=True, end="")
         line.append(key, self.get_component_rich_style("frame--key", partial=True))
         line.append(title, self.get_component_rich_style("frame--title", partial=True))
+        if legend:
+            line.append("─ ")
+            for text, style in self._legend:
+                line.append(text, chart_style(self, style) if style else None)
+            line.append(" ")
         line.append(rule)
         line.append(figure, self.get_component_rich_style("frame--figure", partial=True))
         line.append("─")

@@ -92,7 +92,12 @@ def figures_line(scene: Scene, width: int) -> str:
     if run is None:
         finding = scene.finding
         key = ACTIONS_BY_NAME["schedule"].key(scene.view.keys)
-        return cut(f" ! press {key} for another schedule: {finding.message}", width) if finding else ""
+        if finding is None:
+            return ""
+        line = f" ! press {key} for another schedule: {finding.message}"
+        if len(line) > width:
+            line = f" ! {finding.short or finding.message}: press {key} for another schedule"
+        return line if len(line) <= width else cut(line.removesuffix(" for another schedule"), width)
     state, parts = run.state, []
     if state.current_lrs:
         parts.append(f"lr {four_digits(state.current_lrs[0]):<9}")

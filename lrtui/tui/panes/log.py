@@ -62,6 +62,7 @@ class LogPane(Vertical):
         """Write the new lines; all lines if another run is on screen."""
         state = scene.run.state if scene.run else None
         log = self.query_one(Log)
+        self.set_class(state is None, "-idle")
         if state is not self._state:
             self._state, self._follows = state, True
             self._rewrite()

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lrtui.plotting.chart import Chart
-from lrtui.plotting.layers import FADED, Curve, Form, Layer, Marks
+from lrtui.plotting.layers import FADED, Curve, Form, Label, Layer, Marks
+from lrtui.run.events import LrSet, ScheduleSwitched
+from lrtui.run.state import RunState
+from lrtui.schedules.forecast import before_switch
 from lrtui.text.format import four_digits
+from lrtui.tui.forecast import Future
 from lrtui.tui.panes.at_cursor import lr_at_cursor
-from lrtui.tui.panes.chart_pane import ChartPane, chart, curve_of_steps, glyph_of, legend, line_style
+from lrtui.tui.panes.chart_pane import (
+    ChartPane,
+    chart,
+    curve_of_steps,
+    glyph_of,
+    legend_of,
+    line_style,
+    run_legends,
+)
+from lrtui.tui.panes.frame import Legend
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
-from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, whole_range, x_of_step
+from lrtui.tui.x_axis import batches_per_epoch, preview_rate, seconds_per_step, whole_range, x_of_event, x_of_step
 
 
 class LrPane(ChartPane):
@@ -31,26 +45,44 @@ class LrPane(ChartPane):
             return lr_at_cursor(scene)
         run = scene.run
         if run is None:
-            if scene.finding and scene.better:
-                # the header names the next run's schedule
-                return f"── next run   - - better: {scene.finding.fix}"
-            return f"next run: {scene.view.spec.schedule}"
+            # with a better schedule, both are in the legend
+            return "" if scene.finding and scene.better else f"next run: {scene.view.spec.schedule}"
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
             signs = [f"{_glyph_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]
             rows = zip(signs, run.state.started.group_names, lrs, strict=True)
             return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
-        runs = f"{legend(scene)}  " if legend(scene) and scene.one_pane else ""
-        next_run = f"next run: {scene.view.spec.schedule}  " if preview_rate(scene) else ""
-        return f"{runs}{next_run}lr {four_digits(lrs[0])}" if lrs else runs
+        next_run = f"╌╌ next run: {scene.view.spec.schedule}  " if preview_rate(scene) else ""
+        return f"{next_run}lr {four_digits(lrs[0])}" if lrs else next_run.strip()
 
     def chart_of(self, scene: Scene) -> Chart | None:
         of_runs, of_next_run = [_curves_of_run(scene, run) for run in scene.shown], _curves_of_next_run(scene)
         layers = [layer for course in (*of_runs, of_next_run) for layer in course]
         if not layers:
             return None
-        logarithmic = spans_decades(of_runs or [of_next_run], whole_range(scene))
+        # with the rest of a schedule that was stopped, so that the axis is the same before and after
+        courses = [[*_curves_of_run(scene, run), *_rest_if_stopped(scene, run)] for run in scene.shown]
+        logarithmic = spans_decades(courses or [of_next_run], whole_range(scene))
+        if scene.run is not None:
+            layers += [*_replaced_curves(scene, scene.run), *_labels(scene, scene.run)]
         return chart(scene, layers, self.NAME, logarithmic=logarithmic, from_zero=True)
+
+    def legends_of(self, scene: Scene) -> list[Legend]:
+        """Return the runs' letters, or what solid, dotted and dashed lines are."""
+        if not scene.shown and scene.finding and scene.better:
+            planned, better = ("⠒⠒", "chart--line-1"), ("╌╌", "chart--candidate")
+            fixes = [f"better: {scene.finding.fix}", "better"]
+            return [legend_of((*planned, "next run"), (*better, fix)) for fix in fixes]
+        if len(scene.shown) != 1:
+            return run_legends(scene)
+        (run,) = scene.shown
+        style, change = line_style(run, scene), _last_change(run.state)
+        past = [("⠒⠒", style, "past")]
+        to_come = [("⠂⠂", style + FADED, "planned")] if run.is_live and run.number in scene.futures else []
+        before = []
+        if change is not None and _replaced_curves(scene, run):
+            before = [("╌╌", style + FADED, f"before {change_name(change)}")]
+        return [legend_of(*past, *to_come, *before), legend_of(*past, *before)] if to_come or before else []
 
 
 LOG_RATIO = 100.0
@@ -110,17 +142,24 @@ def _curves_of_next_run(scene: Scene) -> list[Layer]:
     return layers
 
 
-def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[Layer]:
-    """Return the lr of a live run's parameter group from the present step on, scaled as the lr is now.
+def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[Curve]:
+    """Return the lr of a run's parameter group from the present step on, scaled as the lr is now.
 
     On a time axis it is drawn at the mean time per step so far, and left out before that is known.
     """
-    future = scene.futures.get(run.number)
+    state = run.state
+    scale = state.scale[group] if group < len(state.scale) else 1.0
+    return _forecast_curves(scene, run, group, style, scene.futures.get(run.number), state.step, scale)
+
+
+def _forecast_curves(
+    scene: Scene, run: ShownRun, group: int, style: str, future: Future | None, step: int, scale: float
+) -> list[Curve]:
+    """Return a forecast of a run's parameter group from a step on."""
     if future is None or group >= future.lrs.shape[1]:
         return []
     state, axis = run.state, scene.view.viewport.axis
-    done = max(0, state.step - future.start_step)
-    scale = state.scale[group] if group < len(state.scale) else 1.0
+    done = max(0, step - future.start_step)
     seconds = seconds_per_step(state)
     if done >= len(future.lrs) or (axis == "time" and not seconds):
         return []
@@ -128,6 +167,73 @@ def _future_curves(scene: Scene, run: ShownRun, group: int, style: str) -> list[
     start = x_of_step(state, future.start_step + done, axis) - done / rate
     name = f"{label_of(run)} {_name_of_group(run, group)} to come"
     return [Curve(future.series(group), start, rate, style + FADED, "dotted", None, name, done, scale)]
+
+
+def _rest_if_stopped(scene: Scene, run: ShownRun) -> list[Curve]:
+    """Return the planned lr of a run that was stopped, which is not drawn."""
+    if run.is_live:
+        return []
+    return [curve for group in range(len(run.state.lrs)) for curve in _future_curves(scene, run, group, "")]
+
+
+# -- changes of the lr ------------------------------------------------------------------------------------------------
+
+
+def _last_change(state: RunState) -> LrSet | ScheduleSwitched | None:
+    """Return the last change that the user made."""
+    changes = reversed(state.changes)
+    return next((each for each in changes if isinstance(each, ScheduleSwitched) or each.by != "plateau"), None)
+
+
+def _replaced_curves(scene: Scene, run: ShownRun) -> list[Curve]:
+    """Return the course that the lr would have taken without the user's last change, from that change on."""
+    change = _last_change(run.state)
+    if change is None:
+        return []
+    curves: list[Curve] = []
+    for group in range(len(run.state.lrs)):
+        style = line_style(run, scene, group if _has_group_styles(scene) else 0)
+        if isinstance(change, ScheduleSwitched):
+            before, future = before_switch(run.state), scene.replaced.get(run.number)
+            scale = before.scale[group] if before and group < len(before.scale) else 1.0
+            curves += _forecast_curves(scene, run, group, style, future, change.step, scale)
+        else:
+            curves += _curves_without_nudge(scene, run, group, style, change)
+    return [replace(curve, form="ghost", name=f"{curve.name} before {change_name(change)}") for curve in curves]
+
+
+def _curves_without_nudge(scene: Scene, run: ShownRun, group: int, style: str, nudge: LrSet) -> list[Curve]:
+    """Return a group's lr divided by the nudge, which multiplies the whole course: no forecast is needed."""
+    before, after = nudge.lrs_before[group], nudge.lrs_after[group]
+    if after <= 0 or before == after:
+        return []
+    state, name = run.state, f"{label_of(run)} {_name_of_group(run, group)}"
+    past = curve_of_steps(scene, run, state.lrs[group], style + FADED, "ghost", name)
+    curves = [replace(past, first=nudge.step - state.first_step)] if past else []
+    curves += _future_curves(scene, run, group, style) if run.is_live else []
+    return [replace(curve, factor=curve.factor * before / after) for curve in curves]
+
+
+def change_name(change: LrSet | ScheduleSwitched) -> str:
+    """Return a change in a word or two: `x1.25`, `undo`, `lr 0.001`, `OneCycle`."""
+    if isinstance(change, ScheduleSwitched):
+        # imported with the first switch: the parser takes 20 ms
+        from lrtui.schedules.short_notation import short_name
+
+        return short_name(change.schedule)
+    if change.by == "undo":
+        return "undo"
+    before, after = change.lrs_before[0], change.lrs_after[0]
+    if before <= 0 or (change.by == "user" and change.command.startswith("lr=")):
+        return f"lr {four_digits(after)}"
+    return f"x{after / before:.3g}"
+
+
+def _labels(scene: Scene, run: ShownRun) -> list[Label]:
+    """Return a label for each change of a run's lr."""
+    axis = scene.view.viewport.axis
+    changes = run.state.changes
+    return [Label(x_of_event(run.state, each.step, each.seconds, axis), change_name(each)) for each in changes]
 
 
 def _name_of_group(run: ShownRun, group: int) -> str:

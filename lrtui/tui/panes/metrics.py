@@ -15,13 +15,16 @@ from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,
     ChartPane,
+    band_style,
     chart,
     curve_of_steps,
     glyph_of,
-    legend,
+    legend_of,
     line_style,
     marks_of_tests,
+    run_legends,
 )
+from lrtui.tui.panes.frame import Legend
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 
@@ -30,6 +33,9 @@ WIDE = 160
 
 PANE_LINES = 8
 """Minimum height of a chart with its title and its axis."""
+
+MAX_BANDS = 2
+"""Maximum number of runs that are drawn with a band; more bands would cover each other."""
 
 OTHER_LINES = 15
 """Lines of the header, the footer and the log."""
@@ -81,6 +87,22 @@ class MetricChart(ChartPane):
         """Return the name of the metric that is shown."""
         raise NotImplementedError
 
+    def legends_of(self, scene: Scene) -> list[Legend]:
+        """Return the runs' letters, or what line, band and dot are."""
+        if len(scene.shown) != 1:
+            return run_legends(scene)
+        (run,), name, span = scene.shown, self.metric_name(scene), scene.view.smoothing
+        style, test = line_style(run, scene), "each test"
+        series = run.state.loss if name == LOSS else run.state.metrics.get(name, ())
+        if not len(series):
+            return []
+        tests = [(glyph_of(run, scene), style, test)] if metric_of(run.state.last_test, name) is not None else []
+        if not span:
+            return [legend_of(("⠒⠒", style, "every batch"), *tests)]
+        band = ("⣿", band_style(run, scene), "every batch")
+        long = legend_of(("⠒⠒", style, f"mean of {span} batches"), band, *tests)
+        return [long, legend_of(("⠒⠒", style, "mean"), band, *((*row[:2], "test") for row in tests))]
+
     def chart_of(self, scene: Scene) -> Chart | None:
         name = self.metric_name(scene)
         curves = [(run, _curves_of_steps(scene, run, name)) for run in scene.shown]
@@ -99,15 +121,15 @@ class MetricChart(ChartPane):
 
 
 def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
-    """Return the values of the run's steps: smoothed, and as a band if the run is drawn alone."""
+    """Return the values of the run's steps: smoothed, and as a band if few runs are drawn."""
     series = run.state.loss if name == LOSS else run.state.metrics.get(name)
-    span, alone = scene.view.smoothing, len(scene.shown) == 1
+    span = scene.view.smoothing
     if series is None:
         return []
     label, style = f"{label_of(run)} train {name}", line_style(run, scene)
     curves = []
-    if alone and span:
-        curves.append(curve_of_steps(scene, run, series, "chart--band", "band", label))
+    if span and len(scene.shown) <= MAX_BANDS:
+        curves.append(curve_of_steps(scene, run, series, band_style(run, scene), "band", label))
     if span:
         smoothed = run.state.smoothed(series, span)
         curves.append(curve_of_steps(scene, run, smoothed, style, "line", f"{label} smoothed over {span}"))
@@ -130,16 +152,15 @@ class LossPane(MetricChart):
             return loss_at_cursor(scene)
         run = scene.run
         if run is None or not len(run.state.loss):
-            return legend(scene)
+            return ""
         state, span = run.state, scene.view.smoothing
         series = state.smoothed(state.loss, span) if span else state.loss
-        parts = [legend(scene)] if legend(scene) else []
-        parts.append(f"train {four_digits(series.last)}")
+        parts = [f"train {four_digits(series.last)}"]
         if last := state.last_test:
             parts.append(f"test {four_digits(last.loss)}")
         if averaged := state.last_averaged:
             parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
-        return "  ".join(parts) if legend(scene) else " · ".join(parts)
+        return " · ".join(parts)
 
     def metric_name(self, scene: Scene) -> str:
         return LOSS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -16,8 +18,10 @@ from textual.widgets.option_list import Option
 from lrtui.panes import PANES_BY_NAME
 from lrtui.run.errors import UsageError
 from lrtui.run.source import RunSummary
+from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
 from lrtui.tui.run_list.rows import (
     ORDERS,
     Order,
@@ -41,6 +45,8 @@ class RunList(OptionList):
     """The list widget; enter does not select, since the run at the cursor is already on screen."""
 
     BINDINGS = [Binding("enter", "enter", show=False)]
+    DEFAULT_CSS = run_css("RunList")
+    COMPONENT_CLASSES = {*RUN_CLASSES}
 
     class Entered(Message):
         """The user pressed enter."""
@@ -48,6 +54,17 @@ class RunList(OptionList):
     def action_enter(self) -> None:
         """Post the message."""
         self.post_message(self.Entered())
+
+
+def _short_schedules(runs: Iterable[RunSummary]) -> dict[str, str]:
+    """Return the schedules of the runs in short, by notation."""
+    notations = {run.schedule for run in runs}
+    if not notations:
+        return {}
+    # imported with the first run: the parser takes 20 ms
+    from lrtui.schedules.short_notation import short_notations
+
+    return short_notations(notations)
 
 
 class RunsPane(Vertical):
@@ -76,7 +93,7 @@ class RunsPane(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="runs")
-        self._shown: dict[int, str] = {}
+        self._shown: dict[int, Text] = {}
         self._selected: int | None = None
         self._order: Order = "newest"
         self._filters: list[Filter | WordFilter] = []
@@ -100,6 +117,7 @@ class RunsPane(Vertical):
             scene.source_runs.version,
             tuple(scene.view.pinned),
             scene.view.selected,
+            self.app.theme,
             self._order,
             tuple(self._filters),
             width,
@@ -129,8 +147,12 @@ class RunsPane(Vertical):
 
     def _show_list(self, runs: dict[int, RunSummary], scene: Scene, width: int, empty: str) -> None:
         widths = column_widths(list(runs.values()), width)
-        lines = {number: run_line(run, number in scene.view.pinned, widths) for number, run in runs.items()}
-        options = self.query_one(OptionList)
+        options = self.query_one(RunList)
+        letters, schedules = self._letters(scene), _short_schedules(runs.values())
+        lines = {
+            number: run_line(run, number in scene.view.pinned, widths, schedules, letters.get(number))
+            for number, run in runs.items()
+        }
         options.set_class(not lines, "-empty")
         if list(lines) != list(self._shown) or not lines:
             with self.prevent(OptionList.OptionHighlighted):
@@ -142,13 +164,25 @@ class RunsPane(Vertical):
             self._selected = None
         else:
             for number, line in lines.items():
-                if line.plain != self._shown[number]:
+                if line != self._shown[number]:
                     options.replace_option_prompt(str(number), line)
-        self._shown = {number: line.plain for number, line in lines.items()}
+        self._shown = lines
         if scene.view.selected != self._selected and scene.view.selected in lines:
             self._selected = scene.view.selected
             with self.prevent(OptionList.OptionHighlighted):
                 options.highlighted = list(lines).index(self._selected)
+
+    def _letters(self, scene: Scene) -> dict[int, tuple[str, Style]]:
+        """Return the letters of the runs that are drawn over each other, in their colours."""
+        if len(scene.shown) < 2:
+            return {}
+        letters = {}
+        for run in scene.shown:
+            # at the cursor the colours of runs could not be read
+            at_cursor = run.number == scene.view.selected
+            colour = Style() if at_cursor else chart_style(self.query_one(RunList), line_style(run, scene))
+            letters[run.number] = (glyph_of(run, scene), colour + Style(bold=True))
+        return letters
 
     def on_resize(self) -> None:
         """Draw at the new width, and keep the cursor visible when the height changes with the settings below."""

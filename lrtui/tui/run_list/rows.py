@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 
+from rich.style import Style
 from rich.text import Text
 
 from lrtui.run.evaluations import is_finite
@@ -149,6 +151,12 @@ def _best(run: RunSummary) -> str:
     return "" if run.best is None else figure(run.best)
 
 
+def _name(run: RunSummary, schedules: Mapping[str, str]) -> str:
+    """Return the run's name and its schedule."""
+    schedule = schedules.get(run.schedule, run.schedule)
+    return printable(f"{_shown_name(run)} · {schedule}" if run.name else schedule)
+
+
 def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
     """Return the widths that all the lines share.
 
@@ -160,26 +168,41 @@ def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
     progress = max((len(_progress(run)) for run in runs), default=0)
     status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
     time_width = 6 if width >= TIME_WIDTH else 0
-    # pin, glyph and label; two blanks before each further column and one after the last
-    taken = 4 + label + 2 + sum(column + 2 for column in (best, time_width) if column) + (status and status + 1)
+    # pin, letter, glyph and label; two blanks before each further column and one after the last
+    taken = 5 + label + 2 + sum(column + 2 for column in (best, time_width) if column) + (status and status + 1)
     if width - taken - progress - 2 < MIN_SCHEDULE_WIDTH:
         progress = 0
     schedule = max(1, width - taken - (progress and progress + 2))
     return ColumnWidths(label, status, schedule, progress, best, time_width)
 
 
-def run_line(run: RunSummary, pinned: bool, widths: ColumnWidths) -> Text:
-    """Return the line of a run: pin, glyph, label, name and schedule, progress, best value, time."""
-    name = f"{_shown_name(run)} · {run.schedule}" if run.name else run.schedule
-    name = cut(printable(name), widths.schedule)
+def run_line(
+    run: RunSummary,
+    pinned: bool,
+    widths: ColumnWidths,
+    schedules: Mapping[str, str] = MappingProxyType({}),
+    letter: tuple[str, Style] | None = None,
+) -> Text:
+    """Return the line of a run: pin, letter, glyph, label, name and schedule, progress, best value, time.
+
+    Args:
+        run: the run.
+        pinned: whether it is always drawn.
+        widths: the widths of the columns.
+        schedules: the schedules in short; others are written in full.
+        letter: the run's letter in the charts and its colour, if several runs are drawn.
+    """
+    name = cut(_name(run, schedules), widths.schedule)
     label = _label(run)
-    line = f"{'m' if pinned else ' '} {GLYPHS[run.state]} "
+    line = f" {GLYPHS[run.state]} "
     line += f"{run.state:<{widths.status}} " if widths.status else ""
     line += f"{' ' * (widths.label - width_of(label))}{label} {name}{' ' * (widths.schedule - width_of(name))}"
     line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
     line += f"  {_best(run):>{widths.best}}" if widths.best else ""
     line += f"  {duration(run.seconds):>{widths.time}}" if widths.time else ""
-    return Text(line, no_wrap=True)
+    text = Text("m" if pinned else " ", no_wrap=True)
+    sign, style = letter or (" ", Style())
+    return text.append(sign, style).append(line)
 
 
 def best_title(runs: Sequence[RunSummary]) -> str:

@@ -123,6 +123,7 @@ class CockpitScreen(BackgroundScreen[None]):
             self.view,
             self._forecasts.preview,
             self._forecasts.futures,
+            self._forecasts.replaced,
             self.has_class("-one"),
             columns=0 if self.view.viewport.cursor is None else self.chart_columns,
             source_runs=self.source_runs,
@@ -212,8 +213,14 @@ class CockpitScreen(BackgroundScreen[None]):
         numbers = {run.number for run in self.session.runs}
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
-        live = {run.number: run.state for run in self._runs if run.state.is_live}
-        self._forecasts.request(self.view.spec, preview_batches_per_epoch(self.view.spec), live, checked=not live)
+        # a stopped run keeps the lr axis of its whole schedule
+        drawn = {run.number: run.state for run in self._runs if run.state.is_live or run.number in self.view.drawn}
+        self._forecasts.request(
+            self.view.spec,
+            preview_batches_per_epoch(self.view.spec),
+            drawn,
+            checked=not any(run.state.is_live for run in self._runs),
+        )
 
     def _show_refusals(self) -> None:
         for run in self.session.runs:

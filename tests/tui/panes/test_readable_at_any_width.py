@@ -51,16 +51,16 @@ async def test_the_log_wraps_long_lines_and_wraps_them_again_at_another_width() 
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "4")
-        text = "loss fails on what it is given: " + "word " * 40 + "the end"
+        text = "loss fails on what it is given: " + "word " * 40 + "the-end"
         app.session.last.say(Notice(seq=999, step=330, seconds=9.0, level="error", code="x", text=text))
         log = app.screen.query_one(Log)
-        await until(pilot, lambda: "the end" in log.lines[-1])
+        await until(pilot, lambda: "the-end" in log.lines[-1])
         wide = log.line_count
         await pilot.resize_terminal(50, 24)
         await until(pilot, lambda: log.line_count != wide)
         room = log.scrollable_content_region.width
         assert all(len(line) <= room for line in log.lines)
-        assert "the end" in log.lines[-1]
+        assert "the-end" in log.lines[-1]
         assert log.max_scroll_y - log.scroll_offset.y <= 0
 
 

@@ -63,7 +63,8 @@ def dead_tail(context: ScheduleContext) -> Problem | None:
         return None
     start = len(alive) - tail
     lr, effect = _dead_text(float(context.lrs[start:].max()), tail, len(alive))
-    return Problem(f"from {context.step_text(start)} on the lr is {lr}: the last {effect}", _with_higher_end(context))
+    message = f"from {context.step_text(start)} on the lr is {lr}: the last {effect}"
+    return Problem(message, _with_higher_end(context), f"dead after epoch {context.epoch_of(start - 1):,}")
 
 
 def _with_higher_end(context: ScheduleContext) -> Iterator[Schedule]:
@@ -95,7 +96,8 @@ def dead_start(context: ScheduleContext) -> Problem | None:
     if head < 2 or head < min(MIN_DEAD_SHARE * len(alive), context.horizon.batches_per_epoch):
         return None
     lr, effect = _dead_text(float(context.lrs[:head].max()), head, len(alive))
-    return Problem(f"until {context.step_text(head)} the lr is {lr}: the first {effect}", _with_higher_start(context))
+    message = f"until {context.step_text(head)} the lr is {lr}: the first {effect}"
+    return Problem(message, _with_higher_start(context), f"dead until epoch {context.epoch_of(head):,}")
 
 
 def _with_higher_start(context: ScheduleContext) -> Iterator[Schedule]:
