@@ -8,14 +8,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lrtui.cli.terminal import terminal_width
 from lrtui.run.events import EvalDone
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
-from lrtui.text.format import four_digits
+from lrtui.text.format import four_digits, wrapped
 
 LARGEST = 1e30
 """Larger values are drawn at the edge."""
@@ -27,6 +28,9 @@ SIGNS = {"braille": "⠒"}
 """Legend text for the markers that are not single characters."""
 
 MAX_COLUMNS = 120
+AXIS = 8
+"""Columns of the y axis with its labels, about."""
+
 ROWS = 22
 
 
@@ -103,12 +107,13 @@ def print_chart(
         low, high = low - room, high + room
         if is_share and high - room <= 1.0 < high:
             high = 1.0
-    for curve, points in zip(curves, parts, strict=True):
+    # as fractions of the axis: plotext can't resolve very small numbers
+    fractions = [[(epoch, (value - low) / (high - low)) for epoch, value in points] for points in parts]
+    for curve, points in [*zip(curves, fractions, strict=True), *_marks_where_curves_cross(curves, fractions, width)]:
         if points:
             (plotext.plot if curve.joined else plotext.scatter)(
                 [epoch for epoch, _ in points],
-                # as fractions of the axis: plotext can't resolve very small numbers
-                [(value - low) / (high - low) for _, value in points],
+                [value for _, value in points],
                 color=COLOURS[curve.index % len(COLOURS)],
                 marker=curve.marker,
             )
@@ -120,8 +125,52 @@ def print_chart(
         # if the encoding lacks Braille characters, question marks still show the curve
         sys.stdout.reconfigure(errors="replace")
     chart = plotext.build()
-    print(chart if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else plotext.uncolorize(chart))
+    print(chart if has_colour() else plotext.uncolorize(chart))
     print(f"{x_label:>{width}}\n")
+
+
+def has_colour() -> bool:
+    """Return whether standard output is a terminal with colours, and the user wants them."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def coloured(text: str, index: int) -> str:
+    """Return the text in the colour of a curve, if there are colours."""
+    if not has_colour():
+        return text
+    import plotext
+
+    return str(plotext.colorize(text, COLOURS[index % len(COLOURS)]))
+
+
+def print_legend(marker: str, index: int, text: str) -> None:
+    """Print a curve's mark in its colour, and what the curve is."""
+    sign = SIGNS.get(marker, marker)
+    first, *more = wrapped(f"{sign} {text}", terminal_width())
+    print("\n".join([coloured(sign, index) + first[len(sign) :], *more]))
+
+
+def _marks_where_curves_cross(
+    curves: Sequence[Curve], parts: Sequence[Sequence[tuple[float, float]]], columns: int
+) -> list[tuple[Curve, list[tuple[float, float]]]]:
+    """Return single marks of each joined curve, in every n-th column, for n curves.
+
+    Drawn over the lines, they show all curves where these lie on each other.
+    """
+    lines = [(curve, points) for curve, points in zip(curves, parts, strict=True) if curve.joined and len(points) > 1]
+    if len(lines) < 2 or len({curve.marker for curve, _ in lines}) < 2:
+        return []
+    places = np.linspace(
+        min(points[0][0] for _, points in lines), max(points[-1][0] for _, points in lines), max(2, columns - AXIS)
+    )
+    marks = []
+    for number, (curve, points) in enumerate(lines):
+        epochs, values = np.array(points).T
+        own = places[number :: len(lines)]
+        own = own[(epochs[0] <= own) & (own <= epochs[-1])]
+        single = replace(curve, joined=False)
+        marks.append((single, list(zip(own.tolist(), np.interp(own, epochs, values).tolist(), strict=True))))
+    return marks
 
 
 def epoch_ticks(first: float, last: float) -> list[int]:

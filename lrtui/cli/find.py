@@ -15,6 +15,7 @@ from lrtui.cli.charts import Curve, print_chart
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
+from lrtui.cli.progress import Progress
 from lrtui.cli.terminal import print_prose
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
@@ -99,17 +100,20 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
         quiet: whether messages are left out.
     """
     curve, printed = RangeCurve(test.sweep), 0
+    progress = Progress("range test", is_shown=not quiet and not (out is not None and out.isatty()))
     try:
         while True:
             is_over = test.feed.wait(POLL_SECONDS)
             messages = test.messages[printed:]
             printed += len(messages)
             for line in () if quiet else messages:
-                print_prose(line, sys.stderr)
+                progress.say(line)
             for lr, loss in test.feed.take():
                 point = curve.add(lr, loss)
                 if out is not None:
                     print(json.dumps(plain(point), allow_nan=False), file=out, flush=True)
+            if len(curve) and not is_over:
+                progress.update(len(curve) / test.sweep.steps)
             if is_over:
                 # ending the process while the thread is inside torch would abort it
                 test.join(STOP_SECONDS)
@@ -120,6 +124,8 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
         if not test.join(STOP_SECONDS):
             os._exit(FAILED)
         raise
+    finally:
+        progress.close()
 
 
 def _print_suggestions(suggestions: Suggestions, end: RangeEnd, configured_lr: float) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrtui.cli import charts
-from lrtui.cli.charts import SIGNS, Curve, chart_columns, epoch_ticks, marker_of
+from lrtui.cli.charts import Curve, chart_columns, epoch_ticks, marker_of, print_legend
 from lrtui.cli.command import Command, option
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
@@ -154,14 +154,17 @@ def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequenc
     ]
     charts.print_chart(curves, epoch_ticks(0, horizon.epochs), from_zero=True)
     for index, preview in enumerate(previews):
-        _print_figures(preview, horizon, base_lrs, marker_of(index, len(previews)) if len(previews) > 1 else "")
+        heading = f"{preview.schedule}, per {preview.schedule.per}"
+        if len(previews) > 1:
+            print_legend(marker_of(index, len(previews)), index, heading)
+        else:
+            print_prose(heading)
+        _print_figures(preview, horizon, base_lrs)
 
 
-def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float], marker: str) -> None:
+def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float]) -> None:
     from lrtui.schedules.lr_curve import curve_statistics, percent_text
 
-    sign = f"{SIGNS.get(marker, marker)} " if marker else ""
-    print_prose(f"{sign}{preview.schedule}, per {preview.schedule.per}")
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"

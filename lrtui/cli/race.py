@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, rank
-from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart
+from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_legend
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.options import (
@@ -42,6 +42,7 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.output_file import write_file
+from lrtui.cli.progress import Progress
 from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY
@@ -116,10 +117,6 @@ def command(
         raise UsageError(f"--markdown {markdown}: there is no such folder")
     files = PlanFiles.of_store(options["store"])
 
-    def say(line: str) -> None:
-        if not quiet:
-            print_prose(printable(line), sys.stderr)
-
     if number:
         plan = files.find(number)
     else:
@@ -142,7 +139,7 @@ def command(
             plan = unfinished
         else:
             files.create(plan)
-    signal_code = 0 if report or (resume and not has_open_runs(files, plan)) else _run(files, plan, say)
+    signal_code = 0 if report or (resume and not has_open_runs(files, plan)) else _run(files, plan, quiet=quiet)
     results = read_results(files.folder, plan)
     standing = rank(plan, results)
     if as_json:
@@ -159,13 +156,19 @@ def command(
     return _exit_code(standing)
 
 
-def _run(files: PlanFiles, plan: RacePlan, say: Callable[[str], None]) -> int:
+def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
     """Train what is left; return the exit code of a signal that interrupted it, or 0."""
-    race = Race(files, plan, say)
+    progress = Progress(plan.title, is_shown=not quiet)
+
+    def say(line: str) -> None:
+        if not quiet:
+            progress.say(printable(line))
+
+    race = Race(files, plan, say, progress.update)
     runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
     say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, stored in {files.folder}")
     # output of the task goes to standard error
-    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
+    with progress, contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
         race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
@@ -202,11 +205,11 @@ def _print_report(standing: Standing, results: Sequence[CellResult]) -> None:
             continue
         marker = ENTRANT_MARKERS[index % len(ENTRANT_MARKERS)]
         curves.append(Curve(epochs, [statistics.fmean(each) for each in values], index, marker))
-        labels.append(f"{marker} {printable(entrant.label)}")
+        labels.append((marker, index, printable(entrant.label)))
     if not curves:
         return
     last = max(epoch for curve in curves for epoch in curve.epochs)
     print(f"\ntest {standing.metric} by epoch")
     print_chart(curves, epoch_ticks(1, last), from_zero=False, is_share=standing.metric == ACCURACY)
     for label in labels:
-        print_prose(label)
+        print_legend(*label)

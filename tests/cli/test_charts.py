@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
-from lrtui.cli.charts import Curve, print_chart
+from lrtui.cli.charts import Curve, coloured, print_chart
+
+RISING, FALLING = [0.0, 0.5, 1.0], [0.0, 0.5, 0.0]
+
+
+def drawn(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return a chart of two curves that are equal in the first half."""
+    curves = [Curve([0, 1, 2], values, index, "ox"[index]) for index, values in enumerate((RISING, FALLING))]
+    print_chart(curves, [0, 1, 2], from_zero=True)
+    return capsys.readouterr().out
+
+
+def test_curves_that_lie_on_each_other_can_be_told_apart_without_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    text = drawn(capsys)
+    assert "\x1b" not in text
+    left = "".join(line[10:40] for line in text.splitlines()[12:20])
+    assert left.count("o") > 5
+    assert left.count("x") > 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "has_colour"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_curves_are_coloured_where_there_is_colour(
+    environment: dict[str, str],
+    has_colour: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    codes = set(re.findall(r"\x1b\[[\d;]*m", drawn(capsys)))
+    assert (len(codes) > 2) == has_colour
+    assert (coloured("o", 0) != "o") == has_colour
 
 
 def y_labels(text: str) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -55,15 +56,18 @@ class Race:
         files: where the plan is saved.
         plan: the race's plan, saved as the race proceeds.
         say: receives progress messages, one line each.
+        on_progress: receives the share of the steps that are done, several times a second.
 
     Raises:
         UsageError: if the race is running in another process.
         StoreError: if the store can't be read or written.
     """
 
-    def __init__(self, files: PlanFiles, plan: RacePlan, say: Say) -> None:
+    def __init__(
+        self, files: PlanFiles, plan: RacePlan, say: Say, on_progress: Callable[[float], None] | None = None
+    ) -> None:
         self.plan = plan
-        self._files, self._say = files, say
+        self._files, self._say, self._on_progress = files, say, on_progress
         files.claim(plan)
         self._results = {result.cell: result for result in read_results(files.folder, plan)}
         self._rule = StoppingRule(plan)
@@ -77,6 +81,16 @@ class Race:
     def results(self) -> list[CellResult]:
         """The results of every run so far, in the order of `plan.cells`."""
         return [self._results[cell] for cell in self.plan.cells]
+
+    @property
+    def progress(self) -> float:
+        """The share of the race's steps that are done, from 0 to 1; runs that are not needed any more are done."""
+        waiting = set(open_cells(self.plan, self.results))
+        shares = []
+        for cell, result in self._results.items():
+            total = result.run_state.total_steps
+            shares.append(1.0 if cell not in waiting else result.step / total if total else 0.0)
+        return sum(shares) / len(shares)
 
     def stop(self, because: str = "") -> None:
         """Stop the current runs after their batch and start no more runs. Can be called from any thread and from a
@@ -101,6 +115,8 @@ class Race:
                 if not self._running:
                     return
                 self._poll_all()
+                if self._on_progress is not None:
+                    self._on_progress(self.progress)
                 time.sleep(POLL_SECONDS)
         finally:
             self._stop_all()

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from lrtui.cli.charts import SIGNS, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
+from lrtui.cli.charts import SIGNS, coloured, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.cli.terminal import terminal_width
@@ -281,7 +281,8 @@ def print_charts(state: RunState) -> None:
     print_chart(lr_curves(state), ticks, from_zero=True, rows=14)
     curves = [curve for curve in (loss_curve(state), result_curve(state)) if curve.epochs]
     if curves:
-        print(f"{SIGNS['braille']} training loss (means)" + ("   o test loss" if len(curves) > 1 else ""))
+        test = f"   {coloured('o', 1)} test loss" if len(curves) > 1 else ""
+        print(f"{coloured(SIGNS['braille'], 0)} training loss (means){test}")
         print_chart(curves, ticks, from_zero=False, rows=14)
     for name in sorted(state.metrics):
         if (curve := metric_curve(state, name)).epochs:

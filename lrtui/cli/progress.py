@@ -1,0 +1,77 @@
+"""A progress bar with the time left, below the messages of a command."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+import click
+
+from lrtui.cli.terminal import print_prose
+
+PARTS = 1000
+"""Number of steps of the bar; one per step of training would draw it too often."""
+
+ERASE_LINE = "\r\x1b[K"
+
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class Progress:
+    """Draws a bar on standard error if that is a terminal, else nothing; a context manager that ends the bar.
+
+    Args:
+        label: drawn before the bar.
+        is_shown: whether there is a bar at all.
+    """
+
+    def __init__(self, label: str, *, is_shown: bool = True) -> None:
+        # kept, since the output of a task is redirected there
+        self._stream = sys.stderr
+        self._bar = click.progressbar(length=PARTS, label=label, file=self._stream, hidden=not self._is_drawn(is_shown))
+        self._first: float | None = None
+
+    def _is_drawn(self, is_shown: bool) -> bool:
+        return is_shown and self._stream.isatty()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Erase the bar and show the cursor again."""
+        self._erase()
+        if self._first is not None and not self._bar.hidden:
+            print(SHOW_CURSOR, end="", file=self._stream, flush=True)
+
+    def say(self, line: str) -> None:
+        """Print a message above the bar."""
+        self._erase()
+        print_prose(line, self._stream)
+        if self._first is not None:
+            self._bar.render_progress()
+
+    def update(self, share: float) -> None:
+        """Draw the bar at a share of the whole, from 0 to 1; the first one given is where the bar starts."""
+        if self._first is None:
+            self._first = share
+            # the time left follows from what has been done since
+            self._bar.start = self._bar.last_eta = _now()
+        left = 1 - self._first
+        wanted = PARTS if left <= 0 else int(PARTS * (share - self._first) / left)
+        self._bar.update(max(0, min(wanted, PARTS) - self._bar.pos))
+
+    def _erase(self) -> None:
+        if self._first is not None and not self._bar.hidden:
+            print(ERASE_LINE, end="", file=self._stream, flush=True)
+            # otherwise click would not draw the same line again
+            self._bar._last_line = None
+
+
+def _now() -> float:
+    # click compares with this clock
+    import time
+
+    return time.time()
