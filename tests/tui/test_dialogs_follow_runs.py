@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession
@@ -81,6 +83,23 @@ async def test_the_picker_starts_with_the_schedule_that_the_finding_proposes() -
         assert isinstance(screen, PickerScreen)
         assert screen._model.text == "ExponentialLR(gamma=0.6)"
         assert str(screen.query_one("#hint", Static).render()) == f"in place of {spec.schedule}: too low"
+
+
+@pytest.mark.parametrize(("schedule", "first"), [("StepLR(step_size=1, gamma=0.5)", "StepLR(step_size=2)"), ("", "")])
+async def test_a_switch_starts_with_the_proposed_schedule_unless_the_finding_is_on_another(
+    schedule: str, first: str
+) -> None:
+    app = PlayedApp(PlayedSession(RUNNING), View(RunSpec(schedule=schedule or "ConstantLR()"), selected=1))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        running = app.session.last.state.schedule
+        app.cockpit._forecasts.finding = Finding("steps", "too low", fix="StepLR(step_size=2)")
+        if schedule:
+            app.view.spec = replace(app.view.spec, schedule=running)
+            app.cockpit._forecasts.request = lambda *_, **__: None  # type: ignore[method-assign]
+        await press(pilot, "s")
+        assert isinstance(app.screen, PickerScreen)
+        assert app.screen._model.text == (first or running)
 
 
 async def test_the_picker_shows_the_shape_of_each_schedule() -> None:

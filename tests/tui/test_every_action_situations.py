@@ -88,7 +88,7 @@ EFFECTS: dict[str, Effect] = {
     "next_pane": changes("focus"),
     "zoom": changes("full screen"),
     "back": says("nothing to close"),
-    "palette": Effect(opens="CommandPalette"),
+    "palette": Effect(opens="CockpitPalette"),
     "help": Effect(opens="HelpScreen"),
     "quit": changes("left"),
 }

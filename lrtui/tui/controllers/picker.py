@@ -45,14 +45,13 @@ class PickerController:
         if live is None or started is None:
             shown = self._cockpit.scene.run
             spec = live.spec if live is not None else view.spec
-            finding = self._cockpit.scene.finding if scheduler is None else None
-            better = finding.fix if finding is not None else None
+            better, reason = self._better(view.spec.schedule) if scheduler is None else ("", "")
             context = PickerContext(
                 view,
                 replace(spec, schedule=better or view.spec.schedule),
                 preview_batches_per_epoch(view.spec),
                 scheduler=scheduler,
-                reason=f"in place of {view.spec.schedule}: {finding.message}" if finding and better else "",
+                reason=reason,
                 race=self._cockpit.controllers.race.estimate(),
                 recorded=(key_of(shown), shown.state) if shown is not None else None,
             )
@@ -61,7 +60,10 @@ class PickerController:
         elif scheduler is None and view.advice is not None and view.advice.restart_epochs is not None:
             self._open_for_replacement(view.advice, live, started.batches_per_epoch)
         else:
-            schedule = view.proposal.schedule if view.proposal is not None else live.state.schedule
+            better, reason = self._better(live.state.schedule) if scheduler is None else ("", "")
+            schedule = better or live.state.schedule
+            if view.proposal is not None:
+                schedule, reason = view.proposal.schedule, ""
             context = PickerContext(
                 view,
                 replace(live.spec, schedule=schedule),
@@ -69,9 +71,17 @@ class PickerController:
                 live=live.state,
                 key=key_of(live),
                 scheduler=scheduler,
+                reason=reason,
                 race=self._cockpit.controllers.race.estimate(),
             )
             self._show(context, self._apply)
+
+    def _better(self, schedule: str) -> tuple[str, str]:
+        """Return the schedule that the finding on this one proposes, and why; two empty texts if there is none."""
+        finding = self._cockpit.scene.finding
+        if finding is None or finding.fix is None or schedule != self._view.spec.schedule:
+            return "", ""
+        return finding.fix, f"in place of {schedule}: {finding.message}"
 
     def _show(self, context: PickerContext, apply: Callable[[PickerChoice | RaceChoice | None], None]) -> None:
         from lrtui.tui.screens.picker.screen import PickerScreen

@@ -38,10 +38,8 @@ BAR_WIDTH = 30
 START_SECONDS = 20.0
 """Seconds within which a started process writes the plan of its race."""
 
-OVER = "the race is over"
-"""The progress of a race that has ended."""
-
-KEYS = "x stop the race   ↑ ↓ scroll   esc back (the race continues)"
+RUNNING_KEYS = "x stop the race   ↑ ↓ scroll   esc back (the race continues)"
+ENDED_KEYS = "↑ ↓ scroll   esc back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
     finished = sum(result.cell not in cells for result in results)
     text.append(f"{finished} of {counted(len(results), 'run')} finished")
     if not cells:
-        return text.append(f"   {OVER}")
+        return text.append("   the race is over")
     if not is_running:
         return text.append(f"   interrupted; lrtui race --resume {plan.number}{store} continues it")
     seconds = sum(result.run_state.elapsed for result in results)
@@ -141,11 +139,13 @@ class StandingScreen(ModalScreen[None]):
             race: number of the race; 0 while it is not known.
             progress: see `progress_text`.
             lines: the report, line by line.
+            is_running: whether its process trains; also True while that is not known.
         """
 
         race: int
         progress: Text
         lines: tuple[str, ...] = ()
+        is_running: bool = True
 
     CSS_PATH = "page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -161,14 +161,14 @@ class StandingScreen(ModalScreen[None]):
         self._opened = time.monotonic()
         self._ended = threading.Event()
         self._shown: tuple[str, tuple[str, ...]] | None = None
-        self._is_over = False
+        self._is_running = True
 
     def compose(self) -> ComposeResult:
         yield Frame("Race", classes="-current")
         yield Static("reading the results …", id="progress")
         with VerticalScroll():
             yield Static("", id="page", markup=False)
-        yield Static(KEYS, id="keys")
+        yield Static(RUNNING_KEYS, id="keys")
 
     def on_mount(self) -> None:
         """Read in a thread, so that keys work while the store is busy."""
@@ -206,8 +206,9 @@ class StandingScreen(ModalScreen[None]):
         plan = files.load(race)
         results = read_results(self._folder, plan)
         lines = standing_lines(rank(plan, results), max(40, self.size.width - 4))
-        progress = progress_text(plan, results, files.is_running(plan), store_option(self._folder))
-        return self.Read(race, progress, tuple(lines))
+        is_running = files.is_running(plan)
+        progress = progress_text(plan, results, is_running, store_option(self._folder))
+        return self.Read(race, progress, tuple(lines), is_running)
 
     def _number_of_process(self, files: PlanFiles) -> int:
         """Return the number of the race that the started process runs; 0 if it has not written its plan yet."""
@@ -220,20 +221,22 @@ class StandingScreen(ModalScreen[None]):
     def on_standing_screen_read(self, message: StandingScreen.Read) -> None:
         self._race = self._race or message.race
         shown = (message.progress.plain, message.lines)
-        self._is_over = OVER in message.progress.plain
+        if self._is_running != message.is_running:
+            self._is_running = message.is_running
+            self.query_one("#keys", Static).update(RUNNING_KEYS if self._is_running else ENDED_KEYS)
         if shown == self._shown:
             return
         self._shown = shown
         self.query_one(Frame).show(f"race {self._race}" if self._race else "")
         self.query_one("#progress", Static).update(message.progress)
         text = Text("\n".join(message.lines))
-        text.highlight_regex(r"\b(better|first)\b", "bold")
+        text.highlight_regex(r"(?m)^first\b|\bbetter\b", "bold")
         self.query_one("#page", Static).update(text)
 
     def action_stop(self) -> None:
         """Ask whether to stop the race."""
-        if self._is_over:
-            self.query_one(Frame).show("the race is over: there is nothing to stop")
+        if not self._is_running:
+            self.query_one(Frame).show(f"race {self._race} is not running: there is nothing to stop")
         elif self._race:
             say = self.query_one(Frame).show
-            ask_to_stop(self.app, self._folder, self._race, say, lambda: self._is_over)
+            ask_to_stop(self.app, self._folder, self._race, say, lambda: not self._is_running)

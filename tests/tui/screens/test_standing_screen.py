@@ -18,6 +18,7 @@ from lrtui.analysis.race.results import CellResult
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.store.liveness import this_process
+from lrtui.tui.panes.frame import Frame
 from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.screens.standing import StandingScreen, progress_text
 from lrtui.tui.view import View
@@ -55,6 +56,26 @@ async def test_t_shows_the_standing_and_x_stops_the_race(folder: Path, monkeypat
         assert isinstance(app.screen, ConfirmScreen)
         await press(pilot, "x")
         assert killed == [(this_process().pid, signal.SIGTERM)]
+
+
+async def test_a_race_that_has_ended_has_no_key_that_stops_it(folder: Path) -> None:
+    running = [True]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlanFiles, "is_running", lambda *_: running[0])
+        app = PlayedApp(PlayedSession(), View(RunSpec(store=str(folder))))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: "t race" in message(app))
+            await press(pilot, "t")
+            await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "about" in text(app, "progress"))
+            assert "x stop the race" in text(app, "keys")
+            await press(pilot, "x")
+            assert isinstance(app.screen, ConfirmScreen)
+            running[0] = False
+            # the question closes, and the keys under it change
+            await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "stop" not in text(app, "keys"))
+            await press(pilot, "x")
+            assert isinstance(app.screen, StandingScreen)
+            assert "nothing to stop" in str(app.screen.query_one(Frame).render())
 
 
 def test_the_progress_of_an_interrupted_race_says_how_to_continue_it(tmp_path: Path) -> None:
