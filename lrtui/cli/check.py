@@ -48,6 +48,9 @@ MAX_STEPS = 10_000_000
 MAX_CALLS_AT_START = 200_000
 """Maximum number of `step()` calls for a check at the start of a run; they take 1 s. `lrtui check` accepts more."""
 
+MAX_STEPS_AT_START = 2_000_000
+"""Maximum number of steps for a check at the start of a run; they take 1 s and 0.2 GB of memory."""
+
 LR_COMMANDS = (SwitchSchedule, ScaleLr, SetLr, UndoLr)
 """Commands after which a run doesn't follow its schedule alone."""
 
@@ -163,9 +166,9 @@ def course_lines(request: ForecastRequest | None, accumulate: int) -> list[str]:
     from lrtui.analysis.checks import check_schedule
 
     schedule, horizon = parse_schedule(request.schedule), request.schedule_horizon
-    if horizon.calls(schedule.per) > MAX_CALLS_AT_START:
-        steps = f"{horizon.calls(schedule.per):,} steps"
-        return [f"check: skipped, {steps} take too long. Run lrtui check to check this schedule."]
+    if horizon.calls(schedule.per) > MAX_CALLS_AT_START or horizon.steps > MAX_STEPS_AT_START:
+        advice = " Run lrtui check to check this schedule." if horizon.total_steps <= MAX_STEPS else ""
+        return [f"check: skipped, {horizon.steps:,} steps take too long.{advice}"]
     base_lrs = request.current_lrs if request.anchor == "current" and request.current_lrs else None
     optimizer = parse_optimizer(request.optimizer)
     findings = check_schedule(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs)

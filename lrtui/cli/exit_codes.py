@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lrtui.cli.terminal import SHOW_CURSOR
 from lrtui.run.errors import LrtuiError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signa
     def handle(number: int, _: FrameType | None) -> None:
         # a closing terminal or a stopped service may send its signal more than once
         if received and number == signal.SIGINT:
+            if os.isatty(2):
+                # a progress bar hides it
+                os.write(2, SHOW_CURSOR.encode())
             os._exit(INTERRUPTED)
         received.append(SIGNALS[signal.Signals(number)])
         stop(REASONS.get(signal.Signals(number), ""))

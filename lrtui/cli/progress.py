@@ -7,14 +7,12 @@ from types import TracebackType
 
 import click
 
-from lrtui.cli.terminal import print_prose
+from lrtui.cli.terminal import SHOW_CURSOR, print_prose
 
 PARTS = 1000
 """Number of steps of the bar; one per step of training would draw it too often."""
 
 ERASE_LINE = "\r\x1b[K"
-
-SHOW_CURSOR = "\x1b[?25h"
 
 
 class Progress:
@@ -30,6 +28,7 @@ class Progress:
         self._stream = sys.stderr
         self._bar = click.progressbar(length=PARTS, label=label, file=self._stream, hidden=not self._is_drawn(is_shown))
         self._first: float | None = None
+        self._is_visible = False
 
     def _is_drawn(self, is_shown: bool) -> bool:
         return is_shown and self._stream.isatty()
@@ -43,28 +42,31 @@ class Progress:
     def close(self) -> None:
         """Erase the bar and show the cursor again."""
         self._erase()
-        if self._first is not None and not self._bar.hidden:
+        if self._is_visible:
             print(SHOW_CURSOR, end="", file=self._stream, flush=True)
 
     def say(self, line: str) -> None:
         """Print a message above the bar."""
         self._erase()
         print_prose(line, self._stream)
-        if self._first is not None:
+        if self._is_visible:
             self._bar.render_progress()
 
     def update(self, share: float) -> None:
         """Draw the bar at a share of the whole, from 0 to 1; the first one given is where the bar starts."""
         if self._first is None:
             self._first = share
-            # the time left follows from what has been done since
+        if share <= self._first:
+            # the time left follows from what has been done since the first step, not from the import of PyTorch
             self._bar.start = self._bar.last_eta = _now()
+            return
         left = 1 - self._first
         wanted = PARTS if left <= 0 else int(PARTS * (share - self._first) / left)
+        self._is_visible = not self._bar.hidden
         self._bar.update(max(0, min(wanted, PARTS) - self._bar.pos))
 
     def _erase(self) -> None:
-        if self._first is not None and not self._bar.hidden:
+        if self._is_visible:
             print(ERASE_LINE, end="", file=self._stream, flush=True)
             # otherwise click would not draw the same line again
             self._bar._last_line = None

@@ -8,6 +8,8 @@ from typing import TextIO
 
 from lrtui.text.format import wrapped
 
+SHOW_CURSOR = "\x1b[?25h"
+
 COLUMNS = 80
 """Width of a terminal that does not report it."""
 

@@ -31,6 +31,9 @@ from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
+MAX_STEPS_SIMULATED = 10_000_000
+"""Maximum number of steps of which the lr is computed before a run; they take 1 GB of memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunSetup:
@@ -209,7 +212,11 @@ def _try_schedules(
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             rest = replace(horizon, start_step=start)
             check_buildable(later, optimizer, rest)
-            if later.user_path is None and rest.calls(later.per) <= MAX_CALLS_TRIED:
+            if (
+                later.user_path is None
+                and rest.calls(later.per) <= MAX_CALLS_TRIED
+                and rest.steps <= MAX_STEPS_SIMULATED
+            ):
                 simulate(later, optimizer, rest)
         group = getattr(command, "group", None)
         if group is not None and group >= groups:

@@ -11,7 +11,9 @@ from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.traps import TRAPS
+from lrtui.cli.check import course_lines
 from lrtui.cli.exit_codes import SIGNALS
+from lrtui.schedules.forecast import ForecastRequest
 
 CODES = [trap.code for trap in TRAPS]
 
@@ -142,3 +144,19 @@ def test_a_schedule_that_a_script_replaces_is_not_checked(
     capsys: pytest.CaptureFixture[str], restored_signals: None
 ) -> None:
     assert findings_of_run(["PolynomialLR(total_iters=2)", "--at", "epoch 3: CosineAnnealingLR()"], capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batches", "advice"),
+    [(1_000, 10_000, " Run lrtui check to check this schedule."), (100_000, 10_000, "")],
+)
+def test_the_check_at_the_start_of_a_very_long_run_is_skipped(
+    epochs: int, batches: int, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("the lr of every step would take gigabytes")
+
+    monkeypatch.setattr("lrtui.analysis.checks.check_schedule", refuse)
+    request = ForecastRequest("StepLR(2)", "Adam(lr=0.01)", epochs, batches)
+    steps = f"{epochs * batches:,}"
+    assert course_lines(request, 1) == [f"check: skipped, {steps} steps take too long.{advice}"]
