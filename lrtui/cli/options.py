@@ -136,12 +136,12 @@ def notify_options() -> Decorator:
         terminal = option(
             "--notify-terminal",
             is_flag=True,
-            help="show a notification in the terminal when a run ends or there is advice (OSC 9, OSC 777)",
+            help="show a notification of the terminal (OSC 9, OSC 777) at the end of a run and with new advice",
         )
         return option(
             "--notify",
             metavar="COMMAND",
-            help="run a command then: its last argument is the message; LRTUI_EVENT and LRTUI_RUN are set",
+            help="run COMMAND at the end of a run and with new advice, with the message as its last argument",
         )(terminal(function))
 
     return decorate

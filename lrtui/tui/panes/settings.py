@@ -17,7 +17,7 @@ from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.run_list.source_runs import label_of
-from lrtui.tui.view import Scene
+from lrtui.tui.view import Scene, View
 
 NAME_WIDTH = 10
 
@@ -117,6 +117,11 @@ class SettingsPane(Vertical):
         yield Frame("Settings")
         yield Settings()
         yield MachineLine()
+
+    def show_machine(self, view: View) -> None:
+        """Show the latest sample of the machine's load, if the user wants to see it."""
+        monitor = view.machine if view.shows_machine else None
+        self.query_one(MachineLine).show(monitor.latest if monitor is not None else None)
 
     def show(self, scene: Scene) -> None:
         """Draw the settings if they have changed."""

@@ -28,7 +28,6 @@ from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
@@ -166,7 +165,7 @@ class CockpitScreen(BackgroundScreen[None]):
             self.draw_now()
         for answer in self.source_runs.take_answers():
             self.say(answer)
-        self._show_machine()
+        self.query_one(SettingsPane).show_machine(self.view)
         self._alerts.update(self._runs)
         self.controllers.runs.start_queued()
 
@@ -229,10 +228,6 @@ class CockpitScreen(BackgroundScreen[None]):
             for refusal in run.state.refusals[shown:]:
                 self.say(f"{refusal.command}: {refusal.reason}")
             self._refusals_shown[run.number] = len(run.state.refusals)
-
-    def _show_machine(self) -> None:
-        monitor = self.view.machine if self.view.shows_machine else None
-        self.query_one(MachineLine).show(monitor.latest if monitor is not None else None)
 
     def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Take a forecast and draw it."""
