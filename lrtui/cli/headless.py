@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
@@ -20,6 +21,9 @@ from lrtui.schedules.forecast import RunForecaster, request_for_run
 from lrtui.store.reader import has_checkpoint
 
 POLL_SECONDS = 0.05
+
+QUIET_WAIT_SECONDS = 3.0
+"""Seconds that a run waits for the store at its end before it says so."""
 
 STOP_SECONDS = 30.0
 """Seconds to wait for the batch in progress after standard output was closed."""
@@ -76,10 +80,14 @@ def follow(start: Callable[[], Run], printer: Printer, prog: str, notifier: Noti
 
 def _print_all(run: Run, printer: Printer, notifier: Notifier | None) -> OSError | None:
     """Print the events until the run ends; return the error if standard output can't be written."""
-    advisor = Advisor(RunForecaster())
+    advisor, has_said = Advisor(RunForecaster()), False
     try:
         while run.is_live:
             _print_events(run, printer, advisor, notifier)
+            ended_at = run.ended_at
+            if ended_at is not None and not has_said and time.monotonic() - ended_at > QUIET_WAIT_SECONDS:
+                printer.warn(f"training has ended; waiting for the store in {run.store_folder} to take its last events")
+                has_said = True
             run.join(POLL_SECONDS)
         _print_events(run, printer, advisor, notifier)
     except OSError as error:

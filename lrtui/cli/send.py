@@ -11,8 +11,9 @@ from lrtui.cli.command import TextCommand, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.cli.terminal import print_prose
-from lrtui.run.commands import Command
+from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.source import race_of_name
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.inbox import send, why_no_commands
 from lrtui.text.format import printable, printable_lines
@@ -49,6 +50,12 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
         stored = find(connection, run)
     if reason := why_no_commands(folder, stored, stored.id):
         raise LrtuiError(reason)
+    race = race_of_name(stored.name)
+    if race and isinstance(sent, (SwitchSchedule, SetLr, ScaleLr, UndoLr, Extend, Stop)):
+        raise LrtuiError(
+            f"{printable(stored.title)} belongs to race {race}, which compares schedules that nobody changes. Stop "
+            "the race with ctrl+c where it runs, or with x in the cockpit"
+        )
     answer = send(folder, stored.id, sent, seconds)
     if answer.obeyed is None:
         raise LrtuiError(printable(answer.text))

@@ -21,6 +21,7 @@ from lrtui.store.recorder import Recorder, taken_text
 from lrtui.store.rows import BlockBuilder, RowMaker
 from lrtui.store.writer import Report, Writer
 from lrtui.training.checkpoint.files import UID_PREFIX, SavedFile, belongs_to, saved_files, set_aside
+from lrtui.training.checkpoint.policy import Checkpoints
 
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
@@ -164,6 +165,17 @@ class Recording:
     def checkpoints(self) -> Path:
         """The folder of the run's checkpoints."""
         return checkpoint_folder(self.folder, self.run)
+
+    def checkpoint_policy(self, every_seconds: float) -> Checkpoints:
+        """Return the policy of the run's checkpoints; `every_seconds` lie between two of them."""
+        return Checkpoints(
+            self.checkpoints,
+            every_seconds=every_seconds,
+            run_uid=self.uid,
+            check_owner=self.check_owner,
+            is_stored=self.is_stored,
+            protected=self.branch_checkpoints,
+        )
 
     def record_git_commit(self) -> None:
         """Record the git commit of the working directory; takes some 10 ms, which a start does not wait for."""

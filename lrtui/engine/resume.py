@@ -26,6 +26,7 @@ from lrtui.store.reader import (
     checkpoint_folder,
     find_run,
     refuse_live,
+    reload,
     stores_event,
     was_interrupted,
 )
@@ -209,16 +210,23 @@ def _changed_course(
 
 
 def epoch_ends(folder: Path, run: int, state: RunState, run_uid: str | None = None) -> dict[int, SavedFile]:
-    """Return the checkpoints at the ends of a run's epochs, by epoch.
+    """Return the run's own checkpoints at the ends of its epochs, by epoch.
 
     Args:
         state: the run's.
-        run_uid: of the run, to leave out checkpoints of other runs; None leaves none out.
+        run_uid: of the run; None to read it from the store.
+
+    Raises:
+        StoreError: if the store can't be read.
     """
+    if run_uid is None:
+        with closing(open_for_reading(folder)) as connection:
+            stored = reload(connection, run)
+        if stored is None:
+            return {}
+        run_uid = stored.uid
     # if several have the same step, the newest was saved after the test, at the epoch's end
-    where = checkpoint_folder(folder, run)
-    files = saved_files(where) if run_uid is None else own_files(where, run_uid)
-    at_steps = {file.step: file for file in files}
+    at_steps = {file.step: file for file in own_files(checkpoint_folder(folder, run), run_uid)}
     return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
 
 

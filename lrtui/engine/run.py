@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -93,6 +94,8 @@ class Run:
         """The error in the settings, the data or the task that ended the run."""
         self.unrecorded = ""
         """What could not be recorded, as a message; set when the run is over."""
+        self.ended_at: float | None = None
+        """When training ended, by `time.monotonic`, while the last events are being stored; None at other times."""
         self.has_begun = False
         """Whether its RunStarted has been taken; a resume that is refused has none of its own."""
         self._task, self._resume_plan = task, resume_plan
@@ -279,7 +282,9 @@ class Run:
             self._train()
         finally:
             if (recording := self._recording) is not None:
+                self.ended_at = time.monotonic()
                 self.unrecorded = recording.finish()
+                self.ended_at = None
                 is_new = self._resume_plan is None or self._resume_plan.is_branch
                 if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
                     recording.withdraw()
@@ -301,24 +306,12 @@ class Run:
             return
         plan = self._resume_plan
         if self._recording is not None:
-            self._checkpoints = self._checkpoints_of(self._recording)
+            self._checkpoints = self._recording.checkpoint_policy(self.spec.checkpoint_seconds)
             if plan is None or plan.is_branch:
                 self._recording.record_git_commit()
         resume_point = plan.resume_point if plan else None
         self.error = train(
             self.spec, self._inbox, self._reporter, self._task, checkpoints=self._checkpoints, resume_point=resume_point
-        )
-
-    def _checkpoints_of(self, recording: Recording) -> Checkpoints:
-        from lrtui.training.checkpoint.policy import Checkpoints
-
-        return Checkpoints(
-            recording.checkpoints,
-            every_seconds=self.spec.checkpoint_seconds,
-            run_uid=recording.uid,
-            check_owner=recording.check_owner,
-            is_stored=recording.is_stored,
-            protected=recording.branch_checkpoints,
         )
 
     def _fail(self, text: str) -> LrtuiError:

@@ -197,6 +197,16 @@ def test_a_usage_error_sends_nothing(arguments: list[str], message: str, lrtui: 
     assert inbox(lrtui) == 0
 
 
+@pytest.mark.parametrize("words", ["stop", "lr*0.5", "StepLR(3)", "undo", "extend 2"])
+def test_a_run_of_a_race_is_not_changed(words: str, lrtui: CommandLine, live: LiveRun) -> None:
+    assert lrtui("runs", "rename", "1", "race 3: StepLR(3) seed 0").status == 0
+    answer = lrtui("send", "1", words)
+    assert answer.status == 1
+    assert "belongs to race 3, which compares schedules that nobody changes" in answer.err
+    assert inbox(lrtui) == 0
+    assert lrtui("send", "1", "pause").status == 0
+
+
 def test_an_unknown_run_is_refused(lrtui: CommandLine, live: LiveRun) -> None:
     answer = lrtui("send", "unknown", "pause")
     assert answer.status == 2

@@ -18,14 +18,15 @@ from other_process import SLOW, OtherProcess, computed, rows, wait_for_step
 from training_runs import tiny_spec
 
 from lrtui import Run
-from lrtui.engine.resume import plan_resume
+from lrtui.engine.resume import epoch_ends, plan_resume, state_at
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Notice
-from lrtui.store import liveness
+from lrtui.store import liveness, run_rows
 from lrtui.store import writer as writer_module
 from lrtui.store.location import DATABASE
 from lrtui.training.checkpoint.files import saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
+from lrtui.training.checkpoint.resume import read_resume_point
 
 
 def train(folder: Path, output: Path, *more: str, epochs: int = 60) -> OtherProcess:
@@ -105,10 +106,31 @@ def test_a_run_of_an_earlier_schema_is_resumed_from_its_checkpoints(tmp_path: Pa
     assert plan_resume(store, "1", epochs=99).file in saved_files(store / "checkpoints" / "1")
 
 
+def test_a_checkpoint_of_another_run_is_no_epoch_end_and_not_named_as_the_one_before_a_damaged_one(
+    tmp_path: Path,
+) -> None:
+    for name, epochs in (("one", 2), ("two", 3)):
+        Run(tiny_spec(store=str(tmp_path / name), epochs=epochs)).start().result()
+    mine = tmp_path / "two" / "checkpoints" / "1"
+    state = state_at(tmp_path / "two", 1, 10**9)
+    own = epoch_ends(tmp_path / "two", 1, state)
+    assert list(own) == [1, 2, 3]
+    for file in saved_files(mine)[:-1]:
+        file.path.unlink()
+    for file in saved_files(tmp_path / "one" / "checkpoints" / "1"):
+        shutil.copy(file.path, mine)
+    assert epoch_ends(tmp_path / "two", 1, state) == {3: own[3]}
+    plan = plan_resume(tmp_path / "two", "1", epochs=4)
+    plan.file.path.write_bytes(plan.file.path.read_bytes()[:2000])
+    with pytest.raises(CheckpointError) as raised:
+        read_resume_point(plan.resume_point)
+    assert "is intact" not in str(raised.value)
+
+
 # -- one trainer ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.4, 1.5])
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.4, 1.5])
 def test_of_two_resumes_of_one_run_only_one_trains(delay: float, tmp_path: Path) -> None:
     store = tmp_path / "store"
     whole = train(store, tmp_path / "printed", "--at", "step 20: stop", epochs=90)
@@ -121,6 +143,34 @@ def test_of_two_resumes_of_one_run_only_one_trains(delay: float, tmp_path: Path)
     assert "in process" in ends[2].printed or "was resumed by another process" in ends[2].printed
     assert steps(store) == list(range(540))
     assert rows(store, "SELECT state, resuming FROM runs") == [("done", 0)]
+
+
+def test_of_claims_at_the_same_time_one_is_granted(tmp_path: Path) -> None:
+    Run(tiny_spec(store=str(tmp_path), at=("step 9: stop",))).start().result()
+    owner = plan_resume(tmp_path, "1").run.owner
+    start = threading.Barrier(6)
+    granted: list[str] = []
+    refused: list[UsageError] = []
+
+    def claim(name: str) -> None:
+        with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None, timeout=30)) as connection:
+            start.wait()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                run_rows.claim_run(connection, 1, owner, name)
+                granted.append(name)
+            except UsageError as error:
+                refused.append(error)
+            connection.execute("COMMIT")
+
+    threads = [threading.Thread(target=claim, args=(f"owner {number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(granted) == 1
+    assert len(refused) == 5
+    assert rows(tmp_path, "SELECT owner FROM runs") == [(granted[0],)]
 
 
 def test_a_claim_is_refused_if_the_run_was_resumed_since_it_was_planned(tmp_path: Path) -> None:
@@ -264,3 +314,16 @@ def test_only_a_run_with_a_checkpoint_is_offered_for_resume(tmp_path: Path) -> N
     failed = OtherProcess([*arguments, "--task", f"{tmp_path / 'broken.py'}:Broken"], tmp_path / "failed")
     assert failed.wait() == 1
     assert "stored as run 2; lrtui runs show 2 shows it" in failed.printed, failed.printed
+
+
+def test_the_end_of_a_run_says_that_it_waits_for_the_store(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = train(store, tmp_path / "printed", epochs=20)
+    wait_for_step(store, 30, process)
+    with locked(store):
+        until = time.monotonic() + 30
+        while "waiting for the store" not in process.printed:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    assert process.wait() == 0
+    assert rows(store, "SELECT state FROM runs") == [("done",)]

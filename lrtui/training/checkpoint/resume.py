@@ -13,7 +13,7 @@ from lrtui.run.spec import option_name
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line, read_script
-from lrtui.training.checkpoint.files import ResumePoint, SavedFile, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, own_files, saved_files
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.lr_trial import LrTrial
@@ -164,16 +164,16 @@ def read_resume_point(point: ResumePoint) -> ResumedRun:
     try:
         return ResumedRun(point, load_checkpoint(point.checkpoint))
     except CheckpointError as error:
-        earlier = None if point.parent is not None else _intact_before(point.checkpoint)
+        earlier = None if point.parent is not None else _intact_before(point.checkpoint, point.run_uid)
         if earlier is None:
             raise
         command = f"lrtui resume {point.checkpoint.parent.name} --from-step {earlier.step}"
         raise CheckpointError(f"{error}. The one before it, of step {earlier.step:,}, is intact: {command}") from None
 
 
-def _intact_before(path: Path) -> SavedFile | None:
-    """Return the newest checkpoint of an earlier step that can be loaded, or None."""
-    files = saved_files(path.parent)
+def _intact_before(path: Path, run_uid: str | None) -> SavedFile | None:
+    """Return the run's newest checkpoint of an earlier step that can be loaded, or None."""
+    files = saved_files(path.parent) if run_uid is None else own_files(path.parent, run_uid)
     step = next((file.step for file in files if file.path == path), 0)
     for file in reversed(files):
         if file.step < step:

@@ -148,7 +148,11 @@ class BranchController:
             return
         # this process may show the run under another number if it trains a run with the same number into another store
         number = int(key_of(run))
-        ends = _epoch_ends(store, number, run.state)
+        try:
+            ends = _epoch_ends(store, number, run.state)
+        except LrtuiError as error:
+            self._cockpit.say(f"{key}: can't branch from run {number}: {error}")
+            return
         if not ends:
             reason = "no epoch before its last one has a checkpoint"
             self._cockpit.say(f"{key}: can't branch from run {number}: {reason}")
