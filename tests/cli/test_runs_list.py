@@ -255,4 +255,8 @@ def test_runs_alone_lists_the_runs(
     assert main(["runs"]) == 0
     listed = capsys.readouterr().out
     assert listed == lrtui("runs", "list").out
+    monkeypatch.delenv("LRTUI_STORE")
+    # the options are those of the list
+    assert lrtui("runs").out == listed
+    assert json.loads(lrtui("runs", "--json", "--sort", "-id").out)["name"] == "first"
     assert "first" in listed

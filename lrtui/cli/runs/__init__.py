@@ -37,16 +37,21 @@ Examples:
 """
 
 
-@click.command(cls=LazyGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False, invoke_without_command=True)
-@click.pass_context
-def command(ctx: click.Context) -> int | None:
-    """Without a subcommand, the runs are listed as by lrtui runs list."""
+class RunsGroup(LazyGroup):
+    """The subcommands; without one, the options are those of `runs list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the subcommand, or put `list` before options."""
+        is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        # a shell that asks for completions wants the subcommands
+        if (is_option or not args) and not ctx.resilient_parsing:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=RunsGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
+def command() -> None:
+    """Without a subcommand, the runs are listed, with the options of lrtui runs list."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # characters that the terminal lacks become question marks, which keep the columns aligned
         sys.stdout.reconfigure(errors="replace")
-    if ctx.invoked_subcommand is not None:
-        return None
-    from lrtui.cli.runs.list import command as list_runs
-
-    status: int = ctx.invoke(list_runs)
-    return status
