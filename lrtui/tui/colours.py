@@ -224,9 +224,15 @@ def _readable_pair(name: str, variables: Mapping[str, str], ground: Color, palet
     """Return the two colours of a list's cursor or of selected text, with text that can be read on it."""
     names = (f"{name}-background", f"{name}-foreground")
     if palette.has_few:
-        numbers = (GREY, BLACK) if name in BLURRED else (BLUE, WHITE)
+        # one is grey, the other blue, and the text of a blurred one is the usual one
+        numbers = (BLUE, WHITE) if (name in BLURRED) == palette.is_dark else (GREY, BLACK)
         return dict(zip(names, map(palette.named, numbers), strict=True))
     behind = ground + _parsed(variables[names[0]], "white")
+    if name in BLURRED:
+        # Textual also draws the usual text on it
+        usual = ground + _parsed(variables["foreground"], "white")
+        shades = (behind.blend(ground, step / BLENDS) for step in range(BLENDS + 1))
+        behind = next((s for s in shades if contrast(palette.seen(usual), palette.seen(s)) >= TEXT_CONTRAST), ground)
     text = _parsed(variables[names[1]], "white" if behind.brightness < 0.5 else "black")
     seen = palette.seen(behind)
     if contrast(palette.seen(behind + text), seen) < TEXT_CONTRAST:

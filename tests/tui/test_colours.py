@@ -73,6 +73,12 @@ def test_text_can_be_read_in_every_theme(theme: str, system: ColorSystem) -> Non
     for pair in PAIRS:
         cursor, text = (on_screen(variables[f"{pair}-{part}"], theme, system) for part in ("background", "foreground"))
         assert contrast(cursor.rgb, text.rgb) >= 4.5, pair
+    # Textual draws the usual text on the cursor of a list without the focus
+    cursor = on_screen(variables["block-cursor-blurred-background"], theme, system)
+    usual = on_screen(variables["foreground"], theme, system, ground)
+    if variables["foreground"] == "ansi_default":
+        usual = Color(255, 255, 255) if BUILTIN_THEMES[theme].dark else Color(0, 0, 0)
+    assert contrast(cursor.rgb, usual.rgb) >= 4.5
 
 
 @pytest.mark.parametrize("theme", [name for name, theme in BUILTIN_THEMES.items() if not theme.ansi])
@@ -152,7 +158,7 @@ def faint_texts(app: PlayedApp) -> list[str]:
 async def test_every_theme_that_is_offered_has_readable_colours_on_all_screens() -> None:
     app = PlayedApp(PlayedSession(recorded_run(60), recorded_run(120, nudge_at=60)))
     async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "m", "up", "5")
+        await press(pilot, "m")
         # each screen has a separate style sheet
         for key in ("s", "?", "e", "="):
             await press(pilot, key)
