@@ -65,8 +65,8 @@ async def test_the_load_of_the_machine_is_shown_and_hidden() -> None:
         line = app.screen.query_one(MachineLine)
         await until(pilot, lambda: bool(line.display))
         assert str(line.render()).splitlines() == [
-            "machine   CPU  87 % RAM  12.3/31.2 GB",
-            "          GPU   ? % mem  10.2/139.8 GB",
+            "machine   CPU 87 %   RAM 12.3/31.2 GB",
+            "          GPU ? %    mem 10/140 GB",
         ]
         await press(pilot, "i")
         await until(pilot, lambda: not line.display)

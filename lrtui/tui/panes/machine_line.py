@@ -13,15 +13,21 @@ NAME_WIDTH = 10
 
 def load_lines(load: MachineLoad) -> list[str]:
     """Return a line for CPU and memory, and one for the GPU if there is one."""
-    lines = [f"{'machine':<{NAME_WIDTH}}CPU {load.cpu:3.0f} % RAM {_used(load.memory, load.total_memory)}"]
+    lines = [_line("machine", "CPU", load.cpu, "RAM", load.memory, load.total_memory)]
     if load.gpu_memory is not None:
-        share = "  ? %" if load.gpu is None else f"{load.gpu:3.0f} %"
-        lines.append(f"{'':<{NAME_WIDTH}}GPU {share} mem {_used(load.gpu_memory, load.total_gpu_memory)}")
+        lines.append(_line("", "GPU", load.gpu, "mem", load.gpu_memory, load.total_gpu_memory))
     return lines
 
 
+def _line(name: str, unit: str, share: float | None, memory: str, used: int, total: int) -> str:
+    load = f"{unit} {'?' if share is None else f'{share:.0f}'} %"
+    # the parts don't move when a number gets longer
+    return f"{name:<{NAME_WIDTH}}{load:<{len('CPU 100 %')}}  {memory} {_used(used, total)}"
+
+
 def _used(used: int, total: int) -> str:
-    return f"{used / GIGABYTE:5.1f}/{total / GIGABYTE:.1f} GB"
+    digits = 1 if total < 100 * GIGABYTE else 0
+    return f"{used / GIGABYTE:.{digits}f}/{total / GIGABYTE:.{digits}f} GB"
 
 
 class MachineLine(Widget):
