@@ -32,7 +32,7 @@ from lrtui.store.reader import (
 )
 from lrtui.store.run_rows import next_seq
 from lrtui.store.store_feed import StoreFeed, summarized_state
-from lrtui.training.checkpoint.files import ResumePoint, SavedFile, own_files, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, is_intact, own_files, saved_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class ResumePlan:
         is_branch: whether a new run starts from the checkpoint.
         course: the schedule in force to the end of the run, if it is extended or gets another schedule, so that it can
             be checked before anything is trained; None otherwise.
+        damaged: the newest checkpoint, if it is left out because it is damaged.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class ResumePlan:
     epochs: int | None = None
     is_branch: bool = False
     course: ForecastRequest | None = None
+    damaged: SavedFile | None = None
 
     @property
     def resume_point(self) -> ResumePoint:
@@ -136,6 +138,20 @@ def plan_resume(
             commands=tuple(commands),
             epochs=epochs,
         )
+
+
+def plan_offered_resume(folder: Path, run: str) -> ResumePlan:
+    """Return how a run is resumed from its newest intact checkpoint, for a question that names a damaged one.
+
+    Raises:
+        LrtuiError: as `plan_resume`.
+    """
+    plan = plan_resume(folder, run)
+    if is_intact(plan.file.path):
+        return plan
+    files = own_files(plan.file.path.parent, plan.run.uid)
+    earlier = next((each for each in reversed(files) if each.step < plan.file.step and is_intact(each.path)), None)
+    return plan if earlier is None else replace(plan_resume(folder, run, step=earlier.step), damaged=plan.file)
 
 
 def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | None = None) -> ResumePlan:
@@ -253,7 +269,7 @@ def interrupted_run(folder: Path) -> ResumePlan | None:
         run = next((run for run in all_runs(connection) if run.directory == directory), None)
         if run is None or not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
             return None
-    return plan_resume(folder, str(run.id))
+    return plan_offered_resume(folder, str(run.id))
 
 
 def describe_user_files(plan: ResumePlan) -> list[str]:

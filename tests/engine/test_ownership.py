@@ -18,7 +18,7 @@ from other_process import SLOW, OtherProcess, computed, rows, wait_for_step
 from training_runs import tiny_spec
 
 from lrtui import Run
-from lrtui.engine.resume import epoch_ends, plan_resume, state_at
+from lrtui.engine.resume import epoch_ends, plan_offered_resume, plan_resume, state_at
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Notice
 from lrtui.store import liveness, run_rows
@@ -125,6 +125,20 @@ def test_a_checkpoint_of_another_run_is_no_epoch_end_and_not_named_as_the_one_be
     with pytest.raises(CheckpointError) as raised:
         read_resume_point(plan.resume_point)
     assert "is intact" not in str(raised.value)
+
+
+def test_an_offered_resume_leaves_a_damaged_checkpoint_out(tmp_path: Path) -> None:
+    Run(tiny_spec(store=str(tmp_path), at=("step 15: stop",))).start().result()
+    newest = plan_offered_resume(tmp_path, "1")
+    assert (newest.file.step, newest.damaged) == (15, None)
+    newest.file.path.write_bytes(newest.file.path.read_bytes()[:2000])
+    plan = plan_offered_resume(tmp_path, "1")
+    assert plan.file.step == 12
+    assert plan.damaged is not None
+    assert plan.damaged.step == 15
+    # the script stops it there again
+    assert Run(plan.spec, resume_plan=plan).start().result().step == 15
+    assert plan_offered_resume(tmp_path, "1").damaged is None
 
 
 # -- one trainer ---------------------------------------------------------------------------------------------------

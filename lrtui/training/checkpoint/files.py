@@ -94,6 +94,16 @@ def belongs_to(path: Path, run_uid: str) -> bool:
     return run_uid.encode() in pickled if run_uid else UID_PREFIX.encode() not in pickled
 
 
+def is_intact(path: Path) -> bool:
+    """Return whether a checkpoint is a complete archive with correct checksums, without importing torch."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    # for a damaged file zipfile can raise anything
+    except Exception:
+        return False
+
+
 def own_files(folder: Path, run_uid: str) -> list[SavedFile]:
     """Return the checkpoints in a run's folder that the run saved itself, the newest last."""
     return [file for file in saved_files(folder) if belongs_to(file.path, run_uid)]

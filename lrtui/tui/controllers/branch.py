@@ -77,9 +77,9 @@ class BranchController:
         key, status = str(key_of(run)), run.state.status
 
         def plan() -> tuple[ResumePlan, tuple[str, ...]]:
-            from lrtui.engine.resume import describe_user_files, plan_resume
+            from lrtui.engine.resume import describe_user_files, plan_offered_resume
 
-            planned = plan_resume(folder, key)
+            planned = plan_offered_resume(folder, key)
             return planned, tuple(describe_user_files(planned))
 
         self._in_thread(plan, lambda planned: self._ask_to_resume(planned[0], ENDINGS[status], planned[1]))
@@ -92,6 +92,11 @@ class BranchController:
         lines = [
             f"Run {plan.run.title} {what}",
             f"{plan.run.schedule[:70]}, {progress}.",
+            *(
+                [f"The checkpoint of step {plan.damaged.step:,} is damaged; this is the one before it."]
+                if plan.damaged
+                else []
+            ),
             *user_files,
         ]
 

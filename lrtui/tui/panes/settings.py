@@ -72,6 +72,22 @@ def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     return [("at" if index == 0 else "", line) for index, line in enumerate(shown)]
 
 
+def next_line(scene: Scene) -> list[tuple[str, str]]:
+    """Return the line of the next run's schedule, if it is not that in force in the run on screen.
+
+    It is left out until the user has chosen one, or the run's schedule was switched.
+    """
+    run, spec = scene.run, scene.view.spec
+    if run is None or not run.state.schedule:
+        return []
+    switch = run.state.last_switch
+    # as the user gave it, since the schedule in force has its lengths filled in; earlier versions did not record it
+    given = switch.command.rpartition(" from ")[0] if switch else run.spec.schedule
+    if (not switch or not given) and spec.schedule == scene.view.opened_with.schedule:
+        return []
+    return [] if spec.schedule in (run.state.schedule, given) else [("next run", spec.schedule)]
+
+
 class Settings(Widget):
     """Names and values, with the values wrapped to the width."""
 
@@ -127,5 +143,8 @@ class SettingsPane(Vertical):
         """Draw the settings if they have changed."""
         run = scene.run
         lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
+        # below the schedule and its number of steps
+        place = 2 if len(lines) > 1 and not lines[1][0] else 1
+        lines[place:place] = next_line(scene)
         self.query_one(Frame).show("e edits" if run is None else label_of(run))
         self.query_one(Settings).update(lines)

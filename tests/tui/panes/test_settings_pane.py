@@ -1,0 +1,47 @@
+"""The settings pane: the schedule in force, and the next run's if it is another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cockpit_pilot import until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+
+from lrtui.run.events import ScheduleSwitched
+from lrtui.tui.panes.settings import Settings
+
+SWITCHED = ScheduleSwitched(
+    seq=900,
+    step=120,
+    seconds=9.0,
+    schedule="CosineAnnealingLR(T_max=8)",
+    anchor="base",
+    lrs=(0.01,),
+    lrs_before=(0.0025,),
+    command="CosineAnnealingLR() from base",
+)
+
+
+def lines(app: PlayedApp) -> dict[str, str]:
+    return {name: value for name, value in app.screen.query_one(Settings)._lines if name}
+
+
+def choose(app: PlayedApp, schedule: str) -> None:
+    app.view.spec = replace(app.view.spec, schedule=schedule)
+    app.view.changed()
+
+
+async def test_the_next_runs_schedule_is_shown_when_it_is_not_the_one_in_force() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: lines(app)["schedule"] == "StepLR(step_size=1, gamma=0.5)")
+        assert "next run" not in lines(app)
+        choose(app, "CosineAnnealingLR()")
+        await until(pilot, lambda: lines(app).get("next run") == "CosineAnnealingLR()")
+        # once the run has switched to it, both are the same
+        app.session.last.say(SWITCHED)
+        await until(pilot, lambda: "next run" not in lines(app))
+        assert lines(app)["schedule"] == "CosineAnnealingLR(T_max=8)"
+        choose(app, "StepLR(step_size=1, gamma=0.5)")
+        await until(pilot, lambda: lines(app).get("next run") == "StepLR(step_size=1, gamma=0.5)")
