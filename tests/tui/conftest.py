@@ -28,6 +28,8 @@ OF_THE_APPLICATION = {"dark", "light", "inline", "ansi", "nocolor"}
 def nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Input.cursor_blink, "_default", False)
     monkeypatch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "none")
+    # the colours depend on it; otherwise it follows TERM and COLORTERM of whoever runs the tests
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "truecolor")
 
 
 @pytest.fixture(autouse=True)
