@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.plotting.layers import Curve, Flag, Label, Layer, Line, Marks
-from lrtui.plotting.overlap import visible_cells
+from lrtui.plotting.overlap import UNDER, visible_cells
 from lrtui.plotting.raster import BRAILLE, CELLS, ascii_rows, broken, cell_codes, column_dots
-from lrtui.plotting.scale import AxisName, Scale, scale_for, x_ticks
+from lrtui.plotting.scale import AxisName, Scale, scale_for, with_even_ticks, x_ticks
 from lrtui.plotting.signs import Signs, line_of
 from lrtui.text.format import four_digits
 
@@ -21,6 +21,9 @@ Row = tuple[Segment, ...]
 
 CROP = 1.5
 """A cropped axis ends at this multiple of the 95th percentile of the columns, measured from the foot of the axis."""
+
+FEW = 100
+"""Up to this number of values, the 85th percentile, since the first losses are a large share of them."""
 
 MARGIN = 1
 """Columns right of the plotting area, so that the label of a tick at the right end can be centred below it."""
@@ -73,7 +76,7 @@ class Chart:
         if columns < 4 or lines < 2:
             return [((" " * width, ""),)] * height
         curves = [self._columns_of(layer, columns * 2) for layer in self.layers]
-        scale = self._scale(curves)
+        scale = self._scale(curves, lines)
         characters, styles = self._paint(curves, scale, columns, lines)
         left = self._left(scale, lines)
         margin = (" " * MARGIN, "")
@@ -93,7 +96,7 @@ class Chart:
             return values, values
         return np.empty(0), np.empty(0)
 
-    def _scale(self, curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Scale:
+    def _scale(self, curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], lines: int) -> Scale:
         lows = np.concatenate([low for low, _ in curves]) if curves else np.empty(0)
         highs = np.concatenate([high for _, high in curves]) if curves else np.empty(0)
         if self.logarithmic:
@@ -104,8 +107,10 @@ class Chart:
         if self.crops_peaks and not self.logarithmic and len(highs) > 20:
             # a quarter of each, so that no difference overflows
             foot = min(low, 0.0) / 4.0
-            high = min(high, 4.0 * (foot + CROP * (float(np.quantile(highs / 4.0, 0.95)) - foot)))
-        return scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
+            usual = 0.95 if len(highs) > FEW else 0.85
+            high = min(high, 4.0 * (foot + CROP * (float(np.quantile(highs / 4.0, usual)) - foot)))
+        scale = scale_for(low, high, logarithmic=self.logarithmic, from_zero=self.from_zero)
+        return with_even_ticks(scale, lines)
 
     def _paint(
         self,
@@ -115,14 +120,23 @@ class Chart:
         lines: int,
     ) -> tuple[list[list[str]], list[list[str]]]:
         drawn: list[tuple[int, str, str, NDArray[np.uint8]]] = []
+        course = np.zeros((lines, columns), dtype=np.bool_)
         for index, (layer, (low, high)) in enumerate(zip(self.layers, curves, strict=True)):
             if not isinstance(layer, (Curve, Line)):
                 continue
             form = layer.form if isinstance(layer, Curve) else "line"
             dots = column_dots(scale.place(low), scale.place(high), lines * 4)
+            if form not in UNDER:
+                # the gaps of dotted lines included
+                course |= cell_codes(dots) > 0
             if period := _PERIOD.get(form):
                 dots = broken(dots, *period)
             drawn.append((index, layer.style, form, cell_codes(dots)))
+        # a ghost beside the new course would look like dots of it
+        drawn = [
+            (index, style, form, np.where(course, 0, cells).astype(np.uint8) if form == "ghost" else cells)
+            for index, style, form, cells in drawn
+        ]
         codes, owners = visible_cells(drawn, lines, columns)
         if self.ascii:
             signs = [CELLS[layer.form] if isinstance(layer, Curve) else "*" for layer in self.layers]

@@ -35,10 +35,15 @@ def round_step(span: float, most: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LinearScale:
-    """A linear axis from `low` to `high`."""
+    """A linear axis from `low` to `high`.
+
+    Args:
+        step: distance of the ticks; None for the one that fits the height.
+    """
 
     low: float
     high: float
+    step: float | None = None
 
     def place(self, values: Floats) -> Floats:
         """Return the positions of values: 0 at the bottom, 1 at the top; NaN for non-finite values."""
@@ -49,7 +54,7 @@ class LinearScale:
 
     def ticks(self, most: float) -> list[Tick]:
         """Return at most `most` + 1 ticks at round numbers."""
-        step = round_step(self.high - self.low, most)
+        step = self.step or round_step(self.high - self.low, most)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [
@@ -68,10 +73,15 @@ def _linear_label(value: float, step: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogScale:
-    """A logarithmic axis from `low` to `high`, both positive."""
+    """A logarithmic axis from `low` to `high`, both positive.
+
+    Args:
+        decades: distance of the ticks in powers of ten; None for the one that fits the height.
+    """
 
     low: float
     high: float
+    decades: int | None = None
 
     def place(self, values: Floats) -> Floats:
         """Return the positions of values: 0 at the bottom, 1 at the top; NaN for values that are not positive and
@@ -85,7 +95,7 @@ class LogScale:
         bottom, top = math.log10(self.low), math.log10(self.high)
         first, last = math.ceil(bottom - 1e-9), math.floor(top + 1e-9)
         # from the top, since the highest lr is the one that matters most
-        apart = max(1, math.ceil((last - first) / max(1, most) - 1e-9))
+        apart = self.decades or max(1, math.ceil((last - first) / max(1, most) - 1e-9))
         values = [10.0**power for power in range(last, first - 1, -apart)][::-1]
         if len(values) < 3:
             finer = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
@@ -103,6 +113,38 @@ def _log_label(values: Sequence[float]) -> Callable[[float], str]:
 
 Scale = LinearScale | LogScale
 
+WIDEST = 1.35
+"""Factor by which an axis may be lengthened for denser ticks that are a whole number of lines apart."""
+
+
+def with_even_ticks(scale: Scale, lines: int) -> Scale:
+    """Return the axis, a little longer, so that its ticks are a whole number of lines apart, two at least.
+
+    A linear axis is lengthened at its upper end, a logarithmic one at its lower end. One that is too short for two
+    ticks is returned as it is.
+
+    Args:
+        scale: the axis.
+        lines: height in lines of text.
+    """
+    dots = lines * 4 - 1
+    if isinstance(scale, LogScale):
+        span = math.log10(scale.high / scale.low)
+        steps: Sequence[float] = range(1, math.ceil(span) + 1)
+    else:
+        span = scale.high - scale.low
+        power = 10.0 ** math.floor(math.log10(span)) if 1e-290 < span < LARGEST else 1.0
+        steps = [factor * power for factor in (0.1, 0.2, 0.5, 1, 2, 5)]
+    apart = {step: math.floor(step / span * dots / 4 + 1e-9) for step in steps}
+    longer = {step: step * dots / (4 * rows) for step, rows in apart.items() if rows >= 2 and step <= span}
+    if not longer:
+        return scale
+    dense = (step for step, length in longer.items() if length <= span * WIDEST and span / step >= 2)
+    step = next(dense, min(longer, key=longer.__getitem__))
+    if isinstance(scale, LogScale):
+        return LogScale(scale.high / 10.0 ** longer[step], scale.high, round(step))
+    return LinearScale(scale.low, scale.low + longer[step], step)
+
 
 def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = False) -> Scale:
     """Return an axis for values from `low` to `high`, with a margin.
@@ -111,7 +153,7 @@ def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = F
         low: minimum; on a logarithmic axis the smallest positive value. NaN if there are no values.
         high: maximum; NaN if there are no values.
         logarithmic: whether the axis is logarithmic.
-        from_zero: whether a linear axis starts at 0.
+        from_zero: whether a linear axis starts at 0, or just below it.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = (1e-3, 1.0) if logarithmic else (0.0, 1.0)
@@ -122,7 +164,8 @@ def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = F
         room = max(1.05, (high / low) ** 0.03)
         return LogScale(low / room, high * room)
     if from_zero and low >= 0:
-        return LinearScale(0.0, high * 1.05 if high > 1e-290 else 1.0)
+        # with room below, since the chart of the pane below begins right there
+        return LinearScale(-high * 0.04, high * 1.05) if high > 1e-290 else LinearScale(0.0, 1.0)
     size = max(abs(low), abs(high))
     # values that differ by rounding errors only are treated as one value
     room = (high - low) * 0.05 if high - low > max(size * 1e-9, 1e-290) else max(size * 0.05, 1e-12)

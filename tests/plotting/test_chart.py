@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -92,7 +93,6 @@ def test_marks_rules_and_flags_are_drawn_at_their_x() -> None:
         Flag(3.0),
     ]
     picture = rows(Chart(layers, 0.0, 10.0, x_label="epoch"), 60, 12)
-    assert picture[0].index("A") == 9 + 45
     assert [line.find("A") for line in picture[:10] if "A" in line] == [54, 14]
     assert sum(line[9 + 25] == "│" for line in picture[:10]) >= 8
     assert picture[-2][9 + 15] == "▲"
@@ -349,3 +349,22 @@ def test_ticks_are_as_dense_as_two_lines_allow() -> None:
     places = [(index, line[:8].strip()) for index, line in enumerate(picture) if line[:8].strip()]
     assert [label for _, label in places] == ["0.003", "0.002", "0.001", "0.000"]
     assert {below - above for (above, _), (below, _) in pairwise(places)} == {2}
+
+
+@pytest.mark.parametrize("lines", [7, 10, 16, 20, 33])
+@pytest.mark.parametrize(("low", "high"), [(1e-11, 1e-2), (1e-5, 1e-2), (1e-7, 0.3), (0.0, 0.003), (0.0, 0.0125)])
+def test_ticks_are_at_even_distances(low: float, high: float, lines: int) -> None:
+    values = np.geomspace(high, low, 200) if low > 0 else np.linspace(high, low, 200)
+    drawn = Chart([curve(values, 20)], 0.0, 10.0, from_zero=True, logarithmic=low > 0)
+    places = [index for index, line in enumerate(rows(drawn, 60, lines)) if line[:8].strip()]
+    assert len(places) >= 2
+    assert len({below - above for above, below in pairwise(places)}) == 1
+
+
+def test_a_ghost_within_a_cell_of_the_plan_is_left_out() -> None:
+    planned = replace(flat(1.0, "chart--line-1"), form="dotted")
+    near = Curve(Series([1.01] * 100), 0.0, 10.0, "chart--ghost", "ghost")
+    far = replace(near, factor=2.0)
+    for ghost, visible in ((near, False), (far, True)):
+        picture = Chart([planned, ghost], 0.0, 10.0, from_zero=True).draw(60, 5)
+        assert any(style == "chart--ghost" for row in picture for _, style in row) == visible

@@ -33,7 +33,7 @@ class ChartView(Widget):
     ChartView { width: 1fr; height: 1fr; }
     ChartView > .chart--axis { color: $foreground-disabled; }
     ChartView > .chart--label { color: $foreground-muted; }
-    ChartView > .chart--future { color: $foreground-disabled; }
+    ChartView > .chart--ghost { color: $foreground-disabled; }
     ChartView > .chart--candidate { color: $accent; }
     ChartView > .chart--now { color: $foreground-muted; }
     ChartView > .chart--cursor { color: $accent; }
@@ -43,7 +43,7 @@ class ChartView(Widget):
     COMPONENT_CLASSES = {
         "chart--axis",
         "chart--label",
-        "chart--future",
+        "chart--ghost",
         "chart--candidate",
         "chart--now",
         "chart--cursor",
@@ -55,7 +55,7 @@ class ChartView(Widget):
     | :- | :- |
     | `chart--axis` | The axes. |
     | `chart--label` | The labels of the axes. |
-    | `chart--future` | The rest of the schedule. |
+    | `chart--ghost` | The course before a change. |
     | `chart--candidate` | The schedule being chosen, and candidates. |
     | `chart--now` | The line at the current step. |
     | `chart--cursor` | The line at the cursor. |

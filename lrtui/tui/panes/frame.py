@@ -29,16 +29,24 @@ class Frame(Widget):
     Frame > .frame--figure { color: $foreground; }
     Frame.-current > .frame--title { color: $accent; }
     Frame > .chart--candidate { color: $accent; }
+    Frame > .chart--ghost { color: $foreground-disabled; }
     """ + run_css("Frame")
 
-    COMPONENT_CLASSES = {"frame--key", "frame--title", "frame--figure", "chart--candidate", *RUN_CLASSES}
+    COMPONENT_CLASSES = {
+        "frame--key",
+        "frame--title",
+        "frame--figure",
+        "chart--candidate",
+        "chart--ghost",
+        *RUN_CLASSES,
+    }
     """
     | Class | Description |
     | :- | :- |
     | `frame--key` | The pane's key. |
     | `frame--title` | The pane's name. |
     | `frame--figure` | The value at the right end. |
-    | `chart--candidate`, `chart--line-1` to `-8`, `chart--band-1` to `-8` | The colours in a legend. |
+    | `chart--candidate`, `chart--ghost`, `chart--line-1` to `-8`, `chart--band-1` to `-8` | The colours in a legend. |
     """
 
     def __init__(self, title: str, *, key: str = "", classes: str | None = None) -> None:

@@ -81,9 +81,12 @@ class LrPane(ChartPane):
         to_come = [("⠂⠂", style + FADED, "planned")] if run.is_live and run.number in scene.futures else []
         before = []
         if change is not None and _replaced_curves(scene, run):
-            before = [("╌╌", style + FADED, f"before {change_name(change)}")]
+            before = [("╌╌", GHOST, f"before {change_name(change)}")]
         return [legend_of(*past, *to_come, *before), legend_of(*past, *before)] if to_come or before else []
 
+
+GHOST = "chart--ghost"
+"""Style of the course before a change."""
 
 LOG_RATIO = 100.0
 """Ratio of lrs from which the lr axis is logarithmic."""
@@ -199,7 +202,8 @@ def _replaced_curves(scene: Scene, run: ShownRun) -> list[Curve]:
             curves += _forecast_curves(scene, run, group, style, future, change.step, scale)
         else:
             curves += _curves_without_nudge(scene, run, group, style, change)
-    return [replace(curve, form="ghost", name=f"{curve.name} before {change_name(change)}") for curve in curves]
+    before_change = f"before {change_name(change)}"
+    return [replace(curve, style=GHOST, form="ghost", name=f"{curve.name} {before_change}") for curve in curves]
 
 
 def _curves_without_nudge(scene: Scene, run: ShownRun, group: int, style: str, nudge: LrSet) -> list[Curve]:
@@ -208,7 +212,7 @@ def _curves_without_nudge(scene: Scene, run: ShownRun, group: int, style: str, n
     if after <= 0 or before == after:
         return []
     state, name = run.state, f"{label_of(run)} {_name_of_group(run, group)}"
-    past = curve_of_steps(scene, run, state.lrs[group], style + FADED, "ghost", name)
+    past = curve_of_steps(scene, run, state.lrs[group], style, "ghost", name)
     curves = [replace(past, first=nudge.step - state.first_step)] if past else []
     curves += _future_curves(scene, run, group, style) if run.is_live else []
     return [replace(curve, factor=curve.factor * before / after) for curve in curves]
