@@ -26,11 +26,12 @@ ABOUT = (
 MARKS = (
     ("⠒⠒⠒", "solid: past steps"),
     ("⠂ ⠂", "dotted: the rest of the schedule"),
-    ("⠒⠒ ", "dashed: the schedule being chosen"),
+    ("⠒⠒ ", "dashed: the schedule being chosen; in grey, the course before the last change"),
     ("│", "now"),
     ("┊", "cursor"),
     ("!", "the run diverged"),
-    ("▲", "switch or nudge"),
+    ("▲ ▾", "switch or nudge, with its name in the lr chart"),
+    ("↑", "a value above the chart"),
     ("●", "test result; a letter for each run if several are drawn"),
 )
 
