@@ -189,7 +189,7 @@ async def test_the_runs_of_a_race_stay_together(folder: Path) -> None:
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: numbers(app) == [3, 1, 2])
-        assert "race 1 s0 · St" in lines(app)[0]
+        assert "race 1 s0 · S" in lines(app)[0]
 
 
 async def test_a_filter_without_a_match_says_so(folder: Path) -> None:

@@ -231,7 +231,9 @@ class CockpitScreen(BackgroundScreen[None]):
 
     def take_forecast(self, slot: str, answer: CurveResult) -> None:
         """Take a forecast and draw it."""
-        if self._forecasts.take(slot, answer) or self.controllers.runs.take_forecast(answer):
+        is_wanted = self._forecasts.take(slot, answer) or self.controllers.runs.take_forecast(answer)
+        # when the cockpit closes, the panes are removed before the last answer comes
+        if is_wanted and self.query(Header):
             self.draw_now()
 
     def on_resize(self, _: Resize) -> None:
