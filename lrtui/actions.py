@@ -56,11 +56,11 @@ class Action:
         argument: passed to the handler; none if empty.
         requirement: returns why the action is unavailable, or None if it is available.
         needs_chart: whether a chart must have the focus.
-        rank: priority in the footer, which shows as many of the highest that are available as fit; 0 keeps it out.
+        rank: priority in the footer, which shows the available actions of highest rank that fit; 0 for none.
         pair: name of an action whose key stands beside this one's in the footer.
         pair_title: what the two are called there.
-        titles: other titles, by the status of the live run ("" if it takes no commands), or else of the run on screen
-            (or "").
+        titles: other titles, by the status of the live run ("" if it takes no commands); without a live run, by that
+            of the run on screen ("" if there is none).
         panes: names of the panes it belongs to, in whose help it comes first; empty if it applies everywhere.
     """
 

@@ -67,7 +67,7 @@ def needs_switchable_run(situation: Situation) -> str | None:
 def _race_refusal(situation: Situation) -> str | None:
     if not situation.race:
         return None
-    return f"the run belongs to race {situation.race}, which compares schedules that nobody changes"
+    return f"the run belongs to race {situation.race}, which compares unchanged schedules"
 
 
 def needs_changeable_run(situation: Situation) -> str | None:
@@ -89,7 +89,7 @@ def needs_training(situation: Situation) -> str | None:
 
 
 RESUMABLE = ("stopped", "lost", "failed")
-"""How a run can have ended that continues from its last checkpoint without a change."""
+"""Statuses of ended runs that can be resumed from their last checkpoint with the same settings."""
 
 
 def needs_training_or_ended(situation: Situation) -> str | None:

@@ -25,7 +25,7 @@ TEMPLATE = """\
 # ascii = false                 # draw with ASCII characters only
 # machine = true                # show CPU, memory and GPU below the settings
 # notify = "notify-send lrtui"  # a command for the end of a run and for advice; its last argument is the message
-# notify_terminal = false       # a notification in the terminal then (OSC 9, OSC 777)
+# notify_terminal = false       # the same as a notification of the terminal (OSC 9, OSC 777)
 
 [run]
 # defaults of the run options; lrtui --help lists them

@@ -19,7 +19,7 @@ from lrtui.run.state import RunState
 from lrtui.text.format import four_digits, wrapped
 
 LARGEST = 1e30
-"""Larger values are drawn at the edge."""
+"""Values beyond this are drawn at the edge."""
 
 COLOURS = ("blue+", "orange", "green+", "magenta+", "yellow", "red+", "cyan+", "gray")
 MARKERS = ("braille", "o", "x", "+", "*", "#", "%", "&")
@@ -29,7 +29,7 @@ SIGNS = {"braille": "⠒"}
 
 MAX_COLUMNS = 120
 AXIS = 8
-"""Columns of the y axis with its labels, about."""
+"""Approximate width of the y axis with its labels, in columns."""
 
 ROWS = 22
 
@@ -78,8 +78,8 @@ def print_chart(
         curves: later ones are drawn over earlier ones.
         ticks: epochs on the x axis, or labels by position.
         from_zero: whether the y axis includes 0.
-        is_share: whether the values are shares, from 0 to 1 or in percent; an axis around a single share from 0 to 1
-            does not exceed 1.
+        is_share: whether the values are shares, from 0 to 1 or in percent; if all are the same share of at most 1, the
+            axis ends at 1.
         rows: height in lines of text.
         x_label: label of the x axis.
     """
@@ -109,7 +109,7 @@ def print_chart(
             high = 1.0
     # as fractions of the axis: plotext can't resolve very small numbers
     fractions = [[(epoch, (value - low) / (high - low)) for epoch, value in points] for points in parts]
-    for curve, points in [*zip(curves, fractions, strict=True), *_marks_where_curves_cross(curves, fractions, width)]:
+    for curve, points in [*zip(curves, fractions, strict=True), *_interleaved_marks(curves, fractions, width)]:
         if points:
             (plotext.plot if curve.joined else plotext.scatter)(
                 [epoch for epoch, _ in points],
@@ -150,12 +150,12 @@ def print_legend(marker: str, index: int, text: str) -> None:
     print("\n".join([coloured(sign, index) + first[len(sign) :], *more]))
 
 
-def _marks_where_curves_cross(
+def _interleaved_marks(
     curves: Sequence[Curve], parts: Sequence[Sequence[tuple[float, float]]], columns: int
 ) -> list[tuple[Curve, list[tuple[float, float]]]]:
     """Return single marks of each joined curve, in every n-th column, for n curves.
 
-    Drawn over the lines, they show all curves where these lie on each other.
+    Drawn over the lines, they show every curve where several coincide.
     """
     lines = [(curve, points) for curve, points in zip(curves, parts, strict=True) if curve.joined and len(points) > 1]
     if len(lines) < 2 or len({curve.marker for curve, _ in lines}) < 2:
@@ -215,7 +215,7 @@ def result_curve(state: RunState, value: Callable[[EvalDone], float | None] = la
     points = [
         (result.step / steps_per_epoch(state), found)
         for result in state.evaluations
-        if not result.averaged and (found := value(result)) is not None and found == found
+        if not result.averaged and (found := value(result)) is not None and not math.isnan(found)
     ]
     return Curve([epoch for epoch, _ in points], [value for _, value in points], 1, "o", joined=False)
 

@@ -73,9 +73,9 @@ CODE_WIDTH = 26
 def command(
     schedules: tuple[str, ...], explain: str | None, as_json: bool, batches_per_epoch: str | None, **options: Any
 ) -> int:
-    """Each schedule is stepped through the whole run, as in training, and checked for mistakes that can be known
-    before it. A finding has a code, an explanation and, where possible, a corrected schedule; the findings of several
-    schedules are listed below each.
+    """Each schedule is stepped through the whole run, as in training, and checked for mistakes before any
+    training. A finding has a code, an explanation and, where possible, a corrected schedule; with several
+    schedules, the findings are listed below each schedule.
     """
     if explain is not None:
         if schedules:
@@ -125,6 +125,7 @@ def _explain(code: str) -> None:
     if code == "list":
         print(listed)
         return
+    # explain() then raises an error
     if code not in titles:
         print(listed, file=sys.stderr)
     for paragraph in explain(code).splitlines():

@@ -48,7 +48,7 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     """
     parsed = parse_schedule(schedule)
     spec = read_spec(options, schedule, load_settings().run)
-    # whether the flags fit the device is known only where the code runs, so it is a comment there
+    # the code may run on another device, so it names the flags that need CUDA in a comment
     check_flags(parse_optimizer(spec.optimizer), "cuda")
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)

@@ -21,6 +21,7 @@ DESCRIBED = re.compile(r" +\S+(?: \S+)* {2,}(?=\S)")
 """A term and the spaces before its description."""
 
 OPTION = re.compile(r"-(?!\d*\.?\d+\Z).")
+"""The start of an option; a negative number is none."""
 
 
 class Option(click.Option):
@@ -130,7 +131,7 @@ class LazyGroup(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments start with, or name similar ones."""
+        """Return the command that the arguments start with, or fail and name similar ones."""
         if args and not args[0].startswith("-") and args[0] not in self.summaries and not ctx.resilient_parsing:
             from lrtui.schedules.arguments import did_you_mean
 

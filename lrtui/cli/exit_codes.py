@@ -51,7 +51,7 @@ def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signa
         # a closing terminal or a stopped service may send its signal more than once
         if received and number == signal.SIGINT:
             if os.isatty(2):
-                # a progress bar hides it
+                # a progress bar hides the cursor
                 os.write(2, SHOW_CURSOR.encode())
             os._exit(INTERRUPTED)
         received.append(SIGNALS[signal.Signals(number)])
@@ -67,7 +67,7 @@ def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signa
 
 @contextmanager
 def stop_on_signals(stop: Callable[[str], object]) -> Iterator[list[int]]:
-    """Call `stop` on signals within the block; yield the list that the exit codes of received ones are appended to."""
+    """Call `stop` on signals within the block; yield a list that collects the exit codes of those received."""
     received, previous = handle_signals(stop)
     try:
         yield received

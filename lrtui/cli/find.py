@@ -96,7 +96,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
     """Collect the points until the test ends.
 
     Args:
-        out: where each point is printed as it comes; None for nowhere.
+        out: stream to which each point is printed as it comes; None to print none.
         quiet: whether messages are left out.
     """
     curve, printed = RangeCurve(test.sweep), 0
@@ -115,7 +115,7 @@ def _follow(test: RangeTestThread, out: TextIO | None, *, quiet: bool) -> RangeC
             if len(curve) and not is_over:
                 progress.update(len(curve) / test.sweep.steps)
             if is_over:
-                # ending the process while the thread is inside torch would abort it
+                # a process that ends while a thread is inside torch aborts
                 test.join(STOP_SECONDS)
                 return curve
     except OSError:

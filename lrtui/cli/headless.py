@@ -23,7 +23,7 @@ from lrtui.store.reader import has_checkpoint
 POLL_SECONDS = 0.05
 
 QUIET_WAIT_SECONDS = 3.0
-"""Seconds that a run waits for the store at its end before it says so."""
+"""Seconds that an ended run waits for the store before a message says so."""
 
 STOP_SECONDS = 30.0
 """Seconds to wait for the batch in progress after standard output was closed."""
@@ -57,7 +57,7 @@ def follow(start: Callable[[], Run], printer: Printer, prog: str, notifier: Noti
 
     Args:
         start: starts the run and returns it.
-        printer: writes to standard output as it is now.
+        printer: created before standard output is redirected here.
         prog: the command's name, for messages.
         notifier: sends the notifications of its end and of advice.
     """
@@ -101,7 +101,7 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
             printer.print(event)
             if isinstance(event, RunStarted):
                 if run.state.schedule != event.spec.schedule:
-                    printer.say(f"schedule: {run.state.schedule}, switched before")
+                    printer.say(f"schedule: {run.state.schedule}, switched to earlier in this run")
                 for line in finding_lines(event, run.spec):
                     printer.warn(line)
             elif isinstance(event, Extended) and event.command_id:
@@ -141,7 +141,7 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
         printer.warn("the training thread ended without a result")
         return FAILED
     if isinstance(run.error, UsageError) and not run.has_begun:
-        # a mistake in the settings, found when the run was set up, is no run
+        # a run whose settings were wrong from the start is not kept
         run.discard_record()
         if isinstance(run.error, NotationError):
             separator = "\n" if run.error.position is not None else " "
@@ -159,7 +159,7 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
     if signals and outcome.outcome != "diverged":
         # a signal to the process group also ends the data loader's processes, which looks like a failure
         return signals[0]
-    # after the first step a usage error has failed a run
+    # after the first step, a usage error counts as a failure of the run
     return FAILED if outcome.outcome == "failed" and run.state.step else exit_code(outcome.outcome, run.error)
 
 

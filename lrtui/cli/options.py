@@ -28,7 +28,7 @@ MAX_BATCHES = 10_000_000
 """Maximum number of batches in an epoch, and in a run that is listed or simulated batch by batch."""
 
 MAX_COUNT = 10**12
-"""Maximum of a count without a limit of its own, as for the moments of `--at`."""
+"""Maximum of a count for which the command sets no smaller one."""
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def run_options(only: Collection[str] | None = None) -> Decorator:
             function = option(
                 option_name(item.name),
                 item.name,
-                # the text is validated as in the settings form
+                # no type: read_spec validates the text, as the settings form does
                 multiple=is_list(item),
                 metavar="N" if is_whole_number(item) else metavar,
                 section="Run options",
@@ -126,9 +126,6 @@ def output_options() -> Decorator:
     return decorate
 
 
-# -- values -----------------------------------------------------------------------------------------------------------
-
-
 def notify_options() -> Decorator:
     """Add the options for notifications of a run's end and of advice."""
 
@@ -145,6 +142,9 @@ def notify_options() -> Decorator:
         )(terminal(function))
 
     return decorate
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
 
 
 def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mapping[str, Any] | None = None) -> RunSpec:

@@ -168,6 +168,7 @@ def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float])
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
+        # adding 0.0 turns -0.0 into 0.0
         facts = curve_statistics(lrs, base_lrs[group])
         print_prose(
             f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "

@@ -23,7 +23,7 @@ Results = Sequence[Mapping[str, float]]
 EXPECTED = "expected a number per line, a CSV with a header (loss, accuracy ...), or the output of lrtui train --json"
 
 MAX_BYTES = 100_000_000
-"""The JSON lines of a run of a million steps are larger, but its eval_done lines suffice."""
+"""Maximum size of a file. All events of a run of a million steps take more, but its eval_done lines suffice."""
 
 LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
 """Options that determine the length of an epoch, which a stored run defines."""
@@ -197,7 +197,7 @@ def _results_of_table(path: str, lines: Sequence[str]) -> list[dict[str, float]]
 
 
 def _results_of_run(path: str, numbered: Iterable[tuple[int, str]]) -> list[dict[str, float]]:
-    """Return the last test before the end of each epoch, of the model itself."""
+    """Return the last test of each epoch, without tests on demand and those of averaged weights."""
     results: list[dict[str, float]] = []
     on_demand, latest = False, None
     for number, line in numbered:
@@ -225,5 +225,6 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
     values = {"loss": record.get("loss", math.nan), "accuracy": record.get("accuracy")}
     if isinstance(metrics, Mapping):
         values |= dict(metrics)
+    # null is a value that is not finite, except for the accuracy of a task that has none
     named = {str(name): math.nan if value is None and name != "accuracy" else value for name, value in values.items()}
     return {name: float(value) for name, value in named.items() if isinstance(value, (int, float))}

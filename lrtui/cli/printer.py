@@ -40,7 +40,7 @@ class Printer:
                     self._line(step_line(event))
                 case EvalDone():
                     self._line(f"\n{evaluation_line(event)}\n")
-        self._narrate(event)
+        self._print_messages(event)
 
     def say(self, text: str) -> None:
         """Print a message, unless the printer is quiet."""
@@ -55,7 +55,7 @@ class Printer:
             # a closed terminal must not end a run whose output goes to a file
             discard(self._err)
 
-    def _narrate(self, event: Event) -> None:
+    def _print_messages(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             if self._quiet:
                 # also with --quiet, because results depend on it: the bundled sample is a tenth of the data set

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 
 import click
@@ -24,14 +25,11 @@ class Progress:
     """
 
     def __init__(self, label: str, *, is_shown: bool = True) -> None:
-        # kept, since the output of a task is redirected there
         self._stream = sys.stderr
-        self._bar = click.progressbar(length=PARTS, label=label, file=self._stream, hidden=not self._is_drawn(is_shown))
+        is_drawn = is_shown and self._stream.isatty()
+        self._bar = click.progressbar(length=PARTS, label=label, file=self._stream, hidden=not is_drawn)
         self._first: float | None = None
         self._is_visible = False
-
-    def _is_drawn(self, is_shown: bool) -> bool:
-        return is_shown and self._stream.isatty()
 
     def __enter__(self) -> Progress:
         return self
@@ -53,12 +51,12 @@ class Progress:
             self._bar.render_progress()
 
     def update(self, share: float) -> None:
-        """Draw the bar at a share of the whole, from 0 to 1; the first one given is where the bar starts."""
+        """Draw the bar at a share of the whole, from 0 to 1; the bar starts at the first share given."""
         if self._first is None:
             self._first = share
         if share <= self._first:
             # the time left follows from what has been done since the first step, not from the import of PyTorch
-            self._bar.start = self._bar.last_eta = _now()
+            self._bar.start = self._bar.last_eta = time.time()  # the clock that click uses
             return
         left = 1 - self._first
         wanted = PARTS if left <= 0 else int(PARTS * (share - self._first) / left)
@@ -70,10 +68,3 @@ class Progress:
             print(ERASE_LINE, end="", file=self._stream, flush=True)
             # otherwise click would not draw the same line again
             self._bar._last_line = None
-
-
-def _now() -> float:
-    # click compares with this clock
-    import time
-
-    return time.time()

@@ -49,7 +49,8 @@ from lrtui.run.evaluations import ACCURACY
 from lrtui.text.format import counted, printable
 
 EPILOG = """\
-A hopeless schedule is stopped early: its lr is spent, it no longer improves, and it is behind by more than noise.
+A hopeless schedule is stopped early: its remaining lr is almost 0, it no longer improves, and it is behind by more than
+noise.
 The exact rule is in docs/laboratory.md, and is printed with the results when it has stopped a schedule.
 
 Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 143 terminated, 129 terminal closed.

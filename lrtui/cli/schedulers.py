@@ -62,7 +62,7 @@ def explain(entry: SchedulerEntry) -> str:
     lines += ["", f'step() is called per {entry.unit} by default; per="batch" or per="epoch" at the end changes that.']
     for name, value in entry.fills.items():
         lines.append(f"{name} defaults to {value}.")
-    lines += [line for note in entry.notes for line in [note]]
+    lines += entry.notes
     return "\n".join([*(part for line in lines for part in wrapped(line, width)), entry.url])
 
 

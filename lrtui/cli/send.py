@@ -53,8 +53,8 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
     race = race_of_name(stored.name)
     if race and isinstance(sent, (SwitchSchedule, SetLr, ScaleLr, UndoLr, Extend, Stop)):
         raise LrtuiError(
-            f"{printable(stored.title)} belongs to race {race}, which compares schedules that nobody changes. Stop "
-            "the race with ctrl+c where it runs, or with x in the cockpit"
+            f"{printable(stored.title)} belongs to race {race}, which compares unchanged schedules. Stop the "
+            "race with ctrl+c where it runs, or with x in the cockpit"
         )
     answer = send(folder, stored.id, sent, seconds)
     if answer.obeyed is None:

@@ -47,10 +47,10 @@ Examples:
 def command(
     schedule: str | None, budget: str | None, processes: str | None, as_json: bool, quiet: bool, **options: Any
 ) -> int:
-    """First a range test finds an lr. Then schedules that fit the run's length, yours among them, are raced: each
-    completely in fewer epochs, then the best two in more. Finally the winner is trained in full. The budget covers all
-    of this; its unit is the number of steps of one full run. With a budget below 1 the winner is not trained in full.
-    The races are stored; lrtui race --report shows them.
+    """First a range test finds an lr. Then schedules that fit the run's length, yours among them, are raced: all over
+    fewer epochs, each schedule shortened to fit, then the best two over more. Finally the winner is trained in full.
+    The budget covers all of this; its unit is the number of steps of one full run. With a budget below 1 the winner is
+    not trained in full. The races are stored; lrtui race --report shows them.
 
     The suggested schedule goes to standard output in one line, the results to standard error.
     """

@@ -202,7 +202,7 @@ def test_a_run_of_a_race_is_not_changed(words: str, lrtui: CommandLine, live: Li
     assert lrtui("runs", "rename", "1", "race 3: StepLR(3) seed 0").status == 0
     answer = lrtui("send", "1", words)
     assert answer.status == 1
-    assert "belongs to race 3, which compares schedules that nobody changes" in answer.err
+    assert "belongs to race 3, which compares unchanged schedules" in answer.err
     assert inbox(lrtui) == 0
     assert lrtui("send", "1", "pause").status == 0
 

@@ -136,7 +136,7 @@ NO_EPOCH = {"branch": "this run has no finished epoch to branch from"}
 NO_RACE = {"race": "no race yet. Press s, then ctrl+k to keep schedules and ctrl+t to race them."}
 IN_A_RACE = dict.fromkeys(
     ("schedule", "nudge_up", "nudge_down", "set_lr", "undo_lr"),
-    "the run belongs to race 2, which compares schedules that nobody changes",
+    "the run belongs to race 2, which compares unchanged schedules",
 )
 NONE_PINNED = {"compare": "pin at least two runs with m first (0 pinned)"}
 ONE_PINNED = {"compare": "pin at least two runs with m first (1 pinned)"}

@@ -75,7 +75,7 @@ class Advice:
         if self.proposal is not None and self.restart_epochs is not None:
             # the script was written for the old schedule
             return replace(spec, schedule=self.proposal.schedule, epochs=self.restart_epochs, at=())
-        # any other restart scales the lr, which works for all schedules, also for those that set absolute lrs
+        # a command also works for schedules that set absolute lrs, which another optimizer lr would not change
         return replace(spec, at=(f"epoch 1: {self.command.text}", *spec.at))
 
     def without_restart(self) -> Advice:

@@ -77,7 +77,7 @@ class ChildRun:
         """What could not be recorded, or how the process failed; set when the run is over."""
         self._feed, self._output = LiveFeed(), output
         self._lines: IO[bytes] = self._process.stdout
-        self._lifeline: IO[bytes] = self._process.stdin
+        self._input: IO[bytes] = self._process.stdin
         self._reader = threading.Thread(target=self._read, name="race-reader", daemon=True)
         self._reader.start()
         self._write({"spec": plain(spec), "folder": str(folder), "resumes": resumes})
@@ -103,8 +103,8 @@ class ChildRun:
     def _write(self, record: object) -> None:
         # the process may have ended, and its exit status says why; the reader's thread then closes the pipe
         with suppress(OSError, ValueError):
-            self._lifeline.write(json.dumps(record).encode() + b"\n")
-            self._lifeline.flush()
+            self._input.write(json.dumps(record).encode() + b"\n")
+            self._input.flush()
 
     def _read(self) -> None:
         for line in self._lines:
@@ -127,7 +127,7 @@ class ChildRun:
         self._lines.close()
         # the process is gone, so unsent data is lost
         with suppress(OSError):
-            self._lifeline.close()
+            self._input.close()
 
 
 # -- in the child process ---------------------------------------------------------------------------------------------
@@ -137,16 +137,16 @@ def main() -> int:
     """Run what the first line describes and return the exit status."""
     # unbuffered: a thread that waits in a buffered stream aborts the interpreter at exit
     lines, out = open(0, "rb", buffering=0, closefd=False), sys.stdout  # noqa: SIM115
-    order = json.loads(lines.readline())
+    request = json.loads(lines.readline())
     # output of the task must not mix with the events
     with redirect_stdout(sys.stderr):
         try:
-            run = _start(order, out)
+            run = _start(request, out)
         except LrtuiError as error:
             _print(out, _end("", error))
             return 1
         # daemon: it may wait for a line forever
-        threading.Thread(target=_listen, args=(run, lines), name="lifeline", daemon=True).start()
+        threading.Thread(target=_listen, args=(run, lines), name="stop-listener", daemon=True).start()
         while run.is_live:
             _print_events(run, out)
             run.join(POLL_SECONDS)
@@ -162,9 +162,9 @@ def _end(trouble: str, error: LrtuiError | None) -> dict[str, Any]:
     return {"trouble": trouble, "refused": str(error) if error else "", "usage": isinstance(error, UsageError)}
 
 
-def _start(order: dict[str, Any], out: TextIO) -> Run:
-    spec, resumes = spec_from_json(order["spec"]), order["resumes"]
-    resume_plan = None if resumes is None else plan_resume(Path(order["folder"]), str(resumes))
+def _start(request: dict[str, Any], out: TextIO) -> Run:
+    spec, resumes = spec_from_json(request["spec"]), request["resumes"]
+    resume_plan = None if resumes is None else plan_resume(Path(request["folder"]), str(resumes))
     run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
     if run.is_recorded:
         _print(out, {"run": run.number})

@@ -78,7 +78,7 @@ class PlanFiles:
         self.save(plan)
 
     def save(self, plan: RacePlan) -> None:
-        """Save the plan atomically; where its file is a link to something else, or no regular file, write through it.
+        """Save the plan atomically; a link is followed, and a device or fifo is written to directly.
 
         Raises:
             StoreError: if it can't be written.
@@ -132,8 +132,8 @@ class PlanFiles:
         if text == LAST:
             return self.load(numbers[-1])
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) in numbers):
-            there = ", ".join(map(str, numbers[-8:]))
-            raise UsageError(f"no race {text[:60]!r}: give a number or {LAST}; the newest are {there}")
+            newest = ", ".join(map(str, numbers[-8:]))
+            raise UsageError(f"no race {text[:60]!r}: give a number or {LAST}; the newest are {newest}")
         return self.load(int(text))
 
     def claim(self, plan: RacePlan) -> None:

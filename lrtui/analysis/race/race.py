@@ -84,7 +84,7 @@ class Race:
 
     @property
     def progress(self) -> float:
-        """The share of the race's steps that are done, from 0 to 1; runs that are not needed any more are done."""
+        """The share of the race's steps that are done, from 0 to 1; runs that are not needed any more count as done."""
         waiting = set(open_cells(self.plan, self.results))
         shares = []
         for cell, result in self._results.items():
@@ -122,15 +122,15 @@ class Race:
             self._stop_all()
             self._files.release(self.plan)
             if not self.plan.runs and isinstance(sys.exception(), UsageError):
-                # a mistake in the settings, found when the first run was set up, is no race
+                # a race whose settings were wrong from the start is not kept
                 self._files.remove(self.plan)
 
     def _next(self) -> Cell | None:
         """Return the next run: seed by seed, the best entrant so far first, since the others are compared with it."""
+        # runs that failed before the race was resumed are repeated
         failed = {
             cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._started
         }
-        # runs that failed earlier are repeated when the user resumes the race
         waiting = [
             cell
             for cell in open_cells(self.plan, self.results)
@@ -141,7 +141,7 @@ class Race:
         metric = metric_of_race(self.results)
         sign = -1.0 if higher_is_better(metric) else 1.0
 
-        def place(cell: Cell) -> float:
+        def sort_key(cell: Cell) -> float:
             ends = [
                 value
                 for result in self._results.values()
@@ -150,7 +150,7 @@ class Race:
             ]
             return sign * sum(ends) / len(ends) if ends else float("inf")
 
-        return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=place)
+        return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=sort_key)
 
     def _start(self, cell: Cell) -> None:
         resume_plan = self._resume_plan(cell)

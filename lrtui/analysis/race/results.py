@@ -90,11 +90,13 @@ def metric_of_race(results: Sequence[CellResult]) -> str:
 
 def open_cells(plan: RacePlan, results: Sequence[CellResult]) -> list[Cell]:
     """Return the runs that are not done, of entrants that are still in the race."""
-    out = {*plan.rulings}
+    excluded = {*plan.rulings}
     if plan.stops:
-        out |= {result.cell.entrant for result in results if result.state == "diverged"}
+        excluded |= {result.cell.entrant for result in results if result.state == "diverged"}
     return [
-        result.cell for result in results if result.state not in ("done", "diverged") and result.cell.entrant not in out
+        result.cell
+        for result in results
+        if result.state not in ("done", "diverged") and result.cell.entrant not in excluded
     ]
 
 
@@ -111,7 +113,7 @@ def read_results(folder: Path, plan: RacePlan) -> list[CellResult]:
 
 
 def find_run_of(connection: sqlite3.Connection, plan: RacePlan, cell: Cell) -> StoredRun | None:
-    """Return the stored run of a cell. If the race was killed just after starting it, it is found by its name."""
+    """Return the stored run of a cell. A run started just before the race was killed is found by its name."""
     run = plan.runs.get(cell)
     if run is None:
         row = connection.execute(
@@ -156,7 +158,7 @@ def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float
         ranked: the runs of each entrant, at least one.
     """
     better = max if higher_is_better(metric) else min
-    bests = [better(_figures(result, metric)) for runs in ranked for result in runs]
+    bests = [better(_finite_values(result, metric)) for runs in ranked for result in runs]
     return min(bests) if higher_is_better(metric) else max(bests)
 
 
@@ -180,6 +182,6 @@ def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
     return None
 
 
-def _figures(result: CellResult, metric: str) -> list[float]:
+def _finite_values(result: CellResult, metric: str) -> list[float]:
     # a loss can become infinite and recover
     return [value for test in result.tests.values() if is_finite(value := metric_of(test, metric))]

@@ -208,7 +208,7 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     """
     by_cell = {result.cell: result for result in results}
     metric = metric_of_race(results)
-    unranked = {index: text for index in range(len(plan.entrants)) if (text := reason_unranked(plan, index, results))}
+    unranked = {index: found for index in range(len(plan.entrants)) if (found := reason_unranked(plan, index, results))}
     running = [index for index in range(len(plan.entrants)) if index not in unranked]
     seeds = tuple(
         seed for seed in plan.seeds if running and all(by_cell[Cell(index, seed)].is_done for index in running)
@@ -216,8 +216,8 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     if not seeds:
         unranked |= {index: unfinished(plan, index, results) for index in running}
         running = []
-    apart = tuple(unranked[index] for index in sorted(unranked))
-    standing = Standing(plan, metric, seeds, apart, (*start_warnings(results), *change_warnings(plan, results)))
+    others = tuple(unranked[index] for index in sorted(unranked))
+    standing = Standing(plan, metric, seeds, others, (*start_warnings(results), *change_warnings(plan, results)))
     if not running:
         return standing
     ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in running}

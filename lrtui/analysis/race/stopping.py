@@ -1,8 +1,8 @@
 """The rule that stops hopeless entrants of a race.
 
 The rule considers the remaining lr. Median stopping (Golovin et al. 2017) and successive halving would stop a schedule
-for a slow start, such as a OneCycleLR; this rule does not. It stops an entrant only if its lr is spent, its results no
-longer improve, and it is behind by more than the noise of the test set.
+for a slow start, such as a OneCycleLR; this rule does not. It stops an entrant only if its remaining lr is almost 0,
+its results no longer improve, and it is behind by more than the noise of the test set.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class StoppingRule:
         if shares is None or step >= len(shares) or shares[step] > SPENT_SHARE * (1 + 1e-9):
             return None
         reason = (
-            f"its lr is spent and {metric} stays at {figure(now)}; "
+            f"its remaining lr is almost 0 and {metric} stays at {figure(now)}; "
             f"{self._plan.entrants[leader.entrant].label} has {figure(best)}"
         )
         return Ruling(mine.cell.seed, epoch, step, reason)

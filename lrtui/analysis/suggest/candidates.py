@@ -41,7 +41,7 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
     """
     lr, batches = two_digits(range_test.lr), range_test.batches_per_epoch
     optimizer = parse_optimizer(spec.optimizer)
-    # groups keep their lr in proportion; a schedule with another lr names its optimizer
+    # the lrs of the groups keep their proportions
     in_use = next((value for value in optimizer.lrs if value > 0), 0.0)
 
     def moved_lr(value: float) -> float:
@@ -55,6 +55,7 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
     moved = type(optimizer)(
         optimizer.name, optimizer.with_arguments(lr=moved_lr(optimizer.lr) if in_use else lr).items, groups
     )
+    # a candidate with another lr names its optimizer
     on = None if str(moved) == str(optimizer) else str(moved)
     higher = two_digits(range_test.highest if range_test.highest > 1.5 * lr else HIGHER_PEAK * lr)
     peaks = [
@@ -82,7 +83,7 @@ def _one_cycle(peaks: list[float]) -> str:
 
 
 MAX_PIECES = {"batch": 100, "epoch": 1_000}
-"""Maximum number of pieces that a shortened schedule is set in, by its unit. A plan has them for every entrant."""
+"""Maximum number of pieces of a shortened schedule, by its unit; a plan lists the lr of each for every entrant."""
 
 MAX_CALLS = 1_000_000
 """Maximum number of `step()` calls for which a schedule is simulated to be shortened; they take 5 s."""
@@ -113,7 +114,7 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
         lengths = {"epochs", "steps_per_epoch"} & schedule.arguments.keys()
         if not lengths:
             return Entrant(spec.schedule, title=title)
-    # the lr of a schedule per epoch is the same in all batches of one
+    # the lr of a schedule per epoch is the same in all batches of an epoch
     whole = Horizon(spec.epochs, batches_per_epoch if schedule.per == "batch" else 1)
     if whole.total_steps > MAX_CALLS:
         return None
@@ -129,7 +130,7 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
         row = lrs[(2 * piece + 1) * whole.total_steps // (2 * pieces)].tolist()
         if row != before:
             step, groups = piece * short // pieces, len(row) > 1
-            lines += [f"step {step}: lr={lr!r}" + f" group={index}" * groups for index, lr in enumerate(row)]
+            lines += [f"step {step}: lr={lr!r}" + (f" group={index}" if groups else "") for index, lr in enumerate(row)]
         before = row
     return Entrant(CONSTANT, at=tuple(lines), title=title)
 

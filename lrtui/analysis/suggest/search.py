@@ -28,7 +28,7 @@ class Round:
     Args:
         candidates: number of candidates.
         epochs: epochs of each run.
-        seeds: per candidate.
+        seeds: number of seeds per candidate.
     """
 
     candidates: int
@@ -152,13 +152,15 @@ class Search:
             field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
         # titles are for the short races; the full run is labelled by its notation
         winner = replace(_require(field[0].of_length(spec.epochs)), title=None)
-        result = self._run_race([winner], spec.epochs, 1)[1][0] if budget_plan.full_run else None
+        result = None
+        if budget_plan.full_run:
+            _, (result,) = self._run_race([winner], spec.epochs, 1)
         spent = self._steps / (spec.epochs * range_test.batches_per_epoch)
         return Suggestion(spec, winner, range_test, tuple(rounds), result, self._budget, spent)
 
     def _order(self, field: Sequence[Candidate], epochs: int, seeds: int, rounds: list[Standing]) -> list[Candidate]:
         """Race the candidates over a number of epochs; return the ranked ones, the best first."""
-        # the others are compared with the first entrant
+        # the user's schedule comes first, since the others are compared with the first entrant
         field = sorted(field, key=lambda candidate: not candidate.name.startswith(USER_SCHEDULE))
         entrants = [_require(candidate.of_length(epochs)) for candidate in field]
         standing, _ = self._run_race(entrants, epochs, seeds)

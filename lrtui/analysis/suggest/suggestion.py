@@ -91,9 +91,9 @@ class Suggestion:
         """`good` if it finished a full run and beat the user's schedule beyond noise over several seeds; `fair` if it
         finished and beat it by more than sampling noise with one seed, or is that schedule; else `poor`.
         """
-        seen = self.full_run is not None and self.full_run.is_done
+        has_finished = self.full_run is not None and self.full_run.is_done
         race = self._race_with_user_schedule
-        if not seen or race is None:
+        if not has_finished or race is None:
             return "poor"
         standing, winner, user = race
         if winner is user:
@@ -157,7 +157,7 @@ def _range_test_line(range_test: RangeTestResult) -> str:
     if range_test.doubt:
         return f"range test: {steps}; {range_test.doubt}, so the search used lr {lr}"
     rules = ", ".join(
-        f"{name} {'none' if at is None else four_digits(at)}" for name, at in range_test.suggestions.lrs.items()
+        f"{name} {'none' if lr is None else four_digits(lr)}" for name, lr in range_test.suggestions.lrs.items()
     )
     agree = "agree" if range_test.rules_agree else "disagree"
     spread = f"the largest is {range_test.suggestions.spread or 1.0:.1f} times the smallest"

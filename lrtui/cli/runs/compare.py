@@ -36,8 +36,8 @@ RUN_MARKERS = MARKERS[1:]
 @option("--json", "as_json", is_flag=True, help="print one JSON object, without the chart")
 @store_option()
 def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
-    """The best value is marked with *. Times are training time without pauses; a run that ended earlier has no value
-    there.
+    """The best value is marked with *. Times are training time without pauses; a run has no value at a time
+    after its end.
     """
     with reading(folder_of(store)) as connection:
         found = find_all(connection, runs)

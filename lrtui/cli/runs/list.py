@@ -86,6 +86,7 @@ def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> l
     by_presence: dict[bool, list[StoredRun]] = {True: [], False: []}
     for run in runs:
         value = column.value(run)
+        # NaN, which differs from itself, counts as no value
         by_presence[value is not None and value == value].append(run)
     # reverse=True keeps the order of equal values
     return [*sorted(by_presence[True], key=key, reverse=descending), *by_presence[False]]

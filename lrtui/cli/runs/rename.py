@@ -59,6 +59,7 @@ def check_name(name: str) -> None:
     word = name.removeprefix("#")
     try:
         float(word)
+        # float() also accepts nan and infinity, which are no ids
         is_number = any(map(str.isdigit, word))
     except ValueError:
         is_number = False

@@ -41,12 +41,12 @@ def cycle_in_sequence(context: ScheduleContext) -> Problem | None:
                 return Problem(
                     f"when {child.name} inside {part.name} is created, it replaces the optimizer's lr "
                     f"({four_digits(max(context.base_lrs))}): the other schedulers start from the lr that it sets",
-                    [_put(context, part, without_length(part_at(context.schedule, (*part.path, index))))],
+                    [_replace_composite(context, part, without_length(part_at(context.schedule, (*part.path, index))))],
                 )
     return None
 
 
-def _put(context: ScheduleContext, part: Part, replacement: Schedule) -> Schedule:
+def _replace_composite(context: ScheduleContext, part: Part, replacement: Schedule) -> Schedule:
     """Return the whole schedule with a composite replaced by a single scheduler."""
     if part.path:
         return replace_part(context.schedule, part.path, replacement)
@@ -123,7 +123,7 @@ def _unchained(context: ScheduleContext, part: Part, index: int) -> Iterator[Sch
     """Yield the product of the chain's schedulers, or the one in effect if the product has no closed form."""
     factors = [child.factor for child in context.parts if child.path and child.path[:-1] == part.path]
     if None in factors:
-        yield _put(context, part, part.schedule.children[index])
+        yield _replace_composite(context, part, part.schedule.children[index])
     else:
         product = Schedule("LambdaLR", (("lr_lambda", " * ".join(map(str, factors))),))
-        yield _put(context, part, replace(product, per=context.schedule.per))
+        yield _replace_composite(context, part, replace(product, per=context.schedule.per))

@@ -68,7 +68,7 @@ def not_finite(context: ScheduleContext) -> Problem | None:
     if context.is_finite:
         return None
     step = int(np.argmin(np.isfinite(context.lrs).all(axis=1)))
-    return Problem(f"the lr is not finite from {context.step_text(step)} on", _lowered_to_finite(context))
+    return Problem(f"the lr is not finite from {context.step_text(step)} on", _with_valid_factors(context))
 
 
 @trap(
@@ -91,11 +91,11 @@ def negative(context: ScheduleContext) -> Problem | None:
     lr = float(context.lrs[step].min())
     return Problem(
         f"the lr is negative from {context.step_text(step)} on ({four_digits(lr)}), which increases the loss",
-        _lowered_to_finite(context),
+        _with_valid_factors(context),
     )
 
 
-def _lowered_to_finite(context: ScheduleContext) -> Iterator[Schedule]:
+def _with_valid_factors(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
         if part.entry.family == "decay" and (part.get("gamma") or 0) < 0:
             yield change(context, [part], gamma=abs(part.get("gamma")))

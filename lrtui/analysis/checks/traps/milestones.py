@@ -47,6 +47,7 @@ def milestone_zero(context: ScheduleContext) -> Problem | None:
     for part in context.parts:
         if part.entry.composite == "sequence" and part.get("milestones")[:1] == (0,):
             first = part.schedule.children[0]
+            # the last of these leaves out the first child
             fixes = [] if part.path else list(without_one_child(context))[-1:]
             if part.path and len(part.schedule.children) > 2:
                 rest = without_child(part_at(context.schedule, part.path), 0)

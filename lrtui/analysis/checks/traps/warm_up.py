@@ -77,8 +77,8 @@ def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
         before, after = context.share_at(next_call - 1), context.share_at(next_call)
         # even a warm-up of the right length ends one increment below the next scheduler
         low, high = part.get("start_factor") or 0.0, part.get("end_factor") or 1.0
-        even = low + (high - low) * (part.calls - 1) / part.calls
-        if before <= 0 or after < JUMP * before or after * even <= 1.05 * high * before:
+        last_factor = low + (high - low) * (part.calls - 1) / part.calls
+        if before <= 0 or after < JUMP * before or after * last_factor <= 1.05 * high * before:
             continue
         return Problem(
             f"the warm-up takes {context.calls_text(length)} ({part.warm_up}) but ends after {part.calls:,}: the lr "
