@@ -23,7 +23,7 @@ CROP = 1.5
 """A cropped axis ends at this multiple of the 95th percentile of the columns, measured from the foot of the axis."""
 
 FEW = 100
-"""Up to this number of values, the 85th percentile, since the first losses are a large share of them."""
+"""Up to this number of columns, the 85th percentile is used, since the first losses are a large share of them."""
 
 MARGIN = 1
 """Columns right of the plotting area, so that the label of a tick at the right end can be centred below it."""
@@ -127,12 +127,12 @@ class Chart:
             form = layer.form if isinstance(layer, Curve) else "line"
             dots = column_dots(scale.place(low), scale.place(high), lines * 4)
             if form not in UNDER:
-                # the gaps of dotted lines included
+                # before the dots are removed, so that the gaps of dotted lines count as well
                 course |= cell_codes(dots) > 0
             if period := _PERIOD.get(form):
                 dots = broken(dots, *period)
             drawn.append((index, layer.style, form, cell_codes(dots)))
-        # a ghost beside the new course would look like dots of it
+        # in a cell of another line, the dots of a ghost would look like dots of that line
         drawn = [
             (index, style, form, np.where(course, 0, cells).astype(np.uint8) if form == "ghost" else cells)
             for index, style, form, cells in drawn
@@ -212,7 +212,7 @@ def _segments(characters: Sequence[str], styles: Sequence[str]) -> Row:
     segments: list[Segment] = []
     start = 0
     for index in range(1, len(characters) + 1):
-        # an unstyled blank has no colour, so it does not end a run
+        # an unstyled blank has no colour, so it does not end a segment
         if index == len(characters) or (
             styles[index] != styles[start] and not (characters[index] == " " and styles[index] == "")
         ):

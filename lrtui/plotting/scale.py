@@ -120,8 +120,8 @@ WIDEST = 1.35
 def with_even_ticks(scale: Scale, lines: int) -> Scale:
     """Return the axis, a little longer, so that its ticks are a whole number of lines apart, two at least.
 
-    A linear axis is lengthened at its upper end, a logarithmic one at its lower end. One that is too short for two
-    ticks is returned as it is.
+    A linear axis is lengthened at its upper end, a logarithmic one at its lower end. An axis that is too short for
+    two ticks is returned as it is.
 
     Args:
         scale: the axis.
@@ -164,7 +164,7 @@ def scale_for(low: float, high: float, *, logarithmic: bool, from_zero: bool = F
         room = max(1.05, (high / low) ** 0.03)
         return LogScale(low / room, high * room)
     if from_zero and low >= 0:
-        # with room below, since the chart of the pane below begins right there
+        # with room below, since the chart of the next pane begins there
         return LinearScale(-high * 0.04, high * 1.05) if high > 1e-290 else LinearScale(0.0, 1.0)
     size = max(abs(low), abs(high))
     # values that differ by rounding errors only are treated as one value

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROWS = 4
-"""Rows of dots of a Braille character; it has two columns."""
+"""Rows of dots of a Braille character, which has two columns."""
 
 # the bits of the dots, from the lowest row to the highest, of the left and the right column
 DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))

@@ -48,10 +48,10 @@ class Comparison:
     """A comparison of runs. Tuples have one entry per run; mappings of results have the metric's name as key.
 
     Args:
-        settings: settings that differ, by name; None if unknown, as for a log and for a run that has not started.
+        settings: settings that differ, by name; None if unknown, as in a log or before a run has started.
         circumstances: other differences that affect the results, such as the data, by name.
         by_epoch: results of the test at the end of each epoch.
-        by_seconds: latest results after a training time, for the runs that lasted that long.
+        by_seconds: latest results up to a training time, for the runs that lasted that long.
         step_metrics: mean of each step metric over each epoch.
         final: results of the last test.
         best: best results, for metrics of which it is known whether a higher value is better.
@@ -107,7 +107,7 @@ def compare(states: Sequence[RunState]) -> Comparison:
 
 
 def round_moments(seconds: float, most: int = MAX_MOMENTS) -> tuple[float, ...]:
-    """Return at most `most` round times up to this one: every minute, every five minutes, every hour ..."""
+    """Return at most `most` round times up to `seconds`: every minute, every five minutes, every hour ..."""
     if not seconds > 0:
         return ()
     lengths = [length for length in ROUND_SECONDS if seconds < length * (most + 1)]
@@ -137,7 +137,7 @@ def _means_by_epoch(means: Sequence[Mapping[int, float]]) -> dict[int, Figures]:
 
 
 def _newest(state: RunState, seconds: float) -> EvalDone | None:
-    """Return the latest result after this training time; None for a run that ended earlier."""
+    """Return the latest result up to this training time; None for a run that ended earlier."""
     if state.elapsed < seconds:
         return None
     before = [result for result in state.evaluations if not result.averaged and result.seconds <= seconds]
@@ -178,7 +178,7 @@ CIRCUMSTANCES: dict[str, Callable[[RunState], str | None]] = {
     "parameters": _of_start(lambda started: f"{started.parameter_count:,}" if started.parameter_count else None),
     "first step": lambda state: None if state.started is None else f"{state.first_step:,}",
 }
-"""Properties of a run that are not settings but affect its results, as text; None if unknown, as they are of a log."""
+"""Properties of a run that are not settings but affect its results, as text; None if unknown, as in a log."""
 
 
 def _differing_circumstances(states: Sequence[RunState]) -> dict[str, tuple[str | None, ...]]:

@@ -68,6 +68,7 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     return record
 
 
+# fields in which null stands for NaN, and fields in which a number that is not finite may be text
 _NULL_IS_NAN = {"loss", "lrs", "lrs_before", "lrs_after", "scale", "metrics", "group_lrs"}
 _MAY_BE_TEXT = {"accuracy", "samples_per_second", "seconds_taken"}
 

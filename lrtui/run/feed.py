@@ -64,7 +64,7 @@ class SummaryBlock:
 
     Args:
         steps: number of steps, a multiple of BLOCK.
-        seq: `seq` of the last step, as are `epoch`, `batch` and `elapsed`.
+        seq: `seq` of the last step; `epoch`, `batch` and `elapsed` are of this step as well.
         lrs: one per parameter group.
         metrics: one per metric, by name.
     """

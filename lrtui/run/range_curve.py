@@ -16,7 +16,7 @@ from lrtui.text.format import four_digits
 Floats = NDArray[np.float64]
 
 SMOOTHED_OVER = 0.1
-"""Span of the smoothed loss as a fraction of the sweep. The smoothed curve lags by half of it."""
+"""Span of the smoothed loss as a fraction of the sweep. The smoothed curve lags by half its span."""
 
 SETTLED_AFTER = 0.1
 """Fraction of the sweep after which the smoothed loss averages enough batches to detect divergence."""
@@ -125,7 +125,7 @@ class RangeCurve:
         """Return the lrs that the four rules suggest for the curve so far, and which one is recommended.
 
         Args:
-            outcome: how the test ended; the curve of one that was stopped recommends no lr.
+            outcome: how the test ended; a test that was stopped or failed recommends no lr.
         """
         columns = self.lrs.values, self.losses.values, self.smoothed.values
         found = suggest(*columns, steps=self.sweep.steps, span=self.span)

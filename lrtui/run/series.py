@@ -293,7 +293,7 @@ def _reduce(low: Floats, high: Floats, total: Floats, count: Floats | None, edge
 
 
 def index_at(xs: Series, x: Floats) -> NDArray[np.int64]:
-    """Return for each x the index of the first value of a non-decreasing series that is not below it, or the length.
+    """Return for each x the index of the first value >= x in a non-decreasing series; its length if there is none.
 
     Where the series is known as blocks only, this is the index of the block's first value.
     """

@@ -174,8 +174,8 @@ def check_option(item: Field[Any], value: Any) -> None:
     elif is_whole_number(item):
         low, high = item.metadata["minimum"], item.metadata.get("maximum", math.inf)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            limits = f"of at least {low:,}" if value is None or not isinstance(value, int) or value < low else ""
-            raise UsageError(f"{option} takes a whole number {limits or f'of at most {high:,}'}, not {str(value)[:40]}")
+            limit = f"at most {high:,}" if isinstance(value, int) and value > high else f"at least {low:,}"
+            raise UsageError(f"{option} takes a whole number of {limit}, not {str(value)[:40]}")
     elif is_list(item):
         if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
             raise UsageError(f"{option} takes a tuple of strings, not {str(value)[:40]}")

@@ -75,6 +75,7 @@ class RunState:
     version: int = 0
     """Increases with every event, so that a pane knows whether it is up to date."""
     _step_seq: int = -1
+    """`seq` of the last step."""
     _epoch_tested: int | None = None
     """The epoch whose test is in progress."""
     _smoothed: dict[tuple[int, int, float], Smoothed] = field(default_factory=dict, compare=False, repr=False)

@@ -99,6 +99,7 @@ def column_named(text: str) -> Column:
     if name in COLUMNS:
         return COLUMNS[name]
     known = [*COLUMNS, *ALIASES]
+    # the hint may be the list of all names already
     hint, every = did_you_mean(name, known), f"available: {', '.join(known)}"
     raise UsageError(f"unknown column {text[:60]!r}{hint}" + ("" if every in hint else f" {every.capitalize()}"))
 

@@ -13,7 +13,7 @@ from lrtui.store.location import DATABASE, is_on_network, prepare_folder
 from lrtui.store.migrations import LATEST, migrate
 
 APPLICATION_ID = 0x6C727475
-"""Marks the file as ours ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""
+"""Marks the file as a store ("lrtu", sqlite.org/pragma.html#pragma_application_id)."""
 
 BUSY_SECONDS = 30.0
 """How long a process waits for the write lock; others hold it for a few milliseconds."""
@@ -49,7 +49,7 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
         try:
             _check(connection, path)
             connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(folder) else 'WAL'}").fetchone()
-            # a commit is on the disk when it returns, whatever happens to the machine after it
+            # a commit that has returned survives a crash of the machine
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             migrate(connection, APPLICATION_ID)
@@ -74,7 +74,7 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
             f"there is no store in {folder}: no run has been recorded there yet (--store DIR names another)"
         )
     with readable_errors(path):
-        # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process writes there, either
+        # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process changes the database there
         immutable = "" if os.access(folder, os.W_OK) else "&immutable=1"
         uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
         connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)

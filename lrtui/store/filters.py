@@ -54,7 +54,7 @@ class Filter:
         return self.meets(self.column.value(run))
 
     def accepts(self, value_of: Callable[[str], object]) -> bool:
-        """Return whether a run meets the filter, of which only a function from column names to values is known."""
+        """Return whether a run meets the filter, given a function that returns the run's value of a column."""
         return self.meets(value_of(self.column.name))
 
     def meets(self, found: Any) -> bool:
@@ -80,7 +80,7 @@ class WordFilter:
         return self.accepts(lambda name: column_named(name).value(run))
 
     def accepts(self, value_of: Callable[[str], object]) -> bool:
-        """Return whether a run meets the filter, of which only a function from column names to values is known."""
+        """Return whether a run meets the filter, given a function that returns the run's value of a column."""
         values = (value_of(name) for name in WORD_COLUMNS)
         return any(value is not None and self.word.lower() in str(value).lower() for value in values)
 
@@ -105,7 +105,7 @@ def read_filters(texts: Sequence[str]) -> list[Filter | WordFilter]:
     ends = [*(start.start() for start in starts[1:]), len(text)]
     conditions = [
         _filter(start["name"], start["sign"], text[start.end() : end].strip())
-        # one end more than starts if there is no filter at all
+        # without a filter there is one end, and no start
         for start, end in zip(starts, ends, strict=False)
     ]
     return [*map(WordFilter, words), *conditions]

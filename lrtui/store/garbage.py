@@ -30,8 +30,8 @@ class Garbage:
 
     Args:
         rows: superseded rows of batches, events, lrs and metrics.
-        folders: folders of checkpoints of runs that are gone.
-        checkpoints: files in them.
+        folders: checkpoint folders of deleted runs.
+        checkpoints: files in these folders that no branch started from.
         temporary: files that were never completed.
         commands: those answered long ago, and those never taken by a run that has ended.
         file_size: size of all these files, in bytes.
@@ -50,7 +50,7 @@ class Cleaned:
     """What was deleted.
 
     Args:
-        freed: bytes on the disk.
+        freed: disk space, in bytes.
         trouble: why the database file could not be shrunk; empty if it was.
     """
 
@@ -74,13 +74,13 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
     Raises:
         sqlite3.Error: if the store can't be read.
     """
-    # before the runs: a folder is created after its run, so that the folder of a new run is never garbage
+    # before the runs are read: a folder is created after its run, so that the folder of a new run is never garbage
     folders = sorted(path for path in (folder / CHECKPOINTS).glob("*") if path.name.isascii() and path.name.isdigit())
     runs = all_runs(connection)
     known, live = {str(run.id) for run in runs}, {run.id for run in runs if run.is_live}
-    points = BranchCheckpoints(connection)
+    in_use = BranchCheckpoints(connection)
     gone = [each for each in folders if each.name not in known]
-    checkpoints = [path for each in gone for path in files_under(each) if path not in points]
+    checkpoints = [path for each in gone for path in files_under(each) if path not in in_use]
     # a store of schema 1 in a read-only folder is not migrated
     superseded = _SUPERSEDED if has_step_metrics(connection) else _SUPERSEDED[1:]
     idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]

@@ -1,4 +1,4 @@
-"""Commands that other processes send to a run through the store, provided that only its owner can write to it."""
+"""Commands that other processes send to a run through the store; refused if other users can write to the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, readable_errors
-from lrtui.store.location import DATABASE, is_owners_alone
+from lrtui.store.location import DATABASE, only_owner_can_write
 from lrtui.store.reader import StoredRun, has_checkpoint, reload
 from lrtui.text.format import printable
 
@@ -25,7 +25,7 @@ class Answer:
     """The result of a command.
 
     Args:
-        obeyed: whether it was carried out; None if the run did not answer.
+        obeyed: whether the command was carried out; None if the run did not answer.
         text: what was done, or why the command was refused.
     """
 
@@ -64,7 +64,7 @@ class InboxReader:
             "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (run,)
         ).fetchall()
         new = [(inbox_id, text) for inbox_id, text in rows if inbox_id not in self._known]
-        trusted = bool(new) and is_owners_alone(folder)
+        trusted = bool(new) and only_owner_can_write(folder)
         commands = []
         for inbox_id, text in new:
             self._known.add(inbox_id)
@@ -88,7 +88,7 @@ class InboxReader:
                 self._answers.append((entry[0], answer))
                 break
         if isinstance(event, RunFinished):
-            # the end of the run answers every Stop
+            # the end of the run obeys every Stop, and refuses all other commands
             text = f"the run is over: {event.outcome}"
             self._answers += [(key, Answer(isinstance(command, Stop), text)) for key, command in self._unanswered]
             self._unanswered.clear()
@@ -115,7 +115,7 @@ def send(folder: Path, run: int, command: Command, seconds: float) -> Answer:
         StoreError: if the store can't be written, or can be written by others than its owner.
         UsageError: if the command can't be sent as text.
     """
-    if not is_owners_alone(folder):
+    if not only_owner_can_write(folder):
         raise StoreError(
             f"other users can write to {folder}, so runs take no commands from there: "
             f"chmod go-w {folder} {folder / DATABASE}"

@@ -25,7 +25,7 @@ class ProcessIdentity:
 
     Args:
         machine: host, boot and container.
-        pid: its number there.
+        pid: its id on that machine.
         started: seconds since 1970, as text; clock ticks since the boot in a store of lrtui 0.1; "" if unknown.
     """
 
@@ -75,10 +75,10 @@ def this_process() -> ProcessIdentity:
 def is_alive(process: ProcessIdentity, heartbeat: float, now: float | None = None) -> bool:
     """Return whether the process is still alive.
 
-    A process of this machine and boot is looked up; of another one only the heartbeat is known.
+    A process of this machine and boot is looked up; of any other process only the heartbeat is known.
 
     Args:
-        heartbeat: the latest one, in seconds since 1970.
+        heartbeat: time of the latest heartbeat, in seconds since 1970.
         now: current time, in seconds since 1970.
     """
     if process.machine == machine():

@@ -26,7 +26,7 @@ MOUNTS = Path("/proc/self/mounts")
 
 
 def default_store() -> str:
-    """Return what names the store without --store."""
+    """Return the folder of the store that is used without --store, or `none`."""
     return os.environ.get(VARIABLE) or DEFAULT
 
 
@@ -57,7 +57,7 @@ def prepare_folder(folder: Path) -> None:
         raise StoreError(f"the store {folder} can't be created: {error.strerror or error}") from None
 
 
-def is_owners_alone(folder: Path) -> bool:
+def only_owner_can_write(folder: Path) -> bool:
     """Return whether only this user can write the store; only then are commands taken from it."""
     for path in (folder, folder / DATABASE):
         try:
@@ -83,7 +83,7 @@ def file_system(path: Path) -> str:
     mounts = [(Path(fields[1].replace("\\040", " ")), fields[2]) for fields in map(str.split, lines) if len(fields) > 2]
     resolved = path.resolve()
     under = [(len(point.parts), kind) for point, kind in mounts if resolved.is_relative_to(point)]
-    # of two mounts at one point the later one hides the other
+    # a later mount at the same point hides an earlier one
     return max(enumerate(under), key=lambda entry: (entry[1][0], entry[0]), default=(0, (0, "")))[1][1]
 
 

@@ -39,12 +39,12 @@ class StoredRun:
         seconds: training time.
         loss: loss of the last batch; None if there is none, or it is NaN.
         lr: lr of the last step, of the first parameter group; None before the first step.
-        test_loss: test loss of the last test, as `accuracy` is.
+        test_loss: loss of the last test; `accuracy` is of the same test.
         parent: id of the run that it branched from.
         first_step: steps done when it started; not 0 for a branch.
         data: name, source, where, and the number of samples under `train` and `test`.
-        versions: versions of what computes, by name.
-        command_line: its arguments.
+        versions: versions of Python and packages by name, and digests of the user's files by path.
+        command_line: `sys.argv` of its process.
         uid: unique among all stores, and also in the run's checkpoints; empty for a run of an earlier lrtui.
         owner: token of the recording that may write the run; empty for a run of an earlier lrtui.
     """
@@ -228,6 +228,6 @@ def _run(row: Sequence[object]) -> StoredRun:
     }
     best = values["best_accuracy"]
     if not (isinstance(best, (int, float)) and math.isfinite(best)):
-        # older versions stored such values
+        # older versions stored values that are not finite
         values |= {"best_accuracy": None, "best_epoch": None}
     return StoredRun(process=process, **values)  # type: ignore[arg-type]

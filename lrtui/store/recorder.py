@@ -23,12 +23,12 @@ MAX_HELD_EVENTS = 200_000
 
 def taken_text(run: int) -> str:
     """Return the message for a run that another process has resumed."""
-    return f"run #{run} was resumed by another process, so this one must stop: what it did since is not stored"
+    return f"run #{run} was resumed by another process, so this process must stop: its steps since then are not stored"
 
 
 def deleted_text(run: int) -> str:
     """Return the message for a run that was deleted while it was training."""
-    return f"run #{run} was deleted by another process, so this one must stop: nothing of it is stored"
+    return f"run #{run} was deleted by another process, so its training must stop: nothing of it is stored"
 
 
 class Recorder:
@@ -36,10 +36,10 @@ class Recorder:
 
     Args:
         run: the run's id.
-        writer: whose thread writes.
+        writer: its thread writes the events.
         maker: makes rows of the events.
         receive: takes a command that another process sent; called by the writer's thread.
-        reopen: prepares the row of a resumed run, in a transaction, and returns what makes its rows, in place of
+        reopen: prepares the row of a resumed run, in a transaction, and returns the row maker that replaces
             `maker`. It is called when the run has started: a resume that is refused leaves the stored run as it is.
         owner: token of this recording; nothing is written once the run has another owner. Empty: not checked.
         release: gives a claimed run back, in a transaction, if its resume is refused.
@@ -62,7 +62,7 @@ class Recorder:
         self.lost = ""
         """Why this recording may not write the run any more; empty while it may."""
         self.stored_seq = -1
-        """`seq` of the newest event that is on disk, of those of this recording."""
+        """`seq` of this recording's newest event on disk."""
         self.is_refused = False
         """Whether the resume was refused and the run is to be given back."""
         self._lose, self._held_seq = lose, -1
@@ -114,7 +114,7 @@ class Recorder:
         return self._maker is None and self._has_started
 
     def reopen(self, connection: sqlite3.Connection) -> Callable[[], None] | None:
-        """Prepare the row of a resumed run; call what is returned once that is committed. None: the run is lost."""
+        """Prepare the row of a resumed run; return a function to call after the commit, or None if the run is lost."""
         assert self._reopen is not None
         if not self.check_owner(connection):
             return None
@@ -126,7 +126,7 @@ class Recorder:
         return note_committed
 
     def take_in(self, most: int) -> None:
-        """Make rows of at most `most` events that have come."""
+        """Make rows of at most `most` of the published events."""
         if self.lost:
             self._forget()
             return
@@ -164,7 +164,7 @@ class Recorder:
         self.is_refused, self.release = False, None
         self._forget()
 
-    def note_loss(self, reason: str) -> None:
+    def note_lost(self, reason: str) -> None:
         """Write nothing any more: the run has another owner."""
         self.lost = reason
         self._forget()
@@ -173,7 +173,7 @@ class Recorder:
     def check_owner(self, connection: sqlite3.Connection) -> bool:
         """Return whether this recording may write the run."""
         if self.owner and not self.lost and (owner := owner_of(connection, self.run)) != self.owner:
-            self.note_loss(deleted_text(self.run) if owner is None else taken_text(self.run))
+            self.note_lost(deleted_text(self.run) if owner is None else taken_text(self.run))
         return not self.lost
 
     def _forget(self) -> None:

@@ -36,8 +36,8 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
         StoreError: if the store can't be written, or a file can't be deleted.
     """
     with transaction(folder) as connection:
-        # one may have been resumed since the caller checked
-        refuse_live(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
+        # a run may have been resumed since the caller checked
+        refuse_deletion(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
         marks = ", ".join("?" * len(runs))
         # a branch records the folder of its parent even after the parent is deleted
         connection.execute(
@@ -58,7 +58,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
     return Removed(len(files) - len(in_use), size, tuple(in_use))
 
 
-def refuse_live(runs: Iterable[StoredRun]) -> None:
+def refuse_deletion(runs: Iterable[StoredRun]) -> None:
     """Refuse if one of the runs is still training.
 
     Raises:
@@ -79,7 +79,7 @@ class BranchCheckpoints:
     def __init__(self, connection: sqlite3.Connection) -> None:
         rows = connection.execute("SELECT parent, branched_from FROM runs WHERE branched_from NOT NULL").fetchall()
         self._files = {name if "/" in name else f"{parent}/{name}" for parent, name in rows}
-        # the parent was deleted by another program, without its folder: the name may be in any
+        # the parent was deleted by another program, without its folder: the file may be in any folder
         self._names = {name for parent, name in rows if parent is None and "/" not in name}
 
     def __contains__(self, path: Path) -> bool:

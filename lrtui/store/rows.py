@@ -41,7 +41,7 @@ class Rows:
 
     Args:
         tables: rows by table.
-        summary: new column values for the run's row (`epochs` belongs to its settings).
+        summary: new column values for the run's row (`epochs` goes into its column `spec`).
         event_count: number of events they were made from.
     """
 

@@ -39,7 +39,7 @@ def insert(
     """Add a new run of this process; return its id.
 
     Args:
-        files: digests of the user's files that it executes, by path.
+        files: digests of the user's files that the run executes, by path.
         parent: id of the run that it branches from.
         first_step: optimizer steps done when it starts.
         branched_from: file name of the parent's checkpoint.
@@ -149,7 +149,7 @@ def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: 
     if stored.owner != seen_owner:
         raise UsageError(f"{stored.title} was resumed by another process at the same time: try again")
     columns = ("owner", "machine", "pid", "pid_started", "heartbeat")
-    # their senders are gone; commands that come from now on are for this process
+    # commands sent to the previous process; later ones are for this process
     connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
     before = connection.execute(f"SELECT {', '.join(columns)} FROM runs WHERE id = ?", (run,)).fetchone()
     process = this_process()
@@ -237,12 +237,12 @@ def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> Block
         """,
         (run, first_step + whole * BLOCK, step),
     ).fetchall()
-    further: dict[int, dict[int | str, float]] = {seq: {0: _number(lr)} for seq, _, _, lr in rows}
-    for seq, name, value in step_values(connection, run, min(further, default=0), max(further, default=-1)):
-        if seq in further:
-            further[seq][name] = _number(value)
+    values: dict[int, dict[int | str, float]] = {seq: {0: _number(lr)} for seq, _, _, lr in rows}
+    for seq, name, value in step_values(connection, run, min(values, default=0), max(values, default=-1)):
+        if seq in values:
+            values[seq][name] = _number(value)
     for seq, seconds, loss, _ in rows:
-        builder.add(series_of_step(seconds, _number(loss), further[seq]))
+        builder.add(series_of_step(seconds, _number(loss), values[seq]))
     return builder
 
 

@@ -71,15 +71,15 @@ class StoreFeed:
         """Return the events and the summary of the first steps of a long run."""
         if self._in_full is None:
             return []
-        count, first_step = self._connection.execute(
+        newest, first_step = self._connection.execute(
             "SELECT (SELECT step FROM batches WHERE run = :run AND seq <= :last AND NOT superseded "
             "ORDER BY seq DESC LIMIT 1), first_step FROM runs WHERE id = :run",
             {"run": self._run, "last": self._last},
         ).fetchone() or (None, 0)
-        if count is None or count + 1 - first_step <= self._in_full:
+        if newest is None or newest + 1 - first_step <= self._in_full:
             return []
         # the newest step is returned by itself: it has the current lr
-        blocks = (count + 1 - first_step - max(1, self._in_full)) // BLOCK
+        blocks = (newest + 1 - first_step - max(1, self._in_full)) // BLOCK
         if not blocks:
             return []
         steps = blocks * BLOCK
@@ -175,7 +175,7 @@ class StoreFeed:
         columns: dict[int | str, _Rows] = {0: table[:, 6]}
         for name, pairs in points.items():
             found = _table(pairs, 2)
-            # values of superseded steps lie among them
+            # `step_values` also returns superseded steps
             found = found[np.isin(found[:, 0], seqs)]
             columns[name] = np.full(len(seqs), np.nan)
             columns[name][np.searchsorted(seqs, found[:, 0])] = found[:, 1]

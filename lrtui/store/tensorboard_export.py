@@ -8,14 +8,11 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
-
-if TYPE_CHECKING:
-    pass
 
 EXTRA = "lrtui[tensorboard]"
 
@@ -36,7 +33,7 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
         StoreError: if the folder can't be written.
     """
     try:
-        # 0.3 s, and installed by an extra
+        # takes 0.3 s to import, and is an optional dependency
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter

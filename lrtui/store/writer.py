@@ -127,7 +127,7 @@ class Writer:
             self._wake.wait(INTERVAL)
             self._wake.clear()
             closing = self._closing
-            if closing:
+            if closing:  # the last attempt does not wait
                 self._retry_at = 0.0
             self._serve_calls()
             while self._write_turn():
@@ -156,7 +156,7 @@ class Writer:
         """Write new rows; return whether there may be more to write immediately."""
         try:
             return self._write_and_receive()
-        except Exception as error:  # no failure, not even a defect, ends a run; it is shown
+        except Exception as error:  # no failure, not even a bug, ends a run; it is reported
             self._fail(error)
             return False
 
@@ -257,7 +257,7 @@ class Writer:
         for report in list(self.listeners):
             report(
                 f"the store can't be written: {message}. Training continues; its events are held in memory (up to "
-                f"{MAX_HELD_EVENTS:,} events) until it can"
+                f"{MAX_HELD_EVENTS:,}) until the store can be written again"
             )
 
 

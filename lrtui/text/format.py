@@ -49,11 +49,11 @@ def wrapped(text: str, width: int | None, indent: int = 2) -> list[str]:
 
     Args:
         width: None for no limit.
-        indent: columns by which the further lines are indented more than the first.
+        indent: columns by which the lines after the first are indented further.
     """
     if width is None or width_of(text) <= width:
         return [text]
-    # 5 ms to import, and most commands print no long line
+    # takes 5 ms to import, and most commands print no long line
     import textwrap
 
     start = text[: len(text) - len(text.lstrip())]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import View
 
-# subprocess takes 10 ms to import, and few users have notifications
 if TYPE_CHECKING:
     from lrtui.analysis.advice.advice import Advice
 
@@ -33,6 +32,7 @@ class Alerts:
         if self._view.bell and ended:
             self._ring()
         if (notifier := self._view.notifier) is not None and ended:
+            # imports subprocess, which takes 10 ms, and few users have notifications
             from lrtui.engine.notification import end_notification
 
             for run in runs:

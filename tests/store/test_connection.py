@@ -21,7 +21,7 @@ from lrtui.store import connection as connection_module
 from lrtui.store import location
 from lrtui.store.connection import APPLICATION_ID, open_for_reading, open_for_writing
 from lrtui.store.garbage import find_garbage
-from lrtui.store.location import DATABASE, file_system, is_on_network, is_owners_alone, store_folder
+from lrtui.store.location import DATABASE, file_system, is_on_network, only_owner_can_write, store_folder
 from lrtui.store.migrations import LATEST, MIGRATIONS, migrate
 from lrtui.store.run_export import metric_columns
 
@@ -197,13 +197,13 @@ def test_on_a_network_file_system_there_is_no_wal(tmp_path: Path, monkeypatch: p
 def test_a_store_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
     store_events(tmp_path, recorded_run(10))
     tmp_path.chmod(0o700)
-    assert is_owners_alone(tmp_path)
+    assert only_owner_can_write(tmp_path)
     tmp_path.chmod(0o770)
-    assert not is_owners_alone(tmp_path)
+    assert not only_owner_can_write(tmp_path)
     tmp_path.chmod(0o700)
     (tmp_path / DATABASE).chmod(0o666)
-    assert not is_owners_alone(tmp_path)
-    assert not is_owners_alone(tmp_path / "nowhere")
+    assert not only_owner_can_write(tmp_path)
+    assert not only_owner_can_write(tmp_path / "nowhere")
 
 
 def test_the_folder_comes_from_the_option_the_variable_or_the_default(

@@ -13,7 +13,7 @@ from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.store.columns import epochs_done
 from lrtui.store.garbage import Garbage, collect_garbage, find_garbage
-from lrtui.store.removal import delete_runs, refuse_live
+from lrtui.store.removal import delete_runs, refuse_deletion
 from lrtui.text.format import counted, format_size, printable
 
 DELETE_EPILOG = """\
@@ -34,7 +34,7 @@ def delete(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
     folder = folder_of(store)
     with reading(folder) as connection:
         found = find_all(connection, runs)
-    refuse_live(found)
+    refuse_deletion(found)
     if not yes:
         if not (sys.stdin and sys.stdin.isatty()):
             raise UsageError("can't ask for confirmation without a terminal; --yes deletes without asking")
