@@ -74,7 +74,7 @@ def open_for_reading(folder: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite
             f"there is no store in {folder}: no run has been recorded there yet (--store DIR names another)"
         )
     with readable_errors(path):
-        # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process changes the database there
+        # in a read-only folder SQLite can't create the shared-memory file of its WAL; no process writes there either
         immutable = "" if os.access(folder, os.W_OK) else "&immutable=1"
         uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
         connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
