@@ -31,7 +31,7 @@ class RunAdvice:
         self._scene: Scene | None = None
 
     def update(self, scene: Scene) -> list[tuple[ShownRun, Advice]]:
-        """Collect and log new advice, show the advice on the run on screen, and return the new ones."""
+        """Collect and log new advice, show the advice on the run on screen, and return the new advice."""
         self._scene, new = scene, []
         for run in scene.runs:
             advised = self._advised.get(run.number)

@@ -71,14 +71,14 @@ class ForecastReady(Message):
 
 
 class CockpitApp(App[int]):
-    """The cockpit; it returns the number of the run that continues in the background, if there is one.
+    """The cockpit; it returns the number of the run that is to continue in the background, if there is one.
 
     Args:
         session: the runs of this process.
         view: the user's choices, with the settings of the next run.
-        start: whether to start that run immediately.
+        start: whether to start the next run immediately.
         load: imports what training needs; called in a thread after the first frame.
-        read_startup_state: called in that thread first; None to skip welcome and resume offer.
+        read_startup_state: called in the same thread before `load`; None to skip the welcome and the offer to resume.
         output: captures what other code writes to the terminal.
     """
 
@@ -120,7 +120,7 @@ class CockpitApp(App[int]):
         self.call_after_refresh(self._start_loading)
 
     def _start_loading(self) -> None:
-        # disabled until the first frame
+        # the garbage collector is disabled until the first frame
         gc.enable()
         ask_for_slices(SCREEN_SECONDS)
         threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
@@ -207,7 +207,7 @@ class CockpitApp(App[int]):
         self.exit(return_code=128 + number)
 
     def write_to_terminal(self, sequence: str) -> None:
-        """Write an escape sequence that leaves the picture as it is."""
+        """Write an escape sequence that does not change what is on screen."""
         if self._driver is not None:
             self._driver.write(sequence)
             self._driver.flush()
@@ -223,7 +223,7 @@ class CockpitApp(App[int]):
 
 
 def create_notifier(app: CockpitApp, settings: UserSettings) -> Notifier:
-    """Return what sends the notifications that the user has set.
+    """Return the notifier for the notifications that the user has switched on.
 
     Raises:
         UsageError: for a command that can't be read.

@@ -46,8 +46,8 @@ class CapturedOutput:
 
     Native code, Python's `print` and child processes such as data workers write there. A file, not a pipe: a pipe that
     is full blocks a library that writes while it holds the GIL, which the reader needs; and a child that outlives this
-    process would be killed by SIGPIPE. What a process that is killed has written last, such as the message of an
-    abort, is lost.
+    process would be killed by SIGPIPE. The last output of a process that is killed, such as the message of an abort, is
+    lost.
 
     Args:
         seconds: a clock.
@@ -69,7 +69,7 @@ class CapturedOutput:
             self._file = _memory_file()
         _flush()
         for number in (1, 2):
-            # a file that the user has named gets the output
+            # a descriptor that the user has redirected is left alone
             if os.isatty(number):
                 self._saved[number] = os.dup(number)
                 os.dup2(self._file, number)
@@ -101,7 +101,7 @@ class CapturedOutput:
         *ended, partial = (self._partial + chunk).split(b"\n")
         is_bar = b"\r" in partial
         if is_bar:
-            # its earlier states are not needed
+            # earlier states of the bar are not needed
             partial = partial[max(0, partial.rstrip(b"\r").rfind(b"\r")) :]
         has_waited = self._seconds() - self._grown_at >= (BAR_SECONDS if is_bar else PARTIAL_SECONDS)
         if is_final or has_waited or len(partial) > MAX_LINE:

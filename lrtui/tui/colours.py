@@ -101,7 +101,7 @@ class Palette:
         return self.is_ansi or self.system == ColorSystem.STANDARD
 
     def readable(self, name: str, colour: Color, backgrounds: Sequence[Color], ratio: float) -> str:
-        """Return the shade of the colour nearest to it that has the contrast with all backgrounds.
+        """Return the shade nearest to the colour that has at least this contrast with all backgrounds.
 
         Args:
             name: the variable; with few colours, the lines differ where possible, and an accent is not like an error.
@@ -116,7 +116,7 @@ class Palette:
         return next(enough, goal).hex
 
     def seen(self, colour: Color) -> ColorTriplet:
-        """Return the colour that the terminal shows for it."""
+        """Return the colour that the terminal shows instead of this one."""
         rich = colour.rich_color
         if self.system == ColorSystem.EIGHT_BIT:
             rich = rich.downgrade(ColorSystem.EIGHT_BIT)
@@ -224,12 +224,12 @@ def _readable_pair(name: str, variables: Mapping[str, str], ground: Color, palet
     """Return the two colours of a list's cursor or of selected text, with text that can be read on it."""
     names = (f"{name}-background", f"{name}-foreground")
     if palette.has_few:
-        # one is grey, the other blue, and the text of a blurred one is the usual one
+        # the focused one is grey and the blurred one blue in a dark theme, the reverse in a light one
         numbers = (BLUE, WHITE) if (name in BLURRED) == palette.is_dark else (GREY, BLACK)
         return dict(zip(names, map(palette.named, numbers), strict=True))
     behind = ground + _parsed(variables[names[0]], "white")
     if name in BLURRED:
-        # Textual also draws the usual text on it
+        # Textual also draws text in the foreground colour on it
         usual = ground + _parsed(variables["foreground"], "white")
         shades = (behind.blend(ground, step / BLENDS) for step in range(BLENDS + 1))
         behind = next((s for s in shades if contrast(palette.seen(usual), palette.seen(s)) >= TEXT_CONTRAST), ground)

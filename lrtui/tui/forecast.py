@@ -30,7 +30,7 @@ REPLACED = "replaced "
 """Prefix of the slot of the schedule that a run had before its last switch."""
 
 BETTER = "better"
-"""Slot of the schedule that the checks propose in its place."""
+"""Slot of the schedule that the checks propose in place of the next run's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class CurveResult:
     """The curve, or why there is none.
 
     Args:
-        request: the request that it answers.
+        request: the request that is answered.
         lrs: float64, shape (steps from `start_step` to the end, parameter groups); None if there is no curve.
         schedule: the notation with its lengths filled in.
         error: why there is no curve.
@@ -97,7 +97,7 @@ def compute(request: CurveRequest) -> CurveResult:
 def check(answer: CurveResult) -> CurveResult:
     """Return the answer with its findings; imports torch.
 
-    A schedule that can't be parsed, or whose class can't be loaded, has no findings but an error.
+    A schedule that can't be parsed, or whose class can't be loaded, has no findings; its answer has an error.
     """
     from lrtui.analysis.checks import check_schedule
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
@@ -139,10 +139,10 @@ class Forecasts:
     def request(
         self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState], *, checked: bool = False
     ) -> None:
-        """Request the forecasts that are outdated: of the next run, and of each run that is drawn or trains.
+        """Request the outdated forecasts of the next run and of `runs`.
 
         Args:
-            runs: these runs by number.
+            runs: runs that are drawn or training, by number.
             checked: whether the next run's schedule is checked, too.
         """
         self._want(NEXT, request_for_spec(spec, batches_per_epoch), checked=checked, accumulate=spec.accumulate)
@@ -169,7 +169,7 @@ class Forecasts:
         return True
 
     def _store_of(self, slot: str) -> dict[int, Future]:
-        """Return where the curves of a run's slot are kept."""
+        """Return the dict that holds the curves of a run's slot."""
         return self.replaced if slot.startswith(REPLACED) else self.futures
 
     def _take_finding(self, request: CurveRequest, findings: tuple[Finding, ...]) -> None:
@@ -181,7 +181,7 @@ class Forecasts:
     def _want(self, slot: str, wanted: ForecastRequest, *, checked: bool = False, accumulate: int = 1) -> None:
         values = {each.name: getattr(wanted, each.name) for each in fields(ForecastRequest)}
         request = CurveRequest(**values, checked=checked, accumulate=accumulate)
-        # a checked curve is as good as one that is not
+        # a request with findings also answers one without
         if self._asked.get(slot) in (request, replace(request, checked=True)):
             return
         self._asked[slot] = request

@@ -69,8 +69,10 @@ class FrameClock:
 
 
 def terminal_backlog(app: App[object]) -> int:
-    """Return how many writes wait for the terminal; above the limit if it lags behind, or nothing would be seen, or the
-    frames of the last seconds have used up the budget."""
+    """Return how many writes wait for the terminal; more than MAX_BACKLOG to skip the frame.
+
+    A frame is skipped if a dialog hides it, the terminal lags behind, or recent frames have used up the output budget.
+    """
     if app.screen.is_modal and not is_visible_below(app):
         return MAX_BACKLOG + 1
     # private to Textual: a full queue would block the event loop

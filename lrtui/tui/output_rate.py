@@ -30,7 +30,7 @@ BUDGET = 10_000
 """Bytes per second to which frames are limited, in every layout: a terminal over SSH stays usable."""
 
 MAX_RECENT = 4 * BUDGET
-"""Bytes of which the budget keeps account at most, so that no repaint of a whole screen holds up frames for longer than
+"""Maximum number of bytes counted against the budget, so that no repaint of a whole screen delays frames for more than
 three seconds."""
 
 
@@ -73,7 +73,7 @@ class OutputRate:
                 self._rate, self._unshown, self._retry_at = BUFFER_BYTES / took, float(size), now + self._retry_after
 
     def seconds_behind(self) -> float:
-        """Return how long the terminal needs to show what was written; 0 if it keeps up."""
+        """Return how many seconds the terminal needs to show what was written; 0 if it keeps up."""
         with self._lock:
             now = self._seconds()
             self._drain(now)
@@ -134,7 +134,7 @@ def metered(kind: type[Driver]) -> type[Driver]:
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             self.rate: OutputRate | None = None
-            # private to Textual
+            # `_file` is private to Textual
             file = getattr(self, "_file", None)
             if file is not None:
                 self.output_rate = OutputRate()

@@ -25,7 +25,7 @@ class PendingCommands:
         ]
 
     def of(self, run: ShownRun) -> tuple[Command, ...]:
-        """Return what a run has not answered yet, oldest first."""
+        """Return the commands that a run has not answered yet, oldest first."""
         return tuple(command for sent_to, command in self._sent if sent_to is run)
 
     @property

@@ -147,7 +147,7 @@ class View:
         """Assign each newly drawn run its preferred index, or the next free one if that is in use."""
         drawn = self.drawn
         self.places = {number: place for number, place in self.places.items() if number in drawn}
-        # negative numbers count down, so the run that was listed first has the highest
+        # negative numbers count down, so the run that was listed first comes first by absolute value
         for number in sorted(drawn - self.places.keys(), key=lambda number: (number < 0, abs(number))):
             taken, usual = set(self.places.values()), _usual_place(number) % LINE_COLOURS
             places = chain(range(usual, LINE_COLOURS), range(usual), count(LINE_COLOURS))
@@ -169,7 +169,7 @@ def _usual_place(number: int) -> int:
 class Scene:
     """What the panes draw in one frame: the runs, the user's choices and the forecasts.
 
-    A new one is made for each frame and each key. That costs nothing: a property is computed when it is first read.
+    A new scene is made for each frame and each key. That is cheap: a property is computed when it is first read.
 
     Args:
         preview: lr of the next run's schedule over that whole run, shown while no run is on screen.

@@ -21,7 +21,7 @@ FACTOR = 2.0
 """Factor by which one key press narrows or widens the window."""
 
 PAN = 0.25
-"""Share of its width by which one key press moves the window."""
+"""Share of the window's width by which one key press moves it."""
 
 ROOM = 0.1
 """Share of the window that stays empty after the newest step while the window follows the run."""
@@ -89,7 +89,7 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
     if not state.is_live:
         return now
     end = now if is_unknown or not seconds_per_step(state) else x_of_step(state, state.total_steps, axis)
-    # rounded up, since it changes with every step, and the axis would change with it
+    # rounded up, since the estimate changes with every step, and the axis would change as well
     step = time_step(end, 20) if axis == "time" and end >= 20 else round_step(end, 20)
     return math.ceil(end / step) * step if end > 0 else 1.0
 
@@ -100,8 +100,8 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
 def preview_rate(scene: Scene) -> float | None:
     """Return how many steps of the next run one unit of x covers, on a time axis at the speed of the run on screen.
 
-    None if the next run is not drawn: while a run is live, beside a run that has no curve or the same schedule, if the
-    user has not chosen that schedule, and on a time axis if the speed is unknown.
+    None if the next run is not drawn: while a run is live; beside a run that has not started or has the same schedule;
+    if the user has not chosen the schedule; on a time axis if the speed is unknown.
     """
     run, view = scene.run, scene.view
     if scene.preview is None or scene.command_target is not None:
@@ -219,7 +219,7 @@ class Viewport:
 
         Args:
             columns: number of columns to the right; negative to the left.
-            of: number of columns of the charts.
+            of: total number of columns of the charts.
         """
         low, high = self.shown(whole, now)
         column = (high - low) / max(1, of)

@@ -11,7 +11,7 @@ from lrtui.tui.controllers.panes import PanesController
 from lrtui.tui.controllers.runs import RunsController
 from lrtui.tui.controllers.startup import StartupController
 
-# the others are imported at the first key that needs them: they take 60 ms, which would delay the first frame
+# these are imported at the first key that needs them: they take 60 ms, which would delay the first frame
 if TYPE_CHECKING:
     from lrtui.tui.controllers.branch import BranchController
     from lrtui.tui.controllers.chart_view import ChartViewController

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 ENDINGS = {"lost": "was lost: its process died.", "stopped": "was stopped.", "failed": "failed."}
-"""How the run that is to be resumed has ended, by status."""
+"""How a run that can be resumed has ended, by status."""
 
 
 class BranchController:
@@ -151,7 +151,7 @@ class BranchController:
         if store is None:
             self._cockpit.say(f"{key}: can't branch from run {key_of(run)}: it is not stored")
             return
-        # this process may show the run under another number if it trains a run with the same number into another store
+        # not `run.number`, which differs if this process trains a run with the same number in another store
         number = int(key_of(run))
         try:
             ends = _epoch_ends(store, number, run.state)
@@ -205,7 +205,7 @@ class BranchController:
         self._in_thread(plan, start)
 
     def _in_thread(self, read: Callable[[], Result], then: Callable[[Result], None]) -> None:
-        """Read the store in a thread, so that keys keep working; then pass on the result in the UI thread."""
+        """Read the store in a thread, so that keys keep working; then call `then` with the result in the UI thread."""
 
         def run() -> None:
             try:

@@ -106,7 +106,7 @@ def chart_svg(view: ChartView, title: str) -> str:
     )  # fmt: skip
     for row in rows:
         console.print(Segments([*row, Segment.line()]), end="")
-    # a fixed id, so that the same chart gives the same file
+    # a fixed id, so that equal charts give equal files
     return console.export_svg(title=title, unique_id="lrtui")
 
 

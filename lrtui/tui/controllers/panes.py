@@ -22,7 +22,7 @@ class PanesController:
     """Moves the focus between panes and arranges them.
 
     Args:
-        cockpit: has the panes.
+        cockpit: the main screen.
     """
 
     def __init__(self, cockpit: CockpitScreen) -> None:

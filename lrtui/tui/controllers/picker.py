@@ -56,7 +56,7 @@ class PickerController:
                 recorded=(key_of(shown), shown.state) if shown is not None else None,
             )
             self._show(context, self._apply)
-        # a scheduler chosen by name in the palette is for the live run
+        # a scheduler chosen by name in the palette is for the live run, whatever the advice
         elif scheduler is None and view.advice is not None and view.advice.restart_epochs is not None:
             self._open_for_replacement(view.advice, live, started.batches_per_epoch)
         else:
@@ -77,7 +77,7 @@ class PickerController:
             self._show(context, self._apply)
 
     def _better(self, schedule: str) -> tuple[str, str]:
-        """Return the schedule that the finding on this one proposes, and why; two empty texts if there is none."""
+        """Return the fix of the finding on this schedule, and the reason; two empty texts if there is none."""
         finding = self._cockpit.scene.finding
         if finding is None or finding.fix is None or schedule != self._view.spec.schedule:
             return "", ""

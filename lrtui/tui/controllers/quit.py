@@ -17,7 +17,7 @@ EXIT_SECONDS = 3.0
 """Seconds that the training thread gets to finish its batch when the user quits."""
 
 SAVE_SECONDS = 60.0
-"""Seconds that it gets if another process will continue from its checkpoint."""
+"""Seconds that the training thread gets if another process will continue from its checkpoint."""
 
 
 class QuitController:
@@ -113,7 +113,7 @@ def _continue_in_background(run: Run, ended: bool) -> int:
     try:
         if not ended:
             remedy = f"; lrtui resume {run.number} continues it from the last checkpoint" if _can_resume(run) else ""
-            raise LrtuiError(f"its batch does not end{remedy}")
+            raise LrtuiError(f"its current batch did not end in time{remedy}")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
         if run.unrecorded:

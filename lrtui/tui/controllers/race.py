@@ -109,6 +109,6 @@ class RaceController:
                 folder,
                 race,
                 self._cockpit.say,
-                # between two of its runs none is live: its next run is another target
+                # between two runs of the race none is live, and the next run is another target
                 lambda: target is not None and target is self._cockpit.scene.command_target and not target.is_live,
             )

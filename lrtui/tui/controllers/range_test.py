@@ -96,7 +96,7 @@ class RangeTestController:
     def _remaining_peak(self, run: Run) -> float:
         """Return the highest lr from now on; the current lr if there is no forecast or no step remains.
 
-        It is that of the group whose lr the range test sets.
+        Both are lrs of the group that the range test sets.
         """
         state, group = run.state, _swept_group(run)
         current = state.current_lrs[group] if state.current_lrs else 0.0

@@ -15,7 +15,7 @@ class RunListController:
     """Pins, compares and sorts runs.
 
     Args:
-        cockpit: has the list.
+        cockpit: the main screen.
     """
 
     def __init__(self, cockpit: CockpitScreen) -> None:

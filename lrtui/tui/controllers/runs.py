@@ -35,7 +35,7 @@ class RunsController:
         self._cockpit = cockpit
         self._session, self._view = cockpit.session, cockpit.view
         self._extended: tuple[CurveRequest, ShownRun] | None = None
-        """The check of an extended run that is not answered yet, and that run."""
+        """The unanswered request for findings on an extended run, and the run."""
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class RunsController:
         """Send a command to a run, by default to the live run on screen."""
         run = run or self._cockpit.scene.command_target
         if run is None or not run.is_live:
-            # it ended while a dialog was open
+            # the run ended while a dialog was open
             self._cockpit.say(f"Not sent: {command.text}. The run has ended.")
         elif run.send(command) is not False:
             self._view.pending.add(run, command)
@@ -234,7 +234,7 @@ class RunsController:
 
 
 def settings_commands(before: RunSpec, after: RunSpec, live: RunSpec) -> tuple[list[Command], list[str]]:
-    """Return the commands that apply changed settings to a live run, and the names of those that need a restart.
+    """Return the commands that apply changed settings to a live run, and the names of the settings that need a restart.
 
     Args:
         before: the settings of the next run before the change.

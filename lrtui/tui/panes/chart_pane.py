@@ -52,7 +52,7 @@ class ChartPane(Vertical, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id or self.NAME)
-        # the pane with an own key; further metrics have none
+        # the panes of further metrics have no key
         self._key = PANES_BY_NAME[self.id].key if self.id in PANES_BY_NAME else ""
         self.title = ""
         """The current title."""
@@ -94,7 +94,7 @@ class ChartPane(Vertical, can_focus=True):
         """Update the title line; draw the chart if a choice changed it, or if charts are due and runs have progressed.
 
         Args:
-            charts: whether they are due.
+            charts: whether charts are due.
         """
         if not self.is_mounted:
             return
@@ -113,7 +113,7 @@ class ChartPane(Vertical, can_focus=True):
             self.query_one(".empty", Static).update(Text(self._empty_text(scene)))
 
     def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
-        """Move the cursor there."""
+        """Move the cursor to the clicked column."""
         message.stop()
         if self._scene is not None:
             low, high = shown_range(self._scene)
@@ -217,7 +217,7 @@ def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
     """Return the style of the run's colour, which it keeps for as long as it is drawn.
 
     Args:
-        group: group of a run that is drawn alone, each parameter group has its own colour.
+        group: index of the parameter group; each has its own colour if the run is drawn alone.
     """
     return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
 
@@ -235,7 +235,7 @@ def glyph_of(run: ShownRun, scene: Scene) -> str:
 
 
 def run_legends(scene: Scene) -> list[Legend]:
-    """Return the letters of the runs with their schedules, without them, and alone; nothing for fewer than two runs."""
+    """Return the runs' letters with labels and schedules, with labels, and alone; nothing for fewer than two runs."""
     if len(scene.shown) < 2:
         return []
     named = [(glyph_of(run, scene), label_of(run), line_style(run, scene), schedule_of(run)) for run in scene.shown]

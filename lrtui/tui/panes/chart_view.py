@@ -22,7 +22,7 @@ class ChartView(Widget):
         """The user clicked into the plotting area.
 
         Args:
-            share: where, as a share of its width.
+            share: position of the click, as a share of the area's width.
         """
 
         def __init__(self, share: float) -> None:
@@ -113,7 +113,7 @@ class ChartView(Widget):
         self._rows, self._strips = rows, [None] * len(rows)
 
     def on_click(self, event: Click) -> None:
-        """Report where in the plotting area."""
+        """Report the position in the plotting area."""
         columns = self.columns
         column = event.x - (self.size.width - columns - MARGIN)
         if 0 <= column < columns:

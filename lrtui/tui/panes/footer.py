@@ -20,15 +20,15 @@ GAP = "  "
 """Between two keys."""
 
 MIN_SPEED_WIDTH = 100
-"""Minimum width, in columns, at which the speed takes room from the keys."""
+"""Minimum width, in columns, at which the speed is shown even if not all keys fit."""
 
 
 def keys_line(situation: Situation, status: str, width: int, keys: Mapping[str, str], speed: str = "") -> Text:
     """Return the available keys with their titles, the most important first, as many as fit, and a value on the right.
 
     Args:
-        status: takes room from the keys.
-        speed: stands before it, on a narrow screen only if all keys fit.
+        status: the value on the right; it takes room from the keys.
+        speed: shown after it; on a narrow screen only if all keys fit.
     """
     line = Text(" ", no_wrap=True, end="")
     entries = footer_entries(situation, keys)
@@ -56,7 +56,7 @@ def action_at(entries: Sequence[FooterEntry], x: int) -> str:
         for name, key in entry.keys.items():
             if start <= x < start + len(key):
                 return name
-            # a slash or a blank
+            # the key is followed by a slash or a blank
             start += len(key) + 1
         if start - 1 <= x < start + len(entry.title):
             return names[0]
@@ -75,7 +75,7 @@ def message_line(message: str, pending: str, width: int) -> Text:
 
 
 def _states(scene: Scene) -> tuple[object, ...]:
-    """Return what the header says of the runs that messages are about; a message from before is out of date."""
+    """Return the runs that messages are about, with their status; a message is outdated when this changes."""
     return tuple((run.number, run.state.status) for run in (scene.run, scene.command_target) if run)
 
 
@@ -126,7 +126,7 @@ class Footer(Widget):
         """Do what the clicked key does; a message makes room for the keys."""
         event.stop()
         if self._message:
-            # the keys come back at once
+            # the first click only brings the keys back
             self._end_message()
             return
         if self._scene is None or self._line.plain[event.x : event.x + len(GAP)].isspace():

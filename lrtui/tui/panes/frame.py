@@ -19,7 +19,7 @@ class Frame(Widget):
     """A horizontal line with a title and a value; only what changes in it is repainted.
 
     Args:
-        key: the key that moves the focus to the pane; none if it is empty.
+        key: the key that moves the focus to the pane; empty for none.
     """
 
     DEFAULT_CSS = """
@@ -61,7 +61,7 @@ class Frame(Widget):
         Args:
             figure: the value.
             title: the title.
-            legends: what may be shown between them, the first one that fits.
+            legends: legends to choose from; the first one that fits is shown.
         """
         title = self._title if title is None else title
         if (figure, title, tuple(legends)) != (self._figure, self._title, self._legends):

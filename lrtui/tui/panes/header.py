@@ -28,7 +28,7 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
         if not started or started.settings_known:
-            # only the name of a task in the user's file; the settings pane shows the path
+            # of a task in the user's file only the name; the settings pane shows the path
             before += f"{spec.task.rpartition(':')[2]} · "
             parts = [spec.optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
             after = "".join(f" · {part}" for part in parts)
@@ -44,7 +44,7 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
 
 
 def status_text(state: RunState | None) -> str:
-    """Return the run's status as glyph and word, or that it is being evaluated."""
+    """Return the run's status as glyph and word; `testing` while it is evaluated."""
     if state is None:
         return "no run yet"
     if state.status == "running" and state.evaluating:

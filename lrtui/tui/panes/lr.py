@@ -45,7 +45,7 @@ class LrPane(ChartPane):
             return lr_at_cursor(scene)
         run = scene.run
         if run is None:
-            # with a better schedule, both are in the legend
+            # if there is a better schedule, the legend names both
             return "" if scene.finding and scene.better else f"next run: {scene.view.spec.schedule}"
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
@@ -95,7 +95,7 @@ LOG_RATIO = 100.0
 def spans_decades(courses: Sequence[Sequence[Layer]], whole: tuple[float, float]) -> bool:
     """Return whether one of the lrs falls below 1/100 of its peak for more than a tenth of the whole run.
 
-    The last steps of a schedule that ends at 0 would be below any ratio.
+    For more than a tenth, since the last steps of a schedule that ends at 0 fall below any ratio.
 
     Args:
         courses: layers of each run.
@@ -136,10 +136,10 @@ def _curves_of_next_run(scene: Scene) -> list[Layer]:
     groups = range(scene.preview.lrs.shape[1])
     layers: list[Layer] = []
     if scene.run is None and scene.better is not None:
-        ghosts = range(scene.better.lrs.shape[1])
+        better_groups = range(scene.better.lrs.shape[1])
         layers += [
             Curve(scene.better.series(group), 0.0, rate, "chart--candidate", "dashed", None, "better lr")
-            for group in ghosts
+            for group in better_groups
         ]
     layers += [Curve(scene.preview.series(group), 0.0, rate, style, form, None, "next run lr") for group in groups]
     return layers

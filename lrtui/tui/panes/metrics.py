@@ -75,7 +75,7 @@ def next_metric(scene: Scene) -> str:
 class MetricChart(ChartPane):
     """The chart of a metric of all drawn runs: values of steps as curves, test results as marks.
 
-    Before the first run it is low and leaves the room to the planned lr.
+    Before the first run it is only a few lines high, which leaves more room for the planned lr.
     """
 
     def show(self, scene: Scene, charts: bool) -> None:
@@ -170,7 +170,7 @@ class MetricPane(MetricChart, can_focus=False):
     """A pane for a metric that is not in the accuracy pane; it takes no focus; key 3 focuses the accuracy pane.
 
     Args:
-        place: index among these metrics.
+        place: index among the metrics that are not in the accuracy pane.
     """
 
     NAME = "accuracy"

@@ -73,7 +73,7 @@ def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
 
 
 def next_line(scene: Scene) -> list[tuple[str, str]]:
-    """Return the line of the next run's schedule, if it is not that in force in the run on screen.
+    """Return the line of the next run's schedule, if it differs from the current schedule of the run on screen.
 
     It is left out until the user has chosen one, or the run's schedule was switched.
     """
@@ -81,7 +81,7 @@ def next_line(scene: Scene) -> list[tuple[str, str]]:
     if run is None or not run.state.schedule:
         return []
     switch = run.state.last_switch
-    # as the user gave it, since the schedule in force has its lengths filled in; earlier versions did not record it
+    # as the user gave it: the current schedule has its lengths filled in; earlier versions did not record the command
     given = switch.command.rpartition(" from ")[0] if switch else run.spec.schedule
     if (not switch or not given) and spec.schedule == scene.view.opened_with.schedule:
         return []
@@ -123,7 +123,7 @@ class Settings(Widget):
 
 
 class SettingsPane(Vertical):
-    """The settings of the run on screen; before the first, those of the next run."""
+    """The settings of the run on screen; before the first run, those of the next run."""
 
     DEFAULT_CSS = """
     SettingsPane { height: auto; }

@@ -178,7 +178,7 @@ class RunsPane(Vertical):
             return {}
         letters = {}
         for run in scene.shown:
-            # at the cursor the colours of runs could not be read
+            # on the cursor's background, the colours of runs could not be read
             at_cursor = run.number == scene.view.selected
             colour = Style() if at_cursor else chart_style(self.query_one(RunList), line_style(run, scene))
             letters[run.number] = (glyph_of(run, scene), colour + Style(bold=True))

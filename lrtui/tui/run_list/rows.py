@@ -92,7 +92,7 @@ def listed_runs(scene: Scene) -> dict[int, RunSummary]:
 
 def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSummary]:
     """Return the runs in this order, the newer of two equal ones first."""
-    # the runs of a race stay together, at the place of its newest run
+    # the runs of a race stay together, where the race's newest run belongs
     newest: dict[tuple[str, int], float] = {}
     for run in runs.values():
         group = (run.id.source, run.race)

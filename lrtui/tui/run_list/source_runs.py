@@ -200,7 +200,7 @@ class SourceRuns:
         self._watcher.close()
 
     def follow(self, spec: RunSpec, numbers: Iterable[int], taken: Collection[int] = ()) -> None:
-        """Follow the events of those of these runs that a source has.
+        """Follow the events of these runs, as far as a source has them.
 
         Args:
             spec: settings that determine the sources.
@@ -213,7 +213,7 @@ class SourceRuns:
         for number in wanted:
             if number not in self._opened:
                 self._opened[number] = (next(self._tickets), self._open(number))
-            # the most recently shown runs come last
+            # moved to the end: the most recently shown runs come last
             self._opened[number] = self._opened.pop(number)
         for number in list(self._opened)[: max(0, len(self._opened) - max(MAX_OPENED, len(wanted)))]:
             del self._opened[number]

@@ -143,7 +143,7 @@ class SourceWatcher:
         sources = {source.name: source for source in found}
         gone = self.sources.keys() - sources.keys()
         for name, source in self.sources.items():
-            # a source that is open stays open, with the positions of its feeds
+            # a source that is already open is kept, since its feeds have positions; the new object is closed instead
             unused = source if name in gone else sources[name]
             sources |= {} if name in gone else {name: source}
             unused.close()

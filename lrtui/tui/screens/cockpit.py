@@ -158,7 +158,7 @@ class CockpitScreen(BackgroundScreen[None]):
         due = self._clock.due(terminal_backlog(self.app), covered=self.app.screen is not self)
         if due != "nothing":
             self._draw(charts=due == "all")
-        # not before the first frame, which would wait for the entry points of all installed packages
+        # after the first frame, since this reads the entry points of all installed packages
         self.source_runs.start()
         self.controllers.startup.choose_run()
         if self.source_runs.take_opened():
@@ -223,7 +223,7 @@ class CockpitScreen(BackgroundScreen[None]):
 
     def _show_refusals(self) -> None:
         for run in self.session.runs:
-            # a resumed run has fewer: those after its checkpoint are dropped
+            # a resumed run has fewer refusals: those after its checkpoint are dropped
             shown = min(self._refusals_shown.get(run.number, 0), len(run.state.refusals))
             for refusal in run.state.refusals[shown:]:
                 self.say(f"{refusal.command}: {refusal.reason}")
@@ -257,10 +257,10 @@ class CockpitScreen(BackgroundScreen[None]):
         action = ACTIONS_BY_NAME[name]
         number = self.query_one(RunsPane).under_cursor
         if number is not None and number != self.view.selected:
-            # the key applies to the run at the list's cursor, but the message about the cursor arrives after it
+            # the key applies to the run at the list's cursor; the list's own message about it arrives later
             self.show_run(number)
         self.controllers.startup.note_action()
-        # the latest events decide
+        # the latest events decide whether the action is available
         self._fold_events()
         refusal = action.requirement(self.scene.situation)
         if refusal is None and action.needs_chart and self.focused_chart is None:
@@ -285,7 +285,7 @@ class CockpitScreen(BackgroundScreen[None]):
         self._advice.dismiss(self.view.selected)
 
     def handle_startup(self, found: StartupState) -> None:
-        """Open with what was found: the welcome, a question, or the newest run."""
+        """Show what follows from the state at startup: the welcome, a question, or the newest run."""
         self.controllers.startup.handle(found)
 
     @property

@@ -19,7 +19,7 @@ from lrtui.actions import ACTIONS_BY_NAME, KEY_LABELS
 from lrtui.text.format import four_digits
 
 POLL_SECONDS = 0.25
-"""Interval at which an open dialog looks at what it asks about."""
+"""Interval in seconds at which an open dialog checks whether its question still makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Choice:
     """One answer.
 
     Args:
-        key: the key that gives it, as Textual names it.
+        key: the key for this answer, as Textual names it.
         title: the description of the answer.
         value: what the screen returns.
     """
@@ -165,7 +165,7 @@ FIRST_ACTIONS = {
     "schedule": "choose a schedule, before or during a run",
     "help": "show all keys",
 }
-"""Actions that the welcome introduces, by name; their keys act from it."""
+"""Actions that the welcome introduces, by name; their keys also work while it is open."""
 
 
 class WelcomeScreen(ModalScreen[str | None]):

@@ -41,7 +41,7 @@ TWO_COLUMNS_WIDTH = 96
 """Minimum width, in columns, of a page with two columns of keys."""
 
 GAP = 2
-"""Columns between them."""
+"""Columns between two columns of keys."""
 
 
 def help_text(width: int, pane: str, keys: Mapping[str, str]) -> Text:

@@ -26,7 +26,7 @@ def race_text(schedules: Sequence[str], seeds: int, epochs: int, estimate: RaceE
         schedules: notations, the baseline first.
         seeds: number of seeds.
         epochs: epochs of each run.
-        estimate: knows the time per epoch.
+        estimate: has the time per epoch.
     """
     text = Text("Each schedule is trained once per seed, with the same initial\nweights and data order.\n\n")
     for number, schedule in enumerate(schedules, start=1):
@@ -61,7 +61,7 @@ class RaceScreen(ModalScreen[int | None]):
     Args:
         schedules: notations, the baseline first.
         epochs: epochs of each run.
-        estimate: knows the time per epoch.
+        estimate: has the time per epoch.
     """
 
     CSS_PATH = "dialog.tcss"

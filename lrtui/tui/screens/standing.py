@@ -44,7 +44,7 @@ ENDED_KEYS = "↑ ↓ scroll   esc back"
 
 @dataclass(frozen=True, slots=True)
 class RaceProcess:
-    """A race whose process was just started, so that its number is not known yet.
+    """A process that was just started for a race whose number is not known yet.
 
     Args:
         pid: process that runs the race.
@@ -65,7 +65,7 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
     from lrtui.analysis.race.results import open_cells
 
     epochs, cells = plan.common.epochs, set(open_cells(plan, results))
-    # an entrant that was stopped or has diverged trains no further
+    # an entrant that was stopped or has diverged has no epochs left
     epochs_done = sum(result.epochs_done for result in results)
     total = epochs_done + sum(epochs - result.epochs_done for result in results if result.cell in cells)
     share = epochs_done / total if total else 1.0
@@ -128,7 +128,7 @@ class StandingScreen(ModalScreen[None]):
 
     Args:
         folder: folder of the store.
-        race: its number, or its process if that was just started.
+        race: number of the race, or its process if that was just started.
     """
 
     @dataclass
@@ -139,7 +139,7 @@ class StandingScreen(ModalScreen[None]):
             race: number of the race; 0 while it is not known.
             progress: see `progress_text`.
             lines: the report, line by line.
-            is_running: whether its process trains; also True while that is not known.
+            is_running: whether its process is running; also True while that is not known.
         """
 
         race: int

@@ -32,8 +32,8 @@ class PickerCandidate:
 
     Args:
         letter: its name.
-        anchor: what a switch to it builds on.
-        answer: its curve; without one while it is being computed.
+        anchor: the anchor of a switch to it.
+        answer: its curve; an answer without lrs while that is being computed.
     """
 
     letter: str

@@ -39,7 +39,7 @@ def findings_text(state: PickerState, width: int, height: int) -> Text:
     """Return the lines under the notation: the error, the most severe finding, or the filled-in notation.
 
     Args:
-        state: knows the error and the findings.
+        state: has the error and the findings.
         width: width in columns.
         height: height in lines.
     """

@@ -165,7 +165,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
 
     @property
     def _text_width(self) -> int:
-        # there is no width before the first layout
+        # the width is 0 before the first layout
         return self.query_one("#bottom").content_size.width or 76
 
     def _draw(self) -> None:

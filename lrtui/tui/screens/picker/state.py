@@ -51,11 +51,11 @@ class PickerContext:
         batches_per_epoch: optimizer steps per epoch.
         live: state of the run whose schedule is switched, or of the parent run where a branch starts; None if the
             schedule is for a new run.
-        key: number or name of that run, as the run list shows it.
+        key: number or name of the run of `live`, as the run list shows it.
         scheduler: name of the scheduler to select first, instead of that of `spec`.
         branch_epoch: the epoch after which a branch starts; None if this is not a branch.
-        replaces: key of the run that is stopped when a new one starts with the choice; None if none is.
-        reason: why another schedule than that of the next run is selected first; empty if it is not.
+        replaces: key of the run that is stopped when a new run starts with the choice; None for no run.
+        reason: why a schedule other than the next run's is selected first; empty if it is the next run's.
         race: whether the candidates can race, and how long it would take.
         recorded: key and state of the run whose test results preview a schedule that follows a metric; None for
             those of `live`.
@@ -115,7 +115,7 @@ class PickerState:
 
     @property
     def request(self) -> CurveRequest | None:
-        """The request for the curve of the current notation; None if that is not valid."""
+        """The request for the curve of the current notation; None if the notation is not valid."""
         schedule = self.model.schedule
         return None if schedule is None else self._request(schedule, self.anchor)
 
