@@ -35,7 +35,7 @@ COMMANDS = {
     "keys": ("lrtui.cli.keys:command", "List the cockpit's keys."),
     "info": ("lrtui.cli.info:command", "Show versions, devices, data and settings."),
 }
-"""The place of each command's click object, and its summary."""
+"""Import path of each command's click object, and its summary."""
 
 HELP = """\
 A cockpit for learning rates: watch a model train in the terminal, see its schedule before and during the run, and
@@ -149,7 +149,7 @@ def cockpit(
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
-    # it imports platformdirs (4 ms), which Textual needs as well and no other command does
+    # imports platformdirs (4 ms), which --help and --version do not need
     from lrtui.settings import read_settings
 
     settings = read_settings()

@@ -119,7 +119,7 @@ def needs_run(situation: Situation) -> str | None:
 
 def needs_known_schedule(situation: Situation) -> str | None:
     run = situation.run
-    # the code of a run that has not started is that of the next run
+    # before a run starts, the code copied is that of the settings for the next run
     if run is None or run.started is None:
         return None
     if not run.schedule:

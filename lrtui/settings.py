@@ -132,10 +132,8 @@ class _TableReader:
         self._faults: list[str] = []
 
     def read(self, table: Mapping[str, Any]) -> UserSettings:
-        kinds: dict[str, type] = {
-            **{"theme": str, "bell": bool, "ascii": bool, "machine": bool, "notify": str, "notify_terminal": bool},
-            **{"run": dict, "keys": dict},
-        }
+        kinds: dict[str, type] = {"theme": str, "bell": bool, "ascii": bool, "machine": bool, "notify": str}
+        kinds |= {"notify_terminal": bool, "run": dict, "keys": dict}
         values: dict[str, Any] = {}
         for name, value in table.items():
             if name not in kinds:

@@ -120,7 +120,7 @@ class LazyGroup(Command, click.Group):
     """Commands that are imported when they are used: `lrtui --help` imports none.
 
     Args:
-        commands: the place of each command, as `module:object`, and one sentence about it, by name.
+        commands: by name, the import path of each command as `module:object`, and its summary.
     """
 
     def __init__(self, *args: Any, commands: Mapping[str, tuple[str, str]], **settings: Any) -> None:

@@ -260,7 +260,7 @@ def check_at_most_one(**given: object) -> None:
 
 def load_settings() -> UserSettings:
     """Return the user's settings, and print the errors in the settings file on standard error."""
-    # imports platformdirs, which most commands do not need
+    # imports platformdirs, which commands without run options do not need
     from lrtui.settings import read_settings
 
     settings = read_settings()

@@ -58,7 +58,7 @@ class Printer:
     def _print_messages(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             if self._quiet:
-                # also with --quiet, because results depend on it: the bundled sample is a tenth of the data set
+                # results depend on the data: the bundled sample is a tenth of it; without --quiet a notice says this
                 data = event.data
                 counts = f"{data['train']:,} training and {data['test']:,} test samples"
                 self.warn(f"data: {data['name']} from {data['source']}, {counts}")

@@ -209,19 +209,19 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     by_cell = {result.cell: result for result in results}
     metric = metric_of_race(results)
     unranked = {index: found for index in range(len(plan.entrants)) if (found := reason_unranked(plan, index, results))}
-    running = [index for index in range(len(plan.entrants)) if index not in unranked]
+    in_race = [index for index in range(len(plan.entrants)) if index not in unranked]
     seeds = tuple(
-        seed for seed in plan.seeds if running and all(by_cell[Cell(index, seed)].is_done for index in running)
+        seed for seed in plan.seeds if in_race and all(by_cell[Cell(index, seed)].is_done for index in in_race)
     )
     if not seeds:
-        unranked |= {index: unfinished(plan, index, results) for index in running}
-        running = []
+        unranked |= {index: unfinished(plan, index, results) for index in in_race}
+        in_race = []
     others = tuple(unranked[index] for index in sorted(unranked))
     standing = Standing(plan, metric, seeds, others, (*start_warnings(results), *change_warnings(plan, results)))
-    if not running:
+    if not in_race:
         return standing
-    ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in running}
-    any_run = ranked[running[0]][0]
+    ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in in_race}
+    any_run = ranked[in_race[0]][0]
     epoch = min(max(result.tests) for runs in ranked.values() for result in runs)
     target = plan.target if plan.target is not None else default_target(list(ranked.values()), metric)
     data, samples, device = (CIRCUMSTANCES[name](any_run.run_state) for name in ("data", "samples", "computed on"))

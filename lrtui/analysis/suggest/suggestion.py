@@ -119,10 +119,11 @@ class Suggestion:
 
     @property
     def _race_with_user_schedule(self) -> tuple[Standing, Placing, Placing] | None:
-        """The last race in which the user's schedule was ranked, with the placings of the winner and of it."""
+        """The last race in which the user's schedule was ranked, the winner's placing, and the user schedule's."""
         for standing in reversed(self.rounds):
             user = placing_of_user_schedule(standing)
             if user is not None:
+                # the user's own schedule won if no label matches, since its label has a prefix
                 winner = next((each for each in standing.placings if each.label == self.winner.label), user)
                 return standing, winner, user
         return None

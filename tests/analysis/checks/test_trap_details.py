@@ -284,14 +284,13 @@ def test_a_factor_that_equals_the_lr_of_one_group_by_chance_is_not_reported() ->
             "SequentialLR([ConstantLR(), CosineAnnealingLR()], milestones=[4])",
             10,
             SGD,
-            "ConstantLR without factor lowers the lr to a third of the optimizer's until epoch 5, where the "
-            "next scheduler takes over",
+            "ConstantLR without factor lowers the lr to a third until epoch 5, where the next scheduler takes over",
         ),
         (
             "ConstantLR(total_iters=20)",
             10,
             SGD,
-            "ConstantLR without factor lowers the lr to a third of the optimizer's until the end of the run",
+            "ConstantLR without factor lowers the lr to a third until the end of the run",
         ),
         # the lr at the end of the cosine, not of the run
         (

@@ -110,7 +110,7 @@ def swa_late(context: ScheduleContext) -> Problem | None:
                 f"{part.calls:,}: the weights are averaged while the lr still changes"
             )
         else:
-            message = f"averaging starts with {context.calls_text(part.calls)} left, too few to average"
+            message = f"averaging starts with {context.calls_text(part.calls)} left: too few weights to average"
         return Problem(message, _earlier(context, part, length))
     return None
 

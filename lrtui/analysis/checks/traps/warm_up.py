@@ -48,7 +48,7 @@ def default_third(context: ScheduleContext) -> Problem | None:
         else:
             until = "until the end of the run"
         return Problem(
-            f"{part.name} without factor lowers the lr to a third of the optimizer's {until}",
+            f"{part.name} without factor lowers the lr to a third {until}",
             [change(context, [part], factor=1.0)],
         )
     return None
