@@ -5,8 +5,7 @@
 Prints:
 - cold start: command to first painted screen, and whether torch was imported by then;
 - the share of wall time in which the training thread runs, beside the same run headless, in alternating pairs; also for
-a
-  small perceptron with two thousand steps per second;
+  a small perceptron with two thousand steps per second;
 - key to repaint, and bytes per second to the terminal in steady state;
 - quit during a batch: key to the end of the process;
 - with `--layouts`, bytes per second to the terminal in each layout at three sizes, with a log line for every batch;
