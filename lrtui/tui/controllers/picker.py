@@ -81,7 +81,7 @@ class PickerController:
         finding = self._cockpit.scene.finding
         if finding is None or finding.fix is None or schedule != self._view.spec.schedule:
             return "", ""
-        return finding.fix, f"in place of {schedule}: {finding.message}"
+        return finding.fix, f"in place of {schedule}: {finding.short or finding.message}"
 
     def _show(self, context: PickerContext, apply: Callable[[PickerChoice | RaceChoice | None], None]) -> None:
         from lrtui.tui.screens.picker.screen import PickerScreen
