@@ -135,6 +135,7 @@ def with_even_ticks(scale: Scale, lines: int) -> Scale:
         span = scale.high - scale.low
         power = 10.0 ** math.floor(math.log10(span)) if 1e-290 < span < LARGEST else 1.0
         steps = [factor * power for factor in (0.1, 0.2, 0.5, 1, 2, 5)]
+    # lines between two ticks, and the length of the axis with exactly that many, by step
     apart = {step: math.floor(step / span * dots / 4 + 1e-9) for step in steps}
     longer = {step: step * dots / (4 * rows) for step, rows in apart.items() if rows >= 2 and step <= span}
     if not longer:

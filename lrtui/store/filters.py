@@ -49,15 +49,15 @@ class Filter:
     sign: str
     value: Any
 
-    def takes(self, run: StoredRun) -> bool:
+    def matches_run(self, run: StoredRun) -> bool:
         """Return whether the run meets the filter; a run without the value only meets `!=`."""
-        return self.meets(self.column.value(run))
+        return self.matches_value(self.column.value(run))
 
-    def accepts(self, value_of: Callable[[str], object]) -> bool:
+    def matches(self, value_of: Callable[[str], object]) -> bool:
         """Return whether a run meets the filter, given a function that returns the run's value of a column."""
-        return self.meets(value_of(self.column.name))
+        return self.matches_value(value_of(self.column.name))
 
-    def meets(self, found: Any) -> bool:
+    def matches_value(self, found: Any) -> bool:
         """Return whether a value of the column meets the filter."""
         # NaN counts as no value: neither a comparison nor its opposite holds
         if found is None or found != found:
@@ -75,11 +75,11 @@ class WordFilter:
 
     word: str
 
-    def takes(self, run: StoredRun) -> bool:
+    def matches_run(self, run: StoredRun) -> bool:
         """Return whether the run meets the filter."""
-        return self.accepts(lambda name: column_named(name).value(run))
+        return self.matches(lambda name: column_named(name).value(run))
 
-    def accepts(self, value_of: Callable[[str], object]) -> bool:
+    def matches(self, value_of: Callable[[str], object]) -> bool:
         """Return whether a run meets the filter, given a function that returns the run's value of a column."""
         values = (value_of(name) for name in WORD_COLUMNS)
         return any(value is not None and self.word.lower() in str(value).lower() for value in values)

@@ -120,23 +120,25 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
         UsageError: if there is none; names the existing ones.
     """
     number = name.removeprefix("#")
+    # an id has at most 64 bits; -1 is no run's
+    run = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1
     with readable_errors(_path(connection)):
         if name == LAST:
             condition, values = "1", ()
-        elif number.isascii() and number.isdigit() and len(number) < 19:
-            condition, values = "id = ? OR name = ?", (int(number), name)  # type: ignore[assignment]
+        elif run >= 0:
+            condition, values = "id = ? OR name = ?", (run, name)  # type: ignore[assignment]
         else:
             condition, values = "name = ?", (name,)  # type: ignore[assignment]
         rows = connection.execute(
             f"SELECT {_COLUMNS} FROM {_runs(connection)} WHERE {condition} ORDER BY id = ? DESC, id DESC LIMIT 1",
-            (*values, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1),
+            (*values, run),
         ).fetchall()
         if rows:
             return _run(rows[0])
         known = connection.execute("SELECT id, name FROM runs ORDER BY id DESC LIMIT 8").fetchall()
     if not known:
         raise UsageError("the store has no runs yet")
-    newest = ", ".join(f"{run}" + (f" {repr(title)[1:-1]}" if title else "") for run, title in known)
+    newest = ", ".join(f"{each}" + (f" {repr(title)[1:-1]}" if title else "") for each, title in known)
     raise UsageError(f"there is no run {name[:60]!r}; a run is an id, a name or {LAST}; the newest are {newest}")
 
 

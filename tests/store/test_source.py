@@ -117,8 +117,8 @@ def test_filters_read_the_columns_of_a_summary(tmp_path: Path) -> None:
     (unknown,) = OneRun().runs()
     (least_steps,) = read_filters(["step>=100"])
     (batch_size,) = read_filters(["batch_size=64"])
-    assert [least_steps.meets(run.value("step")) for run in (stored_run, unknown)] == [True, False]
-    assert [batch_size.meets(run.value("batch_size")) for run in (stored_run, unknown)] == [True, False]
+    assert [least_steps.matches_value(run.value("step")) for run in (stored_run, unknown)] == [True, False]
+    assert [batch_size.matches_value(run.value("batch_size")) for run in (stored_run, unknown)] == [True, False]
 
 
 def test_a_command_for_a_run_that_is_over_is_refused(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
     column = None if sort is None else column_named(sort.removeprefix("-"))
     with reading(folder_of(store)) as connection:
         every = all_runs(connection)
-    chosen = [run for run in every if all(condition.takes(run) for condition in conditions)]
+    chosen = [run for run in every if all(condition.matches_run(run) for condition in conditions)]
     if sort is not None and column is not None:
         chosen = _sorted(chosen, column, descending=sort.startswith("-"))
     if as_json:

@@ -139,6 +139,7 @@ def _lr(scene: Scene, run: ShownRun) -> str:
         alone = len(scene.shown) == 1
         values = [value_at(series, index) for series in state.lrs]
         exact = [str(value) if alone else four_digits(value) for value in values]
+        # the mean of a block, where the value of the step is not in memory
         about = "≈" if index < state.loss.known_from and not scene.view.ascii else ""
         return about + " ".join(exact)
     future = scene.futures.get(run.number)

@@ -132,7 +132,7 @@ class RunsPane(Vertical):
         self._show_list(rows, scene, width, EMPTY if not every else NO_MATCH)
 
     def _matches(self, run: RunSummary) -> bool:
-        return all(each.accepts(run.value) for each in self._filters)
+        return all(each.matches(run.value) for each in self._filters)
 
     def _show_frame(self, runs: list[RunSummary], every: int) -> None:
         parts = [f"{len(runs)} of {every}"] if self._filters else []

@@ -112,7 +112,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
             self._draw()
 
     def _ask_for_shape(self) -> None:
-        # one after the other, so that the curve of a schedule that is typed does not wait for all of them
+        # one after the other, so that the curve of a schedule being typed does not wait for all shapes
         if (request := self._shapes.next_request()) is not None:
             self._ask(SHAPE_SLOT, request)
         self.query_one(SchedulerList).show_shapes()
