@@ -60,7 +60,11 @@ def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
     runs = source.runs()
     assert [run.id for run in runs] == [RunId(str(tmp_path), 2), RunId(str(tmp_path), 1)]
     assert [(run.state, run.name, run.step, run.epochs_done) for run in runs] == [("stopped", "x", 120, 2)] * 2
-    assert "lrtui resume 2" in runs[0].read_only
+    assert "it has no checkpoint to be resumed from" in runs[0].read_only
+    checkpoints = tmp_path / "checkpoints" / "2"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "0000000151-step-120.pt").touch()
+    assert "lrtui resume 2" in StoreSource(tmp_path).runs()[0].read_only
     # the same object while nothing has changed
     assert source.runs() is runs
     store_events(tmp_path, recorded_run(10))
