@@ -1,4 +1,4 @@
-"""Every user action, declared once: bindings, footer, palette, help, `lrtui keys` and the README's table are derived
+"""Every user action, declared once: bindings, footer, palette, help, `lrtui keys` and the guide's table are derived
 from here. Imports no Textual."""
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Action:
         rank: priority in the footer, which shows the available actions of highest rank that fit; 0 for none.
         pair: name of an action whose key stands beside this one's in the footer.
         pair_title: what the two are called there.
-        titles: other titles, by the status of the live run ("" if it takes no commands); without a live run, by that
-            of the run on screen ("" if there is none).
+        titles: other titles, by the status of the live run; without one, by that of the run on screen. The key "" is
+            for a live run that takes no commands, for no run at all, and for ended runs whose status has no title.
         panes: names of the panes it belongs to, in whose help it comes first; empty if it applies everywhere.
     """
 

@@ -48,7 +48,7 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     """
     parsed = parse_schedule(schedule)
     spec = read_spec(options, schedule, load_settings().run)
-    # the code may run on another device, so it names the flags that need CUDA in a comment
+    # as if for CUDA, since the code may run on another device; a comment in it names the flags that need CUDA
     check_flags(parse_optimizer(spec.optimizer), "cuda")
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)

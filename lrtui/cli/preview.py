@@ -174,7 +174,7 @@ def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float])
             f"{name}: first {four_digits(lrs[0] + 0.0)}, peak {four_digits(facts.peak)} "
             f"at step {int(lrs.argmax()):,}, last {four_digits(facts.last)}"
         )
-        area = "" if math.isnan(facts.area) else f"area {percent_text(facts.area)} of a constant {base_lrs[group]:g}; "
+        area = "" if math.isnan(facts.area) else f"mean lr {percent_text(facts.area)} of {base_lrs[group]:g}; "
         print_prose(f"  {area}{percent_text(facts.low)} of the steps below 1 % of the peak")
         starts = [four_digits(lrs[epoch * horizon.batches_per_epoch]) for epoch in range(min(horizon.epochs, 100))]
         print_prose(f"  at the start of each epoch: {'  '.join(starts)}{'  …' if horizon.epochs > 100 else ''}")

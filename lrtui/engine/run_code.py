@@ -77,7 +77,7 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
         notes.append(f"branched from run #{before[-1].number} after step {state.first_step:,}; the same up to there")
     if timeline.start_step:
         notes.append(
-            f"the run before step {timeline.start_step:,} is unknown; start with the weights of that checkpoint"
+            f"the run before step {timeline.start_step:,} is unknown; start with the weights of its checkpoint"
         )
     return torch_code(replace(timeline, notes=tuple(notes)))
 

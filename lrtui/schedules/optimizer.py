@@ -231,7 +231,7 @@ def build_optimizer(
             reason = (
                 "every parameter matches a pattern, so the default group is empty"
                 if index == 0
-                else f"no parameter is left for {pattern!r}: none matches, or an earlier pattern does"
+                else f"no parameter is left for {pattern!r}: no name matches it, or earlier patterns took all that do"
             )
             raise NotationError(f"{reason}; look at the names in model.named_parameters()", str(spec), None, "groups")
     settings: list[dict[str, Any]] = [{}, *(dict(items) for _, items in spec.groups)]

@@ -71,6 +71,6 @@ def check_smallest_batch(train: Batches, values: Mapping[str, int], where: str) 
     else:
         which = f"training batch {number:,}"
     raise UsageError(
-        f"{which} has one sample, of which the BatchNorm {name!r} gets one value per channel, too few for a variance: "
+        f"{which} has one sample: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
         f"use {' or '.join(remedies)}"
     )

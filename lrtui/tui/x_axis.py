@@ -226,7 +226,9 @@ class Viewport:
         if column <= 0:
             return
         if self.cursor is None:
-            place, columns = now if now is not None and low <= now <= high else (low + high) / 2, 0
+            place = now if now is not None and low <= now <= high else (low + high) / 2
+            # the first press shows the cursor without moving it
+            columns = 0
         else:
             place = self.cursor
         x = low + (int((place - low) // column) + columns + 0.5) * column

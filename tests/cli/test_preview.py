@@ -43,7 +43,7 @@ def test_the_chart_is_printed_with_its_figures(capsys: pytest.CaptureFixture[str
     assert "lr: first 0.01, peak 0.01 at step 0, last 0.0001" in text
     assert "at the start of each epoch: 0.01  0.001  0.0001" in text
     # (1 + 0.1 + 0.01) / 3; a hundredth of the peak is not below it
-    assert text.count("area 37.0 % of a constant 0.01; 0.0 % of the steps below 1 % of the peak") == 2
+    assert text.count("mean lr 37.0 % of 0.01; 0.0 % of the steps below 1 % of the peak") == 2
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])

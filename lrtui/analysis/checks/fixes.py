@@ -77,7 +77,9 @@ def fit_of(context: ScheduleContext, part: Part) -> list[Schedule]:
 
 
 def fits(context: ScheduleContext) -> Iterator[Schedule]:
-    """Yield the schedule with one part fitted to its number of calls, the last part first; then with all of them."""
+    """Yield the schedule with one part fitted to its number of calls, the last part first; then with all of them;
+    for a chain, finally without one of its children.
+    """
     leaves = [part for part in reversed(context.parts) if not part.schedule.children]
     fitted = [(part, found) for part in leaves if (found := part.fitted) is not None]
     for part, found in fitted:

@@ -127,14 +127,14 @@ class Race:
 
     def _next(self) -> Cell | None:
         """Return the next run: seed by seed, the best entrant so far first, since the others are compared with it."""
-        # runs that failed before the race was resumed are repeated
-        failed = {
+        # an entrant that failed in this process gets no further seeds; runs that failed before a resume are repeated
+        failed_entrants = {
             cell.entrant for cell, result in self._results.items() if result.state == "failed" and cell in self._started
         }
         waiting = [
             cell
             for cell in open_cells(self.plan, self.results)
-            if cell not in self._running and cell.entrant not in failed
+            if cell not in self._running and cell.entrant not in failed_entrants
         ]
         if not waiting:
             return None

@@ -48,6 +48,7 @@ def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult])
     for why in ("diverged", "failed"):
         bad_runs = [result for result in of_entrant if result.state == why]
         if why == "diverged":
+            # ended, but with a result that is not finite
             bad_runs += [
                 result for result in of_entrant if result.state == "done" and result.last_test and not result.is_done
             ]
@@ -194,7 +195,7 @@ class Standing:
         return bool(higher_is_better(self.metric))
 
     def difference(self, first: Placing, second: Placing) -> Difference:
-        """Return the difference of two ranked entrants, corrected for all pairs, since results choose them."""
+        """Return the difference of two ranked entrants, corrected for all pairs: results pick the two."""
         pairs = comb(len(self.placings), 2)
         return _difference(first.values, second.values, self.better_high, pairs, self.test_samples or 1)
 

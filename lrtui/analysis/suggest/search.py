@@ -140,7 +140,7 @@ class Search:
             self._check_stopped()
             raise
         self._check_stopped()
-        self._say(f"range test: lr {four_digits(range_test.lr)} after {range_test.steps:,} steps")
+        self._say(f"the range test found an lr of {four_digits(range_test.lr)} ({range_test.steps:,} steps)")
         self._steps = range_test.steps
         field = candidates(spec, range_test)
         # schedules that can't be simulated can't be shortened

@@ -92,11 +92,11 @@ class MetricChart(ChartPane):
         if len(scene.shown) != 1:
             return run_legends(scene)
         (run,), name, span = scene.shown, self.metric_name(scene), scene.view.smoothing
-        style, test = line_style(run, scene), "each test"
+        style = line_style(run, scene)
         series = run.state.loss if name == LOSS else run.state.metrics.get(name, ())
         if not len(series):
             return []
-        tests = [(glyph_of(run, scene), style, test)] if metric_of(run.state.last_test, name) is not None else []
+        tests = [(glyph_of(run, scene), style, "each test")] if metric_of(run.state.last_test, name) is not None else []
         if not span:
             return [legend_of(("⠒⠒", style, "every batch"), *tests)]
         band = ("⣿", band_style(run, scene), "every batch")
@@ -213,7 +213,7 @@ class AccuracyPane(MetricPane, can_focus=True):
 
 
 def _values_of_metric(scene: Scene, name: str) -> str:
-    """Return the latest values, or those at the cursor; for accuracy, also the best value and its epoch."""
+    """Return the values at the cursor, or the latest; for accuracy, the best test and its epoch instead of the last."""
     if scene.view.viewport.cursor is not None:
         return metric_at_cursor(scene, name)
     state = scene.run.state if scene.run else None

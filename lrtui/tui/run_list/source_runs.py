@@ -180,7 +180,8 @@ class SourceRuns:
         self._numbers: dict[RunId, int] = {}
         self._next_numbers = count(-1, -1)
         self._opened: dict[int, tuple[int, SourceRun]] = {}
-        """Ticket and run by number, most recently shown last."""
+        """Ticket and run by number, most recently shown last; a run that is opened again gets a new one, so that late
+        events for the old one are dropped."""
         self._tickets = count(1)
         self._answers: deque[str] = deque()
         self._request = WatchRequest()

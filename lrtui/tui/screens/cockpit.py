@@ -212,12 +212,14 @@ class CockpitScreen(BackgroundScreen[None]):
         numbers = {run.number for run in self.session.runs}
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
-        # a stopped run keeps the lr axis of its whole schedule
-        drawn = {run.number: run.state for run in self._runs if run.state.is_live or run.number in self.view.drawn}
+        # ended runs that are drawn, too: their lr axis keeps the range of the whole schedule
+        forecast_runs = {
+            run.number: run.state for run in self._runs if run.state.is_live or run.number in self.view.drawn
+        }
         self._forecasts.request(
             self.view.spec,
             preview_batches_per_epoch(self.view.spec),
-            drawn,
+            forecast_runs,
             checked=not any(run.state.is_live for run in self._runs),
         )
 

@@ -13,7 +13,7 @@ from lrtui.analysis.checks.traps import TRAPS, find_traps
 NEW_TRAP = '''\
 from lrtui.analysis.checks.trap import Example, Problem, trap
 
-SEVERITY = 15
+ORDER = 15
 
 
 @trap("always", "every schedule has it", Example("StepLR(3)", "StepLR(4)", "0.1 | 0.1", epochs=1, accumulate=2))

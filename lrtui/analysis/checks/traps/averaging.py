@@ -10,7 +10,7 @@ from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import two_digits
 
-SEVERITY = 70
+ORDER = 70
 
 MIN_WEIGHTS = 2
 """Smallest number of weights in a useful average."""
@@ -90,7 +90,7 @@ def swa_early(context: ScheduleContext) -> Problem | None:
 
 @trap(
     "swa-late",
-    "there are too few weights to average",
+    "averaging starts too late",
     Example(
         "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.002)], milestones=[9])",
         "SequentialLR([CosineAnnealingLR(eta_min=0.002), SWALR(swa_lr=0.002, anneal_epochs=1)], milestones=[7])",
@@ -110,7 +110,9 @@ def swa_late(context: ScheduleContext) -> Problem | None:
                 f"{part.calls:,}: the weights are averaged while the lr still changes"
             )
         else:
-            message = f"averaging starts with {context.calls_text(part.calls)} left: too few weights to average"
+            message = (
+                f"averaging starts with {context.calls_text(part.calls)} left: it averages the weights of too few steps"
+            )
         return Problem(message, _earlier(context, part, length))
     return None
 

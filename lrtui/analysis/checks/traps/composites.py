@@ -13,7 +13,7 @@ from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
 
-SEVERITY = 40
+ORDER = 40
 
 
 @trap(

@@ -7,7 +7,7 @@ from lrtui.analysis.checks.fixes import change, fits, with_run_length
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.text.format import four_digits, two_digits
 
-SEVERITY = 50
+ORDER = 50
 
 ENDS_HIGH = 0.01
 """Largest share of its peak that the last lr of a run with OneCycleLR should have."""

@@ -14,7 +14,7 @@ from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, MIN_TAIL_SHARE,
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits, two_digits
 
-SEVERITY = 90
+ORDER = 90
 
 
 def _alive(context: ScheduleContext) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -40,7 +40,7 @@ def _dead_text(highest: float, steps: int, of: int) -> tuple[str, str]:
 
 @trap(
     "dead-tail",
-    "the lr is too low to train long before the run ends",
+    "long before the run ends, the lr is too low to train",
     Example(
         "ExponentialLR(gamma=0.1)",
         "ExponentialLR(gamma=0.6)",

@@ -11,7 +11,7 @@ from lrtui.analysis.checks.traps.lr_values import without_growth
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import counted
 
-SEVERITY = 10
+ORDER = 10
 
 
 @trap(

@@ -14,7 +14,7 @@ from lrtui.analysis.checks.traps.units import warm_up_per_batch
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
 
-SEVERITY = 80
+ORDER = 80
 
 HIGH = 0.5
 """Share of its peak below which a schedule that fell earlier should end."""

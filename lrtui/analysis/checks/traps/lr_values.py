@@ -23,7 +23,7 @@ from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits, two_digits
 
-SEVERITY = 20
+ORDER = 20
 
 LOST_IN_ROUNDING = 1e-7
 """Peak lr at or below which no weight changes: relative to a weight of size 1 such a step is lost in 32-bit rounding
@@ -44,11 +44,11 @@ HIGHEST: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("Adagrad", "Adafactor", "Rprop", "Muon"), (1.0, 0.05)),
     "Adadelta": (10.0, 1.0),
 }
-"""By optimizer: the highest lr that is known to train anything, and a usual one. A step of an adaptive optimizer is
-about as long as the lr for each weight, whatever the gradient; weights are around 0.1. SGD's step scales with the
-gradient: MoCo's linear classifier uses lr=30 (K. He et al., "Momentum Contrast for Unsupervised Visual Representation
-Learning", 2020), and so does the language model AWD-LSTM, also with ASGD (S. Merity et al., "Regularizing and
-Optimizing LSTM Language Models", 2018)."""
+"""By optimizer: the highest lr that is known to train anything, and a usual one. With an adaptive optimizer each
+weight moves by about the lr in a step, whatever the gradient; weights are around 0.1. SGD's step scales with the
+gradient: MoCo's linear classifier uses lr=30 (K. He et al., "Momentum Contrast for Unsupervised Visual
+Representation Learning", 2020), and so does the language model AWD-LSTM, also with ASGD (S. Merity et al.,
+"Regularizing and Optimizing LSTM Language Models", 2018)."""
 
 
 @trap(

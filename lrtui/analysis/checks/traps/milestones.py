@@ -21,7 +21,7 @@ from lrtui.analysis.checks.traps.units import warm_up_per_batch
 from lrtui.schedules.catalogue.decay import scale_milestones
 from lrtui.schedules.schedule import Schedule
 
-SEVERITY = 60
+ORDER = 60
 
 
 def _milestone_decays(context: ScheduleContext) -> list[Part]:

@@ -8,7 +8,7 @@ from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
 from lrtui.text.format import four_digits
 
-SEVERITY = 120
+ORDER = 120
 
 MIN_CHANGE = 0.05
 """Smallest change of the lr that counts as an effect, as a share of the peak."""

@@ -12,7 +12,7 @@ from lrtui.schedules.schedule import Schedule, value_text
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted, two_digits
 
-SEVERITY = 100
+ORDER = 100
 
 METRICS = {"min": "loss", "max": "accuracy"}
 """The metric that belongs to each mode."""

@@ -12,7 +12,7 @@ from lrtui.schedules.lr_curve import DEAD_SHARE
 from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import Schedule
 
-SEVERITY = 30
+ORDER = 30
 
 SHORTEST_EPOCH = 20
 """Batches per epoch below which a number of batches can't be distinguished from a number of epochs."""

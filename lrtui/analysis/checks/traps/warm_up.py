@@ -13,7 +13,7 @@ from lrtui.analysis.checks.traps.high_end import never_falls
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
 
-SEVERITY = 110
+ORDER = 110
 
 SLOW = 0.4
 """Share of the run within which a warm-up should reach half its peak; OneCycleLR takes 0.15."""
