@@ -28,7 +28,7 @@ def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def spins_briefly(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether idle threads sleep soon, according to the environment; a spin count precedes a wait policy."""
+    """Return whether idle threads sleep soon, by the environment; a spin count takes precedence over a wait policy."""
     count = environment.get("GOMP_SPINCOUNT")
     if count is not None:
         return count.strip().isdecimal() and int(count) <= SPIN_COUNT

@@ -36,7 +36,7 @@ LOCKED_SECONDS = 90.0
 """Seconds that the end of a run waits for a store that another process keeps locked."""
 
 Receive = Callable[[Command], object]
-Receiver = Callable[[str], object]
+Lose = Callable[[str], object]
 
 _writers: dict[Path, Writer] = {}
 _writers_lock = threading.Lock()
@@ -76,7 +76,7 @@ class Recording:
         receive: Receive,
         report: Report,
         branch: ResumePlan | None = None,
-        lose: Receiver = str,
+        lose: Lose = str,
         seconds: float = START_SECONDS,
     ) -> Recording:
         """Add a run to the store in the folder, which is created if need be.
@@ -108,7 +108,7 @@ class Recording:
         )
         recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive, owner=owner, lose=lose)
         recording = cls(writer, recorder, report, uid)
-        # ids are never used twice, so these are of a database that was deleted
+        # ids are never used twice, so checkpoints there belong to a database that was deleted
         recording._set_aside(saved_files(recording.checkpoints))
         return recording
 
@@ -118,7 +118,7 @@ class Recording:
         plan: ResumePlan,
         receive: Receive,
         report: Report,
-        lose: Receiver = str,
+        lose: Lose = str,
         seconds: float = START_SECONDS,
     ) -> Recording:
         """Claim a stored run and continue its recording; its history is updated when the run has started.

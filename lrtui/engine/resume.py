@@ -141,7 +141,7 @@ def plan_resume(
 
 
 def plan_offered_resume(folder: Path, run: str) -> ResumePlan:
-    """Return how a run is resumed from its newest intact checkpoint, for a question that names a damaged one.
+    """Return how a run is resumed from its newest intact checkpoint; the plan names a damaged one that is left out.
 
     Raises:
         LrtuiError: as `plan_resume`.

@@ -144,11 +144,11 @@ class Run:
 
         Training does not wait for the command: use the settings' `at` for a command at an exact step.
 
-        Returns:
-            False if the run is over.
-
         Args:
             command: an object, or its text: `pause`, `lr*0.5`, `CosineAnnealingLR() from current` ...
+
+        Returns:
+            False if the run is over.
 
         Raises:
             NotationError: if the text is no command.
@@ -168,7 +168,7 @@ class Run:
         return sent
 
     def _close_range_feeds(self) -> None:
-        """Close the feeds of range tests that the run ended before."""
+        """Close the feeds of range tests that had not started when the run ended."""
         for feed in self._range_feeds:
             feed.close(RangeEnd("failed", LrtuiError(f"{self.title} ended before the range test started")))
 
@@ -289,7 +289,7 @@ class Run:
                 if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
                     recording.withdraw()
                     self._recording = None
-                # the last events are stored now, so that more of the earlier checkpoints can go
+                # the last events are stored now, so more of the earlier checkpoints can be removed
                 if self._checkpoints is not None and not self.unrecorded:
                     with suppress(OSError):
                         self._checkpoints.remove_old_files()

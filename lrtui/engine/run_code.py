@@ -99,6 +99,7 @@ def _with_remaining_commands(timeline: Timeline, state: RunState) -> Timeline:
     repeated, started = spec_as_done(state), state.started
     if repeated is None or started is None or state.first_step or state.status == "done":
         return timeline
+    # no line of the script is still to come
     if len(repeated.at) == len(state.commands):
         return timeline
     return _simulated(repeated, started.batches_per_epoch, recorded_results([state]))

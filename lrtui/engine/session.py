@@ -50,7 +50,7 @@ class Session:
         """
         run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan)
         run.start(STORE_SECONDS)
-        # a resumed run is one run, of which only the resumed part goes on
+        # a resumed run takes the place of its earlier part
         self.runs = [other for other in self.runs if not run.is_recorded or other.id != run.id] + [run]
         return run
 
@@ -67,6 +67,7 @@ class Session:
 
     def poll(self) -> bool:
         """Fold the new events of all runs, add new output to the newest run's log; return whether there was any."""
+        # a list, so that every run is polled
         has_events = any([bool(run.poll()) for run in self.runs])
         self.unlogged.extend(self._take_output())
         if not self.runs or not self.unlogged:

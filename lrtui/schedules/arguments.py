@@ -71,7 +71,7 @@ def match_arguments(
     """Return the parameter that each value of a call belongs to.
 
     Args:
-        drop_optimizer: whether to skip a name as the first argument, `optimizer` in any place, `optimizer=` and
+        drop_optimizer: whether to skip a variable as the first argument, `optimizer` in any place, `optimizer=` and
             `last_epoch=-1`.
 
     Raises:
@@ -180,6 +180,7 @@ def read_list(source: Source, node: ast.expr, parameter: Parameter) -> Sequence[
 
 def _wrong_type(source: Source, node: ast.expr, parameter: Parameter) -> NotationError:
     kind = KIND_TEXT[parameter.kind]
+    # by the first letter: no article for "True or False", "an" for "expression"
     article = {"T": "", "e": "an "}.get(kind[0], "a ")
     return source.fault(f"{parameter.name} takes {article}{kind}, not {source.segment(node)}", node, parameter.name)
 
@@ -240,18 +241,18 @@ def _expressions(source: Source, node: ast.expr, parameter: Parameter) -> str | 
 
 def _expression(source: Source, node: ast.expr, parameter: Parameter) -> str:
     if isinstance(node, ast.Lambda):
-        text, inside = _lambda_body(source, node, parameter), 0
+        text, quote = _lambda_body(source, node, parameter), 0
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        text, inside = node.value, 1
+        text, quote = node.value, 1
     elif number_of(node) is not None:
-        text, inside = ast.unparse(node), 0
+        text, quote = ast.unparse(node), 0
     else:
         raise _wrong_type(source, node, parameter)
     try:
         check_expression(text)
     except NotationError as error:
         # offsets inside a string without escapes are offsets in the notation
-        place = source.offset(node) + inside + (error.position or 0 if inside else 0)
+        place = source.offset(node) + (quote + (error.position or 0) if quote else 0)
         raise NotationError(error.message, source.text, place, parameter.name) from None
     return text.strip()
 

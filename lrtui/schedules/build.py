@@ -40,11 +40,11 @@ def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
     """Return an optimizer of the same class, arguments and groups with one number per group, to try schedules on."""
     import torch
 
+    # numbers instead of the patterns, of which several may match one name
+    numbered = OptimizerSpec(spec.name, spec.items, tuple((f"{i}", items) for i, (_, items) in enumerate(spec.groups)))
     # a matrix of one number: Muon takes matrices only
-    named = [(pattern, torch.nn.Parameter(torch.zeros(1, 1))) for pattern in spec.group_names]
-    exact = OptimizerSpec(spec.name, spec.items, tuple((f"{i}", items) for i, (_, items) in enumerate(spec.groups)))
-    renamed = [(name if i == 0 else str(i - 1), parameter) for i, (name, parameter) in enumerate(named)]
-    return build_optimizer(exact, renamed)
+    parameters = [(name, torch.nn.Parameter(torch.zeros(1, 1))) for name in numbered.group_names]
+    return build_optimizer(numbered, parameters)
 
 
 def check_buildable(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon) -> None:

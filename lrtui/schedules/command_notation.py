@@ -89,8 +89,8 @@ def _read_extend(match: re.Match[str], text: str, start: int) -> Extend:
     number = match["number"] or ""
     if not re.fullmatch(r"[0-9]{1,7}", number) or int(number) < 1:
         place = start + (match.start("number") if number else match.end())
-        command = f"extend N takes a whole number of epochs of at least 1, not {number[:40] or 'nothing'}"
-        raise NotationError(command, text, place)
+        message = f"extend N takes a whole number of epochs of at least 1, not {number[:40] or 'nothing'}"
+        raise NotationError(message, text, place)
     return Extend(int(number))
 
 
@@ -104,12 +104,13 @@ def _finite(text: str) -> float | None:
 
 def _read_switch(text: str) -> SwitchSchedule:
     schedule, anchor = text, next(iter(ANCHORS))
-    if match := _ANCHORED.search(text[-200:]):
-        cut = max(0, len(text) - 200)
-        schedule, anchor = text[: cut + match.start() + 1], match["anchor"]
+    # only the end is searched: in a long text of spaces the search would take quadratic time
+    tail_start = max(0, len(text) - 200)
+    if match := _ANCHORED.search(text[tail_start:]):
+        schedule, anchor = text[: tail_start + match.start() + 1], match["anchor"]
         if anchor not in ANCHORS:
             message = f"unknown anchor {anchor[:40]!r}{did_you_mean(anchor, ANCHORS)}"
-            raise NotationError(message, text, cut + match.start("anchor"))
+            raise NotationError(message, text, tail_start + match.start("anchor"))
     # the text starts with the schedule, so that offsets are the same in both
     try:
         parse_schedule(schedule)

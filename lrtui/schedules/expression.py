@@ -32,7 +32,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "floor": math.floor,
 }
 
-_ARGUMENTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # minimum and maximum; the others take exactly 1
+_ARGUMENT_COUNTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # minimum and maximum; the others take exactly 1
 
 ALLOWED = f"numbers, arithmetic, comparisons, if-else, and/or/not, epoch, pi, {', '.join(FUNCTIONS)}"
 
@@ -94,9 +94,11 @@ def check_expression(text: str) -> ast.expr:
         NotationError: as `Expression` does.
     """
     tree = _read(text)
-    nodes, deep = all_nodes(tree)
-    if deep:
-        raise NotationError(f"the expression is nested more than {MAX_DEPTH} levels deep", text, _offset(text, deep))
+    nodes, too_deep = all_nodes(tree)
+    if too_deep:
+        raise NotationError(
+            f"the expression is nested more than {MAX_DEPTH} levels deep", text, _offset(text, too_deep)
+        )
     _check(nodes, text)
     return tree
 
@@ -146,7 +148,7 @@ def _refusal(node: ast.AST, is_called: bool) -> str | None:
     ):
         return f"unknown function; available: {', '.join(FUNCTIONS)}"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        least, most = _ARGUMENTS.get(node.func.id, (1, 1))
+        least, most = _ARGUMENT_COUNTS.get(node.func.id, (1, 1))
         if not least <= len(node.args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
             return f"{node.func.id} takes {wanted} {'argument' if most == 1 else 'arguments'}, not {len(node.args)}"

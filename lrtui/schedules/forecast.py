@@ -29,8 +29,8 @@ RemainingLrs = Callable[[RunState], "Floats | None"]
 None if it isn't known (yet)."""
 
 MAX_STEPS = 500_000
-"""Maximum number of steps for which a per-batch schedule is simulated while a run trains in the same process; it takes
-10 s."""
+"""Maximum number of steps for which a per-batch schedule is simulated while a run trains in the same process; they
+take 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ def request_for_run(state: RunState) -> ForecastRequest | None:
 
 
 def before_switch(state: RunState) -> RunState | None:
-    """Return the run as it would be without its last switch and all that came after; it shares the series.
+    """Return the run as it would be without its last switch and all that came after.
 
-    None if the run was never switched.
+    It shares the series with the given state. None if the run was never switched.
     """
     switch = state.last_switch
     if switch is None:
@@ -204,11 +204,11 @@ class RunForecaster:
             return highest_remaining_lrs(state)
         request = request_for_run(state)
         if request != self._request:
-            self._request, self._forecast = request, None if request is None else _short_forecast(request)
+            self._request, self._forecast = request, None if request is None else _quick_forecast(request)
         return self._forecast.remaining(state) if self._forecast else None
 
 
-def _short_forecast(request: ForecastRequest) -> Forecast | None:
+def _quick_forecast(request: ForecastRequest) -> Forecast | None:
     """Return the forecast, or None if it would take too long or fails, which must not stop the run."""
     from lrtui.schedules.notation import parse_schedule
 

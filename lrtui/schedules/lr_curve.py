@@ -14,13 +14,15 @@ DEAD_SHARE = 1e-3
 thousandth of a run at the peak."""
 
 MIN_DEAD_SHARE = 0.1
-"""Share of the run that must be dead, or still to come, for a warning: at the very end an lr near 0 is intended."""
+"""Share of the run that must be dead (for a check), or still to come (for advice): at the very end an lr near 0 is
+intended."""
 
 MIN_TAIL_SHARE = 0.2
-"""The same share for the end of a schedule, if no test shows that training stands still. In well-known recipes the lr
-is dead for up to a sixth of the run: for 10 of ImageNet's 90 epochs, where it falls to a tenth after 30, 60 and 80
-(P. Goyal et al., "Accurate, Large Minibatch SGD", 2017), and for 4 of the 25 epochs of PyTorch's transfer learning
-tutorial."""
+"""The same share for an lr that is dead at the end of a schedule, if no test shows that training stands still.
+
+In well-known recipes the lr is dead for up to a sixth of the run: for 10 of ImageNet's 90 epochs, where it falls to a
+tenth after 30, 60 and 80 (P. Goyal et al., "Accurate, Large Minibatch SGD", 2017), and for 4 of the 25 epochs of
+PyTorch's transfer learning tutorial."""
 
 ROUNDING = 1e-9
 """Relative tolerance: 0.1 ** 3 is 1.0000000000000002e-3 in floating point."""

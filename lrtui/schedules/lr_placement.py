@@ -27,7 +27,7 @@ class Placed:
 
 
 def peak_lr(schedule: str, optimizer: str) -> float:
-    """Return the lr chosen for the first parameter group that is not frozen at 0: the schedule's peak, or its own.
+    """Return the peak lr of the first parameter group that is not frozen at 0: the schedule's, else the optimizer's.
 
     Raises:
         NotationError: for notation that can't be read.
@@ -37,7 +37,7 @@ def peak_lr(schedule: str, optimizer: str) -> float:
 
 
 def place_lr(schedule: str, optimizer: str, lr: float) -> Placed:
-    """Return the schedule and the optimizer with another peak lr; all other lrs keep their ratio to it, 0 included.
+    """Return the schedule and the optimizer with another peak lr; all other lrs keep their ratio to it.
 
     Args:
         schedule: notation.

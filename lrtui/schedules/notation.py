@@ -76,7 +76,7 @@ class _Parser:
         if "per" in (keywords := keywords_by_name(source, node)):
             message = "per= belongs at the end of the outermost call, once; the schedules inside follow it"
             source.refuse(message, keywords["per"])
-        # only a plain name can stand for a user's class: a:B(1)(2) starts at the same offset as a:B(1)
+        # only a plain name can stand for a user's class: in a:B(1)(2) the inner and the outer call start at one offset
         user_class = source.user_classes.get(source.offset(node.func)) if isinstance(node.func, ast.Name) else None
         if user_class is not None:
             return self._user_schedule(node, user_class, depth)
@@ -126,7 +126,7 @@ class _Parser:
                 message = f"{entry.name} needs a metric and can't be inside another schedule: PyTorch refuses it"
                 self._source.refuse(message, call)
             if self._per == "batch":
-                message = f"{entry.name} steps per epoch only: its metric comes with the test"
+                message = f"{entry.name} steps per epoch only: its metric is known after the epoch's test"
                 self._source.refuse(message, call, "per")
         if depth and self._per is None and entry.unit == "batch":
             self._source.refuse(
@@ -196,6 +196,6 @@ def _is_optimizer(node: ast.expr) -> bool:
 
 
 def _similar_name(name: str) -> str:
-    # a name without its LR is too short to be similar to anything
+    # difflib finds short names too different from those with LR: Step and StepLR
     with_ending = f"{name}LR"
     return f"; did you mean {with_ending}?" if with_ending in CATALOGUE else did_you_mean(name, CATALOGUE)

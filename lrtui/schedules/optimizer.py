@@ -36,7 +36,7 @@ class OptimizerSpec:
 
     Args:
         name: PyTorch's class name.
-        items: (argument, value) pairs in PyTorch's order, those given only.
+        items: (argument, value) pairs in PyTorch's order, only those given.
         groups: (pattern of parameter names, (argument, value) pairs of that group), as written.
     """
 
@@ -66,7 +66,7 @@ class OptimizerSpec:
 
     @property
     def has_momentum(self) -> bool:
-        """Whether it has a momentum above 0 that a scheduler can cycle; Adam's beta1 is one."""
+        """Whether it has a momentum above 0 that a scheduler can cycle; Adam's beta1 counts as one."""
         if self.entry.momentum_argument != "momentum":
             return self.entry.momentum_argument is not None
         default = next(each.default for each in self.entry.parameters if each.name == "momentum")

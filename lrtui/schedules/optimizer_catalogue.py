@@ -60,7 +60,7 @@ FUSED = _flag("fused", "update in one kernel; by default, if there is a fused ke
 CAPTURABLE = _flag("capturable", "safe in a CUDA graph")
 DIFFERENTIABLE = _flag("differentiable", "autograd through the step")
 DECOUPLED = _flag("decoupled_weight_decay", "weight decay as in AdamW")
-SWITCHES = (FOREACH, MAXIMIZE, CAPTURABLE, DIFFERENTIABLE)
+COMMON_FLAGS = (FOREACH, MAXIMIZE, CAPTURABLE, DIFFERENTIABLE)
 
 _ENTRIES = (
     OptimizerEntry(
@@ -71,7 +71,7 @@ _ENTRIES = (
             EPS,
             _decay(),
             _flag("amsgrad", "use the largest average of squared gradients"),
-            *SWITCHES,
+            *COMMON_FLAGS,
             FUSED,
             DECOUPLED,
         ),
@@ -84,7 +84,7 @@ _ENTRIES = (
             EPS,
             _decay(1e-2),
             _flag("amsgrad", "use the largest average of squared gradients"),
-            *SWITCHES,
+            *COMMON_FLAGS,
             FUSED,
         ),
     ),
@@ -168,10 +168,10 @@ _ENTRIES = (
             _decay(),
             _number("momentum_decay", 4e-3, "decay of the momentum"),
             DECOUPLED,
-            *SWITCHES,
+            *COMMON_FLAGS,
         ),
     ),
-    OptimizerEntry("RAdam", (_lr(1e-3), BETAS, EPS, _decay(), DECOUPLED, *SWITCHES)),
+    OptimizerEntry("RAdam", (_lr(1e-3), BETAS, EPS, _decay(), DECOUPLED, *COMMON_FLAGS)),
     OptimizerEntry(
         "ASGD",
         (
@@ -192,7 +192,7 @@ _ENTRIES = (
             _lr(1e-2),
             _pair("etas", (0.5, 1.2), "factors that shrink and grow the step"),
             _pair("step_sizes", (1e-6, 50), "smallest and largest step"),
-            *SWITCHES,
+            *COMMON_FLAGS,
         ),
     ),
     OptimizerEntry(

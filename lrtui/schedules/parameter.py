@@ -50,7 +50,7 @@ class _Required:
 
 
 REQUIRED: Any = _Required()
-"""The default of an argument that has none."""
+"""Stands for the default of an argument without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class Horizon:
         return self.total_steps - self.start_step
 
     def calls(self, per: Per) -> int:
-        """Return how many `step()` calls are still to come, that of the current epoch included."""
+        """Return how many `step()` calls are still to come, including that of the current epoch."""
         if per == "batch":
             return self.steps
         return self.epochs - self.start_step // self.batches_per_epoch
@@ -56,10 +56,10 @@ class Schedule:
 
     Args:
         name: class name.
-        items: (argument, value) pairs in PyTorch's order, those given only; positional arguments of a user's class
+        items: (argument, value) pairs in PyTorch's order, only those given; positional arguments of a user's class
             have the name "". Values are numbers, bools, None, text, and tuples of these or of schedules.
         per: the unit after which `step()` is called; for a nested schedule it is that of the outermost one.
-        per_given: whether the notation says it.
+        per_given: whether the notation has `per=`.
         user_path: module or file of a user's class; None for a class of the catalogue.
         metric: the metric that it follows; None for a schedule that follows none.
     """
@@ -105,7 +105,7 @@ class Schedule:
         """Return when each child is active: its first `step()` call and the one at which the next takes over.
 
         Args:
-            calls: `step()` calls of the whole; a milestone beyond them is returned as it is.
+            calls: `step()` calls of the whole schedule; a milestone beyond them is returned as it is.
         """
         if self.entry and self.entry.composite == "sequence":
             return list(pairwise((0, *self.arguments["milestones"], calls)))
@@ -130,14 +130,14 @@ class Schedule:
         entry = self.entry
         if entry is None or entry.absolute:
             return False
-        # a scheduler that follows a metric never raises the lr, not even to its lowest one
+        # a scheduler that follows a metric never raises the lr, not even from 0 to its floor
         roles: tuple[LrRole, ...] = ("end", "peak", "low") if entry.follows_metric else ("end", "peak", "low", "floor")
         return not any(self.get(lr.name) for lr in entry.lrs(*roles))
 
     def never_cuts_on(self, results: Mapping[str, float]) -> bool:
-        """Return whether its threshold is relative and its metric negative in these results.
+        """Return whether it can't cut the lr, since its threshold is relative and its metric negative in these results.
 
-        A relative threshold then lies on the other side of the best value, so that every equal result is better.
+        A relative threshold then lies on the wrong side of the best value: an equal result counts as an improvement.
         """
         return self.metric is not None and self.get("threshold_mode") == "rel" and results.get(self.metric, 0.0) < 0
 
@@ -148,6 +148,7 @@ class Schedule:
             return 0
         starts = [
             start + inside
+            # 0 calls, since only the starts are used
             for child, (start, _) in zip(self.children, self.child_spans(0), strict=True)
             if (inside := child.averages_from) is not None
         ]
@@ -256,7 +257,7 @@ def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> 
         )
         return schedule.with_arguments(schedulers=children)
     for name in entry.fills:
-        # a child that the run never reaches must still be built
+        # at least 1, since a child that the run never reaches must still be built
         filled[path + name] = max(1, calls)
         schedule = schedule.with_arguments(**{name: max(1, calls)})
     return schedule

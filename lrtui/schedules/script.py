@@ -1,4 +1,4 @@
-"""Commands with a moment, a run's script: `--at "epoch 4: OneCycleLR(max_lr=0.003) from base"`."""
+"""A run's script, commands with their moments: `--at "epoch 4: OneCycleLR(max_lr=0.003) from base"`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def parse_script_line(text: str) -> ScriptLine:
         NotationError: for any other text; `position` is the offset of the error.
     """
     match = _LINE.match(text)
-    assert match is not None, "every part of it may be empty"
+    assert match is not None, "every part of the pattern may be empty"
     word, number = match["when"], match["number"]
     when: When | None = next((known for known in get_args(When) if known == word), None)
     if when is None:
@@ -135,11 +135,12 @@ def spec_as_done(state: RunState) -> RunSpec | None:
     if state.started is None:
         return None
     spec, done = state.started.spec, [obeyed.line for obeyed in state.commands]
-    last = {parse_script_line(obeyed.line).command for obeyed in state.commands if obeyed.step == state.step}
+    # at the current step, the script's lines may have been carried out or be still to come
+    just_done = {parse_script_line(obeyed.line).command for obeyed in state.commands if obeyed.step == state.step}
     remaining = [
         line.text
         for line in read_script(spec.at, spec.epochs, state.started.batches_per_epoch, state.step)
-        if line.command not in last
+        if line.command not in just_done
     ]
     # the script's `extend` lines make the run longer again
     added = [

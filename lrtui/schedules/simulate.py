@@ -62,7 +62,7 @@ def simulate(
             return lrs
         step, epoch = 0, 0
         while step < horizon.steps:
-            # the first epoch may have started earlier
+            # the horizon may start within an epoch
             end = step + horizon.batches_per_epoch - (horizon.start_step + step) % horizon.batches_per_epoch
             lrs[step:end] = _current_lrs(tiny)
             step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)

@@ -20,7 +20,7 @@ MAX_DEPTH = 100
 """Maximum depth of a syntax tree: `1+1+1+...` is deep without brackets, and its readers are recursive."""
 
 MAX_NODES = 4_000
-"""Maximum number of nodes, four times that of the longest list; `ast.unparse` takes 0.1 s for 10,000 in lambdas."""
+"""Maximum number of nodes, four per entry of the longest list; `ast.unparse` takes 0.1 s for 10,000 in lambdas."""
 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.]*\s*=(?!=)\s*")
 _MODULES = (
@@ -128,9 +128,9 @@ def read_source(text: str, what: str) -> Source:
         ) from None
     starts = [0, *(place + 1 for place, character in enumerate(masked) if character == "\n")]
     source = Source(text, masked, tree, user_classes, base, tuple(starts))
-    nodes, deep = all_nodes(tree)
-    if deep:
-        source.refuse(f"the {what} is nested more than {MAX_DEPTH} levels deep", deep)
+    nodes, too_deep = all_nodes(tree)
+    if too_deep:
+        source.refuse(f"the {what} is nested more than {MAX_DEPTH} levels deep", too_deep)
     if len(nodes) > MAX_NODES:
         source.refuse(f"the {what} has more than {MAX_NODES:,} names, numbers and signs", tree)
     return source

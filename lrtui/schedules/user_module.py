@@ -69,7 +69,7 @@ def _free_name(path: Path) -> str:
 def _run(path: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     earlier = sys.modules.get(name)
     # dataclasses and pickle look a class's module up by its name

@@ -110,10 +110,10 @@ class DataSet(Generic[Content]):
         Raises:
             DataError: for an archive that is missing or damaged, and if the cache can't be written.
         """
-        name = ""
+        name = ""  # the file or folder that an error names
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            # renamed when it is complete: a process that is stopped leaves no part of the data behind
+            # moved into place when it is complete, so that a process that is killed leaves no partial data there
             with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as temporary:
                 for name in self.files:
                     # the filter refuses members outside of the folder, which are never extracted from a zip archive

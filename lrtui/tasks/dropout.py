@@ -7,7 +7,7 @@ from torch.nn.functional import dropout
 
 
 class ByteDropout(torch.nn.Module):
-    """`torch.nn.Dropout` for probabilities that are multiples of 1/256, from one random byte an element.
+    """`torch.nn.Dropout` for probabilities that are multiples of 1/256, from one random byte per element.
 
     On a CPU torch draws numbers one after the other from a Mersenne Twister, one draw per element, which takes a tenth
     of a training step in the case study. Here the eight bytes of one draw serve eight elements. They come from torch's

@@ -38,7 +38,7 @@ def read_files(folder: Path) -> Arrays:
 
 FASHION_MNIST: DataSet[Arrays] = DataSet(
     name="Fashion-MNIST",
-    # torchvision's address and checksums. Debian compresses the files again: only their content is the same there
+    # torchvision's address and checksums. Debian compresses the files again, so its checksums differ
     files={
         "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",

@@ -52,7 +52,7 @@ def checked_task(task: Any, notation: str) -> Task:
         TaskError: names the missing methods.
     """
     if isinstance(task, type):
-        raise TaskError(f"{notation} is a class, and a task is an object of it: {task.__name__}()")
+        raise TaskError(f"{notation} is a class; pass an object of it: {task.__name__}()")
     missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]
     if missing:
         raise TaskError(

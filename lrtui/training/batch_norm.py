@@ -18,9 +18,10 @@ FAILURE = "Expected more than 1 value per channel"
 
 @contextmanager
 def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
-    """Yield a mapping that gets, in the block, how many values of one sample each BatchNorm has per channel, by name.
+    """Yield a mapping from the name of each BatchNorm to its values per channel and sample.
 
-    A BatchNorm that does not compute statistics in training is left out; enter the block in the mode of training.
+    Forward passes in the block fill it. A BatchNorm that does not compute statistics in training is left out; the model
+    must be in training mode when the block is entered.
     """
     found: dict[str, int] = {}
     samples = 1

@@ -274,7 +274,7 @@ def sample_count(batch: Batch) -> int:
     """Return how many samples a batch has.
 
     A tensor has as many as its length. A list can hold samples, such as images of different sizes or dicts of boxes, or
-    fields, such as two tensors of targets; the targets decide, where they can be read in both ways together with the
+    fields, such as two tensors of targets. The number is the most likely one for the targets that is possible for the
     inputs.
     """
     inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])

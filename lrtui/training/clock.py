@@ -14,7 +14,7 @@ LATE_SECONDS = 1.0
 """Minimum length of a gap between two of them that counts as a stop."""
 
 BUSY_SHARE = 0.5
-"""CPU seconds per second of a gap from which on the process was busy, not stopped."""
+"""CPU seconds per second of a gap from which on the process counts as busy, not stopped."""
 
 
 class ProcessTime:
@@ -24,9 +24,9 @@ class ProcessTime:
     of the machine where the system's clock runs on. A thread gives a sign of life every 0.1 s. If none came for more
     than a second, and the process used less than half a second of CPU time per second of that gap, it was stopped.
 
-    Shorter stops are counted. So is a stop before which all threads of a large machine have computed until the last
-    0.1 s, if it lasts less than 0.2 s per core. A native function that waits for more than a second without releasing
-    the GIL, and a process that gets no CPU time for so long, can't be told from a stopped one.
+    Shorter stops are counted. On a machine with many cores, so is a stop of less than 0.2 s per core: the CPU time that
+    all cores used in the 0.1 s before it makes the process look busy. A native function that waits for more than a
+    second without releasing the GIL, and a process that gets no CPU time for so long, can't be told from a stopped one.
 
     Args:
         wall_seconds: a clock that runs on while the process is stopped.
@@ -66,7 +66,7 @@ class ProcessTime:
         with self._lock:
             now = self._wall_seconds()
             gap = now - self._read_at
-            # reading the CPU time takes up to 5 µs, which short steps are spared
+            # reading the CPU time takes up to 5 µs, too long for every short step
             if now - self._cpu_read_at > BEAT_SECONDS / 10:
                 cpu = self._cpu_seconds()
                 if gap > LATE_SECONDS and cpu - self._cpu < BUSY_SHARE * gap:

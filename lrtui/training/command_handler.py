@@ -121,7 +121,7 @@ class CommandHandler:
 
     def _next(self, during: EvalTrigger | None) -> tuple[Command | None, bool]:
         """Return the next command, if any, and whether it is the script's."""
-        # pending commands of this step wait for a test on demand, which may be one of them
+        # pending commands wait until a test on demand has ended, since one of them may have started it
         if during != "on demand" and not self._paused:
             due = self._state.pending.take(self._reporter.step, testing=during == "epoch end")
             if due is not None:

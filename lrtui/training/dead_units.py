@@ -50,7 +50,7 @@ def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str
         weight = dict(layer.named_parameters(recurse=False)).get("weight")
         if weight is None or weight.grad is None or weight.grad.layout is not torch.strided:
             continue
-        # about twenty times faster than counting; gradients below 1e-23, whose squares are 0, count as zero
+        # a norm is about twenty times faster than counting; gradients below 1e-23, whose squares are 0, count as zero
         now = torch.linalg.vector_norm(weight.grad.detach().flatten(1), dim=1) != 0
         live[name] = now | live[name].to(now.device) if name in live else now
     return live

@@ -81,7 +81,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_device_memory(device: torch.device) -> None:
-    """Return the GPU memory that PyTorch caches, and nothing uses, to the device."""
+    """Free the GPU memory that PyTorch caches but does not use."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

@@ -228,7 +228,7 @@ class LrControl:
             for result in results:
                 self._step(result)
             if len(results) < epochs_done:
-                # this epoch's test is running: a schedule that follows its result is stepped after it
+                # this epoch's test is running: `after_epoch` will step a schedule that follows its result
                 if self._schedule.metric is not None:
                     self._installed_at = None
                     return

@@ -56,8 +56,8 @@ class LrTrial:
     def check_to_end(self, later: Iterable[Command], remedy: str) -> None:
         """Step the schedule to the end of the run.
 
-        A long rest is not tried. Nor is a user's class, which may read what only exists in a run, and a schedule that
-        follows a metric or is replaced before the end.
+        Does nothing if more than MAX_CALLS_TRIED calls are left, for a user's class, which may read what only exists in
+        a run, and for a schedule that follows a metric or is replaced before the end.
 
         Args:
             later: the commands that are still to come.
@@ -75,6 +75,7 @@ class LrTrial:
         ):
             return
         try:
+            # only one of the two methods steps it, depending on its unit
             for _ in range(calls):
                 control.after_step()
                 control.after_epoch(horizon.total_steps, {})

@@ -13,7 +13,7 @@ class PendingCommands:
     """The lines of the run's script, the commands that a resume replays, and those that are due immediately.
 
     Args:
-        batches_per_epoch: optimizer steps an epoch.
+        batches_per_epoch: optimizer steps per epoch.
         script: the script's lines, in the order of their moments.
         replay: commands that a user sent after the checkpoint; at the same moment the script comes first.
         immediate: carried out before the next step, after those of script and replay.
@@ -59,5 +59,5 @@ class PendingCommands:
         return [line.text for line in self._script]
 
     def replay_left(self, step: int) -> list[str]:
-        """Return the other commands that are still to come, as lines of a script."""
+        """Return the replayed and immediate commands that are still to come, as lines of a script."""
         return [*(line.text for line in self._replay), *(f"step {step}: {each.text}" for each in self._immediate)]

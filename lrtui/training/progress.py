@@ -43,6 +43,7 @@ class Progress:
 
     def start_next_epoch(self, seconds: float, random: RandomStates) -> None:
         """Move to the next epoch; `seconds` are those of the run's clock."""
+        # in place, since the loop and the training state share this object
         self.restore(Progress(random, self.epoch + 1, lrs=self.lrs, started_at=seconds).state())
 
     def measure_speed(self, seconds: float) -> None:

@@ -45,6 +45,7 @@ def range_test(
     """
     in_use, shares = _lr_shares(setup)
     first = float(setup.optimizer.param_groups[0]["lr"])
+    # 0 if all groups are frozen, although the sweep then uses the configured lrs
     feed.current_lr = first or (in_use if any(group["lr"] for group in setup.optimizer.param_groups) else 0.0)
     try:
         with state_restored_afterwards(setup):

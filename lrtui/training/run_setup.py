@@ -128,8 +128,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
         first_results = _try_test(user_task, model, test, device, spec.precision)
-    makes_batches = isinstance(train, MemoryBatches) or isinstance(training_data, Dataset)
-    check_smallest_batch(train, values, "" if makes_batches else f"{method.__name__}()")
+    lrtui_makes_batches = isinstance(train, MemoryBatches) or isinstance(training_data, Dataset)
+    check_smallest_batch(train, values, "" if lrtui_makes_batches else f"{method.__name__}()")
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
@@ -202,6 +202,7 @@ def _try_schedules(
     """Refuse a schedule, of the run or of its script, that would fail only when the run gets there."""
     check_metric(schedule, metric_names)
     if schedule.user_path is None and horizon.calls(schedule.per) <= MAX_CALLS_TRIED:
+        # per epoch, one step of each epoch is enough
         simulate(schedule, optimizer, Horizon(horizon.epochs, 1) if schedule.per == "epoch" else horizon)
     groups = len(optimizer.group_names)
     for line in script:

@@ -93,7 +93,7 @@ class SimulatedScript:
             case UndoLr():
                 control.undo()
             case Extend(epochs):
-                check_no_fixed_length(control.schedule, "")
+                check_no_fixed_length(control.schedule, "switch to another schedule first")
                 control.extend(epochs)
                 return []
             case Stop():

@@ -36,10 +36,10 @@ _GENERATORS: tuple[tuple[type, str, str], ...] = (
 
 @contextmanager
 def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
-    """Restore everything that a run trains with on exit.
+    """On exit, restore everything that a run trains with.
 
     Inside, the optimizer works on copies of its states, and weights start without gradients. Weights, buffers and
-    optimizer states take their memory twice.
+    optimizer states take twice their memory.
     """
     generator_states = random_states(setup.train.generators)
     attributes = _Attributes()
@@ -114,7 +114,7 @@ class _Attributes:
         elif isinstance(value, (list, dict, set)):
             self._contents[id(value)] = value, copy.copy(value)
             if largest is None:
-                # a module's, such as a cache of earlier batches; a task's may be all its samples
+                # a module may keep earlier batches in it, a task all its samples
                 self._save_all(list(value.values() if isinstance(value, dict) else value), largest)
 
     def restore(self) -> None:

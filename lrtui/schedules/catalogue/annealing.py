@@ -35,9 +35,9 @@ def _fit_restarts(arguments: Arguments, calls: int) -> Arguments:
     cycles, total = 1, 1
     while total <= calls and cycles <= min(calls, MAX_CYCLES):
         length = -(-calls // total)
-        # the last of these cycles is all but complete
-        last = growth ** (cycles - 1) * length
-        if length >= min(SHORTEST_CYCLE, calls) and total * length - calls < max(1, 0.05 * last):
+        last_length = growth ** (cycles - 1) * length
+        # the run may cut off a twentieth of its last cycle
+        if length >= min(SHORTEST_CYCLE, calls) and total * length - calls < max(1, 0.05 * last_length):
             lengths.append(length)
         cycles, total = cycles + 1, total + growth**cycles
     if not lengths:

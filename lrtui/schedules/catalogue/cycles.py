@@ -33,10 +33,12 @@ def _momentum(name: str, default: float) -> Parameter:
 
 
 def _fit_one_cycle(arguments: Arguments, calls: int) -> Arguments:
+    # None removes each of them
     return dict.fromkeys(("total_steps", "epochs", "steps_per_epoch", "pct_start", "three_phase"))
 
 
 def _fit_cycles(arguments: Arguments, calls: int) -> Arguments | None:
+    # a rise and a fall of at least two steps each
     if calls < 4:
         return None
     up, down = arguments["step_size_up"], arguments["step_size_down"] or arguments["step_size_up"]

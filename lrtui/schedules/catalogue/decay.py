@@ -30,7 +30,7 @@ def scale_milestones(milestones: Iterable[int], calls: int) -> tuple[int, ...] |
     milestones = sorted(set(milestones) - {0})
     if not milestones or len(milestones) >= calls:
         return None
-    # a sixth of the run follows the last one, as in known recipes: 30, 60, 80 of 90 epochs
+    # a sixth of the run is left after the last milestone, similar to known recipes
     target = max(len(milestones), min(calls - 1, int(calls * 5 / 6)))
     found: list[int] = []
     for index, milestone in enumerate(milestones):

@@ -123,8 +123,7 @@ class SchedulerEntry:
 
     restarts: bool = False
     """Whether it falls to its lowest lr and jumps back to the highest, again and again. The argument that counts a
-    `period` is the length of the first cycle; `T_mult`, if it has that, multiplies the length of
-    each later cycle."""
+    `period` is the length of the first cycle; `T_mult`, if it has one, multiplies the length of each later cycle."""
 
     is_constant: Callable[[Arguments], bool] = never
     """Returns whether the lr is constant with these arguments."""
@@ -132,7 +131,7 @@ class SchedulerEntry:
     fit: Callable[[Arguments, int], Arguments | None] | None = None
     """Takes the arguments and a number of `step()` calls, and returns the arguments to change so that the schedule has
     that length and ends low: `{"total_iters": 40, "power": None}` sets one and removes the other, so that its default
-    holds or it is filled in. Returns None if no arguments are known; None for a scheduler that fits any length."""
+    holds or it is filled in. Returns None if there are no such arguments; None for a scheduler that fits any length."""
 
     factor: Callable[[Arguments, int], str | None] | None = None
     """Closed form: returns what the optimizer's lr is multiplied by over so many `step()` calls, as an expression of
@@ -207,5 +206,5 @@ class SchedulerEntry:
         return None if length is None else int(length)
 
     def has_given_length(self, given: Arguments) -> bool:
-        """Return whether a length that would follow from the run is given."""
+        """Return whether a length is given that would otherwise be filled in from the run."""
         return any(name in given for name in (*self.fills, *self.length_factors))

@@ -48,7 +48,7 @@ def _fit_multiplicative(arguments: Arguments, calls: int) -> Arguments | None:
     try:
         return {"lr_lambda": _each(arguments["lr_lambda"], with_power)}
     except (NotationError, ValueError, ZeroDivisionError, OverflowError):
-        # a factor is undefined, or not above 0
+        # a factor is undefined or not above 0, or the product is 1
         return None
 
 

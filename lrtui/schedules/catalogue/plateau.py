@@ -31,6 +31,7 @@ SCHEDULERS = (
                 help="factor that the lr is multiplied by at each cut",
                 default=0.1,
                 minimum=0,
+                # PyTorch refuses 1
                 maximum=0.9999999999999999,
             ),
             count("patience", "epochs without improvement that are tolerated", "tests", default=10, minimum=0),

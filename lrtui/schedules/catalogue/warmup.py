@@ -22,10 +22,10 @@ def _fit_linear(arguments: Arguments, calls: int) -> Arguments:
 
 
 def _linear_factor(arguments: Arguments, calls: int) -> str | None:
-    low, high, length = arguments["start_factor"], arguments["end_factor"], arguments["total_iters"]
+    start, end, length = arguments["start_factor"], arguments["end_factor"], arguments["total_iters"]
     if length <= 0:
         return None
-    return f"({factor_text(low)} + {factor_text(high - low)} * min(1, epoch / {length}))"
+    return f"({factor_text(start)} + {factor_text(end - start)} * min(1, epoch / {length}))"
 
 
 def _is_one(arguments: Arguments) -> bool:
@@ -34,7 +34,7 @@ def _is_one(arguments: Arguments) -> bool:
 
 def _constant_factor(arguments: Arguments, calls: int) -> str | None:
     factor, length = arguments["factor"], arguments["total_iters"]
-    # PyTorch can't divide an lr of 0 by the factor, and with a length of 0 it never removes the factor
+    # PyTorch removes the factor by a division, which fails for 0, and with a length of 0 it never removes it
     return f"({factor_text(factor)} if epoch < {length} else 1)" if factor > 0 and length > 0 else None
 
 

@@ -19,7 +19,7 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
         schedule: the schedule with its lengths filled in.
         imports: collects the imports that the call needs.
         calls: `step()` calls whose lr is used. A OneCycleLR that ends earlier holds its last lr. Negative if the loop
-            takes care of that.
+            stops stepping it instead.
     """
     entry = schedule.entry
     if entry is None:

@@ -269,13 +269,14 @@ def scale_lines(features: ScriptFeatures) -> list[str]:
             behind = f"  {comment_line(text)}" if text else ""
             table.append(f"{INDENT}{point.step}: {scale_text(last, features)},{behind}")
         table.append("}")
+    table_text = "\n".join(table)
     each, factors = ("lr * scale", "") if features.one_scale else ("lr * factor", ", scale")
     names = "group, lr" if features.one_scale else "group, lr, factor"
     return f"""\
 # the lr of the schedule is multiplied by this
 scale = {no_scale(features)}
 unscaled = {READ_LRS}
-{chr(10).join(table)}
+{table_text}
 
 def write_lr():
     for {names} in zip(optimizer.param_groups, unscaled{factors}):

@@ -142,12 +142,12 @@ class ScriptFeatures:
 
     @property
     def per_batch(self) -> bool:
-        """Whether any steps per batch."""
+        """Whether any schedule steps per batch."""
         return any(schedule.per == "batch" for schedule in self.schedules)
 
     @property
     def per_epoch(self) -> bool:
-        """Whether any steps per epoch."""
+        """Whether any schedule steps per epoch."""
         return any(schedule.per == "epoch" for schedule in self.schedules)
 
     @property
@@ -172,7 +172,7 @@ class ScriptFeatures:
 
     @property
     def resets_by_lr(self) -> bool:
-        """Whether a schedule builds on the lr of its point."""
+        """Whether a switch starts from the current lr."""
         return any(phase.change.anchor == "current" for phase in self.phases[1:])
 
     @cached_property
@@ -191,7 +191,7 @@ class ScriptFeatures:
 
     @property
     def scale_points(self) -> list[ChangePoint]:
-        """The points between steps at which nothing but the scale changes: a table of the script."""
+        """The points between steps at which nothing but the scale changes; the script has them in a table."""
         return [point for point in self.timeline.points if not (point.during_test or point.switches)]
 
     @property
@@ -223,10 +223,9 @@ class ScriptFeatures:
     @property
     def epochs_missed(self) -> list[int]:
         """Epochs at the end of which the schedule makes no step, since it took over during their test."""
-        ends = self.timeline.points
         return [
             point.step // self.timeline.batches_per_epoch
-            for point in ends
+            for point in self.timeline.points
             if point.during_test and (last := self._last_switch(point)) is not None and last.misses_a_step
         ]
 

@@ -56,7 +56,7 @@ def torch_code(timeline: Timeline) -> str:
     return "\n".join(spaced([line for part in parts if part for line in (*part, "")])).rstrip("\n") + "\n"
 
 
-FUNCTION = '''\
+GROUPS_FUNCTION = '''\
 def parameter_groups(model):
     """Return the parameter groups; a parameter belongs to the first pattern that it matches."""
     members = {None: [], **{pattern: [] for pattern in groups}}
@@ -81,7 +81,7 @@ def group_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
     for pattern, items in spec.groups:
         settings = ", ".join(f'"{name}": {setting_text(value)}' for name, value in items)
         lines.append(f"{INDENT}{value_text(pattern)}: {{{settings}}},")
-    return [*lines, "}", *FUNCTION.splitlines()]
+    return [*lines, "}", *GROUPS_FUNCTION.splitlines()]
 
 
 # fmt: off
@@ -133,15 +133,15 @@ def _model(timeline: Timeline, imports: Imports) -> tuple[Call, bool]:
     """Return a model, and whether every group pattern matches one of its parameters."""
     spec = timeline.optimizer
     # Muon accepts matrices only
-    more = ", bias=False" if spec.name == "Muon" else ""
-    kinds = ["weight"] if more else ["weight", "bias"]
+    no_bias = ", bias=False" if spec.name == "Muon" else ""
+    kinds = ["weight"] if no_bias else ["weight", "bias"]
     names, fits = _layer_names([pattern for pattern, _ in spec.groups], kinds)
     if not spec.groups:
-        layers = (f"nn.Linear(4, 8{more})", "nn.ReLU()", f"nn.Linear(8, 2{more})")
+        layers = (f"nn.Linear(4, 8{no_bias})", "nn.ReLU()", f"nn.Linear(8, 2{no_bias})")
         return Call("nn.Sequential", tuple(("", layer) for layer in layers)), fits
     imports.name("collections", "OrderedDict")
     sizes = ["4, 8", *["8, 8"] * (len(names) - 2), "8, 2"] if len(names) > 1 else ["4, 2"]
-    pairs = [f'("{name}", nn.Linear({size}{more}))' for name, size in zip(names, sizes, strict=True)]
+    pairs = [f'("{name}", nn.Linear({size}{no_bias}))' for name, size in zip(names, sizes, strict=True)]
     return Call("nn.Sequential", (("", Call("OrderedDict", (("", [*pairs]),))),)), fits
 
 

@@ -137,7 +137,7 @@ class Checkpoints:
         checkpoint = replace(checkpoint, epoch_ends=epoch_ends, run_uid=self._run_uid)
         path = folder / file_name(checkpoint.seq, checkpoint.step)
         try:
-            # states differ between schedules: the first checkpoint of each shows whether it can be read back
+            # states differ between schedules: the first checkpoint of each is read back
             save_checkpoint(
                 checkpoint, path, check=self._verified is not state.schedule, before_replace=self.check_owner
             )

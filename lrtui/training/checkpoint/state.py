@@ -48,7 +48,7 @@ class TrainingState:
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
-        """Save the current random states in checkpoints made within the block: the test must not change training.
+        """Let checkpoints made within the block store the current random states: a test must not change training.
 
         Args:
             command: the command that asked for the test; a run resumed from such a checkpoint repeats it.
