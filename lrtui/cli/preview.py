@@ -76,7 +76,7 @@ def command(
     **options: Any,
 ) -> int:
     """PyTorch's scheduler is stepped as the training loop steps it, so the values are exactly those of a run. The
-    area is the sum of the lr over all steps, relative to that of a constant lr equal to the optimizer's.
+    mean lr (area, in JSON) is relative to the optimizer's lr.
 
     With --run the schedules are applied to a stored run: its steps, its optimizer and, for ReduceLROnPlateau, its test
     results. Under another lr the results would have been different, which a preview can't know.

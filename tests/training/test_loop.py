@@ -209,7 +209,7 @@ def test_an_exception_ends_the_run_with_the_users_own_line() -> None:
         ({"device": "cuda"}, "available: cpu"),
         ({"task": "nowhere.py:X"}, "no file nowhere.py"),
         ({"task": "tiny_task:NotATask"}, "is not a task"),
-        ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter is left for 'zz*': none matches"),
+        ({"optimizer": 'Adam(groups={"zz*": {"lr": 1}})'}, "no parameter is left for 'zz*': no name matches it"),
     ],
 )
 def test_an_invalid_setting_ends_the_run_with_a_message(settings: dict[str, Any], words: str) -> None:
