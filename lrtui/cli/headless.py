@@ -141,8 +141,6 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
         printer.warn("the training thread ended without a result")
         return FAILED
     if isinstance(run.error, UsageError) and not run.has_begun:
-        # a run whose settings were wrong from the start is not kept
-        run.discard_record()
         if isinstance(run.error, NotationError):
             separator = "\n" if run.error.position is not None else " "
             printer.warn(f"{prog}:{separator}{run.error.explain()}")

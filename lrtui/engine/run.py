@@ -232,16 +232,6 @@ class Run:
         """Whether the run is training, or has events that were not taken."""
         return self._thread.is_alive() or len(self._feed) > 0
 
-    def discard_record(self) -> None:
-        """Remove a run that ended before its first event from the store; a resumed run stays as it was."""
-        if self._recording is None or self.is_live or (self._resume_plan and not self._resume_plan.is_branch):
-            return
-        from lrtui.store.removal import delete_runs
-
-        with suppress(StoreError):
-            delete_runs(self._recording.folder, [self.number])
-        self._recording = None
-
     def _fold_history(self) -> None:
         if self._history:
             history, self._history = self._history, ()

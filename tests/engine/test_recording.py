@@ -30,7 +30,7 @@ from lrtui.run.events import (
 )
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
-from lrtui.store.reader import StoredRun, find_run
+from lrtui.store.reader import StoredRun, all_runs, find_run
 from lrtui.store.store_feed import StoreFeed
 
 
@@ -54,6 +54,11 @@ def recorded_events(folder: Path, stop_at: int | None = None, **settings: Any) -
 def row(folder: Path, words: str = "last") -> StoredRun:
     with closing(open_for_reading(folder)) as connection:
         return find_run(connection, words)
+
+
+def stored_ids(folder: Path) -> list[int]:
+    with closing(open_for_reading(folder)) as connection:
+        return [run.id for run in all_runs(connection)]
 
 
 def of(kind: type[Event], events: list[Event]) -> list[Any]:
@@ -226,6 +231,22 @@ def test_a_refused_resume_supersedes_nothing(tmp_path: Path) -> None:
     play(run)
     assert "--schedule" in str(run.error)
     assert stored(tmp_path, 1) == folded(before)
+
+
+def test_a_run_of_the_cockpit_whose_settings_are_refused_is_not_stored(tmp_path: Path) -> None:
+    session, schedule = Session(), 'ReduceLROnPlateau(metric="f1")'
+    refused = session.start(tiny_spec(store=str(tmp_path), schedule=schedule))
+    with pytest.raises(UsageError, match="follows the test's f1"):
+        refused.result()
+    assert session.poll() is False
+    assert not refused.is_recorded
+    assert stored_ids(tmp_path) == []
+    assert session.start(tiny_spec(store=str(tmp_path), epochs=2)).result().status == "done"
+    plan = plan_branch(tmp_path, "last", 1, schedule)
+    branch = session.start(plan.spec, plan)
+    with pytest.raises(UsageError, match="follows the test's f1"):
+        branch.result()
+    assert stored_ids(tmp_path) == [plan.run.id]
 
 
 def test_a_damaged_checkpoint_is_reported_and_supersedes_nothing(tmp_path: Path) -> None:

@@ -93,9 +93,6 @@ class ChildRun:
         self.state.fold(events)
         return events
 
-    def discard_record(self) -> None:
-        """Do nothing: the child removes a run that ended before its first event."""
-
     def send(self, command: Stop) -> None:
         """Stop the run after the current batch and save it."""
         self._write({"stop": command.because})
@@ -151,8 +148,6 @@ def main() -> int:
             _print_events(run, out)
             run.join(POLL_SECONDS)
         _print_events(run, out)
-    if isinstance(run.error, UsageError) and not run.has_begun:
-        run.discard_record()
     _print(out, _end(run.unrecorded, run.error))
     return 0
 

@@ -254,9 +254,8 @@ class Race:
         self._say(f"{outcome.outcome}: {label} with seed {cell.seed}{f': {outcome.error}' if outcome.error else ''}")
 
     def _forget_refused(self, cell: Cell, run: Run | ChildRun) -> None:
-        """Remove a run whose settings were found to be wrong when it was set up."""
+        """Take a run out of the plan whose settings were refused when it was set up: the store has not kept it."""
         if isinstance(run.error, UsageError) and run.state.started is None:
-            run.discard_record()
             self.plan.runs.pop(cell, None)
 
     def _stop_all(self) -> None:
