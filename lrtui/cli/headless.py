@@ -18,7 +18,6 @@ from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
-from lrtui.store.reader import has_checkpoint
 
 POLL_SECONDS = 0.05
 
@@ -168,6 +167,5 @@ def _next_step(run: Run) -> str:
         "diverged": f"lrtui resume {run.number} --lr X continues from its last checkpoint",
     }
     shows = f"lrtui runs show {run.number} shows it"
-    can_resume = run.store_folder is not None and has_checkpoint(run.store_folder, run.number)
-    next_step = next_steps.get(run.state.status, shows) if can_resume else shows
+    next_step = next_steps.get(run.state.status, shows) if run.has_checkpoint else shows
     return f"stored as run {run.number}; {next_step}"

@@ -174,7 +174,8 @@ class Run:
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold the events that have come since the last call into the state, and return them."""
-        self._fold_history()
+        history, self._history = self._history, ()
+        self.state.fold(history)
         events = self._feed.take(limit)
         self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
         self.state.fold(events)
@@ -228,14 +229,16 @@ class Run:
         return recording.folder if recording is not None else None
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether its store has a checkpoint that it can be resumed from."""
+        from lrtui.store.reader import has_checkpoint
+
+        return self.store_folder is not None and has_checkpoint(self.store_folder, self.number)
+
+    @property
     def is_live(self) -> bool:
         """Whether the run is training, or has events that were not taken."""
         return self._thread.is_alive() or len(self._feed) > 0
-
-    def _fold_history(self) -> None:
-        if self._history:
-            history, self._history = self._history, ()
-            self.state.fold(history)
 
     def _open_recording(self, seconds: float) -> None:
         """Create or find the run's row in a store, which sets its number; from then on every event is recorded."""

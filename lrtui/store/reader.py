@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrtui.run.checkpoint_name import CHECKPOINT_NAME
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
@@ -201,7 +202,7 @@ def checkpoint_folder(folder: Path, run: int) -> Path:
 def has_checkpoint(folder: Path, run: int) -> bool:
     """Return whether a run has a checkpoint to be resumed from."""
     # globbing a missing folder finds nothing
-    return any(checkpoint_folder(folder, run).glob("*-step-*.pt"))
+    return any(CHECKPOINT_NAME.fullmatch(path.name) for path in checkpoint_folder(folder, run).glob("*.pt"))
 
 
 def _path(connection: sqlite3.Connection) -> Path:

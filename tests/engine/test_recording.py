@@ -30,8 +30,9 @@ from lrtui.run.events import (
 )
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
-from lrtui.store.reader import StoredRun, all_runs, find_run
+from lrtui.store.reader import StoredRun, all_runs, checkpoint_folder, find_run
 from lrtui.store.store_feed import StoreFeed
+from lrtui.training.checkpoint.files import saved_files
 
 
 def play(run: Run, stop_at: int | None = None) -> list[Event]:
@@ -92,6 +93,17 @@ def test_epoch_checkpoints_and_the_newest_other_checkpoint_stay(tmp_path: Path) 
     assert sorted(Path(event.path).name for event in saved) == sorted(
         path.name for path in (tmp_path / "checkpoints" / "1").iterdir()
     )
+
+
+def test_only_a_file_that_a_run_can_resume_from_counts_as_a_checkpoint(tmp_path: Path) -> None:
+    run, _ = recorded_events(tmp_path, stop_at=3, task=TINY)
+    folder = checkpoint_folder(tmp_path, run.number)
+    assert run.has_checkpoint
+    for file in saved_files(folder):
+        file.path.rename(folder / f"copy-of-{file.path.name}")
+    assert saved_files(folder) == []
+    assert not run.has_checkpoint
+    assert not Run(tiny_spec()).has_checkpoint
 
 
 def test_a_resumed_run_has_the_same_number_and_the_same_results(tmp_path: Path) -> None:

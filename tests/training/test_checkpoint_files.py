@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, remove_unfinished, saved_files
+from lrtui.run.checkpoint_name import checkpoint_name
+from lrtui.training.checkpoint.files import SavedFile, files_to_remove, remove_unfinished, saved_files
 
 
 def files(*seqs: int, size: int = 10) -> list[SavedFile]:
-    return [SavedFile(Path(file_name(seq, seq)), seq, seq, size) for seq in seqs]
+    return [SavedFile(Path(checkpoint_name(seq, seq)), seq, seq, size) for seq in seqs]
 
 
 def gone(kept: list[SavedFile], ends: list[int], results: dict[int, dict[str, float]], limit: int = 1000) -> list[int]:
@@ -19,9 +20,9 @@ def gone(kept: list[SavedFile], ends: list[int], results: dict[int, dict[str, fl
 
 def test_names_sort_as_they_were_made_and_are_read_back(tmp_path: Path) -> None:
     for seq, step in ((9, 8), (10, 9), (1_000_000, 99), (123, 2)):
-        (tmp_path / file_name(seq, step)).write_bytes(b"xx")
+        (tmp_path / checkpoint_name(seq, step)).write_bytes(b"xx")
     (tmp_path / "notes.txt").touch()
-    (tmp_path / f"{file_name(7, 7)}.unfinished").touch()
+    (tmp_path / f"{checkpoint_name(7, 7)}.unfinished").touch()
     found = saved_files(tmp_path)
     assert [(file.seq, file.step, file.size) for file in found] == [(9, 8, 2), (10, 9, 2), (123, 2, 2), (10**6, 99, 2)]
     assert [file.path.name for file in found] == sorted(file.path.name for file in found)
@@ -31,11 +32,11 @@ def test_names_sort_as_they_were_made_and_are_read_back(tmp_path: Path) -> None:
 def test_what_was_being_written_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / f"{file_name(7, 7)}.unfinished").touch()
-    (folder / file_name(8, 8)).touch()
+    (folder / f"{checkpoint_name(7, 7)}.unfinished").touch()
+    (folder / checkpoint_name(8, 8)).touch()
     remove_unfinished(folder)
     remove_unfinished(tmp_path / "nowhere")
-    assert [path.name for path in folder.iterdir()] == [file_name(8, 8)]
+    assert [path.name for path in folder.iterdir()] == [checkpoint_name(8, 8)]
 
 
 def test_epochs_ends_stay_and_of_the_others_the_newest() -> None:

@@ -14,6 +14,7 @@ from run_record import RunRecord, RunRecorder, assert_same, of
 from training_runs import tiny_spec
 
 import lrtui.training.checkpoint.format as module
+from lrtui.run.checkpoint_name import checkpoint_name
 from lrtui.run.commands import (
     EvaluateNow,
     Extend,
@@ -30,7 +31,7 @@ from lrtui.run.errors import StoreError
 from lrtui.run.events import CheckpointSaved, CommandRefused, EpochDone, LrSet, Notice, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.spec import RunSpec
-from lrtui.training.checkpoint.files import ResumePoint, file_name, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.clock import PROCESS_TIME
@@ -291,7 +292,7 @@ def test_a_resumed_run_knows_which_files_to_keep(recording: RunRecorder, tmp_pat
     script: Any = {14: [ScaleLr(2.0)], 15: [Stop()]}
     first = recording.go_on(spec, tmp_path, script, [])
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 15]
-    (tmp_path / f"{file_name(500, 16)}.unfinished").touch()
+    (tmp_path / f"{checkpoint_name(500, 16)}.unfinished").touch()
     resume_point = ResumePoint(saved_files(tmp_path)[-1].path)
     second = recording.go_on(spec, tmp_path, {20: [Stop()]}, [first], resume_point=resume_point)
     assert [file.step for file in saved_files(tmp_path)] == [6, 12, 18, 20]

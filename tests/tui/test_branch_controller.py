@@ -12,6 +12,7 @@ from store_runs import store_events
 from textual.widgets import OptionList
 
 from lrtui.engine.run import Run
+from lrtui.run.checkpoint_name import checkpoint_name
 from lrtui.run.events import EpochDone, Event
 from lrtui.run.spec import RunSpec
 from lrtui.tui.screens.branch_point import BranchPointScreen
@@ -35,7 +36,7 @@ def save_epochs(folder: Path, events: list[Event], *epochs: int) -> None:
     place.mkdir(parents=True)
     for done in events:
         if isinstance(done, EpochDone) and done.epoch in epochs:
-            (place / f"{done.seq:010d}-step-{done.step}.pt").touch()
+            (place / checkpoint_name(done.seq, done.step)).touch()
 
 
 async def test_it_asks_for_the_epoch_and_the_schedule_and_starts_the_branch(folder: Path) -> None:

@@ -15,6 +15,7 @@ from test_startup import lost
 
 from lrtui.actions import ACTIONS
 from lrtui.requirements import available
+from lrtui.run.checkpoint_name import checkpoint_name
 from lrtui.run.commands import Command, Pause, RangeTest, Resume, ScaleLr, UndoLr
 from lrtui.run.events import EpochDone, EvaluationStarted, Event, LrSet, Paused
 from lrtui.run.range_feed import RangeFeed, Sweep
@@ -220,7 +221,7 @@ def save_epochs(folder: Path, events: Sequence[Event]) -> None:
     checkpoints.mkdir(parents=True)
     for event in events:
         if isinstance(event, EpochDone):
-            (checkpoints / f"{event.seq:010d}-step-{event.step}.pt").touch()
+            (checkpoints / checkpoint_name(event.seq, event.step)).touch()
 
 
 def store_finished_run(folder: Path) -> None:

@@ -16,6 +16,7 @@ from test_stored_runs import elsewhere
 from lrtui.__main__ import has_unicode
 from lrtui.engine.resume import ResumePlan, interrupted_run
 from lrtui.engine.run import Run
+from lrtui.run.checkpoint_name import checkpoint_name
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.events import Event, Notice, RunFinished
 from lrtui.run.spec import RunSpec
@@ -31,7 +32,7 @@ from lrtui.tui.view import View
 def with_checkpoint(folder: Path, run: int = 1, seq: int = 60, step: int = 50) -> None:
     place = folder / "checkpoints" / str(run)
     place.mkdir(parents=True, exist_ok=True)
-    (place / f"{seq:010d}-step-{step}.pt").touch()
+    (place / checkpoint_name(seq, step)).touch()
 
 
 def stopped(*, by_a_signal: bool) -> list[Event]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from lrtui.run.checkpoint_name import CHECKPOINT_NAME
 from lrtui.run.commands import Command
 
 UNFINISHED = ".unfinished"
@@ -17,8 +17,6 @@ UNFINISHED = ".unfinished"
 
 UID_PREFIX = "lrtui-run:"
 """Start of the uid of every run."""
-
-_NAME = re.compile(r"(?P<seq>\d{10,})-step-(?P<step>\d+)\.pt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +59,11 @@ class SavedFile:
     size: int
 
 
-def file_name(seq: int, step: int) -> str:
-    """Return a checkpoint's file name; the newest is the last in alphabetical order."""
-    return f"{seq:010d}-step-{step}.pt"
-
-
 def saved_files(folder: Path) -> list[SavedFile]:
     """Return the checkpoints in a run's folder, the newest last; none if there is no folder."""
     if not folder.is_dir():
         return []
-    found = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
+    found = [(path, CHECKPOINT_NAME.fullmatch(path.name)) for path in folder.iterdir()]
     files = [SavedFile(path, int(m["seq"]), int(m["step"]), path.stat().st_size) for path, m in found if m]
     return sorted(files, key=lambda file: file.seq)
 

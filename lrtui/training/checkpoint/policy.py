@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lrtui.run.checkpoint_name import checkpoint_name
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, describe_exception
 from lrtui.run.events import CheckpointSaved
-from lrtui.training.checkpoint.files import SavedFile, file_name, files_to_remove, own_files, remove_unfinished
+from lrtui.training.checkpoint.files import SavedFile, files_to_remove, own_files, remove_unfinished
 from lrtui.training.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Checkpoints:
         checkpoint = state.capture(reporter)
         epoch_ends = [*self._epoch_ends, *([checkpoint.seq] if reason == "epoch" else [])]
         checkpoint = replace(checkpoint, epoch_ends=epoch_ends, run_uid=self._run_uid)
-        path = folder / file_name(checkpoint.seq, checkpoint.step)
+        path = folder / checkpoint_name(checkpoint.seq, checkpoint.step)
         try:
             # states differ between schedules: the first checkpoint of each is read back
             save_checkpoint(

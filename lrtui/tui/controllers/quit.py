@@ -90,7 +90,7 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
         if background_run is not None:
             status = _continue_in_background(live, ended) or status
         elif live.is_recorded and ended and live.state.status == "stopped":
-            if _can_resume(live):
+            if live.has_checkpoint:
                 print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
             else:
                 print(f"stored as run {live.number}, which ended before its first checkpoint")
@@ -100,19 +100,13 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
     os._exit(status)
 
 
-def _can_resume(run: Run) -> bool:
-    from lrtui.store.reader import has_checkpoint
-
-    return run.store_folder is not None and has_checkpoint(run.store_folder, run.number)
-
-
 def _continue_in_background(run: Run, ended: bool) -> int:
     from lrtui.engine.background import resume_in_background
     from lrtui.store.location import store_option
 
     try:
         if not ended:
-            remedy = f"; lrtui resume {run.number} continues it from the last checkpoint" if _can_resume(run) else ""
+            remedy = f"; lrtui resume {run.number} continues it from the last checkpoint" if run.has_checkpoint else ""
             raise LrtuiError(f"its current batch did not end in time{remedy}")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
