@@ -12,7 +12,7 @@ from lrtui.analysis.advice.advisor import Advisor
 from lrtui.cli.check import course_lines, finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
-from lrtui.engine.notification import Notification, Notifier, end_notification
+from lrtui.engine.notification import Notifier, advice_notification, end_notification
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import NotationError, UsageError
@@ -111,8 +111,7 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
             printer.warn(advice.headless_line(run.spec, number))
             if notifier is not None:
                 label = "" if number is None else str(number)
-                message = f"{f'run {label}: ' if label else ''}{advice.title}: {advice.text}"
-                notifier.send(Notification("advice", label, run.state.schedule, message))
+                notifier.send(advice_notification(advice.title, advice.text, run.state.schedule, label))
 
 
 def _stop(run: Run) -> None:

@@ -34,6 +34,19 @@ class Notification:
     message: str
 
 
+def advice_notification(title: str, text: str, schedule: str, run: str) -> Notification:
+    """Return the notification of advice during a run.
+
+    Args:
+        title: the advice's.
+        text: the advice's.
+        schedule: the run's.
+        run: number or name of the run; empty if it has none.
+    """
+    message = printable(f"{f'run {run}: ' if run else ''}{title}: {text}")
+    return Notification("advice", run, schedule, message)
+
+
 def end_notification(state: RunState, run: str) -> Notification:
     """Return the notification of a run's end.
 
@@ -41,9 +54,7 @@ def end_notification(state: RunState, run: str) -> Notification:
         run: number or name of the run; empty if it has none.
     """
     parts = [f"epoch {state.epoch}", duration(state.elapsed)]
-    tests = [test for test in state.evaluations if not test.averaged]
-    if tests:
-        last = tests[-1]
+    if (last := state.last_test) is not None:
         parts.append(f"test loss {figure(last.loss)}")
         parts += [f"accuracy {figure(last.accuracy)}"] if last.accuracy is not None else []
     if state.outcome is not None and state.outcome.error:

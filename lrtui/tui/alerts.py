@@ -42,8 +42,6 @@ class Alerts:
     def report_advice(self, run: ShownRun, advice: Advice) -> None:
         """Send a notification of new advice."""
         if (notifier := self._view.notifier) is not None:
-            from lrtui.engine.notification import Notification
+            from lrtui.engine.notification import advice_notification
 
-            key = str(key_of(run))
-            message = f"run {key}: {advice.title}: {advice.text}"
-            notifier.send(Notification("advice", key, run.state.schedule, message))
+            notifier.send(advice_notification(advice.title, advice.text, run.state.schedule, str(key_of(run))))

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from recorded_runs import recorded_run
 
-from lrtui.engine.notification import Notification, Notifier, end_notification, terminal_sequence
+from lrtui.engine.notification import (
+    Notification,
+    Notifier,
+    advice_notification,
+    end_notification,
+    terminal_sequence,
+)
 from lrtui.run.errors import UsageError
 from lrtui.run.state import RunState
 
@@ -71,3 +77,11 @@ def test_the_end_of_a_run_is_described() -> None:
     assert notification.event == "done"
     assert notification.message.startswith("run 3 done: epoch ")
     assert "accuracy 0." in notification.message
+
+
+@pytest.mark.parametrize(("run", "start"), [("3", "run 3: "), ("", "")])
+def test_advice_names_its_run_if_it_has_a_number(run: str, start: str) -> None:
+    notification = advice_notification("Plateau", "no progress\x1b since epoch 4", "StepLR(step_size=1)", run)
+    assert (notification.event, notification.run) == ("advice", run)
+    assert notification.message.startswith(f"{start}Plateau: no progress")
+    assert "\x1b" not in notification.message
