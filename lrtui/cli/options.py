@@ -12,7 +12,7 @@ import click
 
 from lrtui.cli.command import argument, option
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import RunSpec, is_list, is_whole_number, option_name
+from lrtui.run.spec import MAX_COUNT, RunSpec, check_option, is_list, is_whole_number, option_name, read_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -26,9 +26,6 @@ LENGTH_OPTIONS = ("task", "optimizer", "epochs", "batch_size", "accumulate", "tr
 
 MAX_BATCHES = 10_000_000
 """Maximum number of batches in an epoch, and in a run that is listed or simulated batch by batch."""
-
-MAX_COUNT = 10**12
-"""Maximum of a count for which the command sets no smaller one."""
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------
@@ -157,8 +154,6 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
     Raises:
         UsageError: for a value out of its range.
     """
-    from lrtui.run.spec import check_option, read_option
-
     values: dict[str, Any] = dict(defaults or {})
     if schedule is not None:
         values["schedule"] = schedule
@@ -183,7 +178,7 @@ def read_number(name: str, text: str, *, minimum: float = 0) -> float:
     Raises:
         UsageError: for anything else.
     """
-    value = _number(text)
+    value = parse_number(text)
     if minimum == -math.inf and not math.isfinite(value):
         raise UsageError(f"{name} takes a finite number, not {text[:40]!r}")
     if not (math.isfinite(value) and value >= minimum):
@@ -199,7 +194,7 @@ def read_count(name: str, text: str | None, default: int = 1, maximum: int = MAX
     """
     if text is None:
         return default
-    value = _number(text)
+    value = parse_number(text)
     if not (math.isfinite(value) and value == int(value) and value >= 1):
         raise UsageError(f"{name} takes a whole number of at least 1, not {text[:40]!r}")
     if value > maximum:
@@ -207,7 +202,7 @@ def read_count(name: str, text: str | None, default: int = 1, maximum: int = MAX
     return int(value)
 
 
-def _number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Return the number that a text stands for; NaN if it is none."""
     try:
         return float(text) if len(text) <= 40 else math.nan

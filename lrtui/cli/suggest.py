@@ -19,8 +19,8 @@ from lrtui.cli.exit_codes import stop_on_signals
 from lrtui.cli.options import (
     check_notation,
     load_settings,
+    parse_number,
     read_count,
-    read_number,
     read_spec,
     run_options,
     schedule_argument,
@@ -54,10 +54,8 @@ def command(
 
     The suggested schedule goes to standard output in one line, the results to standard error.
     """
-    full_runs = DEFAULT_BUDGET if budget is None else read_number("--budget", budget)
+    full_runs = DEFAULT_BUDGET if budget is None else _read_budget(budget)
     process_count = read_count("--processes", processes, 1, MAX_PROCESSES)
-    if not 0 < full_runs <= MAX_BUDGET:
-        raise UsageError(f"--budget must be a number of full runs above 0 and at most {MAX_BUDGET:,}, such as 2")
     spec = read_spec(options, schedule, load_settings().run)
     check_notation(spec)
     if spec.at:
@@ -84,3 +82,16 @@ def command(
         print_prose(printable(line), sys.stderr)
     print(suggestion.line)
     return 0
+
+
+def _read_budget(text: str) -> float:
+    """Return the number of full runs.
+
+    Raises:
+        UsageError: names the allowed numbers.
+    """
+    full_runs = parse_number(text)
+    if not 0 < full_runs <= MAX_BUDGET:
+        allowed = f"a number of full runs above 0 and at most {MAX_BUDGET:,}, such as 2"
+        raise UsageError(f"--budget must be {allowed}, not {text[:40]!r}")
+    return full_runs

@@ -11,6 +11,9 @@ from lrtui.run.errors import UsageError
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+MAX_COUNT = 10**12
+"""The largest count that is accepted where there is no smaller limit: more steps than any run has, no overflow."""
+
 
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
     """Declare a setting; `aside=True` means that it does not affect the results."""
@@ -54,10 +57,10 @@ class RunSpec:
     )
     log_interval: int = _option(100, "batches per log line", minimum=1, maximum=1_000_000_000, aside=True)
     train_samples: int | None = _option(
-        None, "training samples to use (default: all)", minimum=1, maximum=10**12, metavar="N", empty="all"
+        None, "training samples to use (default: all)", minimum=1, maximum=MAX_COUNT, metavar="N", empty="all"
     )
     test_samples: int | None = _option(
-        None, "test samples to use (default: all)", minimum=1, maximum=10**12, metavar="N", empty="all"
+        None, "test samples to use (default: all)", minimum=1, maximum=MAX_COUNT, metavar="N", empty="all"
     )
     data_dir: str | None = _option(
         None, "folder of the data set (default: the user's cache)", metavar="DIR", aside=True, empty="the user's cache"

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lrtui.run.spec import MAX_COUNT
+
 Kind = Literal["int", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules"]
 
 KIND_TEXT: dict[Kind, str] = {
@@ -39,9 +41,6 @@ LrRole = Literal[
     "end",  # the lr that the schedule moves to from the current one, up or down, and then holds: SWALR's swa_lr
     "floor",  # the lowest lr of a schedule that starts at the optimizer's: CosineAnnealingLR's eta_min
 ]
-
-COUNT_LIMIT = 10**12
-"""The largest count that is accepted: more steps than any run has, and far from overflow."""
 
 
 class _Required:
@@ -95,7 +94,7 @@ class Parameter:
     def range_text(self) -> str:
         """The values accepted: `whole number of at least 1`."""
         text = " or ".join(repr(choice) for choice in self.choices) or KIND_TEXT[self.kind]
-        if self.minimum is not None and self.maximum is not None and self.maximum < COUNT_LIMIT:
+        if self.minimum is not None and self.maximum is not None and self.maximum < MAX_COUNT:
             return f"{text} from {'above ' if self.above else ''}{self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
             return f"{text} above {self.minimum:g}" if self.above else f"{text} of at least {self.minimum:g}"
@@ -107,8 +106,8 @@ class Parameter:
             return f"{self.name} must be finite, not {value}"
         low = self.minimum is not None and (value <= self.minimum if self.above else value < self.minimum)
         high = self.maximum is not None and value > self.maximum
-        if high and self.maximum == COUNT_LIMIT:
-            return f"{self.name} is at most {COUNT_LIMIT:,}, not {value:g}"
+        if high and self.maximum == MAX_COUNT:
+            return f"{self.name} is at most {MAX_COUNT:,}, not {value:g}"
         return f"{self.name} takes a {self.range_text}, not {value:g}" if low or high else None
 
 
@@ -122,7 +121,7 @@ def count(
         help=help_text,
         default=default,
         minimum=minimum,
-        maximum=COUNT_LIMIT,
+        maximum=MAX_COUNT,
         optional=optional,
         counts=counts,
     )

@@ -55,9 +55,11 @@ def test_a_changed_optimizer_is_part_of_the_suggestion(lrtui: CommandLine, monke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--budget", "0"], "--budget must"),
+        (["--budget", "0"], "--budget must be a number of full runs above 0 and at most 1,000, such as 2, not '0'"),
+        (["--budget", "inf"], "at most 1,000, such as 2, not 'inf'"),
+        (["--budget", "-1"], "above 0"),
         (["--budget", "1e9"], "at most 1,000"),
-        (["--budget", "much"], "--budget takes"),
+        (["--budget", "much"], "--budget must be a number of full runs"),
         (["Foo()"], "unknown schedule Foo"),
         (["--at", "epoch 2: lr*0.5"], "--at can't be used with suggest"),
         (["--task", "nowhere"], "unknown task 'nowhere'"),

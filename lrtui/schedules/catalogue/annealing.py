@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from lrtui.run.spec import MAX_COUNT
 from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always
-from lrtui.schedules.parameter import COUNT_LIMIT, Parameter, count
+from lrtui.schedules.parameter import Parameter, count
 
 SHORTEST_CYCLE = 4
 """Minimum `step()` calls of a cycle between restarts; in a shorter one the lr does not come down."""
@@ -85,7 +86,7 @@ SCHEDULERS = (
                 help="factor by which each cycle is longer than the last",
                 default=1,
                 minimum=1,
-                maximum=COUNT_LIMIT,
+                maximum=MAX_COUNT,
             ),
             ETA_MIN,
         ),
