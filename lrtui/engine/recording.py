@@ -26,9 +26,6 @@ from lrtui.training.checkpoint.policy import Checkpoints
 if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
 
-START_SECONDS = 60.0
-"""Seconds that the start of a run waits for a store that is locked or slow; after that the run is not recorded."""
-
 COMMIT_SECONDS = 10.0
 """Seconds that the end of a run waits until the events are on disk."""
 
@@ -75,17 +72,17 @@ class Recording:
         spec: RunSpec,
         receive: Receive,
         report: Report,
+        seconds: float,
         branch: ResumePlan | None = None,
         lose: Lose = str,
-        seconds: float = START_SECONDS,
     ) -> Recording:
         """Add a run to the store in the folder, which is created if need be.
 
         Args:
             receive: takes commands that other processes send.
+            seconds: how long to wait for the store.
             branch: the parent and its checkpoint, if the run is a branch.
             lose: receives the reason if another process takes the run over; called by the writer's thread.
-            seconds: how long to wait for the store.
 
         Raises:
             StoreError: if the store can't be written.
@@ -118,15 +115,15 @@ class Recording:
         plan: ResumePlan,
         receive: Receive,
         report: Report,
+        seconds: float,
         lose: Lose = str,
-        seconds: float = START_SECONDS,
     ) -> Recording:
         """Claim a stored run and continue its recording; its history is updated when the run has started.
 
         Args:
             receive: takes commands that other processes send.
-            lose: receives the reason if another process takes the run over; called by the writer's thread.
             seconds: how long to wait for the store.
+            lose: receives the reason if another process takes the run over; called by the writer's thread.
 
         Raises:
             UsageError: if another process has claimed the run.
@@ -223,7 +220,7 @@ class Recording:
         """Delete the row of a new run that has not begun, because its settings were refused; call `finish` first."""
         query, which = "DELETE FROM runs WHERE id = ? AND owner = ?", (self.run, self._recorder.owner)
         with suppress(StoreError):
-            self._writer.call(lambda connection: connection.execute(query, which), START_SECONDS)
+            self._writer.call(lambda connection: connection.execute(query, which))
 
     def _commit_finally(self) -> bool:
         """Wait until the last event is on disk, and try again if the last attempt failed; return whether it is."""

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from lrtui.tasks.task import Task
     from lrtui.training.checkpoint.policy import Checkpoints
 
+START_SECONDS = 60.0
+"""Seconds that a run waits at its start for a store that is locked or slow; after that it is not recorded."""
+
 POLL_SECONDS = 0.01
 """Seconds between two polls of an iterator over events."""
 
@@ -108,7 +111,7 @@ class Run:
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
 
-    def start(self, store_seconds: float = 60.0) -> Run:
+    def start(self, store_seconds: float = START_SECONDS) -> Run:
         """Start training in a thread, and return the run immediately.
 
         Args:
@@ -187,7 +190,8 @@ class Run:
         Raises:
             UsageError: if the run was not started.
         """
-        self._check_started()
+        if self._thread.ident is None:
+            raise UsageError("the run was not started: call start() first")
         while self.is_live:
             yield from self.poll(1)
             if not len(self._feed):
@@ -200,16 +204,11 @@ class Run:
             LrtuiError: if the run failed; says why. The state of a run that diverged or was stopped is returned.
             UsageError: if the run was not started.
         """
-        self._check_started()
         for _ in self:
             pass
         if self.state.outcome is not None and self.state.outcome.outcome == "failed":
             raise self.error or LrtuiError(str(self.state.outcome.error))
         return self.state
-
-    def _check_started(self) -> None:
-        if self._thread.ident is None:
-            raise UsageError("the run was not started: call start() first")
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, at most `seconds`; return whether it has ended."""
@@ -233,7 +232,7 @@ class Run:
         """Whether its store has a checkpoint that it can be resumed from."""
         from lrtui.store.reader import has_checkpoint
 
-        return self.store_folder is not None and has_checkpoint(self.store_folder, self.number)
+        return (folder := self.store_folder) is not None and has_checkpoint(folder, self.number)
 
     @property
     def is_live(self) -> bool:
@@ -257,11 +256,11 @@ class Run:
             self._inbox.send(Stop(reason))
 
         if plan is not None and not plan.is_branch:
-            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, lose, seconds)
+            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, seconds, lose)
             self._history = plan.history
         else:
             try:
-                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, plan, lose, seconds)
+                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, seconds, plan, lose)
             except StoreError as error:
                 # training continues, and the screen shows its events
                 warn(f"this run is not recorded: {error}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch.utils.data import Dataset
 
-from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
+from lrtui.run.commands import SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
@@ -232,9 +232,11 @@ def _try_script(spec: RunSpec, schedule: Schedule, horizon: Horizon, script: lis
     """
     commands = [line.command for line in script]
     switches = [command for command in commands if isinstance(command, SwitchSchedule)]
-    if not any(command.anchor == "current" for command in switches) and not any(map(_sets_lr, commands)):
+    sets_lr = any(isinstance(command, SetLr) for command in commands)
+    if not sets_lr and not any(command.anchor == "current" for command in switches):
         return
-    parts = [part for each in (schedule, *map(_schedule_of, switches)) for part in each.walk()]
+    schedules = [schedule, *(parse_schedule(switch.schedule) for switch in switches)]
+    parts = [part for each in schedules for part in each.walk()]
     is_known = all(part.metric is None and part.user_path is None for part in parts)
     may_stop = any(isinstance(command, Stop) for command in commands)
     if not is_known or may_stop or horizon.total_steps > MAX_CALLS_TRIED:
@@ -244,14 +246,6 @@ def _try_script(spec: RunSpec, schedule: Schedule, horizon: Horizon, script: lis
     for command, step, error in simulated.refused:
         if isinstance(command, (SwitchSchedule, SetLr)):
             raise UsageError(f"--at: {command.text} at step {step:,}: {error}")
-
-
-def _sets_lr(command: Command) -> bool:
-    return isinstance(command, SetLr)
-
-
-def _schedule_of(command: SwitchSchedule) -> Schedule:
-    return parse_schedule(command.schedule)
 
 
 def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:

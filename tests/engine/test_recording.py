@@ -384,7 +384,7 @@ def test_the_end_of_a_run_makes_a_last_attempt_to_write_its_events(tmp_path: Pat
     def ignore(_: object) -> None:
         """Take a message or a command, and do nothing."""
 
-    recording = Recording.of_new_run(tmp_path, RunSpec(), ignore, ignore)
+    recording = Recording.of_new_run(tmp_path, RunSpec(), ignore, ignore, 5.0)
     call = recording._writer.call
     pages = call(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
     call(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
