@@ -9,7 +9,7 @@ from typing import TextIO
 from lrtui.cli.exit_codes import discard
 from lrtui.cli.terminal import print_prose
 from lrtui.run.event_json import event_to_json
-from lrtui.run.events import EvalDone, Event, Notice, RunStarted, StepDone
+from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
 from lrtui.text.format import duration
@@ -71,6 +71,8 @@ class Printer:
             )
         elif isinstance(event, Notice) and event.level != "info":
             self.warn(event.text)
+        elif isinstance(event, CommandRefused):
+            self.warn(str(change_line(event)))
         elif line := change_line(event):
             self.say(line)
 

@@ -118,6 +118,11 @@ class Schedule:
             yield from child.walk()
 
     @property
+    def is_users_own(self) -> bool:
+        """Whether it is, or contains, a user's class."""
+        return any(part.user_path is not None for part in self.walk())
+
+    @property
     def only_multiplies(self) -> bool:
         """Whether every lr is a multiple of the lr that it starts from, so that an lr of 0 stays 0.
 
@@ -200,6 +205,22 @@ def check_anchor(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) 
         raise UsageError(
             f"the lr is 0 at this point, and {schedule} from current would leave it at 0: switch from base instead"
         )
+
+
+def anchor_warnings(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) -> list[str]:
+    """Return a warning of a switch that may leave the lr at 0, since a user's class decides that; else nothing.
+
+    Args:
+        schedule: the new schedule.
+        anchor: `base`, `current` or `start`.
+        current_lrs: lr of each parameter group before the switch.
+    """
+    if anchor != "current" or not current_lrs or any(current_lrs) or not schedule.is_users_own:
+        return []
+    return [
+        f"the lr is 0 at this point, and {schedule} from current starts from it: if it only multiplies, the lr stays "
+        "at 0; switch from base instead"
+    ]
 
 
 def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:

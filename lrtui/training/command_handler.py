@@ -25,7 +25,7 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, check_no_fixed_length
+from lrtui.schedules.schedule import Horizon, anchor_warnings, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
@@ -198,6 +198,8 @@ class CommandHandler:
         schedule = parse_schedule(command.schedule)
         check_metric(schedule, self._setup.metric_names)
         self._lr_control.switch(schedule, command.anchor, self._reporter.step)
+        for text in anchor_warnings(schedule, command.anchor, before):
+            self._reporter.notice("schedule", text, level="warning")
         self._reporter.publish(
             ScheduleSwitched,
             schedule=str(self._lr_control.schedule),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch.utils.data import Dataset
 
-from lrtui.run.commands import SetLr, Stop, SwitchSchedule
+from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
@@ -31,6 +31,9 @@ from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
+MAX_STEPS_TRIED = 200_000
+"""Maximum number of steps after which a script's command is tried before a run; they take 2 s."""
+
 MAX_STEPS_SIMULATED = 10_000_000
 """Maximum number of steps of which the lr is computed before a run; they take 1 GB of memory."""
 
@@ -44,7 +47,7 @@ class RunSetup:
         data: name, source, where, and the number of samples under `train` and `test`.
         metric_names: names of a test's results, `loss` first.
         script: the commands of the settings' `at`, in the order of their moments.
-        warnings: what will go wrong, as the first batch of the test shows; one sentence each.
+        warnings: what will go wrong, as the first batch of the test and the script show; one sentence each.
     """
 
     spec: RunSpec
@@ -139,7 +142,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
     _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
-    _try_script(spec, schedule, horizon, script)
+    script_warnings = _try_script(spec, schedule, horizon, script)
     lr_control = LrControl(optimizer, schedule, horizon)
     return RunSetup(
         spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
@@ -155,7 +158,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         lr_control=lr_control,
         horizon=horizon,
         script=script,
-        warnings=tuple(_negative_metric_warnings(schedule, first_results)),
+        warnings=(*_negative_metric_warnings(schedule, first_results), *script_warnings),
     )
 
 
@@ -225,27 +228,40 @@ def _try_schedules(
             raise NotationError(message, line.text, 0)
 
 
-def _try_script(spec: RunSpec, schedule: Schedule, horizon: Horizon, script: list[ScriptLine]) -> None:
+def _try_script(spec: RunSpec, schedule: Schedule, horizon: Horizon, script: list[ScriptLine]) -> list[str]:
     """Refuse a script with a switch or an lr that the run would refuse when it gets there, because its lr is 0 then.
 
-    The lr is unknown before the run for a schedule that follows a metric or is a user's class; a long run is not tried.
+    A schedule that follows a metric never raises the lr, so it is tried as if it never cut. Under a user's class, and
+    after too many steps, the lr is unknown before the run.
+
+    Returns:
+        Warnings of switches that may leave the lr at 0.
     """
-    commands = [line.command for line in script]
-    switches = [command for command in commands if isinstance(command, SwitchSchedule)]
-    sets_lr = any(isinstance(command, SetLr) for command in commands)
-    if not sets_lr and not any(command.anchor == "current" for command in switches):
-        return
+    stop = next((index for index, line in enumerate(script) if isinstance(line.command, Stop)), len(script))
+    tried = [line for line in script[:stop] if _needs_lr(line.command)]
+    if not tried:
+        return []
+    until = tried[-1].step(horizon.batches_per_epoch)
+    switches = [line.command for line in script[:stop] if isinstance(line.command, SwitchSchedule)]
     schedules = [schedule, *(parse_schedule(switch.schedule) for switch in switches)]
-    parts = [part for each in schedules for part in each.walk()]
-    is_known = all(part.metric is None and part.user_path is None for part in parts)
-    may_stop = any(isinstance(command, Stop) for command in commands)
-    if not is_known or may_stop or horizon.total_steps > MAX_CALLS_TRIED:
-        return
-    simulated = SimulatedScript(spec, horizon.batches_per_epoch)
-    simulated.run()
+    is_per_batch = any(each.per == "batch" for each in schedules)
+    if until > (MAX_STEPS_TRIED if is_per_batch else MAX_STEPS_SIMULATED):
+        return []
+    simulated = SimulatedScript(replace(spec, at=tuple(line.text for line in script[:stop])), horizon.batches_per_epoch)
+    try:
+        simulated.run(until)
+    except TaskError:
+        # a user's class may read what only exists in a run
+        return []
     for command, step, error in simulated.refused:
         if isinstance(command, (SwitchSchedule, SetLr)):
             raise UsageError(f"--at: {command.text} at step {step:,}: {error}")
+    return simulated.warnings
+
+
+def _needs_lr(command: Command) -> bool:
+    """Return whether a run refuses the command if its lr is 0."""
+    return isinstance(command, SetLr) or (isinstance(command, SwitchSchedule) and command.anchor == "current")
 
 
 def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon, check_no_fixed_length
+from lrtui.schedules.schedule import Horizon, anchor_warnings, check_no_fixed_length
 from lrtui.schedules.script import read_script
 from lrtui.schedules.simulate import Results
 from lrtui.training.lr_control import LrControl
@@ -38,13 +38,18 @@ class SimulatedScript:
         self._points: list[ChangePoint] = []
         self._notes: list[str] = []
         self.refused: list[tuple[Command, int, UsageError]] = []
-        """The commands that a run refuses, with their steps and the reasons."""
+        """The commands that a run refuses, with their steps and the reasons; without those whose lr depends on a user's
+        class, which may differ in a run."""
+        self.warnings: list[str] = []
+        """What a run warns of when it obeys a command."""
 
-    def run(self) -> Timeline:
-        """Return the timeline of the whole run."""
+    def run(self, until: int | None = None) -> Timeline:
+        """Return the timeline of the run, the whole one or up to the end of the epoch that has step `until`."""
         first = ScheduleChange(self._control.schedule, "base")
         epoch = 1
-        while epoch <= self._control.horizon.epochs:
+        while epoch <= self._control.horizon.epochs and (
+            until is None or (epoch - 1) * self._batches_per_epoch <= until
+        ):
             self._run_epoch(epoch)
             epoch += 1
         return Timeline(
@@ -76,7 +81,8 @@ class SimulatedScript:
             except UsageError as error:
                 # a run refuses the command, says so and continues
                 self._notes.append(f"{due[0].text} at step {step:,} is refused: {error}")
-                self.refused.append((due[0], step, error))
+                if not self._control.schedule.is_users_own:
+                    self.refused.append((due[0], step, error))
         if changes:
             self._points.append(ChangePoint(step, tuple(changes), testing))
 
@@ -84,6 +90,8 @@ class SimulatedScript:
         control = self._control
         match command:
             case SwitchSchedule(schedule, anchor):
+                warnings = anchor_warnings(parse_schedule(schedule), anchor, control.lrs)
+                self.warnings += [f"--at: {command.text} at step {step:,}: {text}" for text in warnings]
                 control.switch(parse_schedule(schedule), anchor, step)
                 return [ScheduleChange(control.schedule, anchor, command.text)]
             case ScaleLr(factor):

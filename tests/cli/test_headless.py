@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from training_runs import TINY
 
 from lrtui.__main__ import main
 
@@ -170,3 +171,21 @@ def test_a_mistake_found_at_set_up_leaves_no_run(tmp_path: Path, capsys: pytest.
     assert "stored as run" not in err
     assert main(["runs", "list", *store]) == 0
     assert "the store has no runs yet" in capsys.readouterr().err
+
+
+def test_a_refused_command_is_reported_even_if_the_run_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    # undo is refused only when the run gets there
+    arguments = [
+        "ConstantLR(factor=1.0)",
+        "--task",
+        TINY,
+        *SHORT,
+        "--store",
+        "none",
+        "--quiet",
+        "--at",
+        "epoch 2: undo",
+    ]
+    status, _, err = run(arguments, capsys)
+    assert status == 0
+    assert "refused: undo: nothing to undo" in err

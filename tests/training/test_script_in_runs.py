@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,21 @@ from training_runs import TINY, run_events, tiny_spec
 
 from lrtui.__main__ import main
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume, ScaleLr, SetLr, SwitchSchedule, UndoLr
-from lrtui.run.events import CommandRefused, EvalDone, LrSet, RunFinished, RunStarted, ScheduleSwitched, StepDone
+from lrtui.run.events import (
+    CommandRefused,
+    EvalDone,
+    LrSet,
+    Notice,
+    RunFinished,
+    RunStarted,
+    ScheduleSwitched,
+    StepDone,
+)
 from lrtui.run.state import RunState
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.script import spec_as_done
+
+MY_SCHEDULE = Path(__file__).parents[2] / "examples" / "my_schedule.py"
 
 
 def of(kind: type[Any], events: list[Any]) -> list[Any]:
@@ -65,6 +77,7 @@ def test_each_form_is_done_at_its_moment() -> None:
         ),
         ("PolynomialLR(total_iters=2)", "step 13: lr=0.001", "--at: lr=0.001 at step 13: the schedule's lr is 0"),
         ("LinearLR(1.0, 0.0, total_iters=12, per='batch')", "step 12: StepLR(1) from current", "switch from base"),
+        ("PolynomialLR(total_iters=2)", "epoch 4: ReduceLROnPlateau() from current", "switch from base"),
     ],
 )
 def test_a_command_that_would_meet_an_lr_of_0_is_refused_before_training(
@@ -75,6 +88,40 @@ def test_a_command_that_would_meet_an_lr_of_0_is_refused_before_training(
     out, err = capsys.readouterr()
     assert message in err
     assert "Train Epoch" not in out
+
+
+TO_ZERO = "LambdaLR('max(0, 1 - epoch / 2)')"
+MY_CLASS = f"{MY_SCHEDULE}:WarmUpInverseSqrt(warm_up=2)"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "script"),
+    [
+        (TO_ZERO, ("epoch 3: CosineAnnealingLR() from current", "epoch 4: stop")),
+        ("ReduceLROnPlateau()", (f"epoch 2: {TO_ZERO} from base", "epoch 4: CosineAnnealingLR() from current")),
+        (MY_CLASS, (f"epoch 2: {TO_ZERO} from base", "epoch 4: ReduceLROnPlateau() from current")),
+        (f"{TO_ZERO[:-1]}, per='batch')", ("step 60000: StepLR(1) from current",)),
+    ],
+)
+def test_a_switch_at_an_lr_of_0_is_refused_whatever_the_rest_of_the_script_is(
+    schedule: str, script: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--task", TINY, "--batch-size", "16", "--epochs", "20000", "--store", "none"]
+    assert main(["train", schedule, *arguments, *(part for line in script for part in ("--at", line))]) == 2
+    out, err = capsys.readouterr()
+    assert "the lr is 0 at this point" in err
+    assert "switch from base instead" in err
+    assert "Train Epoch" not in out
+
+
+def test_a_switch_at_an_lr_of_0_to_a_users_class_gets_a_warning_before_the_run_and_when_it_is_made() -> None:
+    events = run_events(tiny_spec(schedule=TO_ZERO, at=(f"epoch 4: {MY_CLASS} from current",)))
+    warnings = [(event.step, event.text) for event in of(Notice, events) if event.level == "warning"]
+    assert [step for step, _ in warnings] == [0, 18]
+    assert warnings[0][1].startswith(f"--at: {MY_CLASS} from current at step 18: the lr is 0 at this point")
+    assert all("switch from base instead" in text for _, text in warnings)
+    other = run_events(tiny_spec(schedule=TO_ZERO, at=(f"epoch 4: {MY_CLASS} from base",)))
+    assert not [event for event in of(Notice, other) if event.level == "warning"]
 
 
 @pytest.mark.parametrize(
