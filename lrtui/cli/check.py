@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -28,8 +30,8 @@ from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.forecast import ForecastRequest
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
-from lrtui.schedules.script import parse_script_line
+from lrtui.schedules.schedule import Horizon, fill_in
+from lrtui.schedules.script import read_script
 from lrtui.text.format import wrapped
 
 EPILOG = """\
@@ -51,8 +53,11 @@ MAX_CALLS_AT_START = 200_000
 MAX_STEPS_AT_START = 2_000_000
 """Maximum number of steps for a check at the start of a run; they take 1 s and 0.2 GB of memory."""
 
-LR_COMMANDS = (SwitchSchedule, ScaleLr, SetLr, UndoLr)
-"""Commands after which a run doesn't follow its schedule alone."""
+LR_COMMANDS = (ScaleLr, SetLr, UndoLr)
+"""Commands that scale the lr of the schedule."""
+
+WRONG_AT_ANY_SCALE = ("not-finite", "negative")
+"""Codes of the findings that hold for every positive multiple of the lr."""
 
 WIDTH = 100
 CODE_WIDTH = 26
@@ -136,10 +141,11 @@ def _explain(code: str) -> None:
 
 
 def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
-    """Return one line per finding on a run's schedule; none for a run that was resumed or branched.
+    """Return one line per finding on a run's schedules; none for a run that was resumed or branched.
 
-    If a script changes the lr during the run, the run doesn't follow the schedule alone, so it is not checked. The
-    epochs that a script adds are checked, too.
+    The schedule that is in force at the end is checked over all epochs, those that a script adds included. Where a
+    script changes the lr, or goes on from an lr that is unknown here, only lrs that are wrong at any scale are
+    reported.
 
     Args:
         started: the first event of the run.
@@ -147,20 +153,36 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
     """
     if started.resumed_from is not None or started.parent is not None:
         return []
-    commands = [parse_script_line(line).command for line in spec.at]
-    if any(isinstance(command, LR_COMMANDS) for command in commands):
-        return []
-    added = sum(command.epochs for command in commands if isinstance(command, Extend))
+    script = read_script(spec.at, None, started.batches_per_epoch)
+    added = sum(line.command.epochs for line in script if isinstance(line.command, Extend))
     request = ForecastRequest(spec.schedule, spec.optimizer, started.spec.epochs + added, started.batches_per_epoch)
-    return course_lines(request, spec.accumulate)
+    lines: list[str] = []
+    is_scaled = False
+    for line in script:
+        command, step = line.command, line.step(started.batches_per_epoch)
+        if isinstance(command, SwitchSchedule):
+            if step > request.start_step:
+                lines += course_lines(_until(request, step), spec.accumulate, WRONG_AT_ANY_SCALE)
+            request = replace(request, schedule=command.schedule, start_step=step, anchor=command.anchor)
+            is_scaled = command.anchor == "current"
+        elif isinstance(command, LR_COMMANDS):
+            is_scaled = True
+    return lines + course_lines(request, spec.accumulate, WRONG_AT_ANY_SCALE if is_scaled else None)
 
 
-def course_lines(request: ForecastRequest | None, accumulate: int) -> list[str]:
+def _until(request: ForecastRequest, step: int) -> ForecastRequest:
+    """Return the request up to the end of the epoch before a step, with the lengths that the whole one fills in."""
+    filled, _ = fill_in(parse_schedule(request.schedule), request.schedule_horizon)
+    return replace(request, schedule=str(filled), epochs=-(-step // request.batches_per_epoch))
+
+
+def course_lines(request: ForecastRequest | None, accumulate: int, codes: Collection[str] | None = None) -> list[str]:
     """Return one line per finding on the lrs of the steps that a request covers; imports torch.
 
     Args:
         request: the schedule and the steps that it covers; None for an unknown one, which is not checked.
         accumulate: batches whose gradients make one optimizer step.
+        codes: of the findings to return; None for all.
     """
     if request is None:
         return []
@@ -173,4 +195,4 @@ def course_lines(request: ForecastRequest | None, accumulate: int) -> list[str]:
     base_lrs = request.current_lrs if request.anchor == "current" and request.current_lrs else None
     optimizer = parse_optimizer(request.optimizer)
     findings = check_schedule(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs)
-    return [f"check: {finding}" for finding in findings]
+    return [f"check: {finding}" for finding in findings if codes is None or finding.code in codes]

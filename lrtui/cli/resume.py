@@ -93,4 +93,6 @@ def branch(
     for line in describe_user_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")
+    for line in course_lines(plan.course, plan.spec.accumulate):
+        printer.warn(line)
     return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui branch")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -16,6 +19,7 @@ from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.source import race_of_name
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.inbox import send, why_no_commands
+from lrtui.store.reader import StoredRun
 from lrtui.text.format import printable, printable_lines
 
 EPILOG = """\
@@ -56,12 +60,29 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
             f"{printable(stored.title)} belongs to race {race}, which compares unchanged schedules. Stop the "
             "race with ctrl+c where it runs, or with x in the cockpit"
         )
+    if isinstance(sent, Extend):
+        for line in _findings(folder, stored, sent):
+            print_prose(line, sys.stderr)
     answer = send(folder, stored.id, sent, seconds)
     if answer.obeyed is None:
         raise LrtuiError(printable(answer.text))
     for line in printable_lines(answer.text if answer.obeyed else f"refused: {answer.text}"):
         print_prose(line)
     return DONE if answer.obeyed else FAILED
+
+
+def _findings(folder: Path, run: StoredRun, extend: Extend) -> list[str]:
+    """Return a line for each finding on the run's schedule over its new length."""
+    # these import numpy and torch, which other commands do without
+    from lrtui.cli.check import course_lines
+    from lrtui.schedules.forecast import request_for_run
+    from lrtui.store.store_feed import summarized_state
+
+    with reading(folder) as connection:
+        request = request_for_run(summarized_state(connection, run.id))
+    if request is None:
+        return []
+    return course_lines(replace(request, epochs=request.epochs + extend.epochs), run.spec.accumulate)
 
 
 def read_command(text: str) -> Command:

@@ -181,9 +181,11 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
     if epoch >= started.spec.epochs:
         raise UsageError(f"epoch {epoch} is the last of {parent.title}: there is nothing left to train in a branch")
     file = ends[epoch]
+    course = None
     if isinstance(command, SwitchSchedule):
         lrs = state_at(folder, parent.id, file.seq).current_lrs
         check_anchor(parse_schedule(command.schedule), command.anchor, lrs)
+        course = _switched_course(request_for_run(state), command, file, lrs)
     switch = next(
         (it for it in reversed(state.changes) if isinstance(it, ScheduleSwitched) and it.seq <= file.seq), None
     )
@@ -194,7 +196,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
             "a schedule"
         )
     spec = replace(started.spec, name=name, store=parent.spec.store, at=(f"step {file.step}: {command.text}",))
-    return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True)
+    return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True, course=course)
 
 
 def _changed_course(
@@ -215,13 +217,17 @@ def _changed_course(
         return request
     before = RunState()
     before.fold(StoreFeed(connection, run.id, in_full=0, until=file.seq).take())
+    return _switched_course(request, switch, file, before.current_lrs)
+
+
+def _switched_course(
+    request: ForecastRequest | None, switch: SwitchSchedule, file: SavedFile, lrs: tuple[float, ...]
+) -> ForecastRequest | None:
+    """Return the request for the schedule that a run is switched to at a checkpoint, where it has these lrs."""
+    if request is None:
+        return None
     return replace(
-        request,
-        schedule=switch.schedule,
-        start_step=file.step,
-        anchor=switch.anchor,
-        current_lrs=before.current_lrs,
-        results=(),
+        request, schedule=switch.schedule, start_step=file.step, anchor=switch.anchor, current_lrs=lrs, results=()
     )
 
 

@@ -147,6 +147,22 @@ def test_a_schedule_that_a_script_replaces_is_not_checked(
 
 
 @pytest.mark.parametrize(
+    ("schedule", "script", "message"),
+    [
+        ('LambdaLR("1 - epoch / 4")', ("epoch 2: lr*0.5", "epoch 3: extend 3"), "is negative from epoch 6 on"),
+        ('LambdaLR("1 - epoch")', ("epoch 4: OneCycleLR(max_lr=0.003)",), "is negative from epoch 3 on"),
+        ("StepLR(2)", ('epoch 2: LambdaLR("1 - epoch") from current',), "is negative from epoch 4 on"),
+        ("StepLR(2)", ("epoch 2: PolynomialLR(total_iters=1)",), "from epoch 3 on the lr is exactly 0"),
+    ],
+)
+def test_the_schedules_of_a_script_are_checked_as_far_as_they_go(
+    schedule: str, script: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], restored_signals: None
+) -> None:
+    (line,) = findings_of_run([schedule, *(part for line in script for part in ("--at", line))], capsys)
+    assert message in line
+
+
+@pytest.mark.parametrize(
     ("epochs", "batches", "advice"),
     [(1_000, 10_000, " Run lrtui check to check this schedule."), (100_000, 10_000, "")],
 )

@@ -82,6 +82,15 @@ def test_a_branch_from_an_lr_of_0_is_refused_and_names_the_anchor_to_use(lrtui: 
     assert len(lrtui("runs", "list").lines) == 2
 
 
+def test_the_schedule_of_a_branch_is_checked_over_the_rest_of_the_run(lrtui: CommandLine) -> None:
+    train(lrtui, "ConstantLR(factor=1.0)", 4)
+    answer = lrtui("branch", "last", "--at-epoch", "1", 'LambdaLR("1 - epoch")', "--quiet")
+    assert answer.status == 0
+    assert "check: negative: the lr is negative from epoch 4 on" in answer.err
+    answer = lrtui("branch", "1", "--at-epoch", "1", "CosineAnnealingLR()", "--quiet")
+    assert "check: " not in answer.err
+
+
 def test_a_damaged_checkpoint_names_the_intact_one_before_it(lrtui: CommandLine) -> None:
     train(lrtui, "StepLR(2)", 3, "--at", "epoch 3: stop")
     newest = max((lrtui.folder / "checkpoints" / "1").iterdir())

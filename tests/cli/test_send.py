@@ -129,7 +129,6 @@ def inbox(lrtui: CommandLine) -> int:
         (["stop"], Stop(), "the run is over: stopped"),
         (["evaluate"], EvaluateNow(), "evaluate"),
         (["checkpoint"], SaveCheckpoint(), "checkpoint saved (command): a.pt"),
-        (["extend", "5"], Extend(5), "the run has 15 epochs now"),
         (["lr*0.5"], ScaleLr(0.5), "lr 0.01 -> 0.005 (user)"),
         (["lr=0.002"], SetLr(0.002), "lr 0.01 -> 0.002 (user)"),
         (["lr", "0.002"], SetLr(0.002), "lr 0.01 -> 0.002 (user)"),
@@ -157,6 +156,13 @@ def test_the_answer_of_a_live_run_is_printed(
     answer = lrtui("send", "last", *arguments)
     assert (answer.status, answer.out, answer.err) == (0, f"{expected}\n", "")
     assert live.given == [command]
+
+
+def test_an_extension_is_checked_over_the_new_length_before_it_is_sent(lrtui: CommandLine, live: LiveRun) -> None:
+    answer = lrtui("send", "last", "extend", "5")
+    assert (answer.status, answer.out) == (0, "the run has 15 epochs now\n")
+    assert "check: dead-tail: from epoch 11 on" in answer.err
+    assert live.given == [Extend(5)]
 
 
 def test_a_refusal_is_printed_with_its_reason_and_no_control_characters(lrtui: CommandLine, live: LiveRun) -> None:

@@ -56,11 +56,9 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
     peak = np.maximum(peak_lrs_used(state, switch.step if switch else 0), highest)
     if np.any(highest > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
         return None
-    text = (
-        f"in the remaining {left:,} of {state.total_steps:,} steps the lr is {four_digits(float(highest.max()))} or "
-        f"lower, a thousandth of its peak {four_digits(float(peak.max()))}, and the test result no longer improves"
-    )
-    brief, command, epochs = "the remaining lr is too low to train", propose_schedule(state), None
+    what, brief = _remaining_text(lrs, float(peak.max()))
+    text = f"in the remaining {left:,} of {state.total_steps:,} steps {what}, and the test result no longer improves"
+    command, epochs = propose_schedule(state), None
     effect = f"switches to {command.schedule}"
     if layer := _dead_layer(state, tests[-1].epoch):
         command, epochs = propose_schedule_for_restart(state), _epochs_left(state, tests[-1].epoch)
@@ -79,6 +77,18 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
         changes=len(state.changes),
         restart_epochs=epochs,
     )
+
+
+def _remaining_text(lrs: Floats, peak: float) -> tuple[str, str]:
+    """Return what is wrong with the remaining lrs, with and without figures."""
+    highest, lowest = float(lrs.max()), float(lrs.min())
+    if lowest < 0:
+        falls = "is negative" if highest < 0 else "falls below 0"
+        return f"the lr {falls} ({four_digits(lowest)}), which increases the loss", "the remaining lr is negative"
+    brief = "the remaining lr is too low to train"
+    if highest == 0:
+        return "the lr is 0", brief
+    return f"the lr is {four_digits(highest)} or lower, a thousandth of its peak {four_digits(peak)}", brief
 
 
 def _dead_layer(state: RunState, epoch: EpochDone) -> DeadLayer | None:

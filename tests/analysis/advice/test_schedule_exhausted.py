@@ -168,3 +168,23 @@ def test_the_restart_peaks_half_a_decade_below_the_lr_that_was_too_high() -> Non
     advice = only(synthetic_run(lrs, stagnant, epochs=10, dead_layer=DEAD, spec=spec))
     assert advice.proposal is not None
     assert advice.proposal.schedule == "OneCycleLR(max_lr=0.0032)"
+
+
+@pytest.mark.parametrize(
+    ("rest", "text"),
+    [
+        ([-0.0025, -0.005], "the lr is negative (-0.005), which increases the loss, and"),
+        ([0.0, -0.0025], "the lr falls below 0 (-0.0025), which increases the loss, and"),
+        ([0.0, 0.0], "the lr is 0, and"),
+    ],
+)
+def test_an_lr_of_0_or_below_is_not_called_a_share_of_the_peak(rest: list[float], text: str) -> None:
+    events = synthetic_run(TUTORIAL, STAGNANT, epochs=10)
+
+    def remaining(state: RunState) -> Floats:
+        return np.resize(np.array(rest), (state.total_steps - state.step, 1))
+
+    given = advice_on(events, remaining)[0].advice
+    assert text in given.text
+    assert "thousandth" not in given.text
+    assert ("negative" in given.brief) == (min(rest) < 0)
