@@ -36,6 +36,15 @@ _ARGUMENT_COUNTS = {"min": (2, 20), "max": (2, 20), "log": (1, 2)}  # minimum an
 
 ALLOWED = f"numbers, arithmetic, comparisons, if-else, and/or/not, epoch, pi, {', '.join(FUNCTIONS)}"
 
+_REASONS: Mapping[type[Exception], str] = {
+    OverflowError: "a number becomes too large",
+    ZeroDivisionError: "division by zero",
+    ValueError: "a function is not defined for its argument",
+    # only complex numbers have a type that comparisons, functions and an lr do not take
+    TypeError: "a fractional power of a negative number is not real",
+}
+"""What the errors of Python's arithmetic mean."""
+
 _NODES = (
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.Load,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or,
@@ -75,7 +84,8 @@ class Expression:
         except NotationError:
             raise
         except Exception as error:  # simpleeval and math raise any exception for a faulty expression
-            raise NotationError(f'"{self.text}" has no value at epoch={epoch}: {error}', self.text) from None
+            reason = next((text for kind, text in _REASONS.items() if isinstance(error, kind)), str(error))
+            raise NotationError(f'"{self.text}" has no value at epoch={epoch}: {reason}', self.text) from None
         if not math.isfinite(number):
             raise NotationError(f'"{self.text}" is {number} at epoch={epoch}; an lr needs a finite factor', self.text)
         return number
