@@ -17,10 +17,16 @@ DROPS = 3
 
 GAMMA = Parameter(name="gamma", kind="float", help="factor that the lr is multiplied by at each drop", default=0.1)
 
+DEEPEST_DROP = 0.1
+"""The smallest factor that is fitted to a drop, which is also PyTorch's default gamma."""
+
 
 def gamma_for(drops: int) -> float:
-    """Return the factor that reaches END_SHARE after so many drops, with 1 - factor rounded to two digits."""
-    gamma: float = END_SHARE ** (1 / drops)
+    """Return the factor that reaches END_SHARE after so many drops, with 1 - factor rounded to two digits.
+
+    A single drop does not go that far.
+    """
+    gamma: float = max(DEEPEST_DROP, END_SHARE ** (1 / drops))
     digits = 2 if gamma < 0.9 else 1 - math.floor(math.log10(1 - gamma))
     return round(gamma, digits)
 
@@ -58,7 +64,8 @@ def _fit_steps(arguments: Arguments, calls: int) -> Arguments:
     size = arguments["step_size"]
     if size >= calls:
         size = max(1, calls // DROPS)
-    return {"step_size": size, "gamma": gamma_for((calls - 1) // size)}
+    gamma = gamma_for((calls - 1) // size)
+    return {"step_size": size} | ({} if gamma == arguments["gamma"] else {"gamma": gamma})
 
 
 def _steps_factor(arguments: Arguments, calls: int) -> str:

@@ -119,6 +119,20 @@ def test_a_decay_within_one_epoch_counts_epochs(schedule: str, fix: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("schedule", "epochs", "fix"),
+    [
+        ("StepLR(2)", 2, "StepLR(step_size=1)"),
+        ("StepLR(2, gamma=0.5)", 2, "StepLR(step_size=1, gamma=0.1)"),
+        ("StepLR(30)", 10, "StepLR(step_size=3, gamma=0.22)"),
+        ("MultiStepLR([30])", 2, "MultiStepLR([1], gamma=0.1)"),
+    ],
+)
+def test_a_single_drop_is_a_tenth_and_not_a_hundredth(schedule: str, epochs: int, fix: str) -> None:
+    finding = only_finding(schedule, epochs, 100)
+    assert (finding.code, finding.fix) == ("never-reached", fix)
+
+
+@pytest.mark.parametrize(
     "schedule",
     [
         'LinearLR(start_factor=0.1, total_iters=90, per="batch")',
