@@ -157,7 +157,7 @@ def summary(standing: Standing) -> list[str]:
 def _lead_text(lead: Difference, second: Placing, ranked: int) -> str:
     ahead = f"ahead of {second.label} by {figure(abs(lead.mean))}"
     if lead.verdict == "one seed":
-        return f"{ahead}; with one seed the order may be due to chance, use --seeds 5"
+        return f"{ahead}; with one seed the order may be due to chance; a race with 5 seeds shows more"
     corrected = f", Bonferroni correction for {lead.comparisons} pairs of schedules" if ranked > 2 else ""
     beyond = "within noise" if lead.verdict == "within noise" else "beyond noise"
     return f"{ahead}, {interval_text(lead)}: {beyond} ({counted(lead.seeds, 'seed')}{corrected})"
