@@ -53,6 +53,9 @@ def complete(
         ("lrtui runs ren", {"rename"}),
         ("lrtui runs export 1 --format t", {"tensorboard"}),
         ("lrtui runs list --so", {"--sort"}),
+        ("lrtui runs --so", {"--sort"}),
+        ("lrtui runs --sort id --js", {"--json"}),
+        ("lrtui runs l", {"list"}),
         ("lrtui nonsense --qui", set()),
     ],
 )

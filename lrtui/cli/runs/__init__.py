@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from lrtui.cli.command import LazyGroup
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SUBCOMMANDS = {
     "list": ("lrtui.cli.runs.list:command", "List the runs, filtered and sorted by any column."),
@@ -43,10 +47,18 @@ class RunsGroup(LazyGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the subcommand, or put `list` before options."""
         is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
-        # a shell that asks for completions wants the subcommands
-        if (is_option or not args) and not ctx.resilient_parsing:
+        # a shell that asks for the completions of the first word wants the subcommands
+        if is_option or not (args or ctx.resilient_parsing):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete subcommands, and the options of `runs list`."""
+        listing = self.get_command(ctx, "list")
+        if listing is None or not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        with listing.make_context("list", [], ctx, resilient_parsing=True) as list_context:
+            return listing.shell_complete(list_context, incomplete)
 
 
 @click.command(cls=RunsGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
