@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -58,6 +59,10 @@ Shell completion: add the line for your shell to its start-up file.
 
 COMPLETION = "_LRTUI_COMPLETE"
 """The environment variable by which a shell asks for completions."""
+
+
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
 
 
 class CockpitGroup(LazyGroup):
@@ -231,9 +236,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         discard(sys.stdout)
         return DONE
     except OSError as error:
+        text = error.strerror or str(error)
+        if error.filename:
+            text = f"{text} ({error.filename})"
+        elif error.errno in WRITE_ERRORS:
+            # commands name the file themselves if another one can't be written
+            text = f"standard output can't be written: {text}"
         discard(sys.stdout)
-        where = f" ({error.filename})" if error.filename else ""
-        print_error(f"{prog}: {error.strerror or error}{where}")
+        print_error(f"{prog}: {text}")
         return FAILED
 
 

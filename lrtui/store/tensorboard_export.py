@@ -7,12 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
+from lrtui.store.removal import remove_empty
 
 EXTRA = "lrtui[tensorboard]"
 
@@ -29,7 +31,7 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
         created: creation time of the run in seconds since 1970; the wall time of a step is this plus the training time.
 
     Raises:
-        UsageError: if TensorBoard is not installed, or the folder has event files already.
+        UsageError: if TensorBoard is not installed, or the folder is none or has event files already.
         StoreError: if the folder can't be written.
     """
     try:
@@ -43,10 +45,11 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
         if any(folder.glob("events.out.tfevents.*")):
             # TensorBoard reads all files of a folder as one run, and would draw every point twice
             raise UsageError(f"{folder} already has event files: choose another folder, or remove them")
-        folder.mkdir(parents=True, exist_ok=True)
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
         path = folder / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
         count = 0
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             # TensorBoard's own EventFileWriter loses the errors of its thread, such as a full disk
             with path.open("wb") as file:
                 write = RecordWriter(file).write
@@ -58,8 +61,12 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
                     count += len(values)
         except BaseException:
             # a truncated file would look like a shorter run
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            remove_empty(missing)
             raise
+    except FileExistsError:
+        raise UsageError(f"{folder} is not a folder: choose one for the event files") from None
     except OSError as error:
         raise StoreError(f"{folder} can't be written: {error.strerror or error}") from None
     return count

@@ -38,7 +38,7 @@ def test_a_reader_that_closes_at_once_is_no_failure(arguments: list[str]) -> Non
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
-@pytest.mark.parametrize("arguments", [["schedulers"], ENDLESS])
+@pytest.mark.parametrize("arguments", [["schedulers"], ["preview", "StepLR(3)", "--csv"], ENDLESS])
 def test_a_full_disk_stops_the_run_with_a_message(arguments: list[str]) -> None:
     with FULL.open("w") as disk:
         done = subprocess.run(
@@ -50,7 +50,7 @@ def test_a_full_disk_stops_the_run_with_a_message(arguments: list[str]) -> None:
             timeout=60,
         )
     assert done.returncode == 1
-    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "standard output can't be written: No space left on device" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 

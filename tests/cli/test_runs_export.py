@@ -256,13 +256,23 @@ def test_a_full_disk_is_reported_in_one_line_and_leaves_no_part_of_a_file(lrtui:
     # writing more to a file fails, as on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "tb"))
+        answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", str(tmp_path / "new" / "tb"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert answer.status == 1
     assert answer.err.count("\n") == 1
     assert "tb can't be written: File too large" in answer.err
-    assert list((tmp_path / "tb").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+
+
+def test_event_files_need_a_folder(lrtui: CommandLine, tmp_path: Path) -> None:
+    lrtui.record(100)
+    (tmp_path / "file").write_text("kept")
+    for path in ("/dev/full", str(tmp_path / "file")):
+        answer = lrtui("runs", "export", "1", "--format", "tensorboard", "--out", path)
+        assert answer.status == 2
+        assert answer.err == f"lrtui runs: {path} is not a folder: choose one for the event files\n"
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json"])
