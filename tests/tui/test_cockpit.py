@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cockpit_pilot import message, press, until
+from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
+from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from lrtui.actions import ACTIONS
@@ -178,6 +179,7 @@ async def test_a_run_in_progress_takes_the_settings_that_need_no_restart() -> No
         app.screen.query_one("#seed", Input).value = "7"
         app.screen.query_one("#schedule", Input).value = "CosineAnnealingLR()"
         await press(pilot, "enter")
+        await until(pilot, lambda: len(app.session.last.sent) == 2)
         assert app.session.last.sent == [Extend(2), SwitchSchedule("CosineAnnealingLR()", "base")]
         assert "applied to run 1 now" in message(app)
         assert "extend 2, CosineAnnealingLR() from base …" in message(app)
@@ -191,16 +193,29 @@ async def test_a_run_in_progress_takes_the_settings_that_need_no_restart() -> No
         assert "epochs: after a restart (r)" in message(app)
 
 
-async def test_an_extended_run_is_checked_over_its_new_length() -> None:
+async def test_an_extension_with_findings_is_sent_only_after_a_question() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     finding = Finding("dead-tail", "from epoch 4 on the lr is 0", None)
     app.curve = lambda request: replace(drawn_curve(request), findings=(finding,) if request.checked else None)
-    async with app.run_test(size=(160, 36)) as pilot:
+
+    async def extend(pilot: Pilot[None]) -> None:
         await press(pilot, "e")
         app.screen.query_one("#epochs", Input).value = "12"
         await press(pilot, "enter")
-        await until(pilot, lambda: "Run 1 over 12 epochs: " in message(app))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         assert app.asked[-1].epochs == 12
+        assert "Run 1 over 12 epochs: dead-tail: from epoch 4 on the lr is 0" in dialog(app)
+        assert app.session.last.sent == []
+
+    async with app.run_test(size=(160, 36)) as pilot:
+        await extend(pilot)
+        await press(pilot, "escape")
+        assert app.session.last.sent == []
+        assert "Run 1 is not extended." in message(app)
+        # the settings of the next run have the epochs already
+        app.view.spec = replace(app.view.spec, epochs=10)
+        await extend(pilot)
+        await press(pilot, "enter")
         assert app.session.last.sent == [Extend(2)]
         assert "from epoch 4 on the lr is 0" in app.session.last.state.log.lines[-1].text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
-from lrtui.schedules.forecast import ForecastRequest, request_for_run
+from lrtui.schedules.forecast import MAX_STEPS, ForecastRequest, request_for_run
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 
@@ -34,8 +34,8 @@ class RunsController:
     def __init__(self, cockpit: CockpitScreen) -> None:
         self._cockpit = cockpit
         self._session, self._view = cockpit.session, cockpit.view
-        self._extended: tuple[CurveRequest, ShownRun] | None = None
-        """The unanswered request for findings on an extended run, and the run."""
+        self._extension: tuple[CurveRequest, ShownRun, Callable[[], None]] | None = None
+        """The unanswered request for findings on an extended run, the run, and what extends it."""
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -137,36 +137,71 @@ class RunsController:
             self._cockpit.say("Press r to start a run with these settings.")
         else:
             commands, restart_only = settings_commands(before, choice.spec, live.state.started.spec)
-            for command in commands:
-                self.send(command)
+            after = f"{', '.join(restart_only)}: after a restart (r)" if restart_only else ""
             if any(isinstance(command, Extend) for command in commands):
-                self._request_check(live, choice.spec, commands)
-            # the footer shows the commands as pending
-            applied = [f"applied to run {key_of(live)} now"] if commands else []
-            applied += [f"{', '.join(restart_only)}: after a restart (r)"] if restart_only else []
-            self._cockpit.say("; ".join(applied) or "These settings do not change the run in progress.")
+                self._check_extension(live, choice.spec, commands, after)
+            else:
+                self._apply(live, commands, after)
 
-    def _request_check(self, run: ShownRun, spec: RunSpec, commands: Sequence[Command]) -> None:
-        """Request the findings on a run's schedule over its new length; `take_forecast` shows them."""
+    def _apply(self, run: ShownRun, commands: Sequence[Command], after: str = "") -> None:
+        """Send the commands that apply changed settings to a run.
+
+        Args:
+            after: which other settings changed.
+        """
+        for command in commands:
+            self.send(command, run)
+        # the footer shows the commands as pending
+        applied = f"applied to run {key_of(run)} now" if commands and run.is_live else ""
+        said = "; ".join(text for text in (applied, after) if text)
+        if said or not commands:
+            self._cockpit.say(said or "These settings do not change the run in progress.")
+
+    def _check_extension(self, run: ShownRun, spec: RunSpec, commands: list[Command], after: str) -> None:
+        """Request the findings on a run's schedule over its new length; `take_forecast` sends the commands."""
         request = request_for_run(run.state)
-        if request is None:
+        if request is None or spec.epochs * request.batches_per_epoch > MAX_STEPS:
+            self._apply(run, commands, after)
             return
         if any(isinstance(command, SwitchSchedule) for command in commands):
             request = replace(
                 request, schedule=spec.schedule, start_step=run.state.step, anchor="base", current_lrs=(), results=()
             )
         values = {each.name: getattr(request, each.name) for each in fields(ForecastRequest)} | {"epochs": spec.epochs}
-        self._extended = (CurveRequest(**values, checked=True, accumulate=spec.accumulate), run)
-        self._cockpit.ask(EXTENDED, self._extended[0])
+        asked = CurveRequest(**values, checked=True, accumulate=spec.accumulate)
+        self._extension = (asked, run, lambda: self._apply(run, commands, after))
+        self._cockpit.say(f"Checking the schedule over {spec.epochs:,} epochs before run {key_of(run)} is extended.")
+        self._cockpit.ask(EXTENDED, asked)
 
     def take_forecast(self, answer: CurveResult) -> bool:
-        """Show the findings on an extended run; return whether the answer has some."""
-        if self._extended is None or answer.request != self._extended[0] or not answer.findings:
+        """Extend the run that the answer is about, or ask first if there are findings; return whether it is about one.
+
+        A first answer without findings is passed over.
+        """
+        if self._extension is None or answer.request != self._extension[0] or answer.findings is None:
             return False
-        (request, run), self._extended = self._extended, None
-        for finding in answer.findings:
-            run.state.note("warning", f"over {request.epochs:,} epochs: {finding}")
-        self._cockpit.say(f"Run {key_of(run)} over {request.epochs:,} epochs: {answer.findings[0]}")
+        (request, run, extend), self._extension = self._extension, None
+        if not answer.findings:
+            extend()
+            return True
+        from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
+
+        findings = [f"over {request.epochs:,} epochs: {finding}" for finding in answer.findings]
+
+        def answered(choice: str | None) -> None:
+            if choice is None:
+                self._cockpit.say(f"Run {key_of(run)} is not extended.")
+                return
+            for finding in findings:
+                run.state.note("warning", finding)
+            extend()
+
+        choices = (
+            Choice("enter", f"extend it to {request.epochs:,} epochs all the same", "extend"),
+            Choice("escape", "do not extend it", None),
+        )
+        question = "\n".join([f"Run {key_of(run)} {findings[0]}", *findings[1:]])
+        self._cockpit.app.push_screen(ConfirmScreen(question, choices, lambda: run.is_live), answered)
         return True
 
     # -- commands -----------------------------------------------------------------------------------------------------
