@@ -133,9 +133,11 @@ class ChildRun:
 def main() -> int:
     """Run what the first line describes and return the exit status."""
     # unbuffered: a thread that waits in a buffered stream aborts the interpreter at exit
-    lines, out = open(0, "rb", buffering=0, closefd=False), sys.stdout  # noqa: SIM115
+    lines = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+    # output of the task and of native code must not mix with the events
+    out = open(os.dup(1), "w", encoding="utf-8")  # noqa: SIM115
+    os.dup2(2, 1)
     request = json.loads(lines.readline())
-    # output of the task must not mix with the events
     with redirect_stdout(sys.stderr):
         try:
             run = _start(request, out)

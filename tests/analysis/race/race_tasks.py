@@ -51,6 +51,23 @@ class Recorded(Tiny):
         return RecordedModel(*super().model().children())
 
 
+class Native(Tiny):
+    """Writes to both descriptors, as native code does."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        os.write(1, b"native output\n")
+        os.write(2, b"native error\n")
+        return super().loss(outputs, targets)
+
+
+class Aborts(Tiny):
+    """Ends as a failed assertion in native code does."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        os.write(2, b"assertion failed\n")
+        os.abort()
+
+
 class Unseeded(Tiny):
     """Starts with different weights each time, whatever the seed."""
 

@@ -49,6 +49,28 @@ def test_with_the_same_seed_all_schedules_have_the_same_weights_and_batches(
     assert starts[0][1] != starts[1][1]
 
 
+def test_native_output_of_a_run_is_written_to_its_file_and_not_into_the_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
+    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Native", epochs=1, seeds=1, processes=2)
+    run_race(tmp_path, plan)
+    assert [result.state for result in read_results(tmp_path, plan)] == ["done"] * 2
+    (output,) = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".log", ".txt", ".out")]
+    assert "native output\n" in output
+    assert "native error\n" in output
+
+
+def test_a_run_whose_process_aborts_names_the_file_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
+    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Aborts", epochs=1, seeds=1, processes=2)
+    with pytest.raises(LrtuiError, match="its process ended with status -6; see ") as raised:
+        run_race(tmp_path, plan)
+    assert "assertion failed" in Path(str(raised.value).rpartition("; see ")[2]).read_text()
+
+
 def test_a_task_that_ignores_the_seed_causes_a_warning(tmp_path: Path) -> None:
     plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Unseeded", epochs=1, seeds=1)
     run_race(tmp_path, plan)
