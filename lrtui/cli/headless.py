@@ -15,7 +15,7 @@ from lrtui.cli.printer import Printer, summary_lines
 from lrtui.engine.notification import Notifier, advice_notification, end_notification
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
-from lrtui.run.errors import NotationError, UsageError
+from lrtui.run.errors import CheckpointError, NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
 
@@ -166,5 +166,7 @@ def _next_step(run: Run) -> str:
         "diverged": f"lrtui resume {run.number} --lr X continues from its last checkpoint",
     }
     shows = f"lrtui runs show {run.number} shows it"
-    next_step = next_steps.get(run.state.status, shows) if run.has_checkpoint else shows
+    # a resume from a checkpoint that can't be loaded would fail again; the message names another one
+    can_resume = run.has_checkpoint and not isinstance(run.error, CheckpointError)
+    next_step = next_steps.get(run.state.status, shows) if can_resume else shows
     return f"stored as run {run.number}; {next_step}"

@@ -95,9 +95,11 @@ def test_a_damaged_checkpoint_names_the_intact_one_before_it(lrtui: CommandLine)
     train(lrtui, "StepLR(2)", 3, "--at", "epoch 3: stop")
     newest = max((lrtui.folder / "checkpoints" / "1").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
-    refused = lrtui("resume", "1", "--quiet")
+    refused = lrtui("resume", "1")
     assert refused.status == 1
     assert "is intact: lrtui resume 1 --from-step 6" in refused.err
+    # the damaged one would be refused again
+    assert "continues from its last checkpoint" not in refused.err
     # the script stops the run again, with a new checkpoint
     assert lrtui("resume", "1", "--from-step", "6", "--quiet").status == 0
     assert lrtui("resume", "1", "--quiet").status == 0
