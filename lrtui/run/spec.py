@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -192,3 +193,16 @@ def check_option(item: Field[Any], value: Any) -> None:
     elif item.name == "name" and any("\ud800" <= character <= "\udfff" for character in value):
         # undecodable bytes of an argument become surrogates, which SQLite refuses
         raise UsageError(f"{option} takes text, not undecodable bytes: {ascii(value)[:60]}")
+
+
+def trained_group(lrs: Sequence[float]) -> int:
+    """Return the index of the first parameter group that is not frozen at lr 0; 0 if all are, or there is none.
+
+    Where there is room for a single lr, that group's is shown.
+    """
+    return next((index for index, lr in enumerate(lrs) if lr > 0), 0)
+
+
+def trained_lr(lrs: Sequence[float]) -> float:
+    """Return the lr of the first parameter group that is not frozen at lr 0."""
+    return lrs[trained_group(lrs)]

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lrtui.run.spec import trained_group
+
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 DEAD_SHARE = 1e-3
 """An lr at or below this share of the schedule's peak is dead: a whole run at it moves the weights as far as a
@@ -47,6 +50,15 @@ class CurveStatistics:
     last: float
     area: float
     low: float
+
+
+def trained_lrs(lrs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the curve of the first parameter group that is not frozen at lr 0, shape (steps,).
+
+    Args:
+        lrs: shape (steps, parameter groups).
+    """
+    return lrs[:, trained_group(lrs.max(axis=0, initial=0.0))]
 
 
 def curve_statistics(lrs: ArrayLike, base_lr: float) -> CurveStatistics:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lrtui.run.spec import trained_group
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer import OptimizerSpec, trained_group
+from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,6 @@ _UNSUPPORTED = {
     "LBFGS": "its step needs a function that computes the loss again",
     "SparseAdam": "it takes sparse gradients only",
 }
-
-
-def trained_group(lrs: Sequence[float]) -> int:
-    """Return the index of the first parameter group that is not frozen at lr 0; 0 if all are, or there is none."""
-    return next((index for index, lr in enumerate(lrs) if lr > 0), 0)
 
 
 @dataclass(frozen=True, slots=True)

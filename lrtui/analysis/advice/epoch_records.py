@@ -10,6 +10,7 @@ import numpy as np
 
 from lrtui.run.evaluations import epoch_results
 from lrtui.run.events import EpochDone, EvalDone
+from lrtui.run.spec import trained_group
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats
 
@@ -125,8 +126,10 @@ def mean_lrs_used(state: RunState, start: int, end: int) -> Floats:
 
 
 def lr_range_used(state: RunState, start: int) -> tuple[float, float]:
-    """Return the first parameter group's lowest and highest lr from a step on."""
-    return float(_lrs_used(state, start, state.step, "low")[0]), float(peak_lrs_used(state, start)[0])
+    """Return the lowest and highest lr from a step on, of the first parameter group that is not frozen at lr 0."""
+    lowest, highest = _lrs_used(state, start, state.step, "low"), peak_lrs_used(state, start)
+    group = trained_group(highest.tolist())
+    return float(lowest[group]), float(highest[group])
 
 
 def _lrs_used(state: RunState, start: int, end: int, field: str) -> Floats:

@@ -13,7 +13,7 @@ from lrtui.analysis.advice.epoch_records import (
 from lrtui.run.commands import ScaleLr
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RemainingLrs, follows_metric
-from lrtui.schedules.lr_curve import MIN_DEAD_SHARE
+from lrtui.schedules.lr_curve import MIN_DEAD_SHARE, trained_lrs
 from lrtui.text.format import four_digits
 
 EPOCHS = 4
@@ -41,7 +41,7 @@ def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     lrs = remaining(state)
     if lowest <= 0 or highest > CONSTANT * lowest or lrs is None or not len(lrs):
         return None
-    if lrs[:, 0].min() < highest / CONSTANT:
+    if trained_lrs(lrs).min() < highest / CONSTANT:
         return None
     return Advice(
         code="plateau",

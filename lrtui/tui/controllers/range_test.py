@@ -10,8 +10,8 @@ from lrtui.engine.run import Run
 from lrtui.run.commands import RangeTest, ScaleLr
 from lrtui.run.errors import LrtuiError
 from lrtui.run.range_feed import RangeFeed, Sweep
+from lrtui.run.spec import trained_group
 from lrtui.schedules.notation import parse_optimizer
-from lrtui.schedules.optimizer import trained_group
 from lrtui.text.format import four_digits
 from lrtui.tui.run_list.source_runs import key_of
 

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.events import GLYPHS
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
 from lrtui.text.format import cut, duration, four_digits
 from lrtui.tui.panes.repaint import changed_part
@@ -100,7 +100,7 @@ def figures_line(scene: Scene, width: int) -> str:
         return line if len(line) <= width else cut(line.removesuffix(" for another schedule"), width)
     state, parts = run.state, []
     if state.current_lrs:
-        parts.append(f"lr {four_digits(state.current_lrs[0]):<9}")
+        parts.append(f"lr {four_digits(trained_lr(state.current_lrs)):<9}")
     if len(state.loss):
         # the same value as in the loss pane
         span = scene.view.smoothing

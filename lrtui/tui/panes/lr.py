@@ -10,6 +10,7 @@ import numpy as np
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import FADED, Curve, Form, Label, Layer, Marks
 from lrtui.run.events import LrSet, ScheduleSwitched
+from lrtui.run.spec import trained_group
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import before_switch
 from lrtui.text.format import four_digits
@@ -227,7 +228,9 @@ def change_name(change: LrSet | ScheduleSwitched) -> str:
         return short_name(change.schedule)
     if change.by == "undo":
         return "undo"
-    before, after = change.lrs_before[0], change.lrs_after[0]
+    # a group that is frozen at 0 does not change
+    group = trained_group(change.lrs_after if any(change.lrs_after) else change.lrs_before)
+    before, after = change.lrs_before[group], change.lrs_after[group]
     if before <= 0 or (change.by == "user" and change.command.startswith("lr=")):
         return f"lr {four_digits(after)}"
     return f"x{after / before:.3g}"

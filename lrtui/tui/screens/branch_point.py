@@ -16,6 +16,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from lrtui.run.events import EvalDone
+from lrtui.run.spec import trained_lr
 from lrtui.text.format import four_digits
 
 
@@ -40,7 +41,7 @@ class EpochEnd:
 
 def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
     """Return a line for each epoch: step, lr aligned on the decimal point, and test result."""
-    lrs = [four_digits(end.lrs[0]) if end.lrs else "" for end in ends]
+    lrs = [four_digits(trained_lr(end.lrs)) if end.lrs else "" for end in ends]
     integer_width = max((len(lr.partition(".")[0]) for lr in lrs), default=0)
     lrs = [" " * (integer_width - len(lr.partition(".")[0])) + lr for lr in lrs]
     lr_width = max(map(len, lrs), default=0)

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from lrtui.actions import ACTIONS_BY_NAME, KEY_LABELS
+from lrtui.run.spec import trained_lr
 from lrtui.text.format import four_digits
 
 POLL_SECONDS = 0.25
@@ -123,7 +124,7 @@ class SetLrScreen(ModalScreen[float | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Set the lr"
             yield Static(self._about, id="now", classes="quiet")
-            yield Input(f"{self._now[0]:.6g}" if self._now else "", id="lr")
+            yield Input(f"{trained_lr(self._now):.6g}" if self._now else "", id="lr")
             yield Static(id="wrong")
             yield Static("enter set   esc back", classes="quiet")
 

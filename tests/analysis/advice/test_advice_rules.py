@@ -12,7 +12,7 @@ from synthetic_runs import codes, only, state_of, synthetic_run
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.run.commands import Extend
-from lrtui.run.events import EpochDone, LrSet, RunStarted, ScheduleSwitched, StepDone
+from lrtui.run.events import EpochDone, Event, LrSet, RunStarted, ScheduleSwitched, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import RunForecaster
@@ -103,6 +103,21 @@ def test_a_schedule_that_lowers_the_lr_is_not_a_plateau() -> None:
     assert codes_with("ReduceLROnPlateau()") == []
     assert codes_with("MultiStepLR([18])") == []
     assert codes_with("StepLR(step_size=100)") == ["plateau"]
+
+
+def test_a_plateau_is_found_beside_a_frozen_parameter_group() -> None:
+    def with_frozen_group(event: Event) -> Event:
+        if isinstance(event, RunStarted):
+            optimizer = event.spec.optimizer.replace("SGD(lr=", 'SGD(lr=0.0, groups={"fc*": {"lr": ').replace(
+                ")", "}})"
+            )
+            spec = replace(event.spec, optimizer=optimizer)
+            return replace(event, spec=spec, group_names=("default", "fc*"), group_lrs=(0.0, *event.group_lrs))
+        if isinstance(event, StepDone):
+            return replace(event, lrs=(0.0, *event.lrs))
+        return event
+
+    assert codes([with_frozen_group(event) for event in read_recording("sgd-rattles")]) == ["plateau"]
 
 
 # -- after advice was given --------------------------------------------------------------------------------------------

@@ -368,3 +368,21 @@ def lrs(schedule: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 def assert_same(one: str, other: str) -> None:
     """Assert that two schedules have the same lr in every step."""
     np.testing.assert_allclose(lrs(one), lrs(other), rtol=1e-12)
+
+
+# --- a frozen parameter group -----------------------------------------------------------------------------------------
+
+FROZEN = 'Adam(lr=0, groups={"fc*": {"lr": 0.01}})'
+
+
+def test_a_schedule_that_trains_a_frozen_group_is_reported_without_a_fix() -> None:
+    finding = only_finding("OneCycleLR(max_lr=0.003)", 10, 100, FROZEN)
+    assert (finding.code, finding.fix) == ("groups-flattened", None)
+    assert "replaces their own lrs (0, 0.01)" in finding.message
+
+
+def test_an_lr_that_continues_from_a_warm_up_is_reported_for_the_group_that_trains() -> None:
+    schedule = 'SequentialLR([LinearLR(start_factor=0.1, total_iters=3), MultiplicativeLR("0.9")], milestones=[3])'
+    finding = only_finding(schedule, 10, 100, FROZEN)
+    assert finding.code == "multiplicative-in-sequence"
+    assert "start from the optimizer's lr, 0.01" in finding.message

@@ -9,6 +9,7 @@ from dataclasses import replace
 from lrtui.analysis.checks.context import Part, ScheduleContext
 from lrtui.analysis.checks.fixes import part_at, replace_part, standalone, without_length
 from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.run.spec import trained_group
 from lrtui.schedules.expression import Expression
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
@@ -67,14 +68,15 @@ def multiplicative_in_sequence(context: ScheduleContext) -> Problem | None:
     """MultiplicativeLR multiplies the current lr. As the second scheduler of a SequentialLR it starts from the last lr
     of the warm-up, not from the optimizer's lr. LambdaLR and ExponentialLR start from the optimizer's lr.
     """
-    base = context.base_lrs[0]
+    group = trained_group(context.base_lrs)
+    base = context.base_lrs[group]
     for part in context.parts:
         if not part.entry.continues or not part.path or part.path[-1] == 0 or part.calls < 1 or part.start < 1:
             continue
         # inside a chain the lr also depends on other schedulers
         if context.parts[0].entry.composite != "sequence" or len(part.path) > 1 or base <= 0 or not context.is_finite:
             continue
-        first = float(context.lrs[context.starts[part.start], 0])
+        first = float(context.lrs[context.starts[part.start], group])
         if math.isclose(first, base, rel_tol=1e-6):
             continue
         expression, fixes = part.get("lr_lambda"), []

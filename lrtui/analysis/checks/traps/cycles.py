@@ -221,16 +221,21 @@ def groups_flattened(context: ScheduleContext) -> Problem | None:
     each group.
     """
     lrs = context.base_lrs
-    if len(set(lrs)) < 2 or any(lr <= 0 for lr in lrs):
+    trained = [lr for lr in lrs if lr > 0]
+    if len(set(lrs)) < 2 or not trained:
         return None
     for part in context.parts:
         names = [lr.name for lr in part.entry.lrs("low", "peak", "end") if not isinstance(part.get(lr.name), tuple)]
         if not names:
             continue
-        lists = {name: tuple(two_digits(part.get(name) * lr / lrs[0]) for lr in lrs) for name in names}
+        fixes = []
+        # PyTorch refuses a list with a 0
+        if len(trained) == len(lrs):
+            lists = {name: tuple(two_digits(part.get(name) * lr / lrs[0]) for lr in lrs) for name in names}
+            fixes = [change(context, [part], **lists)]
         return Problem(
             f"{names[-1]}={part.get(names[-1]):g} applies to all {len(lrs)} parameter groups and replaces their own "
             f"lrs ({', '.join(four_digits(lr) for lr in lrs)})",
-            [change(context, [part], **lists)],
+            fixes,
         )
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 
-from lrtui.schedules.lr_curve import curve_statistics, percent_text
+from lrtui.schedules.lr_curve import curve_statistics, percent_text, trained_lrs
 from lrtui.text.format import cut, four_digits, printable, width_of
 from lrtui.tui.forecast import CurveRequest, CurveResult
 
@@ -119,7 +119,7 @@ def table_text(
         selected: the candidate being chosen, marked ▸, or the request for a schedule that is no candidate, which gets
             a row of its own; None if the notation is not valid.
         answer: the curve of that schedule; None while it is being computed.
-        base_lr: the optimizer's lr, of the first parameter group.
+        base_lr: the optimizer's lr, of the first parameter group that is not frozen.
         width: width in columns.
     """
     if not len(candidates):
@@ -146,7 +146,7 @@ def _name(request: CurveRequest) -> str:
 def _figures(answer: CurveResult | None, base_lr: float) -> tuple[str, ...]:
     if answer is None or answer.lrs is None:
         return ("…",) * len(COLUMNS)
-    facts = curve_statistics(answer.lrs[:, 0], base_lr)
+    facts = curve_statistics(trained_lrs(answer.lrs), base_lr)
     return four_digits(facts.peak), four_digits(facts.last), percent_text(facts.area), percent_text(facts.low)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lrtui.run.errors import NotationError
+from lrtui.run.spec import trained_lr
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.parameter import Parameter
@@ -103,9 +104,10 @@ class PickerModel:
             # whole cycles, so that check has no finding on what the form proposes
             example = example.with_arguments(**(entry.fit(entry.values(example.arguments), calls) or {}))
         texts = {argument: value_text(value) for argument, value in example.arguments.items()}
-        lr = parse_optimizer(self.optimizer).lr
+        lr = trained_lr(parse_optimizer(self.optimizer).lrs)
         for parameter in entry.parameters:
-            if parameter.lr_share is not None and parameter.name in texts:
+            # with all groups frozen, the example's own value stays
+            if lr and parameter.lr_share is not None and parameter.name in texts:
                 texts[parameter.name] = f"{parameter.lr_share * lr:.6g}"
         return texts
 

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
+from lrtui.schedules.lr_curve import trained_lrs
 from lrtui.schedules.schedule import ANCHORS, Schedule
 from lrtui.text.format import four_digits
 from lrtui.tui.forecast import CurveResult
@@ -66,7 +67,8 @@ class Preview(Vertical):
 def _peak_and_end(lrs: NDArray[np.float64]) -> str:
     if not len(lrs):
         return "no steps remain"
-    return f"peak {four_digits(float(lrs.max()))}  end {four_digits(float(lrs[-1, 0]))}"
+    shown = trained_lrs(lrs)
+    return f"peak {four_digits(float(shown.max()))}  end {four_digits(float(shown[-1]))}"
 
 
 def preview_chart(answer: CurveResult, state: PickerState) -> Chart:
@@ -110,7 +112,7 @@ def _letters(candidate: PickerCandidate, style: str) -> Marks:
     offset = (candidate.index + 1) / (len(LETTERS) + 1)
     steps = ((np.arange(LETTERS_PER_CURVE) + offset) / LETTERS_PER_CURVE * len(lrs)).astype(int)
     xs = (request.start_step + steps) / request.batches_per_epoch
-    return Marks(xs.tolist(), lrs[steps, 0].tolist(), style, candidate.letter)
+    return Marks(xs.tolist(), trained_lrs(lrs)[steps].tolist(), style, candidate.letter)
 
 
 def anchor_text(selected: str, schedule: Schedule | None, current_lrs: Sequence[float], width: int) -> Text:

@@ -15,6 +15,7 @@ from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 
+from lrtui.run.spec import trained_lr
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.forecast import CurveRequest, CurveResult
@@ -64,7 +65,7 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
         self._model = self._state.model
         self._shapes = context.view.shapes = context.view.shapes or Shapes()
         self._asked: CurveRequest | None = None
-        self._base_lr = parse_optimizer(context.spec.optimizer).lrs[0]
+        self._base_lr = trained_lr(parse_optimizer(context.spec.optimizer).lrs)
 
     # -- what is on screen --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from lrtui.plotting.sparkline import sparkline
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.forecast import Floats
+from lrtui.schedules.lr_curve import trained_lrs
 from lrtui.schedules.schedule import Horizon
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.picker.model import PickerModel
@@ -49,4 +50,4 @@ class Shapes:
         """Return a scheduler's shape in one line; blanks while it is not known."""
         request = self._by_name.get(name)
         lrs = self._curves.get(request) if request is not None else None
-        return f"{sparkline(lrs[:, 0], width) if lrs is not None and len(lrs) else '':<{width}}"
+        return f"{sparkline(trained_lrs(lrs), width) if lrs is not None and len(lrs) else '':<{width}}"
