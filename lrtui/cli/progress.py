@@ -9,6 +9,7 @@ from types import TracebackType
 import click
 
 from lrtui.cli.terminal import SHOW_CURSOR, print_prose
+from lrtui.training.clock import PROCESS_TIME
 
 PARTS = 1000
 """Number of steps of the bar; one per step of training would draw it too often."""
@@ -30,6 +31,9 @@ class Progress:
         self._bar = click.progressbar(length=PARTS, label=label, file=self._stream, hidden=not is_drawn)
         self._first: float | None = None
         self._is_visible = False
+        if is_drawn:
+            PROCESS_TIME.watch()
+        self._stopped = PROCESS_TIME.stopped_seconds
 
     def __enter__(self) -> Progress:
         return self
@@ -54,6 +58,9 @@ class Progress:
         """Draw the bar at a share of the whole, from 0 to 1; the bar starts at the first share given."""
         if self._first is None:
             self._first = share
+        # the time in which the process was stopped, as by ctrl+z, says nothing about the time left
+        before, self._stopped = self._stopped, PROCESS_TIME.stopped_seconds
+        self._bar.start += self._stopped - before
         if share <= self._first:
             # the time left follows from what has been done since the first step, not from the import of PyTorch
             self._bar.start = self._bar.last_eta = time.time()  # the clock that click uses

@@ -75,6 +75,12 @@ class ProcessTime:
             self._read_at = now
             return now - self._stopped
 
+    @property
+    def stopped_seconds(self) -> float:
+        """Seconds in which the process was stopped, since it is watched."""
+        self.seconds()
+        return self._stopped
+
 
 PROCESS_TIME = ProcessTime()
 

@@ -9,6 +9,7 @@ import pytest
 
 from lrtui.cli.progress import Progress
 from lrtui.cli.terminal import SHOW_CURSOR
+from lrtui.training.clock import ProcessTime
 
 
 def test_a_terminal_shows_a_bar_with_the_time_left(
@@ -44,3 +45,18 @@ def test_there_is_no_bar_in_a_pipe_or_if_the_command_is_quiet(
         progress.say("a message")
         progress.update(0.75)
     assert capsys.readouterr().err == "a message\n"
+
+
+def test_the_time_in_which_the_process_was_stopped_does_not_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    now, stopped = time.time(), 5.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(ProcessTime, "stopped_seconds", property(lambda _: stopped))
+    with Progress("race 1") as progress:
+        progress.update(0.0)
+        # ctrl+z for 1,000 of 1,030 seconds
+        now, stopped = now + 1030, stopped + 1000
+        progress.update(0.5)
+    assert "00:00:30" in capsys.readouterr().err
