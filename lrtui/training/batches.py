@@ -248,7 +248,10 @@ def _why_inexact(loader: Any, where: str) -> str | None:
     if isinstance(loader.dataset, IterableDataset):
         return f"{where} is a stream (IterableDataset), which keeps its own position and random state"
     if loader.persistent_workers:
-        return f"the workers of {where} live on from epoch to epoch (persistent_workers), with their random states"
+        return (
+            f"the workers of {where} live on from epoch to epoch (persistent_workers) with their random states, which "
+            "matters only if they draw random numbers"
+        )
     if not getattr(loader, "in_order", True):
         return f"the workers of {where} give batches as they come (in_order=False)"
     return None
@@ -278,7 +281,15 @@ def sample_count(batch: Batch) -> int:
     inputs.
     """
     inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
+    if _are_boxes_of_images(*batch):
+        targets = []
     return next((count for count in targets if count in inputs), next(iter((*targets, *inputs)), 1))
+
+
+def _are_boxes_of_images(inputs: Any, targets: Any) -> bool:
+    """Return whether the targets are the boxes of all images in one tensor, with the image's number in each row."""
+    are_tensors = isinstance(inputs, torch.Tensor) and isinstance(targets, torch.Tensor)
+    return are_tensors and inputs.dim() == 4 and targets.dim() == 2 and len(inputs) != len(targets)
 
 
 def _possible_counts(part: Any) -> list[int]:

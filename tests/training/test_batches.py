@@ -113,6 +113,13 @@ def images(count: int) -> list[torch.Tensor]:
         (torch.zeros(7, 4), [{"a": torch.zeros(7)}, {"b": torch.zeros(7)}], 7),
         ({"ids": torch.zeros(7, 4)}, {"labels": torch.zeros(7)}, 7),
         ({"ids": torch.zeros(7, 4)}, None, 7),
+        # the boxes of all images in one tensor
+        (torch.zeros(3, 3, 8, 8), torch.zeros(9, 6), 3),
+        (torch.zeros(3, 3, 8, 8), torch.zeros(0, 6), 3),
+        # a sequence first
+        (torch.zeros(5, 7, 4), torch.zeros(7, 2), 7),
+        # targets of flattened sequences
+        (torch.zeros(5, 7), torch.zeros(35), 35),
         # CTC: targets of all samples in a row, and their lengths
         (torch.zeros(7, 4, 9), (torch.zeros(30), torch.zeros(7)), 7),
         (torch.zeros(4), torch.tensor(1.0), 1),
