@@ -92,9 +92,9 @@ def print_chart(
     plotext.limitsize(False, False)
     plotext.plotsize(width, rows)
     plotext.theme("clear")
-    # plotext draws every point: all must be finite and within the axes
+    # plotext draws every point: all must be finite and within the axes; an infinite one would leave no room for others
     parts = [
-        [(epoch, min(max(value, -LARGEST), LARGEST)) for epoch, value in points if not math.isnan(value)]
+        [(epoch, min(max(value, -LARGEST), LARGEST)) for epoch, value in points if math.isfinite(value)]
         for points in (zip(curve.epochs, curve.values, strict=True) for curve in curves)
     ]
     values = [value for points in parts for _, value in points] or [0.0]
@@ -215,7 +215,7 @@ def result_curve(state: RunState, value: Callable[[EvalDone], float | None] = la
     points = [
         (result.step / steps_per_epoch(state), found)
         for result in state.evaluations
-        if not result.averaged and (found := value(result)) is not None and not math.isnan(found)
+        if not result.averaged and (found := value(result)) is not None and math.isfinite(found)
     ]
     return Curve([epoch for epoch, _ in points], [value for _, value in points], 1, "o", joined=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 
@@ -64,3 +65,12 @@ def test_a_single_accuracy_in_percent_is_drawn_around_it(capsys: pytest.CaptureF
     print_chart([Curve([1], [81.6], marker="o")], [1], from_zero=False, is_share=True)
     labels = y_labels(capsys.readouterr().out)
     assert 70 < min(labels) < 81.6 < max(labels) < 90
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_not_finite_leaves_the_axis_to_the_others(
+    odd: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_chart([Curve([1, 2, 3], [0.5, odd, 0.6], marker="o")], [1, 2, 3], from_zero=False)
+    labels = y_labels(capsys.readouterr().out)
+    assert (min(labels), max(labels)) == (0.5, 0.6)

@@ -63,3 +63,9 @@ def test_without_accuracy_the_best_has_the_lowest_loss(worst: float) -> None:
 
 def test_others_have_to_go_before_epochs_ends_do() -> None:
     assert gone(files(1, 2, 3, 4, 5), [1, 2, 3, 5], {}, limit=45) == [4]
+
+
+@pytest.mark.parametrize("odd", [float("inf"), float("nan")])
+def test_an_accuracy_that_is_not_finite_is_not_the_best(odd: float) -> None:
+    results = {seq: {"accuracy": accuracy} for seq, accuracy in ((1, 0.6), (2, odd), (3, 0.5), (4, 0.5))}
+    assert gone(files(1, 2, 3, 4), [1, 2, 3, 4], results, limit=40) == [2]

@@ -154,4 +154,4 @@ def _rank(result: Mapping[str, float] | None) -> float:
     if result is None:
         return math.inf
     value = -result["accuracy"] if "accuracy" in result else result["loss"]
-    return math.inf if math.isnan(value) else value
+    return value if math.isfinite(value) else math.inf

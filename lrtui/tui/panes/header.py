@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.text import Span, Text
 from textual.widget import Widget
 
@@ -111,7 +113,8 @@ def figures_line(scene: Scene, width: int) -> str:
         parts.append(f"test loss {four_digits(tests[-1].loss):<7}")
     accuracies = [test.accuracy for test in tests if test.accuracy is not None]
     if accuracies:
-        change = f" {accuracies[-1] - accuracies[-2]:+.4f}" if len(accuracies) > 1 else ""
+        difference = accuracies[-1] - accuracies[-2] if len(accuracies) > 1 else math.nan
+        change = f" {difference:+.4f}" if math.isfinite(difference) else ""
         parts.append(f"accuracy {accuracies[-1]:.4f}{change}")
     line = f" {'   '.join(parts)}"
     if len(line) > width:

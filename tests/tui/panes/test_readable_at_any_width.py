@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.widgets import Input, Log, Static
 
-from lrtui.run.events import Notice
+from lrtui.run.events import EvalDone, Notice
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
@@ -100,3 +103,13 @@ def test_what_a_run_waits_for_is_cut_with_an_ellipsis(width: int) -> None:
     line = progress_line(RunSpec(), state, width).plain
     assert len(line) == width
     assert line.endswith("…")
+
+
+async def test_there_is_no_change_from_or_to_an_accuracy_that_is_not_finite() -> None:
+    events = recorded_run(330)
+    tests = [event for event in events if isinstance(event, EvalDone)]
+    changed = [replace(event, accuracy=math.nan) if event is tests[-1] else event for event in events]
+    app = PlayedApp(PlayedSession(changed))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        assert figures_line(app.cockpit.scene, 120).endswith("accuracy nan")
