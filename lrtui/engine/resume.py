@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from lrtui.engine.recording import user_files
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import CheckpointError, UsageError
-from lrtui.run.events import Event, ScheduleSwitched
+from lrtui.run.events import ScheduleSwitched
 from lrtui.run.feed import FeedItem
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -31,8 +31,8 @@ from lrtui.store.reader import (
     was_interrupted,
 )
 from lrtui.store.run_rows import next_seq
-from lrtui.store.store_feed import StoreFeed, summarized_state
-from lrtui.training.checkpoint.files import ResumePoint, SavedFile, is_intact, own_files, saved_files
+from lrtui.store.store_feed import StoreFeed, state_at, summarized_state
+from lrtui.training.checkpoint.files import ResumePoint, SavedFile, is_complete, is_intact, own_files, saved_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,7 @@ def plan_resume(
         _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
         file, newest_seq = _checkpoint(connection, folder, stored, step)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
-        # single steps are not needed to know which commands were carried out
-        state = RunState()
-        state.fold(each for each in StoreFeed(connection, stored.id, in_full=0).take() if isinstance(each, Event))
+        state = summarized_state(connection, stored.id)
         if epochs is not None and state.started is not None and epochs < state.started.spec.epochs:
             raise UsageError(
                 f"{stored.title} has {state.started.spec.epochs:,} epochs already; --epochs can only extend it"
@@ -140,17 +138,20 @@ def plan_resume(
         )
 
 
-def plan_offered_resume(folder: Path, run: str) -> ResumePlan:
-    """Return how a run is resumed from its newest intact checkpoint; the plan names a damaged one that is left out.
+def plan_offered_resume(folder: Path, run: str, is_usable: Callable[[Path], bool] = is_intact) -> ResumePlan:
+    """Return how a run is resumed from its newest usable checkpoint; the plan names a damaged one that is left out.
+
+    Args:
+        is_usable: returns whether a checkpoint can be resumed from; the default reads the whole file.
 
     Raises:
         LrtuiError: as `plan_resume`.
     """
     plan = plan_resume(folder, run)
-    if is_intact(plan.file.path):
+    if is_usable(plan.file.path):
         return plan
     files = own_files(plan.file.path.parent, plan.run.uid)
-    earlier = next((each for each in reversed(files) if each.step < plan.file.step and is_intact(each.path)), None)
+    earlier = next((each for each in reversed(files) if each.step < plan.file.step and is_usable(each.path)), None)
     return plan if earlier is None else replace(plan_resume(folder, run, step=earlier.step), damaged=plan.file)
 
 
@@ -215,8 +216,7 @@ def _changed_course(
     request = replace(request, epochs=epochs or request.epochs)
     if switch is None:
         return request
-    before = RunState()
-    before.fold(StoreFeed(connection, run.id, in_full=0, until=file.seq).take())
+    before = summarized_state(connection, run.id, file.seq)
     return _switched_course(request, switch, file, before.current_lrs)
 
 
@@ -252,18 +252,6 @@ def epoch_ends(folder: Path, run: int, state: RunState, run_uid: str | None = No
     return {done.epoch: at_steps[done.step] for done in state.epochs if done.step in at_steps}
 
 
-def state_at(folder: Path, run: int, seq: int) -> RunState:
-    """Return the state of a stored run after the event with this seq.
-
-    Raises:
-        StoreError: if the store can't be read.
-    """
-    state = RunState()
-    with closing(open_for_reading(folder)) as connection:
-        state.fold(StoreFeed(connection, run, until=seq).take())
-    return state
-
-
 def interrupted_run(folder: Path) -> ResumePlan | None:
     """Return how the newest run of this working directory is resumed, if it was interrupted; else None.
 
@@ -275,7 +263,8 @@ def interrupted_run(folder: Path) -> ResumePlan | None:
         run = next((run for run in all_runs(connection) if run.directory == directory), None)
         if run is None or not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
             return None
-    return plan_offered_resume(folder, str(run.id))
+    # at every start: the checksums of a large checkpoint would take seconds, and a resume verifies them anyway
+    return plan_offered_resume(folder, str(run.id), is_complete)
 
 
 def describe_user_files(plan: ResumePlan) -> list[str]:

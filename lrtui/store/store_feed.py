@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from lrtui.run.events import Event
 from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
+from lrtui.store.connection import open_for_reading
 from lrtui.store.migrations import has_step_metrics
 from lrtui.store.rows import METRIC_SERIES
 
@@ -244,6 +247,18 @@ def summarized_state(connection: sqlite3.Connection, run: int, until: int | None
     """
     state = RunState()
     state.fold(StoreFeed(connection, run, in_full=0, until=until).take())
+    return state
+
+
+def state_at(folder: Path, run: int, seq: int) -> RunState:
+    """Return the state of a stored run after the event with this seq.
+
+    Raises:
+        StoreError: if the store can't be read.
+    """
+    state = RunState()
+    with closing(open_for_reading(folder)) as connection:
+        state.fold(StoreFeed(connection, run, until=seq).take())
     return state
 
 

@@ -12,18 +12,21 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from other_process import SLOW, OtherProcess, computed, rows, wait_for_step
 from training_runs import tiny_spec
 
 from lrtui import Run
-from lrtui.engine.resume import epoch_ends, plan_offered_resume, plan_resume, state_at
+from lrtui.engine.resume import epoch_ends, interrupted_run, plan_offered_resume, plan_resume
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.run.events import Notice
 from lrtui.store import liveness, run_rows
 from lrtui.store import writer as writer_module
+from lrtui.store.connection import transaction
 from lrtui.store.location import DATABASE
+from lrtui.store.store_feed import state_at
 from lrtui.training.checkpoint.files import saved_files
 from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.resume import read_resume_point
@@ -139,6 +142,24 @@ def test_an_offered_resume_leaves_a_damaged_checkpoint_out(tmp_path: Path) -> No
     # the script stops it there again
     assert Run(plan.spec, resume_plan=plan).start().result().step == 15
     assert plan_offered_resume(tmp_path, "1").damaged is None
+
+
+def test_the_offer_at_the_start_reads_no_whole_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Run(tiny_spec(store=str(tmp_path), at=("step 15: stop",))).start().result()
+    with transaction(tmp_path) as connection:
+        run_rows.update(connection, 1, state="running", pid_started="never")
+
+    read: list[ZipFile] = []
+    monkeypatch.setattr(ZipFile, "testzip", read.append)
+    plan = interrupted_run(tmp_path)
+    assert plan is not None
+    assert (plan.file.step, plan.damaged) == (15, None)
+    plan.file.path.write_bytes(plan.file.path.read_bytes()[:-100])
+    plan = interrupted_run(tmp_path)
+    assert plan is not None
+    assert plan.damaged is not None
+    assert (plan.file.step, plan.damaged.step) == (12, 15)
+    assert read == []
 
 
 # -- one trainer ---------------------------------------------------------------------------------------------------

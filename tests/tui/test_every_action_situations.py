@@ -111,7 +111,9 @@ ELSEWHERE_EFFECTS = {
 }
 """Where the commands go to a run of another process."""
 
-NOTHING_TO_BRANCH = {"branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")}
+NOTHING_TO_BRANCH = {
+    "branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")
+}
 
 AWAY_FROM_CHARTS = dict.fromkeys(
     ("log_axis", "zoom_in", "zoom_out", "pan_left", "pan_right", "whole_run", "cursor_left", "cursor_right", "export"),
@@ -447,7 +449,9 @@ SITUATIONS = (
         NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
         | {
-            "branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint"),
+            "branch": says(
+                "b: can't branch from run 1: no epoch before its last one has a checkpoint"
+            ),
             "pause": Effect(sends=Resume(), says="sent to its process"),
         },
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],

@@ -87,6 +87,15 @@ def belongs_to(path: Path, run_uid: str) -> bool:
     return run_uid.encode() in pickled if run_uid else UID_PREFIX.encode() not in pickled
 
 
+def is_complete(path: Path) -> bool:
+    """Return whether a checkpoint is an archive with a directory, which is at the end of the file; reads little."""
+    try:
+        with zipfile.ZipFile(path):
+            return True
+    except Exception:
+        return False
+
+
 def is_intact(path: Path) -> bool:
     """Return whether a checkpoint is a complete archive with correct checksums, without importing torch."""
     try:

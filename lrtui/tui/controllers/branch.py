@@ -165,7 +165,7 @@ class BranchController:
 
         def on_epoch(end: EpochEnd | None) -> None:
             if end is not None:
-                from lrtui.engine.resume import state_at
+                from lrtui.store.store_feed import state_at
 
                 self._in_thread(
                     partial(state_at, store, number, end.seq), partial(self._pick, store, number, end.epoch)
