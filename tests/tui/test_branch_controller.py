@@ -102,7 +102,7 @@ async def test_a_run_without_checkpoints_says_so(folder: Path) -> None:
     app = PlayedApp(PlayedSession(DONE))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "b")
-        assert "no epoch before its last one has a checkpoint" in message(app)
+        assert "it has no checkpoint of an epoch before its last" in message(app)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ ELSEWHERE_EFFECTS = {
 """Where the commands go to a run of another process."""
 
 NOTHING_TO_BRANCH = {
-    "branch": says("b: can't branch from run 1: no epoch before its last one has a checkpoint")
+    "branch": says("b: can't branch from run 1: it has no checkpoint of an epoch before its last")
 }
 
 AWAY_FROM_CHARTS = dict.fromkeys(
@@ -450,7 +450,7 @@ SITUATIONS = (
         ELSEWHERE_EFFECTS
         | {
             "branch": says(
-                "b: can't branch from run 1: no epoch before its last one has a checkpoint"
+                "b: can't branch from run 1: it has no checkpoint of an epoch before its last"
             ),
             "pause": Effect(sends=Resume(), says="sent to its process"),
         },

@@ -159,7 +159,7 @@ class BranchController:
             self._cockpit.say(f"{key}: can't branch from run {number}: {error}")
             return
         if not ends:
-            reason = "no epoch before its last one has a checkpoint"
+            reason = "it has no checkpoint of an epoch before its last"
             self._cockpit.say(f"{key}: can't branch from run {number}: {reason}")
             return
 
