@@ -146,6 +146,7 @@ def _send(folder: Path, connection: sqlite3.Connection, run: int, command: Comma
         ).fetchone() or (None, None)
         if text is not None:
             return Answer(bool(obeyed), text)
+        # a run that ends between the reading of its row and the check of its process seems lost at first
         refusals += refusal is not None
         if refusals > 1 or time.monotonic() > give_up:
             # a run that is resumed later must not carry out a command whose sender is gone
