@@ -26,7 +26,7 @@ KIND_TEXT: dict[Kind, str] = {
 }
 """The values of each kind, as forms, help and messages name them."""
 
-Counts = Literal[
+CountRole = Literal[
     "length",  # step() calls to the end of the curve, or of a part of it that occurs once, such as a warm-up
     "period",  # step() calls of something that repeats: from one drop to the next, of a cycle, of its rise or fall
     "milestones",  # step() calls from the schedule's start, a list
@@ -66,8 +66,8 @@ class Parameter:
         above: whether the value must be above the minimum.
         choices: the values accepted, for the kind `choice`.
         optional: whether None is accepted.
-        counts: what a whole number, or each of a list of them, counts; None for a number that counts nothing, such
-            as a factor.
+        count_role: what a whole number, or each of a list of them, counts; None for a number that counts nothing,
+            such as a factor.
         lr: which lr the argument is; None for an argument that is no lr.
         lr_share: the initial value in forms as a share of the optimizer's lr, instead of the example's value.
     """
@@ -81,7 +81,7 @@ class Parameter:
     above: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
-    counts: Counts | None = None
+    count_role: CountRole | None = None
     lr: LrRole | None = None
     lr_share: float | None = None
 
@@ -112,16 +112,16 @@ class Parameter:
 
 
 def count(
-    name: str, help_text: str, counts: Counts, *, default: Any = REQUIRED, minimum: int = 1, optional: bool = False
+    name: str, help_text: str, role: CountRole, *, default: Any = REQUIRED, minimum: int = 1, optional: bool = False
 ) -> Parameter:
     """Declare an argument that is a whole number of something, or a list of these for `milestones`."""
     return Parameter(
         name=name,
-        kind="ints" if counts == "milestones" else "int",
+        kind="ints" if role == "milestones" else "int",
         help=help_text,
         default=default,
         minimum=minimum,
         maximum=MAX_COUNT,
         optional=optional,
-        counts=counts,
+        count_role=role,
     )

@@ -181,7 +181,7 @@ class SchedulerEntry:
     @property
     def counts(self) -> tuple[Parameter, ...]:
         """The arguments that count `step()` calls."""
-        return tuple(each for each in self.parameters if each.counts in ("length", "period", "milestones"))
+        return tuple(each for each in self.parameters if each.count_role in ("length", "period", "milestones"))
 
     def lrs(self, *roles: LrRole) -> tuple[Parameter, ...]:
         """Return the arguments that are lrs in these roles, in the order of the roles."""

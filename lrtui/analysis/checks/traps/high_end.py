@@ -77,7 +77,7 @@ def unfinished_cycle(context: ScheduleContext) -> Problem | None:
     for part in context.parts:
         if not part.entry.restarts or not part.is_last or part.calls < 2 or not context.is_finite:
             continue
-        period = next(parameter.name for parameter in part.entry.counts if parameter.counts == "period")
+        period = next(parameter.name for parameter in part.entry.counts if parameter.count_role == "period")
         position, length = part.calls - 1, part.get(period)
         while position >= length:
             position, length = position - length, length * (part.get("T_mult") or 1)

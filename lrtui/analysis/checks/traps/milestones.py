@@ -91,7 +91,7 @@ def never_reached(context: ScheduleContext) -> Problem | None:
                 f"milestone {late[0]:,} is never reached: {part.name} runs for {context.calls_text(part.calls)}",
                 chain(fits(context), per_batch(context)),
             )
-        period = next((parameter.name for parameter in part.entry.counts if parameter.counts == "period"), None)
+        period = next((parameter.name for parameter in part.entry.counts if parameter.count_role == "period"), None)
         if period is not None and part.lowers and part.get(period) >= part.calls > 1:
             return Problem(
                 f"{period}={part.get(period):,} is never reached: {part.name} runs for "

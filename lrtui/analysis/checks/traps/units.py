@@ -130,8 +130,8 @@ def _most_epochs(context: ScheduleContext, part: Part) -> float:
     """Return the highest count of a schedule per batch that looks like a number of epochs."""
     epochs, length = context.horizon.epochs, context.horizon.batches_per_epoch
     # a warm-up or a cycle of one epoch is usual; a decay of one epoch ends before anything is learned
-    share = SHORT * epochs if part.is_last and part.lowers else 0.0
-    return min(epochs, max(SMALL, share) * length)
+    shortest_decay = SHORT * epochs if part.is_last and part.lowers else 0.0
+    return min(epochs, max(SMALL, shortest_decay) * length)
 
 
 def _has_small_drops(part: Part) -> bool:
@@ -177,7 +177,7 @@ def batches_for_epochs(context: ScheduleContext) -> Problem | None:
         for name, values in _given_counts(context, part).items():
             if not all(least <= value <= 1.05 * total for value in values):
                 continue
-            if part.lowers and max(values) < MIN_DECAY_SHARE[str(_parameter(part, name).counts)] * total:
+            if part.lowers and max(values) < MIN_DECAY_SHARE[str(_parameter(part, name).count_role)] * total:
                 continue
             return Problem(
                 f"{_counts_text(part, name, values)} counts epochs, but looks like a number of batches; the run has "

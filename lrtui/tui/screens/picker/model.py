@@ -99,7 +99,7 @@ class PickerModel:
     def _default_texts(self, entry: SchedulerEntry) -> dict[str, str]:
         example = parse_schedule(entry.example)
         calls = self.horizon.calls(example.per)
-        is_cyclic = entry.family == "curve" and any(each.counts == "period" for each in entry.counts)
+        is_cyclic = entry.family == "curve" and any(each.count_role == "period" for each in entry.counts)
         if is_cyclic and entry.fit is not None and calls > 1:
             # whole cycles, so that check has no finding on what the form proposes
             example = example.with_arguments(**(entry.fit(entry.values(example.arguments), calls) or {}))
