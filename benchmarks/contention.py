@@ -5,8 +5,8 @@
 The same epoch of the case study is timed without a screen: alone, two at once, beside another program that keeps
 PyTorch busy with PyTorch's own settings, in a race of two processes, and with two workers that load data. The last row
 presses keys in a cockpit that trains while a second run trains beside it; `benchmarks/cockpit.py` measures the cockpit
-alone. Each time is divided by that of a run alone with the same policy; two at once can't take less than twice as long
-as one alone if that one keeps all cores busy.
+alone. Each time is divided by that of a run alone with the same policy. Two at once take twice as long if one alone
+keeps all cores busy, and less if it does not.
 
 A policy is a setting of OpenMP's threads by environment variables: `lrtui` leaves them to lrtui, the others set what a
 user could set, which lrtui keeps. The policies take turns, so that other load on the machine falls on all of them.

@@ -88,7 +88,7 @@ class MetricChart(ChartPane):
         raise NotImplementedError
 
     def legends_of(self, scene: Scene) -> list[Legend]:
-        """Return the runs' letters, or what line, band and dot are."""
+        """Return the letters of several runs, or what the line, the band and the marks of a single run are."""
         if len(scene.shown) != 1:
             return run_legends(scene)
         (run,), name, span = scene.shown, self.metric_name(scene), scene.view.smoothing
