@@ -132,8 +132,8 @@ def _report_closed_output(printer: Printer, error: OSError, prog: str) -> int:
 
 
 def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> int:
-    if run.unrecorded:
-        printer.warn(run.unrecorded)
+    if run.recording_error:
+        printer.warn(run.recording_error)
     outcome = run.state.outcome
     if outcome is None:
         printer.warn("the training thread ended without a result")
@@ -150,7 +150,7 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
             printer.warn(line)
         else:
             printer.say(line)
-    if run.is_recorded and not run.unrecorded:
+    if run.is_recorded and not run.recording_error:
         printer.say(_next_step(run))
     if signals and outcome.outcome != "diverged":
         # a signal to the process group also ends the data loader's processes, which looks like a failure

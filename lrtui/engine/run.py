@@ -95,7 +95,7 @@ class Run:
         """The fold of the events taken so far."""
         self.error: LrtuiError | None = None
         """The error in the settings, the data or the task that ended the run."""
-        self.unrecorded = ""
+        self.recording_error = ""
         """What could not be recorded, as a message; set when the run is over."""
         self.ended_at: float | None = None
         """When training ended, by `time.monotonic`, while the last events are being stored; None at other times."""
@@ -275,14 +275,14 @@ class Run:
         finally:
             if (recording := self._recording) is not None:
                 self.ended_at = time.monotonic()
-                self.unrecorded = recording.finish()
+                self.recording_error = recording.finish()
                 self.ended_at = None
                 is_new = self._resume_plan is None or self._resume_plan.is_branch
                 if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
                     recording.withdraw()
                     self._recording = None
                 # the last events are stored now, so more of the earlier checkpoints can be removed
-                if self._checkpoints is not None and not self.unrecorded:
+                if self._checkpoints is not None and not self.recording_error:
                     with suppress(OSError):
                         self._checkpoints.remove_old_files()
                 self._checkpoints = None

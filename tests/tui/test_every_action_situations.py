@@ -111,9 +111,7 @@ ELSEWHERE_EFFECTS = {
 }
 """Where the commands go to a run of another process."""
 
-NOTHING_TO_BRANCH = {
-    "branch": says("b: can't branch from run 1: it has no checkpoint of an epoch before its last")
-}
+NOTHING_TO_BRANCH = {"branch": says("b: can't branch from run 1: it has no checkpoint of an epoch before its last")}
 
 AWAY_FROM_CHARTS = dict.fromkeys(
     ("log_axis", "zoom_in", "zoom_out", "pan_left", "pan_right", "whole_run", "cursor_left", "cursor_right", "export"),
@@ -449,9 +447,7 @@ SITUATIONS = (
         NOT_HERE | NONE_PINNED,
         ELSEWHERE_EFFECTS
         | {
-            "branch": says(
-                "b: can't branch from run 1: it has no checkpoint of an epoch before its last"
-            ),
+            "branch": says("b: can't branch from run 1: it has no checkpoint of an epoch before its last"),
             "pause": Effect(sends=Resume(), says="sent to its process"),
         },
         elsewhere=[*NUDGED, Paused(seq=999, step=120, seconds=5.0)],

@@ -73,7 +73,7 @@ class ChildRun:
         self.is_recorded = resumes is not None
         self.state = RunState()
         self.error: LrtuiError | None = None
-        self.unrecorded = ""
+        self.recording_error = ""
         """What could not be recorded, or how the process failed; set when the run is over."""
         self._feed, self._output = LiveFeed(), output
         self._lines: IO[bytes] = self._process.stdout
@@ -111,7 +111,7 @@ class ChildRun:
             elif "run" in record:
                 self.number, self.is_recorded = record["run"], True
             else:
-                self.unrecorded = record["trouble"]
+                self.recording_error = record["trouble"]
                 if record["refused"]:
                     self.error = (UsageError if record["usage"] else LrtuiError)(record["refused"])
         try:
@@ -120,7 +120,7 @@ class ChildRun:
             self._process.kill()
             status = self._process.wait()
         if status and not self.error:
-            self.unrecorded = f"its process ended with status {status}; see {self._output}"
+            self.recording_error = f"its process ended with status {status}; see {self._output}"
         self._lines.close()
         # the process is gone, so unsent data is lost
         with suppress(OSError):
@@ -150,7 +150,7 @@ def main() -> int:
             _print_events(run, out)
             run.join(POLL_SECONDS)
         _print_events(run, out)
-    _print(out, _end(run.unrecorded, run.error))
+    _print(out, _end(run.recording_error, run.error))
     return 0
 
 

@@ -238,11 +238,11 @@ class Race:
 
     def _close(self, cell: Cell, run: Run | ChildRun) -> None:
         """Handle the end of a run."""
-        if run.unrecorded:
-            self._say(run.unrecorded)
+        if run.recording_error:
+            self._say(run.recording_error)
         label, outcome = self.plan.entrants[cell.entrant].label, run.state.outcome
         if outcome is None and self._stop is None:
-            raise run.error or LrtuiError(f"the run of {label} ended unexpectedly: {run.unrecorded}")
+            raise run.error or LrtuiError(f"the run of {label} ended unexpectedly: {run.recording_error}")
         if outcome is not None and outcome.outcome == "done" and run.is_recorded:
             keep_last_checkpoint(self._files.folder, run.number)
         if outcome is None or outcome.outcome in ("done", "stopped"):

@@ -110,8 +110,8 @@ def _continue_in_background(run: Run, ended: bool) -> int:
             raise LrtuiError(f"its current batch did not end in time{remedy}")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
-        if run.unrecorded:
-            raise LrtuiError(run.unrecorded)
+        if run.recording_error:
+            raise LrtuiError(run.recording_error)
         successor = resume_in_background(run.store_folder, run.number)
     except LrtuiError as error:
         print(f"lrtui: can't continue run {run.number} in the background: {error}", file=sys.stderr)
