@@ -91,7 +91,7 @@ class RunsController:
         if queue:
             choices.append(Choice("t", f"remove the last queued run: {queue[-1].schedule[:48]}", "remove"))
         choices.append(Choice("escape", "cancel", None))
-        question = f"Run {live.number} is in progress. Stop it and start a new run?"
+        question = f"Run {live.number} is in progress. Stop it and start a new run with {spec.schedule}?"
         if queue:
             question += "\nQueued:"
             question += "".join(f"\n  {position}. {queued.schedule[:60]}" for position, queued in enumerate(queue, 1))

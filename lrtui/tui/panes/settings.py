@@ -75,7 +75,8 @@ def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
 def next_line(scene: Scene) -> list[tuple[str, str]]:
     """Return the line of the next run's schedule, if it differs from the current schedule of the run on screen.
 
-    It is left out until the user has chosen one, or the run's schedule was switched.
+    While a run is in progress, it is left out until the user has chosen one, or the run's schedule was switched: the
+    question before the next run names it.
     """
     run, spec = scene.run, scene.view.spec
     if run is None or not run.state.schedule:
@@ -83,7 +84,8 @@ def next_line(scene: Scene) -> list[tuple[str, str]]:
     switch = run.state.last_switch
     # as the user gave it: the current schedule has its lengths filled in; earlier versions did not record the command
     given = switch.command.rpartition(" from ")[0] if switch else run.spec.schedule
-    if (not switch or not given) and spec.schedule == scene.view.opened_with.schedule:
+    is_chosen = spec.schedule != scene.view.opened_with.schedule or (switch and given)
+    if scene.session.live is not None and not is_chosen:
         return []
     return [] if spec.schedule in (run.state.schedule, given) else [("next run", spec.schedule)]
 

@@ -45,3 +45,11 @@ async def test_the_next_runs_schedule_is_shown_when_it_is_not_the_one_in_force()
         assert lines(app)["schedule"] == "CosineAnnealingLR(T_max=8)"
         choose(app, "StepLR(step_size=1, gamma=0.5)")
         await until(pilot, lambda: lines(app).get("next run") == "StepLR(step_size=1, gamma=0.5)")
+
+
+async def test_beside_a_finished_run_the_schedule_that_r_starts_is_shown() -> None:
+    app = PlayedApp(PlayedSession(recorded_run(500, outcome="done")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: lines(app).get("next run") == app.view.spec.schedule)
+        choose(app, "StepLR(step_size=1, gamma=0.5)")
+        await until(pilot, lambda: "next run" not in lines(app))
