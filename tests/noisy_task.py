@@ -43,6 +43,14 @@ class LeavesAProcess(Tiny):
         return super().model()
 
 
+class Aborts(Tiny):
+    """Ends as a failed assertion in native code does."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        os.write(2, b"assertion failed\n")
+        os.abort()
+
+
 class Crashes(Tiny):
     def model(self) -> torch.nn.Module:
         os.write(2, b"before the crash\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import faulthandler
 import fcntl
 import os
 import re
@@ -18,6 +17,7 @@ from textual.app import App
 from textual.driver import Driver
 
 from lrtui.text.format import counted, printable
+from lrtui.tui.terminal_rescue import TerminalRescue
 
 MAX_READ = 1 << 18
 """Maximum number of bytes per call of `take`; older ones are left out, since the log would drop them at once."""
@@ -47,7 +47,7 @@ class CapturedOutput:
     Native code, Python's `print` and child processes such as data workers write there. A file, not a pipe: a pipe that
     is full blocks a library that writes while it holds the GIL, which the reader needs; and a child that outlives this
     process would be killed by SIGPIPE. The last output of a process that is killed, such as the message of an abort, is
-    lost.
+    printed by `TerminalRescue`.
 
     Args:
         seconds: a clock.
@@ -84,10 +84,12 @@ class CapturedOutput:
 
     def terminal_file(self, file: TextIO) -> TextIO:
         """Return a file that writes to the same terminal as `file` whether or not its descriptor is redirected."""
-        copy = open(os.dup(file.fileno()), "w", encoding=file.encoding, errors=file.errors, newline="\n")  # noqa: SIM115
-        if faulthandler.is_enabled():
-            faulthandler.enable(copy)
-        return copy
+        return open(os.dup(file.fileno()), "w", encoding=file.encoding, errors=file.errors, newline="\n")
+
+    @property
+    def file(self) -> int:
+        """Descriptor of the file that the output goes to; -1 before the first `start`."""
+        return self._file
 
     def take(self, *, is_final: bool = False) -> list[str]:
         """Return the new lines, without escape sequences; of a line with carriage returns only its last state.
@@ -138,8 +140,10 @@ def capturing(kind: type[Driver], output: CapturedOutput) -> type[Driver]:
             # these are private to Textual
             file: TextIO | None = getattr(self, "_file", None)
             self._captured = output if file is not None else None
+            self._rescue: TerminalRescue | None = None
             if file is not None:
                 self._file = output.terminal_file(file)
+                self._terminal = self._file.fileno()
                 # Textual's own capture drops what Python code prints
                 app._capture_stdout, app._capture_stderr = sys.__stdout__, sys.__stderr__  # type: ignore[assignment]
 
@@ -147,12 +151,17 @@ def capturing(kind: type[Driver], output: CapturedOutput) -> type[Driver]:
             if self._captured is not None:
                 self._captured.start()
             super().start_application_mode()
+            if self._captured is not None and self._rescue is None:
+                self._rescue = TerminalRescue(self._terminal, self._captured.file)
 
         def close(self) -> None:
             # the last escape sequences are written here, in another thread
             super().close()
             if self._captured is not None:
                 self._captured.stop()
+            if self._rescue is not None:
+                self._rescue.close()
+                self._rescue = None
 
     return Capturing
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from terminal import LEAVES_ALTERNATE_SCREEN, Terminal
 from training_runs import TINY
 
@@ -160,3 +162,19 @@ def test_a_traceback_of_the_cockpit_is_seen_after_the_output_before_it() -> None
     after = terminal.written[terminal.written.rindex(LEAVES_ALTERNATE_SCREEN) :]
     assert b"broken" in after
     assert b"before it" in after
+
+
+@pytest.mark.parametrize("task", ["Aborts", "NoisyTask"])
+def test_a_process_that_is_killed_leaves_a_usable_terminal_with_its_last_output(task: str) -> None:
+    arguments = ("StepLR(1)", "--task", NOISY.replace("NoisyTask", task), "--store", "none", "--epochs", "2000")
+    terminal = Terminal(*arguments)
+    terminal.read_until(b"importing")
+    if task == "NoisyTask":
+        terminal.read_until(b"to descriptor 1")
+        os.kill(terminal.pid, signal.SIGKILL)
+    assert terminal.wait_gone() == (-signal.SIGABRT if task == "Aborts" else -signal.SIGKILL)
+    last = b"assertion failed" if task == "Aborts" else b"to descriptor 2"
+    # a data worker notices that its parent is gone after five seconds
+    assert terminal.read(20.0, lambda: last in terminal.written.rpartition(LEAVES_ALTERNATE_SCREEN)[2])
+    assert b"lrtui was killed" in terminal.written
+    assert terminal.modes[3] == terminal.modes_before[3]
