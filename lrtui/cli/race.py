@@ -41,11 +41,11 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
-from lrtui.cli.output_file import write_file
 from lrtui.cli.progress import Progress
 from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY
+from lrtui.store.output_file import write_file
 from lrtui.text.format import counted, printable
 
 EPILOG = """\

@@ -14,6 +14,7 @@ from lrtui.analysis.race.plan import RacePlan
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.store.liveness import is_alive, machine, this_process
 from lrtui.store.location import prepare_folder, store_folder
+from lrtui.store.output_file import write_file
 
 RACES = "races"
 """Subfolder of the store that holds the plans."""
@@ -83,21 +84,7 @@ class PlanFiles:
         Raises:
             StoreError: if it can't be written.
         """
-        path = self._path(plan.number)
-        text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
-        try:
-            target = Path(os.path.realpath(path))
-            if target.exists() and not target.is_file():
-                target.write_text(text, encoding="utf-8")
-                return
-            unfinished = target.with_suffix(".unfinished")
-            with open(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        except OSError as error:
-            raise StoreError(f"can't write {path}: {error.strerror or error}") from None
+        write_file(self._path(plan.number), [json.dumps(plan.to_json(), indent=1, allow_nan=False)])
 
     def remove(self, plan: RacePlan) -> None:
         """Remove the plan of a race that has no runs."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from lrtui.cli.command import Command, option
-from lrtui.cli.output_file import write_file
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
+from lrtui.store.output_file import write_file
 from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
 from lrtui.text.format import counted
 

@@ -1,4 +1,4 @@
-"""Writes a file that the user names."""
+"""Writes a text file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import StoreError
 
 SPECIAL_FOLDERS = ("/dev/", "/proc/")
 """Their entries, such as /dev/stdout, can lead to regular files that are open elsewhere."""
@@ -23,7 +23,7 @@ def write_file(path: str | Path, pieces: Iterable[str], remedy: str = "") -> Non
         remedy: what to do if it can't be written, as the end of the message.
 
     Raises:
-        LrtuiError: if it can't be written.
+        StoreError: if it can't be written.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -35,10 +35,12 @@ def write_file(path: str | Path, pieces: Iterable[str], remedy: str = "") -> Non
         try:
             with partial.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(pieces)
+                file.flush()
+                os.fsync(file.fileno())
             if target.exists():
                 shutil.copymode(target, partial)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise LrtuiError(f"{path} can't be written: {error.strerror or error}{remedy}") from None
+        raise StoreError(f"{path} can't be written: {error.strerror or error}{remedy}") from None

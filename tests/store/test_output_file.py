@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.cli.output_file import write_file
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import StoreError
+from lrtui.store.output_file import write_file
 
 
 def test_a_link_stays_a_link_and_its_file_keeps_its_permissions(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_device_stays_a_device(tmp_path: Path) -> None:
     write_file(link, ["text"])
     assert link.is_symlink()
     assert Path("/dev/null").is_char_device()
-    with pytest.raises(LrtuiError, match="No space left"):
+    with pytest.raises(StoreError, match="No space left"):
         write_file("/dev/full", ["text"])
     assert Path("/dev/full").is_char_device()
 
@@ -53,6 +53,6 @@ def test_a_file_is_replaced_only_by_a_complete_one(tmp_path: Path) -> None:
         yield "new"
         raise OSError("broken")
 
-    with pytest.raises(LrtuiError, match="can't be written: broken; try"):
+    with pytest.raises(StoreError, match="can't be written: broken; try"):
         write_file(path, pieces(), "; try again")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
