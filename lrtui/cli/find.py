@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
 from lrtui.cli.progress import Progress
+from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.run.event_json import plain
@@ -72,9 +72,7 @@ def command(
         linear,
     )
     test = RangeTestThread(spec, sweep)
-    # output of the task goes to standard error
-    out = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(test.feed.stop) as signals:
+    with task_output_on_stderr() as out, stop_on_signals(test.feed.stop) as signals:
         curve = _follow(test.start(), out if as_json else None, quiet=quiet)
     result = test.feed.end
     assert result is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from lrtui.analysis.advice.advisor import Advisor
 from lrtui.cli.check import course_lines, finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
+from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.engine.notification import Notifier, advice_notification, end_notification
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
@@ -60,8 +60,10 @@ def follow(start: Callable[[], Run], printer: Printer, prog: str, notifier: Noti
         prog: the command's name, for messages.
         notifier: sends the notifications of its end and of advice.
     """
-    # output of the task is not an event and goes to standard error
-    with contextlib.redirect_stdout(sys.stderr):
+    is_on_stdout = printer.out is sys.stdout
+    # output of the task is not an event
+    with task_output_on_stderr() as out:
+        printer.out = out if is_on_stdout else printer.out
         run = start()
         signals, _ = handle_signals(lambda reason: run.send(Stop(reason)))
         error = _print_all(run, printer, notifier)

@@ -28,7 +28,7 @@ class Printer:
         self, *, as_json: bool, quiet: bool, log_interval: int, out: TextIO | None = None, err: TextIO | None = None
     ) -> None:
         self._as_json, self._quiet, self._log_interval = as_json, quiet, log_interval
-        self._out, self._err = out or sys.stdout, err or sys.stderr
+        self.out, self._err = out or sys.stdout, err or sys.stderr
 
     def print(self, event: Event) -> None:
         """Print the event."""
@@ -78,7 +78,7 @@ class Printer:
 
     def _line(self, text: str) -> None:
         # flushed line by line, for readers of a pipe
-        print(text, file=self._out, flush=True)
+        print(text, file=self.out, flush=True)
 
 
 def summary_lines(state: RunState) -> list[str]:

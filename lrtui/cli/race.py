@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import statistics
@@ -42,6 +41,7 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.progress import Progress
+from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY
@@ -168,8 +168,7 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
     race = Race(files, plan, say, progress.update)
     runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
     say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, stored in {files.folder}")
-    # output of the task goes to standard error
-    with progress, contextlib.redirect_stdout(sys.stderr), stop_on_signals(race.stop) as signals:
+    with progress, task_output_on_stderr(), stop_on_signals(race.stop) as signals:
         race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from typing import Any
@@ -25,6 +24,7 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.text.format import four_digits, printable
@@ -68,8 +68,7 @@ def command(
 
     search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
     say(f"searching for a {spec.epochs:,}-epoch schedule, with a budget of {four_digits(full_runs)} full runs")
-    # output of the task goes to standard error
-    with contextlib.redirect_stdout(sys.stderr), stop_on_signals(search.stop) as signals:
+    with task_output_on_stderr(), stop_on_signals(search.stop) as signals:
         try:
             suggestion = search.run()
         except SearchStoppedError as stopped:

@@ -72,3 +72,31 @@ def test_closing_the_terminal_exits_with_129() -> None:
         shown += os.read(screen, 4096)
     os.close(screen)
     assert process.wait(timeout=60) == 129
+
+
+NATIVE = """
+import os
+from tiny_task import Tiny
+class Native(Tiny):
+    def loss(self, outputs, targets):
+        os.write(1, b"native output\\n")
+        os.system("echo output of a child")
+        print("output of Python")
+        return super().loss(outputs, targets)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["train", "StepLR(1)", "--epochs", "1", "--store", "none"], ["find"]])
+def test_native_output_of_a_task_goes_to_standard_error(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "native.py").write_text(NATIVE)
+    task = ["--task", f"{tmp_path / 'native.py'}:Native", "--batch-size", "48", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lrtui", *arguments, *task],
+        capture_output=True,
+        text=True,
+        env={**BUFFERED, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
+        timeout=60,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    assert {line[0] for line in done.stdout.splitlines()} == {"{"}
+    assert all(text in done.stderr for text in ("native output", "output of a child", "output of Python"))
