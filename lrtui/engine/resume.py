@@ -296,9 +296,9 @@ def _checkpoint(
     where = checkpoint_folder(folder, run.id)
     files = own_files(where, run.uid)
     if not files:
-        other = "; the files there belong to another run" if saved_files(where) else ""
+        other = ": the files there belong to another run" if saved_files(where) else ""
         raise CheckpointError(
-            f"{run.title} has no checkpoint in {where}: it ended before its first one{other}. Start a new run instead"
+            f"{run.title} has no checkpoint: it ended before its first one. Start a new run instead ({where}{other})"
         )
     if step is None:
         stored = (file for file in reversed(files) if stores_event(connection, run.id, file.seq))

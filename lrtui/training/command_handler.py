@@ -32,7 +32,7 @@ from lrtui.training.checkpoint.state import TrainingState
 from lrtui.training.lr_control import group_settings
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.reporter import Reporter
-from lrtui.training.run_setup import RunSetup, check_epochs, check_metric
+from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, threshold_warning
 
 
 class StopRequested(BaseException):
@@ -198,7 +198,10 @@ class CommandHandler:
         schedule = parse_schedule(command.schedule)
         check_metric(schedule, self._setup.metric_names)
         self._lr_control.switch(schedule, command.anchor, self._reporter.step)
-        for text in anchor_warnings(schedule, command.anchor, before):
+        warnings = anchor_warnings(schedule, command.anchor, before)
+        if results := self._lr_control.test_results:
+            warnings.append(threshold_warning(schedule, results[-1], "the last test"))
+        for text in filter(None, warnings):
             self._reporter.notice("schedule", text, level="warning")
         self._reporter.publish(
             ScheduleSwitched,

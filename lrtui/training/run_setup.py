@@ -158,17 +158,35 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         lr_control=lr_control,
         horizon=horizon,
         script=script,
-        warnings=(*_negative_metric_warnings(schedule, first_results), *script_warnings),
+        warnings=(
+            *_negative_metric_warnings(schedule, script, first_results),
+            *script_warnings,
+        ),
     )
 
 
-def _negative_metric_warnings(schedule: Schedule, results: Mapping[str, float]) -> Iterator[str]:
-    for part in schedule.walk():
-        if part.never_cuts_on(results):
-            yield (
-                f"{part} never cuts the lr while {part.metric} is negative ({results[str(part.metric)]:.4g} on the "
-                'first test batch), because its threshold is relative: add threshold_mode="abs"'
-            )
+def _negative_metric_warnings(
+    schedule: Schedule, script: list[ScriptLine], results: Mapping[str, float]
+) -> Iterator[str]:
+    switches = [parse_schedule(line.command.schedule) for line in script if isinstance(line.command, SwitchSchedule)]
+    for each in (schedule, *switches):
+        if text := threshold_warning(each, results, "the first test batch"):
+            yield text
+
+
+def threshold_warning(schedule: Schedule, results: Mapping[str, float], where: str) -> str:
+    """Return the warning of a relative threshold on a negative metric; empty if the schedule has none.
+
+    Args:
+        results: results of a test by name.
+        where: which test, for the message.
+    """
+    if not schedule.never_cuts_on(results):
+        return ""
+    return (
+        f"{schedule} never cuts the lr while {schedule.metric} is negative ({results[str(schedule.metric)]:.4g} on "
+        f'{where}), because its threshold is relative: add threshold_mode="abs"'
+    )
 
 
 def _samples(data: Batches) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -316,3 +317,10 @@ def test_a_relative_threshold_on_a_negative_metric_is_reported_before_the_first_
     events = run_events(spec, task=Negative("in memory"))
     texts = [event.text for event in events if isinstance(event, Notice) and event.code == "schedule"]
     assert ['add threshold_mode="abs"' in text for text in texts] == [True] * warned
+    # also of a schedule that comes later: at the start if a script says so, otherwise with the switch
+    later = f"ReduceLROnPlateau(patience=0{mode})"
+    scripted = replace(spec, schedule="StepLR(2)", epochs=2, at=(f"epoch 2: {later}",))
+    events = run_events(scripted, task=Negative("in memory"))
+    steps = [event.step for event in events if isinstance(event, Notice) and event.code == "schedule"]
+    end = next(event.step for event in events if isinstance(event, EpochDone))
+    assert steps == [0, end] * warned

@@ -254,3 +254,14 @@ async def test_a_run_that_had_ended_before_it_came_on_screen_gets_no_advice() ->
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause(0.6)
         assert app.view.advice is None
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_error_of_a_failed_run_stands_there(size: tuple[int, int]) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(120, outcome="failed")))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: line(app) == " ✗ RuntimeError: broken")
+    app = PlayedApp(PlayedSession(recorded_run(120, outcome="stopped")))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert line(app) == ""
