@@ -27,6 +27,7 @@ from lrtui.store.writer import Writer
 from lrtui.tui.panes.footer import Footer
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.log import LogPane
+from lrtui.tui.run_list.source_runs import SourceRun
 from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.screens.cockpit import CockpitScreen
 from lrtui.tui.view import Scene, View
@@ -217,6 +218,25 @@ async def test_a_stored_run_at_the_cursor_is_shown_in_all_panes(folder: Path) ->
         assert [line.text for line in run.state.log.lines] == [line.text for line in expected.log.lines]
         await until(pilot, lambda: cockpit(app).query_one(LogPane)._written == run.state.log.count)
         assert not cockpit(app).query_one("#loss").has_class("-empty")
+
+
+async def test_a_stopped_run_that_another_process_is_about_to_resume_is_waiting_on_the_whole_screen(
+    folder: Path,
+) -> None:
+    keep_three(folder)
+    app = app_on(folder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: numbers(app) == [3, 2, 1])
+        await pilot.press("5", "down")
+        await until(pilot, lambda: scene(app).run is not None and scene(app).run.state.status == "stopped")  # type: ignore[union-attr]
+        run = scene(app).run
+        assert isinstance(run, SourceRun)
+        summary = run.summary
+        run.update(replace(summary, state="waiting"))
+        assert (run.state.status, run.is_live) == ("waiting", True)
+        # the resume was refused
+        run.update(summary)
+        assert (run.state.status, run.is_live) == ("stopped", False)
 
 
 async def test_pinned_runs_of_the_store_are_always_shown(folder: Path) -> None:

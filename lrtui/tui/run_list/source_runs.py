@@ -113,10 +113,16 @@ class SourceRun:
         return replace(event, spec=replace(event.spec, schedule=self.summary.schedule))
 
     def update(self, summary: RunSummary) -> None:
-        """Take a new summary. Only the summary shows that a process died or a log ended without a last event, and that
-        such a log is growing again.
+        """Take a new summary. Only the summary shows that a process died or a log ended without a last event, that
+        such a log is growing again, and that a process is about to resume a run that had ended.
         """
         self.summary = summary
+        if (outcome := self.state.outcome) is not None:
+            status = "waiting" if summary.state == "waiting" else outcome.outcome
+            if status != self.state.status:
+                self.state.status = status
+                self.state.version += 1
+            return
         is_log = self.store_folder is None and self.state.started is not None
         has_ended = self.state.is_live and (summary.state == "lost" or (is_log and not summary.is_live))
         continues = summary.is_live and self.state.outcome is None and not self.state.is_live
