@@ -56,6 +56,8 @@ class RunSummary:
         epochs: epochs of the whole run; 0 if unknown.
         seconds: training time.
         best_loss: lowest test loss, if the run has no accuracy.
+        lrs: lr of the first parameter group at evenly spaced steps, from the run's first step to its newest; empty if
+            unknown. The list draws it as a small curve.
         read_only: why the run takes no commands, as a sentence for the user; empty if it does.
         columns: further values that the list can be filtered by, by name.
     """
@@ -72,6 +74,7 @@ class RunSummary:
     seconds: float = 0.0
     best_accuracy: float | None = None
     best_loss: float | None = None
+    lrs: Sequence[float] = ()
     read_only: str = "This run is read-only."
     columns: Mapping[str, object] = field(default_factory=dict)
 

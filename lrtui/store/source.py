@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
@@ -16,6 +19,9 @@ from lrtui.store.inbox import send, why_no_commands
 from lrtui.store.location import store_folder
 from lrtui.store.reader import reload
 from lrtui.store.store_feed import StoreFeed
+
+LR_SAMPLES = 32
+"""Maximum number of lrs that are read for the curve of a run in a list; each takes a few microseconds."""
 
 ANSWER_SECONDS = 10.0
 """Seconds to wait for the answer to a command."""
@@ -102,6 +108,7 @@ class StoreSource(RunSource):
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,
                 best_loss=None if run.test_loss is None else _best_loss(connection, key),
+                lrs=_sampled_lrs(connection, key),
                 read_only=why_no_commands(self.folder, run, key) or "",
                 columns=values_of(run),
             )
@@ -142,3 +149,20 @@ def _best_loss(connection: sqlite3.Connection, run: int) -> float | None:
     """
     loss, has_accuracy = connection.execute(query, (run,)).fetchone()
     return None if has_accuracy else float(loss) if loss is not None else None
+
+
+def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:
+    """Return the lr of a run's first parameter group at LR_SAMPLES evenly spaced steps; empty before the first step."""
+    newest = connection.execute(
+        "SELECT seq FROM batches WHERE run = ? AND NOT superseded ORDER BY seq DESC LIMIT 1", (run,)
+    ).fetchone()
+    if newest is None:
+        return ()
+    query = "SELECT step, lr FROM batches WHERE run = ? AND seq >= ? AND NOT superseded ORDER BY seq LIMIT 1"
+    # the rows are in the order of seq, which also counts other events and superseded steps
+    seqs = np.linspace(0, newest[0], LR_SAMPLES).astype(int).tolist()
+    rows = [connection.execute(query, (run, seq)).fetchone() for seq in seqs]
+    steps = [row[0] for row in rows]
+    places = np.searchsorted(steps, np.linspace(steps[0], steps[-1], LR_SAMPLES), side="right") - 1
+    lrs = [math.nan if row[1] is None else float(row[1]) for row in rows]
+    return tuple(lrs[place] for place in places.tolist())

@@ -25,7 +25,7 @@ from lrtui.store.connection import open_for_writing
 from lrtui.store.filters import read_filters
 from lrtui.store.location import DATABASE
 from lrtui.store.run_rows import reopen_run
-from lrtui.store.source import StoreSource, open_source
+from lrtui.store.source import LR_SAMPLES, StoreSource, open_source
 
 
 class OneRun(RunSource):
@@ -70,6 +70,28 @@ def test_the_store_lists_its_runs_newest_first(tmp_path: Path) -> None:
     store_events(tmp_path, recorded_run(10))
     assert len(source.runs()) == 3
     source.close()
+
+
+def test_a_summary_has_the_lrs_of_the_run_so_far(tmp_path: Path) -> None:
+    store_events(tmp_path, recorded_run(330))
+    store_events(tmp_path, recorded_run(3))
+    store_events(tmp_path, recorded_run(0))
+    none, short, long = (run.lrs for run in StoreSource(tmp_path).runs())
+    assert none == ()
+    assert set(short) == {0.01}
+    # halved after each of six epochs
+    assert len(long) == LR_SAMPLES
+    assert sorted(set(long), reverse=True) == [0.01 * 0.5**epoch for epoch in range(7)]
+    assert list(long) == sorted(long, reverse=True)
+
+
+def test_superseded_steps_are_not_in_the_lrs_of_a_summary(tmp_path: Path) -> None:
+    store_events(tmp_path, recorded_run(330))
+    connection = open_for_writing(tmp_path)
+    connection.execute("UPDATE batches SET superseded = 1 WHERE step >= 100")
+    connection.close()
+    (run,) = StoreSource(tmp_path).runs()
+    assert set(run.lrs) == {0.01, 0.005}
 
 
 def test_ids_of_two_stores_do_not_collide(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 import time
@@ -95,13 +96,26 @@ async def test_all_runs_of_the_store_are_listed_newest_first(folder: Path) -> No
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
         assert "■ #3 Cosine" in lines(app)[0]
-        assert "6/10" in lines(app)[0]
         assert "✗ #2" in lines(app)[1]
-        assert "2/10  0.8380" in lines(app)[1]
+        assert "0.8380" in lines(app)[1]
         assert "✓ #1 baseline" in lines(app)[2]
-        assert "10/10  0.9283" in lines(app)[2]
+        assert "0.9283" in lines(app)[2]
         assert "best acc" in figure(app)
         assert app.view.selected is None
+
+
+async def test_the_list_draws_the_lr_of_stored_and_live_runs_if_there_is_room(folder: Path) -> None:
+    keep_three(folder)
+    session = PlayedSession(recorded_run(100, schedule=STEP), first=4)
+    app = PlayedApp(session, View(RunSpec(store=str(folder))))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: len(lines(app)) == 4)
+        # as much of the column as of the run
+        assert [len(re.sub("[^⠀-⣿]", "", line)) for line in lines(app)] == [1, 3, 1, 5]
+        session.last.say(*recorded_run(250, schedule=STEP)[len(recorded_run(100, schedule=STEP)) :])
+        await until(pilot, lambda: len(re.sub("[^⠀-⣿]", "", lines(app)[0])) == 2)
+        await pilot.resize_terminal(200, 50)
+        await until(pilot, lambda: "10/10" in lines(app)[3])
 
 
 async def test_a_wide_list_shows_status_and_time(folder: Path) -> None:
@@ -128,7 +142,7 @@ async def test_a_task_without_accuracy_shows_its_best_loss(folder: Path) -> None
 async def test_a_run_of_this_process_is_listed_once(folder: Path) -> None:
     keep_three(folder)
     app = app_on(folder, recorded_run(60))
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(200, 50)) as pilot:
         await until(pilot, lambda: numbers(app) == [3, 2, 1])
         assert "● #1" in lines(app)[2]
         assert "1/10" in lines(app)[2]
@@ -283,7 +297,7 @@ async def test_a_live_run_of_another_process_is_followed(folder: Path) -> None:
     with elsewhere(folder) as other:
         other.say(*story[:100])
         app = app_on(folder)
-        async with app.run_test(size=(120, 36)) as pilot:
+        async with app.run_test(size=(200, 50)) as pilot:
             await until(pilot, lambda: numbers(app) == [1])
             assert "● #1" in lines(app)[0]
             await pilot.press("5", "down")

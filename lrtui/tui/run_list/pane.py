@@ -22,6 +22,7 @@ from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+from lrtui.tui.run_list.lr_lines import LrLines
 from lrtui.tui.run_list.rows import (
     ORDERS,
     Order,
@@ -99,6 +100,7 @@ class RunsPane(Vertical):
         self._filters: list[Filter | WordFilter] = []
         self._stamp: object = None
         self._scene: Scene | None = None
+        self._lr_lines = LrLines()
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs", key=PANES_BY_NAME["runs"].key)
@@ -146,11 +148,15 @@ class RunsPane(Vertical):
         static.update(Text(trouble))
 
     def _show_list(self, runs: dict[int, RunSummary], scene: Scene, width: int, empty: str) -> None:
-        widths = column_widths(list(runs.values()), width)
         options = self.query_one(RunList)
         letters, schedules = self._letters(scene), _short_schedules(runs.values())
+        # in ASCII, a curve would be a row of dots
+        widths = column_widths(list(runs.values()), width, schedules, curves=not scene.view.ascii)
+        curves = self._lr_lines.lines(runs, {run.number: run.state for run in scene.runs}, widths.curve)
         lines = {
-            number: run_line(run, number in scene.view.pinned, widths, schedules, letters.get(number))
+            number: run_line(
+                run, number in scene.view.pinned, widths, schedules, letters.get(number), curves.get(number, "")
+            )
             for number, run in runs.items()
         }
         options.set_class(not lines, "-empty")

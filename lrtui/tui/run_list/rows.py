@@ -32,6 +32,12 @@ STATUS_WIDTH, TIME_WIDTH = 76, 50
 MIN_SCHEDULE_WIDTH = 12
 """Minimum width, in columns, of the schedule; the progress column is left out to keep it."""
 
+MIN_CURVE_WIDTH, MAX_CURVE_WIDTH = 5, 10
+"""Width, in columns, of the curve of the lr."""
+
+LONG_NAME = 14
+"""A curve is drawn only if names of up to this many columns stay whole beside it."""
+
 LONGEST_STATUS = max(map(len, GLYPHS))
 
 MAX_LABEL = 16
@@ -127,6 +133,7 @@ class ColumnWidths:
     label: int
     status: int
     schedule: int
+    curve: int
     progress: int
     best: int
     time: int
@@ -157,23 +164,33 @@ def _name(run: RunSummary, schedules: Mapping[str, str]) -> str:
     return printable(f"{_shown_name(run)} · {schedule}" if run.name else schedule)
 
 
-def column_widths(runs: Sequence[RunSummary], width: int) -> ColumnWidths:
+def column_widths(
+    runs: Sequence[RunSummary], width: int, schedules: Mapping[str, str] = MappingProxyType({}), *, curves: bool = False
+) -> ColumnWidths:
     """Return the widths that all the lines share.
 
     Args:
         width: width of a line.
+        schedules: the schedules in short; others are written in full.
+        curves: whether the curve of the lr is drawn if there is room; it also shows the progress, which has to make way
+            for it in a narrow list.
     """
     label = max((width_of(_label(run)) for run in runs), default=0)
     best = max((len(_best(run)) for run in runs), default=0)
     progress = max((len(_progress(run)) for run in runs), default=0)
+    name = max((width_of(_name(run, schedules)) for run in runs), default=0)
     status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
     time_width = 6 if width >= TIME_WIDTH else 0
     # pin, letter, glyph and label; two blanks before each further column and one after the last
     taken = 5 + label + 2 + sum(column + 2 for column in (best, time_width) if column) + (status and status + 1)
-    if width - taken - progress - 2 < MIN_SCHEDULE_WIDTH:
+    room, needed = width - taken, max(MIN_SCHEDULE_WIDTH, min(name, LONG_NAME))
+    curve = MIN_CURVE_WIDTH if curves and room - MIN_CURVE_WIDTH - 2 >= needed else 0
+    room -= curve and curve + 2
+    if room - progress - 2 < (needed if curve else MIN_SCHEDULE_WIDTH):
         progress = 0
-    schedule = max(1, width - taken - (progress and progress + 2))
-    return ColumnWidths(label, status, schedule, progress, best, time_width)
+    room -= progress and progress + 2
+    wider = min(max(0, room - name), MAX_CURVE_WIDTH - curve) if curve else 0
+    return ColumnWidths(label, status, max(1, room - wider), curve + wider, progress, best, time_width)
 
 
 def run_line(
@@ -182,8 +199,9 @@ def run_line(
     widths: ColumnWidths,
     schedules: Mapping[str, str] = MappingProxyType({}),
     letter: tuple[str, Style] | None = None,
+    curve: str = "",
 ) -> Text:
-    """Return the line of a run: pin, letter, glyph, label, name and schedule, progress, best value, time.
+    """Return the line of a run: pin, letter, glyph, label, name and schedule, lr, progress, best value, time.
 
     Args:
         run: the run.
@@ -191,12 +209,14 @@ def run_line(
         widths: the widths of the columns.
         schedules: the schedules in short; others are written in full.
         letter: the run's letter in the charts and its colour, if several runs are drawn.
+        curve: its lr as a curve.
     """
     name = cut(_name(run, schedules), widths.schedule)
     label = _label(run)
     line = f" {GLYPHS[run.state]} "
     line += f"{run.state:<{widths.status}} " if widths.status else ""
     line += f"{' ' * (widths.label - width_of(label))}{label} {name}{' ' * (widths.schedule - width_of(name))}"
+    line += f"  {curve:<{widths.curve}}" if widths.curve else ""
     line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
     line += f"  {_best(run):>{widths.best}}" if widths.best else ""
     line += f"  {duration(run.seconds):>{widths.time}}" if widths.time else ""
