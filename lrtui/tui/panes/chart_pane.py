@@ -18,6 +18,7 @@ from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame, Legend
+from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
@@ -110,7 +111,7 @@ class ChartPane(Vertical, can_focus=True):
         if chart is not None:
             self.query_one(ChartView).show(chart)
         else:
-            self.query_one(".empty", Static).update(Text(self._empty_text(scene)))
+            update_text(self.query_one(".empty", Static), Text(self._empty_text(scene)))
 
     def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
         """Move the cursor to the clicked column."""

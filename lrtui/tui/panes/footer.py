@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from textual.events import Click
 from textual.timer import Timer
-from textual.widget import Widget
 
 from lrtui.actions import FooterEntry, footer_entries
 from lrtui.requirements import Situation
+from lrtui.tui.panes.repaint import CachedStyles
 from lrtui.tui.view import Scene
 
 MESSAGE_SECONDS = 5.0
@@ -79,7 +79,7 @@ def _states(scene: Scene) -> tuple[object, ...]:
     return tuple((run.number, run.state.status) for run in (scene.run, scene.command_target) if run)
 
 
-class Footer(Widget):
+class Footer(CachedStyles):
     """The last line of the cockpit."""
 
     DEFAULT_CSS = """
@@ -160,9 +160,9 @@ class Footer(Widget):
     def render(self) -> Text:
         line = self._line.copy()
         line.spans = [
-            span._replace(style=self.get_component_rich_style(f"footer--{span.style}", partial=True))
+            span._replace(style=self.component_style(f"footer--{span.style}"))
             for span in line.spans
         ]
         if isinstance(line.style, str) and line.style:
-            line.style = self.get_component_rich_style(f"footer--{line.style}", partial=True)
+            line.style = self.component_style(f"footer--{line.style}")
         return line

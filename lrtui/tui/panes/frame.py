@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual.widget import Widget
 
-from lrtui.tui.panes.repaint import changed_part
+from lrtui.tui.panes.repaint import CachedStyles, changed_part
 from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
 
 Legend = tuple[tuple[str, str], ...]
 """Pieces of text with their style: the name of a chart's style; "" for the colour of the title."""
 
 
-class Frame(Widget):
+class Frame(CachedStyles):
     """A horizontal line with a title and a value; only what changes in it is repainted.
 
     Args:
@@ -96,14 +95,14 @@ class Frame(Widget):
     def render(self) -> Text:
         key, title, legend, rule, figure = self._parts()
         line = Text("─", no_wrap=True, end="")
-        line.append(key, self.get_component_rich_style("frame--key", partial=True))
-        line.append(title, self.get_component_rich_style("frame--title", partial=True))
+        line.append(key, self.component_style("frame--key"))
+        line.append(title, self.component_style("frame--title"))
         if legend:
             line.append("─ ")
             for text, style in self._legend:
                 line.append(text, chart_style(self, style) if style else None)
             line.append(" ")
         line.append(rule)
-        line.append(figure, self.get_component_rich_style("frame--figure", partial=True))
+        line.append(figure, self.component_style("frame--figure"))
         line.append("─")
         return line

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 from rich.text import Span, Text
-from textual.widget import Widget
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
 from lrtui.text.format import cut, duration, four_digits
-from lrtui.tui.panes.repaint import changed_part
+from lrtui.tui.panes.repaint import CachedStyles, changed_part
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
 
@@ -124,7 +123,7 @@ def figures_line(scene: Scene, width: int) -> str:
     return cut(line.rstrip(), width) if parts else ""
 
 
-class Header(Widget):
+class Header(CachedStyles):
     """The lines at the top of the cockpit; only what changes in them is repainted."""
 
     DEFAULT_CSS = """
@@ -159,7 +158,7 @@ class Header(Widget):
             return
         self._shown = plain
         names = ("progress", "rest", "finding")
-        styles = {name: self.get_component_rich_style(f"header--{name}", partial=True) for name in names}
+        styles = {name: self.component_style(f"header--{name}") for name in names}
         for span_line in lines:
             span_line.spans = [span._replace(style=styles.get(str(span.style), span.style)) for span in span_line.spans]
         self._lines = Text("\n").join(lines)

@@ -21,6 +21,7 @@ from lrtui.run.source import RunSummary
 from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
 from lrtui.tui.run_list.lr_lines import LrLines
 from lrtui.tui.run_list.rows import (
@@ -145,7 +146,7 @@ class RunsPane(Vertical):
     def _show_trouble(self, trouble: str) -> None:
         static = self.query_one("#runs-trouble", Static)
         static.set_class(bool(trouble), "-visible")
-        static.update(Text(trouble))
+        update_text(static, Text(trouble))
 
     def _show_list(self, runs: dict[int, RunSummary], scene: Scene, width: int, empty: str) -> None:
         options = self.query_one(RunList)

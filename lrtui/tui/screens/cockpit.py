@@ -20,6 +20,7 @@ from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
 from lrtui.store.location import store_folder
 from lrtui.tui.alerts import Alerts
 from lrtui.tui.background import BackgroundScreen
+from lrtui.tui.compositor import PartialCompositor
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
 from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
@@ -68,6 +69,7 @@ class CockpitScreen(BackgroundScreen[None]):
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        self._compositor = PartialCompositor()
         self.session, self.view, self.ask = session, view, ask
         self.source_runs = SourceRuns()
         self.controllers = Controllers(self)
