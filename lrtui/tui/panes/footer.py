@@ -159,10 +159,7 @@ class Footer(CachedStyles):
 
     def render(self) -> Text:
         line = self._line.copy()
-        line.spans = [
-            span._replace(style=self.component_style(f"footer--{span.style}"))
-            for span in line.spans
-        ]
+        line.spans = [span._replace(style=self.component_style(f"footer--{span.style}")) for span in line.spans]
         if isinstance(line.style, str) and line.style:
             line.style = self.component_style(f"footer--{line.style}")
         return line
