@@ -6,8 +6,16 @@ import click
 
 from lrtui.cli.check import course_lines
 from lrtui.cli.command import Command, option
-from lrtui.cli.headless import follow
-from lrtui.cli.options import max_of_setting, output_options, read_count, read_number, schedule_argument
+from lrtui.cli.headless import follow, headless_notifier
+from lrtui.cli.options import (
+    load_settings,
+    max_of_setting,
+    notify_options,
+    output_options,
+    read_count,
+    read_number,
+    schedule_argument,
+)
 from lrtui.cli.printer import Printer
 from lrtui.cli.stored_runs import folder_of, run_argument, store_option
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
@@ -30,6 +38,7 @@ Examples:
 @option("--from-step", metavar="N", help="resume from the checkpoint of this step instead of the newest")
 @store_option()
 @output_options()
+@notify_options()
 def resume(
     run: str,
     epochs: str | None,
@@ -39,6 +48,8 @@ def resume(
     store: str | None,
     as_json: bool,
     quiet: bool,
+    notify: str | None,
+    notify_terminal: bool,
 ) -> int:
     """The run keeps its number and ends bit-identical to one that was never interrupted (on the same machine, with the
     same versions and number of threads). Events after the checkpoint are superseded; commands sent after it are applied
@@ -49,6 +60,8 @@ def resume(
     step = None if from_step is None else read_count("--from-step", from_step)
     plan = plan_resume(folder_of(store), run, schedule=schedule, lr=new_lr, epochs=new_epochs, step=step)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
+    settings = load_settings()
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
     for line in describe_user_files(plan):
         printer.warn(line)
     repeated = max(0, plan.run.step - plan.file.step)
@@ -62,7 +75,7 @@ def resume(
         printer.say(f"changed: {change.text}")
     for line in course_lines(plan.course, plan.spec.accumulate):
         printer.warn(line)
-    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui resume")
+    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui resume", notifier)
 
 
 BRANCH_EPILOG = """\
@@ -80,8 +93,17 @@ Examples:
 @option("--name", metavar="TEXT", help="a name for the branch")
 @store_option()
 @output_options()
+@notify_options()
 def branch(
-    run: str, schedule: str, at_epoch: str, name: str | None, store: str | None, as_json: bool, quiet: bool
+    run: str,
+    schedule: str,
+    at_epoch: str,
+    name: str | None,
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+    notify: str | None,
+    notify_terminal: bool,
 ) -> int:
     """The branch has the parent's weights, optimizer state and data order at that point. Its schedule replaces the
     parent's: from base (default: from the configured lr, over the remaining epochs), current or start. With lr*X or
@@ -90,9 +112,11 @@ def branch(
     epoch = read_count("--at-epoch", at_epoch, maximum=max_of_setting("epochs"))
     plan = plan_branch(folder_of(store), run, epoch, schedule, name)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
+    settings = load_settings()
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
     for line in describe_user_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")
     for line in course_lines(plan.course, plan.spec.accumulate):
         printer.warn(line)
-    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui branch")
+    return follow(lambda: Session().start(plan.spec, plan), printer, "lrtui branch", notifier)

@@ -111,3 +111,13 @@ def test_a_step_without_a_checkpoint_is_refused_with_those_that_have_one(lrtui: 
     refused = lrtui("resume", "1", "--epochs", "3", "--from-step", "7")
     assert refused.status == 2
     assert "#1 has no checkpoint of step 7; available: 6, 12" in refused.err
+
+
+def test_resume_and_branch_notify_at_the_end_as_train_does(lrtui: CommandLine) -> None:
+    train(lrtui, "ConstantLR(factor=1.0)", 2)
+    resumed = lrtui("resume", "last", "--epochs", "3", "--quiet", "--notify", "/no/such")
+    assert resumed.status == 0
+    assert resumed.err.count("--notify /no/such: ") == 1
+    branched = lrtui("branch", "1", "--at-epoch", "1", "StepLR(1)", "--quiet", "--notify", "/no/such")
+    assert branched.status == 0
+    assert branched.err.count("--notify /no/such: ") == 1
