@@ -163,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
         "code", "export.copy_code", ("y",), "code", "copy the schedule as PyTorch code",
         requirement=needs_known_schedule, panes=("lr", "runs"),
     ),
+    # the name is a key of the settings file, so it stays although the title is "pin"
     Action(
         "mark", "run_list.pin", ("m",), "pin", "pin the run: always shown",
         requirement=needs_run, rank=4, panes=("runs",),
@@ -220,6 +221,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_GO_TO_PANE,
     Action("next_pane", "panes.next", ("tab",), "next", "go to the next pane", rank=1),
+    # the name is a key of the settings file, so it stays although the charts zoom by other actions
     Action("zoom", "panes.full_screen", ("enter",), "full screen", "show only the focused pane"),
     Action("machine", "panes.toggle_machine", ("i",), "machine", "show or hide CPU, memory and GPU"),
     Action("back", "panes.back", ("escape",), "back", "back"),
