@@ -8,7 +8,9 @@ from rich.console import Console
 from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.widget import Widget
+from textual.widgets import Log
 
+from lrtui.run.events import Notice
 from lrtui.tui.compositor import PartialCompositor
 
 CHANGES = [
@@ -72,7 +74,9 @@ async def test_a_frame_of_a_run_in_progress_does_not_lay_out_the_screen() -> Non
             widget.refresh = note  # type: ignore[method-assign]
         run = app.session.last
         run.say(*recorded_run(140)[-20:])
+        run.say(Notice(seq=10_000, step=140, seconds=6.0, level="warning", code="x", text="a line of the log"))
         app.cockpit.draw_now()
         await pilot.pause()
         assert app.cockpit.query_one("Header").render().plain != before
+        assert app.cockpit.query_one(Log).lines[-1].endswith("a line of the log")
         assert laid_out == []

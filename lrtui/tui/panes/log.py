@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Input, Log
 
 from lrtui.panes import PANES_BY_NAME
@@ -18,6 +20,16 @@ from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.view import Scene
 
 EMPTY = "The training log will appear here. Press r to start a run."
+
+
+class LogView(Log):
+    """A log that updates its scrollbar when it gets longer; Textual's would lay out the whole screen for each line."""
+
+    virtual_size = Reactive(Size(0, 0), layout=False)
+
+    def watch_virtual_size(self, size: Size) -> None:
+        """Update the scrollbar, which appears with the first line that does not fit."""
+        self._scroll_update(size)
 
 
 class LogPane(Vertical):
@@ -41,7 +53,7 @@ class LogPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Frame("Log", key=PANES_BY_NAME["log"].key)
-        yield Log(max_lines=LOG_LINES)
+        yield LogView(max_lines=LOG_LINES)
         yield FilterLine("text to search for")
 
     def on_mount(self) -> None:
