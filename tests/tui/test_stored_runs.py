@@ -102,6 +102,11 @@ async def test_all_runs_of_the_store_are_listed_newest_first(folder: Path) -> No
         assert "0.9283" in lines(app)[2]
         assert "best acc" in figure(app)
         assert app.view.selected is None
+        # a narrower list draws the lr instead of the epochs
+        await pilot.resize_terminal(200, 50)
+        await until(pilot, lambda: "6/10" in lines(app)[0])
+        assert "2/10  0.8380" in lines(app)[1]
+        assert "10/10  0.9283" in lines(app)[2]
 
 
 async def test_the_list_draws_the_lr_of_stored_and_live_runs_if_there_is_room(folder: Path) -> None:
