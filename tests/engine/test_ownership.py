@@ -55,6 +55,15 @@ def locked(folder: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
+def wait_for_checkpoint(folder: Path, step: int, process: OtherProcess) -> None:
+    """Wait until run 1 has saved its checkpoint of this step, also while the store is locked."""
+    until = time.monotonic() + 60
+    while not list((folder / "checkpoints" / "1").glob(f"*-step-{step}.pt")):
+        assert process.is_alive, process.printed
+        assert time.monotonic() < until, "training waits for the store"
+        time.sleep(0.05)
+
+
 def steps(folder: Path) -> list[int]:
     return [step for (step,) in rows(folder, "SELECT step FROM batches WHERE NOT superseded ORDER BY seq")]
 
@@ -276,12 +285,8 @@ def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp
     process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=120)
     wait_for_step(store, 20, process)
     with locked(store):
-        until = time.monotonic() + 60
         # the run goes to its end although nothing can be stored
-        while not list((store / "checkpoints" / "1").glob("*-step-720.pt")):
-            assert process.is_alive, process.printed
-            assert time.monotonic() < until, "training waits for the store"
-            time.sleep(0.05)
+        wait_for_checkpoint(store, 720, process)
     assert process.wait(100) == 0, process.printed
     assert steps(store) == list(range(720))
     assert len(saved_files(store / "checkpoints" / "1")) == 120
@@ -317,10 +322,7 @@ def test_a_run_killed_while_the_store_was_locked_resumes_where_its_events_end(tm
     process = train(store, tmp_path / "printed", epochs=60)
     wait_for_step(store, 20, process)
     with locked(store):
-        until = time.monotonic() + 60
-        while not list((store / "checkpoints" / "1").glob("*-step-240.pt")):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_for_checkpoint(store, 240, process)
         process.signal(signal.SIGKILL)
         process.wait()
     assert plan_resume(store, "1").file.step < 240

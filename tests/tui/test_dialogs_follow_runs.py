@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from lrtui.analysis.checks import Finding
@@ -24,6 +26,14 @@ END = RunFinished(seq=999, step=120, seconds=5.0, outcome="done")
 
 def end_run(app: PlayedApp) -> None:
     app.session.last.say(END)
+
+
+async def open_picker(pilot: Pilot[Any], app: PlayedApp) -> PickerScreen:
+    """Open the picker with its key."""
+    await press(pilot, "s")
+    screen = app.screen
+    assert isinstance(screen, PickerScreen)
+    return screen
 
 
 @pytest.mark.parametrize("key", ["r", "x", "q", "="])
@@ -53,9 +63,7 @@ async def test_the_settings_follow_the_end_of_the_run() -> None:
 async def test_the_picker_becomes_that_of_the_next_run_when_the_run_ends() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "s")
-        screen = app.screen
-        assert isinstance(screen, PickerScreen)
+        screen = await open_picker(pilot, app)
         end_run(app)
         await until(pilot, lambda: screen.query_one("#picker").border_title.startswith("Run 1 has ended"))
         assert "enter apply" in str(screen.query_one("#keys", Static).render())
@@ -78,9 +86,7 @@ async def test_the_picker_starts_with_the_schedule_that_the_finding_proposes() -
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         app.cockpit._forecasts.finding = Finding("lr-vanishes", "too low", fix="ExponentialLR(gamma=0.6)")
-        await press(pilot, "s")
-        screen = app.screen
-        assert isinstance(screen, PickerScreen)
+        screen = await open_picker(pilot, app)
         assert screen._model.text == "ExponentialLR(gamma=0.6)"
         assert str(screen.query_one("#hint", Static).render()) == f"in place of {spec.schedule}: too low"
 
@@ -97,17 +103,16 @@ async def test_a_switch_starts_with_the_proposed_schedule_unless_the_finding_is_
         if schedule:
             app.view.spec = replace(app.view.spec, schedule=running)
             app.cockpit._forecasts.request = lambda *_, **__: None  # type: ignore[method-assign]
-        await press(pilot, "s")
-        assert isinstance(app.screen, PickerScreen)
-        assert app.screen._model.text == (first or running)
+        screen = await open_picker(pilot, app)
+        assert screen._model.text == (first or running)
 
 
 async def test_the_picker_shows_the_shape_of_each_schedule() -> None:
     app = PlayedApp(PlayedSession())
     async with app.run_test(size=(80, 24)) as pilot:
-        await press(pilot, "s")
+        screen = await open_picker(pilot, app)
         await pilot.pause()
-        strips = app.screen._compositor.render_strips()
+        strips = screen._compositor.render_strips()
         lines = ["".join(segment.text for segment in strip) for strip in strips]
         step = next(line for line in lines if " StepLR " in line)
         shape = step.split("StepLR")[1].strip().split()[0]

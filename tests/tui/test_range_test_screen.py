@@ -52,6 +52,17 @@ async def open_range_test(pilot: Pilot[Any], app: PlayedApp) -> RangeFeed:
     return range_test_screen(app)._feed
 
 
+async def scale_to_suggestion(pilot: Pilot[Any], app: PlayedApp, feed: RangeFeed) -> tuple[float, float]:
+    """Let a test of the live run find a valley and apply the suggestion; return the factor sent and the lr shown."""
+    feed_curve(feed, Sweep(), valley_losses(120))
+    await end_test(pilot, app, feed, RangeEnd("diverged"))
+    suggested = range_test_screen(app)._suggestions.suggested or 0.0
+    await press(pilot, "enter")
+    scaled = app.session.last.sent[-1]
+    assert isinstance(scaled, ScaleLr)
+    return scaled.factor, float(f"{suggested:.2g}")
+
+
 async def test_the_chosen_lr_is_set_in_the_optimizer() -> None:
     app = PlayedApp(PlayedSession(), View(RunSpec(schedule="StepLR(3)")))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -109,16 +120,11 @@ async def test_the_remaining_lr_of_a_live_run_is_scaled() -> None:
         assert isinstance(command, RangeTest)
         assert command.feed is feed
         assert "run 1 at step 120" in shown(app)
-        feed_curve(feed, Sweep(), valley_losses(120))
-        await end_test(pilot, app, feed, RangeEnd("diverged"))
-        chosen = range_test_screen(app)._suggestions.suggested or 0.0
-        await press(pilot, "enter")
-        scaled = app.session.last.sent[-1]
-        assert isinstance(scaled, ScaleLr)
+        factor, chosen = await scale_to_suggestion(pilot, app, feed)
         # the forecast falls from 0.006 to 0 over the run
         future = app.screen.scene.futures[1]  # type: ignore[attr-defined]
         peak = float(future.lrs[120 - future.start_step :, 0].max())
-        assert scaled.factor * peak == pytest.approx(float(f"{chosen:.2g}"))
+        assert factor * peak == pytest.approx(chosen)
         assert "The highest remaining lr is now" in message(app)
 
 
@@ -135,13 +141,8 @@ async def test_a_live_run_with_a_frozen_first_group_is_scaled_by_the_lr_of_the_t
     async with app.run_test(size=(120, 36)) as pilot:
         feed = await open_range_test(pilot, app)
         assert "0.01" in shown(app)
-        feed_curve(feed, Sweep(), valley_losses(120))
-        await end_test(pilot, app, feed, RangeEnd("diverged"))
-        chosen = range_test_screen(app)._suggestions.suggested or 0.0
-        await press(pilot, "enter")
-        scaled = app.session.last.sent[-1]
-        assert isinstance(scaled, ScaleLr)
-        assert scaled.factor * 0.02 == pytest.approx(float(f"{chosen:.2g}"))
+        factor, chosen = await scale_to_suggestion(pilot, app, feed)
+        assert factor * 0.02 == pytest.approx(chosen)
 
 
 async def test_escape_stops_the_test_and_then_closes() -> None:

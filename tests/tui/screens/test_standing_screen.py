@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cockpit_pilot import message, press, until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from store_runs import store_events
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from lrtui.analysis.race.plan import Cell, Entrant, RacePlan
@@ -42,14 +44,20 @@ def text(app: PlayedApp, name: str) -> str:
     return str(app.screen.query_one(f"#{name}", Static).render())
 
 
+async def open_standing(pilot: Pilot[Any], app: PlayedApp) -> None:
+    """Open the standing with its key, and wait until it has been read."""
+    await until(pilot, lambda: "t race" in message(app))
+    await press(pilot, "t")
+    await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "finished" in text(app, "progress"))
+
+
 async def test_t_shows_the_standing_and_x_stops_the_race(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: killed.append((pid, number)))
     app = PlayedApp(PlayedSession(), View(RunSpec(store=str(folder))))
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "t race" in message(app))
-        await press(pilot, "t")
-        await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "1 of 2 runs" in text(app, "progress"))
+        await open_standing(pilot, app)
+        assert "1 of 2 runs" in text(app, "progress")
         assert "about" in text(app, "progress")
         assert "not ranked: ConstantLR(factor=1.0)" in text(app, "page")
         await press(pilot, "x")
@@ -64,9 +72,8 @@ async def test_a_race_that_has_ended_has_no_key_that_stops_it(folder: Path) -> N
         patch.setattr(PlanFiles, "is_running", lambda *_: running[0])
         app = PlayedApp(PlayedSession(), View(RunSpec(store=str(folder))))
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: "t race" in message(app))
-            await press(pilot, "t")
-            await until(pilot, lambda: isinstance(app.screen, StandingScreen) and "about" in text(app, "progress"))
+            await open_standing(pilot, app)
+            assert "about" in text(app, "progress")
             assert "x stop the race" in text(app, "keys")
             await press(pilot, "x")
             assert isinstance(app.screen, ConfirmScreen)
