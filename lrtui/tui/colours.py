@@ -63,7 +63,7 @@ ANSI_COLOURS = (*HUES, *(f"bright_{hue}" for hue in HUES))
 
 BLACK, BLUE, GREY, WHITE = 0, 4, 7, 15
 BLENDS = 20
-"""Number of shades that are tried between a colour and black or white."""
+"""Number of steps from one colour to another in which a shade with enough contrast is searched."""
 
 
 def contrast(one: Sequence[int], other: Sequence[int]) -> float:
@@ -108,12 +108,21 @@ class Palette:
         """
         if self.has_few:
             return self._few_colours(name, colour, ratio)
-        behind = [self.seen(background) for background in backgrounds]
-        plain = backgrounds[0] + colour
         goal = Color(255, 255, 255) if self.is_dark else Color(0, 0, 0)
-        shades = (plain.blend(goal, step / BLENDS) for step in range(BLENDS + 1))
-        enough = (shade for shade in shades if all(contrast(self.seen(shade), each) >= ratio for each in behind))
-        return next(enough, goal).hex
+        return self.blended(backgrounds[0] + colour, goal, backgrounds, ratio).hex
+
+    def blended(self, start: Color, goal: Color, others: Sequence[Color], ratio: float, least: float = 0.0) -> Color:
+        """Return the shade nearest to `start`, on the way to `goal`, with enough contrast; `goal` if there is none.
+
+        Args:
+            others: the colours that the shade is seen with.
+            ratio: minimum contrast with each of them.
+            least: minimum share of `goal` in the shade.
+        """
+        seen = [self.seen(other) for other in others]
+        shades = (start.blend(goal, step / BLENDS) for step in range(round(least * BLENDS), BLENDS + 1))
+        enough = (shade for shade in shades if all(contrast(self.seen(shade), each) >= ratio for each in seen))
+        return next(enough, goal)
 
     def seen(self, colour: Color) -> ColorTriplet:
         """Return the colour that the terminal shows instead of this one."""
@@ -204,9 +213,7 @@ def _pale(line: Color, ground: Color, palette: Palette) -> Color:
     """Return the palest mix of a colour and the background that has the contrast of graphics."""
     if palette.has_few:
         return line
-    mixes = (ground.blend(line, step / BLENDS) for step in range(BLENDS + 1))
-    behind = palette.seen(ground)
-    return next((mix for mix in mixes if contrast(palette.seen(mix), behind) >= GRAPHICS_CONTRAST), line)
+    return palette.blended(ground, line, [ground], GRAPHICS_CONTRAST)
 
 
 def _parsed(value: str, auto: str) -> Color:
@@ -231,8 +238,7 @@ def _readable_pair(name: str, variables: Mapping[str, str], ground: Color, palet
     if name in BLURRED:
         # Textual also draws text in the foreground colour on it
         usual = ground + _parsed(variables["foreground"], "white")
-        shades = (behind.blend(ground, step / BLENDS) for step in range(BLENDS + 1))
-        behind = next((s for s in shades if contrast(palette.seen(usual), palette.seen(s)) >= TEXT_CONTRAST), ground)
+        behind = palette.blended(behind, ground, [usual], TEXT_CONTRAST)
     text = _parsed(variables[names[1]], "white" if behind.brightness < 0.5 else "black")
     seen = palette.seen(behind)
     if contrast(palette.seen(behind + text), seen) < TEXT_CONTRAST:

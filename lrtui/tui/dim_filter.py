@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
-from lrtui.tui.colours import GRAPHICS_CONTRAST, TEXT_CONTRAST, Palette, contrast
+from lrtui.tui.colours import GRAPHICS_CONTRAST, TEXT_CONTRAST, Palette
 
 DIMMED = 0.55
 """Share of the colour that remains; the rest is the background's."""
@@ -53,6 +53,5 @@ def _dimmed(style: Style, background: Color, graphic: bool, palette: Palette) ->
     own = None if style.bgcolor is None or style.bgcolor.is_default else Color.from_rich_color(style.bgcolor)
     behind, ahead = background if own is None else own, Color.from_rich_color(style.color)
     ratio = GRAPHICS_CONTRAST if graphic else TEXT_CONTRAST
-    shades = (behind.blend(ahead, share / 20) for share in range(round(DIMMED * 20), 21))
-    enough = (each for each in shades if contrast(palette.seen(each), palette.seen(behind)) >= ratio)
-    return style + Style.from_color(next(enough, ahead).rich_color) + NOT_DIM
+    shade = palette.blended(behind, ahead, [behind], ratio, least=DIMMED)
+    return style + Style.from_color(shade.rich_color) + NOT_DIM
