@@ -234,7 +234,10 @@ class Viewport:
         x = low + (int((place - low) // column) + columns + 0.5) * column
         self.cursor = min(max(x, whole[0] + column / 2), whole[1] - column / 2)
         if not low <= self.cursor <= high:
-            shift = self.cursor - (high if self.cursor > high else low) + (columns * column / 2)
+            outside_by = self.cursor - (high if self.cursor > high else low)
+            # by half of the move beyond the cursor: for one column, to the far edge of that column
+            half_move = columns * column / 2
+            shift = outside_by + half_move
             self._choose(low + shift, high + shift, whole, now)
 
 
