@@ -103,6 +103,11 @@ class View:
         self.version += 1
 
     @property
+    def has_chosen_schedule(self) -> bool:
+        """Whether the user has changed the next run's schedule."""
+        return self.spec.schedule != self.opened_with.schedule
+
+    @property
     def proposal(self) -> SwitchSchedule | None:
         """The advised schedule and anchor, which the picker shows first."""
         return self.advice.proposal if self.advice else None
@@ -208,6 +213,17 @@ class Scene:
     def run(self) -> ShownRun | None:
         """The run on screen, or None before the first."""
         return next((run for run in self.runs if run.number == self.view.selected), None)
+
+    @cached_property
+    def next_schedule(self) -> str:
+        """The next run's schedule; empty if it is that of the run on screen, or that run has not started."""
+        run, schedule = self.run, self.view.spec.schedule
+        if run is None or run.state.started is None:
+            return ""
+        switch = run.state.last_switch
+        # as the user wrote it; the schedule in force has its lengths filled in
+        as_given = switch.command.rpartition(" from ")[0] if switch else run.spec.schedule
+        return "" if schedule in (run.state.schedule, as_given) else schedule
 
     @cached_property
     def pinned(self) -> list[ShownRun]:

@@ -106,10 +106,8 @@ def preview_rate(scene: Scene) -> float | None:
     run, view = scene.run, scene.view
     if scene.preview is None or scene.command_target is not None:
         return None
-    if run is not None:
-        is_chosen = view.spec.schedule not in (run.spec.schedule, view.opened_with.schedule)
-        if run.state.started is None or not is_chosen:
-            return None
+    if run is not None and not (scene.next_schedule and view.has_chosen_schedule):
+        return None
     axis = scene.view.viewport.axis
     if axis == "time":
         seconds = seconds_per_step(run.state) if run else None

@@ -73,21 +73,19 @@ def _command_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
 
 
 def next_line(scene: Scene) -> list[tuple[str, str]]:
-    """Return the line of the next run's schedule, if it differs from the current schedule of the run on screen.
+    """Return the line of the next run's schedule, if it differs from that of the run on screen.
 
     While a run is in progress, it is left out until the user has chosen one, or the run's schedule was switched: the
     question before the next run names it.
     """
-    run, spec = scene.run, scene.view.spec
-    if run is None or not run.state.schedule:
+    schedule, run = scene.next_schedule, scene.run
+    if not schedule or run is None:
         return []
-    switch = run.state.last_switch
-    # as the user gave it: the current schedule has its lengths filled in; earlier versions did not record the command
-    given = switch.command.rpartition(" from ")[0] if switch else run.spec.schedule
-    is_chosen = spec.schedule != scene.view.opened_with.schedule or (switch and given)
-    if scene.session.live is not None and not is_chosen:
+    # earlier versions did not record the command of a switch
+    was_switched = bool(run.state.last_switch and run.state.last_switch.command)
+    if scene.session.live is not None and not scene.view.has_chosen_schedule and not was_switched:
         return []
-    return [] if spec.schedule in (run.state.schedule, given) else [("next run", spec.schedule)]
+    return [("next run", schedule)]
 
 
 class Settings(Widget):

@@ -10,6 +10,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.events import ScheduleSwitched
 from lrtui.tui.panes.settings import Settings
+from lrtui.tui.x_axis import preview_rate
 
 SWITCHED = ScheduleSwitched(
     seq=900,
@@ -53,3 +54,17 @@ async def test_beside_a_finished_run_the_schedule_that_r_starts_is_shown() -> No
         await until(pilot, lambda: lines(app).get("next run") == app.view.spec.schedule)
         choose(app, "StepLR(step_size=1, gamma=0.5)")
         await until(pilot, lambda: "next run" not in lines(app))
+
+
+async def test_the_chart_and_the_settings_agree_on_whether_the_next_schedule_differs() -> None:
+    story = recorded_run(500, outcome="done")
+    app = PlayedApp(PlayedSession([*story[:-1], SWITCHED, replace(story[-1], seq=901)]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        # the schedule that the run was switched to, as the user wrote it
+        choose(app, "CosineAnnealingLR()")
+        await until(pilot, lambda: "next run" not in lines(app) and app.cockpit.scene.preview is not None)
+        assert preview_rate(app.cockpit.scene) is None
+        # the one that it was started with is not in force any more
+        choose(app, "StepLR(step_size=1, gamma=0.5)")
+        await until(pilot, lambda: lines(app).get("next run") == "StepLR(step_size=1, gamma=0.5)")
+        await until(pilot, lambda: preview_rate(app.cockpit.scene) is not None)
