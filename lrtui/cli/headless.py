@@ -28,13 +28,13 @@ STOP_SECONDS = 30.0
 """Seconds to wait for the batch in progress after standard output was closed."""
 
 
-def headless_notifier(command: str | None, in_terminal: bool, printer: Printer) -> Notifier | None:
-    """Return what sends notifications of a headless run; None if there are none to send.
+def headless_notifier(command: str | None, in_terminal: bool, report: Callable[[str], object]) -> Notifier | None:
+    """Return what sends notifications without a cockpit; None if there are none to send.
 
     Args:
         command: the command of `--notify`, or None.
         in_terminal: whether to write to the terminal, if standard error is one.
-        printer: prints the first error of the command.
+        report: prints the first error of the command.
 
     Raises:
         UsageError: for a command that can't be read.
@@ -48,7 +48,7 @@ def headless_notifier(command: str | None, in_terminal: bool, printer: Printer) 
 
     if command is None and terminal is None:
         return None
-    return Notifier(command, write if terminal is not None else None, printer.warn)
+    return Notifier(command, write if terminal is not None else None, report)
 
 
 def follow(start: Callable[[], Run], printer: Printer, prog: str, notifier: Notifier | None = None) -> int:

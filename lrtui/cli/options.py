@@ -123,19 +123,23 @@ def output_options() -> Decorator:
     return decorate
 
 
-def notify_options() -> Decorator:
-    """Add the options for notifications of a run's end and of advice."""
+def notify_options(when: str = "at the end of a run and with new advice") -> Decorator:
+    """Add the options for notifications.
+
+    Args:
+        when: when they are sent, for the help.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         terminal = option(
             "--notify-terminal",
             is_flag=True,
-            help="show a notification of the terminal (OSC 9, OSC 777) at the end of a run and with new advice",
+            help=f"show a notification of the terminal (OSC 9, OSC 777) {when}",
         )
         return option(
             "--notify",
             metavar="COMMAND",
-            help="run COMMAND at the end of a run and with new advice, with the message as its last argument",
+            help=f"run COMMAND {when}, with the message as its last argument",
         )(terminal(function))
 
     return decorate

@@ -30,10 +30,12 @@ from lrtui.analysis.race.standing import Standing, rank
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_legend
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
+from lrtui.cli.headless import headless_notifier
 from lrtui.cli.options import (
     check_at_most_one,
     check_notation,
     load_settings,
+    notify_options,
     read_count,
     read_number,
     read_spec,
@@ -43,10 +45,11 @@ from lrtui.cli.options import (
 from lrtui.cli.progress import Progress
 from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose, terminal_width
-from lrtui.run.errors import UsageError
+from lrtui.engine.notification import Notification
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.evaluations import ACCURACY
 from lrtui.store.output_file import write_file
-from lrtui.text.format import counted, printable
+from lrtui.text.format import counted, figure, printable
 
 EPILOG = """\
 A hopeless schedule is stopped early: its remaining lr is almost 0, it no longer improves, and it is behind by more than
@@ -85,6 +88,7 @@ ENTRANT_MARKERS = MARKERS[1:]
 @option("--json", "as_json", is_flag=True, help="print a JSON object for each run and schedule, then one for the race")
 @option("--markdown", metavar="FILE", help="also write the results to FILE as Markdown", type=click.Path())
 @option("--quiet", is_flag=True, help="print no messages about runs and epochs")
+@notify_options("at the end of the race")
 @run_options()
 def command(
     schedules: tuple[str, ...],
@@ -98,6 +102,8 @@ def command(
     as_json: bool,
     markdown: str | None,
     quiet: bool,
+    notify: str | None,
+    notify_terminal: bool,
     **options: Any,
 ) -> int:
     """Each schedule is trained with each seed, and each training is a stored run; with the same seed all schedules have
@@ -116,6 +122,9 @@ def command(
     if markdown is not None and not Path(markdown).parent.is_dir():
         # checked before hours of training
         raise UsageError(f"--markdown {markdown}: there is no such folder")
+    settings = load_settings()
+    in_terminal = notify_terminal or settings.notify_terminal
+    notifier = headless_notifier(notify or settings.notify, in_terminal, lambda line: print_prose(line, sys.stderr))
     files = PlanFiles.of_store(options["store"])
 
     if number:
@@ -123,7 +132,7 @@ def command(
     else:
         entrants = [parse_entrant(text) for text in schedules]
         check_entrants(entrants)
-        spec = read_spec(options, None, load_settings().run)
+        spec = read_spec(options, None, settings.run)
         check_notation(spec)
         plan = new_plan(
             entrants,
@@ -140,9 +149,18 @@ def command(
             plan = unfinished
         else:
             files.create(plan)
-    signal_code = 0 if report or (resume and not has_open_runs(files, plan)) else _run(files, plan, quiet=quiet)
+    trains = not report and (not resume or has_open_runs(files, plan))
+    try:
+        signal_code = _run(files, plan, quiet=quiet) if trains else 0
+    except LrtuiError as error:
+        if notifier is not None:
+            notifier.send(_notification(plan, "failed", str(error).splitlines()[0]))
+            notifier.wait()
+        raise
     results = read_results(files.folder, plan)
     standing = rank(plan, results)
+    if notifier is not None and trains:
+        notifier.send(_end_notification(standing, was_interrupted=bool(signal_code)))
     if as_json:
         for record in standing_records(standing, results):
             print(json.dumps(record, allow_nan=False))
@@ -150,6 +168,8 @@ def command(
         _print_report(standing, results)
     if markdown is not None:
         _write_markdown(standing, Path(markdown))
+    if notifier is not None:
+        notifier.wait()
     if signal_code:
         store = f" --store {options['store']}" if options["store"] else ""
         print_prose(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", sys.stderr)
@@ -172,6 +192,23 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
         race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
+
+
+def _notification(plan: RacePlan, event: str, text: str, schedule: str = "") -> Notification:
+    return Notification(event, "", schedule, printable(f"{plan.title} {event}: {text}"))
+
+
+def _end_notification(standing: Standing, *, was_interrupted: bool) -> Notification:
+    """Return the notification of a race's end: the first schedule and its value, or why there is none."""
+    plan, code = standing.plan, _exit_code(standing)
+    event = "stopped" if was_interrupted else {DONE: "done", DIVERGED: "diverged"}.get(code, "failed")
+    if standing.placings:
+        first = standing.placings[0]
+        mean = "mean " if len(standing.seeds) > 1 else ""
+        text = f"{first.label} is first, {mean}{standing.metric} {figure(first.mean)}"
+        return _notification(plan, event, text, plan.entrants[first.entrant].schedule)
+    reason = next((f": {other.label} {other.why} {other.text}" for other in standing.unranked), "")
+    return _notification(plan, event, f"no schedule is ranked{reason}")
 
 
 def _write_markdown(standing: Standing, path: Path) -> None:

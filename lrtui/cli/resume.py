@@ -61,7 +61,7 @@ def resume(
     plan = plan_resume(folder_of(store), run, schedule=schedule, lr=new_lr, epochs=new_epochs, step=step)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
     settings = load_settings()
-    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)
     for line in describe_user_files(plan):
         printer.warn(line)
     repeated = max(0, plan.run.step - plan.file.step)
@@ -113,7 +113,7 @@ def branch(
     plan = plan_branch(folder_of(store), run, epoch, schedule, name)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=plan.spec.log_interval)
     settings = load_settings()
-    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)
     for line in describe_user_files(plan):
         printer.warn(line)
     printer.say(f"a branch of {plan.run.title} after epoch {epoch}, at step {plan.file.step:,}")

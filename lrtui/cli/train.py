@@ -45,5 +45,5 @@ def command(
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=spec.log_interval)
-    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer)
+    notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)
     return follow(lambda: Session().start(spec), printer, "lrtui train", notifier)

@@ -164,3 +164,40 @@ def test_a_mistake_found_at_set_up_is_a_usage_error_and_leaves_no_race(processes
     assert answer.out == ""
     assert "no races" in lrtui("race", "--report").err
     assert "the store has no runs yet" in lrtui("runs", "list").err
+
+
+def notifications(folder: Path) -> tuple[str, Path]:
+    """Return a command that appends its message to a file, and that file."""
+    program, said = folder / "notify", folder / "said"
+    program.write_text(f'#!/bin/sh\necho "$LRTUI_EVENT $LRTUI_RUN$LRTUI_SCHEDULE: $1" >> {said}\n')
+    program.chmod(0o755)
+    return str(program), said
+
+
+def test_a_race_notifies_once_of_its_first_schedule(lrtui: CommandLine, tmp_path: Path) -> None:
+    program, said = notifications(tmp_path)
+    answer = lrtui("race", *SCHEDULES, *SETTINGS, "--quiet", "--notify", program)
+    assert answer.status == 0
+    (line,) = said.read_text().splitlines()
+    first = answer.lines[3].split()
+    assert line == f"done {first[1]}: race 1 done: {first[1]} is first, mean accuracy {first[2]}"
+    # nothing is trained
+    assert lrtui("race", "--report", "--notify", program).status == 0
+    assert lrtui("race", "--resume", "--notify", program).status == 0
+    assert len(said.read_text().splitlines()) == 1
+
+
+def test_a_race_that_fails_notifies_of_the_error(lrtui: CommandLine, tmp_path: Path) -> None:
+    program, said = notifications(tmp_path)
+    schedules = [f'ReduceLROnPlateau(patience={patience}, metric="f1")' for patience in (1, 2)]
+    assert lrtui("race", *schedules, *SETTINGS, "--notify", program).status == 2
+    (line,) = said.read_text().splitlines()
+    assert line.startswith("failed : race 1 failed: ")
+    assert "follows the test's f1" in line
+
+
+def test_a_command_of_a_race_with_an_unclosed_quote_is_refused_before_training(lrtui: CommandLine) -> None:
+    answer = lrtui("race", *SCHEDULES, *SETTINGS, "--notify", "'open")
+    assert answer.status == 2
+    assert "--notify takes a command" in answer.err
+    assert not lrtui.folder.exists()
