@@ -26,6 +26,7 @@ class Situation:
         race: number of the race that the live run belongs to; 0 for none.
         shown_race: number of the race whose standing can be shown: that of the run on screen, or the newest one; 0 for
             none.
+        has_checkpoint: whether the run on screen has a checkpoint that it can be resumed from.
     """
 
     run: RunState | None
@@ -38,6 +39,7 @@ class Situation:
     key: int | str = ""
     race: int = 0
     shown_race: int = 0
+    has_checkpoint: bool = False
 
     @property
     def takes_changes(self) -> bool:
@@ -96,7 +98,9 @@ def needs_training_or_ended(situation: Situation) -> str | None:
     run = situation.run
     if situation.live is not None or run is None or run.status not in RESUMABLE:
         return needs_training(situation)
-    return None if situation.is_stored else f"run {situation.key} is not stored, so it can't be resumed"
+    if not situation.is_stored:
+        return f"run {situation.key} is not stored, so it can't be resumed"
+    return None if situation.has_checkpoint else f"run {situation.key} has no checkpoint to be resumed from"
 
 
 def needs_lr_change(situation: Situation) -> str | None:

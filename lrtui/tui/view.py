@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lrtui.analysis.advice.advice import Advice
 from lrtui.engine.session import Session
 from lrtui.plotting.layers import LINE_COLOURS
-from lrtui.requirements import Situation
+from lrtui.requirements import RESUMABLE, Situation
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
@@ -258,6 +258,7 @@ class Scene:
             key=key_of(run) if run else "",
             race=race_of(live) if live else 0,
             shown_race=(race_of(run) if run else 0) or self.source_runs.newest_race,
+            has_checkpoint=run is not None and _can_be_resumed(run),
         )
 
     @cached_property
@@ -270,3 +271,15 @@ class Scene:
             self.finding,
             tuple((number, id(future)) for number, future in [*self.futures.items(), *self.replaced.items()]),
         )
+
+
+def _can_be_resumed(run: ShownRun) -> bool:
+    """Return whether a run has ended before its last step, and has a checkpoint."""
+    # the folder is listed only for a run that could be resumed
+    folder = run.store_folder if run.state.status in RESUMABLE else None
+    if folder is None:
+        return False
+    # importing the store takes 20 ms, which would delay the first frame
+    from lrtui.store.reader import has_checkpoint
+
+    return has_checkpoint(folder, int(key_of(run)))

@@ -91,9 +91,11 @@ async def test_space_says_why_a_stopped_run_cannot_be_resumed(tmp_path: Path) ->
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: bool(app.cockpit.source_runs.summaries))
         app.cockpit.show_run(1)
-        await until(pilot, lambda: "space resume" in message(app))
+        await until(pilot, lambda: (run := app.cockpit.scene.run) is not None and run.state.status == "stopped")
+        await until(pilot, lambda: "start" in message(app))
+        assert "space resume" not in message(app)
         await press(pilot, "space")
-        await until(pilot, lambda: "has no checkpoint" in message(app))
+        await until(pilot, lambda: "run 1 has no checkpoint to be resumed from" in message(app))
 
 
 async def test_a_failed_run_shows_its_error_and_not_the_next_runs_lr() -> None:
