@@ -60,6 +60,7 @@ def _columns() -> dict[str, Column]:
         _of_run("test_loss"),
         _of_run("loss"),
         _of_run("lr"),
+        _of_run("best_loss"),
         Column("epochs_done", "number", epochs_done),
         _of_run("total_steps"),
         _of_run("first_step"),

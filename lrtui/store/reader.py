@@ -43,6 +43,7 @@ class StoredRun:
         test_loss: loss of the last test; `accuracy` is of the same test.
         parent: id of the run that it branched from.
         first_step: steps done when it started; not 0 for a branch.
+        best_loss: lowest finite test loss of a run without accuracy.
         data: name, source, where, and the number of samples under `train` and `test`.
         versions: versions of Python and packages by name, and digests of the user's files by path.
         command_line: `sys.argv` of its process.
@@ -67,6 +68,7 @@ class StoredRun:
     accuracy: float | None
     best_accuracy: float | None
     best_epoch: int | None
+    best_loss: float | None
     parent: int | None
     first_step: int
     device: str | None
@@ -96,16 +98,22 @@ class StoredRun:
 _COLUMNS = (
     "id, name, note, created, spec, state, schedule, epoch, step, total_steps, seconds, loss, test_loss, accuracy, "
     "best_accuracy, best_epoch, parent, first_step, device, data, versions, git_commit, command_line, directory, "
-    "finished, error, machine, pid, pid_started, heartbeat, lr, uid, owner, resuming"
+    "finished, error, machine, pid, pid_started, heartbeat, lr, best_loss, uid, owner, resuming"
 )
 
 
 def _runs(connection: sqlite3.Connection) -> str:
-    """Return the rows of runs, with the lr of their last step, as a table expression."""
+    """Return the rows of runs as a table expression, with the lr of the last step and the lowest loss."""
     lr = "(SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1) AS lr"
     # a store of an earlier schema in a read-only folder is not migrated
     missing = "" if has_owners(connection) else ", '' AS uid, '' AS owner, 0 AS resuming"
-    return f"(SELECT *, {lr}{missing} FROM runs)"
+    # a number that is not finite is text in JSON
+    best_loss = """
+        (SELECT CASE WHEN max(accuracy IS NOT NULL) THEN NULL
+            ELSE min(CASE WHEN typeof(loss) IN ('real', 'integer') THEN loss END) END
+        FROM evaluations WHERE run = runs.id AND NOT averaged) AS best_loss
+    """
+    return f"(SELECT *, {lr}, {best_loss}{missing} FROM runs)"
 
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:

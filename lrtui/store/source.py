@@ -107,7 +107,7 @@ class StoreSource(RunSource):
                 step=run.step,
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,
-                best_loss=None if run.test_loss is None else _best_loss(connection, key),
+                best_loss=run.best_loss,
                 lrs=_sampled_lrs(connection, key),
                 read_only=why_no_commands(self.folder, run, key) or "",
                 columns=values_of(run),
@@ -138,17 +138,6 @@ class StoreSource(RunSource):
             self._connection.close()
             self._connection = None
         self._fingerprints, self._summaries, self._unreadable = {}, {}, {}
-
-
-def _best_loss(connection: sqlite3.Connection, run: int) -> float | None:
-    """Return the lowest finite test loss of a run that has no accuracy."""
-    # a number that is not finite is text in JSON
-    query = """
-        SELECT min(CASE WHEN typeof(loss) IN ('real', 'integer') THEN loss END), max(accuracy IS NOT NULL)
-        FROM evaluations WHERE run = ? AND NOT averaged
-    """
-    loss, has_accuracy = connection.execute(query, (run,)).fetchone()
-    return None if has_accuracy else float(loss) if loss is not None else None
 
 
 def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from store_runs import ignore, new_recorder
 from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Event
 from lrtui.store.columns import COLUMNS
+from lrtui.store.source import StoreSource
 from lrtui.store.writer import Writer
 from lrtui.text.format import width_of
 
@@ -48,6 +49,17 @@ def test_the_table_has_the_newest_first_and_aligned_decimal_points(three: Comman
         " 1  ✓ done      StepLR(step_size=1, gamma=0.5)   10/10  0.9283     0.2777   20s  base",
     ]
     assert answer.err == ""
+
+
+def test_the_best_of_a_run_without_accuracy_is_its_lowest_loss_as_in_the_cockpit(lrtui: CommandLine) -> None:
+    lrtui.record(120, outcome="done", edit=without_accuracy)
+    heading, row = lrtui("runs", "list").lines
+    (record,) = map(json.loads, lrtui("runs", "list", "--json").lines)
+    assert record["best_accuracy"] is None
+    assert row[heading.index("epochs") :].split()[1] == f"{record['best_loss']:.4f}"
+    source = StoreSource(lrtui.folder)
+    assert [run.best for run in source.runs()] == [record["best_loss"]]
+    source.close()
 
 
 @pytest.mark.parametrize(("columns", "cut"), [(80, True), (240, False)])

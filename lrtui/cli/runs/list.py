@@ -54,7 +54,8 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
     """A FILTER is COLUMN, one of = != > >= < <= ~ (contains, ignoring case), and a value; only runs that meet all
     filters are listed. Put filters with > or < in quotes. A run without the value matches only !=.
 
-    Columns are those that --json prints; best, time and done are short for best_accuracy, seconds and epochs_done.
+    Columns are those that --json prints; best, time and done are short for best_accuracy, seconds and epochs_done. The
+    table shows the lowest test loss as the best value of a run without accuracy.
     """
     conditions = read_filters(filters)
     column = None if sort is None else column_named(sort.removeprefix("-"))
@@ -109,7 +110,9 @@ def _cell(run: StoredRun, name: str) -> str:
             return f"{GLYPHS[run.state]} {run.state}"
         case "epochs":
             return f"{epochs_done(run)}/{run.spec.epochs}"
-        case "best_accuracy" | "accuracy" | "test_loss" | "loss":
+        case "best_accuracy":
+            return figure(run.best_loss if run.best_accuracy is None else run.best_accuracy)
+        case "accuracy" | "test_loss" | "loss" | "best_loss":
             return figure(getattr(run, name))
         case "seconds":
             return duration(run.seconds)
