@@ -18,6 +18,7 @@ from lrtui.run.commands import Stop
 from lrtui.run.errors import CheckpointError, NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
+from lrtui.store.location import store_option
 
 POLL_SECONDS = 0.05
 
@@ -110,7 +111,8 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
                     printer.warn(line)
         number = run.number if run.is_recorded else None
         for advice in advisor.new_advice(run.state):
-            printer.warn(advice.headless_line(run.spec, number))
+            store = store_option(run.store_folder) if run.store_folder is not None else ""
+            printer.warn(advice.headless_line(run.spec, number, store))
             if notifier is not None:
                 label = "" if number is None else str(number)
                 notifier.send(advice_notification(advice.title, advice.text, run.state.schedule, label))
@@ -162,12 +164,13 @@ def _report_end(run: Run, printer: Printer, signals: list[int], prog: str) -> in
 
 
 def _next_step(run: Run) -> str:
+    store = store_option(run.store_folder) if run.store_folder is not None else ""
     next_steps = {
-        "stopped": f"lrtui resume {run.number} continues it",
-        "failed": f"lrtui resume {run.number} continues from its last checkpoint",
-        "diverged": f"lrtui resume {run.number} --lr X continues from its last checkpoint",
+        "stopped": f"lrtui resume {run.number}{store} continues it",
+        "failed": f"lrtui resume {run.number}{store} continues from its last checkpoint",
+        "diverged": f"lrtui resume {run.number} --lr X{store} continues from its last checkpoint",
     }
-    shows = f"lrtui runs show {run.number} shows it"
+    shows = f"lrtui runs show {run.number}{store} shows it"
     # a resume from a checkpoint that can't be loaded would fail again; the message names another one
     can_resume = run.has_checkpoint and not isinstance(run.error, CheckpointError)
     next_step = next_steps.get(run.state.status, shows) if can_resume else shows

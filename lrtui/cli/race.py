@@ -48,6 +48,7 @@ from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.engine.notification import Notification
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.evaluations import ACCURACY
+from lrtui.store.location import store_option
 from lrtui.store.output_file import write_file
 from lrtui.text.format import counted, figure, printable
 
@@ -167,11 +168,11 @@ def command(
     else:
         _print_report(standing, results)
     if markdown is not None:
-        _write_markdown(standing, Path(markdown))
+        _write_markdown(standing, Path(markdown), files.folder)
     if notifier is not None:
         notifier.wait()
     if signal_code:
-        store = f" --store {options['store']}" if options["store"] else ""
+        store = store_option(files.folder)
         print_prose(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", sys.stderr)
         return signal_code
     return _exit_code(standing)
@@ -211,8 +212,8 @@ def _end_notification(standing: Standing, *, was_interrupted: bool) -> Notificat
     return _notification(plan, event, f"no schedule is ranked{reason}")
 
 
-def _write_markdown(standing: Standing, path: Path) -> None:
-    remedy = f"; lrtui race --report {standing.plan.number} --markdown FILE writes it again"
+def _write_markdown(standing: Standing, path: Path, folder: Path) -> None:
+    remedy = f"; lrtui race --report {standing.plan.number} --markdown FILE{store_option(folder)} writes it again"
     write_file(path, [f"{line}\n" for line in standing_markdown(standing)], remedy)
 
 

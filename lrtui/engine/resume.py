@@ -20,6 +20,7 @@ from lrtui.schedules.forecast import ForecastRequest, request_for_run
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import check_anchor
 from lrtui.store.connection import open_for_reading
+from lrtui.store.location import store_option
 from lrtui.store.reader import (
     StoredRun,
     all_runs,
@@ -78,6 +79,7 @@ class ResumePlan:
             epochs=self.epochs,
             parent=str(self.run.id) if self.is_branch else None,
             run_uid=self.run.uid,
+            store=store_option(self.folder),
         )
 
 
@@ -115,7 +117,7 @@ def plan_resume(
         commands.append(SetLr(lr))
     with closing(open_for_reading(folder)) as connection:
         stored = find_run(connection, run)
-        _check_resumable(stored, is_changed=bool(commands), epochs=epochs)
+        _check_resumable(stored, folder, is_changed=bool(commands), epochs=epochs)
         file, newest_seq = _checkpoint(connection, folder, stored, step)
         history = StoreFeed(connection, stored.id, until=file.seq).take()
         state = summarized_state(connection, stored.id)
@@ -277,8 +279,8 @@ def describe_user_files(plan: ResumePlan) -> list[str]:
     return lines
 
 
-def _check_resumable(run: StoredRun, *, is_changed: bool, epochs: int | None) -> None:
-    refuse_live(run)
+def _check_resumable(run: StoredRun, folder: Path, *, is_changed: bool, epochs: int | None) -> None:
+    refuse_live(run, folder)
     if run.state == "done" and epochs is None:
         raise UsageError(f"{run.title} is done; --epochs N extends it")
     if run.state == "diverged" and not is_changed:

@@ -13,7 +13,7 @@ from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_writing, readable_errors
-from lrtui.store.location import DATABASE, only_owner_can_write
+from lrtui.store.location import DATABASE, only_owner_can_write, store_option
 from lrtui.store.reader import StoredRun, has_checkpoint, reload
 from lrtui.text.format import printable
 
@@ -166,9 +166,10 @@ def why_no_commands(folder: Path, run: StoredRun | None, run_id: int) -> str | N
     reason = f"{title} is lost: its process died" if is_lost else f"{title} is {run.state} and takes no commands"
     if not has_checkpoint(folder, run_id):
         return f"{reason}; it has no checkpoint to be resumed from"
+    store = store_option(folder)
     match run.state:
         case "done":
-            return f"{reason}; lrtui resume {run_id} --epochs N extends it"
+            return f"{reason}; lrtui resume {run_id} --epochs N{store} extends it"
         case "diverged":
-            return f"{reason}; lrtui resume {run_id} --lr X continues it from its last checkpoint"
-    return f"{reason}; lrtui resume {run_id} continues it from its last checkpoint"
+            return f"{reason}; lrtui resume {run_id} --lr X{store} continues it from its last checkpoint"
+    return f"{reason}; lrtui resume {run_id}{store} continues it from its last checkpoint"

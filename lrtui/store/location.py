@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from shlex import quote as quoted
 
 from lrtui.run.errors import StoreError
 
@@ -38,7 +39,7 @@ def store_folder(option: str | None = None) -> Path | None:
 
 def store_option(folder: Path) -> str:
     """Return the --store option that a command needs to find the store, with a leading space; empty for the default."""
-    return "" if folder == store_folder() else f" --store {folder}"
+    return "" if folder == store_folder() else f" --store {quoted(str(folder))}"
 
 
 def prepare_folder(folder: Path) -> None:

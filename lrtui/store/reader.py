@@ -19,7 +19,7 @@ from lrtui.run.events import LIVE, Status
 from lrtui.run.spec import RunSpec
 from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
-from lrtui.store.location import CHECKPOINTS, DATABASE
+from lrtui.store.location import CHECKPOINTS, DATABASE, store_option
 from lrtui.store.migrations import has_owners
 
 LAST = "last"
@@ -118,7 +118,7 @@ def _runs(connection: sqlite3.Connection) -> str:
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
     """Return all runs, newest first."""
-    with readable_errors(_path(connection)):
+    with readable_errors(database_path(connection)):
         return [_run(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM {_runs(connection)} ORDER BY id DESC")]
 
 
@@ -131,7 +131,7 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
     number = name.removeprefix("#")
     # an id has at most 64 bits; -1 is no run's
     run = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else -1
-    with readable_errors(_path(connection)):
+    with readable_errors(database_path(connection)):
         if name == LAST:
             condition, values = "1", ()
         elif run >= 0:
@@ -153,14 +153,14 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
 
 def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
     """Return a run as it is now; None if it was deleted."""
-    with readable_errors(_path(connection)):
+    with readable_errors(database_path(connection)):
         row = connection.execute(f"SELECT {_COLUMNS} FROM {_runs(connection)} WHERE id = ?", (run,)).fetchone()
     return None if row is None else _run(row)
 
 
 def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
     """Return whether a signal or a closed terminal ended the run, and not the user."""
-    with readable_errors(_path(connection)):
+    with readable_errors(database_path(connection)):
         row = connection.execute(
             "SELECT 1 FROM events WHERE run = ? AND kind = 'notice' AND NOT superseded "
             "AND json_extract(body, '$.code') = ? LIMIT 1",
@@ -171,7 +171,7 @@ def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
 
 def stores_event(connection: sqlite3.Connection, run: int, seq: int) -> bool:
     """Return whether the run's event with this seq is stored and not superseded."""
-    with readable_errors(_path(connection)):
+    with readable_errors(database_path(connection)):
         return any(
             connection.execute(
                 f"SELECT 1 FROM {table} WHERE run = ? AND seq = ? AND NOT superseded", (run, seq)
@@ -190,15 +190,19 @@ def read_at_once(folder: Path, query: str, values: Sequence[object]) -> list[tup
         return None
 
 
-def refuse_live(run: StoredRun) -> None:
+def refuse_live(run: StoredRun, folder: Path) -> None:
     """Refuse to resume a run that a process is training.
+
+    Args:
+        folder: folder of the store.
 
     Raises:
         UsageError: says which process, and what to do.
     """
     if run.is_live:
         raise UsageError(
-            f"{run.title} is {run.state} in process {run.process.pid}. Stop it first: lrtui send {run.id} stop"
+            f"{run.title} is {run.state} in process {run.process.pid}. Stop it first: "
+            f"lrtui send {run.id} stop{store_option(folder)}"
         )
 
 
@@ -213,7 +217,8 @@ def has_checkpoint(folder: Path, run: int) -> bool:
     return any(CHECKPOINT_NAME.fullmatch(path.name) for path in checkpoint_folder(folder, run).glob("*.pt"))
 
 
-def _path(connection: sqlite3.Connection) -> Path:
+def database_path(connection: sqlite3.Connection) -> Path:
+    """Return the file of the database."""
     return Path(connection.execute("PRAGMA database_list").fetchone()[2])
 
 

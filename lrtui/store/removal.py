@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.store.connection import transaction
+from lrtui.store.location import store_option
 from lrtui.store.reader import StoredRun, checkpoint_folder, reload
 
 
@@ -37,7 +38,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
     """
     with transaction(folder) as connection:
         # a run may have been resumed since the caller checked
-        refuse_deletion(run for run in (reload(connection, run_id) for run_id in runs) if run is not None)
+        refuse_deletion(folder, [run for run in (reload(connection, run_id) for run_id in runs) if run is not None])
         marks = ", ".join("?" * len(runs))
         # a branch records the folder of its parent even after the parent is deleted
         connection.execute(
@@ -58,7 +59,7 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
     return Removed(len(files) - len(in_use), size, tuple(in_use))
 
 
-def refuse_deletion(runs: Iterable[StoredRun]) -> None:
+def refuse_deletion(folder: Path, runs: Iterable[StoredRun]) -> None:
     """Refuse if one of the runs is still training.
 
     Raises:
@@ -66,7 +67,10 @@ def refuse_deletion(runs: Iterable[StoredRun]) -> None:
     """
     for run in runs:
         if run.is_live:
-            raise LrtuiError(f"#{run.id} is {run.state} and can't be deleted; stop it first: lrtui send {run.id} stop")
+            raise LrtuiError(
+                f"#{run.id} is {run.state} and can't be deleted; stop it first: "
+                f"lrtui send {run.id} stop{store_option(folder)}"
+            )
 
 
 class BranchCheckpoints:

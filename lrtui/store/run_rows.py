@@ -18,7 +18,7 @@ from lrtui.run.event_json import plain
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import this_process
-from lrtui.store.reader import refuse_live, reload
+from lrtui.store.reader import database_path, refuse_live, reload
 from lrtui.store.rows import COLUMNS, BlockBuilder, RowMaker, Rows, series_of_step
 from lrtui.store.store_feed import step_values
 
@@ -145,7 +145,7 @@ def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: 
     stored = reload(connection, run)
     if stored is None:
         raise UsageError(f"run #{run} was deleted")
-    refuse_live(stored)
+    refuse_live(stored, database_path(connection).parent)
     if stored.owner != seen_owner:
         raise UsageError(f"{stored.title} was resumed by another process at the same time: try again")
     columns = ("owner", "machine", "pid", "pid_started", "heartbeat")

@@ -144,7 +144,7 @@ def test_a_markdown_file_that_cannot_be_written_does_not_lose_the_race(lrtui: Co
     assert not lrtui.folder.exists()
     answer = lrtui("race", *SCHEDULES, *SETTINGS, "--markdown", str(tmp_path))
     assert answer.status == 1
-    assert "lrtui race --report 1 --markdown FILE writes it again" in answer.err
+    assert f"lrtui race --report 1 --markdown FILE --store {lrtui.folder} writes it again" in answer.err
     assert lrtui("race", "--report", "--markdown", str(tmp_path / "race.md")).status == 0
     assert (tmp_path / "race.md").read_text().startswith("### race 1")
 

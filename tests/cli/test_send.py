@@ -229,17 +229,26 @@ def save_checkpoint(lrtui: CommandLine, run: int) -> None:
 @pytest.mark.parametrize(
     ("outcome", "message"),
     [
-        ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N extends it"),
-        ("stopped", "#1 is stopped and takes no commands; lrtui resume 1 continues it from its last checkpoint"),
-        ("failed", "#1 is failed and takes no commands; lrtui resume 1 continues it from its last checkpoint"),
-        ("diverged", "#1 is diverged and takes no commands; lrtui resume 1 --lr X continues it from its last"),
+        ("done", "#1 is done and takes no commands; lrtui resume 1 --epochs N --store {folder} extends it"),
+        (
+            "stopped",
+            "#1 is stopped and takes no commands; lrtui resume 1 --store {folder} continues it from its last",
+        ),
+        (
+            "failed",
+            "#1 is failed and takes no commands; lrtui resume 1 --store {folder} continues it from its last",
+        ),
+        (
+            "diverged",
+            "#1 is diverged and takes no commands; lrtui resume 1 --lr X --store {folder} continues it from its last",
+        ),
     ],
 )
 def test_a_finished_run_takes_no_commands(outcome: str, message: str, lrtui: CommandLine) -> None:
     save_checkpoint(lrtui, lrtui.record(10, outcome=outcome))
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1
-    assert message in answer.err
+    assert message.format(folder=lrtui.folder) in answer.err
     assert inbox(lrtui) == 0
 
 
@@ -256,7 +265,7 @@ def test_a_lost_run_takes_no_commands(lrtui: CommandLine, live: LiveRun) -> None
     live.writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     answer = lrtui("send", "last", "pause")
     assert answer.status == 1
-    assert "#1 is lost: its process died; lrtui resume 1 continues" in answer.err
+    assert f"#1 is lost: its process died; lrtui resume 1 --store {lrtui.folder} continues" in answer.err
     assert inbox(lrtui) == 0
 
 

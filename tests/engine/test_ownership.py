@@ -347,10 +347,10 @@ def test_only_a_run_with_a_checkpoint_is_offered_for_resume(tmp_path: Path) -> N
     arguments = ["train", "StepLR(1)", "--batch-size", "16", "--epochs", "2", "--store", str(tmp_path / "store")]
     stopped = OtherProcess([*arguments, "--task", SLOW, "--at", "step 9: stop"], tmp_path / "stopped")
     assert stopped.wait() == 0
-    assert "stored as run 1; lrtui resume 1 continues it" in stopped.printed
+    assert f"stored as run 1; lrtui resume 1 --store {tmp_path / 'store'} continues it" in stopped.printed
     failed = OtherProcess([*arguments, "--task", f"{tmp_path / 'broken.py'}:Broken"], tmp_path / "failed")
     assert failed.wait() == 1
-    assert "stored as run 2; lrtui runs show 2 shows it" in failed.printed, failed.printed
+    assert f"stored as run 2; lrtui runs show 2 --store {tmp_path / 'store'} shows it" in failed.printed, failed.printed
 
 
 def test_the_end_of_a_run_says_that_it_waits_for_the_store(tmp_path: Path) -> None:

@@ -91,17 +91,18 @@ class Advice:
             return self
         return replace(self, action="restart", effect="restarts with the lr halved", branch_epoch=None)
 
-    def headless_line(self, spec: RunSpec, run_number: int | None) -> str:
+    def headless_line(self, spec: RunSpec, run_number: int | None, store: str = "") -> str:
         """Return the advice in one line, with the command line that follows it.
 
         Args:
             spec: settings of the run.
             run_number: the run's number in the store; None for a run that is not stored, which no other process can
                 reach.
+            store: the option that names the store, with a leading space; empty for the default one.
         """
-        return f"advice: {self.title}: {self.text}. Try {self._command_line(spec, run_number)}"
+        return f"advice: {self.title}: {self.text}. Try {self._command_line(spec, run_number, store)}"
 
-    def _command_line(self, spec: RunSpec, run_number: int | None) -> str:
+    def _command_line(self, spec: RunSpec, run_number: int | None, store: str) -> str:
         command = self.command.text
         if self.proposal is not None and self.restart_epochs is not None:
             return f"a new run with '{self.proposal.schedule}' --epochs {self.restart_epochs}"
@@ -110,12 +111,12 @@ class Advice:
             return (
                 f"a new run with --epochs {epochs}"
                 if run_number is None
-                else f"lrtui resume {run_number} --epochs {epochs}"
+                else f"lrtui resume {run_number} --epochs {epochs}{store}"
             )
         if self.code == "not-finite":
             if run_number is not None and self.branch_epoch is not None:
-                return f"lrtui branch {run_number} --at-epoch {self.branch_epoch} '{command}'"
+                return f"lrtui branch {run_number} --at-epoch {self.branch_epoch} '{command}'{store}"
             return f"a new run with --at 'epoch 1: {command}', which halves the lr"
         if run_number is not None:
-            return f"lrtui send {run_number} '{command}'"
+            return f"lrtui send {run_number} '{command}'{store}"
         return f"--at 'step {self.step}: {command}' in the next run"

@@ -34,7 +34,7 @@ def delete(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
     folder = folder_of(store)
     with reading(folder) as connection:
         found = find_all(connection, runs)
-    refuse_deletion(found)
+    refuse_deletion(folder, found)
     if not yes:
         if not (sys.stdin and sys.stdin.isatty()):
             raise UsageError("can't ask for confirmation without a terminal; --yes deletes without asking")

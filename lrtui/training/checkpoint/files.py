@@ -32,6 +32,7 @@ class ResumePoint:
         parent: the run that a branch starts from; None for a resume. A branch follows its own script, the `at` of its
             settings; a resumed run follows the remaining lines in its checkpoint.
         run_uid: of the run that the checkpoint must belong to; None if it may belong to any.
+        store: the option that names the store in suggested commands, with a leading space; empty for the default one.
     """
 
     checkpoint: Path
@@ -40,6 +41,7 @@ class ResumePoint:
     epochs: int | None = None
     parent: str | None = None
     run_uid: str | None = None
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def read_resume_point(point: ResumePoint) -> ResumedRun:
         earlier = None if point.parent is not None else _intact_before(point.checkpoint, point.run_uid)
         if earlier is None:
             raise
-        command = f"lrtui resume {point.checkpoint.parent.name} --from-step {earlier.step}"
+        command = f"lrtui resume {point.checkpoint.parent.name} --from-step {earlier.step}{point.store}"
         raise CheckpointError(f"{error}. The one before it, of step {earlier.step:,}, is intact: {command}") from None
 
 

@@ -64,7 +64,11 @@ class BranchController:
             return
         what = "was lost: its process died" if plan.run.state == "lost" else "was interrupted"
         if self._cockpit.session.live is not None or not can_ask:
-            self._cockpit.say(f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}")
+            from lrtui.store.location import store_option
+
+            self._cockpit.say(
+                f"Run {plan.run.title} {what}. Resume it with: lrtui resume {plan.run.id}{store_option(plan.folder)}"
+            )
             return
         self._ask_to_resume(plan, f"{what}.", found.user_files)
 

@@ -41,7 +41,7 @@ class QuitController:
         if live.is_recorded and live.state.started is None:
             choices = [Choice("q", "stop it before its first step, then quit", "stop")]
         elif live.is_recorded:
-            choices = [Choice("q", f"stop and save it, then quit; continue with lrtui resume {live.number}", "stop")]
+            choices = [Choice("q", f"stop and save it, then quit; continue with {_resume_line(live)}", "stop")]
         else:
             choices = [Choice("q", "stop it, then quit; nothing is saved", "stop")]
         if not obstacle:
@@ -91,7 +91,7 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
             status = _continue_in_background(live, ended) or status
         elif live.is_recorded and ended and live.state.status == "stopped":
             if live.has_checkpoint:
-                print(f"saved as run {live.number}; continue with: lrtui resume {live.number}")
+                print(f"saved as run {live.number}; continue with: {_resume_line(live)}")
             else:
                 print(f"stored as run {live.number}, which ended before its first checkpoint")
     # a regular exit with torch loaded takes 0.5 s, and aborts the process if a thread is still inside torch
@@ -100,13 +100,21 @@ def leave(session: Session, status: int, reason: str, background_run: int | None
     os._exit(status)
 
 
+def _resume_line(run: Run) -> str:
+    """Return the command that continues a stored run."""
+    from lrtui.store.location import store_option
+
+    store = store_option(run.store_folder) if run.store_folder is not None else ""
+    return f"lrtui resume {run.number}{store}"
+
+
 def _continue_in_background(run: Run, ended: bool) -> int:
     from lrtui.engine.background import resume_in_background
     from lrtui.store.location import store_option
 
     try:
         if not ended:
-            remedy = f"; lrtui resume {run.number} continues it from the last checkpoint" if run.has_checkpoint else ""
+            remedy = f"; {_resume_line(run)} continues it from the last checkpoint" if run.has_checkpoint else ""
             raise LrtuiError(f"its current batch did not end in time{remedy}")
         if run.state.status != "stopped" or run.store_folder is None:
             raise LrtuiError(f"it has ended: {run.state.status}")
