@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from lrtui.analysis.race.plan import (
     DEFAULT_SEEDS,
     MAX_PROCESSES,
     MAX_RUNS,
-    Cell,
     RacePlan,
     check_entrants,
     new_plan,
@@ -26,7 +24,7 @@ from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult, read_results
-from lrtui.analysis.race.standing import Standing, rank
+from lrtui.analysis.race.standing import Standing, mean_tests, rank
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_legend
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
@@ -230,20 +228,11 @@ def _print_report(standing: Standing, results: Sequence[CellResult]) -> None:
     """Print the table, and a chart of each schedule's mean result by epoch."""
     for line in standing_lines(standing, terminal_width()):
         print(line)
-    by_cell = {result.cell: result for result in results}
     curves, labels = [], []
-    for index, entrant in enumerate(standing.plan.entrants):
-        runs = [by_cell[Cell(index, seed)] for seed in standing.seeds or standing.plan.seeds]
-        runs = [run for run in runs if run.tests]
-        epochs = sorted(set.intersection(*(set(run.tests) for run in runs))) if runs else []
-        values = [
-            [value for run in runs if (value := run.value(standing.metric, epoch)) is not None] for epoch in epochs
-        ]
-        if not epochs:
-            continue
+    for index, means in mean_tests(standing, results).items():
         marker = ENTRANT_MARKERS[index % len(ENTRANT_MARKERS)]
-        curves.append(Curve(epochs, [statistics.fmean(each) for each in values], index, marker))
-        labels.append((marker, index, printable(entrant.label)))
+        curves.append(Curve(list(means), list(means.values()), index, marker))
+        labels.append((marker, index, printable(standing.plan.entrants[index].label)))
     if not curves:
         return
     last = max(epoch for curve in curves for epoch in curve.epochs)

@@ -66,23 +66,40 @@ def _row(standing: Standing, placing: Placing) -> list[str]:
 
 
 def standing_lines(standing: Standing, width: int | None = None) -> list[str]:
-    """Return the table, the schedules that are not ranked, and a summary.
+    """Return the table, the schedules that are not ranked, a summary, and the notes.
 
     Args:
         width: maximum width of the lines in columns, or None.
     """
-    lines = [*wrapped(printable(_title(standing)), width), ""]
+    return [*(line for _, line in result_lines(standing, width)), "", *note_lines(standing, width)]
+
+
+def result_lines(standing: Standing, width: int | None = None) -> list[tuple[int | None, str]]:
+    """Return the lines above the notes, each with the entrant whose row it is, or None."""
+    lines: list[tuple[int | None, str]] = [(None, line) for line in wrapped(printable(_title(standing)), width)]
+    lines.append((None, ""))
     if standing.placings:
         cells = [[printable(cell) for cell in row] for row in rows(standing)]
-        lines += [*table_lines(headings(standing), cells, width, {"schedule": 16}, removable_columns(standing)), ""]
-    prose = []
+        table = table_lines(headings(standing), cells, width, {"schedule": 16}, removable_columns(standing))
+        entrants = [placing.entrant for placing in standing.placings]
+        lines += [*zip([None, *entrants], table, strict=True), (None, "")]
+    prose: list[tuple[int | None, str]] = []
     for unranked in standing.unranked:
-        prose.append(f"not ranked: {unranked.label}, {unranked.why} at step {unranked.step:,}")
-        prose.append(f"  {unranked.text}")
+        prose.append((unranked.entrant, f"not ranked: {unranked.label}, {unranked.why} at step {unranked.step:,}"))
+        prose.append((None, f"  {unranked.text}"))
     if standing.unranked:
-        prose.append("")
-    prose += [*summary(standing), *(f"warning: {line}" for line in standing.warnings), "", *notes(standing)]
-    return [*lines, *(part for line in prose for part in wrapped(printable(line), width))]
+        prose.append((None, ""))
+    prose += [(None, line) for line in summary(standing)]
+    prose += [(None, f"warning: {line}") for line in standing.warnings]
+    for entrant, line in prose:
+        first, *others = wrapped(printable(line), width)
+        lines += [(entrant, first), *((None, other) for other in others)]
+    return lines
+
+
+def note_lines(standing: Standing, width: int | None = None) -> list[str]:
+    """Return the notes that explain the table, in lines."""
+    return [part for line in notes(standing) for part in wrapped(printable(line), width)]
 
 
 def standing_markdown(standing: Standing) -> list[str]:

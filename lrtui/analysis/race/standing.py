@@ -240,6 +240,27 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     return replace(standing, lead=standing.difference(*placings[:2])) if len(placings) > 1 else standing
 
 
+def mean_tests(standing: Standing, results: Sequence[CellResult]) -> dict[int, dict[int, float]]:
+    """Return the metric of each entrant by epoch: the mean of its runs with the compared seeds.
+
+    Before any seed is finished, it is the mean of all its runs that have tests. Epochs that one of the runs has not
+    reached, and means that are not finite, are left out, as are entrants without any.
+    """
+    by_cell = {result.cell: result for result in results}
+    means: dict[int, dict[int, float]] = {}
+    for entrant in range(len(standing.plan.entrants)):
+        runs = [by_cell[Cell(entrant, seed)] for seed in standing.seeds or standing.plan.seeds]
+        runs = [run for run in runs if run.tests]
+        epochs = sorted(set.intersection(*(set(run.tests) for run in runs))) if runs else []
+        for epoch in epochs:
+            values = [run.value(standing.metric, epoch) for run in runs]
+            # divided before they are added, so that no sum overflows
+            mean = sum((math.nan if value is None else value) / len(runs) for value in values)
+            if math.isfinite(mean):
+                means.setdefault(entrant, {})[epoch] = mean
+    return means
+
+
 def _placings(
     standing: Standing, epoch: int, ranked: Mapping[int, Sequence[CellResult]], target: float, test_samples: int
 ) -> tuple[Placing, ...]:

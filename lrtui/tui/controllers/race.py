@@ -87,7 +87,8 @@ class RaceController:
     def _show_started(self, folder: Path, process: BackgroundProcess) -> None:
         from lrtui.tui.screens.standing import RaceProcess, StandingScreen
 
-        self._cockpit.app.push_screen(StandingScreen(folder, RaceProcess(process.pid, process.output)))
+        race = RaceProcess(process.pid, process.output)
+        self._cockpit.app.push_screen(StandingScreen(folder, race, ascii_only=self._view.ascii))
 
     def show(self) -> None:
         """Show the standing of the race of the run on screen, or of the newest race."""
@@ -95,7 +96,8 @@ class RaceController:
 
         folder = store_folder(self._view.spec.store)
         if folder is not None:
-            self._cockpit.app.push_screen(StandingScreen(folder, self._cockpit.scene.situation.shown_race))
+            race = self._cockpit.scene.situation.shown_race
+            self._cockpit.app.push_screen(StandingScreen(folder, race, ascii_only=self._view.ascii))
 
     def ask_to_stop(self, race: int) -> None:
         """Ask whether to stop a race in progress."""

@@ -12,18 +12,17 @@ from textual.widgets import Static
 
 from lrtui.panes import PANES_BY_NAME
 from lrtui.plotting.chart import Chart
-from lrtui.plotting.layers import LINE_COLOURS, Curve, Flag, Form, Layer, Marks, Rule, Sign
+from lrtui.plotting.layers import Curve, Flag, Form, Layer, Marks, Rule, Sign
 from lrtui.run.evaluations import metric_of
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame, Legend
 from lrtui.tui.panes.repaint import update_text
+from lrtui.tui.run_colours import letter_of, line_class
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 AVERAGED = "○"
 """Marks test results of averaged weights."""
@@ -220,7 +219,7 @@ def line_style(run: ShownRun, scene: Scene, group: int = 0) -> str:
     Args:
         group: index of the parameter group; each has its own colour if the run is drawn alone.
     """
-    return f"chart--line-{(scene.view.place_of(run.number) + group) % LINE_COLOURS + 1}"
+    return line_class(scene.view.place_of(run.number) + group)
 
 
 def band_style(run: ShownRun, scene: Scene) -> str:
@@ -232,7 +231,7 @@ def glyph_of(run: ShownRun, scene: Scene) -> str:
     """Return the glyph of the run's test results: a dot if it is drawn alone, otherwise a letter for each run."""
     if len(scene.shown) < 2:
         return "●"
-    return LETTERS[scene.view.place_of(run.number) % len(LETTERS)]
+    return letter_of(scene.view.place_of(run.number))
 
 
 def run_legends(scene: Scene) -> list[Legend]:

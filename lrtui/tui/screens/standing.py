@@ -1,18 +1,21 @@
-"""The standing of a race: its progress, the table with intervals, and the time left. Reads the store in a thread."""
+"""The standing of a race: its progress, the table with intervals, and a curve of each schedule's tests.
+
+Reads the store in a thread.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -21,8 +24,11 @@ from lrtui.run.errors import LrtuiError, describe_exception
 from lrtui.run.events import LIVE
 from lrtui.store.location import store_option
 from lrtui.text.format import counted, duration, figure
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
+from lrtui.tui.screens.standing_page import GUTTER, StandingPage, StandingTable, standing_page
 
 # takes 120 ms to import, and is first needed in a thread
 if TYPE_CHECKING:
@@ -129,6 +135,7 @@ class StandingScreen(ModalScreen[None]):
     Args:
         folder: folder of the store.
         race: number of the race, or its process if that was just started.
+        ascii_only: whether to draw with ASCII only.
     """
 
     @dataclass
@@ -138,13 +145,13 @@ class StandingScreen(ModalScreen[None]):
         Args:
             race: number of the race; 0 while it is not known.
             progress: see `progress_text`.
-            lines: the report, line by line.
+            page: the standing.
             is_running: whether its process is running; also True while that is not known.
         """
 
         race: int
         progress: Text
-        lines: tuple[str, ...] = ()
+        page: StandingPage = field(default_factory=StandingPage)
         is_running: bool = True
 
     CSS_PATH = "page.tcss"
@@ -153,21 +160,27 @@ class StandingScreen(ModalScreen[None]):
         Binding("escape,t,q", "dismiss", "back", show=False),
     ]
 
-    def __init__(self, folder: Path, race: int | RaceProcess) -> None:
+    def __init__(self, folder: Path, race: int | RaceProcess, *, ascii_only: bool = False) -> None:
         super().__init__()
+        self._ascii_only = ascii_only
         self._folder = folder
         self._race = race if isinstance(race, int) else 0
         self._process = race if isinstance(race, RaceProcess) else None
         self._opened = time.monotonic()
         self._ended = threading.Event()
-        self._shown: tuple[str, tuple[str, ...]] | None = None
         self._is_running = True
+        self._titled = 0
+        """Number of the race in the title."""
 
     def compose(self) -> ComposeResult:
         yield Frame("Race", classes="-current")
         yield Static("reading the results …", id="progress")
         with VerticalScroll():
-            yield Static("", id="page", markup=False)
+            yield StandingTable("", id="page", markup=False)
+            with Vertical(id="curves"):
+                yield Frame("Test", classes="-curves")
+                yield ChartView()
+            yield Static("", id="notes", markup=False)
         yield Static(RUNNING_KEYS, id="keys")
 
     def on_mount(self) -> None:
@@ -192,7 +205,6 @@ class StandingScreen(ModalScreen[None]):
 
     def _read(self) -> StandingScreen.Read:
         from lrtui.analysis.race.plan_files import PlanFiles
-        from lrtui.analysis.race.report import standing_lines
         from lrtui.analysis.race.results import read_results
         from lrtui.analysis.race.standing import rank
 
@@ -205,10 +217,10 @@ class StandingScreen(ModalScreen[None]):
             return self.Read(0, Text("the race starts …"))
         plan = files.load(race)
         results = read_results(self._folder, plan)
-        lines = standing_lines(rank(plan, results), max(40, self.size.width - 4))
+        page = standing_page(rank(plan, results), results, max(40, self.size.width - 4 - len(GUTTER)))
         is_running = files.is_running(plan)
         progress = progress_text(plan, results, is_running, store_option(self._folder))
-        return self.Read(race, progress, tuple(lines), is_running)
+        return self.Read(race, progress, page, is_running)
 
     def _number_of_process(self, files: PlanFiles) -> int:
         """Return the number of the race that the started process runs; 0 if it has not written its plan yet."""
@@ -220,18 +232,21 @@ class StandingScreen(ModalScreen[None]):
 
     def on_standing_screen_read(self, message: StandingScreen.Read) -> None:
         self._race = self._race or message.race
-        shown = (message.progress.plain, message.lines)
         if self._is_running != message.is_running:
             self._is_running = message.is_running
             self.query_one("#keys", Static).update(RUNNING_KEYS if self._is_running else ENDED_KEYS)
-        if shown == self._shown:
-            return
-        self._shown = shown
-        self.query_one(Frame).show(f"race {self._race}" if self._race else "")
-        self.query_one("#progress", Static).update(message.progress)
-        text = Text("\n".join(message.lines))
-        text.highlight_regex(r"(?m)^first\b|\bbetter\b", "bold")
-        self.query_one("#page", Static).update(text)
+        if self._race != self._titled:
+            self._titled = self._race
+            self.query_one(Frame).show(f"race {self._race}")
+        update_text(self.query_one("#progress", Static), message.progress)
+        page = message.page
+        self.query_one(StandingTable).show(page.lines)
+        update_text(self.query_one("#notes", Static), Text("\n".join(f"{GUTTER}{line}" for line in page.notes)))
+        curves = self.query_one("#curves")
+        curves.set_class(bool(page.means), "-shown")
+        if page.means:
+            curves.query_one(Frame).show("", f"Test {page.metric}", page.legends)
+            curves.query_one(ChartView).show(page.chart(ascii_only=self._ascii_only))
 
     def action_stop(self) -> None:
         """Ask whether to stop the race."""

@@ -17,12 +17,15 @@ from textual.widgets import Static
 from lrtui.analysis.race.plan import Cell, Entrant, RacePlan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.results import CellResult
+from lrtui.analysis.race.standing import rank
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.store.liveness import this_process
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.screens.standing import StandingScreen, progress_text
+from lrtui.tui.screens.standing_page import StandingTable, standing_page
 from lrtui.tui.view import View
 
 SCHEDULES = ("StepLR(step_size=1, gamma=0.5)", "ConstantLR(factor=1.0)")
@@ -96,3 +99,39 @@ def test_the_progress_of_an_interrupted_race_says_how_to_continue_it(tmp_path: P
     assert "lrtui race --resume 3 --store x continues it" in shown
     running = progress_text(plan, results, True, "").plain
     assert "left" in running
+
+
+def test_each_schedule_has_a_curve_of_its_mean_tests() -> None:
+    plan = RacePlan(3, 0.0, tuple(map(Entrant, (*SCHEDULES, "StepLR(step_size=2)"))), (0, 1), RunSpec(epochs=10))
+    done, half = RunState(), RunState()
+    done.fold(recorded_run(500, outcome="done"))
+    half.fold(recorded_run(250))
+    states = {Cell(0, 0): done, Cell(0, 1): half, Cell(1, 0): half}
+    results = [
+        CellResult.of_state(cell, 1, states[cell]) if cell in states else CellResult(cell) for cell in plan.cells
+    ]
+    page = standing_page(rank(plan, results), results, 100)
+    # as far as both seeds
+    assert {entrant: list(means) for entrant, means in page.means.items()} == {0: [1, 2, 3, 4, 5], 1: [1, 2, 3, 4, 5]}
+    assert page.legends[0] == (
+        (f"A {SCHEDULES[0]}", "chart--line-1"),
+        ("  ", ""),
+        (f"B {SCHEDULES[1]}", "chart--line-2"),
+    )
+    assert [letter for letter, line in page.lines if "not ranked: " in line] == [0, 1, 2]
+
+
+async def test_the_table_has_the_letters_of_the_curves_in_their_colours(folder: Path) -> None:
+    app = PlayedApp(PlayedSession(), View(RunSpec(store=str(folder))))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_standing(pilot, app)
+        (row,) = (line for line in text(app, "page").splitlines() if "StepLR(step_size=1, gamma=0.5), " in line)
+        assert row.startswith("A not ranked: ")
+        view = app.screen.query_one(ChartView)
+        await until(pilot, lambda: "A" in view.text())
+        in_chart = next(segment.style for line in view.segments() for segment in line if "A" in segment.text)
+        table = app.screen.query_one(StandingTable)
+        in_table = table.get_component_rich_style("chart--line-1")
+        assert in_chart is not None
+        assert in_chart.color == in_table.color
+        assert "A StepLR(step_size=1, gamma=0.5)" in app.screen.query_one("#curves Frame", Frame).render().plain
