@@ -17,6 +17,7 @@ from lrtui.engine.background import race_arguments, race_in_background
 from lrtui.run.errors import LrtuiError
 from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec
+from lrtui.settings import UserSettings
 from lrtui.tui.controllers.race import RaceController
 from lrtui.tui.run_list.rows import summary_of
 from lrtui.tui.screens.picker.state import RaceChoice
@@ -105,7 +106,9 @@ def test_the_command_has_every_setting_whatever_the_users_defaults(
 
     monkeypatch.setattr(race, "new_plan", take)
     # the user's defaults do not change the settings of a race
-    monkeypatch.setattr(race, "load_settings", lambda: type("Told", (), {"run": {"train_samples": 8, "epochs": 9}}))
+    monkeypatch.setattr(
+        race, "load_settings", lambda: UserSettings(tmp_path / "settings.toml", run={"train_samples": 8, "epochs": 9})
+    )
     assert main(race_arguments(tmp_path, spec, schedules, 4)) == 1
     assert planned == [(list(schedules), RunSpec(**{**_values(spec), "store": str(tmp_path)}), 4)]
 
