@@ -17,6 +17,7 @@ import click
 from lrtui.cli.command import LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, discard
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
+from lrtui.cli.terminal import has_unicode, print_prose, replace_signs
 from lrtui.engine.openmp import limit_spinning
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 
@@ -63,6 +64,10 @@ COMPLETION = "_LRTUI_COMPLETE"
 
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
+
+
+DATA_COMMANDS = ("train", "resume", "branch", "code", "runs code", "runs export")
+"""Commands whose standard output is for other programs, which get its characters as they are."""
 
 
 class CockpitGroup(LazyGroup):
@@ -171,7 +176,7 @@ def cockpit(
     # Textual takes 0.2 s to import, and no command needs it
     from lrtui.tui.app import run_cockpit
 
-    in_ascii = in_ascii or (settings.ascii if settings.ascii is not None else not has_unicode())
+    in_ascii = in_ascii or (settings.ascii if settings.ascii is not None else not has_unicode(sys.__stderr__))
     run_cockpit(spec, settings, start=schedule is not None, in_ascii=in_ascii)
 
 
@@ -190,19 +195,6 @@ def check_terminal() -> None:
         raise UsageError("the cockpit needs a terminal for input and output; lrtui train works anywhere")
 
 
-def has_unicode() -> bool:
-    """Return whether the terminal has the characters that the cockpit draws with, as locale and encoding say."""
-    environ = os.environ
-    # in the C locale, Python sets LC_CTYPE to C.UTF-8 and writes UTF-8 whatever the terminal shows
-    chosen = "" if environ.get("LC_CTYPE") == "C.UTF-8" else environ.get("LC_CTYPE", "")
-    locale = environ.get("LC_ALL") or chosen or environ.get("LANG", "")
-    # the font of the Linux console has no Braille
-    if locale in ("C", "POSIX") or environ.get("TERM") == "linux":
-        return False
-    encoding = sys.__stderr__.encoding if sys.__stderr__ else ""
-    return (encoding or "").lower().replace("-", "") == "utf8"
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     # before torch is imported, here and in the processes that a command starts
@@ -212,6 +204,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a folder's name can have characters that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
+    if args and args[0] in COMMANDS:
+        # the cockpit replaces its signs itself, and by the user's settings
+        for stream in (sys.stderr,) if prints_data(args) else (sys.stdout, sys.stderr):
+            replace_signs(stream)
     try:
         try:
             return run_command(args, prog)
@@ -247,11 +243,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def prints_data(args: Sequence[str]) -> bool:
+    """Return whether the standard output of a command is for other programs."""
+    return any(f"{' '.join(args[:2])} ".startswith(f"{name} ") for name in DATA_COMMANDS)
+
+
 def print_error(text: str) -> None:
     """Print a message on standard error."""
-    # imported late, since no message is printed as a rule
-    from lrtui.cli.terminal import print_prose
-
     print_prose(text, sys.stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import shutil
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrtui.cli.terminal import terminal_width
+from lrtui.cli.terminal import has_unicode, terminal_width
 from lrtui.run.events import EvalDone
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
@@ -26,6 +25,9 @@ MARKERS = ("braille", "o", "x", "+", "*", "#", "%", "&")
 
 SIGNS = {"braille": "⠒"}
 """Legend text for the markers that are not single characters."""
+
+PLAIN_MARKERS = {"braille": "*"}
+"""Markers for a reader without Unicode; the legend has the same ones."""
 
 MAX_COLUMNS = 120
 AXIS = 8
@@ -107,6 +109,7 @@ def print_chart(
         low, high = low - room, high + room
         if is_share and high - room <= 1.0 < high:
             high = 1.0
+    is_unicode = has_unicode(sys.stdout)
     # as fractions of the axis: plotext can't resolve very small numbers
     fractions = [[(epoch, (value - low) / (high - low)) for epoch, value in points] for points in parts]
     for curve, points in [*zip(curves, fractions, strict=True), *_interleaved_marks(curves, fractions, width)]:
@@ -115,15 +118,12 @@ def print_chart(
                 [epoch for epoch, _ in points],
                 [value for _, value in points],
                 color=COLOURS[curve.index % len(COLOURS)],
-                marker=curve.marker,
+                marker=curve.marker if is_unicode else PLAIN_MARKERS.get(curve.marker, curve.marker),
             )
     plotext.xticks(list(ticks), list(ticks.values()) if isinstance(ticks, Mapping) else None)
     shares = [share / 4 for share in range(5)]
     plotext.yticks(shares, [four_digits(low + share * (high - low)) for share in shares])
     plotext.ylim(0, 1.02)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # if the encoding lacks Braille characters, question marks still show the curve
-        sys.stdout.reconfigure(errors="replace")
     chart = plotext.build()
     print(chart if has_colour() else plotext.uncolorize(chart))
     print(f"{x_label:>{width}}\n")

@@ -9,35 +9,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-ALIKE = {
-    "─╌┄▔▁": "-",
-    "━╍┅═‖": "=",
-    "╸╺": "-",
-    "│┃╎╏┆║▏▕▌▐": "|",
-    "┊": ":",
-    "┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛╔╗╚╝▛▜▙▟": "+",
-    "…⋅·": ".",
-    "●•°": "o",
-    "○": "O",
-    "■█▉▊▋": "#",
-    # in the legend of the help page; charts are drawn in ASCII from the start
-    "⠒": "*",
-    "✓": "v",
-    "✗×": "x",
-    "▲↑▴": "^",
-    "▼↓▾": "v",
-    "▸→▶": ">",
-    "◂←◀": "<",
-    "▀▄▂▃▅▆▇": "-",
-    "—–": "-",
-    "’‘": "'",
-    "“”": '"',
-}
-"""The replacement of each character; both take one column."""
-
-_TABLE = {ord(character): plain for alike, plain in ALIKE.items() for character in alike}
-
-BRAILLE = range(0x2800, 0x2900)
+from lrtui.text.ascii_signs import with_ascii_signs
 
 
 @lru_cache(4096)
@@ -45,13 +17,7 @@ def in_ascii(text: str) -> str:
     """Return the text in ASCII, with the same width."""
     if text.isascii():
         return text
-    return "".join(c if c.isascii() else _plain(c) for c in text.translate(_TABLE))
-
-
-def _plain(character: str) -> str:
-    if ord(character) in BRAILLE:
-        return "." if ord(character) > BRAILLE.start else " "
-    return "?" * cell_len(character)
+    return "".join(c if c.isascii() else "?" * cell_len(c) for c in with_ascii_signs(text))
 
 
 class AsciiFilter(LineFilter):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from cockpit_pilot import dialog, message, press, until
@@ -13,7 +14,7 @@ from recorded_runs import recorded_run
 from store_runs import store_events
 from test_stored_runs import elsewhere
 
-from lrtui.__main__ import has_unicode
+from lrtui.cli.terminal import has_unicode
 from lrtui.engine.resume import ResumePlan, interrupted_run
 from lrtui.engine.run import Run
 from lrtui.run.checkpoint_name import checkpoint_name
@@ -238,5 +239,5 @@ def test_ascii_is_drawn_in_the_c_locale_and_on_the_linux_console(
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sys.__stderr__", SimpleNamespace(encoding="utf-8"))
-    assert has_unicode() is expected
+    with open(os.ttyname(pty.openpty()[1]), "w", encoding="utf-8") as terminal:
+        assert has_unicode(terminal) is expected

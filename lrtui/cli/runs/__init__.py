@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -64,6 +62,3 @@ class RunsGroup(LazyGroup):
 @click.command(cls=RunsGroup, commands=SUBCOMMANDS, epilog=EPILOG, no_args_is_help=False)
 def command() -> None:
     """Without a subcommand, the runs are listed, with the options of lrtui runs list."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # characters that the terminal lacks become question marks, which keep the columns aligned
-        sys.stdout.reconfigure(errors="replace")
