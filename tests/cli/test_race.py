@@ -38,6 +38,8 @@ def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["StepLR(3)", "ConstantLR()", "--processes", "x"], "--processes takes"),
         (["StepLR(3)", "ConstantLR()", "--processes", "1e6"], "--processes takes a whole number of at most 256"),
         (["StepLR(3)", "ConstantLR()", "--target", "high"], "--target takes"),
+        (["StepLR(3)", "ConstantLR()", "--target=-1"], "the target -1.0000 is not an accuracy"),
+        (["StepLR(3)", "ConstantLR()", "--target", "90"], "the target 90.0000 is not an accuracy"),
         (["StepLR(3)", "ConstantLR()", "--task", "nowhere"], "unknown task 'nowhere'"),
         (["StepLR(3)", "--resume", "1"], "the race already has its own"),
         (["--resume"], "no races in the store"),

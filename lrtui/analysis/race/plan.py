@@ -16,7 +16,7 @@ from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store.liveness import ProcessIdentity
-from lrtui.text.format import counted
+from lrtui.text.format import counted, figure
 
 DEFAULT_SEEDS = 5
 
@@ -228,6 +228,13 @@ class RacePlan:
         )
 
 
+def accuracy_refusal(target: float | None) -> str:
+    """Return why a target can't be one of accuracy, which decides the race if the task has it; empty if it can."""
+    if target is None or 0 <= target <= 1:
+        return ""
+    return f"the target {figure(target)} is not an accuracy, which is between 0 and 1 and decides the race of this task"
+
+
 def new_plan(
     entrants: Sequence[Entrant],
     common: RunSpec,
@@ -257,6 +264,9 @@ def new_plan(
         )
     if processes > MAX_PROCESSES:
         raise UsageError(f"{processes:,} processes are too many; at most {MAX_PROCESSES}")
+    # of another task it is not known before its first test whether it has an accuracy
+    if common.task == RunSpec().task and (refusal := accuracy_refusal(target)):
+        raise UsageError(refusal)
     # RunSpec raises UsageError if the last seed is too large
     replace(common, seed=common.seed + seeds - 1)
     return RacePlan(

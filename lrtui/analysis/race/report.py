@@ -194,8 +194,9 @@ def notes(standing: Standing) -> list[str]:
     lines += _difference_notes(standing)
     if standing.plan.target is not None:
         lines.append(
-            f"to {figure(standing.plan.target)}: mean steps and training time until a test at the end of an epoch "
-            "reached it; ranked by steps, since seconds depend on the load of the machine"
+            f"to {figure(standing.plan.target)}: mean steps and training time until the test {standing.metric} at the "
+            f"end of an epoch was at {'least' if standing.better_high else 'most'} {figure(standing.plan.target)}; "
+            "ranked by steps, since seconds depend on the load of the machine"
         )
     if not standing.is_whole and standing.placings:
         lines.append(

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb
 
-from lrtui.analysis.race.plan import Cell, RacePlan
+from lrtui.analysis.race.plan import Cell, RacePlan, accuracy_refusal
 from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race
 from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
 from lrtui.run.commands import EvaluateNow
 from lrtui.run.comparison import CIRCUMSTANCES
-from lrtui.run.evaluations import higher_is_better
+from lrtui.run.evaluations import ACCURACY, higher_is_better
 from lrtui.text.format import counted, figure
 
 
@@ -209,6 +209,10 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     """
     by_cell = {result.cell: result for result in results}
     metric = metric_of_race(results)
+    target_warnings: tuple[str, ...] = ()
+    if metric == ACCURACY and (refusal := accuracy_refusal(plan.target)):
+        target_warnings = (f"{refusal}; the time to it is left out",)
+        plan = replace(plan, target=None)
     unranked = {index: found for index in range(len(plan.entrants)) if (found := reason_unranked(plan, index, results))}
     in_race = [index for index in range(len(plan.entrants)) if index not in unranked]
     seeds = tuple(
@@ -218,7 +222,7 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         unranked |= {index: unfinished(plan, index, results) for index in in_race}
         in_race = []
     others = tuple(unranked[index] for index in sorted(unranked))
-    standing = Standing(plan, metric, seeds, others, (*start_warnings(results), *change_warnings(plan, results)))
+    standing = Standing(plan, metric, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results)))
     if not in_race:
         return standing
     ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in in_race}

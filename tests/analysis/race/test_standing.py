@@ -235,7 +235,19 @@ def test_the_time_to_a_target_is_shown_only_if_one_was_given() -> None:
     plan, results = race_with(ENDS)
     assert "steps to" not in "\n".join([*standing_lines(rank(plan, results)), *standing_markdown(rank(plan, results))])
     plan.target = 0.8
-    assert "steps to 0.8000" in "\n".join(standing_lines(rank(plan, results)))
+    text = "\n".join(standing_lines(rank(plan, results)))
+    assert "steps to 0.8000" in text
+    assert "until the test accuracy at the end of an epoch was at least 0.8000" in text
+
+
+def test_a_target_that_is_no_accuracy_is_left_out_with_a_warning() -> None:
+    plan, results = race_with(ENDS)
+    plan.target = -1.0
+    found = rank(plan, results)
+    text = "\n".join(standing_lines(found))
+    assert "the target -1.0000 is not an accuracy" in text
+    assert "steps to" not in text
+    assert found.target == 0.84
 
 
 def test_markdown_has_a_row_per_schedule_and_escapes_markup() -> None:
