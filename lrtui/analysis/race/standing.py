@@ -222,7 +222,9 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         unranked |= {index: unfinished(plan, index, results) for index in in_race}
         in_race = []
     others = tuple(unranked[index] for index in sorted(unranked))
-    standing = Standing(plan, metric, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results)))
+    standing = Standing(
+        plan, metric, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results))
+    )
     if not in_race:
         return standing
     ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in in_race}
