@@ -56,8 +56,8 @@ class RunSummary:
         epochs: epochs of the whole run; 0 if unknown.
         seconds: training time.
         best_loss: lowest test loss, if the run has no accuracy.
-        lrs: lr of the first parameter group at evenly spaced steps, from the run's first step to its newest; empty if
-            unknown. The list draws it as a small curve.
+        lrs: lr of the first parameter group that is not frozen, at evenly spaced steps from the run's first step to its
+            newest; empty if unknown. The list draws it as a small curve.
         read_only: why the run takes no commands, as a sentence for the user; empty if it does.
         columns: further values that the list can be filtered by, by name.
     """

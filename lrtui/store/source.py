@@ -141,17 +141,33 @@ class StoreSource(RunSource):
 
 
 def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:
-    """Return the lr of a run's first parameter group at LR_SAMPLES evenly spaced steps; empty before the first step."""
+    """Return the lr at LR_SAMPLES evenly spaced steps, of the first parameter group that is not frozen at lr 0.
+
+    Empty before the first step.
+    """
     newest = connection.execute(
         "SELECT seq FROM batches WHERE run = ? AND NOT superseded ORDER BY seq DESC LIMIT 1", (run,)
     ).fetchone()
     if newest is None:
         return ()
-    query = "SELECT step, lr FROM batches WHERE run = ? AND seq >= ? AND NOT superseded ORDER BY seq LIMIT 1"
+    query = "SELECT step, lr, seq FROM batches WHERE run = ? AND seq >= ? AND NOT superseded ORDER BY seq LIMIT 1"
     # the rows are in the order of seq, which also counts other events and superseded steps
     seqs = np.linspace(0, newest[0], LR_SAMPLES).astype(int).tolist()
     rows = [connection.execute(query, (run, seq)).fetchone() for seq in seqs]
     steps = [row[0] for row in rows]
     places = np.searchsorted(steps, np.linspace(steps[0], steps[-1], LR_SAMPLES), side="right") - 1
     lrs = [math.nan if row[1] is None else float(row[1]) for row in rows]
+    if not any(lrs):
+        lrs = _trained_lrs(connection, run, [row[2] for row in rows]) or lrs
     return tuple(lrs[place] for place in places.tolist())
+
+
+def _trained_lrs(connection: sqlite3.Connection, run: int, seqs: Sequence[int]) -> list[float]:
+    """Return the lrs at these steps of the first parameter group that has one above 0; empty if none has."""
+    marks = ", ".join("?" * len(seqs))
+    query = f"SELECT parameter_group, seq, lr FROM group_lrs WHERE run = ? AND seq IN ({marks}) ORDER BY parameter_group"
+    groups: dict[int, dict[int, float]] = {}
+    for group, seq, lr in connection.execute(query, (run, *seqs)):
+        groups.setdefault(group, {})[seq] = math.nan if lr is None else float(lr)
+    found = next((lrs for lrs in groups.values() if any(lr > 0 for lr in lrs.values())), None)
+    return [found.get(seq, math.nan) for seq in seqs] if found else []

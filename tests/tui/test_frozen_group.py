@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cockpit_pilot import press
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
+from store_runs import store_events
 from textual.widgets import Input, Static
 
 from lrtui.run.events import Event, LrSet, RunStarted, StepDone
+from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec, trained_group, trained_lr
+from lrtui.run.state import RunState
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.schedule import Horizon
+from lrtui.store.source import StoreSource
 from lrtui.text.format import four_digits
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.panes.header import figures_line
 from lrtui.tui.panes.lr import change_name
+from lrtui.tui.run_list.lr_lines import LrLines
 from lrtui.tui.screens.branch_point import EpochEnd, epoch_lines
 from lrtui.tui.screens.dialogs import SetLrScreen
 from lrtui.tui.screens.picker.model import PickerModel
@@ -101,3 +107,18 @@ def test_a_nudge_is_named_by_the_group_that_it_changes() -> None:
 
 def test_the_list_of_branch_points_shows_the_lr_that_trains() -> None:
     assert "lr 0.01" in epoch_lines([EpochEnd(1, 500, 1, (0.0, 0.01), None)])[0]
+
+
+def test_the_curve_in_the_list_of_runs_is_that_of_the_group_that_trains() -> None:
+    plain, frozen = RunState(), RunState()
+    plain.fold(recorded_run(330))
+    frozen.fold(with_frozen_group(event) for event in recorded_run(330))
+    run = RunSummary(id=1)
+    assert LrLines().lines({1: run}, {1: frozen}, 10) == LrLines().lines({1: run}, {1: plain}, 10)
+
+
+def test_the_stored_curve_in_the_list_of_runs_is_that_of_the_group_that_trains(tmp_path: Path) -> None:
+    store_events(tmp_path / "plain", recorded_run(330))
+    store_events(tmp_path / "frozen", [with_frozen_group(event) for event in recorded_run(330)])
+    (plain,), (frozen,) = (StoreSource(tmp_path / name).runs() for name in ("plain", "frozen"))
+    assert list(frozen.lrs) == list(plain.lrs) != []

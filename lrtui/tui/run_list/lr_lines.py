@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrtui.plotting.sparkline import sparkline
 from lrtui.run.source import RunSummary
+from lrtui.run.spec import trained_group
 from lrtui.run.state import RunState
 
 
@@ -52,6 +53,7 @@ def _columns(run: RunSummary, width: int) -> tuple[int, int]:
 
 
 def _sampled(state: RunState, columns: int) -> NDArray[np.float64]:
-    """Return the mean lr of the first parameter group in twice as many equal parts of the run so far."""
-    series = state.lrs[0]
+    """Return the mean lr of the first parameter group that is not frozen, in twice as many parts of the run so far."""
+    highest = [float(each.summary(np.array([0, len(each)])).high[0]) if len(each) else 0.0 for each in state.lrs]
+    series = state.lrs[trained_group(highest)]
     return series.summary(np.linspace(0, len(series), 2 * columns + 1).astype(np.int64)).mean
