@@ -165,7 +165,9 @@ def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:
 def _trained_lrs(connection: sqlite3.Connection, run: int, seqs: Sequence[int]) -> list[float]:
     """Return the lrs at these steps of the first parameter group that has one above 0; empty if none has."""
     marks = ", ".join("?" * len(seqs))
-    query = f"SELECT parameter_group, seq, lr FROM group_lrs WHERE run = ? AND seq IN ({marks}) ORDER BY parameter_group"
+    query = (
+        f"SELECT parameter_group, seq, lr FROM group_lrs WHERE run = ? AND seq IN ({marks}) ORDER BY parameter_group"
+    )
     groups: dict[int, dict[int, float]] = {}
     for group, seq, lr in connection.execute(query, (run, *seqs)):
         groups.setdefault(group, {})[seq] = math.nan if lr is None else float(lr)
