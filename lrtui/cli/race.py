@@ -43,7 +43,7 @@ from lrtui.cli.options import (
 from lrtui.cli.progress import Progress
 from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose, terminal_width
-from lrtui.engine.notification import Notification
+from lrtui.engine.notification import Notification, Notifier
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.evaluations import ACCURACY
 from lrtui.store.location import store_option
@@ -152,14 +152,12 @@ def command(
     try:
         signal_code = _run(files, plan, quiet=quiet) if trains else 0
     except LrtuiError as error:
-        if notifier is not None:
-            notifier.send(_notification(plan, "failed", str(error).splitlines()[0]))
-            notifier.wait()
+        _notify(notifier, _notification(plan, "failed", str(error).splitlines()[0]))
         raise
     results = read_results(files.folder, plan)
     standing = rank(plan, results)
-    if notifier is not None and trains:
-        notifier.send(_end_notification(standing, was_interrupted=bool(signal_code)))
+    if trains:
+        _notify(notifier, _end_notification(standing, was_interrupted=bool(signal_code)))
     if as_json:
         for record in standing_records(standing, results):
             print(json.dumps(record, allow_nan=False))
@@ -167,8 +165,6 @@ def command(
         _print_report(standing, results)
     if markdown is not None:
         _write_markdown(standing, Path(markdown), files.folder)
-    if notifier is not None:
-        notifier.wait()
     if signal_code:
         store = store_option(files.folder)
         print_prose(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", sys.stderr)
@@ -191,6 +187,13 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
         race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
+
+
+def _notify(notifier: Notifier | None, notification: Notification) -> None:
+    """Send a notification, and wait for its command, which would otherwise end with this process."""
+    if notifier is not None:
+        notifier.send(notification)
+        notifier.wait()
 
 
 def _notification(plan: RacePlan, event: str, text: str, schedule: str = "") -> Notification:

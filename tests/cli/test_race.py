@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from race_runs import fake_plan, fake_result, filled
 from training_runs import TINY
 
+from lrtui.analysis.race.standing import rank
 from lrtui.cli.options import read_number
+from lrtui.cli.race import _end_notification
 from lrtui.run.errors import UsageError
 
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
@@ -203,3 +206,13 @@ def test_a_command_of_a_race_with_an_unclosed_quote_is_refused_before_training(l
     assert answer.status == 2
     assert "--notify takes a command" in answer.err
     assert not lrtui.folder.exists()
+
+
+def test_the_notification_of_an_interrupted_race_says_that_it_stopped() -> None:
+    plan = fake_plan(*SCHEDULES, seeds=1, epochs=2)
+    standing = rank(plan, filled(plan, [fake_result(plan, 0, [0.5, 0.6])]))
+    notification = _end_notification(standing, was_interrupted=True)
+    assert notification.event == "stopped"
+    assert notification.message.startswith(
+        f"{plan.title} stopped: no schedule is ranked: {SCHEDULES[0]} unfinished 1 of"
+    )

@@ -13,7 +13,7 @@ from race_runs import fake_plan, fake_result, filled
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult
-from lrtui.analysis.race.standing import rank
+from lrtui.analysis.race.standing import mean_tests, rank
 from lrtui.run.events import LrSet
 
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
@@ -283,3 +283,17 @@ def test_a_run_that_was_changed_by_hand_is_marked() -> None:
     (warning,) = rank(plan, results).warnings
     assert "was changed while it trained (step 60: lr*2.0)" in warning
     assert f"{A}, seed 0" in warning
+
+
+def test_the_mean_tests_leave_out_epochs_that_a_seed_has_not_reached_and_values_that_are_not_finite() -> None:
+    plan = fake_plan(A, B, C, seeds=2, epochs=3)
+    results = [
+        fake_result(plan, 0, [0.5, 0.7, 0.8], seed=0),
+        fake_result(plan, 0, [0.7, 0.8], seed=1, outcome=None),
+        fake_result(plan, 1, [0.5, math.inf, 0.6], seed=0),
+    ]
+    results = filled(plan, results)
+    means = mean_tests(rank(plan, results), results)
+    assert list(means) == [0, 1]
+    assert means[0] == {1: pytest.approx(0.6), 2: pytest.approx(0.75)}
+    assert means[1] == {1: 0.5, 3: 0.6}
