@@ -57,8 +57,8 @@ class Action:
         requirement: returns why the action is unavailable, or None if it is available.
         needs_chart: whether a chart must have the focus.
         rank: priority in the footer, which shows the available actions of highest rank that fit; 0 for none.
-        pair: name of an action whose key stands beside this one's in the footer.
-        pair_title: what the two are called there.
+        beside: names of actions whose keys stand beside this one's in the footer.
+        common_title: what they are called there.
         titles: other titles, by the status of the live run; without one, by that of the run on screen. The key "" is
             for a live run that takes no commands, for no run at all, and for ended runs whose status has no title.
         panes: names of the panes it belongs to, in whose help it comes first; empty if it applies everywhere.
@@ -75,8 +75,8 @@ class Action:
     rank: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
     panes: tuple[str, ...] = ()
-    pair: str = ""
-    pair_title: str = ""
+    beside: tuple[str, ...] = ()
+    common_title: str = ""
 
     @property
     def shown(self) -> str:
@@ -110,6 +110,8 @@ class Action:
 NUDGE = 1.25
 """The factor of one press of + or -."""
 
+IN_PROGRESS = ("waiting", "running", "paused")
+
 SWITCH_TITLES = {"running": "switch", "paused": "switch"}
 
 _GO_TO_PANE = tuple(
@@ -120,7 +122,7 @@ _GO_TO_PANE = tuple(
 ACTIONS: tuple[Action, ...] = (
     Action(
         "restart", "runs.restart", ("r",), "restart", "start or restart with the settings shown",
-        rank=9, titles={"": "start"},
+        rank=9, titles={"": "start", **dict.fromkeys(IN_PROGRESS, "rerun")},
     ),
     Action(
         "schedule", "picker.open", ("s",), "schedule", "choose or switch the schedule",
@@ -137,7 +139,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=3),
     Action(
         "nudge_up", "runs.nudge", ("plus",), "lr up", f"nudge the lr up (x{NUDGE})",
-        NUDGE, requirement=needs_changeable_run, rank=8, panes=("lr",), pair="nudge_down", pair_title="nudge",
+        NUDGE, requirement=needs_changeable_run, rank=8, panes=("lr",), beside=("nudge_down", "set_lr"),
+        common_title="lr",
     ),
     Action(
         "nudge_down", "runs.nudge", ("minus",), "lr down", f"nudge the lr down (/{NUDGE})",
@@ -145,7 +148,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "set_lr", "runs.set_lr", ("equals_sign",), "set lr", "set the lr",
-        requirement=needs_changeable_run, rank=5, panes=("lr",),
+        requirement=needs_changeable_run, panes=("lr",),
     ),
     Action(
         "undo_lr", "runs.undo_lr", ("u",), "undo", "undo the last change of the lr",
@@ -166,7 +169,7 @@ ACTIONS: tuple[Action, ...] = (
     # the name is a key of the settings file, so it stays although the title is "pin"
     Action(
         "mark", "run_list.pin", ("m",), "pin", "pin the run: always shown",
-        requirement=needs_run, rank=4, panes=("runs",),
+        requirement=needs_run, rank=5, panes=("runs",),
     ),
     Action(
         "compare", "run_list.compare", ("c",), "compare", "compare pinned runs",
@@ -236,7 +239,7 @@ ACTIONS_BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
 @dataclass(frozen=True, slots=True)
 class FooterEntry:
-    """A key in the footer, or two that belong together.
+    """A key in the footer, or several that belong together.
 
     Args:
         keys: as written on screen, by action name.
@@ -249,7 +252,12 @@ class FooterEntry:
     @property
     def key(self) -> str:
         """The keys, as written on screen."""
-        return "/".join(self.keys.values())
+        return self.separator.join(self.keys.values())
+
+    @property
+    def separator(self) -> str:
+        """What stands between the keys; nothing if each is a sign, such as `+-=`."""
+        return "" if all(len(key) == 1 and not key.isalnum() for key in self.keys.values()) else "/"
 
 
 def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[FooterEntry]:
@@ -261,9 +269,9 @@ def footer_entries(situation: Situation, keys: Mapping[str, str]) -> list[Footer
     possible = [action for action in ACTIONS if action.rank and action.requirement(situation) is None]
     entries = []
     for action in sorted(possible, key=lambda action: -action.rank):
-        both = (action, ACTIONS_BY_NAME[action.pair]) if action.pair else (action,)
-        title = action.pair_title or action.title_in(situation)
-        entries.append(FooterEntry({each.name: each.key(keys) for each in both}, title))
+        together = (action, *(ACTIONS_BY_NAME[name] for name in action.beside))
+        title = action.common_title or action.title_in(situation)
+        entries.append(FooterEntry({each.name: each.key(keys) for each in together}, title))
     return entries
 
 

@@ -37,8 +37,8 @@ PANES: tuple[PaneSpec, ...] = (
         "1",
         "Learning rate",
         "The learning rate of every step, read from the optimizer; the dotted line is the rest of the schedule. A "
-        "triangle marks a switch or a nudge; grey dashes are the course before the last one. With several parameter "
-        "groups, each has its own line.",
+        "triangle marks a switch or a nudge; grey dashes are the course before the last switch or nudge. "
+        "With several parameter groups, each has its own line.",
         "lrtui.tui.panes.lr:LrPane",
         is_chart=True,
     ),

@@ -246,7 +246,7 @@ def check_offers(played: Played) -> None:
     entries = [entry for entry in message(played.app).strip().split("  ") if entry.strip()]
     keys = [entry.split()[0] for entry in entries]
     # as many keys as fit are shown, followed by numbers
-    expected = [action.shown + (f"/{ACTIONS_BY_NAME[action.pair].shown}" if action.pair else "") for action in ranked]
+    expected = ["".join(ACTIONS_BY_NAME[name].shown for name in (action.name, *action.beside)) for action in ranked]
     shown = [key for key, wanted in zip(keys, expected, strict=False) if key == wanted]
     assert len(shown) >= min(len(expected), 7), message(played.app)
     refused_keys = {action.shown for action in ACTIONS if action.name in played.situation.refused}

@@ -20,8 +20,9 @@ from lrtui.tui.screens.help import help_text
     [
         ("space pause", 2, Pause()),
         ("space pause", 8, Pause()),
-        ("+/- nudge", 0, ScaleLr(1.25)),
-        ("+/- nudge", 2, ScaleLr(0.8)),
+        ("+-= lr", 0, ScaleLr(1.25)),
+        ("+-= lr", 1, ScaleLr(0.8)),
+        ("+-= lr", 5, ScaleLr(1.25)),
     ],
 )
 async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(text: str, offset: int, sent: Command) -> None:

@@ -170,7 +170,7 @@ async def test_the_footer_offers_no_command_for_a_read_only_run(log_app: PlayedA
         await show_log(pilot, log_app)
         situation = log_app.cockpit.scene.situation
         titles = {entry.title for entry in footer_entries(situation, {})}
-        assert not titles & {"schedule", "switch", "pause", "stop", "nudge", "set lr", "undo", "find lr"}
+        assert not titles & {"schedule", "switch", "pause", "stop", "lr", "undo", "find lr"}
         assert ACTIONS_BY_NAME["restart"].title_in(situation) == "start"
 
 

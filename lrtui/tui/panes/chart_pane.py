@@ -24,6 +24,9 @@ from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
 
+LINE_SAMPLE, FUTURE_SAMPLE, DASHED_SAMPLE = "⠒⠒⠒", "⠂⠂⠂", "╌╌╌"
+"""How a solid, a dotted and a dashed line are shown in a legend, all equally long."""
+
 AVERAGED = "○"
 """Marks test results of averaged weights."""
 
@@ -99,18 +102,30 @@ class ChartPane(Vertical, can_focus=True):
         if not self.is_mounted:
             return
         self._scene = scene
-        self.title = self.title_of(scene)
-        self.query_one(Frame).show(self.values_of(scene), self.title, self.legends_of(scene))
         choices, progress = self.choices_of(scene), scene.progress
-        if choices == self._choices and (not charts or progress == self._progress):
-            return
-        self._choices, self._progress = choices, progress
+        if choices != self._choices or (charts and progress != self._progress):
+            self._choices, self._progress = choices, progress
+            self._show_chart(scene)
+        self._show_title(scene)
+
+    def _show_chart(self, scene: Scene) -> None:
         chart = self.chart_of(scene)
         self.set_class(chart is None, "-empty")
         if chart is not None:
             self.query_one(ChartView).show(chart)
         else:
             update_text(self.query_one(".empty", Static), Text(self._empty_text(scene)))
+
+    def _show_title(self, scene: Scene) -> None:
+        """Update the title line; its legend explains what the chart shows."""
+        self.title = self.title_of(scene)
+        self.query_one(Frame).show(self.values_of(scene), self.title, self.legends_of(scene))
+
+    def on_chart_view_resized(self, message: ChartView.Resized) -> None:
+        """Update the legend: at another size the chart can show another part of a curve."""
+        message.stop()
+        if self._scene is not None:
+            self._show_title(self._scene)
 
     def on_chart_view_clicked(self, message: ChartView.Clicked) -> None:
         """Move the cursor to the clicked column."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
@@ -28,6 +30,9 @@ class ChartView(Widget):
         def __init__(self, share: float) -> None:
             super().__init__()
             self.share = share
+
+    class Resized(Message):
+        """The chart was drawn at a new size."""
 
     DEFAULT_CSS = """
     ChartView { width: 1fr; height: 1fr; }
@@ -70,6 +75,8 @@ class ChartView(Widget):
         self._rows: list[Row] = []
         self._strips: list[Strip | None] = []
         self._styles: dict[str, Style] = {}
+        self.drawn_styles: frozenset[str] = frozenset()
+        """The component classes of what is visible, without those of curves that others hide."""
 
     @property
     def chart(self) -> Chart | None:
@@ -93,6 +100,7 @@ class ChartView(Widget):
         """Draw the chart, and repaint the rows that have changed."""
         self._chart = chart
         rows = chart.draw(self.size.width, self.size.height)
+        self.drawn_styles = _styles_in(rows)
         if len(rows) != len(self._rows):
             self._take(rows)
             self.refresh()
@@ -123,7 +131,9 @@ class ChartView(Widget):
         """Draw the chart at the new size."""
         if self._chart is not None:
             self._take(self._chart.draw(self.size.width, self.size.height))
+            self.drawn_styles = _styles_in(self._rows)
             self.refresh()
+            self.post_message(self.Resized())
 
     def notify_style_update(self) -> None:
         """Repaint in the colours of the new theme."""
@@ -146,6 +156,10 @@ class ChartView(Widget):
         if name not in self._styles:
             self._styles[name] = self.rich_style + (chart_style(self, name) if name else Style())
         return self._styles[name]
+
+
+def _styles_in(rows: Sequence[Row]) -> frozenset[str]:
+    return frozenset(name for row in rows for _, name in row)
 
 
 def _cells(row: Row) -> list[tuple[str, str]]:

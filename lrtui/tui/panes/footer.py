@@ -32,11 +32,12 @@ def keys_line(situation: Situation, status: str, width: int, keys: Mapping[str, 
     """
     line = Text(" ", no_wrap=True, end="")
     entries = footer_entries(situation, keys)
-    length = sum(len(f"{entry.key} {entry.title}{GAP}") for entry in entries)
+    length = len(f" {GAP.join(f'{entry.key} {entry.title}' for entry in entries)}")
     with_speed = "   ".join(filter(None, (status, speed)))
     if width >= MIN_SPEED_WIDTH or length + len(with_speed) + 2 <= width:
         status = with_speed
-    room = width - len(status) - 2
+    # a blank at the end, and as much before the value as between two keys
+    room = width - len(status) - (1 + len(GAP) if status else 1)
     for entry in entries:
         if line.cell_len + len(f"{entry.key} {entry.title}") > room:
             break
@@ -56,8 +57,9 @@ def action_at(entries: Sequence[FooterEntry], x: int) -> str:
         for name, key in entry.keys.items():
             if start <= x < start + len(key):
                 return name
-            # the key is followed by a slash or a blank
-            start += len(key) + 1
+            start += len(key) + len(entry.separator)
+        # a blank instead of a separator after the last key
+        start += 1 - len(entry.separator)
         if start - 1 <= x < start + len(entry.title):
             return names[0]
         start += len(entry.title) + len(GAP)
@@ -132,7 +134,7 @@ class Footer(CachedStyles):
         if self._scene is None or self._line.plain[event.x : event.x + len(GAP)].isspace():
             return
         entries = footer_entries(self._scene.situation, self._scene.view.keys)
-        shown = [entry for entry in entries if f"{entry.key} {entry.title}{GAP}" in self._line.plain]
+        shown = [entry for entry in entries if f"{entry.key} {entry.title}" in self._line.plain]
         if name := action_at(shown, event.x):
             await self.run_action(f"screen.do('{name}')")
 

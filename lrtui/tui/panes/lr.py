@@ -17,6 +17,9 @@ from lrtui.text.format import four_digits
 from lrtui.tui.forecast import Future
 from lrtui.tui.panes.at_cursor import lr_at_cursor
 from lrtui.tui.panes.chart_pane import (
+    DASHED_SAMPLE,
+    FUTURE_SAMPLE,
+    LINE_SAMPLE,
     ChartPane,
     chart,
     curve_of_steps,
@@ -25,6 +28,7 @@ from lrtui.tui.panes.chart_pane import (
     line_style,
     run_legends,
 )
+from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Legend
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
@@ -71,18 +75,20 @@ class LrPane(ChartPane):
     def legends_of(self, scene: Scene) -> list[Legend]:
         """Return the runs' letters, or what solid, dotted and dashed lines are."""
         if not scene.shown and scene.finding and scene.better:
-            planned, better = ("⠒⠒", "chart--line-1"), ("╌╌", "chart--candidate")
+            planned, better = (LINE_SAMPLE, "chart--line-1"), (DASHED_SAMPLE, "chart--candidate")
             fixes = [f"better: {scene.finding.fix}", "better"]
             return [legend_of((*planned, "next run"), (*better, fix)) for fix in fixes]
         if len(scene.shown) != 1:
             return run_legends(scene)
         (run,) = scene.shown
         style, change = line_style(run, scene), _last_change(run.state)
-        past = [("⠒⠒", style, "past")]
-        to_come = [("⠂⠂", style + FADED, "planned")] if run.is_live and run.number in scene.futures else []
+        past = [(LINE_SAMPLE, style, "past")]
+        has_future = run.is_live and run.number in scene.futures
+        to_come = [(FUTURE_SAMPLE, style + FADED, "planned")] if has_future else []
         before = []
-        if change is not None and _replaced_curves(scene, run):
-            before = [("╌╌", GHOST, f"before {change_name(change)}")]
+        # not if the course is equal to the new one, or outside the chart
+        if change is not None and GHOST in self.query_one(ChartView).drawn_styles:
+            before = [(DASHED_SAMPLE, GHOST, f"before {change_name(change)}")]
         return [legend_of(*past, *to_come, *before), legend_of(*past, *before)] if to_come or before else []
 
 

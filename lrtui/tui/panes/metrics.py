@@ -14,6 +14,7 @@ from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,
+    LINE_SAMPLE,
     ChartPane,
     band_style,
     chart,
@@ -98,10 +99,10 @@ class MetricChart(ChartPane):
             return []
         tests = [(glyph_of(run, scene), style, "each test")] if metric_of(run.state.last_test, name) is not None else []
         if not span:
-            return [legend_of(("⠒⠒", style, "every batch"), *tests)]
+            return [legend_of((LINE_SAMPLE, style, "every batch"), *tests)]
         band = ("⣿", band_style(run, scene), "every batch")
-        long = legend_of(("⠒⠒", style, f"mean of {span} batches"), band, *tests)
-        return [long, legend_of(("⠒⠒", style, "mean"), band, *((*row[:2], "test") for row in tests))]
+        long = legend_of((LINE_SAMPLE, style, f"mean of {span} batches"), band, *tests)
+        return [long, legend_of((LINE_SAMPLE, style, "mean"), band, *((*row[:2], "test") for row in tests))]
 
     def chart_of(self, scene: Scene) -> Chart | None:
         name = self.metric_name(scene)

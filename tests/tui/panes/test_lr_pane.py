@@ -69,17 +69,41 @@ def ghosts(app: PlayedApp) -> list[Curve]:
 
 @pytest.mark.parametrize("axis_key", ["", "x"])
 async def test_the_lr_before_a_nudge_is_a_ghost_beside_the_new_one(axis_key: str) -> None:
-    app = PlayedApp(PlayedSession(recorded_run(330, nudge_at=260, outcome="stopped")))
+    app = PlayedApp(PlayedSession(recorded_run(330, nudge_at=60, outcome="stopped")))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "1", *axis_key)
         (ghost,) = ghosts(app)
         state = app.cockpit.scene.shown[0].state
-        assert ghost.first == 260
+        assert ghost.first == 60
         nudged = state.changes[-1]
         assert isinstance(nudged, LrSet)
         assert ghost.factor * nudged.lrs_after[0] == pytest.approx(nudged.lrs_before[0])
         assert "▾x" in lr_chart(app).text()
         assert "before x" in app.screen.query_one(LrPane).query_one(Frame).render().plain
+
+
+@pytest.mark.parametrize(("nudge_at", "is_seen"), [(60, True), (260, False)])
+async def test_the_legend_names_the_course_before_a_nudge_only_if_it_can_be_seen(nudge_at: int, is_seen: bool) -> None:
+    # at step 260 the lr is so low, in comparison with its peak, that both courses are drawn in the same cells
+    app = PlayedApp(PlayedSession(recorded_run(330, nudge_at=nudge_at, outcome="stopped")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "1")
+        assert len(ghosts(app)) > 0
+        assert ("before x" in title_line(app)) == is_seen
+
+
+async def test_no_course_is_computed_for_the_legend_between_two_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = PlayedApp(PlayedSession(recorded_run(330, nudge_at=260)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        pane = app.screen.query_one(LrPane)
+        with monkeypatch.context() as patched:
+            patched.setattr("lrtui.tui.panes.lr._replaced_curves", lambda *_: pytest.fail("a course is computed"))
+            pane.show(app.cockpit.scene, charts=False)
+
+
+def title_line(app: PlayedApp) -> str:
+    return app.screen.query_one(LrPane).query_one(Frame).render().plain
 
 
 async def test_the_schedule_before_a_switch_is_a_ghost_and_the_new_one_is_named() -> None:
