@@ -149,7 +149,7 @@ class Task(NamedTuple):
     least_share: float
 
 
-CASE_STUDY = Task("case study", ("ExponentialLR(gamma=0.1)",), 0.95)
+CASE_STUDY = Task("case study", ("ExponentialLR(gamma=0.1)", "--log-interval", "10"), 0.95)
 PERCEPTRON = Task(
     "perceptron",
     (
