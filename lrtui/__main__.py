@@ -15,11 +15,12 @@ from typing import Any
 import click
 
 from lrtui.cli.command import LazyGroup, argument, option
-from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, discard
+from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.cli.terminal import has_unicode, print_prose, replace_signs
 from lrtui.engine.openmp import limit_spinning
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
+from lrtui.text.streams import discard
 
 COMMANDS = {
     "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),

@@ -14,6 +14,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # each process of a test would compile lrtui again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# in the C locale lrtui draws with ASCII only
+os.environ.pop("LC_ALL", None)
+os.environ.pop("LC_CTYPE", None)
+os.environ["LANG"] = "C.UTF-8"
 # unset before textual is imported: either would change every snapshot
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)

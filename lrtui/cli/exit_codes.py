@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from lrtui.cli.terminal import SHOW_CURSOR
 from lrtui.run.errors import LrtuiError, UsageError
@@ -74,10 +74,3 @@ def stop_on_signals(stop: Callable[[str], object]) -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def discard(stream: TextIO) -> None:
-    """Redirect buffered output to /dev/null; otherwise the interpreter's last flush would fail with exit status 120."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)

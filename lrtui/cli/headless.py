@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.cli.check import course_lines, finding_lines
-from lrtui.cli.exit_codes import DONE, FAILED, discard, exit_code, handle_signals
+from lrtui.cli.exit_codes import DONE, FAILED, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
 from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.engine.notification import Notifier, advice_notification, end_notification
@@ -19,6 +19,7 @@ from lrtui.run.errors import CheckpointError, NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
 from lrtui.store.location import store_option
+from lrtui.text.streams import discard
 
 POLL_SECONDS = 0.05
 

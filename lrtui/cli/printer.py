@@ -6,13 +6,13 @@ import json
 import sys
 from typing import TextIO
 
-from lrtui.cli.exit_codes import discard
 from lrtui.cli.terminal import print_prose
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
 from lrtui.text.format import duration
+from lrtui.text.streams import discard
 
 
 class Printer:

@@ -28,7 +28,7 @@ from lrtui.settings import UserSettings, save_theme
 from lrtui.tui.ascii_filter import AsciiFilter
 from lrtui.tui.captured_output import CapturedOutput, capturing
 from lrtui.tui.colours import Palette, readable_variables
-from lrtui.tui.controllers.quit import leave
+from lrtui.tui.controllers.quit import discard_output_if_hung_up, leave
 from lrtui.tui.dim_filter import DimFilter
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecaster
 from lrtui.tui.output_rate import metered
@@ -269,6 +269,7 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
         background_run = app.run()
     finally:
         output.stop()
+        discard_output_if_hung_up()
         for line in [*session.unlogged, *output.take(is_final=True)]:
             print(line, file=sys.stderr)
     if app.theme != opened_with:

@@ -231,9 +231,10 @@ class ReferenceLr:
                 self._change([scale * factor for scale in self._scale])
             case SetLr(lr, group):
                 groups = range(len(self._scale))
-                chosen = groups if group is None else [group]
+                # without a group all are set but those at 0, which no factor changes
+                chosen = [index for index in groups if self.raw[index] != 0] if group is None else [group]
                 require(math.isfinite(lr) and lr >= 0)
-                require(all(index in groups and self.raw[index] != 0 for index in chosen))
+                require(bool(chosen) and all(index in groups and self.raw[index] != 0 for index in chosen))
                 self._change(
                     [set_scale(lr, self.raw[index]) if index in chosen else self._scale[index] for index in groups]
                 )

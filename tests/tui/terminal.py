@@ -100,6 +100,7 @@ class Terminal:
         """Close the terminal, as if its window was closed."""
         os.close(self._slave)
         os.close(self._fd)
+        self._fd = -1
 
     def wait_gone(self, seconds: float = 60.0) -> int:
         """Read to the end and return the exit status."""
@@ -127,6 +128,9 @@ class Terminal:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
 
     def _read(self, seconds: float) -> int:
+        if self._fd < 0:
+            time.sleep(seconds)
+            return 0
         most = 1 << 16
         if self._rate is not None:
             now = time.monotonic()

@@ -67,12 +67,17 @@ def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     assert run.process.pid != terminal.pid
 
 
-def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "hang_up", [lambda terminal: os.kill(terminal.pid, signal.SIGHUP), Terminal.hang_up], ids=["signal", "closed"]
+)
+def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(
+    tmp_path: Path, hang_up: Callable[[Terminal], None]
+) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
     arguments = ["--task", slow, "--batch-size", "16", "--epochs", "1000", "--store", str(tmp_path / "store")]
     terminal = Terminal("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
-    os.kill(terminal.pid, signal.SIGHUP)
+    hang_up(terminal)
     assert terminal.wait_gone() == 129
     terminal = Terminal("--store", str(tmp_path / "store"))
     terminal.read_until(b"resume it here")

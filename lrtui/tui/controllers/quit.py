@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from lrtui.engine.run import Run
 from lrtui.engine.session import Session
 from lrtui.run.errors import LrtuiError
+from lrtui.text.streams import discard, is_hung_up
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
@@ -69,6 +70,13 @@ def background_obstacle(run: Run) -> str:
     if run.state.step == run.state.first_step:
         return f"it has not started yet ({run.state.waiting_for})"
     return ""
+
+
+def discard_output_if_hung_up() -> None:
+    """Discard what is printed from now on if the terminal has been closed: an error would end the process at once."""
+    for stream in (sys.stdout, sys.stderr):
+        if is_hung_up(stream):
+            discard(stream)
 
 
 def leave(session: Session, status: int, reason: str, background_run: int | None) -> NoReturn:
