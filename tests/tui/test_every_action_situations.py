@@ -125,6 +125,7 @@ NOT_TRAINING = dict.fromkeys(
 )
 NOT_LIVE = NOT_TRAINING | {"pause": "no run in progress. Press r to start one."}
 NOT_RESUMABLE = NOT_TRAINING | {"pause": "run 1 is not stored, so it can't be resumed"}
+NO_CHECKPOINT = {"pause": "run 1 has no checkpoint to be resumed from"}
 UNCHANGED = {"undo_lr": "nothing to undo: the lr has not been changed since the schedule was set"}
 NO_RUN = {
     "mark": "no run on screen. Press r to start one.",
@@ -395,10 +396,10 @@ SITUATIONS = (
     Situation("stopped", ENDED_REFUSALS | NOT_RESUMABLE, local=[recorded_run(120, outcome="stopped")]),
     Situation(
         "stopped before an epoch was done, stored",
-        NOT_TRAINING | NO_EPOCH | NONE_PINNED,
+        NOT_TRAINING | NO_EPOCH | NONE_PINNED | NO_CHECKPOINT,
         local=[recorded_run(20, outcome="stopped")],
         is_stored=True,
-        only=("branch", "quit", "restart"),
+        only=("branch", "pause", "quit", "restart"),
     ),
     Situation("failed", ENDED_REFUSALS | NOT_RESUMABLE, local=[recorded_run(120, outcome="failed")]),
     Situation("diverged", ENDED_REFUSALS, local=[recorded_run(170, outcome="diverged")]),
