@@ -13,6 +13,7 @@ from lrtui.run.errors import NotationError
 from lrtui.schedules.expression import check_expression
 from lrtui.schedules.parameter import KIND_TEXT, Parameter
 from lrtui.schedules.source import Source
+from lrtui.schedules.step_count import is_share
 
 MAX_LIST_LENGTH = 1000
 """Maximum number of entries of a list."""
@@ -192,6 +193,16 @@ def _int(source: Source, node: ast.expr, parameter: Parameter) -> int:
     return int(value)
 
 
+def _steps(source: Source, node: ast.expr, parameter: Parameter) -> int | float:
+    value = read_number(source, node, parameter)
+    if is_share(value):
+        return value
+    # 1.0 could be one step or the whole run
+    if not float(value).is_integer() or (isinstance(value, float) and value == 1):
+        raise _wrong_type(source, node, parameter)
+    return int(value)
+
+
 def _float(source: Source, node: ast.expr, parameter: Parameter) -> float:
     return float(read_number(source, node, parameter))
 
@@ -282,6 +293,7 @@ def _lambda_body(source: Source, node: ast.Lambda, parameter: Parameter) -> str:
 
 _READERS: dict[str, Callable[[Source, Any, Parameter], Any]] = {
     "int": _int,
+    "steps": _steps,
     "float": _float,
     "bool": _bool,
     "choice": _choice,

@@ -77,7 +77,9 @@ def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any],
     except NotationError:
         raise
     except Exception as error:  # constructors of PyTorch and of users refuse with any exception
-        who = f"PyTorch refuses {schedule}"
+        who = (
+            f"PyTorch refuses {schedule}" if schedule.entry and schedule.entry.is_pytorch else f"{schedule} is invalid"
+        )
         if schedule.user_path:
             who = f"{schedule.user_path}:{schedule.name} refuses its arguments"
         message = " ".join(str(error).split()) or type(error).__name__

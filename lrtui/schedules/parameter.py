@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from lrtui.run.spec import MAX_COUNT
 
-Kind = Literal["int", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules"]
+Kind = Literal["int", "steps", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules"]
 
 KIND_TEXT: dict[Kind, str] = {
     "int": "whole number",
+    "steps": "number of steps (below 1: a share of the run)",
     "float": "number",
     "bool": "True or False",
     "choice": "one of its choices",
@@ -124,4 +125,11 @@ def count(
         maximum=MAX_COUNT,
         optional=optional,
         count_role=role,
+    )
+
+
+def steps_or_share(name: str, help_text: str, *, default: Any = REQUIRED) -> Parameter:
+    """Declare an argument that is a number of steps, or a share of the run if it is below 1."""
+    return Parameter(
+        name=name, kind="steps", help=help_text, default=default, minimum=0, maximum=MAX_COUNT, count_role="length"
     )

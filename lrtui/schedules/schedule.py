@@ -10,6 +10,7 @@ from typing import Any
 from lrtui.run.errors import UsageError
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.parameter import LrRole
+from lrtui.schedules.step_count import is_share, steps_of
 
 ANCHORS = {
     "base": "the configured lr, over the steps left",
@@ -260,6 +261,8 @@ def value_text(value: Any) -> str:
 def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, int]]:
     """Return the schedule with the lengths that were left out, and these lengths by name.
 
+    Lengths given as a share of the run become numbers of steps.
+
     Lengths of nested schedules are named `schedulers[1].T_max`.
     """
     filled: dict[str, int] = {}
@@ -268,8 +271,10 @@ def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, i
 
 def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> Schedule:
     entry = schedule.entry
-    if entry is None or entry.has_given_length(schedule.arguments):
+    if entry is None:
         return schedule
+    if entry.has_given_length(schedule.arguments):
+        return _with_whole_steps(schedule, path, filled)
     if schedule.children:
         spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
         children = tuple(
@@ -281,4 +286,20 @@ def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> 
         # at least 1, since a child that the run never reaches must still be built
         filled[path + name] = max(1, calls)
         schedule = schedule.with_arguments(**{name: max(1, calls)})
+    return _with_whole_steps(schedule, path, filled)
+
+
+def _with_whole_steps(schedule: Schedule, path: str, filled: dict[str, int]) -> Schedule:
+    """Return the schedule with the lengths that are shares of the run as numbers of steps."""
+    entry = schedule.entry
+    shares = {name: value for name, value in schedule.items if is_share(value) and _counts_steps(entry, name)}
+    for name, share in shares.items():
+        total = next(schedule.arguments[length] for length in entry.fills) if entry else None
+        filled[path + name] = steps_of(name, share, total)
+        schedule = schedule.with_arguments(**{name: filled[path + name]})
     return schedule
+
+
+def _counts_steps(entry: SchedulerEntry | None, name: str) -> bool:
+    parameter = entry.parameter(name) if entry else None
+    return parameter is not None and parameter.kind == "steps"

@@ -42,7 +42,7 @@ def complete(
     ("line", "expected"),
     [
         ("lrtui ra", {"race"}),
-        ("lrtui cos", {"CosineAnnealingLR", "CosineAnnealingWarmRestarts"}),
+        ("lrtui cos", {"CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineWithLinearTail"}),
         ("lrtui --bat", {"--batch-size"}),
         ("lrtui StepLR --check", {"--checkpoint-seconds"}),
         ("lrtui train --prec", {"--precision"}),

@@ -348,6 +348,7 @@ _WRONG: dict[str, tuple[str, ...]] = {
     "choice": ("0", "True", '"nonsense"', '""', "x", "b'x'", "['x']", "x.y", "'cos' 'x'"),
     "ints": ("3", "[]", "()", '["3"]', "[True]", "[2.5]", "[-1]", "[[3]]", "{3}", "[None]", "x", '"[3]"', "[3, *x]"),
     "floats": ('"0.1"', "True", "[]", '["0.1"]', "[True]", "[[0.1]]", "{0.1}", "x", "[None]", "[0.1, *x]"),
+    "steps": ('"3"', "True", "[3]", "x", "1.0", "2.5", "-0.5", "{3}"),
     "pair": ("0.9", "()", "(0.9,)", "(0.9, 0.9, 0.9, 0.9)", "('x', 'y')", "(True, True)", "x", "{1, 2}", "'ab'"),
     "expression": (
         "True", "[]", "x", "x.y", "{}", "b'1'", '""', '" "', '"epok"', '"epoch."', '"epoch;"', '"epoch()"',
@@ -368,7 +369,7 @@ def _wrong_values(parameter: Parameter) -> Iterator[str]:
         yield "None"
     if parameter.kind == "float":
         yield from ("[]", "[0.1]", "(0.1,)")
-    if parameter.kind in ("int", "float", "floats"):
+    if parameter.kind in ("int", "steps", "float", "floats"):
         if parameter.minimum is not None:
             yield f"{parameter.minimum} - 1"
             if parameter.above:
@@ -392,8 +393,8 @@ def wrong_types() -> Iterator[Case]:
 
 
 _SAMPLES = {
-    "int": "3", "float": "0.5", "bool": "True", "choice": '"x"', "ints": "[3]", "floats": "0.5", "pair": "(0.9, 0.9)",
-    "expression": '"epoch"', "schedules": "[StepLR(3)]",
+    "int": "3", "steps": "0.1", "float": "0.5", "bool": "True", "choice": '"x"', "ints": "[3]", "floats": "0.5",
+    "pair": "(0.9, 0.9)", "expression": '"epoch"', "schedules": "[StepLR(3)]",
 }  # fmt: skip
 
 

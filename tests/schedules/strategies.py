@@ -87,6 +87,28 @@ CYCLES: dict[str, st.SearchStrategy[str]] = {
     ),
 }
 
+LENGTH = st.integers(0, 20).map(str) | st.sampled_from(["0.05", "0.1", "0.25", "0.5"])
+FLOOR = maybe(number(0, 0.005))
+
+WARMUPS: dict[str, st.SearchStrategy[str]] = {
+    "WarmupCosine": call("WarmupCosine", warmup=LENGTH, min_lr=FLOOR),
+    "WarmupLinear": call("WarmupLinear", warmup=LENGTH, min_lr=FLOOR, total_steps=maybe(count(1, 50))),
+    "WarmupPolynomial": call("WarmupPolynomial", warmup=LENGTH, power=maybe(number(0.3, 3)), min_lr=FLOOR),
+    "WSD": call(
+        "WSD",
+        warmup=LENGTH,
+        decay=LENGTH,
+        shape=maybe(st.sampled_from(['"linear"', '"cosine"', '"1-sqrt"', '"exponential"'])),
+        min_lr=FLOOR,
+    ),
+    "CosineWithLinearTail": call(
+        "CosineWithLinearTail", warmup=LENGTH, tail=LENGTH, tail_factor=maybe(number(0, 1)), min_lr=FLOOR
+    ),
+    "REX": call("REX", warmup=maybe(LENGTH), min_lr=FLOOR),
+    "InverseSqrt": call("InverseSqrt", warmup=LENGTH),
+    "ConstantWithWarmup": call("ConstantWithWarmup", warmup=LENGTH),
+}
+
 PLATEAU = call(
     "ReduceLROnPlateau",
     mode=maybe(st.sampled_from(['"min"', '"max"'])),
@@ -126,7 +148,7 @@ BY_NAME: dict[str, st.SearchStrategy[str]] = {
         name: st.just(entry.example) if entry.follows_metric else _with_per(st.just(entry.example))
         for name, entry in CATALOGUE.items()
     },
-    **{name: _with_per(strategy) for name, strategy in {**SINGLE, **CYCLES}.items()},
+    **{name: _with_per(strategy) for name, strategy in {**SINGLE, **CYCLES, **WARMUPS}.items()},
     "ReduceLROnPlateau": PLATEAU,
     "SequentialLR": _with_per(sequential()),
     "ChainedScheduler": _with_per(chained()),

@@ -15,6 +15,9 @@ from lrtui.text.format import two_digits
 USER_SCHEDULE = "your own"
 """Label of the user's schedule among the candidates."""
 
+WARMUP_COSINE = "WarmupCosine(warmup=0.05)"
+WSD = "WSD(warmup=0.05, decay=0.2)"
+
 HIGHER_PEAK = 3.0
 """Factor of the second peak if all rules suggest about the same lr."""
 
@@ -65,13 +68,9 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
     all_candidates = [
         Candidate(one_cycle := _one_cycle(peaks[0]), lambda _: Entrant(one_cycle)),
         Candidate(user, lambda epochs: shorten(spec, batches, epochs, user)),
-        Candidate("cosine", lambda _: Entrant('CosineAnnealingLR(per="batch")', on)),
+        Candidate(WARMUP_COSINE, lambda _: Entrant(WARMUP_COSINE, on)),
         Candidate(high := _one_cycle(peaks[1]), lambda _: Entrant(high)),
-        Candidate(
-            warm := Entrant(warm_up_then_cosine(spec.epochs, batches), on).label,
-            # a short run has a shorter warmup under the same name
-            lambda epochs: Entrant(warm_up_then_cosine(epochs, batches), on, title=warm),
-        ),
+        Candidate(WSD, lambda _: Entrant(WSD, on)),
     ]
     # a peak must be above 0, so one cycle can't keep a frozen group
     return [candidate for candidate in all_candidates if all(peaks[0]) or candidate.name not in (one_cycle, high)]
@@ -133,12 +132,3 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
             lines += [f"step {step}: lr={lr!r}" + (f" group={index}" if groups else "") for index, lr in enumerate(row)]
         before = row
     return Entrant(CONSTANT, at=tuple(lines), title=title)
-
-
-def warm_up_then_cosine(epochs: int, batches_per_epoch: int) -> str:
-    """Return the notation of a linear warmup over a twentieth of the run, then half a cosine, per batch."""
-    steps = max(1, epochs * batches_per_epoch // 20)
-    return (
-        f"SequentialLR([LinearLR(start_factor=0.1, total_iters={steps}), CosineAnnealingLR()], milestones=[{steps}], "
-        'per="batch")'
-    )

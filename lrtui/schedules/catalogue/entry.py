@@ -135,7 +135,9 @@ class SchedulerEntry:
 
     factor: Callable[[Arguments, int], str | None] | None = None
     """Closed form: returns what the optimizer's lr is multiplied by over so many `step()` calls, as an expression of
-    `epoch`, or None if there is none for these arguments."""
+    `epoch`, or None if there is none for these arguments. For a class that is not PyTorch's it must exist for every
+    filled-in schedule without a floor: exported code writes it in place of the class. A floor there holds from the end
+    of the warm-up on: `floor + (lr - floor) * factor`."""
 
     hints: Mapping[str, str] = field(default_factory=dict)
     """Advice on the constructor's errors: text found in `ErrorType: message`, and the advice added to the message."""

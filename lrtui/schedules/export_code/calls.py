@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
-from lrtui.schedules.export_code.layout import Call, Imports, Value
+from lrtui.schedules.catalogue import SchedulerEntry
+from lrtui.schedules.export_code.layout import INDENT, Call, Imports, Value
 from lrtui.schedules.export_code.phases import child_calls, ends_early
 from lrtui.schedules.expression import VARIABLES, check_expression
 from lrtui.schedules.optimizer import OptimizerSpec, setting_text
@@ -25,6 +27,8 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     if entry is None:
         values = [(name, _literal(value)) for name, value in schedule.items]
         return Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *values))
+    if not entry.is_pytorch and entry.factor is not None:
+        return _function_call(schedule, entry, imports, calls)
     held = ends_early(schedule, calls)
     arguments: list[tuple[str, Value]] = [] if entry.composite == "chain" else [("", "optimizer")]
     children: list[Value] = [
@@ -39,6 +43,24 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
         else:
             arguments.append((name, _value(value)))
     return Call(imports.scheduler(entry, held=held), tuple(arguments))
+
+
+def _function_call(schedule: Schedule, entry: SchedulerEntry, imports: Imports, calls: int) -> Call:
+    """Return the call of a LambdaLR, or of the script's own subclass with a floor, in place of a class of lrtui."""
+    values = entry.values(schedule.arguments)
+    floors = {each.name: values[each.name] for each in entry.lrs("floor")}
+    text = entry.factor({**values, **dict.fromkeys(floors, 0.0)}, calls) if entry.factor else None
+    if text is None:
+        raise AssertionError(f"{schedule} has no closed form")
+    if needs_math(text):
+        imports.module("math")
+    name = imports.function(f"{_snake_case(entry.name)}_factor", lambda name: function_lines(name, text, str(schedule)))
+    function = ("lr_lambda", name)
+    floor = next(iter(floors.values()), 0.0)
+    if not any(floor if isinstance(floor, tuple) else (floor,)):
+        return Call(imports.name("torch.optim.lr_scheduler", "LambdaLR"), (("", "optimizer"), function))
+    start = ("start", value_text(values[entry.warm_up_argument] if entry.warm_up_argument else 0))
+    return Call(imports.floor_class(), (("", "optimizer"), function, start, ("min_lr", _value(floor))))
 
 
 def optimizer_call(spec: OptimizerSpec, parameters: str, imports: Imports) -> Call:
@@ -87,6 +109,20 @@ def lambda_text(expression: str) -> str:
     argument = step if step in names and epoch not in names else epoch
     body, _ = _translate(tree, argument)
     return f"lambda {argument}: {ast.unparse(body)}"
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def function_lines(name: str, expression: str, notes: str) -> list[str]:
+    """Return the expression as a function of the step, each branch on a line of its own."""
+    body, _ = _translate(check_expression(expression), "step")
+    lines = [f"def {name}(step):", f'{INDENT}"""The factor of the lr: {notes}."""']
+    while isinstance(body, ast.IfExp):
+        lines += [f"{INDENT}if {ast.unparse(body.test)}:", f"{INDENT * 2}return {ast.unparse(body.body)}"]
+        body = body.orelse
+    return [*lines, f"{INDENT}return {ast.unparse(body)}"]
 
 
 def needs_math(expression: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePath
 
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
@@ -102,11 +103,12 @@ def comment_line(text: str) -> str:
 
 
 HELD_CLASS = "HeldOneCycleLR"
+FLOOR_CLASS = "LambdaLRWithFloor"
 
 RESERVED = frozenset(
     (
         *(name for name, entry in CATALOGUE.items() if entry.is_pytorch),
-        *(HELD_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler"),
+        *(HELD_CLASS, FLOOR_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler"),
     )
 )
 """Names that a script defines or imports itself."""
@@ -121,6 +123,10 @@ class Imports:
         self._user_names: dict[tuple[str, str], str] = {}
         self.holds_one_cycle = False
         """Whether a OneCycleLR ends before the run."""
+        self.functions: dict[str, list[str]] = {}
+        """Source lines of the functions that the script defines, by name."""
+        self.uses_floor = False
+        """Whether a function of the step ends at a given lr."""
 
     def module(self, name: str) -> None:
         """Import a module of the standard library."""
@@ -141,13 +147,31 @@ class Imports:
             return HELD_CLASS
         return entry.name
 
+    def function(self, name: str, lines: Callable[[str], list[str]]) -> str:
+        """Define a function of the script once, and return its name: a numbered one if the name is taken.
+
+        Args:
+            lines: returns the source of the function with a given name.
+        """
+        for number in count(1):
+            numbered = name if number == 1 else f"{name}{number}"
+            if self.functions.setdefault(numbered, lines(numbered)) == lines(numbered):
+                return numbered
+        raise AssertionError("count() has no end")
+
+    def floor_class(self) -> str:
+        """Define the script's LambdaLR with a floor, and return its name."""
+        self.name("torch.optim.lr_scheduler", "LambdaLR")
+        self.uses_floor = True
+        return FLOOR_CLASS
+
     def user_class(self, place: str, name: str) -> str:
         """Import a user's class, and return its name in the script: an alias if the name is taken."""
         if (place, name) not in self._user_names:
-            count, alias = 1, name
+            number, alias = 1, name
             while alias in RESERVED or alias in self._user_names.values():
-                count += 1
-                alias = f"{name}{count}"
+                number += 1
+                alias = f"{name}{number}"
             self._user_names[place, name] = alias
         return self._user_names[place, name]
 

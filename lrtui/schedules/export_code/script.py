@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from lrtui.schedules.export_code.calls import optimizer_call
-from lrtui.schedules.export_code.layout import HELD_CLASS, INDENT, Call, Imports, call_lines, comment_line, spaced
+from lrtui.schedules.export_code.layout import (
+    FLOOR_CLASS,
+    HELD_CLASS,
+    INDENT,
+    Call,
+    Imports,
+    call_lines,
+    comment_line,
+    spaced,
+)
 from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines, scale_lines
 from lrtui.schedules.export_code.phases import ScriptFeatures
 from lrtui.schedules.export_code.timeline import Timeline
@@ -25,6 +34,24 @@ class {HELD_CLASS}(OneCycleLR):
             return super().get_lr()
         finally:
             self.last_epoch = calls
+'''
+
+FLOOR_CLASS_SOURCE = f'''\
+class {FLOOR_CLASS}(LambdaLR):
+    """From step `start` on the factor multiplies what the lr exceeds `min_lr` by."""
+
+    def __init__(self, optimizer, lr_lambda, start, min_lr):
+        groups = len(optimizer.param_groups)
+        self.start = start
+        self.min_lrs = min_lr if isinstance(min_lr, list) else [min_lr] * groups
+        super().__init__(optimizer, lr_lambda)
+
+    def get_lr(self):
+        if self.last_epoch < self.start:
+            return super().get_lr()
+        factor = self.lr_lambdas[0](self.last_epoch)
+        pairs = zip(self.base_lrs, self.min_lrs)
+        return [low + (lr - low) * factor for lr, low in pairs]
 '''
 
 
@@ -50,8 +77,11 @@ def torch_code(timeline: Timeline) -> str:
     scale, loop = scale_lines(features), loop_lines(features, imports)
     if features.averages:
         imports.name("torch.optim.swa_utils", "AveragedModel")
-    held = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
-    parts = [[comment_line(note) for note in timeline.notes], imports.lines(), held, sizes, placeholders]
+    classes = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
+    classes += FLOOR_CLASS_SOURCE.splitlines() if imports.uses_floor else []
+    for lines in imports.functions.values():
+        classes += [*lines, ""]
+    parts = [[comment_line(note) for note in timeline.notes], imports.lines(), classes, sizes, placeholders]
     parts += [groups, *([optimizer, reset, first] if reset else [[*optimizer, *first]]), scale, loop]
     return "\n".join(spaced([line for part in parts if part for line in (*part, "")])).rstrip("\n") + "\n"
 

@@ -94,6 +94,8 @@ def _value(draw: random.Random, entry: SchedulerEntry, parameter: Parameter, gro
     match parameter.kind:
         case "int":
             return str(draw.choice(COUNTS))
+        case "steps":
+            return str(draw.choice((0, 0.05, 0.2, 0.7, *COUNTS)))
         case "ints":
             return str([draw.choice((0, *COUNTS)) for _ in range(draw.randrange(1, 5))])
         case "bool":

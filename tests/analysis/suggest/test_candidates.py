@@ -6,7 +6,7 @@ import pytest
 from training_runs import run_events, tiny_spec
 
 from lrtui.analysis.race.plan import Entrant
-from lrtui.analysis.suggest.candidates import MAX_PIECES, candidates, shorten, warm_up_then_cosine
+from lrtui.analysis.suggest.candidates import MAX_PIECES, WARMUP_COSINE, WSD, candidates, shorten
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.events import StepDone
 from lrtui.run.lr_rules import Suggestions
@@ -50,7 +50,7 @@ def test_a_curve_that_changes_at_every_batch_is_approximated_in_pieces() -> None
     assert all(abs(lr / other - 1) < 0.05 for lr, other in zip(lrs, expected, strict=True))
 
 
-@pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.1)", 'CosineAnnealingLR(per="batch")'])
+@pytest.mark.parametrize("schedule", ["OneCycleLR(max_lr=0.1)", 'CosineAnnealingLR(per="batch")', WSD])
 def test_a_schedule_without_a_fixed_length_is_unchanged(schedule: str) -> None:
     assert shorten(tiny_spec(schedule=schedule, epochs=10), BATCHES, 2, "mine") == Entrant(schedule, title="mine")
 
@@ -67,11 +67,12 @@ def test_a_schedule_of_the_requested_length_is_unchanged() -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2, 10])
 def test_the_warm_up_takes_a_twentieth_of_the_run_and_the_lr_ends_near_zero(epochs: int) -> None:
-    lrs = [lr for (lr,) in lrs_of(Entrant(warm_up_then_cosine(epochs, BATCHES)), epochs)]
-    rise = max(1, epochs * BATCHES // 20)
-    assert lrs[0] == pytest.approx(0.001)
-    assert max(lrs) == lrs[rise] == pytest.approx(0.01)
-    assert lrs[-1] < 0.01 * (0.3 if epochs == 1 else 0.03)
+    for schedule in (WARMUP_COSINE, WSD):
+        lrs = [lr for (lr,) in lrs_of(Entrant(schedule), epochs)]
+        rise = round(epochs * BATCHES / 20)
+        assert max(lrs) == lrs[rise] == pytest.approx(0.01)
+        assert lrs.index(max(lrs)) == rise
+        assert lrs[-1] < 0.01 * (1.01 if epochs == 1 else 0.6)
 
 
 def test_candidates_use_the_lr_of_the_range_test() -> None:
@@ -81,8 +82,9 @@ def test_candidates_use_the_lr_of_the_range_test() -> None:
     assert len(entrants) == 5
     assert entrants[0] == Entrant("OneCycleLR(max_lr=0.021)")
     assert (entrants[1].schedule, entrants[1].optimizer) == ("StepLR(step_size=3)", None)
-    assert entrants[2] == Entrant('CosineAnnealingLR(per="batch")', "SGD(lr=0.021, momentum=0.9)")
+    assert entrants[2] == Entrant("WarmupCosine(warmup=0.05)", "SGD(lr=0.021, momentum=0.9)")
     assert entrants[3] == Entrant("OneCycleLR(max_lr=0.063)")
+    assert entrants[4] == Entrant("WSD(warmup=0.05, decay=0.2)", "SGD(lr=0.021, momentum=0.9)")
     for entrant in entrants:
         parse_schedule(entrant.schedule)
         parse_optimizer(entrant.optimizer or spec.optimizer)

@@ -161,12 +161,14 @@ def upside_down(context: ScheduleContext) -> Problem | None:
         if part.entry.follows_metric or part.calls < 2:
             continue
         for floor in part.entry.lrs("floor"):
-            low, base = part.get(floor.name), max(context.base_lrs)
-            group = next((group for group, lr in enumerate(context.base_lrs) if 0 < lr < low), None)
-            if 0 < base <= low:
-                cause = f"{floor.name}={low:g} is not below the optimizer's lr, {base:g}"
+            given, base = part.get(floor.name), max(context.base_lrs)
+            floors = given if isinstance(given, tuple) else (given,) * len(context.base_lrs)
+            pairs = enumerate(zip(context.base_lrs, floors, strict=False))
+            group = next((group for group, (lr, low) in pairs if 0 < lr < low), None)
+            if 0 < base <= min(floors):
+                cause = f"{floor.name}={min(floors):g} is not below the optimizer's lr, {base:g}"
             elif group is not None:
-                cause = f"{floor.name}={low:g} is above the lr of {context.group_text(group)}"
+                cause = f"{floor.name}={floors[group]:g} is above the lr of {context.group_text(group)}"
             else:
                 continue
             return Problem(

@@ -10,6 +10,7 @@ from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, counted_from_one, fits, with_default_unit
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.lr_values import LOST_IN_ROUNDING
+from lrtui.analysis.checks.traps.units import per_batch_in_batches
 from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, MIN_TAIL_SHARE, ROUNDING
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits, two_digits
@@ -108,5 +109,6 @@ def _with_higher_start(context: ScheduleContext) -> Iterator[Schedule]:
                     yield change(context, [part], **{factor: 0.1})
         elif part.entry.parameter("div_factor"):
             yield change(context, [part], div_factor=None)
+    yield from per_batch_in_batches(context)
     yield from counted_from_one(context)
     yield from fits(context)

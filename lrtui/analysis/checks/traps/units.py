@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lrtui.analysis.checks.context import Part, ScheduleContext
-from lrtui.analysis.checks.fixes import change, change_part, fits, part_at
+from lrtui.analysis.checks.fixes import change, change_part, fits, part_at, with_default_unit
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.schedules.lr_curve import DEAD_SHARE
 from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.step_count import is_share
 
 ORDER = 30
 
@@ -43,7 +44,9 @@ def _given_counts(context: ScheduleContext, part: Part) -> Counts:
     """Return the counts that the user wrote."""
     written = part_at(context.schedule, part.path).arguments
     given = {parameter.name: written.get(parameter.name) for parameter in part.entry.counts}
-    return {name: value if isinstance(value, tuple) else (value,) for name, value in given.items() if value is not None}
+    # a share of the run has the right unit
+    whole = {name: value for name, value in given.items() if value is not None and not is_share(value)}
+    return {name: value if isinstance(value, tuple) else (value,) for name, value in whole.items()}
 
 
 def _counts_text(part: Part, name: str, values: tuple[int, ...]) -> str:
@@ -151,6 +154,13 @@ def _in_batches(context: ScheduleContext, small: list[tuple[Part, Counts]]) -> I
             whole = change_part(whole, part.path, **{name: longer if is_list else longer[0]})
     yield whole
     yield from fits(context)
+
+
+def per_batch_in_batches(context: ScheduleContext) -> Iterator[Schedule]:
+    """Yield a schedule that is stepped per epoch with its default unit, batches, and its counts in batches."""
+    counted = [(part, counts) for part in context.parts if (counts := _given_counts(context, part))]
+    if context.schedule.per == "epoch" and context.parts[0].entry.unit == "batch":
+        yield with_default_unit(next(_in_batches(context, counted)))
 
 
 @trap(
