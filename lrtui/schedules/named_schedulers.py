@@ -75,7 +75,18 @@ class WarmupPolynomial(WarmupThenCurve):
         return float((1 - self._progress(step, self.warmup)) ** self.power)
 
 
-class ConstantWithWarmup(WarmupThenCurve):
+class _WithoutEnd(WarmupThenCurve):
+    """A curve without an end, and so without a `min_lr`."""
+
+    has_end = False
+
+    def __init__(
+        self, optimizer: Optimizer, warmup: float, total_steps: int | None = None, last_epoch: int = -1
+    ) -> None:
+        super().__init__(optimizer, warmup, 0.0, total_steps, last_epoch)
+
+
+class ConstantWithWarmup(_WithoutEnd):
     """A linear warmup, then the optimizer's lr.
 
         curve = 1
@@ -85,19 +96,12 @@ class ConstantWithWarmup(WarmupThenCurve):
     Args and errors: those of `WarmupThenCurve`; `total_steps` is needed only if `warmup` is a share.
     """
 
-    has_end = False
-
-    def __init__(
-        self, optimizer: Optimizer, warmup: float, total_steps: int | None = None, last_epoch: int = -1
-    ) -> None:
-        super().__init__(optimizer, warmup, 0.0, total_steps, last_epoch)
-
     def curve(self, step: int) -> float:
         """Return 1."""
         return 1.0
 
 
-class InverseSqrt(WarmupThenCurve):
+class InverseSqrt(_WithoutEnd):
     """A linear warmup, then the peak divided by the square root of the steps, counted in warmups.
 
         curve = sqrt(warmup / step)
@@ -108,13 +112,6 @@ class InverseSqrt(WarmupThenCurve):
 
     Args and errors: those of `WarmupThenCurve`; `total_steps` is needed only if `warmup` is a share.
     """
-
-    has_end = False
-
-    def __init__(
-        self, optimizer: Optimizer, warmup: float, total_steps: int | None = None, last_epoch: int = -1
-    ) -> None:
-        super().__init__(optimizer, warmup, 0.0, total_steps, last_epoch)
 
     def curve(self, step: int) -> float:
         """Return the share of the peak."""
@@ -148,6 +145,7 @@ class REX(WarmupThenCurve):
         return left / (0.5 + 0.5 * left)
 
 
+# the catalogue has them as well, and is not imported with a scheduler
 SHAPES = ("linear", "cosine", "1-sqrt", "exponential")
 """The shapes of WSD's decay."""
 

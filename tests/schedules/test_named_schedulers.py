@@ -1,4 +1,4 @@
-"""The schedulers of `lrtui.schedulers`, step by step against formulas that are written here anew."""
+"""The schedulers of `lrtui.schedulers`, compared at each step with formulas written independently."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ def test_it_starts_at_its_milestone_in_a_sequence(name: str) -> None:
 def test_later_schedulers_of_a_chain_multiply_its_lr(name: str) -> None:
     optimizer = optimizer_of()
     scheduler = ChainedScheduler([build(name, optimizer), ExponentialLR(optimizer, 0.5)])
-    # it computes each lr anew, so that the factor of one step remains
+    # it computes each lr from the initial one, so that the factor of one step remains
     expected = [[lr * (0.5 if step else 1) for lr in row] for step, row in enumerate(whole_run(name))]
     assert np.allclose(followed(optimizer, scheduler, 40), expected[:40], rtol=1e-12)
 
