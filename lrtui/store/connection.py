@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ APPLICATION_ID = 0x6C727475
 BUSY_SECONDS = 30.0
 """How long a process waits for the write lock; others hold it for a few milliseconds."""
 
+
+RETRY_SECONDS = 0.02
+"""Pause between two attempts to open a database that another process is creating."""
 
 LOCKED = "another process keeps it locked"
 
@@ -45,17 +49,29 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
         if not path.exists():
             # readable by its owner only from the start; SQLite gives its other files the same mode
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            _check(connection, path)
-            connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(folder) else 'WAL'}").fetchone()
-            # a commit that has returned survives a crash of the machine
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            migrate(connection, APPLICATION_ID)
-        except BaseException:
-            connection.close()
-            raise
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return _connect_for_writing(path, "DELETE" if is_on_network(folder) else "WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait for a lock when it changes the journal mode (sqlite.org/c3ref/busy_handler.html)
+                if "is locked" not in str(error) or time.monotonic() >= end:
+                    raise
+                time.sleep(RETRY_SECONDS)
+
+
+def _connect_for_writing(path: Path, journal_mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        _check(connection, path)
+        connection.execute(f"PRAGMA journal_mode = {journal_mode}").fetchone()
+        # a commit that has returned survives a crash of the machine
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection, APPLICATION_ID)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

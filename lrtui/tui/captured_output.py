@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
+import io
 import os
 import re
 import sys
@@ -11,13 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from textual.app import App
 from textual.driver import Driver
 
 from lrtui.text.format import counted, printable
 from lrtui.tui.terminal_rescue import TerminalRescue
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MAX_READ = 1 << 18
 """Maximum number of bytes per call of `take`; older ones are left out, since the log would drop them at once."""
@@ -84,7 +89,8 @@ class CapturedOutput:
 
     def terminal_file(self, file: TextIO) -> TextIO:
         """Return a file that writes to the same terminal as `file` whether or not its descriptor is redirected."""
-        return open(os.dup(file.fileno()), "w", encoding=file.encoding, errors=file.errors, newline="\n")
+        buffer = io.BufferedWriter(_TerminalFile(os.dup(file.fileno()), "w"))
+        return io.TextIOWrapper(buffer, encoding=file.encoding, errors=file.errors, newline="\n")
 
     @property
     def file(self) -> int:
@@ -164,6 +170,22 @@ def capturing(kind: type[Driver], output: CapturedOutput) -> type[Driver]:
                 self._rescue = None
 
     return Capturing
+
+
+class _TerminalFile(io.FileIO):
+    """A terminal; what is written after it has been closed is discarded.
+
+    An error would end Textual's writer thread, and the event loop would then block as soon as its queue is full, before
+    it could handle SIGHUP.
+    """
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return memoryview(data).nbytes
 
 
 def _memory_file() -> int:

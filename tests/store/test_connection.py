@@ -218,3 +218,14 @@ def test_the_folder_comes_from_the_option_the_variable_or_the_default(
     assert store_folder("none") is None
     monkeypatch.setenv("LRTUI_STORE", "none")
     assert store_folder() is None
+
+
+def test_a_store_that_another_process_is_opening_is_waited_for(tmp_path: Path) -> None:
+    # SQLite does not wait for this lock when it changes the journal mode
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.3, other.execute, ("ROLLBACK",))
+        timer.start()
+        with closing(open_for_writing(tmp_path)) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        timer.join()

@@ -116,6 +116,18 @@ def test_a_redirected_descriptor_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"data\n"
 
 
+def test_what_is_written_to_a_closed_terminal_is_discarded() -> None:
+    master, slave = os.openpty()
+    with open(slave, "w") as terminal, CapturedOutput().terminal_file(terminal) as file:
+        file.write("before\n")
+        file.flush()
+        os.close(master)
+        # an error would end the thread that writes, and the cockpit would wait for it forever
+        for _ in range(100):
+            file.write("after\n")
+            file.flush()
+
+
 def test_lines_before_the_first_run_are_kept_for_its_log() -> None:
     session = Session(lambda: ["early"])
     assert not session.poll()
