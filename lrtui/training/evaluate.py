@@ -76,6 +76,7 @@ class _Sums:
     """Sums over the test set, held on the device so that batches don't wait for it."""
 
     def __init__(self, device: torch.device) -> None:
+        self._device = device
         # mps has no float64
         self._dtype = torch.float32 if device.type == "mps" else torch.float64
         self._sums: dict[str, torch.Tensor] = {}
@@ -83,7 +84,9 @@ class _Sums:
 
     def add(self, name: str, values: torch.Tensor, samples: int) -> None:
         """Add a batch's values: one per sample (or finer), or the mean of its samples."""
-        value = values.detach().sum(dtype=self._dtype) * (1 if values.dim() else samples)
+        value = values.detach().sum(dtype=self._dtype if values.device.type == self._device.type else torch.float64)
+        # a metric that is a Python number or a NumPy array comes from the CPU
+        value = value.to(self._device, self._dtype, non_blocking=True) * (1 if values.dim() else samples)
         self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._counts[name] = self._counts.get(name, 0) + (values.numel() if values.dim() else samples)
 

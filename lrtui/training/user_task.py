@@ -12,6 +12,7 @@ import torch
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 from lrtui.training.batch_norm import FAILURE
+from lrtui.training.metric_values import checked_metrics
 
 LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
 STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
@@ -20,9 +21,7 @@ ONE_SAMPLE = (
 )
 TAKEN_NAMES = ("loss", "lr")
 """Names that no step metric may have, since the panes of the loss and the lr have them."""
-METRICS = (
-    "metrics(outputs, targets) must return a mapping from names to tensors: one value per sample, or the batch's mean"
-)
+METRICS = "metrics(outputs, targets) must return a mapping from names to values: one per sample, or the batch's mean"
 
 
 class UserTask:
@@ -106,14 +105,7 @@ class UserTask:
         except Exception as error:  # a user's metrics can raise anything
             given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"metrics fails on {given}", error, METRICS) from error
-        if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-            raise TaskError(f"metrics{source_location(self._metrics)} returned a {describe_shape(found)}; {METRICS}")
-        if "loss" in found:
-            raise TaskError(
-                f"metrics{source_location(self._metrics)} returned a metric named loss; that name is "
-                "reserved for the test loss"
-            )
-        return found
+        return checked_metrics(found, self._metrics, METRICS)
 
     @property
     def has_step_metrics(self) -> bool:

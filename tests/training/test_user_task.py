@@ -76,9 +76,13 @@ MISTAKES = {
         "def model(self):\n    return nn.Linear(3, 2).nope  # FAULT\nMine.model = model",
         r"model\(\) fails: AttributeError",
     ),
-    "metrics that are numbers": (
-        "def metrics(self, outputs, targets):  # FAULT\n    return {'accuracy': 0.5}\nMine.metrics = metrics",
-        r"returned a dict of accuracy: float; metrics\(outputs, targets\) must return a mapping",
+    "a metric that is a text": (
+        "def metrics(self, outputs, targets):  # FAULT\n    return {'f1': 0.5, 'auc': '0.5'}\nMine.metrics = metrics",
+        r"returned a str as the metric 'auc', expected a number, or a tensor or NumPy array of numbers or bools",
+    ),
+    "a metric without a name": (
+        "def metrics(self, outputs, targets):  # FAULT\n    return 0.5\nMine.metrics = metrics",
+        r"returned a float; metrics\(outputs, targets\) must return a mapping",
     ),
     "an exception in metrics": (
         "def metrics(self, outputs, targets):\n    return {'accuracy': outputs == targets}  # FAULT\n"

@@ -1,0 +1,112 @@
+"""Metrics may be numbers, NumPy arrays and tensors; anything else is refused by name."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_task import Tiny
+from training_runs import run_events, tiny_spec
+
+from lrtui.run.errors import TaskError
+from lrtui.run.events import EvalDone
+from lrtui.training.metric_values import checked_metrics, metric_tensor
+
+
+@pytest.mark.parametrize(
+    ("value", "mean"),
+    [
+        (True, 1.0),
+        (3, 3.0),
+        (0.25, 0.25),
+        (Fraction(1, 4), 0.25),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), 1.0),
+        (np.int64(7), 7.0),
+        (np.array(0.5), 0.5),
+        (np.array([1, 0], dtype=np.uint16), 0.5),
+        (np.array([True, False, False, True]), 0.5),
+        (torch.tensor(2), 2.0),
+        (torch.tensor([True, False]), 0.5),
+        (torch.tensor([1.0, 2.0], requires_grad=True), 1.5),
+        (torch.tensor([1.0, 2.0], dtype=torch.bfloat16), 1.5),
+    ],
+)
+def test_a_metric_may_be_a_number_an_array_or_a_tensor(value: Any, mean: float) -> None:
+    tensor = metric_tensor(value)
+    assert tensor is not None
+    assert not tensor.requires_grad
+    assert float(tensor.double().mean()) == mean
+
+
+@pytest.mark.parametrize(
+    "value", ["0.5", None, [0.5], 1j, 10**400, np.array(["a"]), np.array([1j]), torch.tensor(1j), object()]
+)
+def test_anything_else_is_refused_with_the_name_of_the_metric(value: Any) -> None:
+    def metrics() -> None: ...
+
+    with pytest.raises(TaskError, match=r"metrics \(.*test_metric_values.py.*\) returned .* as the metric 'auc'"):
+        checked_metrics({"f1": 1.0, "auc": value}, metrics, "a mapping")
+
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=2),
+    st.complex_numbers(),
+    st.binary(max_size=2),
+)
+ARRAYS = st.builds(
+    lambda dtype, size: np.zeros(size, dtype),
+    st.sampled_from(["b1", "u2", "i8", "f2", "f8", "c8", "U1", "O", "M8[s]"]),
+    st.sampled_from([(), (0,), (2,), (2, 3)]),
+)
+VALUES = st.recursive(
+    st.one_of(
+        LEAVES, ARRAYS, ARRAYS.filter(lambda array: array.dtype.kind in "biuf").map(lambda a: torch.zeros(a.shape))
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=2), inner, max_size=2)),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(VALUES)
+def test_whatever_metrics_returns_is_a_tensor_of_numbers_or_an_error_that_names_the_method(found: Any) -> None:
+    try:
+        values = checked_metrics(found, test_anything_else_is_refused_with_the_name_of_the_metric, "EXPECTED")
+    except TaskError as error:
+        assert "test_anything_else" in str(error)
+        assert "EXPECTED" in str(error) or "reserved for the test loss" in str(error)
+    else:
+        assert all(value.dtype.is_floating_point or not value.is_complex() for value in values.values())
+        assert set(values) == {str(name) for name in found}
+
+
+class Mixed(Tiny):
+    """Metrics of every kind, on a test set whose last batch is smaller."""
+
+    test_batch_size = 20
+
+    def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, Any]:
+        right = outputs.argmax(dim=1) == targets
+        return {
+            "accuracy": right,
+            "array": right.numpy(),
+            "number": float(right.float().mean()),
+            "scalar": np.float32(right.float().mean()),
+            "constant": 3,
+        }
+
+
+def test_all_kinds_of_values_are_averaged_over_the_samples_of_the_test_set() -> None:
+    result = next(e for e in run_events(tiny_spec(epochs=1), task=Mixed()) if isinstance(e, EvalDone))
+    mean = pytest.approx(result.accuracy, abs=1e-6)
+    assert result.metrics == {"array": mean, "number": mean, "scalar": mean, "constant": 3.0}
