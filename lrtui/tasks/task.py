@@ -46,10 +46,15 @@ Say = Callable[[str], None]
 Data = Any
 """Training or test data, in one of these forms:
 
-- a pair of tensors (inputs, targets), samples along the first dimension of both: the fast path, kept on the device;
-- a `torch.utils.data.Dataset` of pairs: batched by the run's `--batch-size`, training data in a new order each epoch;
-- a `torch.utils.data.DataLoader`, or any other iterable of batches that are pairs, which has a length and can be
+- tensors or numpy arrays of all samples, samples along the first dimension of each: a pair (inputs, targets), nested as
+  `(x1, x2), y`, a dict, a single tensor, or a `TensorDataset`; a batch has the same form. This is the fast path, kept
+  on the device;
+- a `torch.utils.data.Dataset`, or a list of samples such as pairs (inputs, target): batched by the run's
+  `--batch-size`, training data in a new order each epoch;
+- a `torch.utils.data.DataLoader`, a list of batches, or any other iterable of batches which has a length and can be
   iterated again and again: used as it is, with its order and batch size.
+
+A list that may be one of samples or of batches is refused, with what to write instead.
 """
 
 
@@ -77,6 +82,9 @@ class Task(Protocol):
       (`lrtui.tasks.datasets` has the parts for it). `say` takes progress messages. It may return a `DataSource`.
     - `data_set`: a `lrtui.tasks.datasets.DataSet`, of which `lrtui info` shows whether it is on this machine.
     - `name`: shown to the user in place of the class's name.
+    - `drop_last = True`, `num_workers = N` and `collate_fn(samples)`: as for a DataLoader, for the batches that lrtui
+      makes of a Dataset, a list of samples or, with `collate_fn`, of arrays. `drop_last` is for training data only;
+      `test_collate_fn` replaces `collate_fn` for test data.
     - `test_batch_size`: batch size of the test set, in place of `--batch-size`.
     - `training_samples`: a number known without loading anything, from which `lrtui preview` gets an epoch's length.
     """

@@ -47,13 +47,12 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-def check_smallest_batch(train: Batches, values: Mapping[str, int], where: str) -> None:
+def check_smallest_batch(train: Batches, values: Mapping[str, int]) -> None:
     """Check that no training batch gives a BatchNorm a single value per channel.
 
     Args:
         train: the training data.
         values: what `values_per_sample` yields.
-        where: the method whose loader makes the batches; empty if lrtui makes them.
 
     Raises:
         UsageError: names the batch, the module, and what to change.
@@ -62,16 +61,17 @@ def check_smallest_batch(train: Batches, values: Mapping[str, int], where: str) 
     number = train.first_of_one_sample() if name is not None else None
     if number is None:
         return
+    where = train.made_by
     remedies = [f"drop_last=True or another batch size in {where}" if where else "another --batch-size"]
     if train.batch_size == 1:
         which = "every training batch"
     elif number == len(train) - 1:
         which = f"the last of the {len(train):,} training batches"
         if not where and train.samples is not None:
-            remedies.append(f"--train-samples {train.samples - 1}")
+            remedies = ["drop_last = True in the task", *remedies, f"--train-samples {train.samples - 1}"]
     else:
         which = f"training batch {number:,}"
     raise UsageError(
         f"{which} has one sample: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
-        f"use {' or '.join(remedies)}"
+        f"use {', '.join(remedies[:-1])}{' or ' if len(remedies) > 1 else ''}{remedies[-1]}"
     )

@@ -25,6 +25,7 @@ class Batches(Protocol):
         generators: the random generators that a pass may draw from, besides the global ones.
         inexact: why a resumed pass may differ from an uninterrupted one, or None if it can't.
         parts: the task's objects that a pass uses.
+        made_by: the task's method whose loader makes the batches; empty if lrtui makes them.
     """
 
     samples: int | None
@@ -32,6 +33,7 @@ class Batches(Protocol):
     generators: tuple[torch.Generator, ...]
     inexact: str | None
     parts: tuple[Any, ...]
+    made_by: str
 
     def __len__(self) -> int:
         """Return the number of batches in a pass."""
@@ -68,57 +70,6 @@ class Batches(Protocol):
         ...
 
 
-class MemoryBatches:
-    """Samples that fit into the device's memory, prepared once: the fast path.
-
-    Args:
-        inputs: shape (samples, ...).
-        targets: shape (samples, ...).
-        order: the generator that new orders are drawn from.
-    """
-
-    def __init__(
-        self, inputs: torch.Tensor, targets: torch.Tensor, batch_size: int, device: torch.device, order: torch.Generator
-    ) -> None:
-        self.samples: int | None = len(targets)
-        self.batch_size: int | None = batch_size
-        self.generators: tuple[torch.Generator, ...] = (order,)
-        self.inexact: str | None = None
-        self.parts: tuple[Any, ...] = ()
-        self._inputs, self._targets = inputs.to(device), targets.to(device)
-        self._count, self._size, self._device, self._order = len(targets), batch_size, device, order
-
-    def __len__(self) -> int:
-        return -(-self._count // self._size)
-
-    def shuffled(self) -> Iterator[Batch]:
-        """Go through the samples once, in a new order."""
-        yield from self._ordered(self._new_order())
-
-    def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
-        """Draw the order again and skip the batches that are done, without gathering them."""
-        return self._ordered(self._new_order()[done * self._size :])
-
-    def start_workers(self) -> None:
-        """Do nothing: there are no processes."""
-
-    def _new_order(self) -> torch.Tensor:
-        return torch.randperm(self._count, generator=self._order).to(self._device)
-
-    def _ordered(self, order: torch.Tensor) -> Iterator[Batch]:
-        for indices in torch.split(order, self._size):
-            yield self._inputs[indices], self._targets[indices]
-
-    def in_order(self) -> Iterator[Batch]:
-        """Go through the samples once, in their order."""
-        for start in range(0, self._count, self._size):
-            yield self._inputs[start : start + self._size], self._targets[start : start + self._size]
-
-    def first_of_one_sample(self) -> int | None:
-        """Return the number of the first batch that has one sample."""
-        return _first_of_one_sample(self._count, self._size)
-
-
 class LoadedBatches:
     """Batches of the task's loader, or of one made for its Dataset.
 
@@ -128,15 +79,26 @@ class LoadedBatches:
         samples: as in `Batches`.
         method: the task's method that returned the data, for messages.
         say: receives a message if the loader's length is wrong.
+        is_tasks_own: whether the task makes the batches.
     """
 
-    def __init__(self, loader: Iterable[Any], length: int | None, samples: int | None, method: Any, say: Say) -> None:
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        length: int | None,
+        samples: int | None,
+        method: Any,
+        say: Say,
+        *,
+        is_tasks_own: bool = True,
+    ) -> None:
         size = getattr(loader, "batch_size", None)
         self.samples = samples
         self.batch_size = size if isinstance(size, int) else None
         self.generators = _generators_of(loader)
         self.inexact = _why_inexact(loader, f"{method.__name__}()")
         self.parts = _parts_of(loader)
+        self.made_by = f"{method.__name__}()" if is_tasks_own else ""
         self._loader, self._method, self._say = loader, method, say
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
 
@@ -199,14 +161,17 @@ class LoadedBatches:
 
     def first_of_one_sample(self) -> int | None:
         """Return the number of the first batch that has one sample, if the loader's type shows it."""
-        first = None
-        if isinstance(self._loader, (list, tuple)):
-            first = next((i for i, batch in enumerate(self._loader) if _is_single(batch)), None)
+        first: int | None = None
+        listed: Any = self._loader
+        if isinstance(listed, DataLoader) and listed.batch_size is None and listed.batch_sampler is None:
+            listed = listed.dataset
+        if isinstance(listed, (list, tuple)):
+            first = next((i for i, batch in enumerate(listed) if _is_single(batch)), None)
         # a subclass may make other batches
         elif isinstance(self._loader, DataLoader) and type(self._loader.batch_sampler) is BatchSampler:
             batches = self._loader.batch_sampler
             if isinstance(batches.sampler, Sized) and not (batches.drop_last and batches.batch_size > 1):
-                first = _first_of_one_sample(len(batches.sampler), batches.batch_size)
+                first = first_of_one_sample(len(batches.sampler), batches.batch_size)
         return first if first is not None and first < self._length else None
 
     def _read(self) -> Iterator[Any]:
@@ -217,7 +182,8 @@ class LoadedBatches:
             raise TaskError(f"reading the data of {where} failed: {describe_exception(error)}") from error
 
 
-def _first_of_one_sample(samples: int, size: int) -> int | None:
+def first_of_one_sample(samples: int, size: int) -> int | None:
+    """Return the number of the first batch that has one sample, if a pass has this many samples; else None."""
     if size == 1:
         return 0
     return samples // size if samples % size == 1 else None

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_convert
 
 from lrtui.run.errors import TaskError, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
-from lrtui.training.batches import Batches, LoadedBatches, MemoryBatches
+from lrtui.training.batches import Batches, LoadedBatches
+from lrtui.training.list_data import list_form
+from lrtui.training.loader_options import LoaderOptions
+from lrtui.training.memory_batches import MemoryBatches, Rows, is_array, leaves, map_arrays
 
-EXPECTED = "expected a pair of tensors, a Dataset or a DataLoader of pairs (inputs, targets)"
+EXPECTED = (
+    "expected tensors or arrays of all samples, such as (inputs, targets); a Dataset or a list of samples; or a "
+    "DataLoader or a list of batches"
+)
 
 MAX_COUNTED_BATCHES = 1_000_000
 """Batches after which a loader without a length is considered endless."""
@@ -30,6 +36,7 @@ def read_batches(
     device: torch.device,
     order: torch.Generator | None,
     say: Say,
+    options: LoaderOptions | None = None,
 ) -> Batches:
     """Return the data in batches.
 
@@ -42,57 +49,127 @@ def read_batches(
         device: device of data in memory.
         order: shuffles training data that has no fixed order; None for a test set.
         say: receives warnings, such as that a limit is too large.
+        options: how batches are made of samples.
 
     Raises:
-        TaskError: for data in none of a task's forms.
+        TaskError: for data in none of a task's forms, and for a list that may be one of samples or of batches.
     """
     where = f"{method.__name__}(){source_location(method)}"
-    if isinstance(data, TensorDataset) and len(data.tensors) == 2:
+    options = options or LoaderOptions()
+    if _has_rows_of(TensorDataset, data):
         data = data.tensors
-    if _is_pair_of_arrays(data):
-        inputs, targets = (torch.as_tensor(part) for part in data)
-        if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets) or not len(targets):
-            raise TaskError(
-                f"{where} returned {describe_shape(data)}, expected as many targets as inputs, and at least one"
-            )
-        count = _limited(len(targets), limit, what, say)
-        return MemoryBatches(inputs[:count], targets[:count], batch_size, device, order or torch.Generator())
-    if isinstance(data, Dataset) and not isinstance(data, IterableDataset) and isinstance(data, Sized):
+    if _is_arrays(data):
+        arrays = map_arrays(torch.as_tensor, data)
+        count = _common_length(arrays, where, data)
+        if options.num_workers and options.collate_fn is None:
+            say(f"num_workers={options.num_workers} is not used: {method.__name__}() returned data in memory")
+        if options.collate_fn is None:
+            used = _limited(count, limit, what, say)
+            arrays = map_arrays(lambda array: array[:used], arrays)
+            _check_some_batch(used, batch_size, options, where)
+            return MemoryBatches(arrays, batch_size, device, order or torch.Generator(), drop_last=options.drop_last)
+        data = Rows(arrays)
+    if _holds_samples(data, where, options):
         if not len(data):
             raise TaskError(f"{where} returned a data set without samples")
         count = _limited(len(data), limit, what, say)
-        subset = data if count == len(data) else Subset(data, range(count))
-        loader: Any = DataLoader(subset, batch_size, shuffle=order is not None, generator=order)
-        return LoadedBatches(loader, None, count, method, say)
+        _check_some_batch(count, batch_size, options, where)
+        loader: Any = DataLoader(
+            data if count == len(data) else Subset(data, range(count)),
+            batch_size,
+            shuffle=order is not None,
+            generator=order,
+            drop_last=options.drop_last,
+            collate_fn=options.collate_fn,
+            num_workers=options.num_workers,
+        )
+        used = count // batch_size * batch_size if options.drop_last else count
+        return LoadedBatches(loader, None, used, method, say, is_tasks_own=False)
+    is_tasks_own = not isinstance(data, IterableDataset)
     if isinstance(data, IterableDataset):
-        data = DataLoader(data, batch_size)
+        data = DataLoader(
+            data,
+            batch_size,
+            drop_last=options.drop_last,
+            collate_fn=options.collate_fn,
+            num_workers=options.num_workers,
+        )
     elif isinstance(data, Dataset):
         raise TaskError(f"{where} returned a Dataset without a length: give {type(data).__name__} a __len__")
-    if _is_list_of_samples(data):
-        raise TaskError(
-            f"{where} returned a list of {len(data):,} pairs that are samples, not batches: stack them into a pair of "
-            "tensors, or give a Dataset"
-        )
+    elif options.given:
+        say(f"{method.__name__}() makes its own batches: {', '.join(options.given)} of the task is not used")
     if isinstance(data, Iterator) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
         more = ", which can be iterated only once" if isinstance(data, Iterator) else ""
         raise TaskError(f"{where} returned a {describe_shape(data)}{more}; {EXPECTED}")
-    return _loaded(data, method, what, limit, say)
+    if isinstance(data, (list, tuple)) and any(isinstance(leaf, np.ndarray) for leaf in leaves(data)):
+        data = [default_convert(batch) for batch in data]  # type: ignore[no-untyped-call]
+    return _loaded(data, method, what, limit, say, is_tasks_own)
 
 
-def _is_pair_of_arrays(data: Data) -> bool:
-    return (
-        isinstance(data, (tuple, list))
-        and len(data) == 2
-        and all(isinstance(part, (torch.Tensor, np.ndarray)) for part in data)
-    )
+def _has_rows_of(kind: type[Any], data: Data) -> bool:
+    """Return whether its samples are those of this class: a subclass may transform them."""
+    return isinstance(data, kind) and type(data).__getitem__ is kind.__getitem__
 
 
-def _is_list_of_samples(data: Data) -> bool:
-    """Return whether these are single samples: pairs whose target is one number, without a batch dimension."""
-    if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], (tuple, list)) or len(data[0]) != 2:
+def _is_arrays(data: Data) -> bool:
+    """Return whether these are arrays of all samples, and not a list of samples or batches."""
+    if is_array(data):
+        return True
+    if not isinstance(data, (tuple, list, Mapping)) or not data or not all(map(is_array, leaves(data))):
         return False
-    target = data[0][1]
-    return isinstance(target, (int, float)) or getattr(target, "ndim", None) == 0
+    if isinstance(data, Mapping):
+        return True
+    are_arrays = [is_array(part) for part in data]
+    if not any(are_arrays):
+        # a pair of pairs is (inputs, targets); a tuple of more pairs, or a list, is one of samples or batches
+        return (
+            isinstance(data, tuple) and len(data) == 2 and len({len(leaf) for leaf in leaves(data) if leaf.ndim}) == 1
+        )
+    return isinstance(data, tuple) or len(data) == 2 or not all(are_arrays)
+
+
+def _common_length(arrays: Any, where: str, data: Data) -> int:
+    """Return the number of samples.
+
+    Raises:
+        TaskError: if the arrays have different numbers, or none.
+    """
+    lengths = {len(array) if array.dim() else 0 for array in leaves(arrays)}
+    if len(lengths) > 1 or not all(lengths):
+        is_pair = isinstance(data, (tuple, list)) and len(data) == 2
+        expected = "as many targets as inputs" if is_pair else "arrays with the same number of samples"
+        raise TaskError(f"{where} returned {describe_shape(data)}, expected {expected}, and at least one")
+    return lengths.pop()
+
+
+def _holds_samples(data: Data, where: str, options: LoaderOptions) -> bool:
+    """Return whether its items are single samples, which can be read in any order.
+
+    Raises:
+        TaskError: for a list that may be one of samples or of batches.
+    """
+    if isinstance(data, (Dataset, Rows)):
+        return not isinstance(data, IterableDataset) and isinstance(data, Sized)
+    if not (isinstance(data, (tuple, list)) or (hasattr(data, "__getitem__") and isinstance(data, Sized))):
+        return False
+    if isinstance(data, Mapping) or hasattr(data, "batch_size") or not len(data):
+        return False
+    if options.collate_fn is not None:
+        return True  # only samples are collated
+    try:
+        return list_form(data, where) == "samples"
+    except TaskError:
+        raise
+    except Exception:  # items of a user's object may have other keys than numbers; it is then iterated
+        return False
+
+
+def _check_some_batch(samples: int, batch_size: int, options: LoaderOptions, where: str) -> None:
+    if options.drop_last and samples < batch_size:
+        raise TaskError(
+            f"{where} returned {samples:,} samples, of which drop_last=True leaves no batch of {batch_size:,}: use a "
+            "smaller --batch-size"
+        )
 
 
 def _limited(available: int, limit: int | None, what: str, say: Say) -> int:
@@ -101,7 +178,7 @@ def _limited(available: int, limit: int | None, what: str, say: Say) -> int:
     return available if limit is None else min(limit, available)
 
 
-def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) -> LoadedBatches:
+def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say, is_tasks_own: bool) -> LoadedBatches:
     where = f"{method.__name__}(){source_location(method)}"
     length = _length(loader)
     size = getattr(loader, "batch_size", None)
@@ -120,7 +197,7 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say) ->
     samples = _length(dataset) if dataset is not None else None
     if samples is not None and isinstance(size, int):
         samples = min(samples, length * size)
-    return LoadedBatches(loader, length, samples, method, say)
+    return LoadedBatches(loader, length, samples, method, say, is_tasks_own=is_tasks_own)
 
 
 def _length(data: Any) -> int | None:

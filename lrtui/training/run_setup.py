@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
-from torch.utils.data import Dataset
 
 from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
@@ -20,10 +19,11 @@ from lrtui.schedules.simulate import simulate
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
-from lrtui.training.batches import Batches, MemoryBatches, sample_count
+from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
+from lrtui.training.loader_options import loader_options
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.random_state import draw_seed, seed_everything
@@ -90,16 +90,15 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
-    training_data, method = user_task.data("training_data")
     train = read_batches(
-        training_data,
-        method,
+        *user_task.data("training_data"),
         "training",
         batch_size=spec.batch_size,
         limit=spec.train_samples,
         device=device,
         order=order,
         say=say,
+        options=loader_options(user_task.task, training=True),
     )
     test = read_batches(
         *user_task.data("test_data"),
@@ -109,6 +108,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         device=device,
         order=None,
         say=say,
+        options=loader_options(user_task.task, training=False),
     )
     if train.batch_size not in (None, spec.batch_size):
         say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
@@ -131,8 +131,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
         first_results = _try_test(user_task, model, test, device, spec.precision)
-    lrtui_makes_batches = isinstance(train, MemoryBatches) or isinstance(training_data, Dataset)
-    check_smallest_batch(train, values, "" if lrtui_makes_batches else f"{method.__name__}()")
+    check_smallest_batch(train, values)
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)

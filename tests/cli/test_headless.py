@@ -45,8 +45,8 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
         ("class Mine(Tiny):\n    def __init__(self): sys.exit(3)", "SystemExit: 3"),
         ("class Mine(Tiny):\n    def training_data(self): sys.exit()", "SystemExit"),
         (
-            "class Mine(Tiny):\n    def training_data(self): return [(torch.zeros(4), 1), (torch.zeros(4), 0)]",
-            "a list of 2 pairs that are samples",
+            "class Mine(Tiny):\n    def training_data(self): return [(torch.zeros(1, 4), torch.zeros(1))] * 9",
+            "a list of 9 items, the first one a tuple of 2: float32 (1, 4), float32 (1,): they may be samples, or",
         ),
         (
             "class Data(torch.utils.data.Dataset):\n    def __getitem__(self, i): return torch.zeros(4), 1\n"

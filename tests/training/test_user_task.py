@@ -99,7 +99,7 @@ MISTAKES = {
     ),
     "data of no known form": (
         "def training_data(self):  # FAULT\n    return 7\nMine.training_data = training_data",
-        "returned a int; expected a pair of tensors, a Dataset or a DataLoader of pairs",
+        "returned a int; expected tensors or arrays of all samples",
     ),
     "data that can be gone through once": (
         "def training_data(self):  # FAULT\n    return iter([])\nMine.training_data = training_data",
