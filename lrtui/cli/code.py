@@ -21,7 +21,7 @@ from lrtui.cli.options import (
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer import check_flags
+from lrtui.schedules.optimizer_build import check_flags
 from lrtui.schedules.script import read_script
 
 CODE_EPILOG = """\
@@ -49,7 +49,8 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     parsed = parse_schedule(schedule)
     spec = read_spec(options, schedule, load_settings().run)
     # as if for CUDA, since the code may run on another device; a comment in it names the flags that need CUDA
-    check_flags(parse_optimizer(spec.optimizer), "cuda")
+    optimizer = parse_optimizer(spec.optimizer)
+    check_flags(optimizer, "cuda")
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
     read_script(spec.at, spec.epochs, batches)
@@ -59,7 +60,7 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
         )
     from lrtui.engine.run_code import code_of_spec
 
-    has_user_class = any(part.user_path for part in parsed.walk())
+    has_user_class = bool(optimizer.path) or any(part.user_path for part in parsed.walk())
     # a trial would execute the user's code
     tried = not has_user_class and spec.epochs * batches <= MAX_STEPS_TRIED
     print(code_of_spec(spec, batches, tried=tried), end="")

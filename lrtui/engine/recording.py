@@ -14,7 +14,7 @@ from uuid import uuid4
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.spec import RunSpec
-from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store import run_rows
 from lrtui.store.reader import checkpoint_folder, read_at_once
 from lrtui.store.recorder import Recorder, taken_text
@@ -247,9 +247,11 @@ def user_files(spec: RunSpec) -> dict[str, str]:
     The digest of a missing file is "missing".
     """
     names = [spec.task.rpartition(":")[0]]
-    # a schedule that can't be parsed is reported later, when the run parses it
+    # a schedule or optimizer that can't be parsed is reported later, when the run parses it
     with suppress(LrtuiError):
         names += [schedule.user_path or "" for schedule in parse_schedule(spec.schedule).walk()]
+    with suppress(LrtuiError):
+        names.append(parse_optimizer(spec.optimizer).path or "")
     return {name: _digest(Path(name).expanduser()) for name in names if name.endswith(".py")}
 
 

@@ -164,6 +164,29 @@ def read_number(source: Source, node: ast.expr, parameter: Parameter) -> int | f
     return value
 
 
+def read_literal(source: Source, node: ast.expr, name: str) -> Any:
+    """Return the value of an argument of a user's class: a number, text, True, False, None or a list of these.
+
+    Args:
+        name: name of the argument, for messages.
+
+    Raises:
+        NotationError: for anything else.
+    """
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (bool, str))):
+        return node.value
+    if isinstance(node, (ast.List, ast.Tuple)):
+        if len(node.elts) > MAX_LIST_LENGTH:
+            source.refuse(f"{name[:40]} has more than {MAX_LIST_LENGTH} entries", node)
+        return tuple(read_literal(source, item, name) for item in node.elts)
+    if number_of(node) is None:
+        source.refuse(
+            f"{name[:40]} takes a number, text, True, False, None or a list of these, not {source.segment(node)}",
+            node,
+        )
+    return read_number(source, node, Parameter(name=name[:40], kind="float", help=""))
+
+
 def read_list(source: Source, node: ast.expr, parameter: Parameter) -> Sequence[ast.expr]:
     """Return the nodes of a list or tuple.
 

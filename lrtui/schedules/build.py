@@ -10,7 +10,8 @@ from lrtui.run.errors import NotationError, TaskError, describe_exception
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.catalogue.cycles import NO_MOMENTUM_HINT
 from lrtui.schedules.expression import Expression
-from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer_build import build_tiny_optimizer
 from lrtui.schedules.schedule import Horizon, Schedule, fill_in
 from lrtui.schedules.user_module import load_user_class
 
@@ -34,17 +35,6 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
         return _build(filled, optimizer)
     except NotationError as error:
         raise NotationError(error.message, error.text or str(schedule), error.position, error.field) from None
-
-
-def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
-    """Return an optimizer of the same class, arguments and groups with one number per group, to try schedules on."""
-    import torch
-
-    # numbers instead of the patterns, of which several may match one name
-    numbered = OptimizerSpec(spec.name, spec.items, tuple((f"{i}", items) for i, (_, items) in enumerate(spec.groups)))
-    # a matrix of one number: Muon takes matrices only
-    parameters = [(name, torch.nn.Parameter(torch.zeros(1, 1))) for name in numbered.group_names]
-    return build_optimizer(numbered, parameters)
 
 
 def check_buildable(schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon) -> None:

@@ -8,18 +8,15 @@ from itertools import pairwise
 from typing import Any
 
 from lrtui.schedules.arguments import (
-    MAX_LIST_LENGTH,
     did_you_mean,
     keywords_by_name,
     match_arguments,
-    number_of,
     read_list,
-    read_number,
+    read_literal,
     read_value,
 )
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
-from lrtui.schedules.optimizer import parse_optimizer
-from lrtui.schedules.parameter import Parameter
+from lrtui.schedules.optimizer_notation import parse_optimizer
 from lrtui.schedules.schedule import Schedule, default_metric
 from lrtui.schedules.source import Source, dotted_name, read_source
 from lrtui.text.format import counted
@@ -152,29 +149,14 @@ class _Parser:
         """Read a user's class; its arguments may be any literals."""
         path, name = user_class
         arguments = call.args[1:] if call.args and _is_optimizer(call.args[0]) else call.args
-        items = [("", self._literal(node, "an argument")) for node in arguments]
+        items = [("", read_literal(self._source, node, "an argument")) for node in arguments]
         items += [
-            (str(keyword.arg), self._literal(keyword.value, str(keyword.arg)))
+            (str(keyword.arg), read_literal(self._source, keyword.value, str(keyword.arg)))
             for keyword in call.keywords
             if not _is_optimizer(keyword.value)
         ]
         per_given = self._per is not None and depth == 0
         return Schedule(name, tuple(items), self._per or "epoch", per_given, user_path=path)
-
-    def _literal(self, node: ast.expr, name: str) -> Any:
-        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (bool, str))):
-            return node.value
-        if isinstance(node, (ast.List, ast.Tuple)):
-            if len(node.elts) > MAX_LIST_LENGTH:
-                self._source.refuse(f"{name[:40]} has more than {MAX_LIST_LENGTH} entries", node)
-            return tuple(self._literal(item, name) for item in node.elts)
-        if number_of(node) is None:
-            self._source.refuse(
-                f"{name[:40]} takes a number, text, True, False, None or a list of these, "
-                f"not {self._source.segment(node)}",
-                node,
-            )
-        return read_number(self._source, node, Parameter(name=name[:40], kind="float", help=""))
 
     def _check_together(self, schedule: Schedule, entry: SchedulerEntry, call: ast.Call) -> None:
         """Refuse arguments that are valid one by one but not together."""

@@ -1,14 +1,12 @@
-"""Every optimizer of torch.optim that works with a plain `step()`, declared once.
-
-Left out are LBFGS, which needs a function that computes the loss again, and SparseAdam, which takes sparse gradients
-only.
-"""
+"""Every optimizer of torch.optim, declared once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from lrtui.run.spec import MAX_COUNT
 from lrtui.schedules.parameter import Parameter
 
 
@@ -18,17 +16,15 @@ class OptimizerEntry:
 
     name: str
     parameters: tuple[Parameter, ...]
+    sparse: Literal["refused", "accepted", "required"] = "refused"
+    """How it treats sparse gradients, as those of `Embedding(sparse=True)`."""
+    needs_closure: bool = False
+    """Whether its step computes the loss again, several times."""
 
     @property
     def default_lr(self) -> float:
         """PyTorch's lr if none is given."""
         return float(next(parameter.default for parameter in self.parameters if parameter.name == "lr"))
-
-    @property
-    def momentum_argument(self) -> str | None:
-        """The argument that holds the momentum, which some schedulers cycle: `momentum`, `betas` or None."""
-        names = {parameter.name for parameter in self.parameters}
-        return next((name for name in ("momentum", "betas") if name in names), None)
 
 
 def _lr(default: float) -> Parameter:
@@ -38,6 +34,13 @@ def _lr(default: float) -> Parameter:
 def _number(name: str, default: float, help_text: str, **limits: float) -> Parameter:
     limits.setdefault("minimum", 0)
     return Parameter(name=name, kind="float", help=help_text, default=default, **limits)  # type: ignore[arg-type]
+
+
+def _count(name: str, default: int | None, help_text: str, maximum: int = MAX_COUNT) -> Parameter:
+    optional = default is None
+    return Parameter(
+        name=name, kind="int", help=help_text, default=default, minimum=1, maximum=maximum, optional=optional
+    )
 
 
 def _flag(name: str, help_text: str, default: bool | None = False) -> Parameter:
@@ -101,6 +104,7 @@ _ENTRIES = (
             DIFFERENTIABLE,
             FUSED,
         ),
+        sparse="accepted",
     ),
     OptimizerEntry(
         "RMSprop",
@@ -130,6 +134,7 @@ _ENTRIES = (
             DIFFERENTIABLE,
             FUSED,
         ),
+        sparse="accepted",
     ),
     OptimizerEntry(
         "Adadelta",
@@ -204,14 +209,7 @@ _ENTRIES = (
             _flag("nesterov", "Nesterov momentum", True),
             _pair("ns_coefficients", (3.4445, -4.775, 2.0315), "coefficients of the Newton-Schulz iteration"),
             _number("eps", 1e-7, EPS.help),
-            Parameter(
-                name="ns_steps",
-                kind="int",
-                help="Newton-Schulz iterations per step",
-                default=5,
-                minimum=1,
-                maximum=99,
-            ),
+            _count("ns_steps", 5, "Newton-Schulz iterations per step", 99),
             Parameter(
                 name="adjust_lr_fn",
                 kind="choice",
@@ -221,6 +219,28 @@ _ENTRIES = (
                 optional=True,
             ),
         ),
+    ),
+    OptimizerEntry("SparseAdam", (_lr(1e-3), BETAS, EPS, MAXIMIZE), sparse="required"),
+    OptimizerEntry(
+        "LBFGS",
+        (
+            _lr(1.0),
+            _count("max_iter", 20, "iterations per step"),
+            _count("max_eval", None, "evaluations of the loss per step; by default 1.25 per iteration"),
+            _number("tolerance_grad", 1e-7, "gradient below which a step ends"),
+            _number("tolerance_change", 1e-9, "change of the loss or the weights below which a step ends"),
+            _count("history_size", 100, "updates that are remembered"),
+            Parameter(
+                name="line_search_fn",
+                kind="choice",
+                help="how the length of an iteration is found; by default it is the lr",
+                default=None,
+                choices=("strong_wolfe",),
+                optional=True,
+            ),
+            MAXIMIZE,
+        ),
+        needs_closure=True,
     ),
 )
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
-from lrtui.schedules.build import build, build_tiny_optimizer, step_scheduler
+from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer_build import build_tiny_optimizer
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
 
 Results = Sequence[Mapping[str, float]]
@@ -52,7 +53,7 @@ def simulate(
     filled, _ = fill_in(schedule, horizon)
     scheduler = build(filled, tiny, horizon)
     # PyTorch warns of a scheduler that steps before its optimizer
-    tiny.step()
+    tiny._opt_called = True  # type: ignore[attr-defined]
     lrs = np.empty((horizon.steps, len(tiny.param_groups)))
     try:
         if filled.per == "batch":

@@ -84,19 +84,17 @@ def _run(path: Path, name: str) -> ModuleType:
     return module
 
 
-def load_user_class(path: str, name: str, text: str) -> type[Any]:
-    """Return a user's scheduler class; runs the file or imports the module.
+def load_user_attribute(path: str, name: str, text: str) -> Any:
+    """Return what a user's file or module has under this name; runs the file or imports the module.
 
     Args:
         path: `package.module` or a path that ends in `.py`.
-        name: name of the class.
+        name: name of the class or function.
         text: the notation, for messages.
 
     Raises:
-        NotationError: if there is no such file, module or class, or it is not an LRScheduler.
+        NotationError: if there is no such file, module or name.
     """
-    from torch.optim.lr_scheduler import LRScheduler
-
     is_file = path.endswith(".py")
     if is_file and not Path(path).expanduser().is_file():
         raise NotationError(f"there is no file {path}", text, 0)
@@ -110,6 +108,23 @@ def load_user_class(path: str, name: str, text: str) -> type[Any]:
     found = getattr(module, name, None)
     if found is None:
         raise NotationError(f"{path} has no {name}", text, 0)
+    return found
+
+
+def load_user_class(path: str, name: str, text: str) -> type[Any]:
+    """Return a user's scheduler class; runs the file or imports the module.
+
+    Args:
+        path: `package.module` or a path that ends in `.py`.
+        name: name of the class.
+        text: the notation, for messages.
+
+    Raises:
+        NotationError: if there is no such file, module or class, or it is not an LRScheduler.
+    """
+    from torch.optim.lr_scheduler import LRScheduler
+
+    found = load_user_attribute(path, name, text)
     if not (isinstance(found, type) and issubclass(found, LRScheduler)):
         raise NotationError(f"{path}:{name} is no subclass of torch.optim.lr_scheduler.LRScheduler", text, 0)
     return found

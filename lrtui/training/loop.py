@@ -85,6 +85,8 @@ class Loop:
             # publish the remaining steps however the run ended; if a loss is not finite, that is the reason
             self._loss_buffer.flush()
             raise
+        finally:
+            self._state.modes.finish()
 
     def _train(self) -> None:
         progress, lr_control = self._progress, self._setup.lr_control
@@ -196,7 +198,7 @@ class Loop:
         def take_commands() -> None:
             self._handler.handle(during=trigger)
 
-        with self._state.random_states_held():
+        with self._state.random_states_held(), self._state.modes.evaluating():
             if averaged:
                 self._averaging.update_batch_norm(take_commands)
             result = evaluate(model, setup.task, setup.test, setup.device, setup.spec.precision, take_commands)

@@ -20,6 +20,12 @@ from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor, fill_in
 
+_SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
+"""Settings of a parameter group that schedulers add."""
+
+_SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
+"""Settings of a parameter group that schedulers change."""
+
 _SAVED = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
 """Attributes that a checkpoint stores as they are."""
 
@@ -273,11 +279,18 @@ def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 def _set_groups(
     optimizer: torch.optim.Optimizer, settings: Sequence[Mapping[str, Any]], lrs: Sequence[float] | None = None
 ) -> None:
-    """Replace all settings of the groups: schedulers leave initial_lr, max_lr ... behind."""
+    """Replace all settings of the groups: schedulers leave initial_lr, max_lr ... behind.
+
+    Optimizers of other packages keep state in their groups, such as the number of steps; there only what schedulers
+    write is replaced.
+    """
+    keeps_state = not type(optimizer).__module__.startswith("torch.optim")
     for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
-        for name in group.keys() - wanted.keys() - {"params"}:
+        added = group.keys() - wanted.keys() - {"params"}
+        for name in added.intersection(_SCHEDULERS_SETTINGS) if keeps_state else added:
             del group[name]
-        group.update(copy.deepcopy(dict(wanted)))
+        replaced = {name: wanted[name] for name in _SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
+        group.update(copy.deepcopy(dict(replaced)))
         if lrs is not None:
             group["lr"] = lrs[index]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lrtui.training.batches import Batch, sample_count, to_device
+from lrtui.training.closure import Closure, closure_use, explained_step_error
 from lrtui.training.device import gradient_scaler, precision_context
 from lrtui.training.run_setup import RunSetup
 
@@ -18,6 +19,9 @@ class OptimizerStep:
 
     def __init__(self, setup: RunSetup) -> None:
         self._setup = setup
+        self._closure_use = closure_use(setup.optimizer)
+        self._batches: list[Batch] = []
+        self._loss: torch.Tensor | None = None
         self.gradient_scaler = gradient_scaler(setup.device, setup.spec.precision)
         """Keeps fp16's gradients within range; does nothing otherwise."""
 
@@ -43,12 +47,29 @@ class OptimizerStep:
         if setup.spec.clip_grad_norm is not None or setup.task.has_step_metrics:
             # clipping and the task need the true gradients, not those scaled to stay within fp16's range
             self.gradient_scaler.unscale_(setup.optimizer)
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum(), total
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        self._batches, self._loss = batches, loss
+        return loss, total
 
     def update_weights(self) -> None:
         """Clip the gradients if the run asks for it, and step the optimizer."""
-        setup, limit = self._setup, self._setup.spec.clip_grad_norm
-        if limit is not None:
-            torch.nn.utils.clip_grad_norm_(setup.model.parameters(), limit)
-        self.gradient_scaler.step(setup.optimizer)
+        optimizer = self._setup.optimizer
+        try:
+            self._clip()
+            if self._closure_use == "none" or self._loss is None or self.gradient_scaler.is_enabled():
+                self.gradient_scaler.step(optimizer)
+            else:
+                optimizer.step(Closure(optimizer, self._loss, self._loss_again))  # type: ignore[arg-type]
+        except RuntimeError as error:
+            raise explained_step_error(error, optimizer) from error
         self.gradient_scaler.update()
+
+    def _clip(self) -> None:
+        limit = self._setup.spec.clip_grad_norm
+        if limit is not None:
+            torch.nn.utils.clip_grad_norm_(self._setup.model.parameters(), limit)
+
+    def _loss_again(self) -> torch.Tensor:
+        loss, _ = self.forward_backward(self._batches)
+        self._clip()
+        return loss

@@ -12,7 +12,8 @@ from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.optimizer import OptimizerSpec, build_optimizer, check_flags
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.optimizer_build import check_flags, optimizer_of, resolved_groups
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
@@ -20,6 +21,7 @@ from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
 from lrtui.training.batches import Batches, sample_count
+from lrtui.training.closure import check_closure
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
@@ -28,6 +30,7 @@ from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
+from lrtui.training.sparse_gradients import check_sparse, sparse_parameters
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
@@ -135,9 +138,11 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
+    check_sparse(optimizer_spec, model)
+    optimizer_spec, members = resolved_groups(optimizer_spec.with_own_lr(), model.named_parameters())
     # fused kernels do not support sparse gradients
-    is_sparse = any(getattr(module, "sparse", False) for module in model.modules())
-    optimizer = build_optimizer(optimizer_spec, model.named_parameters(), fused=not is_sparse)
+    optimizer = optimizer_of(optimizer_spec, members, fused=not sparse_parameters(model))
+    check_closure(optimizer, spec.precision)
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
     _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)

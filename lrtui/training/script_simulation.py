@@ -5,9 +5,9 @@ from __future__ import annotations
 from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
-from lrtui.schedules.build import build_tiny_optimizer
 from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.optimizer_build import build_tiny_optimizer
 from lrtui.schedules.schedule import Horizon, anchor_warnings, check_no_fixed_length
 from lrtui.schedules.script import read_script
 from lrtui.schedules.simulate import Results

@@ -461,8 +461,6 @@ def wrong_calls() -> Iterator[Case]:
         "Adam(groups={})",
         "Adam(groups=None)",
         'Adam(groups={"a"})',
-        "LBFGS(lr=1)",
-        "SparseAdam()",
         "Adam(" + ", ".join(f'"{i}": 1' for i in range(300)) + ")",
         "Adam(groups={" + ", ".join(f'"{i}": {{"lr": 1}}' for i in range(101)) + "})",
     ):
@@ -604,7 +602,8 @@ def options() -> Iterator[Case]:
         yield from (Case("option", text, option) for text in _NO_COUNTS)
         if limits[name] is not None:
             yield Case("option", str(limits[name] + 1), option)
-            yield Case("option", "", option)
+            # without a limit on the samples, the empty text stands for all
+            yield from [] if name.endswith("samples") else [Case("option", "", option)]
     yield from (Case("option", text, "seed") for text in ("", str(2**63), *_NO_COUNTS) if text not in ("0", "-0", "+0"))
     yield from (
         Case("option", text, "batches-per-epoch") for text in ("", "10000001", *_NO_COUNTS) if text != "0" * 41 + "3"

@@ -69,10 +69,13 @@ def optimizer_call(spec: OptimizerSpec, parameters: str, imports: Imports) -> Ca
     Args:
         parameters: source text of its first argument.
     """
-    imports.name("torch", "optim")
-    arguments = {"lr": spec.lr, **spec.arguments}
-    settings = [(name, setting_text(value)) for name, value in arguments.items()]
-    return Call(f"optim.{spec.name}", (("", parameters), *settings))
+    if spec.path:
+        name, items = imports.user_class(spec.path, spec.name), spec.items
+    else:
+        imports.name("torch", "optim")
+        name, items = f"optim.{spec.name}", tuple({"lr": spec.lr, **spec.arguments}.items())
+    settings = [(argument, setting_text(value)) for argument, value in items]
+    return Call(name, (("", parameters), *settings))
 
 
 def _value(value: Any) -> Value:

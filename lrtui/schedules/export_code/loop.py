@@ -50,6 +50,16 @@ def _batches(features: ScriptFeatures, imports: Imports) -> list[str]:
 def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
     """Return the lines of one optimizer step."""
     timeline = features.timeline
+    entry = timeline.optimizer.entry
+    if entry is not None and entry.needs_closure:
+        lines = [*_gradients(features, imports), "return loss"]
+        return ["def closure():", *_indented(lines), "", "optimizer.step(closure)"]
+    return [*_gradients(features, imports), "optimizer.step()"]
+
+
+def _gradients(features: ScriptFeatures, imports: Imports) -> list[str]:
+    """Return the lines that compute the loss and its gradients."""
+    timeline = features.timeline
     lines = ["optimizer.zero_grad()"]
     if timeline.accumulate > 1:
         imports.name("itertools", "islice")
@@ -63,7 +73,7 @@ def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
     if timeline.clip_grad_norm is not None:
         imports.name("torch", "nn")
         lines.append(f"nn.utils.clip_grad_norm_(model.parameters(), {timeline.clip_grad_norm!r})")
-    return [*lines, "optimizer.step()"]
+    return lines
 
 
 def _average(features: ScriptFeatures, per: str) -> list[str]:

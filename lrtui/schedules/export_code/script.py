@@ -21,6 +21,7 @@ from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_line
 from lrtui.schedules.export_code.phases import ScriptFeatures
 from lrtui.schedules.export_code.timeline import Timeline
 from lrtui.schedules.optimizer import OptimizerSpec, setting_text
+from lrtui.schedules.parameter_pattern import is_rule, rule_as_python
 from lrtui.schedules.schedule import value_text
 
 HELD_CLASS_SOURCE = f'''\
@@ -101,17 +102,45 @@ def parameter_groups(model):
 '''
 
 
+BELONGS_FUNCTION = '''\
+def belongs(name, parameter, patterns):
+    """Return whether the parameter matches one of the patterns or rules."""
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        rule = rules.get(pattern)
+        if rule(parameter) if rule else fnmatchcase(name, pattern):
+            return True
+    return False
+'''
+
+
 def group_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
     """Return the settings of the groups and the function that builds them."""
     if not spec.groups:
         return []
     imports.name("fnmatch", "fnmatchcase")
-    lines = ["# settings by pattern of parameter names; the default group comes first"]
+    first = "; the default group comes first" if spec.keeps_default_group else ""
+    lines = [f"# settings by pattern of parameter names{first}"]
     lines.append("groups = {")
     for pattern, items in spec.groups:
         settings = ", ".join(f'"{name}": {setting_text(value)}' for name, value in items)
-        lines.append(f"{INDENT}{value_text(pattern)}: {{{settings}}},")
-    return [*lines, "}", *GROUPS_FUNCTION.splitlines()]
+        lines.append(f"{INDENT}{setting_text(pattern)}: {{{settings}}},")
+    function = GROUPS_FUNCTION
+    if not spec.keeps_default_group:
+        function = function.replace("members.items()\n", "members.items()\n        if parameters\n")
+    rules = {
+        rule: rule_as_python(rule, "parameter")
+        for patterns, _ in spec.groups
+        for rule in ((patterns,) if isinstance(patterns, str) else patterns)
+        if is_rule(rule)
+    }
+    if rules or not all(isinstance(patterns, str) for patterns, _ in spec.groups):
+        table = [f"{INDENT}{value_text(rule)}: lambda parameter: {text}," for rule, text in rules.items()]
+        lines += ["}", "rules = {", *table]
+        function = f"{BELONGS_FUNCTION}\n\n{function}".replace(
+            "fnmatchcase(name, pattern))\n            members",
+            "belongs(name, parameter, pattern))\n            members",
+        )
+    return [*lines, "}", *function.splitlines()]
 
 
 # fmt: off
@@ -152,11 +181,16 @@ def placeholder_lines(timeline: Timeline, metrics: Sequence[str], imports: Impor
     lines += call_lines("model = ", model)
     lines.append("loss_function = nn.CrossEntropyLoss()")
     each = "batches_per_epoch" if timeline.accumulate == 1 else "batches_per_epoch * accumulate"
-    lines.append("batch = torch.randn(8, 4), torch.randint(2, (8,))")
+    inputs = "torch.randint(8, (8, 4))" if _is_sparse(timeline.optimizer) else "torch.randn(8, 4)"
+    lines.append(f"batch = {inputs}, torch.randint(2, (8,))")
     lines.append(f"train_batches = [batch] * {each}")
     if metrics:
         lines += ["test_batches = [batch]", *_evaluation(metrics)]
     return lines
+
+
+def _is_sparse(spec: OptimizerSpec) -> bool:
+    return spec.entry is not None and spec.entry.sparse == "required"
 
 
 def _model(timeline: Timeline, imports: Imports) -> tuple[Call, bool]:
@@ -165,7 +199,12 @@ def _model(timeline: Timeline, imports: Imports) -> tuple[Call, bool]:
     # Muon accepts matrices only
     no_bias = ", bias=False" if spec.name == "Muon" else ""
     kinds = ["weight"] if no_bias else ["weight", "bias"]
-    names, fits = _layer_names([pattern for pattern, _ in spec.groups], kinds)
+    if _is_sparse(spec):
+        # it takes sparse gradients only
+        return Call("nn.EmbeddingBag", (("", "8"), ("", "2"), ("sparse", "True"))), not spec.groups
+    keys = [(patterns,) if isinstance(patterns, str) else patterns for patterns, _ in spec.groups]
+    # any model with layers has parameters for a rule
+    names, fits = _layer_names([each[0] for each in keys if not any(map(is_rule, each))], kinds)
     if not spec.groups:
         layers = (f"nn.Linear(4, 8{no_bias})", "nn.ReLU()", f"nn.Linear(8, 2{no_bias})")
         return Call("nn.Sequential", tuple(("", layer) for layer in layers)), fits

@@ -14,6 +14,7 @@ from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.device import describe_device
+from lrtui.training.optimizer_modes import OptimizerModes
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states
@@ -41,6 +42,7 @@ class TrainingState:
     ) -> None:
         self.progress = Progress(random_states(setup.train.generators))
         self.pending = pending
+        self.modes = OptimizerModes(setup.model, setup.optimizer)
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
         self._held_states: RandomStates | None = None
         self._test_on_demand: tuple[Command, bool] | None = None
@@ -118,9 +120,9 @@ class TrainingState:
             step=reporter.step,
             seconds=reporter.clock.seconds,
             progress=self.progress.state(),
-            model=setup.model.state_dict(),
+            model=self.modes.model_state(),
             buffers=unsaved_buffers(setup.model),
-            optimizer=setup.optimizer.state_dict(),
+            optimizer=self.modes.optimizer_state(),
             lr_control=control.state(),
             averaging=self._averaging.state(control.schedule),
             gradient_scaler=self._gradient_scaler.state_dict(),

@@ -193,7 +193,7 @@ def brings_momentum(context: ScheduleContext) -> Problem | None:
     without momentum, and leave it set when they end. cycle_momentum=False leaves the momentum unchanged.
     """
     optimizer = context.optimizer
-    if optimizer.entry.momentum_argument != "momentum" or optimizer.has_momentum:
+    if optimizer.momentum_argument != "momentum" or optimizer.has_momentum:
         return None
     cycles = [part for part in context.parts if part.entry.cycles_momentum and part.get("cycle_momentum")]
     if not cycles:

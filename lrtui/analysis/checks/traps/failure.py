@@ -34,7 +34,7 @@ def no_momentum(context: ScheduleContext) -> Problem | None:
     Threads: pytorch/pytorch#73910, #19003.
     """
     cycles = [part for part in context.parts if part.entry.cycles_momentum and part.get("cycle_momentum")]
-    if not cycles or context.optimizer.entry.momentum_argument is not None:
+    if not cycles or context.optimizer.momentum_argument is not None:
         return None
     return Problem(
         f"{cycles[0].name} cycles the momentum, and {context.optimizer.name} has none: PyTorch raises ValueError",
