@@ -18,7 +18,7 @@ from lrtui.cli.command import LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.cli.terminal import has_unicode, print_prose, replace_signs
-from lrtui.engine.openmp import limit_spinning
+from lrtui.engine.own_process import own_process
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.text.streams import discard
 
@@ -198,8 +198,12 @@ def check_terminal() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    # before torch is imported, here and in the processes that a command starts
-    limit_spinning()
+    with own_process():
+        return run_main(argv)
+
+
+def run_main(argv: Sequence[str] | None) -> int:
+    """Run the command line in a process of its own, and return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     prog = f"lrtui {args[0]}" if args and args[0] in COMMANDS else "lrtui"
     if isinstance(sys.stdout, io.TextIOWrapper):

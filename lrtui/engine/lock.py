@@ -5,32 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
+from lrtui.engine.interpreter_exit import Stoppable, stop_at_exit
 from lrtui.run.errors import LrtuiError
 
-
-class Computation(Protocol):
-    """A run or a range test, with its thread."""
-
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-        ...
-
-    def join(self, seconds: float | None = None) -> bool:
-        """Wait for its thread to end, at most `seconds`; return whether it has ended."""
-        ...
-
-
 _STARTING = threading.Lock()
-_started: list[Computation] = []
+_started: list[Stoppable] = []
 """The latest computation."""
 
 
 @contextmanager
-def exclusive(starter: Computation) -> Iterator[None]:
+def exclusive(starter: Stoppable) -> Iterator[None]:
     """Start the computation in the block; no other one can start until it has ended.
+
+    It is stopped if the interpreter ends before.
 
     Raises:
         LrtuiError: while another one is running.
@@ -40,5 +28,7 @@ def exclusive(starter: Computation) -> Iterator[None]:
         if other is not None:
             # two would share torch's random state and threads, and neither would be reproducible
             raise LrtuiError(f"{other.title} is still running. Stop it first, or use another process")
-        yield
+        # first, since Ctrl-C may interrupt the start of a thread that is running already
         _started[:] = [starter]
+        stop_at_exit(starter)
+        yield

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import UsageError
 from lrtui.run.state import RunState
 from lrtui.text.format import duration, figure, printable
@@ -82,14 +83,14 @@ class Notifier:
         self._words = command_words(command) if command else []
         self._write, self._report = write, report
         self._reported = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[DaemonThread] = []
 
     def send(self, notification: Notification) -> None:
         """Send a notification, without waiting for the command."""
         if self._write is not None:
             self._write(terminal_sequence(notification.message, os.environ))
         if self._words:
-            thread = threading.Thread(target=self._run, args=(notification,), name="notify", daemon=True)
+            thread = DaemonThread(lambda: self._run(notification), "notify")
             self._threads.append(thread)
             thread.start()
 

@@ -6,13 +6,14 @@ Imports neither Textual nor torch, like `lrtui.engine.run`: the thread imports t
 from __future__ import annotations
 
 import gc
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lrtui.engine.interpreter_exit import stop_at_exit
 from lrtui.engine.lock import exclusive
-from lrtui.engine.run import import_torch
-from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
+from lrtui.engine.own_process import import_torch, tune_memory, tune_thread
+from lrtui.engine.time_slice import COMPUTING_SECONDS
+from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import RangeEnd, RangeFeed, Sweep
@@ -51,7 +52,7 @@ class RangeTestThread:
         """Messages so far: which data, from where, on which device."""
         self._task = task
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
-        self._thread = threading.Thread(target=self._work, name="range-test", daemon=True)
+        self._thread = DaemonThread(self._work, "range-test")
 
     def start(self) -> RangeTestThread:
         """Start in a thread, and return the test immediately.
@@ -60,7 +61,7 @@ class RangeTestThread:
             UsageError: if it was started before.
             LrtuiError: while a run or another range test of this process is running.
         """
-        if self._thread.ident is not None:
+        if self._thread.was_started:
             raise UsageError("this range test was started before; create a new one")
         with exclusive(self):
             self._thread.start()
@@ -68,8 +69,11 @@ class RangeTestThread:
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, at most `seconds`; return whether it has ended."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._thread.join(seconds)
+
+    def request_stop(self, because: str = "") -> None:
+        """Ask the thread to stop after the current step; returns immediately."""
+        self.feed.stop()
 
     def result(self) -> RangeCurve:
         """Wait for the end, and return the curve, which is partial if the test was stopped.
@@ -94,10 +98,11 @@ class RangeTestThread:
             raise _Stopped
 
     def _work(self) -> None:
-        ask_for_slices(COMPUTING_SECONDS)
+        tune_thread(COMPUTING_SECONDS)
         try:
             self.feed.waiting_for = "importing PyTorch"
             import_torch()
+            stop_at_exit(self)
             self._test()
         except _Stopped:
             self.feed.close(RangeEnd("stopped"))
@@ -109,11 +114,11 @@ class RangeTestThread:
             self.feed.close(RangeEnd("failed", LrtuiError(describe_exception(error))))
 
     def _test(self) -> None:
-        from lrtui.training.device import describe_device, keep_freed_memory, release_device_memory
+        from lrtui.training.device import describe_device, release_device_memory
         from lrtui.training.range_test import range_test
         from lrtui.training.run_setup import set_up
 
-        keep_freed_memory()
+        tune_memory()
         setup = set_up(self.spec, self._say, self._task)
         device = setup.device
         self._say(f"device: {describe_device(device)}")

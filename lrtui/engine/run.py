@@ -5,8 +5,6 @@ Imports neither Textual nor torch: importing it is cheap, and the training threa
 
 from __future__ import annotations
 
-import gc
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrtui.engine.interpreter_exit import stop_at_exit
 from lrtui.engine.lock import exclusive
-from lrtui.engine.time_slice import COMPUTING_SECONDS, ask_for_slices
+from lrtui.engine.own_process import import_torch, tune_memory, tune_thread
+from lrtui.engine.time_slice import COMPUTING_SECONDS
 from lrtui.run.commands import Command, RangeTest, Stop
+from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.feed import FeedItem, LiveFeed
 from lrtui.run.inbox import Inbox
+from lrtui.run.interrupts import interrupts_deferred
 from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.source import RunId
 from lrtui.run.spec import RunSpec
@@ -42,18 +44,6 @@ POLL_SECONDS = 0.01
 
 EVENTS_A_POLL = 20_000
 """Maximum number of events per poll, so that a burst of tiny steps never blocks the screen."""
-
-
-def import_torch() -> None:
-    """Import torch and exclude its objects from garbage collection.
-
-    The import takes 1.5 s or more and holds the GIL for up to 0.25 s at a time. It creates 200,000 objects, with which
-    every full garbage collection would take 0.1 s.
-    """
-    import torch  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
 
 
 class Run:
@@ -105,11 +95,12 @@ class Run:
         self._recording: Recording | None = None
         self._checkpoints: Checkpoints | None = None
         self._history: Sequence[FeedItem] = ()
+        self._folded: list[Event] = []
         self._range_feeds: list[RangeFeed] = []
         self._feed, self._inbox = LiveFeed(), Inbox()
         self._reporter = Reporter(self._feed, next_seq=resume_plan.next_seq if resume_plan else 0)
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
-        self._thread = threading.Thread(target=self._work, name=f"training-{number}", daemon=True)
+        self._thread = DaemonThread(self._work, f"training-{number}")
 
     def start(self, store_seconds: float = START_SECONDS) -> Run:
         """Start training in a thread, and return the run immediately.
@@ -122,7 +113,7 @@ class Run:
             UsageError: if it was started before.
             LrtuiError: while another run of this process is training, or if no thread can be started.
         """
-        if self._thread.ident is not None:
+        if self._thread.was_started:
             raise UsageError("this run has already been started; create a new Run")
         with exclusive(self):
             self._open_recording(store_seconds)
@@ -177,12 +168,16 @@ class Run:
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold the events that have come since the last call into the state, and return them."""
-        history, self._history = self._history, ()
-        self.state.fold(history)
-        events = self._feed.take(limit)
-        self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
-        self.state.fold(events)
-        return events
+        # Ctrl-C in between would leave a state that has lost events
+        with interrupts_deferred():
+            self.state.fold(self._history)
+            self._history = ()
+            events = self._feed.take(limit)
+            self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
+            self.state.fold(events)
+            self._folded += events
+        taken, self._folded = self._folded, []
+        return taken
 
     def __iter__(self) -> Iterator[Event]:
         """Yield every event as it arrives, after folding it into the state; ends after RunFinished.
@@ -190,7 +185,7 @@ class Run:
         Raises:
             UsageError: if the run was not started.
         """
-        if self._thread.ident is None:
+        if not self._thread.was_started:
             raise UsageError("the run was not started: call start() first")
         while self.is_live:
             yield from self.poll(1)
@@ -212,9 +207,15 @@ class Run:
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, at most `seconds`; return whether it has ended."""
-        if self._thread.ident is not None:
-            self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._thread.join(seconds)
+
+    def request_stop(self, because: str = "") -> None:
+        """Ask the training thread to stop after the current step; returns immediately.
+
+        Args:
+            because: why, if the user did not ask for it.
+        """
+        self._inbox.send(Stop(because))
 
     @property
     def is_recorded(self) -> bool:
@@ -237,7 +238,7 @@ class Run:
     @property
     def is_live(self) -> bool:
         """Whether the run is training, or has events that were not taken."""
-        return self._thread.is_alive() or len(self._feed) > 0
+        return self._thread.is_alive or len(self._feed) > 0 or len(self._folded) > 0
 
     def _open_recording(self, seconds: float) -> None:
         """Create or find the run's row in a store, which sets its number; from then on every event is recorded."""
@@ -269,7 +270,7 @@ class Run:
         self.number = self._recording.run
 
     def _work(self) -> None:
-        ask_for_slices(COMPUTING_SECONDS)
+        tune_thread(COMPUTING_SECONDS)
         try:
             self._train()
         finally:
@@ -293,6 +294,9 @@ class Run:
         try:
             import_torch()
             from lrtui.training.train import train
+
+            tune_memory()
+            stop_at_exit(self)
         except Exception as error:  # a broken installation can raise anything, and must be seen
             self._fail(f"PyTorch can't be imported: {error}")
             return

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import StoreError
 from lrtui.store import run_rows
 from lrtui.store.connection import LOCKED, describe, file_id, open_for_writing
@@ -58,7 +59,7 @@ class Writer:
         self._file: tuple[int, int] | None = None
         self._trouble = ""
         self._retry_at = self._heartbeat_at = 0.0
-        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
+        self._thread = DaemonThread(self._work, "store")
         self._thread.start()
 
     def wake(self) -> None:
@@ -117,8 +118,7 @@ class Writer:
         """Write everything and end the thread; return whether everything was written."""
         self._closing = True
         self.wake()
-        self._thread.join(seconds)
-        return not self._thread.is_alive() and not any(each.has_more or each.dropped for each in self._recorders)
+        return self._thread.join(seconds) and not any(each.has_more or each.dropped for each in self._recorders)
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 

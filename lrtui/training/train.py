@@ -15,7 +15,6 @@ from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.checkpoint.resume import read_resume_point
 from lrtui.training.command_handler import StopRequested
-from lrtui.training.device import keep_freed_memory
 from lrtui.training.loop import Loop
 from lrtui.training.loss_buffer import Diverged
 from lrtui.training.reporter import Reporter, finish_run
@@ -42,7 +41,6 @@ def train(
     Returns:
         The error of the user's settings, data or task that ended the run, or None.
     """
-    keep_freed_memory()
     checkpoints = checkpoints or Checkpoints()
     loop: Loop | None = None
 

@@ -20,7 +20,7 @@ from textual.filter import LineFilter
 from textual.message import Message
 
 from lrtui.engine.machine_load import MachineMonitor
-from lrtui.engine.run import import_torch
+from lrtui.engine.own_process import import_torch
 from lrtui.engine.session import Session
 from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.run.spec import RunSpec

@@ -17,9 +17,11 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from lrtui.engine.own_process import own_process
 from lrtui.engine.resume import plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
+from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import event_from_json, event_to_json, plain, spec_from_json
 from lrtui.run.events import Event, StepDone
@@ -78,14 +80,14 @@ class ChildRun:
         self._feed, self._output = LiveFeed(), output
         self._lines: IO[bytes] = self._process.stdout
         self._input: IO[bytes] = self._process.stdin
-        self._reader = threading.Thread(target=self._read, name="race-reader", daemon=True)
+        self._reader = DaemonThread(self._read, "race-reader")
         self._reader.start()
         self._write({"spec": plain(spec), "folder": str(folder), "resumes": resumes})
 
     @property
     def is_live(self) -> bool:
         """Whether the process is running, or has sent events that were not taken."""
-        return self._reader.is_alive() or len(self._feed) > 0
+        return self._reader.is_alive or len(self._feed) > 0
 
     def poll(self) -> list[Event]:
         """Fold the events that have come since the last call into the state, and return them."""
@@ -191,4 +193,6 @@ def _listen(run: Run, lines: Iterable[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_process():
+        status = main()
+    sys.exit(status)
