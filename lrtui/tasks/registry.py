@@ -15,7 +15,7 @@ from lrtui.tasks.task import Task
 GROUP = "lrtui.tasks"
 """The entry-point group in which packages register tasks."""
 
-MEMBERS = ("model", "training_data", "test_data", "loss")
+MEMBERS = ("model", "training_data", "test_data")
 
 
 def find_task(notation: str) -> Task:
@@ -58,7 +58,8 @@ def checked_task(task: Any, notation: str) -> Task:
         raise TaskError(
             f"{notation} is not a task: it has no {', '.join(f'{name}()' for name in missing)}"
             f"{source_location(type(task))}; "
-            "a task has the methods model(), training_data(), test_data() and loss(outputs, targets)"
+            "a task has the methods model(), training_data(), test_data() and, unless its model returns the loss, "
+            "loss(outputs, targets) or step(model, batch)"
         )
     return task  # type: ignore[no-any-return]
 

@@ -55,14 +55,39 @@ Data = Any
   iterated again and again: used as it is, with its order and batch size.
 
 A list that may be one of samples or of batches is refused, with what to write instead.
+
+A batch may have any form. Without a `step` of the task it is read like this, by the parameters of the model's
+`forward`:
+
+- a pair is `inputs, targets`: `model(inputs)`, `model(*inputs)` if `forward` requires several, `model(**inputs)` for a
+  dict of its parameters;
+- in a longer tuple the last entry is the targets if `forward` requires as many inputs as come before it; otherwise the
+  first is the inputs;
+- of a dict, `model(**batch)` gets the keys that are its parameters; the targets are the others, or `labels`, `label`,
+  `targets`, `target` or `y`;
+- a tensor is both inputs and targets (autoencoder).
+
+Tensors are moved to the device whatever their nesting.
 """
 
 
 class Task(Protocol):
-    """A model, its data and its loss: any object with these four methods, all called from the training thread.
+    """A model, its data and its loss: any object with these methods, all called from the training thread.
 
-    It may have more, all of it optional:
+    It needs a loss, too, in one of three ways:
 
+    - `loss(outputs, targets)` returns the mean loss of a batch, a 0-d tensor, or a pair of it and a mapping from names
+      to further values of the step;
+    - the model returns its loss when it is called with the whole batch: as `.loss` (transformers), as the last or first
+      entry of a tuple (`logits, loss`), or alone;
+    - `step(model, batch)` computes the loss of a batch in the user's own way. It returns the mean loss, a 0-d tensor,
+      or a pair: `(loss, outputs)`, from which `metrics` are computed, or `(loss, {name: value})` with numbers or 0-d
+      tensors, which become metrics of the step.
+
+    Everything else is optional:
+
+    - `test_step(model, batch)` does the same for the test, where named values are averaged over the samples. Without
+      it, the test uses `step`, in evaluation mode and without gradients.
     - `metrics(outputs, targets)` returns a mapping from names to values that a test averages: numbers, NumPy arrays or
       tensors, of numbers or bools. An array with a value per sample (or per sample and position; of any shape) is
       averaged over all its elements on the whole test set; a number or a 0-d tensor is a batch's mean, weighted by its
@@ -102,13 +127,4 @@ class Task(Protocol):
 
     def test_data(self) -> Data:
         """Return the test data, in one of the forms of `Data`."""
-        ...
-
-    def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
-        """Return the mean loss of a batch, 0-d.
-
-        Args:
-            outputs: outputs of the model, for the batch's inputs.
-            targets: the batch's targets, on the outputs' device.
-        """
         ...

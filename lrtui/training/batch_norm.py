@@ -26,15 +26,15 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
     found: dict[str, int] = {}
     samples = 1
 
-    def note_samples(inputs: Any) -> None:
+    def note_samples(inputs: Any, named_inputs: Any) -> None:
         nonlocal samples
-        samples = sample_count((inputs[0], ())) if inputs else 1
+        samples = sample_count((inputs[0], ())) if inputs else sample_count(named_inputs)
 
     def note_values(name: str, inputs: Any) -> None:
         if inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].dim() > 1:
             found[name] = inputs[0].numel() // (max(1, inputs[0].shape[1]) * max(1, samples))
 
-    hooks = [model.register_forward_pre_hook(lambda _, inputs: note_samples(inputs))]
+    hooks = [model.register_forward_pre_hook(lambda _, inputs, named: note_samples(inputs, named), with_kwargs=True)]
     hooks += [
         module.register_forward_pre_hook(lambda _, inputs, name=name: note_values(name, inputs))
         for name, module in model.named_modules()

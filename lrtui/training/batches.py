@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any, Protocol
 
 import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
-from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
+from lrtui.run.errors import TaskError, describe_exception, source_location
 from lrtui.tasks.task import Say
 
-Batch = tuple[Any, Any]
-"""Inputs and targets."""
+Batch = Any
+"""A batch in the form that the task's data has: a pair of inputs and targets, a dict, a tensor ..."""
 
 
 class Batches(Protocol):
@@ -149,15 +152,9 @@ class LoadedBatches:
         """Go through the loader once.
 
         Raises:
-            TaskError: for a batch that can't be loaded, or is not a pair.
+            TaskError: for a batch that can't be loaded.
         """
-        for number, batch in zip(range(self._length), self._read(), strict=False):
-            if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
-                raise TaskError(
-                    f"batch {number} of {self._method.__name__}(){source_location(self._method)} is not a pair "
-                    f"(inputs, targets) but a {describe_shape(batch)}"
-                )
-            yield batch[0], batch[1]
+        yield from islice(self._read(), self._length)
 
     def first_of_one_sample(self) -> int | None:
         """Return the number of the first batch that has one sample, if the loader's type shows it."""
@@ -190,7 +187,7 @@ def first_of_one_sample(samples: int, size: int) -> int | None:
 
 
 def _is_single(batch: Any) -> bool:
-    return isinstance(batch, (tuple, list)) and len(batch) == 2 and sample_count((batch[0], batch[1])) == 1
+    return sample_count(batch) == 1
 
 
 def _parts_of(loader: Any) -> tuple[Any, ...]:
@@ -224,32 +221,65 @@ def _why_inexact(loader: Any, where: str) -> str | None:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """Return the value with every tensor in it on the device: tensors, and tuples, lists and dicts of them.
+    """Return the value with every tensor in it on the device, whatever its nesting; the value itself is unchanged.
 
-    Copies from pinned memory overlap with computation.
+    Tensors are found in tuples, lists, mappings and dataclasses; any other object with a method `to` is asked for its
+    copy. Copies from pinned memory overlap with computation.
     """
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
-    if isinstance(value, dict):
-        return type(value)((key, to_device(item, device)) for key, item in value.items())
+    if isinstance(value, Mapping):
+        moved = {key: to_device(item, device) for key, item in value.items()}
+        if type(value) is dict:
+            return moved
+        try:
+            # keeps what else the mapping holds, such as the factory of a defaultdict
+            result: Any = copy.copy(value)
+            for key, item in moved.items():
+                result[key] = item
+        except TypeError:  # it can't be changed
+            return moved
+        return result
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(to_device(item, device) for item in value))
     if isinstance(value, (tuple, list)):
         return type(value)(to_device(item, device) for item in value)
-    return value.to(device) if hasattr(value, "to") and callable(value.to) else value
+    if hasattr(value, "to") and callable(value.to):
+        return value.to(device)
+    if is_dataclass(value) and not isinstance(value, type):
+        moved_object = copy.copy(value)
+        for item in fields(value):
+            # also in a frozen dataclass, which is a fresh copy here
+            object.__setattr__(moved_object, item.name, to_device(getattr(value, item.name), device))
+        return moved_object
+    return value
 
 
 def sample_count(batch: Batch) -> int:
-    """Return how many samples a batch has.
+    """Return how many samples a batch has, by which its loss and metrics are weighted.
 
     A tensor has as many as its length. A list can hold samples, such as images of different sizes or dicts of boxes, or
-    fields, such as two tensors of targets. The number is the most likely one for the targets that is possible for the
-    inputs.
+    fields, such as two tensors of targets. Of a pair, the number is the most likely one for the targets that is
+    possible for the inputs; of a dict or a longer tuple, the most frequent one of its parts.
     """
-    inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
-    if _are_boxes_of_images(*batch):
-        targets = []
-    return next((count for count in targets if count in inputs), next(iter((*targets, *inputs)), 1))
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
+        if _are_boxes_of_images(*batch):
+            targets = []
+        return next((count for count in targets if count in inputs), next(iter((*targets, *inputs)), 1))
+    # the first field, usually the inputs, decides a tie
+    frequent = Counter(count for part in _parts(batch) for count in _possible_counts(part)[:1]).most_common(1)
+    return frequent[0][0] if frequent else 1
+
+
+def _parts(batch: Batch) -> Iterable[Any]:
+    if isinstance(batch, Mapping):
+        return list(batch.values())
+    if isinstance(batch, (tuple, list)):
+        return batch
+    if is_dataclass(batch) and not isinstance(batch, type):
+        return [getattr(batch, item.name) for item in fields(batch)]
+    return [batch]
 
 
 def _are_boxes_of_images(inputs: Any, targets: Any) -> bool:

@@ -57,14 +57,12 @@ def evaluate(
                 if number == most_batches:
                     break
                 between_batches()
-                inputs, targets = to_device(batch, device)
                 with precision_context(device, precision):
-                    outputs = task.outputs(model, inputs)
-                    loss = task.loss(outputs, targets)
-                samples = sample_count((inputs, targets))
-                sums.add("loss", loss, samples)
-                for name, values in task.metrics(outputs, targets).items():
-                    sums.add(name, values, samples)
+                    result = task.test_step(model, to_device(batch, device))
+                samples = sample_count(batch)
+                sums.add("loss", result.loss, samples)
+                for name, values in {**result.values, **task.metrics(result)}.items():
+                    sums.add(name, torch.as_tensor(values), samples)
     finally:
         for module, training in modes:
             module.training = training

@@ -55,7 +55,7 @@ class Loop:
         self._setup, self._inbox, self._reporter = setup, inbox, reporter
         self._checkpoints = checkpoints or Checkpoints()
         self._loss_buffer = LossBuffer(reporter, setup.device)
-        self._averaging = WeightAveraging(setup.model, setup.train, setup.device, setup.spec.precision)
+        self._averaging = WeightAveraging(setup.model, setup.task, setup.train, setup.device, setup.spec.precision)
         self._step = OptimizerStep(setup)
         steps_per_epoch = setup.horizon.batches_per_epoch
         pending = resumed.pending_commands(setup) if resumed else PendingCommands(steps_per_epoch, setup.script)
@@ -66,6 +66,7 @@ class Loop:
         )
         if resumed is not None:
             resumed.restore(self._state)
+        self._has_described_batch = False
         self._started_fields = resumed.started_fields if resumed else {}
         self._warnings = resumed.warnings(setup) if resumed else []
 
@@ -123,8 +124,10 @@ class Loop:
             self._take_commands()
             progress.lrs = lr_control.lrs
 
-            loss, samples = self._step.forward_backward(next(batches))
-            metrics = setup.task.step_metrics(setup.model)
+            group = next(batches)
+            self._describe_batch(group[0])
+            loss, values, samples = self._step.forward_backward(group)
+            metrics = {**values, **setup.task.step_metrics(setup.model)}
             self._step.update_weights()
 
             if is_inspected(step_in_epoch, steps_per_epoch):
@@ -141,6 +144,12 @@ class Loop:
                 lr_control.after_step()
         self._loss_buffer.flush()
         progress.measure_speed(reporter.clock.seconds)
+
+    def _describe_batch(self, batch: Batch) -> None:
+        """Say once how a batch is read."""
+        if not self._has_described_batch:
+            self._has_described_batch = True
+            self._reporter.notice("batch", f"batch: {self._setup.task.describe(batch)}")
 
     def _take_commands(self) -> None:
         if self._handler.has_work:

@@ -8,6 +8,7 @@ from lrtui.training.batches import Batch, sample_count, to_device
 from lrtui.training.closure import Closure, closure_use, explained_step_error
 from lrtui.training.device import gradient_scaler, precision_context
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.step_result import Values, mean_values
 
 
 class OptimizerStep:
@@ -25,31 +26,34 @@ class OptimizerStep:
         self.gradient_scaler = gradient_scaler(setup.device, setup.spec.precision)
         """Keeps fp16's gradients within range; does nothing otherwise."""
 
-    def forward_backward(self, batches: list[Batch]) -> tuple[torch.Tensor, int]:
-        """Compute the gradients of the mean loss; return that loss, 0-d, and the number of samples.
+    def forward_backward(self, batches: list[Batch]) -> tuple[torch.Tensor, Values, int]:
+        """Compute the gradients of the mean loss.
 
         Several batches are weighted by their numbers of samples, so that the gradients are those of one large batch if
         the loss is a mean over samples. BatchNorm, class weights and ignored targets still apply to each batch alone.
+
+        Returns:
+            The loss, 0-d; the other values of the step; and the number of samples.
         """
         setup = self._setup
         setup.optimizer.zero_grad(set_to_none=True)
         counts = [sample_count(batch) for batch in batches]
         total = sum(counts)
-        losses = []
+        losses, values = [], []
         for batch, count in zip(batches, counts, strict=True):
-            inputs, targets = to_device(batch, setup.device)
+            on_device = to_device(batch, setup.device)
             with precision_context(setup.device, setup.spec.precision):
-                loss = setup.task.loss(setup.task.outputs(setup.model, inputs), targets)
-            if len(batches) > 1:
-                loss = loss * (count / total)
+                result = setup.task.training_step(setup.model, on_device)
+            loss = result.loss if len(batches) == 1 else result.loss * (count / total)
             setup.task.backward(self.gradient_scaler.scale(loss))
             losses.append(loss.detach())
+            values.append(result.values)
         if setup.spec.clip_grad_norm is not None or setup.task.has_step_metrics:
             # clipping and the task need the true gradients, not those scaled to stay within fp16's range
             self.gradient_scaler.unscale_(setup.optimizer)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         self._batches, self._loss = batches, loss
-        return loss, total
+        return loss, mean_values(values, counts), total
 
     def update_weights(self) -> None:
         """Clip the gradients if the run asks for it, and step the optimizer."""
@@ -70,6 +74,6 @@ class OptimizerStep:
             torch.nn.utils.clip_grad_norm_(self._setup.model.parameters(), limit)
 
     def _loss_again(self) -> torch.Tensor:
-        loss, _ = self.forward_backward(self._batches)
+        loss, _, _ = self.forward_backward(self._batches)
         self._clip()
         return loss

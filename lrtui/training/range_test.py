@@ -83,7 +83,7 @@ def _sweep(
             lr = sweep.lr(number)
             for group, share in zip(setup.optimizer.param_groups, shares, strict=True):
                 group["lr"] = lr * share
-            loss, _ = step.forward_backward(list(islice(batches, setup.spec.accumulate)))
+            loss, _, _ = step.forward_backward(list(islice(batches, setup.spec.accumulate)))
             step.update_weights()
             # read immediately, although a device waits for it: a diverged loss ends the test
             curve.add(lr, float(loss))

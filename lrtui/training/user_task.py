@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any
 
 import torch
 
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
+from lrtui.training.batch_call import BatchReader, ModelCall, describe_batch
 from lrtui.training.batch_norm import FAILURE
 from lrtui.training.metric_values import checked_metrics
+from lrtui.training.step_result import (
+    NUMBERS,
+    STEP,
+    StepResult,
+    Values,
+    find_loss,
+    is_loss,
+    read_result,
+    read_values,
+)
 
-LOSS = "loss(outputs, targets) must return the batch's mean loss, a 0-d tensor"
-STEP_METRICS = "step_metrics(model) must return a mapping from names to numbers or 0-d tensors"
+LOSS_CALL = "loss(outputs, targets)"
+LOSS = f"{LOSS_CALL} must return the batch's mean loss, a 0-d tensor, or a pair (loss, {{name: value}})"
+STEP_METRICS = f"step_metrics(model) must return {NUMBERS}"
 ONE_SAMPLE = (
     "BatchNorm can't be trained on one sample: leave out the last batch (drop_last=True), or use another batch size"
 )
-TAKEN_NAMES = ("loss", "lr")
-"""Names that no step metric may have, since the panes of the loss and the lr have them."""
 METRICS = "metrics(outputs, targets) must return a mapping from names to values: one per sample, or the batch's mean"
 
 
@@ -37,6 +46,9 @@ class UserTask:
         self.name = str(getattr(task, "name", "") or type(task).__name__)
         size = getattr(task, "test_batch_size", None)
         self.test_batch_size = size if isinstance(size, int) and size > 0 else None
+        self._loss: Any = getattr(task, "loss", None)
+        self._step = getattr(task, "step", None)
+        self._test_step = getattr(task, "test_step", None)
         self._metrics = getattr(task, "metrics", None)
         self._step_metrics = getattr(task, "step_metrics", None)
         self._notation = notation
@@ -65,26 +77,92 @@ class UserTask:
                 f"model(){source_location(self.task.model)} returned a {describe_shape(model)}, "
                 "expected a torch.nn.Module"
             )
+        self._reader = BatchReader(model, self._loss is not None)
         return model
 
-    def outputs(self, model: torch.nn.Module, inputs: Any) -> Any:
-        """Return the model's outputs for a batch's inputs."""
+    def training_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
+        """Return the loss of a batch, whose tensors are on the device, with what else the task returns.
+
+        Raises:
+            TaskError: for a mistake in the task.
+        """
+        if self._step is not None:
+            return self._own_step(self._step, "step(model, batch)", model, batch)
+        return self._model_step(model, batch)
+
+    def test_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
+        """Return the same for a batch of the test set."""
+        if self._test_step is not None:
+            return self._own_step(self._test_step, "test_step(model, batch)", model, batch)
+        return self.training_step(model, batch)
+
+    def run_model(self, model: torch.nn.Module, batch: Any) -> None:
+        """Run the model on a batch for what its modules record on the way, such as the statistics of BatchNorm."""
+        if self._step is not None:
+            self.training_step(model, batch)
+        else:
+            self._outputs(model, self._reader.read(batch))
+
+    def describe(self, batch: Any) -> str:
+        """Return in one line how a training batch is read."""
+        what = describe_batch(batch)
+        if self._step is not None:
+            return f"{what}; step(model, batch)"
+        loss = "loss(outputs, targets)" if self._loss is not None else "loss from the model"
+        return f"{what}; {self._reader.read(batch).text}; {loss}"
+
+    def _own_step(self, method: Any, call: str, model: torch.nn.Module, batch: Any) -> StepResult:
         try:
-            return model(inputs)
+            found = method(model, batch)
+        except Exception as error:  # a user's code can raise anything
+            expected = ONE_SAMPLE if str(error).startswith(FAILURE) else f"{call} {STEP}"
+            what = f"{call.partition('(')[0]} fails on a batch, {describe_shape(batch)}"
+            raise _task_error(what, error, expected) from error
+        return read_result(found, method, call, self._targets(batch))
+
+    def _model_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
+        call = self._reader.read(batch)
+        outputs = self._outputs(model, call)
+        if self._loss is not None:
+            return self._loss_of(outputs, call.targets)
+        found = find_loss(outputs)
+        if found is None:
+            raise TaskError(
+                f"the task{source_location(type(self.task))} has no loss(outputs, targets), and the model, called as "
+                f"{call.text}, returned no loss but a {describe_shape(outputs)}; add one of loss(outputs, targets) and "
+                "step(model, batch) to the task"
+            )
+        return StepResult(found[0], found[1], call.targets)
+
+    def _outputs(self, model: torch.nn.Module, call: ModelCall) -> Any:
+        try:
+            return model(*call.args, **call.kwargs)
         except Exception as error:  # a user's model can raise anything
             expected = ONE_SAMPLE if str(error).startswith(FAILURE) else ""
+            inputs = call.args[0] if len(call.args) == 1 else call.args or call.kwargs
             raise _task_error(f"the model fails on inputs {describe_shape(inputs)}", error, expected) from error
 
-    def loss(self, outputs: Any, targets: Any) -> torch.Tensor:
-        """Return the batch's mean loss, 0-d."""
+    def _loss_of(self, outputs: Any, targets: Any) -> StepResult:
         try:
-            loss = self.task.loss(outputs, targets)
+            found = self._loss(outputs, targets)
         except Exception as error:  # a user's loss can raise anything
             given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"loss fails on {given}", error, LOSS) from error
-        if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-            raise TaskError(f"loss{source_location(self.task.loss)} returned a {describe_shape(loss)}; {LOSS}")
-        return loss
+        values: Values = {}
+        if isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], Mapping):
+            found, values = found[0], read_values(found[1], self._loss, LOSS_CALL)
+        if not is_loss(found):
+            raise TaskError(f"loss{source_location(self._loss)} returned a {describe_shape(found)}; {LOSS}")
+        return StepResult(found, outputs, targets, values)
+
+    def _targets(self, batch: Any) -> Any:
+        """Return the targets for `metrics`, if the batch could be read without the task's own step."""
+        if self._metrics is None:
+            return None
+        try:
+            return self._reader.read(batch).targets
+        except TaskError:
+            return batch
 
     def backward(self, loss: torch.Tensor) -> None:
         """Compute the gradients of a loss."""
@@ -92,14 +170,23 @@ class UserTask:
             loss.backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if not loss.requires_grad:
-                what = f"the loss{source_location(self.task.loss)} does not depend on any trained parameter"
+                source = self._step or self._loss or self.task.model
+                what = f"the loss{source_location(source)} does not depend on any trained parameter"
                 raise TaskError(f"{what}: loss or model is detached, or computed outside of torch") from error
             raise
 
-    def metrics(self, outputs: Any, targets: Any) -> Mapping[str, torch.Tensor]:
+    def metrics(self, result: StepResult) -> Mapping[str, torch.Tensor]:
         """Return the task's metrics for a batch of the test set; empty if it has none."""
         if self._metrics is None:
             return {}
+        outputs, targets = result.outputs, result.targets
+        if outputs is None:
+            method = self._test_step or self._step or self.task.model
+            raise TaskError(
+                "metrics(outputs, targets) has no outputs: return (loss, outputs) from "
+                f"{'test_step' if self._test_step else 'step'}{source_location(method)}, or compute the metrics there "
+                "and return (loss, {name: value})"
+            )
         try:
             found = self._metrics(outputs, targets)
         except Exception as error:  # a user's metrics can raise anything
@@ -112,7 +199,7 @@ class UserTask:
         """Whether the task reports values at each step."""
         return self._step_metrics is not None
 
-    def step_metrics(self, model: torch.nn.Module) -> Mapping[str, torch.Tensor | float]:
+    def step_metrics(self, model: torch.nn.Module) -> Values:
         """Return the values of a step, before the optimizer's step; tensors stay on the device, detached."""
         if self._step_metrics is None:
             return {}
@@ -121,24 +208,7 @@ class UserTask:
                 found = self._step_metrics(model)
         except Exception as error:  # a user's code can raise anything
             raise _task_error("step_metrics fails", error, STEP_METRICS) from error
-        if not isinstance(found, Mapping) or not all(map(_is_number, found.values())):
-            raise TaskError(
-                f"step_metrics{source_location(self._step_metrics)} returned a {describe_shape(found)}; {STEP_METRICS}"
-            )
-        if taken := [name for name in TAKEN_NAMES if name in found]:
-            raise TaskError(
-                f"step_metrics{source_location(self._step_metrics)} returns a value named {taken[0]}, the name of "
-                "another pane: rename it"
-            )
-        # a clone, because the step that follows may change the tensor in place
-        return {
-            str(name): value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
-            for name, value in found.items()
-        }
-
-
-def _is_number(value: Any) -> bool:
-    return value.dim() == 0 if isinstance(value, torch.Tensor) else isinstance(value, Real)
+        return read_values(found, self._step_metrics, "step_metrics(model)")
 
 
 def _task_error(what: str, error: Exception, expected: str = "") -> LrtuiError:

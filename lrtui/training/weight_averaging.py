@@ -13,6 +13,7 @@ from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.random_state import random_state_restored
+from lrtui.training.user_task import UserTask
 
 
 class WeightAveraging:
@@ -23,11 +24,15 @@ class WeightAveraging:
 
     Args:
         model: the trained one.
+        task: runs the model on a batch.
         data: the training data, from which the averaged model's BatchNorm statistics are computed.
     """
 
-    def __init__(self, model: torch.nn.Module, data: Batches, device: torch.device, precision: str) -> None:
-        self._model, self._data, self._device, self._precision = model, data, device, precision
+    def __init__(
+        self, model: torch.nn.Module, task: UserTask, data: Batches, device: torch.device, precision: str
+    ) -> None:
+        self._model, self._task, self._data = model, task, data
+        self._device, self._precision = device, precision
         self._schedule: Schedule | None = None
         self.averaged_model: AveragedModel | None = None
         """None if nothing is averaged."""
@@ -90,13 +95,24 @@ class WeightAveraging:
             return
         precision = precision_context(self._device, self._precision)
         with random_state_restored(self._device, self._data.generators), precision:
-            update_bn(self._inputs(between_batches), self.averaged_model)
+            update_bn(self._batches(between_batches), _OnBatches(self.averaged_model, self._task))
 
-    def _inputs(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
-        for inputs, _ in self._data.in_order():
+    def _batches(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
+        for batch in self._data.in_order():
             between_batches()
-            # update_bn uses the first entry of a tuple, so inputs that are tuples need another tuple around them
-            yield (to_device(inputs, self._device),)
+            # update_bn uses the first entry of a tuple, so batches that are tuples need another tuple around them
+            yield (to_device(batch, self._device),)
+
+
+class _OnBatches(torch.nn.Module):
+    """A model that is called with a whole batch."""
+
+    def __init__(self, model: torch.nn.Module, task: UserTask) -> None:
+        super().__init__()
+        self.model, self._task = model, task
+
+    def forward(self, batch: Any) -> None:
+        self._task.run_model(self.model, batch)
 
 
 def check_averageable(model: torch.nn.Module, schedule: Schedule) -> None:

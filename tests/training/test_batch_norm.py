@@ -132,7 +132,7 @@ def test_a_batch_that_is_known_only_when_it_comes_fails_with_the_remedy() -> Non
     )
     *_, last = setup.train.in_order()
     with pytest.raises(TaskError, match=r"BatchNorm can't be trained on one sample: .*drop_last=True"):
-        setup.task.outputs(setup.model, last[0])
+        setup.task.training_step(setup.model, last)
 
 
 def test_the_refusal_is_a_usage_error_that_leaves_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,15 +110,10 @@ MISTAKES = {
         "Mine.training_data = training_data",
         r"returned tuple of 2: float32 \(5, 3\), float32 \(4,\), expected as many targets as inputs",
     ),
-    "batches that are no pairs": (
-        "def test_data(self):  # FAULT\n    return DataLoader([torch.zeros(3) for _ in range(9)], batch_size=4)\n"
-        "Mine.test_data = test_data",
-        r"batch 0 of test_data\(\).*is not a pair \(inputs, targets\) but a float32 \(4, 3\)",
-    ),
-    "batches that are dicts": (
-        "def test_data(self):  # FAULT\n    return [{'x': torch.zeros(4, 3), 'y': torch.zeros(4)}]\n"
-        "Mine.test_data = test_data",
-        r"is not a pair \(inputs, targets\) but a dict of x: float32 \(4, 3\), y: float32 \(4,\)",
+    "batches that do not fit the model": (
+        "class Three(nn.Module):\n    def forward(self, left, middle, right): ...  # FAULT\n"
+        "def model(self):\n    return Three()\nMine.model = model",
+        r"a batch does not fit the model: it is a tuple of 2: .*\(left, middle, right\); .*step\(model, batch\)",
     ),
     "a data set that fails": (
         "class Broken(Dataset):\n    def __len__(self):\n        return 9\n    def __getitem__(self, index):\n"
