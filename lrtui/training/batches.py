@@ -29,6 +29,8 @@ class Batches(Protocol):
         inexact: why a resumed pass may differ from an uninterrupted one, or None if it can't.
         parts: the task's objects that a pass uses.
         made_by: the task's method whose loader makes the batches; empty if lrtui makes them.
+        goes_on: whether each pass in a new order continues where the last one ended, as that of a stream which is
+            longer than an epoch.
     """
 
     samples: int | None
@@ -37,6 +39,7 @@ class Batches(Protocol):
     inexact: str | None
     parts: tuple[Any, ...]
     made_by: str
+    goes_on: bool
 
     def __len__(self) -> int:
         """Return the number of batches in a pass."""
@@ -52,7 +55,8 @@ class Batches(Protocol):
         The caller sets the random states that the pass started with, and restores the current ones afterwards.
 
         Args:
-            done: batches to skip; on return, all random numbers that determine the order have been drawn.
+            done: batches to skip, since the first pass if passes go on; on return, all random numbers that determine
+                the order have been drawn.
             between_batches: called between two skipped batches; may raise to abort.
         """
         ...
@@ -83,6 +87,7 @@ class LoadedBatches:
         method: the task's method that returned the data, for messages.
         say: receives a message if the loader's length is wrong.
         is_tasks_own: whether the task makes the batches.
+        goes_on: as in `Batches`.
     """
 
     def __init__(
@@ -94,15 +99,21 @@ class LoadedBatches:
         say: Say,
         *,
         is_tasks_own: bool = True,
+        goes_on: bool = False,
     ) -> None:
         size = getattr(loader, "batch_size", None)
         self.samples = samples
         self.batch_size = size if isinstance(size, int) else None
         self.generators = _generators_of(loader)
         self.inexact = _why_inexact(loader, f"{method.__name__}()")
+        if goes_on and self.inexact:
+            self.inexact += "; it is started again, and the batches that are done are skipped"
         self.parts = _parts_of(loader)
         self.made_by = f"{method.__name__}()" if is_tasks_own else ""
+        self.goes_on = goes_on
         self._loader, self._method, self._say = loader, method, say
+        self._stream: Iterator[Any] | None = None
+        self._has_ended = False
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
 
     def __len__(self) -> int:
@@ -116,20 +127,31 @@ class LoadedBatches:
         Raises:
             TaskError: as `in_order` does, and for a loader that yields nothing.
         """
-        yielded = 0
+        yielded, batches = 0, self._stream
         while yielded < self._length:
-            before = yielded
-            for batch in self.in_order():
+            before, is_new = yielded, batches is None
+            if batches is None:
+                batches = self._read() if self.goes_on else self.in_order()
+                self._stream = batches if self.goes_on else None
+            for batch in islice(batches, self._length - yielded):
                 yield batch
                 yielded += 1
-                if yielded == self._length:
-                    return
-            if yielded == before:
+            if yielded == before and is_new:
                 raise TaskError(f"{self._method.__name__}(){source_location(self._method)} returned no more batches")
+            if yielded < self._length:
+                batches = None
+                self._say_ended(yielded - before)
+
+    def _say_ended(self, batches: int) -> None:
+        name = f"{self._method.__name__}()"
+        if not self.goes_on:
             self._say(
-                f"{self._method.__name__}() has length {self._length:,} but returned {yielded - before:,} batches: "
+                f"{name} has length {self._length:,} but returned {batches:,} batches: "
                 "the epoch continues with another pass over it"
             )
+        elif not self._has_ended:
+            self._has_ended = True
+            self._say(f"{name} came to its end, and starts again each time")
 
     def resumed(self, done: int, between_batches: Callable[[], None]) -> Iterator[Batch]:
         """Repeat the batches that are done, and drop them.
@@ -138,6 +160,10 @@ class LoadedBatches:
             TaskError: as `shuffled` does.
         """
         self._say(f"resuming within an epoch: {done:,} batches are drawn again and skipped")
+        while done >= self._length:
+            for _ in self.shuffled():
+                between_batches()
+            done -= self._length
         batches = self.shuffled()
         for _ in islice(batches, done):
             between_batches()
@@ -145,7 +171,7 @@ class LoadedBatches:
 
     def start_workers(self) -> None:
         """Start persistent workers: starting them draws a seed, which would shift the order of a later epoch."""
-        if isinstance(self._loader, DataLoader) and self._loader.persistent_workers:
+        if isinstance(self._loader, DataLoader) and self._loader.persistent_workers and not self.goes_on:
             iter(self._loader)
 
     def in_order(self) -> Iterator[Batch]:

@@ -22,8 +22,8 @@ EXPECTED = (
     "DataLoader or a list of batches"
 )
 
-MAX_COUNTED_BATCHES = 1_000_000
-"""Batches after which a loader without a length is considered endless."""
+MAX_COUNT_SECONDS = 10.0
+"""Seconds after which a loader without a length is considered endless."""
 
 
 def read_batches(
@@ -182,14 +182,18 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say, is
     where = f"{method.__name__}(){source_location(method)}"
     length = _length(loader)
     size = getattr(loader, "batch_size", None)
+    most = None if limit is None else -(-limit // (size or 1))
+    goes_on = False
     if length is None:
-        length = _count(loader, where, what, say, most=None if limit is None else -(-limit // (size or 1)))
+        length = _count(loader, where, what, say, most)
+        # the first samples again in each test, but not in each epoch
+        goes_on = length == most and what == "training"
     if limit is not None and isinstance(size, int):
         wanted = -(-limit // size)
         if wanted > length:
             say(f"{limit:,} {what} samples were requested, but there are {length:,} batches of {size}: all are used")
         length = min(wanted, length)
-    elif limit is not None:
+    elif limit is not None and not goes_on:
         say(f"{limit:,} {what} samples were requested, but {method.__name__}() makes its own batches: all are used")
     if not length:
         raise TaskError(f"{where} returned a loader without batches; {EXPECTED}")
@@ -197,7 +201,7 @@ def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say, is
     samples = _length(dataset) if dataset is not None else None
     if samples is not None and isinstance(size, int):
         samples = min(samples, length * size)
-    return LoadedBatches(loader, length, samples, method, say, is_tasks_own=is_tasks_own)
+    return LoadedBatches(loader, length, samples, method, say, is_tasks_own=is_tasks_own, goes_on=goes_on)
 
 
 def _length(data: Any) -> int | None:
@@ -212,17 +216,27 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
     """Return the number of batches of a loader without a length, which a schedule has to know.
 
     Args:
-        most: batches that are needed; None for all.
+        most: batches that are needed, and returned if counting takes too long; None for all.
+
+    Raises:
+        TaskError: if all are needed and counting takes too long: names the options that help.
     """
     option = "--train-samples" if what == "training" else "--test-samples"
     say(f"{where} has no length: counting its batches ({option} N or a __len__ avoids this)")
-    count, last_report = 0, time.monotonic()
+    count, started_at = 0, time.monotonic()
+    last_report = started_at
     for count, _ in enumerate(loader, start=1):
         if count == most:
             break
-        if count > MAX_COUNTED_BATCHES:
-            raise TaskError(f"{where} returns an endless stream of batches: limit a pass with {option} N")
-        if time.monotonic() - last_report > 2:
+        now = time.monotonic()
+        if now - started_at > MAX_COUNT_SECONDS:
+            if most is not None:
+                return most
+            raise TaskError(
+                f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set the "
+                f"length of a pass with {option} N, or with a __len__"
+            )
+        if now - last_report > 2:
             say(f"{count:,} batches so far")
-            last_report = time.monotonic()
+            last_report = now
     return count

@@ -33,6 +33,7 @@ class MemoryBatches:
         self.inexact: str | None = None
         self.parts: tuple[Any, ...] = ()
         self.made_by = ""
+        self.goes_on = False
 
     def __len__(self) -> int:
         return -(-self._used // self._size)

@@ -75,6 +75,8 @@ class RandomTask:
                 return data.inputs, data.targets
             case "stream":
                 return DataLoader(Stream(), batch_size=5)
+            case "endless":
+                return Endless()
             case "batches":
                 return OwnBatches()
         raise AssertionError(self.form)
@@ -99,6 +101,17 @@ class Stream(IterableDataset[Any]):
 
     def __len__(self) -> int:
         return 44
+
+
+class Endless(IterableDataset[Any]):
+    """Samples without an end, always the same ones, each different from the others."""
+
+    def __iter__(self) -> Iterator[Any]:
+        data, turn = Plain(), 0
+        while True:
+            for inputs, targets in data:
+                yield inputs + turn, targets
+            turn += 1
 
 
 class OwnBatches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from lrtui.run.errors import TaskError
+from lrtui.training import data
 from lrtui.training.batches import Batches, LoadedBatches
 from lrtui.training.data import read_batches
 from lrtui.training.loader_options import LoaderOptions, loader_options
@@ -21,9 +23,9 @@ def training_data() -> None:
     """The method of the task, for messages."""
 
 
-def read(data: Any, said: list[str] | None = None, *, train: bool = True, **settings: Any) -> Batches:
+def read(given: Any, said: list[str] | None = None, *, train: bool = True, **settings: Any) -> Batches:
     return read_batches(
-        data,
+        given,
         training_data,
         "training",
         **{"batch_size": 4, "limit": None, **settings},
@@ -286,3 +288,69 @@ def test_options_that_have_no_use_are_said() -> None:
     ]
     with pytest.raises(TaskError, match="no batch of 16"):
         read(Squares(), options=LoaderOptions(drop_last=True), batch_size=16)
+
+
+class Counting(IterableDataset[Any]):
+    """A stream of numbers from 0.
+
+    Args:
+        end: None for a stream without an end.
+    """
+
+    def __init__(self, end: int | None = None) -> None:
+        self.end, self.starts = end, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.starts += 1
+        return ((torch.tensor([float(number)]), number) for number in (range(self.end) if self.end else count()))
+
+
+def numbers(batches: Iterator[Any]) -> list[int]:
+    return [int(number) for _, targets in batches for number in targets]
+
+
+def test_a_stream_goes_on_over_epochs() -> None:
+    stream = Counting()
+    batches = read(stream, limit=8)
+    assert batches.goes_on
+    assert [numbers(batches.shuffled()) for _ in range(3)] == [[*range(8)], [*range(8, 16)], [*range(16, 24)]]
+    assert stream.starts == 2  # once to count
+    for done in (0, 1, 2, 5):
+        assert numbers(read(Counting(), limit=8).resumed(done, lambda: None))[0] == 4 * done
+    # a test has the same samples each time
+    test = read_batches(
+        Counting(),
+        training_data,
+        "test",
+        batch_size=4,
+        limit=8,
+        device=torch.device("cpu"),
+        order=None,
+        say=lambda text: None,
+    )
+    assert [numbers(test.in_order()) for _ in range(2)] == [[*range(8)]] * 2
+
+
+def test_a_stream_that_ends_starts_again_and_says_so_once() -> None:
+    said: list[str] = []
+    batches = read(Counting(12), said, limit=8)
+    assert [numbers(batches.shuffled()) for _ in range(4)] == [
+        [*range(8)],
+        [8, 9, 10, 11, 0, 1, 2, 3],
+        [*range(4, 12)],
+        [*range(8)],
+    ]
+    assert sum("starts again" in text for text in said) == 1
+    # without a limit an epoch is a pass
+    batches = read(Counting(12))
+    assert not batches.goes_on
+    assert [numbers(batches.shuffled()) for _ in range(2)] == [[*range(12)]] * 2
+
+
+def test_a_stream_without_an_end_is_refused_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MAX_COUNT_SECONDS", 0.05)
+    with pytest.raises(TaskError, match=r"has no length and did not end within .* --train-samples N"):
+        read(Counting())
+    # a stream that is slow is taken as it is if it is known how much of it is needed
+    monkeypatch.setattr(data, "MAX_COUNT_SECONDS", 0.0)
+    assert len(read(Counting(), limit=800)) == 200

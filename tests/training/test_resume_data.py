@@ -77,6 +77,20 @@ def test_persistent_workers_that_draw_nothing_are_resumed_exactly(
     assert "with their random states" in notice.text
 
 
+@pytest.mark.parametrize("stops", [[2], [4, 10]], ids=["first epoch", "between epochs, third epoch"])
+def test_a_stream_goes_on_where_it_was_when_the_run_is_resumed(
+    stops: list[int], recording: RunRecorder, tmp_path: Path
+) -> None:
+    spec = RunSpec(epochs=3, batch_size=5, train_samples=20)
+    make = partial(RandomTask, "endless")
+    whole = recording.run(spec, make_task=make)
+    assert whole.started.batches_per_epoch == 4
+    pieces = recording.run_in_pieces(spec, stops, tmp_path, make_task=make)
+    assert_same(whole, pieces)
+    (notice,) = [event for event in of(Notice, pieces[1].events) if event.code == "resume"]
+    assert "it is started again, and the batches that are done are skipped" in notice.text
+
+
 def test_batches_that_are_drawn_again_can_be_stopped_and_changed_in_between(
     recording: RunRecorder, tmp_path: Path
 ) -> None:

@@ -40,13 +40,14 @@ class TrainingState:
         gradient_scaler: torch.amp.GradScaler,
         pending: PendingCommands,
     ) -> None:
-        self.progress = Progress(random_states(setup.train.generators))
+        self._random_at_start = random_states(setup.train.generators)
+        self.progress = Progress(self._random_at_start)
         self.pending = pending
         self.modes = OptimizerModes(setup.model, setup.optimizer)
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
         self._held_states: RandomStates | None = None
         self._test_on_demand: tuple[Command, bool] | None = None
-        self._lacks_workers = False
+        self._lacks_workers = self._lacks_stream = False
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
@@ -77,15 +78,26 @@ class TrainingState:
             self._lacks_workers, now = False, self._random_states()
             train.start_workers()
             set_random_states(now, train.generators)
+        begun = self.progress.random
+        if train.goes_on:
+            # the pass began with the run, and goes on unless the run has been resumed
+            begun, done = self._random_at_start, self._skipped(done)
         if not done:
             return train.shuffled()
         now = self._random_states()
         with self.random_states_held():
             try:
-                set_random_states(self.progress.random, train.generators)
+                set_random_states(begun, train.generators)
                 return train.resumed(done, take_commands)
             finally:
                 set_random_states(now, train.generators)
+
+    def _skipped(self, done: int) -> int:
+        """Return how many batches of a stream a resumed run skips, the first time: those of earlier epochs as well."""
+        if not self._lacks_stream:
+            return 0
+        self._lacks_stream = False
+        return done + (self.progress.epoch - 1) * len(self._setup.train)
 
     def start_next_epoch(self, seconds: float) -> None:
         """Move to the next epoch; `seconds` are those of the run's clock."""
@@ -148,7 +160,7 @@ class TrainingState:
         self._averaging.restore(checkpoint.averaging, setup.lr_control.schedule)
         self._gradient_scaler.load_state_dict(checkpoint.gradient_scaler)
         self.progress.restore(checkpoint.progress)
-        self._lacks_workers = self.progress.epoch > 1
+        self._lacks_workers, self._lacks_stream = self.progress.epoch > 1, True
         set_random_states(checkpoint.random, setup.train.generators)
 
     def _random_states(self) -> RandomStates:
