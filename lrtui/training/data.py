@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from lrtui.run.errors import TaskError, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
-from lrtui.training.batches import Batches, LoadedBatches
+from lrtui.training.batches import Batches
 from lrtui.training.list_data import list_form
+from lrtui.training.loaded_batches import LoadedBatches
 from lrtui.training.loader_options import LoaderOptions
 from lrtui.training.memory_batches import MemoryBatches, Rows, is_array, leaves, map_arrays
 

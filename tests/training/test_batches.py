@@ -10,8 +10,9 @@ import torch
 from random_tasks import Augmented, OwnBatches, RandomTask, Stream
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from lrtui.training.batches import Batches, LoadedBatches, sample_count
+from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches
+from lrtui.training.loaded_batches import LoadedBatches
 from lrtui.training.memory_batches import MemoryBatches
 from lrtui.training.random_state import random_states, seed_everything, set_random_states
 

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from lrtui.run.errors import TaskError
 from lrtui.training import data
-from lrtui.training.batches import Batches, LoadedBatches
+from lrtui.training.batches import Batches
 from lrtui.training.data import read_batches
+from lrtui.training.loaded_batches import LoadedBatches
 from lrtui.training.loader_options import LoaderOptions, loader_options
 from lrtui.training.memory_batches import MemoryBatches
 
