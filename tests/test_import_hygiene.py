@@ -37,6 +37,7 @@ def command(*arguments: str) -> str:
         ("import lrtui.run.state, lrtui.actions, lrtui.engine.session", {"numpy"}),
         ("import lrtui.schedules.notation, lrtui.schedules.schedule, lrtui.schedules.optimizer", set()),
         ("import lrtui.schedules.build, lrtui.schedules.optimizer, lrtui.tasks.registry", set()),
+        ("import lrtui.tasks; dir(lrtui.tasks)", set()),
         ("import lrtui.tasks.fashion_mnist, lrtui.schedules.simulate", {"numpy"}),
         (command("--help"), set()),
         (command("train", "--help"), {"numpy"}),

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from lrtui.run.errors import TaskError, describe_exception, source_location
+from lrtui.tasks.loader_parts import generators_of, parts_of
 from lrtui.tasks.task import Say
 from lrtui.training.batches import Batch, first_of_one_sample, sample_count
 
@@ -41,11 +42,11 @@ class LoadedBatches:
         size = getattr(loader, "batch_size", None)
         self.samples = samples
         self.batch_size = size if isinstance(size, int) else None
-        self.generators = _generators_of(loader)
+        self.generators = generators_of(loader)
         self.inexact = _why_inexact(loader, f"{method.__name__}()")
         if goes_on and self.inexact:
             self.inexact += "; it is started again, and the batches that are done are skipped"
-        self.parts = _parts_of(loader)
+        self.parts = parts_of(loader)
         self.made_by = f"{method.__name__}()" if is_tasks_own else ""
         self.goes_on = goes_on
         self._loader, self._method, self._say = loader, method, say
@@ -144,19 +145,6 @@ class LoadedBatches:
 
 def _is_single(batch: Any) -> bool:
     return sample_count(batch) == 1
-
-
-def _parts_of(loader: Any) -> tuple[Any, ...]:
-    """Return a loader and what it is made of: samplers and data set."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    parts = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
-    return tuple(part for part in (*parts, getattr(loader, "dataset", None)) if part is not None)
-
-
-def _generators_of(loader: Any) -> tuple[torch.Generator, ...]:
-    """Return the generators of a loader and of its parts, each once."""
-    found = (getattr(part, "generator", None) for part in _parts_of(loader))
-    return tuple({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
 
 def _why_inexact(loader: Any, where: str) -> str | None:

@@ -1,0 +1,4 @@
+# What is public here, and where it is: the one declaration, for type checkers and for the lazy import alike.
+from .loaders_task import from_loaders
+
+__all__ = ["from_loaders"]
