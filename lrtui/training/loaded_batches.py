@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import islice
 from typing import Any
 
-import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from lrtui.run.errors import TaskError, describe_exception, source_location
