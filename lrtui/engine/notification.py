@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import UsageError
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.state import RunState
 from lrtui.text.format import duration, figure, printable
 
@@ -57,7 +58,10 @@ def end_notification(state: RunState, run: str) -> Notification:
     parts = [f"epoch {state.epoch}", duration(state.elapsed)]
     if (last := state.last_test) is not None:
         parts.append(f"test loss {figure(last.loss)}")
-        parts += [f"accuracy {figure(last.accuracy)}"] if last.accuracy is not None else []
+        names = dict.fromkeys([ACCURACY, state.objective.metric])
+        parts += [
+            f"{name} {figure(value)}" for name in names if name != LOSS and (value := metric_of(last, name)) is not None
+        ]
     if state.outcome is not None and state.outcome.error:
         parts = [state.outcome.error.splitlines()[0]]
     message = printable(f"{f'run {run}' if run else 'run'} {state.status}: {', '.join(parts)}")

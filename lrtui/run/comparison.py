@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrtui.run.evaluations import (
-    best_result,
+    Objective,
     epoch_means,
     epoch_results,
     higher_is_better,
@@ -76,29 +76,34 @@ def compare(states: Sequence[RunState]) -> Comparison:
     every_epoch = sorted({epoch for results in epochs for epoch in results})
     moments = round_moments(max((state.elapsed for state in states), default=0.0))
     tests = [[result for result in state.evaluations if not result.averaged] for state in states]
+    higher = {name: higher_is_better(name, [state.started for state in states]) for name in metrics}
     best = {
-        name: [best_result(results, name) for results in tests]
-        for name in metrics
-        if higher_is_better(name) is not None
+        name: [Objective(name, high).best(results) for results in tests]
+        for name, high in higher.items()
+        if high is not None
     }
+
+    def figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
+        return _figures([metric_of(result, name) for result in results], higher[name])
+
     return Comparison(
         settings=_differing_settings(states),
         circumstances=_differing_circumstances(states),
         metrics=metrics,
         by_epoch={
-            name: {epoch: _figures(name, [results.get(epoch) for results in epochs]) for epoch in every_epoch}
+            name: {epoch: figures(name, [results.get(epoch) for results in epochs]) for epoch in every_epoch}
             for name in metrics
         },
         by_seconds={
-            name: {moment: _figures(name, [_newest(state, moment) for state in states]) for moment in moments}
+            name: {moment: figures(name, [_newest(state, moment) for state in states]) for moment in moments}
             for name in metrics
         },
         step_metrics={
             name: _means_by_epoch([epoch_means(state, name) for state in states])
             for name in sorted({name for state in states for name in state.metrics})
         },
-        final={name: _figures(name, [state.last_test for state in states]) for name in metrics},
-        best={name: _figures(name, results) for name, results in best.items()},
+        final={name: figures(name, [state.last_test for state in states]) for name in metrics},
+        best={name: figures(name, results) for name, results in best.items()},
         best_epochs={
             name: tuple(None if result is None else result.epoch for result in results)
             for name, results in best.items()
@@ -121,14 +126,12 @@ def round_moments(seconds: float, most: int = MAX_MOMENTS) -> tuple[float, ...]:
     return tuple(round(step * count, 12) for count in range(1, int(seconds / step * (1 + 1e-12)) + 1))
 
 
-def _figures(name: str, results: Sequence[EvalDone | None]) -> Figures:
-    values = tuple(metric_of(result, name) for result in results)
-    high = higher_is_better(name)
+def _figures(values: Sequence[float | None], higher: bool | None) -> Figures:
     finite = [value for value in values if is_finite(value)]
-    if high is None or not finite or len({value for value in values if value is not None}) < 2:
-        return Figures(values, ())
-    top = max(finite) if high else min(finite)
-    return Figures(values, tuple(index for index, value in enumerate(values) if value == top))
+    if higher is None or not finite or len({value for value in values if value is not None}) < 2:
+        return Figures(tuple(values), ())
+    top = max(finite) if higher else min(finite)
+    return Figures(tuple(values), tuple(index for index, value in enumerate(values) if value == top))
 
 
 def _means_by_epoch(means: Sequence[Mapping[int, float]]) -> dict[int, Figures]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from lrtui.run.events import EvalDone
+from lrtui.run.events import EvalDone, Mode, RunStarted
 
 if TYPE_CHECKING:
     # for types only: run.state imports this module
@@ -62,17 +63,56 @@ def metric_of(result: EvalDone | None, name: str) -> float | None:
     return None if result is None else result.all_metrics.get(name)
 
 
-def higher_is_better(name: str) -> bool | None:
-    """Return whether a higher value of the metric is better; None if unknown, as for a metric of the task."""
-    return {ACCURACY: True, LOSS: False}.get(name)
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What decides which result is the best.
+
+    Args:
+        metric: name of the metric.
+        higher: whether a higher value is better.
+    """
+
+    metric: str
+    higher: bool
+
+    @property
+    def mode(self) -> Mode:
+        """Whether a high or a low value is better, as PyTorch's schedulers call it."""
+        return "max" if self.higher else "min"
+
+    def order(self, value: float) -> float:
+        """Return a number that is the lowest for the best value."""
+        return -value if self.higher else value
+
+    def best(self, results: Iterable[EvalDone]) -> EvalDone | None:
+        """Return the earliest of the results with the best finite value; None if no value is finite."""
+        values = ((metric_of(result, self.metric), result) for result in results)
+        finite = [(self.order(value), result.seq, result) for value, result in values if is_finite(value)]
+        return min(finite, key=lambda entry: entry[:2])[2] if finite else None
 
 
-def best_result(results: Iterable[EvalDone], name: str) -> EvalDone | None:
-    """Return the earliest of the results with the best finite value of a metric; None if no value is finite."""
-    sign = -1.0 if higher_is_better(name) else 1.0
-    values = ((metric_of(result, name), result) for result in results)
-    finite = [(sign * value, result.seq, result) for value, result in values if is_finite(value)]
-    return min(finite, key=lambda entry: entry[:2])[2] if finite else None
+def objective_of(starts: Iterable[RunStarted | None], *, has_accuracy: bool) -> Objective:
+    """Return the objective of runs: the `best` of their task, or else the accuracy or the loss.
+
+    Args:
+        starts: their first events.
+        has_accuracy: whether their tests measure the accuracy.
+    """
+    named = {(start.best, start.mode) for start in starts if start is not None}
+    best, mode = named.pop() if len(named) == 1 else (None, None)
+    if best is not None:
+        return Objective(best, mode == "max")
+    return Objective(ACCURACY, True) if has_accuracy else Objective(LOSS, False)
+
+
+def higher_is_better(name: str, starts: Iterable[RunStarted | None] = ()) -> bool | None:
+    """Return whether a higher value of the metric is better; None if unknown, as for most metrics of a task.
+
+    Args:
+        starts: the first events of the runs that it is compared in.
+    """
+    modes = {start.mode for start in starts if start is not None and start.best == name}
+    return {ACCURACY: True, LOSS: False}.get(name) if not modes else modes == {"max"} if len(modes) == 1 else None
 
 
 def is_finite(value: float | None) -> TypeGuard[float]:

@@ -36,6 +36,7 @@ NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 Outcome = Literal["done", "stopped", "failed", "diverged"]
 Level = Literal["info", "warning", "error"]
+Mode = Literal["max", "min"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,10 @@ class RunStarted(Event):
     resumed_seq: int | None = None
     """Seq of the last event before the checkpoint; later ones are superseded."""
     parent: str | None = None
+    best: str | None = None
+    """Name of the metric that decides which result is the best; None for the accuracy, or the loss without one."""
+    mode: Mode | None = None
+    """Whether a high or a low value of that metric is better; None without `best`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

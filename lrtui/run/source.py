@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import LIVE, RunStarted, Status
+from lrtui.run.events import LIVE, Mode, RunStarted, Status
 from lrtui.run.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class RunSummary:
         epochs: epochs of the whole run; 0 if unknown.
         seconds: training time.
         best_loss: lowest test loss, if the run has no accuracy.
+        best_metric: the metric that decides which result is the best, if it is not the accuracy or else the loss.
+        best_mode: whether a high or a low value of it is better.
+        best_value: its best value.
         lrs: lr of the first parameter group that is not frozen, at evenly spaced steps from the run's first step to its
             newest; empty if unknown. The list draws it as a small curve.
         read_only: why the run takes no commands, as a sentence for the user; empty if it does.
@@ -74,6 +77,9 @@ class RunSummary:
     seconds: float = 0.0
     best_accuracy: float | None = None
     best_loss: float | None = None
+    best_metric: str | None = None
+    best_mode: Mode | None = None
+    best_value: float | None = None
     lrs: Sequence[float] = ()
     read_only: str = "This run is read-only."
     columns: Mapping[str, object] = field(default_factory=dict)
@@ -85,7 +91,12 @@ class RunSummary:
 
     @property
     def best(self) -> float | None:
-        """The best accuracy, or the lowest loss if there is none; None before the first test."""
+        """The best value of the metric that decides, or the best accuracy, or the lowest loss if there is none.
+
+        None before the first test.
+        """
+        if self.best_metric is not None:
+            return self.best_value
         return self.best_loss if self.best_accuracy is None else self.best_accuracy
 
     @property

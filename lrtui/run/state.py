@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from lrtui.run.commands import ObeyedCommand
-from lrtui.run.evaluations import ACCURACY, LOSS, best_result
+from lrtui.run.evaluations import Objective, objective_of
 from lrtui.run.events import (
     LIVE,
     CommandAnswer,
@@ -137,10 +137,14 @@ class RunState:
 
     @property
     def best(self) -> EvalDone | None:
-        """The evaluation with the highest finite accuracy, or the lowest finite loss if the task has no accuracy."""
-        results = [result for result in self.evaluations if not result.averaged]
-        name = ACCURACY if any(result.accuracy is not None for result in results) else LOSS
-        return best_result(results, name)
+        """The evaluation with the best finite value of the objective's metric."""
+        return self.objective.best(result for result in self.evaluations if not result.averaged)
+
+    @property
+    def objective(self) -> Objective:
+        """What decides which result is the best: the task's `best`, or else the accuracy, or else the loss."""
+        has_accuracy = any(result.accuracy is not None for result in self.evaluations if not result.averaged)
+        return objective_of([self.started], has_accuracy=has_accuracy)
 
     @property
     def last_test(self) -> EvalDone | None:

@@ -61,6 +61,9 @@ def _columns() -> dict[str, Column]:
         _of_run("loss"),
         _of_run("lr"),
         _of_run("best_loss"),
+        _of_run("best_metric", "text"),
+        _of_run("best_mode", "text"),
+        _of_run("best_value"),
         Column("epochs_done", "number", epochs_done),
         _of_run("total_steps"),
         _of_run("first_step"),
@@ -85,7 +88,7 @@ def _columns() -> dict[str, Column]:
 
 COLUMNS = _columns()
 
-ALIASES = {"best": "best_accuracy", "time": "seconds", "done": "epochs_done"}
+ALIASES = {"best": "best_value", "time": "seconds", "done": "epochs_done"}
 """Short names of columns, as in the headings of the list."""
 
 

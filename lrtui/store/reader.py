@@ -15,7 +15,7 @@ from lrtui.run.checkpoint_name import CHECKPOINT_NAME
 from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
-from lrtui.run.events import LIVE, Status
+from lrtui.run.events import LIVE, Mode, Status
 from lrtui.run.spec import RunSpec
 from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
@@ -44,6 +44,9 @@ class StoredRun:
         parent: id of the run that it branched from.
         first_step: steps done when it started; not 0 for a branch.
         best_loss: lowest finite test loss of a run without accuracy.
+        best_metric: the metric that the task names as `best`; None if it names none.
+        best_mode: `max` or `min`, whether a high or a low value of it is better.
+        best_value: its best finite value; without such a metric, the best accuracy. `best_epoch` is its epoch.
         data: name, source, where, and the number of samples under `train` and `test`.
         versions: versions of Python and packages by name, and digests of the user's files by path.
         command_line: `sys.argv` of its process.
@@ -69,6 +72,9 @@ class StoredRun:
     best_accuracy: float | None
     best_epoch: int | None
     best_loss: float | None
+    best_metric: str | None
+    best_mode: Mode | None
+    best_value: float | None
     parent: int | None
     first_step: int
     device: str | None
@@ -98,12 +104,13 @@ class StoredRun:
 _COLUMNS = (
     "id, name, note, created, spec, state, schedule, epoch, step, total_steps, seconds, loss, test_loss, accuracy, "
     "best_accuracy, best_epoch, parent, first_step, device, data, versions, git_commit, command_line, directory, "
-    "finished, error, machine, pid, pid_started, heartbeat, lr, best_loss, uid, owner, resuming"
+    "finished, error, machine, pid, pid_started, heartbeat, lr, best_loss, uid, owner, resuming, "
+    "best_metric, best_mode, best, at"
 )
 
 
 def _runs(connection: sqlite3.Connection) -> str:
-    """Return the rows of runs as a table expression, with the lr of the last step and the lowest loss."""
+    """Return the rows of runs as a table expression, with the lr of the last step and the best results."""
     lr = "(SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1) AS lr"
     # a store of an earlier schema in a read-only folder is not migrated
     missing = "" if has_owners(connection) else ", '' AS uid, '' AS owner, 0 AS resuming"
@@ -113,7 +120,29 @@ def _runs(connection: sqlite3.Connection) -> str:
             ELSE min(CASE WHEN typeof(loss) IN ('real', 'integer') THEN loss END) END
         FROM evaluations WHERE run = runs.id AND NOT averaged) AS best_loss
     """
-    return f"(SELECT *, {lr}, {best_loss}{missing} FROM runs)"
+    started = "FROM events WHERE run = runs.id AND kind = 'run_started' AND NOT superseded ORDER BY seq DESC LIMIT 1"
+    objective = ", ".join(
+        f"(SELECT json_extract(body, '$.{name}') {started}) AS best_{key}" for name, key in _OBJECTIVE
+    )
+    rows = f"SELECT *, {lr}, {best_loss}, {objective}{missing} FROM runs"
+    best = ", ".join(f"({_BEST.format(column)}) AS {name}" for column, name in (("value", "best"), ("epoch", "at")))
+    return f"(SELECT *, {best} FROM ({rows}) AS with_objective)"
+
+
+_BEST = """
+    SELECT {} FROM (
+        SELECT epoch, seq, best_mode AS mode, CASE best_metric WHEN 'loss' THEN loss WHEN 'accuracy' THEN accuracy
+            ELSE (SELECT value FROM json_each(metrics) WHERE key = best_metric) END AS value
+        FROM evaluations
+        WHERE best_metric IS NOT NULL AND run = with_objective.id AND NOT averaged
+    )
+    WHERE typeof(value) IN ('real', 'integer')
+    ORDER BY CASE mode WHEN 'max' THEN -value ELSE value END, seq LIMIT 1
+"""
+"""A column of the best test of a run whose task names a metric as best."""
+
+_OBJECTIVE = (("best", "metric"), ("mode", "mode"))
+"""The fields of RunStarted that say which result is the best, and the names of their columns."""
 
 
 def all_runs(connection: sqlite3.Connection) -> list[StoredRun]:
@@ -246,4 +275,8 @@ def _run(row: Sequence[object]) -> StoredRun:
     if not (isinstance(best, (int, float)) and math.isfinite(best)):
         # older versions stored values that are not finite
         values |= {"best_accuracy": None, "best_epoch": None}
+    best, epoch = values.pop("best"), values.pop("at")
+    if values["best_metric"] is None:
+        best, epoch = values["best_accuracy"], values["best_epoch"]
+    values |= {"best_value": best, "best_epoch": epoch}
     return StoredRun(process=process, **values)  # type: ignore[arg-type]

@@ -91,8 +91,9 @@ class Task(Protocol):
     - `metrics(outputs, targets)` returns a mapping from names to values that a test averages: numbers, NumPy arrays or
       tensors, of numbers or bools. An array with a value per sample (or per sample and position; of any shape) is
       averaged over all its elements on the whole test set; a number or a 0-d tensor is a batch's mean, weighted by its
-      samples. Results are ranked by the metric named `accuracy`, a share in [0, 1], or by the test loss if there is
-      none. Return tensors as they are: a number read from one makes a GPU wait.
+      samples. Return tensors as they are: a number read from one makes a GPU wait.
+    - `best` and `mode` name the metric that decides which result is the best, and whether that is its highest value
+      ("max") or its lowest ("min"). Without them it is `accuracy`, a share in [0, 1], or else the test loss.
     - `step_metrics(model)` returns a mapping from names to values of the current step, each a number or a 0-d
       tensor: logged for every step and drawn in a separate pane where there is room, else in the accuracy pane
       (key 3); the names `loss` and `lr` are taken. It is called

@@ -248,6 +248,8 @@ class Loop:
             total_steps=horizon.total_steps,
             group_names=setup.group_names,
             group_lrs=setup.lr_control.lrs,
+            best=None if setup.objective is None else setup.objective.metric,
+            mode=None if setup.objective is None else setup.objective.mode,
             **self._started_fields,
         )
         for text in setup.warnings:

@@ -9,6 +9,7 @@ import torch
 
 from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
+from lrtui.run.evaluations import Objective
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
@@ -49,6 +50,7 @@ class RunSetup:
         spec: the settings, with the schedule's lengths filled in.
         data: name, source, where, and the number of samples under `train` and `test`.
         metric_names: names of a test's results, `loss` first.
+        objective: what the task names as best; None if it names nothing.
         script: the commands of the settings' `at`, in the order of their moments.
         warnings: what will go wrong, as the first batch of the test and the script show; one sentence each.
     """
@@ -67,6 +69,7 @@ class RunSetup:
     horizon: Horizon
     script: list[ScriptLine]
     warnings: tuple[str, ...] = ()
+    objective: Objective | None = None
 
     @property
     def parameter_count(self) -> int:
@@ -166,6 +169,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
             *_negative_metric_warnings(schedule, script, first_results),
             *script_warnings,
         ),
+        objective=user_task.objective(metric_names),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
+from lrtui.run.evaluations import ACCURACY, Objective
+from lrtui.run.evaluations import LOSS as LOSS_NAME
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 from lrtui.training.batch_call import BatchReader, ModelCall, describe_batch
 from lrtui.training.batch_norm import FAILURE
@@ -193,6 +195,29 @@ class UserTask:
             given = f"outputs {describe_shape(outputs)} and targets {describe_shape(targets)}"
             raise _task_error(f"metrics fails on {given}", error, METRICS) from error
         return checked_metrics(found, self._metrics, METRICS)
+
+    def objective(self, names: Collection[str]) -> Objective | None:
+        """Return what the task's `best` and `mode` say decides which result is the best; None without `best`.
+
+        Args:
+            names: names of a test's results.
+
+        Raises:
+            TaskError: for a metric that its tests don't return, or a mode that is missing or wrong.
+        """
+        best, mode = getattr(self.task, "best", None), getattr(self.task, "mode", None)
+        if best is None:
+            return None
+        where = f"{type(self.task).__name__}{source_location(type(self.task))}"
+        if best not in names:
+            raise TaskError(f"{where} has best = {best!r}, but its tests return {', '.join(names)}")
+        mode = mode if mode is not None else {ACCURACY: "max", LOSS_NAME: "min"}.get(best)
+        if mode not in ("max", "min"):
+            has = f"mode = {mode!r}" if mode is not None else "no mode"
+            raise TaskError(f'{where} has best = {best!r} and {has}, expected mode = "max" or mode = "min"')
+        if best == LOSS_NAME and mode == "max":
+            raise TaskError(f'{where} has best = "loss" and mode = "max", but training makes the loss low')
+        return Objective(best, mode == "max")
 
     @property
     def has_step_metrics(self) -> bool:

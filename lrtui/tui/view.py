@@ -60,8 +60,8 @@ class View:
     log_axes: set[str] = field(default_factory=set)
     """Names of the panes whose y axis is logarithmic."""
     smoothing: int = SMOOTHINGS[0]
-    metric: str = "accuracy"
-    """Name of the metric in the accuracy pane, if the task measures several."""
+    metric: str = ""
+    """Name of the metric that the user chose for the accuracy pane; empty for the first."""
     viewport: Viewport = field(default_factory=Viewport)
     """The visible part of the x axis, its unit, and the cursor."""
     recent: list[str] = field(default_factory=list)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from lrtui.run.checkpoint_name import checkpoint_name
+from lrtui.run.evaluations import Objective
 from lrtui.training.checkpoint.files import SavedFile, files_to_remove, remove_unfinished, saved_files
 
 
@@ -69,3 +71,13 @@ def test_others_have_to_go_before_epochs_ends_do() -> None:
 def test_an_accuracy_that_is_not_finite_is_not_the_best(odd: float) -> None:
     results = {seq: {"accuracy": accuracy} for seq, accuracy in ((1, 0.6), (2, odd), (3, 0.5), (4, 0.5))}
     assert gone(files(1, 2, 3, 4), [1, 2, 3, 4], results, limit=40) == [2]
+
+
+def test_the_best_that_stays_is_that_of_the_metric_that_the_task_names() -> None:
+    results = {
+        seq: {"accuracy": seq / 10, "loss": 1.0, "error": error} for seq, error in enumerate((3, 1, math.nan, 2), 1)
+    }
+    kept = files_to_remove(files(1, 2, 3, 4), [1, 2, 3, 4], results.get, 10, Objective("error", higher=False))
+    assert [file.seq for file in kept] == [1]
+    kept = files_to_remove(files(1, 2, 3, 4), [1, 2, 3, 4], results.get, 10, Objective("error", higher=True))
+    assert [file.seq for file in kept] == [2]

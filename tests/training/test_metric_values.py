@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,10 @@ from tiny_task import Tiny
 from training_runs import run_events, tiny_spec
 
 from lrtui.run.errors import TaskError
-from lrtui.run.events import EvalDone
+from lrtui.run.evaluations import Objective
+from lrtui.run.event_json import event_from_json, event_to_json
+from lrtui.run.events import EvalDone, RunFinished, RunStarted
+from lrtui.run.state import RunState
 from lrtui.training.metric_values import checked_metrics, metric_tensor
 
 
@@ -110,3 +114,40 @@ def test_all_kinds_of_values_are_averaged_over_the_samples_of_the_test_set() -> 
     result = next(e for e in run_events(tiny_spec(epochs=1), task=Mixed()) if isinstance(e, EvalDone))
     mean = pytest.approx(result.accuracy, abs=1e-6)
     assert result.metrics == {"array": mean, "number": mean, "scalar": mean, "constant": 3.0}
+
+
+class RankedByError(Tiny):
+    """Names a metric as best, in subclasses wrongly."""
+
+    best: Any = "error"
+    mode: Any = "min"
+
+    def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"accuracy": outputs.argmax(dim=1) == targets, "error": outputs.argmax(dim=1) != targets}
+
+
+def test_the_metric_that_a_task_names_as_best_is_stored_with_the_run() -> None:
+    events = run_events(tiny_spec(epochs=1, batch_size=96), task=RankedByError())
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert (started.best, started.mode) == ("error", "min")
+    state = RunState()
+    state.fold(event_from_json(event_to_json(event, exact=True)) for event in events)
+    assert state.objective == Objective("error", higher=False)
+
+
+@pytest.mark.parametrize(
+    ("best", "mode", "message"),
+    [
+        ("auc", "max", r"has best = 'auc', but its tests return loss, accuracy, error"),
+        ("error", None, r'has best = \'error\' and no mode, expected mode = "max" or mode = "min"'),
+        ("error", "low", r"has best = 'error' and mode = 'low', expected"),
+        ("loss", "max", r"but training makes the loss low"),
+    ],
+)
+def test_a_best_metric_that_the_tests_lack_or_without_a_mode_is_refused_before_training(
+    best: str, mode: str | None, message: str
+) -> None:
+    task = type("Wrong", (RankedByError,), {"best": best, "mode": mode})()
+    finished = run_events(tiny_spec(epochs=1), task=task)[-1]
+    assert isinstance(finished, RunFinished)
+    assert re.search(message, str(finished.error))

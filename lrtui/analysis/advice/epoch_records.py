@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrtui.run.evaluations import epoch_results
+from lrtui.run.evaluations import ACCURACY, LOSS, Objective, epoch_results, is_finite, metric_of
 from lrtui.run.events import EpochDone, EvalDone
 from lrtui.run.spec import trained_group
 from lrtui.run.state import RunState
@@ -25,14 +25,17 @@ class EpochRecord:
     Args:
         epoch: the event that ended the epoch.
         result: test result of the model itself, not of averaged weights.
-        noise: standard error of the accuracy, from the number of test samples; 0 without an accuracy.
+        noise: standard error of the merit, from the number of test samples if it is a share; 0 without a merit.
         train_loss: mean training loss of the epoch; NaN if no step had a finite loss.
+        merit: the accuracy, or the metric that the task names as best, negative if a low value is better; None without
+            either.
     """
 
     epoch: EpochDone
     result: EvalDone
     noise: float
     train_loss: float
+    merit: float | None
 
     @property
     def is_perfect(self) -> bool:
@@ -47,7 +50,7 @@ def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecor
         latest: return only this many of the latest epochs; None for all. Reading all of them after every epoch would
             take time quadratic in the number of epochs.
     """
-    tests, samples = epoch_results(state, latest), _test_samples(state)
+    tests, samples, objective = epoch_results(state, latest), _test_samples(state), state.objective
     records = []
     end = None
     for epoch in state.epochs if latest is None else state.epochs[-latest:]:
@@ -57,7 +60,9 @@ def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecor
             result = tests[epoch.epoch]
             # one epoch at a time: a summary of several epochs together is only as exact as a chart
             loss = state.loss.summary(np.array([start, end]) - state.first_step).mean[0]
-            records.append(EpochRecord(epoch, result, standard_error(result.accuracy, samples), float(loss)))
+            value = None if objective.metric == LOSS else metric_of(result, objective.metric)
+            merit = None if value is None else -objective.order(value)
+            records.append(EpochRecord(epoch, result, _noise(objective, value, samples), float(loss), merit))
     return records
 
 
@@ -65,6 +70,14 @@ def _test_samples(state: RunState) -> int:
     samples = state.started.data.get("test") if state.started else None
     # if the number is unknown, assume a small test set with large noise
     return samples if isinstance(samples, int) and samples > 0 else 1000
+
+
+def _noise(objective: Objective, value: float | None, samples: int) -> float:
+    """Return how much the objective's metric can change without any learning."""
+    is_share = value is not None and 0.0 <= value <= 1.0
+    if value is None or is_share or objective.metric == ACCURACY:
+        return standard_error(value, samples)
+    return LOSS_NOISE * abs(value)
 
 
 def standard_error(accuracy: float | None, samples: int) -> float:
@@ -80,7 +93,7 @@ def standard_error(accuracy: float | None, samples: int) -> float:
 
 
 def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noise: float = 1.0) -> bool:
-    """Return whether the accuracy rose or the loss fell by more than noise.
+    """Return whether the accuracy, or the metric that the task names as best, or the loss improved by more than noise.
 
     Medians are compared, because a single lucky test hardly changes them. A falling loss counts even if the accuracy
     does not change, since the loss is more sensitive.
@@ -91,14 +104,12 @@ def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noi
         noise: the multiple of the noise that the change must exceed.
     """
     loss_decrease = relative_decrease([item.result.loss for item in before], [item.result.loss for item in after])
-    return loss_decrease > noise * LOSS_NOISE or _accuracy_gain(before, after) > noise * max(
-        item.noise for item in after
-    )
+    return loss_decrease > noise * LOSS_NOISE or _gain(before, after) > noise * max(item.noise for item in after)
 
 
-def _accuracy_gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> float:
-    earlier = [item.result.accuracy for item in before if item.result.accuracy is not None]
-    later = [item.result.accuracy for item in after if item.result.accuracy is not None]
+def _gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> float:
+    earlier = [item.merit for item in before if is_finite(item.merit)]
+    later = [item.merit for item in after if is_finite(item.merit)]
     return median(later) - median(earlier) if earlier and later else 0.0
 
 

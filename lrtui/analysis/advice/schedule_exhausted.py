@@ -168,5 +168,5 @@ def _last_useful_epoch(tests: Sequence[EpochRecord]) -> EpochRecord | None:
 
 def _merit(test: EpochRecord) -> tuple[float, float]:
     """Return a key that is highest for the best test; a value that is not finite is never the best."""
-    accuracy, loss = test.result.accuracy, test.result.loss
-    return accuracy if is_finite(accuracy) else -math.inf, -loss if is_finite(loss) else -math.inf
+    merit, loss = test.merit, test.result.loss
+    return merit if is_finite(merit) else -math.inf, -loss if is_finite(loss) else -math.inf

@@ -11,13 +11,13 @@ from pathlib import Path
 from lrtui.analysis.race.child_run import ChildRun
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
-from lrtui.analysis.race.results import CellResult, find_run_of, metric_of_race, open_cells, read_results
+from lrtui.analysis.race.results import CellResult, find_run_of, objective_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
 from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
 from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
-from lrtui.run.evaluations import higher_is_better
+from lrtui.run.evaluations import metric_of
 from lrtui.run.events import EvalDone
 from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
@@ -138,17 +138,16 @@ class Race:
         ]
         if not waiting:
             return None
-        metric = metric_of_race(self.results)
-        sign = -1.0 if higher_is_better(metric) else 1.0
+        objective = objective_of_race(self.results)
 
         def sort_key(cell: Cell) -> float:
             ends = [
                 value
                 for result in self._results.values()
                 if result.cell.entrant == cell.entrant and result.is_done
-                if (value := result.value(metric)) is not None
+                if (value := result.value(objective.metric)) is not None
             ]
-            return sign * sum(ends) / len(ends) if ends else float("inf")
+            return objective.order(sum(ends) / len(ends)) if ends else float("inf")
 
         return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=sort_key)
 
@@ -219,7 +218,8 @@ class Race:
 
     def _epoch_line(self, cell: Cell, test: EvalDone, result: CellResult) -> str:
         epochs = f"/{result.started.spec.epochs}" if result.started else ""
-        text = f"loss {figure(test.loss)}" if test.accuracy is None else f"accuracy {figure(test.accuracy)}"
+        metric = result.run_state.objective.metric
+        text = f"{metric} {figure(metric_of(test, metric))}"
         label = self.plan.entrants[cell.entrant].label
         return f"seed {cell.seed}  {label}  epoch {test.epoch}{epochs}  {text}  {duration(test.seconds)}"
 

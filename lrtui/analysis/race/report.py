@@ -193,9 +193,10 @@ def notes(standing: Standing) -> list[str]:
         lines.append(standing.data_text)
     lines += _difference_notes(standing)
     if standing.plan.target is not None:
+        bound = "least" if standing.objective.higher else "most"
         lines.append(
             f"to {figure(standing.plan.target)}: mean steps and training time until the test {standing.metric} at the "
-            f"end of an epoch was at {'least' if standing.better_high else 'most'} {figure(standing.plan.target)}; "
+            f"end of an epoch was at {bound} {figure(standing.plan.target)}; "
             "ranked by steps, since seconds depend on the load of the machine"
         )
     if not standing.is_whole and standing.placings:

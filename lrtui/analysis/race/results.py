@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrtui.analysis.race.plan import Cell, RacePlan
-from lrtui.run.evaluations import ACCURACY, LOSS, epoch_results, higher_is_better, is_finite, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, Objective, epoch_results, is_finite, metric_of, objective_of
 from lrtui.run.events import EvalDone, RunStarted, Status
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading, readable_errors
@@ -63,14 +64,19 @@ class CellResult:
 
     @property
     def is_done(self) -> bool:
-        """Whether it ran to the end, and the loss and accuracy of its last test are finite."""
-        test = self.last_test
-        return (
-            self.state == "done"
-            and test is not None
-            and is_finite(test.loss)
-            and (test.accuracy is None or is_finite(test.accuracy))
-        )
+        """Whether it ran to the end, and its last test has finite results."""
+        return self.state == "done" and self.last_test is not None and not self.not_finite
+
+    @property
+    def not_finite(self) -> list[str]:
+        """Names of the results of the last test that decide a race and are not finite."""
+        results = {} if self.last_test is None else self.last_test.all_metrics
+        if self.started is not None and self.started.best is not None:
+            results.setdefault(self.started.best, math.nan)
+            decisive = {LOSS, self.started.best}
+        else:
+            decisive = {LOSS, ACCURACY}
+        return [name for name, value in results.items() if name in decisive and not is_finite(value)]
 
     def value(self, metric: str, epoch: int | None = None) -> float | None:
         """Return a metric at the end of an epoch, or the newest value; None if there is none."""
@@ -82,10 +88,11 @@ class CellResult:
         return cls(cell, run, state.status, state.step, epoch_results(state), run_state=state)
 
 
-def metric_of_race(results: Sequence[CellResult]) -> str:
-    """Return the metric that decides the race: test accuracy, or test loss if the task has no accuracy."""
+def objective_of_race(results: Sequence[CellResult]) -> Objective:
+    """Return what decides the race: the `best` of its task, or test accuracy, or test loss without an accuracy."""
     tests = [test for result in results for test in result.tests.values()]
-    return ACCURACY if tests and all(test.accuracy is not None for test in tests) else LOSS
+    has_accuracy = bool(tests) and all(test.accuracy is not None for test in tests)
+    return objective_of([result.started for result in results], has_accuracy=has_accuracy)
 
 
 def open_cells(plan: RacePlan, results: Sequence[CellResult]) -> list[Cell]:
@@ -151,33 +158,33 @@ class Reached:
     seconds: float
 
 
-def default_target(ranked: Sequence[Sequence[CellResult]], metric: str) -> float:
+def default_target(ranked: Sequence[Sequence[CellResult]], objective: Objective) -> float:
     """Return the hardest target that every run reaches.
 
     Args:
         ranked: the runs of each entrant, at least one.
     """
-    better = max if higher_is_better(metric) else min
-    bests = [better(_finite_values(result, metric)) for runs in ranked for result in runs]
-    return min(bests) if higher_is_better(metric) else max(bests)
+    better = max if objective.higher else min
+    bests = [better(_finite_values(result, objective.metric)) for runs in ranked for result in runs]
+    return min(bests) if objective.higher else max(bests)
 
 
-def mean_reached(runs: Sequence[CellResult], metric: str, target: float) -> tuple[Reached | None, int]:
+def mean_reached(runs: Sequence[CellResult], objective: Objective, target: float) -> tuple[Reached | None, int]:
     """Return when an entrant reached the target, and how many of its seeds did.
 
     There is no mean if any seed missed it, since a mean over the other seeds would be too low.
     """
-    firsts = [first for result in runs if (first := _first(result, metric, target)) is not None]
+    firsts = [first for result in runs if (first := _first(result, objective, target)) is not None]
     if len(firsts) < len(runs):
         return None, len(firsts)
     steps, seconds = (statistics.fmean(values) for values in zip(*((t.step, t.seconds) for t in firsts), strict=True))
     return Reached(steps, seconds), len(firsts)
 
 
-def _first(result: CellResult, metric: str, target: float) -> EvalDone | None:
+def _first(result: CellResult, objective: Objective, target: float) -> EvalDone | None:
     for _, test in sorted(result.tests.items()):
-        value = metric_of(test, metric)
-        if is_finite(value) and (value >= target if higher_is_better(metric) else value <= target):
+        value = metric_of(test, objective.metric)
+        if is_finite(value) and (value >= target if objective.higher else value <= target):
             return test
     return None
 

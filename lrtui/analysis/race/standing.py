@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from math import comb
 
 from lrtui.analysis.race.plan import Cell, RacePlan, accuracy_refusal
-from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, metric_of_race
+from lrtui.analysis.race.results import CellResult, Reached, default_target, mean_reached, objective_of_race
 from lrtui.analysis.race.significance import Difference, paired_difference
 from lrtui.analysis.race.stopping import REFERENCE
 from lrtui.run.commands import EvaluateNow
 from lrtui.run.comparison import CIRCUMSTANCES
-from lrtui.run.evaluations import ACCURACY, higher_is_better
+from lrtui.run.evaluations import ACCURACY, Objective, metric_of
 from lrtui.text.format import counted, figure
 
 
@@ -56,6 +56,8 @@ def reason_unranked(plan: RacePlan, entrant: int, results: Sequence[CellResult])
             first = bad_runs[0]
             outcome = first.run_state.outcome
             more = f": {outcome.error}" if outcome and outcome.error else ""
+            if first.state == "done":
+                more = f": the {' and the '.join(first.not_finite)} of its last test is not finite"
             ran = sum(result.state != "missing" for result in of_entrant)
             text = f"with {len(bad_runs)} of {counted(ran, 'seed')}, first with seed {first.cell.seed}{more}"
             return Unranked(entrant, label, why, first.step, text)
@@ -70,7 +72,7 @@ def unfinished(plan: RacePlan, entrant: int, results: Sequence[CellResult]) -> U
     tests = [(result, result.last_test) for result in of_entrant if not result.is_done and result.last_test is not None]
     if tests:
         result, test = tests[0]
-        value = figure(test.loss if test.accuracy is None else test.accuracy)
+        value = figure(metric_of(test, result.run_state.objective.metric))
         text += f"; with seed {result.cell.seed} it has {value} after epoch {test.epoch}"
     return Unranked(
         entrant, plan.entrants[entrant].label, "unfinished", max(result.step for result in of_entrant), text
@@ -156,7 +158,7 @@ class Standing:
 
     Args:
         plan: plan of the race.
-        metric: the metric that decides the race.
+        objective: what decides the race.
         seeds: the seeds that all ranked entrants have finished.
         unranked: the others, in the order of the plan.
         warnings: reasons why the comparison is not fair.
@@ -171,7 +173,7 @@ class Standing:
     """
 
     plan: RacePlan
-    metric: str
+    objective: Objective
     seeds: tuple[int, ...]
     unranked: tuple[Unranked, ...]
     warnings: tuple[str, ...]
@@ -190,14 +192,19 @@ class Standing:
         return len(self.seeds) == len(self.plan.seeds)
 
     @property
-    def better_high(self) -> bool:
-        """Whether a larger value is better."""
-        return bool(higher_is_better(self.metric))
+    def metric(self) -> str:
+        """Name of the metric that decides the race."""
+        return self.objective.metric
+
+    @property
+    def resolution(self) -> float:
+        """The smallest step of a value: one test sample for an accuracy, 0 for others."""
+        return 1 / (self.test_samples or 1) if self.metric == ACCURACY else 0.0
 
     def difference(self, first: Placing, second: Placing) -> Difference:
         """Return the difference of two ranked entrants, corrected for all pairs: results pick the two."""
         pairs = comb(len(self.placings), 2)
-        return _difference(first.values, second.values, self.better_high, pairs, self.test_samples or 1)
+        return _difference(self, first.values, second.values, pairs)
 
 
 def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
@@ -208,9 +215,9 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         results: results of all its runs, in the order of `plan.cells`.
     """
     by_cell = {result.cell: result for result in results}
-    metric = metric_of_race(results)
+    objective = objective_of_race(results)
     target_warnings: tuple[str, ...] = ()
-    if metric == ACCURACY and (refusal := accuracy_refusal(plan.target)):
+    if objective.metric == ACCURACY and (refusal := accuracy_refusal(plan.target)):
         target_warnings = (f"{refusal}; the time to it is left out",)
         plan = replace(plan, target=None)
     unranked = {index: found for index in range(len(plan.entrants)) if (found := reason_unranked(plan, index, results))}
@@ -223,26 +230,26 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         in_race = []
     others = tuple(unranked[index] for index in sorted(unranked))
     standing = Standing(
-        plan, metric, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results))
+        plan, objective, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results))
     )
     if not in_race:
         return standing
     ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in in_race}
     any_run = ranked[in_race[0]][0]
     epoch = min(max(result.tests) for runs in ranked.values() for result in runs)
-    target = plan.target if plan.target is not None else default_target(list(ranked.values()), metric)
+    target = plan.target if plan.target is not None else default_target(list(ranked.values()), objective)
     data, samples, device = (CIRCUMSTANCES[name](any_run.run_state) for name in ("data", "samples", "computed on"))
-    placings = _placings(standing, epoch, ranked, target, any_run.test_samples)
     standing = replace(
         standing,
+        test_samples=any_run.test_samples,
         epoch=epoch,
         step=any_run.tests[epoch].step,
         target=target,
-        reference=REFERENCE if REFERENCE in ranked else placings[0].entrant,
-        placings=placings,
-        test_samples=any_run.test_samples,
         data_text=f"data: {data}, {samples} samples; computed on {device}",
     )
+    placings = _placings(standing, epoch, ranked, target)
+    reference = REFERENCE if REFERENCE in ranked else placings[0].entrant
+    standing = replace(standing, reference=reference, placings=placings)
     return replace(standing, lead=standing.difference(*placings[:2])) if len(placings) > 1 else standing
 
 
@@ -268,31 +275,30 @@ def mean_tests(standing: Standing, results: Sequence[CellResult]) -> dict[int, d
 
 
 def _placings(
-    standing: Standing, epoch: int, ranked: Mapping[int, Sequence[CellResult]], target: float, test_samples: int
+    standing: Standing, epoch: int, ranked: Mapping[int, Sequence[CellResult]], target: float
 ) -> tuple[Placing, ...]:
-    metric, better_high = standing.metric, standing.better_high
+    metric, objective = standing.metric, standing.objective
     values = {
         index: {result.cell.seed: _value(result, metric, epoch) for result in runs} for index, runs in ranked.items()
     }
     means = {index: statistics.fmean(each.values()) for index, each in values.items()}
-    sign = 1 if better_high else -1
-    order = sorted(ranked, key=lambda index: -sign * means[index])
+    order = sorted(ranked, key=lambda index: objective.order(means[index]))
     # the reference is chosen before the race; the leader is chosen by its results, which needs a correction for all
     # pairs that could have come first and second
     reference, compared = (REFERENCE, len(ranked) - 1) if REFERENCE in ranked else (order[0], comb(len(ranked), 2))
-    times = {index: mean_reached(runs, metric, target) for index, runs in ranked.items()}
+    times = {index: mean_reached(runs, objective, target) for index, runs in ranked.items()}
     steps = {index: reached.steps for index, (reached, _) in times.items() if reached is not None}
     return tuple(
         Placing(
             entrant=index,
             label=standing.plan.entrants[index].label,
-            rank=1 + sum((means[other] - means[index]) * sign > 0 for other in ranked),
+            rank=1 + sum(objective.order(means[other]) < objective.order(means[index]) for other in ranked),
             values=values[index],
             mean=means[index],
             deviation=statistics.stdev(values[index].values()) if len(values[index]) > 1 else None,
             difference=None
             if index == reference
-            else _difference(values[index], values[reference], better_high, compared, test_samples),
+            else _difference(standing, values[index], values[reference], compared),
             reached=times[index][0],
             reached_seeds=times[index][1],
             time_rank=1 + sum(each < steps[index] for each in steps.values()) if index in steps else None,
@@ -302,16 +308,15 @@ def _placings(
 
 
 def _difference(
-    mine: Mapping[int, float], theirs: Mapping[int, float], better_high: bool, comparisons: int, test_samples: int
+    standing: Standing, mine: Mapping[int, float], theirs: Mapping[int, float], comparisons: int
 ) -> Difference:
     """Return the difference of two entrants, paired over the seeds."""
     return paired_difference(
         list(mine.values()),
         list(theirs.values()),
-        better_high=better_high,
+        better_high=standing.objective.higher,
         comparisons=max(1, comparisons),
-        # smallest step of a value
-        resolution=1 / test_samples if better_high else 0.0,
+        resolution=standing.resolution,
     )
 
 

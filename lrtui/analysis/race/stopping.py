@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.results import CellResult
-from lrtui.run.evaluations import ACCURACY, LOSS, higher_is_better, is_finite
+from lrtui.run.evaluations import ACCURACY, is_finite, objective_of
 from lrtui.text.format import figure
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ RULE = (
     f"a schedule is stopped at the end of an epoch, after {MIN_EPOCHS} epochs and {MIN_SHARE:.0%} of the run, if its "
     f"lr stays below {SPENT_SHARE:.0%} of its peak from there on, it is behind another schedule at the same step with "
     f"the same seed by more than {NOISE_MARGIN:g} standard errors of the test accuracy (or {LOSS_MARGIN:.0%} of "
-    "the loss), and its last epoch gained less than a tenth of its distance from that schedule; or if its loss "
-    "diverges. The first schedule given, which the others are compared with, always runs to the end, and so does one "
-    "that follows a metric or has --at commands"
+    "the loss, or of the metric that the task names as best), and its last epoch gained less than a tenth of its "
+    "distance from that schedule; or if its loss diverges. The first schedule given, which the others are compared "
+    "with, always runs to the end, and so does one that follows a metric or has --at commands"
 )
 """The rule as text, shown below the results whenever a schedule was stopped."""
 
@@ -80,14 +80,14 @@ class StoppingRule:
     def _judge_at(
         self, epoch: int, mine: CellResult, rivals: Sequence[CellResult], started: RunStarted
     ) -> Ruling | None:
-        metric = ACCURACY if mine.tests[epoch].accuracy is not None else LOSS
+        objective = objective_of([started], has_accuracy=mine.tests[epoch].accuracy is not None)
+        metric = objective.metric
         now, before = mine.value(metric, epoch), mine.value(metric, epoch - 1)
         figures = [(value, rival.cell) for rival in rivals if is_finite(value := rival.value(metric, epoch))]
         if not is_finite(now) or not is_finite(before) or not figures:
             return None
-        sign = 1.0 if higher_is_better(metric) else -1.0
-        best, leader = max(figures, key=lambda entry: sign * entry[0])
-        behind, gained = sign * (best - now), sign * (now - before)
+        best, leader = min(figures, key=lambda entry: objective.order(entry[0]))
+        behind, gained = objective.order(now) - objective.order(best), objective.order(before) - objective.order(now)
         if not behind > _margin(metric, now, best, mine.test_samples) or gained >= STALLED_SHARE * behind:
             return None
         step = mine.tests[epoch].step
@@ -129,7 +129,7 @@ def _margin(metric: str, now: float, best: float, samples: int) -> float:
     The standard error of an accuracy p over n samples is sqrt(p (1 - p) / n). Two results on one test set are
     correlated, so the sum of both variances overestimates that of the difference.
     """
-    if metric == LOSS:
+    if metric != ACCURACY:
         return LOSS_MARGIN * abs(best)
     # p (1 - p) is negative for an accuracy in percent, which then has no margin
     return NOISE_MARGIN * math.sqrt(max(0.0, now * (1 - now) + best * (1 - best)) / samples)

@@ -14,7 +14,7 @@ from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import Placing, Standing
 from lrtui.analysis.suggest.candidates import USER_SCHEDULE
 from lrtui.analysis.suggest.range_test import RangeTestResult
-from lrtui.run.evaluations import ACCURACY
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.event_json import plain
 from lrtui.run.spec import RunSpec
 from lrtui.text.format import counted, figure, four_digits
@@ -25,7 +25,7 @@ NOISE = 2.0
 
 def describe_difference(standing: Standing, first: Placing, second: Placing) -> tuple[str, bool]:
     """Return a description of a difference, and whether it is more than noise."""
-    gap = (first.mean - second.mean) * (1 if standing.better_high else -1)
+    gap = standing.objective.order(second.mean) - standing.objective.order(first.mean)
     if len(standing.seeds) > 1:
         pair = standing.difference(first, second)
         beyond = pair.verdict == "better"
@@ -33,7 +33,8 @@ def describe_difference(standing: Standing, first: Placing, second: Placing) -> 
         return f"{text} over {counted(len(standing.seeds), 'seed')}", beyond
     error = _standard_error(standing, first, second)
     if error is None:
-        return f"{figure(gap)}; one seed, so the noise of a loss is unknown", False
+        noise = "a loss" if standing.metric == LOSS else f"the {standing.metric}"
+        return f"{figure(gap)}; one seed, so the noise of {noise} is unknown", False
     ratio = gap / error
     text = "more than sampling noise" if ratio > NOISE else "may be noise"
     return (
@@ -190,11 +191,8 @@ def _full_run_lines(suggestion: Suggestion) -> Iterator[str]:
     if not result.is_done or test is None or best is None:
         yield f"full run {result.state} at step {result.step:,} of {result.run_state.total_steps:,} (run #{result.run})"
         return
-    values = (
-        f"loss {figure(test.loss)}, best {figure(best.loss)}"
-        if test.accuracy is None or best.accuracy is None
-        else f"accuracy {figure(test.accuracy)}, best {figure(best.accuracy)}"
-    )
+    metric = result.run_state.objective.metric
+    values = f"{metric} {figure(metric_of(test, metric))}, best {figure(metric_of(best, metric))}"
     seed = rounds[0].plan.common.seed if rounds else suggestion.spec.seed
     yield f"full run, {epochs}, seed {seed}: {values} in epoch {best.epoch} (run #{result.run})"
 
@@ -230,6 +228,7 @@ def suggestion_record(suggestion: Suggestion) -> dict[str, Any]:
             "state": result.state,
             "epochs": suggestion.spec.epochs,
             "accuracy": None if test is None else plain(test.accuracy),
+            "metrics": {} if test is None else plain(test.metrics),
             "loss": None if test is None else plain(test.loss),
         },
         "budget": suggestion.budget,

@@ -13,7 +13,7 @@ from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, st
 from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.comparison import Comparison, compare, comparison_lines
 from lrtui.run.errors import UsageError
-from lrtui.run.evaluations import ACCURACY, metric_of
+from lrtui.run.evaluations import ACCURACY, metric_of, objective_of
 from lrtui.run.event_json import plain
 from lrtui.run.events import GLYPHS
 from lrtui.run.state import RunState
@@ -69,10 +69,10 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
 
 
 def _print_results(runs: Sequence[StoredRun], states: Sequence[RunState], comparison: Comparison) -> None:
-    """Draw the test accuracies, or the test losses of a task without accuracy."""
+    """Draw the results of the metric that decides: the task's `best`, or else the accuracy, or else the loss."""
     if not comparison.metrics:
         return
-    name = ACCURACY if ACCURACY in comparison.metrics else comparison.metrics[0]
+    name = objective_of([state.started for state in states], has_accuracy=ACCURACY in comparison.metrics).metric
     curves = []
     for index, state in enumerate(states):
         points = result_curve(state, lambda result: metric_of(result, name))

@@ -12,6 +12,7 @@ import click
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
 from lrtui.cli.terminal import terminal_width
+from lrtui.run.evaluations import ACCURACY
 from lrtui.run.events import GLYPHS
 from lrtui.store.columns import Column, column_named, epochs_done, record_of, value_text
 from lrtui.store.filters import read_filters
@@ -31,7 +32,7 @@ HEADINGS = {
     "state": Heading("state"),
     "schedule": Heading("schedule"),
     "epochs": Heading("epochs", "/"),
-    "best_accuracy": Heading("best", "."),
+    "best_value": Heading("best", "."),
     "test_loss": Heading("test_loss", "."),
     "seconds": Heading("time", " "),
     "name": Heading("name"),
@@ -54,8 +55,10 @@ def command(filters: tuple[str, ...], sort: str | None, as_json: bool, store: st
     """A FILTER is COLUMN, one of = != > >= < <= ~ (contains, ignoring case), and a value; only runs that meet all
     filters are listed. Put filters with > or < in quotes. A run without the value matches only !=.
 
-    Columns are those that --json prints; best, time and done are short for best_accuracy, seconds and epochs_done. The
-    table shows the lowest test loss as the best value of a run without accuracy.
+    Columns are those that --json prints; best, time and done are short for best_value, seconds and epochs_done. The
+    best value is that of the metric that the task names as best, or else of the accuracy; --sort -best puts the best
+    runs first also where a low value is better. The table shows the lowest test loss as the best value of a run without
+    either.
     """
     conditions = read_filters(filters)
     column = None if sort is None else column_named(sort.removeprefix("-"))
@@ -82,6 +85,9 @@ def _sorted(runs: Sequence[StoredRun], column: Column, *, descending: bool) -> l
 
     def key(run: StoredRun) -> Any:
         value = column.value(run)
+        if column.name == "best_value":
+            metric = run.best_metric or ACCURACY
+            return metric == ACCURACY, metric, -value if run.best_mode == "min" else value
         return value_text(column, value).lower() if column.kind == "text" else value
 
     by_presence: dict[bool, list[StoredRun]] = {True: [], False: []}
@@ -110,9 +116,10 @@ def _cell(run: StoredRun, name: str) -> str:
             return f"{GLYPHS[run.state]} {run.state}"
         case "epochs":
             return f"{epochs_done(run)}/{run.spec.epochs}"
-        case "best_accuracy":
-            return figure(run.best_loss if run.best_accuracy is None else run.best_accuracy)
-        case "accuracy" | "test_loss" | "loss" | "best_loss":
+        case "best_value":
+            is_loss = run.best_value is None and run.best_metric is None
+            return figure(run.best_loss if is_loss else run.best_value)
+        case "accuracy" | "best_accuracy" | "test_loss" | "loss" | "best_loss":
             return figure(getattr(run, name))
         case "seconds":
             return duration(run.seconds)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lrtui.run.checkpoint_name import CHECKPOINT_NAME
 from lrtui.run.commands import Command
+from lrtui.run.evaluations import ACCURACY, Objective, objective_of
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written."""
@@ -140,6 +141,7 @@ def files_to_remove(
     epoch_ends: Collection[int],
     result_at: Callable[[int], Mapping[str, float] | None],
     limit: int,
+    objective: Objective | None = None,
 ) -> list[SavedFile]:
     """Return the files to remove once the newest is on disk.
 
@@ -151,18 +153,20 @@ def files_to_remove(
         epoch_ends: `seq` of those made at the end of an epoch.
         result_at: returns the result of the test that ended an epoch after that many steps, or None.
         limit: bytes that all of them may take.
+        objective: what the best is decided by; None for the accuracy, or the loss without one.
     """
     removed = [file for file in files[:-1] if file.seq not in epoch_ends]
     if sum(file.size for file in files) - sum(file.size for file in removed) >= limit:
         ends = [file for file in files if file.seq in epoch_ends]
-        best = min(ends, key=lambda file: _rank(result_at(file.step)), default=None)
+        best = min(ends, key=lambda file: _rank(result_at(file.step), objective), default=None)
         removed += [file for file in ends[:-2] if file is not best]
     return removed
 
 
-def _rank(result: Mapping[str, float] | None) -> float:
-    """Return a value that is lowest for the best result: by accuracy, or by loss if the task has no accuracy."""
+def _rank(result: Mapping[str, float] | None, objective: Objective | None) -> float:
+    """Return a value that is lowest for the best result."""
     if result is None:
         return math.inf
-    value = -result["accuracy"] if "accuracy" in result else result["loss"]
+    objective = objective or objective_of((), has_accuracy=ACCURACY in result)
+    value = objective.order(result.get(objective.metric, math.nan))
     return value if math.isfinite(value) else math.inf

@@ -164,7 +164,7 @@ class Checkpoints:
             return
         # a run resumes from the newest checkpoint whose events are stored
         known = [file for file in self._files if self._is_stored(file.seq)]
-        removable = files_to_remove(known, self._epoch_ends, self._state.result_at, self._limit)
+        removable = files_to_remove(known, self._epoch_ends, self._state.result_at, self._limit, self._state.objective)
         # a query takes time, and at most epoch ends there is nothing to remove
         protected = self._protected() if removable else ()
         for file in removable:

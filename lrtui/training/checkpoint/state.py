@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lrtui.run.commands import Command
+from lrtui.run.evaluations import Objective
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoint.format import Checkpoint
@@ -112,6 +113,11 @@ class TrainingState:
     def schedule(self) -> Schedule:
         """The current schedule."""
         return self._setup.lr_control.schedule
+
+    @property
+    def objective(self) -> Objective | None:
+        """What the task names as best; None if it names nothing."""
+        return self._setup.objective
 
     def result_at(self, step: int) -> Mapping[str, float] | None:
         """Return the result of the test that ended the epoch of this step, or None."""

@@ -230,9 +230,9 @@ def _epoch_ends(folder: Path, number: int, state: RunState) -> tuple[EpochEnd, .
 
     ends = epoch_ends(folder, number, state)
     epochs = state.started.spec.epochs if state.started else 0
-    results = epoch_results(state)
+    results, metric = epoch_results(state), state.objective.metric
     return tuple(
-        EpochEnd(done.epoch, ends[done.epoch].step, ends[done.epoch].seq, done.lrs, results.get(done.epoch))
+        EpochEnd(done.epoch, ends[done.epoch].step, ends[done.epoch].seq, done.lrs, results.get(done.epoch), metric)
         for done in state.epochs
         if done.epoch in ends and done.epoch < epochs
     )

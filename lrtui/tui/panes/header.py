@@ -7,10 +7,11 @@ import math
 from rich.text import Span, Text
 
 from lrtui.actions import ACTIONS_BY_NAME
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
-from lrtui.text.format import cut, duration, four_digits
+from lrtui.text.format import cut, duration, four_digits, printable
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
@@ -88,7 +89,10 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
 
 
 def figures_line(scene: Scene, width: int) -> str:
-    """Return the third line: lr, losses, and accuracy with its change in the last epoch; before a run, the finding."""
+    """Return the third line: lr, losses, and accuracy or the task's `best` with its change in the last epoch.
+
+    Before a run, it is the finding.
+    """
     run = scene.run
     if run is None:
         finding = scene.finding
@@ -110,11 +114,13 @@ def figures_line(scene: Scene, width: int) -> str:
     tests = [result for result in state.evaluations if not result.averaged]
     if tests:
         parts.append(f"test loss {four_digits(tests[-1].loss):<7}")
-    accuracies = [test.accuracy for test in tests if test.accuracy is not None]
-    if accuracies:
-        difference = accuracies[-1] - accuracies[-2] if len(accuracies) > 1 else math.nan
+    metric = state.objective.metric
+    values = [value for test in tests if metric != LOSS and (value := metric_of(test, metric)) is not None]
+    if values:
+        difference = values[-1] - values[-2] if len(values) > 1 else math.nan
         change = f" {difference:+.4f}" if math.isfinite(difference) else ""
-        parts.append(f"accuracy {accuracies[-1]:.4f}{change}")
+        latest = f"{values[-1]:.4f}" if metric == ACCURACY else four_digits(values[-1])
+        parts.append(f"{printable(metric)} {latest}{change}")
     line = f" {'   '.join(parts)}"
     if len(line) > width:
         line = " " + "  ".join(parts).replace("train loss", "train").replace("test loss", "test").replace(

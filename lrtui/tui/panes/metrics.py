@@ -46,7 +46,11 @@ OTHER_LINES = 15
 
 
 def metric_names(scene: Scene) -> list[str]:
-    """Return the metrics of the drawn runs besides the loss: accuracy, those of the tests, then those of the steps."""
+    """Return the metrics of the drawn runs besides the loss.
+
+    First comes what decides which result is the best, then accuracy, the other metrics of the tests, and those of the
+    steps.
+    """
     names: dict[str, None] = {}
     for run in scene.shown:
         for test in (run.state.last_test, run.state.last_averaged):
@@ -55,7 +59,9 @@ def metric_names(scene: Scene) -> list[str]:
                     names[ACCURACY] = None
                 names.update(dict.fromkeys(test.metrics))
     of_steps = sorted({name for run in scene.shown for name in run.state.metrics} - {LOSS})
-    return [*sorted(names, key=lambda name: name != ACCURACY), *(name for name in of_steps if name not in names)]
+    best = {run.state.started.best for run in scene.shown if run.state.started is not None}
+    ordered = sorted(names, key=lambda name: (name not in best, name != ACCURACY))
+    return [*ordered, *(name for name in of_steps if name not in names)]
 
 
 def metric_in_pane(scene: Scene) -> str:
@@ -214,7 +220,10 @@ class AccuracyPane(MetricPane, can_focus=True):
 
 
 def _values_of_metric(scene: Scene, name: str) -> str:
-    """Return the values at the cursor, or the latest; for accuracy, the best test and its epoch instead of the last."""
+    """Return the values at the cursor, or the latest.
+
+    Of the metric that decides which test is the best, it is the best value and its epoch instead of the last.
+    """
     if scene.view.viewport.cursor is not None:
         return metric_at_cursor(scene, name)
     state = scene.run.state if scene.run else None
@@ -226,8 +235,10 @@ def _values_of_metric(scene: Scene, name: str) -> str:
         latest = (state.smoothed(series, span) if span else series).last
         parts.append("" if math.isnan(latest) else four_digits(latest))
     best, last, averaged = state.best, state.last_test, state.last_averaged
-    if name == ACCURACY and best is not None:
-        parts.append("this task has none" if best.accuracy is None else f"best {best.accuracy:.4f}, epoch {best.epoch}")
+    if name == state.objective.metric and best is not None and (value := metric_of(best, name)) is not None:
+        parts.append(f"best {f'{value:.4f}' if name == ACCURACY else four_digits(value)}, epoch {best.epoch}")
+    elif name == ACCURACY and last is not None and last.accuracy is None:
+        parts.append("this task has none")
     elif (value := metric_of(last, name)) is not None and last is not None:
         parts.append(f"{'test ' if parts else ''}{four_digits(value)}, epoch {last.epoch}")
     if (value := metric_of(averaged, name)) is not None:

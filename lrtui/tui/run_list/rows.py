@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from rich.style import Style
 from rich.text import Text
 
-from lrtui.run.evaluations import is_finite
+from lrtui.run.evaluations import ACCURACY, LOSS, Objective, is_finite, metric_of
 from lrtui.run.events import GLYPHS
 from lrtui.run.source import RunId, RunSummary
 from lrtui.run.spec import RunSpec
@@ -40,6 +40,9 @@ LONG_NAME = 14
 
 LONGEST_STATUS = max(map(len, GLYPHS))
 
+MAX_METRICS_NAMED = 3
+"""Number of metrics from which on the title of the column with the best values names none."""
+
 MAX_LABEL = 16
 """Maximum width, in columns, of a run's label."""
 
@@ -52,6 +55,8 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
     """
     state = run.state
     started, best, last = state.started, state.best, state.last_test
+    tests = [result for result in state.evaluations if not result.averaged]
+    best_accuracy, best_loss = Objective(ACCURACY, True).best(tests), Objective(LOSS, False).best(tests)
     spec = started.spec if started else run.spec
     before = recorded or RunSummary(id=RunId("", run.number), name=run.spec.name, created=time.time())
     epochs_done = state.step // started.batches_per_epoch if started else 0
@@ -64,8 +69,11 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
         epochs=spec.epochs,
         step=state.step,
         seconds=state.elapsed,
-        best_accuracy=best.accuracy if best else None,
-        best_loss=best.loss if best and best.accuracy is None else None,
+        best_accuracy=best_accuracy.accuracy if best_accuracy else None,
+        best_loss=best_loss.loss if best_loss and best_accuracy is None else None,
+        best_metric=started.best if started else None,
+        best_mode=started.mode if started else None,
+        best_value=metric_of(best, started.best) if started and started.best else None,
         read_only="",
     )
     columns = {
@@ -77,6 +85,7 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
         "total_steps": started.total_steps if started else None,
         "first_step": state.first_step,
         "best_epoch": best.epoch if best else None,
+        "best_value": summary.best_value if summary.best_metric else summary.best_accuracy,
         "accuracy": last.accuracy if last else None,
         "test_loss": last.loss if last else None,
         "loss": state.loss.last if len(state.loss) else None,
@@ -86,7 +95,19 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
     return replace(summary, columns=columns)
 
 
-_COLUMNS = ("name", "state", "schedule", "epochs", "epochs_done", "step", "seconds", "best_accuracy", "created")
+_COLUMNS = (
+    "name",
+    "state",
+    "schedule",
+    "epochs",
+    "epochs_done",
+    "step",
+    "seconds",
+    "best_accuracy",
+    "best_metric",
+    "best_mode",
+    "created",
+)
 """Columns that are fields of the summary."""
 
 
@@ -118,12 +139,21 @@ def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSu
     return dict(rows)
 
 
-def _merit(run: RunSummary) -> tuple[int, float]:
-    """Return a key that sorts the best first: accuracies, then losses, then runs with neither."""
-    accuracy, loss = run.best_accuracy, run.best_loss
-    if is_finite(accuracy):
-        return (0, -accuracy)
-    return (1, loss) if is_finite(loss) else (2, 0.0)
+def _merit(run: RunSummary) -> tuple[int, str, float]:
+    """Return a key that sorts the best first: accuracies, then metrics that tasks name, then losses, then the rest."""
+    best, metric = run.best, _best_metric(run)
+    if not is_finite(best):
+        return 3, "", 0.0
+    return {ACCURACY: 0, LOSS: 2}.get(metric, 1), metric, Objective(metric, _is_high(run)).order(best)
+
+
+def _best_metric(run: RunSummary) -> str:
+    """Return the name of the metric that the run's best value is of."""
+    return run.best_metric or (ACCURACY if run.best_accuracy is not None else LOSS)
+
+
+def _is_high(run: RunSummary) -> bool:
+    return run.best_mode == "max" if run.best_metric is not None else run.best_accuracy is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +257,10 @@ def run_line(
 
 def best_title(runs: Sequence[RunSummary]) -> str:
     """Return the title of the column with the best values."""
-    accuracy = any(run.best_accuracy is not None for run in runs)
-    loss = any(run.best_loss is not None for run in runs)
-    return "best acc or loss" if accuracy and loss else "best loss" if loss else "best acc"
+    metrics = dict.fromkeys(_best_metric(run) for run in runs if run.best is not None)
+    names = ["acc" if name == ACCURACY else printable(name) for name in sorted(metrics, key=_place_of_metric)]
+    return f"best {' or '.join(names) or 'acc'}" if len(names) < MAX_METRICS_NAMED else "best"
+
+
+def _place_of_metric(name: str) -> tuple[bool, str]:
+    return name != ACCURACY, name

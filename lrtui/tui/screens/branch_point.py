@@ -15,9 +15,10 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.events import EvalDone
 from lrtui.run.spec import trained_lr
-from lrtui.text.format import four_digits
+from lrtui.text.format import four_digits, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class EpochEnd:
         seq: sequence number of the last event before the checkpoint.
         lrs: lrs of each parameter group at the end of the epoch.
         result: result of the test that ended the epoch; None if there was none.
+        metric: the metric that decides which result is the best.
     """
 
     epoch: int
@@ -37,6 +39,7 @@ class EpochEnd:
     seq: int
     lrs: tuple[float, ...]
     result: EvalDone | None
+    metric: str = ACCURACY
 
 
 def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
@@ -51,8 +54,9 @@ def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
         line = f"epoch {end.epoch:>3}  step {end.step:>{step_width},}  lr {lr:<{lr_width}}"
         if end.result is not None:
             line += f"  loss {end.result.loss:.4f}"
-            if end.result.accuracy is not None:
-                line += f"  acc {end.result.accuracy:.4f}"
+            if end.metric != LOSS and (value := metric_of(end.result, end.metric)) is not None:
+                is_accuracy = end.metric == ACCURACY
+                line += f"  acc {value:.4f}" if is_accuracy else f"  {printable(end.metric)} {four_digits(value)}"
         lines.append(line)
     return lines
 

@@ -21,6 +21,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lrtui.run.errors import LrtuiError, describe_exception
+from lrtui.run.evaluations import metric_of
 from lrtui.run.events import LIVE
 from lrtui.store.location import store_option
 from lrtui.text.format import counted, duration, figure
@@ -93,7 +94,7 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
             label = plan.entrants[result.cell.entrant].label
             text.append(f"\n● #{result.run} seed {result.cell.seed}  {label}")
             if (test := result.last_test) is not None:
-                value = figure(test.loss if test.accuracy is None else test.accuracy)
+                value = figure(metric_of(test, result.run_state.objective.metric))
                 text.append(f"  epoch {result.epochs_done}/{epochs}  {value}")
     return text
 

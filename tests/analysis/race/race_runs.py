@@ -13,7 +13,7 @@ from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, rank
-from lrtui.run.events import EpochDone, EvalDone, Event, RunFinished, RunStarted
+from lrtui.run.events import EpochDone, EvalDone, Event, Mode, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 
@@ -66,8 +66,12 @@ def fake_result(
     first_loss: float | None = None,
     data: Mapping[str, str | int] | None = None,
     accuracy: bool = True,
+    best: tuple[str, Mode] | None = None,
 ) -> CellResult:
-    """Return the result of a run with these accuracies by epoch, or with these losses if `accuracy` is false."""
+    """Return the result of a run with these accuracies by epoch, or with these losses if `accuracy` is false.
+
+    With `best` they are values of that metric, the loss is 1, and there is no accuracy.
+    """
     cell = Cell(entrant, seed)
     spec = plan.spec(cell)
     events: list[Event] = [
@@ -75,14 +79,24 @@ def fake_result(
             seq=0, step=0, seconds=0.0, spec=spec, device="cpu", torch_threads=1,
             data=data or {"name": "made up", "source": "nowhere", "train": 1000, "test": 10_000},
             parameter_count=10, batches_per_epoch=PER_EPOCH, total_steps=PER_EPOCH * spec.epochs,
-            group_names=("default",), group_lrs=(0.01,),
+            group_names=("default",), group_lrs=(0.01,), best=best and best[0], mode=best and best[1],
         )
     ]  # fmt: skip
     for epoch, value in enumerate(values, 1):
         step, loss = epoch * PER_EPOCH, losses[epoch - 1] if losses else 1 - value if accuracy else value
         shared = {"step": step, "seconds": epoch * 2.0, "epoch": epoch}
+        if best is not None:
+            loss, accuracy = 1.0, False
+        metrics = {best[0]: value} if best else {}
         events.append(
-            EvalDone(seq=2 * epoch, loss=loss, accuracy=value if accuracy else None, seconds_taken=0.1, **shared)
+            EvalDone(
+                seq=2 * epoch,
+                metrics=metrics,
+                loss=loss,
+                accuracy=value if accuracy else None,
+                seconds_taken=0.1,
+                **shared,
+            )
         )
         events.append(EpochDone(seq=2 * epoch + 1, lrs=(0.01,), samples_per_second=1.0, **shared))
     last = len(values)

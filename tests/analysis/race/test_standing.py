@@ -14,7 +14,7 @@ from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult
 from lrtui.analysis.race.standing import mean_tests, rank
-from lrtui.run.events import LrSet
+from lrtui.run.events import LrSet, Mode
 
 A, B, C = "ConstantLR(factor=1.0)", "CosineAnnealingLR()", "OneCycleLR(max_lr=0.003)"
 
@@ -297,3 +297,28 @@ def test_the_mean_tests_leave_out_epochs_that_a_seed_has_not_reached_and_values_
     assert list(means) == [0, 1]
     assert means[0] == {1: pytest.approx(0.6), 2: pytest.approx(0.75)}
     assert means[1] == {1: 0.5, 3: 0.6}
+
+
+@pytest.mark.parametrize(("mode", "first"), [("min", 0), ("max", 2)])
+def test_a_race_is_decided_by_the_metric_that_the_task_names_as_best(mode: Mode, first: int) -> None:
+    plan = fake_plan(A, B, C, epochs=3)
+    ends = {0: 3.0, 1: 4.0, 2: 5.0}
+    results = [fake_result(plan, entrant, [9.0, 9.0, end], best=("error", mode)) for entrant, end in ends.items()]
+    found = rank(plan, results)
+    assert [placing.entrant for placing in found.placings] == sorted(ends, reverse=mode == "max")
+    assert found.metric == "error"
+    assert found.placings[0].entrant == first
+    assert found.target == (5.0 if mode == "min" else 9.0)
+    assert "error" in "\n".join(standing_lines(found))
+    records = list(standing_records(found, results))
+    assert [record["tests"][-1]["error"] for record in records if record["record"] == "run"] == [3.0, 4.0, 5.0]
+
+
+def test_a_schedule_whose_last_result_is_nan_is_not_ranked_and_the_report_names_the_metric() -> None:
+    plan = fake_plan(A, B, epochs=2)
+    results = [
+        fake_result(plan, entrant, [1.0, end], best=("auc", "max")) for entrant, end in enumerate((0.5, math.nan))
+    ]
+    found = rank(plan, results)
+    assert [placing.entrant for placing in found.placings] == [0]
+    assert "the auc of its last test is not finite" in found.unranked[0].text
