@@ -216,6 +216,15 @@ class Recording:
         more = f" ({dropped:,} of its events were dropped)" if dropped else ""
         return f"the run's last events could not be written to {self.folder}{more}"
 
+    def close(self) -> None:
+        """End the writer's thread and close the database, if everything is written; call `finish` first.
+
+        A store that can't be written at the moment stays open, and writing is tried again.
+        """
+        with _writers_lock:
+            if self._writer.is_idle and self._writer.close():
+                _writers.pop(self.folder, None)
+
     def withdraw(self) -> None:
         """Delete the row of a new run that has not begun, because its settings were refused; call `finish` first."""
         query, which = "DELETE FROM runs WHERE id = ? AND owner = ?", (self.run, self._recorder.owner)

@@ -1,70 +1,63 @@
-"""A training run of this process: connects a thread, an event feed, an inbox, a store and a state.
+"""A training run of this process: started, watched and commanded from another thread.
 
 Imports neither Textual nor torch: importing it is cheap, and the training thread imports torch.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lrtui.engine.interpreter_exit import stop_at_exit
+from lrtui.engine.event_reader import EVENTS_A_POLL, EventReader
 from lrtui.engine.lock import exclusive
-from lrtui.engine.own_process import import_torch, tune_memory, tune_thread
-from lrtui.engine.time_slice import COMPUTING_SECONDS
-from lrtui.run.commands import Command, RangeTest, Stop
-from lrtui.run.daemon_thread import DaemonThread
-from lrtui.run.errors import LrtuiError, StoreError, UsageError
-from lrtui.run.events import Event, RunStarted
-from lrtui.run.feed import FeedItem, LiveFeed
-from lrtui.run.inbox import Inbox
-from lrtui.run.interrupts import interrupts_deferred
-from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.engine.training_thread import TrainingThread
+from lrtui.run.arguments import check_argument
+from lrtui.run.commands import Command, Stop
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.events import Event
 from lrtui.run.source import RunId
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.training.reporter import Reporter, finish_run
 
 # the store, schedules and tasks take 60 ms to import, which the first frame does not wait for
 if TYPE_CHECKING:
-    from lrtui.engine.recording import Recording
+    from torch import nn
+
     from lrtui.engine.resume import ResumePlan
+    from lrtui.engine.run_reference import Store
     from lrtui.tasks.task import Task
-    from lrtui.training.checkpoint.policy import Checkpoints
 
 START_SECONDS = 60.0
 """Seconds that a run waits at its start for a store that is locked or slow; after that it is not recorded."""
-
-POLL_SECONDS = 0.01
-"""Seconds between two polls of an iterator over events."""
-
-EVENTS_A_POLL = 20_000
-"""Maximum number of events per poll, so that a burst of tiny steps never blocks the screen."""
 
 
 class Run:
     """A training run of this process: started, watched and commanded from another thread.
 
     ```
-    run = Run(RunSpec(schedule="ExponentialLR(gamma=0.1)", epochs=5)).start()
-    for event in run:
-        if isinstance(event, EvalDone) and event.epoch == 2:
-            run.send("OneCycleLR(max_lr=0.003) from base")
-    print(run.result().best)
+    with Run(RunSpec(schedule="ExponentialLR(gamma=0.1)", epochs=5)) as run:
+        for event in run:
+            if isinstance(event, EvalDone) and event.epoch == 2:
+                run.send("OneCycleLR(max_lr=0.003) from base")
+        print(run.result().best)
     ```
 
-    One thread takes its events: by iterating, by `poll`, or by `result`. The run is recorded in a store unless the
-    settings' `store` is "none".
+    One thread takes its events: by iterating, also with `async for`, by `poll`, or by `result`. Ctrl-C while it waits
+    does not end the run, which can be waited for again. The run is recorded in a store unless the settings' `store` is
+    "none". If the script ends before the run, the run is stopped and saved.
 
     Args:
         spec: settings as the user gave them.
         task: what is trained, instead of the task that the settings name.
         number: number of the run if it is not recorded; a store gives it another one.
         resume_plan: the stored run to resume or branch from, instead of a new run; `spec` is then the plan's.
+
+    Raises:
+        UsageError: for an argument of another type.
+        TaskError: for a task without one of the methods that a task has.
     """
 
     def __init__(
@@ -75,32 +68,79 @@ class Run:
         number: int = 1,
         resume_plan: ResumePlan | None = None,
     ) -> None:
-        self.number = number
-        self.spec = spec if task is None else replace(spec, task=_name_of(task))
+        check_argument("Run", "spec", spec, RunSpec, 'a RunSpec, such as RunSpec(schedule="StepLR(3)")')
+        check_argument("Run", "number", number, int, "a whole number")
         if task is not None:
-            from lrtui.tasks.registry import checked_task
+            from lrtui.tasks.registry import checked_task, task_notation
 
-            checked_task(task, self.spec.task)
+            spec = replace(spec, task=task_notation(task))
+            checked_task(task, spec.task)
+        self.spec = spec
         self.state = RunState()
         """The fold of the events taken so far."""
-        self.error: LrtuiError | None = None
-        """The error in the settings, the data or the task that ended the run."""
-        self.recording_error = ""
-        """What could not be recorded, as a message; set when the run is over."""
-        self.ended_at: float | None = None
-        """When training ended, by `time.monotonic`, while the last events are being stored; None at other times."""
-        self.has_begun = False
-        """Whether its RunStarted has been taken; a resume that is refused has none of its own."""
-        self._task, self._resume_plan = task, resume_plan
-        self._recording: Recording | None = None
-        self._checkpoints: Checkpoints | None = None
-        self._history: Sequence[FeedItem] = ()
-        self._folded: list[Event] = []
-        self._range_feeds: list[RangeFeed] = []
-        self._feed, self._inbox = LiveFeed(), Inbox()
-        self._reporter = Reporter(self._feed, next_seq=resume_plan.next_seq if resume_plan else 0)
-        # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
-        self._thread = DaemonThread(self._work, f"training-{number}")
+        self._task = task
+        self._thread = TrainingThread(number, spec, task, resume_plan)
+        self._events = EventReader(self._thread, self.state)
+
+    @classmethod
+    def resume(
+        cls,
+        run: Run | int | str = "last",
+        *,
+        store: Store = None,
+        task: Task | None = None,
+        schedule: str | None = None,
+        lr: float | None = None,
+        epochs: int | None = None,
+        step: int | None = None,
+    ) -> Run:
+        """Return a stored run that continues from its last checkpoint, as `lrtui resume` does; it is not started yet.
+
+        Args:
+            run: its id, its name, "last", or a Run that has ended.
+            store: folder of the store; None for the one that new runs are recorded in.
+            task: what is trained; needed if the class of the task can't be imported by its name.
+            schedule: replaces the run's schedule; may end with `from base`, `from current` or `from start`.
+            lr: lr to start with; the rest of the schedule is scaled with it.
+            epochs: new length of the whole run.
+            step: resumes from the checkpoint of this step instead of the newest.
+
+        Raises:
+            LrtuiError: if the run can't be resumed; says what to do.
+        """
+        from lrtui.engine.run_reference import plan_of_resume
+
+        plan = plan_of_resume(run, store, schedule=schedule, lr=lr, epochs=epochs, step=step)
+        return cls(plan.spec, task or _task_of(run), resume_plan=plan)
+
+    @classmethod
+    def branch(
+        cls,
+        run: Run | int | str = "last",
+        *,
+        epoch: int,
+        schedule: str,
+        name: str | None = None,
+        store: Store = None,
+        task: Task | None = None,
+    ) -> Run:
+        """Return a new run that starts from the end of a stored run's epoch, as `lrtui branch`; it is not started yet.
+
+        Args:
+            run: the parent, as for `resume`.
+            epoch: the branch starts after the end of this epoch.
+            schedule: replaces the parent's schedule, may end with `from ANCHOR`; or `lr*X` or `lr=X`.
+            name: name of the new run.
+            store: as for `resume`.
+            task: as for `resume`.
+
+        Raises:
+            LrtuiError: for an epoch without a checkpoint; names those that have one.
+        """
+        from lrtui.engine.run_reference import plan_of_branch
+
+        plan = plan_of_branch(run, store, epoch=epoch, schedule=schedule, name=name)
+        return cls(plan.spec, task or _task_of(run), resume_plan=plan)
 
     def start(self, store_seconds: float = START_SECONDS) -> Run:
         """Start training in a thread, and return the run immediately.
@@ -113,25 +153,70 @@ class Run:
             UsageError: if it was started before.
             LrtuiError: while another run of this process is training, or if no thread can be started.
         """
+        check_argument("Run.start", "store_seconds", store_seconds, (int, float), "a number")
         if self._thread.was_started:
             raise UsageError("this run has already been started; create a new Run")
-        with exclusive(self):
-            self._open_recording(store_seconds)
-            try:
-                self._thread.start()
-            except RuntimeError as error:
-                raise self._fail(f"no thread can be started: {error}") from None
+        with exclusive(self._thread):
+            self._thread.open_recording(store_seconds)
+            self._thread.start()
         return self
+
+    def __enter__(self) -> Run:
+        """Start the run if it was not started."""
+        return self if self._thread.was_started else self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop the run if it has not ended, and wait until it is saved."""
+        self.stop("" if kind is None else f"{kind.__name__} in the script")
+
+    @property
+    def number(self) -> int:
+        """The run's number, which is its id in the store."""
+        return self._thread.number
 
     @property
     def title(self) -> str:
         """The run's name in messages."""
-        return f"run #{self.number}"
+        return self._thread.title
 
     @property
     def id(self) -> RunId:
-        """The run's id, which is also its id in the store."""
+        """The run's id among those of all sources."""
         return RunId(str(self.store_folder or ""), self.number)
+
+    @property
+    def error(self) -> LrtuiError | None:
+        """The error in the settings, the data or the task that ended the run."""
+        return self._thread.error
+
+    @property
+    def recording_error(self) -> str:
+        """What could not be recorded, as a message; set when the run is over."""
+        return self._thread.recording_error
+
+    @property
+    def ended_at(self) -> float | None:
+        """When training ended, by `time.monotonic`, while the last events are being stored; None at other times."""
+        return self._thread.ended_at
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its RunStarted has been taken; a resume that is refused has none of its own."""
+        return self._events.has_begun
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is trained, on its device.
+
+        After the run it is the caller's, with the weights of the last step. During the run the training thread changes
+        it at any moment: its values may then be those of half a step.
+
+        Raises:
+            UsageError: before it is built.
+        """
+        if self._thread.model is None:
+            raise UsageError(f"{self.title} has no model: it is built when training starts")
+        return self._thread.model
 
     def send(self, command: Command | str) -> bool:
         """Send a command to the training thread; an event answers it.
@@ -148,36 +233,17 @@ class Run:
             NotationError: if the text is no command.
             UsageError: if it is neither a command nor text.
         """
-        if not isinstance(command, (str, Command)):
-            raise UsageError(f"send() takes one of lrtui's commands or its text, not {type(command).__name__}")
+        check_argument("Run.send", "command", command, (str, Command), 'a command or its text, such as "lr*0.5"')
         if isinstance(command, str):
             from lrtui.schedules.command_notation import parse_command
 
             command = parse_command(command)
-        if isinstance(command, RangeTest):
-            self._range_feeds.append(command.feed)
-        sent = self._inbox.send(command)
-        if not sent:
-            self._close_range_feeds()
-        return sent
-
-    def _close_range_feeds(self) -> None:
-        """Close the feeds of range tests that had not started when the run ended."""
-        for feed in self._range_feeds:
-            feed.close(RangeEnd("failed", LrtuiError(f"{self.title} ended before the range test started")))
+        return self._thread.send(command)
 
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold the events that have come since the last call into the state, and return them."""
-        # Ctrl-C in between would leave a state that has lost events
-        with interrupts_deferred():
-            self.state.fold(self._history)
-            self._history = ()
-            events = self._feed.take(limit)
-            self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
-            self.state.fold(events)
-            self._folded += events
-        taken, self._folded = self._folded, []
-        return taken
+        check_argument("Run.poll", "limit", limit, int, "a whole number")
+        return self._events.poll(limit)
 
     def __iter__(self) -> Iterator[Event]:
         """Yield every event as it arrives, after folding it into the state; ends after RunFinished.
@@ -185,12 +251,19 @@ class Run:
         Raises:
             UsageError: if the run was not started.
         """
-        if not self._thread.was_started:
-            raise UsageError("the run was not started: call start() first")
-        while self.is_live:
-            yield from self.poll(1)
-            if not len(self._feed):
-                self.join(POLL_SECONDS)
+        self._check_started()
+        return iter(self._events)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield every event, as an iteration without `async` does; other tasks of the event loop run in between.
+
+        The iteration may be cancelled and started again; the run goes on.
+
+        Raises:
+            UsageError: if the run was not started.
+        """
+        self._check_started()
+        return aiter(self._events)
 
     def result(self) -> RunState:
         """Wait for the end, and return the final state.
@@ -199,33 +272,31 @@ class Run:
             LrtuiError: if the run failed; says why. The state of a run that diverged or was stopped is returned.
             UsageError: if the run was not started.
         """
-        for _ in self:
-            pass
+        self._check_started()
+        self._events.take_all()
         if self.state.outcome is not None and self.state.outcome.outcome == "failed":
             raise self.error or LrtuiError(str(self.state.outcome.error))
+        return self.state
+
+    def stop(self, because: str = "") -> RunState:
+        """Stop after the current step, wait until the run is saved, and return its final state; says why it ends."""
+        self.send(Stop(because))
+        self._events.take_all()
         return self.state
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end, at most `seconds`; return whether it has ended."""
         return self._thread.join(seconds)
 
-    def request_stop(self, because: str = "") -> None:
-        """Ask the training thread to stop after the current step; returns immediately.
-
-        Args:
-            because: why, if the user did not ask for it.
-        """
-        self._inbox.send(Stop(because))
-
     @property
     def is_recorded(self) -> bool:
         """Whether the run is recorded in a store."""
-        return self._recording is not None
+        return self._thread.recording is not None
 
     @property
     def store_folder(self) -> Path | None:
         """The folder of the store that records it; None if nothing does."""
-        recording = self._recording
+        recording = self._thread.recording
         return recording.folder if recording is not None else None
 
     @property
@@ -238,84 +309,12 @@ class Run:
     @property
     def is_live(self) -> bool:
         """Whether the run is training, or has events that were not taken."""
-        return self._thread.is_alive or len(self._feed) > 0 or len(self._folded) > 0
+        return self._events.has_more
 
-    def _open_recording(self, seconds: float) -> None:
-        """Create or find the run's row in a store, which sets its number; from then on every event is recorded."""
-        from lrtui.engine.recording import Recording
-        from lrtui.store.location import store_folder
-
-        plan = self._resume_plan
-        folder = plan.folder if plan else store_folder(self.spec.store)
-        if folder is None:
-            return
-
-        def warn(text: str) -> None:
-            self._reporter.notice("store", text, level="warning")
-
-        def lose(reason: str) -> None:
-            self._inbox.send(Stop(reason))
-
-        if plan is not None and not plan.is_branch:
-            self._recording = Recording.of_resumed_run(plan, self._inbox.send, warn, seconds, lose)
-            self._history = plan.history
-        else:
-            try:
-                self._recording = Recording.of_new_run(folder, self.spec, self._inbox.send, warn, seconds, plan, lose)
-            except StoreError as error:
-                # training continues, and the screen shows its events
-                warn(f"this run is not recorded: {error}")
-                return
-        self._feed.listener = self._recording.publish
-        self.number = self._recording.run
-
-    def _work(self) -> None:
-        tune_thread(COMPUTING_SECONDS)
-        try:
-            self._train()
-        finally:
-            if (recording := self._recording) is not None:
-                self.ended_at = time.monotonic()
-                self.recording_error = recording.finish()
-                self.ended_at = None
-                is_new = self._resume_plan is None or self._resume_plan.is_branch
-                if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
-                    recording.withdraw()
-                    self._recording = None
-                # the last events are stored now, so more of the earlier checkpoints can be removed
-                if self._checkpoints is not None and not self.recording_error:
-                    with suppress(OSError):
-                        self._checkpoints.remove_old_files()
-                self._checkpoints = None
-            self._close_range_feeds()
-
-    def _train(self) -> None:
-        self._reporter.notice("importing", "importing PyTorch")
-        try:
-            import_torch()
-            from lrtui.training.train import train
-
-            tune_memory()
-            stop_at_exit(self)
-        except Exception as error:  # a broken installation can raise anything, and must be seen
-            self._fail(f"PyTorch can't be imported: {error}")
-            return
-        plan = self._resume_plan
-        if self._recording is not None:
-            self._checkpoints = self._recording.checkpoint_policy(self.spec.checkpoint_seconds)
-            if plan is None or plan.is_branch:
-                self._recording.record_git_commit()
-        resume_point = plan.resume_point if plan else None
-        self.error = train(
-            self.spec, self._inbox, self._reporter, self._task, checkpoints=self._checkpoints, resume_point=resume_point
-        )
-
-    def _fail(self, text: str) -> LrtuiError:
-        """End the run before training could start; return the error."""
-        finish_run(self._inbox, self._reporter, "failed", text)
-        return LrtuiError(text)
+    def _check_started(self) -> None:
+        if not self._thread.was_started:
+            raise UsageError("the run was not started: call start() first")
 
 
-def _name_of(task: Task) -> str:
-    kind = task if isinstance(task, type) else type(task)
-    return f"{kind.__module__}:{kind.__qualname__}"
+def _task_of(run: Run | int | str) -> Task | None:
+    return run._task if isinstance(run, Run) else None

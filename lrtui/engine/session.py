@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lrtui.engine.run import Run
+from lrtui.run.commands import Stop
 from lrtui.run.log import LOG_LINES
 from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
@@ -89,5 +90,5 @@ class Session:
         run = self.live
         if run is None:
             return self._range_test is None or self._range_test.join(seconds)
-        run.request_stop(because)
+        run.send(Stop(because))
         return run.join(seconds)

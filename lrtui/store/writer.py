@@ -114,6 +114,11 @@ class Writer:
         """Write a run's events from now on."""
         self._recorders.append(recorder)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all runs have ended and everything is written."""
+        return not self._calls and all(each.finished and not (each.has_more or each.held) for each in self._recorders)
+
     def close(self, seconds: float = 10.0) -> bool:
         """Write everything and end the thread; return whether everything was written."""
         self._closing = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,12 +46,20 @@ def find_task(notation: str) -> Task:
     return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
 
 
+def task_notation(task: Any) -> str:
+    """Return the name of an object's class, as `package.module:Name`."""
+    kind = task if isinstance(task, type) else type(task)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
 def checked_task(task: Any, notation: str) -> Task:
     """Return the object if it is a task.
 
     Raises:
         TaskError: names the missing methods.
     """
+    if isinstance(task, (str, PathLike)):
+        raise TaskError(f"a task is an object, not the text {task!r:.60}: RunSpec(task=...) takes the name of a task")
     if isinstance(task, type):
         raise TaskError(f"{notation} is a class; pass an object of it: {task.__name__}()")
     missing = [member for member in MEMBERS if not callable(getattr(task, member, None))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -29,6 +30,7 @@ def train(
     *,
     checkpoints: Checkpoints | None = None,
     resume_point: ResumePoint | None = None,
+    take_model: Callable[[torch.nn.Module], object] | None = None,
 ) -> LrtuiError | None:
     """Train as the spec says; everything that happens, failure included, is published through the reporter.
 
@@ -37,6 +39,7 @@ def train(
         checkpoints: checkpoints of the run; None makes none.
         resume_point: where the run resumes or branches; None for a new run. If that is impossible, the run fails
             before RunStarted.
+        take_model: receives the model when it is built.
 
     Returns:
         The error of the user's settings, data or task that ended the run, or None.
@@ -65,6 +68,8 @@ def train(
         loop = Loop(setup, inbox, reporter, checkpoints, resumed)
         # frees the memory of the checkpoint, which is as large as the model and its optimizer
         del resumed
+        if take_model is not None:
+            take_model(setup.model)
         loop.run()
     except StopRequested as stop:
         try:

@@ -199,8 +199,8 @@ def test_the_checkpoint_that_a_branch_started_from_is_recorded(tmp_path: Path) -
     run, _ = recorded_events(tmp_path)
     plan = plan_branch(tmp_path, "1", 1, "StepLR(1)")
     play(Run(plan.spec, resume_plan=plan))
-    assert run._recording is not None
-    assert run._recording.branch_checkpoints() == {plan.file.path.name}
+    assert run._thread.recording is not None
+    assert run._thread.recording.branch_checkpoints() == {plan.file.path.name}
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_a_run_that_fails_before_training_is_stored_as_failed_and_takes_no_comma
     def broken() -> None:
         raise ImportError("libtorch is missing")
 
-    monkeypatch.setattr("lrtui.engine.run.import_torch", broken)
+    monkeypatch.setattr("lrtui.engine.training_thread.import_torch", broken)
     run = Run(tiny_spec(store=str(tmp_path)))
     pause = Pause()
     run.send(pause)
@@ -363,21 +363,21 @@ def test_a_run_whose_thread_cannot_be_started_is_stored_as_failed(
     def refuse() -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(run._thread, "start", refuse)
+    monkeypatch.setattr(run._thread._thread, "start", refuse)
     with pytest.raises(LrtuiError, match="no thread can be started"):
         run.start()
     assert not run.send("pause")
-    assert run._recording is not None
-    assert run._recording.commit()
+    assert run._thread.recording is not None
+    assert run._thread.recording.commit()
     assert row(tmp_path).state == "failed"
 
 
 def test_recording_never_blocks_the_thread_that_publishes(tmp_path: Path) -> None:
     recorded_events(tmp_path, stop_at=9)
     run = Run(tiny_spec(), resume_plan=plan_resume(tmp_path, "last"))
-    run._open_recording(5.0)
-    assert run._recording is not None
-    assert run._feed.listener == run._recording.publish == run._recording._recorder.publish
+    run._thread.open_recording(5.0)
+    assert run._thread.recording is not None
+    assert run._thread.feed.listener == run._thread.recording.publish == run._thread.recording._recorder.publish
 
 
 def test_the_end_of_a_run_makes_a_last_attempt_to_write_its_events(tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""The thread that trains a run: imports torch, trains, and waits until the last events are stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lrtui.engine.interpreter_exit import stop_at_exit
+from lrtui.engine.own_process import import_torch, is_own_process, tune_memory, tune_thread
+from lrtui.engine.time_slice import COMPUTING_SECONDS
+from lrtui.run.commands import Command, RangeTest, Stop
+from lrtui.run.daemon_thread import DaemonThread
+from lrtui.run.errors import LrtuiError, StoreError, UsageError
+from lrtui.run.feed import FeedItem, LiveFeed
+from lrtui.run.inbox import Inbox
+from lrtui.run.range_feed import RangeEnd, RangeFeed
+from lrtui.run.spec import RunSpec
+from lrtui.training.reporter import Reporter, finish_run
+
+# the store, schedules and tasks take 60 ms to import, which the first frame does not wait for
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lrtui.engine.recording import Recording
+    from lrtui.engine.resume import ResumePlan
+    from lrtui.tasks.task import Task
+    from lrtui.training.checkpoint.policy import Checkpoints
+
+
+class TrainingThread:
+    """Trains one run, records it, and publishes its events in `feed`.
+
+    Args:
+        number: number of the run if it is not recorded.
+        spec: its settings.
+        task: what is trained, instead of the task that the settings name.
+        resume_plan: the stored run to resume or branch from.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        spec: RunSpec,
+        task: Task | None,
+        resume_plan: ResumePlan | None,
+    ) -> None:
+        self.number = number
+        self.feed, self.inbox = LiveFeed(), Inbox()
+        self.history: Sequence[FeedItem] = ()
+        """The events of a resumed run before its checkpoint."""
+        self.recording: Recording | None = None
+        self.model: nn.Module | None = None
+        """The model; None before it is built, and in a process of lrtui's own, where it is freed with the run."""
+        self.error: LrtuiError | None = None
+        self.recording_error = ""
+        self.ended_at: float | None = None
+        self._spec, self._task, self._resume_plan = spec, task, resume_plan
+        self._checkpoints: Checkpoints | None = None
+        self._range_feeds: list[RangeFeed] = []
+        self._reporter = Reporter(self.feed, next_seq=resume_plan.next_seq if resume_plan else 0)
+        # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
+        self._thread = DaemonThread(self._work, f"training-{number}")
+
+    @property
+    def title(self) -> str:
+        """The run's name in messages."""
+        return f"run #{self.number}"
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            LrtuiError: if no thread can be started.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise self._fail(f"no thread can be started: {error}") from None
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it was started."""
+        return self._thread.was_started
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is running."""
+        return self._thread.is_alive
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait for its end, at most `seconds`; return whether it is not running."""
+        return self._thread.join(seconds)
+
+    def request_stop(self, because: str) -> None:
+        """Stop after the current step; returns immediately."""
+        self.send(Stop(because))
+
+    def send(self, command: Command) -> bool:
+        """Send a command to the thread; return False if the run is over."""
+        if isinstance(command, RangeTest):
+            self._range_feeds.append(command.feed)
+        is_sent = self.inbox.send(command)
+        if not is_sent:
+            self._close_range_feeds()
+        return is_sent
+
+    def _close_range_feeds(self) -> None:
+        """Close the feeds of range tests that had not started when the run ended."""
+        for feed in self._range_feeds:
+            feed.close(RangeEnd("failed", LrtuiError(f"{self.title} ended before the range test started")))
+
+    def open_recording(self, seconds: float) -> None:
+        """Create or find the run's row in a store, which sets its number; from then on every event is recorded.
+
+        Args:
+            seconds: how long to wait for a store that another process keeps locked.
+        """
+        from lrtui.engine.recording import Recording
+        from lrtui.store.location import store_folder
+
+        plan = self._resume_plan
+        folder = plan.folder if plan else store_folder(self._spec.store)
+        if folder is None:
+            return
+
+        def warn(text: str) -> None:
+            self._reporter.notice("store", text, level="warning")
+
+        def lose(reason: str) -> None:
+            self.inbox.send(Stop(reason))
+
+        if plan is not None and not plan.is_branch:
+            self.recording = Recording.of_resumed_run(plan, self.inbox.send, warn, seconds, lose)
+            self.history = plan.history
+        else:
+            try:
+                self.recording = Recording.of_new_run(folder, self._spec, self.inbox.send, warn, seconds, plan, lose)
+            except StoreError as error:
+                # training continues, and the screen shows its events
+                warn(f"this run is not recorded: {error}")
+                return
+        self.feed.listener = self.recording.publish
+        self.number = self.recording.run
+
+    def _work(self) -> None:
+        tune_thread(COMPUTING_SECONDS)
+        try:
+            self._train()
+        finally:
+            self._reporter.clock.pause()
+            if (recording := self.recording) is not None:
+                self.ended_at = time.monotonic()
+                self.recording_error = recording.finish()
+                self.ended_at = None
+                is_new = self._resume_plan is None or self._resume_plan.is_branch
+                if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
+                    recording.withdraw()
+                    self.recording = None
+                # the last events are stored now, so more of the earlier checkpoints can be removed
+                if self._checkpoints is not None and not self.recording_error:
+                    with suppress(OSError):
+                        self._checkpoints.remove_old_files()
+                self._checkpoints = None
+                recording.close()
+            self._close_range_feeds()
+
+    def _train(self) -> None:
+        self._reporter.notice("importing", "importing PyTorch")
+        try:
+            import_torch()
+            from lrtui.training.train import train
+        except Exception as error:  # a broken installation can raise anything, and must be seen
+            self._fail(f"PyTorch can't be imported: {error}")
+            return
+        tune_memory()
+        stop_at_exit(self)
+        plan = self._resume_plan
+        if self.recording is not None:
+            self._checkpoints = self.recording.checkpoint_policy(self._spec.checkpoint_seconds)
+            if plan is None or plan.is_branch:
+                self.recording.record_git_commit()
+        self.error = train(
+            self._spec,
+            self.inbox,
+            self._reporter,
+            self._task,
+            checkpoints=self._checkpoints,
+            resume_point=plan.resume_point if plan else None,
+            take_model=self._take_model,
+        )
+
+    def _take_model(self, model: nn.Module) -> None:
+        # the cockpit keeps its runs, but has no use for their models
+        if not is_own_process():
+            self.model = model
+
+    def _fail(self, text: str) -> LrtuiError:
+        """End the run before training could start; return the error."""
+        finish_run(self.inbox, self._reporter, "failed", text)
+        return LrtuiError(text)
