@@ -31,7 +31,12 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
         NotationError: for whatever the scheduler's constructor refuses.
     """
     filled, _ = fill_in(schedule, horizon)
+    optimizers = getattr(optimizer, "optimizers", None)
     try:
+        if optimizers is not None:
+            return SchedulersByOptimizer(filled, optimizers, horizon)
+        if filled.is_per_optimizer:
+            raise NotationError("the run has a single optimizer: give one schedule for it", str(schedule), 0)
         return _build(filled, optimizer)
     except NotationError as error:
         raise NotationError(error.message, error.text or str(schedule), error.position, error.field) from None
@@ -59,6 +64,57 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
     if entry.composite == "chain":
         return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
     return _call(schedule, scheduler_class, [optimizer], arguments)
+
+
+class SchedulersByOptimizer:
+    """The schedulers of several optimizers, stepped together.
+
+    Of those with different units, `step()` is called per batch, and the ones per epoch count the batches.
+
+    Args:
+        schedule: one for each optimizer by its name, or one that all follow; filled in.
+        optimizers: by name.
+        horizon: the steps that the schedules cover.
+    """
+
+    def __init__(self, schedule: Schedule, optimizers: Mapping[str, torch.optim.Optimizer], horizon: Horizon) -> None:
+        if schedule.is_per_optimizer and (unknown := [name for name in schedule.arguments if name not in optimizers]):
+            raise NotationError(
+                f"there is no optimizer {unknown[0]}: the task has {', '.join(optimizers)}", str(schedule), 0
+            )
+        if schedule.is_per_optimizer and (left := [name for name in optimizers if name not in schedule.arguments]):
+            raise NotationError(f"there is no schedule for the optimizer {left[0]}", str(schedule), 0)
+        groups = {name: len(optimizer.param_groups) for name, optimizer in optimizers.items()}
+        all_groups, first = sum(groups.values()), 0
+        self._per, self._per_epoch, self._steps = schedule.per, horizon.batches_per_epoch, horizon.start_step
+        self.schedules: list[Schedule] = []
+        self.schedulers: list[Any] = []
+        for name, optimizer in optimizers.items():
+            self.schedules.append(schedule.for_optimizer(name, first, groups[name], all_groups))
+            self.schedulers.append(_build(self.schedules[-1], optimizer))
+            first += groups[name]
+
+    def step(self, results: Mapping[str, float] | None) -> None:
+        """Step those that are due.
+
+        Args:
+            results: metrics of the epoch's test by name.
+        """
+        self._steps += 1
+        ends_epoch = self._steps % self._per_epoch == 0
+        for scheduler, schedule in zip(self.schedulers, self.schedules, strict=True):
+            if schedule.per == self._per or ends_epoch:
+                step_scheduler(scheduler, schedule, results)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of each."""
+        return {"steps": self._steps, "schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self._steps = state["steps"]
+        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
 
 
 def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any], arguments: dict[str, Any]) -> Any:
@@ -118,6 +174,9 @@ def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, flo
         NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds.
         TaskError: if a user's class fails; names the line.
     """
+    if isinstance(scheduler, SchedulersByOptimizer):
+        scheduler.step(results)
+        return
     try:
         if schedule.metric is None:
             scheduler.step()

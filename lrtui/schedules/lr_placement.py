@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lrtui.run.spec import trained_group
@@ -95,11 +95,7 @@ def _with_lr(optimizer: OptimizerSpec, lr: float, factor: float | None) -> Optim
     def scaled(value: float) -> float:
         return lr if value == before else rounded(value * factor) if factor else value
 
-    groups = tuple(
-        (pattern, tuple((name, scaled(float(value)) if name == "lr" else value) for name, value in items))
-        for pattern, items in optimizer.groups
-    )
     # without a group that is trained, only the default one gets the lr
-    if not before:
-        groups = optimizer.groups
-    return replace(optimizer.with_arguments(lr=scaled(optimizer.lr)), groups=groups)
+    if not before and not optimizer.parts:
+        return optimizer.with_arguments(lr=scaled(optimizer.lr))
+    return optimizer.with_lrs(scaled)

@@ -17,7 +17,7 @@ from lrtui.schedules.arguments import (
 )
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.optimizer_notation import parse_optimizer
-from lrtui.schedules.schedule import Schedule, default_metric
+from lrtui.schedules.schedule import PER_OPTIMIZER, Schedule, default_metric
 from lrtui.schedules.source import Source, dotted_name, read_source
 from lrtui.text.format import counted
 
@@ -78,10 +78,40 @@ class _Parser:
         if user_class is not None:
             return self._user_schedule(node, user_class, depth)
         called = dotted_name(node.func) or ""
+        if called == PER_OPTIMIZER and depth == 0:
+            return self._per_optimizer(node)
         entry = CATALOGUE.get(called)
         if entry is None:
             source.refuse(f"unknown schedule {source.segment(node.func)}{_similar_name(called)}", node.func)
         return self._catalogue_schedule(node, entry, depth)
+
+    def _per_optimizer(self, call: ast.Call) -> Schedule:
+        """Read a schedule for each of several optimizers, each per batch or per epoch."""
+        if call.args or not call.keywords:
+            self._source.refuse(
+                f"{PER_OPTIMIZER} takes a schedule for each optimizer by its name: "
+                f"{PER_OPTIMIZER}(muon=StepLR(3), adamw=CosineAnnealingLR())",
+                call,
+            )
+        given = self._per
+        items = []
+        for keyword in call.keywords:
+            if not isinstance(keyword.value, ast.Call) or dotted_name(keyword.value.func) == PER_OPTIMIZER:
+                self._source.refuse(f"{str(keyword.arg)[:40]} takes a schedule", keyword.value, keyword.arg)
+            # the unit of one is its own, or that of the whole
+            own = self._take_per(keyword.value)
+            self._per = own or given
+            items.append((str(keyword.arg), replace(self._schedule(keyword.value, 0), per_given=own is not None)))
+        per: Per = "batch" if any(child.per == "batch" for _, child in items) else "epoch"
+        needs_tests = (child for _, child in items if child.metric is not None or child.averages_from is not None)
+        follower = next(needs_tests, None) if len({child.per for _, child in items}) > 1 else None
+        if follower is not None:
+            self._source.refuse(
+                f"{follower} needs the same unit as the schedules beside it: add per= at the end of {PER_OPTIMIZER}",
+                call,
+                "per",
+            )
+        return Schedule(PER_OPTIMIZER, tuple(items), per, given is not None)
 
     def _catalogue_schedule(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Schedule:
         per = self._unit(call, entry, depth)

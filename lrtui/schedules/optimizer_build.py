@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -169,13 +169,25 @@ def _users_own(spec: OptimizerSpec, groups: list[dict[str, Any]]) -> torch.optim
     return built
 
 
+def parts_of(optimizer: torch.optim.Optimizer) -> Sequence[torch.optim.Optimizer]:
+    """Return the optimizers that a `CombinedOptimizer` is made of; a single one alone."""
+    return list(getattr(optimizer, "optimizers", {"": optimizer}).values())
+
+
 def build_tiny_optimizer(spec: OptimizerSpec) -> torch.optim.Optimizer:
     """Return an optimizer of the same class, arguments and groups with one number per group, to try schedules on."""
     import torch
 
+    from lrtui.schedules.combined_optimizer import CombinedOptimizer, StandIn
+
+    if spec.parts:
+        return CombinedOptimizer({name: build_tiny_optimizer(part) for name, part in spec.parts})
     settings: list[dict[str, Any]] = [dict(items) for _, items in spec.groups]
     if spec.keeps_default_group:
         settings.insert(0, {})
+    if spec.is_from_task:
+        # its class is unknown here, and no scheduler depends on it
+        return StandIn(settings, spec.arguments)
     # a matrix of one number: Muon takes matrices only
     members = [
         (name, [torch.nn.Parameter(torch.zeros(1, 1))], items)

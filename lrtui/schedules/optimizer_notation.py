@@ -12,7 +12,7 @@ from lrtui.schedules.arguments import (
     read_literal,
     read_value,
 )
-from lrtui.schedules.optimizer import Items, OptimizerSpec
+from lrtui.schedules.optimizer import SEVERAL, TASK, Items, OptimizerSpec
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS, OptimizerEntry
 from lrtui.schedules.parameter_pattern import Patterns
 from lrtui.schedules.source import Source, dotted_name, read_source
@@ -68,11 +68,33 @@ def parse_optimizer(text: str) -> OptimizerSpec:
 
 def _user_optimizer(source: Source, call: ast.Call, path: str, name: str) -> OptimizerSpec:
     """Read a class of another package or file; its arguments may be any literals."""
+    if path == TASK and name == SEVERAL:
+        return OptimizerSpec(name, path=path, parts=_read_parts(source, call))
     groups, has_default_group = _read_groups(source, call, None)
     _drop_parameters(source, call)
     items = [("", read_literal(source, node, "an argument")) for node in call.args]
     items += [(str(each.arg), read_literal(source, each.value, str(each.arg))) for each in call.keywords]
+    if path == TASK:
+        if not any(each == "lr" for each, _ in items):
+            source.refuse(f"task:{name}(...) stands for the task's optimizer and needs its lr", call, "lr")
+        # the groups of a task have every parameter
+        has_default_group = not groups
     return OptimizerSpec(name, tuple(items), groups, path, has_default_group)
+
+
+def _read_parts(source: Source, call: ast.Call) -> tuple[tuple[str, OptimizerSpec], ...]:
+    parts = []
+    for keyword in call.keywords:
+        node = keyword.value
+        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        user_class = source.user_classes.get(source.offset(node.func)) if is_call else None  # type: ignore[attr-defined]
+        if user_class is None or user_class[0] != TASK or user_class[1] == SEVERAL or not isinstance(node, ast.Call):
+            source.refuse(f"{str(keyword.arg)[:40]} takes an optimizer of the task: task:AdamW(lr=0.01)", node)
+        keywords_by_name(source, node)
+        parts.append((str(keyword.arg), _user_optimizer(source, node, *user_class)))
+    if call.args or not parts:
+        source.refuse(f"{TASK}:{SEVERAL}(...) takes the task's optimizers by name", call)
+    return tuple(parts)
 
 
 def _drop_parameters(source: Source, call: ast.Call) -> None:

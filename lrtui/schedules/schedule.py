@@ -51,6 +51,10 @@ class Horizon:
         return self.epochs - self.start_step // self.batches_per_epoch
 
 
+PER_OPTIMIZER = "PerOptimizer"
+"""Name of a schedule for each of several optimizers: `PerOptimizer(muon=StepLR(3), adamw=CosineAnnealingLR())`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A scheduler's class and its arguments.
@@ -84,8 +88,47 @@ class Schedule:
 
     @property
     def entry(self) -> SchedulerEntry | None:
-        """The catalogue's entry; None for a user's class."""
-        return None if self.user_path else CATALOGUE[self.name]
+        """The catalogue's entry; None for a user's class, and for a schedule per optimizer."""
+        return None if self.user_path or self.is_per_optimizer else CATALOGUE[self.name]
+
+    @property
+    def is_per_optimizer(self) -> bool:
+        """Whether it has a schedule for each of several optimizers, the arguments' names being theirs."""
+        return self.name == PER_OPTIMIZER and self.user_path is None
+
+    def for_optimizer(self, name: str, first_group: int, groups: int, all_groups: int) -> Schedule:
+        """Return the schedule of one of several optimizers.
+
+        A list with an item for each group of all optimizers gets those of this one.
+
+        Args:
+            name: name of the optimizer.
+            first_group: index of its first parameter group among those of all.
+            groups: how many it has.
+            all_groups: how many there are.
+
+        Raises:
+            KeyError: if there is no schedule for it.
+        """
+        own = dict(self.items)[name] if self.is_per_optimizer else None
+        if isinstance(own, Schedule):
+            return own
+        return self._sliced(first_group, groups, all_groups)
+
+    def _sliced(self, first: int, groups: int, all_groups: int) -> Schedule:
+        changed: dict[str, Any] = {}
+        for name, value in self.arguments.items():
+            parameter = self.entry.parameter(name) if self.entry else None
+            if name == "schedulers" and self.children:
+                changed[name] = tuple(child._sliced(first, groups, all_groups) for child in self.children)
+            elif (
+                parameter is not None
+                and parameter.kind in ("floats", "expression")
+                and isinstance(value, tuple)
+                and len(value) == all_groups
+            ):
+                changed[name] = value[first : first + groups]
+        return self.with_arguments(**changed) if changed else self
 
     def get(self, argument: str) -> Any:
         """Return the argument's value or its default; None if it has neither."""
@@ -100,6 +143,8 @@ class Schedule:
     @property
     def children(self) -> tuple[Schedule, ...]:
         """The schedules it is made of."""
+        if self.is_per_optimizer:
+            return tuple(self.arguments.values())
         return tuple(self.arguments.get("schedulers", ())) if self.entry and self.entry.composite else ()
 
     def child_spans(self, calls: int) -> list[tuple[int, int]]:
@@ -124,12 +169,17 @@ class Schedule:
         return any(part.user_path is not None for part in self.walk())
 
     @property
+    def follows_metric(self) -> bool:
+        """Whether it, or a schedule inside it, follows the results of tests."""
+        return any(part.metric is not None for part in self.walk())
+
+    @property
     def only_multiplies(self) -> bool:
         """Whether every lr is a multiple of the lr that it starts from, so that an lr of 0 stays 0.
 
         False for a user's class, of which this is not known.
         """
-        return all(part._only_multiplies for part in self.walk())
+        return all(part._only_multiplies for part in self.walk() if not part.is_per_optimizer)
 
     @property
     def _only_multiplies(self) -> bool:
@@ -185,6 +235,8 @@ class Schedule:
                 parts[0] = value_text(value)
         if self.metric is not None and self.metric != default_metric(self):
             parts.append(f"metric={value_text(self.metric)}")
+        if self.is_per_optimizer:
+            parts = [f"{name}={part.notation()}" for name, part in self.items]
         if self.per_given and outermost:
             parts.append(f"per={value_text(self.per)}")
         prefix = f"{self.user_path}:" if self.user_path else ""
@@ -266,11 +318,17 @@ def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, i
     Lengths of nested schedules are named `schedulers[1].T_max`.
     """
     filled: dict[str, int] = {}
-    return _fill(schedule, horizon.calls(schedule.per), "", filled), filled
+    return _fill(schedule, horizon.calls(schedule.per), horizon, "", filled), filled
 
 
-def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> Schedule:
+def _fill(schedule: Schedule, calls: int, horizon: Horizon, path: str, filled: dict[str, int]) -> Schedule:
     entry = schedule.entry
+    if schedule.is_per_optimizer:
+        each = {
+            name: _fill(child, horizon.calls(child.per), horizon, f"{path}{name}.", filled)
+            for name, child in schedule.arguments.items()
+        }
+        return schedule.with_arguments(**each)
     if entry is None:
         return schedule
     if entry.has_given_length(schedule.arguments):
@@ -278,7 +336,7 @@ def _fill(schedule: Schedule, calls: int, path: str, filled: dict[str, int]) -> 
     if schedule.children:
         spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
         children = tuple(
-            _fill(child, end - start, f"{path}schedulers[{index}].", filled)
+            _fill(child, end - start, horizon, f"{path}schedulers[{index}].", filled)
             for index, (child, (start, end)) in enumerate(spans)
         )
         return schedule.with_arguments(schedulers=children)

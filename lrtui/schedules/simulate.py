@@ -14,7 +14,7 @@ from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.optimizer import OptimizerSpec
-from lrtui.schedules.optimizer_build import build_tiny_optimizer
+from lrtui.schedules.optimizer_build import build_tiny_optimizer, parts_of
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
 
 Results = Sequence[Mapping[str, float]]
@@ -53,7 +53,8 @@ def simulate(
     filled, _ = fill_in(schedule, horizon)
     scheduler = build(filled, tiny, horizon)
     # PyTorch warns of a scheduler that steps before its optimizer
-    tiny._opt_called = True  # type: ignore[attr-defined]
+    for each in parts_of(tiny):
+        each._opt_called = True  # type: ignore[attr-defined]
     lrs = np.empty((horizon.steps, len(tiny.param_groups)))
     try:
         if filled.per == "batch":

@@ -86,6 +86,11 @@ class Task(Protocol):
 
     Everything else is optional:
 
+    - `optimizer(model)` returns the optimizer, whose groups may have a `name`, or a dict of several by name, which step
+      together after one `backward()`. Without it, or with `--optimizer`, the optimizer of the settings is used.
+    - With a third parameter, `step(model, batch, optimizers)` calls `zero_grad()`, `backward()` and `step()` itself
+      (GANs, closures, gradient penalties). `optimizers` is a dict by name; a single optimizer is named `optimizer`. The
+      test then uses `test_step`, or `loss`.
     - `test_step(model, batch)` does the same for the test, where named values are averaged over the samples. Without
       it, the test uses `step`, in evaluation mode and without gradients.
     - `metrics(outputs, targets)` returns a mapping from names to values that a test averages: numbers, NumPy arrays or

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -24,15 +24,16 @@ def closure_use(optimizer: torch.optim.Optimizer) -> Literal["needed", "taken", 
     return "none" if type(optimizer).__module__.startswith("torch.optim.") else "taken"
 
 
-def check_closure(optimizer: torch.optim.Optimizer, precision: str) -> None:
-    """Check that the optimizer can be stepped in this precision.
+def check_closure(optimizers: Iterable[torch.optim.Optimizer], precision: str) -> None:
+    """Check that the optimizers can be stepped in this precision.
 
     Raises:
         UsageError: for one that needs a closure in fp16, whose gradients are scaled.
     """
-    if precision == "fp16" and closure_use(optimizer) == "needed":
+    found = next((each for each in optimizers if closure_use(each) == "needed"), None)
+    if precision == "fp16" and found is not None:
         raise UsageError(
-            f"{type(optimizer).__name__} computes the loss several times per step, which the gradient scaling of fp16 "
+            f"{type(found).__name__} computes the loss several times per step, which the gradient scaling of fp16 "
             "does not allow: use --precision bf16 or fp32"
         )
 

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import CheckpointError, UsageError
-from lrtui.schedules.build import build, step_scheduler
+from lrtui.schedules.build import SchedulersByOptimizer, build, step_scheduler
 from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor, fill_in
 
 _SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
@@ -109,7 +110,7 @@ class LrControl:
             return False
         before = list(self._unscaled)
         self._step(results)
-        return self._schedule.metric is not None and self._unscaled != before
+        return self._schedule.follows_metric and self._unscaled != before
 
     def _step(self, results: Mapping[str, float] | None) -> None:
         groups = self._optimizer.param_groups
@@ -218,7 +219,8 @@ class LrControl:
         self._scheduler = build(self._schedule, self._optimizer, horizon)
         # PyTorch warns about a scheduler that steps before its optimizer. It assumes that wrongly after a
         # ReduceLROnPlateau, which does not track optimizer steps, and where fp16 skipped the first step.
-        self._optimizer._opt_called = True  # type: ignore[attr-defined]
+        for optimizer in parts_of(self._optimizer):
+            optimizer._opt_called = True  # type: ignore[attr-defined]
         self.step_calls = 0
         self._installed_at: int | None = horizon.start_step
         self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
@@ -235,7 +237,7 @@ class LrControl:
                 self._step(result)
             if len(results) < epochs_done:
                 # this epoch's test is running: `after_epoch` will step a schedule that follows its result
-                if self._schedule.metric is not None:
+                if self._schedule.follows_metric:
                     self._installed_at = None
                     return
                 self._step(None)
@@ -248,7 +250,7 @@ class LrControl:
         return {
             "schedule": str(self._schedule),
             "built_on": self._built_on,
-            "scheduler": _scheduler_state(self._scheduler.state_dict(), self._schedule),
+            "scheduler": _scheduler_state(self._scheduler.state_dict(), self._schedule, self._scheduler),
             "factors": self._scale,
             "earlier_factors": self._earlier_scales,
             **{name: getattr(self, name) for name in _SAVED},
@@ -284,8 +286,11 @@ def _set_groups(
     Optimizers of other packages keep state in their groups, such as the number of steps; there only what schedulers
     write is replaced.
     """
-    keeps_state = not type(optimizer).__module__.startswith("torch.optim")
+    keeps_states = [
+        not type(each).__module__.startswith("torch.optim") for each in parts_of(optimizer) for _ in each.param_groups
+    ]
     for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
+        keeps_state = keeps_states[index]
         added = group.keys() - wanted.keys() - {"params"}
         for name in added.intersection(_SCHEDULERS_SETTINGS) if keeps_state else added:
             del group[name]
@@ -302,7 +307,7 @@ def _exact_ratio(lr: float, unscaled: float) -> float:
     return next((factor for factor in neighbours if unscaled * factor == lr), ratio)
 
 
-def _scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any]:
+def _scheduler_state(state: dict[str, Any], schedule: Schedule, scheduler: Any = None) -> dict[str, Any]:
     """Return a scheduler's `state_dict()` without the functions that some releases of PyTorch put into it.
 
     The constructor makes those again. Functions in the state of a user's class stay, and can't be saved.
@@ -310,6 +315,9 @@ def _scheduler_state(state: dict[str, Any], schedule: Schedule) -> dict[str, Any
     Raises:
         CheckpointError: for a user's class whose state contains the model's parameters: loading would copy them.
     """
+    if isinstance(scheduler, SchedulersByOptimizer):
+        each = zip(state["schedulers"], scheduler.schedules, strict=True)
+        return {**state, "schedulers": [_scheduler_state(inner, part) for inner, part in each]}
     if schedule.user_path is not None:
         if _has_parameters(state):
             raise CheckpointError(

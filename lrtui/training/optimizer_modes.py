@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from lrtui.schedules.optimizer_build import parts_of
 from lrtui.training.lr_control import group_settings
 
 
@@ -27,8 +28,13 @@ class OptimizerModes:
         self._training_settings: list[dict[str, Any]] = []
 
     @property
-    def _has_modes(self) -> bool:
-        return all(callable(getattr(self._optimizer, mode, None)) for mode in ("train", "eval"))
+    def _with_modes(self) -> list[Any]:
+        """The optimizers that have both modes."""
+        return [
+            each
+            for each in parts_of(self._optimizer)
+            if all(callable(getattr(each, mode, None)) for mode in ("train", "eval"))
+        ]
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -37,13 +43,15 @@ class OptimizerModes:
         Afterwards it has those of before, bit-identical: `train()` computes them back only up to rounding, and a test
         must not change training. They take the memory of the weights once more.
         """
-        if not self._has_modes or self._training_weights:
+        optimizers = self._with_modes
+        if not optimizers or self._training_weights:
             yield
             return
-        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        parameters = [parameter for each in optimizers for group in each.param_groups for parameter in group["params"]]
         self._training_weights = {id(parameter): parameter.detach().clone() for parameter in parameters}
         before = group_settings(self._optimizer)
-        self._optimizer.eval()  # type: ignore[attr-defined]
+        for optimizer in optimizers:
+            optimizer.eval()
         self._training_settings = [
             {name: value for name, value in old.items() if name in group and not _equal(group[name], value)}
             for old, group in zip(before, self._optimizer.param_groups, strict=True)
@@ -51,7 +59,8 @@ class OptimizerModes:
         try:
             yield
         finally:
-            self._optimizer.train()  # type: ignore[attr-defined]
+            for optimizer in optimizers:
+                optimizer.train()
             with torch.no_grad():
                 for parameter in parameters:
                     parameter.copy_(self._training_weights[id(parameter)])
@@ -59,8 +68,8 @@ class OptimizerModes:
 
     def finish(self) -> None:
         """Leave the model with the weights of `eval()`, at the end of a run."""
-        if self._has_modes:
-            self._optimizer.eval()  # type: ignore[attr-defined]
+        for optimizer in self._with_modes:
+            optimizer.eval()
 
     def model_state(self) -> dict[str, Any]:
         """Return the model's `state_dict()` with the weights it trains with, within a test as well."""
@@ -71,11 +80,32 @@ class OptimizerModes:
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return the optimizer's `state_dict()` in its training mode, within a test as well."""
-        state = self._optimizer.state_dict()
+        state = {**self._optimizer.state_dict(), "outside": self._outside_parameters()}
+        states = list(state["optimizers"].values()) if "optimizers" in state else [state]
+        settings = iter(self._training_settings)
         if self._training_settings:
-            groups = zip(state["param_groups"], self._training_settings, strict=True)
-            state = {**state, "param_groups": [{**group, **settings} for group, settings in groups]}
+            for each in states:
+                each["param_groups"] = [{**group, **next(settings)} for group in each["param_groups"]]
         return state
+
+    def restore_optimizer(self, state: Mapping[str, Any]) -> None:
+        """Load what `optimizer_state` returned.
+
+        Raises:
+            Exception: whatever the optimizer raises for a state that does not fit.
+        """
+        state = dict(state)
+        saved = state.pop("outside", [])
+        with torch.no_grad():
+            for parameter, value in zip(self._outside_parameters(), saved, strict=True):
+                parameter.copy_(value)
+        self._optimizer.load_state_dict(state)
+
+    def _outside_parameters(self) -> list[torch.Tensor]:
+        """Return the parameters that the optimizer has and the model has not, such as a criterion's."""
+        own = {id(parameter) for parameter in self._model.parameters()}
+        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        return [parameter.detach() for parameter in parameters if id(parameter) not in own]
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -14,7 +14,7 @@ from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
-from lrtui.schedules.optimizer_build import check_flags, optimizer_of, resolved_groups
+from lrtui.schedules.optimizer_build import check_flags
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
@@ -22,16 +22,15 @@ from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
 from lrtui.training.batches import Batches, sample_count
-from lrtui.training.closure import check_closure
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import evaluate
 from lrtui.training.loader_options import loader_options
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
+from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
-from lrtui.training.sparse_gradients import check_sparse, sparse_parameters
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
@@ -89,9 +88,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         DataError: if there is no data.
         TaskError: for a mistake in the task.
     """
-    schedule, optimizer_spec = parse_schedule(spec.schedule), parse_optimizer(spec.optimizer)
+    schedule = parse_schedule(spec.schedule)
     device = choose_device(spec.device)
-    check_flags(optimizer_spec, device.type)
+    check_flags(parse_optimizer(spec.optimizer), device.type)
     user_task = UserTask(task or find_task(spec.task), spec.task)
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly
@@ -141,18 +140,15 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
-    check_sparse(optimizer_spec, model)
-    optimizer_spec, members = resolved_groups(optimizer_spec.with_own_lr(), model.named_parameters())
-    # fused kernels do not support sparse gradients
-    optimizer = optimizer_of(optimizer_spec, members, fused=not sparse_parameters(model))
-    check_closure(optimizer, spec.precision)
+    chosen = set_up_optimizer(spec, user_task, model, device, say)
+    spec = replace(spec, optimizer=chosen.text)
     horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
     script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
-    _try_schedules(schedule, optimizer_spec, horizon, script, metric_names)
+    _try_schedules(schedule, chosen.spec, horizon, script, metric_names)
     script_warnings = _try_script(spec, schedule, horizon, script)
-    lr_control = LrControl(optimizer, schedule, horizon)
+    lr_control = LrControl(chosen.optimizer, schedule, horizon)
     return RunSetup(
-        spec=replace(spec, schedule=str(lr_control.schedule), optimizer=str(optimizer_spec)),
+        spec=replace(spec, schedule=str(lr_control.schedule)),
         task=user_task,
         train=train,
         test=test,
@@ -160,12 +156,13 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         metric_names=metric_names,
         device=device,
         model=model,
-        optimizer=optimizer,
-        group_names=tuple(optimizer_spec.group_names),
+        optimizer=chosen.optimizer,
+        group_names=chosen.spec.group_names,
         lr_control=lr_control,
         horizon=horizon,
         script=script,
         warnings=(
+            *chosen.warnings,
             *_negative_metric_warnings(schedule, script, first_results),
             *script_warnings,
         ),
@@ -296,9 +293,10 @@ def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
     Raises:
         UsageError: names the available metrics.
     """
-    if schedule.metric is not None and schedule.metric not in metrics:
-        known = ", ".join(metrics)
-        raise UsageError(f"{schedule} follows the test's {schedule.metric}; the tests of this task return {known}")
+    for part in schedule.walk():
+        if part.metric is not None and part.metric not in metrics:
+            known = ", ".join(metrics)
+            raise UsageError(f"{part} follows the test's {part.metric}; the tests of this task return {known}")
 
 
 def check_epochs(epochs: int) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lrtui.schedules.optimizer_build import parts_of
 from lrtui.training.lr_control import group_settings
 from lrtui.training.random_state import random_states, set_random_states
 from lrtui.training.run_setup import RunSetup
@@ -49,14 +50,16 @@ def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
     for parameter, _ in gradients:
         # a saved gradient must not be written to
         parameter.grad = None
-    optimizer = dict(vars(setup.optimizer))
-    setup.optimizer.state = _copied_states(setup.optimizer)
-    setup.optimizer.param_groups = _copied_groups(setup.optimizer)
+    optimizers = [(optimizer, dict(vars(optimizer))) for optimizer in parts_of(setup.optimizer)]
+    for optimizer, _ in optimizers:
+        optimizer.state = _copied_states(optimizer)
+        optimizer.param_groups = _copied_groups(optimizer)
     try:
         yield
     finally:
-        vars(setup.optimizer).clear()
-        vars(setup.optimizer).update(optimizer)
+        for optimizer, before in optimizers:
+            vars(optimizer).clear()
+            vars(optimizer).update(before)
         attributes.restore()
         for parameter, gradient in gradients:
             parameter.grad = gradient

@@ -14,6 +14,7 @@ from lrtui.run.evaluations import LOSS as LOSS_NAME
 from lrtui.tasks.task import Data, DataRequest, DataSource, Say, Task
 from lrtui.training.batch_call import BatchReader, ModelCall, describe_batch
 from lrtui.training.batch_norm import FAILURE
+from lrtui.training.manual_step import MANUAL_CALL, takes_optimizers
 from lrtui.training.metric_values import checked_metrics
 from lrtui.training.step_result import (
     NUMBERS,
@@ -50,6 +51,8 @@ class UserTask:
         self.test_batch_size = size if isinstance(size, int) and size > 0 else None
         self._loss: Any = getattr(task, "loss", None)
         self._step = getattr(task, "step", None)
+        self.steps_manually = takes_optimizers(self._step)
+        """Whether its step calls `backward()` and the optimizers itself."""
         self._test_step = getattr(task, "test_step", None)
         self._metrics = getattr(task, "metrics", None)
         self._step_metrics = getattr(task, "step_metrics", None)
@@ -88,9 +91,13 @@ class UserTask:
         Raises:
             TaskError: for a mistake in the task.
         """
-        if self._step is not None:
+        if self._step is not None and not self.steps_manually:
             return self._own_step(self._step, "step(model, batch)", model, batch)
         return self._model_step(model, batch)
+
+    def manual_step(self, model: torch.nn.Module, batch: Any, optimizers: Mapping[str, Any]) -> StepResult:
+        """Let the task train on a batch with its optimizers; return the loss that it reports, and other values."""
+        return self._own_step(self._step, MANUAL_CALL, model, batch, optimizers)
 
     def test_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
         """Return the same for a batch of the test set."""
@@ -100,7 +107,7 @@ class UserTask:
 
     def run_model(self, model: torch.nn.Module, batch: Any) -> None:
         """Run the model on a batch for what its modules record on the way, such as the statistics of BatchNorm."""
-        if self._step is not None:
+        if self._step is not None and not self.steps_manually:
             self.training_step(model, batch)
         else:
             self._outputs(model, self._reader.read(batch))
@@ -109,13 +116,13 @@ class UserTask:
         """Return in one line how a training batch is read."""
         what = describe_batch(batch)
         if self._step is not None:
-            return f"{what}; step(model, batch)"
+            return f"{what}; {MANUAL_CALL if self.steps_manually else 'step(model, batch)'}"
         loss = "loss(outputs, targets)" if self._loss is not None else "loss from the model"
         return f"{what}; {self._reader.read(batch).text}; {loss}"
 
-    def _own_step(self, method: Any, call: str, model: torch.nn.Module, batch: Any) -> StepResult:
+    def _own_step(self, method: Any, call: str, model: torch.nn.Module, batch: Any, *more: Any) -> StepResult:
         try:
-            found = method(model, batch)
+            found = method(model, batch, *more)
         except Exception as error:  # a user's code can raise anything
             expected = ONE_SAMPLE if str(error).startswith(FAILURE) else f"{call} {STEP}"
             what = f"{call.partition('(')[0]} fails on a batch, {describe_shape(batch)}"
@@ -132,7 +139,7 @@ class UserTask:
             raise TaskError(
                 f"the task{source_location(type(self.task))} has no loss(outputs, targets), and the model, called as "
                 f"{call.text}, returned no loss but a {describe_shape(outputs)}; add one of loss(outputs, targets) and "
-                "step(model, batch) to the task"
+                f"{'test_step(model, batch)' if self.steps_manually else 'step(model, batch)'} to the task"
             )
         return StepResult(found[0], found[1], call.targets)
 

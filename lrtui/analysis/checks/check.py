@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from lrtui.analysis.checks.trap import Problem, Trap
 from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
+from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.user_module import load_user_class
 
@@ -77,9 +78,24 @@ def check_schedule(
             load_user_class(scheduler.user_path, scheduler.name, str(schedule))
     if horizon.steps <= 0:
         return []
+    if schedule.is_per_optimizer:
+        return list(_each_optimizers(schedule, optimizer, horizon, accumulate))
     with np.errstate(all="ignore"):
         context = ScheduleContext(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs, lrs=lrs)
         return _findings(context)
+
+
+def _each_optimizers(
+    schedule: Schedule, optimizer: OptimizerSpec, horizon: Horizon, accumulate: int
+) -> Iterator[Finding]:
+    """Yield the findings for each of several optimizers and its schedule."""
+    for name, part in optimizer.parts:
+        if isinstance(own := schedule.arguments.get(name), Schedule):
+            # a unit that is not the usual one was given, perhaps to the whole
+            own = replace(own, per_given=own.entry is None or own.per != own.entry.unit)
+            for finding in check_schedule(own, part, horizon, accumulate=accumulate):
+                fix = str(schedule.with_arguments(**{name: parse_schedule(finding.fix)})) if finding.fix else None
+                yield replace(finding, message=f"{name}: {finding.message}", fix=fix)
 
 
 def _findings(context: ScheduleContext) -> list[Finding]:

@@ -162,7 +162,7 @@ class TrainingState:
         setup.model.load_state_dict(checkpoint.model)
         restore_buffers(setup.model, checkpoint.buffers)
         setup.lr_control.restore(checkpoint.lr_control)
-        setup.optimizer.load_state_dict(checkpoint.optimizer)
+        self.modes.restore_optimizer(checkpoint.optimizer)
         self._averaging.restore(checkpoint.averaging, setup.lr_control.schedule)
         self._gradient_scaler.load_state_dict(checkpoint.gradient_scaler)
         self.progress.restore(checkpoint.progress)

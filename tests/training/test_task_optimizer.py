@@ -1,0 +1,238 @@
+"""Optimizers that a task makes with `optimizer(model)`: one, or several by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from plain_optimizer_loop import EPOCHS, STEPS, Ordered, plain_loop, recorded
+from training_runs import run_events
+
+from lrtui.analysis.checks.check import check_schedule
+from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted
+from lrtui.run.spec import RunSpec
+from lrtui.schedules.lr_placement import place_lr
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.simulate import simulate
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
+
+
+def spec(**settings: Any) -> RunSpec:
+    return RunSpec(**{"schedule": "ExponentialLR(0.5)", "epochs": EPOCHS, "batch_size": 16, **settings})
+
+
+def started(events: list[Event]) -> RunStarted:
+    end = events[-1]
+    assert isinstance(end, RunFinished)
+    assert (end.outcome, end.error) in (("done", None), ("stopped", None))
+    return next(event for event in events if isinstance(event, RunStarted))
+
+
+class ByDimension(Ordered):
+    """Groups by the number of dimensions, as nanoGPT has them."""
+
+    def optimizer(self, model: torch.nn.Module) -> Any:
+        decay = [p for p in model.parameters() if p.ndim >= 2]
+        rest = [p for p in model.parameters() if p.ndim < 2]
+        groups = [{"params": decay, "name": "decay"}, {"params": rest, "weight_decay": 0.0, "lr": 0.002}]
+        return torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), weight_decay=0.1)
+
+
+class Muon(Ordered):
+    """Muon for the matrices, AdamW for the rest."""
+
+    def optimizer(self, model: torch.nn.Module) -> Any:
+        matrices = [p for p in model.parameters() if p.ndim == 2]
+        return {
+            "muon": torch.optim.Muon(matrices, lr=0.02),
+            "adamw": torch.optim.AdamW([p for p in model.parameters() if p.ndim != 2], lr=0.003),
+        }
+
+
+def test_the_optimizer_of_a_task_is_used_described_and_previewed() -> None:
+    task = ByDimension()
+    events = run_events(spec(), task=task)
+    text = (
+        'task:AdamW(lr=0.01, betas=(0.9, 0.95), groups={"decay": {"lr": 0.01, "weight_decay": 0.1}, '
+        '"group 1": {"lr": 0.002, "weight_decay": 0.0}})'
+    )
+    run = started(events)
+    assert run.spec.optimizer == text
+    assert (run.group_names, run.group_lrs) == (("decay", "group 1"), (0.01, 0.002))
+    model = task.model()
+    optimizer = task.optimizer(model)
+    expected = plain_loop(task, {"": optimizer}, model, [torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)])
+    losses, lrs, _ = recorded(events)
+    assert lrs == expected[1]
+    assert losses == pytest.approx(expected[0], abs=1e-6)
+    parsed = parse_optimizer(text)
+    assert (str(parsed), parsed.has_momentum) == (text, True)
+    previewed = simulate(parse_schedule("ExponentialLR(0.5)"), parsed, Horizon(EPOCHS, STEPS))
+    assert [tuple(row) for row in previewed.tolist()] == lrs
+
+
+def test_an_optimizer_of_the_settings_wins_and_an_lr_can_be_placed_in_the_tasks() -> None:
+    for text in ("SGD(lr=0.1)", "torch.optim.Adam(lr=0.01)"):
+        run = started(run_events(spec(optimizer=text, epochs=1), task=ByDimension()))
+        assert run.spec.optimizer == text
+        assert run.group_names == ("default",)
+    own = started(run_events(spec(epochs=1), task=ByDimension())).spec.optimizer
+    placed = place_lr("ExponentialLR(0.5)", own, 0.1)
+    run = started(run_events(spec(optimizer=placed.optimizer, epochs=1), task=ByDimension()))
+    assert run.group_lrs == (0.1, 0.02)
+    failed = run_events(spec(optimizer="task:SGD(lr=0.1)", epochs=1), task=ByDimension())[-1]
+    assert "is not what the task's optimizer(model) returns" in str(getattr(failed, "error", ""))
+    failed = run_events(spec(optimizer=own, epochs=1), task=Ordered())[-1]
+    assert "needs a task with a method optimizer(model)" in str(getattr(failed, "error", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OneCycleLR(max_lr=[0.02, 0.003])",
+        "PerOptimizer(muon=WSD(warmup=3, decay=6), adamw=ExponentialLR(gamma=0.5))",
+        'PerOptimizer(muon=StepLR(step_size=1, gamma=0.5), adamw=ReduceLROnPlateau(patience=0), per="epoch")',
+    ],
+)
+def test_several_optimizers_share_a_schedule_or_have_one_each(text: str) -> None:
+    task = Muon()
+    events = run_events(spec(schedule=text), task=task)
+    run = started(events)
+    assert run.group_names == ("muon", "adamw")
+    model = task.model()
+    optimizers = task.optimizer(model)
+    muon, adamw = optimizers.values()
+    losses, lrs, _ = recorded(events)
+    total = EPOCHS * STEPS
+    if text.startswith("OneCycle"):
+        schedulers = [
+            torch.optim.lr_scheduler.OneCycleLR(each, lr, total_steps=total)
+            for each, lr in ((muon, 0.02), (adamw, 0.003))
+        ]
+        expected = plain_loop(task, optimizers, model, schedulers, per="batch")
+        assert losses == pytest.approx(expected[0], abs=1e-6)
+        assert lrs == expected[1]
+    elif "WSD" in text:
+        assert [lr for _, lr in lrs] == [0.003] * STEPS + [0.0015] * STEPS + [0.00075] * STEPS
+        assert [lr for lr, _ in lrs][:5] == pytest.approx([0.02 * share for share in (0, 1 / 3, 2 / 3, 1, 1)])
+    else:
+        assert [lr for lr, _ in lrs][::STEPS] == [0.02, 0.01, 0.005]
+    assert str(parse_schedule(run.spec.schedule)) == run.spec.schedule
+    if "Plateau" not in text:
+        preview = simulate(parse_schedule(text), parse_optimizer(run.spec.optimizer), Horizon(EPOCHS, STEPS))
+        assert [tuple(row) for row in preview.tolist()] == lrs
+
+
+def test_each_optimizer_is_checked_with_its_schedule() -> None:
+    optimizer = parse_optimizer("task:optimizers(muon=task:Muon(lr=0.02, momentum=0.95), adamw=task:AdamW(lr=0.003))")
+    schedule = parse_schedule("PerOptimizer(muon=ExponentialLR(0.1), adamw=CosineAnnealingLR())")
+    found = check_schedule(schedule, optimizer, Horizon(10, 100))
+    assert [(finding.code, finding.message[:6]) for finding in found] == [("dead-tail", "muon: ")]
+    assert found[0].fix is not None
+    assert found[0].fix.endswith("adamw=CosineAnnealingLR())")
+    assert not check_schedule(parse_schedule(found[0].fix), optimizer, Horizon(10, 100))
+
+
+@pytest.mark.parametrize("step", [6, 9])
+def test_a_run_with_several_optimizers_is_resumed_bit_identically(step: int, tmp_path: Path) -> None:
+    schedule = "PerOptimizer(muon=WSD(warmup=3, decay=6), adamw=ExponentialLR(gamma=0.5))"
+    script: dict[int, Any] = {
+        2: [ScaleLr(0.5)],
+        4: [SetLr(0.001, 1)],
+        5: [UndoLr()],
+        7: [SwitchSchedule("PerOptimizer(muon=ExponentialLR(0.9), adamw=WarmupLinear(warmup=2))")],
+        13: [SwitchSchedule("StepLR(1)", "current")],
+    }
+    whole = recorded(run_events(spec(schedule=schedule), script, task=Muon()))
+    before = {at: commands for at, commands in script.items() if at <= step}
+    first = run_events(
+        spec(schedule=schedule),
+        {**before, step: [Stop()]},
+        task=Muon(),
+        checkpoints=Checkpoints(tmp_path),
+        meets_tests=step == 6,
+    )
+    assert not [event for event in first if isinstance(event, CommandRefused)]
+    rest = run_events(
+        spec(schedule=schedule),
+        {at: commands for at, commands in script.items() if at > step},
+        task=Muon(),
+        resume_point=ResumePoint(saved_files(tmp_path)[-1].path),
+        next_seq=10**6,
+    )
+    started(rest)
+    for index in (0, 1):
+        assert [*recorded(first)[index], *recorded(rest)[index]] == whole[index]
+
+
+class Criterion(Ordered):
+    """The criterion has parameters that optimizer(model) may forget."""
+
+    trains = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.criterion = torch.nn.PReLU()
+        torch.nn.init.constant_(self.criterion.weight, 0.5)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return super().loss(self.criterion(outputs), targets)
+
+
+class TrainedCriterion(Criterion):
+    def optimizer(self, model: torch.nn.Module) -> Any:
+        return torch.optim.SGD([*model.parameters(), *self.criterion.parameters()], lr=0.1)
+
+
+def test_parameters_of_a_criterion_are_trained_resumed_or_reported(tmp_path: Path) -> None:
+    def warnings(events: list[Event]) -> list[str]:
+        return [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+
+    assert "self.criterion.weight" in warnings(run_events(spec(epochs=1), task=Criterion()))[0]
+    whole = run_events(spec(), task=TrainedCriterion())
+    assert not warnings(whole)
+    first = run_events(spec(), {9: [Stop()]}, task=TrainedCriterion(), checkpoints=Checkpoints(tmp_path))
+    task = TrainedCriterion()
+    rest = run_events(spec(), task=task, resume_point=ResumePoint(saved_files(tmp_path)[-1].path), next_seq=10**6)
+    assert [*recorded(first)[0], *recorded(rest)[0]] == recorded(whole)[0]
+    assert float(task.criterion.weight.detach()) != 0.5
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda model: None, "optimizer(model) must return a torch.optim.Optimizer"),
+        (lambda model: {}, "optimizer(model) must return a torch.optim.Optimizer"),
+        (lambda model: {"a b": torch.optim.SGD(model.parameters(), lr=1.0)}, "an optimizer named 'a b'"),
+        (
+            lambda model: {name: torch.optim.SGD(model.parameters(), lr=1.0) for name in ("a", "b")},
+            "optimizers that share parameters",
+        ),
+        (lambda model: torch.optim.SGD(model.parameter(), lr=1.0), "optimizer(model) fails: AttributeError"),
+    ],
+)
+def test_a_mistake_in_optimizer_is_explained(returned: Any, message: str) -> None:
+    class Wrong(Ordered):
+        optimizer = staticmethod(returned)
+
+    assert message in str(run_events(spec(), task=Wrong())[-1])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("PerOptimizer(muon=StepLR(1))", "there is no schedule for the optimizer adamw"),
+        ("PerOptimizer(muon=StepLR(1), adam=StepLR(1))", "there is no optimizer adam: the task has muon, adamw"),
+        ("PerOptimizer(muon=OneCycleLR(0.1), adamw=ReduceLROnPlateau())", "needs the same unit"),
+        ("PerOptimizer(StepLR(1))", "takes a schedule for each optimizer by its name"),
+    ],
+)
+def test_a_schedule_that_does_not_fit_the_optimizers_is_refused(schedule: str, message: str) -> None:
+    assert message in str(run_events(spec(schedule=schedule), task=Muon())[-1])
+    if "muon=StepLR" in schedule:
+        assert "single optimizer" in str(run_events(spec(schedule=schedule), task=Ordered())[-1])
