@@ -97,6 +97,12 @@ class Task(Protocol):
       tensors, of numbers or bools. An array with a value per sample (or per sample and position; of any shape) is
       averaged over all its elements on the whole test set; a number or a 0-d tensor is a batch's mean, weighted by its
       samples. Return tensors as they are: a number read from one makes a GPU wait.
+    - `test_metrics(outputs, targets)` is called once after each pass over the test set, with the outputs and targets of
+      all batches concatenated along the first dimension: detached, on the CPU, in the nesting of a batch; what can't be
+      concatenated is a list of samples. It returns the same kinds of values as `metrics`.
+    - `metrics` or `test_metrics` may instead be a mapping from names to objects with `update(outputs, targets)`,
+      `compute()` and `reset()`, such as those of torchmetrics, or one such object whose `compute` returns a mapping.
+      They are reset before each pass, and moved to the device if they are modules.
     - `best` and `mode` name the metric that decides which result is the best, and whether that is its highest value
       ("max") or its lowest ("min"). Without them it is `accuracy`, a share in [0, 1], or else the test loss.
     - `step_metrics(model)` returns a mapping from names to values of the current step, each a number or a 0-d

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
+from lrtui.run.errors import TaskError
+from lrtui.tasks.task import Say
 from lrtui.training.batches import Batches, sample_count, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.random_state import random_state_restored
 from lrtui.training.user_task import UserTask
+from lrtui.training.whole_set_metrics import MetricError
+
+SECONDS_BETWEEN_NOTICES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +53,14 @@ def evaluate(
     Raises:
         TaskError: if the user's code fails.
     """
-    sums = _Sums(device)
+    sums, whole_set = _Sums(device), task.whole_set_metrics
     # some modules may be in evaluation mode during training, such as a frozen part of the model
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         # no_grad, not inference_mode: tensors that a model caches here must be usable in training as well
         with random_state_restored(device, data.generators), torch.no_grad():
+            whole_set.start(device)
             for number, batch in enumerate(data.in_order()):
                 if number == most_batches:
                     break
@@ -61,13 +69,55 @@ def evaluate(
                     result = task.test_step(model, to_device(batch, device))
                 samples = sample_count(batch)
                 sums.add("loss", result.loss, samples)
-                for name, values in {**result.values, **task.metrics(result)}.items():
+                for name, values in _joined(result.values, task.metrics(result)).items():
                     sums.add(name, torch.as_tensor(values), samples)
+                whole_set.add(result, samples)
+            of_whole_set = whole_set.compute()
     finally:
+        whole_set.release()
         for module, training in modes:
             module.training = training
     means = sums.means()
-    return Evaluation(means.pop("loss"), means)
+    return Evaluation(means.pop("loss"), _joined(means, of_whole_set))
+
+
+def try_test(
+    task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str, say: Say
+) -> dict[str, float]:
+    """Evaluate one batch, so that a mistake shows now and not after an epoch; return the results by name.
+
+    Lazy modules of PyTorch get their shapes here, before the optimizer gets their parameters. A metric of the whole
+    test set that is undefined on one batch, such as an AUC on a single class, is tried on all batches.
+    """
+    try:
+        return evaluate(model, task, test, device, precision, lambda: None, most_batches=1).all_metrics
+    except MetricError as error:
+        if error.on_any_data or len(test) == 1:
+            raise
+        say(f"on the first test batch alone, {error}: trying the whole test set")
+    said = time.monotonic()
+
+    def say_sometimes() -> None:
+        nonlocal said
+        if time.monotonic() - said > SECONDS_BETWEEN_NOTICES:
+            said = time.monotonic()
+            say("still trying the metrics on the whole test set")
+
+    return evaluate(model, task, test, device, precision, say_sometimes).all_metrics
+
+
+Named = TypeVar("Named")
+
+
+def _joined(first: Mapping[str, Named], second: Mapping[str, Named]) -> dict[str, Named]:
+    """Return the values of both.
+
+    Raises:
+        TaskError: if both have a value of the same name.
+    """
+    if both := first.keys() & second.keys():
+        raise TaskError(f"two results of the test set are named {min(both)}: rename one")
+    return {**first, **second}
 
 
 class _Sums:

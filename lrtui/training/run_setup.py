@@ -24,7 +24,7 @@ from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
 from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
-from lrtui.training.evaluate import evaluate
+from lrtui.training.evaluate import try_test
 from lrtui.training.loader_options import loader_options
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
@@ -135,7 +135,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
-        first_results = _try_test(user_task, model, test, device, spec.precision)
+        first_results = try_test(user_task, model, test, device, spec.precision, say)
+    if gathered := user_task.whole_set_metrics.describe(int(data["test"])):
+        say(gathered)
     check_smallest_batch(train, values)
     metric_names = tuple(first_results)
     order.manual_seed(draw_seed())
@@ -205,17 +207,6 @@ def _samples(data: Batches) -> int:
             raise TaskError("the task's data can be iterated only once, but every epoch needs a pass over it")
         size = sample_count(first)
     return len(data) * size
-
-
-def _try_test(
-    task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str
-) -> dict[str, float]:
-    """Evaluate one batch, so that a mistake shows now and not after an epoch; return the results by name.
-
-    Lazy modules of PyTorch get their shapes here, before the optimizer gets their parameters.
-    """
-    result = evaluate(model, task, test, device, precision, lambda: None, most_batches=1)
-    return dict(result.all_metrics)
 
 
 def _try_schedules(

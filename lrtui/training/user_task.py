@@ -26,6 +26,7 @@ from lrtui.training.step_result import (
     read_result,
     read_values,
 )
+from lrtui.training.whole_set_metrics import WholeSetMetrics, is_metric_object
 
 LOSS_CALL = "loss(outputs, targets)"
 LOSS = f"{LOSS_CALL} must return the batch's mean loss, a 0-d tensor, or a pair (loss, {{name: value}})"
@@ -54,7 +55,6 @@ class UserTask:
         self.steps_manually = takes_optimizers(self._step)
         """Whether its step calls `backward()` and the optimizers itself."""
         self._test_step = getattr(task, "test_step", None)
-        self._metrics = getattr(task, "metrics", None)
         self._step_metrics = getattr(task, "step_metrics", None)
         self._notation = notation
 
@@ -83,6 +83,10 @@ class UserTask:
                 "expected a torch.nn.Module"
             )
         self._reader = BatchReader(model, self._loss is not None)
+        # model() or an earlier method may have set them
+        metrics = getattr(self.task, "metrics", None)
+        self._metrics = metrics if callable(metrics) and not is_metric_object(metrics) else None
+        self.whole_set_metrics = WholeSetMetrics(self.task)
         return model
 
     def training_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
@@ -166,7 +170,7 @@ class UserTask:
 
     def _targets(self, batch: Any) -> Any:
         """Return the targets for `metrics`, if the batch could be read without the task's own step."""
-        if self._metrics is None:
+        if self._metrics is None and not self.whole_set_metrics.are_there:
             return None
         try:
             return self._reader.read(batch).targets
@@ -186,16 +190,17 @@ class UserTask:
 
     def metrics(self, result: StepResult) -> Mapping[str, torch.Tensor]:
         """Return the task's metrics for a batch of the test set; empty if it has none."""
-        if self._metrics is None:
-            return {}
         outputs, targets = result.outputs, result.targets
-        if outputs is None:
+        if outputs is None and (self._metrics is not None or self.whole_set_metrics.are_there):
             method = self._test_step or self._step or self.task.model
+            name = "metrics" if self._metrics is not None else "test_metrics"
             raise TaskError(
-                "metrics(outputs, targets) has no outputs: return (loss, outputs) from "
+                f"{name}(outputs, targets) has no outputs: return (loss, outputs) from "
                 f"{'test_step' if self._test_step else 'step'}{source_location(method)}, or compute the metrics there "
                 "and return (loss, {name: value})"
             )
+        if self._metrics is None:
+            return {}
         try:
             found = self._metrics(outputs, targets)
         except Exception as error:  # a user's metrics can raise anything
