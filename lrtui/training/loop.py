@@ -179,7 +179,8 @@ class Loop:
         if not progress.result:
             progress.result = self._evaluate(self._setup.model, "epoch end").all_metrics
         if self._averaging.averaged_model is not None:
-            self._evaluate(self._averaging.averaged_model, "epoch end", averaged=True)
+            # the user's own class, whose methods the task's step may call
+            self._evaluate(self._averaging.averaged_model.module, "epoch end", averaged=True)
         return progress.result
 
     def _evaluate_on_demand(self, command: Command, scripted: bool) -> None:

@@ -95,7 +95,7 @@ class WeightAveraging:
             return
         precision = precision_context(self._device, self._precision)
         with random_state_restored(self._device, self._data.generators), precision:
-            update_bn(self._batches(between_batches), _OnBatches(self.averaged_model, self._task))
+            update_bn(self._batches(between_batches), _OnBatches(self.averaged_model.module, self._task))
 
     def _batches(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
         for batch in self._data.in_order():

@@ -177,3 +177,24 @@ def test_the_best_result_is_the_models_and_the_average_has_a_line_of_its_own() -
 )
 def test_averaging_starts_where_swalr_does(notation: str, calls: int | None) -> None:
     assert parse_schedule(notation).averages_from == calls
+
+
+def test_the_step_of_a_task_gets_the_averaged_model_as_its_own_class() -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
+
+    class Stepped(WithBatchNorm):
+        def model(self) -> Any:
+            return Net()
+
+        def step(self, model: Any, batch: Any) -> Any:
+            outputs = model.head(batch[0])
+            return self.loss(outputs, batch[1]), outputs
+
+    reporter = Reporter(feed := LiveFeed())
+    train(RunSpec(schedule="SWALR(swa_lr=0.05)", epochs=2, batch_size=20), Inbox(), reporter, Stepped())
+    events = feed.take(10**6)
+    assert events[-1].outcome == "done", events[-1]
+    assert [event.averaged for event in of(EvalDone, events)] == [False, True, False, True]
