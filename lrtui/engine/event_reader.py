@@ -55,12 +55,14 @@ class EventReader:
         """Fold all events until the run has ended."""
         while self.has_more:
             if not self.poll():
+                self._thread.check_not_held()
                 self._thread.join(POLL_SECONDS)
 
     def __iter__(self) -> Iterator[Event]:
         while self.has_more:
             yield from self.poll(1)
             if not len(self._thread.feed):
+                self._thread.check_not_held()
                 self._thread.join(POLL_SECONDS)
 
     async def __aiter__(self) -> AsyncIterator[Event]:

@@ -82,6 +82,8 @@ class RangeTestThread:
             LrtuiError: if it failed; says why.
         """
         self.feed.wait()
+        # until it has ended, the random states are its own
+        self.join()
         end = self.feed.end
         if end is not None and end.error is not None:
             raise end.error
@@ -115,20 +117,22 @@ class RangeTestThread:
 
     def _test(self) -> None:
         from lrtui.training.device import describe_device, release_device_memory
+        from lrtui.training.random_state import own_random_states
         from lrtui.training.range_test import range_test
         from lrtui.training.run_setup import set_up
 
         tune_memory()
-        setup = set_up(self.spec, self._say, self._task)
-        device = setup.device
-        self._say(f"device: {describe_device(device)}")
-        try:
-            range_test(setup, self.sweep, self.feed)
-        finally:
-            del setup
-            gc.collect()
-            # for the next run
-            release_device_memory(device)
+        with own_random_states():
+            setup = set_up(self.spec, self._say, self._task)
+            device = setup.device
+            self._say(f"device: {describe_device(device)}")
+            try:
+                range_test(setup, self.sweep, self.feed)
+            finally:
+                del setup
+                gc.collect()
+                # for the next run
+                release_device_memory(device)
 
 
 class _Stopped(BaseException):

@@ -6,6 +6,7 @@ Imports neither Textual nor torch: importing it is cheap, and the training threa
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -54,10 +55,6 @@ class Run:
         task: what is trained, instead of the task that the settings name.
         number: number of the run if it is not recorded; a store gives it another one.
         resume_plan: the stored run to resume or branch from, instead of a new run; `spec` is then the plan's.
-
-    Raises:
-        UsageError: for an argument of another type.
-        TaskError: for a task without one of the methods that a task has.
     """
 
     def __init__(
@@ -111,7 +108,7 @@ class Run:
         from lrtui.engine.run_reference import plan_of_resume
 
         plan = plan_of_resume(run, store, schedule=schedule, lr=lr, epochs=epochs, step=step)
-        return cls(plan.spec, task or _task_of(run), resume_plan=plan)
+        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
 
     @classmethod
     def branch(
@@ -140,7 +137,7 @@ class Run:
         from lrtui.engine.run_reference import plan_of_branch
 
         plan = plan_of_branch(run, store, epoch=epoch, schedule=schedule, name=name)
-        return cls(plan.spec, task or _task_of(run), resume_plan=plan)
+        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
 
     def start(self, store_seconds: float = START_SECONDS) -> Run:
         """Start training in a thread, and return the run immediately.
@@ -209,7 +206,7 @@ class Run:
         """The model that is trained, on its device.
 
         After the run it is the caller's, with the weights of the last step. During the run the training thread changes
-        it at any moment: its values may then be those of half a step.
+        it at any moment: read it within `between_steps()`.
 
         Raises:
             UsageError: before it is built.
@@ -217,6 +214,20 @@ class Run:
         if self._thread.model is None:
             raise UsageError(f"{self.title} has no model: it is built when training starts")
         return self._thread.model
+
+    @contextmanager
+    def between_steps(self) -> Iterator[nn.Module]:
+        """Let the run wait between two steps within the block, and return its model.
+
+        The model does not change meanwhile, and what the block draws from the global random generators does not change
+        the run, nor the run what it draws. The block must leave the model as it is.
+
+        Raises:
+            UsageError: if the run was not started, or ended before it had a model.
+        """
+        self._check_started()
+        with self._thread.held():
+            yield self.model
 
     def send(self, command: Command | str) -> bool:
         """Send a command to the training thread; an event answers it.
@@ -246,11 +257,7 @@ class Run:
         return self._events.poll(limit)
 
     def __iter__(self) -> Iterator[Event]:
-        """Yield every event as it arrives, after folding it into the state; ends after RunFinished.
-
-        Raises:
-            UsageError: if the run was not started.
-        """
+        """Yield every event as it arrives, after folding it into the state; ends after RunFinished."""
         self._check_started()
         return iter(self._events)
 
@@ -258,9 +265,6 @@ class Run:
         """Yield every event, as an iteration without `async` does; other tasks of the event loop run in between.
 
         The iteration may be cancelled and started again; the run goes on.
-
-        Raises:
-            UsageError: if the run was not started.
         """
         self._check_started()
         return aiter(self._events)
@@ -314,7 +318,3 @@ class Run:
     def _check_started(self) -> None:
         if not self._thread.was_started:
             raise UsageError("the run was not started: call start() first")
-
-
-def _task_of(run: Run | int | str) -> Task | None:
-    return run._task if isinstance(run, Run) else None

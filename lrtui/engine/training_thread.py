@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lrtui.engine.interpreter_exit import stop_at_exit
 from lrtui.engine.own_process import import_torch, is_own_process, tune_memory, tune_thread
 from lrtui.engine.time_slice import COMPUTING_SECONDS
-from lrtui.run.commands import Command, RangeTest, Stop
+from lrtui.run.commands import Command, Hold, RangeTest, Stop
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
 from lrtui.run.feed import FeedItem, LiveFeed
+from lrtui.run.gate import Gate
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd, RangeFeed
 from lrtui.run.spec import RunSpec
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from lrtui.engine.resume import ResumePlan
     from lrtui.tasks.task import Task
     from lrtui.training.checkpoint.policy import Checkpoints
+
+
+HOLD_SECONDS = 0.01
+"""Seconds between two looks whether the thread has ended instead of waiting."""
 
 
 class TrainingThread:
@@ -59,6 +65,7 @@ class TrainingThread:
         self._spec, self._task, self._resume_plan = spec, task, resume_plan
         self._checkpoints: Checkpoints | None = None
         self._range_feeds: list[RangeFeed] = []
+        self._holder: int | None = None
         self._reporter = Reporter(self.feed, next_seq=resume_plan.next_seq if resume_plan else 0)
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = DaemonThread(self._work, f"training-{number}")
@@ -110,6 +117,34 @@ class TrainingThread:
         """Close the feeds of range tests that had not started when the run ended."""
         for feed in self._range_feeds:
             feed.close(RangeEnd("failed", LrtuiError(f"{self.title} ended before the range test started")))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the thread wait between two steps within the block, with the caller's random states.
+
+        Raises:
+            UsageError: within such a block of the same thread.
+        """
+        self.check_not_held()
+        gate = Gate()
+        self.inbox.send(Hold(gate))
+        try:
+            while not gate.enter(HOLD_SECONDS) and self.is_alive:
+                pass
+            self._holder = threading.get_ident()
+            yield
+        finally:
+            self._holder = None
+            gate.leave()
+
+    def check_not_held(self) -> None:
+        """Check that the calling thread does not hold this one, which would never end.
+
+        Raises:
+            UsageError: if it does.
+        """
+        if self._holder == threading.get_ident() and self.is_alive:
+            raise UsageError(f"{self.title} waits for the block of between_steps() to end: leave it first")
 
     def open_recording(self, seconds: float) -> None:
         """Create or find the run's row in a store, which sets its number; from then on every event is recorded.
@@ -170,6 +205,7 @@ class TrainingThread:
         self._reporter.notice("importing", "importing PyTorch")
         try:
             import_torch()
+            from lrtui.training.random_state import own_random_states
             from lrtui.training.train import train
         except Exception as error:  # a broken installation can raise anything, and must be seen
             self._fail(f"PyTorch can't be imported: {error}")
@@ -181,15 +217,16 @@ class TrainingThread:
             self._checkpoints = self.recording.checkpoint_policy(self._spec.checkpoint_seconds)
             if plan is None or plan.is_branch:
                 self.recording.record_git_commit()
-        self.error = train(
-            self._spec,
-            self.inbox,
-            self._reporter,
-            self._task,
-            checkpoints=self._checkpoints,
-            resume_point=plan.resume_point if plan else None,
-            take_model=self._take_model,
-        )
+        with own_random_states():
+            self.error = train(
+                self._spec,
+                self.inbox,
+                self._reporter,
+                self._task,
+                checkpoints=self._checkpoints,
+                resume_point=plan.resume_point if plan else None,
+                take_model=self._take_model,
+            )
 
     def _take_model(self, model: nn.Module) -> None:
         # the cockpit keeps its runs, but has no use for their models

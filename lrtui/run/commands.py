@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from lrtui.run.errors import UsageError
+from lrtui.run.gate import Gate
 from lrtui.run.range_feed import RangeFeed, Sweep
 
 
@@ -156,6 +157,13 @@ class RangeTest(Command):
     @property
     def text(self) -> str:
         return "range test"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(Command):
+    """Wait between two steps until the gate is left; it is not among the run's events, since it changes nothing."""
+
+    gate: Gate = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

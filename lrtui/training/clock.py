@@ -43,11 +43,12 @@ class ProcessTime:
         self._stopped = 0.0
         self._read_at = self._cpu_read_at = wall_seconds()
         self._cpu = cpu_seconds()
-        self._watching_process = 0
+        self._watching_process = self._watchers = 0
 
     def watch(self) -> None:
-        """Give signs of life from now on; does nothing if that is done already."""
+        """Give signs of life until `unwatch` was called as often as this."""
         with self._lock:
+            self._watchers += 1
             # a forked process has no threads but its first
             if self._watching_process == os.getpid():
                 return
@@ -56,9 +57,18 @@ class ProcessTime:
             self._cpu = self._cpu_seconds()
         threading.Thread(target=self._beat, name="signs-of-life", daemon=True).start()
 
+    def unwatch(self) -> None:
+        """Give no more signs of life for the caller of `watch`."""
+        with self._lock:
+            self._watchers -= 1
+
     def _beat(self) -> None:
         while True:
             time.sleep(BEAT_SECONDS)
+            with self._lock:
+                if self._watchers <= 0:
+                    self._watching_process = 0
+                    return
             self.seconds()
 
     def seconds(self) -> float:
@@ -108,7 +118,9 @@ class Clock:
 
     def pause(self) -> None:
         """Stop counting until `resume`."""
-        self._counted, self._running_since = self.seconds, None
+        if self._running_since is not None:
+            self._counted, self._running_since = self.seconds, None
+            self._process_time.unwatch()
 
     def resume(self) -> None:
         """Count from now on."""

@@ -11,6 +11,7 @@ from lrtui.run.commands import (
     Command,
     EvaluateNow,
     Extend,
+    Hold,
     Pause,
     RangeTest,
     Resume,
@@ -23,6 +24,7 @@ from lrtui.run.commands import (
 )
 from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
+from lrtui.run.gate import Gate
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, anchor_warnings, check_no_fixed_length
@@ -31,6 +33,7 @@ from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
 from lrtui.training.lr_control import group_settings
 from lrtui.training.lr_trial import LrTrial
+from lrtui.training.random_state import caller_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, threshold_warning
 
@@ -112,7 +115,8 @@ class CommandHandler:
                 self._save("change")
             if self._paused and during != "on demand":
                 self._reporter.clock.pause()
-                self._inbox.wait()
+                with caller_random_states():
+                    self._inbox.wait()
             else:
                 self._reporter.clock.resume()
                 if self._checkpoints.is_due(self._reporter.step):
@@ -171,6 +175,10 @@ class CommandHandler:
                     # between two batches of a test the model is in evaluation mode
                     command.feed.waiting_for = "the running test to end"
                     self._after_the_test.append(command)
+                case Hold() if during is not None:
+                    self._after_the_test.append(command)
+                case Hold():
+                    self._hold(command.gate)
                 case RangeTest():
                     # a range test doesn't count as training time; `handle` resumes the clock, or waits
                     self._reporter.clock.pause()
@@ -179,6 +187,14 @@ class CommandHandler:
                     raise UsageError("this run does not support the command")
         except UsageError as error:
             self._reporter.publish(CommandRefused, command=command.text, reason=str(error), command_id=command.id)
+
+    def _hold(self, gate: Gate) -> None:
+        """Wait until the gate is left; the clock stands still, and `handle` resumes it."""
+        if gate.is_left:
+            return
+        self._reporter.clock.pause()
+        with caller_random_states():
+            gate.hold()
 
     def _pause_or_resume(self, command: Command) -> None:
         pause = isinstance(command, Pause)

