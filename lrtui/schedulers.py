@@ -11,7 +11,8 @@ for batch in train_loader:
 ```
 
 Call `step()` after each batch. A whole number counts steps, a number below 1 is a share of `total_steps`. The peak is
-the lr of each parameter group. torch is imported when a class is first asked for.
+the lr of each parameter group. `Warmup` goes around any scheduler of PyTorch or your own, a ReduceLROnPlateau included:
+`Warmup(optimizer, 500, ReduceLROnPlateau(optimizer))`. torch is imported when a class is first asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         WarmupLinear,
         WarmupPolynomial,
     )
+    from lrtui.schedules.warmup_scheduler import Warmup
 
 __all__ = [
     "REX",
@@ -36,6 +38,7 @@ __all__ = [
     "ConstantWithWarmup",
     "CosineWithLinearTail",
     "InverseSqrt",
+    "Warmup",
     "WarmupCosine",
     "WarmupLinear",
     "WarmupPolynomial",
@@ -46,9 +49,9 @@ def __getattr__(name: str) -> Any:
     """Import the class when it is first used: importing torch takes about a second."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lrtui.schedules import named_schedulers
+    from lrtui.schedules import named_schedulers, warmup_scheduler
 
-    return getattr(named_schedulers, name)
+    return getattr(warmup_scheduler if name == "Warmup" else named_schedulers, name)
 
 
 def __dir__() -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import NotationError, TaskError, describe_exception
-from lrtui.schedules.catalogue import SchedulerEntry
+from lrtui.schedules.catalogue import Per, SchedulerEntry
 from lrtui.schedules.catalogue.cycles import NO_MOMENTUM_HINT
 from lrtui.schedules.expression import Expression
+from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.schedule import Horizon, Schedule, fill_in
+from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
     optimizers = getattr(optimizer, "optimizers", None)
     try:
         if optimizers is not None:
-            return SchedulersByOptimizer(filled, optimizers, horizon)
+            return SchedulersByOptimizer(filled, optimizers)
         if filled.is_per_optimizer:
             raise NotationError("the run has a single optimizer: give one schedule for it", str(schedule), 0)
         return _build(filled, optimizer)
@@ -59,7 +60,11 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
         return _call(schedule, scheduler_class, [optimizer, *map(_to_lists, schedule.positional)], arguments)
     scheduler_class = _scheduler_class(entry)
     _make_functions(entry, arguments)
-    if schedule.children:
+    if entry.composite == "warmup":
+        (child,) = schedule.children
+        arguments["scheduler"] = _build(child, optimizer)
+        arguments["per_epoch"] = child.per != schedule.per
+    elif schedule.children:
         arguments["schedulers"] = [_build(child, optimizer) for child in schedule.children]
     if entry.composite == "chain":
         return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
@@ -69,15 +74,12 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
 class SchedulersByOptimizer:
     """The schedulers of several optimizers, stepped together.
 
-    Of those with different units, `step()` is called per batch, and the ones per epoch count the batches.
-
     Args:
         schedule: one for each optimizer by its name, or one that all follow; filled in.
         optimizers: by name.
-        horizon: the steps that the schedules cover.
     """
 
-    def __init__(self, schedule: Schedule, optimizers: Mapping[str, torch.optim.Optimizer], horizon: Horizon) -> None:
+    def __init__(self, schedule: Schedule, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         if schedule.is_per_optimizer and (unknown := [name for name in schedule.arguments if name not in optimizers]):
             raise NotationError(
                 f"there is no optimizer {unknown[0]}: the task has {', '.join(optimizers)}", str(schedule), 0
@@ -86,7 +88,6 @@ class SchedulersByOptimizer:
             raise NotationError(f"there is no schedule for the optimizer {left[0]}", str(schedule), 0)
         groups = {name: len(optimizer.param_groups) for name, optimizer in optimizers.items()}
         all_groups, first = sum(groups.values()), 0
-        self._per, self._per_epoch, self._steps = schedule.per, horizon.batches_per_epoch, horizon.start_step
         self.schedules: list[Schedule] = []
         self.schedulers: list[Any] = []
         for name, optimizer in optimizers.items():
@@ -94,25 +95,23 @@ class SchedulersByOptimizer:
             self.schedulers.append(_build(self.schedules[-1], optimizer))
             first += groups[name]
 
-    def step(self, results: Mapping[str, float] | None) -> None:
-        """Step those that are due.
+    def step(self, results: Mapping[str, float] | None, unit: Per) -> None:
+        """Step those that have steps in this unit.
 
         Args:
             results: metrics of the epoch's test by name.
+            unit: what has ended.
         """
-        self._steps += 1
-        ends_epoch = self._steps % self._per_epoch == 0
         for scheduler, schedule in zip(self.schedulers, self.schedules, strict=True):
-            if schedule.per == self._per or ends_epoch:
-                step_scheduler(scheduler, schedule, results)
+            if unit in schedule.units:
+                step_scheduler(scheduler, schedule, results, unit)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of each."""
-        return {"steps": self._steps, "schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+        return {"schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        self._steps = state["steps"]
         for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
 
@@ -160,7 +159,9 @@ def _make_functions(entry: SchedulerEntry, arguments: dict[str, Any]) -> None:
             )
 
 
-def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, float] | None) -> None:
+def step_scheduler(
+    scheduler: Any, schedule: Schedule, results: Mapping[str, float] | None, unit: Per | None = None
+) -> None:
     """Call the scheduler's `step()`, unless it follows a metric that the results don't have.
 
     Training and previews step schedulers only through this function.
@@ -169,19 +170,23 @@ def step_scheduler(scheduler: Any, schedule: Schedule, results: Mapping[str, flo
         scheduler: what `build` made of the schedule.
         schedule: what it was built from, filled in.
         results: metrics of the epoch's test by name.
+        unit: what has ended, one of the schedule's units; its own unit when None.
 
     Raises:
         NotationError: for a schedule that has no next lr, such as one that grows beyond what a float holds.
         TaskError: if a user's class fails; names the line.
     """
     if isinstance(scheduler, SchedulersByOptimizer):
-        scheduler.step(results)
+        scheduler.step(results, unit or schedule.per)
         return
     try:
-        if schedule.metric is None:
-            scheduler.step()
-        elif results is not None and results.get(schedule.metric) is not None:
-            scheduler.step(results[schedule.metric])
+        metric = results.get(schedule.metric) if results is not None and schedule.metric is not None else None
+        arguments = () if metric is None else (metric,)
+        if unit is not None and unit != schedule.per:
+            # a Warmup per batch around a schedule per epoch
+            scheduler.step_epoch(*arguments)
+        elif arguments or schedule.metric is None or schedule.children:
+            scheduler.step(*arguments)
     except NotationError:
         raise
     except Exception as error:  # schedulers of PyTorch and of users fail with any exception

@@ -146,8 +146,8 @@ def forecast(request: ForecastRequest) -> Forecast:
     Raises:
         LrtuiError: for a schedule that can't be read, built or stepped to the end.
     """
+    from lrtui.schedules.lengths import fill_in
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
-    from lrtui.schedules.schedule import fill_in
     from lrtui.schedules.simulate import simulate_anchor
 
     schedule, optimizer = parse_schedule(request.schedule), parse_optimizer(request.optimizer)

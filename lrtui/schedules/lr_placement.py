@@ -86,7 +86,7 @@ def _with_lrs(schedule: Schedule, scaled: Callable[[float], float]) -> Schedule:
         return schedule.with_arguments(**changed)
     if not schedule.children:
         return schedule
-    return schedule.with_arguments(schedulers=tuple(_with_lrs(part, scaled) for part in schedule.children))
+    return schedule.with_children([_with_lrs(part, scaled) for part in schedule.children])
 
 
 def _with_lr(optimizer: OptimizerSpec, lr: float, factor: float | None) -> OptimizerSpec:

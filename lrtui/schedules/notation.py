@@ -118,7 +118,9 @@ class _Parser:
         metric = self._take_metric(call, entry)
         values: dict[str, Any] = {}
         for parameter, node in match_arguments(self._source, call, entry.name, entry.parameters, drop_optimizer=True):
-            if parameter.kind == "schedules":
+            if parameter.kind == "schedule":
+                values[parameter.name] = self._inside_warmup(node)
+            elif parameter.kind == "schedules":
                 nodes = read_list(self._source, node, parameter)
                 values[parameter.name] = tuple(self._child(child, entry, depth + 1) for child in nodes)
             else:
@@ -147,7 +149,31 @@ class _Parser:
             self._source.refuse(message, node, "schedulers")
         return child
 
+    def _inside_warmup(self, node: ast.expr) -> Schedule:
+        """Read the schedule inside a Warmup: it has a unit of its own, unless that of the Warmup is given."""
+        inner = _Parser(self._source)
+        if isinstance(node, ast.Call):
+            given = keywords_by_name(self._source, node).get("per")
+            if given is not None and self._per is not None:
+                self._source.refuse("per= of the Warmup is for the schedule inside as well: give one", given, "per")
+            entry = CATALOGUE.get(dotted_name(node.func) or "")
+            # a schedule that follows a metric has no other unit
+            inner._per = (
+                None if entry and entry.follows_metric and given is None else inner._take_per(node) or self._per
+            )
+        child = inner._schedule(node, 0)
+        if child.is_per_optimizer or (child.entry and child.entry.composite == "warmup"):
+            self._source.refuse(f"a {child.name} can't be inside a Warmup", node, "scheduler")
+        unit = self._per or "batch"
+        if child.averages_from is not None and child.per != unit:
+            message = f'weights are averaged per {child.per}: add per="{child.per}" at the end of the Warmup'
+            self._source.refuse(message, node, "per")
+        return child if self._per is None else replace(child, per_given=False)
+
     def _unit(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Per:
+        if depth and entry.composite == "warmup":
+            message = "a Warmup goes around all other schedules: Warmup(200, SequentialLR([...], milestones=[...]))"
+            self._source.refuse(message, call)
         if entry.follows_metric:
             if depth:
                 message = f"{entry.name} needs a metric and can't be inside another schedule: PyTorch refuses it"

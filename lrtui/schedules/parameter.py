@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from lrtui.run.spec import MAX_COUNT
 
-Kind = Literal["int", "steps", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules"]
+Kind = Literal[
+    "int", "steps", "float", "bool", "choice", "ints", "floats", "pair", "expression", "schedules", "schedule"
+]
 
 KIND_TEXT: dict[Kind, str] = {
     "int": "whole number",
@@ -24,6 +26,7 @@ KIND_TEXT: dict[Kind, str] = {
     # text such as "0.95 ** epoch", or a list of one per parameter group
     "expression": "expression of epoch",
     "schedules": "list of schedules",
+    "schedule": "schedule",
 }
 """The values of each kind, as forms, help and messages name them."""
 

@@ -1,8 +1,8 @@
-"""A schedule as a value: what its notation says, over which steps it runs, and the lengths that follow from these."""
+"""A schedule as a value: what its notation says, and over which steps it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from lrtui.run.errors import UsageError
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.parameter import LrRole
-from lrtui.schedules.step_count import is_share, steps_of
 
 ANCHORS = {
     "base": "the configured lr, over the steps left",
@@ -50,6 +49,27 @@ class Horizon:
             return self.steps
         return self.epochs - self.start_step // self.batches_per_epoch
 
+    def moments(self, units: Collection[Per]) -> Iterator[tuple[int, Per]]:
+        """Yield the `step()` calls of a schedule in order: the optimizer steps of the run done, and the unit.
+
+        Args:
+            units: units of the schedule.
+        """
+        length = self.batches_per_epoch
+        first = self.start_step + 1 if "batch" in units else (self.start_step // length + 1) * length
+        for done in range(first, self.total_steps + 1, 1 if "batch" in units else length):
+            if "batch" in units:
+                yield done, "batch"
+            if "epoch" in units and done % length == 0:
+                yield done, "epoch"
+
+    def after(self, calls: int, per: Per) -> Horizon:
+        """Return the horizon of what follows this many `step()` calls; without steps if they take the whole run."""
+        start = self.start_step + calls
+        if per == "epoch" and calls:
+            start = (self.start_step // self.batches_per_epoch + calls) * self.batches_per_epoch
+        return replace(self, start_step=min(start, self.total_steps))
+
 
 PER_OPTIMIZER = "PerOptimizer"
 """Name of a schedule for each of several optimizers: `PerOptimizer(muon=StepLR(3), adamw=CosineAnnealingLR())`."""
@@ -63,7 +83,8 @@ class Schedule:
         name: class name.
         items: (argument, value) pairs in PyTorch's order, only those given; positional arguments of a user's class
             have the name "". Values are numbers, bools, None, text, and tuples of these or of schedules.
-        per: the unit after which `step()` is called; for a nested schedule it is that of the outermost one.
+        per: the unit after which `step()` is called; for a nested schedule it is that of the outermost one, unless it
+            is inside a Warmup.
         per_given: whether the notation has `per=`.
         user_path: module or file of a user's class; None for a class of the catalogue.
         metric: the metric that it follows; None for a schedule that follows none.
@@ -119,16 +140,16 @@ class Schedule:
         changed: dict[str, Any] = {}
         for name, value in self.arguments.items():
             parameter = self.entry.parameter(name) if self.entry else None
-            if name == "schedulers" and self.children:
-                changed[name] = tuple(child._sliced(first, groups, all_groups) for child in self.children)
-            elif (
+            if (
                 parameter is not None
                 and parameter.kind in ("floats", "expression")
                 and isinstance(value, tuple)
                 and len(value) == all_groups
             ):
                 changed[name] = value[first : first + groups]
-        return self.with_arguments(**changed) if changed else self
+        sliced = self.with_arguments(**changed) if changed else self
+        children = [child._sliced(first, groups, all_groups) for child in self.children]
+        return sliced.with_children(children) if children else sliced
 
     def get(self, argument: str) -> Any:
         """Return the argument's value or its default; None if it has neither."""
@@ -145,7 +166,23 @@ class Schedule:
         """The schedules it is made of."""
         if self.is_per_optimizer:
             return tuple(self.arguments.values())
-        return tuple(self.arguments.get("schedulers", ())) if self.entry and self.entry.composite else ()
+        composite = self.entry.composite if self.entry else None
+        if composite == "warmup":
+            return (self.arguments["scheduler"],)
+        return tuple(self.arguments.get("schedulers", ())) if composite else ()
+
+    def with_children(self, children: Sequence[Schedule]) -> Schedule:
+        """Return the schedule made of other schedules."""
+        if self.is_per_optimizer:
+            return self.with_arguments(**dict(zip(self.arguments, children, strict=True)))
+        if self.entry and self.entry.composite == "warmup":
+            return self.with_arguments(scheduler=children[0])
+        return self.with_arguments(schedulers=tuple(children))
+
+    @property
+    def units(self) -> tuple[Per, ...]:
+        """The units after which it makes a step: a warmup per batch around a schedule per epoch has both."""
+        return tuple(dict.fromkeys(part.per for part in self.walk()))
 
     def child_spans(self, calls: int) -> list[tuple[int, int]]:
         """Return when each child is active: its first `step()` call and the one at which the next takes over.
@@ -155,6 +192,8 @@ class Schedule:
         """
         if self.entry and self.entry.composite == "sequence":
             return list(pairwise((0, *self.arguments["milestones"], calls)))
+        if self.entry and self.entry.composite == "warmup":
+            return [(self.arguments["steps"], calls)]
         return [(0, calls)] * len(self.children)
 
     def walk(self) -> Iterator[Schedule]:
@@ -224,10 +263,19 @@ class Schedule:
     def __str__(self) -> str:
         return self.notation()
 
+    def argument_text(self, name: str) -> str:
+        """Return a given argument's value as the notation writes it."""
+        value = self.arguments[name]
+        # inside a Warmup a schedule can have a unit of its own
+        return value.notation() if isinstance(value, Schedule) else value_text(value)
+
     def notation(self, outermost: bool = True) -> str:
         """Return the schedule as PyTorch writes it, with `per=` if it was given."""
-        parts = [value_text(value) if not name else f"{name}={value_text(value)}" for name, value in self.items]
+        parts = [f"{name}={self.argument_text(name)}" if name else value_text(value) for name, value in self.items]
         entry = self.entry
+        if entry and entry.composite == "warmup":
+            # Warmup(200, CosineAnnealingLR())
+            parts[:2] = [self.argument_text(name) for name in ("steps", "scheduler")]
         if entry and self.items and entry.parameters[0].kind in ("schedules", "ints", "expression"):
             # these are written without a name: SequentialLR([...]), MultiStepLR([...]), LambdaLR("...")
             first, value = self.items[0]
@@ -293,6 +341,8 @@ def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
 def default_metric(schedule: Schedule) -> str | None:
     """Return the metric that a schedule follows when the notation does not name one; None if it follows none."""
     entry = schedule.entry
+    if entry and entry.composite == "warmup":
+        return schedule.children[0].metric
     return entry.metric(entry.values(schedule.arguments)) if entry and entry.metric else None
 
 
@@ -308,56 +358,3 @@ def value_text(value: Any) -> str:
         # double quotes, as people write them, unless the text contains some
         return f'"{value}"' if '"' not in value and "\\" not in value and value.isprintable() else repr(value)
     return repr(value)
-
-
-def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, int]]:
-    """Return the schedule with the lengths that were left out, and these lengths by name.
-
-    Lengths given as a share of the run become numbers of steps.
-
-    Lengths of nested schedules are named `schedulers[1].T_max`.
-    """
-    filled: dict[str, int] = {}
-    return _fill(schedule, horizon.calls(schedule.per), horizon, "", filled), filled
-
-
-def _fill(schedule: Schedule, calls: int, horizon: Horizon, path: str, filled: dict[str, int]) -> Schedule:
-    entry = schedule.entry
-    if schedule.is_per_optimizer:
-        each = {
-            name: _fill(child, horizon.calls(child.per), horizon, f"{path}{name}.", filled)
-            for name, child in schedule.arguments.items()
-        }
-        return schedule.with_arguments(**each)
-    if entry is None:
-        return schedule
-    if entry.has_given_length(schedule.arguments):
-        return _with_whole_steps(schedule, path, filled)
-    if schedule.children:
-        spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
-        children = tuple(
-            _fill(child, end - start, horizon, f"{path}schedulers[{index}].", filled)
-            for index, (child, (start, end)) in enumerate(spans)
-        )
-        return schedule.with_arguments(schedulers=children)
-    for name in entry.fills:
-        # at least 1, since a child that the run never reaches must still be built
-        filled[path + name] = max(1, calls)
-        schedule = schedule.with_arguments(**{name: max(1, calls)})
-    return _with_whole_steps(schedule, path, filled)
-
-
-def _with_whole_steps(schedule: Schedule, path: str, filled: dict[str, int]) -> Schedule:
-    """Return the schedule with the lengths that are shares of the run as numbers of steps."""
-    entry = schedule.entry
-    shares = {name: value for name, value in schedule.items if is_share(value) and _counts_steps(entry, name)}
-    for name, share in shares.items():
-        total = next(schedule.arguments[length] for length in entry.fills) if entry else None
-        filled[path + name] = steps_of(name, share, total)
-        schedule = schedule.with_arguments(**{name: filled[path + name]})
-    return schedule
-
-
-def _counts_steps(entry: SchedulerEntry | None, name: str) -> bool:
-    parameter = entry.parameter(name) if entry else None
-    return parameter is not None and parameter.kind == "steps"

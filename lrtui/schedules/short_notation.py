@@ -9,7 +9,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule, default_metric, value_text
 
-JOINTS = {"sequence": " → ", "chain": " + "}
+JOINTS = {"sequence": " → ", "chain": " + ", "warmup": " → "}
 """What stands between the parts of each kind of composite."""
 
 
@@ -45,7 +45,8 @@ def _name(schedule: Schedule) -> str:
     if entry is None:
         return schedule.name
     if entry.composite:
-        return JOINTS[entry.composite].join(map(_name, schedule.children))
+        own = [entry.short_name] if entry.composite == "warmup" else []
+        return JOINTS[entry.composite].join([*own, *map(_name, schedule.children)])
     return entry.short_name
 
 
@@ -55,7 +56,8 @@ def _short(schedule: Schedule) -> str:
         return schedule.notation()
     parts = [entry.short_name]
     if entry.composite:
-        parts = [JOINTS[entry.composite].join(map(_short, schedule.children))]
+        own = [f"{entry.short_name} {schedule.arguments['steps']}"] if entry.composite == "warmup" else []
+        parts = [JOINTS[entry.composite].join([*own, *map(_short, schedule.children)])]
     else:
         for parameter in entry.parameters:
             value = schedule.arguments.get(parameter.name)

@@ -13,9 +13,10 @@ from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
 from lrtui.schedules.build import build, step_scheduler
+from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer, parts_of
-from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, fill_in
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
 
 Results = Sequence[Mapping[str, float]]
 """Metrics of each epoch's test by name, the first epoch first."""
@@ -57,18 +58,13 @@ def simulate(
         each._opt_called = True  # type: ignore[attr-defined]
     lrs = np.empty((horizon.steps, len(tiny.param_groups)))
     try:
-        if filled.per == "batch":
-            for step in range(horizon.steps):
-                lrs[step] = _current_lrs(tiny)
-                step_scheduler(scheduler, filled, None)
-            return lrs
-        step, epoch = 0, 0
-        while step < horizon.steps:
-            # the horizon may start within an epoch
-            end = step + horizon.batches_per_epoch - (horizon.start_step + step) % horizon.batches_per_epoch
-            lrs[step:end] = _current_lrs(tiny)
-            step_scheduler(scheduler, filled, metrics[epoch] if metrics is not None and epoch < len(metrics) else None)
-            step, epoch = end, epoch + 1
+        row, results = 0, iter(metrics or ())
+        for done, unit in horizon.moments(filled.units):
+            end = done - horizon.start_step
+            if row < end:
+                lrs[row:end] = _current_lrs(tiny)
+                row = end
+            step_scheduler(scheduler, filled, next(results, None) if unit == "epoch" else None, unit)
     except LrtuiError:
         raise
     except Exception as error:  # a user's class can put any object where an lr belongs

@@ -17,9 +17,11 @@ import torch
 
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.schedules.build import SchedulersByOptimizer, build, step_scheduler
+from lrtui.schedules.catalogue import Per
+from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor, fill_in
+from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor
 
 _SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
 """Settings of a parameter group that schedulers add."""
@@ -87,15 +89,15 @@ class LrControl:
     # -- stepping the schedule ----------------------------------------------------------------------------------------
 
     def after_step(self) -> None:
-        """Step a schedule with per="batch"; called after each `optimizer.step()`.
+        """Step a schedule that has steps per batch; called after each `optimizer.step()`.
 
         With gradient accumulation that is one call for several batches: schedules count optimizer steps.
         """
-        if self._schedule.per == "batch":
-            self._step(None)
+        if "batch" in self._schedule.units:
+            self._step("batch", None)
 
     def after_epoch(self, step: int, results: Mapping[str, float]) -> bool:
-        """Step a schedule with per="epoch"; called after the test that ends the epoch.
+        """Step a schedule that has steps per epoch; called after the test that ends the epoch.
 
         Args:
             step: optimizer steps done.
@@ -106,17 +108,19 @@ class LrControl:
         """
         self._test_results.append(results)
         # a schedule that started during this epoch's test was not active in the epoch and does not count its end
-        if self._schedule.per != "epoch" or self._installed_at == step:
+        if "epoch" not in self._schedule.units or self._installed_at == step:
             return False
         before = list(self._unscaled)
-        self._step(results)
-        return self._schedule.follows_metric and self._unscaled != before
+        self._step("epoch", results)
+        # a warmup per epoch raises the lr
+        cut = any(after < lr for after, lr in zip(self._unscaled, before, strict=True))
+        return self._schedule.follows_metric and cut
 
-    def _step(self, results: Mapping[str, float] | None) -> None:
+    def _step(self, unit: Per, results: Mapping[str, float] | None) -> None:
         groups = self._optimizer.param_groups
         for group, unscaled in zip(groups, self._unscaled, strict=True):
             group["lr"] = unscaled
-        step_scheduler(self._scheduler, self._schedule, results)
+        step_scheduler(self._scheduler, self._schedule, results, unit)
         self.step_calls += 1
         self._unscaled = [float(group["lr"]) for group in groups]
         self._write()
@@ -227,20 +231,16 @@ class LrControl:
 
     def _catch_up(self, step: int) -> None:
         """Make the `step()` calls that the schedule would have had since the run's start."""
-        if self._schedule.per == "batch":
-            for _ in range(step):
-                self._step(None)
-        else:
-            epochs_done = step // self._batches_per_epoch
-            results: Sequence[Mapping[str, float] | None] = self._test_results[:epochs_done]
-            for result in results:
-                self._step(result)
-            if len(results) < epochs_done:
+        results = iter(self._test_results)
+        for done, unit in Horizon(self._epochs, self._batches_per_epoch).moments(self._schedule.units):
+            if done > step:
+                break
+            result = next(results, None) if unit == "epoch" else None
+            if unit == "epoch" and result is None and self._schedule.follows_metric:
                 # this epoch's test is running: `after_epoch` will step a schedule that follows its result
-                if self._schedule.follows_metric:
-                    self._installed_at = None
-                    return
-                self._step(None)
+                self._installed_at = None
+                return
+            self._step(unit, result)
         self._installed_at = step
 
     # -- checkpoints --------------------------------------------------------------------------------------------------

@@ -75,9 +75,10 @@ class LrTrial:
         ):
             return
         try:
-            # only one of the two methods steps it, depending on its unit
-            for _ in range(calls):
-                control.after_step()
-                control.after_epoch(horizon.total_steps, {})
+            for _, unit in horizon.moments(control.schedule.units):
+                if unit == "batch":
+                    control.after_step()
+                else:
+                    control.after_epoch(horizon.total_steps, {})
         except NotationError as error:
             raise UsageError(f"{error} in the {horizon.epochs:,} epochs of the run; {remedy}") from None

@@ -360,6 +360,7 @@ _WRONG: dict[str, tuple[str, ...]] = {
         "max", "math.cos", '"\\ud800"', '"\\x00"', '"1\\n2"', '["1", []]', '["1", x]', '"' + "1" * 501 + '"',
     ),
     "schedules": ("3", "[]", "()", "[3]", '["StepLR(3)"]', "StepLR(3)", "[x]", "[StepLR]", "[[StepLR(3)]]", "{}"),
+    "schedule": ("3", "[StepLR(3)]", '"StepLR(3)"', "x", "StepLR", "Warmup(2, StepLR(3))", "{}", "StepLR(3)(4)"),
 }  # fmt: skip
 
 
@@ -395,6 +396,7 @@ def wrong_types() -> Iterator[Case]:
 _SAMPLES = {
     "int": "3", "steps": "0.1", "float": "0.5", "bool": "True", "choice": '"x"', "ints": "[3]", "floats": "0.5",
     "pair": "(0.9, 0.9)", "expression": '"epoch"', "schedules": "[StepLR(3)]",
+    "schedule": "StepLR(3)",
 }  # fmt: skip
 
 

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
+from lrtui.schedulers import Warmup
 from lrtui.schedules.catalogue import CATALOGUE
+
+PLATEAU = lr_scheduler.ReduceLROnPlateau
 
 WORDS = {name: getattr(math, name) for name in ("exp", "log", "sqrt", "cos", "sin", "floor", "pi")} | {
     "min": min,
@@ -26,7 +29,7 @@ def _function(value: Any) -> Any:
 
 
 def _builders(optimizer: torch.optim.Optimizer) -> dict[str, Callable[..., Any]]:
-    def builder(found: Any) -> Callable[..., Any]:
+    def builder(found: Any, unit: str) -> Callable[..., Any]:
         def build(*arguments: Any, per: str | None = None, metric: str | None = None, **keywords: Any) -> Any:
             if found in (lr_scheduler.LambdaLR, lr_scheduler.MultiplicativeLR):
                 return found(optimizer, _function(arguments[0]))
@@ -34,12 +37,19 @@ def _builders(optimizer: torch.optim.Optimizer) -> dict[str, Callable[..., Any]]
                 keywords["scale_fn"] = _function(keywords["scale_fn"])
             if found is lr_scheduler.ChainedScheduler:
                 return found(*arguments)
-            return found(optimizer, *arguments, **keywords)
+            if found is Warmup:
+                inside = arguments[1]
+                keywords["per_epoch"] = inside.unit == "epoch" if per is None else isinstance(inside, PLATEAU)
+                keywords["per_epoch"] &= per != "epoch"
+            scheduler = found(optimizer, *arguments, **keywords)
+            scheduler.unit = per or unit
+            return scheduler
 
         return build
 
     return {
-        name: builder(getattr(importlib.import_module(entry.module), entry.name)) for name, entry in CATALOGUE.items()
+        name: builder(getattr(importlib.import_module(entry.module), entry.name), entry.unit)
+        for name, entry in CATALOGUE.items()
     }
 
 
@@ -61,7 +71,8 @@ def plain_loop(
         metrics: values that a ReduceLROnPlateau is stepped with at each epoch's end; without one it is not stepped.
     """
     scheduler = eval(schedule, _builders(optimizer))
-    plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+    warmup = isinstance(scheduler, Warmup)
+    plateau = isinstance(scheduler.scheduler if warmup else scheduler, PLATEAU)
     last_call = scheduler.total_steps - 1 if isinstance(scheduler, lr_scheduler.OneCycleLR) else math.inf
     figures = iter(metrics)
     used, calls = [], 0
@@ -71,12 +82,19 @@ def plain_loop(
                 parameter.grad = torch.ones_like(parameter)
         used.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
+        if warmup and scheduler.per_epoch:
+            scheduler.step()
+            if (step + 1) % batches == 0:
+                figure = next(figures, None) if plateau else None
+                scheduler.step_epoch(*([] if figure is None else [figure]))
+            continue
         if per == "epoch" and (step + 1) % batches:
             continue
         calls += 1
         if plateau:
-            if (figure := next(figures, None)) is not None:
-                scheduler.step(figure)
+            figure = next(figures, None)
+            if figure is not None or warmup:
+                scheduler.step(*([] if figure is None else [figure]))
         elif calls <= last_call:
             # a script itself must not step a OneCycleLR past its end
             scheduler.step()

@@ -118,19 +118,17 @@ PLATEAU = call(
     min_lr=maybe(number(0, 0.001)),
 )
 
-_CHILDREN = st.one_of(*SINGLE.values())
-
 
 @st.composite
-def sequential(draw: st.DrawFn) -> str:
-    children = draw(st.lists(_CHILDREN, min_size=2, max_size=3))
+def sequential(draw: st.DrawFn, of: dict[str, st.SearchStrategy[str]] = SINGLE) -> str:
+    children = draw(st.lists(st.one_of(*of.values()), min_size=2, max_size=3))
     edges = sorted(draw(st.sets(st.integers(1, 25), min_size=len(children) - 1, max_size=len(children) - 1)))
     return f"SequentialLR([{', '.join(children)}], milestones={edges})"
 
 
 @st.composite
-def chained(draw: st.DrawFn) -> str:
-    return f"ChainedScheduler([{', '.join(draw(st.lists(_CHILDREN, min_size=1, max_size=3)))}])"
+def chained(draw: st.DrawFn, of: dict[str, st.SearchStrategy[str]] = SINGLE) -> str:
+    return f"ChainedScheduler([{', '.join(draw(st.lists(st.one_of(*of.values()), min_size=1, max_size=3)))}])"
 
 
 @st.composite
@@ -140,6 +138,22 @@ def _with_per(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
     if per is None:
         return text
     return f"{text[:-1]}{'' if text.endswith('()') else ', '}per={per})"
+
+
+def _inside_warmup() -> st.SearchStrategy[str]:
+    # weights are averaged in the unit of the Warmup alone
+    single = {name: strategy for name, strategy in SINGLE.items() if name != "SWALR"}
+    alone = st.one_of(*single.values(), *CYCLES.values(), *WARMUPS.values())
+    return _with_per(alone | sequential(single) | chained(single)) | PLATEAU
+
+
+@st.composite
+def warmup(draw: st.DrawFn) -> str:
+    factor = draw(st.sampled_from(["", ", start_factor=0.1", ", start_factor=1"]))
+    inside = draw(_inside_warmup())
+    # per= of the Warmup is for the schedule inside as well
+    per = "" if "per=" in inside else draw(st.sampled_from(["", ', per="batch"', ', per="epoch"']))
+    return f"Warmup({draw(LENGTH)}, {inside}{factor}{per})"
 
 
 BY_NAME: dict[str, st.SearchStrategy[str]] = {
@@ -152,6 +166,7 @@ BY_NAME: dict[str, st.SearchStrategy[str]] = {
     "ReduceLROnPlateau": PLATEAU,
     "SequentialLR": _with_per(sequential()),
     "ChainedScheduler": _with_per(chained()),
+    "Warmup": warmup(),
 }
 """Notations of each scheduler, by name."""
 

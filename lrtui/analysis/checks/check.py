@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from lrtui.analysis.checks.trap import Problem, Trap
 from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
+from lrtui.schedules.catalogue import Per
+from lrtui.schedules.lengths import fill_in, horizon_inside
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Horizon, Schedule
 from lrtui.schedules.user_module import load_user_class
@@ -81,6 +83,8 @@ def check_schedule(
     if schedule.is_per_optimizer:
         return list(_each_optimizers(schedule, optimizer, horizon, accumulate))
     with np.errstate(all="ignore"):
+        if schedule.entry and schedule.entry.composite == "warmup":
+            return _findings_of_warmup(schedule, optimizer, horizon, accumulate, base_lrs)
         context = ScheduleContext(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs, lrs=lrs)
         return _findings(context)
 
@@ -98,7 +102,67 @@ def _each_optimizers(
                 yield replace(finding, message=f"{name}: {finding.message}", fix=fix)
 
 
-def _findings(context: ScheduleContext) -> list[Finding]:
+def _findings_of_warmup(
+    schedule: Schedule,
+    optimizer: OptimizerSpec,
+    horizon: Horizon,
+    accumulate: int,
+    base_lrs: Sequence[float] | None,
+) -> list[Finding]:
+    """Return the findings for a Warmup: with a constant lr after it, and for the schedule inside from its start on.
+
+    The two may have different units, and the schedule inside is checked as it is outside of a Warmup.
+    """
+
+    def context_of(part: Schedule, steps: Horizon) -> ScheduleContext:
+        return ScheduleContext(part, optimizer, steps, accumulate=accumulate, base_lrs=base_lrs)
+
+    def inside(warmup: Schedule) -> ScheduleContext | None:
+        (child,) = warmup.children
+        alone = replace(child, per_given=child.per != _default_unit(child))
+        rest = horizon_inside(fill_in(warmup, horizon)[0], horizon)
+        return context_of(alone, rest) if rest.steps > 0 else None
+
+    def tried(fix: Schedule | None) -> Schedule | None:
+        return fix if fix is not None and context_of(fix, horizon).can_train else None
+
+    rest = inside(schedule)
+    later = [] if rest is None else _findings(rest, lambda fixed: tried(_around(schedule, fixed)))
+    if rest is not None and rest.error is not None:
+        return later
+    constant = replace(CONSTANT, per=schedule.per, per_given=not schedule.per_given)
+    around = context_of(schedule.with_children([constant]), horizon)
+    findings = _findings(around, lambda fixed: tried(_around(fixed, schedule.children[0])))
+    fixed = [parse_schedule(finding.fix) for finding in findings if finding.fix]
+    # those that the fix of the warmup removes are left out
+    remaining = [{trap.code for trap in _problems(context)} for warmup in fixed if (context := inside(warmup))]
+    findings += [finding for finding in later if all(finding.code in codes for codes in remaining)]
+    by_code = {finding.code: finding for finding in reversed(findings)}
+    return [by_code[trap.code] for trap in TRAPS if trap.code in by_code]
+
+
+CONSTANT = Schedule("ConstantLR", (("factor", 1.0),))
+"""Stands for the schedule inside a Warmup while the warmup is checked."""
+
+
+def _around(warmup: Schedule, child: Schedule) -> Schedule | None:
+    """Return a Warmup with another schedule inside; None if `per=` of the Warmup is not the unit of that schedule."""
+    if warmup.per_given:
+        alike = child.per == warmup.per or child.metric is not None
+        return warmup.with_children([replace(child, per_given=False)]) if alike else None
+    return warmup.with_children([replace(child, per_given=child.per != _default_unit(child))])
+
+
+def _default_unit(schedule: Schedule) -> Per:
+    return schedule.entry.unit if schedule.entry else "epoch"
+
+
+def _findings(context: ScheduleContext, whole: Callable[[Schedule], Schedule | None] | None = None) -> list[Finding]:
+    """Return the findings for a context.
+
+    Args:
+        whole: returns the schedule that a fix is part of, or None if it can't be.
+    """
     problems = _problems(context)
     codes = {trap.code for trap in problems}
     findings: list[Finding] = []
@@ -109,7 +173,10 @@ def _findings(context: ScheduleContext) -> list[Finding]:
         fixed = _best_fix(trap, problem, context, codes)
         if fixed is not None:
             fixed_contexts.append(fixed)
-        fix = str(fixed.schedule) if fixed else None
+        schedule = fixed.schedule if fixed else None
+        if schedule is not None and whole is not None:
+            schedule = whole(schedule)
+        fix = None if schedule is None else str(schedule)
         findings.append(Finding(trap.code, problem.message, fix, problem.short or trap.title))
     return findings
 

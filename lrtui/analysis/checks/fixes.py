@@ -10,6 +10,8 @@ from typing import Any
 from lrtui.analysis.checks.context import Part, ScheduleContext
 from lrtui.schedules.expression import VARIABLES
 from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.step_count import is_share
+from lrtui.text.format import two_digits
 
 
 def part_at(schedule: Schedule, path: tuple[int, ...]) -> Schedule:
@@ -25,7 +27,7 @@ def replace_part(schedule: Schedule, path: tuple[int, ...], replacement: Schedul
         return replacement
     children = list(schedule.children)
     children[path[0]] = replace_part(children[path[0]], path[1:], replacement)
-    return schedule.with_arguments(schedulers=tuple(children))
+    return schedule.with_children(children)
 
 
 def change_part(schedule: Schedule, path: tuple[int, ...], **arguments: Any) -> Schedule:
@@ -73,15 +75,36 @@ def per_batch(context: ScheduleContext) -> Iterator[Schedule]:
 
 def fit_of(context: ScheduleContext, part: Part) -> list[Schedule]:
     """Return the whole schedule with one part fitted to its number of calls; empty if that is not possible."""
-    return [] if part.fitted is None else [replace_part(context.schedule, part.path, part.fitted)]
+    found = _fitted(context, part)
+    return [] if found is None else [replace_part(context.schedule, part.path, found)]
+
+
+def _fitted(context: ScheduleContext, part: Part) -> Schedule | None:
+    """Return a part with arguments that fit its number of calls; None if they fit already or are unknown."""
+    found, written = part.fitted, part_at(context.schedule, part.path)
+    if found is None:
+        return None
+    if part.schedule.children:
+        # those of the part have their lengths filled in
+        found = found.with_children(written.children)
+    return found.with_arguments(**{name: as_written(context, part, name, value) for name, value in found.items if name})
+
+
+def as_written(context: ScheduleContext, part: Part, name: str, value: Any) -> Any:
+    """Return a new value of a part's argument as a share of the run if the user wrote a share, else as it is."""
+    before, parameter = part_at(context.schedule, part.path).arguments.get(name), part.entry.parameter(name)
+    if parameter is None or parameter.kind != "steps" or not is_share(before):
+        return value
+    share = two_digits(value / part.calls)
+    return before if value == part.get(name) else share if is_share(share) else value
 
 
 def fits(context: ScheduleContext) -> Iterator[Schedule]:
     """Yield the schedule with one part fitted to its number of calls, the last part first; then with all of them;
     for a chain, finally without one of its children.
     """
-    leaves = [part for part in reversed(context.parts) if not part.schedule.children]
-    fitted = [(part, found) for part in leaves if (found := part.fitted) is not None]
+    # composites have nothing to fit, except for the warmup around another schedule
+    fitted = [(part, found) for part in reversed(context.parts) if (found := _fitted(context, part)) is not None]
     for part, found in fitted:
         yield replace_part(context.schedule, part.path, found)
     if len(fitted) > 1:

@@ -81,9 +81,9 @@ class SchedulerEntry:
     documentation: str = ""
     """Address of its documentation; PyTorch's page when empty."""
 
-    composite: Literal["sequence", "chain"] | None = None
-    """How it combines its `schedulers`: one after the other at its `milestones`, or all in every step; None for a
-    scheduler that has none."""
+    composite: Literal["sequence", "chain", "warmup"] | None = None
+    """How it combines others: its `schedulers` one after the other at its `milestones`, or all in every step; or its
+    `scheduler` after a warmup of `steps`. None for a scheduler that has none."""
 
     absolute: bool = False
     """Whether its arguments are the lrs themselves, whatever the optimizer's lr is."""

@@ -36,12 +36,18 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     ]
     for name, value in schedule.items:
         parameter = entry.parameter(name)
-        if name == "schedulers":
+        if parameter is not None and parameter.kind == "schedule":
+            arguments.append((name, children[0]))
+        elif name == "schedulers":
             arguments.append(("" if entry.composite == "chain" else name, children))
         elif parameter is not None and parameter.kind == "expression":
             arguments.append((name, _function(value, imports)))
         else:
             arguments.append((name, _value(value)))
+    if entry.composite == "warmup":
+        if len(schedule.units) > 1:
+            arguments.append(("per_epoch", "True"))
+        return Call(imports.warmup_class(), tuple(arguments))
     return Call(imports.scheduler(entry, held=held), tuple(arguments))
 
 

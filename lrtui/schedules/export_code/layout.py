@@ -104,11 +104,24 @@ def comment_line(text: str) -> str:
 
 HELD_CLASS = "HeldOneCycleLR"
 FLOOR_CLASS = "LambdaLRWithFloor"
+WARMUP_CLASS = "Warmup"
 
 RESERVED = frozenset(
     (
         *(name for name, entry in CATALOGUE.items() if entry.is_pytorch),
-        *(HELD_CLASS, FLOOR_CLASS, "torch", "nn", "optim", "math", "runpy", "model", "optimizer", "scheduler"),
+        *(
+            HELD_CLASS,
+            FLOOR_CLASS,
+            WARMUP_CLASS,
+            "torch",
+            "nn",
+            "optim",
+            "math",
+            "runpy",
+            "model",
+            "optimizer",
+            "scheduler",
+        ),
     )
 )
 """Names that a script defines or imports itself."""
@@ -127,6 +140,8 @@ class Imports:
         """Source lines of the functions that the script defines, by name."""
         self.uses_floor = False
         """Whether a function of the step ends at a given lr."""
+        self.uses_warmup = False
+        """Whether there is a warmup around another scheduler."""
 
     def module(self, name: str) -> None:
         """Import a module of the standard library."""
@@ -164,6 +179,11 @@ class Imports:
         self.name("torch.optim.lr_scheduler", "LambdaLR")
         self.uses_floor = True
         return FLOOR_CLASS
+
+    def warmup_class(self) -> str:
+        """Define the script's warmup around another scheduler, and return its name."""
+        self.uses_warmup = True
+        return WARMUP_CLASS
 
     def user_class(self, place: str, name: str) -> str:
         """Import a user's class, and return its name in the script: an alias if the name is taken."""

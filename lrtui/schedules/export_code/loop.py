@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from lrtui.schedules.catalogue import Per
 from lrtui.schedules.export_code.calls import scheduler_call
 from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment_line
 from lrtui.schedules.export_code.phases import Phase, ScriptFeatures
+from lrtui.schedules.export_code.scale import READ_LRS, no_scale, scale_text
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
 
 
@@ -76,7 +78,7 @@ def _gradients(features: ScriptFeatures, imports: Imports) -> list[str]:
     return lines
 
 
-def _average(features: ScriptFeatures, per: str) -> list[str]:
+def _average(features: ScriptFeatures, per: Per) -> list[str]:
     """Return the lines that average the weights, before each step of the schedule once averaging has started."""
     starts = [phase.averages_from for phase in features.phases if phase.schedule.per == per]
     if all(start is None for start in starts):
@@ -86,26 +88,29 @@ def _average(features: ScriptFeatures, per: str) -> list[str]:
     update = "averaged_model.update_parameters(model)"
     if not features.switches:
         return [update] if not starts[0] else [f"if {done} {starts[0]}:", f"{INDENT}{update}"]
-    unit = ("per_batch and " if per == "batch" else "not per_batch and ") if features.both_units else ""
+    unit = f"{condition} and " if (condition := features.unit_condition(per)) else ""
     return [f"if {unit}average_from is not None and {done} average_from:", f"{INDENT}{update}"]
 
 
-def _step(features: ScriptFeatures, per: str) -> list[str]:
+def _step(features: ScriptFeatures, per: Per) -> list[str]:
     """Return the lines of the schedule's step."""
     if not (features.per_batch if per == "batch" else features.per_epoch):
         return []
-    call = "step_scheduler" if features.scales else "scheduler.step"
-    conditions = []
-    if features.both_units:
-        conditions.append("per_batch" if per == "batch" else "not per_batch")
+    step = "scheduler.step" if per == "batch" else features.epoch_step
+    call, first = ("step_scheduler" if features.scales else step), ""
+    if features.scales and features.warms_up_per_batch:
+        first = step
+    conditions = [condition] if (condition := features.unit_condition(per)) else []
     if per == "epoch" and features.epochs_missed:
         missed = ", ".join(map(str, features.epochs_missed))
         conditions.append(f"epoch not in ({missed},)" if "," not in missed else f"epoch not in ({missed})")
-    lines = [f"{call}()"]
+    lines = [f"{call}({first})"]
     if per == "epoch" and features.metrics:
-        lines = [f"{call}({_result(features)})"]
+        before = f"{first}, " if first else ""
+        lines = [f"{call}({before}{_result(features)})"]
         if features.metric_varies:
-            lines = ["if metric is None:", f"{INDENT}{call}()", "else:", f"{INDENT}{call}(results[metric])"]
+            with_metric = f"{INDENT}{call}({before}results[metric])"
+            lines = ["if metric is None:", f"{INDENT}{call}({first})", "else:", with_metric]
     if features.holds_in_loop:
         return [
             "# the cycle ends before the run; another step would raise the lr again",
@@ -222,12 +227,30 @@ def _replay_lines(phase: Phase, features: ScriptFeatures) -> list[str]:
     if phase.schedule.metric is None and not any(_has_seen_a_step(each, phase) for each in features.phases[:index]):
         # no scheduler has seen an optimizer step yet, and this one would warn about that
         lines.append("optimizer._opt_called = True")
+    if len(phase.schedule.units) > 1:
+        return [*lines, *_replay_with_epochs(phase)]
     if phase.schedule.metric is None:
         return [*lines, f"for _ in range({calls}):", f"{INDENT}scheduler.step()"]
     return [
         *lines,
         f"for earlier in test_results[:{calls}]:",
         f'{INDENT}scheduler.step(earlier["{phase.schedule.metric}"])',
+    ]
+
+
+def _replay_with_epochs(phase: Phase) -> list[str]:
+    """Return the earlier steps of a Warmup per batch around a schedule per epoch."""
+    metric = phase.schedule.metric
+    result = "" if metric is None else f'test_results[earlier // batches_per_epoch - 1]["{metric}"]'
+    condition = "earlier % batches_per_epoch == 0"
+    if phase.waits_for_result:
+        # the step for the running test is made when the test has ended
+        condition += f" and earlier < {phase.calls_before}"
+    return [
+        f"for earlier in range(1, {phase.calls_before + 1}):",
+        f"{INDENT}scheduler.step()",
+        f"{INDENT}if {condition}:",
+        f"{INDENT * 2}scheduler.step_epoch({result})",
     ]
 
 
@@ -239,9 +262,14 @@ def _has_seen_a_step(phase: Phase, later: Phase) -> bool:
 def _variables(phase: Phase, features: ScriptFeatures) -> list[str]:
     """Return the variables that tell the loop about the active schedule, if it varies."""
     lines = []
-    if features.both_units:
-        lines.append(f"per_batch = {phase.schedule.per == 'batch'}")
-    if features.metric_varies and phase.schedule.per == "epoch":
+    conditions = [features.unit_condition("batch"), features.unit_condition("epoch")]
+    if any("per_batch" in condition for condition in conditions):
+        lines.append(f"per_batch = {'batch' in phase.schedule.units}")
+    if "per_epoch" in conditions:
+        lines.append(f"per_epoch = {'epoch' in phase.schedule.units}")
+    if features.epoch_step == "step_epoch" and "epoch" in phase.schedule.units:
+        lines.append(f"step_epoch = scheduler.step{'_epoch' if len(phase.schedule.units) > 1 else ''}")
+    if features.metric_varies and "epoch" in phase.schedule.units:
         lines.append(f"metric = {phase.schedule.metric!r}".replace("'", '"'))
     if features.averages and (phase.averages_from is not None or features.switches):
         if phase.averages_from is not None:
@@ -249,56 +277,3 @@ def _variables(phase: Phase, features: ScriptFeatures) -> list[str]:
         if features.switches:
             lines.append(f"average_from = {phase.averages_from}")
     return lines
-
-
-READ_LRS = '[group["lr"] for group in optimizer.param_groups]'
-
-
-def scale_text(scaled: ScaleChange, features: ScriptFeatures) -> str:
-    """Return the scale as text: a number, or a list if groups differ."""
-    return repr(scaled.scale[0]) if features.one_scale else repr(list(scaled.scale))
-
-
-def no_scale(features: ScriptFeatures) -> str:
-    """Return the text of a scale of 1."""
-    return "1.0" if features.one_scale else f"[1.0] * {len(features.timeline.optimizer.lrs)}"
-
-
-def scale_lines(features: ScriptFeatures) -> list[str]:
-    """Return the functions that keep the scale outside the scheduler, and the table of its changes."""
-    if not features.scales:
-        return []
-    table = []
-    if features.scale_points:
-        table = ["# new scale from these steps on"]
-        table.append("scales = {")
-        for point in features.scale_points:
-            last = point.changes[-1]
-            assert isinstance(last, ScaleChange)
-            text = ", ".join(change.comment for change in point.changes if change.comment)
-            behind = f"  {comment_line(text)}" if text else ""
-            table.append(f"{INDENT}{point.step}: {scale_text(last, features)},{behind}")
-        table.append("}")
-    table_text = "\n".join(table)
-    each, factors = ("lr * scale", "") if features.one_scale else ("lr * factor", ", scale")
-    names = "group, lr" if features.one_scale else "group, lr, factor"
-    return f"""\
-# the lr of the schedule is multiplied by this
-scale = {no_scale(features)}
-unscaled = {READ_LRS}
-{table_text}
-
-def write_lr():
-    for {names} in zip(optimizer.param_groups, unscaled{factors}):
-        group["lr"] = {each}
-
-
-def step_scheduler(*metric):
-    # the scheduler must see the unscaled lr, since it may compute the next one from it
-    for group, lr in zip(optimizer.param_groups, unscaled):
-        group["lr"] = lr
-    scheduler.step(*metric)
-    unscaled[:] = {READ_LRS}
-    write_lr()
-
-""".splitlines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from lrtui.schedules.catalogue import Per
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.schedule import Schedule
 
@@ -39,7 +40,7 @@ class Phase:
             return 0
         calls = _calls_until(self.schedule, self.step, self.batches_per_epoch)
         # the step for the running test is made when the test has ended
-        return calls - 1 if self.waits_for_result else calls
+        return calls - 1 if self.waits_for_result and self.schedule.per == "epoch" else calls
 
     @property
     def waits_for_result(self) -> bool:
@@ -49,7 +50,7 @@ class Phase:
     @property
     def misses_a_step(self) -> bool:
         """Whether it makes no step at the end of the epoch in whose test it took over."""
-        return self.during_test and self.schedule.per == "epoch" and not self.waits_for_result
+        return self.during_test and "epoch" in self.schedule.units and not self.waits_for_result
 
     @property
     def averages_from(self) -> int | None:
@@ -104,7 +105,7 @@ def ends_early(schedule: Schedule, calls: int) -> bool:
 
 def child_calls(schedule: Schedule, calls: int) -> list[tuple[Schedule, int]]:
     """Return the nested schedules, each with its share of the `step()` calls."""
-    if schedule.entry is None or schedule.entry.composite != "sequence":
+    if schedule.entry is None or schedule.entry.composite not in ("sequence", "warmup"):
         return [(child, calls) for child in schedule.children]
     spans = schedule.child_spans(calls + 1)
     return [(child, min(end - 1, calls) - start) for child, (start, end) in zip(schedule.children, spans, strict=True)]
@@ -136,19 +137,35 @@ class ScriptFeatures:
         return len(self.phases) > 1
 
     @property
-    def both_units(self) -> bool:
-        """Whether some of the schedules step per batch and some per epoch."""
-        return len({schedule.per for schedule in self.schedules}) > 1
-
-    @property
     def per_batch(self) -> bool:
         """Whether any schedule steps per batch."""
-        return any(schedule.per == "batch" for schedule in self.schedules)
+        return any("batch" in schedule.units for schedule in self.schedules)
 
     @property
     def per_epoch(self) -> bool:
         """Whether any schedule steps per epoch."""
-        return any(schedule.per == "epoch" for schedule in self.schedules)
+        return any("epoch" in schedule.units for schedule in self.schedules)
+
+    @property
+    def warms_up_per_batch(self) -> bool:
+        """Whether any schedule is a Warmup per batch around one per epoch, which steps in both units."""
+        return any(len(schedule.units) > 1 for schedule in self.schedules)
+
+    def unit_condition(self, per: Per) -> str:
+        """Return the condition under which the active schedule steps in a unit; empty if every or no schedule does."""
+        if len({per in schedule.units for schedule in self.schedules}) == 1:
+            return ""
+        if per == "batch":
+            return "per_batch"
+        return "per_epoch" if self.warms_up_per_batch else "not per_batch"
+
+    @property
+    def epoch_step(self) -> str:
+        """What the loop calls at the end of an epoch: a method, or the variable that holds one if it varies."""
+        both = {len(schedule.units) > 1 for schedule in self.schedules if "epoch" in schedule.units}
+        if len(both) > 1:
+            return "step_epoch"
+        return "scheduler.step_epoch" if both == {True} else "scheduler.step"
 
     @property
     def metrics(self) -> list[str]:
@@ -158,7 +175,7 @@ class ScriptFeatures:
     @property
     def metric_varies(self) -> bool:
         """Whether the schedules that step per epoch follow different metrics, or some of them none."""
-        return len({schedule.metric for schedule in self.schedules if schedule.per == "epoch"}) > 1
+        return len({schedule.metric for schedule in self.schedules if "epoch" in schedule.units}) > 1
 
     @property
     def looks_back(self) -> bool:

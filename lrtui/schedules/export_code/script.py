@@ -11,14 +11,16 @@ from lrtui.schedules.export_code.layout import (
     FLOOR_CLASS,
     HELD_CLASS,
     INDENT,
+    WARMUP_CLASS,
     Call,
     Imports,
     call_lines,
     comment_line,
     spaced,
 )
-from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines, scale_lines
+from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines
 from lrtui.schedules.export_code.phases import ScriptFeatures
+from lrtui.schedules.export_code.scale import scale_lines
 from lrtui.schedules.export_code.timeline import Timeline
 from lrtui.schedules.optimizer import OptimizerSpec, setting_text
 from lrtui.schedules.parameter_pattern import is_rule, rule_as_python
@@ -55,6 +57,38 @@ class {FLOOR_CLASS}(LambdaLR):
         return [low + (lr - low) * factor for lr, low in pairs]
 '''
 
+WARMUP_CLASS_SOURCE = f'''\
+class {WARMUP_CLASS}:
+    """Raises the lr to that of another scheduler, which starts after so many steps."""
+
+    def __init__(self, optimizer, steps, scheduler, start_factor=0.0, per_epoch=False):
+        self.optimizer, self.steps, self.scheduler = optimizer, steps, scheduler
+        self.start_factor, self.per_epoch = start_factor, per_epoch
+        self.targets = [group["lr"] for group in optimizer.param_groups]
+        self.calls = 0
+        self.write_lr()
+
+    def write_lr(self):
+        factor = 1.0
+        if self.calls < self.steps:
+            rise = (1 - self.start_factor) * self.calls / self.steps
+            factor = self.start_factor + rise
+        for group, lr in zip(self.optimizer.param_groups, self.targets):
+            group["lr"] = lr * factor
+
+    def step(self, *metric):
+        self.calls += 1
+        if self.calls <= self.steps:
+            self.write_lr()
+        elif not self.per_epoch:
+            self.scheduler.step(*metric)
+
+    def step_epoch(self, *metric):
+        """Step the scheduler after an epoch, unless all of it was warmup."""
+        if self.calls > self.steps:
+            self.scheduler.step(*metric)
+'''
+
 
 def torch_code(timeline: Timeline) -> str:
     """Return a PyTorch script that has the lr of the timeline at every step, exactly.
@@ -80,6 +114,7 @@ def torch_code(timeline: Timeline) -> str:
         imports.name("torch.optim.swa_utils", "AveragedModel")
     classes = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
     classes += FLOOR_CLASS_SOURCE.splitlines() if imports.uses_floor else []
+    classes += WARMUP_CLASS_SOURCE.splitlines() if imports.uses_warmup else []
     for lines in imports.functions.values():
         classes += [*lines, ""]
     parts = [[comment_line(note) for note in timeline.notes], imports.lines(), classes, sizes, placeholders]

@@ -19,7 +19,7 @@ EXPRESSIONS = (
     "sqrt(5 - epoch)", "(-1) ** epoch", "0.1", "2", "1e308 * epoch", "0.01 * 0.9 ** epoch", "epoch ** 300",
 )  # fmt: skip
 OUTERMOST = tuple(CATALOGUE)
-INSIDE = tuple(name for name, entry in CATALOGUE.items() if not entry.follows_metric)
+INSIDE = tuple(name for name, entry in CATALOGUE.items() if not entry.follows_metric and entry.composite != "warmup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ def _case(draw: random.Random) -> Case:
     schedule = _schedule(draw, draw.choice(OUTERMOST), groups, 0)
     # a composite with schedulers that step per batch needs per=
     outermost = CATALOGUE[schedule.partition("(")[0]]
-    needs = outermost.composite and any(name in schedule for name, entry in CATALOGUE.items() if entry.unit == "batch")
+    needs = outermost.composite in ("sequence", "chain") and any(
+        name in schedule for name, entry in CATALOGUE.items() if entry.unit == "batch"
+    )
     if not outermost.follows_metric and (needs or draw.random() < 0.4):
         comma = "" if schedule.endswith("()") else ", "
         schedule = f'{schedule[:-1]}{comma}per="{draw.choice(("batch", "epoch"))}")'
@@ -79,6 +81,9 @@ def _schedule(draw: random.Random, name: str, groups: int, depth: int) -> str:
 
 
 def _composite(draw: random.Random, name: str, groups: int, depth: int) -> str:
+    if name == "Warmup":
+        inside = _schedule(draw, draw.choice([*INSIDE, "ReduceLROnPlateau"]), groups, depth + 1)
+        return f"Warmup({draw.choice((0, 0.05, 0.4, *COUNTS))}, {inside})"
     count = draw.choice((1, 2, 2, 2, 3) if name == "ChainedScheduler" else (2, 2, 3))
     allowed = [
         other for other in INSIDE if (depth == 0 and name == "ChainedScheduler") or not CATALOGUE[other].composite

@@ -207,3 +207,22 @@ def _lrs_without_improvement(patience: int, epochs: int) -> list[float]:
         lrs.append(optimizer.param_groups[0]["lr"])
         scheduler.step(1.0)
     return lrs
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("WarmupLinear(0.9)", "WarmupLinear(warmup=0.1)"),
+        ("WSD(0.05, 0.2, total_steps=2000)", "WSD(warmup=0.05, decay=0.2)"),
+        ('WSD(0.9, 30, "cosine")', 'WSD(warmup=0.1, decay=30, shape="cosine")'),
+        ("WSD(9000, 0.2)", "WSD(warmup=938, decay=0.2)"),
+        ("Warmup(0.8, CosineAnnealingLR())", "Warmup(0.1, CosineAnnealingLR())"),
+        (
+            "Warmup(0.05, WarmupCosine(0.9), start_factor=0.1)",
+            "Warmup(0.05, WarmupCosine(warmup=0.1), start_factor=0.1)",
+        ),
+    ],
+)
+def test_a_share_of_the_run_is_fixed_as_a_share(text: str, fix: str) -> None:
+    findings = check_schedule(parse_schedule(text), parse_optimizer("SGD(lr=0.1)"), Horizon(10, 938))
+    assert fix in [finding.fix for finding in findings]

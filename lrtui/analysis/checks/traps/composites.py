@@ -125,7 +125,7 @@ def _unchained(context: ScheduleContext, part: Part, index: int) -> Iterator[Sch
     """Yield the product of the chain's schedulers, or the one in effect if the product has no closed form."""
     factors = [child.factor for child in context.parts if child.path and child.path[:-1] == part.path]
     if None in factors:
-        yield _replace_composite(context, part, part.schedule.children[index])
+        yield _replace_composite(context, part, part_at(context.schedule, (*part.path, index)))
     else:
         product = Schedule("LambdaLR", (("lr_lambda", " * ".join(map(str, factors))),))
         yield _replace_composite(context, part, replace(product, per=context.schedule.per))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lrtui.analysis.checks.context import ScheduleContext
-from lrtui.analysis.checks.fixes import change, fits
+from lrtui.analysis.checks.fixes import as_written, change, fits
 from lrtui.analysis.checks.trap import Example, Problem, trap
 from lrtui.analysis.checks.traps.high_end import never_falls
 from lrtui.schedules.schedule import Schedule
@@ -119,5 +119,5 @@ def slow_warm_up(context: ScheduleContext) -> Problem | None:
 
 def _shortened(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
-        if part.entry.warm_up_argument:
-            yield change(context, [part], **{part.entry.warm_up_argument: 1})
+        if name := part.entry.warm_up_argument:
+            yield change(context, [part], **{name: as_written(context, part, name, max(1, part.calls // 10))})

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import trained_lr
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Horizon, Schedule, fill_in, value_text
+from lrtui.schedules.schedule import Horizon, Schedule, value_text
 
 PER = "per"
 """The form field, in addition to the arguments, for the unit after which `step()` is called."""
@@ -103,7 +104,7 @@ class PickerModel:
         if is_cyclic and entry.fit is not None and calls > 1:
             # whole cycles, so that check has no finding on what the form proposes
             example = example.with_arguments(**(entry.fit(entry.values(example.arguments), calls) or {}))
-        texts = {argument: value_text(value) for argument, value in example.arguments.items()}
+        texts = {argument: example.argument_text(argument) for argument in example.arguments}
         lr = trained_lr(parse_optimizer(self.optimizer).lrs)
         for parameter in entry.parameters:
             # with all groups frozen, the example's own value stays
@@ -167,7 +168,7 @@ class PickerModel:
         self._parse()
         if self.schedule is not None and self.schedule.entry is not None:
             self.name = self.schedule.name
-            texts = {argument: value_text(value) for argument, value in self.schedule.arguments.items()}
+            texts = {argument: self.schedule.argument_text(argument) for argument in self.schedule.arguments}
             if self.schedule.per_given:
                 texts[PER] = self.schedule.per
             self._texts[self.name] = texts
