@@ -41,11 +41,14 @@ def _builders(optimizer: torch.optim.Optimizer) -> dict[str, Callable[..., Any]]
                 inside = arguments[1]
                 keywords["per_epoch"] = inside.unit == "epoch" if per is None else isinstance(inside, PLATEAU)
                 keywords["per_epoch"] &= per != "epoch"
-            scheduler = found(optimizer, *arguments, **keywords)
+            return found(optimizer, *arguments, **keywords)
+
+        def with_unit(*arguments: Any, per: str | None = None, **keywords: Any) -> Any:
+            scheduler = build(*arguments, per=per, **keywords)
             scheduler.unit = per or unit
             return scheduler
 
-        return build
+        return with_unit
 
     return {
         name: builder(getattr(importlib.import_module(entry.module), entry.name), entry.unit)

@@ -276,7 +276,7 @@ def test_a_plateau_inside_it_follows_the_tests_after_the_warmup() -> None:
         ("Warmup(3, 4)", "a schedule is a call such as StepLR(step_size=3), not 4"),
         ("Warmup(1.0, StepLR(3))", "steps takes a number of steps (below 1: a share of the run), not 1.0"),
         ("Warmup(3, StepLR(3), 2)", "start_factor takes a number from 0 to 1, not 2"),
-        ("Warmup(2, Warmup(2, StepLR(3)))", "a Warmup can't be inside another Warmup"),
+        ("Warmup(2, Warmup(2, StepLR(3)))", "a Warmup can't be inside a Warmup"),
         ("SequentialLR([StepLR(3), Warmup(2, StepLR(3))], [5])", "a Warmup goes around all other schedules"),
         ('Warmup(2, StepLR(3, per="batch"), per="epoch")', "per= of the Warmup is for the schedule inside as well"),
         ('Warmup(2, ReduceLROnPlateau(per="batch"))', "ReduceLROnPlateau steps per epoch only"),
