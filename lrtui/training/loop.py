@@ -22,6 +22,7 @@ from lrtui.training.dead_units import is_inspected, live_units, most_dead_layer
 from lrtui.training.device import describe_device
 from lrtui.training.evaluate import Evaluation, evaluate
 from lrtui.training.loss_buffer import LossBuffer
+from lrtui.training.nan_metrics import NanMetrics
 from lrtui.training.optimizer_step import OptimizerStep
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_during_a_run
@@ -67,6 +68,7 @@ class Loop:
         if resumed is not None:
             resumed.restore(self._state)
         self._has_described_batch = False
+        self._nan_metrics = NanMetrics(reporter, [*setup.lr_control.test_results, self._progress.result])
         self._started_fields = resumed.started_fields if resumed else {}
         self._warnings = resumed.warnings(setup) if resumed else []
 
@@ -165,11 +167,13 @@ class Loop:
 
     def _step_schedule(self, result: Mapping[str, float]) -> None:
         lr_control = self._setup.lr_control
-        before = lr_control.lrs
-        if lr_control.after_epoch(self._reporter.step, result):
+        before, schedule = lr_control.lrs, lr_control.schedule
+        has_cut = lr_control.after_epoch(self._reporter.step, result)
+        if has_cut:
             self._reporter.publish(
                 LrSet, lrs_before=before, lrs_after=lr_control.lrs, scale=lr_control.scale, by="plateau"
             )
+        self._nan_metrics.check_step(lr_control.test_results, schedule, cut=has_cut)
 
     # -- tests --------------------------------------------------------------------------------------------------------
 
@@ -222,6 +226,7 @@ class Loop:
             seconds_taken=reporter.clock.seconds - started_at,
             averaged=averaged,
         )
+        self._nan_metrics.check(result.all_metrics, setup.lr_control.schedule)
         return result
 
     def _range_test(self, command: RangeTest) -> None:

@@ -140,6 +140,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         say(gathered)
     check_smallest_batch(train, values)
     metric_names = tuple(first_results)
+    objective = user_task.objective(metric_names)
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
     chosen = set_up_optimizer(spec, user_task, model, device, say)
@@ -165,20 +166,24 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         script=script,
         warnings=(
             *chosen.warnings,
-            *_negative_metric_warnings(schedule, script, first_results),
+            *_metric_warnings(schedule, script, first_results, objective),
             *script_warnings,
         ),
-        objective=user_task.objective(metric_names),
+        objective=objective,
     )
 
 
-def _negative_metric_warnings(
-    schedule: Schedule, script: list[ScriptLine], results: Mapping[str, float]
+def _metric_warnings(
+    schedule: Schedule, script: list[ScriptLine], results: Mapping[str, float], objective: Objective | None
 ) -> Iterator[str]:
     switches = [parse_schedule(line.command.schedule) for line in script if isinstance(line.command, SwitchSchedule)]
     for each in (schedule, *switches):
         if text := threshold_warning(each, results, "the first test batch"):
             yield text
+        for part in each.walk():
+            mode = part.get("mode")
+            if objective is not None and part.metric == objective.metric and mode != objective.mode:
+                yield f'{part} cuts the lr while {part.metric} improves: the task has mode = "{objective.mode}"'
 
 
 def threshold_warning(schedule: Schedule, results: Mapping[str, float], where: str) -> str:

@@ -54,7 +54,7 @@ SCHEDULERS = (
         notes=(
             "It needs a metric: a preview is a flat line until there are test results.",
             'It follows metric="loss" (the test loss), or metric="accuracy" with mode="max".',
-            "A NaN loss counts as no improvement.",
+            "A NaN counts as no improvement, in runs and previews as in PyTorch; a run warns of it.",
         ),
         example="ReduceLROnPlateau(factor=0.3, patience=1)",
         metric=_metric,
