@@ -28,7 +28,7 @@ from lrtui.run.commands import Extend, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
-from lrtui.schedules.forecast import ForecastRequest
+from lrtui.schedules.forecast import ForecastRequest, request_for_spec
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.schedule import Horizon
@@ -94,7 +94,7 @@ def command(
     spec = read_spec(options, schedules[0], load_settings().run)
     optimizer = parse_optimizer(spec.optimizer)
     check_task(spec.task)
-    horizon = Horizon(spec.epochs, read_batches_per_epoch(batches_per_epoch, spec))
+    horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
     if horizon.total_steps > MAX_STEPS:
         raise UsageError(f"{horizon.total_steps:,} steps are too many to check; at most {MAX_STEPS:,}")
     # imports numpy and torch, so all arguments are checked first
@@ -156,7 +156,8 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
         return []
     script = read_script(spec.at, None, started.batches_per_epoch)
     added = sum(line.command.epochs for line in script if isinstance(line.command, Extend))
-    request = ForecastRequest(spec.schedule, spec.optimizer, started.spec.epochs + added, started.batches_per_epoch)
+    lasting = replace(started.spec, schedule=spec.schedule, optimizer=spec.optimizer)
+    request = request_for_spec(lasting, started.batches_per_epoch).extended(added)
     lines: list[str] = []
     is_scaled = False
     for line in script:

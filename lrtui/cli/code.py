@@ -22,6 +22,7 @@ from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_
 from lrtui.run.errors import UsageError
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import check_flags
+from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import read_script
 
 CODE_EPILOG = """\
@@ -53,16 +54,17 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
     check_flags(optimizer, "cuda")
     check_task(spec.task)
     batches = read_batches_per_epoch(batches_per_epoch, spec)
-    read_script(spec.at, spec.epochs, batches)
-    if spec.at and spec.epochs * batches > MAX_BATCHES:
+    horizon = Horizon.of(spec, batches)
+    read_script(spec.at, horizon.epochs, batches, max_steps=horizon.max_steps)
+    if spec.at and horizon.total_steps > MAX_BATCHES:
         raise UsageError(
-            f"{spec.epochs * batches:,} steps are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
+            f"{horizon.total_steps:,} steps are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
         )
     from lrtui.engine.run_code import code_of_spec
 
     has_user_class = bool(optimizer.path) or any(part.user_path for part in parsed.walk())
     # a trial would execute the user's code
-    tried = not has_user_class and spec.epochs * batches <= MAX_STEPS_TRIED
+    tried = not has_user_class and horizon.total_steps <= MAX_STEPS_TRIED
     print(code_of_spec(spec, batches, tried=tried), end="")
     return 0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-LENGTH_OPTIONS = ("task", "optimizer", "epochs", "batch_size", "accumulate", "train_samples")
+LENGTH_OPTIONS = ("task", "optimizer", "epochs", "max_steps", "batch_size", "accumulate", "train_samples")
 """The run options that the length of a schedule depends on."""
 
 MAX_BATCHES = 10_000_000
@@ -159,6 +159,10 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
         UsageError: for a value out of its range.
     """
     values: dict[str, Any] = dict(defaults or {})
+    for given, other in (("max_steps", "epochs"), ("epochs", "max_steps")):
+        # an option is not limited by a default of the other
+        if options.get(given) is not None and options.get(other) is None:
+            values.pop(other, None)
     if schedule is not None:
         values["schedule"] = schedule
     for item in fields(RunSpec):

@@ -90,7 +90,7 @@ def command(
     if recorded is None:
         check_task(spec.task)
     batches = recorded.batches_per_epoch if recorded else read_batches_per_epoch(batches_per_epoch, spec)
-    horizon = Horizon(spec.epochs, batches)
+    horizon = Horizon.of(spec, batches)
     if horizon.total_steps > MAX_BATCHES:
         raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MAX_BATCHES:,}")
     results = results_for(parsed, horizon.epochs, metrics, recorded)

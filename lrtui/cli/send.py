@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -82,7 +81,7 @@ def _findings(folder: Path, run: StoredRun, extend: Extend) -> list[str]:
         request = request_for_run(summarized_state(connection, run.id))
     if request is None:
         return []
-    return course_lines(replace(request, epochs=request.epochs + extend.epochs), run.spec.accumulate)
+    return course_lines(request.extended(extend.epochs), run.spec.accumulate)
 
 
 def read_command(text: str) -> Command:

@@ -40,13 +40,14 @@ def code_of_spec(spec: RunSpec, batches_per_epoch: int, *, tried: bool = False, 
     if tried or spec.at:
         timeline = _simulated(spec, batches_per_epoch)
     else:
-        horizon = Horizon(spec.epochs, batches_per_epoch)
+        horizon = Horizon.of(spec, batches_per_epoch)
         filled, _ = fill_in(parse_schedule(spec.schedule), horizon)
         timeline = Timeline(
             first=ScheduleChange(filled, "base"),
             optimizer=parse_optimizer(spec.optimizer),
-            epochs=spec.epochs,
+            epochs=horizon.epochs,
             batches_per_epoch=batches_per_epoch,
+            max_steps=horizon.max_steps,
             accumulate=spec.accumulate,
             clip_grad_norm=spec.clip_grad_norm,
         )
@@ -115,6 +116,8 @@ def _simulated(spec: RunSpec, batches_per_epoch: int, results: list[Mapping[str,
 
 def _notes(title: str, timeline: Timeline, spec: RunSpec) -> tuple[str, ...]:
     lengths = f"{timeline.epochs:,} epochs of {timeline.batches_per_epoch:,} steps"
+    if timeline.max_steps is not None:
+        lengths = f"{timeline.max_steps:,} steps, {timeline.batches_per_epoch:,} an epoch"
     notes = [f"{f'{title}: ' if title else ''}{spec.schedule}", f"{spec.optimizer}, {lengths}"]
     changes = [change for point in timeline.points for change in point.changes]
     switches = sum(isinstance(change, ScheduleChange) for change in changes)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from lrtui.run.errors import UsageError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+MAX_EPOCHS = 1_000_000
+
+
+class _Default(int):
+    """A default value that can be told from the same number given by the user."""
+
+
+DEFAULT_EPOCHS = _Default(10)
+
 
 MAX_COUNT = 10**12
 """The largest count that is accepted where there is no smaller limit: more steps than any run has, no overflow."""
@@ -34,7 +44,22 @@ class RunSpec:
         "fashion-mnist", "what is trained: a name that lrtui info lists, FILE.py:Name or package.module:Name"
     )
     optimizer: str = _option("Adam(lr=0.01)", "optimizer, as PyTorch writes it")
-    epochs: int = _option(10, "passes over the training data", minimum=1, maximum=1_000_000)
+    epochs: int = _option(
+        DEFAULT_EPOCHS,
+        "passes over the training data; with --max-steps alone, as many as its steps need",
+        minimum=1,
+        maximum=MAX_EPOCHS,
+        empty="10, or as many as max steps needs",
+        optional=True,
+    )
+    max_steps: int | None = _option(
+        None,
+        "optimizer steps after which the run ends, with a test; with --epochs, whichever comes first",
+        minimum=1,
+        maximum=MAX_COUNT,
+        metavar="N",
+        empty="all steps of the epochs",
+    )
     batch_size: int = _option(64, "samples per batch", minimum=1, maximum=1_000_000)
     accumulate: int = _option(
         1,
@@ -90,8 +115,38 @@ class RunSpec:
     )
 
     def __post_init__(self) -> None:
+        if self.epochs is None or isinstance(self.epochs, _Default):
+            object.__setattr__(self, "epochs", int(DEFAULT_EPOCHS) if self.max_steps is None else MAX_EPOCHS)
         for item in fields(self):
             check_option(item, getattr(self, item.name))
+
+    @property
+    def epochs_follow(self) -> bool:
+        """Whether the number of epochs follows from the number of steps, and isn't known yet."""
+        return self.max_steps is not None and self.epochs == MAX_EPOCHS
+
+    @property
+    def length(self) -> str:
+        """The length of the run in words: `10 epochs`, `500 steps`, `2 epochs, at most 500 steps`."""
+        epochs = f"{self.epochs:,} epoch{'s' * (self.epochs != 1)}"
+        if self.max_steps is None:
+            return epochs
+        steps = f"{self.max_steps:,} step{'s' * (self.max_steps != 1)}"
+        return steps if self.epochs_follow else f"{epochs}, at most {steps}"
+
+    def total_steps(self, batches_per_epoch: int) -> int:
+        """Return the optimizer steps of the whole run.
+
+        Args:
+            batches_per_epoch: optimizer steps per epoch.
+        """
+        steps = self.epochs * batches_per_epoch
+        return steps if self.max_steps is None else min(steps, self.max_steps)
+
+    def extended_to(self, epochs: int, total_steps: int) -> RunSpec:
+        """Return the settings of the run with another length."""
+        limit = None if self.max_steps is None else max(self.max_steps, total_steps)
+        return replace(self, epochs=epochs, max_steps=limit)
 
     def differences(self, other: RunSpec) -> dict[str, tuple[Any, Any]]:
         """Return the settings that differ, as name to (own value, other's value), in the order of declaration.
@@ -128,7 +183,7 @@ def is_list(item: Field[Any]) -> bool:
 
 def option_text(item: Field[Any], value: Any) -> str:
     """Return the text of a value in a form; `read_option` reads it back."""
-    if value is None:
+    if value is None or (item.name == "epochs" and value == MAX_EPOCHS):
         return ""
     return "; ".join(value) if is_list(item) else str(value)
 
@@ -140,7 +195,7 @@ def read_option(item: Field[Any], text: str) -> Any:
         UsageError: for invalid text, or a value out of its range.
     """
     text = text.strip()
-    if not text and "None" in str(item.type):
+    if not text and ("None" in str(item.type) or item.metadata.get("optional")):
         return None
     value: Any = text
     if is_list(item):

@@ -215,7 +215,7 @@ class RunState:
             case CommandRefused():
                 self.refusals.append(event)
             case Extended() if self.started is not None:
-                spec = replace(self.started.spec, epochs=event.epochs)
+                spec = self.started.spec.extended_to(event.epochs, event.total_steps)
                 self.started = replace(self.started, spec=spec, total_steps=event.total_steps)
             case Paused():
                 self.status = "paused"

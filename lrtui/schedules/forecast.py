@@ -47,6 +47,7 @@ class ForecastRequest:
         current_lrs: lr at the start step, one per parameter group; empty for the optimizer's.
         results: test metrics that the schedule is stepped with, one entry per epoch; the first entry is for the epoch
             of the start step, or for the run's first epoch if the anchor is `start`.
+        max_steps: optimizer steps after which the run ends, as in `Horizon`.
     """
 
     schedule: str
@@ -57,18 +58,24 @@ class ForecastRequest:
     anchor: str = "base"
     current_lrs: tuple[float, ...] = ()
     results: tuple[Metrics, ...] = ()
+    max_steps: int | None = None
 
     @property
     def horizon(self) -> Horizon:
         """The steps that the forecast covers."""
         from lrtui.schedules.schedule import Horizon
 
-        return Horizon(self.epochs, self.batches_per_epoch, self.start_step)
+        return Horizon(self.epochs, self.batches_per_epoch, self.start_step, self.max_steps)
+
+    def extended(self, epochs: int) -> ForecastRequest:
+        """Return the request for a run that is longer by this many epochs."""
+        longer = self.horizon.extended(epochs)
+        return replace(self, epochs=longer.epochs, max_steps=longer.max_steps)
 
     @property
     def schedule_horizon(self) -> Horizon:
         """The steps that the schedule covers: with the anchor `start` those of the whole run."""
-        return replace(self.horizon, start_step=0) if self.anchor == "start" else self.horizon
+        return self.horizon.whole if self.anchor == "start" else self.horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ class Forecast:
 
 def request_for_spec(spec: RunSpec, batches_per_epoch: int) -> ForecastRequest:
     """Return the request for the schedule of a run that has not started."""
-    return ForecastRequest(spec.schedule, spec.optimizer, spec.epochs, batches_per_epoch)
+    return ForecastRequest(spec.schedule, spec.optimizer, spec.epochs, batches_per_epoch, max_steps=spec.max_steps)
 
 
 def request_for_run(state: RunState) -> ForecastRequest | None:
@@ -114,6 +121,7 @@ def request_for_run(state: RunState) -> ForecastRequest | None:
         anchor=anchor,
         current_lrs=tuple(switch.lrs_before) if switch else (),
         results=_results_since(state, 0 if anchor == "start" else start_step) if follows_metric(state) else (),
+        max_steps=None if spec.max_steps is None else state.total_steps,
     )
 
 

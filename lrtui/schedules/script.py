@@ -96,6 +96,8 @@ def read_script(
     epochs: int | None = None,
     batches_per_epoch: int | None = None,
     start_step: int = 0,
+    *,
+    max_steps: int | None = None,
 ) -> list[ScriptLine]:
     """Return a run's lines in the order of their moments; those of one moment in the order they were written.
 
@@ -104,22 +106,26 @@ def read_script(
         epochs: epochs of the run, without the `extend` lines of the script; None if a line may have any moment.
         batches_per_epoch: None if it isn't known yet: the order is then that of `texts`.
         start_step: where the run starts; earlier lines are left out.
+        max_steps: steps after which the run ends within its last epoch, without the `extend` lines; None if it doesn't.
 
     Raises:
         NotationError: for a line that can't be read, or whose moment the run doesn't have.
     """
     lines = [parse_script_line(text) for text in texts]
     if epochs is not None:
-        _check_moments(lines, epochs, batches_per_epoch)
+        _check_moments(lines, epochs, batches_per_epoch, max_steps)
     if batches_per_epoch is None:
         return lines
     later = [line for line in lines if line.moment(batches_per_epoch) >= (start_step, 0)]
     return sorted(later, key=lambda line: line.moment(batches_per_epoch))
 
 
-def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int | None) -> None:
-    epochs += sum(line.command.epochs for line in lines if isinstance(line.command, Extend))
-    total = None if batches_per_epoch is None else epochs * batches_per_epoch
+def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int | None, max_steps: int | None) -> None:
+    added = sum(line.command.epochs for line in lines if isinstance(line.command, Extend))
+    epochs += added
+    total = None
+    if batches_per_epoch is not None:
+        total = epochs * batches_per_epoch if max_steps is None else max_steps + added * batches_per_epoch
     for line in lines:
         if line.when != "step" and line.number > epochs:
             raise NotationError(f"the run has {epochs:,} epochs; the last one is epoch {epochs}", line.text, 0)
@@ -148,4 +154,6 @@ def spec_as_done(state: RunState) -> RunSpec | None:
         for obeyed in state.commands
         if isinstance(command := parse_script_line(obeyed.line).command, Extend)
     ]
-    return replace(spec, epochs=spec.epochs - sum(added), at=(*done, *remaining))
+    steps = sum(added) * state.started.batches_per_epoch
+    max_steps = None if spec.max_steps is None else spec.max_steps - steps
+    return replace(spec, epochs=spec.epochs - sum(added), max_steps=max_steps, at=(*done, *remaining))

@@ -102,8 +102,7 @@ def simulate_anchor(
     if anchor not in ANCHORS:
         raise UsageError(f"unknown anchor {anchor[:40]!r}; available: {', '.join(ANCHORS)}")
     if anchor == "start":
-        whole = Horizon(horizon.epochs, horizon.batches_per_epoch)
-        return simulate(schedule, optimizer, whole, metrics=metrics)[horizon.start_step :]
+        return simulate(schedule, optimizer, horizon.whole, metrics=metrics)[horizon.start_step :]
     base_lrs = current_lrs if anchor == "current" else None
     return simulate(schedule, optimizer, horizon, base_lrs=base_lrs, metrics=metrics)
 

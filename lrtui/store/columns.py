@@ -33,7 +33,12 @@ class Column:
 
 def epochs_done(run: StoredRun) -> int:
     """Return how many epochs the run has completed."""
-    return run.step // max(1, run.total_steps // run.spec.epochs) if run.total_steps else 0
+    if not run.total_steps:
+        return 0
+    if run.total_steps % run.spec.epochs:
+        # the last epoch is a part of one, and the length of the others is not stored
+        return run.spec.epochs if run.step >= run.total_steps else max(0, (run.epoch or 1) - 1)
+    return run.step // max(1, run.total_steps // run.spec.epochs)
 
 
 def _of_run(name: str, kind: Kind = "number") -> Column:

@@ -24,6 +24,7 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.minmax_pyramid import BLOCK
+from lrtui.run.spec import RunSpec
 
 COLUMNS = {
     "batches": "run, seq, step, epoch, batch, seconds, loss, finite, lr",
@@ -99,6 +100,11 @@ def _block_summary(values: list[float]) -> tuple[float | None, float | None, flo
         return float(finite.min()), float(finite.max()), float(finite.sum()), len(finite)
 
 
+def _length_settings(spec: RunSpec) -> dict[str, int | None]:
+    """Return the settings that a run changes in its row: its length, which its data decides and `extend` changes."""
+    return {"epochs": spec.epochs, "max_steps": spec.max_steps, "train_samples": spec.train_samples}
+
+
 def nan_as_null(value: float) -> float | None:
     """Return the number as SQLite stores it: infinity as it is, NaN as NULL."""
     return None if math.isnan(value) else value
@@ -115,6 +121,7 @@ class RowMaker:
 
     def __init__(self, run: int, builder: BlockBuilder, best_accuracy: float | None = None) -> None:
         self._run, self._builder, self._best = run, builder, best_accuracy
+        self._spec: RunSpec | None = None
 
     def make(self, events: Iterable[Event]) -> Rows:
         """Return the rows of these events."""
@@ -169,13 +176,14 @@ class RowMaker:
         summary["seconds"] = event.seconds
         match event:
             case RunStarted():
+                self._spec = event.spec
                 summary |= {
                     "state": "running",
                     "device": event.device,
                     "data": json.dumps(dict(event.data)),
                     "total_steps": event.total_steps,
                     "step": event.step,
-                    "epochs": event.spec.epochs,
+                    "settings": _length_settings(event.spec),
                     "finished": None,
                     "error": None,
                 }
@@ -191,7 +199,10 @@ class RowMaker:
             case EpochDone():
                 summary["epoch"] = event.epoch
             case Extended():
-                summary |= {"total_steps": event.total_steps, "epochs": event.epochs}
+                summary |= {"total_steps": event.total_steps}
+                if self._spec is not None:
+                    self._spec = self._spec.extended_to(event.epochs, event.total_steps)
+                    summary["settings"] = _length_settings(self._spec)
             case ScheduleSwitched():
                 summary["schedule"] = event.schedule
             case Paused():

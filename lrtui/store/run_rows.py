@@ -108,8 +108,10 @@ def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> Non
             connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows.tables[table])
         if rows.summary:
             columns = dict(rows.summary)
-            if (epochs := columns.pop("epochs", None)) is not None:
-                connection.execute("UPDATE runs SET spec = json_set(spec, '$.epochs', ?) WHERE id = ?", (epochs, run))
+            for name, value in columns.pop("settings", {}).items():
+                connection.execute(
+                    "UPDATE runs SET spec = json_set(spec, ?, ?) WHERE id = ?", (f"$.{name}", value, run)
+                )
             if columns:
                 update(connection, run, **columns)
             if rows.summary.get("state") in ("done", "stopped", "failed", "diverged"):

@@ -35,7 +35,7 @@ from lrtui.training.lr_control import group_settings
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.random_state import caller_random_states
 from lrtui.training.reporter import Reporter
-from lrtui.training.run_setup import RunSetup, check_epochs, check_metric, threshold_warning
+from lrtui.training.run_setup import OVER, RunSetup, check_epochs, check_metric, threshold_warning
 
 
 class StopRequested(BaseException):
@@ -250,8 +250,11 @@ class CommandHandler:
         control = self._lr_control
         if not self._state.pending.switches_schedule:
             check_no_fixed_length(control.schedule, "switch to another schedule for the added epochs")
+        step, progress = self._reporter.step, self._state.progress
+        if step % control.horizon.batches_per_epoch and (progress.testing or not progress.steps):
+            raise UsageError(OVER.format(epoch=-(-step // control.horizon.batches_per_epoch), steps=step))
         check_epochs(control.horizon.epochs + command.epochs)
-        self._try_schedule(control.horizon.epochs + command.epochs)
+        self._try_schedule(control.horizon.extended(command.epochs))
         control.extend(command.epochs)
         self._reporter.publish(
             Extended,
@@ -263,16 +266,16 @@ class CommandHandler:
         )
         self._has_changed = True
 
-    def _try_schedule(self, epochs: int) -> None:
+    def _try_schedule(self, horizon: Horizon) -> None:
         """Refuse to extend the run to a length over which its schedule fails."""
         control, pending, setup = self._lr_control, self._state.pending, self._setup
-        step, steps_per_epoch = self._reporter.step, control.horizon.batches_per_epoch
+        step = self._reporter.step
         # the state of a user's class may not be copyable
         if pending.switches_schedule or any(part.user_path for part in control.schedule.walk()):
             return
         trial = LrTrial(
             setup.spec.optimizer,
-            Horizon(epochs, steps_per_epoch, step),
+            replace(horizon, start_step=step),
             control.state(),
             group_settings(setup.optimizer),
         )

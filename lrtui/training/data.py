@@ -38,6 +38,7 @@ def read_batches(
     order: torch.Generator | None,
     say: Say,
     options: LoaderOptions | None = None,
+    most_batches: int | None = None,
 ) -> Batches:
     """Return the data in batches.
 
@@ -51,6 +52,7 @@ def read_batches(
         order: shuffles training data that has no fixed order; None for a test set.
         say: receives warnings, such as that a limit is too large.
         options: how batches are made of samples.
+        most_batches: batches after which a pass over data without a length ends, if there is no other limit.
 
     Raises:
         TaskError: for data in none of a task's forms, and for a list that may be one of samples or of batches.
@@ -104,7 +106,7 @@ def read_batches(
         raise TaskError(f"{where} returned a {describe_shape(data)}{more}; {EXPECTED}")
     if isinstance(data, (list, tuple)) and any(isinstance(leaf, np.ndarray) for leaf in leaves(data)):
         data = [default_convert(batch) for batch in data]  # type: ignore[no-untyped-call]
-    return _loaded(data, method, what, limit, say, is_tasks_own)
+    return _loaded(data, method, what, limit, say, is_tasks_own, most_batches)
 
 
 def _has_rows_of(kind: type[Any], data: Data) -> bool:
@@ -179,13 +181,23 @@ def _limited(available: int, limit: int | None, what: str, say: Say) -> int:
     return available if limit is None else min(limit, available)
 
 
-def _loaded(loader: Any, method: Any, what: str, limit: int | None, say: Say, is_tasks_own: bool) -> LoadedBatches:
+def _loaded(
+    loader: Any,
+    method: Any,
+    what: str,
+    limit: int | None,
+    say: Say,
+    is_tasks_own: bool,
+    most_batches: int | None,
+) -> LoadedBatches:
     where = f"{method.__name__}(){source_location(method)}"
     length = _length(loader)
     size = getattr(loader, "batch_size", None)
     most = None if limit is None else -(-limit // (size or 1))
     goes_on = False
-    if length is None:
+    if length is None and most_batches is not None and (most is None or isinstance(size, int)):
+        length, goes_on = most or most_batches, True
+    elif length is None:
         length = _count(loader, where, what, say, most)
         # the first samples again in each test, but not in each epoch
         goes_on = length == most and what == "training"
@@ -222,8 +234,8 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
     Raises:
         TaskError: if all are needed and counting takes too long: names the options that help.
     """
-    option = "--train-samples" if what == "training" else "--test-samples"
-    say(f"{where} has no length: counting its batches ({option} N or a __len__ avoids this)")
+    option = "--max-steps N, --train-samples N" if what == "training" else "--test-samples N"
+    say(f"{where} has no length: counting its batches ({option} or a __len__ avoids this)")
     count, started_at = 0, time.monotonic()
     last_report = started_at
     for count, _ in enumerate(loader, start=1):
@@ -234,8 +246,8 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
             if most is not None:
                 return most
             raise TaskError(
-                f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set the "
-                f"length of a pass with {option} N, or with a __len__"
+                f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set its "
+                f"length with {option} or a __len__"
             )
         if now - last_report > 2:
             say(f"{count:,} batches so far")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -120,8 +119,10 @@ class Loop:
         """Go through the training data once in a new order, or through the rest of it."""
         setup, reporter, progress, lr_control = self._setup, self._reporter, self._progress, self._setup.lr_control
         steps_per_epoch = setup.horizon.batches_per_epoch
+        last = lr_control.horizon.end_of_epoch(progress.epoch) - (progress.epoch - 1) * steps_per_epoch
         batches = _grouped(self._state.remaining_batches(self._take_commands), setup.spec.accumulate)
-        for step_in_epoch in range(progress.steps, steps_per_epoch):
+        while progress.steps < steps_per_epoch and reporter.step < lr_control.total_steps:
+            step_in_epoch = progress.steps
             # a command may change the lr, block while the run is paused, or leave the loop
             self._take_commands()
             progress.lrs = lr_control.lrs
@@ -132,7 +133,7 @@ class Loop:
             metrics = {**values, **setup.task.step_metrics(setup.model)}
             self._step.update_weights()
 
-            if is_inspected(step_in_epoch, steps_per_epoch):
+            if is_inspected(step_in_epoch, last):
                 progress.live_units = live_units(setup.model, progress.live_units)
             # reading the loss here would make an accelerator wait for each step: the buffer reads it later
             at_log_line = step_in_epoch % setup.spec.log_interval == 0
@@ -245,7 +246,7 @@ class Loop:
         setup, horizon = self._setup, self._setup.lr_control.horizon
         self._reporter.publish(
             RunStarted,
-            spec=replace(setup.spec, epochs=horizon.epochs),
+            spec=horizon.apply_to(setup.spec),
             device=describe_device(setup.device),
             torch_threads=torch.get_num_threads(),
             data=setup.data,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ _SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_
 _SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
 """Settings of a parameter group that schedulers change."""
 
-_SAVED = ("_epochs", "_test_results", "_unscaled", "_installed_at", "step_calls")
+_SAVED = ("_epochs", "_max_steps", "_test_results", "_unscaled", "_installed_at", "step_calls")
 """Attributes that a checkpoint stores as they are."""
 
 
@@ -48,6 +49,7 @@ class LrControl:
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, horizon: Horizon) -> None:
         self._optimizer = optimizer
         self._epochs, self._batches_per_epoch = horizon.epochs, horizon.batches_per_epoch
+        self._max_steps = horizon.max_steps
         self._configured = group_settings(optimizer)
         self._test_results: list[Mapping[str, float]] = []
         self._scale = [1.0] * len(optimizer.param_groups)
@@ -75,7 +77,12 @@ class LrControl:
     @property
     def horizon(self) -> Horizon:
         """The length of the whole run."""
-        return Horizon(self._epochs, self._batches_per_epoch)
+        return Horizon(self._epochs, self._batches_per_epoch, max_steps=self._max_steps)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run; read at each step."""
+        return self._epochs * self._batches_per_epoch if self._max_steps is None else self._max_steps
 
     @property
     def test_results(self) -> Sequence[Mapping[str, float]]:
@@ -84,7 +91,8 @@ class LrControl:
 
     def extend(self, epochs: int) -> None:
         """Make the run longer by this many epochs; lengths that are filled in from now on include them."""
-        self._epochs += epochs
+        longer = self.horizon.extended(epochs)
+        self._epochs, self._max_steps = longer.epochs, longer.max_steps
 
     # -- stepping the schedule ----------------------------------------------------------------------------------------
 
@@ -209,7 +217,7 @@ class LrControl:
             _set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
             self._scale, self._earlier_scales = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
-            self._install(schedule, Horizon(self._epochs, self._batches_per_epoch, start))
+            self._install(schedule, replace(self.horizon, start_step=start))
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
@@ -232,7 +240,7 @@ class LrControl:
     def _catch_up(self, step: int) -> None:
         """Make the `step()` calls that the schedule would have had since the run's start."""
         results = iter(self._test_results)
-        for done, unit in Horizon(self._epochs, self._batches_per_epoch).moments(self._schedule.units):
+        for done, unit in self.horizon.moments(self._schedule.units):
             if done > step:
                 break
             result = next(results, None) if unit == "epoch" else None
@@ -267,7 +275,8 @@ class LrControl:
         self._scheduler.load_state_dict(state["scheduler"])
         self._scale, self._earlier_scales = state["factors"], state["earlier_factors"]
         for name in _SAVED:
-            setattr(self, name, state[name])
+            # checkpoints of earlier versions have no limit of the steps
+            setattr(self, name, state.get(name) if name == "_max_steps" else state[name])
 
 
 def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:

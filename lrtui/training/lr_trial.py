@@ -32,8 +32,7 @@ class LrTrial:
     ) -> None:
         self._horizon = horizon
         tiny = build_tiny_optimizer(parse_optimizer(optimizer))
-        whole = Horizon(horizon.epochs, horizon.batches_per_epoch)
-        self._control = LrControl(tiny, parse_schedule(state["schedule"]), whole)
+        self._control = LrControl(tiny, parse_schedule(state["schedule"]), horizon.whole)
         # a copy, since the state shares its lists with the run's own control
         self._control.restore(copy.deepcopy(dict(state)))
         for group, settings in zip(tiny.param_groups, groups, strict=True):

@@ -37,6 +37,12 @@ from lrtui.training.weight_averaging import check_averageable
 MAX_STEPS_TRIED = 200_000
 """Maximum number of steps after which a script's command is tried before a run; they take 2 s."""
 
+OVER = (
+    "the run ends within epoch {epoch}, after {steps:,} steps, and can't be extended any more: start a run with more "
+    "--max-steps"
+)
+"""Why a run can't be extended at its end; its next epoch would begin at another step than those before."""
+
 MAX_STEPS_SIMULATED = 10_000_000
 """Maximum number of steps of which the lr is computed before a run; they take 1 GB of memory."""
 
@@ -104,6 +110,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         order=order,
         say=say,
         options=loader_options(user_task.task, training=True),
+        most_batches=None if spec.max_steps is None else spec.max_steps * spec.accumulate,
     )
     test = read_batches(
         *user_task.data("test_data"),
@@ -118,6 +125,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     if train.batch_size not in (None, spec.batch_size):
         say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
         spec = replace(spec, batch_size=train.batch_size)
+    if train.goes_on and spec.train_samples is None and train.batch_size is not None:
+        # the length of an epoch stays if the run is extended
+        spec = replace(spec, train_samples=len(train) * train.batch_size)
     data: dict[str, str | int] = {
         "name": source.name,
         "source": source.source,
@@ -144,9 +154,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
     chosen = set_up_optimizer(spec, user_task, model, device, say)
-    spec = replace(spec, optimizer=chosen.text)
-    horizon = Horizon(spec.epochs, steps_per_epoch(len(train), spec.accumulate))
-    script = read_script(spec.at, spec.epochs, horizon.batches_per_epoch)
+    horizon = Horizon.of(spec, steps_per_epoch(len(train), spec.accumulate))
+    spec = replace(spec, optimizer=chosen.text, epochs=horizon.epochs)
+    script = read_script(spec.at, horizon.epochs, horizon.batches_per_epoch, max_steps=horizon.max_steps)
     _try_schedules(schedule, chosen.spec, horizon, script, metric_names)
     script_warnings = _try_script(spec, schedule, horizon, script)
     lr_control = LrControl(chosen.optimizer, schedule, horizon)

@@ -32,9 +32,11 @@ class SimulatedScript:
     def __init__(self, spec: RunSpec, batches_per_epoch: int, results: Results = ()) -> None:
         self._spec, self._batches_per_epoch, self._results = spec, batches_per_epoch, results
         self._optimizer = parse_optimizer(spec.optimizer)
-        horizon = Horizon(spec.epochs, batches_per_epoch)
+        horizon = Horizon.of(spec, batches_per_epoch)
         self._control = LrControl(build_tiny_optimizer(self._optimizer), parse_schedule(spec.schedule), horizon)
-        self._pending = PendingCommands(batches_per_epoch, read_script(spec.at, spec.epochs, batches_per_epoch))
+        self._pending = PendingCommands(
+            batches_per_epoch, read_script(spec.at, horizon.epochs, batches_per_epoch, max_steps=horizon.max_steps)
+        )
         self._points: list[ChangePoint] = []
         self._notes: list[str] = []
         self.refused: list[tuple[Command, int, UsageError]] = []
@@ -57,6 +59,7 @@ class SimulatedScript:
             optimizer=self._optimizer,
             epochs=self._control.horizon.epochs,
             batches_per_epoch=self._batches_per_epoch,
+            max_steps=self._control.horizon.max_steps,
             points=tuple(self._points),
             accumulate=self._spec.accumulate,
             clip_grad_norm=self._spec.clip_grad_norm,
@@ -64,12 +67,17 @@ class SimulatedScript:
         )
 
     def _run_epoch(self, epoch: int) -> None:
-        control, end = self._control, epoch * self._batches_per_epoch
+        control, start = self._control, (epoch - 1) * self._batches_per_epoch
+        end = control.horizon.end_of_epoch(epoch)
         # single steps matter only for a schedule that is stepped per batch, and for commands
         if control.schedule.per == "batch" or self._pending.is_due(end - 1):
-            for step in range(end - self._batches_per_epoch, end):
+            step = start
+            while step < control.horizon.end_of_epoch(epoch):
+                # a command may extend the run
                 self._carry_out_due(step, testing=False)
                 control.after_step()
+                step += 1
+            end = step
         self._carry_out_due(end, testing=True)
         control.after_epoch(end, self._results[epoch - 1] if epoch <= len(self._results) else {})
 

@@ -82,7 +82,11 @@ def end_of(state: RunState, epochs: int, axis: AxisName) -> float:
     """
     is_unknown = state.started is not None and state.started.total_steps is None
     if axis == "epoch" and not is_unknown:
-        return float(state.started.spec.epochs if state.started else epochs)
+        if state.started is None:
+            return float(epochs)
+        spec = state.started.spec
+        # the last epoch of a limited run may be a part of one
+        return float(spec.epochs) if spec.max_steps is None else state.total_steps / batches_per_epoch(state)
     if axis == "step" and not is_unknown:
         return float(state.total_steps)
     now = x_of_event(state, state.step, state.elapsed, axis)
@@ -118,12 +122,13 @@ def preview_rate(scene: Scene) -> float | None:
 def whole_range(scene: Scene) -> Range:
     """Return the ends of the x axis, which covers the longest of the drawn runs, or the next run if there is none."""
     axis = scene.view.viewport.axis
-    ends = [end_of(run.state, run.spec.epochs, axis) for run in scene.shown]
+    ends = [end_of(run.state, 0 if run.spec.epochs_follow else run.spec.epochs, axis) for run in scene.shown]
     rate = preview_rate(scene) if scene.run is None else None
     if scene.preview is not None and rate:
-        ends.append(scene.view.spec.epochs * scene.preview_batches_per_epoch / rate)
+        ends.append(scene.view.spec.total_steps(scene.preview_batches_per_epoch) / rate)
     if not any(ends) and axis == "epoch":
-        ends.append(float(scene.view.spec.epochs))
+        per_epoch = scene.preview_batches_per_epoch
+        ends.append(scene.view.spec.total_steps(per_epoch) / per_epoch)
     return 0.0, max(ends, default=0.0) or 1.0
 
 

@@ -76,6 +76,28 @@ def test_the_code_of_every_optimizer_runs(name: str) -> None:
     assert lrs == [[0.02], [0.02], [0.01], [0.01]]
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "OneCycleLR(max_lr=0.1)",
+        "StepLR(2, gamma=0.5)",
+        "ReduceLROnPlateau(patience=0)",
+        "SequentialLR([LinearLR(total_iters=2), CosineAnnealingLR()], milestones=[2])",
+        "WSD(warmup=0.1, decay=0.2)",
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"accumulate": 2}, {"at": ("step 7: lr*0.5", "step 9: StepLR(1, gamma=0.5)")}])
+def test_the_code_of_a_number_of_steps_ends_after_them(schedule: str, more: dict[str, object]) -> None:
+    spec = RunSpec(schedule=schedule, optimizer="SGD(lr=0.1)", max_steps=11, **more)  # type: ignore[arg-type]
+    results = [{"loss": loss, "accuracy": loss} for loss in (1.0, 2.0, 3.0, 4.0)]
+    lrs = lrs_of(code_of_spec(spec, 3), results)
+    assert len(lrs) == 11
+    if not spec.at:
+        horizon = Horizon.of(spec, 3)
+        expected = simulate(parse_schedule(schedule), parse_optimizer(spec.optimizer), horizon, metrics=results)
+        assert lrs == expected.tolist()
+
+
 # -- what is written --------------------------------------------------------------------------------------------------
 
 

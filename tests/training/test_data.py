@@ -350,7 +350,7 @@ def test_a_stream_that_ends_starts_again_and_says_so_once() -> None:
 
 def test_a_stream_without_an_end_is_refused_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "MAX_COUNT_SECONDS", 0.05)
-    with pytest.raises(TaskError, match=r"has no length and did not end within .* --train-samples N"):
+    with pytest.raises(TaskError, match=r"has no length and did not end within .* --max-steps N, --train-samples N"):
         read(Counting())
     # a stream that is slow is taken as it is if it is known how much of it is needed
     monkeypatch.setattr(data, "MAX_COUNT_SECONDS", 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrtui.analysis.race.plan import Entrant
 from lrtui.analysis.suggest.range_test import RangeTestResult
@@ -114,14 +114,16 @@ def shorten(spec: RunSpec, batches_per_epoch: int, epochs: int, title: str) -> E
         if not lengths:
             return Entrant(spec.schedule, title=title)
     # the lr of a schedule per epoch is the same in all batches of an epoch
-    whole = Horizon(spec.epochs, batches_per_epoch if schedule.per == "batch" else 1)
+    whole = Horizon.of(spec, batches_per_epoch)
+    if schedule.per == "epoch":
+        whole = Horizon(whole.epochs, 1)
     if whole.total_steps > MAX_CALLS:
         return None
     # imports torch, since the real scheduler is stepped
     from lrtui.schedules.simulate import simulate
 
     lrs = simulate(schedule, parse_optimizer(spec.optimizer), whole)
-    short = epochs * batches_per_epoch
+    short = replace(spec, epochs=epochs).total_steps(batches_per_epoch)
     pieces = min(short, whole.total_steps, MAX_PIECES[schedule.per])
     lines, before = [], None
     for piece in range(pieces):

@@ -74,7 +74,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
         LrtuiError: if the range test fails or finds no lr, with the reason.
     """
     batches = expected_batches_per_epoch(spec) or _batches_per_epoch(spec, say)
-    test = RangeTestThread(spec, _sweep(budget, spec.epochs * batches)).start()
+    test = RangeTestThread(spec, _sweep(budget, spec.total_steps(batches))).start()
     printed = 0
     while not test.feed.wait(POLL_SECONDS):
         for line in test.messages[printed:]:

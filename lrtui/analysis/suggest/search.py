@@ -15,6 +15,7 @@ from lrtui.analysis.suggest.range_test import FindLr
 from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.schedule import Horizon
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted, four_digits
 
@@ -142,6 +143,8 @@ class Search:
         self._check_stopped()
         self._say(f"the range test found an lr of {four_digits(range_test.lr)} ({range_test.steps:,} steps)")
         self._steps = range_test.steps
+        whole = Horizon.of(spec, range_test.batches_per_epoch)
+        spec = replace(spec, epochs=whole.epochs)
         field = candidates(spec, range_test)
         # schedules that can't be simulated can't be shortened
         field = [candidate for candidate in field if candidate.of_length(1) is not None]
@@ -155,7 +158,7 @@ class Search:
         result = None
         if budget_plan.full_run:
             _, (result,) = self._run_race([winner], spec.epochs, 1)
-        spent = self._steps / (spec.epochs * range_test.batches_per_epoch)
+        spent = self._steps / whole.total_steps
         return Suggestion(spec, winner, range_test, tuple(rounds), result, self._budget, spent)
 
     def _order(self, field: Sequence[Candidate], epochs: int, seeds: int, rounds: list[Standing]) -> list[Candidate]:

@@ -32,6 +32,8 @@ def loop_lines(features: ScriptFeatures, imports: Imports) -> list[str]:
 
 def _batches(features: ScriptFeatures, imports: Imports) -> list[str]:
     body = []
+    if features.timeline.max_steps is not None:
+        body += ["if step == max_steps:", f"{INDENT}break"]
     if features.scale_points:
         body += ["if step in scales:", f"{INDENT}scale = scales[step]", f"{INDENT}write_lr()"]
     for point in features.block_points:
@@ -140,7 +142,7 @@ def _epoch_end(features: ScriptFeatures, imports: Imports) -> list[str]:
         lines += ["test_results.append(results)"] if features.looks_back else []
     for point in features.block_points:
         if point.during_test:
-            epoch = point.step // features.timeline.batches_per_epoch
+            epoch = -(-point.step // features.timeline.batches_per_epoch)
             lines += [f"if epoch == {epoch}:", *_indented(block_lines(point, features, imports))]
     return [*lines, *_step(features, "epoch")]
 

@@ -87,7 +87,8 @@ def _calls(
     since = 0 if change.anchor == "start" else step
     before = _calls_until(schedule, since, per_epoch)
     if end is None:
-        return _calls_until(schedule, timeline.total_steps, per_epoch) - before - 1
+        calls = timeline.total_steps if schedule.per == "batch" else timeline.epochs
+        return calls - before - 1
     _, until, during_test = end
     # the call of the epoch comes after its test
     at_test = 1 if during_test and schedule.per == "epoch" else 0
@@ -226,8 +227,10 @@ class ScriptFeatures:
     def counts_steps(self) -> bool:
         """Whether the loop counts steps."""
         at_steps = any(not point.during_test for point in self.timeline.points)
-        return at_steps or any(
-            phase.averages_from is not None and phase.schedule.per == "batch" for phase in self.phases
+        return (
+            at_steps
+            or self.timeline.max_steps is not None
+            or any(phase.averages_from is not None and phase.schedule.per == "batch" for phase in self.phases)
         )
 
     @property

@@ -104,6 +104,8 @@ def torch_code(timeline: Timeline) -> str:
     if timeline.accumulate > 1:
         sizes[-1] += "  # optimizer steps"
         sizes.append(f"accumulate = {timeline.accumulate}  # batches per step")
+    if timeline.max_steps is not None:
+        sizes.append(f"max_steps = {timeline.max_steps}  # the last epoch ends early")
     placeholders = placeholder_lines(timeline, features.metrics, imports)
     groups = group_lines(timeline.optimizer, imports)
     parameters = "parameter_groups(model)" if groups else "model.parameters()"

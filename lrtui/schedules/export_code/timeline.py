@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lrtui.run.events import ScheduleSwitched
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Horizon, Schedule
 
 # numpy takes 60 ms to import
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Timeline:
         optimizer: its class, arguments and groups.
         epochs: epochs of the whole run.
         batches_per_epoch: optimizer steps per epoch.
+        max_steps: optimizer steps after which the run ends within its last epoch; None if that epoch is whole.
         points: the changes during the run, in order.
         start_step: where the timeline starts, the first step of an epoch.
         start_lrs: lr per parameter group that the first schedule builds on if its anchor is `current`.
@@ -101,11 +102,12 @@ class Timeline:
     accumulate: int = 1
     clip_grad_norm: float | None = None
     notes: tuple[str, ...] = ()
+    max_steps: int | None = None
 
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
-        return self.epochs * self.batches_per_epoch
+        return self.epochs * self.batches_per_epoch if self.max_steps is None else self.max_steps
 
     @property
     def effective(self) -> Timeline:
@@ -131,6 +133,7 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
         optimizer=parse_optimizer(spec.optimizer),
         epochs=spec.epochs,
         batches_per_epoch=started.batches_per_epoch,
+        max_steps=Horizon.of(spec, started.batches_per_epoch).max_steps,
         points=_merged(_changes(state)),
         accumulate=spec.accumulate,
         clip_grad_norm=spec.clip_grad_norm,

@@ -18,9 +18,9 @@ from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.pending_commands import PendingCommands
-from lrtui.training.run_setup import RunSetup, check_epochs, check_metric
+from lrtui.training.run_setup import OVER, RunSetup, check_epochs, check_metric
 
-_MAY_DIFFER = {"schedule", "at", "epochs", "task", "device"}
+_MAY_DIFFER = {"schedule", "at", "epochs", "task", "device", "max_steps"}
 """Settings that the checkpoint determines, or whose difference causes only a warning."""
 
 
@@ -143,11 +143,15 @@ class ResumedRun:
             check_no_fixed_length(current, "set another schedule for the added epochs with --schedule")
         epochs = self._epochs + self._added_epochs
         check_epochs(epochs)
-        steps = epochs * saved.sizes["steps an epoch"]
-        if saved.step >= steps and not saved.progress["testing"] and point.commands:
+        per_epoch, max_steps = saved.sizes["steps an epoch"], saved.lr_control.get("_max_steps")
+        horizon = Horizon(saved.lr_control["_epochs"], per_epoch, saved.step, max_steps)
+        ends_within = saved.step % per_epoch and (saved.progress["testing"] or not saved.progress["steps"])
+        if self._added_epochs and ends_within:
+            raise UsageError(OVER.format(epoch=-(-saved.step // per_epoch), steps=saved.step))
+        horizon = horizon.extended(epochs - horizon.epochs)
+        if saved.step >= horizon.total_steps and not saved.progress["testing"] and point.commands:
             raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs extends it")
         if self._added_epochs or point.commands:
-            horizon = Horizon(epochs, saved.sizes["steps an epoch"], saved.step)
             trial = LrTrial(saved.spec.optimizer, horizon, saved.lr_control, saved.optimizer["param_groups"])
             for command in point.commands:
                 trial.carry_out(command)

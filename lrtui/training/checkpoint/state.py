@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -122,7 +121,8 @@ class TrainingState:
     def result_at(self, step: int) -> Mapping[str, float] | None:
         """Return the result of the test that ended the epoch of this step, or None."""
         control = self._setup.lr_control
-        epoch = step // control.horizon.batches_per_epoch
+        # the last epoch may be a part of one
+        epoch = -(-step // control.horizon.batches_per_epoch)
         return control.test_results[epoch - 1] if 1 <= epoch <= len(control.test_results) else None
 
     def capture(self, reporter: Reporter) -> Checkpoint:
@@ -133,7 +133,7 @@ class TrainingState:
             command, scripted = self._test_on_demand
             (script if scripted else replay).insert(0, f"step {reporter.step}: {command.text}")
         return Checkpoint(
-            spec=replace(setup.spec, epochs=control.horizon.epochs),
+            spec=control.horizon.apply_to(setup.spec),
             seq=reporter.last_seq,
             step=reporter.step,
             seconds=reporter.clock.seconds,

@@ -160,14 +160,15 @@ class RunsController:
     def _check_extension(self, run: ShownRun, spec: RunSpec, commands: list[Command], after: str) -> None:
         """Request the findings on a run's schedule over its new length; `take_forecast` sends the commands."""
         request = request_for_run(run.state)
-        if request is None or spec.epochs * request.batches_per_epoch > MAX_STEPS:
+        longer = request and request.extended(spec.epochs - request.epochs)
+        if request is None or longer is None or longer.horizon.total_steps > MAX_STEPS:
             self._apply(run, commands, after)
             return
         if any(isinstance(command, SwitchSchedule) for command in commands):
-            request = replace(
-                request, schedule=spec.schedule, start_step=run.state.step, anchor="base", current_lrs=(), results=()
+            longer = replace(
+                longer, schedule=spec.schedule, start_step=run.state.step, anchor="base", current_lrs=(), results=()
             )
-        values = {each.name: getattr(request, each.name) for each in fields(ForecastRequest)} | {"epochs": spec.epochs}
+        values = {each.name: getattr(longer, each.name) for each in fields(ForecastRequest)}
         asked = CurveRequest(**values, checked=True, accumulate=spec.accumulate)
         self._extension = (asked, run, lambda: self._apply(run, commands, after))
         self._cockpit.say(f"Checking the schedule over {spec.epochs:,} epochs before run {key_of(run)} is extended.")
@@ -279,7 +280,7 @@ def settings_commands(before: RunSpec, after: RunSpec, live: RunSpec) -> tuple[l
     commands: list[Command] = []
     restart_only: list[str] = []
     for name in before.differences(after):
-        if name == "epochs" and after.epochs > live.epochs:
+        if name == "epochs" and after.epochs > live.epochs and not after.epochs_follow:
             # before the schedule, whose filled-in lengths count the new epochs
             commands.insert(0, Extend(after.epochs - live.epochs))
         elif name == "schedule":

@@ -57,8 +57,8 @@ def status_text(state: RunState | None) -> str:
 def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
     """Return the second line: epoch, a progress bar over the whole run, steps, and the remaining time."""
     if state is None:
-        hint = f" Press r to train {spec.epochs} epochs of {spec.task}, s to choose another schedule."
-        short_hint = f" Press r to train {spec.epochs} epochs."
+        hint = f" Press r to train {spec.length} of {spec.task}, s to choose another schedule."
+        short_hint = f" Press r to train {spec.length}."
         return Text(hint if len(hint) <= width else short_hint[:width], no_wrap=True, end="")
     if state.started is None or (state.step == state.first_step and state.status == "running"):
         error = state.outcome.error if state.outcome else None

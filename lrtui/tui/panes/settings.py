@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.geometry import Size
 from textual.widget import Widget
 
+from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.frame import Frame
@@ -45,13 +46,22 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     if started and started.parameter_count:
         lines.append(("model", f"{started.parameter_count:,} parameters"))
     accumulated = f" x {spec.accumulate} per step" if spec.accumulate > 1 else ""
-    lines.append(("epochs", f"{spec.epochs}   batch size {spec.batch_size}{accumulated}"))
+    lines.append(("epochs", f"{_epochs(spec, started)}   batch size {spec.batch_size}{accumulated}"))
     if spec.clip_grad_norm is not None:
         lines.append(("gradients", f"clipped to norm {spec.clip_grad_norm:g}"))
     device = (started and started.device) or spec.device
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
     lines += _command_lines(spec, state)
     return lines
+
+
+def _epochs(spec: RunSpec, started: RunStarted | None) -> str:
+    spec = started.spec if started else spec
+    if spec.max_steps is None:
+        return str(spec.epochs)
+    return (
+        f"until step {spec.max_steps:,}" if spec.epochs_follow else f"{spec.epochs}, at most {spec.max_steps:,} steps"
+    )
 
 
 MAX_COMMANDS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lrtui.plotting.sparkline import sparkline
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import DEFAULT_EPOCHS, RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.forecast import Floats
 from lrtui.schedules.lr_curve import trained_lrs
@@ -30,11 +30,12 @@ class Shapes:
 
     def choose(self, spec: RunSpec) -> None:
         """Show the shapes for the optimizer and the epochs of a run."""
-        model = PickerModel(spec.schedule, spec.optimizer, Horizon(spec.epochs, BATCHES))
+        epochs = int(DEFAULT_EPOCHS) if spec.epochs_follow else spec.epochs
+        model = PickerModel(spec.schedule, spec.optimizer, Horizon(epochs, BATCHES))
         requests = {}
         for name in CATALOGUE:
             model.choose(name)
-            requests[name] = CurveRequest(model.text, spec.optimizer, spec.epochs, BATCHES)
+            requests[name] = CurveRequest(model.text, spec.optimizer, epochs, BATCHES)
         self._by_name = requests
         self._to_ask = [request for request in requests.values() if request not in self._curves]
 

@@ -102,7 +102,7 @@ class PickerState:
         # answered in time
         self.start_step = live.step if live is not None else 0
         self._current_lrs = live.current_lrs if live is not None else ()
-        horizon = Horizon(spec.epochs, context.batches_per_epoch, self.start_step)
+        horizon = Horizon.of(spec, context.batches_per_epoch, self.start_step)
         self.model = PickerModel(spec.schedule, spec.optimizer, horizon, tuple(view.recent))
         if context.scheduler is not None:
             self.model.choose(context.scheduler)
@@ -135,6 +135,7 @@ class PickerState:
             results=self._results if follows_recorded else (),
             checked=True,
             accumulate=spec.accumulate,
+            max_steps=spec.max_steps,
         )
 
     def candidate_requests(self) -> dict[str, CurveRequest]:
@@ -193,7 +194,7 @@ class PickerState:
             # the curve has only the remaining steps
             lrs = ", ".join(four_digits(float(lr)) for lr in answer.lrs[:1].flat)
             return f"{source}: the lr would be {lrs} now"
-        return f"{source}: {cuts_text(lr_cuts(answer.lrs, Horizon(request.epochs, request.batches_per_epoch)))}"
+        return f"{source}: {cuts_text(lr_cuts(answer.lrs, request.horizon.whole))}"
 
     # -- anchor, candidates, choice -----------------------------------------------------------------------------------
 
