@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 from tiny_task import Breaks, Tiny
+from torch.optim.lr_scheduler import StepLR
 from training_runs import TINY
 
 import lrtui
 from lrtui import (
     CommandRefused,
     EvalDone,
+    Extend,
     Horizon,
     LrSet,
     LrtuiError,
@@ -26,14 +29,21 @@ from lrtui import (
     RunSpec,
     ScaleLr,
     ScheduleSwitched,
+    SetLr,
     StepDone,
+    Stop,
     TaskError,
     UsageError,
+    event_from_json,
+    event_to_json,
+    parse_command,
     parse_optimizer,
     parse_schedule,
     simulate,
     spec_as_done,
 )
+
+STEP_LR = parse_schedule("StepLR(3)")
 
 SMALL: dict[str, Any] = {"batch_size": 16, "epochs": 3}
 
@@ -151,6 +161,48 @@ def test_invalid_commands_and_settings_are_refused_at_once() -> None:
     run.result()
     with pytest.raises(LrtuiError):
         RunSpec(epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: RunSpec(epochs="3"), "RunSpec(): epochs must be a whole number, not '3' (str)"),
+        (lambda: RunSpec(epochs=3.0), "RunSpec(): epochs must be a whole number, not 3.0 (float)"),
+        (lambda: RunSpec(epochs=None), "RunSpec(): epochs must be a whole number, not None"),
+        (lambda: RunSpec(seed=True), "RunSpec(): seed must be a whole number, not True (bool)"),
+        (lambda: RunSpec(clip_grad_norm="1"), "RunSpec(): clip_grad_norm must be a number, or None, not '1' (str)"),
+        (lambda: RunSpec(at="stop"), 'RunSpec(): at must be a tuple of strings, such as ("epoch 3: lr*0.5",), not'),
+        (lambda: RunSpec(store=Path("x")), "RunSpec(): store must be text, or None, not PosixPath('x') (PosixPath)"),
+        (
+            lambda: RunSpec(schedule=StepLR),
+            "RunSpec(): schedule must be text, such as 'ExponentialLR(gamma=0.1)', not ",
+        ),
+        (lambda: parse_schedule(StepLR), "parse_schedule(): text must be the schedule as text, not the class StepLR"),
+        (lambda: parse_optimizer(None), "parse_optimizer(): text must be the optimizer as text, not None"),
+        (
+            lambda: parse_command(3),
+            'parse_command(): text must be the text of a command, such as "lr*0.5", not 3 (int)',
+        ),
+        (lambda: simulate("StepLR(3)", None, None), "simulate(): schedule must be a Schedule, such as parse_schedule("),
+        (lambda: simulate(STEP_LR, "SGD(lr=1)", None), "simulate(): optimizer must be such as parse_optimizer("),
+        (
+            lambda: simulate(STEP_LR, parse_optimizer("SGD(lr=1)"), 3),
+            "simulate(): horizon must be a Horizon, not 3 (int)",
+        ),
+        (lambda: spec_as_done(Run(RunSpec())), "spec_as_done(): state must be a RunState, such as run.state, not "),
+        (lambda: event_to_json("x"), "event_to_json(): event must be an event, not 'x' (str)"),
+        (
+            lambda: event_from_json("x"),
+            "event_from_json(): record must be a mapping, as event_to_json returns it, not ",
+        ),
+        (lambda: SetLr("3"), "SetLr(): lr must be a number, not '3' (str)"),
+        (lambda: Extend(1.5), "Extend(): epochs must be a whole number, not 1.5 (float)"),
+        (lambda: Stop(3), "Stop(): because must be text, not 3 (int)"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(call: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        call()
 
 
 def test_the_spec_has_the_name_of_a_task_given_as_an_object() -> None:

@@ -5,14 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from lrtui.run.errors import UsageError
+from lrtui.run.arguments import check_argument
 from lrtui.run.gate import Gate
 from lrtui.run.range_feed import RangeFeed, Sweep
-
-
-def _check(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        raise UsageError(f"{name} must be {expected}, not {value!r:.60}")
 
 
 def _new_id() -> str:
@@ -53,6 +48,9 @@ class Stop(Command):
     because: str = ""
     """Why the run is stopped, if not by the user. Published as a Notice, so that the next start offers to resume it."""
 
+    def __post_init__(self) -> None:
+        check_argument("Stop", "because", self.because, str, "text")
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchSchedule(Command):
@@ -63,8 +61,8 @@ class SwitchSchedule(Command):
     """`base`, `current` or `start`: which lr the new schedule builds on, and where it starts counting."""
 
     def __post_init__(self) -> None:
-        _check("schedule", self.schedule, (str,), "the text of a schedule")
-        _check("anchor", self.anchor, (str,), "base, current or start")
+        check_argument("SwitchSchedule", "schedule", self.schedule, str, "the text of a schedule")
+        check_argument("SwitchSchedule", "anchor", self.anchor, str, "base, current or start")
 
     @property
     def text(self) -> str:
@@ -80,9 +78,8 @@ class SetLr(Command):
     """Index of the parameter group; None for all of them."""
 
     def __post_init__(self) -> None:
-        _check("lr", self.lr, (int, float), "a number")
-        if self.group is not None:
-            _check("group", self.group, (int,), "the index of a group, or None")
+        check_argument("SetLr", "lr", self.lr, (int, float), "a number")
+        check_argument("SetLr", "group", self.group, (int, type(None)), "the index of a group, or None")
 
     @property
     def text(self) -> str:
@@ -96,7 +93,7 @@ class ScaleLr(Command):
     factor: float
 
     def __post_init__(self) -> None:
-        _check("factor", self.factor, (int, float), "a number")
+        check_argument("ScaleLr", "factor", self.factor, (int, float), "a number")
 
     @property
     def text(self) -> str:
@@ -137,7 +134,7 @@ class Extend(Command):
     epochs: int
 
     def __post_init__(self) -> None:
-        _check("epochs", self.epochs, (int,), "a whole number")
+        check_argument("Extend", "epochs", self.epochs, int, "a whole number")
 
     @property
     def text(self) -> str:

@@ -84,8 +84,14 @@ _WORKERS = re.compile(r"Caught .* in DataLoader worker.*?\nOriginal (?P<tracebac
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
 
+_INTERACTIVE = ("<ipython-input", "<python-input", "<stdin>")
+"""What stands for a file where code was typed in; other names in angle brackets stand for generated code."""
+
+
 def _is_user_code(file: str) -> bool:
-    return "site-packages" not in file and not file.startswith((_LRTUI_FOLDER, "<"))
+    if file.startswith("<"):
+        return file.startswith(_INTERACTIVE)
+    return "site-packages" not in file and not file.startswith(_LRTUI_FOLDER)
 
 
 def describe_exception(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lrtui.run import events
+from lrtui.run.arguments import check_argument
 from lrtui.run.events import CommandAnswer, DeadLayer, Event, StepDone
 from lrtui.run.spec import RunSpec
 
@@ -56,6 +57,7 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     Args:
         exact: return them as strings that `event_from_json` reads back.
     """
+    check_argument("event_to_json", "event", event, Event, "an event")
     record = {"event": kind_of(event), **plain(event, exact=exact)}
     if isinstance(event, CommandAnswer) and not event.command_id:
         del record["command_id"]
@@ -94,6 +96,7 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
     Raises:
         ValueError: for an unknown kind of event.
     """
+    check_argument("event_from_json", "record", record, Mapping, "a mapping, as event_to_json returns it")
     event_class = EVENT_CLASSES.get(str(record.get("event")))
     if event_class is None:
         raise ValueError(f"unknown event {record.get('event')!r}; known are {', '.join(sorted(EVENT_CLASSES))}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
+from lrtui.run.arguments import check_argument
 from lrtui.run.errors import UsageError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -118,7 +119,9 @@ class RunSpec:
         if self.epochs is None or isinstance(self.epochs, _Default):
             object.__setattr__(self, "epochs", int(DEFAULT_EPOCHS) if self.max_steps is None else MAX_EPOCHS)
         for item in fields(self):
-            check_option(item, getattr(self, item.name))
+            value = getattr(self, item.name)
+            check_argument("RunSpec", item.name, value, *_accepted(item))
+            check_option(item, value)
 
     @property
     def epochs_follow(self) -> bool:
@@ -216,6 +219,21 @@ def read_option(item: Field[Any], text: str) -> Any:
             raise UsageError(f"{option_name(item.name)} takes a whole number, not {text[:40]!r}")
     check_option(item, value)
     return value
+
+
+def _accepted(item: Field[Any]) -> tuple[tuple[type, ...], str]:
+    """Return the types that a setting may have, and what it must be, for a message."""
+    kinds: tuple[type, ...] = (str,)
+    expected = f"text, such as {item.default!r}" if isinstance(item.default, str) else "text"
+    if is_list(item):
+        kinds, expected = (tuple,), 'a tuple of strings, such as ("epoch 3: lr*0.5",)'
+    elif "bool" in str(item.type):
+        kinds, expected = (bool,), "True or False"
+    elif is_whole_number(item):
+        kinds, expected = (int,), "a whole number"
+    elif is_number(item):
+        kinds, expected = (int, float), "a number"
+    return ((*kinds, type(None)), f"{expected}, or None") if "None" in str(item.type) else (kinds, expected)
 
 
 def check_option(item: Field[Any], value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from lrtui.run.arguments import check_argument
 from lrtui.run.commands import (
     Command,
     EvaluateNow,
@@ -47,6 +48,7 @@ def parse_command(text: str) -> Command:
     Raises:
         NotationError: for anything else; `position` is the offset of the error.
     """
+    check_argument("parse_command", "text", text, str, 'the text of a command, such as "lr*0.5"')
     start = len(text) - len(text.lstrip())
     command = text.strip()
     if not command:

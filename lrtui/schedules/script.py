@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from lrtui.run.arguments import check_argument
 from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume
 from lrtui.run.errors import NotationError
 from lrtui.schedules.arguments import did_you_mean
@@ -138,6 +139,10 @@ def spec_as_done(state: RunState) -> RunSpec | None:
 
     Pauses and a stop are left out: they don't change what is trained.
     """
+    # imports numpy, which a parser does not need
+    from lrtui.run.state import RunState
+
+    check_argument("spec_as_done", "state", state, RunState, "a RunState, such as run.state")
     if state.started is None:
         return None
     spec, done = state.started.spec, [obeyed.line for obeyed in state.commands]

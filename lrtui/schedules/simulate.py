@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.run.arguments import check_argument
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
@@ -47,6 +48,9 @@ def simulate(
         NotationError: for a schedule that can't be built on this optimizer or stepped to the end.
         TaskError: if a user's class fails.
     """
+    check_argument("simulate", "schedule", schedule, Schedule, 'a Schedule, such as parse_schedule("StepLR(3)")')
+    check_argument("simulate", "optimizer", optimizer, OptimizerSpec, 'such as parse_optimizer("SGD(lr=0.1)")')
+    check_argument("simulate", "horizon", horizon, Horizon, "a Horizon")
     tiny = build_tiny_optimizer(optimizer)
     if base_lrs is not None:
         for group, lr in zip(tiny.param_groups, base_lrs, strict=True):

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import NoReturn
 
+from lrtui.run.arguments import check_argument
 from lrtui.run.errors import NotationError
 
 MAX_LENGTH = 10_000
@@ -100,6 +101,7 @@ def read_source(text: str, what: str) -> Source:
     Raises:
         NotationError: for text that is empty, too long, too deep or not a Python expression.
     """
+    check_argument(f"parse_{what}", "text", text, str, f"the {what} as text")
     if len(text) > MAX_LENGTH:
         raise NotationError(
             f"the {what} has {len(text):,} characters; at most {MAX_LENGTH:,} are allowed", text, MAX_LENGTH

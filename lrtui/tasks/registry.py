@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,11 @@ from lrtui.tasks.task import Task
 
 GROUP = "lrtui.tasks"
 """The entry-point group in which packages register tasks."""
+
+MAIN, LOCAL = "__main__", "<locals>"
+"""The module of a notebook or a script, and what the name of a class within a function contains."""
+
+AS_OBJECT = "in Python, pass the task as an object: Run(spec, TASK), Run.resume(RUN, task=TASK)"
 
 MEMBERS = ("model", "training_data", "test_data")
 
@@ -37,6 +43,8 @@ def find_task(notation: str) -> Task:
     else:
         place, _, name = notation.rpartition(":")
         is_file = place.endswith(".py")
+        if place == MAIN or LOCAL in name:
+            return checked_task(_instance(_typed_in_class(name), notation), notation)
         if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
             raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {notation[:60]!r}")
         module = _run_file(place) if is_file else _import(place)
@@ -44,6 +52,22 @@ def find_task(notation: str) -> Task:
             raise UsageError(f"{place} has no {name[:60]}")
         found = getattr(module, name)
     return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
+
+
+def _typed_in_class(name: str) -> type[Any]:
+    """Return the class that a notebook or a script of this process has defined.
+
+    Raises:
+        UsageError: if there is none: another process can't import it.
+    """
+    found = getattr(sys.modules.get(MAIN), name, None)
+    if isinstance(found, type):
+        return found
+    short_name = name.rpartition(".")[2][:60]
+    raise UsageError(
+        f"the class {short_name} was defined in a notebook, a script or a function, so it can't be imported: "
+        f"{AS_OBJECT}; or move it to a file and name it FILE.py:Name"
+    )
 
 
 def task_notation(task: Any) -> str:
@@ -115,4 +139,6 @@ def _instance(task: type[Any], notation: str) -> Any:
     try:
         return task()
     except (Exception, SystemExit) as error:  # a user's class can raise anything
-        raise TaskError(f"{notation} can't be created without arguments: {describe_exception(error)}") from error
+        raise TaskError(
+            f"{notation} can't be created without arguments: {describe_exception(error)}; {AS_OBJECT}"
+        ) from error
