@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import weakref
 from contextlib import suppress
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Stoppable(Protocol):
         ...
 
 
-_latest: list[tuple[int, Stoppable]] = []
+_latest: list[tuple[int, weakref.ref[Stoppable]]] = []
 """The computation to stop, and the process that it runs in."""
 
 
@@ -52,16 +53,17 @@ def stop_at_exit(computation: Stoppable) -> None:
     multiprocessing end the worker processes of a data loader.
     """
     with interrupts_deferred():
-        _latest[:] = [(os.getpid(), computation)]
+        _latest[:] = [(os.getpid(), weakref.ref(computation))]
         atexit.unregister(_stop_latest)
         atexit.register(_stop_latest)
 
 
 def _stop_latest() -> None:
     while _latest:
-        process, computation = _latest.pop()
+        process, reference = _latest.pop()
+        computation = reference()
         # a forked process has no threads but its first
-        if process == os.getpid() and not computation.join(0):
+        if process == os.getpid() and computation is not None and not computation.join(0):
             _stop(computation)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,8 @@ from lrtui.engine.interpreter_exit import Stoppable, stop_at_exit
 from lrtui.run.errors import LrtuiError
 
 _STARTING = threading.Lock()
-_started: list[Stoppable] = []
-"""The latest computation."""
+_started: list[weakref.ref[Stoppable]] = []
+"""The latest computation; one that has ended is freed with its model when nobody else refers to it."""
 
 
 @contextmanager
@@ -24,11 +25,11 @@ def exclusive(starter: Stoppable) -> Iterator[None]:
         LrtuiError: while another one is running.
     """
     with _STARTING:
-        other = next((each for each in _started if each.join(0) is False), None)
-        if other is not None:
+        other = _started[0]() if _started else None
+        if other is not None and not other.join(0):
             # two would share torch's random state and threads, and neither would be reproducible
             raise LrtuiError(f"{other.title} is still running. Stop it first, or use another process")
         # first, since Ctrl-C may interrupt the start of a thread that is running already
-        _started[:] = [starter]
+        _started[:] = [weakref.ref(starter)]
         stop_at_exit(starter)
         yield

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrtui.engine.resume import ResumePlan
-    from lrtui.engine.run_reference import Store
+    from lrtui.engine.run_reference import RunReference, Store
     from lrtui.tasks.task import Task
 
 START_SECONDS = 60.0
@@ -82,7 +82,7 @@ class Run:
     @classmethod
     def resume(
         cls,
-        run: Run | int | str = "last",
+        run: RunReference = "last",
         *,
         store: Store = None,
         task: Task | None = None,
@@ -94,7 +94,7 @@ class Run:
         """Return a stored run that continues from its last checkpoint, as `lrtui resume` does; it is not started yet.
 
         Args:
-            run: its id, its name, "last", or a Run that has ended.
+            run: its id, its name, "last", a Run that has ended, or the folder of a store, for its last run.
             store: folder of the store; None for the one that new runs are recorded in.
             task: what is trained; needed if the class of the task can't be imported by its name.
             schedule: replaces the run's schedule; may end with `from base`, `from current` or `from start`.
@@ -113,7 +113,7 @@ class Run:
     @classmethod
     def branch(
         cls,
-        run: Run | int | str = "last",
+        run: RunReference = "last",
         *,
         epoch: int,
         schedule: str,

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lrtui.engine.resume import ResumePlan, plan_branch, plan_resume
 from lrtui.run.arguments import check_argument
 from lrtui.run.errors import UsageError
 from lrtui.store.location import NOTHING, VARIABLE, store_folder
+from lrtui.store.reader import LAST
 
 if TYPE_CHECKING:
     from lrtui.engine.run import Run
 
-Store = str | os.PathLike[str] | None
+Store: TypeAlias = str | os.PathLike[str] | None
+RunReference: TypeAlias = "Run | int | str | os.PathLike[str]"
 
 
 def plan_of_resume(
-    run: Run | int | str, store: Store, *, schedule: str | None, lr: float | None, epochs: int | None, step: int | None
+    run: RunReference,
+    store: Store,
+    *,
+    schedule: str | None,
+    lr: float | None,
+    epochs: int | None,
+    step: int | None,
 ) -> ResumePlan:
     """Return the plan of `Run.resume`, whose arguments these are, after checking their types."""
     call = "Run.resume"
@@ -30,7 +38,7 @@ def plan_of_resume(
     return plan_resume(folder, name, schedule=schedule, lr=lr, epochs=epochs, step=step)
 
 
-def plan_of_branch(run: Run | int | str, store: Store, *, epoch: int, schedule: str, name: str | None) -> ResumePlan:
+def plan_of_branch(run: RunReference, store: Store, *, epoch: int, schedule: str, name: str | None) -> ResumePlan:
     """Return the plan of `Run.branch`, whose arguments these are, after checking their types."""
     call = "Run.branch"
     check_argument(call, "epoch", epoch, int, "a whole number")
@@ -40,12 +48,12 @@ def plan_of_branch(run: Run | int | str, store: Store, *, epoch: int, schedule: 
     return plan_branch(folder, parent, epoch, schedule, name)
 
 
-def stored_run(call: str, run: Run | int | str, store: Store) -> tuple[Path, str]:
+def stored_run(call: str, run: RunReference, store: Store) -> tuple[Path, str]:
     """Return the folder of the store, and the run's id or name in it.
 
     Args:
         call: name of the function, for messages.
-        run: id, name, "last", or a Run that was recorded.
+        run: id, name, "last", a Run that was recorded, or the folder of a store, for its last run.
         store: folder of the store; None for that of the Run, or the default one.
 
     Raises:
@@ -53,7 +61,9 @@ def stored_run(call: str, run: Run | int | str, store: Store) -> tuple[Path, str
     """
     from lrtui.engine.run import Run
 
-    check_argument(call, "run", run, (Run, int, str), 'the id or name of a stored run, "last", or a Run')
+    if isinstance(run, os.PathLike):
+        run, store = LAST, run
+    check_argument(call, "run", run, (Run, int, str), 'the id or name of a stored run, "last", a Run, or a store')
     check_argument(call, "store", store, (str, os.PathLike, type(None)), "the folder of a store")
     if isinstance(run, Run):
         if run.store_folder is None:

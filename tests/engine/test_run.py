@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ async def test_a_run_is_watched_from_an_event_loop_and_the_iteration_can_be_canc
         await watch(Run(RunSpec(**SHORT), Tiny()))
 
 
-def test_the_model_is_that_of_the_run() -> None:
+def test_the_model_is_that_of_the_run_and_freed_with_it() -> None:
     run = Run(RunSpec(**SHORT), Tiny())
     with pytest.raises(UsageError, match="run #1 has no model: it is built when training starts"):
         _ = run.model
@@ -78,6 +80,10 @@ def test_the_model_is_that_of_the_run() -> None:
     with torch.no_grad():
         outputs = run.model.eval()(task.test_data()[0])
     assert float(task.loss(outputs, task.test_data()[1])) == pytest.approx(last.loss, rel=1e-6)
+    weights = weakref.ref(run.model[0].weight)  # type: ignore[index,union-attr]
+    del run
+    gc.collect()
+    assert weights() is None
 
 
 def test_a_run_that_waits_for_the_caller_is_not_waited_for() -> None:
@@ -103,9 +109,10 @@ def test_stored_runs_are_resumed_and_branched(tmp_path: Path) -> None:
     assert (branch.number, branch.state.started.parent, branch.state.first_step) == (2, "1", 6)  # type: ignore[union-attr]
     with pytest.raises(UsageError, match="is done"):
         Run.resume(first)
-    # by id, with a task given again, and by the Run itself
-    for reference, task in ((1, Tiny()), (first, None)):
-        epochs = 3 if reference == 1 else 4
+    with pytest.raises(UsageError, match="is done"):
+        Run.resume(tmp_path)
+    # by id, with a task given again, and by the Run itself, with its task
+    for reference, task, epochs in ((1, Tiny(), 3), (first, None, 4)):
         run = Run.resume(reference, store=tmp_path, task=task, epochs=epochs).start()
         assert run.result().epoch == epochs
         assert run.number == 1
