@@ -118,6 +118,8 @@ class Task(Protocol):
     - `prepare(request, say)` is called first, with a `DataRequest`: the place to find or download data
       (`lrtui.tasks.datasets` has the parts for it). `say` takes progress messages. It may return a `DataSource`.
     - `data_set`: a `lrtui.tasks.datasets.DataSet`, of which `lrtui info` shows whether it is on this machine.
+    - `schedule`: the schedule of a run whose settings name none, as text; or a method `schedule(horizon)` that returns
+      it: a `lrtui.Horizon` has the run's `epochs` and `total_steps`.
     - `name`: shown to the user in place of the class's name.
     - `drop_last = True`, `num_workers = N` and `collate_fn(samples)`: as for a DataLoader, for the batches that lrtui
       makes of a Dataset, a list of samples or, with `collate_fn`, of arrays. `drop_last` is for training data only;

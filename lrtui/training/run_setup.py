@@ -31,6 +31,7 @@ from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
+from lrtui.training.task_schedule import schedule_of_run
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
@@ -94,7 +95,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         DataError: if there is no data.
         TaskError: for a mistake in the task.
     """
-    schedule = parse_schedule(spec.schedule)
+    parse_schedule(spec.schedule)  # refused before the data is loaded
     device = choose_device(spec.device)
     check_flags(parse_optimizer(spec.optimizer), device.type)
     user_task = UserTask(task or find_task(spec.task), spec.task)
@@ -139,6 +140,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         f"data: {source.name} from {source.source} ({source.where}), "
         f"{data['train']:,} training and {data['test']:,} test samples"
     )
+    horizon = Horizon.of(spec, steps_per_epoch(len(train), spec.accumulate))
+    schedule = schedule_of_run(spec, user_task.task, horizon, say)
     # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
     model = user_task.model().to(device)
@@ -154,7 +157,6 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
     chosen = set_up_optimizer(spec, user_task, model, device, say)
-    horizon = Horizon.of(spec, steps_per_epoch(len(train), spec.accumulate))
     spec = replace(spec, optimizer=chosen.text, epochs=horizon.epochs)
     script = read_script(spec.at, horizon.epochs, horizon.batches_per_epoch, max_steps=horizon.max_steps)
     _try_schedules(schedule, chosen.spec, horizon, script, metric_names)

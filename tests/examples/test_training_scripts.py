@@ -19,6 +19,7 @@ EXAMPLES = (
     "two_inputs",
     "float64",
     "autoencoder",
+    "lightning_module",
 )
 
 
@@ -130,3 +131,29 @@ def test_an_autoencoder(monkeypatch: pytest.MonkeyPatch) -> None:
         scheduler,
         per="batch",
     )
+
+
+def test_a_lightning_module_with_its_own_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = example("lightning_module")
+    run = recorded_run(monkeypatch, script.task)
+    model = copy.deepcopy(script.task._module)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    scheduler = lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=16)
+
+    def loss_of(model: Any, batch: Any) -> torch.Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(model(batch[0]), batch[1].float())
+
+    assert_equals_plain_loop(run, model, optimizer, loss_of, scheduler, per="batch")
+    assert run.started.spec.schedule == "OneCycleLR(max_lr=0.01, total_steps=16)"
+    assert run.started.spec.optimizer == "task:AdamW(lr=0.01, betas=(0.9, 0.999), weight_decay=0.01)"
+    assert all(0 <= step.metrics["train_acc"] <= 1 for step in run.steps)
+    model.eval()
+    loader = script.task.test_data()
+    logits = torch.cat([model(x) for x, _ in loader])
+    labels = torch.cat([y for _, y in loader])
+    expected = nn.functional.binary_cross_entropy_with_logits(logits, labels.float()).item()
+    last = run.tests[-1]
+    assert set(last.metrics) == {"val_loss", "val_acc", "val_auroc"}
+    assert (last.loss, last.metrics["val_loss"]) == (pytest.approx(expected, rel=1e-6),) * 2
+    pairs = logits[labels == 1][:, None] > logits[labels == 0][None]
+    assert last.metrics["val_auroc"] == pytest.approx(pairs.double().mean().item(), rel=1e-6)
