@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lrtui.run.errors import TaskError, UsageError, describe_exception, describe_shape, source_location
+from lrtui.run.errors import LrtuiError, TaskError, UsageError, describe_exception, describe_shape, source_location
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.combined_optimizer import CombinedOptimizer
 from lrtui.schedules.optimizer import SEVERAL, TASK, Items, OptimizerSpec
@@ -39,6 +39,8 @@ def optimizer_of_task(task: Any, model: torch.nn.Module) -> torch.optim.Optimize
     method = task.optimizer
     try:
         made = method(model)
+    except LrtuiError:
+        raise
     except Exception as error:  # a user's code can raise anything
         raise TaskError(f"optimizer(model) fails: {describe_exception(error)}; {RETURNS}") from error
     named = made if isinstance(made, Mapping) else {"": made}

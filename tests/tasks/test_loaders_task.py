@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -84,6 +85,52 @@ def test_a_model_that_cannot_be_copied_is_reported_with_what_to_do() -> None:
     assert isinstance(end, RunFinished)
     assert "Sequential can't be copied, which each run needs" in str(end.error)
     assert "pass a function that returns the model" in str(end.error)
+
+
+@pytest.mark.parametrize("kind", ["function", "optimizer", "optimizer with a scheduler"])
+def test_the_optimizer_of_a_script_is_used_by_every_run(kind: str) -> None:
+    torch.manual_seed(2)
+    model = net()
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        groups = [{"params": model[0].parameters(), "lr": 0.02}, {"params": model[2].parameters()}]
+        return torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+
+    made = make(model)
+    if "scheduler" in kind:
+        torch.optim.lr_scheduler.LinearLR(made, start_factor=0.1)
+    task = lrtui.tasks.from_loaders(
+        model, loader(), loader(32), nn.CrossEntropyLoss(), optimizer=make if kind == "function" else made
+    )
+    events = run_events(RunSpec(schedule="StepLR(1)", epochs=1, device="cpu"), task=task)
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.group_lrs == (0.02, 0.1)
+    expected, copied = [], copy.deepcopy(model)
+    optimizer = make(copied)
+    for inputs, targets in loader():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(copied(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        expected.append(loss.item())
+    assert [event.loss for event in events if isinstance(event, StepDone)] == expected
+    assert losses(task, epochs=1)[:-1] == expected
+
+
+def test_an_optimizer_with_attributes_of_its_own_is_copied_whole() -> None:
+    model = net()
+    lbfgs = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4)
+    task = lrtui.tasks.from_loaders(model, loader(), loader(32), nn.CrossEntropyLoss(), optimizer=lbfgs)
+    first = losses(task)
+    assert losses(task) == first
+    assert first[-1] < first[0]
+
+
+def test_an_optimizer_of_another_model_is_refused() -> None:
+    other = torch.optim.SGD(net().parameters(), lr=0.1)
+    task = lrtui.tasks.from_loaders(net(), loader(), loader(32), nn.CrossEntropyLoss(), optimizer=other)
+    end = run_events(RunSpec(schedule="StepLR(1)"), task=task)[-1]
+    assert "4 parameters of the optimizer SGD are not the model's: pass a function optimizer(model)" in str(end)
 
 
 def test_wrong_arguments_are_refused_at_once() -> None:
