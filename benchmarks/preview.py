@@ -45,8 +45,8 @@ def main() -> None:
     from lrtui.__main__ import main as lrtui
     from lrtui.schedules.build import build, build_tiny_optimizer
     from lrtui.schedules.catalogue import CATALOGUE
+    from lrtui.schedules.horizon import Horizon
     from lrtui.schedules.notation import parse_optimizer, parse_schedule
-    from lrtui.schedules.schedule import Horizon
 
     horizon = Horizon(options.epochs, options.batches_per_epoch)
     size = ["--epochs", str(options.epochs), "--batches-per-epoch", str(options.batches_per_epoch)]

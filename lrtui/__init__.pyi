@@ -44,9 +44,10 @@ from .run.events import (
 from .run.spec import RunSpec
 from .run.state import RunState
 from .schedules.command_notation import parse_command
+from .schedules.horizon import Horizon
 from .schedules.notation import parse_optimizer, parse_schedule
 from .schedules.optimizer import OptimizerSpec
-from .schedules.schedule import Horizon, Schedule
+from .schedules.schedule import Schedule
 from .schedules.script import spec_as_done
 from .schedules.simulate import simulate
 from .tasks.task import DataRequest, DataSource, Task

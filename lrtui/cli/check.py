@@ -29,9 +29,9 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.forecast import ForecastRequest, request_for_spec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import read_script
 from lrtui.text.format import wrapped
 

@@ -20,9 +20,9 @@ from lrtui.cli.options import (
 )
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.run.errors import UsageError
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import check_flags
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import read_script
 
 CODE_EPILOG = """\

@@ -30,8 +30,8 @@ from lrtui.cli.preview_results import read_recorded_run, results_for
 from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.text.format import four_digits
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.export_code import ScaleChange, ScheduleChange, Timeline, torch_code
 from lrtui.schedules.export_code.timeline import timeline_of
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import spec_as_done
 from lrtui.schedules.simulate import recorded_results
 from lrtui.text.format import counted

@@ -116,7 +116,7 @@ class RunSpec:
     )
 
     def __post_init__(self) -> None:
-        if self.epochs is None or isinstance(self.epochs, _Default):
+        if isinstance(self.epochs, _Default):
             object.__setattr__(self, "epochs", int(DEFAULT_EPOCHS) if self.max_steps is None else MAX_EPOCHS)
         for item in fields(self):
             value = getattr(self, item.name)
@@ -199,7 +199,7 @@ def read_option(item: Field[Any], text: str) -> Any:
     """
     text = text.strip()
     if not text and ("None" in str(item.type) or item.metadata.get("optional")):
-        return None
+        return item.default
     value: Any = text
     if is_list(item):
         value = tuple(part.strip() for part in text.split(";") if part.strip())

@@ -10,10 +10,11 @@ from lrtui.run.errors import NotationError, TaskError, describe_exception
 from lrtui.schedules.catalogue import Per, SchedulerEntry
 from lrtui.schedules.catalogue.cycles import NO_MOMENTUM_HINT
 from lrtui.schedules.expression import Expression
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:

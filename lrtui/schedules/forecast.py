@@ -17,7 +17,8 @@ from lrtui.run.state import RunState
 
 # the parser and the catalogue take 20 ms to import, which the cockpit's first frame does not wait for
 if TYPE_CHECKING:
-    from lrtui.schedules.schedule import Horizon, Schedule
+    from lrtui.schedules.horizon import Horizon
+    from lrtui.schedules.schedule import Schedule
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class ForecastRequest:
     @property
     def horizon(self) -> Horizon:
         """The steps that the forecast covers."""
-        from lrtui.schedules.schedule import Horizon
+        from lrtui.schedules.horizon import Horizon
 
         return Horizon(self.epochs, self.batches_per_epoch, self.start_step, self.max_steps)
 

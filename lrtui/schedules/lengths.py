@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lrtui.schedules.catalogue import SchedulerEntry
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.step_count import is_share, steps_of
 
 

@@ -14,10 +14,11 @@ from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
 from lrtui.schedules.build import build, step_scheduler
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer, parts_of
-from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule
+from lrtui.schedules.schedule import ANCHORS, Schedule
 
 Results = Sequence[Mapping[str, float]]
 """Metrics of each epoch's test by name, the first epoch first."""

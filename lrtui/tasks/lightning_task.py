@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import TaskError, UsageError, describe_exception, describe_shape, source_location
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.scheduler_recording import recorded_schedulers
 from lrtui.tasks.lightning_config import read_configuration
 from lrtui.tasks.lightning_log import LoggedMetrics, LoggedValues, logging_to

@@ -26,8 +26,9 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
 from lrtui.run.gate import Gate
 from lrtui.run.inbox import Inbox
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, anchor_warnings, check_no_fixed_length
+from lrtui.schedules.schedule import anchor_warnings, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState

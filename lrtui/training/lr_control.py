@@ -19,10 +19,11 @@ import torch
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.schedules.build import SchedulersByOptimizer, build, step_scheduler
 from lrtui.schedules.catalogue import Per
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.schedules.schedule import ANCHORS, Horizon, Schedule, check_anchor
+from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
 
 _SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
 """Settings of a parameter group that schedulers add."""

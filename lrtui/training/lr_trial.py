@@ -8,9 +8,9 @@ from typing import Any
 
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule
 from lrtui.run.errors import NotationError, UsageError
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.schedule import Horizon
 from lrtui.training.lr_control import LrControl
 
 MAX_CALLS_TRIED = 20_000

@@ -12,10 +12,11 @@ from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.evaluations import Objective
 from lrtui.run.spec import RunSpec, check_option
 from lrtui.schedules.build import check_buildable
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import check_flags
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.registry import find_task, steps_per_epoch

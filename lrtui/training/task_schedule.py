@@ -6,8 +6,9 @@ from typing import Any
 
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, source_location
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.tasks.task import Say
 
 DEFAULT = RunSpec().schedule

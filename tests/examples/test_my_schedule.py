@@ -10,8 +10,8 @@ from training_runs import run_events, tiny_spec
 from lrtui.run.commands import ScaleLr, SwitchSchedule
 from lrtui.run.errors import NotationError
 from lrtui.run.events import ScheduleSwitched, StepDone
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 FILE = Path(__file__).parents[2] / "examples" / "my_schedule.py"

@@ -12,11 +12,11 @@ import torch
 
 from lrtui.schedules.build import check_buildable
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 ENTRIES = CATALOGUE.values()

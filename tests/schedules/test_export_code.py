@@ -13,9 +13,9 @@ from lrtui.engine.run_code import code_of_spec
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 GROUPS = ("fc1*", "*bias")

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lr_curve import curve_statistics, percent_text
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 

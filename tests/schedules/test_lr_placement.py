@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.lr_placement import peak_lr, place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 FROZEN = 'Adam(lr=0.0, groups={"fc*": {"lr": 0.01}})'

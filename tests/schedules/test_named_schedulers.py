@@ -34,9 +34,9 @@ from lrtui.schedulers import (
     WarmupPolynomial,
 )
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 NAMES = [name for name in lrtui.schedulers.__all__ if name != "Warmup"]

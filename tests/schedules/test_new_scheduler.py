@@ -23,10 +23,10 @@ from lrtui.schedules import catalogue
 from lrtui.schedules.build import build, check_buildable
 from lrtui.schedules.catalogue.entry import Family
 from lrtui.schedules.export_code import ScheduleChange, Timeline, torch_code
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.lr_placement import peak_lr, place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 from lrtui.tui.screens.picker.model import PickerModel
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import schedules
 
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon
 
 TEN_EPOCHS = Horizon(epochs=10, batches_per_epoch=100)
 

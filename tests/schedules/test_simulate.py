@@ -14,10 +14,10 @@ from strategies import optimizers, schedules
 
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_optimizer
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate, simulate_anchor
 
 NAMES = ("conv.weight", "fc1.weight", "fc2.bias")

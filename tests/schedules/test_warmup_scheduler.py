@@ -37,10 +37,10 @@ from lrtui.run.commands import ScaleLr, SwitchSchedule
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.schedulers import Warmup, WarmupCosine
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.script import read_script
 from lrtui.schedules.short_notation import short_name, short_notation
 from lrtui.schedules.simulate import simulate, simulate_anchor

@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrtui.run.errors import UsageError
 from lrtui.run.state import RunState
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import WhatIf, cuts_text, lr_cuts, recorded_results, what_if
 
 LOSSES = [1.0, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]

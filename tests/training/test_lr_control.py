@@ -7,9 +7,9 @@ import torch
 
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_optimizer
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate_anchor
 from lrtui.training.lr_control import LrControl
 

@@ -13,7 +13,7 @@ from lrtui.run.commands import Extend, ScaleLr
 from lrtui.run.events import CommandRefused, EpochDone, EvalDone, Extended, LrSet
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.horizon import Horizon
 
 MEMORY = partial(RandomTask, "in memory")
 

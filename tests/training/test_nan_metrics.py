@@ -16,8 +16,8 @@ from training_runs import run_events, tiny_spec
 from lrtui.engine.run_code import code_of_run
 from lrtui.run.events import CheckpointSaved, EvalDone, Event, LrSet, Notice, StepDone
 from lrtui.run.state import RunState
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import recorded_results, what_if
 from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints

@@ -15,9 +15,9 @@ from lrtui.run.commands import EvaluateNow, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError
 from lrtui.run.events import CommandRefused, Notice, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_optimizer, build_tiny_optimizer
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints

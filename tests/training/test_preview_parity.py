@@ -15,8 +15,8 @@ from lrtui.run.commands import Command, ScaleLr, SwitchSchedule
 from lrtui.run.errors import NotationError
 from lrtui.run.events import EvalDone, RunFinished, ScheduleSwitched, StepDone
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate, simulate_anchor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "schedules"))

@@ -14,9 +14,9 @@ from lrtui.analysis.checks.check import check_schedule
 from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lr_placement import place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints

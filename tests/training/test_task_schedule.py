@@ -8,7 +8,7 @@ from tiny_task import Tiny
 from training_runs import run_events, tiny_spec
 
 from lrtui.run.events import Notice, RunFinished, RunStarted
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.horizon import Horizon
 
 
 def outcome(task: Any, **settings: Any) -> tuple[str | None, str | None]:

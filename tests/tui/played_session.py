@@ -14,9 +14,9 @@ from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.tui.app import CockpitApp
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.view import View

@@ -18,7 +18,7 @@ from lrtui.run.source import RunSummary
 from lrtui.run.spec import RunSpec, trained_group, trained_lr
 from lrtui.run.state import RunState
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.horizon import Horizon
 from lrtui.store.source import StoreSource
 from lrtui.text.format import four_digits
 from lrtui.tui.forecast import CurveRequest, CurveResult

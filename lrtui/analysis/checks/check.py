@@ -15,9 +15,10 @@ from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import Per
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in, horizon_inside
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.user_module import load_user_class
 
 if TYPE_CHECKING:

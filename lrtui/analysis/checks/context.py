@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lrtui.run.errors import LrtuiError, NotationError
 from lrtui.schedules.catalogue import SchedulerEntry
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.simulate import simulate
 from lrtui.text.format import counted
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from lrtui.analysis.race.plan import Entrant
 from lrtui.analysis.suggest.range_test import RangeTestResult
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.text.format import two_digits
 
 USER_SCHEDULE = "your own"

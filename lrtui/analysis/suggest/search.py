@@ -15,7 +15,7 @@ from lrtui.analysis.suggest.range_test import FindLr
 from lrtui.analysis.suggest.suggestion import Suggestion
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
-from lrtui.schedules.schedule import Horizon
+from lrtui.schedules.horizon import Horizon
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted, four_digits
 

@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lrtui.run.events import ScheduleSwitched
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
-from lrtui.schedules.schedule import Horizon, Schedule
+from lrtui.schedules.schedule import Schedule
 
 # numpy takes 60 ms to import
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any
 from lrtui.run.commands import Command, Extend, SwitchSchedule
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError, describe_exception
 from lrtui.run.spec import option_name
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Horizon, check_no_fixed_length
+from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.script import parse_script_line, read_script
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, own_files, saved_files
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint

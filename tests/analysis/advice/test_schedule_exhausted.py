@@ -15,9 +15,9 @@ from lrtui.run.events import DeadLayer, LrSet, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, RunForecaster
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 

@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Horizon
 
 COUNTS = (1, 1, 2, 3, 4, 5, 8, 10, 20, 37, 100, 938, 2000, 10**6)
 NUMBERS = (0, 1e-12, 1e-4, 0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 0.9, 0.95, 0.99, 1, 1.0001, 1.5, 3, 30, 1e4, 1e300,

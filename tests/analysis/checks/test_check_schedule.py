@@ -12,8 +12,8 @@ import torch
 from lrtui.analysis.checks import Finding, check_schedule
 from lrtui.analysis.checks.check import explain
 from lrtui.run.errors import NotationError, UsageError
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate_anchor
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from lrtui.analysis.checks import check_schedule
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 
 OPTIMIZERS = ("Adam(lr=0.01)", "SGD(lr=0.1, momentum=0.9)")
 

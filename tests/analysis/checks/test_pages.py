@@ -7,8 +7,8 @@ import pytest
 from lrtui.analysis.checks import check_schedule
 from lrtui.analysis.checks.trap import Trap
 from lrtui.analysis.checks.traps import TRAPS
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lrtui.analysis.checks import Finding, check_schedule
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.schedules.simulate import simulate
 
 SGD = "SGD(lr=0.1, momentum=0.9)"

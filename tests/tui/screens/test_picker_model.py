@@ -6,8 +6,8 @@ import pytest
 
 from lrtui.analysis.checks import check_schedule
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.schedule import Horizon
 from lrtui.tui.screens.picker.model import PickerModel
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import trained_lr
 from lrtui.schedules.catalogue import CATALOGUE, SchedulerEntry
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import Horizon, Schedule, value_text
+from lrtui.schedules.schedule import Schedule, value_text
 
 PER = "per"
 """The form field, in addition to the arguments, for the unit after which `step()` is called."""

@@ -8,8 +8,8 @@ from lrtui.plotting.sparkline import sparkline
 from lrtui.run.spec import DEFAULT_EPOCHS, RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.forecast import Floats
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lr_curve import trained_lrs
-from lrtui.schedules.schedule import Horizon
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.picker.model import PickerModel
 
