@@ -1,6 +1,6 @@
 r"""BertForSequenceClassification of transformers: batches are dicts, and the model returns the loss.
 
-    lrtui train "WarmupLinear(warmup=0.1)" --task examples/bert_classification.py:task --epochs 2
+    lrtui train "WarmupLinear(warmup=0.1)" --task examples/bert_classification.py:task --epochs 6
 
 The model is a tiny one from a config, and the sentences are made-up token ids, so that it runs without a download.
 """
@@ -38,10 +38,10 @@ def make_optimizer(model):
         {"params": [p for n, p in model.named_parameters() if not n.endswith(no_decay)], "weight_decay": 0.01},
         {"params": [p for n, p in model.named_parameters() if n.endswith(no_decay)], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=5e-4)
+    return torch.optim.AdamW(groups, lr=2e-3)
 
 
-train_loader = DataLoader(tokenized(128), batch_size=16, shuffle=True)
+train_loader = DataLoader(tokenized(256), batch_size=16, shuffle=True)
 test_loader = DataLoader(tokenized(64), batch_size=32)
 
 task = lrtui.tasks.from_loaders(model, train_loader, test_loader, metrics=compute_metrics, optimizer=make_optimizer)

@@ -1,6 +1,6 @@
 r"""A character-level GPT as in nanoGPT: an endless stream of random blocks, and a model that returns (logits, loss).
 
-    lrtui train "WarmupCosine(warmup=10, min_lr=1e-4)" --task examples/char_gpt.py:task --train-samples 640 --epochs 2
+    lrtui train "WarmupCosine(warmup=10, min_lr=1e-4)" --task examples/char_gpt.py:task --train-samples 640 --epochs 5
 
 The stream has no end: `--train-samples` says how many blocks an epoch has.
 """
@@ -59,6 +59,11 @@ class GPT(nn.Module):
         self.ln_f = nn.LayerNorm(n_embd)
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
         self.wte.weight = self.lm_head.weight
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, mean=0.0, std=0.02)
 
     def forward(self, idx, targets=None):
         pos = torch.arange(idx.size(1), device=idx.device)
@@ -69,7 +74,7 @@ class GPT(nn.Module):
         loss = None if targets is None else F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))
         return logits, loss
 
-    def configure_optimizers(self, weight_decay=0.1, learning_rate=1e-3, betas=(0.9, 0.95)):
+    def configure_optimizers(self, weight_decay=0.1, learning_rate=3e-3, betas=(0.9, 0.95)):
         params = [p for p in self.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in params if p.dim() >= 2], "weight_decay": weight_decay},

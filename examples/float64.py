@@ -1,6 +1,6 @@
 """A model in float64: tensors and weights in double precision, the loss of every step with all of its digits.
 
-lrtui train "ExponentialLR(gamma=0.9)" --task examples/float64.py:task --optimizer "Adam(lr=0.01)" --epochs 5
+lrtui train "CosineAnnealingLR()" --task examples/float64.py:task --optimizer "Adam(lr=0.02)" --epochs 200
 """
 
 import torch

@@ -61,4 +61,5 @@ class RingData(L.LightningDataModule):
         return DataLoader(self.val_set, batch_size=32)
 
 
-task = lrtui.tasks.from_lightning(LitClassifier(), RingData())
+module = LitClassifier()
+task = lrtui.tasks.from_lightning(module, RingData())

@@ -31,7 +31,7 @@ def set_weight_decay(model, weight_decay):
 
 
 def make_optimizer(model):
-    return torch.optim.SGD(set_weight_decay(model, 5e-4), lr=0.1, momentum=0.9)
+    return torch.optim.SGD(set_weight_decay(model, 5e-4), lr=0.01, momentum=0.9)
 
 
 train_set = FakeData(32, (3, 32, 32), NUM_CLASSES, transform)

@@ -1,6 +1,6 @@
 """A recommender with two inputs, user and item: batches of three tensors, and forward(users, items).
 
-lrtui train "CosineAnnealingLR()" --task examples/two_inputs.py:task --optimizer "Adam(lr=0.02)" --epochs 5
+lrtui train "CosineAnnealingLR()" --task examples/two_inputs.py:task --optimizer "Adam(lr=0.05)" --epochs 10
 """
 
 import torch
@@ -19,6 +19,8 @@ class MatrixFactorization(nn.Module):
         self.items = nn.Embedding(ITEMS, dim)
         self.user_bias = nn.Embedding(USERS, 1)
         self.item_bias = nn.Embedding(ITEMS, 1)
+        for embedding in self.children():
+            nn.init.normal_(embedding.weight, std=0.1)
 
     def forward(self, users, items):
         dot = (self.users(users) * self.items(items)).sum(dim=1)

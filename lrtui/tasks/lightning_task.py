@@ -75,7 +75,9 @@ class LightningTask:
     """The task that `from_lightning` returns; its arguments are documented there."""
 
     def __init__(self, module: Any, datamodule: Any, val_loader: Any, options: Mapping[str, Any]) -> None:
-        self._module, self._val_loader = module, val_loader
+        # in a tuple, because a module that is an attribute of a task counts as one to train
+        self._given = (module,)
+        self._val_loader = val_loader
         # a DataLoader has no hooks
         self._data = datamodule if hasattr(datamodule, "train_dataloader") else None
         self._train_loader = None if self._data is not None else datamodule
@@ -94,7 +96,7 @@ class LightningTask:
     def prepare(self, request: DataRequest, say: Say) -> None:
         """Let the data module download its data; say which hooks of the module are not called."""
         self._train_samples = request.train_samples
-        module = self._module if isinstance(self._module, torch.nn.Module) else None
+        module = self._given[0] if isinstance(self._given[0], torch.nn.Module) else None
         for source in (self._data, module):
             _call_hook(source, "prepare_data")
         if self._data is not None:
@@ -142,8 +144,8 @@ class LightningTask:
     def model(self) -> Any:
         """Return a copy of the module, or what the function returns, after `setup` and `configure_model`."""
         try:
-            is_module = isinstance(self._module, torch.nn.Module)
-            module = copy.deepcopy(self._module) if is_module else self._module()
+            (given,) = self._given
+            module = copy.deepcopy(given) if isinstance(given, torch.nn.Module) else given()
         except Exception as error:  # copying a user's module can raise anything
             raise TaskError(
                 f"{self.name} can't be created or copied, which each run needs: {describe_exception(error)}"
@@ -209,7 +211,7 @@ class LightningTask:
         self._trainer.load_state_dict(state)
 
     def _loader(self, hook: str) -> Any:
-        source = self._data if self._data is not None else self._module
+        source = self._data if self._data is not None else self._given[0]
         if not _overrides(source, hook):
             return None
         loader = getattr(source, hook)()

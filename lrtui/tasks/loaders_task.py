@@ -75,7 +75,8 @@ class LoadersTask:
                 "an optimizer has the parameters of one model, and from_loaders got a function that returns new "
                 "models: pass a function optimizer(model) as well"
             )
-        self._model, self._optimizer = model, optimizer
+        # in a tuple, because a module that is an attribute of a task counts as one to train
+        self._given = (model, optimizer)
         self._loaders = (train_loader, test_loader)
         self._generators = [(each, each.get_state()) for loader in self._loaders for each in generators_of(loader)]
         # as attributes of the object, because a task without them must not have them as methods
@@ -88,13 +89,14 @@ class LoadersTask:
 
     def model(self) -> torch.nn.Module:
         """Return a copy of the model, or what the function returns."""
-        if not isinstance(self._model, torch.nn.Module):
-            return self._model()
+        model, _ = self._given
+        if not isinstance(model, torch.nn.Module):
+            return model()
         try:
-            return copy.deepcopy(self._model)
+            return copy.deepcopy(model)
         except Exception as error:  # copying a user's model can raise anything
             raise TaskError(
-                f"{type(self._model).__name__} can't be copied, which each run needs: {describe_exception(error)}; "
+                f"{type(model).__name__} can't be copied, which each run needs: {describe_exception(error)}; "
                 "pass a function that returns the model"
             ) from error
 
@@ -109,6 +111,7 @@ class LoadersTask:
         return self._loaders[1]
 
     def _make_optimizer(self, model: torch.nn.Module) -> Any:
-        if isinstance(self._optimizer, torch.optim.Optimizer) and isinstance(self._model, torch.nn.Module):
-            return optimizer_for(self._optimizer, self._model, model)
-        return self._optimizer(model)  # type: ignore[misc, operator]  # a function, as __init__ has checked
+        given, optimizer = self._given
+        if isinstance(optimizer, torch.optim.Optimizer) and isinstance(given, torch.nn.Module):
+            return optimizer_for(optimizer, given, model)
+        return optimizer(model)  # type: ignore[misc, operator]  # a function, as __init__ has checked

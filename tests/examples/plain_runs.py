@@ -78,6 +78,7 @@ def recorded_run(monkeypatch: pytest.MonkeyPatch, task: Any, **settings: Any) ->
     end = events[-1]
     assert isinstance(end, RunFinished)
     assert end.outcome == "done", end.error
+    assert not [event.text for event in events if isinstance(event, Notice) and event.level != "info"]
     return RecordedRun(events, batches, states)
 
 
