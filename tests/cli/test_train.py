@@ -101,7 +101,7 @@ def test_json_has_every_event_in_order(capsys: pytest.CaptureFixture[str]) -> No
     assert status == 0
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["event"] for event in events if event["event"] != "step_done"] == [
-        "notice", "notice", "run_started", "evaluation_started", "eval_done", "epoch_done",
+        "notice", "notice", "run_started", "notice", "evaluation_started", "eval_done", "epoch_done",
         "evaluation_started", "eval_done", "epoch_done", "run_finished",
     ]  # fmt: skip
     steps = [event for event in events if event["event"] == "step_done"]
