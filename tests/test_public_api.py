@@ -168,7 +168,7 @@ def test_invalid_commands_and_settings_are_refused_at_once() -> None:
     [
         (lambda: RunSpec(epochs="3"), "RunSpec(): epochs must be a whole number, not '3' (str)"),
         (lambda: RunSpec(epochs=3.0), "RunSpec(): epochs must be a whole number, not 3.0 (float)"),
-        (lambda: RunSpec(epochs=None), "RunSpec(): epochs must be a whole number, not None"),
+        (lambda: RunSpec(batch_size=None), "RunSpec(): batch_size must be a whole number, not None"),
         (lambda: RunSpec(seed=True), "RunSpec(): seed must be a whole number, not True (bool)"),
         (lambda: RunSpec(clip_grad_norm="1"), "RunSpec(): clip_grad_norm must be a number, or None, not '1' (str)"),
         (lambda: RunSpec(at="stop"), 'RunSpec(): at must be a tuple of strings, such as ("epoch 3: lr*0.5",), not'),

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
-import numpy as np
-
 from lrtui.run.events import EvalDone, Mode, RunStarted
 
 if TYPE_CHECKING:
@@ -44,6 +42,9 @@ def epoch_means(state: RunState, name: str) -> dict[int, float]:
     """Return the mean of a step metric over each epoch, by epoch; an epoch without a finite value is left out."""
     if not state.epochs or name not in state.metrics:
         return {}
+    # takes 60 ms to import, and a list of runs needs it for nothing else
+    import numpy as np
+
     steps = state.started.batches_per_epoch if state.started else 0
     ends = [done.step - state.first_step for done in state.epochs]
     # one call per epoch: a call over several ranges is approximate, exact enough only for drawing
