@@ -11,7 +11,7 @@ from lrtui.run.event_json import event_to_json
 from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
-from lrtui.text.format import duration
+from lrtui.text.format import duration, sample_counts
 from lrtui.text.streams import discard
 
 
@@ -60,7 +60,7 @@ class Printer:
             if self._quiet:
                 # results depend on the data: the bundled sample is a tenth of it; without --quiet a notice says this
                 data = event.data
-                counts = f"{data['train']:,} training and {data['test']:,} test samples"
+                counts = sample_counts(data)
                 self.warn(f"data: {data['name']} from {data['source']}, {counts}")
             threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")

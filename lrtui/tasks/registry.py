@@ -22,7 +22,7 @@ MAIN, LOCAL = "__main__", "<locals>"
 
 AS_OBJECT = "in Python, pass the task as an object: Run(spec, TASK), Run.resume(RUN, task=TASK)"
 
-MEMBERS = ("model", "training_data", "test_data")
+MEMBERS = ("model", "training_data")
 
 
 def find_task(notation: str) -> Task:
@@ -91,8 +91,8 @@ def checked_task(task: Any, notation: str) -> Task:
         raise TaskError(
             f"{notation} is not a task: it has no {', '.join(f'{name}()' for name in missing)}"
             f"{source_location(type(task))}; "
-            "a task has the methods model(), training_data(), test_data() and, unless its model returns the loss, "
-            "loss(outputs, targets) or step(model, batch)"
+            "a task has the methods model(), training_data(), usually test_data() and, unless its model returns the "
+            "loss, loss(outputs, targets) or step(model, batch)"
         )
     return task  # type: ignore[no-any-return]
 

@@ -140,5 +140,9 @@ class Task(Protocol):
         ...
 
     def test_data(self) -> Data:
-        """Return the test data, in one of the forms of `Data`."""
+        """Return the test data, in one of the forms of `Data`.
+
+        Optional: without it, or if it returns None, nothing is tested. It may be named `validation_data`; a task with
+        both is tested on its validation data.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
 MISSING = "—"
 
@@ -80,6 +81,13 @@ def format_size(size: int) -> str:
         return f"{size} B"
     power = min(3, int(math.log10(size)) // 3)
     return f"{size / 1000**power:,.1f} {('kB', 'MB', 'GB')[power - 1]}"
+
+
+def sample_counts(data: Mapping[str, str | int]) -> str:
+    """Return the numbers of samples in a run's data: `60,000 training and 10,000 test samples`."""
+    if not data["test"]:
+        return f"{data['train']:,} training samples, no test data"
+    return f"{data['train']:,} training and {data['test']:,} test samples"
 
 
 def counted(count: int, noun: str) -> str:

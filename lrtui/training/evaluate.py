@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -104,6 +105,14 @@ def try_test(
             say("still trying the metrics on the whole test set")
 
     return evaluate(model, task, test, device, precision, say_sometimes).all_metrics
+
+
+def try_training_batch(
+    task: UserTask, model: torch.nn.Module, train: Batches, device: torch.device, precision: str
+) -> None:
+    """Do the same with a training batch, for a task without test data."""
+    with suppress(MetricError):
+        evaluate(model, task, train, device, precision, lambda: None, most_batches=1)
 
 
 Named = TypeVar("Named")

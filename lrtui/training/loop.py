@@ -179,8 +179,13 @@ class Loop:
     # -- tests --------------------------------------------------------------------------------------------------------
 
     def _evaluate_after_epoch(self) -> Mapping[str, float]:
-        """Evaluate the model, and the averaged model if there is one; return the model's result."""
+        """Evaluate the model, and the averaged model if there is one; return the model's result.
+
+        Without test data there are no results.
+        """
         progress = self._progress
+        if self._setup.test is None:
+            return {}
         if not progress.result:
             progress.result = self._evaluate(self._setup.model, "epoch end").all_metrics
         if self._averaging.averaged_model is not None:
@@ -189,6 +194,8 @@ class Loop:
         return progress.result
 
     def _evaluate_on_demand(self, command: Command, scripted: bool) -> None:
+        if self._setup.test is None:
+            raise UsageError("this task has no test data")
         started_at, excluded = self._reporter.clock.seconds, self._progress.seconds_excluded
         with self._state.random_states_held(command, scripted=scripted):
             self._evaluate(self._setup.model, "on demand", command=command, scripted=scripted)
@@ -206,6 +213,7 @@ class Loop:
     ) -> Evaluation:
         """Run the test set through the model and publish the result."""
         setup, reporter, epoch = self._setup, self._reporter, self._progress.epoch
+        assert setup.test is not None, "the callers check this"
         answered = {} if command is None else {"command": command.text, "command_id": command.id}
         reporter.publish(EvaluationStarted, epoch=epoch, scripted=scripted, **answered)
         started_at = reporter.clock.seconds

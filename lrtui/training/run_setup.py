@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from lrtui.run.commands import Command, SetLr, Stop, SwitchSchedule
+from lrtui.run.commands import Command, EvaluateNow, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.evaluations import Objective
 from lrtui.run.spec import RunSpec, check_option
@@ -21,11 +21,12 @@ from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
+from lrtui.text.format import sample_counts
 from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
 from lrtui.training.batches import Batches, sample_count
 from lrtui.training.data import read_batches
 from lrtui.training.device import choose_device
-from lrtui.training.evaluate import try_test
+from lrtui.training.evaluate import try_test, try_training_batch
 from lrtui.training.loader_options import loader_options
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
@@ -56,7 +57,8 @@ class RunSetup:
     Args:
         spec: the settings, with the schedule's lengths filled in.
         data: name, source, where, and the number of samples under `train` and `test`.
-        metric_names: names of a test's results, `loss` first.
+        test: None for a task without test data.
+        metric_names: names of a test's results, `loss` first; none without test data.
         objective: what the task names as best; None if it names nothing.
         script: the commands of the settings' `at`, in the order of their moments.
         warnings: what will go wrong, as the first batch of the test and the script show; one sentence each.
@@ -65,7 +67,7 @@ class RunSetup:
     spec: RunSpec
     task: UserTask
     train: Batches
-    test: Batches
+    test: Batches | None
     data: dict[str, str | int]
     metric_names: tuple[str, ...]
     device: torch.device
@@ -104,7 +106,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
     train = read_batches(
-        *user_task.data("training_data"),
+        *user_task.training_data(),
         "training",
         batch_size=spec.batch_size,
         limit=spec.train_samples,
@@ -114,16 +116,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         options=loader_options(user_task.task, training=True),
         most_batches=None if spec.max_steps is None else spec.max_steps * spec.accumulate,
     )
-    test = read_batches(
-        *user_task.data("test_data"),
-        "test",
-        batch_size=user_task.test_batch_size or spec.batch_size,
-        limit=spec.test_samples,
-        device=device,
-        order=None,
-        say=say,
-        options=loader_options(user_task.task, training=False),
-    )
+    test = _read_test_data(spec, user_task, device, say)
     if train.batch_size not in (None, spec.batch_size):
         say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
         spec = replace(spec, batch_size=train.batch_size)
@@ -135,12 +128,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         "source": source.source,
         "where": source.where,
         "train": _samples(train),
-        "test": _samples(test),
+        "test": 0 if test is None else _samples(test),
     }
-    say(
-        f"data: {source.name} from {source.source} ({source.where}), "
-        f"{data['train']:,} training and {data['test']:,} test samples"
-    )
+    say(f"data: {source.name} from {source.source} ({source.where}), {sample_counts(data)}")
     horizon = Horizon.of(spec, steps_per_epoch(len(train), spec.accumulate))
     schedule = schedule_of_run(spec, user_task.task, horizon, say)
     # again, so that the same seed gives the same weights whatever was drawn for the data
@@ -149,17 +139,23 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
-        first_results = try_test(user_task, model, test, device, spec.precision, say)
-    if gathered := user_task.whole_set_metrics.describe(int(data["test"])):
+        if test is not None:
+            first_results = try_test(user_task, model, test, device, spec.precision, say)
+        else:
+            first_results = {}
+            try_training_batch(user_task, model, train, device, spec.precision)
+    if test is not None and (gathered := user_task.whole_set_metrics.describe(int(data["test"]))):
         say(gathered)
     check_smallest_batch(train, values)
     metric_names = tuple(first_results)
-    objective = user_task.objective(metric_names)
+    objective = user_task.objective(metric_names) if metric_names else None
     order.manual_seed(draw_seed())
     check_averageable(model, schedule)
     chosen = set_up_optimizer(spec, user_task, model, device, say)
     spec = replace(spec, optimizer=chosen.text, epochs=horizon.epochs)
     script = read_script(spec.at, horizon.epochs, horizon.batches_per_epoch, max_steps=horizon.max_steps)
+    if test is None:
+        _check_tests_nothing(script)
     _try_schedules(schedule, chosen.spec, horizon, script, metric_names)
     script_warnings = _try_script(spec, schedule, horizon, script)
     lr_control = LrControl(chosen.optimizer, schedule, horizon)
@@ -211,6 +207,22 @@ def threshold_warning(schedule: Schedule, results: Mapping[str, float], where: s
     return (
         f"{schedule} never cuts the lr while {schedule.metric} is negative ({results[str(schedule.metric)]:.4g} on "
         f'{where}), because its threshold is relative: add threshold_mode="abs"'
+    )
+
+
+def _read_test_data(spec: RunSpec, task: UserTask, device: torch.device, say: Say) -> Batches | None:
+    found = task.test_data(say)
+    if found is None:
+        return None
+    return read_batches(
+        *found,
+        "test",
+        batch_size=task.test_batch_size or spec.batch_size,
+        limit=spec.test_samples,
+        device=device,
+        order=None,
+        say=say,
+        options=loader_options(task.task, training=False),
     )
 
 
@@ -296,6 +308,12 @@ def _needs_lr(command: Command) -> bool:
     return isinstance(command, SetLr) or (isinstance(command, SwitchSchedule) and command.anchor == "current")
 
 
+def _check_tests_nothing(script: list[ScriptLine]) -> None:
+    for line in script:
+        if line.when == "test" or isinstance(line.command, EvaluateNow):
+            raise NotationError("this task has no test data, so that no test runs", line.text, 0)
+
+
 def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
     """Check that the test returns the metric that the schedule follows; without it the schedule would never step.
 
@@ -305,7 +323,8 @@ def check_metric(schedule: Schedule, metrics: Collection[str]) -> None:
     for part in schedule.walk():
         if part.metric is not None and part.metric not in metrics:
             known = ", ".join(metrics)
-            raise UsageError(f"{part} follows the test's {part.metric}; the tests of this task return {known}")
+            has = f"the tests of this task return {known}" if metrics else "this task has no test data"
+            raise UsageError(f"{part} follows the test's {part.metric}; {has}")
 
 
 def check_epochs(epochs: int) -> None:

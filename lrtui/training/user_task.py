@@ -67,8 +67,21 @@ class UserTask:
                 found = prepare(request, say)
         return found if isinstance(found, DataSource) else DataSource(self.name, "the task", self._notation)
 
-    def data(self, which: str) -> tuple[Data, Any]:
-        """Return what `training_data` or `test_data` returns, and that method."""
+    def training_data(self) -> tuple[Data, Any]:
+        """Return what `training_data` returns, and that method."""
+        return self._data("training_data")
+
+    def test_data(self, say: Say) -> tuple[Data, Any] | None:
+        """Return what `validation_data` or `test_data` returns, and that method; None for a task without test data."""
+        names = [name for name in ("validation_data", "test_data") if callable(getattr(self.task, name, None))]
+        if not names:
+            return None
+        if len(names) == 2:
+            say("the task has validation_data() and test_data(): the tests of the run use validation_data()")
+        data, method = self._data(names[0])
+        return None if data is None else (data, method)
+
+    def _data(self, which: str) -> tuple[Data, Any]:
         method = getattr(self.task, which)
         with _explained(f"{which}() fails"):
             return method(), method

@@ -105,7 +105,7 @@ def test_an_unknown_task_is_refused_with_a_message(words: str, message: str) -> 
         ("class Mine:\n    def __init__(self): raise ValueError('not today')", "ValueError: not today"),
         (
             "class Mine:\n    def model(self): ...",
-            r"it has no training_data\(\), test_data\(\) \(.*mine.py, line 1\).*or step\(model, batch\)",
+            r"it has no training_data\(\) \(.*mine.py, line 1\).*or step\(model, batch\)",
         ),
     ],
 )

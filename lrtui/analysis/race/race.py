@@ -211,6 +211,8 @@ class Race:
             pass
         result = CellResult.of_state(cell, run.number if run.is_recorded else None, run.state)
         self._results[cell] = result
+        if result.started is not None and result.started.data.get("test") == 0:
+            raise UsageError("a race compares test results, and this task has no test data")
         epoch = result.epochs_done
         if epoch > self._reported_epoch[cell]:
             self._reported_epoch[cell] = epoch

@@ -138,7 +138,11 @@ class ChartPane(Vertical, can_focus=True):
     def _empty_text(self, scene: Scene) -> str:
         if scene.run is None:
             return f"{self.EMPTY} {self.NO_RUN}"
-        return error_text(scene.run.state) or self.EMPTY
+        return error_text(scene.run.state) or self.empty_text(scene.run.state)
+
+    def empty_text(self, state: RunState) -> str:
+        """Return what stands in the pane before there is anything to draw of a run."""
+        return self.EMPTY
 
 
 def error_text(state: RunState) -> str:

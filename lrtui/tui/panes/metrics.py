@@ -10,6 +10,7 @@ from lrtui.panes import fits_all_panes
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
+from lrtui.run.state import RunState
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
@@ -213,10 +214,17 @@ class AccuracyPane(MetricPane, can_focus=True):
     def metric_name(self, scene: Scene) -> str:
         return metric_in_pane(scene)
 
+    def empty_text(self, state: RunState) -> str:
+        return "No test data: this run has no tests." if _has_no_tests(state) else self.EMPTY
+
     def values_of(self, scene: Scene) -> str:
         names, shown = metric_names(scene), self.metric_name(scene)
         values = _values_of_metric(scene, shown)
         return f"{values}  3: {next_metric(scene)}".strip() if len(names) > 1 else values
+
+
+def _has_no_tests(state: RunState) -> bool:
+    return state.started is not None and state.started.data.get("test") == 0
 
 
 def _values_of_metric(scene: Scene, name: str) -> str:
@@ -239,6 +247,8 @@ def _values_of_metric(scene: Scene, name: str) -> str:
         parts.append(f"best {f'{value:.4f}' if name == ACCURACY else four_digits(value)}, epoch {best.epoch}")
     elif name == ACCURACY and last is not None and last.accuracy is None:
         parts.append("this task has none")
+    elif name == ACCURACY and _has_no_tests(state):
+        parts.append("no test data")
     elif (value := metric_of(last, name)) is not None and last is not None:
         parts.append(f"{'test ' if parts else ''}{four_digits(value)}, epoch {last.epoch}")
     if (value := metric_of(averaged, name)) is not None:

@@ -40,9 +40,8 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines.append(("optimizer", spec.optimizer))
     lines.append(("task", spec.task))
     if started and started.data:
-        lines.append(
-            ("data", f"{started.data['train']:,} train + {started.data['test']:,} test, {started.data['source']}")
-        )
+        tested = f"+ {started.data['test']:,} test" if started.data["test"] else "samples, no test data"
+        lines.append(("data", f"{started.data['train']:,} train {tested}, {started.data['source']}"))
     if started and started.parameter_count:
         lines.append(("model", f"{started.parameter_count:,} parameters"))
     accumulated = f" x {spec.accumulate} per step" if spec.accumulate > 1 else ""
