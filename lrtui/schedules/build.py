@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import NotationError, TaskError, describe_exception
@@ -15,7 +16,8 @@ from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
 from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.user_module import load_user_class
+from lrtui.schedules.user_module import load_user_scheduler
+from lrtui.schedules.user_scheduler import CountedScheduler, checked_scheduler
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +59,9 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
     entry = schedule.entry
     arguments = {name: _to_lists(value) for name, value in schedule.arguments.items()}
     if entry is None:
-        scheduler_class = load_user_class(str(schedule.user_path), schedule.name, str(schedule))
-        return _call(schedule, scheduler_class, [optimizer, *map(_to_lists, schedule.positional)], arguments)
+        found = load_user_scheduler(str(schedule.user_path), schedule.name, str(schedule))
+        made = _call(schedule, found, [optimizer, *map(_to_lists, schedule.positional)], arguments)
+        return checked_scheduler(made, schedule, optimizer)
     scheduler_class = _scheduler_class(entry)
     _make_functions(entry, arguments)
     if entry.composite == "warmup":
@@ -66,10 +69,17 @@ def _build(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
         arguments["scheduler"] = _build(child, optimizer)
         arguments["per_epoch"] = child.per != schedule.per
     elif schedule.children:
-        arguments["schedulers"] = [_build(child, optimizer) for child in schedule.children]
+        arguments["schedulers"] = [_build_inside(schedule, child, optimizer) for child in schedule.children]
     if entry.composite == "chain":
         return _call(schedule, scheduler_class, [], {**arguments, "optimizer": optimizer})
     return _call(schedule, scheduler_class, [optimizer], arguments)
+
+
+def _build_inside(schedule: Schedule, child: Schedule, optimizer: torch.optim.Optimizer) -> Any:
+    scheduler = _build(child, optimizer)
+    if isinstance(scheduler, CountedScheduler):
+        raise NotationError(f"{child.name} is a scheduler of timm, which can't be inside a {schedule.name}")
+    return scheduler
 
 
 class SchedulersByOptimizer:
@@ -117,7 +127,9 @@ class SchedulersByOptimizer:
             scheduler.load_state_dict(saved)
 
 
-def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any], arguments: dict[str, Any]) -> Any:
+def _call(
+    schedule: Schedule, scheduler_class: Callable[..., Any], positional: list[Any], arguments: dict[str, Any]
+) -> Any:
     try:
         return scheduler_class(*positional, **arguments)
     except NotationError:
@@ -128,6 +140,9 @@ def _call(schedule: Schedule, scheduler_class: type[Any], positional: list[Any],
         )
         if schedule.user_path:
             who = f"{schedule.user_path}:{schedule.name} refuses its arguments"
+            if inspect.isfunction(scheduler_class) and not isinstance(error, TypeError):
+                message = f"{schedule.user_path}:{schedule.name} fails: {describe_exception(error)}"
+                raise NotationError(message, str(schedule)) from error
         message = " ".join(str(error).split()) or type(error).__name__
         # a user's class may derive from one that cycles momentum
         hints = schedule.entry.hints if schedule.entry else NO_MOMENTUM_HINT

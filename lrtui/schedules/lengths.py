@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from lrtui.run.errors import NotationError
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.step_count import is_share, steps_of
+from lrtui.schedules.user_module import load_user_scheduler, open_arguments
 
 
-def fill_in(schedule: Schedule, horizon: Horizon) -> tuple[Schedule, dict[str, int]]:
+def fill_in(schedule: Schedule, horizon: Horizon, *, imports: bool = True) -> tuple[Schedule, dict[str, int]]:
     """Return the schedule with the lengths that were left out, and these lengths by name.
 
     Lengths given as a share of the run become numbers of steps.
 
     Lengths of nested schedules are named `schedulers[1].T_max`.
+
+    Args:
+        imports: whether to import users' classes and functions, for the lengths that these take.
     """
-    filled: dict[str, int] = {}
-    return _fill(schedule, horizon.calls(schedule.per), horizon, "", filled), filled
+    lengths = _Lengths(imports)
+    return lengths.fill(schedule, horizon.calls(schedule.per), horizon, ""), lengths.filled
 
 
 def horizon_inside(schedule: Schedule, horizon: Horizon) -> Horizon:
@@ -29,53 +34,76 @@ def horizon_inside(schedule: Schedule, horizon: Horizon) -> Horizon:
     return horizon.after(schedule.arguments["steps"], schedule.per)
 
 
-def _fill(schedule: Schedule, calls: int, horizon: Horizon, path: str, filled: dict[str, int]) -> Schedule:
-    entry = schedule.entry
-    if schedule.is_per_optimizer:
-        each = {
-            name: _fill(child, horizon.calls(child.per), horizon, f"{path}{name}.", filled)
-            for name, child in schedule.arguments.items()
-        }
-        return schedule.with_arguments(**each)
-    if entry is None:
+class _Lengths:
+    """The lengths that are filled in, by name."""
+
+    def __init__(self, imports: bool) -> None:
+        self.filled: dict[str, int] = {}
+        self._imports = imports
+
+    def fill(self, schedule: Schedule, calls: int, horizon: Horizon, path: str) -> Schedule:
+        """Return a schedule, or a part of it, with its lengths.
+
+        Args:
+            calls: its `step()` calls.
+            horizon: the steps that it covers; for the children of a composite, those of the composite.
+            path: where it is, for the names.
+        """
+        entry = schedule.entry
+        if schedule.is_per_optimizer:
+            each = {
+                name: self.fill(child, horizon.calls(child.per), horizon, f"{path}{name}.")
+                for name, child in schedule.arguments.items()
+            }
+            return schedule.with_arguments(**each)
+        if entry is None:
+            return self._users(schedule, max(1, calls), path) if self._imports else schedule
+        if entry.composite == "warmup":
+            return self._warmup(schedule, horizon, path)
+        if entry.has_given_length(schedule.arguments):
+            return self._whole_steps(schedule, entry, path)
+        if schedule.children:
+            spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
+            children = [
+                self.fill(child, end - start, horizon, f"{path}schedulers[{index}].")
+                for index, (child, (start, end)) in enumerate(spans)
+            ]
+            return schedule.with_children(children)
+        for name in entry.fills:
+            # at least 1, since a child that the run never reaches must still be built
+            self.filled[path + name] = max(1, calls)
+            schedule = schedule.with_arguments(**{name: max(1, calls)})
+        return self._whole_steps(schedule, entry, path)
+
+    def _warmup(self, schedule: Schedule, horizon: Horizon, path: str) -> Schedule:
+        if is_share(share := schedule.arguments["steps"]):
+            self.filled[f"{path}steps"] = steps_of("steps", share, horizon.calls(schedule.per))
+            schedule = schedule.with_arguments(steps=self.filled[f"{path}steps"])
+        (child,), rest = schedule.children, horizon_inside(schedule, horizon)
+        return schedule.with_children([self.fill(child, rest.calls(child.per), rest, f"{path}scheduler.")])
+
+    def _users(self, schedule: Schedule, calls: int, path: str) -> Schedule:
+        try:
+            found = load_user_scheduler(str(schedule.user_path), schedule.name, str(schedule))
+        except NotationError:
+            # building it fails with the same error
+            return schedule
+        for name in open_arguments(found, len(schedule.positional), schedule.arguments):
+            if name == "t_in_epochs":
+                # timm counts epochs by default
+                if schedule.per == "batch":
+                    schedule = schedule.with_arguments(t_in_epochs=False)
+                continue
+            self.filled[path + name] = calls
+            schedule = schedule.with_arguments(**{name: calls})
         return schedule
-    if entry.composite == "warmup":
-        return _fill_warmup(schedule, horizon, path, filled)
-    if entry.has_given_length(schedule.arguments):
-        return _with_whole_steps(schedule, path, filled)
-    if schedule.children:
-        spans = zip(schedule.children, schedule.child_spans(calls), strict=True)
-        children = [
-            _fill(child, end - start, horizon, f"{path}schedulers[{index}].", filled)
-            for index, (child, (start, end)) in enumerate(spans)
-        ]
-        return schedule.with_children(children)
-    for name in entry.fills:
-        # at least 1, since a child that the run never reaches must still be built
-        filled[path + name] = max(1, calls)
-        schedule = schedule.with_arguments(**{name: max(1, calls)})
-    return _with_whole_steps(schedule, path, filled)
 
-
-def _fill_warmup(schedule: Schedule, horizon: Horizon, path: str, filled: dict[str, int]) -> Schedule:
-    if is_share(share := schedule.arguments["steps"]):
-        filled[f"{path}steps"] = steps_of("steps", share, horizon.calls(schedule.per))
-        schedule = schedule.with_arguments(steps=filled[f"{path}steps"])
-    (child,), rest = schedule.children, horizon_inside(schedule, horizon)
-    return schedule.with_children([_fill(child, rest.calls(child.per), rest, f"{path}scheduler.", filled)])
-
-
-def _with_whole_steps(schedule: Schedule, path: str, filled: dict[str, int]) -> Schedule:
-    """Return the schedule with the lengths that are shares of the run as numbers of steps."""
-    entry = schedule.entry
-    shares = {name: value for name, value in schedule.items if is_share(value) and _counts_steps(entry, name)}
-    for name, share in shares.items():
-        total = next(schedule.arguments[length] for length in entry.fills) if entry else None
-        filled[path + name] = steps_of(name, share, total)
-        schedule = schedule.with_arguments(**{name: filled[path + name]})
-    return schedule
-
-
-def _counts_steps(entry: SchedulerEntry | None, name: str) -> bool:
-    parameter = entry.parameter(name) if entry else None
-    return parameter is not None and parameter.kind == "steps"
+    def _whole_steps(self, schedule: Schedule, entry: SchedulerEntry, path: str) -> Schedule:
+        """Return the schedule with the lengths that are shares of the run as numbers of steps."""
+        for name, share in schedule.items:
+            parameter = entry.parameter(name)
+            if parameter is not None and parameter.kind == "steps" and is_share(share):
+                total = next(schedule.arguments[length] for length in entry.fills)
+                self.filled[path + name] = steps_of(name, share, total)
+                schedule = schedule.with_arguments(**{name: self.filled[path + name]})
+        return schedule

@@ -211,8 +211,9 @@ class _Parser:
             for keyword in call.keywords
             if not _is_optimizer(keyword.value)
         ]
-        per_given = self._per is not None and depth == 0
-        return Schedule(name, tuple(items), self._per or "epoch", per_given, user_path=path)
+        schedule = Schedule(name, tuple(items), user_path=path)
+        per = self._per or (schedule.default_per if depth == 0 else "epoch")
+        return replace(schedule, per=per, per_given=self._per is not None and depth == 0)
 
     def _check_together(self, schedule: Schedule, entry: SchedulerEntry, call: ast.Call) -> None:
         """Refuse arguments that are valid one by one but not together."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrtui.run.errors import UsageError
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.parameter import LrRole
-
-if TYPE_CHECKING:
-    pass
+from lrtui.schedules.user_module import LENGTHS
 
 ANCHORS = {
     "base": "the configured lr, over the steps left",
@@ -21,6 +19,9 @@ ANCHORS = {
 }
 """The anchors of a switch, each with the lr and steps that the new schedule starts from; the first is the default."""
 
+
+STEPPED_PER_BATCH = ("transformers", "diffusers")
+"""Packages whose functions make schedulers that are stepped per batch."""
 
 PER_OPTIMIZER = "PerOptimizer"
 """Name of a schedule for each of several optimizers: `PerOptimizer(muon=StepLR(3), adamw=CosineAnnealingLR())`."""
@@ -101,6 +102,23 @@ class Schedule:
         sliced = self.with_arguments(**changed) if changed else self
         children = [child._sliced(first, groups, all_groups) for child in self.children]
         return sliced.with_children(children) if children else sliced
+
+    @property
+    def default_per(self) -> Per:
+        """The unit after which `step()` is called unless `per=` says otherwise."""
+        if self.entry is not None:
+            return self.entry.unit
+        package = str(self.user_path).partition(".")[0].partition(":")[0]
+        if package == "timm" and self.arguments.get("t_in_epochs") is False:
+            return "batch"
+        return "batch" if package in STEPPED_PER_BATCH else "epoch"
+
+    @property
+    def has_fixed_length(self) -> bool:
+        """Whether it has a length that would otherwise be filled in from the run."""
+        if self.entry is not None:
+            return self.entry.has_given_length(self.arguments)
+        return self.user_path is not None and any(name in self.arguments for name in LENGTHS)
 
     def get(self, argument: str) -> Any:
         """Return the argument's value or its default; None if it has neither."""
@@ -285,7 +303,7 @@ def check_no_fixed_length(schedule: Schedule, remedy: str) -> None:
         UsageError: names the schedule.
     """
     for part in schedule.walk():
-        if part.entry and part.entry.has_given_length(part.arguments):
+        if part.has_fixed_length:
             raise UsageError(f"{part} has a fixed length; {remedy}")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -111,20 +113,49 @@ def load_user_attribute(path: str, name: str, text: str) -> Any:
     return found
 
 
-def load_user_class(path: str, name: str, text: str) -> type[Any]:
-    """Return a user's scheduler class; runs the file or imports the module.
+def load_user_scheduler(path: str, name: str, text: str) -> Callable[..., Any]:
+    """Return a user's scheduler class, or the function that makes a scheduler; runs the file or imports the module.
 
     Args:
         path: `package.module` or a path that ends in `.py`.
-        name: name of the class.
+        name: name of the class or function.
         text: the notation, for messages.
 
     Raises:
-        NotationError: if there is no such file, module or class, or it is not an LRScheduler.
+        NotationError: if there is no such file, module or name, or it is neither a function nor a class of schedulers.
     """
     from torch.optim.lr_scheduler import LRScheduler
 
     found = load_user_attribute(path, name, text)
-    if not (isinstance(found, type) and issubclass(found, LRScheduler)):
-        raise NotationError(f"{path}:{name} is no subclass of torch.optim.lr_scheduler.LRScheduler", text, 0)
-    return found
+    if isinstance(found, type):
+        # schedulers of timm have a class of their own
+        if not issubclass(found, LRScheduler) and not hasattr(found, "step_update"):
+            raise NotationError(f"{path}:{name} is no subclass of torch.optim.lr_scheduler.LRScheduler", text, 0)
+    elif not inspect.isfunction(found):
+        raise NotationError(f"{path}:{name} is no class and no function: {found!r:.60}", text, 0)
+    return found  # type: ignore[no-any-return]
+
+
+LENGTHS = ("total_steps", "num_training_steps", "t_initial", "T_max")
+"""Arguments of users' classes and functions that are filled in with the `step()` calls of the run: those of PyTorch,
+transformers and timm."""
+
+
+def open_arguments(found: Callable[..., Any], positional: int, given: Iterable[str]) -> list[str]:
+    """Return the arguments among LENGTHS, and timm's `t_in_epochs`, that a class or function takes and are left out.
+
+    A length with a default other than None is not among them.
+
+    Args:
+        positional: number of arguments given without a name, after the optimizer.
+        given: names of the others.
+    """
+    try:
+        parameters = list(inspect.signature(found).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    by_place = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
+    taken = {*given, *(each.name for each in by_place[: positional + 1])}
+    left = [each for each in parameters if each.name not in taken]
+    lengths = [each.name for each in left if each.name in LENGTHS and each.default in (each.empty, None)]
+    return lengths + [each.name for each in left if each.name == "t_in_epochs"]

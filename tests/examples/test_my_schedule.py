@@ -36,7 +36,7 @@ def test_a_run_can_be_switched_to_it_and_it_can_be_inside_another() -> None:
     ("text", "words"),
     [
         (f"{FILE}:Nothing()", "has no Nothing"),
-        (f"{FILE}:annotations()", "no subclass of torch.optim.lr_scheduler.LRScheduler"),
+        (f"{FILE}:annotations()", "is no class and no function"),
         ("no_such_file.py:X()", "there is no file no_such_file.py"),
         ("no_such_module:X()", "can't be imported"),
         (f"{FILE}:WarmUpInverseSqrt(peak=3)", "unexpected keyword argument 'peak'"),

@@ -14,12 +14,11 @@ from lrtui.analysis.checks.trap import Problem, Trap
 from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
-from lrtui.schedules.catalogue import Per
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in, horizon_inside
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.user_module import load_user_class
+from lrtui.schedules.user_module import load_user_scheduler
 
 if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
@@ -78,7 +77,7 @@ def check_schedule(
     """
     for scheduler in schedule.walk():
         if scheduler.user_path:
-            load_user_class(scheduler.user_path, scheduler.name, str(schedule))
+            load_user_scheduler(scheduler.user_path, scheduler.name, str(schedule))
     if horizon.steps <= 0:
         return []
     if schedule.is_per_optimizer:
@@ -97,7 +96,7 @@ def _each_optimizers(
     for name, part in optimizer.parts:
         if isinstance(own := schedule.arguments.get(name), Schedule):
             # a unit that is not the usual one was given, perhaps to the whole
-            own = replace(own, per_given=own.entry is None or own.per != own.entry.unit)
+            own = replace(own, per_given=own.per != own.default_per)
             for finding in check_schedule(own, part, horizon, accumulate=accumulate):
                 fix = str(schedule.with_arguments(**{name: parse_schedule(finding.fix)})) if finding.fix else None
                 yield replace(finding, message=f"{name}: {finding.message}", fix=fix)
@@ -120,7 +119,7 @@ def _findings_of_warmup(
 
     def inside(warmup: Schedule) -> ScheduleContext | None:
         (child,) = warmup.children
-        alone = replace(child, per_given=child.per != _default_unit(child))
+        alone = replace(child, per_given=child.per != child.default_per)
         rest = horizon_inside(fill_in(warmup, horizon)[0], horizon)
         return context_of(alone, rest) if rest.steps > 0 else None
 
@@ -151,11 +150,7 @@ def _around(warmup: Schedule, child: Schedule) -> Schedule | None:
     if warmup.per_given:
         alike = child.per == warmup.per or child.metric is not None
         return warmup.with_children([replace(child, per_given=False)]) if alike else None
-    return warmup.with_children([replace(child, per_given=child.per != _default_unit(child))])
-
-
-def _default_unit(schedule: Schedule) -> Per:
-    return schedule.entry.unit if schedule.entry else "epoch"
+    return warmup.with_children([replace(child, per_given=child.per != child.default_per)])
 
 
 def _findings(context: ScheduleContext, whole: Callable[[Schedule], Schedule | None] | None = None) -> list[Finding]:

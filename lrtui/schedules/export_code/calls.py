@@ -26,7 +26,9 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
     entry = schedule.entry
     if entry is None:
         values = [(name, _literal(value)) for name, value in schedule.items]
-        return Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *values))
+        call = Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *values))
+        is_counted = str(schedule.user_path).partition(".")[0] == "timm"
+        return Call(imports.counted_class(), (("", call),)) if is_counted else call
     if not entry.is_pytorch and entry.factor is not None:
         return _function_call(schedule, entry, imports, calls)
     held = ends_early(schedule, calls)

@@ -105,6 +105,7 @@ def comment_line(text: str) -> str:
 HELD_CLASS = "HeldOneCycleLR"
 FLOOR_CLASS = "LambdaLRWithFloor"
 WARMUP_CLASS = "Warmup"
+COUNTED_CLASS = "CountedScheduler"
 
 RESERVED = frozenset(
     (
@@ -113,6 +114,7 @@ RESERVED = frozenset(
             HELD_CLASS,
             FLOOR_CLASS,
             WARMUP_CLASS,
+            COUNTED_CLASS,
             "torch",
             "nn",
             "optim",
@@ -142,6 +144,8 @@ class Imports:
         """Whether a function of the step ends at a given lr."""
         self.uses_warmup = False
         """Whether there is a warmup around another scheduler."""
+        self.uses_counted = False
+        """Whether there is a scheduler of timm."""
 
     def module(self, name: str) -> None:
         """Import a module of the standard library."""
@@ -184,6 +188,11 @@ class Imports:
         """Define the script's warmup around another scheduler, and return its name."""
         self.uses_warmup = True
         return WARMUP_CLASS
+
+    def counted_class(self) -> str:
+        """Define the script's class around a scheduler of timm, and return its name."""
+        self.uses_counted = True
+        return COUNTED_CLASS
 
     def user_class(self, place: str, name: str) -> str:
         """Import a user's class, and return its name in the script: an alias if the name is taken."""

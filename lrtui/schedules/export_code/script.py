@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from lrtui.schedules.export_code.calls import optimizer_call
 from lrtui.schedules.export_code.layout import (
+    COUNTED_CLASS,
     FLOOR_CLASS,
     HELD_CLASS,
     INDENT,
@@ -89,6 +90,21 @@ class {WARMUP_CLASS}:
             self.scheduler.step(*metric)
 '''
 
+COUNTED_CLASS_SOURCE = f'''\
+class {COUNTED_CLASS}:
+    """Steps a scheduler of timm, which takes the number of the step."""
+
+    def __init__(self, scheduler):
+        self.scheduler, self.calls = scheduler, 0
+
+    def step(self):
+        self.calls += 1
+        if self.scheduler.t_in_epochs:
+            self.scheduler.step(self.calls)
+        else:
+            self.scheduler.step_update(self.calls)
+'''
+
 
 def torch_code(timeline: Timeline) -> str:
     """Return a PyTorch script that has the lr of the timeline at every step, exactly.
@@ -117,6 +133,7 @@ def torch_code(timeline: Timeline) -> str:
     classes = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
     classes += FLOOR_CLASS_SOURCE.splitlines() if imports.uses_floor else []
     classes += WARMUP_CLASS_SOURCE.splitlines() if imports.uses_warmup else []
+    classes += COUNTED_CLASS_SOURCE.splitlines() if imports.uses_counted else []
     for lines in imports.functions.values():
         classes += [*lines, ""]
     parts = [[comment_line(note) for note in timeline.notes], imports.lines(), classes, sizes, placeholders]

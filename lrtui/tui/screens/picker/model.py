@@ -122,7 +122,7 @@ class PickerModel:
         if entry is None:
             return []
         texts = self._texts.get(self.name, {})
-        filled = fill_in(self.schedule, self.horizon)[1] if self.schedule is not None else {}
+        filled = fill_in(self.schedule, self.horizon, imports=False)[1] if self.schedule is not None else {}
         fields = [
             FormField(
                 parameter.name,
@@ -185,7 +185,7 @@ class PickerModel:
         """The notation with the lengths that were left out; empty if none were."""
         if self.schedule is None:
             return ""
-        text = str(fill_in(self.schedule, self.horizon)[0])
+        text = str(fill_in(self.schedule, self.horizon, imports=False)[0])
         return text if text != str(self.schedule) else ""
 
 
