@@ -2,7 +2,7 @@
 
 These are restored, both the objects and their content: weights, gradients, buffers (also non-persistent ones), modes,
 counters and other attributes of the model's modules, of the task and its modules, of its loader, samplers and data set,
-the optimizer with its state, and all random states.
+the optimizers with their state, what the task saves by `state_dict`, and all random states.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lrtui.schedules.optimizer_build import parts_of
 from lrtui.training.lr_control import group_settings
 from lrtui.training.random_state import random_states, set_random_states
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.task_state import held_parts, load_state, saved_state
 
 _MODULE_TABLES = ("_parameters", "_buffers", "_modules")
 """Attributes in which a module stores its parts."""
@@ -50,7 +51,11 @@ def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
     for parameter, _ in gradients:
         # a saved gradient must not be written to
         parameter.grad = None
-    optimizers = [(optimizer, dict(vars(optimizer))) for optimizer in parts_of(setup.optimizer)]
+    task = setup.task.task
+    task_state = copy.deepcopy(saved_state(task))
+    of_task = [part for part in held_parts(task).values() if isinstance(part, torch.optim.Optimizer)]
+    each_once = {id(optimizer): optimizer for optimizer in (*parts_of(setup.optimizer), *of_task)}.values()
+    optimizers = [(optimizer, dict(vars(optimizer))) for optimizer in each_once]
     for optimizer, _ in optimizers:
         optimizer.state = _copied_states(optimizer)
         optimizer.param_groups = _copied_groups(optimizer)
@@ -63,13 +68,15 @@ def state_restored_afterwards(setup: RunSetup) -> Iterator[None]:
         attributes.restore()
         for parameter, gradient in gradients:
             parameter.grad = gradient
+        load_state(task, task_state)
         set_random_states(generator_states, setup.train.generators)
 
 
 def _holders(setup: RunSetup) -> list[Any]:
     """Return the objects whose attributes a step can change, each once: task, sources of its data, modules."""
     parts = [part for part in (setup.task.task, *setup.train.parts) if hasattr(part, "__dict__")]
-    models = [setup.model, *(value for part in parts for value in vars(part).values() if isinstance(value, nn.Module))]
+    held = (value for part in parts for value in held_parts(part).values())
+    models = [setup.model, *(value for value in held if isinstance(value, nn.Module))]
     modules = [module for model in models for module in model.modules()]
     return list({id(holder): holder for holder in (*parts, *modules)}.values())
 

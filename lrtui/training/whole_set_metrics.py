@@ -67,6 +67,11 @@ class WholeSetMetrics:
         self._bytes_per_sample = 0.0
 
     @property
+    def objects(self) -> list[Any]:
+        """The objects that are updated."""
+        return list(self._objects.values())
+
+    @property
     def are_there(self) -> bool:
         """Whether the task has any."""
         return bool(self._objects) or self._method is not None

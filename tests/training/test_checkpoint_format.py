@@ -122,7 +122,7 @@ def test_a_file_that_is_not_a_checkpoint_is_reported_as_such(path: Path, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 2}, r"was written by a newer lrtui \(format 2; this one reads up to 1\): upgrade lrtui"),
+        ({"format": 3}, r"was written by a newer lrtui \(format 3; this one reads up to 2\): upgrade lrtui"),
         ({"format": "x"}, "was written by a newer lrtui"),
         ({"step": "8"}, "was modified: its step is not of type int"),
         ({"model": 3}, "was modified: its model is not of type "),

@@ -7,7 +7,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -19,8 +19,8 @@ from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint.files import UNFINISHED
 
 KIND = "lrtui checkpoint"
-FORMAT = 1
-"""Increased when a checkpoint contains something that an older lrtui would ignore."""
+FORMAT = 2
+"""Increased when a checkpoint contains something that an older lrtui would ignore: from 2 on, the state of the task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class Checkpoint:
         sizes: sizes of the data, in samples and in optimizer steps.
         versions: what else the numbers depend on: torch, numpy, threads, processor, device.
         run_uid: of the run that saved it; empty for a run of an earlier lrtui.
+        task: the task's `state_dict()`; empty if it has none.
+        unsaved: modules and optimizers of the task that the run has changed and no checkpoint has.
     """
 
     spec: RunSpec
@@ -68,6 +70,8 @@ class Checkpoint:
     sizes: dict[str, int]
     versions: dict[str, Any]
     run_uid: str = ""
+    task: dict[str, Any] = field(default_factory=dict)
+    unsaved: list[str] = field(default_factory=list)
 
 
 def save_checkpoint(
@@ -89,7 +93,8 @@ def save_checkpoint(
     try:
         with _File(unfinished) as file:
             values = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
-            file.save({"kind": KIND, "format": FORMAT, **values, "spec": plain(checkpoint.spec)})
+            number = FORMAT if checkpoint.task else 1
+            file.save({"kind": KIND, "format": number, **values, "spec": plain(checkpoint.spec)})
         if check:
             load_checkpoint(unfinished)
         before_replace()
@@ -139,7 +144,7 @@ def unsaveable_part(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-_ADDED: Mapping[str, Any] = {"run_uid": ""}
+_ADDED: Mapping[str, Any] = {"run_uid": "", "task": {}, "unsaved": []}
 """Values of the fields that checkpoints of earlier versions do not have."""
 
 _USER_PARTS = {
@@ -147,6 +152,7 @@ _USER_PARTS = {
     "model": "the model's state_dict()",
     "buffers": "the model's buffers",
     "optimizer": "the optimizer's state_dict()",
+    "task": "the task's state_dict()",
 }
 """The parts that may contain a user's objects."""
 

@@ -63,6 +63,7 @@ class Checkpoints:
         # the schedule whose state has been verified, and the one whose state can't be saved
         self._verified: Schedule | None = None
         self._unsaveable: tuple[Schedule, str] | None = None
+        self._unsaved_parts: list[str] = []
 
     def resume_from(self, checkpoint: Checkpoint) -> None:
         """Continue with the files that the run had at this checkpoint; later ones belong to superseded history."""
@@ -70,6 +71,7 @@ class Checkpoints:
             self._files = [file for file in own_files(self._folder, checkpoint.run_uid) if file.seq <= checkpoint.seq]
         self._epoch_ends = list(checkpoint.epoch_ends)
         self._saved_step = checkpoint.step
+        self._unsaved_parts = list(checkpoint.unsaved)
 
     def is_due(self, step: int) -> bool:
         """Return whether it is time for the next one; called at each step."""
@@ -129,6 +131,7 @@ class Checkpoints:
     def _write(self, folder: Path, reason: Reason, state: TrainingState, reporter: Reporter, command_id: str) -> None:
         # torch takes 1.5 s to import; it is loaded when a run trains, but not yet when it is started
         from lrtui.training.checkpoint.format import save_checkpoint, unsaveable_part
+        from lrtui.training.task_state import unsaved_text
 
         if not self._has_cleaned_up:
             remove_unfinished(folder)
@@ -153,6 +156,9 @@ class Checkpoints:
         self._verified, self._epoch_ends = state.schedule, epoch_ends
         self._files.append(SavedFile(path, checkpoint.seq, checkpoint.step, path.stat().st_size))
         reporter.publish(CheckpointSaved, path=str(path), reason=reason, command_id=command_id)
+        if unsaved := [name for name in checkpoint.unsaved if name not in self._unsaved_parts]:
+            self._unsaved_parts += unsaved
+            reporter.notice("checkpoint", unsaved_text(unsaved), level="warning")
 
     def remove_old_files(self) -> None:
         """Remove the files that are not needed any more.

@@ -20,6 +20,7 @@ from lrtui.training.checkpoint.state import TrainingState, sizes, versions
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.run_setup import OVER, RunSetup, check_epochs, check_metric
+from lrtui.training.task_state import REMEDY, saved_state, saves_state
 
 _MAY_DIFFER = {"schedule", "at", "epochs", "task", "device", "max_steps"}
 """Settings that the checkpoint determines, or whose difference causes only a warning."""
@@ -105,6 +106,7 @@ class ResumedRun:
         found = []
         if setup.train.inexact is not None:
             found.append(f"the data may differ from an uninterrupted run's: {setup.train.inexact}")
+        found += self._task_warnings(setup)
         now = {**versions(setup.device), "task": setup.spec.task}
         before = {**self.checkpoint.versions, "task": self.checkpoint.spec.task}
         names = [name for name in now if before.get(name) not in (None, now[name])]
@@ -114,6 +116,21 @@ class ResumedRun:
         if names:
             changes = ", ".join(f"{name} {now[name]} (was {before[name]})" for name in names)
             found.append(f"numbers may differ from an uninterrupted run's: {changes}")
+        return found
+
+    def _task_warnings(self, setup: RunSetup) -> list[str]:
+        """Return what of the task can't be restored."""
+        saved, has_methods = self.checkpoint, saves_state(setup.task.task)
+        found = []
+        if saved.unsaved:
+            found.append(
+                f"the checkpoint does not have {', '.join(saved.unsaved)} of the task: the run goes on with new ones, "
+                f"so it differs from an uninterrupted one; to save them, {REMEDY}"
+            )
+        if saved.task and not has_methods:
+            found.append("the task's state can't be restored: the task has no load_state_dict(state) any more")
+        if has_methods and not saved.task and saved_state(setup.task.task):
+            found.append("the checkpoint has no state of the task, which the run has saved without one")
         return found
 
     @property

@@ -20,6 +20,7 @@ from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.task_state import UnsavedParts, load_state, saved_state
 from lrtui.training.weight_averaging import WeightAveraging, restore_buffers, unsaved_buffers
 
 
@@ -45,6 +46,7 @@ class TrainingState:
         self.pending = pending
         self.modes = OptimizerModes(setup.model, setup.optimizer)
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
+        self._unsaved = UnsavedParts(setup.task, setup.model, setup.optimizer)
         self._held_states: RandomStates | None = None
         self._test_on_demand: tuple[Command, bool] | None = None
         self._lacks_workers = self._lacks_stream = False
@@ -132,6 +134,8 @@ class TrainingState:
         if self._test_on_demand is not None:
             command, scripted = self._test_on_demand
             (script if scripted else replay).insert(0, f"step {reporter.step}: {command.text}")
+        task_state = saved_state(setup.task.task)
+        self._unsaved.look(task_state)
         return Checkpoint(
             spec=control.horizon.apply_to(setup.spec),
             seq=reporter.last_seq,
@@ -150,6 +154,8 @@ class TrainingState:
             epoch_ends=[],
             sizes=sizes(setup),
             versions=versions(setup.device),
+            task=task_state,
+            unsaved=list(self._unsaved.names),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -166,6 +172,8 @@ class TrainingState:
         self._averaging.restore(checkpoint.averaging, setup.lr_control.schedule)
         self._gradient_scaler.load_state_dict(checkpoint.gradient_scaler)
         self.progress.restore(checkpoint.progress)
+        load_state(setup.task.task, checkpoint.task)
+        self._unsaved.names = list(checkpoint.unsaved)
         self._lacks_workers, self._lacks_stream = self.progress.epoch > 1, True
         set_random_states(checkpoint.random, setup.train.generators)
 
