@@ -13,56 +13,82 @@ from lrtui.run.errors import TaskError, UsageError, describe_shape
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """An optimizer and its scheduler.
+    """Optimizers and their schedulers.
 
     Args:
-        optimizer: the only one.
-        scheduler: None if there is none.
-        per: after what the scheduler's `step()` is called.
+        optimizers: one, or several for manual optimization.
+        schedulers: as returned: each a scheduler, or a dict of a scheduler and how it is stepped.
+        monitor: the logged value that a ReduceLROnPlateau follows, if it is named beside the scheduler.
+    """
+
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    schedulers: tuple[Any, ...] = ()
+    monitor: str | None = None
+
+    def scheduler(self, name: str) -> SteppedScheduler | None:
+        """Return the scheduler; None if there is none.
+
+        Args:
+            name: the module's name, for messages.
+
+        Raises:
+            UsageError: if it is stepped every few steps or epochs.
+        """
+        if not self.schedulers:
+            return None
+        (given,) = self.schedulers[:1]
+        options = given if isinstance(given, Mapping) else {"scheduler": given}
+        if options.get("frequency", 1) != 1:
+            raise UsageError(
+                f"configure_optimizers of {name} has a scheduler with frequency={options['frequency']}; expected 1, or "
+                "a scheduler that counts steps itself"
+            )
+        per: Literal["batch", "epoch"] = "batch" if options.get("interval", "epoch") == "step" else "epoch"
+        return SteppedScheduler(options.get("scheduler"), per, options.get("monitor", self.monitor))
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedScheduler:
+    """A scheduler and how it is stepped.
+
+    Args:
+        scheduler: PyTorch's object.
+        per: after what its `step()` is called.
         monitor: the logged value that a ReduceLROnPlateau follows.
     """
 
-    optimizer: torch.optim.Optimizer
-    scheduler: Any = None
-    per: Literal["batch", "epoch"] = "epoch"
-    monitor: str | None = None
+    scheduler: Any
+    per: Literal["batch", "epoch"]
+    monitor: str | None
 
 
 def read_configuration(found: Any, name: str) -> Configuration:
-    """Return the optimizer and the scheduler.
+    """Return the optimizers and schedulers.
 
     Args:
-        found: an optimizer, lists of optimizers and of schedulers, or a dict with the keys `optimizer` and
-            `lr_scheduler`.
+        found: an optimizer, a list of them, a pair of lists of optimizers and of schedulers, or one dict or several
+            with the keys `optimizer` and `lr_scheduler`.
         name: the module's name, for messages.
 
     Raises:
-        TaskError: for something else, or several optimizers.
-        UsageError: for a scheduler that is stepped every few steps or epochs.
+        TaskError: for something else.
     """
+    optimizers: list[Any]
     schedulers: list[Any] = []
     monitor = None
-    optimizers = found
     if isinstance(found, (list, tuple)) and len(found) == 2 and isinstance(found[0], (list, tuple)):
-        optimizers, schedulers = found[0], list(found[1]) if isinstance(found[1], (list, tuple)) else [found[1]]
-    if isinstance(found, (list, tuple)) and len(found) == 1:
-        optimizers = found[0]
-    if isinstance(optimizers, Mapping):
-        monitor, schedulers = optimizers.get("monitor"), [optimizers.get("lr_scheduler")]
-        optimizers = optimizers.get("optimizer")
-    if isinstance(optimizers, (list, tuple)) and len(optimizers) == 1:
-        optimizers = optimizers[0]
-    if not isinstance(optimizers, torch.optim.Optimizer):
+        optimizers = list(found[0])
+        schedulers = list(found[1]) if isinstance(found[1], (list, tuple)) else [found[1]]
+    else:
+        each = list(found) if isinstance(found, (list, tuple)) else [found]
+        if all(isinstance(item, Mapping) for item in each):
+            schedulers = [item["lr_scheduler"] for item in each if item.get("lr_scheduler") is not None]
+            monitor = next((item["monitor"] for item in each if "monitor" in item), None)
+            each = [item.get("optimizer") for item in each]
+        optimizers = each
+    if not optimizers or not all(isinstance(item, torch.optim.Optimizer) for item in optimizers):
         raise TaskError(
-            f"configure_optimizers of {name} returned a {describe_shape(found)}; expected one optimizer, with or "
+            f"configure_optimizers of {name} returned a {describe_shape(found)}; expected an optimizer, with or "
             "without a scheduler"
         )
-    scheduler = next(iter(schedulers), None)
-    options = scheduler if isinstance(scheduler, Mapping) else {"scheduler": scheduler}
-    if options.get("frequency", 1) != 1:
-        raise UsageError(
-            f"configure_optimizers of {name} has a scheduler with frequency={options['frequency']}; expected 1, or a "
-            "scheduler that counts steps itself"
-        )
-    per: Literal["batch", "epoch"] = "batch" if options.get("interval", "epoch") == "step" else "epoch"
-    return Configuration(optimizers, options.get("scheduler"), per, options.get("monitor", monitor))
+    return Configuration(tuple(optimizers), tuple(schedulers), monitor)

@@ -104,8 +104,12 @@ class LoggedMetrics:
 
 
 @contextmanager
-def logging_to(model: Any, values: LoggedValues) -> Iterator[None]:
-    """Let `self.log` of a module add to these values within the block."""
+def logging_to(model: Any, values: LoggedValues, others: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Let `self.log` of a module add to these values within the block.
+
+    Args:
+        others: further methods that are replaced.
+    """
 
     def log(name: str, value: Any, *_: Any, **options: Any) -> None:
         values.add(name, value, options)
@@ -115,11 +119,12 @@ def logging_to(model: Any, values: LoggedValues) -> Iterator[None]:
             values.add(name, value, options)
 
     # attributes of the object hide the methods of its class
-    vars(model).update(log=log, log_dict=log_dict)
+    replaced = {"log": log, "log_dict": log_dict, **(others or {})}
+    vars(model).update(replaced)
     try:
         yield
     finally:
-        for name in ("log", "log_dict"):
+        for name in replaced:
             vars(model).pop(name, None)
 
 

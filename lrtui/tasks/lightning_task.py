@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,34 +12,14 @@ from lrtui.run.errors import TaskError, UsageError, describe_exception, describe
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.scheduler_recording import recorded_schedulers
 from lrtui.tasks.lightning_config import read_configuration
+from lrtui.tasks.lightning_hooks import IGNORED_HOOKS, call_hook, call_step, overrides, transferred
 from lrtui.tasks.lightning_log import LoggedMetrics, LoggedValues, logging_to
+from lrtui.tasks.lightning_manual import manual_methods
 from lrtui.tasks.lightning_trainer import TrainerStandIn
 from lrtui.tasks.task import Data, DataRequest, Say
 
 LOSSES = ("val_loss", "valid_loss", "validation_loss", "test_loss", "val/loss", "test/loss", "loss")
 """Logged values that are the test loss if a test step returns none, in the order they are looked for."""
-
-IGNORED_HOOKS = (
-    "on_train_start",
-    "on_train_end",
-    "on_train_batch_start",
-    "on_train_batch_end",
-    "on_train_epoch_end",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_before_zero_grad",
-    "on_validation_batch_start",
-    "on_validation_batch_end",
-    "on_save_checkpoint",
-    "on_load_checkpoint",
-    "optimizer_step",
-    "optimizer_zero_grad",
-    "lr_scheduler_step",
-    "configure_gradient_clipping",
-    "transfer_batch_to_device",
-)
-"""Hooks that Lightning's Trainer calls and lrtui does not; a module that has some is told so."""
 
 
 def from_lightning(
@@ -54,7 +33,8 @@ def from_lightning(
     ```
 
     `training_step` gives the loss and `configure_optimizers` the optimizer; its scheduler is the schedule of the run
-    unless the settings name another one. `validation_step` (or `test_step`) is the test, and what it logs are the
+    unless the settings name another one. Manual optimization is supported, with schedules that lrtui steps.
+    `validation_step` (or `test_step`) is the test, and what it logs are the
     metrics. `self.trainer` has the length of the run, the epoch and the step; the Trainer's callbacks, loggers and
     plugins don't take part.
 
@@ -66,7 +46,7 @@ def from_lightning(
         options: further attributes of a task, such as `best` and `mode`.
 
     Raises:
-        TaskError: if the module has no `training_step` or `configure_optimizers`, or optimizes manually.
+        TaskError: if the module has no `training_step` or `configure_optimizers`.
     """
     return LightningTask(module, datamodule, val_loader, options)
 
@@ -82,13 +62,17 @@ class LightningTask:
         self._data = datamodule if hasattr(datamodule, "train_dataloader") else None
         self._train_loader = None if self._data is not None else datamodule
         self._trainer = TrainerStandIn(self._data)
-        self._batches_per_epoch = self._batches_of_test = 0
+        self._batches_per_epoch = self._batches_of_test = self._schedulers = 0
         self._train_samples: int | None = None
         self.name = getattr(module, "__name__", type(module).__name__)
         self.test_metrics = LoggedMetrics()
         for option, value in options.items():
             setattr(self, option, value)
-        if isinstance(module, torch.nn.Module):
+        is_module = isinstance(module, torch.nn.Module)
+        self._is_manual = is_module and not getattr(module, "automatic_optimization", True)
+        # a third parameter makes it a task that steps its optimizers itself
+        self.step: Any = self._manual_step if self._is_manual else self._automatic_step
+        if is_module:
             _check(module)
         elif not callable(module):
             raise TaskError(f"from_lightning takes a LightningModule or a function, not a {describe_shape(module)}")
@@ -98,10 +82,10 @@ class LightningTask:
         self._train_samples = request.train_samples
         module = self._given[0] if isinstance(self._given[0], torch.nn.Module) else None
         for source in (self._data, module):
-            _call_hook(source, "prepare_data")
+            call_hook(source, "prepare_data")
         if self._data is not None:
-            _call_hook(self._data, "setup", "fit")
-        if ignored := [hook for hook in IGNORED_HOOKS if module is not None and _overrides(module, hook)]:
+            call_hook(self._data, "setup", "fit")
+        if ignored := [hook for hook in IGNORED_HOOKS if module is not None and overrides(module, hook)]:
             say(f"hooks of {self.name} that lrtui does not call: {', '.join(ignored)}")
 
     def training_data(self) -> Data:
@@ -117,8 +101,8 @@ class LightningTask:
         found = self._loader("val_dataloader")
         return found if found is not None else self._loader("test_dataloader")
 
-    def schedule(self, horizon: Horizon) -> str | None:
-        """Return the notation of the scheduler of `configure_optimizers`; None if it has none.
+    def schedule(self, horizon: Horizon) -> str:
+        """Return the notation of the scheduler of `configure_optimizers`; a constant lr if it has none.
 
         Args:
             horizon: the length of the run, which the module may ask its trainer for.
@@ -131,10 +115,17 @@ class LightningTask:
         self._trainer.estimated_stepping_batches = horizon.total_steps
         with recorded_schedulers() as records:
             configuration = read_configuration(self._configured(self.model()), self.name)
-            if configuration.scheduler is None:
-                return None
             try:
-                schedule = records.schedule(configuration.scheduler, configuration.per, configuration.monitor)
+                stepped = configuration.scheduler(self.name)
+                if stepped is None:
+                    # as in Lightning, and not the default of the settings
+                    return "ConstantLR(factor=1.0)"
+                if self._is_manual:
+                    raise UsageError(
+                        f"a {type(stepped.scheduler).__name__} of manual optimization is stepped by the module, but "
+                        "lrtui steps all schedules"
+                    )
+                schedule = records.schedule(stepped.scheduler, stepped.per, stepped.monitor)
             except UsageError as error:
                 raise UsageError(
                     f"configure_optimizers of {self.name}: {error}; name a schedule for the run instead"
@@ -151,28 +142,36 @@ class LightningTask:
                 f"{self.name} can't be created or copied, which each run needs: {describe_exception(error)}"
             ) from error
         _check(module)
+        if not getattr(module, "automatic_optimization", True) and not self._is_manual:
+            raise TaskError(f"{self.name} returns a module that optimizes manually: pass the module, not a function")
         module._trainer = self._trainer
-        _call_hook(module, "setup", "fit")
-        _call_hook(module, "configure_model")
+        call_hook(module, "setup", "fit")
+        call_hook(module, "configure_model")
         self._trainer.start()
         self.test_metrics.reset()
         return module
 
-    def optimizer(self, model: Any) -> torch.optim.Optimizer:
-        """Return the optimizer of `configure_optimizers`, as it is without a scheduler."""
-        with recorded_schedulers() as records:
-            optimizer = read_configuration(self._configured(model), self.name).optimizer
-            records.without_schedulers(optimizer)
-        return optimizer
+    def optimizer(self, model: Any) -> Any:
+        """Return the optimizer of `configure_optimizers`, as it is without a scheduler.
 
-    def step(self, model: Any, batch: Any) -> Any:
+        Several, for manual optimization, are named `optimizer0`, `optimizer1` and so on.
+        """
+        with recorded_schedulers() as records:
+            configuration = read_configuration(self._configured(model), self.name)
+            optimizers, self._schedulers = configuration.optimizers, len(configuration.schedulers)
+            for optimizer in optimizers:
+                records.without_schedulers(optimizer)
+        if len(optimizers) > 1 and not self._is_manual:
+            raise TaskError(
+                f"configure_optimizers of {self.name} returned {len(optimizers)} optimizers, which need manual "
+                "optimization (self.automatic_optimization = False)"
+            )
+        self._trainer.optimizers = list(optimizers)
+        return {f"optimizer{n}": each for n, each in enumerate(optimizers)} if len(optimizers) > 1 else optimizers[0]
+
+    def _automatic_step(self, model: Any, batch: Any) -> Any:
         """Return the loss of `training_step`, and what it logs."""
-        if self._trainer.next_batch():
-            _call_hook(model, "on_train_epoch_start")
-        self._batches_of_test = 0
-        values = LoggedValues()
-        with logging_to(model, values):
-            found = _call_step(model, "training_step", _transferred(model, batch), self._trainer.batch)
+        found, values = self._training_step(model, batch, {})
         loss = _loss_in(found)
         if loss is None:
             raise TaskError(
@@ -181,15 +180,39 @@ class LightningTask:
             )
         return loss, values.numbers()
 
+    def _manual_step(self, model: Any, batch: Any, optimizers: Mapping[str, torch.optim.Optimizer]) -> Any:
+        """Let `training_step` step the optimizers; return its loss, or the first that it logs, and what it logs."""
+        found, values = self._training_step(model, batch, manual_methods(optimizers, self._schedulers))
+        loss = _loss_in(found)
+        if loss is None:
+            loss = next((value for name, value in values.tensors.items() if "loss" in name), None)
+        if loss is None:
+            raise TaskError(
+                f"training_step{source_location(type(model).training_step)} of {self.name} has no loss: return one, or "
+                "log one with loss in its name"
+            )
+        return torch.as_tensor(loss, dtype=None if isinstance(loss, torch.Tensor) else torch.float32), values.numbers()
+
+    def _training_step(self, model: Any, batch: Any, methods: Mapping[str, Any]) -> tuple[Any, LoggedValues]:
+        self._batches_of_test = 0
+        values = LoggedValues()
+        with logging_to(model, values, methods):
+            if self._trainer.next_batch():
+                call_hook(model, "on_train_epoch_start")
+            found = call_step(model, "training_step", transferred(model, batch), self._trainer.batch)
+        return found, values
+
     def test_step(self, model: Any, batch: Any) -> Any:
         """Return the loss of `validation_step`, returned or logged, and what it logs."""
-        name = next((each for each in ("validation_step", "test_step") if _overrides(model, each)), "training_step")
+        name = next((each for each in ("validation_step", "test_step") if overrides(model, each)), "training_step")
+        if name == "training_step" and self._is_manual:
+            raise TaskError(f"{self.name} has no validation_step, and its training_step would train on the test data")
         values = LoggedValues()
-        batch = _transferred(model, batch)
+        batch = transferred(model, batch)
         with logging_to(model, values):
             if not self._batches_of_test:
-                _call_hook(model, "on_validation_epoch_start")
-            found = _call_step(model, name, batch, self._batches_of_test)
+                call_hook(model, "on_validation_epoch_start")
+            found = call_step(model, name, batch, self._batches_of_test)
         self._batches_of_test += 1
         values.end_batch(batch, model)
         loss = _loss_in(found)
@@ -212,7 +235,7 @@ class LightningTask:
 
     def _loader(self, hook: str) -> Any:
         source = self._data if self._data is not None else self._given[0]
-        if not _overrides(source, hook):
+        if not overrides(source, hook):
             return None
         loader = getattr(source, hook)()
         if isinstance(loader, (list, tuple)) and len(loader) == 1:
@@ -244,39 +267,8 @@ def _length(loader: Any, samples: int | None) -> int:
 
 def _check(module: Any) -> None:
     for method in ("training_step", "configure_optimizers"):
-        if not _overrides(module, method):
+        if not overrides(module, method):
             raise TaskError(f"{type(module).__name__} is no LightningModule with a {method}")
-    if not getattr(module, "automatic_optimization", True):
-        raise TaskError(
-            f"{type(module).__name__} optimizes manually (automatic_optimization = False), which from_lightning does "
-            "not support: write a task whose step(model, batch, optimizers) does what training_step does"
-        )
-
-
-def _overrides(source: Any, method: str) -> bool:
-    """Return whether a class has its own method, and not only that of Lightning."""
-    found = inspect.getattr_static(type(source), method, None)
-    return found is not None and not str(getattr(found, "__module__", "")).startswith(
-        ("lightning.", "pytorch_lightning.")
-    )
-
-
-def _call_hook(source: Any, hook: str, *arguments: Any) -> None:
-    if source is not None and _overrides(source, hook):
-        getattr(source, hook)(*arguments)
-
-
-def _call_step(model: Any, name: str, batch: Any, index: int) -> Any:
-    """Call a step with the batch and its number, if it takes the number."""
-    method = getattr(model, name)
-    parameters = inspect.signature(method).parameters.values()
-    takes_index = len(parameters) > 1 or any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    return method(batch, index) if takes_index else method(batch)
-
-
-def _transferred(model: Any, batch: Any) -> Any:
-    """Return the batch after the hook that augments it on the device."""
-    return model.on_after_batch_transfer(batch, 0) if _overrides(model, "on_after_batch_transfer") else batch
 
 
 def _loss_in(found: Any) -> Any:

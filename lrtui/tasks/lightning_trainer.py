@@ -24,6 +24,7 @@ class TrainerStandIn:
         self.logger = self.progress_bar_callback = None
         self.loggers: list[Any] = []
         self.callbacks: list[Any] = []
+        self.optimizers: list[Any] = []
         self.start()
 
     def start(self) -> None:

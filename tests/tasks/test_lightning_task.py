@@ -118,6 +118,14 @@ def trained(task: Any, **settings: Any) -> tuple[Any, list[Event]]:
     return made[-1], events
 
 
+def lightning_trainer(folder: Path, *callbacks: Any) -> Any:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    return pytorch_lightning.Trainer(
+        max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=folder, callbacks=list(callbacks),
+    )  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("text", CONFIGURED)
 def test_a_run_equals_lightnings_own_trainer(text: str, tmp_path: Path) -> None:
@@ -128,12 +136,7 @@ def test_a_run_equals_lightnings_own_trainer(text: str, tmp_path: Path) -> None:
         def on_validation_end(self, trainer: Any, module: Any) -> None:
             logged.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = pytorch_lightning.Trainer(
-        max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=tmp_path, callbacks=[Log()],
-    )  # fmt: skip
-    trainer.fit(theirs, Data())
+    lightning_trainer(tmp_path, Log()).fit(theirs, Data())
     task = lrtui.tasks.from_lightning(module, Data())
     ours, events = trained(task)
     for name, weights in theirs.state_dict().items():
@@ -202,17 +205,58 @@ def test_mistakes_name_the_method() -> None:
     assert "of NoLoss has no loss: return it, or log it as val_loss" in text
     assert "of Returns returned a str; expected the loss" in failure(Returns())
     assert "self.trainer.strategy is not available: lrtui trains in place of Lightning's Trainer" in failure(Asks())
-    assert "expected one optimizer" in failure(Module(lambda module, optimizer: "Adam"))
+    assert "expected an optimizer" in failure(Module(lambda module, optimizer: "Adam"))
     every_second = with_scheduler(lambda _, o: torch.optim.lr_scheduler.StepLR(o, 1), frequency=2)
     assert "has a scheduler with frequency=2" in failure(Module(every_second))
 
 
-def test_what_is_no_module_and_manual_optimization_are_refused_at_once() -> None:
+class Manual(Module):
+    """Two optimizers, each for a part of the weights, stepped by the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        x, y = batch
+        for optimizer in self.optimizers():
+            self.toggle_optimizer(optimizer)
+            loss = nn.functional.cross_entropy(self.net(x), y)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            self.clip_gradients(optimizer, gradient_clip_val=0.5, gradient_clip_algorithm="norm")
+            optimizer.step()
+            self.untoggle_optimizer(optimizer)
+        self.log("a_loss", loss)
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.SGD(self.net[0].parameters(), lr=0.1), torch.optim.Adam(self.net[2].parameters(), lr=0.01)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_manual_optimization_equals_lightnings_own_trainer(tmp_path: Path) -> None:
+    module = Manual()
+    theirs = copy.deepcopy(module)
+    lightning_trainer(tmp_path).fit(theirs, Data())
+    ours, events = trained(lrtui.tasks.from_lightning(module, Data()))
+    for name, weights in theirs.state_dict().items():
+        assert torch.equal(weights, ours.state_dict()[name]), name
+    assert of(RunStarted, events)[0].group_names == ("optimizer0", "optimizer1")
+    assert of(RunStarted, events)[0].spec.schedule == "ConstantLR(factor=1.0)"
+    assert [step.loss for step in of(StepDone, events)] == [step.metrics["a_loss"] for step in of(StepDone, events)]
+
+
+def test_manual_optimization_without_a_validation_step_does_not_train_on_the_test_data() -> None:
+    class NoTest(Manual):
+        validation_step = pytorch_lightning.LightningModule.validation_step
+
+    assert "NoTest has no validation_step" in failure(NoTest())
+
+
+def test_what_is_no_module_is_refused_at_once() -> None:
     with pytest.raises(TaskError, match="Linear is no LightningModule with a training_step"):
         lrtui.tasks.from_lightning(nn.Linear(1, 1), Data())
     with pytest.raises(TaskError, match="takes a LightningModule or a function, not a str"):
         lrtui.tasks.from_lightning("module", Data())
-    module = Module()
-    module.automatic_optimization = False
-    with pytest.raises(TaskError, match="Module optimizes manually"):
-        lrtui.tasks.from_lightning(module, Data())
+    end = run_events(RunSpec(epochs=1), task=lrtui.tasks.from_lightning(Manual, Data()))[-1]
+    assert "Manual returns a module that optimizes manually: pass the module, not a function" in str(end)
