@@ -126,9 +126,14 @@ def source_location(function: Any) -> str:
 def describe_shape(value: Any) -> str:
     """Return type and shape of a value for a message: `float32 (64, 10)`, `dict of ids: int64 (64, 7)`, `tuple of
     ...`."""
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+    try:
+        text = f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    except (AttributeError, TypeError, RuntimeError):  # no array, or one without a shape such as a nested tensor
+        pass
+    else:
+        layout = str(getattr(value, "layout", "strided")).removeprefix("torch.")
+        is_meta = str(getattr(value, "device", "")) == "meta"
+        return f"{'' if layout == 'strided' else f'{layout} '}{text}{' on the device meta' if is_meta else ''}"
     if isinstance(value, dict):
         return "dict of " + ", ".join(f"{key}: {describe_shape(item)}" for key, item in list(value.items())[:4])
     if isinstance(value, (tuple, list)):

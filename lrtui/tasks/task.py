@@ -96,7 +96,8 @@ class Task(Protocol):
     - `metrics(outputs, targets)` returns a mapping from names to values that a test averages: numbers, NumPy arrays or
       tensors, of numbers or bools. An array with a value per sample (or per sample and position; of any shape) is
       averaged over all its elements on the whole test set; a number or a 0-d tensor is a batch's mean, weighted by its
-      samples. Return tensors as they are: a number read from one makes a GPU wait.
+      samples, and so is an array with the same number of elements in batches of different sizes. Return tensors as
+      they are: a number read from one makes a GPU wait.
     - `test_metrics(outputs, targets)` is called once after each pass over the test set, with the outputs and targets of
       all batches concatenated along the first dimension: detached, on the CPU, in the nesting of a batch; what can't be
       concatenated is a list of samples. It returns the same kinds of values as `metrics`.

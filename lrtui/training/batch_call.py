@@ -42,14 +42,11 @@ class BatchReader:
 
     def __init__(self, model: torch.nn.Module, has_loss: bool) -> None:
         self._forward, self._has_loss = model.forward, has_loss
-        self._parameters: list[inspect.Parameter] = []
         try:
-            self._parameters = list(inspect.signature(model.forward).parameters.values())
+            self._signature = inspect.signature(model.forward)
         except (TypeError, ValueError):  # a forward in native code: it may take anything
-            self._parameters = [
-                inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
-                inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
-            ]
+            self._signature = inspect.signature(lambda *args, **kwargs: None)
+        self._parameters = list(self._signature.parameters.values())
         kinds = {parameter.kind for parameter in self._parameters}
         positional = [parameter for parameter in self._parameters if parameter.kind in _POSITIONAL]
         self._required = sum(parameter.default is parameter.empty for parameter in positional)
@@ -63,6 +60,14 @@ class BatchReader:
         Raises:
             TaskError: if the batch does not fit the model's `forward`.
         """
+        call = self._read(batch)
+        try:
+            self._signature.bind(*call.args, **call.kwargs)
+        except TypeError as error:
+            raise self._misfit(batch, "inputs that it can be called with") from error
+        return call
+
+    def _read(self, batch: Any) -> ModelCall:
         if isinstance(batch, Mapping):
             return self._read_mapping(batch)
         if not isinstance(batch, (tuple, list)):
@@ -84,24 +89,24 @@ class BatchReader:
             return ModelCall(kwargs=inputs, targets=targets, text="model(**inputs)")
         if self._required < 2:
             return ModelCall((inputs,), targets=targets, text="model(inputs)")
-        if isinstance(inputs, (tuple, list)) and self._takes(len(inputs)):
+        if isinstance(inputs, (tuple, list)) and self._takes_count(len(inputs)):
             return ModelCall(tuple(inputs), targets=targets, text="model(*inputs)")
-        if self._takes(2):
+        if self._takes_count(2):
             return ModelCall((inputs, targets), targets=targets, text="model(inputs, targets)")
         raise self._misfit((inputs, targets), "as many inputs as forward requires")
 
     def _read_several(self, batch: tuple[Any, ...] | list[Any]) -> ModelCall:
         count = len(batch)
-        if self._required > 1 and self._takes(count - 1):
+        if self._required > 1 and self._takes_count(count - 1):
             return ModelCall(tuple(batch[:-1]), targets=batch[-1], text=f"model(*batch[:{count - 1}])")
-        if self._required > 1 and self._takes(count):
+        if self._required > 1 and self._takes_count(count):
             return ModelCall(tuple(batch), targets=batch, text="model(*batch)")
         if self._required > 1:
             raise self._misfit(batch, "as many inputs as forward requires, then the targets")
         return ModelCall((batch[0],), targets=tuple(batch[1:]), text="model(batch[0])")
 
     def _read_mapping(self, batch: Mapping[Any, Any]) -> ModelCall:
-        accepted = {key: value for key, value in batch.items() if self._takes_any_name or key in self._names}
+        accepted = {key: value for key, value in batch.items() if self._takes(key)}
         rest = {key: value for key, value in batch.items() if key not in accepted}
         named = [key for key in TARGET_NAMES if key in batch]
         if rest and accepted:
@@ -118,7 +123,7 @@ class BatchReader:
             text = "model(**batch)" if len(accepted) == len(batch) else f"model({_keywords(accepted)})"
             return ModelCall(kwargs=accepted, targets=targets, text=text)
         inputs = [key for key in batch if key not in named[:1]]
-        if named and len(inputs) == 1 and self._takes(1):
+        if named and len(inputs) == 1 and self._takes_count(1):
             return ModelCall((batch[inputs[0]],), targets=targets, text=f"model(batch[{inputs[0]!r}])")
         raise self._misfit(batch, "keys that are parameters of forward")
 
@@ -126,12 +131,14 @@ class BatchReader:
     def _required_names(self) -> list[str]:
         return [each.name for each in self._parameters if each.kind in _NAMED and each.default is each.empty]
 
-    def _takes(self, count: int) -> bool:
+    def _takes_count(self, count: int) -> bool:
         return self._required <= count <= self._most
 
+    def _takes(self, key: Any) -> bool:
+        return key in self._names or (self._takes_any_name and isinstance(key, str))
+
     def _accepts(self, inputs: Mapping[Any, Any]) -> bool:
-        known = self._takes_any_name or all(key in self._names for key in inputs)
-        return known and all(name in inputs for name in self._required_names)
+        return bool(inputs) and all(map(self._takes, inputs)) and all(name in inputs for name in self._required_names)
 
     def _misfit(self, batch: Any, expected: str) -> TaskError:
         signature = ", ".join(str(parameter) for parameter in self._parameters)

@@ -6,9 +6,15 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from numbers import Real
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+
+from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
+
+_ARRAYS = (torch.Tensor, np.ndarray)
 
 Batch = Any
 """A batch in the form that the task's data has: a pair of inputs and targets, a dict, a tensor ..."""
@@ -84,51 +90,95 @@ def to_device(value: Any, device: torch.device) -> Any:
 
     Tensors are found in tuples, lists, mappings and dataclasses; any other object with a method `to` is asked for its
     copy. Copies from pinned memory overlap with computation.
+
+    Raises:
+        TaskError: if an object of a class of its own can't be copied.
     """
+    if type(value) is dict:
+        return {key: to_device(item, device) for key, item in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(to_device(item, device) for item in value)
+    if isinstance(value, type):
+        return value
+    try:
+        return _object_to_device(value, device)
+    except Exception as error:  # a class of the user can raise anything
+        if isinstance(error, LrtuiError):
+            raise
+        raise TaskError(
+            f"a batch has a {describe_shape(value)}{source_location(type(value))} that can't be moved to the device "
+            f"{device}: {describe_exception(error)}; expected tensors in tuples, lists, dicts and dataclasses, or an "
+            "object with a method to(device)"
+        ) from error
+
+
+def _object_to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
-        moved = {key: to_device(item, device) for key, item in value.items()}
-        if type(value) is dict:
-            return moved
-        try:
-            # keeps what else the mapping holds, such as the factory of a defaultdict
-            result: Any = copy.copy(value)
-            for key, item in moved.items():
-                result[key] = item
-        except TypeError:  # it can't be changed
-            return moved
-        return result
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(to_device(item, device) for item in value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(to_device(item, device) for item in value)
-    if hasattr(value, "to") and callable(value.to):
+        return _mapping_to_device(value, device)
+    # before tuples: a PackedSequence is a tuple whose method keeps a part of it on the CPU
+    if callable(getattr(value, "to", None)):
         return value.to(device)
-    if is_dataclass(value) and not isinstance(value, type):
-        moved_object = copy.copy(value)
+    if isinstance(value, tuple):
+        items = [to_device(item, device) for item in value]
+        return value._make(items) if hasattr(value, "_make") else type(value)(items)
+    if isinstance(value, list):
+        moved_list = copy.copy(value)
+        moved_list[:] = [to_device(item, device) for item in value]
+        return moved_list
+    if is_dataclass(value):
+        moved = copy.copy(value)
         for item in fields(value):
             # also in a frozen dataclass, which is a fresh copy here
-            object.__setattr__(moved_object, item.name, to_device(getattr(value, item.name), device))
-        return moved_object
+            object.__setattr__(moved, item.name, to_device(getattr(value, item.name), device))
+        return moved
     return value
+
+
+def _mapping_to_device(value: Mapping[Any, Any], device: torch.device) -> Any:
+    moved = {key: to_device(item, device) for key, item in value.items()}
+    try:
+        # keeps what else the mapping holds, such as the factory of a defaultdict
+        result: Any = copy.copy(value)
+        for key, item in moved.items():
+            result[key] = item
+    except (TypeError, LookupError):  # it can't be changed
+        return moved
+    return result
 
 
 def sample_count(batch: Batch) -> int:
     """Return how many samples a batch has, by which its loss and metrics are weighted.
 
-    A tensor has as many as its length. A list can hold samples, such as images of different sizes or dicts of boxes, or
-    fields, such as two tensors of targets. Of a pair, the number is the most likely one for the targets that is
-    possible for the inputs; of a dict or a longer tuple, the most frequent one of its parts.
+    A tensor or an array has as many as its length. A list can hold samples, such as images of different sizes or dicts
+    of boxes, or fields, such as two tensors of targets. Of a pair, the number is the most likely one for the targets
+    that is possible for the inputs; of a dict, an object or a longer tuple, the one that most of its parts may have.
     """
+    if _is_list_of_samples(batch):
+        return len(batch)
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
         if _are_boxes_of_images(*batch):
             targets = []
         return next((count for count in targets if count in inputs), next(iter((*targets, *inputs)), 1))
+    parts = [_possible_counts(part) for part in _parts(batch)]
+    possible = Counter(count for part in parts for count in part)
+    likely = Counter(part[0] for part in parts if part)
     # the first field, usually the inputs, decides a tie
-    frequent = Counter(count for part in _parts(batch) for count in _possible_counts(part)[:1]).most_common(1)
-    return frequent[0][0] if frequent else 1
+    return max(possible, key=lambda count: (possible[count], likely[count]), default=1)
+
+
+def _is_list_of_samples(batch: Batch) -> bool:
+    """Return whether a batch is a list of samples that no loader has collated: each has arrays and single numbers."""
+    if not isinstance(batch, list) or not batch:
+        return False
+    samples = [list(item.values()) if isinstance(item, Mapping) else item for item in batch]
+    return all(isinstance(item, (tuple, list)) and 0 < sum(map(_is_scalar, item)) < len(item) for item in samples)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Real) or (isinstance(value, _ARRAYS) and not value.ndim)
 
 
 def _parts(batch: Batch) -> Iterable[Any]:
@@ -136,9 +186,11 @@ def _parts(batch: Batch) -> Iterable[Any]:
         return list(batch.values())
     if isinstance(batch, (tuple, list)):
         return batch
-    if is_dataclass(batch) and not isinstance(batch, type):
+    if isinstance(batch, _ARRAYS):
+        return [batch]
+    if is_dataclass(batch):
         return [getattr(batch, item.name) for item in fields(batch)]
-    return [batch]
+    return list(getattr(batch, "__dict__", {}).values())
 
 
 def _are_boxes_of_images(inputs: Any, targets: Any) -> bool:
@@ -149,8 +201,11 @@ def _are_boxes_of_images(inputs: Any, targets: Any) -> bool:
 
 def _possible_counts(part: Any) -> list[int]:
     """Return the numbers of samples that inputs or targets may have, the most likely one first."""
-    if isinstance(part, torch.Tensor):
-        return [len(part) if part.dim() else 1]
+    if isinstance(part, _ARRAYS):
+        if not part.ndim:
+            return [1]
+        # a nested tensor has no len()
+        return [part.size(0) if isinstance(part, torch.Tensor) else len(part)]
     if isinstance(part, Mapping):
         return _counts_of_fields(part.values())
     if isinstance(part, tuple) and hasattr(part, "_fields"):
@@ -159,7 +214,7 @@ def _possible_counts(part: Any) -> list[int]:
         return []
     fields = _counts_of_fields(part)
     # fields have one length in common; a loader makes no list of dicts, and no list of tensors without a dimension
-    has_scalars = any(isinstance(item, torch.Tensor) and not item.dim() for item in part)
+    has_scalars = any(map(_is_scalar, part))
     are_fields = len(fields) == 1 and not has_scalars and not all(isinstance(item, Mapping) for item in part)
     return [*fields, len(part)] if are_fields else [len(part), *fields]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_convert
 
-from lrtui.run.errors import TaskError, describe_shape, source_location
+from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
 from lrtui.training.batches import Batches
 from lrtui.training.list_data import list_form
@@ -62,7 +63,8 @@ def read_batches(
     if _has_rows_of(TensorDataset, data):
         data = data.tensors
     if _is_arrays(data):
-        arrays = map_arrays(torch.as_tensor, data)
+        with _explained_conversion(where):
+            arrays = map_arrays(torch.as_tensor, data)
         count = _common_length(arrays, where, data)
         if options.num_workers and options.collate_fn is None:
             say(f"num_workers={options.num_workers} is not used: {method.__name__}() returned data in memory")
@@ -105,8 +107,17 @@ def read_batches(
         more = ", which can be iterated only once" if isinstance(data, Iterator) else ""
         raise TaskError(f"{where} returned a {describe_shape(data)}{more}; {EXPECTED}")
     if isinstance(data, (list, tuple)) and any(isinstance(leaf, np.ndarray) for leaf in leaves(data)):
-        data = [default_convert(batch) for batch in data]  # type: ignore[no-untyped-call]
+        with _explained_conversion(where):
+            data = [default_convert(batch) for batch in data]  # type: ignore[no-untyped-call]
     return _loaded(data, method, what, limit, say, is_tasks_own, most_batches)
+
+
+@contextmanager
+def _explained_conversion(where: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # PyTorch has no type for dates and texts, and objects can raise anything
+        raise TaskError(f"{where} returned an array that can't be a tensor: {describe_exception(error)}") from error
 
 
 def _has_rows_of(kind: type[Any], data: Data) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from lrtui.run.errors import TaskError
 from lrtui.tasks.task import Say
 from lrtui.training.batches import Batches, sample_count, to_device
 from lrtui.training.device import precision_context
+from lrtui.training.metric_sums import MetricSums
 from lrtui.training.random_state import random_state_restored
 from lrtui.training.user_task import UserTask
 from lrtui.training.whole_set_metrics import MetricError
@@ -54,7 +54,7 @@ def evaluate(
     Raises:
         TaskError: if the user's code fails.
     """
-    sums, whole_set = _Sums(device), task.whole_set_metrics
+    sums, whole_set = MetricSums(device), task.whole_set_metrics
     # some modules may be in evaluation mode during training, such as a frozen part of the model
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -127,31 +127,3 @@ def _joined(first: Mapping[str, Named], second: Mapping[str, Named]) -> dict[str
     if both := first.keys() & second.keys():
         raise TaskError(f"two results of the test set are named {min(both)}: rename one")
     return {**first, **second}
-
-
-class _Sums:
-    """Sums over the test set, held on the device so that batches don't wait for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        # mps has no float64
-        self._dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._sums: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, name: str, values: torch.Tensor, samples: int) -> None:
-        """Add a batch's values: one per sample (or finer), or the mean of its samples."""
-        value = values.detach().sum(dtype=self._dtype if values.device.type == self._device.type else torch.float64)
-        # a metric that is a Python number or a NumPy array comes from the CPU
-        value = value.to(self._device, self._dtype, non_blocking=True) * (1 if values.dim() else samples)
-        self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._counts[name] = self._counts.get(name, 0) + (values.numel() if values.dim() else samples)
-
-    def means(self) -> dict[str, float]:
-        """Return all means, read from the device together."""
-        totals = torch.stack(list(self._sums.values())).tolist()
-        # a metric without values, such as the accuracy on a class that the test set lacks, is NaN
-        return {
-            name: total / count if (count := self._counts[name]) else math.nan
-            for name, total in zip(self._sums, totals, strict=True)
-        }

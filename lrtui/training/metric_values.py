@@ -27,26 +27,56 @@ def checked_metrics(found: Any, method: Any, expected: str) -> dict[str, torch.T
         TaskError: names the method, the metric and what was expected.
     """
     where = f"{method.__name__}{source_location(method)}"
-    if not isinstance(found, Mapping):
-        raise TaskError(f"{where} returned a {describe_shape(found)}; {expected}")
-    values: dict[str, torch.Tensor] = {}
-    for name, value in found.items():
-        tensor = metric_tensor(value)
-        if tensor is None:
-            raise TaskError(
-                f"{where} returned a {describe_shape(value)} as the metric {str(name)!r}, expected {EXPECTED}; "
-                f"{expected}"
-            )
-        values[str(name)] = tensor
+    values = named_tensors(found, where, "metric", EXPECTED, expected)
     if LOSS in values:
         raise TaskError(f"{where} returned a metric named loss; that name is reserved for the test loss")
     return values
 
 
+def named_tensors(
+    found: Any, where: str, kind: str, expected_value: str, expected: str, *, are_scalars: bool = False
+) -> dict[str, torch.Tensor]:
+    """Return the values of a mapping as detached tensors.
+
+    Args:
+        found: what a method returned.
+        where: the method, for messages.
+        kind: what a value is, for messages.
+        expected_value: what a value must be, for messages.
+        expected: what the method must return, for messages.
+        are_scalars: whether each value must be a single number, not an array.
+
+    Raises:
+        TaskError: if it is no mapping, or for a value that is something else.
+    """
+    if not isinstance(found, Mapping):
+        raise TaskError(f"{where} returned a {describe_shape(found)}; {expected}")
+    values: dict[str, torch.Tensor] = {}
+    for name, value in found.items():
+        tensor = metric_tensor(value)
+        if tensor is None or (are_scalars and tensor.dim()):
+            raise TaskError(
+                f"{where} returned a {describe_shape(value)} as the {kind} {str(name)!r}, expected {expected_value}; "
+                f"{expected}"
+            )
+        if str(name) in values:
+            raise TaskError(f"{where} returned two values named {str(name)!r}; {expected}")
+        values[str(name)] = tensor
+    return values
+
+
+def holds_numbers(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor consists of real numbers that can be read and computed with."""
+    is_plain = tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized
+    return is_plain and not tensor.is_complex() and not tensor.is_meta and not hasattr(tensor, "get_mask")
+
+
 def metric_tensor(value: Any) -> torch.Tensor | None:
     """Return a metric's value as a detached tensor, a number as a 0-d one; None if it is no value of a metric."""
     if isinstance(value, torch.Tensor):
-        return None if value.is_complex() or value.layout != torch.strided else value.detach()
+        return value.detach() if holds_numbers(value) else None
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.compressed()
     if isinstance(value, (np.ndarray, np.generic)):
         # torch has no counterpart of some of NumPy's types
         return torch.from_numpy(np.array(value, dtype=np.float64)) if value.dtype.kind in "biuf" else None
@@ -54,5 +84,5 @@ def metric_tensor(value: Any) -> torch.Tensor | None:
         return None
     try:
         return torch.tensor(float(value), dtype=torch.float64)
-    except OverflowError:
+    except (OverflowError, TypeError, ValueError):
         return None

@@ -44,12 +44,13 @@ class OptimizerStep:
         setup.optimizer.zero_grad(set_to_none=True)
         counts = [sample_count(batch) for batch in batches]
         total = sum(counts)
+        weights = [count / (total or 1) for count in counts]
         losses, values = [], []
-        for batch, count in zip(batches, counts, strict=True):
+        for batch, weight in zip(batches, weights, strict=True):
             on_device = to_device(batch, setup.device)
             with precision_context(setup.device, setup.spec.precision):
                 result = setup.task.training_step(setup.model, on_device)
-            loss = result.loss if len(batches) == 1 else result.loss * (count / total)
+            loss = result.loss if len(batches) == 1 else result.loss * weight
             setup.task.backward(self.gradient_scaler.scale(loss))
             losses.append(loss.detach())
             values.append(result.values)

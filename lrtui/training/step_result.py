@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, TypeGuard
 
 import torch
 
 from lrtui.run.errors import TaskError, describe_shape, source_location
+from lrtui.training.metric_values import holds_numbers, metric_tensor, named_tensors
 
 Values = Mapping[str, "torch.Tensor | float"]
 """Values by name: each a number, or a 0-d tensor on the device, detached."""
@@ -19,6 +20,7 @@ STEP = (
     "value is a number or a 0-d tensor"
 )
 NUMBERS = "a mapping from names to numbers or 0-d tensors"
+OUTPUTS = "or outputs for metrics(outputs, targets), which the task does not have"
 TAKEN_NAMES = ("loss", "lr")
 """Names that no value of a step may have, since the panes of the loss and the lr have them."""
 
@@ -40,12 +42,13 @@ class StepResult:
     values: Values = field(default_factory=dict)
 
 
-def read_result(found: Any, method: Any, call: str, targets: Any = None) -> StepResult:
+def read_result(found: Any, method: Any, call: str, targets: Any = None, *, uses_outputs: bool = True) -> StepResult:
     """Return what a task's `step`, `test_step` or `loss` returned.
 
     Args:
         method: that method, for messages.
         call: how it is called, such as `step(model, batch)`.
+        uses_outputs: whether the task computes metrics from outputs; otherwise a dict is taken as named values.
 
     Raises:
         TaskError: for anything else than the forms named in STEP.
@@ -55,23 +58,28 @@ def read_result(found: Any, method: Any, call: str, targets: Any = None) -> Step
         raise TaskError(f"{_place(method, call)} returned a {_describe_loss(loss, found)}; {call} {STEP}")
     if isinstance(extra, Mapping) and extra and all(map(is_number, extra.values())):
         return StepResult(loss, None, targets, read_values(extra, method, call))
+    if type(extra) is dict and not uses_outputs and "loss" not in extra:
+        read_values(extra, method, call, or_else=f", {OUTPUTS}")
     return StepResult(loss, extra, targets)
 
 
-def read_values(found: Any, method: Any, call: str) -> Values:
+def read_values(found: Any, method: Any, call: str, *, or_else: str = "") -> Values:
     """Return a mapping of values with its tensors detached.
+
+    Args:
+        or_else: what a value could also be, for messages.
 
     Raises:
         TaskError: if it is not a mapping from names to numbers, or has a name that is taken.
     """
-    if not isinstance(found, Mapping) or not all(map(is_number, found.values())):
-        raise TaskError(f"{_place(method, call)} returned a {describe_shape(found)}; {call} must return {NUMBERS}")
-    if taken := [name for name in TAKEN_NAMES if name in found]:
-        raise TaskError(f"{_place(method, call)} returns a value named {taken[0]}, the name of another pane: rename it")
+    where, expected = _place(method, call), f"{call} must return {NUMBERS}"
+    values = named_tensors(found, where, "value", f"a number or a 0-d tensor{or_else}", expected, are_scalars=True)
+    if taken := [name for name in TAKEN_NAMES if name in values]:
+        raise TaskError(f"{where} returns a value named {taken[0]}, the name of another pane: rename it")
     # a clone, because what follows may change the tensor in place
     return {
-        str(name): value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
-        for name, value in found.items()
+        name: value.clone() if isinstance(found.get(name), torch.Tensor) else float(value)
+        for name, value in values.items()
     }
 
 
@@ -96,14 +104,14 @@ def find_loss(outputs: Any) -> tuple[torch.Tensor, Any] | None:
 
 def is_loss(value: Any) -> TypeGuard[torch.Tensor]:
     """Return whether it is a 0-d tensor of real floating-point numbers."""
-    return isinstance(value, torch.Tensor) and value.dim() == 0 and value.is_floating_point()
+    is_scalar = isinstance(value, torch.Tensor) and value.dim() == 0
+    return is_scalar and value.is_floating_point() and holds_numbers(value)
 
 
 def is_number(value: Any) -> bool:
     """Return whether it is a real number or a 0-d tensor of one."""
-    if isinstance(value, torch.Tensor):
-        return value.dim() == 0 and not value.is_complex()
-    return isinstance(value, Real)
+    tensor = metric_tensor(value)
+    return tensor is not None and not tensor.dim()
 
 
 def mean_values(values: list[Values], counts: list[int]) -> Values:
@@ -115,9 +123,18 @@ def mean_values(values: list[Values], counts: list[int]) -> Values:
         return values[0]
     means: dict[str, torch.Tensor | float] = {}
     for name in dict.fromkeys(name for each in values for name in each):
-        having = [(each[name], count) for each, count in zip(values, counts, strict=True) if name in each]
-        means[name] = sum(value * count for value, count in having) / sum(count for _, count in having)
+        having = [(_wide(each[name]), count) for each, count in zip(values, counts, strict=True) if name in each]
+        # batches without samples: the mean of nothing
+        total = sum(count for _, count in having) or math.nan
+        means[name] = sum(value * (count / total) for value, count in having)
     return means
+
+
+def _wide(value: torch.Tensor | float) -> torch.Tensor | float:
+    """Return a value in a type that sums of it fit into; mps has no float64."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
 
 
 def _place(method: Any, call: str) -> str:

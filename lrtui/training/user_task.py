@@ -144,7 +144,7 @@ class UserTask:
             expected = ONE_SAMPLE if str(error).startswith(FAILURE) else f"{call} {STEP}"
             what = f"{call.partition('(')[0]} fails on a batch, {describe_shape(batch)}"
             raise _task_error(what, error, expected) from error
-        return read_result(found, method, call, self._targets(batch))
+        return read_result(found, method, call, self._targets(batch), uses_outputs=self._uses_outputs)
 
     def _model_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
         call = self._reader.read(batch)
@@ -181,9 +181,13 @@ class UserTask:
             raise TaskError(f"loss{source_location(self._loss)} returned a {describe_shape(found)}; {LOSS}")
         return StepResult(found, outputs, targets, values)
 
+    @property
+    def _uses_outputs(self) -> bool:
+        return self._metrics is not None or self.whole_set_metrics.are_there
+
     def _targets(self, batch: Any) -> Any:
         """Return the targets for `metrics`, if the batch could be read without the task's own step."""
-        if self._metrics is None and not self.whole_set_metrics.are_there:
+        if not self._uses_outputs:
             return None
         try:
             return self._reader.read(batch).targets
@@ -204,7 +208,7 @@ class UserTask:
     def metrics(self, result: StepResult) -> Mapping[str, torch.Tensor]:
         """Return the task's metrics for a batch of the test set; empty if it has none."""
         outputs, targets = result.outputs, result.targets
-        if outputs is None and (self._metrics is not None or self.whole_set_metrics.are_there):
+        if outputs is None and self._uses_outputs:
             method = self._test_step or self._step or self.task.model
             name = "metrics" if self._metrics is not None else "test_metrics"
             raise TaskError(
