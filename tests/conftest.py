@@ -51,7 +51,8 @@ def default_signal_handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
         if before[number] is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            # Python's own handler raises KeyboardInterrupt
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number in numbers:
         if before[number] is signal.SIG_IGN:
