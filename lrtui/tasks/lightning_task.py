@@ -66,8 +66,6 @@ class LightningTask:
         self._train_samples: int | None = None
         self.name = getattr(module, "__name__", type(module).__name__)
         self.test_metrics = LoggedMetrics()
-        for option, value in options.items():
-            setattr(self, option, value)
         is_module = isinstance(module, torch.nn.Module)
         self._is_manual = is_module and not getattr(module, "automatic_optimization", True)
         # a third parameter makes it a task that steps its optimizers itself
@@ -76,6 +74,8 @@ class LightningTask:
             _check(module)
         elif not callable(module):
             raise TaskError(f"from_lightning takes a LightningModule or a function, not a {describe_shape(module)}")
+        for option, value in options.items():
+            setattr(self, option, value)
 
     def prepare(self, request: DataRequest, say: Say) -> None:
         """Let the data module download its data; say which hooks of the module are not called."""
