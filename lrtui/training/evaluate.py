@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -55,12 +56,9 @@ def evaluate(
         TaskError: if the user's code fails.
     """
     sums, whole_set = MetricSums(device), task.whole_set_metrics
-    # some modules may be in evaluation mode during training, such as a frozen part of the model
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
         # no_grad, not inference_mode: tensors that a model caches here must be usable in training as well
-        with random_state_restored(device, data.generators), torch.no_grad():
+        with _in_evaluation_mode(model), random_state_restored(device, data.generators), torch.no_grad():
             whole_set.start(device)
             for number, batch in enumerate(data.in_order()):
                 if number == most_batches:
@@ -76,8 +74,6 @@ def evaluate(
             of_whole_set = whole_set.compute()
     finally:
         whole_set.release()
-        for module, training in modes:
-            module.training = training
     means = sums.means()
     return Evaluation(means.pop("loss"), _joined(means, of_whole_set))
 
@@ -110,9 +106,29 @@ def try_test(
 def try_training_batch(
     task: UserTask, model: torch.nn.Module, train: Batches, device: torch.device, precision: str
 ) -> None:
-    """Do the same with a training batch, for a task without test data."""
-    with suppress(MetricError):
-        evaluate(model, task, train, device, precision, lambda: None, most_batches=1)
+    """Compute the loss of one training batch, for a task without test data, so that a mistake shows at once.
+
+    A task that makes its optimizers' steps itself is not tried: there are no optimizers yet.
+    """
+    if task.steps_manually:
+        return
+    # gradients are enabled, as a loss may need some of its own
+    with _in_evaluation_mode(model), random_state_restored(device, train.generators), torch.enable_grad():
+        for batch in islice(train.in_order(), 1):
+            with precision_context(device, precision):
+                task.training_step(model, to_device(batch, device))
+
+
+@contextmanager
+def _in_evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Set all modules to evaluation mode in the block; some may be in it during training, such as a frozen part."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 Named = TypeVar("Named")

@@ -9,12 +9,13 @@ import pytest
 import torch
 from random_tasks import RandomTask
 from run_record import RunRecorder, assert_same, of
-from training_runs import tiny_spec
+from torch.nn.functional import cross_entropy
+from training_runs import run_events, tiny_spec
 
 from lrtui.__main__ import main
 from lrtui.run.commands import EvaluateNow
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import CommandRefused, EpochDone, EvalDone, EvaluationStarted
+from lrtui.run.events import CommandRefused, EpochDone, EvalDone, EvaluationStarted, RunFinished
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.training.run_setup import set_up
@@ -126,3 +127,27 @@ def test_commands_show_a_run_without_tests(tmp_path: Path, capsys: pytest.Captur
         assert (status, "Traceback" in captured.err) == (0, False), (command, captured.err)
     assert main(["race", "StepLR(1)", "ExponentialLR(0.5)", *short]) == 2
     assert "a race compares test results, and this task has no test data" in capsys.readouterr().err
+
+
+def test_a_task_without_test_data_may_step_its_optimizers_itself_and_need_gradients_in_its_loss() -> None:
+    class Manual(Untested):
+        def model(self) -> torch.nn.Module:
+            return torch.nn.Linear(RandomTask("in memory").training_data()[0].shape[1], 2)
+
+        def step(self, model: Any, batch: Any, optimizers: Any) -> Any:
+            optimizers["optimizer"].zero_grad()
+            loss = cross_entropy(model(batch[0]), batch[1])
+            loss.backward()
+            optimizers["optimizer"].step()
+            return loss
+
+    class Penalty(Untested):
+        def step(self, model: Any, batch: Any) -> Any:
+            inputs = batch[0].clone().requires_grad_()
+            loss = cross_entropy(model(inputs), batch[1])
+            return loss + torch.autograd.grad(loss, inputs, create_graph=True)[0].square().sum()
+
+    for task in (Manual(), Penalty()):
+        finished = run_events(tiny_spec(epochs=1), task=task)[-1]
+        assert isinstance(finished, RunFinished)
+        assert finished.outcome == "done", finished.error
