@@ -16,6 +16,7 @@ import click
 
 from lrtui.cli.command import LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
+from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_option
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.cli.terminal import has_unicode, print_prose, replace_signs
 from lrtui.engine.own_process import own_process
@@ -146,6 +147,7 @@ def print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
 )
 @option("--ascii", "in_ascii", is_flag=True, help="draw with ASCII only (default: if the terminal has no Unicode)")
 @option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="print the version")
+@schedule_by_optimizer_option()
 @notify_options()
 @run_options()
 @click.pass_context
@@ -169,6 +171,7 @@ def cockpit(
         notify=notify or settings.notify,
         notify_terminal=notify_terminal or settings.notify_terminal,
     )
+    schedule = joined_schedule(schedule, options, needed=False)
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     check_terminal()

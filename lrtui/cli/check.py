@@ -13,6 +13,7 @@ import click
 
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DONE, FAILED
+from lrtui.cli.optimizer_options import joined_schedules, schedule_by_optimizer_option, with_task_optimizer
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
     check_task,
@@ -66,6 +67,7 @@ CODE_WIDTH = 26
 
 @click.command(cls=Command, epilog=EPILOG)
 @schedule_argument("schedules", nargs=-1, required=False)
+@schedule_by_optimizer_option()
 @option(
     "--explain",
     metavar="[CODE]",
@@ -88,11 +90,12 @@ def command(
             raise UsageError("--explain takes a code and no schedule")
         _explain(explain)
         return DONE
-    if not schedules:
+    if not schedules and not options["by_optimizer"]:
         raise UsageError("a schedule is needed, or --explain CODE\nTry lrtui check --help.")
+    schedules = joined_schedules(schedules, options)
     parsed = [parse_schedule(text) for text in schedules]
     spec = read_spec(options, schedules[0], load_settings().run)
-    optimizer = parse_optimizer(spec.optimizer)
+    parse_optimizer(spec.optimizer)
     check_task(spec.task)
     horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
     if horizon.total_steps > MAX_STEPS:
@@ -100,6 +103,7 @@ def command(
     # imports numpy and torch, so all arguments are checked first
     from lrtui.analysis.checks import check_schedule
 
+    optimizer = parse_optimizer(with_task_optimizer(spec).optimizer)
     found = False
     for schedule in parsed:
         findings = check_schedule(schedule, optimizer, horizon, accumulate=spec.accumulate)

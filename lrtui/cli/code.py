@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lrtui.cli.command import Command
+from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_option, with_task_optimizer
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
     MAX_BATCHES,
@@ -39,16 +40,18 @@ MAX_STEPS_TRIED = 1_000_000
 
 
 @click.command(cls=Command, epilog=CODE_EPILOG)
-@schedule_argument()
+@schedule_argument(required=False)
+@schedule_by_optimizer_option()
 @length_option()
 @run_options(OPTIONS)
-def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
+def code(schedule: str | None, batches_per_epoch: str | None, **options: Any) -> int:
     """The code has the optimizer with its groups, the scheduler with all its arguments, step() at its place in a
     training loop, and the changes of --at. Put your own model and data where the comments say so. For a run that was
     trained, with its switches and nudges, use lrtui runs code RUN.
     """
-    parsed = parse_schedule(schedule)
+    schedule = joined_schedule(schedule, options)
     spec = read_spec(options, schedule, load_settings().run)
+    parsed = parse_schedule(spec.schedule)
     # as if for CUDA, since the code may run on another device; a comment in it names the flags that need CUDA
     optimizer = parse_optimizer(spec.optimizer)
     check_flags(optimizer, "cuda")
@@ -62,6 +65,7 @@ def code(schedule: str, batches_per_epoch: str | None, **options: Any) -> int:
         )
     from lrtui.engine.run_code import code_of_spec
 
+    spec = with_task_optimizer(spec)
     has_user_class = bool(optimizer.path) or any(part.user_path for part in parsed.walk())
     # a trial would execute the user's code
     tried = not has_user_class and horizon.total_steps <= MAX_STEPS_TRIED

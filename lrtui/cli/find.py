@@ -13,6 +13,7 @@ import click
 from lrtui.cli.charts import Curve, print_chart
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
+from lrtui.cli.optimizer_options import with_task_optimizer
 from lrtui.cli.options import check_notation, load_settings, read_count, read_number, read_spec, run_options
 from lrtui.cli.progress import Progress
 from lrtui.cli.task_output import task_output_on_stderr
@@ -65,6 +66,7 @@ def command(
     """
     spec = read_spec(options, None, load_settings().run)
     check_notation(spec)
+    spec = with_task_optimizer(spec)
     sweep = Sweep(
         DEFAULT.start if start is None else read_number("--from", start),
         DEFAULT.end if end is None else read_number("--to", end),

@@ -14,6 +14,7 @@ import click
 from lrtui.cli import charts
 from lrtui.cli.charts import Curve, chart_columns, epoch_ticks, marker_of, print_legend
 from lrtui.cli.command import Command, option
+from lrtui.cli.optimizer_options import joined_schedules, schedule_by_optimizer_option, with_task_optimizer
 from lrtui.cli.options import (
     LENGTH_OPTIONS,
     MAX_BATCHES,
@@ -35,6 +36,7 @@ from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.format import four_digits
 
 if TYPE_CHECKING:
+    from lrtui.schedules.optimizer import OptimizerSpec
     from lrtui.schedules.simulate import WhatIf
 
 EPILOG = """\
@@ -47,7 +49,8 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@schedule_argument("schedules", nargs=-1, required=True)
+@schedule_argument("schedules", nargs=-1, required=False)
+@schedule_by_optimizer_option()
 @option(
     "--run",
     metavar="RUN",
@@ -82,19 +85,21 @@ def command(
     results. Under another lr the results would have been different, which a preview can't know.
     """
     check_at_most_one(json=as_json, csv=as_csv)
+    schedules = joined_schedules(schedules, options)
     parsed = [parse_schedule(text) for text in schedules]
     given = {**options, "batches_per_epoch": batches_per_epoch, "metrics": metrics}
     recorded = read_recorded_run(run, store, given)
     spec = read_spec(options, schedules[0], recorded.settings if recorded else load_settings().run)
-    optimizer = parse_optimizer(spec.optimizer)
     if recorded is None:
         check_task(spec.task)
     batches = recorded.batches_per_epoch if recorded else read_batches_per_epoch(batches_per_epoch, spec)
     horizon = Horizon.of(spec, batches)
     if horizon.total_steps > MAX_BATCHES:
         raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MAX_BATCHES:,}")
+    parse_optimizer(spec.optimizer)
     results = results_for(parsed, horizon.epochs, metrics, recorded)
     # torch is imported here, once all arguments have been checked
+    optimizer = parse_optimizer(with_task_optimizer(spec).optimizer if recorded is None else spec.optimizer)
     from lrtui.schedules.simulate import cuts_text, what_if
 
     previews = [what_if(schedule, optimizer, horizon, results.get(schedule.metric or "", ())) for schedule in parsed]
@@ -108,7 +113,7 @@ def command(
     elif as_csv:
         _print_csv(previews, horizon)
     else:
-        _print_chart(previews, horizon, optimizer.lrs)
+        _print_chart(previews, horizon, optimizer)
     return 0
 
 
@@ -137,11 +142,11 @@ def _print_csv(previews: Sequence[WhatIf], horizon: Horizon) -> None:
         writer.writerow([step, epoch + 1, batch, *(repr(lr) for column in columns for lr in column[step])])
 
 
-def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequence[float]) -> None:
+def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, optimizer: OptimizerSpec) -> None:
     """Draw the curves in one chart, and print their statistics below.
 
     Args:
-        base_lrs: the optimizer's lrs, one per parameter group; the areas are relative to them.
+        optimizer: the areas are relative to its lrs.
     """
     import numpy as np
 
@@ -159,15 +164,18 @@ def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, base_lrs: Sequenc
             print_legend(marker_of(index, len(previews)), index, heading)
         else:
             print_prose(heading)
-        _print_figures(preview, horizon, base_lrs)
+        _print_figures(preview, horizon, optimizer)
 
 
-def _print_figures(preview: WhatIf, horizon: Horizon, base_lrs: Sequence[float]) -> None:
+def _print_figures(preview: WhatIf, horizon: Horizon, optimizer: OptimizerSpec) -> None:
     from lrtui.schedules.lr_curve import curve_statistics, percent_text
 
+    base_lrs, names = optimizer.lrs, optimizer.group_names
     for group in range(preview.lrs.shape[1]):
         lrs = preview.lrs[:, group]
         name = f"  group {group}" if preview.lrs.shape[1] > 1 else "  lr"
+        # the task names its groups
+        name = f"  {names[group]}" if optimizer.is_from_task and len(names) > 1 else name
         # adding 0.0 turns -0.0 into 0.0
         facts = curve_statistics(lrs, base_lrs[group])
         print_prose(

@@ -29,6 +29,7 @@ from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_leg
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.headless import headless_notifier
+from lrtui.cli.optimizer_options import with_task_optimizer
 from lrtui.cli.options import (
     check_at_most_one,
     check_notation,
@@ -133,6 +134,7 @@ def command(
         check_entrants(entrants)
         spec = read_spec(options, None, settings.run)
         check_notation(spec)
+        spec = with_task_optimizer(spec)
         plan = new_plan(
             entrants,
             spec,

@@ -15,6 +15,7 @@ from lrtui.analysis.suggest.search import DEFAULT_BUDGET, MAX_BUDGET, Search, Se
 from lrtui.analysis.suggest.suggestion import reason_lines, suggestion_record
 from lrtui.cli.command import Command, option
 from lrtui.cli.exit_codes import stop_on_signals
+from lrtui.cli.optimizer_options import with_task_optimizer
 from lrtui.cli.options import (
     check_notation,
     load_settings,
@@ -58,6 +59,7 @@ def command(
     process_count = read_count("--processes", processes, 1, MAX_PROCESSES)
     spec = read_spec(options, schedule, load_settings().run)
     check_notation(spec)
+    spec = with_task_optimizer(spec)
     if spec.at:
         raise UsageError("--at can't be used with suggest, which searches for a schedule without manual changes")
     files = PlanFiles.of_store(options["store"])

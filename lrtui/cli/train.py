@@ -8,6 +8,7 @@ import click
 
 from lrtui.cli.command import Command
 from lrtui.cli.headless import follow, headless_notifier
+from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_option
 from lrtui.cli.options import (
     check_notation,
     load_settings,
@@ -33,16 +34,17 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@schedule_argument()
+@schedule_argument(required=False)
+@schedule_by_optimizer_option()
 @output_options()
 @notify_options()
 @run_options()
 def command(
-    schedule: str, as_json: bool, quiet: bool, notify: str | None, notify_terminal: bool, **options: Any
+    schedule: str | None, as_json: bool, quiet: bool, notify: str | None, notify_terminal: bool, **options: Any
 ) -> int:
     """The tutorial's lines, or JSON objects, go to standard output and everything else to standard error."""
     settings = load_settings()
-    spec = read_spec(options, schedule, settings.run)
+    spec = read_spec(options, joined_schedule(schedule, options), settings.run)
     check_notation(spec)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=spec.log_interval)
     notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)

@@ -95,7 +95,11 @@ class SchedulersByOptimizer:
             raise NotationError(
                 f"there is no optimizer {unknown[0]}: the task has {', '.join(optimizers)}", str(schedule), 0
             )
-        if schedule.is_per_optimizer and (left := [name for name in optimizers if name not in schedule.arguments]):
+        if (
+            schedule.is_per_optimizer
+            and not schedule.positional
+            and (left := [name for name in optimizers if name not in schedule.arguments])
+        ):
             raise NotationError(f"there is no schedule for the optimizer {left[0]}", str(schedule), 0)
         groups = {name: len(optimizer.param_groups) for name, optimizer in optimizers.items()}
         all_groups, first = sum(groups.values()), 0

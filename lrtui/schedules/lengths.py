@@ -51,11 +51,12 @@ class _Lengths:
         """
         entry = schedule.entry
         if schedule.is_per_optimizer:
-            each = {
-                name: self.fill(child, horizon.calls(child.per), horizon, f"{path}{name}.")
-                for name, child in schedule.arguments.items()
-            }
-            return schedule.with_arguments(**each)
+            return schedule.with_children(
+                [
+                    self.fill(child, horizon.calls(child.per), horizon, f"{name}." if name else "")
+                    for name, child in schedule.items
+                ]
+            )
         if entry is None:
             return self._users(schedule, max(1, calls), path) if self._imports else schedule
         if entry.composite == "warmup":

@@ -87,7 +87,7 @@ class _Parser:
 
     def _per_optimizer(self, call: ast.Call) -> Schedule:
         """Read a schedule for each of several optimizers, each per batch or per epoch."""
-        if call.args or not call.keywords:
+        if not call.keywords or len(call.args) > 1:
             self._source.refuse(
                 f"{PER_OPTIMIZER} takes a schedule for each optimizer by its name: "
                 f"{PER_OPTIMIZER}(muon=StepLR(3), adamw=CosineAnnealingLR())",
@@ -95,19 +95,20 @@ class _Parser:
             )
         given = self._per
         items = []
-        for keyword in call.keywords:
-            if not isinstance(keyword.value, ast.Call) or dotted_name(keyword.value.func) == PER_OPTIMIZER:
-                self._source.refuse(f"{str(keyword.arg)[:40]} takes a schedule", keyword.value, keyword.arg)
+        # the schedule without a name is that of all other optimizers
+        for name, node in [*(("", node) for node in call.args), *((str(k.arg), k.value) for k in call.keywords)]:
+            if not isinstance(node, ast.Call) or dotted_name(node.func) == PER_OPTIMIZER:
+                self._source.refuse(f"{name[:40] or PER_OPTIMIZER} takes a schedule", node, name)
             # the unit of one is its own, or that of the whole
-            own = self._take_per(keyword.value)
+            own = self._take_per(node)
             self._per = own or given
-            items.append((str(keyword.arg), replace(self._schedule(keyword.value, 0), per_given=own is not None)))
+            items.append((name, replace(self._schedule(node, 0), per_given=own is not None)))
         per: Per = "batch" if any(child.per == "batch" for _, child in items) else "epoch"
-        needs_tests = (child for _, child in items if child.metric is not None or child.averages_from is not None)
-        follower = next(needs_tests, None) if len({child.per for _, child in items}) > 1 else None
-        if follower is not None:
+        averaging = next((child for _, child in items if child.averages_from is not None), None)
+        if averaging is not None and len({child.per for _, child in items}) > 1:
             self._source.refuse(
-                f"{follower} needs the same unit as the schedules beside it: add per= at the end of {PER_OPTIMIZER}",
+                f"{averaging} averages weights and needs the same unit as the schedules beside it: add per= at the end "
+                f"of {PER_OPTIMIZER}",
                 call,
                 "per",
             )

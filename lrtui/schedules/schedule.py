@@ -66,7 +66,7 @@ class Schedule:
 
     @property
     def is_per_optimizer(self) -> bool:
-        """Whether it has a schedule for each of several optimizers, the arguments' names being theirs."""
+        """Whether it has a schedule for each of several optimizers by its name, or "" for all others."""
         return self.name == PER_OPTIMIZER and self.user_path is None
 
     def for_optimizer(self, name: str, first_group: int, groups: int, all_groups: int) -> Schedule:
@@ -83,10 +83,11 @@ class Schedule:
         Raises:
             KeyError: if there is no schedule for it.
         """
-        own = dict(self.items)[name] if self.is_per_optimizer else None
-        if isinstance(own, Schedule):
-            return own
-        return self._sliced(first_group, groups, all_groups)
+        if self.is_per_optimizer and name in self.arguments:
+            found = self.arguments[name]
+            return found if isinstance(found, Schedule) else self
+        shared = dict(self.items)[""] if self.is_per_optimizer else self
+        return shared._sliced(first_group, groups, all_groups)
 
     def _sliced(self, first: int, groups: int, all_groups: int) -> Schedule:
         changed: dict[str, Any] = {}
@@ -134,7 +135,7 @@ class Schedule:
     def children(self) -> tuple[Schedule, ...]:
         """The schedules it is made of."""
         if self.is_per_optimizer:
-            return tuple(self.arguments.values())
+            return tuple(value for _, value in self.items)
         composite = self.entry.composite if self.entry else None
         if composite == "warmup":
             return (self.arguments["scheduler"],)
@@ -143,7 +144,8 @@ class Schedule:
     def with_children(self, children: Sequence[Schedule]) -> Schedule:
         """Return the schedule made of other schedules."""
         if self.is_per_optimizer:
-            return self.with_arguments(**dict(zip(self.arguments, children, strict=True)))
+            named = zip((name for name, _ in self.items), children, strict=True)
+            return replace(self, items=tuple(named))
         if self.entry and self.entry.composite == "warmup":
             return self.with_arguments(scheduler=children[0])
         return self.with_arguments(schedulers=tuple(children))
@@ -253,7 +255,7 @@ class Schedule:
         if self.metric is not None and self.metric != default_metric(self):
             parts.append(f"metric={value_text(self.metric)}")
         if self.is_per_optimizer:
-            parts = [f"{name}={part.notation()}" for name, part in self.items]
+            parts = [f"{name}={part.notation()}" if name else part.notation() for name, part in self.items]
         if self.per_given and outermost:
             parts.append(f"per={value_text(self.per)}")
         prefix = f"{self.user_path}:" if self.user_path else ""

@@ -10,7 +10,9 @@ import torch
 from plain_optimizer_loop import EPOCHS, STEPS, Ordered, plain_loop, recorded
 from training_runs import run_events
 
+from lrtui.__main__ import main
 from lrtui.analysis.checks.check import check_schedule
+from lrtui.engine.run_code import code_of_spec
 from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
@@ -96,7 +98,7 @@ def test_an_optimizer_of_the_settings_wins_and_an_lr_can_be_placed_in_the_tasks(
     [
         "OneCycleLR(max_lr=[0.02, 0.003])",
         "PerOptimizer(muon=WSD(warmup=3, decay=6), adamw=ExponentialLR(gamma=0.5))",
-        'PerOptimizer(muon=StepLR(step_size=1, gamma=0.5), adamw=ReduceLROnPlateau(patience=0), per="epoch")',
+        "PerOptimizer(muon=WarmupLinear(warmup=3), adamw=ReduceLROnPlateau(patience=0, threshold=9))",
     ],
 )
 def test_several_optimizers_share_a_schedule_or_have_one_each(text: str) -> None:
@@ -121,7 +123,8 @@ def test_several_optimizers_share_a_schedule_or_have_one_each(text: str) -> None
         assert [lr for _, lr in lrs] == [0.003] * STEPS + [0.0015] * STEPS + [0.00075] * STEPS
         assert [lr for lr, _ in lrs][:5] == pytest.approx([0.02 * share for share in (0, 1 / 3, 2 / 3, 1, 1)])
     else:
-        assert [lr for lr, _ in lrs][::STEPS] == [0.02, 0.01, 0.005]
+        assert [lr for _, lr in lrs][::STEPS] == pytest.approx([0.003, 0.0003, 0.00003])
+        assert [lr for lr, _ in lrs][2:4] == pytest.approx([0.02 * 2 / 3, 0.02])
     assert str(parse_schedule(run.spec.schedule)) == run.spec.schedule
     if "Plateau" not in text:
         preview = simulate(parse_schedule(text), parse_optimizer(run.spec.optimizer), Horizon(EPOCHS, STEPS))
@@ -228,7 +231,7 @@ def test_a_mistake_in_optimizer_is_explained(returned: Any, message: str) -> Non
     [
         ("PerOptimizer(muon=StepLR(1))", "there is no schedule for the optimizer adamw"),
         ("PerOptimizer(muon=StepLR(1), adam=StepLR(1))", "there is no optimizer adam: the task has muon, adamw"),
-        ("PerOptimizer(muon=OneCycleLR(0.1), adamw=ReduceLROnPlateau())", "needs the same unit"),
+        ("PerOptimizer(muon=OneCycleLR(0.1), adamw=SWALR(0.1))", "needs the same unit"),
         ("PerOptimizer(StepLR(1))", "takes a schedule for each optimizer by its name"),
     ],
 )
@@ -236,3 +239,65 @@ def test_a_schedule_that_does_not_fit_the_optimizers_is_refused(schedule: str, m
     assert message in str(run_events(spec(schedule=schedule), task=Muon())[-1])
     if "muon=StepLR" in schedule:
         assert "single optimizer" in str(run_events(spec(schedule=schedule), task=Ordered())[-1])
+
+
+MUON = "task:optimizers(muon=task:Muon(lr=0.02, momentum=0.95), adamw=task:Lion(lr=0.003, betas=(0.9, 0.99)))"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "optimizer"),
+    [
+        (
+            "StepLR(1)",
+            'task:AdamW(lr=0.01, betas=(0.9, 0.95), groups={"decay": {"lr": 0.01}, "group 1": {"lr": 0.002}})',
+        ),
+        ("OneCycleLR(max_lr=[0.2, 0.1])", MUON),
+        ("PerOptimizer(ExponentialLR(0.5), muon=WSD(warmup=2, decay=2))", MUON),
+        ("PerOptimizer(muon=ReduceLROnPlateau(patience=0), adamw=StepLR(1))", MUON),
+        ("PerOptimizer(muon=Warmup(2, ReduceLROnPlateau(patience=0)), adamw=StepLR(1))", MUON),
+        ("StepLR(1)", "task:LBFGS(lr=1.0)"),
+    ],
+)
+def test_exported_code_has_the_lr_of_the_run_and_a_function_for_the_tasks_optimizer(
+    schedule: str, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = code_of_spec(RunSpec(schedule=schedule, optimizer=optimizer, epochs=3), 2)
+    assert "lrtui" not in code.replace("lrtui.schedulers", "")
+    variables: dict[str, Any] = {}
+    exec(code, variables)
+    optimizers = variables.get("optimizers") or {"": variables["optimizer"]}
+    assert list(optimizers) == (["muon", "adamw"] if "muon" in optimizer else [""])
+    if "Plateau" not in schedule and "OneCycle" not in schedule:
+        lrs = simulate(parse_schedule(schedule), parse_optimizer(optimizer), Horizon(4, 2))
+        # the lr after the last step is that of the next epoch
+        ends = [float(group["lr"]) for each in optimizers.values() for group in each.param_groups]
+        if "WSD" not in schedule:
+            assert ends == lrs[6].tolist()
+        else:
+            assert ends == pytest.approx([0.0, lrs[6, 1]], abs=0.011)
+
+
+def test_a_command_takes_a_schedule_for_each_optimizer_and_knows_the_tasks_lr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "two.py"
+    task.write_text(
+        "import torch\n"
+        "class Two:\n"
+        "    def training_data(self): return torch.zeros(4, 3), torch.zeros(4).long()\n"
+        "    test_data = training_data\n"
+        "    def model(self): return torch.nn.Linear(3, 2)\n"
+        "    def loss(self, outputs, targets): return torch.nn.functional.cross_entropy(outputs, targets)\n"
+        "    def optimizer(self, model):\n"
+        "        return {'a': torch.optim.SGD([model.weight], lr=0.5), 'b': torch.optim.Adam([model.bias], lr=0.25)}\n"
+    )
+    common = ["--task", f"{task}:Two", "--epochs", "2", "--batches-per-epoch", "2"]
+    assert main(["preview", "ConstantLR(1)", "--schedule", "a=StepLR(1)", *common, "--csv"]) == 0
+    rows = [line.split(",")[3:] for line in capsys.readouterr().out.splitlines()[-4:]]
+    assert [[float(lr) for lr in row] for row in rows] == [[0.5, 0.25]] * 2 + [[0.05, 0.25]] * 2
+    assert main(["train", "--schedule", "a=StepLR(1)", "--schedule", "ConstantLR(1)"]) == 2
+    assert "--schedule takes NAME=SCHEDULE" in capsys.readouterr().err
+    assert main(["train"]) == 2
+    assert "a schedule is needed" in capsys.readouterr().err
+    assert main(["check", "--schedule", "a=StepLR(1)", "--schedule", "c=StepLR(1)", *common]) == 2
+    assert "no optimizer c" in capsys.readouterr().err

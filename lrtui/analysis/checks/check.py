@@ -14,6 +14,7 @@ from lrtui.analysis.checks.trap import Problem, Trap
 from lrtui.analysis.checks.traps import TRAPS as TRAPS
 from lrtui.run.errors import UsageError
 from lrtui.schedules.arguments import did_you_mean
+from lrtui.schedules.build import check_buildable
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in, horizon_inside
 from lrtui.schedules.notation import parse_schedule
@@ -81,6 +82,7 @@ def check_schedule(
     if horizon.steps <= 0:
         return []
     if schedule.is_per_optimizer:
+        check_buildable(schedule, optimizer, horizon)
         return list(_each_optimizers(schedule, optimizer, horizon, accumulate))
     with np.errstate(all="ignore"):
         if schedule.entry and schedule.entry.composite == "warmup":
@@ -94,11 +96,13 @@ def _each_optimizers(
 ) -> Iterator[Finding]:
     """Yield the findings for each of several optimizers and its schedule."""
     for name, part in optimizer.parts:
-        if isinstance(own := schedule.arguments.get(name), Schedule):
+        key = name if name in schedule.arguments else ""
+        own = dict(schedule.items).get(key)
+        if isinstance(own, Schedule):
             # a unit that is not the usual one was given, perhaps to the whole
             own = replace(own, per_given=own.per != own.default_per)
             for finding in check_schedule(own, part, horizon, accumulate=accumulate):
-                fix = str(schedule.with_arguments(**{name: parse_schedule(finding.fix)})) if finding.fix else None
+                fix = str(_with_fix(schedule, key, finding.fix)) if finding.fix else None
                 yield replace(finding, message=f"{name}: {finding.message}", fix=fix)
 
 
@@ -151,6 +155,11 @@ def _around(warmup: Schedule, child: Schedule) -> Schedule | None:
         alike = child.per == warmup.per or child.metric is not None
         return warmup.with_children([replace(child, per_given=False)]) if alike else None
     return warmup.with_children([replace(child, per_given=child.per != child.default_per)])
+
+
+def _with_fix(schedule: Schedule, key: str, fix: str) -> Schedule:
+    changed = ((name, parse_schedule(fix) if name == key else child) for name, child in schedule.items)
+    return replace(schedule, items=tuple(changed))
 
 
 def _findings(context: ScheduleContext, whole: Callable[[Schedule], Schedule | None] | None = None) -> list[Finding]:

@@ -8,6 +8,7 @@ from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comm
 from lrtui.schedules.export_code.phases import Phase, ScriptFeatures
 from lrtui.schedules.export_code.scale import READ_LRS, no_scale, scale_text
 from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
+from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 
 
 def loop_lines(features: ScriptFeatures, imports: Imports) -> list[str]:
@@ -54,7 +55,8 @@ def _batches(features: ScriptFeatures, imports: Imports) -> list[str]:
 def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
     """Return the lines of one optimizer step."""
     timeline = features.timeline
-    entry = timeline.optimizer.entry
+    spec = timeline.optimizer
+    entry = OPTIMIZERS.get(spec.name) if spec.is_from_task else spec.entry
     if entry is not None and entry.needs_closure:
         lines = [*_gradients(features, imports), "return loss"]
         return ["def closure():", *_indented(lines), "", "optimizer.step(closure)"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from lrtui.schedules.export_code import task_optimizer
 from lrtui.schedules.export_code.calls import optimizer_call
 from lrtui.schedules.export_code.layout import (
     COUNTED_CLASS,
@@ -115,6 +116,8 @@ def torch_code(timeline: Timeline) -> str:
         timeline: the timeline to reproduce.
     """
     timeline = timeline.effective
+    if timeline.optimizer.parts:
+        return _code_of_several(timeline)
     features, imports = ScriptFeatures(timeline), Imports()
     sizes = [f"epochs = {timeline.epochs}", f"batches_per_epoch = {timeline.batches_per_epoch}"]
     if timeline.accumulate > 1:
@@ -123,22 +126,46 @@ def torch_code(timeline: Timeline) -> str:
     if timeline.max_steps is not None:
         sizes.append(f"max_steps = {timeline.max_steps}  # the last epoch ends early")
     placeholders = placeholder_lines(timeline, features.metrics, imports)
-    groups = group_lines(timeline.optimizer, imports)
+    spec = timeline.optimizer
+    groups = task_optimizer.function_lines(spec, imports) if spec.is_from_task else group_lines(spec, imports)
     parameters = "parameter_groups(model)" if groups else "model.parameters()"
-    optimizer = call_lines("optimizer = ", optimizer_call(timeline.optimizer, parameters, imports))
+    made = (
+        Call(task_optimizer.ONE, (("", "model"),)) if spec.is_from_task else optimizer_call(spec, parameters, imports)
+    )
+    optimizer = call_lines("optimizer = ", made)
     reset, first = reset_lines(features), first_lines(features, imports)
     scale, loop = scale_lines(features), loop_lines(features, imports)
     if features.averages:
         imports.name("torch.optim.swa_utils", "AveragedModel")
+    parts = [groups, *([optimizer, reset, first] if reset else [[*optimizer, *first]]), scale, loop]
+    return _joined(timeline, imports, [sizes, placeholders, *parts])
+
+
+def _joined(timeline: Timeline, imports: Imports, parts: Sequence[list[str]]) -> str:
+    """Return the source text, with the imports and the definitions that the parts need in front."""
     classes = HELD_CLASS_SOURCE.splitlines() if imports.holds_one_cycle else []
     classes += FLOOR_CLASS_SOURCE.splitlines() if imports.uses_floor else []
     classes += WARMUP_CLASS_SOURCE.splitlines() if imports.uses_warmup else []
     classes += COUNTED_CLASS_SOURCE.splitlines() if imports.uses_counted else []
     for lines in imports.functions.values():
         classes += [*lines, ""]
-    parts = [[comment_line(note) for note in timeline.notes], imports.lines(), classes, sizes, placeholders]
-    parts += [groups, *([optimizer, reset, first] if reset else [[*optimizer, *first]]), scale, loop]
-    return "\n".join(spaced([line for part in parts if part for line in (*part, "")])).rstrip("\n") + "\n"
+    every = [[comment_line(note) for note in timeline.notes], imports.lines(), classes, *parts]
+    return "\n".join(spaced([line for part in every if part for line in (*part, "")])).rstrip("\n") + "\n"
+
+
+def _code_of_several(timeline: Timeline) -> str:
+    """Return the script of a run with several optimizers."""
+    task_optimizer.check_exportable(timeline)
+    imports = Imports()
+    sizes = [f"epochs = {timeline.epochs}", f"batches_per_epoch = {timeline.batches_per_epoch}"]
+    sizes += [f"accumulate = {timeline.accumulate}  # batches per step"] if timeline.accumulate > 1 else []
+    sizes += [f"max_steps = {timeline.max_steps}  # the last epoch ends early"] if timeline.max_steps else []
+    metrics = list(dict.fromkeys(part.metric for part in timeline.first.schedule.walk() if part.metric is not None))
+    placeholders = placeholder_lines(timeline, metrics, imports)
+    function = task_optimizer.function_lines(timeline.optimizer, imports)
+    schedulers = task_optimizer.scheduler_lines(timeline, imports)
+    loop = task_optimizer.loop_lines(timeline, imports)
+    return _joined(timeline, imports, [sizes, placeholders, function, schedulers, loop])
 
 
 GROUPS_FUNCTION = '''\
@@ -244,12 +271,14 @@ def placeholder_lines(timeline: Timeline, metrics: Sequence[str], imports: Impor
 
 
 def _is_sparse(spec: OptimizerSpec) -> bool:
-    return spec.entry is not None and spec.entry.sparse == "required"
+    return spec.name == "SparseAdam" and (spec.is_from_task or not spec.path)
 
 
 def _model(timeline: Timeline, imports: Imports) -> tuple[Call, bool]:
     """Return a model, and whether every group pattern matches one of its parameters."""
     spec = timeline.optimizer
+    if spec.is_from_task:
+        return task_optimizer.model_call(spec), True
     # Muon accepts matrices only
     no_bias = ", bias=False" if spec.name == "Muon" else ""
     kinds = ["weight"] if no_bias else ["weight", "bias"]
