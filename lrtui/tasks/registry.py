@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -47,10 +50,14 @@ def find_task(notation: str) -> Task:
             return checked_task(_instance(_typed_in_class(name), notation), notation)
         if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
             raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {notation[:60]!r}")
-        module = _run_file(place) if is_file else _import(place)
-        if not hasattr(module, name):
-            raise UsageError(f"{place} has no {name[:60]}")
-        found = getattr(module, name)
+        if is_file and not Path(place).expanduser().is_file():
+            raise UsageError(f"there is no file {place}")
+        with _same_random_numbers():
+            module = _run_file(place) if is_file else _import(place)
+            if not hasattr(module, name):
+                raise UsageError(f"{place} has no {name[:60]}")
+            found = getattr(module, name)
+            return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
     return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
 
 
@@ -114,6 +121,29 @@ def steps_per_epoch(batches: int, accumulate: int) -> int:
     return -(-batches // accumulate)
 
 
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Seed all global generators within the block.
+
+    What a file draws when it is imported, such as its data or the weights of a model, must not depend on what the
+    process did before, nor on the seed of the run that imports it first: a resumed run imports it again.
+    """
+    # 1 s, which the task's file takes anyway
+    import numpy as np
+    import torch
+
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            np.random.seed(0)
+            random.seed(0)
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
 def _import(name: str) -> ModuleType:
     try:
         return import_user_module(name)
@@ -126,11 +156,8 @@ def _import(name: str) -> ModuleType:
 
 
 def _run_file(place: str) -> ModuleType:
-    path = Path(place)
-    if not path.expanduser().is_file():
-        raise UsageError(f"there is no file {place}")
     try:
-        return load_user_file(path)
+        return load_user_file(Path(place))
     except (Exception, SystemExit) as error:  # a user's file can raise anything
         raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
 

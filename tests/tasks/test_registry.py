@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from lrtui.run.errors import TaskError, UsageError
 from lrtui.run.spec import RunSpec
@@ -139,3 +143,19 @@ def test_the_batches_per_epoch_are_known_before_the_data_is_loaded(
     settings: dict[str, object], batches: int | None
 ) -> None:
     assert expected_batches_per_epoch(RunSpec(**settings)) == batches  # type: ignore[arg-type]
+
+
+def test_what_a_file_draws_does_not_depend_on_what_the_process_did_before(tmp_path: Path) -> None:
+    draws = "[random.random(), float(numpy.random.rand()), float(torch.rand(()))]"
+    text = f"import random, numpy, torch\n{TASK}    def __init__(self): self.more = {draws}\n    drawn = {draws}\n"
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        before = torch.get_rng_state(), random.getstate()
+        task: Any = find_task(f"{_file(tmp_path / str(seed), text)}:Mine")
+        found.append((task.drawn, task.more))
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert random.getstate() == before[1]
+    assert found[0] == found[1]
