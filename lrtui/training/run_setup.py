@@ -136,6 +136,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
     model = user_task.model().to(device)
+    user_task.move_modules(device)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:

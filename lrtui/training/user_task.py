@@ -102,6 +102,12 @@ class UserTask:
         self.whole_set_metrics = WholeSetMetrics(self.task)
         return model
 
+    def move_modules(self, device: torch.device) -> None:
+        """Move the modules that are attributes of the task, such as a loss with class weights, to the device."""
+        for value in vars(self.task).values() if hasattr(self.task, "__dict__") else ():
+            if isinstance(value, torch.nn.Module):
+                value.to(device)
+
     def training_step(self, model: torch.nn.Module, batch: Any) -> StepResult:
         """Return the loss of a batch, whose tensors are on the device, with what else the task returns.
 

@@ -19,6 +19,7 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.training.reporter import Reporter
 from lrtui.training.train import train
+from lrtui.training.user_task import UserTask
 
 HEAD = """\
 import torch
@@ -354,3 +355,14 @@ def test_a_schedule_may_follow_a_metric_of_the_task_and_no_other() -> None:
     refused = run_events(RunSpec(task=task, schedule="ReduceLROnPlateau(mode='max')", train_samples=128))[-1]
     assert isinstance(refused, RunFinished)
     assert "follows the test's accuracy; the tests of this task return loss, mae, within" in str(refused.error)
+
+
+def test_modules_of_a_task_are_moved_to_the_device() -> None:
+    class Weighted:
+        def __init__(self) -> None:
+            self.loss = torch.nn.CrossEntropyLoss(weight=torch.ones(2))
+
+    task: Any = Weighted()
+    # no device but the CPU is needed for meta
+    UserTask(task, "Weighted").move_modules(torch.device("meta"))
+    assert task.loss.weight.device.type == "meta"
