@@ -207,7 +207,7 @@ def _results_of_run(path: str, numbered: Iterable[tuple[int, str]]) -> list[dict
             raise UsageError(f"{path}, line {number}: not a JSON object; {EXPECTED}") from None
         kind = record.get("event") if isinstance(record, Mapping) else None
         if kind == "evaluation_started":
-            on_demand = bool(record.get("command"))
+            on_demand = bool(record.get("command") or record.get("periodic"))
         elif kind == "eval_done" and not record.get("averaged") and not on_demand:
             latest = _values(record)
         elif kind == "epoch_done" and latest is not None:

@@ -108,9 +108,11 @@ class EvaluationStarted(CommandAnswer):
 
     epoch: int
     command: str = ""
-    """The command that asked for it, as text; empty for the test at the end of an epoch."""
+    """The command that asked for it, as text; empty for the test at the end of an epoch, and for a periodic one."""
     scripted: bool = False
     """Whether the run's script gave the command, not the user."""
+    periodic: bool = False
+    """Whether it is a test within an epoch, after the steps of `--test-every`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

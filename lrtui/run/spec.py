@@ -61,6 +61,15 @@ class RunSpec:
         metavar="N",
         empty="all steps of the epochs",
     )
+    test_every: int | None = _option(
+        None,
+        "optimizer steps between two tests, besides the test at the end of each epoch, which schedules follow",
+        minimum=1,
+        maximum=MAX_COUNT,
+        metavar="N",
+        empty="at the end of each epoch",
+        aside=True,
+    )
     batch_size: int = _option(64, "samples per batch", minimum=1, maximum=1_000_000)
     accumulate: int = _option(
         1,

@@ -202,7 +202,7 @@ class RunState:
                 self._start(event)
             case EvaluationStarted():
                 self.evaluating = True
-                if not event.command:
+                if not event.command and not event.periodic:
                     self._epoch_tested = event.epoch
             case EvalDone():
                 self.evaluating = False

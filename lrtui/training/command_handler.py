@@ -54,7 +54,7 @@ class StopRequested(BaseException):
 
 
 EvalTrigger = Literal["epoch end", "on demand"]
-"""What started a test: the end of an epoch, or a command."""
+"""What started a test: the end of an epoch, or a command or `--test-every` within it."""
 
 
 class CommandHandler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 
 import torch
@@ -123,6 +124,7 @@ class Loop:
         batches = _grouped(self._state.remaining_batches(self._take_commands), setup.spec.accumulate)
         while progress.steps < steps_per_epoch and reporter.step < lr_control.total_steps:
             step_in_epoch = progress.steps
+            self._test_within_epoch()
             # a command may change the lr, block while the run is paused, or leave the loop
             self._take_commands()
             progress.lrs = lr_control.lrs
@@ -193,14 +195,28 @@ class Loop:
             self._evaluate(self._averaging.averaged_model.module, "epoch end", averaged=True)
         return progress.result
 
+    def _test_within_epoch(self) -> None:
+        """Test the model if `--test-every` says so; a run resumed within this test repeats it."""
+        every, step, progress = self._setup.spec.test_every, self._reporter.step, self._progress
+        if every is None or not progress.steps or step % every or progress.tested_step == step:
+            return
+        self._loss_buffer.flush()
+        with self._not_counted_as_training():
+            self._evaluate(self._setup.model, "on demand", periodic=True)
+        progress.tested_step = step
+
+    @contextmanager
+    def _not_counted_as_training(self) -> Iterator[None]:
+        started_at, excluded = self._reporter.clock.seconds, self._progress.seconds_excluded
+        yield
+        # includes the checkpoints saved during the test
+        self._progress.seconds_excluded = excluded + self._reporter.clock.seconds - started_at
+
     def _evaluate_on_demand(self, command: Command, scripted: bool) -> None:
         if self._setup.test is None:
             raise UsageError("this task has no test data")
-        started_at, excluded = self._reporter.clock.seconds, self._progress.seconds_excluded
-        with self._state.random_states_held(command, scripted=scripted):
+        with self._not_counted_as_training(), self._state.random_states_held(command, scripted=scripted):
             self._evaluate(self._setup.model, "on demand", command=command, scripted=scripted)
-        # includes the checkpoints saved during the test
-        self._progress.seconds_excluded = excluded + self._reporter.clock.seconds - started_at
 
     def _evaluate(
         self,
@@ -210,12 +226,13 @@ class Loop:
         averaged: bool = False,
         command: Command | None = None,
         scripted: bool = False,
+        periodic: bool = False,
     ) -> Evaluation:
         """Run the test set through the model and publish the result."""
         setup, reporter, epoch = self._setup, self._reporter, self._progress.epoch
         assert setup.test is not None, "the callers check this"
         answered = {} if command is None else {"command": command.text, "command_id": command.id}
-        reporter.publish(EvaluationStarted, epoch=epoch, scripted=scripted, **answered)
+        reporter.publish(EvaluationStarted, epoch=epoch, scripted=scripted, periodic=periodic, **answered)
         started_at = reporter.clock.seconds
 
         def take_commands() -> None:

@@ -12,6 +12,8 @@ from lrtui.training.random_state import RandomStates
 
 _EARLIER_NAMES = {"started_at": "begun", "seconds_excluded": "seconds_aside", "live_units": "reached"}
 """Names of fields in older checkpoints."""
+_LATER: dict[str, Any] = {"live_units": {}, "tested_step": -1}
+"""Fields that older checkpoints lack, and their values."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class Progress:
     """Whether all of them are done, and the test that ends the epoch comes next."""
     result: dict[str, float] = field(default_factory=dict)
     """The result of that test for the model itself; empty before it."""
+    tested_step: int = -1
+    """Step of the run at which the epoch's last periodic test was made; -1 before it."""
     lrs: tuple[float, ...] = ()
     """The lrs of the last step, one per parameter group."""
     samples: int = 0
@@ -63,5 +67,7 @@ class Progress:
         """
         for item in fields(self):
             name = item.name if item.name in state else _EARLIER_NAMES.get(item.name, item.name)
-            # the oldest checkpoints have no record of units
-            setattr(self, item.name, state.get(name, {}) if item.name == "live_units" else state[name])
+            if name in _LATER and name not in state:
+                setattr(self, item.name, _LATER[name])
+            else:
+                setattr(self, item.name, state[name])

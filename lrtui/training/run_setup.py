@@ -114,7 +114,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         order=order,
         say=say,
         options=loader_options(user_task.task, training=True),
-        most_batches=None if spec.max_steps is None else spec.max_steps * spec.accumulate,
+        most_batches=None if spec.max_steps is None else (spec.test_every or spec.max_steps) * spec.accumulate,
     )
     test = _read_test_data(spec, user_task, device, say)
     if train.batch_size not in (None, spec.batch_size):
@@ -214,6 +214,8 @@ def threshold_warning(schedule: Schedule, results: Mapping[str, float], where: s
 def _read_test_data(spec: RunSpec, task: UserTask, device: torch.device, say: Say) -> Batches | None:
     found = task.test_data(say)
     if found is None:
+        if spec.test_every is not None:
+            raise UsageError("--test-every: this task has no test data")
         return None
     return read_batches(
         *found,
