@@ -122,6 +122,9 @@ def _findings_of_warmup(
         return ScheduleContext(part, optimizer, steps, accumulate=accumulate, base_lrs=base_lrs)
 
     def inside(warmup: Schedule) -> ScheduleContext | None:
+        if not warmup.children:
+            # a fix that needs no warmup
+            return context_of(warmup, horizon)
         (child,) = warmup.children
         alone = replace(child, per_given=child.per != child.default_per)
         rest = horizon_inside(fill_in(warmup, horizon)[0], horizon)
@@ -151,6 +154,8 @@ CONSTANT = Schedule("ConstantLR", (("factor", 1.0),))
 
 def _around(warmup: Schedule, child: Schedule) -> Schedule | None:
     """Return a Warmup with another schedule inside; None if `per=` of the Warmup is not the unit of that schedule."""
+    if not warmup.children:
+        return warmup
     if warmup.per_given:
         alike = child.per == warmup.per or child.metric is not None
         return warmup.with_children([replace(child, per_given=False)]) if alike else None

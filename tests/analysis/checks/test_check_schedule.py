@@ -226,3 +226,39 @@ def _lrs_without_improvement(patience: int, epochs: int) -> list[float]:
 def test_a_share_of_the_run_is_fixed_as_a_share(text: str, fix: str) -> None:
     findings = check_schedule(parse_schedule(text), parse_optimizer("SGD(lr=0.1)"), Horizon(10, 938))
     assert fix in [finding.fix for finding in findings]
+
+
+ADAMW_FREE = "schedulefree:AdamWScheduleFree(lr=0.0025)"
+PRODIGY = "prodigyopt:Prodigy(lr=1.0)"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "code", "words"),
+    [
+        (ADAMW_FREE, "ConstantLR(factor=1.0)", "", ""),
+        (ADAMW_FREE, "WarmupCosine(0.05)", "schedule-free", "its warm-up is its own argument, warmup_steps"),
+        (ADAMW_FREE, "Warmup(0.05, ReduceLROnPlateau())", "schedule-free", "(better: ConstantLR(factor=1.0))"),
+        ("schedulefree:RAdamScheduleFree()", "ReduceLROnPlateau()", "schedule-free", "needs no warm-up either"),
+        ("pytorch_optimizer:ScheduleFreeSGD(lr=1.0)", "ExponentialLR(0.1)", "schedule-free", "averages its weights"),
+        (PRODIGY, "ConstantLR(factor=1.0)", "", ""),
+        (PRODIGY, 'CosineAnnealingLR(per="batch")', "", ""),
+        (PRODIGY, "WarmupCosine(0.05)", "prodigy-schedule", "without safeguard_warmup=True"),
+        (PRODIGY, "CosineAnnealingWarmRestarts(T_0=5)", "prodigy-schedule", "(better: CosineAnnealingLR())"),
+        ("prodigyopt:Prodigy(lr=1.0, safeguard_warmup=True)", "WarmupCosine(0.05)", "", ""),
+        (PRODIGY, "ReduceLROnPlateau(patience=1)", "prodigy-schedule", "ReduceLROnPlateau works against it"),
+        ("prodigyopt:Prodigy(lr=0.001)", "CosineAnnealingLR()", "prodigy-lr", "not 0.001. Set the lr of Prodigy to 1"),
+        ("pytorch_optimizer:DAdaptAdam(lr=1.0)", "MultiStepLR([4, 8])", "", ""),
+        (
+            "pytorch_optimizer:DAdaptAdam(lr=0.001)",
+            "MultiStepLR([4, 8])",
+            "prodigy-lr",
+            "Set the lr of DAdaptAdam to 1",
+        ),
+    ],
+)
+def test_optimizers_that_tune_themselves_get_the_schedules_that_their_authors_recommend(
+    optimizer: str, schedule: str, code: str, words: str
+) -> None:
+    found = check_schedule(parse_schedule(schedule), parse_optimizer(optimizer), Horizon(10, 938))
+    assert [finding.code for finding in found] == ([code] if code else [])
+    assert words in " ".join(map(str, found))

@@ -52,7 +52,7 @@ def test_a_new_trap_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_trap_has_a_unique_code_and_a_page() -> None:
-    assert len({trap.code for trap in TRAPS}) == len(TRAPS) == 45
+    assert len({trap.code for trap in TRAPS}) == len(TRAPS) == 48
     for trap in TRAPS:
         assert trap.title
         assert len(trap.find.__doc__ or "") > 40
