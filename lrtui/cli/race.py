@@ -15,6 +15,7 @@ from lrtui.analysis.race.plan import (
     DEFAULT_SEEDS,
     MAX_PROCESSES,
     MAX_RUNS,
+    Entrant,
     RacePlan,
     check_entrants,
     new_plan,
@@ -47,6 +48,9 @@ from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.engine.notification import Notification, Notifier
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.evaluations import ACCURACY
+from lrtui.run.spec import RunSpec
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_optimizer
 from lrtui.store.location import store_option
 from lrtui.store.output_file import write_file
 from lrtui.text.format import counted, figure, printable
@@ -61,9 +65,13 @@ Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 1
 Examples:
   lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)" "CosineAnnealingLR() on Adam(lr=0.001)"
   lrtui race "StepLR(3)" "CosineAnnealingLR()" --seeds 3 --epochs 5 --processes 2 --markdown race.md
+  lrtui race --all --epochs 3
   lrtui race --resume last
   lrtui race --report 2 --json
 """
+
+ALL_SEEDS = 1
+"""The default number of seeds with --all, which already makes a run for each of more than 25 schedules."""
 
 # one marker per schedule, because curves in Braille dots would look alike
 ENTRANT_MARKERS = MARKERS[1:]
@@ -76,6 +84,7 @@ ENTRANT_MARKERS = MARKERS[1:]
     required=False,
     help_text="Two schedules or more; SCHEDULE on OPTIMIZER sets another optimizer.",
 )
+@option("--all", "every", is_flag=True, help="race a schedule of each scheduler, fitted to the run, with one seed")
 @option("--seeds", metavar="N", help=f"number of seeds, counting up from --seed (default: {DEFAULT_SEEDS})")
 @option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
 @option("--target", metavar="X", help="measure the time to this accuracy (or test loss)")
@@ -92,6 +101,7 @@ ENTRANT_MARKERS = MARKERS[1:]
 @run_options()
 def command(
     schedules: tuple[str, ...],
+    every: bool,
     seeds: str | None,
     processes: str | None,
     target: str | None,
@@ -109,6 +119,9 @@ def command(
     """Each schedule is trained with each seed, and each training is a stored run; with the same seed all schedules have
     the same initial weights and data order. Differences are from the first schedule, paired over the seeds.
 
+    With --all, one schedule of each scheduler races, after those given: its example, fitted to the run by `check`, with
+    the optimizer's lr as its peak. Race the best few again with more seeds: with one seed, small differences are noise.
+
     An interrupted race continues with --resume, or when the same command is given again: finished runs are not
     repeated, the others continue from their last checkpoint. Ctrl-C interrupts the race, a second one exits
     immediately. A finished run keeps its last checkpoint.
@@ -117,7 +130,7 @@ def command(
     """
     check_at_most_one(resume=resume, report=report, new=new)
     number = resume or report
-    if number and schedules:
+    if number and (schedules or every):
         raise UsageError("--resume and --report take no schedules: the race already has its own")
     if markdown is not None and not Path(markdown).parent.is_dir():
         # checked before hours of training
@@ -131,15 +144,19 @@ def command(
         plan = files.find(number)
     else:
         entrants = [parse_entrant(text) for text in schedules]
-        check_entrants(entrants)
+        if not every:
+            check_entrants(entrants)
         spec = read_spec(options, None, settings.run)
         check_notation(spec)
         spec = with_task_optimizer(spec)
+        if every:
+            entrants += [entrant for entrant in _every_entrant(spec) if entrant not in entrants]
+            check_entrants(entrants)
         plan = new_plan(
             entrants,
             spec,
             files.folder,
-            seeds=read_count("--seeds", seeds, DEFAULT_SEEDS, MAX_RUNS),
+            seeds=read_count("--seeds", seeds, ALL_SEEDS if every else DEFAULT_SEEDS, MAX_RUNS),
             processes=read_count("--processes", processes, 1, MAX_PROCESSES),
             stops=not no_stop,
             target=None if target is None else read_number("--target", target, minimum=-math.inf),
@@ -172,6 +189,18 @@ def command(
         print_prose(f"{plan.title} is stored; lrtui race --resume {plan.number}{store} continues it", sys.stderr)
         return signal_code
     return _exit_code(standing)
+
+
+def _every_entrant(spec: RunSpec) -> list[Entrant]:
+    """Return an entrant for each scheduler, with the optimizer of the race."""
+    # checking the schedules imports torch, which the other races do in their own processes
+    from lrtui.analysis.suggest.every_schedule import every_schedule
+    from lrtui.analysis.suggest.range_test import batches_per_epoch
+
+    with task_output_on_stderr():
+        batches = batches_per_epoch(spec, lambda line: print_prose(line, sys.stderr))
+        found = every_schedule(parse_optimizer(spec.optimizer), Horizon.of(spec, batches))
+    return [parse_entrant(text) for text in found]
 
 
 def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:

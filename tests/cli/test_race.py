@@ -11,10 +11,12 @@ from command_line import CommandLine
 from race_runs import fake_plan, fake_result, filled
 from training_runs import TINY
 
+from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.standing import rank
 from lrtui.cli.options import read_number
 from lrtui.cli.race import _end_notification
 from lrtui.run.errors import UsageError
+from lrtui.schedules.catalogue import CATALOGUE
 
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
 SETTINGS = ("--task", TINY, "--batch-size", "16", "--epochs", "2", "--seeds", "2")
@@ -216,3 +218,19 @@ def test_the_notification_of_an_interrupted_race_says_that_it_stopped() -> None:
     assert notification.message.startswith(
         f"{plan.title} stopped: no schedule is ranked: {SCHEDULES[0]} unfinished 1 of"
     )
+
+
+def test_all_races_every_scheduler_after_the_given_schedules(
+    lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrtui.cli.race.Race.run", lambda race: None)
+    lrtui("race", "StepLR(1)", "ConstantLR(factor=1.0)", "--all", *SETTINGS[:-2], "--json", "--quiet")
+    plan = PlanFiles.of_store(str(lrtui.folder)).find("last")
+    labels = [entrant.label for entrant in plan.entrants]
+    assert labels[:2] == ["StepLR(step_size=1)", "ConstantLR(factor=1.0)"]
+    # in two epochs, composites become one of their parts
+    single = {name for name, entry in CATALOGUE.items() if not entry.composite}
+    assert {name for label in labels for name in CATALOGUE if name in label} >= single
+    assert len(plan.cells) == len(labels) == len(set(labels)) > 20
+    answer = lrtui("race", "--all", "--report", "last")
+    assert (answer.status, "take no schedules" in answer.err) == (2, True)

@@ -73,7 +73,7 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
         UsageError: if the budget is too small.
         LrtuiError: if the range test fails or finds no lr, with the reason.
     """
-    batches = expected_batches_per_epoch(spec) or _batches_per_epoch(spec, say)
+    batches = batches_per_epoch(spec, say)
     test = RangeTestThread(spec, _sweep(budget, spec.total_steps(batches))).start()
     printed = 0
     while not test.feed.wait(POLL_SECONDS):
@@ -120,8 +120,11 @@ def result_of(curve: RangeCurve, batches_per_epoch: int, own_lr: float) -> Range
     return RangeTestResult(lr, suggestions, len(curve), batches_per_epoch)
 
 
-def _batches_per_epoch(spec: RunSpec, say: Say) -> int:
-    """Return the optimizer steps per epoch of a user's task, which needs its data."""
+def batches_per_epoch(spec: RunSpec, say: Say) -> int:
+    """Return the optimizer steps per epoch; those of a user's task are known once its data has been loaded."""
+    expected = expected_batches_per_epoch(spec)
+    if expected:
+        return expected
     say("importing PyTorch")
     from lrtui.training.run_setup import set_up
 
