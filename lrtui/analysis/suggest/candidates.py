@@ -51,18 +51,13 @@ def candidates(spec: RunSpec, range_test: RangeTestResult) -> list[Candidate]:
         # a group at 0 is frozen, and stays so
         return lr if value == in_use else value * (lr / in_use) if in_use else value
 
-    groups = tuple(
-        (pattern, tuple((name, moved_lr(value) if name == "lr" else value) for name, value in items))
-        for pattern, items in optimizer.groups
-    )
-    moved = type(optimizer)(
-        optimizer.name, optimizer.with_arguments(lr=moved_lr(optimizer.lr) if in_use else lr).items, groups
-    )
+    moved = optimizer.with_lrs(moved_lr) if in_use or optimizer.parts else optimizer.with_arguments(lr=lr)
     # a candidate with another lr names its optimizer
     on = None if str(moved) == str(optimizer) else str(moved)
     higher = two_digits(range_test.highest if range_test.highest > 1.5 * lr else HIGHER_PEAK * lr)
     peaks = [
-        [value * factor for value in moved.lrs] if moved.groups else [lr * factor] for factor in (1.0, higher / lr)
+        [value * factor for value in moved.lrs] if len(moved.lrs) > 1 else [lr * factor]
+        for factor in (1.0, higher / lr)
     ]
     user = f"{USER_SCHEDULE} {parse_schedule(spec.schedule)}"
     all_candidates = [

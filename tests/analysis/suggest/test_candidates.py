@@ -138,3 +138,23 @@ def test_a_shortened_schedule_of_many_epochs_has_a_limited_number_of_changes() -
 def test_a_schedule_with_too_many_steps_to_simulate_is_not_shortened() -> None:
     assert shorten(tiny_spec(schedule="StepLR(2)", epochs=10**5), 10**7, 2, "mine") is not None
     assert shorten(tiny_spec(schedule='StepLR(2, per="batch")', epochs=10**6), 10**7, 2, "mine") is None
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        'task:AdamW(lr=0.01, groups={"decay": {"lr": 0.01}, "group 1": {"lr": 0.005}})',
+        "task:optimizers(muon=task:Muon(lr=0.01), adamw=task:AdamW(lr=0.005))",
+        'lion_pytorch:Lion(lr=0.01, groups={"ndim<2": {"lr": 0.005}})',
+    ],
+)
+def test_candidates_keep_the_optimizer_of_a_task_or_a_package(optimizer: str) -> None:
+    found = candidates(
+        tiny_spec(optimizer=optimizer, epochs=10),
+        RangeTestResult(0.02, Suggestions({"valley": 0.02}), 100, BATCHES),
+    )
+    entrants = [entrant for each in found if (entrant := each.of_length(10)) is not None]
+    assert entrants[0].schedule == "OneCycleLR(max_lr=[0.02, 0.01])"
+    moved = {entrant.optimizer for entrant in entrants if entrant.optimizer}
+    assert [parse_optimizer(text).lrs for text in moved] == [(0.02, 0.01)]
+    assert all(text.split(":")[0] == optimizer.split(":")[0] for text in moved)
