@@ -111,7 +111,8 @@ def test_a_documented_command_runs(
 
 
 @pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: value[:40].splitlines()[0])
-def test_a_documented_script_runs(page: str, body: str) -> None:
+def test_a_documented_script_runs(page: str, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     # the same run on a few images
     exec(body.replace("epochs=5", "epochs=3, train_samples=256, test_samples=64"), {"__name__": "documented"})
 

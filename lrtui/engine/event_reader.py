@@ -40,6 +40,8 @@ class EventReader:
     def poll(self, limit: int = EVENTS_A_POLL) -> list[Event]:
         """Fold at most `limit` new events into the state, and return them; never waits."""
         thread = self._thread
+        if not (len(thread.feed) or thread.history or self._folded):
+            return []
         # a KeyboardInterrupt in between would leave a state that has lost events
         with interrupts_deferred():
             self._state.fold(thread.history)

@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Let a SIGINT that arrives within the block take effect at its end; takes 3 µs.
+    """Let a SIGINT that arrives within the block take effect at its end; takes 10 µs.
 
     Python handles signals in the main thread, so in any other thread nothing is done.
     """
