@@ -14,6 +14,14 @@ from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.interrupts import interrupts_deferred
 
 
+@pytest.fixture(autouse=True)
+def interrupts_raise() -> Iterator[None]:
+    """Let SIGINT raise a KeyboardInterrupt: the command line, which other tests call, leaves its own handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
     """Send this process a SIGINT, as Ctrl-C does."""
