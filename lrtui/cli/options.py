@@ -12,7 +12,16 @@ import click
 
 from lrtui.cli.command import argument, option
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import MAX_COUNT, RunSpec, check_option, is_list, is_whole_number, option_name, read_option
+from lrtui.run.spec import (
+    MAX_COUNT,
+    RunSpec,
+    check_option,
+    is_list,
+    is_whole_number,
+    named_schedule,
+    option_name,
+    read_option,
+)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -164,7 +173,7 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
         if options.get(given) is not None and options.get(other) is None:
             values.pop(other, None)
     if schedule is not None:
-        values["schedule"] = schedule
+        values["schedule"] = named_schedule(schedule, options.get("task") or values.get("task") or RunSpec().task)
     for item in fields(RunSpec):
         text = options.get(item.name)
         if item.name == "schedule" or text in (None, ()):

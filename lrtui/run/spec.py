@@ -173,6 +173,21 @@ COMPARED = tuple(item.name for item in fields(RunSpec) if not item.metadata.get(
 """The settings that affect the results, in the order of declaration."""
 
 
+def named_schedule(schedule: str, task: str) -> str:
+    """Return a schedule that the user has named, as the settings of a run have it.
+
+    The text of the default leaves the choice to a task that has a schedule of its own; with the module's name it does
+    not.
+
+    Args:
+        task: notation of the task.
+    """
+    defaults = RunSpec()
+    if schedule != defaults.schedule or task == defaults.task:
+        return schedule
+    return f"torch.optim.lr_scheduler.{schedule}"
+
+
 def option_name(name: str) -> str:
     """Return the command-line option of a setting: `--batch-size` for `batch_size`."""
     return "--" + name.replace("_", "-")

@@ -33,7 +33,7 @@ from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
-from lrtui.training.task_schedule import schedule_of_run
+from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
@@ -161,7 +161,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     script_warnings = _try_script(spec, schedule, horizon, script)
     lr_control = LrControl(chosen.optimizer, schedule, horizon)
     return RunSetup(
-        spec=replace(spec, schedule=str(lr_control.schedule)),
+        spec=replace(spec, schedule=stored_schedule(lr_control.schedule, user_task.task)),
         task=user_task,
         train=train,
         test=test,

@@ -43,3 +43,10 @@ def schedule_of_run(spec: RunSpec, task: Any, horizon: Horizon, say: Say) -> Sch
     schedule = parse_schedule(found)
     say(f"schedule: {schedule} from the task")
     return schedule
+
+
+def stored_schedule(schedule: Schedule, task: Any) -> str:
+    """Return the text of a run's schedule that the run stores, and can be resumed with."""
+    text = str(schedule)
+    # without the module's name it would stand for the task's
+    return f"torch.optim.lr_scheduler.{text}" if text == DEFAULT and getattr(task, "schedule", None) else text

@@ -7,7 +7,10 @@ from typing import Any
 from tiny_task import Tiny
 from training_runs import run_events, tiny_spec
 
+from lrtui.analysis.race.plan import Entrant
+from lrtui.cli.options import read_spec
 from lrtui.run.events import Notice, RunFinished, RunStarted
+from lrtui.run.spec import RunSpec
 from lrtui.schedules.horizon import Horizon
 
 
@@ -34,6 +37,18 @@ def test_a_run_without_a_schedule_takes_the_one_of_its_task() -> None:
     assert outcome(ByLength()) == ("OneCycleLR(max_lr=0.1, total_steps=6)", None)
     assert outcome(ByLength(), max_steps=4) == ("OneCycleLR(max_lr=0.1, total_steps=4)", None)
     assert outcome(Tiny()) == ("ExponentialLR(gamma=0.1)", None)
+
+
+def test_a_named_schedule_wins_even_if_it_is_that_of_the_default() -> None:
+    text = "ExponentialLR(gamma=0.1)"
+    insisting = f"torch.optim.lr_scheduler.{text}"
+    assert outcome(Own(), schedule=text)[0] == "StepLR(step_size=3)"
+    # stored like this, it wins in a resumed run as well
+    assert outcome(Own(), schedule=insisting)[0] == insisting
+    assert outcome(Tiny(), schedule=insisting)[0] == text
+    task = {"task": "mine.py:Own"}
+    assert read_spec(task, text).schedule == Entrant(text).spec(RunSpec(**task), 0, "a").schedule == insisting
+    assert read_spec(task, None).schedule == read_spec({}, text).schedule == text
 
 
 def test_the_log_says_where_the_schedule_comes_from() -> None:

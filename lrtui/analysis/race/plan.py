@@ -13,7 +13,7 @@ from typing import Any
 
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.event_json import plain, spec_from_json
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import RunSpec, named_schedule
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store.liveness import ProcessIdentity
 from lrtui.text.format import counted, figure
@@ -65,7 +65,7 @@ class Entrant:
         """
         return replace(
             common,
-            schedule=self.schedule,
+            schedule=named_schedule(self.schedule, common.task),
             optimizer=self.optimizer or common.optimizer,
             seed=seed,
             name=name,
