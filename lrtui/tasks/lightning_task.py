@@ -18,6 +18,8 @@ from lrtui.tasks.lightning_manual import manual_methods
 from lrtui.tasks.lightning_trainer import TrainerStandIn
 from lrtui.tasks.task import Data, DataRequest, Say
 
+TEST_STEPS = ("validation_step", "test_step")
+
 LOSSES = ("val_loss", "valid_loss", "validation_loss", "test_loss", "val/loss", "test/loss", "loss")
 """Logged values that are the test loss if a test step returns none, in the order they are looked for."""
 
@@ -34,9 +36,9 @@ def from_lightning(
 
     `training_step` gives the loss and `configure_optimizers` the optimizer; its scheduler is the schedule of the run
     unless the settings name another one. Manual optimization is supported, with schedules that lrtui steps.
-    `validation_step` (or `test_step`) is the test, and what it logs are the
-    metrics. `self.trainer` has the length of the run, the epoch and the step; the Trainer's callbacks, loggers and
-    plugins don't take part.
+    `validation_step` (or `test_step`, or else `training_step`) is the test, and what it logs are the metrics.
+    `self.trainer` has the length of the run, the epoch and the step; the Trainer's callbacks, loggers and plugins take
+    no part.
 
     Args:
         module: the module, which is never changed: each run trains a copy of it; or a function (such as its class) that
@@ -95,7 +97,9 @@ class LightningTask:
         return loader
 
     def test_data(self) -> Data:
-        """Return the validation loader, or the test loader if there is none."""
+        """Return the validation loader, or the test loader; None without one, or without a step that tests."""
+        if self._is_manual and not any(overrides(self._given[0], each) for each in TEST_STEPS):
+            return None  # its training step would train on the test data
         if self._val_loader is not None:
             return self._val_loader
         found = self._loader("val_dataloader")
@@ -204,9 +208,7 @@ class LightningTask:
 
     def test_step(self, model: Any, batch: Any) -> Any:
         """Return the loss of `validation_step`, returned or logged, and what it logs."""
-        name = next((each for each in ("validation_step", "test_step") if overrides(model, each)), "training_step")
-        if name == "training_step" and self._is_manual:
-            raise TaskError(f"{self.name} has no validation_step, and its training_step would train on the test data")
+        name = next((each for each in TEST_STEPS if overrides(model, each)), "training_step")
         values = LoggedValues()
         batch = transferred(model, batch)
         with logging_to(model, values):

@@ -17,9 +17,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from training_runs import run_events
 
 import lrtui.tasks
+from lrtui.run.commands import Stop
 from lrtui.run.errors import TaskError
 from lrtui.run.events import EvalDone, Event, Notice, RunFinished, RunStarted, StepDone
 from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
 
 Configure = Callable[[Any, Any], Any]
 
@@ -246,11 +249,29 @@ def test_manual_optimization_equals_lightnings_own_trainer(tmp_path: Path) -> No
     assert [step.loss for step in of(StepDone, events)] == [step.metrics["a_loss"] for step in of(StepDone, events)]
 
 
-def test_manual_optimization_without_a_validation_step_does_not_train_on_the_test_data() -> None:
+def test_manual_optimization_without_a_validation_step_is_not_tested() -> None:
     class NoTest(Manual):
         validation_step = pytorch_lightning.LightningModule.validation_step
 
-    assert "NoTest has no validation_step" in failure(NoTest())
+    _, events = trained(lrtui.tasks.from_lightning(NoTest(), Data()))
+    assert not of(EvalDone, events)
+
+
+@pytest.mark.parametrize("step", [5, 8])
+def test_a_module_that_reads_the_epoch_is_resumed_bit_identically(step: int, tmp_path: Path) -> None:
+    def run(commands: dict[int, Any], **more: Any) -> list[Event]:
+        module = Module(CONFIGURED["OneCycleLR(max_lr=0.2, total_steps=12)"])
+        task = lrtui.tasks.from_lightning(module, Data())
+        return run_events(RunSpec(epochs=3, device="cpu"), commands, task=task, **more)
+
+    whole = of(StepDone, run({}))
+    first = run({step: [Stop()]}, checkpoints=Checkpoints(tmp_path))
+    assert not [event.text for event in of(Notice, first) if event.level != "info"]
+    rest = run({}, resume_point=ResumePoint(saved_files(tmp_path)[-1].path), next_seq=10**6)
+    steps = [*of(StepDone, first), *of(StepDone, rest)]
+    assert [(each.loss, each.lrs, each.metrics) for each in steps] == [
+        (each.loss, each.lrs, each.metrics) for each in whole
+    ]
 
 
 def test_what_is_no_module_is_refused_at_once() -> None:

@@ -45,7 +45,7 @@ def test_every_run_starts_from_the_model_and_the_order_that_were_passed() -> Non
 
 
 def test_a_function_makes_the_weights_depend_on_the_seed() -> None:
-    task = lrtui.tasks.from_loaders(net, loader(), loader(32), nn.CrossEntropyLoss())
+    task = lrtui.tasks.from_loaders(net, loader(), None, nn.CrossEntropyLoss())
     assert task.name == "net"
     assert losses(task) == losses(task) != losses(task, seed=1)
 
