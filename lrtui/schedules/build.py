@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import NotationError, TaskError, describe_exception
@@ -38,7 +39,7 @@ def build(schedule: Schedule, optimizer: torch.optim.Optimizer, horizon: Horizon
     optimizers = getattr(optimizer, "optimizers", None)
     try:
         if optimizers is not None:
-            return SchedulersByOptimizer(filled, optimizers)
+            return SchedulersByOptimizer(filled, optimizers, horizon)
         if filled.is_per_optimizer:
             raise NotationError("the run has a single optimizer: give one schedule for it", str(schedule), 0)
         return _build(filled, optimizer)
@@ -88,9 +89,10 @@ class SchedulersByOptimizer:
     Args:
         schedule: one for each optimizer by its name, or one that all follow; filled in.
         optimizers: by name.
+        horizon: the steps that they cover.
     """
 
-    def __init__(self, schedule: Schedule, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+    def __init__(self, schedule: Schedule, optimizers: Mapping[str, torch.optim.Optimizer], horizon: Horizon) -> None:
         if schedule.is_per_optimizer and (unknown := [name for name in schedule.arguments if name not in optimizers]):
             raise NotationError(
                 f"there is no optimizer {unknown[0]}: the task has {', '.join(optimizers)}", str(schedule), 0
@@ -101,14 +103,35 @@ class SchedulersByOptimizer:
             and (left := [name for name in optimizers if name not in schedule.arguments])
         ):
             raise NotationError(f"there is no schedule for the optimizer {left[0]}", str(schedule), 0)
+        self.names = list(optimizers)
         groups = {name: len(optimizer.param_groups) for name, optimizer in optimizers.items()}
         all_groups, first = sum(groups.values()), 0
         self.schedules: list[Schedule] = []
         self.schedulers: list[Any] = []
+        self.starts: list[tuple[float, ...]] = []
+        """For each, the step of the run at which it started, and the lrs of the groups there."""
+        before = dict(schedule.continues)
         for name, optimizer in optimizers.items():
             self.schedules.append(schedule.for_optimizer(name, first, groups[name], all_groups))
+            since = before.get(name)
+            if since is not None:
+                for group, lr in zip(optimizer.param_groups, since[1:], strict=True):
+                    group["lr"] = lr
+            self.starts.append(since or (horizon.start_step, *(float(group["lr"]) for group in optimizer.param_groups)))
             self.schedulers.append(_build(self.schedules[-1], optimizer))
+            if since is not None:
+                self._catch_up(replace(horizon, start_step=int(since[0])), horizon.start_step, optimizer)
             first += groups[name]
+
+    def _catch_up(self, horizon: Horizon, until: int, optimizer: torch.optim.Optimizer) -> None:
+        """Make the steps that the last schedule has had before the others start."""
+        scheduler, schedule = self.schedulers[-1], self.schedules[-1]
+        # PyTorch warns of a scheduler that steps before its optimizer
+        optimizer._opt_called = True  # type: ignore[attr-defined]
+        for done, unit in horizon.moments(schedule.units):
+            if done > until:
+                break
+            step_scheduler(scheduler, schedule, None, unit)
 
     def step(self, results: Mapping[str, float] | None, unit: Per) -> None:
         """Step those that have steps in this unit.
@@ -123,12 +146,13 @@ class SchedulersByOptimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of each."""
-        return {"schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+        return {"schedulers": [scheduler.state_dict() for scheduler in self.schedulers], "starts": self.starts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
         for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
+        self.starts = [tuple(start) for start in state.get("starts", self.starts)]
 
 
 def _call(

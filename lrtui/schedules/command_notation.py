@@ -23,7 +23,7 @@ from lrtui.run.errors import NotationError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import ANCHORS
+from lrtui.schedules.schedule import ANCHORS, PER_OPTIMIZER
 
 _PLAIN: dict[str, type[Command]] = {
     "undo": UndoLr,
@@ -38,6 +38,8 @@ _PLAIN: dict[str, type[Command]] = {
 _LR = re.compile(r"lr\s*+(?P<sign>[*=/])\s*+(?P<number>\S*+)(?:\s++group\s*+=\s*+(?P<group>\S*+))?", re.DOTALL)
 _EXTEND = re.compile(r"extend(?:\s++(?P<number>.++))?", re.DOTALL)
 _ANCHORED = re.compile(r"\)\s+from\s+(?P<anchor>\S*)\s*\Z")
+
+_NAMED = re.compile(r"\s*+([A-Za-z_]\w*+)\s*+=(?!=)")
 
 FORMS = f"SCHEDULE, SCHEDULE from {'|'.join(ANCHORS)}, lr=X, lr*X, extend N, {', '.join(_PLAIN)}"
 
@@ -118,4 +120,8 @@ def _read_switch(text: str) -> SwitchSchedule:
         parse_schedule(schedule)
     except NotationError as error:
         raise NotationError(error.message, text, error.position, error.field) from None
+    if (named := _NAMED.match(schedule)) and "sched" not in named[1].lower():
+        # the schedule of one of several optimizers; a pasted line has a name such as `scheduler` in front
+        schedule = f"{PER_OPTIMIZER}({named[1]}={schedule[named.end() :].strip().rstrip(';')})"
+        parse_schedule(schedule)
     return SwitchSchedule(schedule.strip(), anchor)

@@ -93,7 +93,7 @@ class _Parser:
                 f"{PER_OPTIMIZER}(muon=StepLR(3), adamw=CosineAnnealingLR())",
                 call,
             )
-        given = self._per
+        given, continues = self._per, self._take_continues(call)
         items = []
         # the schedule without a name is that of all other optimizers
         for name, node in [*(("", node) for node in call.args), *((str(k.arg), k.value) for k in call.keywords)]:
@@ -112,7 +112,24 @@ class _Parser:
                 call,
                 "per",
             )
-        return Schedule(PER_OPTIMIZER, tuple(items), per, given is not None)
+        return Schedule(PER_OPTIMIZER, tuple(items), per, given is not None, continues=continues)
+
+    def _take_continues(self, call: ast.Call) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        """Return the optimizers whose schedules were in place before, each with the step and the lrs of their start."""
+        given = next((keyword for keyword in call.keywords if keyword.arg == "continues"), None)
+        if given is None:
+            return ()
+        call.keywords.remove(given)
+        if not isinstance(given.value, ast.Dict):
+            self._source.refuse('continues takes the steps and lrs of schedules: {"adamw": [0, 0.003]}', given.value)
+        found = []
+        for key, node in zip(given.value.keys, given.value.values, strict=True):
+            numbers = read_literal(self._source, node, "continues")
+            is_list = isinstance(numbers, tuple) and len(numbers) > 1 and isinstance(numbers[0], int)
+            if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and is_list):
+                self._source.refuse("continues takes a step and the lrs of the groups for each optimizer", node)
+            found.append((key.value, (numbers[0], *map(float, numbers[1:]))))
+        return tuple(found)
 
     def _catalogue_schedule(self, call: ast.Call, entry: SchedulerEntry, depth: int) -> Schedule:
         per = self._unit(call, entry, depth)

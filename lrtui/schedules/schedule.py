@@ -40,6 +40,8 @@ class Schedule:
         per_given: whether the notation has `per=`.
         user_path: module or file of a user's class; None for a class of the catalogue.
         metric: the metric that it follows; None for a schedule that follows none.
+        continues: for a schedule per optimizer, those that were in place before it: the optimizer's name, the run's
+            step at which its schedule started, and the lrs of its groups there.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Schedule:
     per_given: bool = False
     user_path: str | None = None
     metric: str | None = None
+    continues: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -256,6 +259,8 @@ class Schedule:
             parts.append(f"metric={value_text(self.metric)}")
         if self.is_per_optimizer:
             parts = [f"{name}={part.notation()}" if name else part.notation() for name, part in self.items]
+            if self.continues:
+                parts.append(f"continues={value_text(dict(self.continues))}")
         if self.per_given and outermost:
             parts.append(f"per={value_text(self.per)}")
         prefix = f"{self.user_path}:" if self.user_path else ""

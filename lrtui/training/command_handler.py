@@ -32,7 +32,7 @@ from lrtui.schedules.schedule import anchor_warnings, check_no_fixed_length
 from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
-from lrtui.training.lr_control import group_settings
+from lrtui.training.group_settings import group_settings
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.random_state import caller_random_states
 from lrtui.training.reporter import Reporter

@@ -8,7 +8,6 @@ scheduler's state in place is not exact for all of them.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,12 +23,14 @@ from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
-
-_SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
-"""Settings of a parameter group that schedulers add."""
-
-_SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
-"""Settings of a parameter group that schedulers change."""
+from lrtui.training.group_settings import group_settings, set_groups
+from lrtui.training.switch_of_one import (
+    completed,
+    for_single_optimizer,
+    keep_schedulers,
+    kept_optimizers,
+    restore_groups,
+)
 
 _SAVED = ("_epochs", "_max_steps", "_test_results", "_unscaled", "_installed_at", "step_calls")
 """Attributes that a checkpoint stores as they are."""
@@ -211,19 +212,29 @@ class LrControl:
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; available: {', '.join(ANCHORS)}")
+        schedule = for_single_optimizer(schedule, self._optimizer)
+        kept = kept_optimizers(schedule, self._optimizer)
+        if kept:
+            if step // self._batches_per_epoch > len(self._test_results):
+                raise UsageError("wait for the test of this epoch to end: it steps the schedules of the others")
+            schedule = completed(schedule, self._scheduler, self._optimizer, kept, anchor, step, self._scale)
         check_anchor(schedule, anchor, self.lrs)
         old_groups, old_attributes = group_settings(self._optimizer), dict(vars(self))
         current = self.lrs
         try:
-            _set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
+            set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
             self._scale, self._earlier_scales = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
             self._install(schedule, replace(self.horizon, start_step=start))
+            if kept:
+                keep_schedulers(self._scheduler, old_attributes["_scheduler"], kept)
+                restore_groups(self._optimizer, old_groups, kept)
+                self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
             vars(self).update(old_attributes)
-            _set_groups(self._optimizer, old_groups)
+            set_groups(self._optimizer, old_groups)
             raise
 
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
@@ -271,43 +282,13 @@ class LrControl:
         Raises:
             NotationError: for a schedule that can't be built any more, such as a user's class that is gone.
         """
-        _set_groups(self._optimizer, self._configured, state["built_on"])
+        set_groups(self._optimizer, self._configured, state["built_on"])
         self._install(parse_schedule(state["schedule"]), self.horizon)
         self._scheduler.load_state_dict(state["scheduler"])
         self._scale, self._earlier_scales = state["factors"], state["earlier_factors"]
         for name in _SAVED:
             # checkpoints of earlier versions have no limit of the steps
             setattr(self, name, state.get(name) if name == "_max_steps" else state[name])
-
-
-def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Return a copy of each parameter group without its parameters: lr, momentum, betas, weight decay ..."""
-    return [
-        {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
-    ]
-
-
-def _set_groups(
-    optimizer: torch.optim.Optimizer, settings: Sequence[Mapping[str, Any]], lrs: Sequence[float] | None = None
-) -> None:
-    """Replace all settings of the groups: schedulers leave initial_lr, max_lr ... behind.
-
-    Optimizers of other packages keep state in their groups, such as the number of steps; there only what schedulers
-    write is replaced.
-    """
-    keeps_states = [
-        not type(each).__module__.startswith("torch.optim") for each in parts_of(optimizer) for _ in each.param_groups
-    ]
-    for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
-        keeps_state = keeps_states[index]
-        added = group.keys() - wanted.keys() - {"params"}
-        for name in added.intersection(_SCHEDULERS_SETTINGS) if keeps_state else added:
-            del group[name]
-        replaced = {name: wanted[name] for name in _SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
-        group.update(copy.deepcopy(dict(replaced)))
-        if lrs is not None:
-            group["lr"] = lrs[index]
 
 
 def _exact_ratio(lr: float, unscaled: float) -> float:

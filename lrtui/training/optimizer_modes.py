@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.training.lr_control import group_settings
+from lrtui.training.group_settings import group_settings
 
 
 class OptimizerModes:

@@ -37,6 +37,9 @@ from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import UserTask
 from lrtui.training.weight_averaging import check_averageable
 
+CONSTANT = Schedule("ConstantLR", (("factor", 1.0),))
+"""Stands for the schedules of optimizers that a switch does not name, while it is tried."""
+
 MAX_STEPS_TRIED = 200_000
 """Maximum number of steps after which a script's command is tried before a run; they take 2 s."""
 
@@ -262,6 +265,9 @@ def _try_schedules(
             check_metric(later, metric_names)
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             rest = replace(horizon, start_step=start)
+            if later.is_per_optimizer and not later.positional:
+                # those of the other optimizers go on
+                later = replace(later, items=(("", CONSTANT), *later.items))
             check_buildable(later, optimizer, rest)
             if (
                 later.user_path is None

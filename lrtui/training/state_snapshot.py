@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.training.lr_control import group_settings
+from lrtui.training.group_settings import group_settings
 from lrtui.training.random_state import random_states, set_random_states
 from lrtui.training.run_setup import RunSetup
 from lrtui.training.task_state import held_parts, load_state, saved_state

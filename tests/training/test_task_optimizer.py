@@ -14,8 +14,10 @@ from lrtui.__main__ import main
 from lrtui.analysis.checks.check import check_schedule
 from lrtui.engine.run_code import code_of_spec
 from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
-from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted
+from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted, ScheduleSwitched
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.command_notation import parse_command
+from lrtui.schedules.forecast import ForecastRequest, forecast
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lr_placement import place_lr
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
@@ -171,6 +173,61 @@ def test_a_run_with_several_optimizers_is_resumed_bit_identically(step: int, tmp
     started(rest)
     for index in (0, 1):
         assert [*recorded(first)[index], *recorded(rest)[index]] == whole[index]
+
+
+@pytest.mark.parametrize(
+    "adamw", ["ExponentialLR(gamma=0.5)", "WarmupLinear(warmup=2)", "ReduceLROnPlateau(patience=0)"]
+)
+@pytest.mark.parametrize("anchor", ["base", "current"])
+def test_a_switch_of_one_optimizer_leaves_the_others(adamw: str, anchor: str, tmp_path: Path) -> None:
+    schedule = f"PerOptimizer(muon=ExponentialLR(0.9), adamw={adamw})"
+    plain = run_events(spec(schedule=schedule), task=Muon())
+    switch = parse_command(f"muon=WarmupLinear(warmup=2) from {anchor}")
+    script: dict[int, Any] = {8: [switch]}
+    events = run_events(spec(schedule=schedule), script, task=Muon())
+    (switched,) = [event for event in events if isinstance(event, ScheduleSwitched)]
+    lrs, lrs_without = recorded(events)[1], recorded(plain)[1]
+    if "Plateau" not in adamw:
+        # the results of the tests differ, so that the cuts may
+        assert [lr for _, lr in lrs] == [lr for _, lr in lrs_without]
+        request = ForecastRequest(
+            switched.schedule, started(events).spec.optimizer, EPOCHS, STEPS, 8, anchor, tuple(switched.lrs_before)
+        )
+        assert [tuple(row) for row in forecast(request).lrs.tolist()] == lrs[8:]
+    start = 0.02 if anchor == "base" else lrs_without[8][0]
+    assert [lr for lr, _ in lrs[8:11]] == [0, start / 2, start]
+    # resumed after the switch, and switched once more
+    more: dict[int, Any] = {15: [parse_command("adamw=ConstantLR(1)")]}
+    whole = recorded(run_events(spec(schedule=schedule), {**script, **more}, task=Muon()))
+    first = run_events(
+        spec(schedule=schedule), {**script, 10: [Stop()]}, task=Muon(), checkpoints=Checkpoints(tmp_path)
+    )
+    point = ResumePoint(saved_files(tmp_path)[-1].path)
+    rest = run_events(spec(schedule=schedule), more, task=Muon(), resume_point=point, next_seq=10**6)
+    for index in (0, 1):
+        assert [*recorded(first)[index], *recorded(rest)[index]] == whole[index]
+    assert [lr for _, lr in whole[1][15:]] == [0.003] * 3
+
+
+def test_a_switch_of_one_optimizer_that_is_not_exact_is_refused() -> None:
+    def reasons(commands: dict[int, Any], **settings: Any) -> list[str]:
+        events = run_events(spec(), commands, task=Muon(), **settings)
+        return [event.reason for event in events if isinstance(event, CommandRefused)]
+
+    switch = parse_command("muon=StepLR(1)")
+    assert "changed by hand" in reasons({3: [SetLr(0.1, 1), switch]})[0]
+    assert reasons({3: [SetLr(0.1, 0), switch]}) == []
+    assert "every optimizer" in reasons({3: [parse_command("muon=StepLR(1) from start")]})[0]
+    assert "wait for the test" in reasons({6: [switch]}, meets_tests=True)[0]
+    assert "no optimizer moun" in reasons({3: [parse_command("moun=StepLR(1)")]})[0]
+    at = run_events(spec(at=("step 3: muon=StepLR(1)",)), task=Muon())
+    assert [event.schedule for event in at if isinstance(event, ScheduleSwitched)] == [
+        'PerOptimizer(muon=StepLR(step_size=1), adamw=ExponentialLR(gamma=0.5), continues={"adamw": [0, 0.003]})'
+    ]
+    # a pasted line, and a name in front of the schedule of a single optimizer
+    assert parse_command("scheduler = StepLR(1)").text == "scheduler = StepLR(1) from base"
+    named = run_events(spec(), {3: [parse_command("mine = StepLR(1)")]}, task=Ordered())
+    assert [event.schedule for event in named if isinstance(event, ScheduleSwitched)] == ["StepLR(step_size=1)"]
 
 
 class Criterion(Ordered):
