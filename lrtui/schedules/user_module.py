@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -15,6 +16,8 @@ from typing import Any
 from lrtui.run.errors import NotationError
 
 _LOADING = threading.Lock()
+_drawing: set[Path] = set()
+"""The files loaded that draw random numbers when they are run, such as the weights of a model."""
 _loaded: dict[Path, tuple[int, str]] = {}
 """For each file loaded, its modification time in nanoseconds and its module's name."""
 
@@ -32,11 +35,15 @@ def import_user_module(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
-def load_user_file(path: Path) -> ModuleType:
+def load_user_file(path: Path, *, repeat_random: bool = False) -> ModuleType:
     """Return the file's module, the same each time until the file changes.
 
     As with `python FILE`, modules in its folder can be imported. The module is named after the file if that name is
     free, so that the worker processes of a data loader can import it.
+
+    Args:
+        path: the file.
+        repeat_random: run the file again if it draws random numbers, so that they follow from the current seed.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -48,14 +55,30 @@ def load_user_file(path: Path) -> ModuleType:
     with _LOADING:
         changed = path.stat().st_mtime_ns
         before = _loaded.get(path)
-        if before is not None and before[0] == changed and before[1] in sys.modules:
+        is_kept = not (repeat_random and path in _drawing)
+        if is_kept and before is not None and before[0] == changed and before[1] in sys.modules:
             return sys.modules[before[1]]
         if str(path.parent) not in sys.path:
             sys.path.insert(0, str(path.parent))
         name = before[1] if before else _free_name(path)
+        states = _random_states()
         module = _run(path, name)
+        if _random_states() == states:
+            _drawing.discard(path)
+        else:
+            _drawing.add(path)
         _loaded[path] = (changed, name)
         return module
+
+
+def _random_states() -> tuple[Any, ...]:
+    """Return the states of the global random generators; None for those of packages that are not imported yet."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    return (
+        random.getstate(),
+        None if torch is None else torch.random.get_rng_state().numpy().tobytes(),
+        None if numpy is None else numpy.random.get_state()[1].tobytes(),
+    )
 
 
 def _free_name(path: Path) -> str:

@@ -28,11 +28,13 @@ AS_OBJECT = "in Python, pass the task as an object: Run(spec, TASK), Run.resume(
 MEMBERS = ("model", "training_data")
 
 
-def find_task(notation: str) -> Task:
+def find_task(notation: str, seed: int = 0) -> Task:
     """Return the task.
 
     Args:
         notation: a registered name such as `fashion-mnist`, `FILE.py:Name` or `package.module:Name`.
+        seed: of the run, from which all that the task draws when it is imported and created follows. A file that draws
+            random numbers is run again.
 
     Raises:
         UsageError: if there is no such task.
@@ -47,16 +49,19 @@ def find_task(notation: str) -> Task:
         place, _, name = notation.rpartition(":")
         is_file = place.endswith(".py")
         if place == MAIN or LOCAL in name:
-            return checked_task(_instance(_typed_in_class(name), notation), notation)
+            with _seeded(seed):
+                return checked_task(_instance(_typed_in_class(name), notation), notation)
         if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
             raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {notation[:60]!r}")
         if is_file and not Path(place).expanduser().is_file():
             raise UsageError(f"there is no file {place}")
-        with _same_random_numbers():
+        with _seeded(seed):
             module = _run_file(place) if is_file else _import(place)
-            if not hasattr(module, name):
-                raise UsageError(f"{place} has no {name[:60]}")
-            found = getattr(module, name)
+        if not hasattr(module, name):
+            raise UsageError(f"{place} has no {name[:60]}")
+        found = getattr(module, name)
+        # again, since a module that is imported already draws nothing
+        with _seeded(seed):
             return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
     return checked_task(_instance(found, notation) if isinstance(found, type) else found, notation)
 
@@ -122,11 +127,11 @@ def steps_per_epoch(batches: int, accumulate: int) -> int:
 
 
 @contextmanager
-def _same_random_numbers() -> Iterator[None]:
+def _seeded(seed: int) -> Iterator[None]:
     """Seed all global generators within the block.
 
     What a file draws when it is imported, such as its data or the weights of a model, must not depend on what the
-    process did before, nor on the seed of the run that imports it first: a resumed run imports it again.
+    process did before, and be the same for a resumed run.
     """
     # 1 s, which the task's file takes anyway
     import numpy as np
@@ -135,9 +140,9 @@ def _same_random_numbers() -> Iterator[None]:
     python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            np.random.seed(0)
-            random.seed(0)
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
+            random.seed(seed)
             yield
     finally:
         random.setstate(python_state)
@@ -157,7 +162,7 @@ def _import(name: str) -> ModuleType:
 
 def _run_file(place: str) -> ModuleType:
     try:
-        return load_user_file(Path(place))
+        return load_user_file(Path(place), repeat_random=True)
     except (Exception, SystemExit) as error:  # a user's file can raise anything
         raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
 

@@ -106,6 +106,7 @@ class Task(Protocol):
       They are reset before each pass, and moved to the device if they are modules.
     - `state_dict()` and `load_state_dict(state)`: what the task keeps besides its model, saved in checkpoints and
       restored by a resumed run, after `model()`. Tensors, numbers, strings, and dicts and lists of them.
+    - `device` and `seed` are attributes that a run sets before `prepare`, unless the task has its own.
     - `best` and `mode` name the metric that decides which result is the best, and whether that is its highest value
       ("max") or its lowest ("min"). Without them it is `accuracy`, a share in [0, 1], or else the test loss.
     - `step_metrics(model)` returns a mapping from names to values of the current step, each a number or a 0-d

@@ -28,7 +28,13 @@ from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_during_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.user_task import TRAINED_MODELS
 from lrtui.training.weight_averaging import WeightAveraging
+
+TRAINED_BEFORE = (
+    "model() returned the model of an earlier run of this process: this run starts with the weights that it has "
+    "trained, not with those of its seed; create the model within model()"
+)
 
 
 class Loop:
@@ -286,6 +292,9 @@ class Loop:
         )
         for text in setup.warnings:
             self._reporter.notice("schedule", text, level="warning")
+        if setup.was_trained and not self._started_fields:
+            self._reporter.notice("start", TRAINED_BEFORE, level="warning")
+        TRAINED_MODELS.add(setup.model)
         for text in self._warnings:
             self._reporter.notice("resume", text, level="warning")
 

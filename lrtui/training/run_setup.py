@@ -34,7 +34,7 @@ from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.task_schedule import schedule_of_run, stored_schedule
-from lrtui.training.user_task import UserTask
+from lrtui.training.user_task import TRAINED_MODELS, UserTask
 from lrtui.training.weight_averaging import check_averageable
 
 CONSTANT = Schedule("ConstantLR", (("factor", 1.0),))
@@ -63,6 +63,7 @@ class RunSetup:
         test: None for a task without test data.
         metric_names: names of a test's results, `loss` first; none without test data.
         objective: what the task names as best; None if it names nothing.
+        was_trained: whether an earlier run of this process has trained the model, so that it has the weights of then.
         script: the commands of the settings' `at`, in the order of their moments.
         warnings: what will go wrong, as the first batch of the test and the script show; one sentence each.
     """
@@ -82,6 +83,7 @@ class RunSetup:
     script: list[ScriptLine]
     warnings: tuple[str, ...] = ()
     objective: Objective | None = None
+    was_trained: bool = False
 
     @property
     def parameter_count(self) -> int:
@@ -104,7 +106,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     parse_schedule(spec.schedule)  # refused before the data is loaded
     device = choose_device(spec.device)
     check_flags(parse_optimizer(spec.optimizer), device.type)
-    user_task = UserTask(task or find_task(spec.task), spec.task)
+    user_task = UserTask(task or find_task(spec.task, spec.seed), spec.task)
+    user_task.provide({"device": device, "seed": spec.seed}, say)
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
@@ -151,6 +154,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     if test is not None and (gathered := user_task.whole_set_metrics.describe(int(data["test"]))):
         say(gathered)
     check_smallest_batch(train, values)
+    was_trained = model in TRAINED_MODELS
     metric_names = tuple(first_results)
     objective = user_task.objective(metric_names) if metric_names else None
     order.manual_seed(draw_seed())
@@ -183,6 +187,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
             *script_warnings,
         ),
         objective=objective,
+        was_trained=was_trained,
     )
 
 

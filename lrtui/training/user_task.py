@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 import torch
 
@@ -37,6 +38,13 @@ ONE_SAMPLE = (
 METRICS = "metrics(outputs, targets) must return a mapping from names to values: one per sample, or the batch's mean"
 
 
+TRAINED_MODELS: WeakSet[torch.nn.Module] = WeakSet()
+"""The models that runs of this process have trained."""
+
+_PROVIDED = "_lrtui_provided"
+"""Attribute of a task with the names of those that a run has set."""
+
+
 class UserTask:
     """The user's task; its errors are reported with the line in the user's code and with what was expected.
 
@@ -57,6 +65,20 @@ class UserTask:
         self._test_step = getattr(task, "test_step", None)
         self._step_metrics = getattr(task, "step_metrics", None)
         self._notation = notation
+
+    def provide(self, values: Mapping[str, Any], say: Say) -> None:
+        """Set attributes of the task, such as `device` and `seed`, unless it has its own of that name."""
+        given = set(getattr(self.task, _PROVIDED, ()))
+        for name, value in values.items():
+            if hasattr(self.task, name) and name not in given:
+                own = getattr(self.task, name)
+                if str(own) != str(value):
+                    say(f"the task has its own {name}, {own!r:.60}, which stays; the run has {value}")
+                continue
+            with suppress(AttributeError, TypeError):  # a task with slots, or a frozen one, has none
+                setattr(self.task, name, value)
+                given.add(name)
+                setattr(self.task, _PROVIDED, frozenset(given))
 
     def prepare(self, request: DataRequest, say: Say) -> DataSource:
         """Let the task find its data; return where it comes from."""

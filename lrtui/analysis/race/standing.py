@@ -99,7 +99,7 @@ def start_warnings(results: Sequence[CellResult]) -> Iterator[str]:
             yield (
                 f"with seed {seed} the loss of the first batch varies from {min(losses):.6g} to {max(losses):.6g}: "
                 "the runs did not start equal, so differences are not paired; the task uses random numbers "
-                "that are not seeded"
+                "that are not seeded, or its model() returns a model that an earlier run has trained"
             )
     states = [result.run_state for result in results if result.started is not None]
     for name in SHARED_CIRCUMSTANCES:
