@@ -272,7 +272,7 @@ def test_the_traps_read_the_entry_of_one_more_scheduler(copy: Path) -> None:
         "import json\n"
         "from lrtui.analysis.checks import check_schedule\n"
         "from lrtui.schedules.notation import parse_optimizer, parse_schedule\n"
-        "from lrtui.schedules.schedule import Horizon\n"
+        "from lrtui.schedules.horizon import Horizon\n"
         f"for text in {list(codes)}:\n"
         "    found = check_schedule(parse_schedule(text), parse_optimizer('SGD(lr=0.5)'), Horizon(10, 20))\n"
         "    print(json.dumps([[each.code, str(each)] for each in found]))\n",
