@@ -159,7 +159,7 @@ def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, optimizer: Optimi
     ]
     charts.print_chart(curves, epoch_ticks(0, horizon.epochs), from_zero=True)
     for index, preview in enumerate(previews):
-        heading = f"{preview.schedule}, per {preview.schedule.per}"
+        heading = f"{preview.schedule}, per {' and '.join(preview.schedule.units)}"
         if len(previews) > 1:
             print_legend(marker_of(index, len(previews)), index, heading)
         else:

@@ -189,12 +189,30 @@ def _follows_metric(notation: str) -> bool:
 
 
 def follows_metric(state: RunState) -> bool:
-    """Return whether the active schedule follows the results of tests; such a schedule never raises the lr."""
+    """Return whether the active schedule, or one inside it, follows the results of tests."""
     return _follows_metric(state.schedule)
 
 
+@functools.lru_cache(maxsize=64)
+def _is_plateau(notation: str) -> bool:
+    from lrtui.schedules.notation import parse_schedule
+
+    try:
+        return all(part.metric is not None and not part.children for part in parse_schedule(notation).walk())
+    except LrtuiError:
+        return False
+
+
+def never_rises(state: RunState) -> bool:
+    """Return whether the active schedule does nothing but lower the lr after the results of tests.
+
+    A warmup around such a schedule raises the lr.
+    """
+    return _is_plateau(state.schedule)
+
+
 def highest_remaining_lrs(state: RunState) -> Floats | None:
-    """Return the current lr for every step to come, an upper bound for a schedule that follows a metric."""
+    """Return the current lr for every step to come, an upper bound for a schedule that never raises it."""
     steps = state.total_steps - state.step
     lrs = np.asarray(state.current_lrs, dtype=np.float64)
     return np.broadcast_to(lrs, (steps, len(lrs))) if steps > 0 and len(lrs) else None
@@ -209,7 +227,7 @@ class RunForecaster:
 
     def __call__(self, state: RunState) -> Floats | None:
         """Return the lr still to come; imports torch at the first call."""
-        if state.started is not None and follows_metric(state):
+        if state.started is not None and never_rises(state):
             return highest_remaining_lrs(state)
         request = request_for_run(state)
         if request != self._request:

@@ -9,7 +9,7 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.analysis.advice.advice import AFTER_THE_RUN, Advice
 from lrtui.analysis.advice.advisor import Advisor
 from lrtui.run.state import RunState
-from lrtui.schedules.forecast import Floats, follows_metric, highest_remaining_lrs, remaining_lrs
+from lrtui.schedules.forecast import Floats, highest_remaining_lrs, never_rises, remaining_lrs
 from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
 
@@ -75,7 +75,7 @@ class RunAdvice:
 
     def _remaining_lr(self, number: int, state: RunState) -> Floats | None:
         """Return a run's lr from now to its end; None until its forecast has been computed."""
-        if follows_metric(state):
+        if never_rises(state):
             return highest_remaining_lrs(state)
         future = self._scene.futures.get(number) if self._scene else None
         return None if future is None else remaining_lrs(state, future.start_step, future.lrs)

@@ -108,6 +108,15 @@ def test_the_remaining_lrs_of_a_plateau_are_at_most_the_current_lr() -> None:
     assert set(remaining[:, 0].tolist()) == set(state.current_lrs)
 
 
+@pytest.mark.parametrize("schedule", ["Warmup(300, ReduceLROnPlateau())", "Warmup(0.6, ReduceLROnPlateau())"])
+def test_the_remaining_lrs_of_a_warmup_around_a_plateau_rise(schedule: str) -> None:
+    state = state_of(recorded_run(230, schedule=schedule))
+    remaining = RunForecaster()(state)
+    assert remaining is not None
+    assert follows_metric(state)
+    assert remaining[:, 0].tolist() == pytest.approx([*(0.01 * step / 300 for step in range(230, 300)), *[0.01] * 200])
+
+
 def test_a_schedule_is_simulated_once_until_it_is_switched(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[ForecastRequest] = []
 
