@@ -599,13 +599,14 @@ _NO_WORDS = (
 def options() -> Iterator[Case]:
     """Yield invalid option values and command lines."""
     limits = {item.name: item.metadata.get("maximum") for item in fields(RunSpec)}
+    empty = {item.name for item in fields(RunSpec) if item.metadata.get("empty")}
     for name in ("epochs", "batch_size", "accumulate", "log_interval", "train_samples", "test_samples"):
         option = name.replace("_", "-")
         yield from (Case("option", text, option) for text in _NO_COUNTS)
         if limits[name] is not None:
             yield Case("option", str(limits[name] + 1), option)
-            # without a limit on the samples, the empty text stands for all
-            yield from [] if name.endswith("samples") else [Case("option", "", option)]
+            # an empty text may stand for a default
+            yield from [] if name in empty else [Case("option", "", option)]
     yield from (Case("option", text, "seed") for text in ("", str(2**63), *_NO_COUNTS) if text not in ("0", "-0", "+0"))
     yield from (
         Case("option", text, "batches-per-epoch") for text in ("", "10000001", *_NO_COUNTS) if text != "0" * 41 + "3"

@@ -130,16 +130,21 @@ def _findings_of_warmup(
         rest = horizon_inside(fill_in(warmup, horizon)[0], horizon)
         return context_of(alone, rest) if rest.steps > 0 else None
 
-    def tried(fix: Schedule | None) -> Schedule | None:
-        return fix if fix is not None and context_of(fix, horizon).can_train else None
+    def around(warmup: Schedule) -> ScheduleContext:
+        constant = replace(CONSTANT, per=warmup.per, per_given=not warmup.per_given)
+        return context_of(warmup.with_children([constant]) if warmup.children else warmup, horizon)
+
+    def tried(fix: Schedule | None, code: str) -> Schedule | None:
+        if fix is None or not context_of(fix, horizon).can_train:
+            return None
+        contexts = [context for context in (around(fix), inside(fix)) if context is not None]
+        return None if any(trap.code == code for context in contexts for trap in _problems(context)) else fix
 
     rest = inside(schedule)
-    later = [] if rest is None else _findings(rest, lambda fixed: tried(_around(schedule, fixed)))
+    later = [] if rest is None else _findings(rest, lambda fixed, code: tried(_around(schedule, fixed), code))
     if rest is not None and rest.error is not None:
         return later
-    constant = replace(CONSTANT, per=schedule.per, per_given=not schedule.per_given)
-    around = context_of(schedule.with_children([constant]), horizon)
-    findings = _findings(around, lambda fixed: tried(_around(fixed, schedule.children[0])))
+    findings = _findings(around(schedule), lambda fixed, code: tried(_around(fixed, schedule.children[0]), code))
     fixed = [parse_schedule(finding.fix) for finding in findings if finding.fix]
     # those that the fix of the warmup removes are left out
     remaining = [{trap.code for trap in _problems(context)} for warmup in fixed if (context := inside(warmup))]
@@ -167,11 +172,14 @@ def _with_fix(schedule: Schedule, key: str, fix: str) -> Schedule:
     return replace(schedule, items=tuple(changed))
 
 
-def _findings(context: ScheduleContext, whole: Callable[[Schedule], Schedule | None] | None = None) -> list[Finding]:
+def _findings(
+    context: ScheduleContext, whole: Callable[[Schedule, str], Schedule | None] | None = None
+) -> list[Finding]:
     """Return the findings for a context.
 
     Args:
-        whole: returns the schedule that a fix is part of, or None if it can't be.
+        whole: takes the fix of a part and the code of its finding, and returns the whole schedule; None if that can't
+            be, or has the finding as well.
     """
     problems = _problems(context)
     codes = {trap.code for trap in problems}
@@ -185,7 +193,7 @@ def _findings(context: ScheduleContext, whole: Callable[[Schedule], Schedule | N
             fixed_contexts.append(fixed)
         schedule = fixed.schedule if fixed else None
         if schedule is not None and whole is not None:
-            schedule = whole(schedule)
+            schedule = whole(schedule, trap.code)
         fix = None if schedule is None else str(schedule)
         findings.append(Finding(trap.code, problem.message, fix, problem.short or trap.title))
     return findings
