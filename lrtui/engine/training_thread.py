@@ -208,6 +208,10 @@ class TrainingThread:
             from lrtui.training.random_state import own_random_states
             from lrtui.training.train import train
         except Exception as error:  # a broken installation can raise anything, and must be seen
+            if (stop := self.inbox.find(Stop)) is not None:
+                # modules can't be imported once the interpreter has begun to end
+                finish_run(self.inbox, self._reporter, "stopped", command_id=stop.id)
+                return
             self._fail(f"PyTorch can't be imported: {error}")
             return
         tune_memory()

@@ -355,6 +355,20 @@ def test_a_run_that_fails_before_training_is_stored_as_failed_and_takes_no_comma
     assert stored(tmp_path) == folded(events)
 
 
+def test_a_run_whose_script_ends_while_torch_is_imported_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tiny_spec(store=str(tmp_path)))
+
+    def interrupted() -> None:
+        run.send("stop")
+        raise RuntimeError("can't register atexit after shutdown")
+
+    monkeypatch.setattr("lrtui.engine.training_thread.import_torch", interrupted)
+    play(run)
+    assert (row(tmp_path).state, row(tmp_path).error) == ("stopped", None)
+
+
 def test_a_run_whose_thread_cannot_be_started_is_stored_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
