@@ -212,8 +212,10 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
             progress.say(printable(line))
 
     race = Race(files, plan, say, progress.update)
-    runs, epochs = counted(len(plan.cells), "run"), counted(plan.common.epochs, "epoch")
-    say(f"{plan.title}: {runs} of {epochs}, {plan.common.task}, stored in {files.folder}")
+    say(
+        f"{plan.title}: {counted(len(plan.cells), 'run')} of {plan.common.length}, {plan.common.task}, "
+        f"stored in {files.folder}"
+    )
     with progress, task_output_on_stderr(), stop_on_signals(race.stop) as signals:
         race.run()
     # a signal after the last run has ended interrupts nothing

@@ -69,7 +69,7 @@ def command(
             print_prose(printable(line), sys.stderr)
 
     search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
-    say(f"searching for a {spec.epochs:,}-epoch schedule, with a budget of {four_digits(full_runs)} full runs")
+    say(f"searching for a schedule of {spec.length}, with a budget of {four_digits(full_runs)} full runs")
     with task_output_on_stderr(), stop_on_signals(search.stop) as signals:
         try:
             suggestion = search.run()

@@ -103,7 +103,7 @@ class StoreSource(RunSource):
                 spec=run.spec,
                 schedule=run.schedule,
                 epochs_done=epochs_done(run),
-                epochs=run.spec.epochs,
+                epochs=0 if run.spec.epochs_follow else run.spec.epochs,
                 step=run.step,
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from random_tasks import RandomTask
 from run_record import RunRecorder, assert_same, of
 
+from lrtui.__main__ import main
+from lrtui.cli.options import read_spec
 from lrtui.run.commands import Extend, ScaleLr
 from lrtui.run.events import CommandRefused, EpochDone, EvalDone, Extended, LrSet
 from lrtui.run.spec import RunSpec
@@ -105,3 +108,30 @@ def test_an_endless_stream_has_one_epoch_of_all_steps(recording: RunRecorder, tm
     assert list(whole.steps) == list(range(12))
     pieces = recording.run_in_pieces(spec, [4, 8], tmp_path, script, make_task=make)
     assert_same(whole, pieces)
+
+
+def test_commands_show_a_run_of_a_number_of_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", str(tmp_path)]
+    arguments = ["--task", "tiny_task:Tiny", "--batch-size", "16", "--max-steps", "9", *store]
+    assert main(["train", "StepLR(1)", *arguments, "--at", "step 7: extend 1"]) == 0
+    capsys.readouterr()
+    assert main(["runs", "list", "--json", *store]) == 0
+    run = json.loads(capsys.readouterr().out)
+    assert (run["epochs"], run["step"], run["total_steps"]) == (3, 15, 15)
+    assert main(["runs", "show", "last", *store]) == 0
+    assert "3 of 3 epochs, 15 of 15 steps" in capsys.readouterr().out
+    assert main(["preview", "StepLR(1)", "--run", "last", "--json", *store]) == 0
+    assert len(json.loads(capsys.readouterr().out)["lrs"]) == 15
+    assert main(["resume", "last", "--epochs", "4", *store]) == 2
+    assert "within epoch 3, after 15 steps, and can't be extended any more" in capsys.readouterr().err
+    assert main(["race", "StepLR(1)", "ExponentialLR(0.5)", "--seeds", "1", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert "race 1: 2 runs of 9 steps" in captured.err
+    assert "Adam(lr=0.01), 9 steps" in captured.out
+
+
+def test_an_option_of_length_is_not_limited_by_a_default_of_the_other() -> None:
+    assert read_spec({"max_steps": "50"}, None, {"epochs": 2}).epochs_follow
+    assert read_spec({"epochs": "3"}, None, {"max_steps": 5}).max_steps is None
+    both = read_spec({"epochs": "3", "max_steps": "50"}, None, {})
+    assert (both.epochs, both.max_steps) == (3, 50)

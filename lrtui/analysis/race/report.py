@@ -126,7 +126,7 @@ def standing_markdown(standing: Standing) -> list[str]:
 def _title(standing: Standing) -> str:
     plan, spec = standing.plan, standing.plan.common
     text = f"{counted(len(plan.entrants), 'schedule')}, {counted(len(plan.seeds), 'seed')}"
-    return f"{plan.title}: {text}, {spec.task}, {spec.optimizer}, {counted(spec.epochs, 'epoch')}"
+    return f"{plan.title}: {text}, {spec.task}, {spec.optimizer}, {spec.length}"
 
 
 def _cells(row: list[str]) -> list[str]:

@@ -88,6 +88,13 @@ class CellResult:
         return cls(cell, run, state.status, state.step, epoch_results(state), run_state=state)
 
 
+def epochs_of_race(plan: RacePlan, results: Sequence[CellResult]) -> int:
+    """Return the epochs of each run, which may be known only once one has started; 1 before it."""
+    if not plan.common.epochs_follow:
+        return plan.common.epochs
+    return max((result.started.spec.epochs for result in results if result.started is not None), default=1)
+
+
 def objective_of_race(results: Sequence[CellResult]) -> Objective:
     """Return what decides the race: the `best` of its task, or test accuracy, or test loss without an accuracy."""
     tests = [test for result in results for test in result.tests.values()]

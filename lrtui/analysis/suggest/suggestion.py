@@ -183,7 +183,7 @@ def _round_lines(standing: Standing) -> Iterator[str]:
 
 def _full_run_lines(suggestion: Suggestion) -> Iterator[str]:
     result, rounds = suggestion.full_run, suggestion.rounds
-    epochs = counted(suggestion.spec.epochs, "epoch")
+    epochs = suggestion.spec.length
     if result is None:
         yield f"no full run: the budget does not cover {epochs}, so the result at full length is unknown"
         return

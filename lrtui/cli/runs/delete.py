@@ -39,7 +39,7 @@ def delete(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
         if not (sys.stdin and sys.stdin.isatty()):
             raise UsageError("can't ask for confirmation without a terminal; --yes deletes without asking")
         for run in found:
-            about = f"{run.state}, {epochs_done(run)} of {counted(run.spec.epochs, 'epoch')}, {run.schedule}"
+            about = f"{run.state}, {epochs_done(run)} of {run.spec.length}, {run.schedule}"
             print_prose(f"{title_of(run)}: {printable(about)}", sys.stderr)
         print(f"delete {counted(len(found), 'run')} with all checkpoints? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):

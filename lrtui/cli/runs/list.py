@@ -115,7 +115,7 @@ def _cell(run: StoredRun, name: str) -> str:
         case "state":
             return f"{GLYPHS[run.state]} {run.state}"
         case "epochs":
-            return f"{epochs_done(run)}/{run.spec.epochs}"
+            return f"{epochs_done(run)}/{'?' if run.spec.epochs_follow else run.spec.epochs}"
         case "best_value":
             is_loss = run.best_value is None and run.best_metric is None
             return figure(run.best_loss if is_loss else run.best_value)

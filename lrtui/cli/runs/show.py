@@ -133,10 +133,11 @@ def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
 
 
 def _head_lines(run: StoredRun) -> list[str]:
-    done, of = epochs_done(run), run.spec.epochs
+    done = epochs_done(run)
+    epochs = "? epochs" if run.spec.epochs_follow else counted(run.spec.epochs, "epoch")
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     lines = [
-        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {counted(of, 'epoch')}, {steps} steps, "
+        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {epochs}, {steps} steps, "
         f"{duration(run.seconds)}"
     ]
     lines = wrapped(lines[0], terminal_width())

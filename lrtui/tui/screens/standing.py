@@ -69,9 +69,9 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
         results: results of all runs of the race.
         store: the option that names the store, for the command that continues the race.
     """
-    from lrtui.analysis.race.results import open_cells
+    from lrtui.analysis.race.results import epochs_of_race, open_cells
 
-    epochs, cells = plan.common.epochs, set(open_cells(plan, results))
+    epochs, cells = epochs_of_race(plan, results), set(open_cells(plan, results))
     # an entrant that was stopped or has diverged has no epochs left
     epochs_done = sum(result.epochs_done for result in results)
     total = epochs_done + sum(epochs - result.epochs_done for result in results if result.cell in cells)

@@ -74,6 +74,7 @@ def standing_page(standing: Standing, results: Sequence[CellResult], width: int)
         width: maximum width of the lines.
     """
     from lrtui.analysis.race.report import note_lines, result_lines
+    from lrtui.analysis.race.results import epochs_of_race
     from lrtui.analysis.race.standing import mean_tests
 
     return StandingPage(
@@ -82,7 +83,7 @@ def standing_page(standing: Standing, results: Sequence[CellResult], width: int)
         metric=standing.metric,
         means=mean_tests(standing, results),
         labels=[printable(entrant.label) for entrant in standing.plan.entrants],
-        epochs=standing.plan.common.epochs,
+        epochs=epochs_of_race(standing.plan, results),
     )
 
 

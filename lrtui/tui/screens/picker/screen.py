@@ -17,6 +17,7 @@ from textual.widgets import Input, Label, OptionList, Static
 
 from lrtui.run.spec import trained_lr
 from lrtui.schedules.catalogue import CATALOGUE
+from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.screens.dialogs import POLL_SECONDS
@@ -274,7 +275,8 @@ class PickerScreen(ModalScreen[PickerChoice | RaceChoice | None]):
                 self.dismiss(RaceChoice(racers, seeds))
 
         context = self._state.context
-        self.app.push_screen(RaceScreen(racers, context.spec.epochs, context.race), on_seeds)
+        epochs = Horizon.of(context.spec, context.batches_per_epoch).epochs
+        self.app.push_screen(RaceScreen(racers, epochs, context.race), on_seeds)
 
     def action_help(self) -> None:
         self.app.push_screen(PickerHelpScreen(self._model.text, self._state.findings))
