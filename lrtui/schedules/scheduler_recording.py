@@ -15,6 +15,7 @@ from lrtui.run.errors import UsageError
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import Schedule, default_metric
+from lrtui.schedules.transformers_schedules import transformers_schedule
 
 _LEFT_OUT = ("self", "optimizer", "last_epoch", "verbose")
 _PATCHING = threading.RLock()
@@ -67,6 +68,8 @@ class SchedulerRecords:
         if id(scheduler) not in self._arguments:
             raise UsageError(f"{kind.__module__}.{kind.__qualname__} can't be written as a schedule")
         entry, arguments = CATALOGUE[kind.__name__], self._arguments[id(scheduler)][1]
+        if (found := transformers_schedule(arguments.get("lr_lambda"))) is not None:
+            entry, arguments = CATALOGUE[found[0]], found[1]
         values = {
             name: self._value(entry, name, value, per)
             for name, value in arguments.items()

@@ -11,6 +11,10 @@ from plain_runs import assert_equals_plain_loop, example, lines_for_lrtui, recor
 from torch import nn
 from torch.optim import lr_scheduler
 
+from lrtui import Horizon, parse_optimizer, parse_schedule, simulate
+from lrtui.schedules.scheduler_recording import recorded_schedulers
+from lrtui.schedules.transformers_schedules import transformers_schedule
+
 EXAMPLES = (
     "mnist_adadelta",
     "resnet_mixup",
@@ -79,6 +83,37 @@ def test_bert_with_batches_that_are_dicts(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert run.tests[-1].accuracy is not None
     assert run.batch_line == ("batch: dict of input_ids, attention_mask, labels; model(**batch); loss from the model")
+
+
+def test_schedules_of_transformers_are_written_as_those_that_equal_them() -> None:
+    import transformers
+
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    cases = {
+        "WarmupLinear(warmup=3, total_steps=10)": transformers.get_linear_schedule_with_warmup(optimizer, 3, 10),
+        "WarmupCosine(warmup=3, total_steps=10)": transformers.get_cosine_schedule_with_warmup(optimizer, 3, 10),
+        "ConstantWithWarmup(warmup=3)": transformers.get_constant_schedule_with_warmup(optimizer, 3),
+        "ConstantLR(factor=1.0)": transformers.get_constant_schedule(optimizer),
+    }
+    others = (
+        transformers.get_cosine_schedule_with_warmup(optimizer, 3, 10, num_cycles=2),
+        transformers.get_linear_schedule_with_warmup(optimizer, 0.5, 10),
+        transformers.get_inverse_sqrt_schedule(optimizer, 3),
+    )
+    for text, scheduler in cases.items():
+        found = transformers_schedule(scheduler.lr_lambdas[0])
+        assert found is not None
+        assert parse_schedule(text).arguments == dict(found[1])
+        horizon = Horizon(epochs=1, batches_per_epoch=10)
+        lrs = simulate(parse_schedule(text.replace(")", ', per="batch")')), parse_optimizer("SGD(lr=0.1)"), horizon)
+        expected = [0.1 * scheduler.lr_lambdas[0](step) for step in range(10)]
+        assert lrs[:, 0].tolist() == pytest.approx(expected, rel=1e-15, abs=0)
+    assert [transformers_schedule(other.lr_lambdas[0]) for other in others] == [None, None, None]
+    assert transformers_schedule(lambda step: 1.0) is None
+    with recorded_schedulers() as records:
+        scheduler = transformers.get_cosine_schedule_with_warmup(optimizer, 2, 8)
+        assert str(records.schedule(scheduler, "batch")) == "WarmupCosine(warmup=2, total_steps=8)"
 
 
 def test_a_gpt_on_an_endless_stream(monkeypatch: pytest.MonkeyPatch) -> None:
