@@ -58,7 +58,8 @@ class SchedulerRecords:
             UsageError: if it can't be written as text, such as a LambdaLR of a Python function.
         """
         found = self._read(scheduler, per)
-        found = replace(found, per_given=found.entry is None or found.entry.unit != per)
+        # inside a Warmup or a composite, a scheduler can have another default unit
+        found = replace(found, per_given=any(part.default_per != per for part in found.walk()))
         if found.entry and found.entry.follows_metric:
             found = replace(found, metric=metric or default_metric(found))
         return parse_schedule(str(found))

@@ -41,6 +41,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
+from lrtui.schedules.scheduler_recording import recorded_schedulers
 from lrtui.schedules.script import read_script
 from lrtui.schedules.short_notation import short_name, short_notation
 from lrtui.schedules.simulate import simulate, simulate_anchor
@@ -267,6 +268,24 @@ def test_a_plateau_inside_it_follows_the_tests_after_the_warmup() -> None:
     assert schedule.metric == "loss"
     lrs = simulate(schedule, parse_optimizer("SGD(lr=1.0)"), RUN, metrics=losses)[::50, 0]
     assert lrs.tolist() == [0, 50 / 60, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
+
+
+def test_each_of_several_optimizers_can_have_its_own_warmup() -> None:
+    optimizers = parse_optimizer("task:optimizers(a=task:SGD(lr=1.0), b=task:SGD(lr=2.0))")
+    losses = [{"loss": loss} for loss in (1.0, 2.0, 3.0, 4.0)]
+    text = "PerOptimizer(a=Warmup(5, ReduceLROnPlateau(factor=0.5, patience=0)), b=Warmup(0.25, StepLR(1, gamma=0.5)))"
+    lrs = simulate(parse_schedule(text), optimizers, Horizon(4, 3), metrics=losses)
+    assert lrs[:, 0].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 0.5, 0.5, 0.5])
+    assert lrs[:, 1].tolist() == pytest.approx([0, 2 / 3, 4 / 3, 2, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5])
+
+
+def test_a_scheduler_that_a_users_code_creates_is_written_as_notation() -> None:
+    with recorded_schedulers() as records:
+        optimizer = optimizer_of((0.1,))
+        cosine = Warmup(optimizer, 5, CosineAnnealingLR(optimizer, 20))
+        plateau = Warmup(optimizer, 5, ReduceLROnPlateau(optimizer))
+    assert str(records.schedule(cosine, "batch")) == 'Warmup(5, CosineAnnealingLR(T_max=20), per="batch")'
+    assert records.schedule(plateau, "batch").units == ("batch", "epoch")
 
 
 @pytest.mark.parametrize(
