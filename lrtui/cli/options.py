@@ -18,6 +18,7 @@ from lrtui.run.spec import (
     check_option,
     is_list,
     is_whole_number,
+    named_optimizer,
     named_schedule,
     option_name,
     read_option,
@@ -172,8 +173,9 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
         # an option is not limited by a default of the other
         if options.get(given) is not None and options.get(other) is None:
             values.pop(other, None)
+    task = options.get("task") or values.get("task") or RunSpec().task
     if schedule is not None:
-        values["schedule"] = named_schedule(schedule, options.get("task") or values.get("task") or RunSpec().task)
+        values["schedule"] = named_schedule(schedule, task)
     for item in fields(RunSpec):
         text = options.get(item.name)
         if item.name == "schedule" or text in (None, ()):
@@ -183,6 +185,8 @@ def read_spec(options: Mapping[str, Any], schedule: str | None, defaults: Mappin
             check_option(item, values[item.name])
         else:
             values[item.name] = read_option(item, text)
+    if options.get("optimizer") is not None:
+        values["optimizer"] = named_optimizer(values["optimizer"], task)
     return RunSpec(**values)
 
 

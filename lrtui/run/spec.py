@@ -182,10 +182,16 @@ def named_schedule(schedule: str, task: str) -> str:
     Args:
         task: notation of the task.
     """
-    defaults = RunSpec()
-    if schedule != defaults.schedule or task == defaults.task:
-        return schedule
-    return f"torch.optim.lr_scheduler.{schedule}"
+    return _named(schedule, RunSpec().schedule, "torch.optim.lr_scheduler", task)
+
+
+def named_optimizer(optimizer: str, task: str) -> str:
+    """Return an optimizer that the user has named, likewise for a task that has `optimizer(model)`."""
+    return _named(optimizer, RunSpec().optimizer, "torch.optim", task)
+
+
+def _named(text: str, default: str, module: str, task: str) -> str:
+    return text if text != default or task == RunSpec().task else f"{module}.{text}"
 
 
 def option_name(name: str) -> str:

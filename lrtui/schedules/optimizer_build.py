@@ -132,7 +132,12 @@ def _pytorchs(spec: OptimizerSpec, groups: list[dict[str, Any]], fused: bool) ->
                 pass  # no fused kernel for this device or type of parameters: the default one computes the same
         return optimizer_class(groups, **arguments)  # type: ignore[no-any-return]
     except (ValueError, TypeError, RuntimeError) as error:
-        raise NotationError(f"PyTorch refuses it: {error}", str(spec)) from None
+        hint = (
+            "; give Muon the matrices and another optimizer the rest, with optimizer(model) of the task"
+            if spec.name == "Muon" and "2D" in str(error)
+            else ""
+        )
+        raise NotationError(f"PyTorch refuses it: {error}{hint}", str(spec)) from None
 
 
 def _users_own(spec: OptimizerSpec, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

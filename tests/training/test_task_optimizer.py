@@ -354,6 +354,9 @@ def test_a_command_takes_a_schedule_for_each_optimizer_and_knows_the_tasks_lr(
     assert [[float(lr) for lr in row] for row in rows] == [[0.5, 0.25]] * 2 + [[0.05, 0.25]] * 2
     assert main(["train", "--schedule", "a=StepLR(1)", "--schedule", "ConstantLR(1)"]) == 2
     assert "--schedule takes NAME=SCHEDULE" in capsys.readouterr().err
+    rows = ["preview", "ConstantLR(1)", *common, "--csv", "--optimizer", "Adam(lr=0.01)"]
+    assert main(rows) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(",0.01")
     assert main(["train"]) == 2
     assert "a schedule is needed" in capsys.readouterr().err
     assert main(["check", "--schedule", "a=StepLR(1)", "--schedule", "c=StepLR(1)", *common]) == 2
