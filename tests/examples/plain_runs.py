@@ -6,7 +6,7 @@ import ast
 import copy
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -68,8 +68,10 @@ def recorded_run(monkeypatch: pytest.MonkeyPatch, task: Any, **settings: Any) ->
 
     def recording(self: OptimizerStep, group: list[Any]) -> Any:
         (batch,) = group
-        batches.append(copy.deepcopy(batch))
-        states.append(torch.get_rng_state())
+        # the closure of an optimizer computes the same batch again
+        if group is not self._batches:
+            batches.append(copy.deepcopy(batch))
+            states.append(torch.get_rng_state())
         return forward_backward(self, group)
 
     with monkeypatch.context() as patched:
@@ -85,35 +87,44 @@ def recorded_run(monkeypatch: pytest.MonkeyPatch, task: Any, **settings: Any) ->
 def assert_equals_plain_loop(
     run: RecordedRun,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer],
     loss_of: Callable[[torch.nn.Module, Any], torch.Tensor],
     scheduler: Any = None,
     *,
     per: str = "epoch",
     lr_rounding: float = 0.0,
+    steps_itself: bool = False,
 ) -> None:
     """Train the model on the batches of a run; every lr must be equal, every loss within 1e-6.
 
     Args:
         model: in the state that the run started with.
-        optimizer: as its user makes it.
+        optimizer: as its user makes it; several by name.
         loss_of: the user's own code for a batch, from the model to the loss.
-        scheduler: steps after every batch or epoch, as `per` says.
+        scheduler: a scheduler or several; each steps after every batch or epoch, as `per` says.
         lr_rounding: relative difference allowed to a scheduler that computes the same formula in another order.
+        steps_itself: whether `loss_of` calls `backward()` and the optimizers.
     """
     per_epoch = run.started.batches_per_epoch
+    optimizers = list(optimizer.values()) if isinstance(optimizer, Mapping) else [optimizer]
+    schedulers = scheduler if isinstance(scheduler, list) else [scheduler] if scheduler is not None else []
     lrs, losses = [], []
     model.train()
     for number, (batch, state) in enumerate(zip(run.batches, run.random_states, strict=True), start=1):
         torch.set_rng_state(state)
-        lrs.append(tuple(float(group["lr"]) for group in optimizer.param_groups))
-        optimizer.zero_grad()
+        lrs.append(tuple(float(group["lr"]) for each in optimizers for group in each.param_groups))
+        if not steps_itself:
+            for each in optimizers:
+                each.zero_grad()
         loss = loss_of(model, batch)
-        loss.backward()
-        optimizer.step()
+        if not steps_itself:
+            loss.backward()
+            for each in optimizers:
+                each.step()
         losses.append(loss.item())
-        if scheduler is not None and (per == "batch" or number % per_epoch == 0):
-            scheduler.step()
+        if per == "batch" or number % per_epoch == 0:
+            for each in schedulers:
+                each.step()
     assert [step.lrs for step in run.steps] == [pytest.approx(each, rel=lr_rounding, abs=0) for each in lrs]
     assert [step.loss for step in run.steps] == pytest.approx(losses, abs=1e-6, rel=1e-6)
 
