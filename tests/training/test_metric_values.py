@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_task import Tiny
@@ -81,7 +82,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(200, deep=2000), deadline=None)
 @given(VALUES)
 def test_whatever_metrics_returns_is_a_tensor_of_numbers_or_an_error_that_names_the_method(found: Any) -> None:
     try:

@@ -63,7 +63,7 @@ def plan_of(folder: Path) -> RacePlan:
     return PlanFiles(folder).find("last")
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", [pytest.param("1", marks=pytest.mark.deep), "2"])
 def test_a_killed_race_ends_with_the_same_results_after_resuming(
     processes: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
