@@ -11,12 +11,13 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from textual.widgets import Input, Log, Static
 
-from lrtui.run.events import EvalDone, Notice
+from lrtui.run.events import EvalDone, Event, Notice, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import figures_line, progress_line, title_line
+from lrtui.tui.panes.metrics import AccuracyPane, metric_in_pane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.screens.settings import SettingRow
 
@@ -113,3 +114,21 @@ async def test_there_is_no_change_from_or_to_an_accuracy_that_is_not_finite() ->
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         assert figures_line(app.cockpit.scene, 120).endswith("accuracy nan")
+
+
+async def test_the_metric_that_the_task_names_as_best_is_in_the_header_and_the_first_in_the_accuracy_pane() -> None:
+    def named(event: Event) -> Event:
+        if isinstance(event, RunStarted):
+            return replace(event, best="auc", mode="max")
+        return replace(event, metrics={"auc": 0.9 - event.epoch / 10}) if isinstance(event, EvalDone) else event
+
+    app = PlayedApp(PlayedSession([named(event) for event in recorded_run(100)]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        scene = app.cockpit.scene
+        assert figures_line(scene, 120).endswith("auc 0.7 -0.1000")
+        assert metric_in_pane(scene) == "auc"
+        pane = app.cockpit.query_one(AccuracyPane)
+        assert pane.values_of(scene) == "best 0.8, epoch 1  3: accuracy"
+        await pilot.press("3", "3")
+        assert metric_in_pane(app.cockpit.scene) == "accuracy"
