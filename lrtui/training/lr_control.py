@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from lrtui.run.errors import CheckpointError, UsageError
-from lrtui.schedules.build import SchedulersByOptimizer, build, step_scheduler
+from lrtui.run.errors import UsageError
+from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.catalogue import Per
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
@@ -24,6 +24,7 @@ from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
 from lrtui.training.group_settings import group_settings, set_groups
+from lrtui.training.scheduler_state import scheduler_state
 from lrtui.training.switch_of_one import (
     completed,
     for_single_optimizer,
@@ -270,7 +271,7 @@ class LrControl:
         return {
             "schedule": str(self._schedule),
             "built_on": self._built_on,
-            "scheduler": _scheduler_state(self._scheduler.state_dict(), self._schedule, self._scheduler),
+            "scheduler": scheduler_state(self._scheduler.state_dict(), self._schedule, self._scheduler),
             "factors": self._scale,
             "earlier_factors": self._earlier_scales,
             **{name: getattr(self, name) for name in _SAVED},
@@ -296,36 +297,3 @@ def _exact_ratio(lr: float, unscaled: float) -> float:
     ratio = lr / unscaled
     neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
     return next((factor for factor in neighbours if unscaled * factor == lr), ratio)
-
-
-def _scheduler_state(state: dict[str, Any], schedule: Schedule, scheduler: Any = None) -> dict[str, Any]:
-    """Return a scheduler's `state_dict()` without the functions that some releases of PyTorch put into it.
-
-    The constructor makes those again. Functions in the state of a user's class stay, and can't be saved.
-
-    Raises:
-        CheckpointError: for a user's class whose state contains the model's parameters: loading would copy them.
-    """
-    if isinstance(scheduler, SchedulersByOptimizer):
-        each = zip(state["schedulers"], scheduler.schedules, strict=True)
-        return {**state, "schedulers": [_scheduler_state(inner, part) for inner, part in each]}
-    if schedule.user_path is not None:
-        if _has_parameters(state):
-            raise CheckpointError(
-                f"{schedule.user_path}:{schedule.name} can't be checkpointed: its state contains the optimizer's "
-                "groups or parameters"
-            )
-        return state
-    plain = {name: value for name, value in state.items() if not callable(value)}
-    if schedule.children:
-        pairs = zip(state["_schedulers"], schedule.children, strict=True)
-        plain["_schedulers"] = [_scheduler_state(inner, child) for inner, child in pairs]
-    return plain
-
-
-def _has_parameters(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_has_parameters, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_parameters, value))
-    return isinstance(value, torch.nn.Parameter)

@@ -12,7 +12,6 @@ from lrtui.schedules.export_code.layout import (
     COUNTED_CLASS,
     FLOOR_CLASS,
     HELD_CLASS,
-    INDENT,
     WARMUP_CLASS,
     Call,
     Imports,
@@ -21,12 +20,12 @@ from lrtui.schedules.export_code.layout import (
     spaced,
 )
 from lrtui.schedules.export_code.loop import first_lines, loop_lines, reset_lines
+from lrtui.schedules.export_code.parameter_groups import group_lines
 from lrtui.schedules.export_code.phases import ScriptFeatures
 from lrtui.schedules.export_code.scale import scale_lines
 from lrtui.schedules.export_code.timeline import Timeline
-from lrtui.schedules.optimizer import OptimizerSpec, setting_text
-from lrtui.schedules.parameter_pattern import is_rule, rule_as_python
-from lrtui.schedules.schedule import value_text
+from lrtui.schedules.optimizer import OptimizerSpec
+from lrtui.schedules.parameter_pattern import is_rule
 
 HELD_CLASS_SOURCE = f'''\
 class {HELD_CLASS}(OneCycleLR):
@@ -166,62 +165,6 @@ def _code_of_several(timeline: Timeline) -> str:
     schedulers = task_optimizer.scheduler_lines(timeline, imports)
     loop = task_optimizer.loop_lines(timeline, imports)
     return _joined(timeline, imports, [sizes, placeholders, function, schedulers, loop])
-
-
-GROUPS_FUNCTION = '''\
-def parameter_groups(model):
-    """Return the parameter groups; a parameter belongs to the first pattern that it matches."""
-    members = {None: [], **{pattern: [] for pattern in groups}}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            matching = (pattern for pattern in groups if fnmatchcase(name, pattern))
-            members[next(matching, None)].append(parameter)
-    return [
-        {"params": parameters, **groups.get(pattern, {})}
-        for pattern, parameters in members.items()
-    ]
-'''
-
-
-BELONGS_FUNCTION = '''\
-def belongs(name, parameter, patterns):
-    """Return whether the parameter matches one of the patterns or rules."""
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
-        rule = rules.get(pattern)
-        if rule(parameter) if rule else fnmatchcase(name, pattern):
-            return True
-    return False
-'''
-
-
-def group_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
-    """Return the settings of the groups and the function that builds them."""
-    if not spec.groups:
-        return []
-    imports.name("fnmatch", "fnmatchcase")
-    first = "; the default group comes first" if spec.keeps_default_group else ""
-    lines = [f"# settings by pattern of parameter names{first}"]
-    lines.append("groups = {")
-    for pattern, items in spec.groups:
-        settings = ", ".join(f'"{name}": {setting_text(value)}' for name, value in items)
-        lines.append(f"{INDENT}{setting_text(pattern)}: {{{settings}}},")
-    function = GROUPS_FUNCTION
-    if not spec.keeps_default_group:
-        function = function.replace("members.items()\n", "members.items()\n        if parameters\n")
-    rules = {
-        rule: rule_as_python(rule, "parameter")
-        for patterns, _ in spec.groups
-        for rule in ((patterns,) if isinstance(patterns, str) else patterns)
-        if is_rule(rule)
-    }
-    if rules or not all(isinstance(patterns, str) for patterns, _ in spec.groups):
-        table = [f"{INDENT}{value_text(rule)}: lambda parameter: {text}," for rule, text in rules.items()]
-        lines += ["}", "rules = {", *table]
-        function = f"{BELONGS_FUNCTION}\n\n{function}".replace(
-            "fnmatchcase(name, pattern))\n            members",
-            "belongs(name, parameter, pattern))\n            members",
-        )
-    return [*lines, "}", *function.splitlines()]
 
 
 # fmt: off
