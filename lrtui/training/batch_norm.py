@@ -47,19 +47,20 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-def check_smallest_batch(train: Batches, values: Mapping[str, int]) -> None:
+def check_smallest_batch(train: Batches, values: Mapping[str, int], most_batches: int | None = None) -> None:
     """Check that no training batch gives a BatchNorm a single value per channel.
 
     Args:
         train: the training data.
         values: what `values_per_sample` yields.
+        most_batches: batches of the whole run; None if each epoch has all of them.
 
     Raises:
         UsageError: names the batch, the module, and what to change.
     """
     name = next((name for name, count in values.items() if count == 1), None)
     number = train.first_of_one_sample() if name is not None else None
-    if number is None:
+    if number is None or (most_batches is not None and number >= most_batches):
         return
     where = train.made_by
     remedies = [f"drop_last=True or another batch size in {where}" if where else "another --batch-size"]

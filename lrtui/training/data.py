@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
-from lrtui.training.batches import Batches
+from lrtui.training.batches import Batches, sample_count
 from lrtui.training.list_data import list_form
 from lrtui.training.loaded_batches import LoadedBatches
 from lrtui.training.loader_options import LoaderOptions
@@ -206,10 +206,11 @@ def _loaded(
     size = getattr(loader, "batch_size", None)
     most = None if limit is None else -(-limit // (size or 1))
     goes_on = False
+    ends_with_one = False
     if length is None and most_batches is not None and (most is None or isinstance(size, int)):
         length, goes_on = most or most_batches, True
     elif length is None:
-        length = _count(loader, where, what, say, most)
+        length, ends_with_one = _count(loader, where, what, say, most)
         # the first samples again in each test, but not in each epoch
         goes_on = length == most and what == "training"
     if limit is not None and isinstance(size, int):
@@ -225,7 +226,9 @@ def _loaded(
     samples = _length(dataset) if dataset is not None else None
     if samples is not None and isinstance(size, int):
         samples = min(samples, length * size)
-    return LoadedBatches(loader, length, samples, method, say, is_tasks_own=is_tasks_own, goes_on=goes_on)
+    return LoadedBatches(
+        loader, length, samples, method, say, is_tasks_own=is_tasks_own, goes_on=goes_on, ends_with_one=ends_with_one
+    )
 
 
 def _length(data: Any) -> int | None:
@@ -236,8 +239,10 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> int:
+def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> tuple[int, bool]:
     """Return the number of batches of a loader without a length, which a schedule has to know.
+
+    Also return whether the last of them has one sample.
 
     Args:
         most: batches that are needed, and returned if counting takes too long; None for all.
@@ -249,13 +254,15 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
     say(f"{where} has no length: counting its batches ({option} or a __len__ avoids this)")
     count, started_at = 0, time.monotonic()
     last_report = started_at
-    for count, _ in enumerate(loader, start=1):
+    last = None
+    for count, batch in enumerate(loader, start=1):
+        last = batch
         if count == most:
             break
         now = time.monotonic()
         if now - started_at > MAX_COUNT_SECONDS:
             if most is not None:
-                return most
+                return most, False
             raise TaskError(
                 f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set its "
                 f"length with {option} or a __len__"
@@ -263,4 +270,4 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
         if now - last_report > 2:
             say(f"{count:,} batches so far")
             last_report = now
-    return count
+    return count, last is not None and sample_count(last) == 1

@@ -25,6 +25,7 @@ class LoadedBatches:
         say: receives a message if the loader's length is wrong.
         is_tasks_own: whether the task makes the batches.
         goes_on: as in `Batches`.
+        ends_with_one: whether the last batch is known to have one sample.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class LoadedBatches:
         *,
         is_tasks_own: bool = True,
         goes_on: bool = False,
+        ends_with_one: bool = False,
     ) -> None:
         size = getattr(loader, "batch_size", None)
         self.samples = samples
@@ -48,6 +50,7 @@ class LoadedBatches:
         self.parts = parts_of(loader)
         self.made_by = f"{method.__name__}()" if is_tasks_own else ""
         self.goes_on = goes_on
+        self._ends_with_one = ends_with_one
         self._loader, self._method, self._say = loader, method, say
         self._stream: Iterator[Any] | None = None
         self._has_ended = False
@@ -121,7 +124,7 @@ class LoadedBatches:
 
     def first_of_one_sample(self) -> int | None:
         """Return the number of the first batch that has one sample, if the loader's type shows it."""
-        first: int | None = None
+        first: int | None = self._length - 1 if self._ends_with_one else None
         listed: Any = self._loader
         if isinstance(listed, DataLoader) and listed.batch_size is None and listed.batch_sampler is None:
             listed = listed.dataset

@@ -111,6 +111,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     order = torch.Generator()
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    most_batches = None if spec.max_steps is None else spec.max_steps * spec.accumulate
     train = read_batches(
         *user_task.training_data(),
         "training",
@@ -120,7 +121,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         order=order,
         say=say,
         options=loader_options(user_task.task, training=True),
-        most_batches=None if spec.max_steps is None else (spec.test_every or spec.max_steps) * spec.accumulate,
+        most_batches=most_batches and (spec.test_every or spec.max_steps or 1) * spec.accumulate,
     )
     test = _read_test_data(spec, user_task, device, say)
     if train.batch_size not in (None, spec.batch_size):
@@ -153,7 +154,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
             try_training_batch(user_task, model, train, device, spec.precision)
     if test is not None and (gathered := user_task.whole_set_metrics.describe(int(data["test"]))):
         say(gathered)
-    check_smallest_batch(train, values)
+    check_smallest_batch(train, values, most_batches)
     was_trained = model in TRAINED_MODELS
     metric_names = tuple(first_results)
     objective = user_task.objective(metric_names) if metric_names else None

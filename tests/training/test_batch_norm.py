@@ -88,6 +88,11 @@ def check(task: Normed, **settings: Any) -> None:
             {},
             "the last of the 5",
         ),
+        # samples in a list, a data set that lrtui batches, and a stream, which is counted
+        (Normed(norm(), lambda x, y: list(zip(x, y, strict=True))), {"batch_size": 16}, "the last of the 2"),
+        (Normed(norm(), lambda x, y: DataLoader(list(zip(x, y, strict=True)), 16)), {}, "the last of the 2"),
+        (Normed(norm(), lambda *p: DataLoader(Stream(*p), 16)), {}, r"the last of the 2 .*drop_last=True"),
+        (Normed(norm(), lambda x, y: {"input": x, "labels": y}), {"batch_size": 16}, "the last of the 2"),
         (
             Normed(norm(), lambda x, y: [(x[:4], y[:4]), (x[4:5], y[4:5]), (x[5:], y[5:])]),
             {},
@@ -110,6 +115,7 @@ def test_one_value_per_channel_is_refused(task: Normed, settings: dict[str, Any]
         (Normed(frozen()), {"batch_size": 16}),
         (Normed(norm(), lambda *p: DataLoader(TensorDataset(*p), 16, drop_last=True)), {}),
         (Normed(norm(), lambda *p: DataLoader(TensorDataset(*p), 16)), {"train_samples": 16}),
+        (Normed(norm()), {"batch_size": 16, "max_steps": 1}),
     ],
 )
 def test_what_trains_is_not_refused(task: Normed, settings: dict[str, Any]) -> None:
@@ -124,11 +130,24 @@ class Stream(IterableDataset[Any]):
         return iter(self._pairs)
 
 
+class OwnBatches:
+    """An iterable of the batches of a loader, with a length."""
+
+    def __init__(self, *pair: torch.Tensor) -> None:
+        self._loader = DataLoader(TensorDataset(*pair), 16)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)
+
+
 def test_a_batch_that_is_known_only_when_it_comes_fails_with_the_remedy() -> None:
     setup = set_up(
         tiny_spec(),
         lambda text: None,
-        Normed(norm(), lambda *pair: DataLoader(Stream(*pair), 16)),
+        Normed(norm(), OwnBatches),
     )
     *_, last = setup.train.in_order()
     with pytest.raises(TaskError, match=r"BatchNorm can't be trained on one sample: .*drop_last=True"):

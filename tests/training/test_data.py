@@ -98,6 +98,7 @@ def test_the_parts_of_a_sample_stay_together() -> None:
         ([([1.0, 2.0, 3.0], 1)] * 10, None),
         ([((arange(5), arange(2)), arange(3))] * 10, [[(4, 5), (4, 2)], (4, 3)]),
         (tuple(pairs(10, (20,), (3,))), [(4, 20), (4, 3)]),
+        ([{"x": arange(5), "label": 2}] * 10, {"x": (4, 5), "label": (4,)}),
         ([(arange(3, 8, 8), {"boxes": arange(n, 4)}) for n in (1, 2, 5, 3, 0)] * 2, None),
     ],
     ids=lambda value: "",

@@ -161,13 +161,14 @@ class ResumedRun:
             check_no_fixed_length(current, "set another schedule for the added epochs with --schedule")
         epochs = self._epochs + self._added_epochs
         check_epochs(epochs)
+        # a checkpoint that lacks a part is refused when it is restored
         per_epoch, max_steps = saved.sizes["steps an epoch"], saved.lr_control.get("_max_steps")
-        horizon = Horizon(saved.lr_control["_epochs"], per_epoch, saved.step, max_steps)
-        ends_within = saved.step % per_epoch and (saved.progress["testing"] or not saved.progress["steps"])
+        horizon = Horizon(saved.lr_control.get("_epochs", saved.spec.epochs), per_epoch, saved.step, max_steps)
+        ends_within = saved.step % per_epoch and (saved.progress.get("testing") or not saved.progress.get("steps"))
         if self._added_epochs and ends_within:
             raise UsageError(OVER.format(epoch=-(-saved.step // per_epoch), steps=saved.step))
         horizon = horizon.extended(epochs - horizon.epochs)
-        if saved.step >= horizon.total_steps and not saved.progress["testing"] and point.commands:
+        if saved.step >= horizon.total_steps and not saved.progress.get("testing") and point.commands:
             raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs extends it")
         if self._added_epochs or point.commands:
             trial = LrTrial(saved.spec.optimizer, horizon, saved.lr_control, saved.optimizer["param_groups"])
