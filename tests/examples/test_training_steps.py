@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,13 @@ import torch
 from plain_runs import RecordedRun, assert_equals_plain_loop, example, lines_for_lrtui, recorded_run
 from torch import nn
 from torch.optim import lr_scheduler
+from training_runs import run_events
+
+from lrtui.run.commands import Stop
+from lrtui.run.events import EvalDone, Event, StepDone
+from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
 
 EXAMPLES = (
     "unet_iou",
@@ -236,3 +244,21 @@ def test_other_runs_of_an_example_are_the_same(monkeypatch: pytest.MonkeyPatch) 
     runs: list[RecordedRun] = [recorded_run(monkeypatch, script.task, schedule="StepLR(1)", epochs=1) for _ in range(2)]
     assert runs[0].tests[-1].metrics == runs[1].tests[-1].metrics
     assert [step.loss for step in runs[0].steps] == [step.loss for step in runs[1].steps]
+
+
+@pytest.mark.parametrize("name", ["gan", "muon_adamw", "auc_f1"])
+def test_an_example_is_resumed_within_an_epoch_to_the_bit(name: str, tmp_path: Path) -> None:
+    spec = RunSpec(schedule="CosineAnnealingLR(per='batch')", epochs=2, device="cpu")
+    whole = run_events(spec, task=example(name).task)
+    first = run_events(spec, {13: [Stop()]}, task=example(name).task, checkpoints=Checkpoints(tmp_path, 1e9))
+    point = ResumePoint(saved_files(tmp_path)[-1].path)
+    rest = run_events(spec, task=example(name).task, resume_point=point, next_seq=first[-1].seq + 1)
+    assert numbers(first) + numbers(rest) == numbers(whole)
+
+
+def numbers(events: list[Event]) -> list[Any]:
+    return [
+        (event.step, event.loss, event.metrics, getattr(event, "lrs", None))
+        for event in events
+        if isinstance(event, (StepDone, EvalDone))
+    ]
