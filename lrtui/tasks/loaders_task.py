@@ -37,7 +37,7 @@ def from_loaders(
 
     Args:
         model: the model, or a function (such as its class) that returns a new one. A model is never changed: each run
-            trains a copy of it. Only a function makes its weights depend on the run's seed.
+            trains a copy of it. In Python, only a function makes its weights depend on the run's seed.
         train_loader: a DataLoader, or training data in another of the forms that a task may return.
         test_loader: the same for the test; None for a run without tests.
         loss: a function or module that takes outputs and targets and returns the batch's mean loss; None if the model
