@@ -23,15 +23,14 @@ from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.text.format import sample_counts
 from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
-from lrtui.training.batches import Batches, sample_count
-from lrtui.training.data import read_batches
+from lrtui.training.batches import Batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import try_test, try_training_batch
-from lrtui.training.loader_options import loader_options
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
+from lrtui.training.run_data import read_test_data, read_training_data, samples_in
 from lrtui.training.script_simulation import SimulatedScript
 from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import TRAINED_MODELS, UserTask
@@ -112,18 +111,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
     most_batches = None if spec.max_steps is None else spec.max_steps * spec.accumulate
-    train = read_batches(
-        *user_task.training_data(),
-        "training",
-        batch_size=spec.batch_size,
-        limit=spec.train_samples,
-        device=device,
-        order=order,
-        say=say,
-        options=loader_options(user_task.task, training=True),
-        most_batches=most_batches and (spec.test_every or spec.max_steps or 1) * spec.accumulate,
-    )
-    test = _read_test_data(spec, user_task, device, say)
+    train = read_training_data(spec, user_task, device, order, say)
+    test = read_test_data(spec, user_task, device, say)
     if train.batch_size not in (None, spec.batch_size):
         say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
         spec = replace(spec, batch_size=train.batch_size)
@@ -134,8 +123,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         "name": source.name,
         "source": source.source,
         "where": source.where,
-        "train": _samples(train),
-        "test": 0 if test is None else _samples(test),
+        "train": samples_in(train),
+        "test": 0 if test is None else samples_in(test),
     }
     say(f"data: {source.name} from {source.source} ({source.where}), {sample_counts(data)}")
     horizon = Horizon.of(spec, steps_per_epoch(len(train), spec.accumulate))
@@ -218,37 +207,6 @@ def threshold_warning(schedule: Schedule, results: Mapping[str, float], where: s
         f"{schedule} never cuts the lr while {schedule.metric} is negative ({results[str(schedule.metric)]:.4g} on "
         f'{where}), because its threshold is relative: add threshold_mode="abs"'
     )
-
-
-def _read_test_data(spec: RunSpec, task: UserTask, device: torch.device, say: Say) -> Batches | None:
-    found = task.test_data(say)
-    if found is None:
-        if spec.test_every is not None:
-            raise UsageError("--test-every: this task has no test data")
-        return None
-    return read_batches(
-        *found,
-        "test",
-        batch_size=task.test_batch_size or spec.batch_size,
-        limit=spec.test_samples,
-        device=device,
-        order=None,
-        say=say,
-        options=loader_options(task.task, training=False),
-    )
-
-
-def _samples(data: Batches) -> int:
-    """Return the number of samples, estimated from the size of the first batch if it is unknown."""
-    if data.samples is not None:
-        return data.samples
-    size = data.batch_size
-    if size is None:
-        first = next(data.in_order(), None)
-        if first is None:
-            raise TaskError("the task's data can be iterated only once, but every epoch needs a pass over it")
-        size = sample_count(first)
-    return len(data) * size
 
 
 def _try_schedules(
