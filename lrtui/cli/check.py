@@ -160,7 +160,10 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
         return []
     script = read_script(spec.at, None, started.batches_per_epoch)
     added = sum(line.command.epochs for line in script if isinstance(line.command, Extend))
-    lasting = replace(started.spec, schedule=spec.schedule, optimizer=spec.optimizer)
+    # the settings do not name the optimizer that a task makes
+    is_tasks_own = started.spec.optimizer.startswith("task:")
+    optimizer = started.spec.optimizer if is_tasks_own else spec.optimizer
+    lasting = replace(started.spec, schedule=spec.schedule, optimizer=optimizer)
     request = request_for_spec(lasting, started.batches_per_epoch).extended(added)
     lines: list[str] = []
     is_scaled = False

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from plain_runs import EXAMPLES as FOLDER
 from plain_runs import RecordedRun, assert_equals_plain_loop, example, lines_for_lrtui, recorded_run
 from torch import nn
 from torch.optim import lr_scheduler
 from training_runs import run_events
 
+from lrtui.__main__ import main
 from lrtui.run.commands import Stop
 from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.run.spec import RunSpec
@@ -262,3 +264,9 @@ def numbers(events: list[Event]) -> list[Any]:
         for event in events
         if isinstance(event, (StepDone, EvalDone))
     ]
+
+
+def test_the_schedule_is_checked_with_the_optimizers_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = "PerOptimizer(generator=ConstantLR(factor=1), discriminator=StepLR(1))"
+    assert main(["train", schedule, "--task", f"{FOLDER / 'gan.py'}:task", "--epochs", "1"]) == 0
+    assert "always 0.01" not in capsys.readouterr().err
