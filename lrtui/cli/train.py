@@ -20,11 +20,15 @@ from lrtui.cli.options import (
 )
 from lrtui.cli.printer import Printer
 from lrtui.engine.session import Session
+from lrtui.run.errors import UsageError
+from lrtui.tasks.registry import find_task
 
 EPILOG = """\
 Exit status: 0 done, 1 failed, 2 usage error, 3 the loss diverged, 130 interrupted (Ctrl-C: after the batch in
 progress; a second one: immediately), 143 terminated, 129 terminal closed (under nohup the run continues). An
 interrupted run that is stored is saved first; lrtui resume continues it.
+
+SCHEDULE can be left out if the task has a schedule of its own.
 
 Examples:
   lrtui train "ExponentialLR(gamma=0.1)"
@@ -44,7 +48,11 @@ def command(
 ) -> int:
     """The tutorial's lines, or JSON objects, go to standard output and everything else to standard error."""
     settings = load_settings()
-    spec = read_spec(options, joined_schedule(schedule, options), settings.run)
+    # a task may have a schedule of its own
+    named = joined_schedule(schedule, options, needed=not options.get("task"))
+    spec = read_spec(options, named, settings.run)
+    if named is None and getattr(find_task(spec.task), "schedule", None) is None:
+        raise UsageError(f"a schedule is needed: the argument SCHEDULE; {spec.task} has none of its own")
     check_notation(spec)
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=spec.log_interval)
     notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)

@@ -189,3 +189,17 @@ def test_a_refused_command_is_reported_even_if_the_run_is_quiet(capsys: pytest.C
     status, _, err = run(arguments, capsys)
     assert status == 0
     assert "refused: undo: nothing to undo" in err
+
+
+def test_the_schedule_may_be_left_out_if_the_task_has_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "own.py"
+    file.write_text('from tiny_task import Tiny\n\n\nclass Own(Tiny):\n    schedule = "StepLR(step_size=3)"\n')
+    settings = ["--epochs", "1", "--store", "none", "--quiet", "--json"]
+    assert main(["train", "--task", f"{file}:Own", *settings]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (started,) = (event for event in events if event["event"] == "run_started")
+    assert started["spec"]["schedule"] == "StepLR(step_size=3)"
+    assert main(["train", "--task", f"{file}:Tiny", *settings]) == 2
+    assert f"a schedule is needed: the argument SCHEDULE; {file}:Tiny has none of its own" in capsys.readouterr().err
+    assert main(["train", *settings]) == 2
+    assert "a schedule is needed" in capsys.readouterr().err
