@@ -28,6 +28,7 @@ from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_during_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.task_optimizer import untrained_criteria
 from lrtui.training.user_task import TRAINED_MODELS
 from lrtui.training.weight_averaging import WeightAveraging
 
@@ -73,7 +74,7 @@ class Loop:
         )
         if resumed is not None:
             resumed.restore(self._state)
-        self._has_described_batch = False
+        self._has_described_batch = self._has_looked_for_untrained = False
         self._nan_metrics = NanMetrics(reporter, [*setup.lr_control.test_results, self._progress.result])
         self._started_fields = resumed.started_fields if resumed else {}
         self._warnings = resumed.warnings(setup) if resumed else []
@@ -138,6 +139,7 @@ class Loop:
             group = next(batches)
             self._describe_batch(group[0])
             loss, values, samples = self._step.forward_backward(group)
+            self._warn_of_untrained()
             metrics = {**values, **setup.task.step_metrics(setup.model)}
             self._step.update_weights()
 
@@ -161,6 +163,14 @@ class Loop:
         if not self._has_described_batch:
             self._has_described_batch = True
             self._reporter.notice("batch", f"batch: {self._setup.task.describe(batch)}")
+
+    def _warn_of_untrained(self) -> None:
+        """Say once, after the first backward(), which modules of the task no optimizer trains."""
+        if self._has_looked_for_untrained:
+            return
+        self._has_looked_for_untrained, setup = True, self._setup
+        if text := untrained_criteria(setup.task.task, setup.model, setup.optimizer):
+            self._reporter.notice("optimizer", text, level="warning")
 
     def _take_commands(self) -> None:
         if self._handler.has_work:

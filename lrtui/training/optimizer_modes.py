@@ -20,10 +20,14 @@ class OptimizerModes:
     Args:
         model: the trained model.
         optimizer: in its training mode.
+        keeps_gradients: whether the next step may add to the gradients of the last one, as a task that calls
+            `backward()` itself may do; checkpoints have them then.
     """
 
-    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self._model, self._optimizer = model, optimizer
+    def __init__(
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, *, keeps_gradients: bool = False
+    ) -> None:
+        self._model, self._optimizer, self._keeps_gradients = model, optimizer, keeps_gradients
         self._training_weights: dict[int, torch.Tensor] = {}
         self._training_settings: list[dict[str, Any]] = []
 
@@ -80,7 +84,10 @@ class OptimizerModes:
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return the optimizer's `state_dict()` in its training mode, within a test as well."""
-        state = {**self._optimizer.state_dict(), "outside": self._outside_parameters()}
+        outside = [parameter.detach() for parameter in self._outside_parameters()]
+        state = {**self._optimizer.state_dict(), "outside": outside}
+        if self._keeps_gradients:
+            state["gradients"] = [_detached(parameter.grad) for parameter in self._all_parameters()]
         states = list(state["optimizers"].values()) if "optimizers" in state else [state]
         settings = iter(self._training_settings)
         if self._training_settings:
@@ -99,13 +106,19 @@ class OptimizerModes:
         with torch.no_grad():
             for parameter, value in zip(self._outside_parameters(), saved, strict=True):
                 parameter.copy_(value)
+        if gradients := state.pop("gradients", []):
+            for parameter, gradient in zip(self._all_parameters(), gradients, strict=True):
+                parameter.grad = None if gradient is None else gradient.to(parameter.device, copy=True)
         self._optimizer.load_state_dict(state)
 
-    def _outside_parameters(self) -> list[torch.Tensor]:
+    def _all_parameters(self) -> list[torch.nn.Parameter]:
+        return [*self._model.parameters(), *self._outside_parameters()]
+
+    def _outside_parameters(self) -> list[torch.nn.Parameter]:
         """Return the parameters that the optimizer has and the model has not, such as a criterion's."""
         own = {id(parameter) for parameter in self._model.parameters()}
         parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-        return [parameter.detach() for parameter in parameters if id(parameter) not in own]
+        return [parameter for parameter in parameters if id(parameter) not in own]
 
 
 def _equal(one: Any, other: Any) -> bool:

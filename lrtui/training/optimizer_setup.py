@@ -78,7 +78,7 @@ def set_up_optimizer(
             text = f"torch.optim.{text}" if text == DEFAULT else text
     if not task.steps_manually:
         check_closure(parts_of(optimizer), spec.precision)
-    warning = untrained_parameters(task.task, model, optimizer)
+    warning = untrained_parameters(model, optimizer)
     return OptimizerSetup(optimizer, found, text, (warning,) if warning else ())
 
 

@@ -13,6 +13,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.combined_optimizer import CombinedOptimizer
 from lrtui.schedules.optimizer import SEVERAL, TASK, Items, OptimizerSpec
 from lrtui.schedules.optimizer_build import parts_of
+from lrtui.training.task_state import held_parts
 
 RETURNS = (
     "optimizer(model) must return a torch.optim.Optimizer, or a dict of several by name: "
@@ -148,21 +149,35 @@ def _classes(spec: OptimizerSpec) -> list[str]:
     return [part.name for _, part in spec.parts] or [spec.name]
 
 
-def untrained_parameters(task: Any, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> str:
-    """Return the warning that parameters of the model or of the task's modules are not trained; empty if all are.
+def untrained_parameters(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Return the warning that parameters of the model are not trained; empty if all are."""
+    return _untrained_text({"model": model}, optimizer, with_gradients=False)
+
+
+def untrained_criteria(task: Any, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Return the warning that modules of the task get gradients but are not trained; empty if all are.
 
     A criterion with parameters, such as an ArcFace loss, is a module of the task that no optimizer has by itself.
+    Gradients tell it from a teacher or averaged weights, so this is asked after the first `backward()`.
     """
-    trained = {id(parameter) for each in parts_of(optimizer) for parameter in _parameters(each)}
-    modules = {"model": model}
-    for name, value in vars(task).items() if hasattr(task, "__dict__") else ():
-        if isinstance(value, torch.nn.Module) and value is not model:
-            modules[f"self.{name}"] = value
+    modules = {f"self.{name}": part for name, part in held_parts(task).items() if isinstance(part, torch.nn.Module)}
+    return _untrained_text(modules, optimizer, with_gradients=True, without=model)
+
+
+def _untrained_text(
+    modules: Mapping[str, torch.nn.Module],
+    optimizer: torch.optim.Optimizer,
+    *,
+    with_gradients: bool,
+    without: torch.nn.Module | None = None,
+) -> str:
+    known = {id(parameter) for each in parts_of(optimizer) for parameter in _parameters(each)}
+    known |= {id(parameter) for parameter in without.parameters()} if without is not None else set()
     left = [
         f"{place}.{name}"
         for place, module in modules.items()
         for name, parameter in module.named_parameters()
-        if parameter.requires_grad and id(parameter) not in trained
+        if parameter.requires_grad and id(parameter) not in known and (parameter.grad is not None or not with_gradients)
     ]
     if not left:
         return ""

@@ -147,3 +147,40 @@ def test_a_test_without_a_loss_names_test_step() -> None:
             return torch.optim.SGD(model.parameters(), lr=0.1)
 
     assert "test_step(model, batch) to the task" in str(getattr(run_events(spec(), task=NoTest())[-1], "error", ""))
+
+
+class Accumulating(Ordered):
+    """Adds up the gradients of two batches, with a criterion that the model does not have."""
+
+    def model(self) -> nn.Module:
+        self.criterion, self.batches = nn.Linear(2, 2), 0
+        return nn.Linear(4, 2)
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD([*model.parameters(), *self.criterion.parameters()], lr=0.05)
+
+    def step(self, model: nn.Module, batch: Any, optimizers: Any) -> Any:
+        loss = self.loss(self.criterion(model(batch[0])), batch[1])
+        loss.backward()
+        self.batches += 1
+        if self.batches % 2 == 0:
+            optimizers["optimizer"].step()
+            optimizers["optimizer"].zero_grad()
+        return loss
+
+    def state_dict(self) -> Any:
+        return {"batches": self.batches}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.batches = state["batches"]
+
+
+def test_gradients_that_the_next_step_adds_to_are_resumed_bit_identically(tmp_path: Path) -> None:
+    spec = RunSpec(schedule="StepLR(1)", epochs=2, batch_size=16, device="cpu")
+    whole = run_events(spec, task=Accumulating())
+    first = run_events(spec, {3: [Stop()]}, task=Accumulating(), checkpoints=Checkpoints(tmp_path, 1e9))
+    point = ResumePoint(saved_files(tmp_path)[-1].path)
+    rest = run_events(spec, task=Accumulating(), resume_point=point, next_seq=first[-1].seq + 1)
+    losses = [[event.loss for event in events if isinstance(event, StepDone)] for events in (whole, first, rest)]
+    assert losses[0] == losses[1] + losses[2]
+    assert losses[2]

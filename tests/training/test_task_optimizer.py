@@ -263,6 +263,25 @@ def test_parameters_of_a_criterion_are_trained_resumed_or_reported(tmp_path: Pat
     assert float(task.criterion.weight.detach()) != 0.5
 
 
+class Teacher(Ordered):
+    """Distills the outputs of a frozen network, which still has requires_grad."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teacher = torch.nn.Linear(4, 2)
+
+    def step(self, model: torch.nn.Module, batch: Any) -> Any:
+        with torch.no_grad():
+            wanted = self.teacher(batch[0])
+        return torch.nn.functional.mse_loss(model(batch[0]), wanted)
+
+
+def test_a_teacher_is_not_reported_as_a_criterion_that_lacks_an_optimizer() -> None:
+    events = run_events(spec(epochs=1), task=Teacher())
+    assert not [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+    assert [event.outcome for event in events if isinstance(event, RunFinished)] == ["done"]
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [

@@ -44,7 +44,7 @@ class TrainingState:
         self._random_at_start = random_states(setup.train.generators)
         self.progress = Progress(self._random_at_start)
         self.pending = pending
-        self.modes = OptimizerModes(setup.model, setup.optimizer)
+        self.modes = OptimizerModes(setup.model, setup.optimizer, keeps_gradients=setup.task.steps_manually)
         self._setup, self._averaging, self._gradient_scaler = setup, averaging, gradient_scaler
         self._unsaved = UnsavedParts(setup.task, setup.model, setup.optimizer)
         self._held_states: RandomStates | None = None
