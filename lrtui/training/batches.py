@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from numbers import Real
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,8 +89,8 @@ def first_of_one_sample(samples: int, size: int) -> int | None:
 def to_device(value: Any, device: torch.device) -> Any:
     """Return the value with every tensor in it on the device, whatever its nesting; the value itself is unchanged.
 
-    Tensors are found in tuples, lists, mappings and dataclasses; any other object with a method `to` is asked for its
-    copy. Copies from pinned memory overlap with computation.
+    Tensors are found in tuples, lists, mappings, dataclasses and namespaces; any other object with a method `to` is
+    asked for its copy. Copies from pinned memory overlap with computation.
 
     Raises:
         TaskError: if an object of a class of its own can't be copied.
@@ -133,6 +134,8 @@ def _object_to_device(value: Any, device: torch.device) -> Any:
             # also in a frozen dataclass, which is a fresh copy here
             object.__setattr__(moved, item.name, to_device(getattr(value, item.name), device))
         return moved
+    if isinstance(value, SimpleNamespace):
+        return type(value)(**{name: to_device(item, device) for name, item in vars(value).items()})
     return value
 
 

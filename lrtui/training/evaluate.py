@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -121,14 +121,26 @@ def try_training_batch(
 
 @contextmanager
 def _in_evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Set all modules to evaluation mode in the block; some may be in it during training, such as a frozen part."""
+    """Set all modules to evaluation mode in the block; some may be in it during training, such as a frozen part.
+
+    Buffers that change are restored: a `test_step` may need `model.train()`, as torchvision's detection models return
+    a loss in that mode only, and a test must not change the statistics of BatchNorm.
+    """
     modes = [(module, module.training) for module in model.modules()]
+    # BatchNorm changes its buffers without counting up their versions
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     model.eval()
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
+        with torch.no_grad():
+            for buffer, value in buffers:
+                if buffer.shape == value.shape:
+                    # an expanded buffer can't be written, not by the test either
+                    with suppress(RuntimeError):
+                        buffer.copy_(value)
 
 
 Named = TypeVar("Named")

@@ -12,6 +12,7 @@ from lrtui.training.random_state import RandomStates
 
 _EARLIER_NAMES = {"started_at": "begun", "seconds_excluded": "seconds_aside", "live_units": "reached"}
 """Names of fields in older checkpoints."""
+
 _LATER: dict[str, Any] = {"live_units": {}, "tested_step": -1}
 """Fields that older checkpoints lack, and their values."""
 
@@ -67,7 +68,5 @@ class Progress:
         """
         for item in fields(self):
             name = item.name if item.name in state else _EARLIER_NAMES.get(item.name, item.name)
-            if name in _LATER and name not in state:
-                setattr(self, item.name, _LATER[name])
-            else:
-                setattr(self, item.name, state[name])
+            is_missing = name not in state and item.name in _LATER
+            setattr(self, item.name, _LATER[item.name] if is_missing else state[name])

@@ -144,7 +144,17 @@ def test_tensors_are_moved_to_the_device_whatever_their_nesting() -> None:
     meta = torch.device("meta")
     factory = defaultdict(list, {"x": X})
     moved = to_device(
-        [Pair(X, {"a": (X, "text")}), factory, OrderedDict(x=X), UserDict(x=X), Graph(X, [X]), WithTo(), 3], meta
+        [
+            Pair(X, {"a": (X, "text")}),
+            factory,
+            OrderedDict(x=X),
+            UserDict(x=X),
+            Graph(X, [X]),
+            WithTo(),
+            3,
+            SimpleNamespace(x=X),
+        ],
+        meta,
     )
     assert moved[0].inputs.device == moved[0].targets["a"][0].device == meta
     assert isinstance(moved[0], Pair)
@@ -154,7 +164,8 @@ def test_tensors_are_moved_to_the_device_whatever_their_nesting() -> None:
     assert isinstance(moved[2], OrderedDict)
     assert isinstance(moved[3], UserDict)
     assert moved[3]["x"].device == moved[4].nodes.device == moved[4].edges[0].device == meta
-    assert moved[5:] == ["on meta", 3]
+    assert moved[5:7] == ["on meta", 3]
+    assert moved[7].x.device == meta
     assert factory["x"] is X
 
 
@@ -342,3 +353,33 @@ def test_a_step_that_returns_something_else_is_explained(returned: Any, message:
     assert isinstance(finished, RunFinished)
     with pytest.raises(AssertionError, match=rf"step .*test_batch_call.*{message}"):
         raise AssertionError(finished.error)
+
+
+def test_a_test_in_training_mode_does_not_change_the_statistics_of_batch_norm() -> None:
+    class Normed(AsPairs):
+        metrics = None  # type: ignore[assignment]
+
+        def model(self) -> nn.Module:
+            return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+
+        def test_step(self, model: nn.Module, batch: Any) -> torch.Tensor:
+            return cross_entropy(model(batch[0]), batch[1])
+
+    class InTrainingMode(Normed):
+        """As for the losses of torchvision's detection models."""
+
+        tests = 0
+
+        def test_step(self, model: nn.Module, batch: Any) -> torch.Tensor:
+            self.tests += 1
+            # the trial of a batch and two tests; the two batches of the third one see what these have left
+            if self.tests <= 1 + 2 * 2:
+                model.train()
+            return super().test_step(model, batch)
+
+    def losses(task: Any) -> tuple[list[float], float]:
+        events = run_events(tiny_spec(epochs=3), task=task)
+        tests = [event.loss for event in events if isinstance(event, EvalDone)]
+        return [event.loss for event in events if isinstance(event, StepDone)], tests[-1]
+
+    assert losses(InTrainingMode()) == losses(Normed())
