@@ -165,18 +165,58 @@ def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
     optimizer = started.spec.optimizer if is_tasks_own else spec.optimizer
     lasting = replace(started.spec, schedule=spec.schedule, optimizer=optimizer)
     request = request_for_spec(lasting, started.batches_per_epoch).extended(added)
+    # by the optimizer's name, once a switch has named some of several
+    courses = {"": request}
     lines: list[str] = []
     is_scaled = False
     for line in script:
         command, step = line.command, line.step(started.batches_per_epoch)
         if isinstance(command, SwitchSchedule):
-            if step > request.start_step:
-                lines += course_lines(_until(request, step), spec.accumulate, WRONG_AT_ANY_SCALE)
-            request = replace(request, schedule=command.schedule, start_step=step, anchor=command.anchor)
+            switched = replace(request, schedule=command.schedule, start_step=step, anchor=command.anchor)
+            new = _switched_courses(switched)
+            if new.keys() != {""}:
+                courses = {**_courses_by_name(request), **courses}
+                courses.pop("", None)
+            for name, course in courses.items():
+                if (name in new or "" in new) and step > course.start_step:
+                    lines += course_lines(_until(course, step), spec.accumulate, WRONG_AT_ANY_SCALE, name)
+            courses = new if "" in new else {**courses, **new}
+            request = switched if "" in new else request
             is_scaled = command.anchor == "current"
         elif isinstance(command, LR_COMMANDS):
             is_scaled = True
-    return lines + course_lines(request, spec.accumulate, WRONG_AT_ANY_SCALE if is_scaled else None)
+    codes = WRONG_AT_ANY_SCALE if is_scaled else None
+    for name, course in courses.items():
+        lines += course_lines(course, spec.accumulate, codes, name)
+    return lines
+
+
+def _courses_by_name(request: ForecastRequest) -> dict[str, ForecastRequest]:
+    """Return a request for each of several optimizers that the schedule has one for."""
+    schedule = parse_schedule(request.schedule)
+    found, first = {}, 0
+    parts = parse_optimizer(request.optimizer).parts
+    groups = {name: len(part.lrs) for name, part in parts}
+    for name, part in parts:
+        if not schedule.is_per_optimizer or schedule.positional or name in schedule.arguments:
+            own = schedule.for_optimizer(name, first, groups[name], sum(groups.values()))
+            own = replace(own, per_given=own.per != own.default_per)
+            found[name] = replace(request, schedule=str(own), optimizer=str(part))
+        first += groups[name]
+    return found
+
+
+def _switched_courses(request: ForecastRequest) -> dict[str, ForecastRequest]:
+    """Return the request of a switch; by name if it is for some of several optimizers only."""
+    schedule, optimizer = parse_schedule(request.schedule), parse_optimizer(request.optimizer)
+    if not schedule.is_per_optimizer or schedule.positional:
+        return {"": request}
+    if not optimizer.parts and len(schedule.items) == 1:
+        # a single optimizer, with `scheduler =` in front of its schedule
+        return {"": replace(request, schedule=str(schedule.children[0]))}
+    names = {name for name, _ in optimizer.parts}
+    is_partial = schedule.arguments.keys() < names
+    return _courses_by_name(request) if is_partial else {"": request}
 
 
 def _until(request: ForecastRequest, step: int) -> ForecastRequest:
@@ -185,13 +225,16 @@ def _until(request: ForecastRequest, step: int) -> ForecastRequest:
     return replace(request, schedule=str(filled), epochs=-(-step // request.batches_per_epoch))
 
 
-def course_lines(request: ForecastRequest | None, accumulate: int, codes: Collection[str] | None = None) -> list[str]:
+def course_lines(
+    request: ForecastRequest | None, accumulate: int, codes: Collection[str] | None = None, name: str = ""
+) -> list[str]:
     """Return one line per finding on the lrs of the steps that a request covers; imports torch.
 
     Args:
         request: the schedule and the steps that it covers; None for an unknown one, which is not checked.
         accumulate: batches whose gradients make one optimizer step.
         codes: of the findings to return; None for all.
+        name: the optimizer, where there are several.
     """
     if request is None:
         return []
@@ -204,4 +247,11 @@ def course_lines(request: ForecastRequest | None, accumulate: int, codes: Collec
     base_lrs = request.current_lrs if request.anchor == "current" and request.current_lrs else None
     optimizer = parse_optimizer(request.optimizer)
     findings = check_schedule(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs)
-    return [f"check: {finding}" for finding in findings if codes is None or finding.code in codes]
+    shown = [finding for finding in findings if codes is None or finding.code in codes]
+    if name:
+        # as it would be written in a command
+        shown = [
+            replace(each, message=f"{name}: {each.message}", fix=f"{name}={each.fix}" if each.fix else None)
+            for each in shown
+        ]
+    return [f"check: {finding}" for finding in shown]

@@ -270,3 +270,12 @@ def test_the_schedule_is_checked_with_the_optimizers_of_the_task(capsys: pytest.
     schedule = "PerOptimizer(generator=ConstantLR(factor=1), discriminator=StepLR(1))"
     assert main(["train", schedule, "--task", f"{FOLDER / 'gan.py'}:task", "--epochs", "1"]) == 0
     assert "always 0.01" not in capsys.readouterr().err
+
+
+def test_a_script_may_switch_the_schedule_of_one_optimizer(capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = "PerOptimizer(generator=ConstantLR(factor=1), discriminator=PolynomialLR(total_iters=1))"
+    script = ("--at", "epoch 1: discriminator=StepLR(9)")
+    assert main(["train", schedule, *script, "--task", f"{FOLDER / 'gan.py'}:task", "--epochs", "2"]) == 0
+    output = capsys.readouterr()
+    (finding,) = (line for line in output.err.splitlines() if line.startswith("check: "))
+    assert finding.startswith("check: never-reached: discriminator: step_size=9")
