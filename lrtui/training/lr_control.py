@@ -18,6 +18,7 @@ import torch
 from lrtui.run.errors import UsageError
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.catalogue import Per
+from lrtui.schedules.combined_optimizer import CombinedOptimizer
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
@@ -213,7 +214,8 @@ class LrControl:
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; available: {', '.join(ANCHORS)}")
-        schedule = for_single_optimizer(schedule, self._optimizer)
+        if not isinstance(self._optimizer, CombinedOptimizer):
+            schedule = for_single_optimizer(schedule)
         kept = kept_optimizers(schedule, self._optimizer)
         if kept:
             if step // self._batches_per_epoch > len(self._test_results):

@@ -32,6 +32,7 @@ from lrtui.training.optimizer_setup import set_up_optimizer
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.run_data import read_test_data, read_training_data, samples_in
 from lrtui.training.script_simulation import SimulatedScript
+from lrtui.training.switch_of_one import for_single_optimizer
 from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import TRAINED_MODELS, UserTask
 from lrtui.training.weight_averaging import check_averageable
@@ -229,7 +230,9 @@ def _try_schedules(
             check_metric(later, metric_names)
             start = 0 if command.anchor == "start" else line.step(horizon.batches_per_epoch)
             rest = replace(horizon, start_step=start)
-            if later.is_per_optimizer and not later.positional:
+            if not optimizer.parts:
+                later = for_single_optimizer(later)
+            elif later.is_per_optimizer and not later.positional:
                 # those of the other optimizers go on
                 later = replace(later, items=(("", CONSTANT), *later.items))
             check_buildable(later, optimizer, rest)

@@ -14,9 +14,9 @@ from lrtui.schedules.combined_optimizer import CombinedOptimizer
 from lrtui.schedules.schedule import PER_OPTIMIZER, Schedule
 
 
-def for_single_optimizer(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Schedule:
+def for_single_optimizer(schedule: Schedule) -> Schedule:
     """Return the schedule itself for a single optimizer, whatever name is in front of it: `scheduler = StepLR(3)`."""
-    is_named = schedule.is_per_optimizer and len(schedule.items) == 1 and not isinstance(optimizer, CombinedOptimizer)
+    is_named = schedule.is_per_optimizer and len(schedule.items) == 1
     return schedule.children[0] if is_named else schedule
 
 

@@ -12,6 +12,7 @@ from training_runs import run_events
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.check import check_schedule
+from lrtui.cli.check import finding_lines
 from lrtui.engine.run_code import code_of_spec
 from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted, ScheduleSwitched
@@ -228,6 +229,24 @@ def test_a_switch_of_one_optimizer_that_is_not_exact_is_refused() -> None:
     assert parse_command("scheduler = StepLR(1)").text == "scheduler = StepLR(1) from base"
     named = run_events(spec(), {3: [parse_command("mine = StepLR(1)")]}, task=Ordered())
     assert [event.schedule for event in named if isinstance(event, ScheduleSwitched)] == ["StepLR(step_size=1)"]
+
+
+@pytest.mark.parametrize(
+    ("task", "switch", "finding"),
+    [
+        (Muon, "step 3: muon = ExponentialLR(0.9)", []),
+        (Muon, "step 3: muon = StepLR(9)", ["check: never-reached: muon"]),
+        (Ordered, "step 3: mine = StepLR(9)", ["check: never-reached: step_size=9"]),
+    ],
+)
+def test_a_scripted_switch_of_one_optimizer_is_checked_with_those_that_go_on(
+    task: Any, switch: str, finding: list[str]
+) -> None:
+    settings = spec(schedule="ConstantLR(factor=1)", at=(switch,))
+    events = run_events(settings, {4: [Stop()]}, task=task())
+    started = next(event for event in events if isinstance(event, RunStarted))
+    found = finding_lines(started, settings)
+    assert [line[: len(start)] for line, start in zip(found, finding, strict=True)] == finding
 
 
 class Criterion(Ordered):
