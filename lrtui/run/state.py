@@ -30,6 +30,7 @@ from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
 from lrtui.run.log import LineKind, Log
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
+from lrtui.run.spec import RunSpec
 from lrtui.run.step_metrics import append_metrics, extend_metrics, extend_summarized_metrics
 
 FORGET_EVERY = 4096
@@ -92,6 +93,14 @@ class RunState:
         if switched is not None:
             return switched.schedule
         return self.started.spec.schedule if self.started else ""
+
+    def as_trained(self, spec: RunSpec) -> RunSpec:
+        """Return the run's settings with what its task decides: the batch size, and an optimizer that it makes."""
+        if self.started is None:
+            return spec
+        own = self.started.spec
+        optimizer = own.optimizer if own.optimizer.startswith("task:") else spec.optimizer
+        return replace(spec, batch_size=own.batch_size, optimizer=optimizer)
 
     @property
     def last_switch(self) -> ScheduleSwitched | None:

@@ -66,7 +66,7 @@ class PickerController:
                 schedule, reason = view.proposal.schedule, ""
             context = PickerContext(
                 view,
-                replace(live.spec, schedule=schedule),
+                replace(live.state.as_trained(live.spec), schedule=schedule),
                 started.batches_per_epoch,
                 live=live.state,
                 key=key_of(live),

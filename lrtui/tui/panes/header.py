@@ -32,7 +32,15 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
         if not started or started.settings_known:
             # of a task in the user's file only the name; the settings pane shows the path
             before += f"{spec.task.rpartition(':')[2]} · "
-            parts = [spec.optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
+            optimizer = (state.as_trained(spec) if state else spec).optimizer
+            if optimizer.startswith("task:"):
+                # takes 20 ms to import, which the first frame must not wait for
+                from lrtui.schedules.notation import parse_optimizer
+
+                # the settings pane has their arguments
+                made = parse_optimizer(optimizer)
+                optimizer = " + ".join(part.name for _, part in made.parts) or made.name
+            parts = [optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
             after = "".join(f" · {part}" for part in parts)
     room = width - len(status) - len(" lrtui  ") - 3
     schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))

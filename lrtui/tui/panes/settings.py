@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -26,9 +25,8 @@ NAME_WIDTH = 10
 def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
     """Return the settings as (name, value) pairs."""
     started = state.started if state else None
-    if started:
-        # a task with its own data loader has its own batch size
-        spec = replace(spec, batch_size=started.spec.batch_size)
+    if state:
+        spec = state.as_trained(spec)
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
     if started and started.total_steps is not None:

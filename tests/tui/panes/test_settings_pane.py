@@ -9,7 +9,11 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 
 from lrtui.run.events import ScheduleSwitched
-from lrtui.tui.panes.settings import Settings
+from lrtui.run.source import run_started
+from lrtui.run.spec import RunSpec
+from lrtui.run.state import RunState
+from lrtui.tui.panes.header import title_line
+from lrtui.tui.panes.settings import Settings, settings_lines
 from lrtui.tui.x_axis import preview_rate
 
 SWITCHED = ScheduleSwitched(
@@ -68,3 +72,12 @@ async def test_the_chart_and_the_settings_agree_on_whether_the_next_schedule_dif
         choose(app, "StepLR(step_size=1, gamma=0.5)")
         await until(pilot, lambda: lines(app).get("next run") == "StepLR(step_size=1, gamma=0.5)")
         await until(pilot, lambda: preview_rate(app.cockpit.scene) is not None)
+
+
+def test_the_optimizers_that_a_task_makes_are_shown() -> None:
+    made = "task:optimizers(muon=task:Muon(lr=0.02), adamw=task:AdamW(lr=0.0003))"
+    spec = RunSpec()
+    state = RunState(started=run_started(spec=replace(spec, optimizer=made, batch_size=16)))
+    assert ("optimizer", made) in settings_lines(spec, state)
+    assert "· Muon + AdamW ·" in title_line("#1", spec, state, 160).plain
+    assert state.as_trained(spec) == replace(spec, optimizer=made, batch_size=16)
