@@ -48,7 +48,8 @@ def from_loaders(
         options: further methods and attributes of a task, such as `step`, `test_step`, `step_metrics` or `name`.
 
     Raises:
-        TaskError: if the model is neither a Module nor a function, or an optimizer is given for a function.
+        TaskError: if the model is neither a Module nor a function, the loss can't be called, or an optimizer is given
+            for a function.
     """
     return LoadersTask(model, train_loader, test_loader, loss, metrics, optimizer, options)
 
@@ -69,6 +70,11 @@ class LoadersTask:
         if not callable(model):
             raise TaskError(
                 f"from_loaders takes a torch.nn.Module or a function that returns one, not a {describe_shape(model)}"
+            )
+        if loss is not None and not callable(loss):
+            raise TaskError(
+                f"from_loaders takes a loss function or module, such as nn.CrossEntropyLoss(), not a "
+                f"{describe_shape(loss)}"
             )
         if isinstance(optimizer, torch.optim.Optimizer) and not isinstance(model, torch.nn.Module):
             raise TaskError(

@@ -138,3 +138,8 @@ def test_wrong_arguments_are_refused_at_once() -> None:
         lrtui.tasks.from_loaders("net", loader(), loader())  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="pass a function optimizer\\(model\\) as well"):
         lrtui.tasks.from_loaders(net, loader(), loader(), optimizer=torch.optim.SGD(net().parameters(), lr=0.1))
+
+
+def test_a_loss_that_is_no_function_is_refused_at_once() -> None:
+    with pytest.raises(TaskError, match="from_loaders takes a loss function or module"):
+        lrtui.tasks.from_loaders(nn.Linear(2, 1), [], [], "mse")  # type: ignore[arg-type]
