@@ -120,7 +120,7 @@ def test_a_long_run_streams(tmp_path: Path) -> None:
     events = recorded_run(0, groups=2)
     for event in events:
         recorder.publish(event)
-    steps = 200_000
+    steps = 100_000
     for step in range(steps):
         recorder.publish(
             StepDone(
