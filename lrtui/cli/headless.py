@@ -103,7 +103,8 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
         for event in events:
             printer.print(event)
             if isinstance(event, RunStarted):
-                if event.resumed_from is not None and run.state.schedule != event.spec.schedule:
+                is_new = event.resumed_from is None and event.parent is None
+                if not is_new and run.state.schedule != event.spec.schedule:
                     printer.say(f"schedule: {run.state.schedule}, switched to earlier in this run")
                 for line in finding_lines(event, run.spec):
                     printer.warn(line)
