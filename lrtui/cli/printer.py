@@ -11,7 +11,7 @@ from lrtui.run.event_json import event_to_json
 from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
-from lrtui.text.format import duration, sample_counts
+from lrtui.text.format import counted, duration, sample_counts
 from lrtui.text.streams import discard
 
 
@@ -62,7 +62,7 @@ class Printer:
                 data = event.data
                 counts = sample_counts(data)
                 self.warn(f"data: {data['name']} from {data['source']}, {counts}")
-            threads = f", {event.torch_threads} threads" if event.device == "cpu" else ""
+            threads = f", {counted(event.torch_threads, 'thread')}" if event.device == "cpu" else ""
             self.say(f"device: {event.device}{threads}")
             total = f"{event.total_steps:,} steps, " if event.total_steps else ""
             self.say(

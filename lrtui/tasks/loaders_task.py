@@ -9,9 +9,17 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import TaskError, describe_exception, describe_shape
+from lrtui.schedules.arguments import did_you_mean
 from lrtui.tasks.loader_parts import generators_of
 from lrtui.tasks.optimizer_copy import optimizer_for
 from lrtui.tasks.task import Data
+
+OPTIONS = (
+    "step", "test_step", "step_metrics", "test_metrics", "best", "mode", "schedule", "name", "prepare", "data_set",
+    "test_batch_size", "training_samples", "drop_last", "collate_fn", "test_collate_fn", "num_workers", "state_dict",
+    "load_state_dict",
+)  # fmt: skip
+"""Methods and attributes that a task may have besides those that `from_loaders` has arguments for."""
 
 OptimizerFor = Callable[[torch.nn.Module], torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer]]
 
@@ -48,8 +56,8 @@ def from_loaders(
         options: further methods and attributes of a task, such as `step`, `test_step`, `step_metrics` or `name`.
 
     Raises:
-        TaskError: if the model is neither a Module nor a function, the loss can't be called, or an optimizer is given
-            for a function.
+        TaskError: if the model is neither a Module nor a function, the loss can't be called, an optimizer is given for
+            a function, or an option is unknown.
     """
     return LoadersTask(model, train_loader, test_loader, loss, metrics, optimizer, options)
 
@@ -81,6 +89,10 @@ class LoadersTask:
                 "an optimizer has the parameters of one model, and from_loaders got a function that returns new "
                 "models: pass a function optimizer(model) as well"
             )
+        for option in options:
+            if option not in OPTIONS:
+                known = ("metrics", "optimizer", "loss", *OPTIONS)
+                raise TaskError(f"from_loaders takes no {option[:40]!r}{did_you_mean(option, known)}")
         # in a tuple, because a module that is an attribute of a task counts as one to train
         self._given = (model, optimizer)
         self._loaders = (train_loader, test_loader)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,6 +15,10 @@ from lrtui.run.errors import TaskError, describe_shape, source_location
 
 TARGET_NAMES = ("labels", "label", "targets", "target", "y")
 """Keys of a batch that hold its targets, in the order they are looked for."""
+
+
+SHOWN_PARTS = 8
+"""Parts of a batch that the line at a run's start describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +161,17 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 def describe_batch(batch: Any) -> str:
     """Return what a batch consists of, for the line at a run's start."""
     if isinstance(batch, Mapping):
-        return f"dict of {', '.join(map(str, batch))}"
+        return f"dict of {_first_parts(map(str, batch), len(batch))}"
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return f"pair of inputs ({_short(batch[0])}) and targets ({_short(batch[1])})"
     if isinstance(batch, (tuple, list)):
-        return f"{type(batch).__name__} of {len(batch)} ({', '.join(map(_short, batch))})"
+        return f"{type(batch).__name__} of {len(batch)} ({_first_parts(map(_short, batch), len(batch))})"
     return _short(batch)
+
+
+def _first_parts(parts: Iterable[str], count: int) -> str:
+    more = f" and {count - SHOWN_PARTS:,} more" if count > SHOWN_PARTS else ""
+    return ", ".join(islice(parts, SHOWN_PARTS)) + more
 
 
 def _short(value: Any) -> str:

@@ -143,3 +143,8 @@ def test_wrong_arguments_are_refused_at_once() -> None:
 def test_a_loss_that_is_no_function_is_refused_at_once() -> None:
     with pytest.raises(TaskError, match="from_loaders takes a loss function or module"):
         lrtui.tasks.from_loaders(nn.Linear(2, 1), [], [], "mse")  # type: ignore[arg-type]
+
+
+def test_an_unknown_option_is_named_with_the_one_that_was_meant() -> None:
+    with pytest.raises(TaskError, match=r"from_loaders takes no 'metrix'; did you mean metrics\?"):
+        lrtui.tasks.from_loaders(torch.nn.Linear(2, 2), (torch.zeros(4, 2), torch.zeros(4, 2)), metrix=None)

@@ -182,6 +182,10 @@ def test_the_line_about_a_batch_names_its_parts() -> None:
     assert describe_batch({"input_ids": X, "labels": Y}) == "dict of input_ids, labels"
     assert describe_batch((X, X2, Y)) == "tuple of 3 (float32 (6, 4), float32 (6, 3), float32 (6,))"
     assert describe_batch(X) == "float32 (6, 4)"
+    assert (
+        describe_batch({f"k{number}": X for number in range(10)}) == "dict of k0, k1, k2, k3, k4, k5, k6, k7 and 2 more"
+    )
+    assert describe_batch([Y] * 300).endswith("float32 (6,), float32 (6,) and 292 more)")
 
 
 # -- whole runs: the same numbers in every form ------------------------------------------------------------------------
