@@ -15,7 +15,7 @@ from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.engine.notification import Notifier, advice_notification, end_notification
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
-from lrtui.run.errors import CheckpointError, NotationError, UsageError
+from lrtui.run.errors import CheckpointError, LrtuiError, NotationError, UsageError
 from lrtui.run.events import Extended, RunStarted
 from lrtui.schedules.forecast import RunForecaster, request_for_run
 from lrtui.store.location import store_option
@@ -106,11 +106,9 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
                 is_new = event.resumed_from is None and event.parent is None
                 if not is_new and run.state.schedule != event.spec.schedule:
                     printer.say(f"schedule: {run.state.schedule}, switched to earlier in this run")
-                for line in finding_lines(event, run.spec):
-                    printer.warn(line)
+                _warn(printer, lambda event=event: finding_lines(event, run.spec))  # type: ignore[misc]
             elif isinstance(event, Extended) and event.command_id:
-                for line in course_lines(request_for_run(run.state), run.spec.accumulate):
-                    printer.warn(line)
+                _warn(printer, lambda: course_lines(request_for_run(run.state), run.spec.accumulate))
         number = run.number if run.is_recorded else None
         for advice in advisor.new_advice(run.state):
             store = store_option(run.store_folder) if run.store_folder is not None else ""
@@ -118,6 +116,16 @@ def _print_events(run: Run, printer: Printer, advisor: Advisor, notifier: Notifi
             if notifier is not None:
                 label = "" if number is None else str(number)
                 notifier.send(advice_notification(advice.title, advice.text, run.state.schedule, label))
+
+
+def _warn(printer: Printer, check: Callable[[], list[str]]) -> None:
+    """Print the findings of a check, which must not end a run that trains."""
+    try:
+        lines = check()
+    except LrtuiError as error:
+        lines = [f"the schedule can't be checked: {error}"]
+    for line in lines:
+        printer.warn(line)
 
 
 def _stop(run: Run) -> None:

@@ -210,7 +210,8 @@ class LrControl:
 
         Raises:
             NotationError: for a schedule that can't be built here; the old one then stays unchanged.
-            UsageError: for an unknown anchor, or if the lr would stay at 0.
+            UsageError: for an unknown anchor, if the lr would stay at 0, or for a schedule that cycles a momentum which
+                the optimizer has begun without.
         """
         if anchor not in ANCHORS:
             raise UsageError(f"unknown anchor {anchor!r}; available: {', '.join(ANCHORS)}")
@@ -229,6 +230,7 @@ class LrControl:
             self._scale, self._earlier_scales = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
             self._install(schedule, replace(self.horizon, start_step=start))
+            _check_momentum(self._optimizer, schedule)
             if kept:
                 keep_schedulers(self._scheduler, old_attributes["_scheduler"], kept)
                 restore_groups(self._optimizer, old_groups, kept)
@@ -292,6 +294,24 @@ class LrControl:
         for name in _SAVED:
             # checkpoints of earlier versions have no limit of the steps
             setattr(self, name, state.get(name) if name == "_max_steps" else state[name])
+
+
+def _check_momentum(optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
+    """Check that an optimizer has what it needs for the momentum that a new schedule has set.
+
+    Raises:
+        UsageError: for RMSprop, which makes its momentum's buffers in its first step only.
+    """
+    for part in parts_of(optimizer):
+        if not isinstance(part, torch.optim.RMSprop):
+            continue
+        for group in part.param_groups:
+            begun = [part.state[parameter] for parameter in group["params"] if parameter in part.state]
+            if group["momentum"] > 0 and any("momentum_buffer" not in state for state in begun):
+                raise UsageError(
+                    f"{schedule.name} cycles the momentum, for which RMSprop(momentum=0) has no buffers after its "
+                    "first step: add cycle_momentum=False"
+                )
 
 
 def _exact_ratio(lr: float, unscaled: float) -> float:

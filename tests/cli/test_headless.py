@@ -13,6 +13,7 @@ import pytest
 from training_runs import TINY
 
 from lrtui.__main__ import main
+from lrtui.run.errors import UsageError
 
 BASE = f"""
 import sys
@@ -203,3 +204,14 @@ def test_the_schedule_may_be_left_out_if_the_task_has_one(tmp_path: Path, capsys
     assert f"a schedule is needed: the argument SCHEDULE; {file}:Tiny has none of its own" in capsys.readouterr().err
     assert main(["train", *settings]) == 2
     assert "a schedule is needed" in capsys.readouterr().err
+
+
+def test_a_check_that_fails_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> list[str]:
+        raise UsageError("no such optimizer")
+
+    monkeypatch.setattr("lrtui.cli.headless.finding_lines", fails)
+    assert main(["train", "StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "1", "--store", "none"]) == 0
+    assert "the schedule can't be checked: no such optimizer" in capsys.readouterr().err

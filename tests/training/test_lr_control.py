@@ -242,3 +242,19 @@ def test_a_set_lr_leaves_a_frozen_group_at_0() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.004]
     with pytest.raises(UsageError, match="is 0 at this point"):
         lr_control.set_lr(0.004, group=0)
+
+
+def test_a_switch_that_cycles_a_momentum_which_rmsprop_began_without_is_refused() -> None:
+    lr_control, optimizer = control("StepLR(1)", "RMSprop(lr=0.01)")
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    with pytest.raises(
+        UsageError, match=r"RMSprop\(momentum=0\) has no buffers after its first step: add cycle_momentum"
+    ):
+        lr_control.switch(parse_schedule("OneCycleLR(max_lr=0.1)"), "base", 1)
+    assert str(lr_control.schedule) == "StepLR(step_size=1)"
+    assert optimizer.param_groups[0]["momentum"] == 0
+    lr_control.switch(parse_schedule("OneCycleLR(max_lr=0.1, cycle_momentum=False)"), "base", 1)
+    optimizer.step()
