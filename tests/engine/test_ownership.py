@@ -174,7 +174,7 @@ def test_the_offer_at_the_start_reads_no_whole_checkpoint(tmp_path: Path, monkey
 # -- one trainer ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.4, 1.5])
+@pytest.mark.parametrize("delay", [0.0, 0.4, *(pytest.param(each, marks=pytest.mark.deep) for each in (0.05, 1.5))])
 def test_of_two_resumes_of_one_run_only_one_trains(delay: float, tmp_path: Path) -> None:
     store = tmp_path / "store"
     whole = train(store, tmp_path / "printed", "--at", "step 20: stop", epochs=90)

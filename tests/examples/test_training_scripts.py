@@ -15,6 +15,9 @@ from lrtui import Horizon, parse_optimizer, parse_schedule, simulate
 from lrtui.schedules.scheduler_recording import recorded_schedulers
 from lrtui.schedules.transformers_schedules import transformers_schedule
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 EXAMPLES = (
     "mnist_adadelta",
     "resnet_mixup",

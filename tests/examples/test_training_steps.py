@@ -22,6 +22,9 @@ from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 EXAMPLES = (
     "unet_iou",
     "auc_f1",

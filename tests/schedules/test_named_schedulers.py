@@ -39,6 +39,9 @@ from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.simulate import simulate
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 NAMES = [name for name in lrtui.schedulers.__all__ if name != "Warmup"]
 PEAKS = (0.1, 0.003, 0.0)
 SETS = 50

@@ -12,6 +12,9 @@ import torch
 import lrtui.schedulers
 from lrtui.schedulers import REX, WSD, CosineWithLinearTail
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 PEAKS = (0.1, 0.003)
 SETS = 50
 FOREVER = 10_000

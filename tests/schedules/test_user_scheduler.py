@@ -24,6 +24,9 @@ from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.simulate import simulate
 from lrtui.training.lr_control import LrControl
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 RUN = Horizon(6, 5)
 OPTIMIZER = 'SGD(lr=0.1, groups={"fc1*": {"lr": 0.003}})'
 

@@ -24,6 +24,9 @@ from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 Configure = Callable[[Any, Any], Any]
 
 

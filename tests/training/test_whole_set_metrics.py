@@ -17,6 +17,9 @@ from lrtui.run.events import CheckpointSaved, EvalDone, Event, Notice, RunFinish
 from lrtui.training.checkpoint.files import ResumePoint
 from lrtui.training.checkpoint.policy import Checkpoints
 
+# one worker imports the libraries
+pytestmark = pytest.mark.xdist_group("libraries")
+
 POSITIVE = 13
 """Test samples of the second class; the first 20 of the 45 samples are of the first class."""
 
