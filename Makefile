@@ -32,10 +32,10 @@ check: $(DEV_STAMP) ## formatting, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: check ## everything that CI runs
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 deep: $(DEV_STAMP) ## the long tests too: fuzzing, kill tests, soaks
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'deep or not deep'
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m 'deep or not deep'
 
 format: $(DEV_STAMP) ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format .
