@@ -35,14 +35,17 @@ def test_quitting_on_a_slow_terminal() -> None:
 
 def test_a_full_screen_log_with_many_lines_a_second_keeps_to_the_budget() -> None:
     terminal = Terminal(*QUICK, "--epochs", "10000", "--log-interval", "1", "--store", "none", size=(80, 24))
-    terminal.read_until(b"epoch 1/10000")
-    terminal.press("4")
-    terminal.press("\r")
-    terminal.read_until(b"following")
-    terminal.read(2.0)
-    terminal.forget()
-    terminal.read(6.0)
-    assert 6 * 1_000 < len(terminal.written) < 6 * 12_000
+    try:
+        terminal.read_until(b"epoch 1/10000")
+        terminal.press("4")
+        terminal.press("\r")
+        terminal.read_until(b"following")
+        terminal.read(2.0)
+        terminal.forget()
+        terminal.read(6.0)
+        assert 6 * 1_000 < len(terminal.written) < 6 * 12_000
+    finally:
+        terminal.kill()
 
 
 def shown_epoch(terminal: Terminal) -> int:
