@@ -26,21 +26,29 @@ def checked_metrics(found: Any, method: Any, expected: str) -> dict[str, torch.T
     Raises:
         TaskError: names the method, the metric and what was expected.
     """
-    where = f"{method.__name__}{source_location(method)}"
-    values = named_tensors(found, where, "metric", EXPECTED, expected)
+    values = named_tensors(found, method, method.__name__, "metric", EXPECTED, expected)
     if LOSS in values:
+        where = f"{method.__name__}{source_location(method)}"
         raise TaskError(f"{where} returned a metric named loss; that name is reserved for the test loss")
     return values
 
 
 def named_tensors(
-    found: Any, where: str, kind: str, expected_value: str, expected: str, *, are_scalars: bool = False
+    found: Any,
+    method: Any,
+    method_name: str,
+    kind: str,
+    expected_value: str,
+    expected: str,
+    *,
+    are_scalars: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Return the values of a mapping as detached tensors.
 
     Args:
         found: what a method returned.
-        where: the method, for messages.
+        method: the method, for messages.
+        method_name: its name in messages.
         kind: what a value is, for messages.
         expected_value: what a value must be, for messages.
         expected: what the method must return, for messages.
@@ -49,18 +57,20 @@ def named_tensors(
     Raises:
         TaskError: if it is no mapping, or for a value that is something else.
     """
+
+    def mistake(text: str) -> TaskError:
+        # reads the method's file, which takes too long for every batch
+        return TaskError(f"{method_name}{source_location(method)} returned {text}; {expected}")
+
     if not isinstance(found, Mapping):
-        raise TaskError(f"{where} returned a {describe_shape(found)}; {expected}")
+        raise mistake(f"a {describe_shape(found)}")
     values: dict[str, torch.Tensor] = {}
     for name, value in found.items():
         tensor = metric_tensor(value)
         if tensor is None or (are_scalars and tensor.dim()):
-            raise TaskError(
-                f"{where} returned a {describe_shape(value)} as the {kind} {str(name)!r}, expected {expected_value}; "
-                f"{expected}"
-            )
+            raise mistake(f"a {describe_shape(value)} as the {kind} {str(name)!r}, expected {expected_value}")
         if str(name) in values:
-            raise TaskError(f"{where} returned two values named {str(name)!r}; {expected}")
+            raise mistake(f"two values named {str(name)!r}")
         values[str(name)] = tensor
     return values
 

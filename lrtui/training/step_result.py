@@ -72,10 +72,10 @@ def read_values(found: Any, method: Any, call: str, *, or_else: str = "") -> Val
     Raises:
         TaskError: if it is not a mapping from names to numbers, or has a name that is taken.
     """
-    where, expected = _place(method, call), f"{call} must return {NUMBERS}"
-    values = named_tensors(found, where, "value", f"a number or a 0-d tensor{or_else}", expected, are_scalars=True)
+    a_value, expected = f"a number or a 0-d tensor{or_else}", f"{call} must return {NUMBERS}"
+    values = named_tensors(found, method, _name(call), "value", a_value, expected, are_scalars=True)
     if taken := [name for name in TAKEN_NAMES if name in values]:
-        raise TaskError(f"{where} returns a value named {taken[0]}, the name of another pane: rename it")
+        raise TaskError(f"{_place(method, call)} returns a value named {taken[0]}, the name of another pane: rename it")
     # a clone, because what follows may change the tensor in place
     return {
         name: value.clone() if isinstance(found.get(name), torch.Tensor) else float(value)
@@ -138,7 +138,11 @@ def _wide(value: torch.Tensor | float) -> torch.Tensor | float:
 
 
 def _place(method: Any, call: str) -> str:
-    return f"{call.partition('(')[0]}{source_location(method)}"
+    return f"{_name(call)}{source_location(method)}"
+
+
+def _name(call: str) -> str:
+    return call.partition("(")[0]
 
 
 def _describe_loss(loss: Any, found: Any) -> str:

@@ -21,6 +21,7 @@ from lrtui.run.event_json import event_from_json, event_to_json
 from lrtui.run.events import EvalDone, RunFinished, RunStarted
 from lrtui.run.state import RunState
 from lrtui.training.metric_values import checked_metrics, metric_tensor
+from lrtui.training.step_result import read_values
 
 
 @pytest.mark.parametrize(
@@ -152,3 +153,14 @@ def test_a_best_metric_that_the_tests_lack_or_without_a_mode_is_refused_before_t
     finished = run_events(tiny_spec(epochs=1), task=task)[-1]
     assert isinstance(finished, RunFinished)
     assert re.search(message, str(finished.error))
+
+
+def test_a_batch_without_a_mistake_reads_no_source_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: object) -> str:
+        raise AssertionError
+
+    # finding a method's line tokenizes its file, at every batch of a test
+    for module in ("metric_values", "step_result"):
+        monkeypatch.setattr(f"lrtui.training.{module}.source_location", read)
+    assert checked_metrics({"accuracy": 0.5}, read, "")["accuracy"] == 0.5
+    assert read_values({"norm": 2}, read, "step_metrics(model)") == {"norm": 2.0}
