@@ -135,3 +135,11 @@ def lines_for_lrtui(name: str) -> int:
     tree = ast.parse(path.read_text())
     (docstring, *_), lines = tree.body, path.read_text().splitlines()
     return sum("lrtui" in line for line in lines[docstring.end_lineno :])
+
+
+def seeded(make: Any, seed: int = 0) -> nn.Module:
+    """Return a model that starts with the weights of a run with this seed."""
+    torch.manual_seed(seed)
+    model = make()
+    assert isinstance(model, nn.Module)
+    return model

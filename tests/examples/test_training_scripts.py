@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from plain_runs import assert_equals_plain_loop, example, lines_for_lrtui, recorded_run
+from plain_runs import assert_equals_plain_loop, example, lines_for_lrtui, recorded_run, seeded
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -33,13 +33,6 @@ EXAMPLES = (
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_needs_at_most_three_lines_for_lrtui(name: str) -> None:
     assert lines_for_lrtui(name) <= 3
-
-
-def seeded(make: Any, seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    model = make()
-    assert isinstance(model, nn.Module)
-    return model
 
 
 def test_mnist_with_adadelta(monkeypatch: pytest.MonkeyPatch) -> None:

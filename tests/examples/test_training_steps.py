@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from plain_runs import EXAMPLES as FOLDER
-from plain_runs import RecordedRun, assert_equals_plain_loop, example, lines_for_lrtui, recorded_run
+from plain_runs import RecordedRun, assert_equals_plain_loop, example, lines_for_lrtui, recorded_run, seeded
 from torch import nn
 from torch.optim import lr_scheduler
 from training_runs import run_events
@@ -42,13 +42,6 @@ EXAMPLES = (
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_needs_at_most_three_lines_for_lrtui(name: str) -> None:
     assert lines_for_lrtui(name) <= 3
-
-
-def seeded(make: Any) -> nn.Module:
-    torch.manual_seed(0)
-    model = make()
-    assert isinstance(model, nn.Module)
-    return model
 
 
 def outputs_of(model: nn.Module, loader: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,7 @@ from lrtui.schedules.export_code.calls import scheduler_call
 from lrtui.schedules.export_code.layout import INDENT, Imports, call_lines, comment_line
 from lrtui.schedules.export_code.phases import Phase, ScriptFeatures
 from lrtui.schedules.export_code.scale import READ_LRS, no_scale, scale_text
-from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange
+from lrtui.schedules.export_code.timeline import ChangePoint, ScaleChange, Timeline
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 
 
@@ -58,24 +58,22 @@ def _update(features: ScriptFeatures, imports: Imports) -> list[str]:
     spec = timeline.optimizer
     entry = OPTIMIZERS.get(spec.name) if spec.is_from_task else spec.entry
     if entry is not None and entry.needs_closure:
-        lines = [*_gradients(features, imports), "return loss"]
+        lines = ["optimizer.zero_grad()", *gradient_lines(timeline, imports), "return loss"]
         return ["def closure():", *_indented(lines), "", "optimizer.step(closure)"]
-    return [*_gradients(features, imports), "optimizer.step()"]
+    return ["optimizer.zero_grad()", *gradient_lines(timeline, imports), "optimizer.step()"]
 
 
-def _gradients(features: ScriptFeatures, imports: Imports) -> list[str]:
-    """Return the lines that compute the loss and its gradients."""
-    timeline = features.timeline
-    lines = ["optimizer.zero_grad()"]
+def gradient_lines(timeline: Timeline, imports: Imports) -> list[str]:
+    """Return the lines that compute the loss and its gradients, and clip them."""
     if timeline.accumulate > 1:
         imports.name("itertools", "islice")
-        lines += [
+        lines = [
             "for inputs, targets in group:",
             f"{INDENT}loss = loss_function(model(inputs), targets) / len(group)",
             f"{INDENT}loss.backward()",
         ]
     else:
-        lines += ["loss = loss_function(model(inputs), targets)", "loss.backward()"]
+        lines = ["loss = loss_function(model(inputs), targets)", "loss.backward()"]
     if timeline.clip_grad_norm is not None:
         imports.name("torch", "nn")
         lines.append(f"nn.utils.clip_grad_norm_(model.parameters(), {timeline.clip_grad_norm!r})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lrtui.run.errors import UsageError
 from lrtui.schedules.export_code.calls import scheduler_call
 from lrtui.schedules.export_code.layout import INDENT, Call, Imports, Value, call_lines
+from lrtui.schedules.export_code.loop import gradient_lines
 from lrtui.schedules.export_code.timeline import Timeline
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.optimizer import OptimizerSpec, setting_text
@@ -111,17 +112,7 @@ def loop_lines(timeline: Timeline, imports: Imports) -> list[str]:
     ends_early = timeline.max_steps is not None
     body = ["if step == max_steps:", f"{INDENT}break", ""] if ends_early else []
     body += ["for optimizer in optimizers.values():", f"{INDENT}optimizer.zero_grad()"]
-    if timeline.accumulate > 1:
-        imports.name("itertools", "islice")
-        body += [
-            "for inputs, targets in group:",
-            f"{INDENT}loss = loss_function(model(inputs), targets) / len(group)",
-            f"{INDENT}loss.backward()",
-        ]
-    else:
-        body += ["loss = loss_function(model(inputs), targets)", "loss.backward()"]
-    if timeline.clip_grad_norm is not None:
-        body.append(f"nn.utils.clip_grad_norm_(model.parameters(), {timeline.clip_grad_norm!r})")
+    body += gradient_lines(timeline, imports)
     body += ["for optimizer in optimizers.values():", f"{INDENT}optimizer.step()"]
     schedules = _schedules(timeline)
     body += [f'schedulers["{name}"].step()' for name, schedule in schedules if "batch" in schedule.units]
