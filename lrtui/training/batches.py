@@ -117,7 +117,7 @@ def _object_to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
-        return _mapping_to_device(value, device)
+        return with_items(value, {key: to_device(item, device) for key, item in value.items()})
     # before tuples: a PackedSequence is a tuple whose method keeps a part of it on the CPU
     if callable(getattr(value, "to", None)):
         return value.to(device)
@@ -129,25 +129,36 @@ def _object_to_device(value: Any, device: torch.device) -> Any:
         moved_list[:] = [to_device(item, device) for item in value]
         return moved_list
     if is_dataclass(value):
-        moved = copy.copy(value)
-        for item in fields(value):
-            # also in a frozen dataclass, which is a fresh copy here
-            object.__setattr__(moved, item.name, to_device(getattr(value, item.name), device))
-        return moved
+        return with_fields(value, {item.name: to_device(getattr(value, item.name), device) for item in fields(value)})
     if isinstance(value, SimpleNamespace):
         return type(value)(**{name: to_device(item, device) for name, item in vars(value).items()})
     return value
 
 
-def _mapping_to_device(value: Mapping[Any, Any], device: torch.device) -> Any:
-    moved = {key: to_device(item, device) for key, item in value.items()}
+def with_items(mapping: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """Return a copy of a mapping with these items, None for the keys that they lack; `items` if it can't be changed.
+
+    The copy keeps what else the mapping holds, such as the factory of a defaultdict or the attributes of the outputs of
+    a transformer.
+    """
+    if type(mapping) is dict:
+        return items
     try:
-        # keeps what else the mapping holds, such as the factory of a defaultdict
-        result: Any = copy.copy(value)
-        for key, item in moved.items():
+        result: Any = copy.copy(mapping)
+        for key, item in items.items():
             result[key] = item
-    except (TypeError, LookupError):  # it can't be changed
-        return moved
+        for key in mapping.keys() - items.keys():
+            result[key] = None
+    except (TypeError, LookupError):
+        return items
+    return result
+
+
+def with_fields(value: Any, items: Mapping[str, Any]) -> Any:
+    """Return a copy of a dataclass, frozen or not, with these fields."""
+    result = copy.copy(value)
+    for name, item in items.items():
+        object.__setattr__(result, name, item)
     return result
 
 

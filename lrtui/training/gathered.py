@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import torch
+
+from lrtui.training.batches import with_fields, with_items
 
 CACHES = ("past_key_values",)
 """Keys of outputs that hold what the model needs to go on, as large as the model's activations, and no result."""
@@ -53,11 +54,11 @@ def _copied(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, Mapping):
-        return _rebuilt(value, {key: _copied(item) for key, item in value.items() if key not in CACHES})
+        return with_items(value, {key: _copied(item) for key, item in value.items() if key not in CACHES})
     if isinstance(value, (tuple, list)):
         return _sequence(value, [_copied(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
-        return _rebuilt_dataclass(value, {item.name: _copied(getattr(value, item.name)) for item in fields(value)})
+        return with_fields(value, {item.name: _copied(getattr(value, item.name)) for item in fields(value)})
     return value
 
 
@@ -78,14 +79,14 @@ def _joined(batches: Sequence[Any], samples: Sequence[int]) -> Any:
     if isinstance(first, Mapping):
         if any(batch.keys() != first.keys() for batch in batches):
             return list(batches)
-        return _rebuilt(first, {key: _joined([batch[key] for batch in batches], samples) for key in first})
+        return with_items(first, {key: _joined([batch[key] for batch in batches], samples) for key in first})
     if isinstance(first, (tuple, list)):
         if not _are_fields(batches, samples):
             return [sample for batch in batches for sample in batch]
         return _sequence(first, [_joined(items, samples) for items in zip(*batches, strict=True)])
     if is_dataclass(first) and not isinstance(first, type):
         parts = {item.name: [getattr(batch, item.name) for batch in batches] for item in fields(first)}
-        return _rebuilt_dataclass(first, {name: _joined(part, samples) for name, part in parts.items()})
+        return with_fields(first, {name: _joined(part, samples) for name, part in parts.items()})
     return None if first is None else list(batches)
 
 
@@ -108,29 +109,6 @@ def _is_field(item: Any, count: int) -> bool:
 
 def _sequence(like: Any, items: list[Any]) -> Any:
     return type(like)(*items) if hasattr(like, "_fields") else type(like)(items)
-
-
-def _rebuilt(like: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    """Return a mapping of the same type, such as the outputs of a transformer, which also have attributes."""
-    if type(like) is dict:
-        return items
-    try:
-        result: Any = copy.copy(like)
-        for key, item in items.items():
-            result[key] = item
-        for key in like.keys() - items.keys():
-            result[key] = None
-    except TypeError:  # it can't be changed
-        return items
-    return result
-
-
-def _rebuilt_dataclass(like: Any, items: dict[str, Any]) -> Any:
-    result = copy.copy(like)
-    for name, item in items.items():
-        # also in a frozen dataclass, which is a fresh copy here
-        object.__setattr__(result, name, item)
-    return result
 
 
 def _bytes(value: Any) -> int:
