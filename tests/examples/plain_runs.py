@@ -137,9 +137,9 @@ def lines_for_lrtui(name: str) -> int:
     return sum("lrtui" in line for line in lines[docstring.end_lineno :])
 
 
-def seeded(make: Any, seed: int = 0) -> nn.Module:
+def seeded(make: Any, seed: int = 0) -> torch.nn.Module:
     """Return a model that starts with the weights of a run with this seed."""
     torch.manual_seed(seed)
     model = make()
-    assert isinstance(model, nn.Module)
+    assert isinstance(model, torch.nn.Module)
     return model
