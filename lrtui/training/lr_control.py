@@ -1,14 +1,7 @@
-"""The only writer of lr.
-
-The optimizer's lr is always the unscaled lr times the scale. The scheduler only ever sees the unscaled lr: it is
-restored before `scheduler.step()`, and afterwards unscaled x scale is written. A nudge is therefore exact for every
-scheduler: for those that read the group's lr, those that read `base_lrs`, nested ones and a user's class. Editing a
-scheduler's state in place is not exact for all of them.
-"""
+"""The only writer of lr: steps the schedule, scales the lr (`lr_scale.py`) and switches the schedule."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +18,7 @@ from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
 from lrtui.training.group_settings import group_settings, set_groups
+from lrtui.training.lr_scale import LrScale, lrs_of
 from lrtui.training.scheduler_state import scheduler_state
 from lrtui.training.switch_of_one import (
     completed,
@@ -34,7 +28,7 @@ from lrtui.training.switch_of_one import (
     restore_groups,
 )
 
-_SAVED = ("_epochs", "_max_steps", "_test_results", "_unscaled", "_installed_at", "step_calls")
+_SAVED = ("_epochs", "_max_steps", "_test_results", "_installed_at", "step_calls")
 """Attributes that a checkpoint stores as they are."""
 
 
@@ -56,9 +50,6 @@ class LrControl:
         self._max_steps = horizon.max_steps
         self._configured = group_settings(optimizer)
         self._test_results: list[Mapping[str, float]] = []
-        self._scale = [1.0] * len(optimizer.param_groups)
-        self._earlier_scales: list[list[float]] = []
-        self._unscaled: list[float] = []
         self.step_calls = 0
         """`step()` calls that the current schedule has had."""
         self._install(schedule, horizon)
@@ -66,12 +57,12 @@ class LrControl:
     @property
     def lrs(self) -> tuple[float, ...]:
         """The optimizer's lr, one per parameter group."""
-        return tuple(float(group["lr"]) for group in self._optimizer.param_groups)
+        return tuple(lrs_of(self._optimizer))
 
     @property
     def scale(self) -> tuple[float, ...]:
         """The factor that the schedule's lr is multiplied by, one per parameter group."""
-        return tuple(self._scale)
+        return tuple(self._lr_scale.factors)
 
     @property
     def schedule(self) -> Schedule:
@@ -122,80 +113,30 @@ class LrControl:
         # a schedule that started during this epoch's test was not active in the epoch and does not count its end
         if "epoch" not in self._schedule.units or self._installed_at == step:
             return False
-        before = list(self._unscaled)
+        before = self._lr_scale.unscaled
         self._step("epoch", results)
         # a warmup per epoch raises the lr
-        cut = any(after < lr for after, lr in zip(self._unscaled, before, strict=True))
+        cut = any(after < lr for after, lr in zip(self._lr_scale.unscaled, before, strict=True))
         return self._schedule.follows_metric and cut
 
     def _step(self, unit: Per, results: Mapping[str, float] | None) -> None:
-        groups = self._optimizer.param_groups
-        for group, unscaled in zip(groups, self._unscaled, strict=True):
-            group["lr"] = unscaled
-        step_scheduler(self._scheduler, self._schedule, results, unit)
+        with self._lr_scale.unscaled_lrs():
+            step_scheduler(self._scheduler, self._schedule, results, unit)
         self.step_calls += 1
-        self._unscaled = [float(group["lr"]) for group in groups]
-        self._write()
-
-    def _write(self) -> None:
-        for group, unscaled, scale in zip(self._optimizer.param_groups, self._unscaled, self._scale, strict=True):
-            group["lr"] = unscaled * scale
 
     # -- scaling ------------------------------------------------------------------------------------------------------
 
     def scale_by(self, factor: float) -> None:
-        """Multiply the lr by `factor`, now and for the rest of the schedule.
-
-        Raises:
-            UsageError: for a factor that is not finite and positive, or an lr that would not be finite.
-        """
-        if not (math.isfinite(factor) and factor > 0):
-            raise UsageError(f"the lr can only be multiplied by a positive number, not {factor}")
-        self._rescale([scale * factor for scale in self._scale])
+        """Multiply the lr by `factor`, now and for the rest of the schedule; see `LrScale.scale_by`."""
+        self._lr_scale.scale_by(factor)
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
-        """Set the lr of the next step; the rest of the schedule follows in proportion.
-
-        Args:
-            lr: the lr of the next step.
-            group: index of one parameter group, or None for all but those that are frozen at 0.
-
-        Raises:
-            UsageError: for a negative or non-finite lr, for an unknown group, or if the schedule's lr is 0, which
-                no factor changes.
-        """
-        if not (math.isfinite(lr) and lr >= 0):
-            raise UsageError(f"the lr must be a finite number of at least 0, not {lr}")
-        if group is not None and not 0 <= group < len(self._unscaled):
-            raise UsageError(f"no parameter group {group}: the optimizer has {len(self._unscaled)}, numbered from 0")
-        trained = [index for index, unscaled in enumerate(self._unscaled) if unscaled]
-        chosen = trained if group is None else [group]
-        if not chosen or any(self._unscaled[index] == 0 for index in chosen):
-            raise UsageError(
-                "the schedule's lr is 0 at this point and can't be scaled to another value; switch the schedule"
-            )
-        scale = list(self._scale)
-        for index in chosen:
-            scale[index] = _exact_ratio(lr, self._unscaled[index])
-        self._rescale(scale)
+        """Set the lr of the next step, of all groups or one; the rest follows in proportion; see `LrScale.set_lr`."""
+        self._lr_scale.set_lr(lr, group)
 
     def undo(self) -> None:
-        """Restore the scale before its last change.
-
-        Raises:
-            UsageError: if nothing changed the scale since the last switch.
-        """
-        if not self._earlier_scales:
-            raise UsageError("nothing to undo: the lr has not been changed since the schedule was set")
-        self._scale = self._earlier_scales.pop()
-        self._write()
-
-    def _rescale(self, scale: list[float]) -> None:
-        if not all(math.isfinite(unscaled * factor) for unscaled, factor in zip(self._unscaled, scale, strict=True)):
-            raise UsageError("the lr would not be finite")
-        self._earlier_scales.append(self._scale)
-        self._scale = scale
-        self._write()
+        """Restore the scale before its last change; see `LrScale.undo`."""
+        self._lr_scale.undo()
 
     # -- switching ----------------------------------------------------------------------------------------------------
 
@@ -221,20 +162,18 @@ class LrControl:
         if kept:
             if step // self._batches_per_epoch > len(self._test_results):
                 raise UsageError("wait for the test of this epoch to end: it steps the schedules of the others")
-            schedule = completed(schedule, self._scheduler, self._optimizer, kept, anchor, step, self._scale)
+            schedule = completed(schedule, self._scheduler, self._optimizer, kept, anchor, step, self.scale)
         check_anchor(schedule, anchor, self.lrs)
         old_groups, old_attributes = group_settings(self._optimizer), dict(vars(self))
         current = self.lrs
         try:
             set_groups(self._optimizer, self._configured, current if anchor == "current" else None)
-            self._scale, self._earlier_scales = [1.0] * len(current), []
             start = 0 if anchor == "start" else step
             self._install(schedule, replace(self.horizon, start_step=start))
             _check_momentum(self._optimizer, schedule)
             if kept:
                 keep_schedulers(self._scheduler, old_attributes["_scheduler"], kept)
                 restore_groups(self._optimizer, old_groups, kept)
-                self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
             if anchor == "start":
                 self._catch_up(step)
         except Exception:
@@ -252,7 +191,7 @@ class LrControl:
             optimizer._opt_called = True  # type: ignore[attr-defined]
         self.step_calls = 0
         self._installed_at: int | None = horizon.start_step
-        self._unscaled = [float(group["lr"]) for group in self._optimizer.param_groups]
+        self._lr_scale = LrScale(self._optimizer)
 
     def _catch_up(self, step: int) -> None:
         """Make the `step()` calls that the schedule would have had since the run's start."""
@@ -276,8 +215,7 @@ class LrControl:
             "schedule": str(self._schedule),
             "built_on": self._built_on,
             "scheduler": scheduler_state(self._scheduler.state_dict(), self._schedule, self._scheduler),
-            "factors": self._scale,
-            "earlier_factors": self._earlier_scales,
+            **self._lr_scale.state(),
             **{name: getattr(self, name) for name in _SAVED},
         }
 
@@ -290,7 +228,7 @@ class LrControl:
         set_groups(self._optimizer, self._configured, state["built_on"])
         self._install(parse_schedule(state["schedule"]), self.horizon)
         self._scheduler.load_state_dict(state["scheduler"])
-        self._scale, self._earlier_scales = state["factors"], state["earlier_factors"]
+        self._lr_scale.restore(state)
         for name in _SAVED:
             # checkpoints of earlier versions have no limit of the steps
             setattr(self, name, state.get(name) if name == "_max_steps" else state[name])
@@ -312,10 +250,3 @@ def _check_momentum(optimizer: torch.optim.Optimizer, schedule: Schedule) -> Non
                     f"{schedule.name} cycles the momentum, for which RMSprop(momentum=0) has no buffers after its "
                     "first step: add cycle_momentum=False"
                 )
-
-
-def _exact_ratio(lr: float, unscaled: float) -> float:
-    """Return lr / unscaled, or a neighbouring float f with unscaled * f == lr, so that an lr of 0.1 is exactly 0.1."""
-    ratio = lr / unscaled
-    neighbours = (ratio, math.nextafter(ratio, math.inf), math.nextafter(ratio, -math.inf))
-    return next((factor for factor in neighbours if unscaled * factor == lr), ratio)
