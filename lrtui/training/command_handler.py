@@ -23,20 +23,20 @@ from lrtui.run.commands import (
     UndoLr,
 )
 from lrtui.run.errors import UsageError
-from lrtui.run.events import CommandRefused, Extended, LrSet, Paused, Resumed, ScheduleSwitched
+from lrtui.run.events import CommandRefused, Extended, Paused, Resumed
 from lrtui.run.gate import Gate
 from lrtui.run.inbox import Inbox
 from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import anchor_warnings, check_no_fixed_length
+from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
 from lrtui.training.group_settings import group_settings
+from lrtui.training.lr_commands import LrCommands
 from lrtui.training.lr_trial import LrTrial
 from lrtui.training.random_state import caller_random_states
 from lrtui.training.reporter import Reporter
-from lrtui.training.run_setup import OVER, RunSetup, check_epochs, check_metric, threshold_warning
+from lrtui.training.run_setup import OVER, RunSetup, check_epochs, check_metric
 
 
 class StopRequested(BaseException):
@@ -82,6 +82,9 @@ class CommandHandler:
     ) -> None:
         self._setup, self._state = setup, state
         self._lr_control = setup.lr_control
+        self._lr_commands = LrCommands(
+            setup.lr_control, reporter, lambda schedule: check_metric(schedule, setup.metric_names)
+        )
         self._inbox, self._reporter = inbox, reporter
         self._checkpoints = checkpoints
         self._evaluate, self._range_test = evaluate, range_test
@@ -152,14 +155,9 @@ class CommandHandler:
                     raise StopRequested(command.id)
                 case Pause() | Resume():
                     self._pause_or_resume(command)
-                case SwitchSchedule():
-                    self._switch(command, scripted)
-                case SetLr():
-                    self._change_lr(command, scripted, lambda: self._lr_control.set_lr(command.lr, command.group))
-                case ScaleLr():
-                    self._change_lr(command, scripted, lambda: self._lr_control.scale_by(command.factor))
-                case UndoLr():
-                    self._change_lr(command, scripted, self._lr_control.undo)
+                case SwitchSchedule() | SetLr() | ScaleLr() | UndoLr():
+                    self._lr_commands.carry_out(command, scripted)
+                    self._has_changed = True
                 case EvaluateNow():
                     if during is not None:
                         raise UsageError("a test is running already; wait for its result")
@@ -209,43 +207,6 @@ class CommandHandler:
         self._reporter.publish(Paused if pause else Resumed, command_id=command.id)
         if pause:
             self._save("pause")
-
-    def _switch(self, command: SwitchSchedule, scripted: bool) -> None:
-        before = self._lr_control.lrs
-        schedule = parse_schedule(command.schedule)
-        check_metric(schedule, self._setup.metric_names)
-        self._lr_control.switch(schedule, command.anchor, self._reporter.step)
-        warnings = anchor_warnings(schedule, command.anchor, before)
-        if results := self._lr_control.test_results:
-            warnings.append(threshold_warning(schedule, results[-1], "the last test"))
-        for text in filter(None, warnings):
-            self._reporter.notice("schedule", text, level="warning")
-        self._reporter.publish(
-            ScheduleSwitched,
-            schedule=str(self._lr_control.schedule),
-            anchor=command.anchor,
-            lrs=self._lr_control.lrs,
-            lrs_before=before,
-            command=command.text,
-            command_id=command.id,
-            scripted=scripted,
-        )
-        self._has_changed = True
-
-    def _change_lr(self, command: Command, scripted: bool, change: Callable[[], None]) -> None:
-        before = self._lr_control.lrs
-        change()
-        self._reporter.publish(
-            LrSet,
-            lrs_before=before,
-            lrs_after=self._lr_control.lrs,
-            scale=self._lr_control.scale,
-            by="undo" if isinstance(command, UndoLr) else "user",
-            command=command.text,
-            command_id=command.id,
-            scripted=scripted,
-        )
-        self._has_changed = True
 
     def _extend(self, command: Extend, scripted: bool) -> None:
         control = self._lr_control
