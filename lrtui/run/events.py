@@ -85,6 +85,9 @@ class RunStarted(Event):
     """Name of the metric that decides which result is the best; None for the accuracy, or the loss without one."""
     mode: Mode | None = None
     """Whether a high or a low value of that metric is better; None without `best`."""
+    output: str | None = None
+    """File with the output of the command that the run is part of, relative to the store's folder; None if `lrtui run`
+    did not start it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

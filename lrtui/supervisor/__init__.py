@@ -1,0 +1,1 @@
+"""Commands that lrtui starts in a pseudo-terminal and watches: `lrtui run`."""
