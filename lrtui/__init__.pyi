@@ -1,4 +1,5 @@
 # What is public, and where it is: the one declaration, for type checkers and for the lazy import alike.
+from .attached.attach import attach
 from .engine.run import Run
 from .run.commands import (
     Command,
@@ -19,6 +20,7 @@ from .run.errors import (
     DeviceError,
     LrtuiError,
     NotationError,
+    Stopped,
     StoreError,
     TaskError,
     UsageError,
@@ -90,12 +92,14 @@ __all__ = [
     "SetLr",
     "StepDone",
     "Stop",
+    "Stopped",
     "StoreError",
     "SwitchSchedule",
     "Task",
     "TaskError",
     "UndoLr",
     "UsageError",
+    "attach",
     "event_from_json",
     "event_to_json",
     "parse_command",

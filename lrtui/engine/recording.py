@@ -206,11 +206,15 @@ class Recording:
         if rows and rows[0][0] != self._recorder.owner:
             raise StoreError(taken_text(self.run))
 
-    def finish(self) -> str:
-        """Wait until the last event is on disk; return what could not be recorded, as a message, or an empty string."""
+    def finish(self, seconds: float = LOCKED_SECONDS) -> str:
+        """Wait until the last event is on disk; return what could not be recorded, as a message, or an empty string.
+
+        Args:
+            seconds: how long to wait for a store that another process keeps locked.
+        """
         with suppress(ValueError):
             self._writer.listeners.remove(self._report)
-        if self._commit_finally():
+        if self._commit_finally(seconds):
             return self._recorder.lost
         dropped = self._recorder.dropped
         more = f" ({dropped:,} of its events were dropped)" if dropped else ""
@@ -225,18 +229,22 @@ class Recording:
             if self._writer.is_idle and self._writer.close():
                 _writers.pop(self.folder, None)
 
-    def withdraw(self) -> None:
-        """Delete the row of a new run that has not begun, because its settings were refused; call `finish` first."""
+    def withdraw(self, seconds: float = LOCKED_SECONDS) -> None:
+        """Delete the row of a new run that has not begun; call `finish` first.
+
+        Args:
+            seconds: how long to wait for a store that another process keeps locked.
+        """
         query, which = "DELETE FROM runs WHERE id = ? AND owner = ?", (self.run, self._recorder.owner)
         with suppress(StoreError):
-            self._writer.call(lambda connection: connection.execute(query, which))
+            self._writer.call(lambda connection: connection.execute(query, which), seconds)
 
-    def _commit_finally(self) -> bool:
+    def _commit_finally(self, seconds: float) -> bool:
         """Wait until the last event is on disk, and try again if the last attempt failed; return whether it is."""
-        until = time.monotonic() + LOCKED_SECONDS
+        until = time.monotonic() + seconds
         # the first attempt may be one that is failing already
         is_first = True
-        while not self._try_commit():
+        while not self._try_commit(min(seconds, COMMIT_SECONDS)):
             # the writer is still waiting for a lock, or has just given up
             is_locked = not self._recorder.is_failing or self._writer.is_locked_out
             if self._recorder.dropped or time.monotonic() > until or not (is_first or is_locked):
@@ -244,10 +252,10 @@ class Recording:
             is_first = False
         return True
 
-    def _try_commit(self) -> bool:
+    def _try_commit(self, seconds: float) -> bool:
         self._recorder.expect_attempt()
         self._writer.retry_now()
-        return self.commit()
+        return self.commit(seconds)
 
 
 def user_files(spec: RunSpec) -> dict[str, str]:

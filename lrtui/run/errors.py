@@ -7,7 +7,8 @@
     ├── StoreError           a store that can't be opened, read or written
     ├── CheckpointError      a missing, damaged or manipulated checkpoint
     ├── DataError            data that is missing, truncated or corrupt
-    └── TaskError            a mistake in the user's own task
+    ├── TaskError            a mistake in the user's own task
+    └── Stopped              raised out of `optimizer.step()` of a script whose run was stopped
 
 A message says what is wrong, where, and what to do; it is shown to the user without a traceback.
 """
@@ -77,6 +78,10 @@ class DataError(LrtuiError):
 
 class TaskError(LrtuiError):
     """A mistake in the user's task."""
+
+
+class Stopped(LrtuiError):  # noqa: N818 - what a command asked for, not an error
+    """A stop command for the run that a script has attached; raised out of `optimizer.step()`."""
 
 
 _LRTUI_FOLDER = str(Path(__file__).parents[1])

@@ -83,7 +83,7 @@ class CommandHandler:
         self._setup, self._state = setup, state
         self._lr_control = setup.lr_control
         self._lr_commands = LrCommands(
-            setup.lr_control, reporter, lambda schedule: check_metric(schedule, setup.metric_names)
+            setup.lr_control, reporter, lambda schedule, _: check_metric(schedule, setup.metric_names)
         )
         self._inbox, self._reporter = inbox, reporter
         self._checkpoints = checkpoints

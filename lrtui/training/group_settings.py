@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lrtui.schedules.optimizer_build import parts_of
+from lrtui.training.lr_scale import write_lr
 
 _SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
 """Settings of a parameter group that schedulers add."""
@@ -23,6 +24,23 @@ def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
         {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
         for group in optimizer.param_groups
     ]
+
+
+def settings_before_schedulers(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return the settings of the groups as they were before a scheduler was built on the optimizer.
+
+    A momentum that a scheduler cycles is taken from the optimizer's defaults, since the scheduler keeps no copy of it.
+    """
+    found = group_settings(optimizer)
+    defaults = [part.defaults for part in parts_of(optimizer) for _ in part.param_groups]
+    for group, default in zip(found, defaults, strict=True):
+        if "initial_lr" in group:
+            group["lr"] = float(group["initial_lr"])
+        if "max_momentum" in group:
+            group.update({name: default[name] for name in ("momentum", "betas") if name in default})
+        for name in _SCHEDULERS_SETTINGS:
+            group.pop(name, None)
+    return found
 
 
 def set_groups(
@@ -42,6 +60,6 @@ def set_groups(
         for name in added.intersection(_SCHEDULERS_SETTINGS) if keeps_state else added:
             del group[name]
         replaced = {name: wanted[name] for name in _SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
-        group.update(copy.deepcopy(dict(replaced)))
-        if lrs is not None:
-            group["lr"] = lrs[index]
+        lr = float(wanted["lr"]) if lrs is None else lrs[index]
+        group.update(copy.deepcopy({name: value for name, value in replaced.items() if name != "lr"}))
+        write_lr(group, lr)

@@ -21,10 +21,10 @@ class LrCommands:
     Args:
         control: the lr control of the run.
         reporter: publishes the answers.
-        check: refuses a schedule that the run can't switch to, with a UsageError.
+        check: refuses a schedule, with its anchor, that the run can't switch to, by a UsageError.
     """
 
-    def __init__(self, control: LrControl, reporter: Reporter, check: Callable[[Schedule], object]) -> None:
+    def __init__(self, control: LrControl, reporter: Reporter, check: Callable[[Schedule, str], object]) -> None:
         self._control, self._reporter, self._check = control, reporter, check
 
     def carry_out(self, command: LrCommand, scripted: bool = False) -> None:
@@ -49,7 +49,7 @@ class LrCommands:
     def _switch(self, command: SwitchSchedule, scripted: bool) -> None:
         control, before = self._control, self._control.lrs
         schedule = parse_schedule(command.schedule)
-        self._check(schedule)
+        self._check(schedule, command.anchor)
         control.switch(schedule, command.anchor, self._reporter.step)
         for text in _warnings(schedule, command.anchor, before, control.test_results):
             self._reporter.notice("schedule", text, level="warning")

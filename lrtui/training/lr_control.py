@@ -39,30 +39,55 @@ class LrControl:
         optimizer: the optimizer as configured; a switch restores its lr, momentum and betas.
         schedule: the schedule to start with; missing lengths are filled in from the horizon.
         horizon: the run's length; `start_step` is where it starts.
+        scheduler: a script's own scheduler of this optimizer, which the script steps within `unscaled_lrs`; None to
+            build the schedule.
+        configured: settings of the parameter groups before that scheduler was built.
+        lr_scale: the scale of the lr until the first switch; None for a new one.
 
     Raises:
         NotationError: for a schedule that PyTorch can't build on this optimizer.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, horizon: Horizon) -> None:
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        horizon: Horizon,
+        *,
+        scheduler: Any = None,
+        configured: Sequence[dict[str, Any]] | None = None,
+        lr_scale: LrScale | None = None,
+    ) -> None:
         self._optimizer = optimizer
         self._epochs, self._batches_per_epoch = horizon.epochs, horizon.batches_per_epoch
         self._max_steps = horizon.max_steps
-        self._configured = group_settings(optimizer)
+        self._configured = group_settings(optimizer) if configured is None else list(configured)
         self._test_results: list[Mapping[str, float]] = []
         self.step_calls = 0
         """`step()` calls that the current schedule has had."""
-        self._install(schedule, horizon)
+        self.is_switched = False
+        """Whether a switch has replaced the schedule that it began with."""
+        if scheduler is None:
+            self._install(schedule, horizon)
+        else:
+            self._set_scheduler(schedule, scheduler, horizon.start_step)
+        if lr_scale is not None:
+            self.lr_scale = lr_scale
 
     @property
     def lrs(self) -> tuple[float, ...]:
         """The optimizer's lr, one per parameter group."""
-        return tuple(lrs_of(self._optimizer))
+        return tuple(self.lr_scale.lrs)
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer whose lr is controlled."""
+        return self._optimizer
 
     @property
     def scale(self) -> tuple[float, ...]:
         """The factor that the schedule's lr is multiplied by, one per parameter group."""
-        return tuple(self._lr_scale.factors)
+        return tuple(self.lr_scale.factors)
 
     @property
     def schedule(self) -> Schedule:
@@ -83,6 +108,18 @@ class LrControl:
     def test_results(self) -> Sequence[Mapping[str, float]]:
         """The results of the tests that ended epochs, from the first epoch on."""
         return self._test_results
+
+    def name_schedule(self, schedule: Schedule) -> None:
+        """Set the notation of a script's own scheduler, which is known only after its first steps."""
+        self._schedule = schedule
+
+    def note_added_groups(self) -> None:
+        """Take the settings of parameter groups that a script has added to the optimizer as configured."""
+        self._configured += group_settings(self._optimizer)[len(self._configured) :]
+
+    def note_test(self, results: Mapping[str, float]) -> None:
+        """Add the results of a test that ended an epoch of a script, for schedules that follow a metric."""
+        self._test_results.append(results)
 
     def extend(self, epochs: int) -> None:
         """Make the run longer by this many epochs; lengths that are filled in from now on include them."""
@@ -113,14 +150,14 @@ class LrControl:
         # a schedule that started during this epoch's test was not active in the epoch and does not count its end
         if "epoch" not in self._schedule.units or self._installed_at == step:
             return False
-        before = self._lr_scale.unscaled
+        before = self.lr_scale.unscaled
         self._step("epoch", results)
         # a warmup per epoch raises the lr
-        cut = any(after < lr for after, lr in zip(self._lr_scale.unscaled, before, strict=True))
+        cut = any(after < lr for after, lr in zip(self.lr_scale.unscaled, before, strict=True))
         return self._schedule.follows_metric and cut
 
     def _step(self, unit: Per, results: Mapping[str, float] | None) -> None:
-        with self._lr_scale.unscaled_lrs():
+        with self.lr_scale.unscaled_lrs():
             step_scheduler(self._scheduler, self._schedule, results, unit)
         self.step_calls += 1
 
@@ -128,15 +165,15 @@ class LrControl:
 
     def scale_by(self, factor: float) -> None:
         """Multiply the lr by `factor`, now and for the rest of the schedule; see `LrScale.scale_by`."""
-        self._lr_scale.scale_by(factor)
+        self.lr_scale.scale_by(factor)
 
     def set_lr(self, lr: float, group: int | None = None) -> None:
         """Set the lr of the next step, of all groups or one; the rest follows in proportion; see `LrScale.set_lr`."""
-        self._lr_scale.set_lr(lr, group)
+        self.lr_scale.set_lr(lr, group)
 
     def undo(self) -> None:
         """Restore the scale before its last change; see `LrScale.undo`."""
-        self._lr_scale.undo()
+        self.lr_scale.undo()
 
     # -- switching ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +213,7 @@ class LrControl:
                 restore_groups(self._optimizer, old_groups, kept)
             if anchor == "start":
                 self._catch_up(step)
+            self.is_switched = True
         except Exception:
             vars(self).update(old_attributes)
             set_groups(self._optimizer, old_groups)
@@ -183,15 +221,20 @@ class LrControl:
 
     def _install(self, schedule: Schedule, horizon: Horizon) -> None:
         self._schedule, _ = fill_in(schedule, horizon)
-        self._built_on = self.lrs
-        self._scheduler = build(self._schedule, self._optimizer, horizon)
+        self._built_on = tuple(lrs_of(self._optimizer))
+        scheduler = build(self._schedule, self._optimizer, horizon)
         # PyTorch warns about a scheduler that steps before its optimizer. It assumes that wrongly after a
         # ReduceLROnPlateau, which does not track optimizer steps, and where fp16 skipped the first step.
         for optimizer in parts_of(self._optimizer):
             optimizer._opt_called = True  # type: ignore[attr-defined]
+        self._set_scheduler(self._schedule, scheduler, horizon.start_step)
+
+    def _set_scheduler(self, schedule: Schedule, scheduler: Any, start_step: int) -> None:
+        self._schedule, self._scheduler = schedule, scheduler
         self.step_calls = 0
-        self._installed_at: int | None = horizon.start_step
-        self._lr_scale = LrScale(self._optimizer)
+        self._installed_at: int | None = start_step
+        self.lr_scale = LrScale(self._optimizer)
+        """The scale of the lr since the schedule was set."""
 
     def _catch_up(self, step: int) -> None:
         """Make the `step()` calls that the schedule would have had since the run's start."""
@@ -215,7 +258,7 @@ class LrControl:
             "schedule": str(self._schedule),
             "built_on": self._built_on,
             "scheduler": scheduler_state(self._scheduler.state_dict(), self._schedule, self._scheduler),
-            **self._lr_scale.state(),
+            **self.lr_scale.state(),
             **{name: getattr(self, name) for name in _SAVED},
         }
 
@@ -228,7 +271,7 @@ class LrControl:
         set_groups(self._optimizer, self._configured, state["built_on"])
         self._install(parse_schedule(state["schedule"]), self.horizon)
         self._scheduler.load_state_dict(state["scheduler"])
-        self._lr_scale.restore(state)
+        self.lr_scale.restore(state)
         for name in _SAVED:
             # checkpoints of earlier versions have no limit of the steps
             setattr(self, name, state.get(name) if name == "_max_steps" else state[name])

@@ -18,7 +18,7 @@ import torch
 from lrtui.run.errors import UsageError
 
 
-def write_lr(group: dict[str, Any], lr: float) -> None:
+def write_lr(group: dict[str, Any], lr: float | torch.Tensor) -> None:
     """Write the lr of a parameter group; an lr that is a tensor is filled in place, since compiled code holds it."""
     if isinstance(group["lr"], torch.Tensor):
         group["lr"].fill_(lr)
@@ -36,13 +36,18 @@ class LrScale:
 
     Args:
         optimizer: its lrs are unscaled at first. Groups that are added to it later begin unscaled.
+        within_steps: whether the groups have the scaled lrs only between `begin_step` and `end_step`, for a script that
+            sets the lr itself, perhaps to a multiple of what it was.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, *, within_steps: bool = False) -> None:
         self._optimizer = optimizer
+        self._within_steps = within_steps
         self._factors = [1.0] * len(optimizer.param_groups)
         self._earlier: list[list[float]] = []
         self._unscaled: list[float] = []
+        self._kept: dict[int, Any] = {}
+        """The unscaled lrs of groups that are in a step, by the ids of the groups."""
         self.is_neutral = True
         """Whether every factor is 1; the lrs are then neither read nor written."""
 
@@ -56,12 +61,21 @@ class LrScale:
     def unscaled(self) -> list[float]:
         """The lrs as the scheduler has written them, one per parameter group."""
         lrs = lrs_of(self._optimizer)
-        return lrs if self.is_neutral else self._unscaled + lrs[len(self._unscaled) :]
+        if self.is_neutral or self._within_steps:
+            return lrs
+        return self._unscaled + lrs[len(self._unscaled) :]
+
+    @property
+    def lrs(self) -> list[float]:
+        """The lrs of the next step, one per parameter group."""
+        if self._within_steps:
+            return [lr * factor for lr, factor in zip(self.unscaled, self.factors, strict=True)]
+        return lrs_of(self._optimizer)
 
     @contextmanager
     def unscaled_lrs(self) -> Iterator[None]:
         """Let the optimizer have the unscaled lrs in the block, in which a scheduler changes them."""
-        if self.is_neutral:
+        if self.is_neutral or self._within_steps:
             yield
             return
         self._write(self._unscaled)
@@ -71,7 +85,7 @@ class LrScale:
 
     def write(self) -> None:
         """Write unscaled x scale to the parameter groups."""
-        if not self.is_neutral:
+        if not (self.is_neutral or self._within_steps):
             self._unscaled = self.unscaled
             self._factors = self.factors
             self._write([lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)])
@@ -80,6 +94,33 @@ class LrScale:
         # groups that were added since are left as they are
         for group, lr in zip(self._optimizer.param_groups, lrs, strict=False):
             write_lr(group, lr)
+
+    def adopt(self) -> None:
+        """Take an lr that was written to a group from outside as its unscaled one."""
+        if self.is_neutral or self._within_steps:
+            return
+        written = [lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)]
+        found = lrs_of(self._optimizer)[: len(written)]
+        if found != written and not any(
+            isinstance(group["lr"], torch.Tensor) for group in self._optimizer.param_groups
+        ):
+            pairs = zip(self._unscaled, found, written, strict=True)
+            self._unscaled = [lr if now == before else now for lr, now, before in pairs]
+            self.write()
+
+    def begin_step(self, groups: slice) -> None:
+        """Write the scaled lrs of these groups, for one step of their optimizer."""
+        for group, factor in zip(self._optimizer.param_groups[groups], self.factors[groups], strict=True):
+            lr = group["lr"]
+            # compiled code holds the tensor itself
+            self._kept[id(group)] = lr.clone() if isinstance(lr, torch.Tensor) else lr
+            write_lr(group, lr * factor)
+
+    def end_step(self, groups: slice) -> None:
+        """Write the unscaled lrs of these groups again."""
+        for group in self._optimizer.param_groups[groups]:
+            if id(group) in self._kept:
+                write_lr(group, self._kept.pop(id(group)))
 
     def scale_by(self, factor: float) -> None:
         """Multiply the lr by `factor`, now and for the rest of the schedule.

@@ -1,0 +1,201 @@
+"""What a script has given to `lrtui.attach`: its optimizers and schedulers, and the length of the run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from lrtui.run.arguments import describe_argument
+from lrtui.run.errors import UsageError
+from lrtui.run.spec import MAX_EPOCHS, RunSpec
+from lrtui.schedules.combined_optimizer import CombinedOptimizer
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
+from lrtui.schedules.optimizer_build import parts_of
+from lrtui.schedules.schedule import Schedule
+from lrtui.store.location import store_folder
+from lrtui.training.group_settings import settings_before_schedulers
+from lrtui.training.lr_control import LrControl
+from lrtui.training.lr_scale import LrScale
+from lrtui.training.task_optimizer import described
+
+Unit = Literal["batch", "epoch"]
+
+UNKNOWN_STEPS = 10**9
+"""Optimizer steps per epoch that stand for an unknown number."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What a script has given to `lrtui.attach`.
+
+    Args:
+        optimizer: several are combined.
+        schedulers: of all optimizers, those of the first one first.
+        epochs: None if unknown.
+        steps_per_epoch: optimizer steps per epoch; None if unknown.
+        batches_per_step: batches per optimizer step.
+        name: of the run.
+        store: folder of the store, as in the settings.
+    """
+
+    optimizer: torch.optim.Optimizer
+    schedulers: list[Any]
+    epochs: int | None
+    steps_per_epoch: int | None
+    batches_per_step: int
+    name: str | None
+    store: str | None
+
+    @property
+    def sets_lr_itself(self) -> bool:
+        """Whether the script has no scheduler, so that it may write the lr to the groups itself."""
+        return not self.schedulers
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps of the whole run; None if unknown."""
+        return None if self.epochs is None or self.steps_per_epoch is None else self.epochs * self.steps_per_epoch
+
+    @property
+    def horizon(self) -> Horizon:
+        """The length of the run; what is unknown is long."""
+        return Horizon(self.epochs or MAX_EPOCHS, self.steps_per_epoch or UNKNOWN_STEPS)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the store; None if nothing is recorded."""
+        return store_folder(self.store)
+
+    @property
+    def spec(self) -> RunSpec:
+        """The settings of the run, as far as they are known before its first step."""
+        return self.spec_with(None)
+
+    def spec_with(self, unit: Unit | None) -> RunSpec:
+        """Return the settings of the run.
+
+        Args:
+            unit: after what the script steps its schedulers.
+        """
+        return RunSpec(
+            task=f"script:{script_name()}",
+            schedule=str(self.schedule(unit)),
+            optimizer=str(described(self.optimizer)),
+            epochs=self.epochs or 1,
+            accumulate=self.batches_per_step,
+            name=self.name,
+            store=self.store,
+        )
+
+    def schedule(self, unit: Unit | None) -> Schedule:
+        """Return the notation of the script's schedulers."""
+        if not self.schedulers:
+            return parse_schedule("script:lr()")
+        return parse_schedule(f"script:{type(self.schedulers[0]).__name__}()")
+
+    def lr_control(self) -> LrControl:
+        """Return the control of the lr around the script's schedulers."""
+        return LrControl(
+            self.optimizer,
+            self.schedule(None),
+            self.horizon,
+            scheduler=self.schedulers,
+            configured=settings_before_schedulers(self.optimizer),
+            lr_scale=LrScale(self.optimizer, within_steps=self.sets_lr_itself),
+        )
+
+
+def describe_run(attachment: Attachment, unit: Unit | None, folder: Path | None) -> dict[str, Any]:
+    """Return the fields of the event that starts the run.
+
+    Args:
+        unit: after what the script steps its schedulers.
+        folder: folder of the store that records it.
+    """
+    optimizer = attachment.optimizer
+    groups = optimizer.param_groups
+    return {
+        "spec": attachment.spec_with(unit),
+        "settings_known": False,
+        "device": next((str(parameter.device) for group in groups for parameter in group["params"]), ""),
+        "torch_threads": torch.get_num_threads(),
+        "data": {},
+        "parameter_count": sum(parameter.numel() for group in groups for parameter in group["params"]),
+        "batches_per_epoch": attachment.steps_per_epoch or 1,
+        "total_steps": attachment.total_steps,
+        "group_names": tuple(described(optimizer).group_names),
+        "group_lrs": tuple(settings["lr"] for settings in settings_before_schedulers(optimizer)),
+    }
+
+
+def script_name() -> str:
+    """Return the name of the script's file; `notebook`, or `-c`, where there is none."""
+    if "IPython" in sys.modules and getattr(sys.modules["IPython"], "get_ipython", lambda: None)() is not None:
+        return "notebook"
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None) or (sys.argv[0] if sys.argv else "")
+    return Path(path).name or "-c"
+
+
+def read_optimizers(optimizer: Any) -> torch.optim.Optimizer:
+    """Return the optimizer, or several by name as one; wrappers are taken off.
+
+    Raises:
+        UsageError: for something else.
+    """
+    if isinstance(optimizer, Mapping):
+        if not optimizer or not all(isinstance(name, str) and name.isidentifier() for name in optimizer):
+            raise UsageError("lrtui.attach(): the names of the optimizers must be identifiers, such as generator")
+        return CombinedOptimizer({name: _unwrapped(each) for name, each in optimizer.items()})
+    return _unwrapped(optimizer)
+
+
+def _unwrapped(optimizer: Any) -> torch.optim.Optimizer:
+    found = optimizer
+    # accelerate's wrapper is an Optimizer, too, but without hooks of its own
+    while not hasattr(found, "_optimizer_step_pre_hooks") and hasattr(found, "optimizer"):
+        found = found.optimizer
+    if not isinstance(found, torch.optim.Optimizer):
+        raise UsageError(
+            "lrtui.attach(): optimizer must be a torch.optim.Optimizer, or a dict of several by name, not "
+            f"{describe_argument(optimizer)}"
+        )
+    if not all("lr" in group for group in found.param_groups):
+        raise UsageError(f"lrtui.attach(): {type(found).__name__} has a parameter group without an lr")
+    return found
+
+
+def read_schedulers(scheduler: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
+    """Return the schedulers, those of the first optimizer first; wrappers are taken off.
+
+    Args:
+        scheduler: one, several, None, or these by the names of the optimizers.
+
+    Raises:
+        UsageError: for something else, or for a scheduler of another optimizer.
+    """
+    given = list(scheduler.values()) if isinstance(scheduler, Mapping) else [scheduler]
+    flat = [part for each in given for part in (each if isinstance(each, Sequence) else [each])]
+    found: list[Any] = []
+    for each in flat:
+        if each is None:
+            continue
+        inner = each
+        while not isinstance(inner, torch.optim.lr_scheduler.LRScheduler) and hasattr(inner, "scheduler"):
+            inner = inner.scheduler
+        if not callable(getattr(inner, "step", None)) or isinstance(inner, torch.optim.Optimizer):
+            raise UsageError(
+                "lrtui.attach(): scheduler must be a scheduler, a list of them, None, or a dict of these by the names "
+                f"of the optimizers, not {describe_argument(each)}"
+            )
+        owner = getattr(inner, "optimizer", None)
+        if owner is not None and _unwrapped(owner) not in parts_of(optimizer):
+            raise UsageError(f"lrtui.attach(): the {type(inner).__name__} is that of another optimizer")
+        found.append(inner)
+    return found

@@ -1,0 +1,176 @@
+"""Publishes the events of an attached run into the store, from a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lrtui.attached.step_log import StepLog, StepRecord, mean
+from lrtui.engine.recording import Recording
+from lrtui.run.daemon_thread import DaemonThread
+from lrtui.run.errors import Stopped, describe_exception
+from lrtui.run.events import Event, Outcome, RunStarted, StepDone
+from lrtui.run.feed import LiveFeed
+from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
+from lrtui.training.reporter import Reporter, finish_run
+
+PUBLISH_SECONDS = 0.1
+"""Seconds between two looks for new steps."""
+
+OPEN_SECONDS = 5.0
+"""Seconds that `attach` waits for a locked store; after that the run is not recorded."""
+
+END_SECONDS = 5.0
+"""Seconds that the end of the script waits until the last events are stored."""
+
+
+def say(text: str) -> None:
+    """Print a message of lrtui beside the script's own output; never fails."""
+    with suppress(Exception):
+        print(f"lrtui: {text}", file=sys.stderr, flush=True)
+
+
+class _Feed(LiveFeed):
+    """Hands the events to the recording, and keeps none."""
+
+    def publish(self, event: Event) -> None:
+        if self.listener is not None:
+            self.listener(event)
+
+
+class Publisher:
+    """Makes events of the steps of an attached run, and records them.
+
+    It does not refer to the optimizer: a run whose optimizer is gone is finished.
+
+    Args:
+        folder: folder of the store; None records nothing.
+        spec: settings of the run.
+        batches_per_step: batches per optimizer step.
+    """
+
+    def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int) -> None:
+        self.log = StepLog(batches_per_step)
+        self.inbox = Inbox()
+        self.lost = ""
+        """Why the run is not recorded any more; empty while it is."""
+        feed = _Feed()
+        self.reporter = Reporter(feed)
+        self.is_over = False
+        self.total_steps: int | None = None
+        """Steps of the whole run; None if unknown."""
+        self._warned = False
+        self._earlier_error = _uncaught_error()
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self.recording: Recording | None = None
+        self._thread: DaemonThread | None = None
+        if folder is not None:
+            self.recording = Recording.of_new_run(
+                folder, spec, self.inbox.send, self.warn, OPEN_SECONDS, lose=self._lose
+            )
+            feed.listener = self.recording.publish
+            self._thread = DaemonThread(self._work, "lrtui-steps")
+            self._thread.start()
+
+    def warn(self, text: str) -> None:
+        """Print a failure of the store, once; any thread may call it."""
+        if not self._warned:
+            self._warned = True
+            say(f"{text}. The script goes on")
+
+    def _lose(self, reason: str) -> None:
+        self.lost = reason
+        self.warn(reason)
+
+    def _work(self) -> None:
+        while not self._ended.wait(PUBLISH_SECONDS):
+            self.log.close_silent_step()
+            self.flush()
+
+    def start(self, **fields: Any) -> None:
+        """Publish RunStarted."""
+        self.reporter.publish(RunStarted, step=0, seconds=0.0, **fields)
+        if self.recording is not None:
+            self.recording.record_git_commit()
+
+    def flush(self) -> None:
+        """Publish the complete steps."""
+        if not self.reporter.has_started:
+            return
+        with self._lock:
+            for record in self.log.take():
+                self._publish(record)
+
+    def _publish(self, record: StepRecord) -> None:
+        values = {name: mean(value) for name, value in record.values.items()}
+        loss = values.pop("loss", float("nan"))
+        self.reporter.publish(
+            StepDone,
+            step=record.step,
+            seconds=record.seconds,
+            epoch=record.epoch,
+            batch=record.batch,
+            loss=loss,
+            lrs=tuple(float(lr) for lr in record.lrs),
+            metrics=values,
+        )
+
+    def publish(self, event_class: type[Event], **fields: Any) -> None:
+        """Publish an event after all steps before it."""
+        self.flush()
+        self.reporter.publish(event_class, **fields)
+
+    def finish(
+        self, outcome: Outcome | None = None, error: str | None = None, *, command_id: str = "", wait: bool = True
+    ) -> None:
+        """Publish the last event, and wait until it is stored, at most a few seconds.
+
+        Args:
+            outcome: None for the one that follows from how the script ended.
+            command_id: the command that ended it.
+            wait: whether to wait.
+        """
+        # a forked process has a copy of the run
+        if self.is_over or self._process != os.getpid():
+            return
+        self.is_over = True
+        if outcome is None:
+            outcome, error = self._outcome()
+        with suppress(Exception):
+            self.log.close_step()
+            self.log.read_device(wait=True)
+            self.flush()
+            if self.reporter.has_started:
+                finish_run(self.inbox, self.reporter, outcome, error, command_id=command_id)
+            self._ended.set()
+            if self.recording is None:
+                return
+            if not self.reporter.has_started:
+                self.recording.withdraw(END_SECONDS)
+            elif wait and (problem := self.recording.finish(END_SECONDS)):
+                self.warn(problem)
+            self.recording.close()
+
+    def _outcome(self) -> tuple[Outcome, str | None]:
+        """Return how the run ended, from how the script ended."""
+        error = _uncaught_error()
+        if error is self._earlier_error:
+            error = None
+        if isinstance(error, (KeyboardInterrupt, Stopped)):
+            return "stopped", None
+        if isinstance(error, BaseException) and not isinstance(error, SystemExit):
+            return "failed", describe_exception(error)
+        is_short = self.total_steps is not None and self.reporter.step < self.total_steps
+        return ("stopped" if is_short else "done"), None
+
+
+def _uncaught_error() -> object:
+    """Return the exception that the interpreter has printed last, since nobody caught it."""
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)

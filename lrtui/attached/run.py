@@ -1,0 +1,555 @@
+"""A training run of the user's own script: recorded, and controlled from other terminals."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import multiprocessing
+import multiprocessing.util
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+
+from lrtui.attached.attachment import Attachment, describe_run, script_name
+from lrtui.attached.publisher import Publisher, say
+from lrtui.attached.schedule_in_force import ScheduleInForce
+from lrtui.attached.script_scheduler import lead_to
+from lrtui.attached.step_log import StepRecord
+from lrtui.run.commands import (
+    INTERRUPTED,
+    Command,
+    EvaluateNow,
+    Extend,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLr,
+    SetLr,
+    Stop,
+    SwitchSchedule,
+    UndoLr,
+)
+from lrtui.run.errors import LrtuiError, Stopped, UsageError, describe_exception
+from lrtui.run.events import (
+    CheckpointSaved,
+    CommandRefused,
+    EvalDone,
+    EvaluationStarted,
+    Extended,
+    Paused,
+    Resumed,
+)
+from lrtui.schedules.optimizer_build import parts_of
+from lrtui.schedules.schedule import check_no_fixed_length
+from lrtui.training.lr_commands import LrCommands
+from lrtui.training.random_state import random_states, set_random_states
+
+OnStop = Literal["raise", "flag"]
+
+
+class AttachedRun:
+    """A training run of the user's own script; `lrtui.attach` returns it.
+
+    Nothing of it raises into the script but `Stopped`, out of `optimizer.step()`: a failure of lrtui is printed once,
+    and the script goes on without it.
+    """
+
+    def __init__(
+        self,
+        attachment: Attachment,
+        folder: Path | None,
+        *,
+        evaluate: Callable[[], Any] | None = None,
+        checkpoint: Callable[[], Any] | None = None,
+        on_stop: OnStop = "raise",
+    ) -> None:
+        self._attachment = attachment
+        self._evaluate, self._checkpoint, self._on_stop = evaluate, checkpoint, on_stop
+        self._optimizer = attachment.optimizer
+        self._control = attachment.lr_control()
+        self._schedule = ScheduleInForce(self._control, attachment.schedulers, attachment.steps_per_epoch)
+        self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step)
+        self._publisher.total_steps = attachment.total_steps
+        self._reporter, self._inbox, self._log = self._publisher.reporter, self._publisher.inbox, self._publisher.log
+        self._lr_commands = LrCommands(self._control, self._reporter, self._schedule.check)
+        self._epochs, self._steps_per_epoch = attachment.epochs, attachment.steps_per_epoch
+        self._epoch_starts_at = self._epochs_seen = 0
+        self._iterates_epochs = self._paused = self._told_calls = False
+        self._first: torch.optim.Optimizer | None = None
+        self._within_steps = attachment.sets_lr_itself
+        self._lrs: list[Any] = []
+        self._groups = 0
+        self._has_tensor_lrs = False
+        self._refused_names: set[str] = set()
+        self._is_detached = False
+        self.stopped = False
+        """Whether a stop command has come; with `on_stop="flag"` the script looks at it."""
+        self._undo: list[Callable[[], object]] = []
+        first = 0
+        for part in parts_of(self._optimizer):
+            groups = slice(first, first + len(part.param_groups))
+            first = groups.stop
+            before, after = self._hooks(groups)
+            self._undo += [
+                part.register_step_pre_hook(before).remove,
+                part.register_step_post_hook(after).remove,
+            ]
+        self._undo += [lead_to(self, scheduler) for scheduler in attachment.schedulers]
+        self._end_with_the_process()
+        self._reporter.clock.resume()
+
+    # -- the script's interface ---------------------------------------------------------------------------------------
+
+    @property
+    def number(self) -> int | None:
+        """The run's number in the store; None if it is not recorded."""
+        recording = self._publisher.recording
+        return None if recording is None else recording.run
+
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder of the store that records it; None if nothing does."""
+        recording = self._publisher.recording
+        return None if recording is None else recording.folder
+
+    def log(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Log values of a step: `run.log(loss=loss, grad_norm=norm)`.
+
+        Values are numbers or tensors with one element; those on an accelerator are read later, together. Calls before
+        or after `optimizer.step()` both work. With `batches_per_step`, every batch may be logged.
+
+        Args:
+            values: by name, for names that are no identifiers.
+            named: the same as keyword arguments.
+        """
+        if self._is_detached:
+            return
+        try:
+            if values:
+                named = {**values, **named}
+            on_device = False
+            for name, value in named.items():
+                if isinstance(value, torch.Tensor):
+                    if value.device.type == "cpu":
+                        named[name] = value.item()
+                    else:
+                        on_device = True
+                        # a compiled model writes its next output into the same memory
+                        named[name] = value.detach().clone()
+                elif type(value) is not float:
+                    named[name] = float(value)
+            self._log.add(named, on_device=on_device)
+        except Exception as error:
+            self._refuse_values("log", named, error)
+
+    def log_eval(
+        self, values: Mapping[str, Any] | None = None, /, *, loss: Any = None, accuracy: Any = None, **metrics: Any
+    ) -> None:
+        """Log the results of a test: `run.log_eval(loss=test_loss, accuracy=accuracy, f1=f1)`.
+
+        Args:
+            values: results by name, for names that are no identifiers.
+            loss: mean loss of the test.
+            accuracy: fraction of correct samples, in [0, 1].
+            metrics: further results by name.
+        """
+        if self._is_detached:
+            return
+        try:
+            found = {**(values or {}), **metrics}
+            loss, accuracy = found.pop("loss", loss), found.pop("accuracy", accuracy)
+            self._log_eval(
+                math.nan if loss is None else _number(loss),
+                None if accuracy is None else _number(accuracy),
+                {str(name): _number(value) for name, value in found.items()},
+            )
+        except Exception as error:
+            self._refuse_values("log_eval", {"loss": loss, "accuracy": accuracy, **metrics}, error)
+
+    def epochs(self, start: int = 0) -> Iterator[int]:
+        """Yield the epochs from 0 on; a loop over them is as long as the run, also if the run is extended.
+
+        Args:
+            start: the first one, in a script that continues from its checkpoint.
+        """
+        self._iterates_epochs = True
+        epoch = start
+        while self._epochs is None or epoch < self._epochs:
+            if self.stopped and self._on_stop == "flag":
+                return
+            yield epoch
+            epoch += 1
+
+    def finish(self, error: str | None = None) -> None:
+        """End the run; without a call it ends with the script, or when its optimizer is no more.
+
+        Args:
+            error: why it failed, if it did.
+        """
+        self._start_if_not()
+        self._detach()
+        self._publisher.finish("failed" if error else None, error)
+
+    def is_finished_by(self, other: Attachment) -> bool:
+        """Return whether another run of this process ends this one: it is complete, or they share an optimizer."""
+        total = self._publisher.total_steps
+        parts = {id(part) for part in parts_of(self._optimizer)}
+        is_shared = any(id(part) in parts for part in parts_of(other.optimizer))
+        return is_shared or script_name() == "notebook" or (total is not None and self._schedule.steps >= total)
+
+    def __enter__(self) -> AttachedRun:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, Stopped):
+            self.finish(describe_exception(error))
+        elif error is not None:
+            self._start_if_not()
+            self._detach()
+            self._publisher.finish("stopped")
+        else:
+            self.finish()
+
+    # -- between two steps --------------------------------------------------------------------------------------------
+
+    def _hooks(self, groups: slice) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Return the hooks of one of the optimizers, which has these parameter groups."""
+
+        def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            if self._is_detached:
+                if self.stopped:
+                    raise Stopped("the run was stopped")
+                return
+            if self._first is None:
+                self._first = optimizer
+            try:
+                if optimizer is self._first:
+                    self._between_steps()
+                if self._within_steps and not self._control.is_switched:
+                    self._control.lr_scale.begin_step(groups)
+            except Stopped:
+                raise
+            except Exception as error:
+                self._give_up(error)
+
+        def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            if self._is_detached:
+                return
+            try:
+                if self._within_steps and not self._control.is_switched:
+                    self._control.lr_scale.end_step(groups)
+                if optimizer is self._first and not _was_skipped(optimizer):
+                    self._step_done()
+            except Exception as error:
+                self._give_up(error)
+
+        # torch.compile must not look into them
+        for hook in (before, after):
+            hook._torchdynamo_disable = True  # type: ignore[attr-defined]
+        return before, after
+
+    def _between_steps(self) -> None:
+        self._log.close_step()
+        self._log.read_device()
+        if self._groups != len(self._optimizer.param_groups):
+            self._note_groups()
+        self._schedule.settle()
+        if self._schedule.steps:
+            self._start_if_not()
+            self._report_calls()
+            if len(self._inbox):
+                self._obey()
+        self._schedule.note_lrs()
+        self._lrs = self._lrs_of_step()
+
+    def _lrs_of_step(self) -> list[Any]:
+        """Return the lrs of the next step; a tensor is copied, not read."""
+        lrs = [group["lr"] for group in self._optimizer.param_groups]
+        if self._within_steps and not self._control.is_switched:
+            factors = self._control.lr_scale.factors
+            lrs = [lr * factor if factor != 1 else lr for lr, factor in zip(lrs, factors, strict=True)]
+        return [lr.clone() if isinstance(lr, torch.Tensor) else lr for lr in lrs] if self._has_tensor_lrs else lrs
+
+    def _step_done(self) -> None:
+        step = self._schedule.steps
+        epoch, batch = self._place(step)
+        self._log.step_done(StepRecord(step, self._reporter.clock.seconds, epoch, batch, self._lrs, {}))
+        self._schedule.steps = self._reporter.step = step + 1
+        if self._publisher.total_steps is not None and step >= self._publisher.total_steps:
+            self._lengthen(epoch)
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """Return the epoch of a step, from 1, and its place within the epoch, from 0."""
+        if self._steps_per_epoch:
+            return step // self._steps_per_epoch + 1, step % self._steps_per_epoch
+        if self._epochs_seen != self._schedule.epochs_ended:
+            self._epochs_seen, self._epoch_starts_at = self._schedule.epochs_ended, step
+        return self._epochs_seen + 1, step - self._epoch_starts_at
+
+    def _lengthen(self, epochs: int) -> None:
+        """Note that the script trains longer than it said."""
+        assert self._steps_per_epoch is not None
+        total = epochs * self._steps_per_epoch
+        self._epochs, self._publisher.total_steps = epochs, total
+        self._control.extend(epochs - self._control.horizon.epochs)
+        self._publisher.publish(Extended, epochs=epochs, total_steps=total)
+
+    def _note_groups(self) -> None:
+        groups = self._optimizer.param_groups
+        if self._groups:
+            self._control.note_added_groups()
+        self._groups = len(groups)
+        tensors = [group["lr"] for group in groups if isinstance(group["lr"], torch.Tensor)]
+        self._has_tensor_lrs = bool(tensors)
+        self._log.has_device_values = any(lr.device.type != "cpu" for lr in tensors)
+
+    def _start_if_not(self) -> None:
+        """Publish the start, once it is known after what the script steps its scheduler."""
+        if self._reporter.has_started or self._publisher.is_over:
+            return
+        self._publisher.start(**describe_run(self._attachment, self._schedule.unit, self.store_folder))
+        if not self._control.is_switched:
+            self._control.name_schedule(self._attachment.schedule(self._schedule.unit))
+
+    def _report_calls(self) -> None:
+        calls = self._schedule.calls_per_step
+        if calls > 1 and not self._told_calls:
+            self._told_calls = True
+            self._publisher.flush()
+            self._reporter.notice(
+                "scheduler-calls",
+                f"the script steps its scheduler {calls} times per optimizer step, as accelerate does with {calls} "
+                f"processes: the lengths in its arguments pass {calls} times as fast",
+                level="warning",
+            )
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        """Carry out the commands that have come; while paused, wait for more."""
+        while True:
+            command = self._inbox.take()
+            if command is not None:
+                self._carry_out(command)
+            elif self._paused:
+                self._reporter.clock.pause()
+                self._inbox.wait()
+            else:
+                self._reporter.clock.resume()
+                return
+
+    def _carry_out(self, command: Command) -> None:
+        self._publisher.flush()
+        try:
+            match command:
+                case Stop():
+                    self._stop(command)
+                case Pause() | Resume():
+                    self._pause_or_resume(command)
+                case SwitchSchedule() | SetLr() | ScaleLr() | UndoLr():
+                    self._lr_commands.carry_out(command)
+                case EvaluateNow():
+                    self._evaluate_now(command)
+                case SaveCheckpoint():
+                    self._save_checkpoint(command)
+                case Extend():
+                    self._extend(command)
+                case _:
+                    raise UsageError("a run of the user's own script does not support the command")
+        except Stopped:
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, LrtuiError) else describe_exception(error)
+            self._publisher.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+
+    def _stop(self, command: Stop) -> None:
+        self.stopped = True
+        if command.because:
+            self._reporter.notice(INTERRUPTED, command.because, level="warning")
+        self._publisher.finish("stopped", command_id=command.id)
+        if self._on_stop == "raise":
+            # the hooks stay: a script that goes on after it is stopped again
+            self._is_detached = True
+            raise Stopped("the run was stopped")
+        self._detach()
+
+    def _pause_or_resume(self, command: Command) -> None:
+        pause = isinstance(command, Pause)
+        if pause == self._paused:
+            raise UsageError("the run is already paused" if pause else "the run is not paused")
+        self._paused = pause
+        self._publisher.publish(Paused if pause else Resumed, command_id=command.id)
+
+    def _evaluate_now(self, command: EvaluateNow) -> None:
+        if self._evaluate is None:
+            raise UsageError("the script has no test to run: pass a function as evaluate= to lrtui.attach")
+        epoch, _ = self._place(max(0, self._schedule.steps - 1))
+        self._publisher.publish(EvaluationStarted, epoch=epoch, command=command.text, command_id=command.id)
+        # looking at the model must not change what the training draws
+        states = random_states()
+        try:
+            results = self._evaluate()
+        finally:
+            set_random_states(states)
+        if isinstance(results, Mapping):
+            values = {str(name): _number(value) for name, value in results.items()}
+            self._publish_eval(values.pop("loss", math.nan), values.pop("accuracy", None), values)
+        elif results is not None:
+            raise UsageError("the function evaluate must return a dict of results, or call run.log_eval itself")
+
+    def _save_checkpoint(self, command: SaveCheckpoint) -> None:
+        if self._checkpoint is None:
+            raise UsageError("the script saves no checkpoint: pass a function as checkpoint= to lrtui.attach")
+        path = self._checkpoint()
+        self._publisher.publish(
+            CheckpointSaved, path="" if path is None else os.fspath(path), reason="command", command_id=command.id
+        )
+
+    def _extend(self, command: Extend) -> None:
+        if self._epochs is None or self._steps_per_epoch is None:
+            raise UsageError("the length of the run is unknown: pass epochs= and batches_per_epoch= to lrtui.attach")
+        if not self._iterates_epochs:
+            raise UsageError("the script's loop has its own end: write `for epoch in run.epochs():` to extend it")
+        check_no_fixed_length(self._control.schedule, "switch to another schedule for the added epochs")
+        self._control.extend(command.epochs)
+        self._epochs += command.epochs
+        self._publisher.total_steps = self._epochs * self._steps_per_epoch
+        self._publisher.publish(
+            Extended,
+            epochs=self._epochs,
+            total_steps=self._publisher.total_steps,
+            command=command.text,
+            command_id=command.id,
+        )
+
+    # -- tests --------------------------------------------------------------------------------------------------------
+
+    def _log_eval(self, loss: float, accuracy: float | None, metrics: dict[str, float]) -> None:
+        self._publish_eval(loss, accuracy, metrics)
+        results = {**metrics, **({} if accuracy is None else {"accuracy": accuracy})}
+        if not math.isnan(loss):
+            results["loss"] = loss
+        self._schedule.test_ended(results)
+
+    def _publish_eval(self, loss: float, accuracy: float | None, metrics: dict[str, float]) -> None:
+        if self._schedule.steps:
+            self._start_if_not()
+        self._log.close_step()
+        self._log.read_device(wait=True)
+        epoch, _ = self._place(max(0, self._schedule.steps - 1))
+        self._publisher.publish(EvalDone, epoch=epoch, loss=loss, accuracy=accuracy, metrics=metrics, seconds_taken=0.0)
+
+    # -- the script's schedulers --------------------------------------------------------------------------------------
+
+    def scheduler_stepped(
+        self, scheduler: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Step the schedule in force in place of `step`; an error of the script's scheduler is raised as it is."""
+        made: list[Any] = []
+
+        def own_step(*own: Any, **named: Any) -> Any:
+            made.append(None)
+            try:
+                made[0] = step(*own, **named)
+            except BaseException as error:
+                made.append(error)
+                raise
+            return made[0]
+
+        if self._is_detached:
+            return step(scheduler, *args, **kwargs)
+        own_step.__name__ = step.__name__
+        try:
+            return self._schedule.scheduler_stepped(scheduler, own_step, args, kwargs)
+        except Exception as error:
+            if len(made) > 1 and made[1] is error:
+                raise
+            self._give_up(error)
+            return made[0] if made else step(scheduler, *args, **kwargs)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the lr is another than the script's own schedule gives."""
+        return self._schedule.has_changed
+
+    def state(self) -> dict[str, Any]:
+        """Return what was changed, as plain values."""
+        return self._schedule.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Load what `state` returned."""
+        self._schedule.restore(state)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _end_with_the_process(self) -> None:
+        """Let the run end with the script, or with its optimizer, which refers to this object."""
+        weakref.finalize(self, self._publisher.finish).atexit = False
+        end = _finish_if_alive(weakref.ref(self))
+        atexit.register(end)
+        if multiprocessing.parent_process() is not None:
+            # the processes of multiprocessing end without calling the functions of atexit
+            multiprocessing.util.Finalize(None, end, exitpriority=10)
+
+    def _detach(self) -> None:
+        """Remove everything from the script's objects; the lr stays as it is."""
+        self._is_detached = True
+        if self.stopped and self._on_stop == "raise":
+            return
+        for undo in self._undo:
+            with suppress(Exception):
+                undo()
+        self._undo.clear()
+        self._reporter.clock.pause()
+
+    def _give_up(self, error: Exception) -> None:
+        """Let the script go on without lrtui."""
+        self._publisher.warn(f"the run is not recorded any more: {describe_exception(error)}")
+        self._detach()
+        self._publisher.finish("stopped", wait=False)
+
+    def _refuse_values(self, call: str, values: Mapping[str, Any], error: Exception) -> None:
+        """Say once which value can't be logged."""
+        wrong = [name for name, value in values.items() if not _is_number(value)]
+        for name in wrong or [call]:
+            if name not in self._refused_names:
+                self._refused_names.add(name)
+                what = f"run.{call}({name}=...) takes a number or a tensor with one element"
+                say(f"{what if wrong else describe_exception(error)}: the value is left out")
+        if wrong and call == "log":
+            with suppress(Exception):
+                self.log({name: value for name, value in values.items() if name not in wrong})
+
+
+def _finish_if_alive(run: weakref.ref[AttachedRun]) -> Callable[[], None]:
+    """Return a function that ends the run unless it has ended."""
+
+    def finish() -> None:
+        if (found := run()) is not None:
+            found.finish()
+
+    return finish
+
+
+def _number(value: Any) -> float:
+    return float(value.item()) if isinstance(value, torch.Tensor) else float(value)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        _number(value)
+    except Exception:
+        return value is None
+    return True
+
+
+def _was_skipped(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether a fused optimizer has skipped the step, since the scaled gradients were not finite."""
+    found = getattr(optimizer, "found_inf", None)
+    return isinstance(found, torch.Tensor) and bool(found.item())

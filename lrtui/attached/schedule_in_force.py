@@ -1,0 +1,214 @@
+"""The schedule in force of an attached run: the script's own, or the one of a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+
+from lrtui.attached.script_scheduler import STEPS, note_step
+from lrtui.run.errors import UsageError
+from lrtui.schedules.lengths import fill_in
+from lrtui.schedules.schedule import Schedule
+from lrtui.training.lr_control import LrControl
+
+EpochEnd = Literal["count", "script", "test"]
+"""What ends an epoch: its number of steps, a scheduler that the script steps per epoch, or the results of a test."""
+
+
+class ScheduleInForce:
+    """Steps the script's own schedule, or after a switch the new one, as often as its unit asks for.
+
+    A schedule per batch is stepped once after each optimizer step, at the latest before the next one; one per epoch at
+    the end of an epoch.
+
+    Args:
+        control: the lr control around the script's scheduler.
+        schedulers: the script's schedulers.
+        batches_per_epoch: optimizer steps per epoch; None if unknown.
+    """
+
+    def __init__(self, control: LrControl, schedulers: list[Any], batches_per_epoch: int | None) -> None:
+        self.control = control
+        self._schedulers = schedulers
+        self._batches_per_epoch = batches_per_epoch
+        self.steps = 0
+        """Optimizer steps done."""
+        self._settled = 0
+        """Optimizer steps after which the schedule was stepped."""
+        self.epochs_ended = 0
+        self._ended_at = -1
+        """Optimizer steps done when the last epoch ended."""
+        self._ended_with: dict[str, float] = {}
+        self._results: dict[str, float] = {}
+        """Results of the tests of this epoch."""
+        self._owed_epoch_end = False
+        self._calls = self._repeated_calls = 0
+        """`step()` calls of the script's first scheduler since the last optimizer step; steps with more than one."""
+        self.calls_per_step = 1
+        """`step()` calls of the script's scheduler per optimizer step; more than 1 with some wrappers."""
+        self.unit: Literal["batch", "epoch"] | None = None
+        """After what the script steps its scheduler; None until the second optimizer step."""
+        self._left: list[float] | None = None
+
+    # -- called between two steps -------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Make the steps of the schedule that the script has not made; called before each optimizer step."""
+        self._restore_lrs()
+        if self.steps:
+            if self.unit is None:
+                self.unit = "batch" if self._calls and self._batches_per_epoch != 1 else "epoch"
+            self._batch_if_owed()
+            if self._owed_epoch_end:
+                self._step_epoch()
+            if self._calls > 1:
+                self._repeated_calls += 1
+                # one step may have had two calls by chance
+                self.calls_per_step = self._calls if self._repeated_calls >= 3 else 1
+        self._calls = 0
+
+    def note_lrs(self) -> None:
+        """Remember the lrs of the next step, which a script that sets the lr itself does not change after a switch."""
+        self._left = None
+        if self.control.is_switched:
+            lrs = [group["lr"] for group in self.control.optimizer.param_groups]
+            # reading a tensor would wait for the device
+            self._left = None if any(isinstance(lr, torch.Tensor) for lr in lrs) else lrs
+
+    def _restore_lrs(self) -> None:
+        """Undo what the script has written to the lrs of another schedule; take over what it wrote to its own."""
+        if not self.control.is_switched:
+            self.control.lr_scale.adopt()
+        elif self._left is not None:
+            for group, lr in zip(self.control.optimizer.param_groups, self._left, strict=False):
+                group["lr"] = lr
+
+    @property
+    def epoch_end(self) -> EpochEnd:
+        """What ends an epoch."""
+        if self._schedulers and self.unit == "epoch":
+            return "script"
+        return "count" if self._batches_per_epoch else "test"
+
+    def _batch_if_owed(self) -> None:
+        if self._settled == self.steps:
+            return
+        self._settled = self.steps
+        if self.control.is_switched:
+            self.control.after_step()
+        if self.epoch_end == "count" and self.steps % (self._batches_per_epoch or 1) == 0:
+            self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        """Step a schedule per epoch; one that follows a metric waits for it until the next optimizer step."""
+        self._owed_epoch_end = True
+        if self._results or not self.control.schedule.follows_metric:
+            self._step_epoch()
+
+    def _step_epoch(self) -> None:
+        self._owed_epoch_end = False
+        self.epochs_ended += 1
+        self._ended_at, self._ended_with, self._results = self.steps, self._results, {}
+        if self.control.is_switched:
+            self.control.after_epoch(self.steps, self._ended_with)
+        else:
+            self.control.note_test(self._ended_with)
+        self.note_lrs()
+
+    # -- called by the script -----------------------------------------------------------------------------------------
+
+    def test_ended(self, results: Mapping[str, float]) -> None:
+        """Take the results of a test."""
+        self._batch_if_owed()
+        if self._ended_at == self.steps:
+            # the test of an epoch whose end was counted before it
+            self._ended_with.update(results)
+            return
+        self._results.update(results)
+        if self._owed_epoch_end:
+            self._step_epoch()
+        elif self.epoch_end == "test" and self.steps:
+            self._end_epoch()
+
+    def scheduler_stepped(
+        self, scheduler: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Step the schedule in force in place of the scheduler's own `step`."""
+        # several schedulers of a script step in the same moments
+        if scheduler is self._schedulers[0] and not self._is_other_unit(step):
+            self._calls += 1
+            if self.steps:
+                self._batch_if_owed()
+            is_epoch_end = self.unit == "epoch" and self.steps > 0 and self._calls == 1
+        else:
+            is_epoch_end = False
+        result = None
+        if self.control.is_switched:
+            note_step(scheduler)
+        else:
+            with self.control.lr_scale.unscaled_lrs():
+                result = step(scheduler, *args, **kwargs)
+        if is_epoch_end:
+            self._take_metric(args, kwargs)
+            self._end_epoch()
+        self.note_lrs()
+        return result
+
+    def _is_other_unit(self, step: Callable[..., Any]) -> bool:
+        # timm's schedulers have a method for batches beside the one for epochs
+        return hasattr(self._schedulers[0], STEPS[1]) and step.__name__ == STEPS[0]
+
+    def _take_metric(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Use the value that the script gives its scheduler for a metric of which no test has told the value."""
+        metric = self.control.schedule.metric
+        given = kwargs.get("metrics", args[0] if args else None)
+        if metric is not None and metric not in self._results and given is not None:
+            self._results[metric] = float(given)
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the lr is another than the script's own schedule gives."""
+        return self.control.is_switched or not self.control.lr_scale.is_neutral
+
+    def state(self) -> dict[str, Any]:
+        """Return the schedule of a switch and the scale of the lr, as plain values."""
+        if self.control.is_switched:
+            return {"switched": self.control.state()}
+        return {"scale": self.control.lr_scale.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Load what `state` returned, and write the lrs."""
+        if "switched" in state:
+            self.control.restore(state["switched"])
+            self.control.is_switched = True
+        else:
+            self.control.lr_scale.restore(state["scale"])
+        self.control.lr_scale.write()
+        self.note_lrs()
+
+    # -- switching ----------------------------------------------------------------------------------------------------
+
+    def check(self, schedule: Schedule, anchor: str) -> None:
+        """Check that the script has what the schedule needs.
+
+        Raises:
+            UsageError: says what is missing.
+        """
+        units = schedule.units
+        if self._batches_per_epoch is None:
+            _, lengths = fill_in(schedule, self.control.horizon)
+            if lengths:
+                raise UsageError(
+                    f"the length of the run is unknown: give {', '.join(lengths)}, or pass epochs= and "
+                    "batches_per_epoch= to lrtui.attach"
+                )
+            if anchor == "start" and "epoch" in units:
+                raise UsageError("from start needs batches_per_epoch= in lrtui.attach")
+        if not self.control.is_switched and schedule.is_per_optimizer and not schedule.positional:
+            optimizers = getattr(self.control.optimizer, "optimizers", {})
+            if left := [name for name in optimizers if name not in schedule.arguments]:
+                raise UsageError(f"give a schedule for every optimizer: there is none for {', '.join(left)}")

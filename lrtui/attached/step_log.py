@@ -1,0 +1,176 @@
+"""The steps of an attached run, with the values that its script logs for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lrtui.attached.device_reader import DeviceReader
+
+SILENT_SECONDS = 0.3
+"""Seconds after the last logged value after which a step is published, although the next one has not begun."""
+
+Value = float | torch.Tensor
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """A step that was made.
+
+    Args:
+        step: optimizer steps done before it.
+        seconds: training time at its end.
+        epoch: from 1.
+        batch: within the epoch, from 0.
+        lrs: the lr of each parameter group in this step; tensors are copies.
+        values: what the script logged, by name; a list has a value for each of several batches.
+    """
+
+    step: int
+    seconds: float
+    epoch: int
+    batch: int
+    lrs: list[Any]
+    values: dict[str, Any]
+
+    def device_tensors(self) -> list[torch.Tensor]:
+        """Return the values that are on an accelerator, in the order of `numbers`."""
+        return [each for each in self._flat() if isinstance(each, torch.Tensor) and each.device.type != "cpu"]
+
+    def replace_device_tensors(self, numbers: list[float]) -> None:
+        """Put the numbers in place of the tensors that `device_tensors` returned."""
+        left = iter(numbers)
+
+        def number(value: Any) -> Any:
+            if isinstance(value, list):
+                return [number(each) for each in value]
+            return next(left) if isinstance(value, torch.Tensor) and value.device.type != "cpu" else value
+
+        self.lrs = [number(lr) for lr in self.lrs]
+        self.values = {name: number(value) for name, value in self.values.items()}
+
+    def _flat(self) -> list[Any]:
+        return [
+            *self.lrs,
+            *(each for value in self.values.values() for each in (value if isinstance(value, list) else (value,))),
+        ]
+
+
+class StepLog:
+    """Collects the steps of a run in the script's threads, and hands them over in order.
+
+    A script logs its values before or after `optimizer.step()`: what was logged before the first step shows which. With
+    several batches per step it may log every batch; a step then has the mean.
+
+    Args:
+        batches_per_step: batches per optimizer step.
+    """
+
+    def __init__(self, batches_per_step: int) -> None:
+        self._batches_per_step = batches_per_step
+        self._lock = threading.Lock()
+        self._closed: deque[StepRecord] = deque()
+        self._open: StepRecord | None = None
+        self._next: dict[str, Any] = {}
+        self._calls = 0
+        """Calls of `add` since the last step."""
+        self._is_before: bool | None = None
+        """Whether values are logged before their step; None until the first step."""
+        self._each_batch = False
+        """Whether a step has the values of several batches."""
+        self._logged_at = 0.0
+        self.has_device_values = False
+        """Whether there are values on an accelerator."""
+        self._reader = DeviceReader()
+
+    def add(self, values: Mapping[str, Value], *, on_device: bool = False) -> None:
+        """Add values to the step that they belong to.
+
+        Args:
+            on_device: whether there are tensors on an accelerator among them.
+        """
+        with self._lock:
+            self.has_device_values = self.has_device_values or on_device
+            self._calls += 1
+            self._logged_at = time.perf_counter()
+            if self._is_before or self._open is None or (self._each_batch and self._calls > 1):
+                target = self._next
+            else:
+                target = self._open.values
+            if self._is_before is None or self._each_batch:
+                for name, value in values.items():
+                    target.setdefault(name, []).append(value)
+            else:
+                target.update(values)
+
+    def step_done(self, record: StepRecord) -> None:
+        """Add a step that was just made; one that is still open has all its values."""
+        with self._lock:
+            if self._is_before is None:
+                self._find_order()
+            if self._open is not None:
+                self._closed.append(self._open)
+                self._open = None
+            if self._next and (self._is_before or self._each_batch):
+                record.values, self._next = self._next, {}
+            self._calls = 0
+            if self._is_before:
+                self._closed.append(record)
+            else:
+                self._open = record
+
+    def _find_order(self) -> None:
+        """Find out from the calls before the first step how the script logs."""
+        self._each_batch = self._batches_per_step > 1 and self._calls >= self._batches_per_step - 1
+        if self._each_batch:
+            self._is_before = self._calls >= self._batches_per_step
+        else:
+            self._is_before = self._calls > 0
+            self._next = {name: values[-1] for name, values in self._next.items()}
+
+    def close_step(self) -> None:
+        """Hand over the step that was made last: the next one begins."""
+        if self._open is not None:
+            with self._lock:
+                if self._open is not None:
+                    self._closed.append(self._open)
+                    self._open = None
+
+    def close_silent_step(self) -> None:
+        """Hand over the last step if the script has logged its values some time ago; for another thread."""
+        if self._open is not None and time.perf_counter() - self._logged_at > SILENT_SECONDS:
+            with self._lock:
+                if self._open is not None and self._open.values and (self._calls or not self._each_batch):
+                    self._closed.append(self._open)
+                    self._open = None
+
+    def read_device(self, *, wait: bool = False) -> None:
+        """Read values that are on an accelerator, in batches; called by the script's thread.
+
+        Args:
+            wait: whether to wait for the device; otherwise values are read when they are there.
+        """
+        if self.has_device_values:
+            self._reader.read(list(self._closed), wait=wait)
+
+    def take(self) -> list[StepRecord]:
+        """Return the complete steps, oldest first."""
+        found = []
+        with self._lock:
+            while self._closed and not self._reader.waits_for(self._closed[0]):
+                found.append(self._closed.popleft())
+        return found
+
+
+def mean(value: Any) -> float:
+    """Return a logged value as a number, the mean of the values of several batches."""
+    if isinstance(value, list):
+        numbers = [float(each) for each in value]
+        return numbers[0] if len(numbers) == 1 else sum(numbers) / len(numbers)
+    return float(value)
