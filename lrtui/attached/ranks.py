@@ -1,0 +1,210 @@
+"""The ranks of a script under torch.distributed: they carry out a command at the same step, and compare their lrs."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import Any, NoReturn, Self
+
+import torch
+import torch.distributed as dist
+
+from lrtui.attached.rank_group import ARRIVAL_SECONDS, RankGroup, RanksError, all_arrive, script_limit
+
+# what the ranks exchange; of each element everyone gets the maximum over the ranks
+COMMAND, LEAVING, STEPS, FEWEST_STEPS, GROUPS, DIGEST, LOWEST_DIGEST = range(7)
+
+NOTHING = [0.0, 0.0, *[float("-inf")] * 5]
+"""The elements of a rank that has nothing to say."""
+
+SHOWN_RANKS = 4
+"""Most different lrs that a message shows."""
+
+
+class Ranks:
+    """This process among the ranks of its training.
+
+    Each optimizer step starts one exchange of a few numbers (`begin`), which is waited for before the next step
+    (`finish`): under DistributedDataParallel the ranks have met in between, so that it has arrived. Rank 0's commands
+    are then handed to all ranks one at a time (`broadcast`). Only the thread that trains calls these. A rank that dies,
+    ends earlier than others or makes other steps keeps no other one waiting for longer than half of what the script's
+    own process group would.
+
+    Args:
+        group: the connections to the other ranks; None if there are none.
+        problem: why the ranks can't act together; empty if they can.
+    """
+
+    _attached = 0
+    """How many times `of_process` was called; equal in all ranks."""
+
+    def __init__(self, rank: int, group: RankGroup | None, problem: str = "") -> None:
+        self.rank = rank
+        self.problem = problem
+        """Why commands can't be carried out any more; empty while they can."""
+        self.difference = ""
+        """Which ranks' lrs differ now, and how; empty while they are equal."""
+        self._group = group
+        self._vector = torch.tensor(NOTHING, dtype=torch.float64)
+        self._work: Any = None
+        self._failure: Exception | None = None
+        self._steps = 0
+        self._lrs: Sequence[float] = ()
+
+    @classmethod
+    def of_process(cls, arrival_seconds: float = ARRIVAL_SECONDS) -> Self | None:
+        """Return this process's place among the ranks; None if it trains alone.
+
+        Args:
+            arrival_seconds: how long to wait for the other ranks to call it.
+        """
+        if not (dist.is_available() and dist.is_initialized()):
+            if os.environ.get("WORLD_SIZE", "1") in ("", "1") or "RANK" not in os.environ:
+                return None
+            return cls(
+                int(os.environ["RANK"]),
+                None,
+                "lrtui.attach was called before torch.distributed.init_process_group, so that the ranks can't act"
+                " together; call it afterwards",
+            )
+        rank, world_size = dist.get_rank(), dist.get_world_size()
+        if world_size == 1:
+            return None
+        cls._attached += 1
+        try:
+            c10d: Any = dist.distributed_c10d
+            store = c10d.PrefixStore(f"lrtui/attach/{cls._attached}", c10d._get_default_store())
+            if all_arrive(store, world_size, arrival_seconds):
+                return cls(rank, RankGroup(store, rank, world_size, script_limit() / 2))
+            problem = (
+                f"lrtui.attach was not called in all {world_size} ranks; call it in each of them, not only in rank 0"
+            )
+        except RuntimeError as error:
+            problem = f"the ranks could not be connected: {error}"
+        return cls(rank, None, problem)
+
+    def begin(self, lrs: Sequence[float], has_command: bool) -> None:
+        """Start the exchange of an optimizer step that was just made.
+
+        Args:
+            lrs: the lrs of the step, one per parameter group.
+            has_command: whether rank 0 has commands; of no effect in other ranks.
+        """
+        self._steps += 1
+        if self._group is None:
+            return
+        self._lrs = lrs
+        digest = float(zlib.crc32(array("d", lrs).tobytes()))
+        has_command = has_command and self.rank == 0
+        steps = self._steps
+        self._vector = torch.tensor(
+            [float(has_command), 0.0, steps, -steps, len(lrs), digest, -digest], dtype=torch.float64
+        )
+        try:
+            self._work = self._group.start_maximum(self._vector)
+        except RuntimeError as error:
+            # raised by `finish`, where the caller expects it
+            self._work, self._failure = None, error
+
+    def finish(self) -> bool:
+        """Wait for the exchange of the last step; return whether rank 0 has commands.
+
+        If so, `broadcast` has to be called in all ranks until it returns None.
+
+        Raises:
+            RanksError: the ranks can't act together any more, for the reason in `problem`; raised once.
+        """
+        if self._group is None:
+            return False
+        if self._work is None:
+            if self._failure is not None:
+                self._lose(self._failure)
+            return False
+        work, self._work = self._work, None
+        try:
+            self._group.wait(work)
+            values = self._vector.tolist()
+            self._check_for_end(values)
+            self._check_steps(values)
+            self._compare_lrs(int(values[GROUPS]), values[DIGEST] != -values[LOWEST_DIGEST])
+        except (RuntimeError, RanksError) as error:
+            self._lose(error)
+        return bool(values[COMMAND])
+
+    def broadcast(self, command_text: str | None) -> str | None:
+        """Return rank 0's next command, in every rank; None if there is none.
+
+        In a pause all ranks call it again and again, rank 0 at least once a second, so that an end is noticed.
+
+        Args:
+            command_text: the command; None in all ranks but 0, and in rank 0 if it has none.
+
+        Raises:
+            RanksError: the ranks can't act together any more.
+        """
+        if self._group is None:
+            raise RanksError(self.problem)
+        size = len(command_text.encode()) if command_text is not None and self.rank == 0 else 0
+        self._vector = torch.tensor([float(size), *NOTHING[1:]], dtype=torch.float64)
+        try:
+            values = self._group.maximum(self._vector).tolist()
+            self._check_for_end(values)
+            if not values[COMMAND]:
+                return None
+            return self._group.send_text(command_text if self.rank == 0 else None, int(values[COMMAND]))
+        except (RuntimeError, RanksError) as error:
+            self._lose(error)
+
+    def leave(self) -> None:
+        """Let the other ranks go on without this one; called at the end of its run, and harmless when repeated."""
+        if self._group is None:
+            return
+        group, self._group = self._group, None
+        self.problem = self.problem or "the run has ended"
+        self._vector = torch.tensor([0.0, self.rank + 1.0, *NOTHING[2:]], dtype=torch.float64)
+        group.say_farewell(self._vector)
+
+    def _check_for_end(self, values: Sequence[float]) -> None:
+        if values[LEAVING]:
+            raise RanksError(f"rank {values[LEAVING] - 1:.0f} has ended its run before the others")
+
+    def _check_steps(self, values: Sequence[float]) -> None:
+        most, fewest = values[STEPS], -values[FEWEST_STEPS]
+        if most != fewest:
+            raise RanksError(
+                f"the ranks have made different numbers of optimizer steps ({fewest:.0f} to {most:.0f}), so that there"
+                " is no step at which all could act"
+            )
+
+    def _compare_lrs(self, size: int, are_different: bool) -> None:
+        """Note how the ranks' lrs differ; all ranks call it with the same arguments."""
+        assert self._group is not None
+        if not are_different:
+            self.difference = ""
+        elif not self.difference:
+            self.difference = _described(self._group.gather(self._lrs, size), self._steps)
+
+    def _lose(self, error: Exception) -> NoReturn:
+        assert self._group is not None
+        self._group.close()
+        self._group, self._work = None, None
+        self.problem = str(error)
+        raise RanksError(self.problem) from error
+
+
+def _described(lrs_of_ranks: Sequence[Sequence[float]], step: int) -> str:
+    """Return a sentence with the lrs of the ranks; empty if they are equal (0.0 and -0.0)."""
+    ranks_of: dict[tuple[float, ...], list[str]] = {}
+    for rank, lrs in enumerate(lrs_of_ranks):
+        ranks_of.setdefault(tuple(lrs), []).append(str(rank))
+    if len(ranks_of) < 2:
+        return ""
+    parts = [
+        f"{', '.join(map(repr, lrs))} on rank{'s' * (len(ranks) > 1)} {', '.join(ranks[:SHOWN_RANKS])}"
+        + ", ..." * (len(ranks) > SHOWN_RANKS)
+        for lrs, ranks in list(ranks_of.items())[:SHOWN_RANKS]
+    ]
+    more = "; ..." if len(ranks_of) > SHOWN_RANKS else ""
+    return f"the ranks' learning rates differ at step {step}: {'; '.join(parts)}{more}"

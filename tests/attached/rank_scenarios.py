@@ -1,0 +1,257 @@
+"""Runs pairs of processes through `Ranks`, all at once; prints what each of them saw as JSON.
+
+Run as a script, so that torch is imported once and the processes are forked from one that has no threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from lrtui.attached.rank_group import RanksError
+from lrtui.attached.ranks import Ranks
+
+Seen = dict[str, Any]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def attached(**options: Any) -> Ranks:
+    ranks = Ranks.of_process(**options)
+    assert ranks is not None
+    return ranks
+
+
+def commands_in_step(rank: int, seen: Seen) -> None:
+    """200 steps; rank 0 gets commands at two of them, and one of the lrs goes its own way for a while."""
+    ranks = attached()
+    waiting = {7: ["a", "läng" * 2000], 100: ["b"]}
+    seen["commands"], seen["differences"] = [], []
+    lrs = [0.1, 0.2]
+    for step in range(200):
+        if ranks.finish():
+            while True:
+                mine = waiting.get(step, []) if rank == 0 else []
+                command = ranks.broadcast(mine.pop(0) if mine else None)
+                if command is None:
+                    break
+                seen["commands"].append([step, command])
+        if ranks.difference not in ["", *seen["differences"]]:
+            seen["differences"].append(ranks.difference)
+        if step == 50:
+            lrs.append(0.3)
+        values = (
+            [*lrs, 0.5] if rank == 1 and 60 <= step < 70 else [each * (rank + 1) for each in lrs] if step == 80 else lrs
+        )
+        # the default group is gone before the run's end
+        if step == 150:
+            dist.destroy_process_group()
+        ranks.begin(values, has_command=step + 1 in waiting)
+    ranks.leave()
+    ranks.leave()
+    seen["after"] = [ranks.finish(), ranks.problem]
+
+
+def signed_zero(rank: int, seen: Seen) -> None:
+    ranks = attached()
+    ranks.begin([0.0 if rank else -0.0], has_command=False)
+    seen["finish"], seen["difference"] = ranks.finish(), ranks.difference
+    ranks.leave()
+
+
+def until_lost(ranks: Ranks, seen: Seen, paused: bool) -> None:
+    started = time.monotonic()
+    try:
+        while True:
+            if paused:
+                ranks.broadcast(None)
+                time.sleep(0.05 if ranks.rank == 0 else 0.0)
+            else:
+                time.sleep(0.002)
+                ranks.begin([0.1], has_command=False)
+                ranks.finish()
+    except RanksError as error:
+        seen["error"] = str(error)
+    seen["seconds"] = time.monotonic() - started
+    seen["problem"] = ranks.problem
+    # everything is harmless from here on
+    ranks.begin([0.1], has_command=True)
+    seen["finish"] = ranks.finish()
+    ranks.leave()
+
+
+def death(dying: int, paused: bool) -> Callable[[int, Seen], None]:
+    def scenario(rank: int, seen: Seen) -> None:
+        ranks = attached()
+        ranks.begin([0.1], has_command=False)
+        ranks.finish()
+        if rank == dying:
+            time.sleep(0.1)
+            die()
+        until_lost(ranks, seen, paused)
+
+    return scenario
+
+
+def early_end(rank: int, seen: Seen) -> None:
+    """Rank 1 makes fewer steps, ends its run and lives on."""
+    ranks = attached()
+    for _ in range(3 + 3 * (1 - rank)):
+        try:
+            ranks.finish()
+        except RanksError as error:
+            seen["error"] = str(error)
+        ranks.begin([0.1], has_command=False)
+    started = time.monotonic()
+    ranks.leave()
+    seen["seconds"] = time.monotonic() - started
+
+
+def early_end_before_a_command(rank: int, seen: Seen) -> None:
+    """Rank 1 ends after the exchange that announced a command."""
+    ranks = attached()
+    ranks.begin([0.1], has_command=True)
+    if rank == 0:
+        time.sleep(0.2)
+        seen["finish"] = ranks.finish()
+        try:
+            ranks.broadcast("x")
+        except RanksError as error:
+            seen["error"] = str(error)
+    ranks.leave()
+
+
+def different_steps(rank: int, seen: Seen) -> None:
+    """Rank 1 has made a step more before the exchange."""
+    ranks = attached()
+    ranks._steps = rank
+    until_lost(ranks, seen, paused=False)
+
+
+def no_answer(rank: int, seen: Seen) -> None:
+    """Rank 1 waits for something else; the script's own limit is 4 s."""
+    ranks = attached()
+    if rank == 0:
+        until_lost(ranks, seen, paused=False)
+        (Path(seen["folder"]) / "over").touch()
+    while not (Path(seen["folder"]) / "over").exists():
+        time.sleep(0.05)
+
+
+def only_one_attaches(rank: int, seen: Seen) -> None:
+    if rank == 0:
+        ranks = attached(arrival_seconds=0.3)
+        seen["problem"] = ranks.problem
+        until = ranks.begin([0.1], has_command=True)
+        seen["rest"] = [until, ranks.finish(), ranks.leave()]
+    dist.barrier()
+
+
+def late(rank: int, seen: Seen) -> None:
+    """Rank 1 attaches when rank 0 waits no more; a second run finds both."""
+    if rank == 1:
+        time.sleep(0.6)
+    seen["problem"] = attached(arrival_seconds=0.2).problem
+    second = attached()
+    second.begin([0.1], has_command=True)
+    seen["second"] = [second.finish(), second.broadcast("x" if rank == 0 else None), second.broadcast(None)]
+    second.leave()
+
+
+def unfinished_end(rank: int, seen: Seen) -> None:
+    """Rank 1's process ends while rank 0, busy with other things, takes no part in its last exchange."""
+    ranks = attached()
+    ranks.begin([0.1], has_command=False)
+    if rank == 1:
+        (Path(seen["folder"]) / "process").write_text(str(os.getpid()))
+        ranks.begin([0.1], has_command=False)
+        ranks.leave()
+        return
+    file, deadline = Path(seen["folder"]) / "process", time.monotonic() + 8
+    while time.monotonic() < deadline and not (file.exists() and not is_alive(int(file.read_text() or os.getpid()))):
+        time.sleep(0.05)
+    until_lost(ranks, seen, paused=False)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
+    "commands": commands_in_step,
+    "signed zero": signed_zero,
+    "rank 0 dies": death(0, paused=False),
+    "rank 1 dies": death(1, paused=False),
+    "rank 0 dies in a pause": death(0, paused=True),
+    "rank 1 dies in a pause": death(1, paused=True),
+    "early end": early_end,
+    "early end before a command": early_end_before_a_command,
+    "different steps": different_steps,
+    "no answer": no_answer,
+    "only one attaches": only_one_attaches,
+    "late": late,
+    "unfinished end": unfinished_end,
+}
+LIMITS = {"no answer": 4.0}
+WHOLE_EXITS = ["commands", "unfinished end"]
+"""Scenarios whose processes end with the interpreter's destructors, which take 0.7 s."""
+SIZES = {"rank 1 dies": 3, "rank 1 dies in a pause": 3}
+
+
+def work(name: str, rank: int, folder: Path) -> None:
+    store = dist.FileStore(str(folder / "store"), SIZES.get(name, 2))
+    limit = timedelta(seconds=LIMITS.get(name, 60.0))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=SIZES.get(name, 2), timeout=limit)
+    seen: Seen = {"folder": str(folder)}
+    try:
+        SCENARIOS[name](rank, seen)
+    except BaseException as error:
+        seen["failure"] = repr(error)
+    (folder / f"{rank}.json").write_text(json.dumps(seen))
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    names = sys.argv[1:] or list(SCENARIOS)
+    root = Path(tempfile.mkdtemp())
+    processes = {}
+    for name in names:
+        folder = root / name
+        folder.mkdir()
+        for rank in range(SIZES.get(name, 2)):
+            process = os.fork()
+            if process == 0:
+                work(name, rank, folder)
+                if name in WHOLE_EXITS:
+                    sys.exit()
+                os._exit(0)
+            processes[process] = (name, rank)
+    ended: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for _ in range(len(processes)):
+        process, status = os.wait()
+        name, rank = processes[process]
+        file = root / name / f"{rank}.json"
+        seen = json.loads(file.read_text()) if file.exists() else {}
+        ended[name][str(rank)] = {**seen, "exit": os.waitstatus_to_exitcode(status)}
+    print(json.dumps(ended))
+
+
+if __name__ == "__main__":
+    main()

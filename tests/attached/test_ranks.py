@@ -1,0 +1,115 @@
+"""Commands and learning rates among processes: `lrtui.attached.ranks`, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrtui.attached.ranks import Ranks
+
+DIED = "the connection to another rank is closed; its process has probably ended"
+ONE_ATTACHED = "lrtui.attach was not called in all 2 ranks; call it in each of them, not only in rank 0"
+
+Scenarios = dict[str, dict[str, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def scenarios() -> Scenarios:
+    """What each rank of each scenario saw."""
+    script = Path(__file__).with_name("rank_scenarios.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, env=environment, timeout=90, check=True)
+    ended: Scenarios = json.loads(process.stdout)
+    failures = [
+        (name, rank, seen) for name, ranks in ended.items() for rank, seen in ranks.items() if "failure" in seen
+    ]
+    assert not failures
+    return ended
+
+
+def test_commands_of_rank_0_reach_all_ranks_at_the_same_step(scenarios: Scenarios) -> None:
+    ranks = scenarios["commands"]
+    assert ranks["0"]["commands"] == [[7, "a"], [7, "läng" * 2000], [100, "b"]]
+    assert ranks["1"]["commands"] == ranks["0"]["commands"]
+    # the script destroyed its process group before the run ended
+    assert [each["exit"] for each in ranks.values()] == [0, 0]
+    assert ranks["0"]["after"] == ranks["1"]["after"] == [False, "the run has ended"]
+
+
+def test_differing_lrs_are_described_in_all_ranks(scenarios: Scenarios) -> None:
+    ranks = scenarios["commands"]
+    assert ranks["0"]["differences"] == [
+        "the ranks' learning rates differ at step 61: 0.1, 0.2, 0.3 on rank 0; 0.1, 0.2, 0.3, 0.5 on rank 1",
+        "the ranks' learning rates differ at step 81: 0.1, 0.2, 0.3 on rank 0; 0.2, 0.4, 0.6 on rank 1",
+    ]
+    assert ranks["1"]["differences"] == ranks["0"]["differences"]
+    assert scenarios["signed zero"]["0"]["difference"] == ""
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
+@pytest.mark.parametrize("dying", [0, 1])
+def test_the_death_of_a_rank_is_noticed_at_once_in_all_others(scenarios: Scenarios, dying: int, paused: bool) -> None:
+    ranks = scenarios[f"rank {dying} dies" + " in a pause" * paused]
+    assert ranks.pop(str(dying))["exit"] == -9
+    for seen in ranks.values():
+        assert seen["error"] == seen["problem"] == DIED
+        assert seen["seconds"] < 5
+        assert (seen["finish"], seen["exit"]) == (False, 0)
+
+
+@pytest.mark.parametrize("name", ["early end", "early end before a command"])
+def test_ranks_go_on_when_another_one_ends_earlier(scenarios: Scenarios, name: str) -> None:
+    ranks = scenarios[name]
+    assert ranks["0"]["error"] == "rank 1 has ended its run before the others"
+    assert "error" not in ranks["1"]
+    assert [each["exit"] for each in ranks.values()] == [0, 0]
+
+
+def test_the_end_of_a_process_does_not_wait_for_the_others(scenarios: Scenarios) -> None:
+    ranks = scenarios["unfinished end"]
+    assert ranks["0"]["error"] == DIED
+    assert [each["exit"] for each in ranks.values()] == [0, 0]
+
+
+def test_different_numbers_of_steps_end_the_common_control(scenarios: Scenarios) -> None:
+    for seen in scenarios["different steps"].values():
+        assert seen["error"].startswith("the ranks have made different numbers of optimizer steps (1 to 2)")
+
+
+def test_a_rank_that_never_comes_is_waited_for_half_as_long_as_the_script_would(scenarios: Scenarios) -> None:
+    seen = scenarios["no answer"]["0"]
+    assert seen["error"] == "another rank has not answered for too long"
+    assert 1.9 < seen["seconds"] < 3.9
+
+
+def test_an_attach_in_one_rank_only_says_so_and_never_hangs(scenarios: Scenarios) -> None:
+    assert scenarios["only one attaches"]["0"]["problem"] == ONE_ATTACHED
+    for seen in scenarios["late"].values():
+        assert seen["problem"] == ONE_ATTACHED
+        assert seen["second"] == [True, "x", None]
+
+
+def test_a_process_that_trains_alone_has_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert Ranks.of_process() is None
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("RANK", "0")
+    assert Ranks.of_process() is None
+
+
+def test_an_attach_before_the_process_group_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    ranks = Ranks.of_process()
+    assert ranks is not None
+    assert ranks.rank == 1
+    assert ranks.problem.startswith("lrtui.attach was called before torch.distributed.init_process_group")
+    ranks.begin([0.1], has_command=True)
+    assert not ranks.finish()
+    ranks.leave()
