@@ -106,7 +106,7 @@ class Attachment:
             self.schedule(None),
             self.horizon,
             scheduler=self.schedulers,
-            configured=settings_before_schedulers(self.optimizer),
+            configured=settings_before_schedulers(self.optimizer, self.schedulers),
             lr_scale=LrScale(self.optimizer, within_steps=self.sets_lr_itself),
         )
 
@@ -130,7 +130,7 @@ def describe_run(attachment: Attachment, unit: Unit | None, folder: Path | None)
         "batches_per_epoch": attachment.steps_per_epoch or 1,
         "total_steps": attachment.total_steps,
         "group_names": tuple(described(optimizer).group_names),
-        "group_lrs": tuple(settings["lr"] for settings in settings_before_schedulers(optimizer)),
+        "group_lrs": tuple(settings["lr"] for settings in settings_before_schedulers(optimizer, attachment.schedulers)),
     }
 
 

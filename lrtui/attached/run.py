@@ -73,7 +73,9 @@ class AttachedRun:
         self._evaluate, self._checkpoint, self._on_stop = evaluate, checkpoint, on_stop
         self._optimizer = attachment.optimizer
         self._control = attachment.lr_control()
-        self._schedule = ScheduleInForce(self._control, attachment.schedulers, attachment.steps_per_epoch)
+        self._schedule = ScheduleInForce(
+            self._control, attachment.schedulers, attachment.steps_per_epoch, self._report_failure
+        )
         self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step)
         self._publisher.total_steps = attachment.total_steps
         self._reporter, self._inbox, self._log = self._publisher.reporter, self._publisher.inbox, self._publisher.log
@@ -161,16 +163,17 @@ class AttachedRun:
         """
         if self._is_detached:
             return
+        found = {"loss": loss, "accuracy": accuracy, **(values or {}), **metrics}
         try:
-            found = {**(values or {}), **metrics}
-            loss, accuracy = found.pop("loss", loss), found.pop("accuracy", accuracy)
-            self._log_eval(
-                math.nan if loss is None else _number(loss),
-                None if accuracy is None else _number(accuracy),
-                {str(name): _number(value) for name, value in found.items()},
-            )
+            results = {str(name): _number(value) for name, value in found.items() if value is not None}
         except Exception as error:
-            self._refuse_values("log_eval", {"loss": loss, "accuracy": accuracy, **metrics}, error)
+            self._refuse_values("log_eval", found, error)
+            return
+        try:
+            self._publish_eval(results)
+            self._schedule.test_ended(results)
+        except Exception as error:
+            self._give_up(error)
 
     def epochs(self, start: int = 0) -> Iterator[int]:
         """Yield the epochs from 0 on; a loop over them is as long as the run, also if the run is extended.
@@ -317,6 +320,10 @@ class AttachedRun:
         if not self._control.is_switched:
             self._control.name_schedule(self._attachment.schedule(self._schedule.unit))
 
+    def _report_failure(self, text: str) -> None:
+        self._publisher.flush()
+        self._reporter.notice("schedule", text, level="warning")
+
     def _report_calls(self) -> None:
         calls = self._schedule.calls_per_step
         if calls > 1 and not self._told_calls:
@@ -398,8 +405,7 @@ class AttachedRun:
         finally:
             set_random_states(states)
         if isinstance(results, Mapping):
-            values = {str(name): _number(value) for name, value in results.items()}
-            self._publish_eval(values.pop("loss", math.nan), values.pop("accuracy", None), values)
+            self._publish_eval({str(name): _number(value) for name, value in results.items()})
         elif results is not None:
             raise UsageError("the function evaluate must return a dict of results, or call run.log_eval itself")
 
@@ -430,20 +436,20 @@ class AttachedRun:
 
     # -- tests --------------------------------------------------------------------------------------------------------
 
-    def _log_eval(self, loss: float, accuracy: float | None, metrics: dict[str, float]) -> None:
-        self._publish_eval(loss, accuracy, metrics)
-        results = {**metrics, **({} if accuracy is None else {"accuracy": accuracy})}
-        if not math.isnan(loss):
-            results["loss"] = loss
-        self._schedule.test_ended(results)
-
-    def _publish_eval(self, loss: float, accuracy: float | None, metrics: dict[str, float]) -> None:
+    def _publish_eval(self, results: Mapping[str, float]) -> None:
         if self._schedule.steps:
             self._start_if_not()
         self._log.close_step()
         self._log.read_device(wait=True)
         epoch, _ = self._place(max(0, self._schedule.steps - 1))
-        self._publisher.publish(EvalDone, epoch=epoch, loss=loss, accuracy=accuracy, metrics=metrics, seconds_taken=0.0)
+        self._publisher.publish(
+            EvalDone,
+            epoch=epoch,
+            loss=results.get("loss", math.nan),
+            accuracy=results.get("accuracy"),
+            metrics={name: value for name, value in results.items() if name not in ("loss", "accuracy")},
+            seconds_taken=0.0,
+        )
 
     # -- the script's schedulers --------------------------------------------------------------------------------------
 
@@ -522,9 +528,10 @@ class AttachedRun:
                 self._refused_names.add(name)
                 what = f"run.{call}({name}=...) takes a number or a tensor with one element"
                 say(f"{what if wrong else describe_exception(error)}: the value is left out")
-        if wrong and call == "log":
+        if wrong:
+            left = {name: value for name, value in values.items() if name not in wrong}
             with suppress(Exception):
-                self.log({name: value for name, value in values.items() if name not in wrong})
+                (self.log if call == "log" else self.log_eval)(left)
 
 
 def _finish_if_alive(run: weakref.ref[AttachedRun]) -> Callable[[], None]:

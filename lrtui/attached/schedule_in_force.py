@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from lrtui.attached.script_scheduler import STEPS, note_step
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.lr_control import LrControl
@@ -27,10 +27,17 @@ class ScheduleInForce:
         control: the lr control around the script's scheduler.
         schedulers: the script's schedulers.
         batches_per_epoch: optimizer steps per epoch; None if unknown.
+        report: receives the sentence that says why the schedule of a switch has no next lr; the lr then stays.
     """
 
-    def __init__(self, control: LrControl, schedulers: list[Any], batches_per_epoch: int | None) -> None:
-        self.control = control
+    def __init__(
+        self,
+        control: LrControl,
+        schedulers: list[Any],
+        batches_per_epoch: int | None,
+        report: Callable[[str], object],
+    ) -> None:
+        self.control, self._report = control, report
         self._schedulers = schedulers
         self._batches_per_epoch = batches_per_epoch
         self.steps = 0
@@ -51,6 +58,8 @@ class ScheduleInForce:
         self.unit: Literal["batch", "epoch"] | None = None
         """After what the script steps its scheduler; None until the second optimizer step."""
         self._left: list[float] | None = None
+        self._failed: Schedule | None = None
+        """The schedule of a switch that has no next lr."""
 
     # -- called between two steps -------------------------------------------------------------------------------------
 
@@ -97,7 +106,7 @@ class ScheduleInForce:
             return
         self._settled = self.steps
         if self.control.is_switched:
-            self.control.after_step()
+            self._try(self.control.after_step)
         if self.epoch_end == "count" and self.steps % (self._batches_per_epoch or 1) == 0:
             self._end_epoch()
 
@@ -112,10 +121,20 @@ class ScheduleInForce:
         self.epochs_ended += 1
         self._ended_at, self._ended_with, self._results = self.steps, self._results, {}
         if self.control.is_switched:
-            self.control.after_epoch(self.steps, self._ended_with)
+            self._try(lambda: self.control.after_epoch(self.steps, self._ended_with))
         else:
             self.control.note_test(self._ended_with)
         self.note_lrs()
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Step the schedule of a switch; one that fails leaves the lr as it is until the next switch."""
+        if self._failed is self.control.schedule:
+            return
+        try:
+            step()
+        except LrtuiError as error:
+            self._failed = self.control.schedule
+            self._report(f"{error}. The lr stays as it is: switch to another schedule")
 
     # -- called by the script -----------------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.training.lr_scale import write_lr
 
@@ -26,21 +27,39 @@ def group_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     ]
 
 
-def settings_before_schedulers(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Return the settings of the groups as they were before a scheduler was built on the optimizer.
+def settings_before_schedulers(optimizer: torch.optim.Optimizer, schedulers: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the settings of the groups as they were before these schedulers were built on the optimizer.
 
-    A momentum that a scheduler cycles is taken from the optimizer's defaults, since the scheduler keeps no copy of it.
+    A momentum that a scheduler cycles, and the lr where a scheduler starts from an lr of its own, are taken from the
+    optimizer's defaults, since the scheduler keeps no copy of what it has overwritten.
     """
+    # a user's class may be derived from one of PyTorch's
+    classes = [each for scheduler in schedulers for part in _parts(scheduler) for each in type(part).__mro__]
+    entries = [CATALOGUE[each.__name__] for each in classes if each.__name__ in CATALOGUE]
+    has_own_lr = any(entry.absolute for entry in entries)
+    cycles_momentum = any(entry.cycles_momentum for entry in entries)
     found = group_settings(optimizer)
     defaults = [part.defaults for part in parts_of(optimizer) for _ in part.param_groups]
     for group, default in zip(found, defaults, strict=True):
-        if "initial_lr" in group:
+        if has_own_lr and "lr" in default:
+            group["lr"] = float(default["lr"])
+        elif "initial_lr" in group:
             group["lr"] = float(group["initial_lr"])
-        if "max_momentum" in group:
-            group.update({name: default[name] for name in ("momentum", "betas") if name in default})
+        if cycles_momentum and "max_momentum" in group:
+            if "momentum" in default:
+                group["momentum"] = default["momentum"]
+            elif "betas" in default:
+                group["betas"] = (default["betas"][0], *group["betas"][1:])
         for name in _SCHEDULERS_SETTINGS:
             group.pop(name, None)
     return found
+
+
+def _parts(scheduler: Any) -> Iterator[Any]:
+    """Yield the scheduler and those that it is made of."""
+    yield scheduler
+    for part in getattr(scheduler, "_schedulers", ()):
+        yield from _parts(part)
 
 
 def set_groups(

@@ -79,9 +79,11 @@ class LrScale:
             yield
             return
         self._write(self._unscaled)
-        yield
-        self._unscaled = lrs_of(self._optimizer)
-        self.write()
+        try:
+            yield
+            self._unscaled = lrs_of(self._optimizer)
+        finally:
+            self.write()
 
     def write(self) -> None:
         """Write unscaled x scale to the parameter groups."""
