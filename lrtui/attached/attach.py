@@ -11,6 +11,7 @@ from typing import Any
 
 from lrtui.attached.attachment import Attachment, read_optimizers, read_schedulers
 from lrtui.attached.publisher import say
+from lrtui.attached.ranks import Ranks
 from lrtui.attached.run import AttachedRun, OnStop
 from lrtui.run.arguments import check_argument
 from lrtui.run.errors import UsageError, describe_exception
@@ -119,10 +120,16 @@ def attach(
         name,
         None if store is None else os.fspath(store),
     )
+    ranks = None
     try:
         _finish_earlier_runs(attachment)
-        run = AttachedRun(attachment, attachment.folder, evaluate=evaluate, checkpoint=checkpoint, on_stop=on_stop)
+        ranks = Ranks.of_process()
+        # rank 0 records for all
+        folder = attachment.folder if ranks is None or ranks.rank == 0 else None
+        run = AttachedRun(attachment, folder, evaluate=evaluate, checkpoint=checkpoint, on_stop=on_stop, ranks=ranks)
     except Exception as error:
+        if ranks is not None:
+            ranks.leave()
         say(f"the run is not recorded: {describe_exception(error)}. The script goes on")
         return DisabledRun(epochs)
     _runs.append(weakref.ref(run))

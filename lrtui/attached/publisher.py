@@ -55,7 +55,7 @@ class Publisher:
     """
 
     def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int) -> None:
-        self.log = StepLog(batches_per_step)
+        self.log = StepLog(batches_per_step, is_kept=folder is not None)
         self.inbox = Inbox()
         self.lost = ""
         """Why the run is not recorded any more; empty while it is."""

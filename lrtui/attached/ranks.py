@@ -184,7 +184,7 @@ class Ranks:
         if not are_different:
             self.difference = ""
         elif not self.difference:
-            self.difference = _described(self._group.gather(self._lrs, size), self._steps)
+            self.difference = _described(self._group.gather(self._lrs, size), self._steps - 1)
 
     def _lose(self, error: Exception) -> NoReturn:
         assert self._group is not None
@@ -195,7 +195,11 @@ class Ranks:
 
 
 def _described(lrs_of_ranks: Sequence[Sequence[float]], step: int) -> str:
-    """Return a sentence with the lrs of the ranks; empty if they are equal (0.0 and -0.0)."""
+    """Return a sentence with the lrs of the ranks; empty if they are equal (0.0 and -0.0).
+
+    Args:
+        step: optimizer steps done before the one with these lrs.
+    """
     ranks_of: dict[tuple[float, ...], list[str]] = {}
     for rank, lrs in enumerate(lrs_of_ranks):
         ranks_of.setdefault(tuple(lrs), []).append(str(rank))

@@ -18,8 +18,10 @@ import torch
 
 from lrtui.attached.attachment import Attachment, describe_run, script_name
 from lrtui.attached.publisher import Publisher, say
+from lrtui.attached.ranks import Ranks
 from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.script_scheduler import lead_to
+from lrtui.attached.shared_commands import SharedCommands
 from lrtui.attached.step_log import StepRecord
 from lrtui.run.commands import (
     INTERRUPTED,
@@ -68,6 +70,7 @@ class AttachedRun:
         evaluate: Callable[[], Any] | None = None,
         checkpoint: Callable[[], Any] | None = None,
         on_stop: OnStop = "raise",
+        ranks: Ranks | None = None,
     ) -> None:
         self._attachment = attachment
         self._evaluate, self._checkpoint, self._on_stop = evaluate, checkpoint, on_stop
@@ -78,7 +81,8 @@ class AttachedRun:
         )
         self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step)
         self._publisher.total_steps = attachment.total_steps
-        self._reporter, self._inbox, self._log = self._publisher.reporter, self._publisher.inbox, self._publisher.log
+        self._reporter, self._log = self._publisher.reporter, self._publisher.log
+        self._commands = SharedCommands(self._publisher.inbox, ranks)
         self._lr_commands = LrCommands(self._control, self._reporter, self._schedule.check)
         self._epochs, self._steps_per_epoch = attachment.epochs, attachment.steps_per_epoch
         self._epoch_starts_at = self._epochs_seen = 0
@@ -130,7 +134,7 @@ class AttachedRun:
             values: by name, for names that are no identifiers.
             named: the same as keyword arguments.
         """
-        if self._is_detached:
+        if self._is_detached or not self._log.is_kept:
             return
         try:
             if values:
@@ -266,8 +270,9 @@ class AttachedRun:
         if self._schedule.steps:
             self._start_if_not()
             self._report_calls()
-            if len(self._inbox):
+            if self._commands.are_due():
                 self._obey()
+            self._report_ranks()
         self._schedule.note_lrs()
         self._lrs = self._lrs_of_step()
 
@@ -284,6 +289,7 @@ class AttachedRun:
         epoch, batch = self._place(step)
         self._log.step_done(StepRecord(step, self._reporter.clock.seconds, epoch, batch, self._lrs, {}))
         self._schedule.steps = self._reporter.step = step + 1
+        self._commands.step_done(self._lrs)
         if self._publisher.total_steps is not None and step >= self._publisher.total_steps:
             self._lengthen(epoch)
 
@@ -336,17 +342,29 @@ class AttachedRun:
                 level="warning",
             )
 
+    def _report_ranks(self) -> None:
+        """Publish that the other ranks are lost, or that their lrs differ."""
+        for code, text in self._commands.reports():
+            self._publisher.flush()
+            self._reporter.notice(code, text, level="warning")
+            if self.store_folder is not None:
+                say(text)
+
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def _obey(self) -> None:
         """Carry out the commands that have come; while paused, wait for more."""
         while True:
-            command = self._inbox.take()
+            command = self._commands.take()
             if command is not None:
                 self._carry_out(command)
+            elif self._paused and self._commands.refusal:
+                # nobody could end the pause
+                self._paused = False
+                self._publisher.publish(Resumed)
             elif self._paused:
                 self._reporter.clock.pause()
-                self._inbox.wait()
+                self._commands.wait()
             else:
                 self._reporter.clock.resume()
                 return
@@ -354,6 +372,8 @@ class AttachedRun:
     def _carry_out(self, command: Command) -> None:
         self._publisher.flush()
         try:
+            if refusal := self._commands.refusal:
+                raise UsageError(refusal)
             match command:
                 case Stop():
                     self._stop(command)
@@ -383,6 +403,7 @@ class AttachedRun:
         if self._on_stop == "raise":
             # the hooks stay: a script that goes on after it is stopped again
             self._is_detached = True
+            self._commands.leave()
             raise Stopped("the run was stopped")
         self._detach()
 
@@ -497,6 +518,7 @@ class AttachedRun:
     def _end_with_the_process(self) -> None:
         """Let the run end with the script, or with its optimizer, which refers to this object."""
         weakref.finalize(self, self._publisher.finish).atexit = False
+        weakref.finalize(self, self._commands.leave).atexit = False
         end = _finish_if_alive(weakref.ref(self))
         atexit.register(end)
         if multiprocessing.parent_process() is not None:
@@ -506,6 +528,7 @@ class AttachedRun:
     def _detach(self) -> None:
         """Remove everything from the script's objects; the lr stays as it is."""
         self._is_detached = True
+        self._commands.leave()
         if self.stopped and self._on_stop == "raise":
             return
         for undo in self._undo:

@@ -70,9 +70,11 @@ class StepLog:
 
     Args:
         batches_per_step: batches per optimizer step.
+        is_kept: whether there is somebody to hand them to; otherwise they are dropped.
     """
 
-    def __init__(self, batches_per_step: int) -> None:
+    def __init__(self, batches_per_step: int, *, is_kept: bool = True) -> None:
+        self.is_kept = is_kept
         self._batches_per_step = batches_per_step
         self._lock = threading.Lock()
         self._closed: deque[StepRecord] = deque()
@@ -111,6 +113,8 @@ class StepLog:
 
     def step_done(self, record: StepRecord) -> None:
         """Add a step that was just made; one that is still open has all its values."""
+        if not self.is_kept:
+            return
         with self._lock:
             if self._is_before is None:
                 self._find_order()

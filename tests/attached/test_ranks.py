@@ -45,8 +45,8 @@ def test_commands_of_rank_0_reach_all_ranks_at_the_same_step(scenarios: Scenario
 def test_differing_lrs_are_described_in_all_ranks(scenarios: Scenarios) -> None:
     ranks = scenarios["commands"]
     assert ranks["0"]["differences"] == [
-        "the ranks' learning rates differ at step 61: 0.1, 0.2, 0.3 on rank 0; 0.1, 0.2, 0.3, 0.5 on rank 1",
-        "the ranks' learning rates differ at step 81: 0.1, 0.2, 0.3 on rank 0; 0.2, 0.4, 0.6 on rank 1",
+        "the ranks' learning rates differ at step 60: 0.1, 0.2, 0.3 on rank 0; 0.1, 0.2, 0.3, 0.5 on rank 1",
+        "the ranks' learning rates differ at step 80: 0.1, 0.2, 0.3 on rank 0; 0.2, 0.4, 0.6 on rank 1",
     ]
     assert ranks["1"]["differences"] == ranks["0"]["differences"]
     assert scenarios["signed zero"]["0"]["difference"] == ""
