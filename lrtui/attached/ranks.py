@@ -162,7 +162,6 @@ class Ranks:
         if self._group is None:
             return
         group, self._group = self._group, None
-        self.problem = self.problem or "the run has ended"
         self._vector = torch.tensor([0.0, self.rank + 1.0, *NOTHING[2:]], dtype=torch.float64)
         group.say_farewell(self._vector)
 

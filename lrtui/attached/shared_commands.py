@@ -85,8 +85,9 @@ class SharedCommands:
 
     def leave(self) -> None:
         """Let the other ranks go on without this one."""
-        if self._ranks is not None:
-            self._ranks.leave()
+        ranks, self._ranks = self._ranks, None
+        if ranks is not None:
+            ranks.leave()
 
 
 def _is_shared(command: Command) -> bool:

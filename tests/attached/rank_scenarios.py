@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,8 +20,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lrtui.attached.attach import attach
 from lrtui.attached.rank_group import RanksError
 from lrtui.attached.ranks import Ranks
+from lrtui.schedules.command_notation import parse_command
+from lrtui.store.inbox import send
 
 Seen = dict[str, Any]
 
@@ -194,6 +198,63 @@ def is_alive(process: int) -> bool:
     return True
 
 
+def attached_run(dying: int | None, paused: bool) -> Callable[[int, Seen], None]:
+    """A script whose ranks do not wait for each other; a rank dies, and commands are sent before and after."""
+
+    def scenario(rank: int, seen: Seen) -> None:
+        folder = Path(seen["folder"])
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = attach(optimizer, store=folder / "runs", name=f"rank {rank}")
+        seen["number"] = run.number
+        if rank == 0:
+            threading.Thread(target=send_commands, args=(folder, dying, paused, seen), daemon=True).start()
+        if rank == dying:
+            threading.Thread(target=die_with, args=(folder / "die",), daemon=True).start()
+        deadline = time.monotonic() + 20
+        # nobody writes "over" when rank 0 is dead
+        end = folder / ("die" if dying == 0 else "over")
+        while not end.exists() and time.monotonic() < deadline:
+            model(torch.ones(2)).backward()
+            optimizer.step()
+            time.sleep(0.002)
+        seen["is_late"] = time.monotonic() >= deadline
+        # the script sets the lr itself, to another value in each rank
+        for group in optimizer.param_groups:
+            group["lr"] *= 1 + rank
+        for _ in range(3):
+            optimizer.step()
+        run.finish()
+
+    return scenario
+
+
+def send_commands(folder: Path, dying: int | None, paused: bool, seen: Seen) -> None:
+    """Send commands as another terminal does; let a rank die between them."""
+    answers = seen["answers"] = []
+
+    def told(text: str) -> None:
+        answers.append(send(folder / "runs", 1, parse_command(text), seconds=10).text)
+
+    told("lr*0.5")
+    if paused:
+        told("pause")
+    if dying is not None:
+        (folder / "die").touch()
+        if dying == 0:
+            return
+        # the connections are closed at once, and a pause is looked at twice a second
+        time.sleep(1.0)
+        told("lr*0.5")
+    (folder / "over").touch()
+
+
+def die_with(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.01)
+    die()
+
+
 SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "commands": commands_in_step,
     "signed zero": signed_zero,
@@ -208,6 +269,10 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "only one attaches": only_one_attaches,
     "late": late,
     "unfinished end": unfinished_end,
+    "attached": attached_run(None, paused=False),
+    "attached, rank 1 dies": attached_run(1, paused=False),
+    "attached, rank 1 dies in a pause": attached_run(1, paused=True),
+    "attached, rank 0 dies in a pause": attached_run(0, paused=True),
 }
 LIMITS = {"no answer": 4.0}
 WHOLE_EXITS = ["commands", "unfinished end"]
@@ -229,6 +294,8 @@ def work(name: str, rank: int, folder: Path) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    # imports torch._dynamo, which takes seconds
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).zero_grad()
     names = sys.argv[1:] or list(SCENARIOS)
     root = Path(tempfile.mkdtemp())
     processes = {}

@@ -1,6 +1,6 @@
 """A script under torch.distributed as users write it; each rank writes the lr of every step to a file.
 
-    rank_train.py FOLDER STEPS SECONDS
+rank_train.py FOLDER STEPS SECONDS
 """
 
 from __future__ import annotations

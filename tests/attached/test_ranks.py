@@ -1,36 +1,44 @@
-"""Commands and learning rates among processes: `lrtui.attached.ranks`, with real processes."""
+"""Commands and learning rates of several processes: `lrtui.attached.ranks` and attached runs, in real processes."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from rank_processes import Scenarios, events_of, run_scenarios
 
 from lrtui.attached.ranks import Ranks
+from lrtui.run.events import CommandRefused, Notice, Paused, Resumed, RunFinished, RunStarted
+
+# the scenarios are run once
+pytestmark = pytest.mark.xdist_group("ranks")
 
 DIED = "the connection to another rank is closed; its process has probably ended"
+LOST = f"commands can't be carried out in all ranks: {DIED}"
 ONE_ATTACHED = "lrtui.attach was not called in all 2 ranks; call it in each of them, not only in rank 0"
 
-Scenarios = dict[str, dict[str, dict[str, Any]]]
+NAMES = [
+    "commands",
+    "signed zero",
+    *(f"rank {dying} dies{pause}" for dying in (0, 1) for pause in ("", " in a pause")),
+    "early end",
+    "early end before a command",
+    "different steps",
+    "no answer",
+    "only one attaches",
+    "late",
+    "unfinished end",
+    "attached",
+    "attached, rank 1 dies",
+    "attached, rank 1 dies in a pause",
+    "attached, rank 0 dies in a pause",
+]
 
 
 @pytest.fixture(scope="module")
 def scenarios() -> Scenarios:
     """What each rank of each scenario saw."""
-    script = Path(__file__).with_name("rank_scenarios.py")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, env=environment, timeout=90, check=True)
-    ended: Scenarios = json.loads(process.stdout)
-    failures = [
-        (name, rank, seen) for name, ranks in ended.items() for rank, seen in ranks.items() if "failure" in seen
-    ]
-    assert not failures
-    return ended
+    return run_scenarios(NAMES)
 
 
 def test_commands_of_rank_0_reach_all_ranks_at_the_same_step(scenarios: Scenarios) -> None:
@@ -39,7 +47,7 @@ def test_commands_of_rank_0_reach_all_ranks_at_the_same_step(scenarios: Scenario
     assert ranks["1"]["commands"] == ranks["0"]["commands"]
     # the script destroyed its process group before the run ended
     assert [each["exit"] for each in ranks.values()] == [0, 0]
-    assert ranks["0"]["after"] == ranks["1"]["after"] == [False, "the run has ended"]
+    assert ranks["0"]["after"] == ranks["1"]["after"] == [False, ""]
 
 
 def test_differing_lrs_are_described_in_all_ranks(scenarios: Scenarios) -> None:
@@ -113,3 +121,34 @@ def test_an_attach_before_the_process_group_is_described(monkeypatch: pytest.Mon
     ranks.begin([0.1], has_command=True)
     assert not ranks.finish()
     ranks.leave()
+
+
+def test_rank_0_records_and_differing_lrs_are_reported(scenarios: Scenarios) -> None:
+    ranks = scenarios["attached"]
+    assert [ranks[rank]["number"] for rank in "01"] == [1, None]
+    assert ranks["0"]["answers"] == ["lr 0.1 -> 0.05 (user)"]
+    events = events_of(Path(ranks["0"]["folder"]) / "runs")
+    assert isinstance(events[0], RunStarted)
+    assert events[0].spec.name == "rank 0"
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert notice.text == f"the ranks' learning rates differ at step {notice.step - 1}: 0.05 on rank 0; 0.1 on rank 1"
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "done"
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
+def test_after_the_death_of_a_rank_the_run_goes_on_without_commands(scenarios: Scenarios, paused: bool) -> None:
+    seen = scenarios["attached, rank 1 dies" + " in a pause" * paused]["0"]
+    assert seen["answers"] == ["lr 0.1 -> 0.05 (user)", *["paused"] * paused, LOST]
+    assert seen["exit"] == 0
+    events = events_of(Path(seen["folder"]) / "runs")
+    assert [event.text for event in events if isinstance(event, Notice)] == [LOST]
+    assert [event.reason for event in events if isinstance(event, CommandRefused)] == [LOST]
+    assert [type(event) for event in events if isinstance(event, (Paused, Resumed))] == [Paused, Resumed] * paused
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_the_death_of_rank_0_ends_the_pause_of_the_others(scenarios: Scenarios) -> None:
+    ranks = scenarios["attached, rank 0 dies in a pause"]
+    assert ranks["0"]["exit"] == -9
+    assert (ranks["1"]["exit"], ranks["1"]["is_late"]) == (0, False)
