@@ -10,21 +10,29 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lrtui.cli.command import LazyGroup, argument, option
+from lrtui.cli.command import OPENER, LazyGroup, argument, option
 from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_option
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
-from lrtui.cli.terminal import has_unicode, print_prose, replace_signs
+from lrtui.cli.terminal import has_unicode, print_prose, replace_signs, why_no_cockpit
 from lrtui.engine.own_process import own_process
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.text.streams import discard
 
+# takes 20 ms to import
+if TYPE_CHECKING:
+    from lrtui.run.spec import RunSpec
+    from lrtui.settings import UserSettings
+    from lrtui.supervisor.process import StartedCommand
+
 COMMANDS = {
     "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),
+    "run": ("lrtui.cli.run:command", "Start any command, and show its output and the values in it."),
     "resume": ("lrtui.cli.resume:resume", "Continue a stored run from its last checkpoint."),
     "branch": ("lrtui.cli.resume:branch", "Start a new run from the end of a stored run's epoch."),
     "check": ("lrtui.cli.check:command", "Look for mistakes in a schedule before training."),
@@ -68,7 +76,7 @@ WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
 
 
-DATA_COMMANDS = ("train", "resume", "branch", "code", "runs code", "runs export")
+DATA_COMMANDS = ("train", "run", "resume", "branch", "code", "runs code", "runs export")
 """Commands whose standard output is for other programs, which get its characters as they are."""
 
 
@@ -161,6 +169,7 @@ def cockpit(
     **options: Any,
 ) -> None:
     if ctx.invoked_subcommand is not None:
+        ctx.meta[OPENER] = show_command
         return
     # imports platformdirs (4 ms), which --help and --version do not need
     from lrtui.settings import read_settings
@@ -175,13 +184,39 @@ def cockpit(
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     check_terminal()
+    open_cockpit(spec, settings, start=schedule is not None, in_ascii=in_ascii)
+
+
+def show_command(started: StartedCommand, folder: Path) -> NoReturn:
+    """Open the cockpit on a command that runs in the background.
+
+    Args:
+        folder: folder of the store.
+    """
+    from lrtui.settings import read_settings
+
+    settings = read_settings()
+    spec = read_spec({"store": str(folder)}, None, settings.run)
+    open_cockpit(spec, settings, start=False, in_ascii=False, shown=started)
+
+
+def open_cockpit(
+    spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool, shown: StartedCommand | None = None
+) -> NoReturn:
+    """Open the cockpit; the process ends with it.
+
+    Args:
+        start: whether to start the first run immediately.
+        in_ascii: whether to draw with ASCII only, whatever the settings say.
+        shown: the command that is on screen first.
+    """
     # no garbage collection before the first frame: it would take a tenth of the start-up time
     gc.disable()
     # Textual takes 0.2 s to import, and no command needs it
     from lrtui.tui.app import run_cockpit
 
     in_ascii = in_ascii or (settings.ascii if settings.ascii is not None else not has_unicode(sys.__stderr__))
-    run_cockpit(spec, settings, start=schedule is not None, in_ascii=in_ascii)
+    run_cockpit(spec, settings, start=start, in_ascii=in_ascii, shown=shown)
 
 
 def check_terminal() -> None:
@@ -190,13 +225,8 @@ def check_terminal() -> None:
     Raises:
         UsageError: says why.
     """
-    if os.environ.get("TERM", "") in ("dumb", ""):
-        raise UsageError(
-            "the cockpit needs a terminal with cursor addressing, which this one lacks according to TERM; "
-            "lrtui train works anywhere"
-        )
-    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
-        raise UsageError("the cockpit needs a terminal for input and output; lrtui train works anywhere")
+    if reason := why_no_cockpit():
+        raise UsageError(f"{reason}; lrtui train works anywhere")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

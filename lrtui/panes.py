@@ -89,7 +89,17 @@ CHARTS: tuple[str, ...] = tuple(pane.name for pane in PANES if pane.is_chart)
 MIN_WIDTH, MIN_HEIGHT = 100, 30
 """Minimum size, in columns and lines, at which all panes are shown side by side."""
 
+WIDE = 160
+"""Width, in columns, from which the left side has more room."""
+
 
 def fits_all_panes(width: int, height: int) -> bool:
     """Return whether all panes fit; otherwise one is shown at a time, under tabs."""
     return width >= MIN_WIDTH and height >= MIN_HEIGHT
+
+
+def log_columns(width: int, height: int) -> int:
+    """Return the columns of a line of the log in a terminal of this size."""
+    # the left side with its border; the padding and the scrollbar of the log
+    left = (54 if width >= WIDE else 40) if fits_all_panes(width, height) else 0
+    return max(20, width - left - 3)

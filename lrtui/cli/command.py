@@ -14,6 +14,9 @@ import click
 
 from lrtui.text.format import wrapped
 
+OPENER = "lrtui.open_cockpit"
+"""Key in click's context of the function that opens the cockpit on a command, which no command may import."""
+
 MAX_WIDTH = 120
 """Maximum width of the help; that of the terminal if it is less."""
 

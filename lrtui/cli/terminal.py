@@ -66,6 +66,15 @@ def terminal_width(stream: TextIO | None = None) -> int | None:
         return COLUMNS
 
 
+def why_no_cockpit() -> str:
+    """Return why the cockpit can't be opened in this terminal; empty if it can."""
+    if os.environ.get("TERM", "") in ("dumb", ""):
+        return "the cockpit needs a terminal with cursor addressing, which this one lacks according to TERM"
+    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
+        return "the cockpit needs a terminal for input and output"
+    return ""
+
+
 def print_prose(text: str, stream: TextIO | None = None) -> None:
     """Print lines of text; on a terminal, wrap long ones between words, with their indent.
 

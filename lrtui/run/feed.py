@@ -80,8 +80,21 @@ class SummaryBlock:
     metrics: Mapping[str, Blocks] = field(default_factory=dict)
 
 
-FeedItem = Event | StepBlock | SummaryBlock
-"""An item of a feed: an event or a block of steps."""
+@dataclass(frozen=True, slots=True)
+class OutputLines:
+    """Output of the command that a run is part of.
+
+    Args:
+        lines: new lines.
+        open_rows: all lines that are not finished, such as a progress bar.
+    """
+
+    lines: tuple[str, ...]
+    open_rows: tuple[str, ...] = ()
+
+
+FeedItem = Event | StepBlock | SummaryBlock | OutputLines
+"""An item of a feed: an event, a block of steps, or output."""
 
 
 class Feed(Protocol):

@@ -20,7 +20,7 @@ from lrtui.run.events import (
     ScheduleSwitched,
     StepDone,
 )
-from lrtui.run.feed import StepBlock
+from lrtui.run.feed import OutputLines, StepBlock
 
 LOG_LINES = 5000
 """Maximum number of lines in a log; older ones are dropped, since the store has their events."""
@@ -45,15 +45,27 @@ class Log:
     lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     count: int = 0
     """Number of lines ever added."""
+    has_output: bool = False
+    """Whether the output of the run's command stands in place of the lines of steps and tests."""
+    open_rows: tuple[str, ...] = ()
+    """Lines of output that are not finished, such as a progress bar."""
 
     def add(self, kind: LineKind, text: str, seq: int = -1) -> None:
         """Add a line."""
         self.lines.append(LogLine(kind, text, seq))
         self.count += 1
 
+    def add_output(self, output: OutputLines) -> None:
+        """Add the lines of output."""
+        for line in output.lines:
+            self.add("output", line)
+        self.open_rows = output.open_rows
+
     def add_event(self, event: Event) -> None:
         """Add the line of an event, if it has one."""
         match event:
+            case StepDone() | EvalDone() if self.has_output:
+                return
             case StepDone():
                 self.add("step", step_line(event), event.seq)
             case EvalDone():
@@ -68,6 +80,8 @@ class Log:
 
     def add_steps(self, block: StepBlock, interval: int) -> None:
         """Add a line for each step whose batch number is a multiple of the interval."""
+        if self.has_output:
+            return
         logged = (block.batches % interval == 0).nonzero()[0].tolist()
         # lines that would be dropped immediately are not formatted: it would dominate the time to read a long run
         self.count += len(logged[:-LOG_LINES])

@@ -26,7 +26,7 @@ from lrtui.run.events import (
     Status,
     StepDone,
 )
-from lrtui.run.feed import FeedItem, StepBlock, SummaryBlock
+from lrtui.run.feed import FeedItem, OutputLines, StepBlock, SummaryBlock
 from lrtui.run.log import LineKind, Log
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
@@ -195,6 +195,9 @@ class RunState:
                 self._fold_event(item)
             elif isinstance(item, StepBlock):
                 self._fold_steps(item)
+            elif isinstance(item, OutputLines):
+                self.version += 1
+                self.log.add_output(item)
             else:
                 self._fold_summary(item)
 
@@ -299,6 +302,7 @@ class RunState:
             self.lrs = [Series() for _ in event.group_lrs]
             self.metrics = {}
         self.started, self.status, self.outcome = event, "running", None
+        self.log.has_output = event.output is not None
         self.waiting_for = "the first batch"
 
     def _truncate(self, event: RunStarted) -> None:

@@ -83,6 +83,7 @@ def _columns() -> dict[str, Column]:
         _of_run("directory", "text"),
         _of_run("note", "text"),
         _of_run("error", "text"),
+        _of_run("output", "text"),
     ]
     known = {column.name: column for column in columns}
     for item in fields(RunSpec):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from lrtui.text.format import counted
+from lrtui.text.format import counted, printable
 
 VARIABLE = "LRTUI_COMMAND_OUTPUT"
 """The environment variable that tells a command, and a script attached in it, where its output is."""
@@ -22,6 +23,9 @@ MAX_READ = 1 << 20
 
 MAX_OPEN_ROWS = 4
 """Unfinished lines, such as progress bars, that are shown."""
+
+MAX_OPEN_BYTES = 1 << 15
+"""Bytes of them that are read."""
 
 
 def output_path(folder: Path, run: int) -> Path:
@@ -142,7 +146,7 @@ class OutputFile:
 
 
 class OutputReader:
-    """Reads a file of output while it grows.
+    """Reads a file of output while it grows; keeps no file open.
 
     Args:
         path: the file, which need not exist yet.
@@ -150,83 +154,62 @@ class OutputReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = -1
-        self._has_begun = False
+        self._file_id: tuple[int, int] | None = None
+        self._position = 0
 
     def take(self) -> list[str]:
         """Return the lines that have come since the last call; the newest of a long file on the first."""
-        lines: list[str] = []
-        if not self._has_begun:
-            self._file = _open_regular(self._path)
-            if self._file < 0:
+        earlier: list[str] = []
+        with _opened(self._path) as file:
+            if file < 0:
                 return []
-            self._has_begun = True
-            if os.fstat(self._file).st_size < MAX_READ:
-                lines += _tail(earlier_part(self._path))
-        lines += self._read()
-        if self._is_put_aside():
-            os.close(self._file)
-            self._file = _open_regular(self._path)
-            lines += self._read()
-        return lines
+            found = os.fstat(file)
+            if (found.st_dev, found.st_ino) != self._file_id:
+                # put aside since the last call, or seen for the first time
+                if self._file_id is not None or found.st_size < MAX_READ:
+                    earlier = self._take_earlier()
+                self._file_id, self._position = (found.st_dev, found.st_ino), 0
+            lines, self._position = _read_lines(file, self._position)
+        return earlier + lines
 
     def open_rows(self) -> list[str]:
         """Return the lines that are not finished."""
-        file = _open_regular(open_rows_path(self._path))
-        if file < 0:
-            return []
-        with open(file, "rb") as opened:
-            return opened.read(1 << 16).decode(errors="replace").splitlines()
+        with _opened(open_rows_path(self._path)) as file:
+            text = os.read(file, MAX_OPEN_BYTES).decode(errors="replace") if file >= 0 else ""
+        return [printable(line) for line in text.splitlines()]
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _is_put_aside(self) -> bool:
-        if self._file < 0:
-            return self._has_begun
-        try:
-            found = self._path.stat()
-        except OSError:
-            return False
-        mine = os.fstat(self._file)
-        return (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino)
-
-    def _read(self) -> list[str]:
-        return [] if self._file < 0 else _read_lines(self._file)
+    def _take_earlier(self) -> list[str]:
+        """Return what has not been read of the part that was put aside."""
+        with _opened(earlier_part(self._path)) as file:
+            if file < 0:
+                return []
+            found = os.fstat(file)
+            is_known = (found.st_dev, found.st_ino) == self._file_id
+            return _read_lines(file, self._position if is_known else 0)[0]
 
 
-def _open_regular(path: Path) -> int:
-    """Return a descriptor of a regular file; -1 if there is none, as a fifo would block."""
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open a regular file within the block; yield its descriptor, or -1 if there is none, as a fifo would block."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return -1
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        return file
-    os.close(file)
-    return -1
-
-
-def _tail(path: Path) -> list[str]:
-    file = _open_regular(path)
-    if file < 0:
-        return []
+        yield -1
+        return
     try:
-        return _read_lines(file)
+        yield file if stat.S_ISREG(os.fstat(file).st_mode) else -1
     finally:
         os.close(file)
 
 
-def _read_lines(file: int) -> list[str]:
-    """Return the complete lines from the file's position on; at most MAX_READ bytes, the newest."""
-    start, size = os.lseek(file, 0, os.SEEK_CUR), os.fstat(file).st_size
+def _read_lines(file: int, start: int) -> tuple[list[str], int]:
+    """Return the complete lines from a position on, at most MAX_READ bytes, the newest; and the new position."""
+    size = os.fstat(file).st_size
     skipped = max(0, size - start - MAX_READ)
-    chunk = os.pread(file, size - start - skipped, start + skipped)
+    chunk = os.pread(file, max(0, size - start - skipped), start + skipped)
     end = chunk.rfind(b"\n") + 1
-    os.lseek(file, start + skipped + end, os.SEEK_SET)
-    lines = chunk[:end].decode(errors="replace").splitlines()
-    # the first one may be a part
-    return [f"[lrtui: {counted(skipped, 'byte')} of output left out]", *lines[1:]] if skipped else lines
+    lines = [printable(line) for line in chunk[:end].decode(errors="replace").split("\n")[:-1]]
+    if skipped:
+        # the first one may be a part
+        lines[:1] = [f"[lrtui: {counted(skipped, 'byte')} of output left out]"]
+    return lines, start + skipped + end

@@ -52,6 +52,8 @@ class StoredRun:
         command_line: `sys.argv` of its process.
         uid: unique among all stores, and also in the run's checkpoints; empty for a run of an earlier lrtui.
         owner: token of the recording that may write the run; empty for a run of an earlier lrtui.
+        output: file with the output of the command that the run is part of, relative to the store's folder; None if
+            `lrtui run` did not start it.
     """
 
     id: int
@@ -89,6 +91,7 @@ class StoredRun:
     owner: str
     process: ProcessIdentity
     heartbeat: float
+    output: str | None
 
     @property
     def is_live(self) -> bool:
@@ -263,11 +266,14 @@ def _run(row: Sequence[object]) -> StoredRun:
         state = "waiting"
     elif state in LIVE and not is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
         state = "lost"
+    data = json.loads(str(values["data"] or "{}"))
     values |= {
         "spec": spec,
         "state": state,
         "schedule": values["schedule"] or spec.schedule,
-        "data": json.loads(str(values["data"] or "{}")),
+        # RowMaker adds it to the data
+        "output": data.pop("output", None),
+        "data": data,
         "versions": json.loads(str(values["versions"])),
         "command_line": json.loads(str(values["command_line"])),
     }

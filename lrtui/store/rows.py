@@ -180,7 +180,8 @@ class RowMaker:
                 summary |= {
                     "state": "running",
                     "device": event.device,
-                    "data": json.dumps(dict(event.data)),
+                    # in the same column, as data of no run has this name
+                    "data": json.dumps({**event.data, **({"output": event.output} if event.output else {})}),
                     "total_steps": event.total_steps,
                     "step": event.step,
                     "settings": _length_settings(event.spec),

@@ -11,9 +11,12 @@ import numpy as np
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
+from lrtui.run.events import RunStarted
+from lrtui.run.feed import FeedItem, OutputLines
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 from lrtui.store.columns import epochs_done, values_of
+from lrtui.store.command_output import OutputReader
 from lrtui.store.connection import describe, file_id, open_for_reading
 from lrtui.store.inbox import send, why_no_commands
 from lrtui.store.location import store_folder
@@ -118,7 +121,7 @@ class StoreSource(RunSource):
         except (LrtuiError, ValueError) as error:  # one run with unreadable settings must not hide the others
             self._unreadable[key] = f"run #{key} can't be read: {error}"
 
-    def feed(self, key: int | str) -> StoreFeed:
+    def feed(self, key: int | str) -> FeedWithOutput:
         """Return a run's events.
 
         Raises:
@@ -126,7 +129,7 @@ class StoreSource(RunSource):
         """
         if self._connection is None:
             raise LrtuiError(f"there is no store in {self.folder}")
-        return StoreFeed(self._connection, int(key))
+        return FeedWithOutput(StoreFeed(self._connection, int(key)), self.folder)
 
     def send(self, key: int | str, command: Command) -> str:
         """Leave a command in the store and wait for the answer of the run's process."""
@@ -141,6 +144,34 @@ class StoreSource(RunSource):
             self._connection.close()
             self._connection = None
         self._fingerprints, self._summaries, self._unreadable = {}, {}, {}
+
+
+class FeedWithOutput:
+    """The feed of a stored run, with the output of the command that it is part of, if it is.
+
+    Args:
+        feed: its events.
+        folder: folder of the store.
+    """
+
+    def __init__(self, feed: StoreFeed, folder: Path) -> None:
+        self._feed, self._folder = feed, folder
+        self._output: OutputReader | None = None
+        self._open_rows: list[str] = []
+
+    def take(self, limit: int | None = None) -> list[FeedItem]:
+        """Return what has not been taken yet, oldest first; new output comes before new events."""
+        events = self._feed.take(limit)
+        if self._output is None:
+            names = [event.output for event in events if isinstance(event, RunStarted) and event.output]
+            self._output = OutputReader(self._folder / names[-1]) if names else None
+            if self._output is None:
+                return events
+        lines, rows = self._output.take(), self._output.open_rows()
+        if not lines and rows == self._open_rows:
+            return events
+        self._open_rows = rows
+        return [OutputLines(tuple(lines), tuple(rows)), *events]
 
 
 def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:

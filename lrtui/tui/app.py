@@ -39,6 +39,7 @@ from lrtui.tui.view import View
 
 if TYPE_CHECKING:
     from lrtui.engine.notification import Notifier
+    from lrtui.supervisor.process import StartedCommand
 
 SIGNALS = {
     signal.SIGINT: "",
@@ -237,7 +238,9 @@ def create_notifier(app: CockpitApp, settings: UserSettings) -> Notifier:
     return Notifier(settings.notify, app.write_to_terminal if settings.notify_terminal else None, report)
 
 
-def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool) -> NoReturn:
+def run_cockpit(
+    spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool, shown: StartedCommand | None = None
+) -> NoReturn:
     """Run the cockpit, then end the process with its exit status.
 
     Args:
@@ -245,10 +248,14 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii:
         settings: the user's settings.
         start: whether to start the run immediately.
         in_ascii: whether to draw with ASCII only.
+        shown: a command that runs in the background; its run is on screen first.
     """
     output = CapturedOutput()
     session = Session(output.take)
     view = View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
+    if shown is not None:
+        view.select(shown.run)
+        view.output = shown.output
     app = CockpitApp(
         session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings), output=output
     )

@@ -55,6 +55,8 @@ class View:
     """The settings of the next run before the user changed any."""
     selected: int | None = None
     """Number of the run on screen."""
+    output: str = ""
+    """The output of the command that the run on screen is part of, as the store names it; empty for none."""
     pinned: list[int] = field(default_factory=list)
     """Numbers of the runs that are always drawn."""
     log_axes: set[str] = field(default_factory=set)

@@ -31,7 +31,6 @@ def test_a_reader_follows_the_file_that_is_written(tmp_path: Path) -> None:
     assert reader.open_rows() == ["45/938"]
     output.close()
     assert reader.open_rows() == []
-    reader.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -45,11 +44,9 @@ def test_the_file_is_bounded_and_says_what_was_dropped(tmp_path: Path) -> None:
     output.close()
     assert sum(path.stat().st_size for path in (output.path, earlier_part(output.path))) < 2200
     assert [line for line in read if not line.startswith("[")] == [f"line {number}" for number in range(1000)]
-    reader.close()
     # a reader that comes later sees the end, and how much is missing
     late = OutputReader(output.path)
     lines = late.take()
-    late.close()
     kept = [line for line in lines if not line.startswith("[")]
     assert kept == [f"line {number}" for number in range(1000 - len(kept), 1000)]
     note = output.path.read_text().splitlines()[0]
@@ -65,7 +62,6 @@ def test_a_reader_leaves_out_what_no_log_could_show(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write(("y" * 99 + "\n") * (3 * MAX_READ // 100))
     lines = reader.take()
-    reader.close()
     assert lines[0].endswith(" bytes of output left out]")
     assert len(lines) <= MAX_READ // 100 + 2
     assert set(lines[1:]) == {"y" * 99}

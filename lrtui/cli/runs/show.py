@@ -183,6 +183,7 @@ def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
         ("git commit", run.git_commit or ""),
         ("command line", " ".join(run.command_line)),
         ("directory", run.directory),
+        ("output", run.output or ""),
         ("process", f"{run.process.pid} on {run.process.machine.split('|')[0]}"),
         ("parent", f"#{run.parent}, from step {run.first_step:,}" if run.parent is not None else ""),
         ("branches", ", ".join(f"#{branch}" for branch in details.branches)),

@@ -46,6 +46,17 @@ class StartupController:
         if live not in (None, self._view.selected) or self._view.selected is None:
             self._cockpit.show_run(newest_first[0] if live is None else live)
 
+    def follow_command(self) -> None:
+        """Put the attached run of a command on screen when it has replaced the run that stood for the command."""
+        runs, view = self._cockpit.source_runs.summaries, self._view
+        if view.selected in runs or view.selected is None:
+            summary = runs.get(view.selected or 0)
+            view.output = str(summary.columns.get("output") or "") if summary else view.output
+        elif view.output and runs:
+            attached = [number for number, run in runs.items() if run.columns.get("output") == view.output]
+            if attached:
+                self._cockpit.show_run(min(attached))
+
     def note_action(self) -> None:
         """Keep the run on screen from now on, if there is one: the user acts on it."""
         self._chooses_run &= self._view.selected is None

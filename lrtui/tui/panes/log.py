@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.reactive import Reactive
-from textual.widgets import Input, Log
+from textual.widgets import Input, Log, Static
 
 from lrtui.panes import PANES_BY_NAME
 from lrtui.run.log import LOG_LINES, LogLine
@@ -30,6 +31,25 @@ class LogView(Log):
     def watch_virtual_size(self, size: Size) -> None:
         """Update the scrollbar, which appears with the first line that does not fit."""
         self._scroll_update(size)
+
+
+class OpenRows(Static):
+    """The lines of output that are not finished, such as a progress bar, below the log."""
+
+    DEFAULT_CSS = """
+    OpenRows { height: auto; max-height: 4; padding: 0 1; display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[str, ...] = ()
+
+    def show(self, rows: tuple[str, ...]) -> None:
+        """Show these lines; nothing if there are none."""
+        if rows != self._rows:
+            has_other_height, self._rows = len(rows) != len(self._rows), rows
+            self.display = bool(rows)
+            self.update(Text("\n".join(rows), no_wrap=True, overflow="ellipsis"), layout=has_other_height)
 
 
 class LogPane(Vertical):
@@ -54,6 +74,7 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Frame("Log", key=PANES_BY_NAME["log"].key)
         yield LogView(max_lines=LOG_LINES)
+        yield OpenRows()
         yield FilterLine("text to search for")
 
     def on_mount(self) -> None:
@@ -78,6 +99,7 @@ class LogPane(Vertical):
         if state is not self._state:
             self._state, self._follows = state, True
             self._rewrite()
+            self.query_one(OpenRows).show(())
         if state is None:
             if not log.line_count:
                 log.write_line(EMPTY)
@@ -85,6 +107,7 @@ class LogPane(Vertical):
         new = state.log.count - self._written
         if new:
             self._write(list(state.log.lines)[-new:])
+        self.query_one(OpenRows).show(state.log.open_rows)
         self._show_figure()
 
     def _rewrite(self) -> None:

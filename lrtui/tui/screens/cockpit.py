@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.session import Session
-from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, PaneSpec
+from lrtui.panes import CHARTS, PANES, PANES_BY_NAME, WIDE, PaneSpec
 from lrtui.store.location import store_folder
 from lrtui.tui.alerts import Alerts
 from lrtui.tui.background import BackgroundScreen
@@ -53,7 +53,7 @@ class CockpitScreen(BackgroundScreen[None]):
     """
 
     CSS_PATH = "cockpit.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
         Binding(",".join(action.keys), f"do('{action.name}')", action.title, show=False, id=action.name)
         for action in ACTIONS
@@ -163,6 +163,7 @@ class CockpitScreen(BackgroundScreen[None]):
         # after the first frame, since this reads the entry points of all installed packages
         self.source_runs.start()
         self.controllers.startup.choose_run()
+        self.controllers.startup.follow_command()
         if self.source_runs.take_opened():
             self.draw_now()
         for answer in self.source_runs.take_answers():
