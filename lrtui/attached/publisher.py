@@ -17,6 +17,7 @@ from lrtui.run.events import Event, Outcome, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
+from lrtui.store.command_output import inherited_output
 from lrtui.training.reporter import Reporter, finish_run
 
 PUBLISH_SECONDS = 0.1
@@ -96,7 +97,8 @@ class Publisher:
 
     def start(self, **fields: Any) -> None:
         """Publish RunStarted."""
-        self.reporter.publish(RunStarted, step=0, seconds=0.0, **fields)
+        output = None if self.recording is None else inherited_output(self.recording.folder)
+        self.reporter.publish(RunStarted, step=0, seconds=0.0, output=output, **fields)
         if self.recording is not None:
             self.recording.record_git_commit()
 

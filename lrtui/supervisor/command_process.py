@@ -69,7 +69,7 @@ def check_command(command: Sequence[str]) -> None:
 
 def title_of(command: Sequence[str]) -> str:
     """Return the name of the script that a command runs, or else of its program."""
-    files = [argument for argument in command[1:] if not argument.startswith("-") and Path(argument).is_file()]
+    files = [argument for argument in command[1:] if not argument.startswith("-") and os.path.isfile(argument)]
     return Path(files[0] if files else command[0]).name
 
 

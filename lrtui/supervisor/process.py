@@ -7,11 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.run.errors import LrtuiError
+from lrtui.store.connection import open_for_reading
+from lrtui.store.reader import all_runs
 from lrtui.supervisor.command_process import CommandNotStartedError
 
 
@@ -62,13 +66,31 @@ def start_in_background(
     try:
         record = json.loads(text.splitlines()[-1])
     except (ValueError, IndexError):
+        process.wait()
         raise LrtuiError(f"the supervisor ended immediately: {text.strip()[-2000:]}") from None
     if "error" in record:
         process.wait()
         if record["status"] is not None:
             raise CommandNotStartedError(record["error"], record["status"])
         raise LrtuiError(record["error"])
+    # reaped when it ends: a zombie would be taken for a live process
+    threading.Thread(target=process.wait, name="reaper", daemon=True).start()
     return StartedCommand(record["run"], record["output"], process.pid)
+
+
+def live_run(folder: Path, output: str) -> int | None:
+    """Return the run of a command that still runs; None if it has ended, or the store can't be read.
+
+    Args:
+        folder: folder of the store.
+        output: the command's output, as its runs record it.
+    """
+    try:
+        with closing(open_for_reading(folder)) as connection:
+            runs = all_runs(connection)
+    except LrtuiError:
+        return None
+    return next((run.id for run in runs if run.output == output and run.is_live), None)
 
 
 def main() -> None:
