@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +73,8 @@ def folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LRTUI_STORE")
     monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    (tmp_path / "train.py").write_text('print("loss: 0.5")')
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for _, body in blocks("python"):
         if body.startswith("# my_task.py"):

@@ -77,6 +77,8 @@ def command(words: tuple[str, ...], name: str | None, headless: bool, store: str
     --headless, the output goes to standard output.
     """
     folder = store_folder(store)
+    # a bad name is refused before anything is started
+    RunSpec(name=name)
     try:
         check_command(words)
         if headless or why_no_cockpit() or not sys.stdout.isatty():
@@ -94,8 +96,6 @@ def start_and_show(words: Sequence[str], folder: Path, name: str | None) -> int:
     from lrtui.supervisor.process import start_in_background
 
     columns, rows = terminal_size(sys.__stderr__)
-    # refused before the command is started
-    RunSpec(name=name)
     started = start_in_background(words, folder, name, (rows, log_columns(columns, rows)))
     opener: Callable[[StartedCommand, Path], int] = click.get_current_context().meta[OPENER]
     return opener(started, folder)

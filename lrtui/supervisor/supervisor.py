@@ -142,7 +142,7 @@ class Supervisor:
             except OSError:
                 # whoever read the output has gone, as a terminal that is closed
                 self._echo = None
-                self._process.interrupt(signal.SIGHUP)
+                self.request(signal.SIGHUP)
         self._take_lines(self._terminal.feed(self._decoder.decode(chunk)))
 
     def _take_lines(self, lines: Sequence[Line]) -> None:

@@ -284,4 +284,17 @@ def run_cockpit(
             save_theme(settings.path, app.theme)
         except (OSError, UnicodeDecodeError) as error:
             print(f"The theme {app.theme} was not saved in {settings.path}: {error}", file=sys.stderr)
+    if shown is not None:
+        _say_that_it_goes_on(spec, shown)
     leave(session, app.return_code or 0, app.exit_reason, background_run)
+
+
+def _say_that_it_goes_on(spec: RunSpec, command: StartedCommand) -> None:
+    """Print how to find a command again that outlives the cockpit."""
+    from lrtui.store.location import store_folder, store_option
+    from lrtui.supervisor.process import live_run
+
+    folder = store_folder(spec.store)
+    if folder is not None and (run := live_run(folder, command.output)) is not None:
+        store = store_option(folder)
+        print(f"run {run} goes on; lrtui{store} shows it again, and lrtui send {run} stop{store} stops it")

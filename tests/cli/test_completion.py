@@ -42,6 +42,7 @@ def complete(
     ("line", "expected"),
     [
         ("lrtui ra", {"race"}),
+        ("lrtui run --head", {"--headless"}),
         ("lrtui cos", {"CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineWithLinearTail"}),
         ("lrtui --bat", {"--batch-size"}),
         ("lrtui StepLR --check", {"--checkpoint-seconds"}),
