@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -231,22 +232,54 @@ def attached_run(dying: int | None, paused: bool) -> Callable[[int, Seen], None]
 
 def send_commands(folder: Path, dying: int | None, paused: bool, seen: Seen) -> None:
     """Send commands as another terminal does; let a rank die between them."""
-    answers = seen["answers"] = []
-
-    def told(text: str) -> None:
-        answers.append(send(folder / "runs", 1, parse_command(text), seconds=10).text)
-
-    told("lr*0.5")
-    if paused:
-        told("pause")
+    send_each(folder, ["lr*0.5", *["pause"] * paused], seen)
     if dying is not None:
         (folder / "die").touch()
         if dying == 0:
             return
         # the connections are closed at once, and a pause is looked at twice a second
         time.sleep(1.0)
-        told("lr*0.5")
+        before = seen["answers"]
+        send_each(folder, ["lr*0.5"], seen)
+        seen["answers"] = before + seen["answers"]
     (folder / "over").touch()
+
+
+def accelerated(rank: int, seen: Seen) -> None:
+    """A script as accelerate's users write it, with a command and a switch from outside."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=True)
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=100)
+    model, optimizer, scheduler = accelerator.prepare(model, optimizer, scheduler)
+    run = attach(
+        optimizer, scheduler, epochs=1, batches_per_epoch=100, store=Path(seen["folder"]) / "runs", on_stop="flag"
+    )
+    sender = None
+    if rank == 0:
+        commands = ["lr*0.5", "undo", "CosineAnnealingLR(T_max=4, per='batch')", "stop"]
+        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen), daemon=True)
+        sender.start()
+    seen["lrs"], seen["last_lrs"] = [], []
+    while not run.stopped:
+        optimizer.zero_grad()
+        loss = model(torch.ones(2)).pow(2).mean()
+        accelerator.backward(loss)
+        optimizer.step()
+        seen["lrs"].append(optimizer.param_groups[0]["lr"])
+        scheduler.step()
+        seen["last_lrs"].append(scheduler.get_last_lr()[0])
+        run.log(loss=accelerator.gather(loss).mean())
+        time.sleep(0.005)
+    run.finish()
+    if sender is not None:
+        sender.join()
+
+
+def send_each(folder: Path, commands: list[str], seen: Seen) -> None:
+    seen["answers"] = [send(folder / "runs", 1, parse_command(text), seconds=10).text for text in commands]
 
 
 def die_with(file: Path) -> None:
@@ -269,6 +302,7 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "only one attaches": only_one_attaches,
     "late": late,
     "unfinished end": unfinished_end,
+    "accelerate": accelerated,
     "attached": attached_run(None, paused=False),
     "attached, rank 1 dies": attached_run(1, paused=False),
     "attached, rank 1 dies in a pause": attached_run(1, paused=True),
@@ -283,7 +317,11 @@ SIZES = {"rank 1 dies": 3, "rank 1 dies in a pause": 3}
 def work(name: str, rank: int, folder: Path) -> None:
     store = dist.FileStore(str(folder / "store"), SIZES.get(name, 2))
     limit = timedelta(seconds=LIMITS.get(name, 60.0))
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=SIZES.get(name, 2), timeout=limit)
+    if name == "accelerate":
+        # as torchrun sets them; accelerate makes the process group itself
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    else:
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=SIZES.get(name, 2), timeout=limit)
     seen: Seen = {"folder": str(folder)}
     try:
         SCENARIOS[name](rank, seen)
@@ -298,6 +336,9 @@ def main() -> None:
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).zero_grad()
     names = sys.argv[1:] or list(SCENARIOS)
     root = Path(tempfile.mkdtemp())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        os.environ["MASTER_PORT"] = str(free.getsockname()[1])
     processes = {}
     for name in names:
         folder = root / name

@@ -28,6 +28,7 @@ NAMES = [
     "only one attaches",
     "late",
     "unfinished end",
+    "accelerate",
     "attached",
     "attached, rank 1 dies",
     "attached, rank 1 dies in a pause",
@@ -152,3 +153,20 @@ def test_the_death_of_rank_0_ends_the_pause_of_the_others(scenarios: Scenarios) 
     ranks = scenarios["attached, rank 0 dies in a pause"]
     assert ranks["0"]["exit"] == -9
     assert (ranks["1"]["exit"], ranks["1"]["is_late"]) == (0, False)
+
+
+def test_accelerate_steps_its_scheduler_once_per_process_and_is_controlled(scenarios: Scenarios) -> None:
+    ranks = scenarios["accelerate"]
+    lrs = ranks["0"]["lrs"]
+    switched = 'switched to CosineAnnealingLR(T_max=4, per="batch") from base: lr 0.1'
+    assert ranks["0"]["answers"][2:] == [switched, "the run is over: stopped"]
+    assert 0.05 * (1 + 2**-0.5) in [pytest.approx(lr) for lr in lrs[-20:]]
+    assert ranks["1"]["lrs"] == lrs
+    assert ranks["1"]["last_lrs"] == ranks["0"]["last_lrs"]
+    # LinearLR from 1.0 to 0.1 over 100 calls, of which two follow each step
+    assert lrs[:2] == pytest.approx([0.1, 0.1 * (1 - 0.9 * 0.02)])
+    events = events_of(Path(ranks["0"]["folder"]) / "runs")
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "the script steps its scheduler 2 times per optimizer step, as accelerate does with 2 processes: the lengths "
+        "in its arguments pass 2 times as fast"
+    ]
