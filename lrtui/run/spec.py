@@ -10,6 +10,9 @@ from typing import Any
 from lrtui.run.arguments import check_argument
 from lrtui.run.errors import UsageError
 
+SCRIPT = "script"
+"""Stands in notations for the module of what only a script has that lrtui is attached to: `script:train.py`."""
+
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -131,6 +134,11 @@ class RunSpec:
             value = getattr(self, item.name)
             check_argument("RunSpec", item.name, value, *_accepted(item))
             check_option(item, value)
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether they describe a script that lrtui was attached to, which only the script itself can run."""
+        return self.task.startswith(f"{SCRIPT}:")
 
     @property
     def epochs_follow(self) -> bool:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Members = list[tuple[str, list["torch.nn.Parameter"], dict[str, Any]]]
 """For each group its name, parameters and settings."""
 
+SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
+"""Settings of a parameter group that schedulers add."""
+
 
 def check_flags(spec: OptimizerSpec, device: str) -> None:
     """Check that the optimizer can train on a kind of device.

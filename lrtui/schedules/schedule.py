@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from lrtui.run.errors import UsageError
+from lrtui.run.spec import SCRIPT
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.parameter import LrRole
 from lrtui.schedules.user_module import LENGTHS
@@ -38,7 +39,8 @@ class Schedule:
         per: the unit after which `step()` is called; for a nested schedule it is that of the outermost one, unless it
             is inside a Warmup.
         per_given: whether the notation has `per=`.
-        user_path: module or file of a user's class; None for a class of the catalogue.
+        user_path: module or file of a user's class; SCRIPT for a scheduler that only a script has, None for a class of
+            the catalogue.
         metric: the metric that it follows; None for a schedule that follows none.
         continues: for a schedule per optimizer, those that were in place before it: the optimizer's name, the run's
             step at which its schedule started, and the lrs of its groups there.
@@ -180,6 +182,11 @@ class Schedule:
     def is_users_own(self) -> bool:
         """Whether it is, or contains, a user's class."""
         return any(part.user_path is not None for part in self.walk())
+
+    @property
+    def is_of_script(self) -> bool:
+        """Whether it is, or contains, a scheduler that only a script has: its lr is known from records alone."""
+        return any(part.user_path == SCRIPT for part in self.walk())
 
     @property
     def follows_metric(self) -> bool:

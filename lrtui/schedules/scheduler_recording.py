@@ -6,18 +6,15 @@ import functools
 import importlib
 import inspect
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from lrtui.run.errors import UsageError
-from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
-from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule, default_metric
-from lrtui.schedules.transformers_schedules import transformers_schedule
+from lrtui.schedules.catalogue import CATALOGUE, Per
+from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.scheduler_notation import Read, written
 
-_LEFT_OUT = ("self", "optimizer", "last_epoch", "verbose")
 _PATCHING = threading.RLock()
 
 
@@ -57,41 +54,11 @@ class SchedulerRecords:
         Raises:
             UsageError: if it can't be written as text, such as a LambdaLR of a Python function.
         """
-        found = self._read(scheduler, per)
-        # inside a Warmup or a composite, a scheduler can have another default unit
-        found = replace(found, per_given=any(part.default_per != per for part in found.walk()))
-        if found.entry and found.entry.follows_metric:
-            found = replace(found, metric=metric or default_metric(found))
-        return parse_schedule(str(found))
+        return written(scheduler, per, self._created_with, metric)
 
-    def _read(self, scheduler: Any, per: Per) -> Schedule:
-        kind = type(scheduler)
-        if id(scheduler) not in self._arguments:
-            raise UsageError(f"{kind.__module__}.{kind.__qualname__} can't be written as a schedule")
-        entry, arguments = CATALOGUE[kind.__name__], self._arguments[id(scheduler)][1]
-        if (found := transformers_schedule(arguments.get("lr_lambda"))) is not None:
-            entry, arguments = CATALOGUE[found[0]], found[1]
-        values = {
-            name: self._value(entry, name, value, per)
-            for name, value in arguments.items()
-            if name not in _LEFT_OUT and not _is_default(entry, name, value)
-        }
-        order = [parameter.name for parameter in entry.parameters if parameter.name in values]
-        return Schedule(entry.name, tuple((name, values[name]) for name in order), per)
-
-    def _value(self, entry: SchedulerEntry, name: str, value: Any, per: Per) -> Any:
-        if entry.parameter(name) is None:
-            raise UsageError(f"{entry.name}({name}={value!r:.60}) can't be written as a schedule")
-        if id(value) in self._arguments:
-            return self._read(value, per)
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple(self._value(entry, name, item, per) for item in value)
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
-        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-            return value.item()
-        what = "a Python function" if callable(value) else f"{type(value).__name__}"
-        raise UsageError(f"{entry.name} with {name} as {what} can't be written as a schedule")
+    def _created_with(self, scheduler: Any) -> Read | None:
+        found = self._arguments.get(id(scheduler))
+        return found and (CATALOGUE[type(scheduler).__name__], found[1])
 
 
 @contextmanager
@@ -134,13 +101,3 @@ def _classes() -> list[Any]:
         # older releases of PyTorch lack some
         found.append(getattr(importlib.import_module(module), name, None))
     return [each for each in dict.fromkeys(found) if each is not None]
-
-
-def _is_default(entry: SchedulerEntry, name: str, value: Any) -> bool:
-    parameter = entry.parameter(name)
-    return (
-        parameter is not None
-        and not parameter.is_required
-        and type(value) is type(parameter.default)
-        and (value == parameter.default)
-    )

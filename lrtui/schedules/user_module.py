@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from lrtui.run.errors import NotationError
+from lrtui.run.spec import SCRIPT
 
 _LOADING = threading.Lock()
 _drawing: set[Path] = set()
@@ -145,8 +146,12 @@ def load_user_scheduler(path: str, name: str, text: str) -> Callable[..., Any]:
         text: the notation, for messages.
 
     Raises:
-        NotationError: if there is no such file, module or name, or it is neither a function nor a class of schedulers.
+        NotationError: if there is no such file, module or name, it is neither a function nor a class of schedulers, or
+            only a script has it.
     """
+    if path == SCRIPT:
+        what = "the lr that the script itself sets" if name == "lr" else f"the script's own {name}"
+        raise NotationError(f"{SCRIPT}:{name} is {what}: it is only known where it was recorded", text, 0)
     from torch.optim.lr_scheduler import LRScheduler
 
     found = load_user_attribute(path, name, text)

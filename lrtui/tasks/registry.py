@@ -13,7 +13,7 @@ from typing import Any
 
 from lrtui.plugins import is_plugin, load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError, describe_exception, source_location
-from lrtui.run.spec import RunSpec
+from lrtui.run.spec import SCRIPT, RunSpec
 from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
 
@@ -37,9 +37,15 @@ def find_task(notation: str, seed: int = 0) -> Task:
             random numbers is run again.
 
     Raises:
-        UsageError: if there is no such task.
+        UsageError: if there is no such task, or it stands for a script that lrtui was attached to.
         TaskError: if its file or module fails, or it is not a task.
     """
+    if notation.startswith(f"{SCRIPT}:"):
+        script = notation.partition(":")[2][:60]
+        raise UsageError(
+            f"{script} is a script that lrtui.attach recorded, not a task: only the script can train its model; start "
+            "it again"
+        )
     if ":" not in notation:
         if notation not in plugin_names(GROUP):
             known = ", ".join(plugin_names(GROUP))

@@ -9,11 +9,8 @@ from typing import Any
 import torch
 
 from lrtui.schedules.catalogue import CATALOGUE
-from lrtui.schedules.optimizer_build import parts_of
+from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS, parts_of
 from lrtui.training.lr_scale import write_lr
-
-_SCHEDULERS_SETTINGS = ("initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr")
-"""Settings of a parameter group that schedulers add."""
 
 _SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
 """Settings of a parameter group that schedulers change."""
@@ -50,7 +47,7 @@ def settings_before_schedulers(optimizer: torch.optim.Optimizer, schedulers: Ite
                 group["momentum"] = default["momentum"]
             elif "betas" in default:
                 group["betas"] = (default["betas"][0], *group["betas"][1:])
-        for name in _SCHEDULERS_SETTINGS:
+        for name in SCHEDULERS_SETTINGS:
             group.pop(name, None)
     return found
 
@@ -76,7 +73,7 @@ def set_groups(
     for index, (group, wanted) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
         keeps_state = keeps_states[index]
         added = group.keys() - wanted.keys() - {"params"}
-        for name in added.intersection(_SCHEDULERS_SETTINGS) if keeps_state else added:
+        for name in added.intersection(SCHEDULERS_SETTINGS) if keeps_state else added:
             del group[name]
         replaced = {name: wanted[name] for name in _SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
         lr = float(wanted["lr"]) if lrs is None else lrs[index]

@@ -31,6 +31,10 @@ SCHEDULERS = (
         ),
         example="SequentialLR([LinearLR(start_factor=0.1, total_iters=2), CosineAnnealingLR()], milestones=[2])",
         composite="sequence",
+        read={
+            "schedulers": lambda scheduler: scheduler._schedulers,
+            "milestones": lambda scheduler: scheduler._milestones,
+        },
     ),
     SchedulerEntry(
         name="ChainedScheduler",
@@ -40,6 +44,7 @@ SCHEDULERS = (
         parameters=(Parameter(name="schedulers", kind="schedules", help="the schedules that are combined"),),
         example="ChainedScheduler([LinearLR(start_factor=0.1, total_iters=2), ExponentialLR(gamma=0.9)])",
         composite="chain",
+        read={"schedulers": lambda scheduler: scheduler._schedulers},
     ),
     SchedulerEntry(
         name="Warmup",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, always, one_or_each, roundest
 from lrtui.schedules.parameter import Parameter, count
 
 if TYPE_CHECKING:
@@ -44,6 +45,51 @@ def _fit_cycles(arguments: Arguments, calls: int) -> Arguments | None:
     up, down = arguments["step_size_up"], arguments["step_size_down"] or arguments["step_size_up"]
     cycles = max(1, round(calls / (up + down)))
     return {"step_size_up": max(1, calls // (2 * cycles)), "step_size_down": None}
+
+
+def _of_groups(name: str, *, momentum: bool = False) -> Callable[[Any], Any]:
+    """Return a function that reads what a scheduler has written to the parameter groups."""
+
+    def read(scheduler: Any) -> Any:
+        if momentum and not scheduler.cycle_momentum:
+            return None
+        return one_or_each(group[name] for group in scheduler.optimizer.param_groups)
+
+    return read
+
+
+_READ_MOMENTUM = {name: _of_groups(name, momentum=True) for name in ("base_momentum", "max_momentum")}
+
+
+def _read_pct_start(scheduler: Any) -> float:
+    total, phases = scheduler.total_steps, scheduler._schedule_phases
+
+    def fits(share: float) -> bool:
+        # as PyTorch computes them
+        ends = [share * total - 1] if len(phases) == 2 else [share * total - 1, 2 * share * total - 2]
+        return ends == [phase["end_step"] for phase in phases[:-1]]
+
+    return roundest((phases[0]["end_step"] + 1) / total, fits)
+
+
+def _read_ratio(numerator: str, denominator: str) -> Callable[[Any], float]:
+    def read(scheduler: Any) -> float:
+        pairs = [(group[numerator], group[denominator]) for group in scheduler.optimizer.param_groups]
+        return roundest(
+            float(pairs[0][0] / pairs[0][1]), lambda ratio: all(bool(high / ratio == low) for high, low in pairs)
+        )
+
+    return read
+
+
+def _size_up(scheduler: Any) -> int:
+    size: int = round(scheduler.total_size * scheduler.step_ratio)
+    return size
+
+
+def _read_size_down(scheduler: Any) -> int | None:
+    up = _size_up(scheduler)
+    return None if scheduler.total_size == 2 * up else round(scheduler.total_size - up)
 
 
 SCHEDULERS = (
@@ -118,6 +164,15 @@ SCHEDULERS = (
         length_argument="total_steps",
         length_factors=("epochs", "steps_per_epoch"),
         lowers=always,
+        read={
+            "max_lr": _of_groups("max_lr"),
+            "pct_start": _read_pct_start,
+            "anneal_strategy": lambda scheduler: scheduler._anneal_func_type,
+            **_READ_MOMENTUM,
+            "div_factor": _read_ratio("max_lr", "initial_lr"),
+            "final_div_factor": _read_ratio("initial_lr", "min_lr"),
+            "three_phase": lambda scheduler: len(scheduler._schedule_phases) == 3,
+        },
         fit=_fit_one_cycle,
         hints={
             **NO_MOMENTUM_HINT,
@@ -170,6 +225,16 @@ SCHEDULERS = (
         example="CyclicLR(base_lr=0.0001, max_lr=0.003, step_size_up=938)",
         absolute=True,
         recomputes=True,
+        read={
+            "base_lr": lambda scheduler: one_or_each(scheduler.base_lrs),
+            "max_lr": lambda scheduler: one_or_each(scheduler.max_lrs),
+            "step_size_up": _size_up,
+            "step_size_down": _read_size_down,
+            "scale_fn": lambda scheduler: scheduler._scale_fn_custom,
+            # the mode sets it unless there is a function
+            "scale_mode": lambda scheduler: scheduler.scale_mode if scheduler._scale_fn_custom is not None else None,
+            **_READ_MOMENTUM,
+        },
         fit=_fit_cycles,
         hints=NO_MOMENTUM_HINT,
     ),

@@ -135,6 +135,8 @@ SCHEDULERS = (
         notes=("A milestone given twice multiplies twice.",),
         example="MultiStepLR([5, 8], gamma=0.1)",
         lowers=always,
+        # a Counter
+        read={"milestones": lambda scheduler: sorted(scheduler.milestones.elements())},
         fit=_fit_milestones,
         factor=_milestones_factor,
     ),

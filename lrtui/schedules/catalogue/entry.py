@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +32,19 @@ def never(arguments: Arguments) -> bool:
 def always(arguments: Arguments) -> bool:
     """Return True."""
     return True
+
+
+def one_or_each(values: Iterable[Any]) -> Any:
+    """Return the value of all parameter groups if they have the same, otherwise the list."""
+    each = list(values)
+    return each[0] if each and all(bool(value == each[0]) for value in each) else each
+
+
+def roundest(estimate: float, fits: Callable[[float], bool]) -> float:
+    """Return the number with the fewest digits that fits, near an estimate; the estimate if none does."""
+    rounded = (float(f"{estimate:.{digits}g}") for digits in range(1, 18))
+    neighbours = (math.nextafter(estimate, side) for side in (math.inf, -math.inf))
+    return next((number for number in (*rounded, *neighbours) if fits(number)), estimate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +151,10 @@ class SchedulerEntry:
     `epoch`, or None if there is none for these arguments. For a class that is not PyTorch's it must exist for every
     filled-in schedule without a floor: exported code writes it in place of the class. A floor there holds from the end
     of the warm-up on: `floor + (lr - floor) * factor`."""
+
+    read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """Functions that take an object of the class and return the argument that it was created with, or None for its
+    default; arguments without one are attributes of the same name."""
 
     hints: Mapping[str, str] = field(default_factory=dict)
     """Advice on the constructor's errors: text found in `ErrorType: message`, and the advice added to the message."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrtui.run.errors import NotationError
 from lrtui.schedules.catalogue.decay import END_SHARE
-from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, one_or_each
 from lrtui.schedules.expression import Expression, depends_on_step
 from lrtui.schedules.parameter import Parameter
 from lrtui.text.format import two_digits
@@ -20,6 +20,10 @@ MAX_FACTORS = 10_000
 def _each(texts: Any, change: Callable[[str], str]) -> Any:
     """Return the expression changed, or each of a tuple of expressions."""
     return tuple(change(text) for text in texts) if isinstance(texts, tuple) else change(texts)
+
+
+def _read_lambdas(scheduler: Any) -> Any:
+    return one_or_each(scheduler.lr_lambdas)
 
 
 def _is_constant(arguments: Arguments) -> bool:
@@ -67,6 +71,7 @@ SCHEDULERS = (
         ),
         example='LambdaLR("0.95 ** epoch")',
         recomputes=True,
+        read={"lr_lambda": _read_lambdas},
         is_constant=_is_constant,
         fit=_fit_lambda,
         factor=_lambda_factor,
@@ -86,6 +91,7 @@ SCHEDULERS = (
         ),
         example='MultiplicativeLR("0.9 if epoch > 3 else 1")',
         continues=True,
+        read={"lr_lambda": _read_lambdas},
         is_constant=_is_constant,
         fit=_fit_multiplicative,
     ),

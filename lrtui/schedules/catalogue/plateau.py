@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from typing import Any
+
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, one_or_each
 from lrtui.schedules.parameter import Parameter, count
 
 
 def _metric(arguments: Arguments) -> str:
     return "accuracy" if arguments["mode"] == "max" else "loss"
+
+
+def _read_min_lr(scheduler: Any) -> Any:
+    given = getattr(scheduler, "default_min_lr", None)
+    return one_or_each(scheduler.min_lrs) if given is None else given
 
 
 SCHEDULERS = (
@@ -57,6 +64,7 @@ SCHEDULERS = (
             "A NaN counts as no improvement, in runs and previews as in PyTorch; a run warns of it.",
         ),
         example="ReduceLROnPlateau(factor=0.3, patience=1)",
+        read={"min_lr": _read_min_lr},
         metric=_metric,
     ),
 )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lrtui.schedules.catalogue.cycles import ANNEAL_STRATEGY
-from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry
+from lrtui.schedules.catalogue.entry import Arguments, SchedulerEntry, one_or_each
 from lrtui.schedules.parameter import Parameter, count
 
 
 def _fit(arguments: Arguments, calls: int) -> Arguments:
     return {"anneal_epochs": max(1, calls // 2)}
+
+
+def _read_strategy(scheduler: Any) -> str:
+    # releases of PyTorch differ in the attributes that they keep the name in
+    return "linear" if "linear" in scheduler.anneal_func.__name__ else "cos"
 
 
 SCHEDULERS = (
@@ -31,6 +38,10 @@ SCHEDULERS = (
         class_path="torch.optim.swa_utils:SWALR",
         averages_weights=True,
         length_argument="anneal_epochs",
+        read={
+            "swa_lr": lambda scheduler: one_or_each(group["swa_lr"] for group in scheduler.optimizer.param_groups),
+            "anneal_strategy": _read_strategy,
+        },
         fit=_fit,
     ),
 )
