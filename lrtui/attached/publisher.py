@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lrtui.attached.epoch_places import EpochPlaces
 from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.engine.recording import Recording
 from lrtui.run.daemon_thread import DaemonThread
@@ -53,9 +55,10 @@ class Publisher:
         folder: folder of the store; None records nothing.
         spec: settings of the run.
         batches_per_step: batches per optimizer step.
+        places: the epochs of the steps.
     """
 
-    def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int) -> None:
+    def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int, places: EpochPlaces) -> None:
         self.log = StepLog(batches_per_step, is_kept=folder is not None)
         self.inbox = Inbox()
         self.lost = ""
@@ -65,6 +68,9 @@ class Publisher:
         self.is_over = False
         self.total_steps: int | None = None
         """Steps of the whole run; None if unknown."""
+        self._places = places
+        self._seconds = 0.0
+        """Training time at the last look for new steps."""
         self._warned = False
         self._earlier_error = _uncaught_error()
         self._process = os.getpid()
@@ -92,8 +98,10 @@ class Publisher:
 
     def _work(self) -> None:
         while not self._ended.wait(PUBLISH_SECONDS):
-            self.log.close_silent_step()
-            self.flush()
+            with self._lock:
+                self._flush()
+                # published the next time, since the script may be adding a value to it
+                self.log.close_silent_step()
 
     def start(self, **fields: Any) -> None:
         """Publish RunStarted."""
@@ -104,21 +112,30 @@ class Publisher:
 
     def flush(self) -> None:
         """Publish the complete steps."""
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
         if not self.reporter.has_started:
             return
-        with self._lock:
-            for record in self.log.take():
-                self._publish(record)
+        now, seconds = time.perf_counter(), self.reporter.clock.seconds
+        for record in self.log.take():
+            # a process that was stopped since the last flush has made these steps before or after it
+            self._seconds = max(self._seconds, seconds - (now - record.at))
+            self._publish(record)
+        self._seconds = seconds
 
     def _publish(self, record: StepRecord) -> None:
+        epoch, batch = self._places.place(record.step)
+        self.reporter.step = max(self.reporter.step, record.step + 1)
         values = {name: mean(value) for name, value in record.values.items()}
         loss = values.pop("loss", float("nan"))
         self.reporter.publish(
             StepDone,
             step=record.step,
-            seconds=record.seconds,
-            epoch=record.epoch,
-            batch=record.batch,
+            seconds=self._seconds,
+            epoch=epoch,
+            batch=batch,
             loss=loss,
             lrs=tuple(float(lr) for lr in record.lrs),
             metrics=values,

@@ -17,12 +17,12 @@ from typing import Any, Literal
 import torch
 
 from lrtui.attached.attachment import Attachment, describe_run, script_name
+from lrtui.attached.epoch_places import EpochPlaces
 from lrtui.attached.publisher import Publisher, say
 from lrtui.attached.ranks import Ranks
 from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.script_scheduler import lead_to
 from lrtui.attached.shared_commands import SharedCommands
-from lrtui.attached.step_log import StepRecord
 from lrtui.run.commands import (
     INTERRUPTED,
     Command,
@@ -76,21 +76,23 @@ class AttachedRun:
         self._evaluate, self._checkpoint, self._on_stop = evaluate, checkpoint, on_stop
         self._optimizer = attachment.optimizer
         self._control = attachment.lr_control()
-        self._schedule = ScheduleInForce(
-            self._control, attachment.schedulers, attachment.steps_per_epoch, self._report_failure
-        )
-        self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step)
+        places = EpochPlaces(attachment.steps_per_epoch)
+        self._schedule = ScheduleInForce(self._control, attachment.schedulers, places, self._report_failure)
+        self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step, places)
         self._publisher.total_steps = attachment.total_steps
         self._reporter, self._log = self._publisher.reporter, self._publisher.log
         self._commands = SharedCommands(self._publisher.inbox, ranks)
         self._lr_commands = LrCommands(self._control, self._reporter, self._schedule.check)
         self._epochs, self._steps_per_epoch = attachment.epochs, attachment.steps_per_epoch
-        self._epoch_starts_at = self._epochs_seen = 0
+        self.is_quiet = False
+        """Whether a step needs nothing but its record: no command has come, and the script's own lr is in force."""
         self._iterates_epochs = self._paused = self._told_calls = False
         self._first: torch.optim.Optimizer | None = None
         self._within_steps = attachment.sets_lr_itself
         self._lrs: list[Any] = []
         self._groups = 0
+        self._wake_at: int | None = None
+        """The step after which the run is longer than the script said."""
         self._has_tensor_lrs = False
         self._refused_names: set[str] = set()
         self._is_detached = False
@@ -150,7 +152,10 @@ class AttachedRun:
                         named[name] = value.detach().clone()
                 elif type(value) is not float:
                     named[name] = float(value)
-            self._log.add(named, on_device=on_device)
+            self._log.add(named)
+            if on_device:
+                self._log.has_device_values = True
+                self._log.read_device()
         except Exception as error:
             self._refuse_values("log", named, error)
 
@@ -228,7 +233,11 @@ class AttachedRun:
     def _hooks(self, groups: slice) -> tuple[Callable[..., None], Callable[..., None]]:
         """Return the hooks of one of the optimizers, which has these parameter groups."""
 
+        commands, schedule, log = self._publisher.inbox.commands, self._schedule, self._log
+
         def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            if self.is_quiet and not commands:
+                return
             if self._is_detached:
                 if self.stopped:
                     raise Stopped("the run was stopped")
@@ -246,6 +255,15 @@ class AttachedRun:
                 self._give_up(error)
 
         def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            if self.is_quiet:
+                if optimizer is self._first and not _was_skipped(optimizer):
+                    lrs = [group["lr"] for group in self._optimizer.param_groups]
+                    step = schedule.steps
+                    log.step_done(step, lrs)
+                    schedule.steps = step + 1
+                    if step == self._wake_at or len(lrs) != self._groups:
+                        self.is_quiet = False
+                return
             if self._is_detached:
                 return
             try:
@@ -262,6 +280,7 @@ class AttachedRun:
         return before, after
 
     def _between_steps(self) -> None:
+        self._reporter.step = self._schedule.steps
         self._log.close_step()
         self._log.read_device()
         if self._groups != len(self._optimizer.param_groups):
@@ -275,6 +294,10 @@ class AttachedRun:
             self._report_ranks()
         self._schedule.note_lrs()
         self._lrs = self._lrs_of_step()
+        self._lengthen_if_longer()
+        self.is_quiet = self._reporter.has_started and not (
+            self._schedule.has_changed or self._has_tensor_lrs or self._commands.is_shared
+        )
 
     def _lrs_of_step(self) -> list[Any]:
         """Return the lrs of the next step; a tensor is copied, not read."""
@@ -286,28 +309,25 @@ class AttachedRun:
 
     def _step_done(self) -> None:
         step = self._schedule.steps
-        epoch, batch = self._place(step)
-        self._log.step_done(StepRecord(step, self._reporter.clock.seconds, epoch, batch, self._lrs, {}))
-        self._schedule.steps = self._reporter.step = step + 1
+        self._log.step_done(step, self._lrs)
+        self._schedule.steps = step + 1
         self._commands.step_done(self._lrs)
-        if self._publisher.total_steps is not None and step >= self._publisher.total_steps:
-            self._lengthen(epoch)
 
-    def _place(self, step: int) -> tuple[int, int]:
-        """Return the epoch of a step, from 1, and its place within the epoch, from 0."""
-        if self._steps_per_epoch:
-            return step // self._steps_per_epoch + 1, step % self._steps_per_epoch
-        if self._epochs_seen != self._schedule.epochs_ended:
-            self._epochs_seen, self._epoch_starts_at = self._schedule.epochs_ended, step
-        return self._epochs_seen + 1, step - self._epoch_starts_at
+    @property
+    def _epoch(self) -> int:
+        """The epoch of the last step."""
+        return self._schedule.places.place(max(0, self._schedule.steps - 1))[0]
 
-    def _lengthen(self, epochs: int) -> None:
+    def _lengthen_if_longer(self) -> None:
         """Note that the script trains longer than it said."""
-        assert self._steps_per_epoch is not None
-        total = epochs * self._steps_per_epoch
-        self._epochs, self._publisher.total_steps = epochs, total
-        self._control.extend(epochs - self._control.horizon.epochs)
-        self._publisher.publish(Extended, epochs=epochs, total_steps=total)
+        total, steps = self._publisher.total_steps, self._schedule.steps
+        if total is not None and steps > total and self._steps_per_epoch is not None:
+            epochs = self._epoch
+            self._epochs, total = epochs, epochs * self._steps_per_epoch
+            self._publisher.total_steps = total
+            self._control.extend(epochs - self._control.horizon.epochs)
+            self._publisher.publish(Extended, epochs=epochs, total_steps=total)
+        self._wake_at = total
 
     def _note_groups(self) -> None:
         groups = self._optimizer.param_groups
@@ -402,7 +422,7 @@ class AttachedRun:
         self._publisher.finish("stopped", command_id=command.id)
         if self._on_stop == "raise":
             # the hooks stay: a script that goes on after it is stopped again
-            self._is_detached = True
+            self._is_detached, self.is_quiet = True, False
             self._commands.leave()
             raise Stopped("the run was stopped")
         self._detach()
@@ -417,8 +437,7 @@ class AttachedRun:
     def _evaluate_now(self, command: EvaluateNow) -> None:
         if self._evaluate is None:
             raise UsageError("the script has no test to run: pass a function as evaluate= to lrtui.attach")
-        epoch, _ = self._place(max(0, self._schedule.steps - 1))
-        self._publisher.publish(EvaluationStarted, epoch=epoch, command=command.text, command_id=command.id)
+        self._publisher.publish(EvaluationStarted, epoch=self._epoch, command=command.text, command_id=command.id)
         # looking at the model must not change what the training draws
         states = random_states()
         try:
@@ -458,14 +477,14 @@ class AttachedRun:
     # -- tests --------------------------------------------------------------------------------------------------------
 
     def _publish_eval(self, results: Mapping[str, float]) -> None:
+        self._reporter.step = self._schedule.steps
         if self._schedule.steps:
             self._start_if_not()
         self._log.close_step()
         self._log.read_device(wait=True)
-        epoch, _ = self._place(max(0, self._schedule.steps - 1))
         self._publisher.publish(
             EvalDone,
-            epoch=epoch,
+            epoch=self._epoch,
             loss=results.get("loss", math.nan),
             accuracy=results.get("accuracy"),
             metrics={name: value for name, value in results.items() if name not in ("loss", "accuracy")},
@@ -500,6 +519,14 @@ class AttachedRun:
             self._give_up(error)
             return made[0] if made else step(scheduler, *args, **kwargs)
 
+    def note_call(self, scheduler: Any, step: Callable[..., Any]) -> None:
+        """Take note of a `step()` call that the script's scheduler has made by itself."""
+        try:
+            self._schedule.script_stepped(scheduler, step)
+            self.is_quiet = self.is_quiet and (self._told_calls or self._schedule.calls_per_step == 1)
+        except Exception as error:
+            self._give_up(error)
+
     @property
     def has_changed(self) -> bool:
         """Whether the lr is another than the script's own schedule gives."""
@@ -512,6 +539,7 @@ class AttachedRun:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Load what `state` returned."""
         self._schedule.restore(state)
+        self.is_quiet = False
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -527,7 +555,8 @@ class AttachedRun:
 
     def _detach(self) -> None:
         """Remove everything from the script's objects; the lr stays as it is."""
-        self._is_detached = True
+        self._is_detached, self.is_quiet = True, False
+        self._reporter.step = self._schedule.steps
         self._commands.leave()
         if self.stopped and self._on_stop == "raise":
             return

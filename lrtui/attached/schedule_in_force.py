@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from lrtui.attached.epoch_places import EpochPlaces
 from lrtui.attached.script_scheduler import STEPS, note_step
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.lengths import fill_in
@@ -26,7 +27,7 @@ class ScheduleInForce:
     Args:
         control: the lr control around the script's scheduler.
         schedulers: the script's schedulers.
-        batches_per_epoch: optimizer steps per epoch; None if unknown.
+        places: the epochs of the steps.
         report: receives the sentence that says why the schedule of a switch has no next lr; the lr then stays.
     """
 
@@ -34,25 +35,26 @@ class ScheduleInForce:
         self,
         control: LrControl,
         schedulers: list[Any],
-        batches_per_epoch: int | None,
+        places: EpochPlaces,
         report: Callable[[str], object],
     ) -> None:
         self.control, self._report = control, report
         self._schedulers = schedulers
-        self._batches_per_epoch = batches_per_epoch
+        self.places, self._batches_per_epoch = places, places.steps_per_epoch
         self.steps = 0
         """Optimizer steps done."""
         self._settled = 0
         """Optimizer steps after which the schedule was stepped."""
-        self.epochs_ended = 0
         self._ended_at = -1
         """Optimizer steps done when the last epoch ended."""
         self._ended_with: dict[str, float] = {}
         self._results: dict[str, float] = {}
         """Results of the tests of this epoch."""
         self._owed_epoch_end = False
-        self._calls = self._repeated_calls = 0
-        """`step()` calls of the script's first scheduler since the last optimizer step; steps with more than one."""
+        self._calls = self._called_at = 0
+        """`step()` calls of the script's first scheduler since the last optimizer step, and the step of the last."""
+        self._repeated_calls = 0
+        """Optimizer steps after which it was stepped more than once."""
         self.calls_per_step = 1
         """`step()` calls of the script's scheduler per optimizer step; more than 1 with some wrappers."""
         self.unit: Literal["batch", "epoch"] | None = None
@@ -68,15 +70,11 @@ class ScheduleInForce:
         self._restore_lrs()
         if self.steps:
             if self.unit is None:
-                self.unit = "batch" if self._calls and self._batches_per_epoch != 1 else "epoch"
+                is_called = self._calls > 0 and self._called_at == self.steps
+                self.unit = "batch" if is_called and self._batches_per_epoch != 1 else "epoch"
             self._batch_if_owed()
             if self._owed_epoch_end:
                 self._step_epoch()
-            if self._calls > 1:
-                self._repeated_calls += 1
-                # one step may have had two calls by chance
-                self.calls_per_step = self._calls if self._repeated_calls >= 3 else 1
-        self._calls = 0
 
     def note_lrs(self) -> None:
         """Remember the lrs of the next step, which a script that sets the lr itself does not change after a switch."""
@@ -104,21 +102,24 @@ class ScheduleInForce:
     def _batch_if_owed(self) -> None:
         if self._settled == self.steps:
             return
-        self._settled = self.steps
+        before, self._settled = self._settled, self.steps
         if self.control.is_switched:
             self._try(self.control.after_step)
-        if self.epoch_end == "count" and self.steps % (self._batches_per_epoch or 1) == 0:
-            self._end_epoch()
+        if self.epoch_end == "count" and (length := self._batches_per_epoch):
+            # as long as the script's own schedule is in force, several steps are settled together
+            for _ in range(self.steps // length - before // length):
+                self._end_epoch()
 
     def _end_epoch(self) -> None:
         """Step a schedule per epoch; one that follows a metric waits for it until the next optimizer step."""
-        self._owed_epoch_end = True
-        if self._results or not self.control.schedule.follows_metric:
+        waits = self.control.is_switched and self.control.schedule.follows_metric and not self._results
+        self._owed_epoch_end = waits
+        if not waits:
             self._step_epoch()
 
     def _step_epoch(self) -> None:
         self._owed_epoch_end = False
-        self.epochs_ended += 1
+        self.places.note_end(self.steps)
         self._ended_at, self._ended_with, self._results = self.steps, self._results, {}
         if self.control.is_switched:
             self._try(lambda: self.control.after_epoch(self.steps, self._ended_with))
@@ -155,14 +156,7 @@ class ScheduleInForce:
         self, scheduler: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Step the schedule in force in place of the scheduler's own `step`."""
-        # several schedulers of a script step in the same moments
-        if scheduler is self._schedulers[0] and not self._is_other_unit(step):
-            self._calls += 1
-            if self.steps:
-                self._batch_if_owed()
-            is_epoch_end = self.unit == "epoch" and self.steps > 0 and self._calls == 1
-        else:
-            is_epoch_end = False
+        is_epoch_end = self._is_epoch_end(scheduler, step)
         result = None
         if self.control.is_switched:
             note_step(scheduler)
@@ -170,10 +164,39 @@ class ScheduleInForce:
             with self.control.lr_scale.unscaled_lrs():
                 result = step(scheduler, *args, **kwargs)
         if is_epoch_end:
+            self._batch_if_owed()
             self._take_metric(args, kwargs)
             self._end_epoch()
         self.note_lrs()
         return result
+
+    def script_stepped(self, scheduler: Any, step: Callable[..., Any]) -> None:
+        """Take note of a `step()` call that the script's scheduler has made by itself."""
+        if self._is_epoch_end(scheduler, step):
+            self._batch_if_owed()
+            self._end_epoch()
+
+    def _is_epoch_end(self, scheduler: Any, step: Callable[..., Any]) -> bool:
+        return self._note_call(scheduler, step) and self.unit == "epoch" and self.steps > 0
+
+    def _note_call(self, scheduler: Any, step: Callable[..., Any]) -> bool:
+        """Count a `step()` call of the script, and settle the steps before it.
+
+        Returns:
+            Whether it is the first one since the last optimizer step; several schedulers of a script count as one.
+        """
+        if scheduler is not self._schedulers[0] or self._is_other_unit(step):
+            return False
+        if self._called_at != self.steps:
+            if self._calls > 1:
+                self._repeated_calls += 1
+                # one step may have had two calls by chance
+                self.calls_per_step = self._calls if self._repeated_calls >= 3 else 1
+            self._calls, self._called_at = 0, self.steps
+        self._calls += 1
+        if self.control.is_switched and self.steps:
+            self._batch_if_owed()
+        return self._calls == 1
 
     def _is_other_unit(self, step: Callable[..., Any]) -> bool:
         # timm's schedulers have a method for batches beside the one for epochs

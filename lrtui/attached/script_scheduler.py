@@ -15,6 +15,13 @@ STEPS = ("step", "step_update")
 class SchedulerOwner(Protocol):
     """What the methods of a script's scheduler are led to."""
 
+    is_quiet: bool
+    """Whether the scheduler can step as it would by itself."""
+
+    def note_call(self, scheduler: Any, step: Callable[..., Any]) -> object:
+        """Take note of a `step()` call, after a quiet one."""
+        ...
+
     def scheduler_stepped(
         self, scheduler: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
@@ -82,6 +89,10 @@ def lead_to(owner: SchedulerOwner, scheduler: Any) -> Callable[[], None]:
 
 def _led(owner: SchedulerOwner, original: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if owner.is_quiet:
+            result = original(self, *args, **kwargs)
+            owner.note_call(self, original)
+            return result
         return owner.scheduler_stepped(self, original, args, kwargs)
 
     step.__name__, step.__doc__ = original.__name__, original.__doc__

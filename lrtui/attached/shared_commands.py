@@ -32,6 +32,11 @@ class SharedCommands:
         self._reported: tuple[str, str] = ("", "")
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes take part."""
+        return self._ranks is not None
+
+    @property
     def refusal(self) -> str:
         """Why commands can't be carried out; empty if they can."""
         if self._ranks is None or not self._ranks.problem:

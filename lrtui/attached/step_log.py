@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -25,17 +24,13 @@ class StepRecord:
 
     Args:
         step: optimizer steps done before it.
-        seconds: training time at its end.
-        epoch: from 1.
-        batch: within the epoch, from 0.
+        at: when it ended, by `time.perf_counter`.
         lrs: the lr of each parameter group in this step; tensors are copies.
         values: what the script logged, by name; a list has a value for each of several batches.
     """
 
     step: int
-    seconds: float
-    epoch: int
-    batch: int
+    at: float
     lrs: list[Any]
     values: dict[str, Any]
 
@@ -63,10 +58,12 @@ class StepRecord:
 
 
 class StepLog:
-    """Collects the steps of a run in the script's threads, and hands them over in order.
+    """Collects the steps of a run in the script's threads, and hands them over in order to another one.
 
     A script logs its values before or after `optimizer.step()`: what was logged before the first step shows which. With
     several batches per step it may log every batch; a step then has the mean.
+
+    The script's threads take no lock: what they share with the other thread is in deques, whose operations are atomic.
 
     Args:
         batches_per_step: batches per optimizer step.
@@ -76,12 +73,18 @@ class StepLog:
     def __init__(self, batches_per_step: int, *, is_kept: bool = True) -> None:
         self.is_kept = is_kept
         self._batches_per_step = batches_per_step
-        self._lock = threading.Lock()
+        self._open: deque[StepRecord] = deque()
+        """The step that was made last, as long as values can be logged for it."""
         self._closed: deque[StepRecord] = deque()
-        self._open: StepRecord | None = None
+        self._waiting: list[StepRecord] = []
+        """Closed steps in the order of their numbers, to be handed over."""
+        self._next_step = 0
         self._next: dict[str, Any] = {}
+        """Values of the step to come."""
         self._calls = 0
         """Calls of `add` since the last step."""
+        self._is_after = False
+        """Whether each step has the values that were logged once after it; False until the first step."""
         self._is_before: bool | None = None
         """Whether values are logged before their step; None until the first step."""
         self._each_batch = False
@@ -91,43 +94,40 @@ class StepLog:
         """Whether there are values on an accelerator."""
         self._reader = DeviceReader()
 
-    def add(self, values: Mapping[str, Value], *, on_device: bool = False) -> None:
-        """Add values to the step that they belong to.
+    def add(self, values: Mapping[str, Value]) -> None:
+        """Add values to the step that they belong to."""
+        self._logged_at = time.perf_counter()
+        if self._is_after and self._open:
+            try:
+                self._open[-1].values.update(values)
+            except IndexError:  # handed over in this moment
+                self._next.update(values)
+        elif self.is_kept:
+            self._add(values)
 
-        Args:
-            on_device: whether there are tensors on an accelerator among them.
-        """
-        with self._lock:
-            self.has_device_values = self.has_device_values or on_device
-            self._calls += 1
-            self._logged_at = time.perf_counter()
-            if self._is_before or self._open is None or (self._each_batch and self._calls > 1):
-                target = self._next
-            else:
-                target = self._open.values
-            if self._is_before is None or self._each_batch:
-                for name, value in values.items():
-                    target.setdefault(name, []).append(value)
-            else:
-                target.update(values)
+    def _add(self, values: Mapping[str, Value]) -> None:
+        self._calls += 1
+        target = self._next
+        if self._is_before is False and self._open and not (self._each_batch and self._calls > 1):
+            target = self._open[-1].values
+        if self._is_before is None or self._each_batch:
+            for name, value in values.items():
+                target.setdefault(name, []).append(value)
+        else:
+            target.update(values)
 
-    def step_done(self, record: StepRecord) -> None:
-        """Add a step that was just made; one that is still open has all its values."""
+    def step_done(self, step: int, lrs: list[Any]) -> None:
+        """Add a step that was just made; the one before it has all its values."""
         if not self.is_kept:
             return
-        with self._lock:
-            if self._is_before is None:
-                self._find_order()
-            if self._open is not None:
-                self._closed.append(self._open)
-                self._open = None
-            if self._next and (self._is_before or self._each_batch):
-                record.values, self._next = self._next, {}
-            self._calls = 0
-            if self._is_before:
-                self._closed.append(record)
-            else:
-                self._open = record
+        record = StepRecord(step, time.perf_counter(), lrs, {})
+        if self._is_before is None:
+            self._find_order()
+        self.close_step()
+        if self._next:
+            record.values, self._next = self._next, {}
+        self._calls = 0
+        (self._closed if self._is_before else self._open).append(record)
 
     def _find_order(self) -> None:
         """Find out from the calls before the first step how the script logs."""
@@ -137,22 +137,21 @@ class StepLog:
         else:
             self._is_before = self._calls > 0
             self._next = {name: values[-1] for name, values in self._next.items()}
+        self._is_after = not (self._is_before or self._each_batch)
 
     def close_step(self) -> None:
         """Hand over the step that was made last: the next one begins."""
-        if self._open is not None:
-            with self._lock:
-                if self._open is not None:
-                    self._closed.append(self._open)
-                    self._open = None
+        try:
+            self._closed.append(self._open.pop())
+        except IndexError:
+            return
 
     def close_silent_step(self) -> None:
         """Hand over the last step if the script has logged its values some time ago; for another thread."""
-        if self._open is not None and time.perf_counter() - self._logged_at > SILENT_SECONDS:
-            with self._lock:
-                if self._open is not None and self._open.values and (self._calls or not self._each_batch):
-                    self._closed.append(self._open)
-                    self._open = None
+        if time.perf_counter() - self._logged_at < SILENT_SECONDS or not (self._calls or not self._each_batch):
+            return
+        if any(record.values for record in list(self._open)):
+            self.close_step()
 
     def read_device(self, *, wait: bool = False) -> None:
         """Read values that are on an accelerator, in batches; called by the script's thread.
@@ -161,14 +160,20 @@ class StepLog:
             wait: whether to wait for the device; otherwise values are read when they are there.
         """
         if self.has_device_values:
-            self._reader.read(list(self._closed), wait=wait)
+            self._reader.read([*self._waiting, *self._closed], wait=wait)
 
     def take(self) -> list[StepRecord]:
-        """Return the complete steps, oldest first."""
-        found = []
-        with self._lock:
-            while self._closed and not self._reader.waits_for(self._closed[0]):
-                found.append(self._closed.popleft())
+        """Return the complete steps, oldest first; one thread at a time."""
+        while self._closed:
+            self._waiting.append(self._closed.popleft())
+        # two threads may have closed two steps in the same moment
+        self._waiting.sort(key=lambda record: record.step)
+        ready = 0
+        for record in self._waiting:
+            if record.step != self._next_step or self._reader.waits_for(record):
+                break
+            ready, self._next_step = ready + 1, self._next_step + 1
+        found, self._waiting = self._waiting[:ready], self._waiting[ready:]
         return found
 
 

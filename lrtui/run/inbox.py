@@ -12,7 +12,8 @@ class Inbox:
     """Commands in the order they were sent; any thread may send, one thread takes."""
 
     def __init__(self) -> None:
-        self._commands: deque[Command] = deque()
+        self.commands: deque[Command] = deque()
+        """The commands that were not taken; only for a look whether there are any."""
         self._arrived = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
@@ -22,7 +23,7 @@ class Inbox:
         with self._lock:
             if self._closed:
                 return False
-            self._commands.append(command)
+            self.commands.append(command)
         self._arrived.set()
         return True
 
@@ -30,29 +31,29 @@ class Inbox:
         """Accept no more commands, and return those that were not taken."""
         with self._lock:
             self._closed = True
-            left = list(self._commands)
-            self._commands.clear()
+            left = list(self.commands)
+            self.commands.clear()
         return left
 
     def take(self) -> Command | None:
         """Return the oldest command, or None if there is none; never blocks."""
         # called between every two steps: an empty deque is the common case and costs 50 ns
-        if not self._commands:
+        if not self.commands:
             return None
         self._arrived.clear()
-        command = self._commands.popleft()
-        if self._commands:
+        command = self.commands.popleft()
+        if self.commands:
             self._arrived.set()
         return command
 
     def __len__(self) -> int:
-        return len(self._commands)
+        return len(self.commands)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until there is a command, at most `seconds`; return whether there is one."""
-        return self._arrived.wait(seconds) or bool(self._commands)
+        return self._arrived.wait(seconds) or bool(self.commands)
 
     def find(self, kind: type[Command]) -> Command | None:
         """Return the oldest command of that kind without taking it; None if there is none."""
         with self._lock:
-            return next((command for command in self._commands if isinstance(command, kind)), None)
+            return next((command for command in self.commands if isinstance(command, kind)), None)

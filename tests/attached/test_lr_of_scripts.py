@@ -50,13 +50,14 @@ class Script:
         scheduler = build_scheduler(plan, optimizer, steps if plan.unit == "batch" else session.epochs)
         run = lrtui.attach(optimizer, scheduler, epochs=session.epochs, batches_per_epoch=session.batches, store="none")
         assert isinstance(run, AttachedRun)
+        run._publisher.log.is_kept = True
         run._reporter._feed.listener = self.events.append
         # after the hook of the run, so that it sees what the optimizer uses
         optimizer.register_step_pre_hook(self.note)
         try:
             self.train(run, optimizer, scheduler)
         except Exception as error:  # the schedule has no next lr
-            assert not isinstance(error, AssertionError)
+            assert not isinstance(error, (AssertionError, AttributeError))
             self.is_broken = True
         self.is_broken = self.is_broken or any(
             isinstance(event, Notice) and "switch to another schedule" in event.text for event in self.events
@@ -71,7 +72,7 @@ class Script:
         for epoch in range(self.session.epochs):
             for batch in range(batches):
                 for command, _ in self.session.orders.get(epoch * batches + batch, ()):
-                    run._inbox.send(command)
+                    run._publisher.inbox.send(command)
                 optimizer.step()
                 run.log(loss=self.chance.random())
                 if plan.unit == "batch":

@@ -1,0 +1,29 @@
+"""Where in its epochs the steps of an attached run are."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+
+class EpochPlaces:
+    """The epochs of an attached run: of a known number of steps, or as the script ends them.
+
+    Args:
+        steps_per_epoch: optimizer steps per epoch; None if unknown.
+    """
+
+    def __init__(self, steps_per_epoch: int | None) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self._starts = [0]
+
+    def note_end(self, step: int) -> None:
+        """Note that an epoch has ended after this many steps."""
+        if step > self._starts[-1]:
+            self._starts.append(step)
+
+    def place(self, step: int) -> tuple[int, int]:
+        """Return the epoch of a step, from 1, and its place within the epoch, from 0."""
+        if self.steps_per_epoch:
+            return step // self.steps_per_epoch + 1, step % self.steps_per_epoch
+        epoch = bisect_right(self._starts, step)
+        return epoch, step - self._starts[epoch - 1]
