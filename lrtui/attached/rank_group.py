@@ -38,7 +38,7 @@ class RankGroup:
     `destroy_process_group`.
 
     Args:
-        store: where the ranks find each other's addresses; only needed until this returns.
+        store: where the ranks find each other.
         limit: how long an operation may take until a rank counts as lost.
     """
 
@@ -46,6 +46,7 @@ class RankGroup:
         self.rank = rank
         self.world_size = world_size
         self.limit = limit
+        self._store = store
         self._options: Any = dist.AllreduceOptions()
         self._options.reduceOp = dist.ReduceOp.MAX
         self._options.timeout = limit
@@ -57,11 +58,6 @@ class RankGroup:
         """Start to replace each element by its maximum over the ranks; return the operation, for `wait`."""
         self._last = self._group.allreduce([vector], self._options)
         return self._last
-
-    def maximum(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return the maximum of each element over the ranks."""
-        self.wait(self.start_maximum(vector))
-        return vector
 
     def send_text(self, text: str | None, size: int) -> str:
         """Return the text of rank 0, whose UTF-8 form has `size` bytes."""
@@ -107,8 +103,19 @@ class RankGroup:
             if deadline is not None and time.monotonic() > deadline:
                 return False
 
+    def note_wait(self, step: int) -> None:
+        """Let the other ranks know that this one waits for their step."""
+        with suppress(RuntimeError):
+            self._store.set(f"waits-for/{step}", "")
+
+    def is_waited_for(self, step: int) -> bool:
+        """Return whether another rank waits for this one's step."""
+        with suppress(RuntimeError):
+            return bool(self._store.check([f"waits-for/{step}"]))
+        return False
+
     def say_farewell(self, vector: torch.Tensor) -> None:
-        """Take part in the others' next `maximum`, and close the connections; waits a moment, and never raises."""
+        """Take part in the others' next maximum, and close the connections; waits a moment, and never raises."""
         with suppress(RuntimeError, RanksError):
             self.wait(self.start_maximum(vector), FAREWELL_SECONDS)
         self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from array import array
 from collections.abc import Sequence
@@ -12,12 +13,16 @@ import torch
 import torch.distributed as dist
 
 from lrtui.attached.rank_group import ARRIVAL_SECONDS, RankGroup, RanksError, all_arrive, script_limit
+from lrtui.attached.rank_watch import watch
 
 # what the ranks exchange; of each element everyone gets the maximum over the ranks
-COMMAND, LEAVING, STEPS, FEWEST_STEPS, GROUPS, DIGEST, LOWEST_DIGEST = range(7)
+COMMAND, LEAVING, STUCK, STEPS, FEWEST_STEPS, GROUPS, DIGEST, LOWEST_DIGEST = range(8)
 
-NOTHING = [0.0, 0.0, *[float("-inf")] * 5]
+NOTHING = [0.0, 0.0, 0.0, *[float("-inf")] * 5]
 """The elements of a rank that has nothing to say."""
+
+NOTED_SECONDS = 5.0
+"""Seconds of waiting for another rank after which that one can see it."""
 
 SHOWN_RANKS = 4
 """Most different lrs that a message shows."""
@@ -28,9 +33,12 @@ class Ranks:
 
     Each optimizer step starts one exchange of a few numbers (`begin`), which is waited for before the next step
     (`finish`): under DistributedDataParallel the ranks have met in between, so that it has arrived. Rank 0's commands
-    are then handed to all ranks one at a time (`broadcast`). Only the thread that trains calls these. A rank that dies,
-    ends earlier than others or makes other steps keeps no other one waiting for longer than half of what the script's
-    own process group would.
+    are then handed to all ranks one at a time (`broadcast`). Only the thread that trains calls these.
+
+    No rank waits for ever. One that dies or ends its run is noticed at once; one that waits in the script's own
+    communication while others wait for its step gives way (`rank_watch`); one that is silent for another reason is
+    waited for half as long as the script's own process group would, which never runs out because of that. Thereafter,
+    as after different numbers of steps, the ranks go on without each other, and commands are refused.
 
     Args:
         group: the connections to the other ranks; None if there are none.
@@ -50,7 +58,10 @@ class Ranks:
         self._vector = torch.tensor(NOTHING, dtype=torch.float64)
         self._work: Any = None
         self._failure: Exception | None = None
-        self._steps = 0
+        self.steps = 0
+        """Optimizer steps done."""
+        self.thread = 0
+        """The identifier of the thread that trains."""
         self._lrs: Sequence[float] = ()
 
     @classmethod
@@ -77,7 +88,9 @@ class Ranks:
             c10d: Any = dist.distributed_c10d
             store = c10d.PrefixStore(f"lrtui/attach/{cls._attached}", c10d._get_default_store())
             if all_arrive(store, world_size, arrival_seconds):
-                return cls(rank, RankGroup(store, rank, world_size, script_limit() / 2))
+                ranks = cls(rank, RankGroup(store, rank, world_size, script_limit() / 2))
+                watch(ranks)
+                return ranks
             problem = (
                 f"lrtui.attach was not called in all {world_size} ranks; call it in each of them, not only in rank 0"
             )
@@ -92,18 +105,20 @@ class Ranks:
             lrs: the lrs of the step, one per parameter group.
             has_command: whether rank 0 has commands; of no effect in other ranks.
         """
-        self._steps += 1
-        if self._group is None:
+        self.steps += 1
+        group = self._group
+        if group is None:
             return
+        self.thread = threading.get_ident()
         self._lrs = lrs
         digest = float(zlib.crc32(array("d", lrs).tobytes()))
         has_command = has_command and self.rank == 0
-        steps = self._steps
+        steps = self.steps
         self._vector = torch.tensor(
-            [float(has_command), 0.0, steps, -steps, len(lrs), digest, -digest], dtype=torch.float64
+            [float(has_command), 0.0, 0.0, steps, -steps, len(lrs), digest, -digest], dtype=torch.float64
         )
         try:
-            self._work = self._group.start_maximum(self._vector)
+            self._work = group.start_maximum(self._vector)
         except RuntimeError as error:
             # raised by `finish`, where the caller expects it
             self._work, self._failure = None, error
@@ -116,7 +131,8 @@ class Ranks:
         Raises:
             RanksError: the ranks can't act together any more, for the reason in `problem`; raised once.
         """
-        if self._group is None:
+        group = self._group
+        if group is None:
             return False
         if self._work is None:
             if self._failure is not None:
@@ -124,11 +140,11 @@ class Ranks:
             return False
         work, self._work = self._work, None
         try:
-            self._group.wait(work)
+            _wait(group, work, self.steps)
             values = self._vector.tolist()
             self._check_for_end(values)
             self._check_steps(values)
-            self._compare_lrs(int(values[GROUPS]), values[DIGEST] != -values[LOWEST_DIGEST])
+            self._compare_lrs(group, int(values[GROUPS]), values[DIGEST] != -values[LOWEST_DIGEST])
         except (RuntimeError, RanksError) as error:
             self._lose(error)
         return bool(values[COMMAND])
@@ -144,16 +160,18 @@ class Ranks:
         Raises:
             RanksError: the ranks can't act together any more.
         """
-        if self._group is None:
+        group = self._group
+        if group is None:
             raise RanksError(self.problem)
         size = len(command_text.encode()) if command_text is not None and self.rank == 0 else 0
         self._vector = torch.tensor([float(size), *NOTHING[1:]], dtype=torch.float64)
         try:
-            values = self._group.maximum(self._vector).tolist()
+            _wait(group, group.start_maximum(self._vector), self.steps + 1)
+            values = self._vector.tolist()
             self._check_for_end(values)
             if not values[COMMAND]:
                 return None
-            return self._group.send_text(command_text if self.rank == 0 else None, int(values[COMMAND]))
+            return group.send_text(command_text if self.rank == 0 else None, int(values[COMMAND]))
         except (RuntimeError, RanksError) as error:
             self._lose(error)
 
@@ -162,12 +180,34 @@ class Ranks:
         if self._group is None:
             return
         group, self._group = self._group, None
-        self._vector = torch.tensor([0.0, self.rank + 1.0, *NOTHING[2:]], dtype=torch.float64)
-        group.say_farewell(self._vector)
+        group.say_farewell(torch.tensor([0.0, self.rank + 1.0, *NOTHING[2:]], dtype=torch.float64))
+
+    # -- called by the thread that watches this rank ------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it exchanges steps with other ranks."""
+        return self._group is not None
+
+    def is_waited_for(self) -> bool:
+        """Return whether another rank waits for the next step of this one."""
+        group = self._group
+        return group is not None and group.is_waited_for(self.steps + 1)
+
+    def give_way(self) -> None:
+        """Let the other ranks go on, since this one waits for them without making a step."""
+        group, self._group = self._group, None
+        if group is not None:
+            self.problem = _stuck(self.rank)
+            group.say_farewell(torch.tensor([0.0, 0.0, self.rank + 1.0, *NOTHING[3:]], dtype=torch.float64))
+
+    # -- what the exchange has brought --------------------------------------------------------------------------------
 
     def _check_for_end(self, values: Sequence[float]) -> None:
         if values[LEAVING]:
             raise RanksError(f"rank {values[LEAVING] - 1:.0f} has ended its run before the others")
+        if values[STUCK]:
+            raise RanksError(_stuck(int(values[STUCK]) - 1))
 
     def _check_steps(self, values: Sequence[float]) -> None:
         most, fewest = values[STEPS], -values[FEWEST_STEPS]
@@ -177,20 +217,30 @@ class Ranks:
                 " is no step at which all could act"
             )
 
-    def _compare_lrs(self, size: int, are_different: bool) -> None:
+    def _compare_lrs(self, group: RankGroup, size: int, are_different: bool) -> None:
         """Note how the ranks' lrs differ; all ranks call it with the same arguments."""
-        assert self._group is not None
         if not are_different:
             self.difference = ""
         elif not self.difference:
-            self.difference = _described(self._group.gather(self._lrs, size), self._steps - 1)
+            self.difference = _described(group.gather(self._lrs, size), self.steps - 1)
 
     def _lose(self, error: Exception) -> NoReturn:
-        assert self._group is not None
-        self._group.close()
-        self._group, self._work = None, None
-        self.problem = str(error)
+        group, self._group, self._work = self._group, None, None
+        if group is not None:
+            group.close()
+        self.problem = self.problem or str(error)
         raise RanksError(self.problem) from error
+
+
+def _wait(group: RankGroup, work: Any, step: int) -> None:
+    """Wait for an operation that other ranks start after a step, counted from 1."""
+    if not group.wait(work, NOTED_SECONDS):
+        group.note_wait(step)
+        group.wait(work)
+
+
+def _stuck(rank: int) -> str:
+    return f"rank {rank} makes fewer optimizer steps than the others, and waits for them elsewhere"
 
 
 def _described(lrs_of_ranks: Sequence[Sequence[float]], step: int) -> str:

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lrtui.attached import rank_watch
+from lrtui.attached import ranks as ranks_module
 from lrtui.attached.attach import attach
 from lrtui.attached.rank_group import RanksError
 from lrtui.attached.ranks import Ranks
@@ -142,7 +145,7 @@ def early_end_before_a_command(rank: int, seen: Seen) -> None:
 def different_steps(rank: int, seen: Seen) -> None:
     """Rank 1 has made a step more before the exchange."""
     ranks = attached()
-    ranks._steps = rank
+    ranks.steps = rank
     until_lost(ranks, seen, paused=False)
 
 
@@ -154,6 +157,53 @@ def no_answer(rank: int, seen: Seen) -> None:
         (Path(seen["folder"]) / "over").touch()
     while not (Path(seen["folder"]) / "over").exists():
         time.sleep(0.05)
+
+
+def uneven(rank: int, seen: Seen) -> None:
+    """Rank 1 makes fewer steps and waits at a barrier; before, it waits there for rank 0, which is busy."""
+    rank_watch.POLL_SECONDS, ranks_module.NOTED_SECONDS = 0.05, 0.2
+    ranks = attached()
+    ranks.begin([0.1], has_command=False)
+    ranks.finish()
+    if rank == 0:
+        time.sleep(0.8)
+    dist.barrier()
+    ranks.begin([0.1], has_command=False)
+    seen["before"] = [ranks.finish(), ranks.problem]
+    if rank == 0:
+        until_lost(ranks, seen, paused=False)
+    dist.barrier()
+    seen["problem"] = ranks.problem
+    ranks.leave()
+
+
+def uneven_with_a_command(rank: int, seen: Seen) -> None:
+    """Rank 1 has made its last step when a command is announced, and waits at a barrier."""
+    rank_watch.POLL_SECONDS, ranks_module.NOTED_SECONDS = 0.05, 0.2
+    ranks = attached()
+    ranks.begin([0.1], has_command=True)
+    if rank == 0:
+        ranks.finish()
+        until_lost(ranks, seen, paused=True)
+    dist.barrier()
+    seen["problem"] = ranks.problem
+
+
+def joined(rank: int, seen: Seen) -> None:
+    """Uneven data in PyTorch's own way: rank 0 has 12 batches, rank 1 has 4."""
+    rank_watch.POLL_SECONDS, ranks_module.NOTED_SECONDS = 0.05, 0.2
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    ranks = attached()
+    with model.join():
+        for _ in range(4 if rank == 1 else 12):
+            model(torch.ones(2)).backward()
+            with suppress(RanksError):
+                ranks.finish()
+            optimizer.step()
+            ranks.begin([0.1], has_command=False)
+    seen["problem"] = ranks.problem
+    ranks.leave()
 
 
 def only_one_attaches(rank: int, seen: Seen) -> None:
@@ -299,6 +349,9 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "early end before a command": early_end_before_a_command,
     "different steps": different_steps,
     "no answer": no_answer,
+    "uneven": uneven,
+    "uneven, with a command": uneven_with_a_command,
+    "joined": joined,
     "only one attaches": only_one_attaches,
     "late": late,
     "unfinished end": unfinished_end,

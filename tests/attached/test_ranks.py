@@ -25,6 +25,9 @@ NAMES = [
     "early end before a command",
     "different steps",
     "no answer",
+    "uneven",
+    "uneven, with a command",
+    "joined",
     "only one attaches",
     "late",
     "unfinished end",
@@ -95,6 +98,15 @@ def test_a_rank_that_never_comes_is_waited_for_half_as_long_as_the_script_would(
     seen = scenarios["no answer"]["0"]
     assert seen["error"] == "another rank has not answered for too long"
     assert 1.9 < seen["seconds"] < 3.9
+
+
+@pytest.mark.parametrize("name", ["uneven", "uneven, with a command", "joined"])
+def test_a_rank_with_fewer_steps_than_others_gives_way(scenarios: Scenarios, name: str) -> None:
+    for seen in scenarios[name].values():
+        assert seen.get("before", [False, ""]) == [False, ""]
+        assert seen["problem"] == "rank 1 makes fewer optimizer steps than the others, and waits for them elsewhere"
+        assert seen.get("seconds", 0) < 5
+        assert seen["exit"] == 0
 
 
 def test_an_attach_in_one_rank_only_says_so_and_never_hangs(scenarios: Scenarios) -> None:
