@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -17,7 +18,8 @@ from lrtui.schedules.combined_optimizer import CombinedOptimizer
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import PER_OPTIMIZER, Schedule
+from lrtui.schedules.scheduler_reading import schedule_of_script
 from lrtui.store.location import store_folder
 from lrtui.training.group_settings import settings_before_schedulers
 from lrtui.training.lr_control import LrControl
@@ -86,18 +88,42 @@ class Attachment:
         return RunSpec(
             task=f"script:{script_name()}",
             schedule=str(self.schedule(unit)),
-            optimizer=str(described(self.optimizer)),
+            # as it was before the schedulers were created, for previews
+            optimizer=str(described(self.optimizer, self.configured)),
             epochs=self.epochs or 1,
             accumulate=self.batches_per_step,
             name=self.name,
             store=self.store,
         )
 
+    @property
+    def configured(self) -> list[dict[str, Any]]:
+        """The settings of the parameter groups before the schedulers were created."""
+        return settings_before_schedulers(self.optimizer, self.schedulers)
+
     def schedule(self, unit: Unit | None) -> Schedule:
-        """Return the notation of the script's schedulers."""
-        if not self.schedulers:
-            return parse_schedule("script:lr()")
-        return parse_schedule(f"script:{type(self.schedulers[0]).__name__}()")
+        """Return the notation of the script's schedulers; what can't be written is named.
+
+        Args:
+            unit: after what the script steps its schedulers.
+        """
+        return self._schedules[unit]
+
+    @cached_property
+    def _schedules(self) -> dict[Unit | None, Schedule]:
+        """The notation by the unit of the steps, read when the schedulers were given, before commands change the lr."""
+        return {unit: self._read(unit) for unit in (None, *get_args(Unit))}
+
+    def _read(self, unit: Unit | None) -> Schedule:
+        optimizers = getattr(self.optimizer, "optimizers", None)
+        if optimizers is None:
+            return schedule_of_script(self.schedulers, unit)
+        owned = {
+            name: [each for each in self.schedulers if _unwrapped(getattr(each, "optimizer", optimizer)) is optimizer]
+            for name, optimizer in optimizers.items()
+        }
+        each = ", ".join(f"{name}={schedule_of_script(schedulers, unit)}" for name, schedulers in owned.items())
+        return parse_schedule(f"{PER_OPTIMIZER}({each})")
 
     def lr_control(self) -> LrControl:
         """Return the control of the lr around the script's schedulers."""
@@ -106,7 +132,7 @@ class Attachment:
             self.schedule(None),
             self.horizon,
             scheduler=self.schedulers,
-            configured=settings_before_schedulers(self.optimizer, self.schedulers),
+            configured=self.configured,
             lr_scale=LrScale(self.optimizer, within_steps=self.sets_lr_itself),
         )
 
@@ -130,7 +156,7 @@ def describe_run(attachment: Attachment, unit: Unit | None, folder: Path | None)
         "batches_per_epoch": attachment.steps_per_epoch or 1,
         "total_steps": attachment.total_steps,
         "group_names": tuple(described(optimizer).group_names),
-        "group_lrs": tuple(settings["lr"] for settings in settings_before_schedulers(optimizer, attachment.schedulers)),
+        "group_lrs": tuple(settings["lr"] for settings in attachment.configured),
     }
 
 

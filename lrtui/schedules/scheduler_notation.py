@@ -37,14 +37,15 @@ def written(
 
 
 def in_unit(schedule: Schedule, per: Per) -> Schedule:
-    """Return the schedule with another unit; one inside a Warmup that is stepped per epoch stays so."""
-    keeps_epochs = schedule.entry is not None and schedule.entry.composite == "warmup" and schedule.per == "batch"
+    """Return the schedule with another unit; what is stepped per epoch inside a Warmup per batch stays so."""
+    is_warmup = schedule.entry is not None and schedule.entry.composite == "warmup"
+    keeps_epochs = is_warmup and schedule.per == "batch"
     children = [child if keeps_epochs and child.per == "epoch" else in_unit(child, per) for child in schedule.children]
-    changed = replace(schedule, per=per)
+    changed = replace(schedule, per=per, per_given=False)
     if children:
         changed = changed.with_children(children)
-    if keeps_epochs and per == "batch":
-        # per= of the Warmup would be for the one inside as well
+    if schedule.is_per_optimizer or (is_warmup and per == "batch"):
+        # per= of the whole would be for those inside as well
         return changed.with_children([_with_unit_if_needed(child) for child in children])
     return _with_unit_if_needed(changed)
 

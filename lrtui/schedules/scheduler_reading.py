@@ -6,20 +6,22 @@ import copy
 import importlib
 import math
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrtui.run.errors import LrtuiError, UsageError, describe_exception
+from lrtui.run.spec import SCRIPT
 from lrtui.schedules.build import build
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.combined_optimizer import StandIn
 from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS
 from lrtui.schedules.schedule import Schedule
-from lrtui.schedules.scheduler_notation import Read, written
+from lrtui.schedules.scheduler_notation import Read, in_unit, written
 from lrtui.schedules.warmup_scheduler import Warmup
 
 MAX_STEPS = 20_000
@@ -61,6 +63,30 @@ def schedule_of(scheduler: Any, per: Per, metric: str | None = None) -> Schedule
     if difference:
         raise UsageError(f"this {name} can't be written as a schedule: {difference}")
     return schedule
+
+
+def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None) -> Schedule:
+    """Return the notation of the schedulers that a script has for one optimizer: that of their lr from now on.
+
+    Those that can't be written, or that have made steps already, are named: `script:LambdaLR()`,
+    `script:StepLR(last_epoch=7)`.
+
+    Args:
+        schedulers: none if the script sets the lr itself.
+        per: after what their `step()` is called; None for the usual unit.
+    """
+    made = getattr(schedulers[0], "last_epoch", 0) if schedulers else 0
+    if len(schedulers) == 1 and not made and (entry := entry_of(schedulers[0])) is not None:
+        try:
+            return schedule_of(schedulers[0], per or entry.unit)
+        except UsageError:
+            # its lr is only known where it is recorded
+            pass
+    name = type(schedulers[0]).__name__ if schedulers else "lr"
+    # a user's class may give the number another meaning
+    arguments = (("last_epoch", made),) if isinstance(made, int) and made > 0 else ()
+    schedule = Schedule(name if name.isascii() and name.isidentifier() else "scheduler", arguments, user_path=SCRIPT)
+    return parse_schedule(str(in_unit(schedule, per or schedule.default_per)))
 
 
 def entry_of(scheduler: Any) -> SchedulerEntry | None:

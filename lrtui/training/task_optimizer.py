@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -82,12 +83,20 @@ def _apply_lr_scale(optimizer: torch.optim.Optimizer) -> None:
                 group["lr"] = group["lr"] * scale
 
 
-def described(optimizer: torch.optim.Optimizer) -> OptimizerSpec:
-    """Return the notation of a task's optimizer: its class, groups and lrs, from which a schedule can be previewed."""
+def described(optimizer: torch.optim.Optimizer, settings: Sequence[dict[str, Any]] | None = None) -> OptimizerSpec:
+    """Return the notation of a task's optimizer: its class, groups and lrs, from which a schedule can be previewed.
+
+    Args:
+        settings: settings of the groups in place of the current ones.
+    """
+    groups = list(optimizer.param_groups if settings is None else settings)
     if isinstance(optimizer, CombinedOptimizer):
-        parts = tuple((name, described(each)) for name, each in optimizer.optimizers.items())
+        left = iter(groups)
+        parts = tuple(
+            (name, described(each, list(islice(left, len(each.param_groups)))))
+            for name, each in optimizer.optimizers.items()
+        )
         return OptimizerSpec(SEVERAL, path=TASK, parts=parts)
-    groups = optimizer.param_groups
     first, names = groups[0], _group_names(groups)
     shared = [name for name in ("lr", "momentum", "betas", "weight_decay") if _plain(first.get(name)) is not None]
     items = tuple((name, _plain(first[name])) for name in shared)

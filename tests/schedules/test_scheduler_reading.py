@@ -19,7 +19,7 @@ from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.scheduler_reading import schedule_of
+from lrtui.schedules.scheduler_reading import schedule_of, schedule_of_script
 from lrtui.schedules.simulate import simulate
 from tests.schedules import strategies
 
@@ -158,3 +158,22 @@ def test_what_cannot_be_written_is_refused_with_the_reason() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             schedule_of(scheduler, "epoch")
+
+
+def test_the_schedulers_of_a_script_are_written_or_named() -> None:
+    def named(scheduler: Any, per: Any = None) -> str:
+        return str(schedule_of_script([scheduler], per))
+
+    assert named(made("StepLR(step_size=3)", OPTIMIZERS[0])) == "StepLR(step_size=3)"
+    assert named(made("StepLR(step_size=3)", OPTIMIZERS[0]), "batch") == 'StepLR(step_size=3, per="batch")'
+    assert named(made("ReduceLROnPlateau()", OPTIMIZERS[0])) == "ReduceLROnPlateau()"
+    assert named(made("ReduceLROnPlateau()", OPTIMIZERS[0]), "batch") == 'script:ReduceLROnPlateau(per="batch")'
+    resumed = made("StepLR(step_size=3)", OPTIMIZERS[0])
+    resumed.step()
+    assert named(resumed) == "script:StepLR(last_epoch=1)"
+    assert named(pytorch.LambdaLR(resumed.optimizer, lambda epoch: 1.0)) == "script:LambdaLR()"
+    several = [made("StepLR(step_size=3)", OPTIMIZERS[0]), made("ExponentialLR(0.9)", OPTIMIZERS[0])]
+    assert str(schedule_of_script(several)) == "script:StepLR()"
+    assert str(schedule_of_script([], "batch")) == 'script:lr(per="batch")'
+    unusual = type("Täglich", (pytorch.StepLR,), {})(resumed.optimizer, 3)
+    assert named(unusual) == "script:scheduler()"
