@@ -44,6 +44,7 @@ from lrtui.run.events import (
     EvalDone,
     EvaluationStarted,
     Extended,
+    Outcome,
     Paused,
     Resumed,
 )
@@ -204,9 +205,7 @@ class AttachedRun:
         Args:
             error: why it failed, if it did.
         """
-        self._start_if_not()
-        self._detach()
-        self._publisher.finish("failed" if error else None, error)
+        self._end("failed" if error else None, error)
 
     def is_finished_by(self, other: Attachment) -> bool:
         """Return whether another run of this process ends this one: it is complete, or they share an optimizer."""
@@ -220,13 +219,20 @@ class AttachedRun:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if isinstance(error, Exception) and not isinstance(error, Stopped):
-            self.finish(describe_exception(error))
-        elif error is not None:
-            self._start_if_not()
-            self._detach()
-            self._publisher.finish("stopped")
+            self._end("failed", describe_exception(error))
         else:
-            self.finish()
+            # Ctrl-C, sys.exit and a stop leave the block early
+            self._end(None if error is None else "stopped")
+
+    def _end(self, outcome: Outcome | None, error: str | None = None) -> None:
+        try:
+            self._start_if_not()
+            if not self._is_detached:
+                self._lengthen_if_longer()
+        except Exception as failure:
+            self._publisher.warn(describe_exception(failure))
+        self._detach()
+        self._publisher.finish(outcome, error)
 
     # -- between two steps --------------------------------------------------------------------------------------------
 
