@@ -16,9 +16,12 @@ from lrtui.attached.rank_group import ARRIVAL_SECONDS, RankGroup, RanksError, al
 from lrtui.attached.rank_watch import watch
 
 # what the ranks exchange; of each element everyone gets the maximum over the ranks
-COMMAND, LEAVING, STUCK, STEPS, FEWEST_STEPS, GROUPS, DIGEST, LOWEST_DIGEST = range(8)
+COMMAND, LEAVING, STUCK, KIND, LOWEST_KIND, STEPS, FEWEST_STEPS, GROUPS, DIGEST, LOWEST_DIGEST = range(10)
 
-NOTHING = [0.0, 0.0, 0.0, *[float("-inf")] * 5]
+# kinds of exchanges: which is next must be the same in all ranks
+STEP, NEXT_COMMAND, RESULTS = range(3)
+
+NOTHING = [0.0, 0.0, 0.0, *[float("-inf")] * 7]
 """The elements of a rank that has nothing to say."""
 
 NOTED_SECONDS = 5.0
@@ -55,8 +58,8 @@ class Ranks:
         self.difference = ""
         """Which ranks' lrs differ now, and how; empty while they are equal."""
         self._group = group
-        self._vector = torch.tensor(NOTHING, dtype=torch.float64)
-        self._work: Any = None
+        self._exchange: tuple[Any, torch.Tensor] | None = None
+        """The exchange of the last step, and its vector."""
         self._failure: Exception | None = None
         self.steps = 0
         """Optimizer steps done."""
@@ -114,14 +117,14 @@ class Ranks:
         digest = float(zlib.crc32(array("d", lrs).tobytes()))
         has_command = has_command and self.rank == 0
         steps = self.steps
-        self._vector = torch.tensor(
-            [float(has_command), 0.0, 0.0, steps, -steps, len(lrs), digest, -digest], dtype=torch.float64
+        vector = torch.tensor(
+            [float(has_command), 0.0, 0.0, STEP, -STEP, steps, -steps, len(lrs), digest, -digest], dtype=torch.float64
         )
         try:
-            self._work = group.start_maximum(self._vector)
+            self._exchange = group.start_maximum(vector), vector
         except RuntimeError as error:
             # raised by `finish`, where the caller expects it
-            self._work, self._failure = None, error
+            self._exchange, self._failure = None, error
 
     def finish(self) -> bool:
         """Wait for the exchange of the last step; return whether rank 0 has commands.
@@ -134,14 +137,14 @@ class Ranks:
         group = self._group
         if group is None:
             return False
-        if self._work is None:
+        if self._exchange is None:
             if self._failure is not None:
                 self._lose(self._failure)
             return False
-        work, self._work = self._work, None
+        (work, vector), self._exchange = self._exchange, None
         try:
             _wait(group, work, self.steps)
-            values = self._vector.tolist()
+            values = vector.tolist()
             self._check_for_end(values)
             self._check_steps(values)
             self._compare_lrs(group, int(values[GROUPS]), values[DIGEST] != -values[LOWEST_DIGEST])
@@ -160,18 +163,30 @@ class Ranks:
         Raises:
             RanksError: the ranks can't act together any more.
         """
+        return self._send(command_text, NEXT_COMMAND)
+
+    def share_results(self, results: str) -> str:
+        """Return what rank 0 has passed, in every rank; called in all ranks between the same two steps.
+
+        Raises:
+            RanksError: the ranks can't act together any more.
+        """
+        return self._send(results, RESULTS) or ""
+
+    def _send(self, text: str | None, kind: int) -> str | None:
+        """Return the text of rank 0; None if it has none."""
         group = self._group
         if group is None:
             raise RanksError(self.problem)
-        size = len(command_text.encode()) if command_text is not None and self.rank == 0 else 0
-        self._vector = torch.tensor([float(size), *NOTHING[1:]], dtype=torch.float64)
+        size = len(text.encode()) if text is not None and self.rank == 0 else 0
+        vector = torch.tensor([float(size), 0.0, 0.0, kind, -kind, *NOTHING[5:]], dtype=torch.float64)
         try:
-            _wait(group, group.start_maximum(self._vector), self.steps + 1)
-            values = self._vector.tolist()
+            _wait(group, group.start_maximum(vector), self.steps + 1)
+            values = vector.tolist()
             self._check_for_end(values)
             if not values[COMMAND]:
                 return None
-            return group.send_text(command_text if self.rank == 0 else None, int(values[COMMAND]))
+            return group.send_text(text if self.rank == 0 else None, int(values[COMMAND]))
         except (RuntimeError, RanksError) as error:
             self._lose(error)
 
@@ -208,6 +223,8 @@ class Ranks:
             raise RanksError(f"rank {values[LEAVING] - 1:.0f} has ended its run before the others")
         if values[STUCK]:
             raise RanksError(_stuck(int(values[STUCK]) - 1))
+        if values[KIND] != -values[LOWEST_KIND]:
+            raise RanksError("a command was obeyed in some ranks only")
 
     def _check_steps(self, values: Sequence[float]) -> None:
         most, fewest = values[STEPS], -values[FEWEST_STEPS]
@@ -225,7 +242,7 @@ class Ranks:
             self.difference = _described(group.gather(self._lrs, size), self.steps - 1)
 
     def _lose(self, error: Exception) -> NoReturn:
-        group, self._group, self._work = self._group, None, None
+        group, self._group, self._exchange = self._group, None, None
         if group is not None:
             group.close()
         self.problem = self.problem or str(error)

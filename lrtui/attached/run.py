@@ -78,7 +78,13 @@ class AttachedRun:
         self._optimizer = attachment.optimizer
         self._control = attachment.lr_control()
         places = EpochPlaces(attachment.steps_per_epoch)
-        self._schedule = ScheduleInForce(self._control, attachment.schedulers, places, self._report_failure)
+        self._schedule = ScheduleInForce(
+            self._control,
+            attachment.schedulers,
+            places,
+            self._report_failure,
+            None if ranks is None else lambda results: self._commands.share_results(results),
+        )
         self._publisher = Publisher(folder, attachment.spec, attachment.batches_per_step, places)
         self._publisher.total_steps = attachment.total_steps
         self._reporter, self._log = self._publisher.reporter, self._publisher.log

@@ -29,6 +29,7 @@ class ScheduleInForce:
         schedulers: the script's schedulers.
         places: the epochs of the steps.
         report: receives the sentence that says why the schedule of a switch has no next lr; the lr then stays.
+        share: returns the results of a test that all processes use; None if there is one process.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class ScheduleInForce:
         schedulers: list[Any],
         places: EpochPlaces,
         report: Callable[[str], object],
+        share: Callable[[dict[str, float]], dict[str, float]] | None = None,
     ) -> None:
-        self.control, self._report = control, report
+        self.control, self._report, self._share = control, report, share
         self._schedulers = schedulers
         self.places, self._batches_per_epoch = places, places.steps_per_epoch
         self.steps = 0
@@ -74,6 +76,8 @@ class ScheduleInForce:
                 self.unit = "batch" if is_called and self._batches_per_epoch != 1 else "epoch"
             self._batch_if_owed()
             if self._owed_epoch_end:
+                if self._shares_results and self._share is not None:
+                    self._results = self._share(self._results)
                 self._step_epoch()
 
     def note_lrs(self) -> None:
@@ -99,6 +103,11 @@ class ScheduleInForce:
             return "script"
         return "count" if self._batches_per_epoch else "test"
 
+    @property
+    def _shares_results(self) -> bool:
+        """Whether the processes use the same results; not if these end an epoch, which they might not do in each."""
+        return self._share is not None and self.epoch_end != "test"
+
     def _batch_if_owed(self) -> None:
         if self._settled == self.steps:
             return
@@ -112,7 +121,8 @@ class ScheduleInForce:
 
     def _end_epoch(self) -> None:
         """Step a schedule per epoch; one that follows a metric waits for it until the next optimizer step."""
-        waits = self.control.is_switched and self.control.schedule.follows_metric and not self._results
+        follows = self.control.is_switched and self.control.schedule.follows_metric
+        waits = follows and (not self._results or self._shares_results)
         self._owed_epoch_end = waits
         if not waits:
             self._step_epoch()
@@ -148,7 +158,8 @@ class ScheduleInForce:
             return
         self._results.update(results)
         if self._owed_epoch_end:
-            self._step_epoch()
+            if not self._shares_results:
+                self._step_epoch()
         elif self.epoch_end == "test" and self.steps:
             self._end_epoch()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,16 @@ class SharedCommands:
         except RanksError:
             return own
         return own or (None if text is None else parse_command(text))
+
+    def share_results(self, results: dict[str, float]) -> dict[str, float]:
+        """Return rank 0's results of a test in all ranks, whose schedules must follow the same ones."""
+        if self._ranks is None or self._ranks.problem:
+            return results
+        try:
+            shared: dict[str, float] = json.loads(self._ranks.share_results(json.dumps(results)))
+        except RanksError:
+            return results
+        return shared
 
     def wait(self) -> None:
         """Wait for the next command in a pause, for a limited time where other ranks wait, too."""

@@ -328,6 +328,30 @@ def accelerated(rank: int, seen: Seen) -> None:
         sender.join()
 
 
+def plateau(rank: int, seen: Seen) -> None:
+    """Only rank 0 has the results that a schedule follows."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+    store = Path(seen["folder"]) / "runs"
+    run = attach(optimizer, scheduler, epochs=100, batches_per_epoch=5, store=store, on_stop="flag")
+    sender = None
+    if rank == 0:
+        commands = ["ReduceLROnPlateau(patience=1, factor=0.5)", "pause", "resume", "evaluate", "evaluate", "stop"]
+        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen), daemon=True)
+        sender.start()
+    lrs = seen["lrs"] = []
+    while not run.stopped:
+        for _ in range(5):
+            optimizer.step()
+            lrs.append(optimizer.param_groups[0]["lr"])
+            time.sleep(0.002)
+        scheduler.step()
+        if rank == 0:
+            run.log_eval(loss=0.5)
+    if sender is not None:
+        sender.join()
+
+
 def send_each(folder: Path, commands: list[str], seen: Seen) -> None:
     seen["answers"] = [send(folder / "runs", 1, parse_command(text), seconds=10).text for text in commands]
 
@@ -356,6 +380,7 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "late": late,
     "unfinished end": unfinished_end,
     "accelerate": accelerated,
+    "plateau": plateau,
     "attached": attached_run(None, paused=False),
     "attached, rank 1 dies": attached_run(1, paused=False),
     "attached, rank 1 dies in a pause": attached_run(1, paused=True),

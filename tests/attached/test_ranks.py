@@ -32,6 +32,7 @@ NAMES = [
     "late",
     "unfinished end",
     "accelerate",
+    "plateau",
     "attached",
     "attached, rank 1 dies",
     "attached, rank 1 dies in a pause",
@@ -165,6 +166,15 @@ def test_the_death_of_rank_0_ends_the_pause_of_the_others(scenarios: Scenarios) 
     ranks = scenarios["attached, rank 0 dies in a pause"]
     assert ranks["0"]["exit"] == -9
     assert (ranks["1"]["exit"], ranks["1"]["is_late"]) == (0, False)
+
+
+def test_a_schedule_that_follows_results_gets_those_of_rank_0_in_all_ranks(scenarios: Scenarios) -> None:
+    ranks = scenarios["plateau"]
+    assert ranks["0"]["answers"][0].startswith("switched to ReduceLROnPlateau")
+    assert ranks["1"]["lrs"] == ranks["0"]["lrs"]
+    assert 0.025 in ranks["0"]["lrs"]
+    events = events_of(Path(ranks["0"]["folder"]) / "runs")
+    assert not [event for event in events if isinstance(event, Notice)]
 
 
 def test_accelerate_steps_its_scheduler_once_per_process_and_is_controlled(scenarios: Scenarios) -> None:
