@@ -107,8 +107,8 @@ def attach(
     Raises:
         UsageError: for an argument of the wrong kind.
     """
-    _check(epochs, batches_per_epoch, batches_per_step, name, evaluate, checkpoint, on_stop)
-    if os.environ.get(DISABLED, "0") not in ("", "0"):
+    check_arguments(epochs, batches_per_epoch, batches_per_step, name, evaluate, checkpoint, on_stop)
+    if is_disabled():
         return DisabledRun(epochs)
     combined = read_optimizers(optimizer)
     attachment = Attachment(
@@ -120,6 +120,22 @@ def attach(
         name,
         None if store is None else os.fspath(store),
     )
+    return begin(attachment, evaluate=evaluate, checkpoint=checkpoint, on_stop=on_stop)
+
+
+def is_disabled() -> bool:
+    """Return whether the environment says that nothing is attached."""
+    return os.environ.get(DISABLED, "0") not in ("", "0")
+
+
+def begin(
+    attachment: Attachment,
+    *,
+    evaluate: Callable[[], Any] | None = None,
+    checkpoint: Callable[[], Any] | None = None,
+    on_stop: OnStop = "raise",
+) -> AttachedRun | DisabledRun:
+    """Begin the run of an attachment; see `attach`."""
     ranks = None
     try:
         _finish_earlier_runs(attachment)
@@ -131,16 +147,27 @@ def attach(
         if ranks is not None:
             ranks.leave()
         say(f"the run is not recorded: {describe_exception(error)}. The script goes on")
-        return DisabledRun(epochs)
+        return DisabledRun(attachment.epochs)
     _runs.append(weakref.ref(run))
     if run.store_folder is not None:
         say(f"run #{run.number} is recorded in {run.store_folder}: lrtui shows and controls it")
     return run
 
 
-def _check(
-    epochs: Any, batches_per_epoch: Any, batches_per_step: Any, name: Any, evaluate: Any, checkpoint: Any, on_stop: Any
+def check_arguments(
+    epochs: Any = None,
+    batches_per_epoch: Any = None,
+    batches_per_step: Any = 1,
+    name: Any = None,
+    evaluate: Any = None,
+    checkpoint: Any = None,
+    on_stop: Any = "raise",
 ) -> None:
+    """Check the arguments of `attach` that are no optimizers or schedulers.
+
+    Raises:
+        UsageError: for an argument of the wrong kind.
+    """
     counts = {
         "epochs": (epochs, MAX_EPOCHS),
         "batches_per_epoch": (batches_per_epoch, MAX_COUNT),

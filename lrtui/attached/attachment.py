@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from lrtui.attached.framework import FrameworkLoop
 from lrtui.run.arguments import describe_argument
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import MAX_EPOCHS, RunSpec
@@ -44,6 +45,7 @@ class Attachment:
         batches_per_step: batches per optimizer step.
         name: of the run.
         store: folder of the store, as in the settings.
+        loop: the training loop of a framework; None if the script has its own.
     """
 
     optimizer: torch.optim.Optimizer
@@ -53,6 +55,7 @@ class Attachment:
     batches_per_step: int
     name: str | None
     store: str | None
+    loop: FrameworkLoop | None = None
 
     @property
     def sets_lr_itself(self) -> bool:
@@ -62,12 +65,15 @@ class Attachment:
     @property
     def total_steps(self) -> int | None:
         """Optimizer steps of the whole run; None if unknown."""
-        return None if self.epochs is None or self.steps_per_epoch is None else self.epochs * self.steps_per_epoch
+        if self.epochs is None or self.steps_per_epoch is None:
+            return None
+        return self.horizon.total_steps
 
     @property
     def horizon(self) -> Horizon:
         """The length of the run; what is unknown is long."""
-        return Horizon(self.epochs or MAX_EPOCHS, self.steps_per_epoch or UNKNOWN_STEPS)
+        limit = None if self.loop is None else self.loop.max_steps
+        return Horizon(self.epochs or MAX_EPOCHS, self.steps_per_epoch or UNKNOWN_STEPS, max_steps=limit)
 
     @property
     def folder(self) -> Path | None:
@@ -91,6 +97,7 @@ class Attachment:
             # as it was before the schedulers were created, for previews
             optimizer=str(described(self.optimizer, self.configured)),
             epochs=self.epochs or 1,
+            max_steps=self.horizon.max_steps,
             accumulate=self.batches_per_step,
             name=self.name,
             store=self.store,

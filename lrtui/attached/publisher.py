@@ -66,6 +66,8 @@ class Publisher:
         feed = _Feed()
         self.reporter = Reporter(feed)
         self.is_over = False
+        self.stopped_by: str | None = None
+        """The id of the stop command that the script was told of; None without one."""
         self.total_steps: int | None = None
         """Steps of the whole run; None if unknown."""
         self._places = places
@@ -103,10 +105,14 @@ class Publisher:
                 # published the next time, since the script may be adding a value to it
                 self.log.close_silent_step()
 
-    def start(self, **fields: Any) -> None:
-        """Publish RunStarted."""
+    def start(self, step: int, **fields: Any) -> None:
+        """Publish RunStarted.
+
+        Args:
+            step: optimizer steps done before.
+        """
         output = None if self.recording is None else inherited_output(self.recording.folder)
-        self.reporter.publish(RunStarted, step=0, seconds=0.0, output=output, **fields)
+        self.reporter.publish(RunStarted, step=step, seconds=0.0, output=output, **fields)
         if self.recording is not None:
             self.recording.record_git_commit()
 
@@ -160,6 +166,7 @@ class Publisher:
         if self.is_over or self._process != os.getpid():
             return
         self.is_over = True
+        command_id = command_id or self.stopped_by or ""
         if outcome is None:
             outcome, error = self._outcome()
         with suppress(Exception):
@@ -187,7 +194,7 @@ class Publisher:
         if isinstance(error, BaseException) and not isinstance(error, SystemExit):
             return "failed", describe_exception(error)
         is_short = self.total_steps is not None and self.reporter.step < self.total_steps
-        return ("stopped" if is_short else "done"), None
+        return ("stopped" if is_short or self.stopped_by is not None else "done"), None
 
 
 def _uncaught_error() -> object:

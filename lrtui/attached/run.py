@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from lrtui.attached.epoch_places import EpochPlaces
 from lrtui.attached.publisher import Publisher, say
 from lrtui.attached.ranks import Ranks
 from lrtui.attached.schedule_in_force import ScheduleInForce
-from lrtui.attached.script_scheduler import lead_to
+from lrtui.attached.script_scheduler import lead_to, take_loaded_state
 from lrtui.attached.shared_commands import SharedCommands
 from lrtui.run.commands import (
     INTERRUPTED,
@@ -116,6 +117,17 @@ class AttachedRun:
                 part.register_step_post_hook(after).remove,
             ]
         self._undo += [lead_to(self, scheduler) for scheduler in attachment.schedulers]
+        self._loop = attachment.loop
+        self._first_step = 0
+        self.holds_schedulers = False
+        """Whether `step()` of the script's schedulers does nothing."""
+        if self._loop is not None:
+            self._first_step = self._loop.start_step
+            self._schedule.begin_at(self._loop.start_step, self._loop.unit)
+            self._reporter.resume_at(self._loop.start_step, 0.0)
+        for scheduler in attachment.schedulers:
+            if (state := take_loaded_state(scheduler)) is not None:
+                self.restore(state)
         self._end_with_the_process()
         self._reporter.clock.resume()
 
@@ -132,6 +144,11 @@ class AttachedRun:
         """The folder of the store that records it; None if nothing does."""
         recording = self._publisher.recording
         return None if recording is None else recording.folder
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps done."""
+        return self._schedule.steps
 
     def log(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Log values of a step: `run.log(loss=loss, grad_norm=norm)`.
@@ -186,7 +203,7 @@ class AttachedRun:
             self._refuse_values("log_eval", found, error)
             return
         try:
-            self._publish_eval(results)
+            self.publish_eval(results)
             self._schedule.test_ended(results)
         except Exception as error:
             self._give_up(error)
@@ -354,9 +371,20 @@ class AttachedRun:
         """Publish the start, once it is known after what the script steps its scheduler."""
         if self._reporter.has_started or self._publisher.is_over:
             return
-        self._publisher.start(**describe_run(self._attachment, self._schedule.unit, self.store_folder))
-        if not self._control.is_switched:
+        fields = describe_run(self._attachment, self._schedule.unit, self.store_folder)
+        if self._control.is_switched:
+            # no command has come: a loaded state has
+            fields["spec"] = replace(fields["spec"], schedule=str(self._control.schedule))
+        else:
             self._control.name_schedule(self._attachment.schedule(self._schedule.unit))
+        self._publisher.start(self._first_step, **fields)
+        if self._schedule.has_changed:
+            factors = ", ".join(f"{factor:g}" for factor in self._control.scale)
+            self._reporter.notice(
+                "restored",
+                f"the scheduler's loaded state has the changes of an earlier run: {self._control.schedule}, "
+                f"its lr multiplied by {factors}",
+            )
 
     def _report_failure(self, text: str) -> None:
         self._publisher.flush()
@@ -425,19 +453,25 @@ class AttachedRun:
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, LrtuiError) else describe_exception(error)
-            self._publisher.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+            self.refuse(command, reason)
+
+    def refuse(self, command: Command, reason: str) -> None:
+        """Answer a command: it is not carried out."""
+        self._publisher.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
 
     def _stop(self, command: Stop) -> None:
         self.stopped = True
         if command.because:
             self._reporter.notice(INTERRUPTED, command.because, level="warning")
-        self._publisher.finish("stopped", command_id=command.id)
         if self._on_stop == "raise":
+            self._publisher.finish("stopped", command_id=command.id)
             # the hooks stay: a script that goes on after it is stopped again
             self._is_detached, self.is_quiet = True, False
             self._commands.leave()
             raise Stopped("the run was stopped")
-        self._detach()
+        # the script ends the run in order: it may save its scheduler's state
+        self._publisher.stopped_by = command.id
+        self._paused = False
 
     def _pause_or_resume(self, command: Command) -> None:
         pause = isinstance(command, Pause)
@@ -447,9 +481,12 @@ class AttachedRun:
         self._publisher.publish(Paused if pause else Resumed, command_id=command.id)
 
     def _evaluate_now(self, command: EvaluateNow) -> None:
+        if self._evaluate is None and self._loop is not None:
+            self._loop.framework.evaluate(command)
+            return
         if self._evaluate is None:
             raise UsageError("the script has no test to run: pass a function as evaluate= to lrtui.attach")
-        self._publisher.publish(EvaluationStarted, epoch=self._epoch, command=command.text, command_id=command.id)
+        self.evaluation_started(command)
         # looking at the model must not change what the training draws
         states = random_states()
         try:
@@ -457,27 +494,41 @@ class AttachedRun:
         finally:
             set_random_states(states)
         if isinstance(results, Mapping):
-            self._publish_eval({str(name): _number(value) for name, value in results.items()})
+            self.publish_eval({str(name): _number(value) for name, value in results.items()})
         elif results is not None:
             raise UsageError("the function evaluate must return a dict of results, or call run.log_eval itself")
 
+    def evaluation_started(self, command: EvaluateNow) -> None:
+        """Answer a command: its test starts."""
+        self._publisher.publish(EvaluationStarted, epoch=self._epoch, command=command.text, command_id=command.id)
+
     def _save_checkpoint(self, command: SaveCheckpoint) -> None:
+        if self._checkpoint is None and self._loop is not None:
+            self._loop.framework.save_checkpoint(command)
+            return
         if self._checkpoint is None:
             raise UsageError("the script saves no checkpoint: pass a function as checkpoint= to lrtui.attach")
-        path = self._checkpoint()
+        self.checkpoint_saved(command, self._checkpoint())
+
+    def checkpoint_saved(self, command: SaveCheckpoint, path: str | os.PathLike[str] | None) -> None:
+        """Answer a command: its checkpoint was saved."""
         self._publisher.publish(
             CheckpointSaved, path="" if path is None else os.fspath(path), reason="command", command_id=command.id
         )
 
     def _extend(self, command: Extend) -> None:
-        if self._epochs is None or self._steps_per_epoch is None:
+        if self._loop is None and (self._epochs is None or self._steps_per_epoch is None):
             raise UsageError("the length of the run is unknown: pass epochs= and batches_per_epoch= to lrtui.attach")
-        if not self._iterates_epochs:
+        if self._loop is None and not self._iterates_epochs:
             raise UsageError("the script's loop has its own end: write `for epoch in run.epochs():` to extend it")
         check_no_fixed_length(self._control.schedule, "switch to another schedule for the added epochs")
+        if self._loop is not None:
+            self._loop.framework.extend(command)
+        if self._epochs is None or self._steps_per_epoch is None:
+            raise UsageError("the length of the run is unknown")
         self._control.extend(command.epochs)
         self._epochs += command.epochs
-        self._publisher.total_steps = self._epochs * self._steps_per_epoch
+        self._publisher.total_steps = self._control.total_steps
         self._publisher.publish(
             Extended,
             epochs=self._epochs,
@@ -488,7 +539,8 @@ class AttachedRun:
 
     # -- tests --------------------------------------------------------------------------------------------------------
 
-    def _publish_eval(self, results: Mapping[str, float]) -> None:
+    def publish_eval(self, results: Mapping[str, float]) -> None:
+        """Publish the results of a test, which ends no epoch."""
         self._reporter.step = self._schedule.steps
         if self._schedule.steps:
             self._start_if_not()
@@ -520,6 +572,8 @@ class AttachedRun:
                 raise
             return made[0]
 
+        if self.holds_schedulers:
+            return None
         if self._is_detached:
             return step(scheduler, *args, **kwargs)
         own_step.__name__ = step.__name__
@@ -586,7 +640,7 @@ class AttachedRun:
 
     def _refuse_values(self, call: str, values: Mapping[str, Any], error: Exception) -> None:
         """Say once which value can't be logged."""
-        wrong = [name for name, value in values.items() if not _is_number(value)]
+        wrong = [name for name, value in values.items() if not is_number(value)]
         for name in wrong or [call]:
             if name not in self._refused_names:
                 self._refused_names.add(name)
@@ -612,7 +666,8 @@ def _number(value: Any) -> float:
     return float(value.item()) if isinstance(value, torch.Tensor) else float(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value can be logged."""
     try:
         _number(value)
     except Exception:

@@ -12,6 +12,7 @@ from lrtui.attached.script_scheduler import STEPS, note_step
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.schedule import Schedule
+from lrtui.training.group_settings import group_settings, set_groups
 from lrtui.training.lr_control import LrControl
 
 EpochEnd = Literal["count", "script", "test"]
@@ -64,6 +65,18 @@ class ScheduleInForce:
         self._left: list[float] | None = None
         self._failed: Schedule | None = None
         """The schedule of a switch that has no next lr."""
+
+    def begin_at(self, step: int, unit: Literal["batch", "epoch"] | None) -> None:
+        """Continue after this many optimizer steps.
+
+        Args:
+            step: optimizer steps done before.
+            unit: after what the script steps its scheduler; None to find out.
+        """
+        self.unit = unit
+        self.steps = self._settled = self._ended_at = step
+        for _ in range(step // self._batches_per_epoch if self._batches_per_epoch else 0):
+            self.control.note_test({})
 
     # -- called between two steps -------------------------------------------------------------------------------------
 
@@ -230,17 +243,21 @@ class ScheduleInForce:
     def state(self) -> dict[str, Any]:
         """Return the schedule of a switch and the scale of the lr, as plain values."""
         if self.control.is_switched:
-            return {"switched": self.control.state()}
+            return {"switched": self.control.state(), "configured": self.control.configured}
         return {"scale": self.control.lr_scale.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Load what `state` returned, and write the lrs."""
         if "switched" in state:
+            # the optimizer's state may have been loaded before
+            groups = group_settings(self.control.optimizer)
+            self.control.configured = state["configured"]
             self.control.restore(state["switched"])
             self.control.is_switched = True
+            set_groups(self.control.optimizer, groups)
         else:
             self.control.lr_scale.restore(state["scale"])
-        self.control.lr_scale.write()
+        self.control.lr_scale.write_again()
         self.note_lrs()
 
     # -- switching ----------------------------------------------------------------------------------------------------

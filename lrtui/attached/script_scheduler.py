@@ -87,6 +87,13 @@ def lead_to(owner: SchedulerOwner, scheduler: Any) -> Callable[[], None]:
     return undo
 
 
+def take_loaded_state(scheduler: Any) -> dict[str, Any] | None:
+    """Return what `state_dict` had added to a state that was loaded before; None if there was nothing."""
+    # load_state_dict of PyTorch, and of timm, makes attributes of everything in the state
+    state = vars(scheduler).pop(STATE, None) if hasattr(scheduler, "__dict__") else None
+    return state if isinstance(state, dict) else None
+
+
 def _led(owner: SchedulerOwner, original: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         if owner.is_quiet:

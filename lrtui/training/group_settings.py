@@ -12,7 +12,7 @@ from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS, parts_of
 from lrtui.training.lr_scale import write_lr
 
-_SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
+SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
 """Settings of a parameter group that schedulers change."""
 
 
@@ -75,7 +75,7 @@ def set_groups(
         added = group.keys() - wanted.keys() - {"params"}
         for name in added.intersection(SCHEDULERS_SETTINGS) if keeps_state else added:
             del group[name]
-        replaced = {name: wanted[name] for name in _SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
+        replaced = {name: wanted[name] for name in SCHEDULED_SETTINGS if name in wanted} if keeps_state else wanted
         lr = float(wanted["lr"]) if lrs is None else lrs[index]
         group.update(copy.deepcopy({name: value for name, value in replaced.items() if name != "lr"}))
         write_lr(group, lr)

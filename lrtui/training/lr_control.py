@@ -17,7 +17,7 @@ from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
-from lrtui.training.group_settings import group_settings, set_groups
+from lrtui.training.group_settings import SCHEDULED_SETTINGS, group_settings, set_groups
 from lrtui.training.lr_scale import LrScale, lrs_of
 from lrtui.training.scheduler_state import scheduler_state
 from lrtui.training.switch_of_one import (
@@ -83,6 +83,19 @@ class LrControl:
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimizer whose lr is controlled."""
         return self._optimizer
+
+    @property
+    def configured(self) -> list[dict[str, Any]]:
+        """The lr, momentum and betas of each parameter group before any schedule, which a switch starts from."""
+        return [
+            {name: float(group[name]) if name == "lr" else group[name] for name in SCHEDULED_SETTINGS if name in group}
+            for group in self._configured
+        ]
+
+    @configured.setter
+    def configured(self, settings: Sequence[Mapping[str, Any]]) -> None:
+        for group, setting in zip(self._configured, settings, strict=False):
+            group.update(setting)
 
     @property
     def scale(self) -> tuple[float, ...]:

@@ -92,6 +92,10 @@ class LrScale:
             self._factors = self.factors
             self._write([lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)])
 
+    def write_again(self) -> None:
+        """Write unscaled x scale after `restore`, whatever the groups have."""
+        self._write([lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)])
+
     def _write(self, lrs: Sequence[float]) -> None:
         # groups that were added since are left as they are
         for group, lr in zip(self._optimizer.param_groups, lrs, strict=False):
