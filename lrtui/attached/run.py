@@ -125,6 +125,7 @@ class AttachedRun:
             self._first_step = self._loop.start_step
             self._schedule.begin_at(self._loop.start_step, self._loop.unit)
             self._reporter.resume_at(self._loop.start_step, 0.0)
+            self._log.next_step = self._loop.start_step
         for scheduler in attachment.schedulers:
             if (state := take_loaded_state(scheduler)) is not None:
                 self.restore(state)

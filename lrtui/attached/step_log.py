@@ -78,7 +78,8 @@ class StepLog:
         self._closed: deque[StepRecord] = deque()
         self._waiting: list[StepRecord] = []
         """Closed steps in the order of their numbers, to be handed over."""
-        self._next_step = 0
+        self.next_step = 0
+        """The step that is handed over next."""
         self._next: dict[str, Any] = {}
         """Values of the step to come."""
         self._calls = 0
@@ -170,9 +171,9 @@ class StepLog:
         self._waiting.sort(key=lambda record: record.step)
         ready = 0
         for record in self._waiting:
-            if record.step != self._next_step or self._reader.waits_for(record):
+            if record.step != self.next_step or self._reader.waits_for(record):
                 break
-            ready, self._next_step = ready + 1, self._next_step + 1
+            ready, self.next_step = ready + 1, self.next_step + 1
         found, self._waiting = self._waiting[:ready], self._waiting[ready:]
         return found
 
