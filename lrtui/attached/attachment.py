@@ -22,7 +22,7 @@ from lrtui.schedules.optimizer_build import parts_of
 from lrtui.schedules.schedule import PER_OPTIMIZER, Schedule
 from lrtui.schedules.scheduler_reading import schedule_of_script
 from lrtui.store.location import store_folder
-from lrtui.training.group_settings import settings_before_schedulers
+from lrtui.training.group_settings import group_settings, settings_before_schedulers
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_scale import LrScale
 from lrtui.training.task_optimizer import described
@@ -105,7 +105,13 @@ class Attachment:
 
     @property
     def configured(self) -> list[dict[str, Any]]:
-        """The settings of the parameter groups before the schedulers were created."""
+        """The settings of the parameter groups before the schedulers were created, and of groups that came later."""
+        added = group_settings(self.optimizer)[len(self._configured) :]
+        return [*self._configured, *added]
+
+    @cached_property
+    def _configured(self) -> list[dict[str, Any]]:
+        """The settings when the run was attached, before the script or a command changed the lr."""
         return settings_before_schedulers(self.optimizer, self.schedulers)
 
     def schedule(self, unit: Unit | None) -> Schedule:

@@ -63,8 +63,10 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
         before: the ancestors of a branch, the oldest first. Without them the code starts at the branch.
 
     Raises:
-        UsageError: if the run has not started.
+        UsageError: if the run has not started, or its schedule is unknown.
     """
+    if state.started is not None and not state.started.spec.schedule:
+        raise UsageError(f"the schedule of {title} is not known: there is no code for it")
     timeline = None
     for ancestor in before:
         timeline = timeline_of(ancestor.state, timeline)
@@ -75,6 +77,8 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
         raise UsageError(f"{title} has not started, so the number of batches per epoch is not known yet")
     timeline = _with_remaining_commands(timeline, state)
     notes = list(_notes(title, timeline, state.started.spec))
+    if state.started.total_steps is None:
+        notes.append(f"the length of the run was not given: this code makes the {timeline.total_steps:,} steps so far")
     if before:
         notes.append(f"branched from run #{before[-1].number} after step {state.first_step:,}; the same up to there")
     if timeline.start_step:
@@ -88,7 +92,7 @@ def code_of_stored(connection: sqlite3.Connection, run: StoredRun) -> str:
     """Return the code of a stored run and its ancestors.
 
     Raises:
-        UsageError: if the run has not started.
+        UsageError: if the run has not started, or its schedule is unknown.
         sqlite3.Error: if the store can't be read.
     """
     from lrtui.store.store_feed import ancestors, summarized_state
@@ -132,6 +136,8 @@ def _notes(title: str, timeline: Timeline, spec: RunSpec) -> tuple[str, ...]:
     ]
     if followed := sorted({schedule.metric for schedule in schedules if schedule.metric is not None}):
         notes.append(f"the lr follows the test {' and '.join(followed)}; with other results it differs")
+    if any(schedule.is_of_script for schedule in schedules):
+        notes.append("the lr of the script's own scheduler is only known where it was recorded: put it in its place")
     if spec.precision != "fp32":
         notes.append(f"the run used {spec.precision} autocast, which this script leaves out")
     if timeline.optimizer.has_flag("capturable"):

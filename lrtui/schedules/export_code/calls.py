@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any
 
+from lrtui.run.spec import SCRIPT
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.export_code.layout import INDENT, Call, Imports, Value
 from lrtui.schedules.export_code.phases import child_calls, ends_early
@@ -24,6 +25,8 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
             stops stepping it instead.
     """
     entry = schedule.entry
+    if schedule.user_path == SCRIPT:
+        return _placeholder_call(schedule, imports)
     if entry is None:
         values = [(name, _literal(value)) for name, value in schedule.items]
         call = Call(imports.user_class(str(schedule.user_path), schedule.name), (("", "optimizer"), *values))
@@ -51,6 +54,23 @@ def scheduler_call(schedule: Schedule, imports: Imports, calls: int = -1) -> Cal
             arguments.append(("per_epoch", "True"))
         return Call(imports.warmup_class(), tuple(arguments))
     return Call(imports.scheduler(entry, held=held), tuple(arguments))
+
+
+def _placeholder_call(schedule: Schedule, imports: Imports) -> Call:
+    """Return the call of a function that makes a scheduler of a constant lr, in place of one that only a script has."""
+    text = "the script's own lr here" if schedule.name == "lr" else f"the script's own {schedule.name} here"
+    constant = f"{imports.name('torch.optim.lr_scheduler', 'LambdaLR')}(optimizer, lambda step: 1.0)"
+    return Call(
+        imports.function(
+            "make_scheduler",
+            lambda name: [
+                f"def {name}(optimizer):",
+                f'{INDENT}"""Return a placeholder with a constant lr; put {text}."""',
+                f"{INDENT}return {constant}",
+            ],
+        ),
+        (("", "optimizer"),),
+    )
 
 
 def _function_call(schedule: Schedule, entry: SchedulerEntry, imports: Imports, calls: int) -> Call:

@@ -207,7 +207,9 @@ def block_lines(point: ChangePoint, features: ScriptFeatures, imports: Imports) 
 def _switch(phase: Phase, features: ScriptFeatures, imports: Imports) -> list[str]:
     change = phase.change
     lines = [comment_line(change.comment)] if change.comment else []
-    lines.append(f"reset_groups(lrs={READ_LRS})" if change.anchor == "current" else "reset_groups()")
+    # the lr that a placeholder has is not that of the run
+    lrs = repr(list(change.lrs_before)) if features.follows_placeholder(phase) else READ_LRS
+    lines.append(f"reset_groups(lrs={lrs})" if change.anchor == "current" else "reset_groups()")
     lines += call_lines("scheduler = ", scheduler_call(phase.schedule, imports, _calls(features, phase)))
     lines += _replay_lines(phase, features)
     if features.scales:

@@ -137,6 +137,11 @@ class ScriptFeatures:
         """Whether there is more than one phase."""
         return len(self.phases) > 1
 
+    def follows_placeholder(self, phase: Phase) -> bool:
+        """Return whether a phase takes over from a scheduler that only a script has, at lrs that were recorded."""
+        index = next(number for number, each in enumerate(self.phases) if each is phase)
+        return index > 0 and self.schedules[index - 1].is_of_script and bool(phase.change.lrs_before)
+
     @property
     def per_batch(self) -> bool:
         """Whether any schedule steps per batch."""

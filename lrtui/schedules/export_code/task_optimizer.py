@@ -21,7 +21,7 @@ def function_lines(spec: OptimizerSpec, imports: Imports) -> list[str]:
     imports.name("torch", "optim")
     what = "the optimizers by name" if spec.parts else "the optimizer"
     lines = [f"def {SEVERAL if spec.parts else ONE}(model):"]
-    lines.append(f'{INDENT}"""Return {what}; put the optimizer(model) of your task here."""')
+    lines.append(f'{INDENT}"""Return {what}; put yours here."""')
     lines.append(f"{INDENT}parameters = list(model.parameters())")
     parts = spec.parts or (("", spec),)
     group, groups = 0, len(spec.group_names)

@@ -26,11 +26,13 @@ class ScheduleChange:
         schedule: the schedule with its lengths filled in.
         anchor: `base`, `current` or `start`.
         comment: written above it in the script.
+        lrs_before: the recorded lr of each parameter group before it, from which the anchor `current` starts.
     """
 
     schedule: Schedule
     anchor: str
     comment: str = ""
+    lrs_before: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +131,12 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
     if started is None:
         return None
     spec = started.spec
+    epochs, batches_per_epoch = _lengths(state)
     timeline = Timeline(
         first=ScheduleChange(parse_schedule(spec.schedule), "base"),
         optimizer=parse_optimizer(spec.optimizer),
-        epochs=spec.epochs,
-        batches_per_epoch=started.batches_per_epoch,
+        epochs=epochs,
+        batches_per_epoch=batches_per_epoch,
         max_steps=Horizon.of(spec, started.batches_per_epoch).max_steps,
         points=_merged(_changes(state)),
         accumulate=spec.accumulate,
@@ -149,6 +152,19 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
     )
 
 
+def _lengths(state: RunState) -> tuple[int, int]:
+    """Return the epochs of a run that has started and their steps; of unknown ones those that it has made."""
+    started = state.started
+    assert started is not None
+    epochs, batches_per_epoch = started.spec.epochs, started.batches_per_epoch
+    if started.total_steps is not None or not state.step:
+        return epochs, batches_per_epoch
+    if batches_per_epoch == 1:
+        # the mean of the complete ones; the epoch that is not over yet if there is no other
+        batches_per_epoch = (state.step - 1 - state.batch) // (state.epoch - 1) if state.epoch > 1 else state.step
+    return max(epochs, -(-state.step // batches_per_epoch)), batches_per_epoch
+
+
 def _changes(state: RunState) -> list[ChangePoint]:
     """Return a point for each change that a command made to the lr."""
     during_test = {given.seq for given in state.commands if given.line.startswith("test")}
@@ -157,7 +173,9 @@ def _changes(state: RunState) -> list[ChangePoint]:
         if isinstance(event, ScheduleSwitched):
             schedule = parse_schedule(event.schedule)
             comment = event.command or f"{event.schedule} from {event.anchor}"
-            change: ScheduleChange | ScaleChange = ScheduleChange(schedule, event.anchor, comment)
+            change: ScheduleChange | ScaleChange = ScheduleChange(
+                schedule, event.anchor, comment, tuple(event.lrs_before)
+            )
         elif event.by != "plateau":
             change = ScaleChange(event.scale, event.command)
         else:
