@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,18 @@ def earlier_part(path: Path) -> Path:
 def open_rows_path(path: Path) -> Path:
     """Return the file with the lines that are not finished, such as a progress bar."""
     return path.with_name(f"{path.name}.open")
+
+
+def unused_files(folder: Path, used: Collection[str | None]) -> list[Path]:
+    """Return the files of output that no run refers to.
+
+    Args:
+        folder: folder of the store.
+        used: the outputs that runs record.
+    """
+    found = sorted((folder / FOLDER).glob("*.log*"))
+    # the parts of an output have its name and an ending
+    return [path for path in found if f"{FOLDER}/{path.name.partition('.log')[0]}.log" not in used]
 
 
 class OutputFile:

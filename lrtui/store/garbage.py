@@ -8,11 +8,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrtui.store.command_output import unused_files
 from lrtui.store.connection import describe, open_for_writing, transaction
 from lrtui.store.location import CHECKPOINTS, DATABASE
 from lrtui.store.migrations import has_step_metrics
 from lrtui.store.reader import all_runs
-from lrtui.store.removal import BranchCheckpoints, files_under, remove_empty, remove_files, size_of
+from lrtui.store.removal import (
+    BranchCheckpoints,
+    files_under,
+    outputs_of_runs,
+    remove_empty,
+    remove_files,
+    size_of,
+)
 
 TEMPORARY = (".unfinished", ".part", ".tmp")
 """Suffixes of files that are being written."""
@@ -33,6 +41,7 @@ class Garbage:
         folders: checkpoint folders of deleted runs.
         checkpoints: files in these folders that no branch started from.
         temporary: files that were never completed.
+        outputs: files with the output of commands of deleted runs.
         commands: those answered long ago, and those never taken by a run that has ended.
         file_size: size of all these files, in bytes.
     """
@@ -41,6 +50,7 @@ class Garbage:
     folders: tuple[Path, ...]
     checkpoints: tuple[Path, ...]
     temporary: tuple[Path, ...]
+    outputs: tuple[Path, ...]
     commands: int
     file_size: int
 
@@ -85,6 +95,9 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
     superseded = _SUPERSEDED if has_step_metrics(connection) else _SUPERSEDED[1:]
     idle = [folder, folder / CHECKPOINTS, *(each for each in folders if each.name in known - set(map(str, live)))]
     temporary = _temporary(idle)
+    # a command that has just been started has a file before it has a run
+    unused = unused_files(folder, outputs_of_runs(connection))
+    outputs = [path for path in unused if _age(path) > TEMPORARY_SECONDS]
     return Garbage(
         rows=sum(
             connection.execute(f"SELECT count(*) FROM {rows}", (run.id,)).fetchone()[0]
@@ -95,8 +108,9 @@ def find_garbage(connection: sqlite3.Connection, folder: Path) -> Garbage:
         folders=tuple(gone),
         checkpoints=tuple(checkpoints),
         temporary=tuple(temporary),
+        outputs=tuple(outputs),
         commands=connection.execute(f"SELECT count(*) FROM {_old_commands(live)}").fetchone()[0],
-        file_size=sum(map(size_of, [*checkpoints, *temporary])),
+        file_size=sum(map(size_of, [*checkpoints, *temporary, *outputs])),
     )
 
 
@@ -117,7 +131,7 @@ def collect_garbage(folder: Path) -> Cleaned:
             for rows in _SUPERSEDED:
                 connection.execute(f"DELETE FROM {rows}", (run.id,))
         connection.execute(f"DELETE FROM {_old_commands(live)}")
-    size = remove_files([*leftovers.checkpoints, *leftovers.temporary])
+    size = remove_files([*leftovers.checkpoints, *leftovers.temporary, *leftovers.outputs])
     remove_empty(leftovers.folders)
     trouble = _shrink(folder)
     return Cleaned(leftovers, size + max(0, before - _database_size(folder)), trouble)

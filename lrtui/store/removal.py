@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.run.errors import LrtuiError, StoreError
+from lrtui.store.command_output import unused_files
 from lrtui.store.connection import transaction
 from lrtui.store.location import store_option
 from lrtui.store.reader import StoredRun, checkpoint_folder, reload
@@ -48,15 +49,25 @@ def delete_runs(folder: Path, runs: Collection[int]) -> Removed:
             """,
             (*runs, *runs),
         )
+        before = outputs_of_runs(connection)
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in runs])
+        outputs = unused_files(folder, outputs_of_runs(connection))
+        # what no run had referred to before may be of a command that has just been started
+        outputs = [path for path in outputs if path not in unused_files(folder, before)]
         branch_checkpoints = BranchCheckpoints(connection)
     # files that a crash leaves behind here belong to no run, and gc finds them
     folders = [checkpoint_folder(folder, run_id) for run_id in runs]
     files = [path for each in folders for path in files_under(each)]
     in_use = [path for path in files if path in branch_checkpoints]
-    size = remove_files([path for path in files if path not in branch_checkpoints])
+    removed = [*(path for path in files if path not in branch_checkpoints), *outputs]
+    size = remove_files(removed)
     remove_empty(folders)
-    return Removed(len(files) - len(in_use), size, tuple(in_use))
+    return Removed(len(removed), size, tuple(in_use))
+
+
+def outputs_of_runs(connection: sqlite3.Connection) -> set[str | None]:
+    """Return the files of commands' output that runs refer to, as they record them."""
+    return {row[0] for row in connection.execute("SELECT json_extract(data, '$.output') FROM runs")}
 
 
 def refuse_deletion(folder: Path, runs: Iterable[StoredRun]) -> None:

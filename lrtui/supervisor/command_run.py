@@ -23,15 +23,12 @@ STORE_SECONDS = 10.0
 MAX_NAME = 80
 """Characters of a command that name its run."""
 
-HOW_TO_ATTACH = (
-    "the script is not attached, so that it can only be paused, resumed and stopped; "
-    "lrtui.attach(optimizer, scheduler) in it changes that"
-)
+HOW_TO_ATTACH = "this needs lrtui.attach(optimizer, scheduler) in the script"
 
 
 def spec_of(command: Sequence[str], name: str | None) -> RunSpec:
     """Return what is known of the settings of a command's run."""
-    text = name or " ".join(join(command).split())
+    text = name or " ".join(join([Path(command[0]).name, *command[1:]]).split())
     shown = text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…"
     # undecodable bytes of an argument can't be stored
     shown = shown.encode(errors="replace").decode()

@@ -158,7 +158,9 @@ class Supervisor:
         if is_quiet:
             self._take_lines(self._terminal.settle())
         if self._output is not None:
-            self._output.show_open_rows(self._terminal.open_rows)
+            # a line that is being written is finished soon
+            is_shown = is_quiet or self._terminal.is_redrawn
+            self._output.show_open_rows(self._terminal.open_rows if is_shown else [])
             if self._output.trouble and not self._said_trouble:
                 self._said_trouble = True
                 self._say(self._output.trouble)

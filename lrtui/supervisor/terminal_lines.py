@@ -43,8 +43,15 @@ class TerminalLines:
         """Rows that may still change, the oldest first."""
         self._row = self._column = 0
         self._held_back = ""
+        self._returned = False
+        """Whether the cursor has gone back to the start of its row, which is not empty."""
         self._goes_up = False
         """Whether the output has moved the cursor up, so that rows above it may change."""
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether the rows are drawn again and again, as progress bars are."""
+        return self._goes_up or self._returned
 
     @property
     def open_rows(self) -> list[str]:
@@ -94,7 +101,7 @@ class TerminalLines:
 
     def _control(self, control: str, lines: list[Line]) -> None:
         if control == "\n":
-            self._row, self._column = self._row + 1, 0
+            self._row, self._column, self._returned = self._row + 1, 0, False
             if self._row == len(self._rows):
                 self._rows.append("")
             self._end_rows(len(self._rows) - MAX_ROWS, lines)
@@ -102,6 +109,7 @@ class TerminalLines:
             state = Line(self._rows[self._row].rstrip(), is_final=False)
             # a line end is a carriage return and a line feed; states that are overwritten soon are left out
             if self._column and state.text:
+                self._returned = True
                 if lines and not lines[-1].is_final:
                     lines.pop()
                 lines.append(state)

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from store_runs import store_events
 
+from lrtui.run.events import RunFinished
+from lrtui.run.source import run_started
 from lrtui.store.command_output import (
     MAX_READ,
     VARIABLE,
@@ -15,6 +19,8 @@ from lrtui.store.command_output import (
     inherited_output,
     output_path,
 )
+from lrtui.store.garbage import collect_garbage
+from lrtui.store.removal import delete_runs
 
 
 def test_a_reader_follows_the_file_that_is_written(tmp_path: Path) -> None:
@@ -79,6 +85,26 @@ def test_a_disk_error_is_noted_and_nothing_is_raised(tmp_path: Path) -> None:
 def test_a_fifo_does_not_block_a_reader(tmp_path: Path) -> None:
     os.mkfifo(fifo := tmp_path / "1.log")
     assert OutputReader(fifo).take() == []
+
+
+def test_the_output_goes_with_the_last_run_that_refers_to_it(tmp_path: Path) -> None:
+    events = [replace(run_started(), output="output/a.log"), RunFinished(seq=1, step=0, seconds=0.0, outcome="done")]
+    for _ in range(2):
+        store_events(tmp_path, events)
+    store_events(tmp_path, [replace(run_started(), output="../x.log"), events[1]])
+    (outside := tmp_path / "x.log").touch()
+    for name in ("a.log", "a.log.1", "a.log.open", "new.log", "notes.txt"):
+        (path := tmp_path / "output" / name).parent.mkdir(exist_ok=True)
+        path.write_text("text")
+    assert delete_runs(tmp_path, [1]).files == 0
+    assert delete_runs(tmp_path, [2, 3]).files == 3
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == ["new.log", "notes.txt"]
+    assert outside.exists()
+    # a new file may be of a command that has just been started
+    assert collect_garbage(tmp_path).leftovers.outputs == ()
+    os.utime(tmp_path / "output" / "new.log", (0, 0))
+    assert collect_garbage(tmp_path).leftovers.outputs == (tmp_path / "output" / "new.log",)
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["notes.txt"]
 
 
 def test_a_script_finds_the_output_of_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

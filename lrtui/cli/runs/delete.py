@@ -28,8 +28,8 @@ Examples:
 @option("--yes", is_flag=True, help="do not ask")
 @store_option()
 def delete(runs: tuple[str, ...], yes: bool, store: str | None) -> int:
-    """Live runs are not deleted. Checkpoints are deleted too, except those that a branch started from. Run lrtui
-    runs gc to shrink the database file afterwards.
+    """Live runs are not deleted. Checkpoints are deleted too, except those that a branch started from, and the
+    output of commands. Run lrtui runs gc to shrink the database file afterwards.
     """
     folder = folder_of(store)
     with reading(folder) as connection:
@@ -87,6 +87,7 @@ def _describe(garbage: Garbage) -> str:
         counted(garbage.rows, "superseded row"),
         f"{counted(len(garbage.checkpoints), 'checkpoint file')} of deleted runs",
         counted(len(garbage.temporary), "temporary file"),
+        *([f"{counted(len(garbage.outputs), 'file')} of output of deleted runs"] if garbage.outputs else []),
         counted(garbage.commands, "old command"),
     ]
     return f"{', '.join(parts)} ({format_size(garbage.file_size)} in files)"
