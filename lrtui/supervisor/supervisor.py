@@ -31,6 +31,9 @@ LOOK_SECONDS = 0.5
 QUIET_SECONDS = 1.0
 """Seconds without output after which lines that the cursor has left are final."""
 
+DRAIN_SECONDS = 1.0
+"""Seconds that the reading of the last output takes at most."""
+
 STOP_SECONDS = 5.0
 """Seconds after which a command that has not ended is reported to whoever asked for its end."""
 
@@ -127,11 +130,21 @@ class Supervisor:
             if now - looked_at >= LOOK_SECONDS:
                 looked_at = now
                 self._look(is_quiet=now - read_at > QUIET_SECONDS)
-            # what it has written last is read before its end is noted
             if self._process.terminal not in ready or not is_open:
                 ended = self._process.poll()
+        if is_open:
+            self._drain()
         self._finish(ended)
         return ended
+
+    def _drain(self) -> None:
+        """Read what the command has written last; not what a process that it has left behind goes on to write."""
+        until = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < until and select.select([self._process.terminal], [], [], 0)[0]:
+            chunk = self._process.read()
+            if not chunk:
+                return
+            self._take(chunk)
 
     # -- output -------------------------------------------------------------------------------------------------------
 

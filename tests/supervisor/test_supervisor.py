@@ -15,7 +15,7 @@ from lrtui.run.events import CommandRefused, EvalDone, Notice, Paused, Resumed, 
 from lrtui.store.command_output import earlier_part
 from lrtui.store.inbox import send
 from lrtui.supervisor import supervisor as supervisor_module
-from lrtui.supervisor.command_process import CommandNotStartedError, Ended
+from lrtui.supervisor.command_process import CommandNotStartedError, CommandProcess, Ended
 from lrtui.supervisor.supervisor import Supervisor
 
 
@@ -224,3 +224,19 @@ def test_nothing_is_recorded_without_a_store(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.chdir(tmp_path)
     assert supervise(None, ["sh", "-c", 'echo "loss: 1.0$LRTUI_COMMAND_OUTPUT"; exit 3']) == Ended(3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_output_is_read_however_soon_the_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the end is looked for after a request, without another look at the terminal
+    def request(supervisor: Supervisor) -> None:
+        supervisor.request(ScaleLr(0.5))
+
+    poll = CommandProcess.poll
+
+    def late_poll(process: CommandProcess) -> Ended | None:
+        time.sleep(0.3)
+        return poll(process)
+
+    monkeypatch.setattr(CommandProcess, "poll", late_poll)
+    assert supervise(tmp_path, ["sh", "-c", "sleep 0.1; echo last"], request) == Ended(0)
+    assert items_of(tmp_path, 1)[2] == ["last"]
