@@ -193,7 +193,9 @@ class Publisher:
             return "stopped", None
         if isinstance(error, BaseException) and not isinstance(error, SystemExit):
             return "failed", describe_exception(error)
-        is_short = self.total_steps is not None and self.reporter.step < self.total_steps
+        # a script with GradScaler makes fewer steps than it has batches
+        last_epoch = self._places.steps_per_epoch or 1
+        is_short = self.total_steps is not None and self.reporter.step <= self.total_steps - last_epoch
         return ("stopped" if is_short or self.stopped_by is not None else "done"), None
 
 

@@ -24,6 +24,7 @@ from lrtui.attached.ranks import Ranks
 from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.script_scheduler import lead_to, take_loaded_state
 from lrtui.attached.shared_commands import SharedCommands
+from lrtui.attached.uncompiled import uncompiled
 from lrtui.run.commands import (
     INTERRUPTED,
     Command,
@@ -304,10 +305,7 @@ class AttachedRun:
             except Exception as error:
                 self._give_up(error)
 
-        # torch.compile must not look into them
-        for hook in (before, after):
-            hook._torchdynamo_disable = True  # type: ignore[attr-defined]
-        return before, after
+        return uncompiled(before), uncompiled(after)
 
     def _between_steps(self) -> None:
         self._reporter.step = self._schedule.steps

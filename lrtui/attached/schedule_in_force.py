@@ -212,8 +212,9 @@ class ScheduleInForce:
         if scheduler is not self._schedulers[0] or self._is_other_unit(step):
             return False
         if self._called_at != self.steps:
+            # the steps before one of them had one call where GradScaler skipped a step
+            self._repeated_calls = self._repeated_calls + 1 if self._calls > 1 else 0
             if self._calls > 1:
-                self._repeated_calls += 1
                 # one step may have had two calls by chance
                 self.calls_per_step = self._calls if self._repeated_calls >= 3 else 1
             self._calls, self._called_at = 0, self.steps

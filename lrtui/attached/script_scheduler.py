@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from lrtui.attached.uncompiled import uncompiled
+
 STATE = "lrtui"
 """Key of a scheduler's `state_dict()` for what lrtui has changed; there is none as long as nothing was changed."""
 
@@ -103,7 +105,7 @@ def _led(owner: SchedulerOwner, original: Callable[..., Any]) -> Callable[..., A
         return owner.scheduler_stepped(self, original, args, kwargs)
 
     step.__name__, step.__doc__ = original.__name__, original.__doc__
-    return step
+    return uncompiled(step)
 
 
 def note_step(scheduler: Any) -> None:

@@ -18,6 +18,11 @@ SILENT_SECONDS = 0.3
 Value = float | torch.Tensor
 
 
+def _operations() -> int:
+    """Return how many operations that autograd differentiates this thread has made."""
+    return int(getattr(torch.autograd, "_get_sequence_nr", int)())
+
+
 @dataclass(slots=True)
 class StepRecord:
     """A step that was made.
@@ -60,8 +65,9 @@ class StepRecord:
 class StepLog:
     """Collects the steps of a run in the script's threads, and hands them over in order to another one.
 
-    A script logs its values before or after `optimizer.step()`: what was logged before the first step shows which. With
-    several batches per step it may log every batch; a step then has the mean.
+    A script logs its values before or after `optimizer.step()`: what was logged before the first step shows which,
+    unless that was for batches whose steps GradScaler skipped. With several batches per step it may log every batch; a
+    step then has the mean.
 
     The script's threads take no lock: what they share with the other thread is in deques, whose operations are atomic.
 
@@ -88,6 +94,12 @@ class StepLog:
         """Whether each step has the values that were logged once after it; False until the first step."""
         self._is_before: bool | None = None
         """Whether values are logged before their step; None until the first step."""
+        self._may_be_after = False
+        """Whether the calls before the first step may have been for steps that were skipped."""
+        self._operations = _operations()
+        """Differentiated operations at the last step, until the first call after a step."""
+        self._has_late_values = False
+        """Whether the last step was given values that came too late for the step before it."""
         self._each_batch = False
         """Whether a step has the values of several batches."""
         self._logged_at = 0.0
@@ -100,14 +112,21 @@ class StepLog:
         self._logged_at = time.perf_counter()
         if self._is_after and self._open:
             try:
-                self._open[-1].values.update(values)
+                found = self._open[-1].values
             except IndexError:  # handed over in this moment
-                self._next.update(values)
+                found = self._next
+            if found and not self._has_late_values:
+                # what was logged twice is of a batch whose step was skipped
+                values = {**values, **found}
+            self._has_late_values = False
+            found.update(values)
         elif self.is_kept:
             self._add(values)
 
     def _add(self, values: Mapping[str, Value]) -> None:
         self._calls += 1
+        if self._may_be_after:
+            self._find_order_again(values)
         target = self._next
         if self._is_before is False and self._open and not (self._each_batch and self._calls > 1):
             target = self._open[-1].values
@@ -127,7 +146,10 @@ class StepLog:
         self.close_step()
         if self._next:
             record.values, self._next = self._next, {}
+            self._has_late_values = self._is_after
         self._calls = 0
+        if self._may_be_after:
+            self._operations = _operations()
         (self._closed if self._is_before else self._open).append(record)
 
     def _find_order(self) -> None:
@@ -139,6 +161,17 @@ class StepLog:
             self._is_before = self._calls > 0
             self._next = {name: values[-1] for name, values in self._next.items()}
         self._is_after = not (self._is_before or self._each_batch)
+        self._may_be_after = self._is_before and _operations() > self._operations
+
+    def _find_order_again(self, values: Mapping[str, Value]) -> None:
+        """Find out whether the first call after a step belongs to it: the model was not called between them."""
+        self._may_be_after = False
+        if self._closed and _operations() == self._operations and not self._closed[-1].values.keys().isdisjoint(values):
+            self._is_before, self._is_after = False, not self._each_batch
+            record = self._closed.pop()
+            kept = self._batches_per_step - 1 if self._each_batch else 0
+            record.values = {name: found[-kept:] for name, found in record.values.items()} if kept else {}
+            self._open.append(record)
 
     def close_step(self) -> None:
         """Hand over the step that was made last: the next one begins."""

@@ -9,7 +9,12 @@ import pytest
 import torch
 
 from lrtui.attached import device_reader, step_log
+from lrtui.attached.epoch_places import EpochPlaces
+from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.step_log import StepLog, StepRecord, mean
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_schedule
+from lrtui.training.lr_control import LrControl
 
 
 def handed_over(log: StepLog) -> list[tuple[int, dict[str, float]]]:
@@ -140,3 +145,60 @@ def test_a_step_waits_for_its_numbers_and_those_after_it_wait_too(monkeypatch: p
     assert log.take() == []
     log._waiting[0].values["loss"] = 1.0
     assert [record.values["loss"] for record in log.take()] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("f s l  f s l  f s l", [1, 2, 3]),
+        ("f l s  f l s  f l s", [1, 2, 3]),
+        # GradScaler skips steps: the first ones, or later ones
+        ("f l  f l  f s l  f s l  f l  f s l", [3, 4, 6]),
+        ("f l  f l s  f l  f l s  f l s", [2, 4, 5]),
+        # no model that autograd knows
+        ("l s  l s  l s", [0, 0, 0]),
+    ],
+)
+def test_values_of_skipped_steps_belong_to_no_step(script: str, expected: list[float]) -> None:
+    """A letter is a forward pass, a log call, or an optimizer step that was not skipped."""
+    weight, log, batch, step = torch.ones(1, requires_grad=True), StepLog(1), 0.0, 0
+    for letter in script.replace(" ", ""):
+        if letter == "f":
+            batch += float(weight * 1.0)
+        elif letter == "l":
+            log.add({"loss": batch})
+        else:
+            log.step_done(step, [0.1])
+            step += 1
+    log.close_step()
+    assert [values["loss"] for _, values in handed_over(log)] == expected
+
+
+def test_the_values_of_a_skipped_step_are_replaced_also_if_the_step_before_was_handed_over() -> None:
+    log = StepLog(1)
+    log.step_done(0, [0.1])
+    log.add({"loss": 1.0})
+    log.close_step()
+    log.add({"loss": 2.0})
+    log.step_done(1, [0.1])
+    log.add({"loss": 3.0})
+    log.close_step()
+    assert handed_over(log) == [(0, {"loss": 1.0}), (1, {"loss": 3.0})]
+
+
+@pytest.mark.parametrize(("calls", "factor"), [((2, 1, 2, 1, 2, 1, 2), 1), ((9, 1, 1), 1), ((2, 2, 2, 2, 2), 2)])
+def test_scheduler_calls_are_counted_per_step_unless_gradscaler_skipped_some(
+    calls: tuple[int, ...], factor: int
+) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+    control = LrControl(optimizer, parse_schedule("script:StepLR()"), Horizon(1, 100), scheduler=[scheduler])
+    schedule = ScheduleInForce(control, [scheduler], EpochPlaces(100), str)
+    for count in calls:
+        schedule.settle()
+        optimizer.step()
+        schedule.steps += 1
+        for _ in range(count):
+            schedule.scheduler_stepped(scheduler, type(scheduler).step, (), {})
+    schedule.settle()
+    assert schedule.calls_per_step == factor
