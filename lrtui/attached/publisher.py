@@ -167,12 +167,12 @@ class Publisher:
             return
         self.is_over = True
         command_id = command_id or self.stopped_by or ""
-        if outcome is None:
-            outcome, error = self._outcome()
         with suppress(Exception):
             self.log.close_step()
             self.log.read_device(wait=True)
             self.flush()
+            if outcome is None:
+                outcome, error = self._outcome()
             if self.reporter.has_started:
                 finish_run(self.inbox, self.reporter, outcome, error, command_id=command_id)
             self._ended.set()

@@ -164,7 +164,7 @@ def test_values_of_skipped_steps_belong_to_no_step(script: str, expected: list[f
     weight, log, batch, step = torch.ones(1, requires_grad=True), StepLog(1), 0.0, 0
     for letter in script.replace(" ", ""):
         if letter == "f":
-            batch += float(weight * 1.0)
+            batch += (weight * 1.0).item()
         elif letter == "l":
             log.add({"loss": batch})
         else:
