@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -15,7 +16,7 @@ from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.engine.recording import Recording
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import Stopped, describe_exception
-from lrtui.run.events import Event, Outcome, RunStarted, StepDone
+from lrtui.run.events import Event, Notice, Outcome, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
@@ -74,6 +75,8 @@ class Publisher:
         self._seconds = 0.0
         """Training time at the last look for new steps."""
         self._warned = False
+        self._was_not_finite = False
+        """Whether a loss that is not finite was reported; NaN is drawn as no value."""
         self._earlier_error = _uncaught_error()
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -135,14 +138,20 @@ class Publisher:
         epoch, batch = self._places.place(record.step)
         self.reporter.step = max(self.reporter.step, record.step + 1)
         values = {name: mean(value) for name, value in record.values.items()}
-        loss = values.pop("loss", float("nan"))
+        loss = values.pop("loss", None)
+        if loss is not None and not math.isfinite(loss) and not self._was_not_finite:
+            self._was_not_finite = True
+            text = f"the script's loss is not finite at step {record.step:,}: {loss}"
+            self.reporter.publish(
+                Notice, step=record.step, seconds=self._seconds, level="warning", code="not-finite", text=text
+            )
         self.reporter.publish(
             StepDone,
             step=record.step,
             seconds=self._seconds,
             epoch=epoch,
             batch=batch,
-            loss=loss,
+            loss=math.nan if loss is None else loss,
             lrs=tuple(float(lr) for lr in record.lrs),
             metrics=values,
         )

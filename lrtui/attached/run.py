@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
 import multiprocessing
 import multiprocessing.util
 import os
@@ -548,7 +547,7 @@ class AttachedRun:
         self._publisher.publish(
             EvalDone,
             epoch=self._epoch,
-            loss=results.get("loss", math.nan),
+            loss=results.get("loss"),
             accuracy=results.get("accuracy"),
             metrics={name: value for name, value in results.items() if name not in ("loss", "accuracy")},
             seconds_taken=0.0,

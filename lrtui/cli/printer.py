@@ -99,6 +99,5 @@ def summary_lines(state: RunState) -> list[str]:
 
 
 def _result(event: EvalDone) -> str:
-    accuracy = "" if event.accuracy is None else f"accuracy {event.accuracy:.4f}, "
-    metrics = "".join(f", {name} {value:.4f}" for name, value in event.metrics.items())
-    return f"{accuracy}loss {event.loss:.4f}{metrics}"
+    first = {"accuracy": event.accuracy, "loss": event.loss}
+    return ", ".join(f"{name} {value:.4f}" for name, value in {**first, **event.metrics}.items() if value is not None)

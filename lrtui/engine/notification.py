@@ -56,12 +56,10 @@ def end_notification(state: RunState, run: str) -> Notification:
         run: number or name of the run; empty if it has none.
     """
     parts = [f"epoch {state.epoch}", duration(state.elapsed)]
-    if (last := state.last_test) is not None:
-        parts.append(f"test loss {figure(last.loss)}")
-        names = dict.fromkeys([ACCURACY, state.objective.metric])
-        parts += [
-            f"{name} {figure(value)}" for name in names if name != LOSS and (value := metric_of(last, name)) is not None
-        ]
+    names = {LOSS: "test loss", ACCURACY: ACCURACY}
+    names.setdefault(state.objective.metric, state.objective.metric)
+    last = state.last_test
+    parts += [f"{text} {figure(value)}" for name, text in names.items() if (value := metric_of(last, name)) is not None]
     if state.outcome is not None and state.outcome.error:
         parts = [state.outcome.error.splitlines()[0]]
     message = printable(f"{f'run {run}' if run else 'run'} {state.status}: {', '.join(parts)}")

@@ -38,6 +38,7 @@ class Curve:
         name: name in an export.
         first: index of the first value that is drawn.
         factor: positive factor of all values.
+        joins_gaps: whether NaN stands for no value, so that the line goes on to the next one.
     """
 
     series: Series
@@ -49,6 +50,7 @@ class Curve:
     name: str = ""
     first: int = 0
     factor: float = 1.0
+    joins_gaps: bool = False
 
     def columns(self, low: float, high: float, count: int) -> tuple[Floats, Floats]:
         """Return the minimum and the maximum in each of `count` columns from x `low` to `high`; NaN for no line.
@@ -57,9 +59,9 @@ class Curve:
         """
         indices = self._indices(low, high, count)
         summary = self.series.summary(indices)
-        known = np.flatnonzero(np.diff(indices) > 0)
+        known = np.flatnonzero(summary.count if self.joins_gaps else np.diff(indices) > 0)
         places, values = known.astype(np.float64), summary.low[known] / 2 + summary.high[known] / 2
-        before, after = int(indices[0]) - 1, int(indices[-1])
+        before, after = self._neighbours(int(indices[0]) - 1, int(indices[-1]))
         if high > low and max(self.first, self.series.known_from) <= before:
             places, values = (
                 np.append(self._place(before, low, high, count), places),
@@ -88,6 +90,13 @@ class Curve:
             edges[-1] = np.nextafter(edges[-1], np.inf)
             indices = index_at(self.xs, edges).astype(np.float64)
         return np.clip(indices, min(self.first, len(self.series)), len(self.series)).astype(np.int64)
+
+    def _neighbours(self, before: int, after: int) -> tuple[int, int]:
+        """Return the indices of the values that the line comes from and goes to; -1 and the length for none."""
+        if not self.joins_gaps:
+            return before, after
+        left, right = self.series.known_place(before), self.series.known_place(after, 1)
+        return -1 if left is None else left, len(self.series) if right is None else right
 
     def _place(self, index: int, low: float, high: float, count: int) -> float:
         """Return the column of a value, as a float; outside [0, count) if it is outside the range."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrtui.run import events
 from lrtui.run.arguments import check_argument
-from lrtui.run.events import CommandAnswer, DeadLayer, Event, StepDone
+from lrtui.run.events import CommandAnswer, DeadLayer, EvalDone, Event, StepDone
 from lrtui.run.spec import RunSpec
 
 
@@ -67,6 +67,9 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
         }
         if not record["metrics"]:
             del record["metrics"]
+    if isinstance(event, EvalDone) and event.loss is None:
+        # null is a loss of NaN
+        del record["loss"]
     return record
 
 
@@ -100,7 +103,7 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
     event_class = EVENT_CLASSES.get(str(record.get("event")))
     if event_class is None:
         raise ValueError(f"unknown event {record.get('event')!r}; known are {', '.join(sorted(EVENT_CLASSES))}")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"loss": None} if event_class is EvalDone else {}
     for item in fields(event_class):
         if item.name not in record:
             continue

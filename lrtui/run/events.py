@@ -89,6 +89,15 @@ class RunStarted(Event):
     """File with the output of the command that the run is part of, relative to the store's folder; None if `lrtui run`
     did not start it."""
 
+    @property
+    def has_every_loss(self) -> bool:
+        """Whether a loss of NaN is the loss of its step; otherwise the step has none: a script may log every tenth."""
+        return self.settings_known
+
+    def name_of_group(self, index: int) -> str:
+        """Return the name of a parameter group, also of one that was added during the run."""
+        return self.group_names[index] if index < len(self.group_names) else f"group {index}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):
@@ -99,8 +108,9 @@ class StepDone(Event):
     batch: int
     """Within the epoch, from 0."""
     loss: float
+    """NaN also at a step whose loss is not known, unless `RunStarted.has_every_loss`."""
     lrs: tuple[float, ...]
-    """The lrs of this step, one per parameter group."""
+    """The lrs of this step, one per parameter group; more than before, once a script has added a group."""
     metrics: Mapping[str, float] = field(default_factory=lambda: NO_METRICS)
     """Further values of this step by name, such as a gradient norm; NaN is the same as no value."""
 
@@ -123,7 +133,8 @@ class EvalDone(Event):
     """An evaluation on the test set ended."""
 
     epoch: int
-    loss: float
+    loss: float | None
+    """None if a script logs no test loss; then it has no key in JSON."""
     accuracy: float | None
     """Fraction of correct test samples, in [0, 1]; None if the task has no accuracy."""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -133,9 +144,9 @@ class EvalDone(Event):
 
     @property
     def all_metrics(self) -> dict[str, float]:
-        """The loss, the accuracy if there is one, and the task's further metrics, by name."""
+        """The accuracy and the loss, if there are any, and the task's further metrics, by name."""
         accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
-        return {**self.metrics, **accuracy, "loss": self.loss}
+        return {**self.metrics, **accuracy, **({} if self.loss is None else {"loss": self.loss})}
 
 
 @dataclass(frozen=True, slots=True)

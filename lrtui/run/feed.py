@@ -24,8 +24,9 @@ class StepBlock:
     Args:
         first_step: optimizer steps done before the first one.
         seqs: `seq` of each event.
-        lrs: one array per parameter group.
+        lrs: one array per parameter group; NaN at steps before the group was added.
         metrics: one array per metric, by name; NaN at steps without a value.
+        added: index of the first step of each parameter group that was added at one of these steps.
     """
 
     first_step: int
@@ -36,6 +37,7 @@ class StepBlock:
     loss: Floats
     lrs: tuple[Floats, ...]
     metrics: Mapping[str, Floats] = field(default_factory=dict)
+    added: Mapping[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -49,7 +51,7 @@ class StepBlock:
             epoch=int(self.epochs[index]),
             batch=int(self.batches[index]),
             loss=float(self.loss[index]),
-            lrs=tuple(float(group[index]) for group in self.lrs),
+            lrs=tuple(float(lrs[index]) for group, lrs in enumerate(self.lrs) if index >= self.added.get(group, 0)),
             metrics=self._metrics(index) if self.metrics else NO_METRICS,
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lrtui.run.events import (
     CheckpointSaved,
@@ -21,6 +22,10 @@ from lrtui.run.events import (
     StepDone,
 )
 from lrtui.run.feed import OutputLines, StepBlock
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LOG_LINES = 5000
 """Maximum number of lines in a log; older ones are dropped, since the store has their events."""
@@ -49,6 +54,8 @@ class Log:
     """Whether the output of the run's command stands in place of the lines of steps and tests."""
     open_rows: tuple[str, ...] = ()
     """Lines of output that are not finished, such as a progress bar."""
+    _needs_loss: bool = False
+    """Whether the next step that has a loss has a line."""
 
     def add(self, kind: LineKind, text: str, seq: int = -1) -> None:
         """Add a line."""
@@ -78,18 +85,43 @@ class Log:
                 if line := change_line(event):
                     self.add("change", line, event.seq)
 
-    def add_steps(self, block: StepBlock, interval: int) -> None:
-        """Add a line for each step whose batch number is a multiple of the interval."""
+    def add_step(self, event: StepDone, interval: int, *, has_every_loss: bool) -> None:
+        """Add a line if the step's batch number is a multiple of the interval.
+
+        Args:
+            has_every_loss: whether each step has a loss; otherwise the line is that of the next step that has one.
+        """
+        self._needs_loss = self._needs_loss or event.batch % interval == 0
+        if self._needs_loss and (has_every_loss or not math.isnan(event.loss)):
+            self._needs_loss = False
+            self.add_event(event)
+
+    def add_steps(self, block: StepBlock, interval: int, *, has_every_loss: bool) -> None:
+        """Add the lines of a block of steps, as `add_step` does."""
+        is_due = block.batches % interval == 0
+        logged = is_due.nonzero()[0].tolist() if has_every_loss else self._first_losses(block, is_due)
         if self.has_output:
             return
-        logged = (block.batches % interval == 0).nonzero()[0].tolist()
         # lines that would be dropped immediately are not formatted: it would dominate the time to read a long run
         self.count += len(logged[:-LOG_LINES])
         for index in logged[-LOG_LINES:]:
             self.add_event(block.step(index))
 
+    def _first_losses(self, block: StepBlock, is_due: NDArray[np.bool_]) -> list[int]:
+        """Return the indices of the steps that are due, or are the first with a loss after one that is."""
+        # steps from one that is due to the next have the same number; those before the first have 0
+        parts = is_due.cumsum() + self._needs_loss
+        with_loss = (block.loss == block.loss).nonzero()[0]
+        firsts: dict[int, int] = {}
+        for index in with_loss.tolist():
+            firsts.setdefault(int(parts[index]), index)
+        last = int(parts[-1])
+        self._needs_loss = last > 0 and last not in firsts
+        return [index for part, index in firsts.items() if part > 0]
+
     def truncate(self, seq: int) -> None:
         """Drop the lines of all events after this one."""
+        self._needs_loss = False
         self.lines = deque((line for line in self.lines if line.seq <= seq), maxlen=LOG_LINES)
 
 
@@ -115,7 +147,8 @@ def evaluation_line(event: EvalDone) -> str:
     accuracy = "" if event.accuracy is None else f", Accuracy: {event.accuracy:.4f}"
     metrics = "".join(f", {name}: {value:.4f}" for name, value in event.metrics.items())
     what = "Test set (averaged model)" if event.averaged else "Test set"
-    return f"{what}: Average loss: {event.loss:.4f}{accuracy}{metrics}"
+    loss = "" if event.loss is None else f", Average loss: {event.loss:.4f}"
+    return f"{what}: {(loss + accuracy + metrics).removeprefix(', ')}"
 
 
 def change_line(event: Event) -> str | None:

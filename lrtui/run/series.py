@@ -16,6 +16,9 @@ FINENESS = 8
 PENDING = 4096
 """Maximum number of values kept as Python objects, which take four times the memory of an array."""
 
+SEARCHED = 64
+"""Number of values that are searched first for one that is not NaN."""
+
 RECENT = 2**17
 """Number of newest values that `forget_old` keeps; a series holds at most twice as many."""
 
@@ -143,6 +146,30 @@ class Series:
             IndexError: if the series is empty.
         """
         return self._pending[-1] if self._pending else float(self.values[-1])
+
+    @property
+    def last_known(self) -> float:
+        """The newest value that is not NaN; NaN if there is none among those that are not known as blocks only."""
+        place = self.known_place(len(self) - 1)
+        return float("nan") if place is None else self[place]
+
+    def known_place(self, index: int, step: int = -1) -> int | None:
+        """Return the nearest index from this one on with a value that is not NaN, or None.
+
+        Args:
+            index: where to begin.
+            step: direction, -1 to the left or 1 to the right.
+        """
+        values, begin = self.values, index - self.known_from
+        size = SEARCHED
+        while 0 <= begin < len(values):
+            end = begin + step * size
+            part = values[begin : None if end < 0 else end : step]
+            found = (part == part).nonzero()[0]
+            if len(found):
+                return self.known_from + begin + step * int(found[0])
+            begin, size = end, 8 * size
+        return None
 
     def __len__(self) -> int:
         return self.known_from + self._raw.length + len(self._pending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -114,7 +115,8 @@ class RunState:
             if isinstance(change, ScheduleSwitched):
                 break
             if change.by != "plateau":
-                return change.scale
+                # a group that was added later has its own lr
+                return change.scale + (1.0,) * (len(self.lrs) - len(change.scale))
         return (1.0,) * len(self.lrs)
 
     @property
@@ -126,6 +128,17 @@ class RunState:
         if self.step > self.first_step:
             return tuple(series.last for series in self.lrs)
         return self.started.group_lrs if self.started else ()
+
+    @property
+    def last_loss(self) -> float:
+        """The newest loss; NaN if there is none, or the loss of a run that logs every loss is NaN."""
+        if not len(self.loss):
+            return math.nan
+        return self.loss.last if self.started and self.started.has_every_loss else self.loss.last_known
+
+    def name_of_group(self, index: int) -> str:
+        """Return the name of a parameter group, also of one that was added during the run."""
+        return self.started.name_of_group(index) if self.started else f"group {index}"
 
     @property
     def total_steps(self) -> int:
@@ -251,18 +264,25 @@ class RunState:
         self._step_seq = event.seq
         self.loss.append(event.loss)
         self.seconds.append(event.seconds)
+        if len(event.lrs) > len(self.lrs):
+            self._add_groups(len(event.lrs), len(self.loss) - 1)
         for series, lr in zip(self.lrs, event.lrs, strict=True):
             series.append(lr)
         if event.metrics or self.metrics:
             append_metrics(self.metrics, event.metrics, self.loss)
         if len(self.loss) % FORGET_EVERY == 0:
             self._forget_old()
-        if self.started and event.batch % self.started.spec.log_interval == 0:
-            self.log.add_event(event)
+        if self.started:
+            self.log.add_step(event, self.started.spec.log_interval, has_every_loss=self.started.has_every_loss)
 
     @property
     def _all_series(self) -> tuple[Series, ...]:
         return (self.loss, self.seconds, *self.lrs, *self.metrics.values())
+
+    def _add_groups(self, count: int, steps_before: int) -> None:
+        """Add the lrs of parameter groups that were added during the run: NaN at the steps before."""
+        known_from = min(self.loss.known_from, steps_before)
+        self.lrs += [Series.without_values(steps_before, known_from) for _ in range(count - len(self.lrs))]
 
     def _forget_old(self) -> None:
         for series in self._all_series:
@@ -275,13 +295,14 @@ class RunState:
         self.step, self.epoch, self.batch = last.step + 1, last.epoch, last.batch
         self.loss.extend(block.loss)
         self.seconds.extend(block.seconds)
+        self._add_groups(len(block.lrs), len(self.loss) - len(block))
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend(lrs)
         if block.metrics or self.metrics:
             extend_metrics(self.metrics, block, self.loss)
         self._forget_old()
         if self.started:
-            self.log.add_steps(block, self.started.spec.log_interval)
+            self.log.add_steps(block, self.started.spec.log_interval, has_every_loss=self.started.has_every_loss)
 
     def _fold_summary(self, block: SummaryBlock) -> None:
         self.version += block.steps
@@ -290,6 +311,7 @@ class RunState:
         before = len(self.loss)
         self.loss.extend_blocks(block.loss)
         self.seconds.extend_blocks(block.seconds)
+        self._add_groups(len(block.lrs), before)
         for series, lrs in zip(self.lrs, block.lrs, strict=True):
             series.extend_blocks(lrs)
         extend_summarized_metrics(self.metrics, block, before)

@@ -38,7 +38,7 @@ class StoredRun:
         step: optimizer steps done.
         total_steps: total steps of the whole run; None before it started.
         seconds: training time.
-        loss: loss of the last batch; None if there is none, or it is NaN.
+        loss: loss of the last batch, or of the last one with a loss; None if there is none, or it is NaN.
         lr: lr of the last step, of the first parameter group; None before the first step.
         test_loss: loss of the last test; `accuracy` is of the same test.
         parent: id of the run that it branched from.

@@ -51,6 +51,9 @@ class Rows:
     event_count: int = 0
 
 
+LR_SERIES = "lr "
+"""Prefix of a parameter group's number in the column `series` of the table `blocks`."""
+
 METRIC_SERIES = "metric "
 """Prefix of a metric's name in the column `series` of the table `blocks`."""
 
@@ -62,7 +65,7 @@ def series_of_step(seconds: float, loss: float, values: StepValues) -> dict[str,
     """Return all values of a step by their series in the table of blocks."""
     series = {"seconds": seconds, "loss": loss}
     for name, value in values.items():
-        series[f"lr {name}" if isinstance(name, int) else METRIC_SERIES + name] = value
+        series[LR_SERIES + str(name) if isinstance(name, int) else METRIC_SERIES + name] = value
     return series
 
 
@@ -122,6 +125,8 @@ class RowMaker:
     def __init__(self, run: int, builder: BlockBuilder, best_accuracy: float | None = None) -> None:
         self._run, self._builder, self._best = run, builder, best_accuracy
         self._spec: RunSpec | None = None
+        self._has_every_loss = True
+        self._last_loss = math.nan
 
     def make(self, events: Iterable[Event]) -> Rows:
         """Return the rows of these events."""
@@ -131,6 +136,8 @@ class RowMaker:
             rows.event_count += 1
             if isinstance(event, StepDone):
                 last = event
+                if self._has_every_loss or not math.isnan(event.loss):
+                    self._last_loss = event.loss
                 self._add_step(event, rows)
                 continue
             body = event_to_json(event, exact=True)
@@ -144,9 +151,10 @@ class RowMaker:
             rows.summary |= {
                 "step": last.step + 1,
                 "epoch": last.epoch,
-                "loss": nan_as_null(last.loss),
                 "seconds": max(last.seconds, rows.summary.get("seconds", 0.0)),
             }
+            if self._has_every_loss or not math.isnan(self._last_loss):
+                rows.summary["loss"] = nan_as_null(self._last_loss)
         return rows
 
     def _add_step(self, event: StepDone, rows: Rows) -> None:
@@ -176,7 +184,7 @@ class RowMaker:
         summary["seconds"] = event.seconds
         match event:
             case RunStarted():
-                self._spec = event.spec
+                self._spec, self._has_every_loss = event.spec, event.has_every_loss
                 summary |= {
                     "state": "running",
                     "device": event.device,
@@ -192,7 +200,8 @@ class RowMaker:
                 if event.resumed_from is None:
                     summary["schedule"] = event.spec.schedule
             case EvalDone() if not event.averaged:
-                summary |= {"test_loss": nan_as_null(event.loss), "accuracy": event.accuracy}
+                loss = None if event.loss is None else nan_as_null(event.loss)
+                summary |= {"test_loss": loss, "accuracy": event.accuracy}
                 accuracy = -math.inf if event.accuracy is None else event.accuracy
                 if math.isfinite(accuracy) and (self._best is None or accuracy > self._best):
                     self._best = accuracy

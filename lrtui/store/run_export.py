@@ -41,21 +41,28 @@ def metric_columns(connection: sqlite3.Connection, run: int) -> list[str]:
     return sorted(name for (name,) in rows)
 
 
-def csv_lines(items: Iterable[FeedItem], metrics: Sequence[str] = ()) -> Iterator[str]:
+def group_count(connection: sqlite3.Connection, run: int) -> int:
+    """Return the number of the run's parameter groups, those that were added during the run included."""
+    (last,) = connection.execute("SELECT max(parameter_group) FROM group_lrs WHERE run = ?", (run,)).fetchone()
+    return 1 + (last or 0)
+
+
+def csv_lines(items: Iterable[FeedItem], metrics: Sequence[str] = (), groups: int = 1) -> Iterator[str]:
     """Yield the lines of a table with one row per step.
 
     Args:
         metrics: names of the metrics that have a column; empty at steps without a value.
+        groups: number of parameter groups, if some were added during the run; empty at the steps before.
     """
-    groups, has_header = 1, False
+    has_header, has_every_loss = False, True
     for part in items:
         if isinstance(part, RunStarted):
-            groups = len(part.group_lrs)
+            groups, has_every_loss = max(groups, len(part.group_lrs)), part.has_every_loss
         elif isinstance(part, StepBlock):
             if not has_header:
                 yield _header(groups, metrics)
                 has_header = True
-            yield from _rows(part, metrics)
+            yield from _rows(part, metrics, groups, has_every_loss=has_every_loss)
     if not has_header:
         yield _header(groups, metrics)
 
@@ -71,18 +78,25 @@ def _csv_line(cells: Sequence[str]) -> str:
     return line.getvalue()
 
 
-def _rows(block: StepBlock, metrics: Sequence[str]) -> Iterator[str]:
+def _rows(block: StepBlock, metrics: Sequence[str], groups: int, *, has_every_loss: bool) -> Iterator[str]:
     no_values = [""] * len(block)
     # repr has every digit of a number, and nan and inf in the form that all programs read
     columns = (
         range(block.first_step, block.first_step + len(block)),
         block.epochs.tolist(),
         block.batches.tolist(),
-        *([repr(value) for value in floats.tolist()] for floats in (block.seconds, block.loss, *block.lrs)),
+        _numbers(block.seconds),
+        _numbers(block.loss) if has_every_loss else _cells(block.loss),
+        _numbers(block.lrs[0]),
+        *(_cells(block.lrs[group]) if group < len(block.lrs) else no_values for group in range(1, groups)),
         *(_cells(block.metrics[name]) if name in block.metrics else no_values for name in metrics),
     )
     for row in zip(*columns, strict=True):
         yield ",".join(map(str, row)) + "\n"
+
+
+def _numbers(values: Floats) -> list[str]:
+    return [repr(value) for value in values.tolist()]
 
 
 def _cells(values: Floats) -> list[str]:

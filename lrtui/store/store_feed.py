@@ -20,7 +20,7 @@ from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
 from lrtui.store.migrations import has_step_metrics
-from lrtui.store.rows import METRIC_SERIES
+from lrtui.store.rows import LR_SERIES, METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
 """Newest steps that are returned one by one; older ones are summarized: reading a million would take a second, and no
@@ -102,7 +102,7 @@ class StoreFeed:
             elapsed=last[3],
             loss=self._blocks("loss", blocks),
             seconds=self._blocks("seconds", blocks),
-            lrs=tuple(self._blocks(f"lr {group}", blocks) for group in range(self._groups)),
+            lrs=tuple(self._blocks(LR_SERIES + str(group), blocks) for group in range(self._groups_in_blocks(blocks))),
             metrics={name: self._blocks(METRIC_SERIES + name, blocks) for name in self._metrics_in_blocks(blocks)},
         )
         # the events end at the summary's last step: a resume among them has nothing to cut off
@@ -121,6 +121,15 @@ class StoreFeed:
         for column, values in zip(columns, table[:, 1:].T, strict=True):
             column[places] = values
         return blocks
+
+    def _groups_in_blocks(self, count: int) -> int:
+        """Return how many parameter groups the summarized steps have, with those that were added during the run."""
+        group = self._groups
+        query = "SELECT 1 FROM blocks WHERE run = ? AND series = ? AND block < ? AND count LIMIT 1"
+        while self._connection.execute(query, (self._run, LR_SERIES + str(group), count)).fetchone():
+            group += 1
+        self._groups = group
+        return group
 
     def _metrics_in_blocks(self, count: int) -> list[str]:
         rows = self._connection.execute(
@@ -143,15 +152,18 @@ class StoreFeed:
             self._seq = max([self._seq, *(event.seq for event in events)])
             return list(events)
         table = _table(rows, 7)
+        groups = self._groups
         lrs, metrics = self._values_of(table)
+        # a script may have added groups
+        added = {group: int(np.isfinite(lrs[group]).argmax()) for group in range(groups, len(lrs))}
         items: list[FeedItem] = []
         start = 0
         for event in events:
             end = int(np.searchsorted(table[:, 0], event.seq))
-            items += _steps(table, lrs, metrics, start, end)
+            items += _steps(table, lrs, metrics, added, start, end)
             items.append(event)
             start = end
-        items += _steps(table, lrs, metrics, start, len(table))
+        items += _steps(table, lrs, metrics, added, start, len(table))
         self._seq = max([int(table[-1, 0]), *(event.seq for event in events)])
         return items
 
@@ -183,6 +195,7 @@ class StoreFeed:
             columns[name] = np.full(len(seqs), np.nan)
             columns[name][np.searchsorted(seqs, found[:, 0])] = found[:, 1]
         metrics = {name: columns[name] for name in sorted(name for name in columns if isinstance(name, str))}
+        self._groups = 1 + max(name for name in columns if isinstance(name, int))
         return [columns[group] for group in range(self._groups)], metrics
 
 
@@ -267,7 +280,14 @@ def _table(rows: Sequence[Sequence[Any]], columns: int) -> _Rows:
     return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
 
 
-def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], start: int, end: int) -> list[StepBlock]:
+def _steps(
+    table: _Rows,
+    lrs: Sequence[_Rows],
+    metrics: Mapping[str, _Rows],
+    added: Mapping[int, int],
+    start: int,
+    end: int,
+) -> list[StepBlock]:
     """Return these rows as a block of consecutive steps; none if there are no rows."""
     if start >= end:
         return []
@@ -282,5 +302,6 @@ def _steps(table: _Rows, lrs: Sequence[_Rows], metrics: Mapping[str, _Rows], sta
             loss=np.ascontiguousarray(part[:, 5]),
             lrs=tuple(np.ascontiguousarray(group[start:end]) for group in lrs),
             metrics={name: values[start:end] for name, values in metrics.items()},
+            added={group: index - start for group, index in added.items() if index > start},
         )
     ]

@@ -73,21 +73,25 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
 
 
 def _points(items: Iterable[FeedItem]) -> Iterator[Point]:
-    tags = ["lr"]
+    tags, has_gaps = ["lr"], False
     for part in items:
         if isinstance(part, RunStarted):
-            names = part.group_names
+            names, has_gaps = part.group_names, not part.has_every_loss
             tags = ["lr"] if len(names) == 1 else [f"lr/{name}" for name in names]
         elif isinstance(part, StepBlock):
-            yield from _steps(part, tags)
+            yield from _steps(part, tags, has_gaps=has_gaps)
         elif isinstance(part, EvalDone):
             yield part.step, part.seconds, _results(part)
 
 
-def _steps(block: StepBlock, tags: list[str]) -> Iterator[Point]:
-    columns = dict(zip(["train/loss", *tags], (block.loss, *block.lrs), strict=True))
-    metrics = {f"train/{name}": values.tolist() for name, values in block.metrics.items()}
-    values = {tag: floats.tolist() for tag, floats in columns.items()}
+def _steps(block: StepBlock, tags: list[str], *, has_gaps: bool) -> Iterator[Point]:
+    # a script may have added groups
+    tags = [*tags, *(f"lr/group {group}" for group in range(len(tags), len(block.lrs)))]
+    values = {tags[0]: block.lrs[0].tolist()}
+    # values that some steps do not have
+    metrics = {f"train/{name}": column.tolist() for name, column in block.metrics.items()}
+    metrics |= {tag: column.tolist() for tag, column in zip(tags[1:], block.lrs[1:], strict=True)}
+    (metrics if has_gaps else values)["train/loss"] = block.loss.tolist()
     for index, seconds in enumerate(block.seconds.tolist()):
         point = {tag: column[index] for tag, column in metrics.items() if not math.isnan(column[index])}
         point |= {tag: column[index] for tag, column in values.items()}

@@ -64,7 +64,7 @@ class OutputEvents:
             yield EvalDone(
                 **self.number(),
                 epoch=self._epoch,
-                loss=math.nan if values.test_loss is None else values.test_loss,
+                loss=values.test_loss,
                 accuracy=values.accuracy,
                 metrics=dict(values.test_metrics),
                 seconds_taken=0.0,

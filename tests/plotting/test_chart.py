@@ -368,3 +368,18 @@ def test_a_ghost_within_a_cell_of_the_plan_is_left_out() -> None:
     for ghost, visible in ((near, False), (far, True)):
         picture = Chart([planned, ghost], 0.0, 10.0, from_zero=True).draw(60, 5)
         assert any(style == "chart--ghost" for row in picture for _, style in row) == visible
+
+
+def test_a_line_through_every_tenth_value_is_joined_also_beyond_the_window() -> None:
+    values = np.full(200, np.nan)
+    values[9::10] = np.arange(20)
+    joined, gaps = curve(values, joins_gaps=True), curve(values)
+    low, high = joined.columns(42.0, 47.0, 10)
+    # from value 3 at 39 to value 4 at 49, at the middles of the columns
+    assert np.allclose(low, 3.0 + (np.arange(42.25, 47.0, 0.5) - 39.0) / 10)
+    assert np.array_equal(low, high)
+    assert np.isnan(gaps.columns(42.0, 47.0, 10)[0]).all()
+    # no line before the first value and after the last one
+    whole = joined.columns(0.0, 300.0, 300)[0]
+    assert np.isfinite(whole[9:199]).all()
+    assert np.isnan([*whole[:9], *whole[200:]]).all()

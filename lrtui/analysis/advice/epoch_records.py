@@ -103,8 +103,12 @@ def improved(before: Sequence[EpochRecord], after: Sequence[EpochRecord], *, noi
         after: later results.
         noise: the multiple of the noise that the change must exceed.
     """
-    loss_decrease = relative_decrease([item.result.loss for item in before], [item.result.loss for item in after])
+    loss_decrease = relative_decrease(_losses(before), _losses(after))
     return loss_decrease > noise * LOSS_NOISE or _gain(before, after) > noise * max(item.noise for item in after)
+
+
+def _losses(records: Sequence[EpochRecord]) -> list[float]:
+    return [item.result.loss for item in records if item.result.loss is not None]
 
 
 def _gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> float:
@@ -115,6 +119,8 @@ def _gain(before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> float:
 
 def relative_decrease(before: Sequence[float], after: Sequence[float]) -> float:
     """Return how much lower the median is afterwards, as a share of the earlier one; 0 if a median is not finite."""
+    if not before or not after:
+        return 0.0
     earlier, later = median(before), median(after)
     return (earlier - later) / abs(earlier) if earlier and math.isfinite(earlier) and math.isfinite(later) else 0.0
 

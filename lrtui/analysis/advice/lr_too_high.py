@@ -34,20 +34,22 @@ class LrTooHighRule:
         self._seen = 0
         self._best = self._first = math.inf
         self._steps_above = 0
-        """Consecutive steps with a loss too far above its best."""
+        """Consecutive losses too far above the best."""
 
     def examine(self, state: RunState) -> Advice | None:
-        """Return the advice if the loss has been above FACTOR times its best for as many steps as the span."""
+        """Return the advice if as many losses as the span have been above FACTOR times the best."""
         span = min(max(state.total_steps // 50, SPANS[0]), SPANS[1])
         series = state.smoothed(state.loss, span, growth=0.0)
         if len(series) < self._seen:
             # the run was resumed from an earlier checkpoint
             self._reset()
-        self._seen = max(self._seen, series.known_from)
-        for value in series.values[self._seen - series.known_from :].tolist():
+        losses = state.loss
+        self._seen = max(self._seen, series.known_from, losses.known_from)
+        means, steps = series.values[self._seen - series.known_from :], losses.values[self._seen - losses.known_from :]
+        for value, loss in zip(means.tolist(), steps.tolist(), strict=True):
             self._seen += 1
-            if not math.isfinite(value) or self._seen < span // 4:
-                # the mean of the first few steps is too noisy
+            # a script may log only some losses; the mean of the first few is too noisy
+            if math.isnan(loss) or not math.isfinite(value) or self._seen < span // 4:
                 continue
             if self._first == math.inf:
                 self._first = value
@@ -65,9 +67,9 @@ class LrTooHighRule:
 
     def _is_spike(self, state: RunState, span: int) -> bool:
         """Return whether a few huge losses raise the mean while most losses are normal."""
-        first = max(0, self._seen - span - state.loss.known_from)
-        steps = state.loss.values[first : self._seen - state.loss.known_from]
-        return bool(len(steps)) and bool(np.median(np.nan_to_num(steps, nan=np.inf)) <= self._limit)
+        losses = state.loss.values[: self._seen - state.loss.known_from]
+        newest = losses[~np.isnan(losses)][-span:]
+        return bool(len(newest)) and bool(np.median(newest) <= self._limit)
 
     @property
     def _distance(self) -> str:

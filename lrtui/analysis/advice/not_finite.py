@@ -7,6 +7,7 @@ import math
 from lrtui.analysis.advice.advice import Advice
 from lrtui.analysis.advice.epoch_records import epoch_records
 from lrtui.analysis.advice.lr_too_high import HALVE_LR
+from lrtui.run.evaluations import is_finite
 from lrtui.run.events import EpochDone, ScheduleSwitched
 from lrtui.run.state import RunState
 
@@ -43,7 +44,7 @@ def _last_good_epoch(state: RunState) -> EpochDone | None:
     best, good = math.inf, None
     for tested in epoch_records(state):
         loss = tested.result.loss
-        if not math.isfinite(loss):
+        if not is_finite(loss):
             continue
         best = min(best, loss)
         if loss <= best + (MAX_LOSS_RATIO - 1) * abs(best):

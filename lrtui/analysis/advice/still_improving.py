@@ -16,6 +16,7 @@ from lrtui.analysis.advice.epoch_records import (
     relative_decrease,
 )
 from lrtui.run.commands import Extend
+from lrtui.run.evaluations import is_finite
 from lrtui.run.state import RunState
 
 EPOCHS = 3
@@ -36,7 +37,8 @@ def still_improving(state: RunState) -> Advice | None:
     tests = epoch_records(state, EPOCHS + 1)
     if len(tests) <= EPOCHS or tests[-1].is_perfect:
         return None
-    if not all(later.result.loss < earlier.result.loss for earlier, later in pairwise(tests)):
+    losses = [test.result.loss for test in tests]
+    if not all(is_finite(earlier) and is_finite(later) and later < earlier for earlier, later in pairwise(losses)):
         return None
     # the last epoch must improve by more than the noise, and all of them together by that much per epoch
     if not improved(tests[-2:-1], tests[-1:]) or not improved(tests[:1], tests[-1:], noise=EPOCHS):

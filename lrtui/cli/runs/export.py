@@ -13,13 +13,14 @@ from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.store.output_file import write_file
-from lrtui.store.run_export import csv_lines, json_lines, metric_columns, stored_events
+from lrtui.store.run_export import csv_lines, group_count, json_lines, metric_columns, stored_events
 from lrtui.text.format import counted
 
 EPILOG = """\
 Formats:
   csv          a row per step: step, epoch, batch, seconds, loss, lr (lr_0, lr_1 ... with several parameter groups) and
-               the metrics of the steps, at full precision; a value that is not finite is nan, inf or -inf
+               the metrics of the steps, at full precision; a value that is not finite is nan, inf or -inf, and
+               one that was not logged is empty
   json         every event as a JSON object, one per line, as lrtui train --json prints them
   tensorboard  a folder (--out) of event files: train/loss, lr (lr/GROUP), test/loss, test/accuracy, test/METRIC by
                step; needs the package: pip install 'lrtui[tensorboard]'
@@ -52,7 +53,8 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
             print_prose(f"{points:,} points in {out}", sys.stderr)
         elif file_format == "csv":
             # the first line is the header
-            _write(csv_lines(events, metric_columns(connection, stored.id)), out, "row", header_lines=1)
+            lines = csv_lines(events, metric_columns(connection, stored.id), group_count(connection, stored.id))
+            _write(lines, out, "row", header_lines=1)
         else:
             _write(json_lines(events), out, "event")
     return 0

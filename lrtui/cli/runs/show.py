@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from itertools import zip_longest
 from typing import Any
 
 import click
@@ -26,7 +25,7 @@ from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import counted, duration, figure, printable, printable_lines, wrapped
+from lrtui.text.format import MISSING, counted, duration, figure, printable, printable_lines, wrapped
 from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\
@@ -94,7 +93,7 @@ def details_record(run: StoredRun, details: RunDetails) -> dict[str, Any]:
     return {
         **record_of(run),
         "branches": list(details.branches),
-        "groups": list(started.group_names) if started else [],
+        "groups": group_names(state),
         "parameter_count": started.parameter_count if started else None,
         "batches_per_epoch": started.batches_per_epoch if started else None,
         "best": event_to_json(state.best) if state.best else None,
@@ -221,13 +220,10 @@ def _result_lines(state: RunState) -> list[str]:
 
 
 def _epoch_lines(state: RunState) -> list[str]:
-    names = state.started.group_names if state.started and len(state.lrs) > 1 else ()
-    groups = len(state.epochs[0].lrs)
+    groups = max(len(done.lrs) for done in state.epochs)
+    names = group_names(state)[:groups]
     headings = [Heading("epoch", ".")]
-    headings += [
-        Heading(f"lr {printable(name)}" if name else "lr", ".")
-        for name, _ in zip_longest(names, range(groups), fillvalue="")
-    ]
+    headings += [Heading(f"lr {printable(name)}", ".") for name in names] if groups > 1 else [Heading("lr", ".")]
     metrics = metric_names(state.evaluations)
     headings += [Heading(f"test {printable(name)}", ".") for name in metrics]
     means = {name: epoch_means(state, name) for name in sorted(state.metrics)}
@@ -236,7 +232,7 @@ def _epoch_lines(state: RunState) -> list[str]:
     rows = [
         [
             str(done.epoch),
-            *(rounded_lrs((lr,)) for lr in done.lrs),
+            *(rounded_lrs((done.lrs[group],)) if group < len(done.lrs) else MISSING for group in range(groups)),
             *(figure(metric_of(tests.get(done.epoch), metric)) for metric in metrics),
             *(figure(by_epoch.get(done.epoch)) for by_epoch in means.values()),
         ]
@@ -270,6 +266,12 @@ def _columns() -> int:
     return terminal_width() or WIDTH
 
 
+def group_names(state: RunState) -> list[str]:
+    """Return the names of the run's parameter groups, those that were added during the run included."""
+    count = max(len(state.lrs), len(state.started.group_names) if state.started else 0)
+    return [state.name_of_group(group) for group in range(count)]
+
+
 # -- charts -----------------------------------------------------------------------------------------------------------
 
 
@@ -278,8 +280,8 @@ def print_charts(state: RunState) -> None:
     if not state.lrs or not len(state.loss):
         return
     ticks = run_ticks(state)
-    names = state.started.group_names if state.started else ()
-    print("learning rate" + (f" of the groups {', '.join(map(printable, names))}" if len(state.lrs) > 1 else ""))
+    names = group_names(state)
+    print("learning rate" + (f" of the groups {', '.join(map(printable, names))}" if len(names) > 1 else ""))
     print_chart(lr_curves(state), ticks, from_zero=True, rows=14)
     curves = [curve for curve in (loss_curve(state), result_curve(state)) if curve.epochs]
     if curves:

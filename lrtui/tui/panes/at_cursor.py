@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lrtui.plotting.scale import format_x
-from lrtui.run.evaluations import ACCURACY, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.log import change_line
 from lrtui.run.series import Series, value_at
@@ -44,8 +44,8 @@ def loss_at_cursor(scene: Scene) -> str:
     values, many = [], len(scene.shown) > 1
     for run in scene.shown:
         train, batch = _steps_at_cursor(scene, run, run.state.loss)
-        test = test_at_cursor(scene, run)
-        test_loss = four_digits(test.loss) if test else NOTHING
+        loss = metric_of(test_at_cursor(scene, run), LOSS)
+        test_loss = NOTHING if loss is None else four_digits(loss)
         values.append(f"{train}/{test_loss}" if many else f"{train}{batch} test {test_loss}")
     return _with_moment(scene, f"{'train/test' if many else 'train'} {_join_runs(scene, values)}")
 
@@ -70,8 +70,10 @@ def _steps_at_cursor(scene: Scene, run: ShownRun, series: Series) -> tuple[str, 
     """Return the value of the step at the cursor as it is drawn, and in brackets the exact one if that is smoothed."""
     span, index = scene.view.smoothing, _index(scene, run)
     exact = _number(series, index)
-    if exact != NOTHING and series is not run.state.loss and math.isnan(value_at(series, index or 0)):
-        # a metric may have no value at some steps
+    started = run.state.started
+    has_gaps = series is not run.state.loss or (started is not None and not started.has_every_loss)
+    if exact != NOTHING and has_gaps and math.isnan(value_at(series, index or 0)):
+        # a metric, or the loss of a script, may have no value at some steps
         exact = NOTHING
     drawn = _number(run.state.smoothed(series, span), index) if span else exact
     return drawn, f" (batch {exact})" if span else ""

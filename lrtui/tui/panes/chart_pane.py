@@ -203,15 +203,21 @@ def _cursor_and_changes(scene: Scene) -> list[Layer]:
     return layers
 
 
-def curve_of_steps(scene: Scene, run: ShownRun, series: Series, style: str, form: Form, name: str) -> Curve | None:
-    """Return a curve of one value per step of the run, or None if there is none."""
+def curve_of_steps(
+    scene: Scene, run: ShownRun, series: Series, style: str, form: Form, name: str, *, joins_gaps: bool = False
+) -> Curve | None:
+    """Return a curve of one value per step of the run, or None if there is none.
+
+    Args:
+        joins_gaps: whether NaN stands for no value, so that the line goes on to the next one.
+    """
     if not len(series):
         return None
     state, axis = run.state, scene.view.viewport.axis
     if axis == "time":
-        return Curve(series, 0.0, 1.0, style, form, state.seconds, name)
+        return Curve(series, 0.0, 1.0, style, form, state.seconds, name, joins_gaps=joins_gaps)
     rate = batches_per_epoch(state) if axis == "epoch" else 1
-    return Curve(series, state.first_step / rate, rate, style, form, None, name)
+    return Curve(series, state.first_step / rate, rate, style, form, None, name, joins_gaps=joins_gaps)
 
 
 def marks_of_tests(scene: Scene, run: ShownRun, name: str, glyph: str, *, averaged: bool = False) -> Marks:

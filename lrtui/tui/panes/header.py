@@ -12,6 +12,7 @@ from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
 from lrtui.text.format import cut, duration, four_digits, printable
+from lrtui.tui.panes.metrics import latest_loss
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.view import Scene
@@ -114,14 +115,12 @@ def figures_line(scene: Scene, width: int) -> str:
     state, parts = run.state, []
     if state.current_lrs:
         parts.append(f"lr {four_digits(trained_lr(state.current_lrs)):<9}")
-    if len(state.loss):
+    if (loss := latest_loss(scene, state)) is not None:
         # the same value as in the loss pane
-        span = scene.view.smoothing
-        series = state.smoothed(state.loss, span) if span else state.loss
-        parts.append(f"train loss {four_digits(series.last):<7}")
+        parts.append(f"train loss {four_digits(loss):<7}")
     tests = [result for result in state.evaluations if not result.averaged]
-    if tests:
-        parts.append(f"test loss {four_digits(tests[-1].loss):<7}")
+    if (loss := metric_of(state.last_test, LOSS)) is not None:
+        parts.append(f"test loss {four_digits(loss):<7}")
     metric = state.objective.metric
     values = [value for test in tests if metric != LOSS and (value := metric_of(test, metric)) is not None]
     if values:

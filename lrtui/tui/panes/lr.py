@@ -55,7 +55,8 @@ class LrPane(ChartPane):
         lrs = run.state.current_lrs
         if len(lrs) > 1 and run.state.started:
             signs = [f"{_glyph_of_group(group)}:" if _has_group_styles(scene) else "" for group in range(len(lrs))]
-            rows = zip(signs, run.state.started.group_names, lrs, strict=True)
+            names = [run.state.name_of_group(group) for group in range(len(lrs))]
+            rows = zip(signs, names, lrs, strict=True)
             return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
         next_run = f"╌╌ next run: {scene.view.spec.schedule}  " if preview_rate(scene) else ""
         return f"{next_run}lr {four_digits(lrs[0])}" if lrs else next_run.strip()
@@ -215,6 +216,9 @@ def _replaced_curves(scene: Scene, run: ShownRun) -> list[Curve]:
 
 def _curves_without_nudge(scene: Scene, run: ShownRun, group: int, style: str, nudge: LrSet) -> list[Curve]:
     """Return a group's lr divided by the nudge, which multiplies the whole course: no forecast is needed."""
+    if group >= len(nudge.lrs_before):
+        # added after the nudge
+        return []
     before, after = nudge.lrs_before[group], nudge.lrs_after[group]
     if after <= 0 or before == after:
         return []
@@ -251,8 +255,7 @@ def _labels(scene: Scene, run: ShownRun) -> list[Label]:
 
 def _name_of_group(run: ShownRun, group: int) -> str:
     """Return the name of a group's lr in an export."""
-    started = run.state.started
-    return f"lr {started.group_names[group]}" if started and len(run.state.lrs) > 1 else "lr"
+    return f"lr {run.state.name_of_group(group)}" if len(run.state.lrs) > 1 else "lr"
 
 
 def _has_group_styles(scene: Scene) -> bool:

@@ -77,6 +77,16 @@ def next_metric(scene: Scene) -> str:
     return names[(names.index(shown) + 1) % len(names)] if shown in names else shown
 
 
+def latest_loss(scene: Scene, state: RunState) -> float | None:
+    """Return the latest training loss as the charts show it, smoothed or not; None if no step has one."""
+    if not len(state.loss):
+        return None
+    span = scene.view.smoothing
+    latest = state.smoothed(state.loss, span).last if span else state.last_loss
+    has_none = math.isnan(latest) and state.started is not None and not state.started.has_every_loss
+    return None if has_none else latest
+
+
 # -- panes ------------------------------------------------------------------------------------------------------------
 
 
@@ -135,14 +145,17 @@ def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
     if series is None:
         return []
     label, style = f"{label_of(run)} train {name}", line_style(run, scene)
+    started = run.state.started
+    has_gaps = name != LOSS or (started is not None and not started.has_every_loss)
     curves = []
     if span and len(scene.shown) <= MAX_BANDS:
-        curves.append(curve_of_steps(scene, run, series, band_style(run, scene), "band", label))
+        band = curve_of_steps(scene, run, series, band_style(run, scene), "band", label, joins_gaps=has_gaps)
+        curves.append(band)
     if span:
         smoothed = run.state.smoothed(series, span)
         curves.append(curve_of_steps(scene, run, smoothed, style, "line", f"{label} smoothed over {span}"))
     else:
-        curves.append(curve_of_steps(scene, run, series, style, "line", label))
+        curves.append(curve_of_steps(scene, run, series, style, "line", label, joins_gaps=has_gaps))
     return [curve for curve in curves if curve is not None]
 
 
@@ -161,13 +174,13 @@ class LossPane(MetricChart):
         run = scene.run
         if run is None or not len(run.state.loss):
             return ""
-        state, span = run.state, scene.view.smoothing
-        series = state.smoothed(state.loss, span) if span else state.loss
-        parts = [f"train {four_digits(series.last)}"]
-        if last := state.last_test:
-            parts.append(f"test {four_digits(last.loss)}")
-        if averaged := state.last_averaged:
-            parts.append(f"{AVERAGED} averaged {four_digits(averaged.loss)}")
+        state, parts = run.state, []
+        if (latest := latest_loss(scene, state)) is not None:
+            parts.append(f"train {four_digits(latest)}")
+        if (last := metric_of(state.last_test, LOSS)) is not None:
+            parts.append(f"test {four_digits(last)}")
+        if (averaged := metric_of(state.last_averaged, LOSS)) is not None:
+            parts.append(f"{AVERAGED} averaged {four_digits(averaged)}")
         return " · ".join(parts)
 
     def metric_name(self, scene: Scene) -> str:
@@ -240,7 +253,7 @@ def _values_of_metric(scene: Scene, name: str) -> str:
     parts = []
     if name in state.metrics:
         series, span = state.metrics[name], scene.view.smoothing
-        latest = (state.smoothed(series, span) if span else series).last
+        latest = state.smoothed(series, span).last if span else series.last_known
         parts.append("" if math.isnan(latest) else four_digits(latest))
     best, last, averaged = state.best, state.last_test, state.last_averaged
     if name == state.objective.metric and best is not None and (value := metric_of(best, name)) is not None:

@@ -88,7 +88,7 @@ def summary_of(run: ShownRun, recorded: RunSummary | None = None) -> RunSummary:
         "best_value": summary.best_value if summary.best_metric else summary.best_accuracy,
         "accuracy": last.accuracy if last else None,
         "test_loss": last.loss if last else None,
-        "loss": state.loss.last if len(state.loss) else None,
+        "loss": state.last_loss if len(state.loss) else None,
         "lr": state.current_lrs[0] if state.current_lrs else None,
         "error": state.outcome.error if state.outcome else None,
     }

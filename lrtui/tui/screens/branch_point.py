@@ -53,7 +53,7 @@ def epoch_lines(ends: Sequence[EpochEnd]) -> list[str]:
     for end, lr in zip(ends, lrs, strict=True):
         line = f"epoch {end.epoch:>3}  step {end.step:>{step_width},}  lr {lr:<{lr_width}}"
         if end.result is not None:
-            line += f"  loss {end.result.loss:.4f}"
+            line += "" if end.result.loss is None else f"  loss {end.result.loss:.4f}"
             if end.metric != LOSS and (value := metric_of(end.result, end.metric)) is not None:
                 is_accuracy = end.metric == ACCURACY
                 line += f"  acc {value:.4f}" if is_accuracy else f"  {printable(end.metric)} {four_digits(value)}"

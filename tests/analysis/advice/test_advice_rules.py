@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 from advice_verdict import advice_on
+from attached_runs import attached_run
 from recorded_runs import recorded_run
 from recordings import ending, read_recording
 from synthetic_runs import codes, only, state_of, synthetic_run
@@ -166,3 +168,28 @@ def test_a_negative_loss_close_to_its_best_is_not_too_high() -> None:
     assert "lr-too-high" not in codes(synthetic_run([0.01] * 6, falling))
     lost = [(loss, None) for loss in (2.0, -2.0, -3.0, 20.0, 20.0, 20.0)]
     assert "lr-too-high" in codes(synthetic_run([0.01] * 6, lost))
+
+
+def test_a_script_that_logs_every_tenth_loss_gets_no_advice_for_a_single_huge_one() -> None:
+    events = attached_run(500)
+    assert codes(events) == []
+    spiked = [
+        replace(event, loss=500.0) if isinstance(event, StepDone) and event.step == 399 else event for event in events
+    ]
+    assert codes(spiked) == []
+
+
+def test_a_script_that_logs_every_tenth_loss_gets_advice_for_a_loss_that_stays_high() -> None:
+    events = attached_run(500)
+    risen = [
+        replace(event, loss=50.0)
+        if isinstance(event, StepDone) and event.step >= 300 and not math.isnan(event.loss)
+        else event
+        for event in events
+    ]
+    assert codes(risen) == ["lr-too-high"]
+
+
+def test_a_script_without_a_test_loss_gets_advice_without_it() -> None:
+    for tests in ("accuracy", "perplexity"):
+        codes(attached_run(500, tests=tests, outcome="done"))
