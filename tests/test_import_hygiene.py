@@ -42,6 +42,8 @@ def command(*arguments: str) -> str:
         (command("--help"), set()),
         (command("train", "--help"), {"numpy"}),
         (command("code", "--help"), set()),
+        (command("run", "--help"), set()),
+        ("import lrtui.supervisor.supervisor", {"numpy"}),
         ("import lrtui.schedules.export_code, lrtui.cli.code, lrtui.store.location", set()),
         ("import lrtui.engine.run_code, lrtui.schedules.simulate, lrtui.store.store_feed", {"numpy"}),
         (command("schedulers"), set()),

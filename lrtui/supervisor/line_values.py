@@ -87,16 +87,19 @@ _TEST_PROGRESS = re.compile(r"\W*\w+: \[\s*\d+/\d+\]")
 
 _TRAIN_LINE = re.compile(r"\W*train", re.I)
 
-_EPOCH = re.compile(r"(?<![\w.-])['\"]?epoch['\"]?\s*[:=]?\s*['\"]?\[?\s*(?P<epoch>\d+(?:\.\d+)?)(?![\w%]|\.\d)", re.I)
-_TIMM = re.compile(r"\s*Train: (?P<epoch>\d+) \[\s*(?P<position>\d+)/\d+")
+_EPOCH = re.compile(
+    r"(?<![\w.-])['\"]?epoch['\"]?\s*[:=]?\s*['\"]?\[?\s*(?P<epoch>\d{1,9}(?:\.\d+)?)(?![\w%]|\.\d)", re.I
+)
+_TIMM = re.compile(r"\s*Train: (?P<epoch>\d{1,9}) \[\s*(?P<position>\d{1,12})/\d+")
 _STEP = re.compile(
     r"(?<![\w.-])['\"]?(?:global[ _]step|step|iter|iteration|it|batch)['\"]?\s*[:=#]?\s*['\"]?"
-    r"\[?\s*(?P<step>\d+)(?:\s*/\s*(?P<total>\d+))?(?![\w%/]|\.\d)",
+    r"\[?\s*(?P<step>\d{1,12})(?:\s*/\s*(?P<total>\d+))?(?![\w%/]|\.\d)",
     re.I,
 )
 _BAR = re.compile(
     # tqdm, Keras with either kind of bar, the brackets of PyTorch's ImageNet example
-    r"(?P<position>\d+)/(?P<total>\d+)\s*(?:\[\d+:\d\d|\[[=>.]|━|- \d+m?s)|\]\[\s*(?P<batch>\d+)/\d+\s*\]"
+    r"(?<!\d)(?P<position>\d{1,12})/(?P<total>\d+)\s*(?:\[\d+:\d\d|\[[=>.]|━|- \d+m?s)"
+    r"|\]\[\s*(?P<batch>\d{1,12})/\d+\s*\]"
 )
 _ADJUSTED = re.compile(rf"learning rate of group 0 (?:to|from \S+ to) (?P<lr>{NUMBER})", re.I)
 _SUMMARY = re.compile(r"train_runtime|samples_per_second['\"]?: .*train_loss")

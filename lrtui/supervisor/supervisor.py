@@ -100,6 +100,7 @@ class Supervisor:
         self._stopped_by = ""
         self._last_line = ""
         self._said_trouble = False
+        self._reads_values = True
 
     def request(self, what: Command | signal.Signals) -> None:
         """Ask for a command to be carried out or a signal to be passed on; from any thread, or a signal handler."""
@@ -163,8 +164,12 @@ class Supervisor:
         self._last_line = next((text.strip() for text in reversed(final) if text.strip()), self._last_line)
         if self._output is not None:
             self._output.write(final)
-        if self.run is not None:
-            self.run.read(lines)
+        if self.run is not None and self._reads_values:
+            try:
+                self.run.read(lines)
+            except Exception as error:  # an error here would hang up on the command
+                self._reads_values = False
+                self.run.note(f"the output is not searched for values any more: {error!r}", is_warning=True)
 
     def _look(self, *, is_quiet: bool) -> None:
         """Do what need not be done at every output."""

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.run.source import run_started
@@ -113,6 +116,29 @@ def test_an_lr_on_a_line_of_its_own_applies_to_the_steps_that_follow() -> None:
     lrs = [event.lrs[0] for event in events if isinstance(event, StepDone)]
     assert math.isnan(lrs[0])
     assert lrs[1:] == [0.01, 0.001]
+
+
+TEXT = r"""
+epoch step iter loss lr learning_rate val_loss test accuracy acc@1 train Train: Test: tensor( | [ ] ( ) { } / : = , - %
+nan inf 0 1 45/938 [00:01<00:02, [== 1e-3 1e999 0.5 .5 9999999999999999999999 ' " \r \n \t é 漢
+"""
+WORDS = st.sampled_from(re.findall(r"\S+", TEXT))
+
+
+@given(st.lists(st.one_of(WORDS, st.integers(0, 10**25).map(str), st.text(max_size=3)), max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_any_text_gives_steps_that_can_be_stored(words: list[str]) -> None:
+    terminal, reader, step = TerminalLines(), OutputEvents(lambda: 0.0), 0
+    lines = terminal.feed(" ".join(words).replace("\\r", "\r").replace("\\n", "\n"))
+    for number, event in enumerate(reader.read([*lines, *terminal.end()])):
+        assert event.seq == number
+        assert event.step == step
+        if isinstance(event, StepDone):
+            step += 1
+            assert 0 <= event.batch < 2**63
+            assert 1 <= event.epoch < 2**63
+        elif isinstance(event, EvalDone):
+            assert event.accuracy is None or 0 <= event.accuracy <= 1
 
 
 def test_the_events_fold_into_a_state() -> None:

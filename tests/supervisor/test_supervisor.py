@@ -226,6 +226,21 @@ def test_nothing_is_recorded_without_a_store(monkeypatch: pytest.MonkeyPatch, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_error_in_the_search_for_values_does_not_end_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(text: str) -> None:
+        raise RecursionError(text)
+
+    monkeypatch.setattr("lrtui.supervisor.output_events.read_line", fail)
+    assert supervise(tmp_path, ["sh", "-c", "echo loss: 1; sleep 0.1; echo loss: 2"]) == Ended(0)
+    events, steps, output = items_of(tmp_path, 1)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "the output is not searched for values any more: RecursionError('loss: 1')"
+    ]
+    assert (steps, output) == ([], ["loss: 1", "loss: 2"])
+
+
 def test_the_last_output_is_read_however_soon_the_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # the end is looked for after a request, without another look at the terminal
     def request(supervisor: Supervisor) -> None:

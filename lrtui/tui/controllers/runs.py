@@ -245,12 +245,14 @@ class RunsController:
         kept = (
             f"stop after this batch and save it; {key} resumes it" if stopped.is_recorded else "stop; nothing is saved"
         )
+        if stopped.spec.is_attached:
+            kept = "stop; what it saves is up to its script"
         choices = (Choice("x", kept, "stop"), Choice("escape", "cancel", None))
 
         def answered(answer: str | None) -> None:
             if answer is not None:
                 self.send(Stop(), stopped)
-                self._cockpit.say("Stopping after this batch.")
+                self._cockpit.say("Stopping." if stopped.spec.is_attached else "Stopping after this batch.")
 
         self._cockpit.app.push_screen(ConfirmScreen(question, choices, lambda: stopped.is_live), answered)
 

@@ -113,7 +113,7 @@ def figures_line(scene: Scene, width: int) -> str:
             line = f" ! {finding.short or finding.message}: press {key} for another schedule"
         return line if len(line) <= width else cut(line.removesuffix(" for another schedule"), width)
     state, parts = run.state, []
-    if state.current_lrs:
+    if state.current_lrs and not (math.isnan(trained_lr(state.current_lrs)) and run.spec.is_attached):
         parts.append(f"lr {four_digits(trained_lr(state.current_lrs)):<9}")
     if (loss := latest_loss(scene, state)) is not None:
         # the same value as in the loss pane

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -59,7 +60,11 @@ class LrPane(ChartPane):
             rows = zip(signs, names, lrs, strict=True)
             return "lr " + "  ".join(f"{sign}{name} {four_digits(lr)}" for sign, name, lr in rows)
         next_run = f"╌╌ next run: {scene.view.spec.schedule}  " if preview_rate(scene) else ""
-        return f"{next_run}lr {four_digits(lrs[0])}" if lrs else next_run.strip()
+        if not lrs:
+            return next_run.strip()
+        # a script that is not attached may print none
+        is_unknown = math.isnan(lrs[0]) and run.spec.is_attached
+        return f"{next_run}lr {'unknown' if is_unknown else four_digits(lrs[0])}"
 
     def chart_of(self, scene: Scene) -> Chart | None:
         of_runs, of_next_run = [_curves_of_run(scene, run) for run in scene.shown], _curves_of_next_run(scene)
