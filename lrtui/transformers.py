@@ -110,7 +110,7 @@ class LrtuiCallback(TrainerCallback):
         logged, self._logged = self._logged, {}
         self._attached.log(logged)
         if self._attached.evaluation_wanted:
-            self._attached.begin_evaluation(is_due=control.should_evaluate)
+            self._attached.begin_evaluation(is_due=control.should_evaluate, holds_schedulers=True)
             control.should_evaluate = True
         if self._attached.checkpoint_wanted:
             control.should_save = True

@@ -124,6 +124,12 @@ class FrameworkRun:
         self._checkpoints.clear()
         run.finish(error)
 
+    def fail(self, error: BaseException) -> None:
+        """End the run with the framework's error; it is stopped where somebody has interrupted it."""
+        if isinstance(self.run, AttachedRun):
+            self.run.__exit__(type(error), error, None)
+        self.finish()
+
     def give_up(self, error: Exception) -> None:
         """Let the framework go on without the run."""
         say(f"the run is not recorded any more: {describe_exception(error)}. The training goes on")
@@ -156,12 +162,13 @@ class FrameworkRun:
         """Whether a command has asked for a checkpoint."""
         return bool(self._checkpoints)
 
-    def begin_evaluation(self, *, is_due: bool) -> None:
+    def begin_evaluation(self, *, is_due: bool, holds_schedulers: bool = False) -> None:
         """Answer the commands that asked for a test: it begins now.
 
         Args:
             is_due: whether the framework would have run it without them; otherwise it leaves no trace in the training:
-                schedulers that follow its results are not stepped, and random numbers are drawn again.
+                the random numbers that it draws are drawn again, and it ends no epoch.
+            holds_schedulers: whether the framework steps schedulers after each test, which this one must not.
         """
         commands, self._evaluations = self._evaluations, []
         if not isinstance(self.run, AttachedRun):
@@ -169,7 +176,7 @@ class FrameworkRun:
         for command in commands:
             self.run.evaluation_started(command)
         if not is_due:
-            self._is_asked_test = self.run.holds_schedulers = True
+            self._is_asked_test, self.run.holds_schedulers = True, holds_schedulers
             self._states = random_states()
 
     def evaluation_done(self, results: Mapping[str, Any]) -> None:
