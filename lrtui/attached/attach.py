@@ -139,7 +139,7 @@ def begin(
     ranks = None
     try:
         _finish_earlier_runs(attachment)
-        ranks = Ranks.of_process()
+        ranks = Ranks.of_process(say)
         # rank 0 records for all
         folder = attachment.folder if ranks is None or ranks.rank == 0 else None
         run = AttachedRun(attachment, folder, evaluate=evaluate, checkpoint=checkpoint, on_stop=on_stop, ranks=ranks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -146,19 +146,23 @@ def script_limit() -> timedelta:
     return limit if isinstance(limit, timedelta) else DEFAULT_LIMIT
 
 
-def all_arrive(store: Any, world_size: int, seconds: float) -> bool:
+def all_arrive(store: Any, world_size: int, seconds: float, report: Callable[[str], object]) -> bool:
     """Wait until all ranks have called this; return whether they have, the same in each.
 
     Args:
         store: a store of `torch.distributed` that is used for nothing else.
         seconds: how long to wait for the last one.
+        report: receives a sentence about a wait that others may wonder about.
     """
     if store.add("arrived", 1) == world_size:
         store.compare_set("outcome", "", "all")
-    deadline = time.monotonic() + seconds
-    pause = 0.001
+    started, pause, is_reported = time.monotonic(), 0.001, False
     while not store.check(["outcome"]):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > seconds / 6 and not is_reported:
+            is_reported = True
+            report(f"waiting for lrtui.attach in the other ranks, {seconds:.0f} seconds at most")
+        if waited > seconds:
             # the last rank may arrive at this moment: the first to write decides
             store.compare_set("outcome", "", "some")
         time.sleep(pause)

@@ -6,7 +6,7 @@ import os
 import threading
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -69,10 +69,13 @@ class Ranks:
         self._lrs: Sequence[float] = ()
 
     @classmethod
-    def of_process(cls, arrival_seconds: float = ARRIVAL_SECONDS) -> Self | None:
+    def of_process(
+        cls, report: Callable[[str], object] = lambda _: None, arrival_seconds: float = ARRIVAL_SECONDS
+    ) -> Self | None:
         """Return this process's place among the ranks; None if it trains alone.
 
         Args:
+            report: receives a sentence if rank 0 waits long for the others.
             arrival_seconds: how long to wait for the other ranks to call it.
         """
         if not (dist.is_available() and dist.is_initialized()):
@@ -91,7 +94,7 @@ class Ranks:
         try:
             c10d: Any = dist.distributed_c10d
             store = c10d.PrefixStore(f"lrtui/attach/{cls._attached}", c10d._get_default_store())
-            if all_arrive(store, world_size, arrival_seconds):
+            if all_arrive(store, world_size, arrival_seconds, report if rank == 0 else lambda _: None):
                 ranks = cls(rank, RankGroup(store, rank, world_size, script_limit() / 2))
                 watch(ranks)
                 return ranks

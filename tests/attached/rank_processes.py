@@ -17,11 +17,15 @@ from lrtui.store.run_export import stored_events
 Scenarios = dict[str, dict[str, dict[str, Any]]]
 
 
-def run_scenarios(names: list[str]) -> Scenarios:
-    """Return what each rank of each scenario saw, by the scenario's name and the rank."""
+def run_scenarios(names: list[str], folder: Path) -> Scenarios:
+    """Return what each rank of each scenario saw, by the scenario's name and the rank.
+
+    Args:
+        folder: where they put their files.
+    """
     script = Path(__file__).with_name("rank_scenarios.py")
     process = subprocess.run(
-        [sys.executable, script, *names],
+        [sys.executable, script, folder, *names],
         stdout=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=90,

@@ -1,5 +1,7 @@
 """Runs pairs of processes through `Ranks`, all at once; prints what each of them saw as JSON.
 
+    rank_scenarios.py FOLDER [NAME...]
+
 Run as a script, so that torch is imported once and the processes are forked from one that has no threads.
 """
 
@@ -10,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -208,7 +209,8 @@ def joined(rank: int, seen: Seen) -> None:
 
 def only_one_attaches(rank: int, seen: Seen) -> None:
     if rank == 0:
-        ranks = attached(arrival_seconds=0.3)
+        seen["reports"] = []
+        ranks = attached(report=seen["reports"].append, arrival_seconds=0.3)
         seen["problem"] = ranks.problem
         until = ranks.begin([0.1], has_command=True)
         seen["rest"] = [until, ranks.finish(), ranks.leave()]
@@ -412,8 +414,7 @@ def main() -> None:
     torch.set_num_threads(1)
     # imports torch._dynamo, which takes seconds
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).zero_grad()
-    names = sys.argv[1:] or list(SCENARIOS)
-    root = Path(tempfile.mkdtemp())
+    root, names = Path(sys.argv[1]), sys.argv[2:] or list(SCENARIOS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         os.environ["MASTER_PORT"] = str(free.getsockname()[1])

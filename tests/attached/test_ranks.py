@@ -41,9 +41,9 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def scenarios() -> Scenarios:
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Scenarios:
     """What each rank of each scenario saw."""
-    return run_scenarios(NAMES)
+    return run_scenarios(NAMES, tmp_path_factory.mktemp("ranks"))
 
 
 def test_commands_of_rank_0_reach_all_ranks_at_the_same_step(scenarios: Scenarios) -> None:
@@ -112,6 +112,9 @@ def test_a_rank_with_fewer_steps_than_others_gives_way(scenarios: Scenarios, nam
 
 def test_an_attach_in_one_rank_only_says_so_and_never_hangs(scenarios: Scenarios) -> None:
     assert scenarios["only one attaches"]["0"]["problem"] == ONE_ATTACHED
+    assert scenarios["only one attaches"]["0"]["reports"] == [
+        "waiting for lrtui.attach in the other ranks, 0 seconds at most"
+    ]
     for seen in scenarios["late"].values():
         assert seen["problem"] == ONE_ATTACHED
         assert seen["second"] == [True, "x", None]
