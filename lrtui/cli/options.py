@@ -286,7 +286,7 @@ def load_settings() -> UserSettings:
 
 
 def check_notation(spec: RunSpec) -> None:
-    """Refuse, before torch is imported, a schedule or optimizer that can't be parsed and an unknown task.
+    """Refuse, before torch is imported, a schedule or optimizer that can't be parsed or trained and an unknown task.
 
     Raises:
         NotationError: with the position of the error.
@@ -296,9 +296,10 @@ def check_notation(spec: RunSpec) -> None:
     # the defaults parse; importing the parser takes 20 ms, which the cockpit's first frame does not wait for
     if (spec.schedule, spec.optimizer, spec.at) != (default.schedule, default.optimizer, default.at):
         from lrtui.schedules.notation import parse_optimizer, parse_schedule
+        from lrtui.schedules.schedule import check_trainable
         from lrtui.schedules.script import read_script
 
-        parse_schedule(spec.schedule)
+        check_trainable(parse_schedule(spec.schedule))
         parse_optimizer(spec.optimizer)
         read_script(spec.at, spec.epochs)
     if spec.task != default.task:

@@ -167,7 +167,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         name: name of the new run.
 
     Raises:
-        UsageError: for an epoch without a checkpoint; names those that have one.
+        UsageError: for a run of a script, and for an epoch without a checkpoint; names those that have one.
         StoreError: if the store can't be read.
     """
     command = parse_command(schedule)
@@ -175,6 +175,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         raise UsageError(f"a branch takes a schedule, lr*X or lr=X, not {schedule[:40]!r}")
     with closing(open_for_reading(folder)) as connection:
         parent = find_run(connection, run)
+        _check_own(parent)
         state = summarized_state(connection, parent.id)
     started = state.started
     ends = epoch_ends(folder, parent.id, state, parent.uid)
@@ -263,7 +264,9 @@ def interrupted_run(folder: Path) -> ResumePlan | None:
     directory = str(Path.cwd())
     with closing(open_for_reading(folder)) as connection:
         run = next((run for run in all_runs(connection) if run.directory == directory), None)
-        if run is None or not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
+        if run is None or run.spec.is_attached:
+            return None
+        if not (run.state == "lost" or (run.state == "stopped" and was_interrupted(connection, run.id))):
             return None
     # at every start: the checksums of a large checkpoint would take seconds, and a resume verifies them anyway
     return plan_offered_resume(folder, str(run.id), is_complete)
@@ -280,11 +283,21 @@ def describe_user_files(plan: ResumePlan) -> list[str]:
 
 
 def _check_resumable(run: StoredRun, folder: Path, *, is_changed: bool, epochs: int | None) -> None:
+    _check_own(run)
     refuse_live(run, folder)
     if run.state == "done" and epochs is None:
         raise UsageError(f"{run.title} is done; --epochs N extends it")
     if run.state == "diverged" and not is_changed:
         raise UsageError(f"{run.title} diverged and would diverge again: change it with --lr X or --schedule S")
+
+
+def _check_own(run: StoredRun) -> None:
+    if run.spec.is_attached:
+        script = run.spec.task.partition(":")[2]
+        raise UsageError(
+            f"{run.title} is a run of the script {script}, which alone has its model and data: start the script again, "
+            "from a checkpoint of its own if it saves any"
+        )
 
 
 def _checkpoint(

@@ -11,7 +11,7 @@ from lrtui.run.errors import UsageError
 from lrtui.run.spec import SCRIPT
 from lrtui.schedules.catalogue import CATALOGUE, Per, SchedulerEntry
 from lrtui.schedules.parameter import LrRole
-from lrtui.schedules.user_module import LENGTHS
+from lrtui.schedules.user_module import LENGTHS, check_not_of_script
 
 ANCHORS = {
     "base": "the configured lr, over the steps left",
@@ -289,6 +289,16 @@ def check_anchor(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) 
         raise UsageError(
             f"the lr is 0 at this point, and {schedule} from current would leave it at 0: switch from base instead"
         )
+
+
+def check_trainable(schedule: Schedule) -> None:
+    """Check that a run can be trained with the schedule.
+
+    Raises:
+        NotationError: if only a script has it, or a part of it.
+    """
+    for part in schedule.walk():
+        check_not_of_script(part.user_path, part.name, str(schedule))
 
 
 def anchor_warnings(schedule: Schedule, anchor: str, current_lrs: Sequence[float]) -> list[str]:

@@ -137,6 +137,24 @@ def load_user_attribute(path: str, name: str, text: str) -> Any:
     return found
 
 
+def check_not_of_script(path: str | None, name: str, text: str) -> None:
+    """Check that a schedule is none that only a script has.
+
+    Args:
+        path: module or file of the class.
+        name: name of the class.
+        text: the notation, for messages.
+
+    Raises:
+        NotationError: if it is one; says where its lr is known.
+    """
+    if path == SCRIPT:
+        what = "stands for the lr that a script itself sets, which"
+        if name != "lr":
+            what = f"is a {name} that only its script has: its lr"
+        raise NotationError(f"{SCRIPT}:{name} {what} is only known where it was recorded", text, 0)
+
+
 def load_user_scheduler(path: str, name: str, text: str) -> Callable[..., Any]:
     """Return a user's scheduler class, or the function that makes a scheduler; runs the file or imports the module.
 
@@ -149,9 +167,7 @@ def load_user_scheduler(path: str, name: str, text: str) -> Callable[..., Any]:
         NotationError: if there is no such file, module or name, it is neither a function nor a class of schedulers, or
             only a script has it.
     """
-    if path == SCRIPT:
-        what = "the lr that the script itself sets" if name == "lr" else f"the script's own {name}"
-        raise NotationError(f"{SCRIPT}:{name} is {what}: it is only known where it was recorded", text, 0)
+    check_not_of_script(path, name, text)
     from torch.optim.lr_scheduler import LRScheduler
 
     found = load_user_attribute(path, name, text)

@@ -43,8 +43,8 @@ def find_task(notation: str, seed: int = 0) -> Task:
     if notation.startswith(f"{SCRIPT}:"):
         script = notation.partition(":")[2][:60]
         raise UsageError(
-            f"{script} is a script that lrtui.attach recorded, not a task: only the script can train its model; start "
-            "it again"
+            f"{script} is a script whose runs are recorded, not a task: only the script can train its model; start it "
+            "again"
         )
     if ":" not in notation:
         if notation not in plugin_names(GROUP):

@@ -16,7 +16,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import check_flags
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import Schedule, check_trainable
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
 from lrtui.tasks.registry import find_task, steps_per_epoch
@@ -103,7 +103,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         DataError: if there is no data.
         TaskError: for a mistake in the task.
     """
-    parse_schedule(spec.schedule)  # refused before the data is loaded
+    check_trainable(parse_schedule(spec.schedule))  # refused before the data is loaded
     device = choose_device(spec.device)
     check_flags(parse_optimizer(spec.optimizer), device.type)
     user_task = UserTask(task or find_task(spec.task, spec.seed), spec.task)

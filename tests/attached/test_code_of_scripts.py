@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from torch.optim import lr_scheduler as pytorch
 import lrtui
 from lrtui.attached.run import AttachedRun
 from lrtui.cli.stored_runs import find, reading
+from lrtui.engine.resume import interrupted_run, plan_branch, plan_resume
 from lrtui.engine.run_code import code_of_stored
-from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule, UndoLr
+from lrtui.run.commands import Command, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
+from lrtui.run.errors import Stopped, UsageError
 
 EPOCHS, BATCHES = 3, 4
 
@@ -50,7 +54,10 @@ class Trained:
                 run._publisher.inbox.send(commands[step])
             if scheduler is None:
                 optimizer.param_groups[0]["lr"] = 0.1 / (1 + step)
-            optimizer.step()
+            try:
+                optimizer.step()
+            except Stopped:
+                break
             run.log(loss=1.0)
             ends = (step + 1) % BATCHES == 0
             if scheduler is not None and (per == "batch" or ends):
@@ -111,3 +118,16 @@ def test_a_scheduler_that_only_the_script_has_is_a_placeholder_before_exact_chan
         # in its place
         own = code.replace("lambda step: 1.0", "lambda step: 1 / (1 + step)")
         assert lrs_of(own) == trained.lrs
+
+
+def test_a_run_of_a_script_is_not_resumed_or_branched(tmp_path: Path) -> None:
+    Trained(tmp_path, None, {1: Stop()}, KNOWN)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection, connection:
+        connection.execute("UPDATE runs SET state = 'lost'")
+    for plan in (
+        lambda: plan_resume(tmp_path, "last", epochs=9),
+        lambda: plan_branch(tmp_path, "last", 1, "lr*0.5"),
+    ):
+        with pytest.raises(UsageError, match="alone has its model and data: start the script again"):
+            plan()
+    assert interrupted_run(tmp_path) is None

@@ -93,7 +93,7 @@ def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
         (".relative:Mine", "package.module:Name"),
         ("not a module:Mine", "package.module:Name"),
         ("lrtui.tasks.task:Nothing", "has no Nothing"),
-        ("script:train.py", "train.py is a script that lrtui.attach recorded, not a task"),
+        ("script:train.py", "train.py is a script whose runs are recorded, not a task"),
         ("script:notebook", "only the script can train its model"),
     ],
 )

@@ -15,6 +15,7 @@ from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec, named_schedule
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.schedule import check_trainable
 from lrtui.store.liveness import ProcessIdentity
 from lrtui.text.format import counted, figure
 
@@ -101,8 +102,10 @@ def check_entrants(entrants: list[Entrant]) -> None:
     """Check the entrants of a race.
 
     Raises:
-        UsageError: for fewer than two entrants, or a duplicate.
+        UsageError: for fewer than two entrants, a duplicate, or a schedule that only a script has.
     """
+    for entrant in entrants:
+        check_trainable(parse_schedule(entrant.schedule))
     if len(entrants) < 2:
         raise UsageError(
             'a race needs at least two schedules: lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"'
