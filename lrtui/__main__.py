@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),
+    "attach-snippet": ("lrtui.cli.attach_snippet:command", "Print the lines that attach a training script."),
     "run": ("lrtui.cli.run:command", "Start any command, and show its output and the values in it."),
     "resume": ("lrtui.cli.resume:resume", "Continue a stored run from its last checkpoint."),
     "branch": ("lrtui.cli.resume:branch", "Start a new run from the end of a stored run's epoch."),
@@ -76,7 +77,7 @@ WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
 
 
-DATA_COMMANDS = ("train", "run", "resume", "branch", "code", "runs code", "runs export")
+DATA_COMMANDS = ("train", "attach-snippet", "run", "resume", "branch", "code", "runs code", "runs export")
 """Commands whose standard output is for other programs, which get its characters as they are."""
 
 

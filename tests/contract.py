@@ -32,6 +32,7 @@ TINY = ["--task", "tiny_task:Tiny", "--batch-size", "16"]
 COMMANDS: dict[str, list[str]] = {
     "": [],
     "train": ["StepLR(3)"],
+    "attach-snippet": [],
     "run": [],
     "resume": ["1"],
     "branch": ["1", "StepLR(3)", "--at-epoch", "1"],

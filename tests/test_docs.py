@@ -18,6 +18,7 @@ from store_runs import store_events
 
 from lrtui import Run, RunSpec
 from lrtui.__main__ import COMMANDS, main
+from lrtui.attached.snippets import SNIPPETS
 from lrtui.run.events import EpochDone, EvalDone, LrSet
 from lrtui.schedules.notation import parse_schedule
 
@@ -114,7 +115,19 @@ def test_a_documented_command_runs(
     assert main(arguments) == expected, capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: value[:40].splitlines()[0])
+def scripts() -> list[tuple[str, str]]:
+    """Return the documented scripts that are complete."""
+    return [block for block in blocks("python") if block[1] not in SNIPPETS.values()]
+
+
+def test_every_snippet_is_documented() -> None:
+    documented = [body for page, body in blocks("python") if page == "attach.md"]
+    assert [body for body in documented if body in SNIPPETS.values()] == [*SNIPPETS.values()]
+    for snippet in SNIPPETS.values():
+        compile(snippet, "snippet", "exec")
+
+
+@pytest.mark.parametrize(("page", "body"), scripts(), ids=lambda value: value[:40].splitlines()[0])
 def test_a_documented_script_runs(page: str, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # the same run on a few images

@@ -43,6 +43,7 @@ def complete(
     [
         ("lrtui ra", {"race"}),
         ("lrtui run --head", {"--headless"}),
+        ("lrtui attach-snippet l", {"lightning"}),
         ("lrtui cos", {"CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineWithLinearTail"}),
         ("lrtui --bat", {"--batch-size"}),
         ("lrtui StepLR --check", {"--checkpoint-seconds"}),
