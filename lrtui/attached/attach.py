@@ -12,7 +12,8 @@ from typing import Any
 from lrtui.attached.attachment import Attachment, read_optimizers, read_schedulers
 from lrtui.attached.publisher import say
 from lrtui.attached.ranks import Ranks
-from lrtui.attached.run import AttachedRun, OnStop
+from lrtui.attached.run import AttachedRun
+from lrtui.attached.run_commands import OnStop
 from lrtui.run.arguments import check_argument
 from lrtui.run.errors import UsageError, describe_exception
 from lrtui.run.spec import MAX_COUNT, MAX_EPOCHS

@@ -150,12 +150,11 @@ class Attachment:
         )
 
 
-def describe_run(attachment: Attachment, unit: Unit | None, folder: Path | None) -> dict[str, Any]:
+def describe_run(attachment: Attachment, unit: Unit | None) -> dict[str, Any]:
     """Return the fields of the event that starts the run.
 
     Args:
         unit: after what the script steps its schedulers.
-        folder: folder of the store that records it.
     """
     optimizer = attachment.optimizer
     groups = optimizer.param_groups

@@ -11,7 +11,8 @@ from lrtui.attached.attach import DisabledRun, begin, check_arguments, is_disabl
 from lrtui.attached.attachment import Attachment, read_optimizers, read_schedulers
 from lrtui.attached.framework import FrameworkLoop
 from lrtui.attached.publisher import say
-from lrtui.attached.run import AttachedRun, is_number
+from lrtui.attached.run import AttachedRun
+from lrtui.attached.step_log import is_number
 from lrtui.run.arguments import check_argument
 from lrtui.run.commands import EvaluateNow, Extend, SaveCheckpoint
 from lrtui.run.errors import UsageError, describe_exception

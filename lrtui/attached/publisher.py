@@ -7,16 +7,17 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lrtui.attached.epoch_places import EpochPlaces
+from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.engine.recording import Recording
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import Stopped, describe_exception
-from lrtui.run.events import Event, Notice, Outcome, RunStarted, StepDone
+from lrtui.run.events import EvalDone, Event, Notice, Outcome, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
@@ -56,10 +57,10 @@ class Publisher:
         folder: folder of the store; None records nothing.
         spec: settings of the run.
         batches_per_step: batches per optimizer step.
-        places: the epochs of the steps.
+        epochs: the epochs of the run.
     """
 
-    def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int, places: EpochPlaces) -> None:
+    def __init__(self, folder: Path | None, spec: RunSpec, batches_per_step: int, epochs: RunEpochs) -> None:
         self.log = StepLog(batches_per_step, is_kept=folder is not None)
         self.inbox = Inbox()
         self.lost = ""
@@ -71,7 +72,7 @@ class Publisher:
         """The id of the stop command that the script was told of; None without one."""
         self.total_steps: int | None = None
         """Steps of the whole run; None if unknown."""
-        self._places = places
+        self._epochs = epochs
         self._seconds = 0.0
         """Training time at the last look for new steps."""
         self._warned = False
@@ -135,7 +136,7 @@ class Publisher:
         self._seconds = seconds
 
     def _publish(self, record: StepRecord) -> None:
-        epoch, batch = self._places.place(record.step)
+        epoch, batch = self._epochs.place(record.step)
         self.reporter.step = max(self.reporter.step, record.step + 1)
         values = {name: mean(value) for name, value in record.values.items()}
         loss = values.pop("loss", None)
@@ -160,6 +161,24 @@ class Publisher:
         """Publish an event after all steps before it."""
         self.flush()
         self.reporter.publish(event_class, **fields)
+
+    def warn_in_run(self, code: str, text: str) -> None:
+        """Publish a warning, after all steps before it."""
+        self.flush()
+        self.reporter.notice(code, text, level="warning")
+
+    def publish_eval(self, results: Mapping[str, float], epoch: int) -> None:
+        """Publish the results of a test, by name, after all steps before it; for the script's thread."""
+        self.log.close_step()
+        self.log.read_device(wait=True)
+        self.publish(
+            EvalDone,
+            epoch=epoch,
+            loss=results.get("loss"),
+            accuracy=results.get("accuracy"),
+            metrics={name: value for name, value in results.items() if name not in ("loss", "accuracy")},
+            seconds_taken=0.0,
+        )
 
     def finish(
         self, outcome: Outcome | None = None, error: str | None = None, *, command_id: str = "", wait: bool = True
@@ -203,7 +222,7 @@ class Publisher:
         if isinstance(error, BaseException) and not isinstance(error, SystemExit):
             return "failed", describe_exception(error)
         # a script with GradScaler makes fewer steps than it has batches
-        last_epoch = self._places.steps_per_epoch or 1
+        last_epoch = self._epochs.steps_per_epoch or 1
         is_short = self.total_steps is not None and self.reporter.step <= self.total_steps - last_epoch
         return ("stopped" if is_short or self.stopped_by is not None else "done"), None
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from lrtui.attached.epoch_places import EpochPlaces
+from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.script_scheduler import STEPS, note_step
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.schedules.lengths import fill_in
@@ -28,7 +28,7 @@ class ScheduleInForce:
     Args:
         control: the lr control around the script's scheduler.
         schedulers: the script's schedulers.
-        places: the epochs of the steps.
+        epochs: the epochs of the run.
         report: receives the sentence that says why the schedule of a switch has no next lr; the lr then stays.
         share: returns the results of a test that all processes use; None if there is one process.
     """
@@ -37,13 +37,13 @@ class ScheduleInForce:
         self,
         control: LrControl,
         schedulers: list[Any],
-        places: EpochPlaces,
+        epochs: RunEpochs,
         report: Callable[[str], object],
         share: Callable[[dict[str, float]], dict[str, float]] | None = None,
     ) -> None:
         self.control, self._report, self._share = control, report, share
         self._schedulers = schedulers
-        self.places, self._batches_per_epoch = places, places.steps_per_epoch
+        self._epochs, self._batches_per_epoch = epochs, epochs.steps_per_epoch
         self.steps = 0
         """Optimizer steps done."""
         self._settled = 0
@@ -142,7 +142,7 @@ class ScheduleInForce:
 
     def _step_epoch(self) -> None:
         self._owed_epoch_end = False
-        self.places.note_end(self.steps)
+        self._epochs.note_end(self.steps)
         self._ended_at, self._ended_with, self._results = self.steps, self._results, {}
         if self.control.is_switched:
             self._try(lambda: self.control.after_epoch(self.steps, self._ended_with))

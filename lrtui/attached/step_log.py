@@ -217,3 +217,17 @@ def mean(value: Any) -> float:
         numbers = [float(each) for each in value]
         return numbers[0] if len(numbers) == 1 else sum(numbers) / len(numbers)
     return float(value)
+
+
+def as_number(value: Any) -> float:
+    """Return a number, or a tensor with one element, as a float."""
+    return float(value.item()) if isinstance(value, torch.Tensor) else float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value can be logged."""
+    try:
+        as_number(value)
+    except Exception:
+        return value is None
+    return True

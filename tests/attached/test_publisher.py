@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from lrtui.attached.epoch_places import EpochPlaces
 from lrtui.attached.publisher import Publisher
+from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.step_log import StepRecord
 from lrtui.run.events import Event, Notice, StepDone
 from lrtui.run.spec import RunSpec
 
 
 def test_a_loss_that_is_not_finite_is_reported_once() -> None:
-    publisher = Publisher(None, RunSpec(), 1, EpochPlaces(10))
+    publisher = Publisher(None, RunSpec(), 1, RunEpochs(10))
     events: list[Event] = []
     publisher.reporter._feed.listener = events.append
     for step, values in enumerate([{"loss": 0.5}, {}, {"loss": math.nan}, {"loss": math.inf}]):

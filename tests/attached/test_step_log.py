@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lrtui.attached import device_reader, step_log
-from lrtui.attached.epoch_places import EpochPlaces
+from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.schedules.horizon import Horizon
@@ -193,7 +193,7 @@ def test_scheduler_calls_are_counted_per_step_unless_gradscaler_skipped_some(
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
     control = LrControl(optimizer, parse_schedule("script:StepLR()"), Horizon(1, 100), scheduler=[scheduler])
-    schedule = ScheduleInForce(control, [scheduler], EpochPlaces(100), str)
+    schedule = ScheduleInForce(control, [scheduler], RunEpochs(100), str)
     for count in calls:
         schedule.settle()
         optimizer.step()

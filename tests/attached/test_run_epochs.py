@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from lrtui.attached.epoch_places import EpochPlaces
+from lrtui.attached.run_epochs import RunEpochs
 
 
 def test_epochs_of_a_known_length_are_counted() -> None:
-    places = EpochPlaces(3)
+    places = RunEpochs(3)
     assert [places.place(step) for step in range(7)] == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (3, 0)]
 
 
 def test_epochs_of_an_unknown_length_end_when_the_script_says_so() -> None:
-    places = EpochPlaces(None)
+    places = RunEpochs(None)
     places.note_end(2)
     places.note_end(2)
     places.note_end(5)
