@@ -189,7 +189,7 @@ class ScheduleInForce:
                 result = step(scheduler, *args, **kwargs)
         if is_epoch_end:
             self._batch_if_owed()
-            self._take_metric(args, kwargs)
+            self._take_metric(scheduler, args, kwargs)
             self._end_epoch()
         self.note_lrs()
         return result
@@ -224,13 +224,15 @@ class ScheduleInForce:
         return self._calls == 1
 
     def _is_other_unit(self, step: Callable[..., Any]) -> bool:
-        # timm's schedulers have a method for batches beside the one for epochs
-        return hasattr(self._schedulers[0], STEPS[1]) and step.__name__ == STEPS[0]
+        # timm's schedulers have a method for batches, which a script may leave out, beside the one for epochs
+        return hasattr(self._schedulers[0], STEPS[1]) and step.__name__ == STEPS[0] and self.unit != "epoch"
 
-    def _take_metric(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _take_metric(self, scheduler: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Use the value that the script gives its scheduler for a metric of which no test has told the value."""
         metric = self.control.schedule.metric
-        given = kwargs.get("metrics", args[0] if args else None)
+        # the first argument of other schedulers is an epoch
+        follows = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        given = kwargs.get("metrics", args[0] if args else None) if follows else None
         if metric is not None and metric not in self._results and given is not None:
             self._results[metric] = float(given)
 
