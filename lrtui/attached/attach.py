@@ -15,7 +15,7 @@ from lrtui.attached.ranks import Ranks
 from lrtui.attached.run import AttachedRun
 from lrtui.attached.run_commands import OnStop
 from lrtui.run.arguments import check_argument
-from lrtui.run.errors import UsageError, describe_exception
+from lrtui.run.errors import LrtuiError, UsageError, describe_exception
 from lrtui.run.spec import MAX_COUNT, MAX_EPOCHS
 
 DISABLED = "LRTUI_DISABLED"
@@ -147,7 +147,8 @@ def begin(
     except Exception as error:
         if ranks is not None:
             ranks.leave()
-        say(f"the run is not recorded: {describe_exception(error)}. The script goes on")
+        reason = str(error) if isinstance(error, LrtuiError) else describe_exception(error)
+        say(f"the run is not recorded: {reason}. The script goes on")
         return DisabledRun(attachment.epochs)
     _runs.append(weakref.ref(run))
     if run.store_folder is not None:

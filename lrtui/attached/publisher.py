@@ -72,6 +72,8 @@ class Publisher:
         """The id of the stop command that the script was told of; None without one."""
         self.total_steps: int | None = None
         """Steps of the whole run; None if unknown."""
+        self.skips_steps = False
+        """Whether the script uses GradScaler, with which it makes fewer steps than it has batches."""
         self._epochs = epochs
         self._seconds = 0.0
         """Training time at the last look for new steps."""
@@ -221,9 +223,10 @@ class Publisher:
             return "stopped", None
         if isinstance(error, BaseException) and not isinstance(error, SystemExit):
             return "failed", describe_exception(error)
-        # a script with GradScaler makes fewer steps than it has batches
-        last_epoch = self._epochs.steps_per_epoch or 1
-        is_short = self.total_steps is not None and self.reporter.step <= self.total_steps - last_epoch
+        needed = self.total_steps or 0
+        if self.skips_steps and self._epochs.steps_per_epoch:
+            needed -= self._epochs.steps_per_epoch - 1
+        is_short = self.reporter.step < needed
         return ("stopped" if is_short or self.stopped_by is not None else "done"), None
 
 

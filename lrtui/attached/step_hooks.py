@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from lrtui.attached.attachment import Attachment, describe_run
+from lrtui.attached.calls import calls_hooks_twice, is_called_from, of_outer_step
 from lrtui.attached.publisher import Publisher, say
 from lrtui.attached.run_commands import RunCommands
 from lrtui.attached.run_epochs import RunEpochs
@@ -20,6 +23,19 @@ from lrtui.attached.uncompiled import uncompiled
 from lrtui.run.errors import Stopped, describe_exception
 from lrtui.run.events import Extended
 from lrtui.schedules.optimizer_build import parts_of
+
+
+_of_this_process: weakref.WeakSet[StepHooks] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for hooks in list(_of_this_process):
+        hooks.leave_to_parent()
+    _of_this_process.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class StepHooks:
@@ -66,12 +82,19 @@ class StepHooks:
         """The step after which the run is longer than the script said."""
         self._first_step = 0
         self._undo: list[Callable[[], object]] = []
-        first = 0
-        for part in parts_of(self._optimizer):
-            groups = slice(first, first + len(part.param_groups))
-            first = groups.stop
+        _of_this_process.add(self)
+        first, parts = 0, parts_of(self._optimizer)
+        for part in parts:
+            # the script may add groups later
+            groups = slice(first, None if part is parts[-1] else first + len(part.param_groups))
+            first += len(part.param_groups)
             before, after = self._hooks(groups)
-            self._undo += [part.register_step_pre_hook(before).remove, part.register_step_post_hook(after).remove]
+            if calls_hooks_twice(part):
+                before, after = of_outer_step(before), of_outer_step(after)
+            self._undo += [
+                part.register_step_pre_hook(uncompiled(before)).remove,
+                part.register_step_post_hook(uncompiled(after)).remove,
+            ]
         self._undo += [lead_to(self, scheduler) for scheduler in attachment.schedulers]
         if attachment.loop is not None:
             self._first_step = attachment.loop.start_step
@@ -132,9 +155,11 @@ class StepHooks:
             except Exception as error:
                 self.give_up(error)
 
-        return uncompiled(before), uncompiled(after)
+        return before, after
 
     def _between_steps(self) -> None:
+        if not self._reporter.has_started:
+            self._publisher.skips_steps = is_called_from(torch.amp.GradScaler.step)
         self._reporter.step = self._schedule.steps
         self._log.close_step()
         self._log.read_device()
@@ -286,6 +311,13 @@ class StepHooks:
                 undo()
         self._undo.clear()
         self._reporter.clock.pause()
+
+    def leave_to_parent(self) -> None:
+        """Switch everything off in a forked process, which has no thread that takes the steps."""
+        self.is_detached, self.is_quiet, self._log.is_kept = True, False, False
+        for undo in self._undo:
+            with suppress(Exception):
+                undo()
 
     def give_up(self, error: Exception) -> None:
         """Let the script go on without lrtui."""

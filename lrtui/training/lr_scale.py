@@ -46,8 +46,8 @@ class LrScale:
         self._factors = [1.0] * len(optimizer.param_groups)
         self._earlier: list[list[float]] = []
         self._unscaled: list[float] = []
-        self._kept: dict[int, Any] = {}
-        """The unscaled lrs of groups that are in a step, by the ids of the groups."""
+        self._kept: dict[int, tuple[Any, Any]] = {}
+        """The unscaled and the scaled lr of groups that are in a step, by the ids of the groups."""
         self.is_neutral = True
         """Whether every factor is 1; the lrs are then neither read nor written."""
 
@@ -117,16 +117,20 @@ class LrScale:
     def begin_step(self, groups: slice) -> None:
         """Write the scaled lrs of these groups, for one step of their optimizer."""
         for group, factor in zip(self._optimizer.param_groups[groups], self.factors[groups], strict=True):
+            if (left := self._kept.pop(id(group), None)) is not None and group["lr"] == left[1]:
+                # the last step has not ended, since it raised an error
+                write_lr(group, left[0])
             lr = group["lr"]
             # compiled code holds the tensor itself
-            self._kept[id(group)] = lr.clone() if isinstance(lr, torch.Tensor) else lr
+            unscaled = lr.clone() if isinstance(lr, torch.Tensor) else lr
             write_lr(group, lr * factor)
+            self._kept[id(group)] = unscaled, unscaled * factor
 
     def end_step(self, groups: slice) -> None:
         """Write the unscaled lrs of these groups again."""
         for group in self._optimizer.param_groups[groups]:
             if id(group) in self._kept:
-                write_lr(group, self._kept.pop(id(group)))
+                write_lr(group, self._kept.pop(id(group))[0])
 
     def scale_by(self, factor: float) -> None:
         """Multiply the lr by `factor`, now and for the rest of the schedule.

@@ -209,6 +209,63 @@ def test_a_parameter_group_can_be_added_in_the_middle(switch: bool) -> None:
     assert [event.lrs for event in script.of(StepDone)] == [(0.1,)] * 2 + [(0.05,)] * 2 + [(0.05, 0.3)] * 2
 
 
+def test_a_group_added_to_a_script_without_a_scheduler_is_scaled_from_the_next_command_on() -> None:
+    optimizer = sgd()
+    script = Script(optimizer)
+    script.used.clear()
+    used = []
+    optimizer.register_step_pre_hook(lambda each, *_: used.append([group["lr"] for group in each.param_groups]))
+    for step in range(6):
+        if step == 2:
+            script.send("lr*0.5")
+        if step == 3:
+            optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.3})
+        if step == 5:
+            script.send("lr*0.5")
+        optimizer.step()
+    script.run.finish()
+    assert used == [[0.1]] * 2 + [[0.05]] + [[0.05, 0.3]] * 2 + [[0.025, 0.15]]
+    assert [list(event.lrs) for event in script.of(StepDone)] == used
+
+
+def test_the_lr_of_a_step_that_raised_an_error_is_not_scaled_twice() -> None:
+    def fail() -> float:
+        raise RuntimeError("out of memory")
+
+    optimizer = sgd()
+    script = Script(optimizer)
+    for step in range(7):
+        if step == 2:
+            script.send("lr*0.5")
+        if step == 4:
+            with pytest.raises(RuntimeError, match="out of memory"):
+                optimizer.step(fail)
+        else:
+            optimizer.step()
+    assert script.used == [0.1, 0.1] + [0.05] * 5
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+class Subclass(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+def test_a_step_that_calls_the_step_of_its_base_class_is_one_step() -> None:
+    # the hooks are called for both
+    sgd().step()
+    optimizer = Subclass([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    script = Script(optimizer)
+    for step in range(5):
+        if step == 2:
+            script.send("lr*0.5")
+        optimizer.step()
+    script.run.finish()
+    assert [event.step for event in script.of(StepDone)] == [0, 1, 2, 3, 4]
+    assert [event.lrs[0] for event in script.of(StepDone)] == [0.1, 0.1, 0.05, 0.05, 0.05]
+    assert script.used[::2] == script.used[1::2] == [0.1, 0.1, 0.05, 0.05, 0.05]
+
+
 def test_a_schedule_without_a_next_lr_leaves_the_lr_and_says_so() -> None:
     optimizer = sgd()
     script = Script(optimizer, epochs=1, batches_per_epoch=8)
