@@ -24,7 +24,6 @@ from lrtui.run.errors import Stopped, describe_exception
 from lrtui.run.events import Extended
 from lrtui.schedules.optimizer_build import parts_of
 
-
 _of_this_process: weakref.WeakSet[StepHooks] = weakref.WeakSet()
 
 
