@@ -10,7 +10,7 @@ import torch
 from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.script_scheduler import STEPS, note_step
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.schedules.lengths import fill_in
+from lrtui.schedules.lengths import check_lengths_given
 from lrtui.schedules.schedule import Schedule
 from lrtui.training.group_settings import group_settings, set_groups
 from lrtui.training.lr_control import LrControl
@@ -273,12 +273,7 @@ class ScheduleInForce:
         """
         units = schedule.units
         if self._batches_per_epoch is None:
-            _, lengths = fill_in(schedule, self.control.horizon)
-            if lengths:
-                raise UsageError(
-                    f"the length of the run is unknown: give {', '.join(lengths)}, or pass epochs= and "
-                    "batches_per_epoch= to lrtui.attach"
-                )
+            check_lengths_given(schedule, self.control.horizon)
             if anchor == "start" and "epoch" in units:
                 raise UsageError("from start needs batches_per_epoch= in lrtui.attach")
         if not self.control.is_switched and schedule.is_per_optimizer and not schedule.positional:

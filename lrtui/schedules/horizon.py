@@ -10,6 +10,7 @@ from lrtui.schedules.catalogue import Per
 
 if TYPE_CHECKING:
     from lrtui.run.spec import RunSpec
+    from lrtui.run.state import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,19 @@ class Horizon:
     def of(cls, spec: RunSpec, batches_per_epoch: int, start_step: int = 0) -> Horizon:
         """Return the steps of a run with these settings."""
         return cls(spec.epochs, batches_per_epoch, start_step, spec.max_steps)
+
+    @classmethod
+    def so_far(cls, state: RunState) -> Horizon:
+        """Return the length of a run that has started; of an unknown one what it has made so far."""
+        started = state.started
+        assert started is not None
+        epochs, batches_per_epoch = started.spec.epochs, started.batches_per_epoch
+        if started.total_steps is not None or not state.step:
+            return cls.of(started.spec, batches_per_epoch)
+        if batches_per_epoch == 1:
+            # the mean of the complete ones; the epoch that is not over yet if there is no other
+            batches_per_epoch = (state.step - 1 - state.batch) // (state.epoch - 1) if state.epoch > 1 else state.step
+        return cls(max(epochs, -(-state.step // batches_per_epoch)), batches_per_epoch)
 
     def apply_to(self, spec: RunSpec) -> RunSpec:
         """Return a run's settings with this length, which may have been extended."""

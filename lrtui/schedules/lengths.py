@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.run.errors import NotationError
+from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.schedule import Schedule
@@ -22,6 +22,24 @@ def fill_in(schedule: Schedule, horizon: Horizon, *, imports: bool = True) -> tu
     """
     lengths = _Lengths(imports)
     return lengths.fill(schedule, horizon.calls(schedule.per), horizon, ""), lengths.filled
+
+
+def check_lengths_given(schedule: Schedule, horizon: Horizon, *, imports: bool = True) -> None:
+    """Check that a schedule needs no length of a run whose length is unknown.
+
+    Args:
+        horizon: any length.
+        imports: whether to import users' classes and functions, for the lengths that these take.
+
+    Raises:
+        UsageError: names the lengths that are missing.
+    """
+    _, lengths = fill_in(schedule, horizon, imports=imports)
+    if lengths:
+        raise UsageError(
+            f"the length of the run is unknown: give {', '.join(lengths)}, or pass epochs= and batches_per_epoch= to "
+            "lrtui.attach"
+        )
 
 
 def horizon_inside(schedule: Schedule, horizon: Horizon) -> Horizon:

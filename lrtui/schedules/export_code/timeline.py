@@ -131,13 +131,13 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
     if started is None:
         return None
     spec = started.spec
-    epochs, batches_per_epoch = _lengths(state)
+    horizon = Horizon.so_far(state)
     timeline = Timeline(
         first=ScheduleChange(parse_schedule(spec.schedule), "base"),
         optimizer=parse_optimizer(spec.optimizer),
-        epochs=epochs,
-        batches_per_epoch=batches_per_epoch,
-        max_steps=Horizon.of(spec, started.batches_per_epoch).max_steps,
+        epochs=spec.epochs if started.total_steps is not None else horizon.epochs,
+        batches_per_epoch=horizon.batches_per_epoch,
+        max_steps=horizon.max_steps,
         points=_merged(_changes(state)),
         accumulate=spec.accumulate,
         clip_grad_norm=spec.clip_grad_norm,
@@ -150,19 +150,6 @@ def timeline_of(state: RunState, parent: Timeline | None = None) -> Timeline | N
     return replace(
         timeline, first=parent.first, points=points, start_step=parent.start_step, start_lrs=parent.start_lrs
     )
-
-
-def _lengths(state: RunState) -> tuple[int, int]:
-    """Return the epochs of a run that has started and their steps; of unknown ones those that it has made."""
-    started = state.started
-    assert started is not None
-    epochs, batches_per_epoch = started.spec.epochs, started.batches_per_epoch
-    if started.total_steps is not None or not state.step:
-        return epochs, batches_per_epoch
-    if batches_per_epoch == 1:
-        # the mean of the complete ones; the epoch that is not over yet if there is no other
-        batches_per_epoch = (state.step - 1 - state.batch) // (state.epoch - 1) if state.epoch > 1 else state.step
-    return max(epochs, -(-state.step // batches_per_epoch)), batches_per_epoch
 
 
 def _changes(state: RunState) -> list[ChangePoint]:

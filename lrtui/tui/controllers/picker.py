@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.run.commands import SwitchSchedule
+from lrtui.run.spec import RunSpec
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 from lrtui.tui.view import preview_batches_per_epoch
 
@@ -64,10 +65,11 @@ class PickerController:
             schedule = better or live.state.schedule
             if view.proposal is not None:
                 schedule, reason = view.proposal.schedule, ""
+            spec, batches_per_epoch = _horizon_of(live)
             context = PickerContext(
                 view,
-                replace(live.state.as_trained(live.spec), schedule=schedule),
-                started.batches_per_epoch,
+                replace(spec, schedule=schedule),
+                batches_per_epoch,
                 live=live.state,
                 key=key_of(live),
                 scheduler=scheduler,
@@ -122,3 +124,15 @@ class PickerController:
             self._cockpit.controllers.runs.send(SwitchSchedule(choice.schedule, choice.anchor))
         else:
             self._cockpit.say(f"Press r to start a run with {choice.schedule}")
+
+
+def _horizon_of(live: ShownRun) -> tuple[RunSpec, int]:
+    """Return a run's settings and its steps per epoch; one of unknown length seems to go on as long as it has."""
+    from lrtui.schedules.horizon import Horizon
+
+    started, spec = live.state.started, live.state.as_trained(live.spec)
+    assert started is not None
+    if started.total_steps is not None:
+        return spec, started.batches_per_epoch
+    made = Horizon.so_far(live.state)
+    return replace(spec, epochs=2 * made.epochs), made.batches_per_epoch

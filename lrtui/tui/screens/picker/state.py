@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.run.errors import LrtuiError
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.lengths import check_lengths_given
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import ANCHORS, Schedule
 from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
@@ -164,7 +165,18 @@ class PickerState:
     def error(self) -> LrtuiError | None:
         """Why the notation is not valid, or why it has no curve."""
         answer = self.current_answer
-        return self.model.error or (answer.error if answer else None)
+        return self.model.error or self._missing_length or (answer.error if answer else None)
+
+    @property
+    def _missing_length(self) -> LrtuiError | None:
+        """What the notation must have in a run of unknown length."""
+        live, schedule = self.context.live, self.model.schedule
+        if live is not None and not live.total_steps and schedule is not None:
+            try:
+                check_lengths_given(schedule, self.model.horizon, imports=False)
+            except UsageError as error:
+                return error
+        return None
 
     @property
     def findings(self) -> tuple[Finding, ...] | None:
