@@ -104,7 +104,11 @@ class LrtuiCallback(Callback):
         optimizers, configs = list(trainer.optimizers), list(trainer.lr_scheduler_configs)
         named = self._named(optimizers)
         schedulers = {
-            name: [config.scheduler for config in configs if config.scheduler.optimizer is optimizer]
+            name: [
+                config.scheduler
+                for config in configs
+                if getattr(config.scheduler, "optimizer", optimizers[0]) is optimizer
+            ]
             for name, optimizer in named.items()
         }
         # the Trainer counts the steps of all optimizers
@@ -124,7 +128,13 @@ class LrtuiCallback(Callback):
         self._attached.attach(
             optimizers[0] if len(optimizers) == 1 else named,
             schedulers,
-            FrameworkLoop(self._attached, start_step=self._steps, max_steps=limit, unit=unit),
+            FrameworkLoop(
+                self._attached,
+                start_step=self._steps,
+                max_steps=limit,
+                unit=unit,
+                is_regular=is_manual or all(config.frequency == 1 for config in configs),
+            ),
             epochs=epochs,
             steps_per_epoch=self._steps_per_epoch,
             batches_per_step=batches_per_step,

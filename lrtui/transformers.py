@@ -74,7 +74,10 @@ class LrtuiCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Begin the run."""
-        self._evaluates = str(getattr(args.eval_strategy, "value", args.eval_strategy)) != "no"
+        evaluates = str(getattr(args.eval_strategy, "value", args.eval_strategy))
+        # those that follow a metric are stepped after an evaluation
+        follows_evaluations = hasattr(lr_scheduler, "patience")
+        self._evaluates = evaluates != "no"
         self._logged, self._is_within_step = {}, False
         batches_per_step = args.gradient_accumulation_steps
         try:
@@ -89,8 +92,8 @@ class LrtuiCallback(TrainerCallback):
                 self._attached,
                 start_step=state.global_step,
                 max_steps=state.max_steps,
-                # those that follow a metric are stepped after an evaluation
-                unit="epoch" if hasattr(lr_scheduler, "patience") else "batch",
+                unit="epoch" if follows_evaluations and evaluates == "epoch" else "batch",
+                is_regular=not follows_evaluations or evaluates == "epoch",
             ),
             epochs=-(-state.max_steps // steps_per_epoch),
             steps_per_epoch=steps_per_epoch,

@@ -129,14 +129,15 @@ class Attachment:
 
     def _read(self, unit: Unit | None) -> Schedule:
         optimizers = getattr(self.optimizer, "optimizers", None)
+        is_regular = self.loop is None or self.loop.is_regular
         if optimizers is None:
-            return schedule_of_script(self.schedulers, unit)
+            return schedule_of_script(self.schedulers, unit, is_regular=is_regular)
         owned = {
             name: [each for each in self.schedulers if _unwrapped(getattr(each, "optimizer", optimizer)) is optimizer]
             for name, optimizer in optimizers.items()
         }
-        each = ", ".join(f"{name}={schedule_of_script(schedulers, unit)}" for name, schedulers in owned.items())
-        return parse_schedule(f"{PER_OPTIMIZER}({each})")
+        each = {name: schedule_of_script(own, unit, is_regular=is_regular) for name, own in owned.items()}
+        return parse_schedule(f"{PER_OPTIMIZER}({', '.join(f'{name}={own}' for name, own in each.items())})")
 
     def lr_control(self) -> LrControl:
         """Return the control of the lr around the script's schedulers."""

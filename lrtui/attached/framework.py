@@ -34,9 +34,11 @@ class FrameworkLoop:
         start_step: optimizer steps done before, where training continues from a checkpoint.
         max_steps: optimizer steps of the whole run; None if its epochs are whole.
         unit: after what the schedulers are stepped; None to find out.
+        is_regular: whether they are stepped after each of these; the lr to come is unknown otherwise.
     """
 
     framework: Framework
     start_step: int = 0
     max_steps: int | None = None
     unit: Literal["batch", "epoch"] | None = None
+    is_regular: bool = True

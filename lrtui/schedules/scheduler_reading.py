@@ -65,7 +65,7 @@ def schedule_of(scheduler: Any, per: Per, metric: str | None = None) -> Schedule
     return schedule
 
 
-def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None) -> Schedule:
+def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None, *, is_regular: bool = True) -> Schedule:
     """Return the notation of the schedulers that a script has for one optimizer: that of their lr from now on.
 
     Those that can't be written, or that have made steps already, are named: `script:LambdaLR()`,
@@ -74,9 +74,10 @@ def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None) -> Sch
     Args:
         schedulers: none if the script sets the lr itself.
         per: after what their `step()` is called; None for the usual unit.
+        is_regular: whether it is called after each of these; otherwise they are named.
     """
     made = getattr(schedulers[0], "last_epoch", 0) if schedulers else 0
-    if len(schedulers) == 1 and not made and (entry := entry_of(schedulers[0])) is not None:
+    if is_regular and len(schedulers) == 1 and not made and (entry := entry_of(schedulers[0])) is not None:
         try:
             return schedule_of(schedulers[0], per or entry.unit)
         except UsageError:

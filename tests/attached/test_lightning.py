@@ -101,11 +101,14 @@ class Gan(pl.LightningModule):
         self.lr_schedulers().step()
 
 
-def cosine(interval: str, length: int) -> Configure:
+def cosine(interval: str, length: int, frequency: int = 1) -> Configure:
     def configure(module: nn.Module) -> Any:
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
         scheduler = lr_scheduler.CosineAnnealingLR(optimizer, length)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "frequency": frequency},
+        }
 
     return configure
 
@@ -237,6 +240,17 @@ def test_tests_and_a_stop_on_command_are_carried_out_by_the_trainer(tmp_path: Pa
     assert ours.state.outcome.outcome == "stopped"
     assert ours.trainer.check_val_every_n_epoch == 1
     assert ours.trainer.val_check_batch == 8
+
+
+def test_a_scheduler_that_is_stepped_now_and_then_is_recorded_and_replaced_per_step(tmp_path: Path) -> None:
+    order = 'ExponentialLR(gamma=0.5, per="batch") from current'
+    ours = train(tmp_path, cosine("step", 8, frequency=3), {6: [order]}, max_steps=10)
+    assert ours.state.started is not None
+    assert ours.state.started.spec.schedule.startswith("script:CosineAnnealingLR(")
+    assert ours.state.started.total_steps == 10
+    lrs = [lrs[0] for lrs in ours.module.used]
+    assert lrs_of_steps(ours.state) == ours.module.used
+    assert lrs == pytest.approx([0.1] * 3 + [0.0961939766] * 3 + [0.0853553390 * 0.5**step for step in range(4)])
 
 
 def test_several_optimizers_with_manual_optimization_are_recorded_by_names(tmp_path: Path) -> None:

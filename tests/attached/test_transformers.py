@@ -182,6 +182,8 @@ def test_a_test_on_command_is_not_counted_by_a_scheduler_that_follows_its_loss(t
     }
     ours = train(tmp_path, {8: ["lr*0.5"], 9: ["evaluate"], 10: ["evaluate"]}, **settings)
     assert [test.step for test in ours.state.evaluations] == [6, 10, 11, 12, 18, 24]
+    assert ours.state.started is not None
+    assert ours.state.started.spec.schedule.startswith("script:ReduceLROnPlateau(")
     assert lrs_of_steps(ours.state) == ours.used
     lrs = [lrs[0] for lrs in ours.used]
     # every evaluation of the Trainer cuts the lr
