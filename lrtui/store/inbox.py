@@ -1,4 +1,7 @@
-"""Commands that other processes send to a run through the store; refused if other users can write to the store."""
+"""Commands that other processes send to a run through the store; refused if other users can write to the store.
+
+They are rows of the database, or files where its locks can't be trusted.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
-from lrtui.store.connection import open_for_writing, readable_errors
-from lrtui.store.location import DATABASE, only_owner_can_write, store_option
+from lrtui.store.command_files import CommandFiles, SentCommand
+from lrtui.store.connection import open_for_reading, open_for_writing, readable_errors
+from lrtui.store.location import DATABASE, is_on_network, only_owner_can_write, store_option
 from lrtui.store.reader import StoredRun, has_checkpoint, reload
 from lrtui.text.format import printable
 
@@ -44,14 +48,20 @@ def answer_of(command: Command, event: Event) -> Answer | None:
     return Answer(True, change_line(event) or command.text)
 
 
+Key = int | str
+"""Identifies a sent command: its row in the table, or its id in a file."""
+
+
 class InboxReader:
     """Reads what other processes sent to one run, and writes the answers; used by the writer's thread."""
 
     def __init__(self) -> None:
-        self._known: set[int] = set()
-        self._unanswered: list[tuple[int, Command]] = []
-        self._taken: list[int] = []
-        self._answers: list[tuple[int, Answer]] = []
+        self._files: CommandFiles | None = None
+        """The commands in files; None before the first call of `take`."""
+        self._known: set[Key] = set()
+        self._unanswered: list[tuple[Key, Command]] = []
+        self._taken: list[Key] = []
+        self._answers: list[tuple[Key, Answer]] = []
 
     @property
     def has_news(self) -> bool:
@@ -60,23 +70,24 @@ class InboxReader:
 
     def take(self, connection: sqlite3.Connection, folder: Path, run: int) -> list[Command]:
         """Return the commands that have come since the last call."""
-        rows = connection.execute(
-            "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (run,)
-        ).fetchall()
-        new = [(inbox_id, text) for inbox_id, text in rows if inbox_id not in self._known]
+        self._files = self._files or CommandFiles(folder, run)
+        query = "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id"
+        # of both kinds: what is a network file system for the sender may be a local one here
+        waiting: list[tuple[Key, str]] = [*connection.execute(query, (run,)), *self._files.waiting()]
+        new = [(key, text) for key, text in waiting if key not in self._known]
         trusted = bool(new) and only_owner_can_write(folder)
         commands = []
-        for inbox_id, text in new:
-            self._known.add(inbox_id)
-            self._taken.append(inbox_id)
+        for key, text in new:
+            self._known.add(key)
+            self._taken.append(key)
             try:
                 if not trusted:
                     raise UsageError(f"other users can write to {folder}: commands are not taken from there")
-                command = replace(parse_command(text), id=f"inbox-{inbox_id}")
+                command = replace(parse_command(text), id=f"inbox-{key}")
             except UsageError as error:
-                self._answers.append((inbox_id, Answer(False, str(error))))
+                self._answers.append((key, Answer(False, str(error))))
                 continue
-            self._unanswered.append((inbox_id, command))
+            self._unanswered.append((key, command))
             commands.append(command)
         return commands
 
@@ -94,13 +105,21 @@ class InboxReader:
             self._unanswered.clear()
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Write which commands were taken, and the answers."""
+        """Write which commands were taken, and the answers.
+
+        Raises:
+            OSError: if a file can't be written.
+        """
         now = time.time()
-        connection.executemany("UPDATE inbox SET taken = ? WHERE id = ?", [(now, taken) for taken in self._taken])
+        rows = [(now, key) for key in self._taken if isinstance(key, int)]
+        connection.executemany("UPDATE inbox SET taken = ? WHERE id = ?", rows)
         connection.executemany(
             "UPDATE inbox SET answered = ?, obeyed = ?, answer = ? WHERE id = ?",
-            [(now, answer.obeyed, answer.text, inbox_id) for inbox_id, answer in self._answers],
+            [(now, answer.obeyed, answer.text, key) for key, answer in self._answers if isinstance(key, int)],
         )
+        in_files = [(key, bool(answer.obeyed), answer.text) for key, answer in self._answers if isinstance(key, str)]
+        if self._files is not None and in_files:
+            self._files.answer(in_files)
 
     def written(self) -> None:
         """Note that everything is on disk."""
@@ -124,35 +143,58 @@ def send(folder: Path, run: int, command: Command, seconds: float) -> Answer:
         parse_command(command.text)
     except NotationError as error:
         raise UsageError(str(error)) from None
-    connection = open_for_writing(folder)
+    on_network, now = is_on_network(folder), time.time()
+    connection = open_for_reading(folder) if on_network else open_for_writing(folder)
     try:
         with readable_errors(folder / DATABASE):
-            return _send(folder, connection, run, command, seconds)
+            text = command.text
+            sent = SentCommand(folder, run, text, now) if on_network else _SentRow(connection, run, text, now)
+            return _wait_for_answer(folder, connection, run, sent, seconds)
     finally:
         connection.close()
 
 
-def _send(folder: Path, connection: sqlite3.Connection, run: int, command: Command, seconds: float) -> Answer:
-    (inbox_id,) = connection.execute(
-        "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id", (run, time.time(), command.text)
-    ).fetchone()
+class _SentRow:
+    """A command that was sent as a row of the database; for its sender."""
+
+    def __init__(self, connection: sqlite3.Connection, run: int, command: str, sent: float) -> None:
+        self._connection = connection
+        (self._id,) = connection.execute(
+            "INSERT INTO inbox (run, sent, command) VALUES (?, ?, ?) RETURNING id", (run, sent, command)
+        ).fetchone()
+
+    def answer(self) -> Answer | None:
+        """Return the answer of the run; None if there is none yet."""
+        row = self._connection.execute(
+            "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (self._id,)
+        ).fetchone()
+        return None if row is None or row[1] is None else Answer(bool(row[0]), row[1])
+
+    def withdraw(self) -> None:
+        """Delete the row, unless the run has taken it."""
+        self._connection.execute("DELETE FROM inbox WHERE id = ? AND taken IS NULL", (self._id,))
+
+
+def _wait_for_answer(
+    folder: Path, connection: sqlite3.Connection, run: int, sent: _SentRow | SentCommand, seconds: float
+) -> Answer:
     give_up = time.monotonic() + seconds
     refusals = 0
-    while True:
-        # read before the answer, since a run writes its last answers in the same transaction that marks it as ended
-        refusal = why_no_commands(folder, reload(connection, run), run)
-        obeyed, text = connection.execute(
-            "SELECT obeyed, answer FROM inbox WHERE id = ? AND answered IS NOT NULL", (inbox_id,)
-        ).fetchone() or (None, None)
-        if text is not None:
-            return Answer(bool(obeyed), text)
-        # a run that ends between the reading of its row and the check of its process seems lost at first
-        refusals += refusal is not None
-        if refusals > 1 or time.monotonic() > give_up:
-            # a run that is resumed later must not carry out a command whose sender is gone
-            connection.execute("DELETE FROM inbox WHERE id = ? AND taken IS NULL", (inbox_id,))
-            return Answer(None, refusal or f"no answer in {seconds:g} s: the run takes commands between two batches")
-        time.sleep(POLL_SECONDS)
+    try:
+        while True:
+            # read before the answer, since a run writes its last answers in the same transaction that marks it as ended
+            refusal = why_no_commands(folder, reload(connection, run), run)
+            if (answer := sent.answer()) is not None:
+                return Answer(answer.obeyed, answer.text)
+            # a run that ends between the reading of its row and the check of its process seems lost at first
+            refusals += refusal is not None
+            if refusals > 1 or time.monotonic() > give_up:
+                text = f"no answer in {seconds:g} s: the run takes commands between two batches"
+                return Answer(None, refusal or text)
+            time.sleep(POLL_SECONDS)
+    finally:
+        # a run that is resumed later must not carry out a command whose sender is gone
+        sent.withdraw()
 
 
 def why_no_commands(folder: Path, run: StoredRun | None, run_id: int) -> str | None:

@@ -17,6 +17,7 @@ from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
+from lrtui.store.command_files import forget_commands
 from lrtui.store.liveness import this_process
 from lrtui.store.reader import database_path, refuse_live, reload
 from lrtui.store.rows import COLUMNS, BlockBuilder, RowMaker, Rows, series_of_step
@@ -153,6 +154,7 @@ def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: 
     columns = ("owner", "machine", "pid", "pid_started", "heartbeat")
     # commands sent to the previous process; later ones are for this process
     connection.execute("DELETE FROM inbox WHERE run = ? AND taken IS NULL", (run,))
+    forget_commands(database_path(connection).parent, run)
     before = connection.execute(f"SELECT {', '.join(columns)} FROM runs WHERE id = ?", (run,)).fetchone()
     process = this_process()
     update(

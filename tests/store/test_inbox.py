@@ -118,6 +118,13 @@ def trainer(tmp_path: Path) -> Trainer:
     return Trainer(Writer(tmp_path, print))
 
 
+@pytest.fixture(params=["local", "network"])
+def any_file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send commands as on a local file system, and as on a network file system."""
+    monkeypatch.setattr("lrtui.store.inbox.is_on_network", lambda folder: request.param == "network")
+
+
+@pytest.mark.usefixtures("any_file_system")
 def test_a_command_is_answered_within_a_second(tmp_path: Path, trainer: Trainer) -> None:
     for command, obeyed in ((Pause(), True), (ScaleLr(0.5), True), (SetLr(0.25), False), (Stop(), True)):
         begun = time.monotonic()
@@ -127,6 +134,7 @@ def test_a_command_is_answered_within_a_second(tmp_path: Path, trainer: Trainer)
     assert [type(command) for command in trainer.taken] == [Pause, ScaleLr, SetLr, Stop]
 
 
+@pytest.mark.usefixtures("any_file_system")
 def test_a_command_arrives_unchanged(tmp_path: Path, trainer: Trainer) -> None:
     command = SwitchSchedule('LambdaLR("0.1 + 0.2 * epoch")', "current")
     answers: list[Answer] = []
@@ -138,6 +146,7 @@ def test_a_command_arrives_unchanged(tmp_path: Path, trainer: Trainer) -> None:
     assert answers[0].obeyed is None
 
 
+@pytest.mark.usefixtures("any_file_system")
 def test_unanswered_commands_are_refused_when_the_run_ends(tmp_path: Path, trainer: Trainer) -> None:
     threading.Timer(0.6, lambda: trainer.say(RunFinished(**AT, outcome="done"))).start()
     assert send(tmp_path, trainer.run, EvaluateNow(), 5) == Answer(False, "the run is over: done")
