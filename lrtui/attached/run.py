@@ -153,7 +153,8 @@ class AttachedRun:
             return
         try:
             self.publish_eval(results)
-            self._schedule.test_ended(results)
+            if not self._commands.is_evaluating:
+                self._schedule.test_ended(results)
         except Exception as error:
             self._hooks.give_up(error)
 

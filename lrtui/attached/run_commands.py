@@ -66,6 +66,8 @@ class RunCommands:
         self._lr_commands = LrCommands(self._control, self._reporter, schedule.check)
         self._evaluate, self._checkpoint, self.on_stop = evaluate, checkpoint, on_stop
         self._paused = False
+        self.is_evaluating = False
+        """Whether the script's function runs a test for a command; its results end no epoch."""
         self.stopped = False
         """Whether Stop has come."""
 
@@ -146,9 +148,11 @@ class RunCommands:
         self.evaluation_started(command)
         # looking at the model must not change what the training draws
         states = random_states()
+        self.is_evaluating = True
         try:
             results = self._evaluate()
         finally:
+            self.is_evaluating = False
             set_random_states(states)
         if isinstance(results, Mapping):
             values = {str(name): as_number(value) for name, value in results.items()}

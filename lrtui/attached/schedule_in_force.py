@@ -255,7 +255,7 @@ class ScheduleInForce:
             # the optimizer's state may have been loaded before
             groups = group_settings(self.control.optimizer)
             self.control.configured = state["configured"]
-            self.control.restore(state["switched"])
+            self.control.restore(state["switched"], is_same_run=False)
             self.control.is_switched = True
             set_groups(self.control.optimizer, groups)
         else:

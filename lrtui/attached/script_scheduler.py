@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -9,6 +10,9 @@ from lrtui.attached.uncompiled import uncompiled
 
 STATE = "lrtui"
 """Key of a scheduler's `state_dict()` for what lrtui has changed; there is none as long as nothing was changed."""
+
+STEP = "at"
+"""Key of the `step()` calls until then; a script that continues without lrtui saves what was changed once more."""
 
 STEPS = ("step", "step_update")
 """Methods that step a scheduler: PyTorch's, and in timm also that after each batch."""
@@ -54,13 +58,13 @@ def lead_to(owner: SchedulerOwner, scheduler: Any) -> Callable[[], None]:
 
     def state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
         state = original.state_dict(self, *args, **kwargs)
-        return {**state, STATE: owner.state()} if owner.has_changed else state
+        return {**state, STATE: {**owner.state(), STEP: _steps(state)}} if owner.has_changed else state
 
     def load_state_dict(self: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
         changed = state.get(STATE) if isinstance(state, Mapping) else None
         own = {name: value for name, value in state.items() if name != STATE} if changed is not None else state
         result = original.load_state_dict(self, own, *args, **kwargs)
-        if changed is not None:
+        if changed is not None and changed.get(STEP) == _steps(own):
             owner.restore(changed)
         return result
 
@@ -70,10 +74,9 @@ def lead_to(owner: SchedulerOwner, scheduler: Any) -> Callable[[], None]:
         return original.get_last_lr(self)
 
     def reduce(self: Any, protocol: Any) -> Any:
-        # pickled as an object of its own class
-        reduced: Any = object.__reduce_ex__(self, protocol)
-        arguments = tuple(original if each is type(self) else each for each in reduced[1])
-        return (reduced[0], arguments, *reduced[2:])
+        # pickled as an object of its own class; __newobj__ takes no other class than that of the object
+        reduced: Any = object.__reduce_ex__(self, max(2, int(protocol)))
+        return (copyreg._reconstructor, (original, object, None), *reduced[2:])  # type: ignore[attr-defined]
 
     methods: dict[str, Any] = {"state_dict": state_dict, "load_state_dict": load_state_dict, "get_last_lr": get_last_lr}
     methods = {name: method for name, method in methods.items() if hasattr(original, name)}
@@ -93,7 +96,11 @@ def take_loaded_state(scheduler: Any) -> dict[str, Any] | None:
     """Return what `state_dict` had added to a state that was loaded before; None if there was nothing."""
     # load_state_dict of PyTorch, and of timm, makes attributes of everything in the state
     state = vars(scheduler).pop(STATE, None) if hasattr(scheduler, "__dict__") else None
-    return state if isinstance(state, dict) else None
+    return state if isinstance(state, dict) and state.get(STEP) == _steps(vars(scheduler)) else None
+
+
+def _steps(state: Mapping[str, Any]) -> Any:
+    return state.get("_step_count", state.get("last_epoch"))
 
 
 def _led(owner: SchedulerOwner, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -275,8 +275,11 @@ class LrControl:
             **{name: getattr(self, name) for name in _SAVED},
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any], *, is_same_run: bool = True) -> None:
         """Load what `state` returned; the optimizer's state, with its groups' lrs, is loaded afterwards.
+
+        Args:
+            is_same_run: whether steps are counted as they were when the state was made.
 
         Raises:
             NotationError: for a schedule that can't be built any more, such as a user's class that is gone.
@@ -288,6 +291,8 @@ class LrControl:
         for name in _SAVED:
             # checkpoints of earlier versions have no limit of the steps
             setattr(self, name, state.get(name) if name == "_max_steps" else state[name])
+        if not is_same_run:
+            self._installed_at = None
 
 
 def _check_momentum(optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
