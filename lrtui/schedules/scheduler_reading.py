@@ -20,7 +20,7 @@ from lrtui.schedules.combined_optimizer import StandIn
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS
-from lrtui.schedules.schedule import Schedule
+from lrtui.schedules.schedule import STEPPED_PER_BATCH, Schedule
 from lrtui.schedules.scheduler_notation import Read, in_unit, written
 from lrtui.schedules.warmup_scheduler import Warmup
 
@@ -79,7 +79,7 @@ def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None, *, is_
     made = getattr(schedulers[0], "last_epoch", 0) if schedulers else 0
     if is_regular and len(schedulers) == 1 and not made and (entry := entry_of(schedulers[0])) is not None:
         try:
-            return schedule_of(schedulers[0], per or entry.unit)
+            return schedule_of(schedulers[0], per or guess_per(schedulers[0]) or entry.unit)
         except UsageError:
             # its lr is only known where it is recorded
             pass
@@ -88,6 +88,23 @@ def schedule_of_script(schedulers: Sequence[Any], per: Per | None = None, *, is_
     arguments = (("last_epoch", made),) if isinstance(made, int) and made > 0 else ()
     schedule = Schedule(name if name.isascii() and name.isidentifier() else "scheduler", arguments, user_path=SCRIPT)
     return parse_schedule(str(in_unit(schedule, per or schedule.default_per)))
+
+
+def guess_per(scheduler: Any) -> Per | None:
+    """Return after what a scheduler's `step()` is called, as far as the object itself tells; else None."""
+    if hasattr(scheduler, "t_in_epochs"):
+        # timm's say so
+        return "epoch" if scheduler.t_in_epochs else "batch"
+    functions = getattr(scheduler, "lr_lambdas", None) or [None]
+    function = getattr(functions[0], "func", functions[0])
+    if str(getattr(function, "__module__", "")).partition(".")[0] in STEPPED_PER_BATCH:
+        return "batch"
+    entry = entry_of(scheduler)
+    if entry is not None and (entry.follows_metric or entry.unit == "batch"):
+        return entry.unit
+    parts = list(_parts(scheduler))[1:]
+    guesses = {guess for part in parts if (guess := guess_per(part)) is not None}
+    return guesses.pop() if len(guesses) == 1 else None
 
 
 def entry_of(scheduler: Any) -> SchedulerEntry | None:
@@ -142,11 +159,13 @@ def _difference(scheduler: Any, schedule: Schedule) -> str:
     _catch_up(built, ahead)
     lrs = _lrs_as_they_are(fresh)
     accuracy = ACCURACY if not any(isinstance(lr, torch.Tensor) for lr in lrs) else ACCURACY_OF_TENSORS
+    # after its end a cosine of transformers rises again, and that of lrtui does not
+    end = schedule.length if schedule.entry is not entry_of(scheduler) else None
     for step in range(steps, steps + STEPS_AHEAD):
         for lr, wanted in zip(_lrs(fresh), _lrs(now), strict=True):
             if not math.isclose(lr, wanted, rel_tol=accuracy, abs_tol=accuracy * highest):
                 return f"its lr is {wanted!r} after {step} steps, and that of {schedule} is {lr!r}"
-        if not _has_next(ahead):
+        if not _has_next(ahead) or step == end:
             break
         for each in (built, ahead):
             _step(each)

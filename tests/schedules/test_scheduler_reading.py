@@ -19,7 +19,7 @@ from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.scheduler_reading import schedule_of, schedule_of_script
+from lrtui.schedules.scheduler_reading import guess_per, schedule_of, schedule_of_script
 from lrtui.schedules.simulate import simulate
 from tests.schedules import strategies
 
@@ -177,3 +177,14 @@ def test_the_schedulers_of_a_script_are_written_or_named() -> None:
     assert str(schedule_of_script([], "batch")) == 'script:lr(per="batch")'
     unusual = type("Täglich", (pytorch.StepLR,), {})(resumed.optimizer, 3)
     assert named(unusual) == "script:scheduler()"
+
+
+def test_the_unit_is_guessed_where_the_object_tells_it() -> None:
+    for text, per in {
+        "StepLR(step_size=3)": None,
+        "OneCycleLR(max_lr=0.1)": "batch",
+        "WSD(warmup=2, decay=2)": "batch",
+        "ReduceLROnPlateau()": "epoch",
+        'SequentialLR([LinearLR(), OneCycleLR(max_lr=0.1)], milestones=[5], per="batch")': "batch",
+    }.items():
+        assert guess_per(made(text, OPTIMIZERS[0])) == per

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 import lrtui.schedulers
+from lrtui.run.errors import UsageError
 from lrtui.schedulers import REX, WSD, CosineWithLinearTail
+from lrtui.schedules.scheduler_reading import schedule_of, schedule_of_script
 
 # one worker imports the libraries
 pytestmark = pytest.mark.xdist_group("libraries")
@@ -120,3 +122,24 @@ def test_rex_and_wsd_are_those_of_pytorch_optimizer() -> None:
         # without a decay, its lr is 0 after the end
         steps = total + 1 if decay else total
         assert np.allclose(found[:steps], followed(theirs_on, other, total + 1)[:steps], rtol=1e-12, atol=1e-15)
+
+
+def test_the_schedules_of_transformers_are_read_at_any_step() -> None:
+    transformers = pytest.importorskip("transformers")
+    for make, text in (
+        (lambda o: transformers.get_constant_schedule(o), 'ConstantLR(factor=1.0, per="batch")'),
+        (lambda o: transformers.get_constant_schedule_with_warmup(o, 3), "ConstantWithWarmup(warmup=3)"),
+        (lambda o: transformers.get_linear_schedule_with_warmup(o, 3, 20), "WarmupLinear(warmup=3, total_steps=20)"),
+        (lambda o: transformers.get_cosine_schedule_with_warmup(o, 3, 20), "WarmupCosine(warmup=3, total_steps=20)"),
+    ):
+        optimizer = optimizer_of()
+        scheduler = make(optimizer)
+        assert str(schedule_of_script([scheduler])) == text
+        for _ in range(21):
+            assert str(schedule_of(scheduler, "batch")) == text
+            optimizer.step()
+            scheduler.step()
+    hard = transformers.get_cosine_with_hard_restarts_schedule_with_warmup(optimizer_of(), 3, 20, 2)
+    assert str(schedule_of_script([hard])) == "script:LambdaLR()"
+    with pytest.raises(UsageError, match="as a Python function can't be written"):
+        schedule_of(hard, "batch")
