@@ -30,7 +30,7 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
     if width >= 100:
         device = started.device if started else spec.device
         precision = [spec.precision] if spec.precision != "fp32" else []
-        if not started or started.settings_known:
+        if not started or started.settings_known or spec.is_attached:
             # of a task in the user's file only the name; the settings pane shows the path
             before += f"{spec.task.rpartition(':')[2]} · "
             optimizer = (state.as_trained(spec) if state else spec).optimizer
@@ -42,6 +42,9 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
                 made = parse_optimizer(optimizer)
                 optimizer = " + ".join(part.name for _, part in made.parts) or made.name
             parts = [optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
+            if started and spec.is_attached:
+                # neither is known of the user's own script, and of one that is not attached not even the optimizer
+                parts = parts[:-1] if started.parameter_count else []
             after = "".join(f" · {part}" for part in parts)
     room = width - len(status) - len(" lrtui  ") - 3
     schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))

@@ -31,6 +31,8 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines = [("schedule", schedule)]
     if started and started.total_steps is not None:
         lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
+    if started and spec.is_attached:
+        return [*lines, *_script_lines(started, state)]
     if started and not started.settings_known:
         return [("schedule", schedule or "unknown"), *lines[1:]]
     if state and state.scale and any(scale != 1 for scale in state.scale):
@@ -50,6 +52,26 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
     lines += _command_lines(spec, state)
     return lines
+
+
+def _script_lines(started: RunStarted, state: RunState | None) -> list[tuple[str, str]]:
+    """Return what is known of a run of the user's own script."""
+    spec, lines = started.spec, []
+    if state and state.scale and any(scale != 1 for scale in state.scale):
+        lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
+    if started.parameter_count:
+        # otherwise only the output of its command is known
+        lines.append(("optimizer", spec.optimizer))
+    lines.append(("script", spec.task.partition(":")[2]))
+    if started.parameter_count:
+        lines.append(("model", f"{started.parameter_count:,} parameters"))
+    if started.total_steps is not None:
+        lines.append(("epochs", str(spec.epochs)))
+    if started.device:
+        lines.append(("device", started.device))
+    if started.output:
+        lines.append(("output", started.output))
+    return [*lines, *_command_lines(spec, state)]
 
 
 def _epochs(spec: RunSpec, started: RunStarted | None) -> str:

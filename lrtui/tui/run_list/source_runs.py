@@ -106,7 +106,7 @@ class SourceRun:
 
     def _with_known_settings(self, event: FeedItem) -> FeedItem:
         """Return the event with the summary's settings, or its schedule, if it has none of its own."""
-        if not isinstance(event, RunStarted) or event.settings_known:
+        if not isinstance(event, RunStarted) or event.settings_known or event.spec.is_attached:
             return event
         if self.summary.spec is not None:
             return replace(event, spec=self.summary.spec, settings_known=True)
