@@ -252,22 +252,22 @@ def is_alive(process: int) -> bool:
 
 
 def attached_run(dying: int | None, paused: bool) -> Callable[[int, Seen], None]:
-    """A script whose ranks do not wait for each other; a rank dies, and commands are sent before and after."""
+    """A script whose ranks do not wait for each other; commands are sent, and a rank dies between them."""
 
     def scenario(rank: int, seen: Seen) -> None:
         folder = Path(seen["folder"])
         model = torch.nn.Linear(2, 1)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        run = attach(optimizer, store=folder / "runs", name=f"rank {rank}")
+        run = attach(optimizer, store=folder / "runs", name=f"rank {rank}", on_stop="flag")
         seen["number"] = run.number
         if rank == 0:
             threading.Thread(target=send_commands, args=(folder, dying, paused, seen), daemon=True).start()
         if rank == dying:
             threading.Thread(target=die_with, args=(folder / "die",), daemon=True).start()
-        deadline = time.monotonic() + 20
-        # nobody writes "over" when rank 0 is dead
+        # the last of the commands; when rank 0 is dead, nobody sends it
         end = folder / ("die" if dying == 0 else "over")
-        while not end.exists() and time.monotonic() < deadline:
+        deadline = time.monotonic() + 30
+        while not run.stopped and not end.exists() and time.monotonic() < deadline:
             model(torch.ones(2)).backward()
             optimizer.step()
             time.sleep(0.002)
@@ -283,18 +283,19 @@ def attached_run(dying: int | None, paused: bool) -> Callable[[int, Seen], None]
 
 
 def send_commands(folder: Path, dying: int | None, paused: bool, seen: Seen) -> None:
-    """Send commands as another terminal does; let a rank die between them."""
+    """Send commands as another terminal does."""
     send_each(folder, ["lr*0.5", *["pause"] * paused], seen)
-    if dying is not None:
-        (folder / "die").touch()
-        if dying == 0:
-            return
+    if dying is None:
+        send_each(folder, ["stop"], {})
+        return
+    (folder / "die").touch()
+    if dying == 1:
         # the connections are closed at once, and a pause is looked at twice a second
         time.sleep(1.0)
         before = seen["answers"]
         send_each(folder, ["lr*0.5"], seen)
         seen["answers"] = before + seen["answers"]
-    (folder / "over").touch()
+        (folder / "over").touch()
 
 
 def accelerated(rank: int, seen: Seen) -> None:
