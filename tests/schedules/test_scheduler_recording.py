@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler as pytorch
@@ -15,6 +16,7 @@ from lrtui.schedules.scheduler_recording import recorded_schedulers
 
 CASES: dict[str, Callable[[Any], Any]] = {
     "StepLR(step_size=3)": lambda o: pytorch.StepLR(o, 3),
+    "StepLR(step_size=4, gamma=0.5)": lambda o: pytorch.StepLR(o, np.int64(4), np.float64(0.5)),
     "MultiStepLR([2, 4], gamma=0.5)": lambda o: pytorch.MultiStepLR(o, milestones=[2, 4], gamma=0.5),
     "CosineAnnealingLR(T_max=10, eta_min=0.001)": lambda o: pytorch.CosineAnnealingLR(o, 10, 0.001),
     'OneCycleLR(max_lr=[0.1], total_steps=30, anneal_strategy="linear", per="epoch")': lambda o: pytorch.OneCycleLR(
