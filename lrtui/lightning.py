@@ -41,6 +41,9 @@ else:
 
 __all__ = ["LrtuiCallback"]
 
+_OF_MONITOR = "lr-"
+"""How the names of LearningRateMonitor begin; the lrs are recorded as the optimizer has used them."""
+
 _PREFIXES = ("val_", "val/", "valid_", "valid/", "validation_", "validation/")
 """How the names of a validation's results begin."""
 
@@ -88,6 +91,7 @@ class LrtuiCallback(Callback):
         """Optimizer steps whose values were logged."""
         self._batches: dict[str, list[Any]] = {}
         """Values of the batches since then, by name."""
+        self._has_monitor = False
         self._seen: dict[str, Any] = {}
         """The metrics of the trainer as they were last seen; those that were logged since are others."""
         self._validation_settings: dict[str, Any] = {}
@@ -99,6 +103,7 @@ class LrtuiCallback(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the run."""
         self._trainer, self._batches, self._seen, self._validation_settings = trainer, {}, {}, {}
+        self._has_monitor = any(type(each).__name__ == "LearningRateMonitor" for each in trainer.callbacks)
         is_manual = not pl_module.automatic_optimization
         batches_per_step = self._manual_batches if is_manual else trainer.accumulate_grad_batches
         optimizers, configs = list(trainer.optimizers), list(trainer.lr_scheduler_configs)
@@ -216,7 +221,7 @@ class LrtuiCallback(Callback):
             # a metric that was not logged again has the same memory, which the old tensor keeps
             if before is None or before.data_ptr() != value.data_ptr():
                 self._seen[name] = value
-                if value.numel() == 1:
+                if value.numel() == 1 and not (self._has_monitor and name.startswith(_OF_MONITOR)):
                     found[name] = value
         return found
 

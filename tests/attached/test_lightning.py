@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from framework_runs import Orders, control_from_here, lrs_of_steps
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger
 from store_runs import stored
 from torch import nn
 from torch.nn import functional
@@ -145,22 +147,21 @@ def train(
     *,
     attached: bool = True,
     resume: Path | None = None,
-    package: Any = pl,
+    others: Sequence[Any] = (),
     **settings: Any,
 ) -> Result:
     torch.manual_seed(0)
     store = folder / f"store{len(list(folder.glob('store*')))}"
     callback = LrtuiCallback(store=store, name="tiny")
     module: Any = Gan() if configure is None else Module(configure, Orders(callback._attached, orders or {}))
-    trainer = package.Trainer(
+    trainer = pl.Trainer(
         accelerator="cpu",
-        logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        callbacks=[callback] if attached else [],
-        **settings,
+        callbacks=[*([callback] if attached else []), *others],
+        **{"logger": False, **settings},
     )
     trainer.fit(
         module,
@@ -177,9 +178,10 @@ def same(ours: Result, theirs: Result) -> bool:
 
 
 def test_a_training_with_accumulation_is_recorded_and_does_not_change(tmp_path: Path) -> None:
-    settings = {"max_epochs": 2, "accumulate_grad_batches": 3, "precision": "bf16-mixed"}
+    logger = CSVLogger(tmp_path, version=0)
+    settings = {"max_epochs": 2, "accumulate_grad_batches": 3, "precision": "bf16-mixed", "logger": logger}
     alone = train(tmp_path, cosine("step", 6), attached=False, **settings)
-    ours = train(tmp_path, cosine("step", 6), **settings)
+    ours = train(tmp_path, cosine("step", 6), others=[LearningRateMonitor()], log_every_n_steps=1, **settings)
     assert same(ours, alone)
     state, module = ours.state, ours.module
     assert state.outcome is not None
