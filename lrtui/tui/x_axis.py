@@ -132,6 +132,16 @@ def whole_range(scene: Scene) -> Range:
     return 0.0, max(ends, default=0.0) or 1.0
 
 
+def axis_label(scene: Scene) -> AxisName:
+    """Return what the x axis counts: steps in place of epochs where their length is unknown in every run drawn."""
+    axis, started = scene.view.viewport.axis, [run.state.started for run in scene.shown]
+    is_unknown = [
+        start is not None and start.spec.is_attached and start.total_steps is None and start.batches_per_epoch == 1
+        for start in started
+    ]
+    return "step" if axis == "epoch" and is_unknown and all(is_unknown) else axis
+
+
 def now_of(scene: Scene) -> float | None:
     """Return the position of the newest step of the run on screen, or None before it started."""
     run = scene.run

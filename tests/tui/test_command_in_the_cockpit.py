@@ -28,6 +28,7 @@ from lrtui.store.recorder import Recorder
 from lrtui.store.writer import Writer
 from lrtui.tui.panes.log import OpenRows
 from lrtui.tui.view import View
+from lrtui.tui.x_axis import axis_label
 
 TICKS = """
 import os, time
@@ -46,7 +47,8 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def publish(recorder: Recorder, *, output: str) -> None:
-    recorder.publish(replace(run_started(), output=output))
+    spec = RunSpec(task="script:train.py", schedule="script:lr()", epochs=1)
+    recorder.publish(replace(run_started(), spec=spec, output=output))
     recorder.publish(StepDone(seq=1, step=0, seconds=0.5, epoch=1, batch=0, loss=0.5, lrs=(0.1,)))
     assert recorder.commit(10)
 
@@ -61,6 +63,8 @@ async def test_the_log_shows_the_output_and_follows_the_attached_run(tmp_path: P
     async with app.run_test(size=(120, 36)) as pilot:
         log, rows = app.screen.query_one(Log), app.screen.query_one(OpenRows)
         await until(pilot, lambda: list(log.lines) == ["first line"])
+        # the length of its epochs is unknown
+        assert axis_label(app.cockpit.scene) == "step"
         assert not rows.display
         output.write(["second line", "\x1b[3"])
         output.show_open_rows(["45/938"])

@@ -13,14 +13,14 @@ from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import glyph_of
 from lrtui.tui.run_list.source_runs import ShownRun
 from lrtui.tui.view import Scene
-from lrtui.tui.x_axis import shown_range, step_at, x_of_event
+from lrtui.tui.x_axis import axis_label, shown_range, step_at, x_of_event
 
 NOTHING = "-"
 
 
 def moment(scene: Scene) -> str:
     """Return the cursor's position: the epoch or time, if the axis shows it, and the step of the run on screen."""
-    cursor, axis = scene.view.viewport.cursor, scene.view.viewport.axis
+    cursor, axis = scene.view.viewport.cursor, axis_label(scene)
     if cursor is None:
         return ""
     if scene.run is None or scene.run.state.started is None:

@@ -22,7 +22,7 @@ from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.run_colours import letter_of, line_class
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 from lrtui.tui.view import Scene
-from lrtui.tui.x_axis import batches_per_epoch, shown_range, x_of_event
+from lrtui.tui.x_axis import axis_label, batches_per_epoch, shown_range, x_of_event
 
 LINE_SAMPLE, FUTURE_SAMPLE, DASHED_SAMPLE = "⠒⠒⠒", "⠂⠂⠂", "╌╌╌"
 """How a solid, a dotted and a dashed line are shown in a legend, all equally long."""
@@ -178,7 +178,7 @@ def chart(
         logarithmic=logarithmic != (pane in scene.view.log_axes),
         from_zero=from_zero,
         crops_peaks=crops,
-        x_label=axis if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,
+        x_label=axis_label(scene) if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,
         axis=axis,
         ascii=scene.view.ascii,
     )
