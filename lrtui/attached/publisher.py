@@ -17,7 +17,7 @@ from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.engine.recording import Recording
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import Stopped, describe_exception
-from lrtui.run.events import EvalDone, Event, Notice, Outcome, RunStarted, StepDone
+from lrtui.run.events import EpochDone, EvalDone, Event, Notice, Outcome, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
@@ -75,6 +75,8 @@ class Publisher:
         self.skips_steps = False
         """Whether the script uses GradScaler, with which it makes fewer steps than it has batches."""
         self._epochs = epochs
+        self._lrs: tuple[float, ...] = ()
+        """The lrs of the last step."""
         self._seconds = 0.0
         """Training time at the last look for new steps."""
         self._warned = False
@@ -148,6 +150,7 @@ class Publisher:
             self.reporter.publish(
                 Notice, step=record.step, seconds=self._seconds, level="warning", code="not-finite", text=text
             )
+        self._lrs = tuple(float(lr) for lr in record.lrs)
         self.reporter.publish(
             StepDone,
             step=record.step,
@@ -155,7 +158,7 @@ class Publisher:
             epoch=epoch,
             batch=batch,
             loss=math.nan if loss is None else loss,
-            lrs=tuple(float(lr) for lr in record.lrs),
+            lrs=self._lrs,
             metrics=values,
         )
 
@@ -168,6 +171,12 @@ class Publisher:
         """Publish a warning, after all steps before it."""
         self.flush()
         self.reporter.notice(code, text, level="warning")
+
+    def epoch_done(self, epoch: int, step: int) -> None:
+        """Publish the end of an epoch after this many steps."""
+        self.flush()
+        # how many samples a batch has is not known
+        self.reporter.publish(EpochDone, step=step, epoch=epoch, lrs=self._lrs, samples_per_second=float("nan"))
 
     def publish_eval(self, results: Mapping[str, float], epoch: int) -> None:
         """Publish the results of a test, by name, after all steps before it; for the script's thread."""

@@ -155,6 +155,8 @@ class AttachedRun:
             self.publish_eval(results)
             if not self._commands.is_evaluating:
                 self._schedule.test_ended(results)
+                # an epoch may have ended
+                self._hooks.is_quiet = False
         except Exception as error:
             self._hooks.give_up(error)
 
@@ -201,7 +203,7 @@ class AttachedRun:
         try:
             self._hooks.start_if_not()
             if not self._hooks.is_detached:
-                self._hooks.lengthen_if_longer()
+                self._hooks.end_steps()
         except Exception as failure:
             self._publisher.warn(describe_exception(failure))
         self._hooks.detach()

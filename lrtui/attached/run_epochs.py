@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 
 
 class RunEpochs:
@@ -18,6 +19,13 @@ class RunEpochs:
         self.are_iterated = False
         """Whether the script's loop asks for each epoch, so that the run can be extended."""
         self._starts = [0]
+        self._taken = 0
+        """Epochs whose ends were taken."""
+
+    def begin_at(self, step: int) -> None:
+        """Continue after this many steps: the epochs before them are over."""
+        if self.steps_per_epoch:
+            self._taken = step // self.steps_per_epoch
 
     def note_end(self, step: int) -> None:
         """Note that an epoch has ended after this many steps."""
@@ -34,3 +42,20 @@ class RunEpochs:
     def epoch_after(self, steps: int) -> int:
         """Return the epoch of the last of so many steps."""
         return self.place(max(0, steps - 1))[0]
+
+    @property
+    def next_end(self) -> int | None:
+        """Steps after which the next epoch ends, of those that were not taken; None if that is unknown yet."""
+        if self.steps_per_epoch:
+            return (self._taken + 1) * self.steps_per_epoch
+        return self._starts[self._taken + 1] if self._taken + 1 < len(self._starts) else None
+
+    def take_ended(self, steps: int) -> Iterator[tuple[int, int]]:
+        """Yield each epoch that has ended since the last call, and the steps after which it ended.
+
+        Args:
+            steps: optimizer steps done.
+        """
+        while (end := self.next_end) is not None and end <= steps:
+            self._taken += 1
+            yield self._taken, end

@@ -75,6 +75,7 @@ class ScheduleInForce:
         """
         self.unit = unit
         self.steps = self._settled = self._ended_at = step
+        self._epochs.begin_at(step)
         for _ in range(step // self._batches_per_epoch if self._batches_per_epoch else 0):
             self.control.note_test({})
 

@@ -78,7 +78,7 @@ class StepHooks:
         self._groups = 0
         self._has_tensor_lrs = self._told_calls = False
         self._wake_at: int | None = None
-        """The step after which the run is longer than the script said."""
+        """The step after which a step needs more than its record."""
         self._first_step = 0
         self._undo: list[Callable[[], object]] = []
         _of_this_process.add(self)
@@ -168,12 +168,13 @@ class StepHooks:
         if self._schedule.steps:
             self.start_if_not()
             self._report_calls()
+            self._publish_epochs()
             if self._shared.are_due():
                 self._commands.obey()
             self._report_ranks()
         self._schedule.note_lrs()
         self._lrs = self._lrs_of_step()
-        self.lengthen_if_longer()
+        self._lengthen_if_longer()
         self.is_quiet = self._reporter.has_started and not (
             self._schedule.has_changed or self._has_tensor_lrs or self._shared.is_shared
         )
@@ -216,7 +217,15 @@ class StepHooks:
                 f"its lr multiplied by {factors}",
             )
 
-    def lengthen_if_longer(self) -> None:
+    def end_steps(self) -> None:
+        """Publish what the step after the last one would have."""
+        self._reporter.step = self._schedule.steps
+        self._log.close_step()
+        self._log.read_device(wait=True)
+        self._lengthen_if_longer()
+        self._publish_epochs()
+
+    def _lengthen_if_longer(self) -> None:
         """Note that the script trains longer than it said."""
         total, steps, epochs = self._publisher.total_steps, self._schedule.steps, self._epochs
         if total is not None and steps > total and epochs.steps_per_epoch is not None:
@@ -225,7 +234,14 @@ class StepHooks:
             self._publisher.total_steps = total
             self._control.extend(epochs.count - self._control.horizon.epochs)
             self._publisher.publish(Extended, epochs=epochs.count, total_steps=total)
-        self._wake_at = total
+        # the step after an epoch publishes its end; that after the last one lengthens the run
+        moments = [None if (end := epochs.next_end) is None else end - 1, total]
+        self._wake_at = min((moment for moment in moments if moment is not None and moment >= steps), default=None)
+
+    def _publish_epochs(self) -> None:
+        """Publish the ends of epochs that the steps have reached; after the tests of an epoch comes its end."""
+        for epoch, step in self._epochs.take_ended(self._schedule.steps):
+            self._publisher.epoch_done(epoch, step)
 
     def _report_calls(self) -> None:
         calls = self._schedule.calls_per_step
@@ -278,7 +294,9 @@ class StepHooks:
         """Take note of a `step()` call that the script's scheduler has made by itself."""
         try:
             self._schedule.script_stepped(scheduler, step)
-            self.is_quiet = self.is_quiet and (self._told_calls or self._schedule.calls_per_step == 1)
+            is_told = self._told_calls or self._schedule.calls_per_step == 1
+            # an epoch may have ended
+            self.is_quiet = self.is_quiet and is_told and self._schedule.unit == "batch"
         except Exception as error:
             self.give_up(error)
 

@@ -10,7 +10,9 @@ from torch.optim import lr_scheduler
 
 import lrtui
 from lrtui.attached.run import AttachedRun
-from lrtui.run.events import CommandRefused, Event, LrSet, Notice, ScheduleSwitched, StepDone
+from lrtui.run.evaluations import epoch_results
+from lrtui.run.events import CommandRefused, EpochDone, Event, LrSet, Notice, ScheduleSwitched, StepDone
+from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
 
 
@@ -326,3 +328,23 @@ def test_a_nudge_reaches_every_scheduler_of_a_list() -> None:
         for each in plain_schedulers:
             each.step()
     assert script.used == expected
+
+
+@pytest.mark.parametrize(("length", "scheduled"), [(4, False), (None, False), (None, True)])
+def test_each_epoch_has_its_end_after_its_test(length: int | None, scheduled: bool) -> None:
+    optimizer = sgd()
+    scheduler = lr_scheduler.ExponentialLR(optimizer, 0.5) if scheduled else None
+    script = Script(optimizer, scheduler, batches_per_epoch=length)
+    for epoch in range(3):
+        for _ in range(4):
+            optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        script.run.log_eval(loss=1.0 / (1 + epoch))
+    script.run.finish()
+    ends = script.of(EpochDone)
+    assert [(end.epoch, end.step) for end in ends] == [(1, 4), (2, 8), (3, 12)]
+    assert [end.lrs for end in ends] == ([(0.1,), (0.05,), (0.025,)] if scheduled else [(0.1,)] * 3)
+    state = RunState()
+    state.fold(script.events)
+    assert {epoch: result.loss for epoch, result in epoch_results(state).items()} == {1: 1.0, 2: 0.5, 3: 1 / 3}
