@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,19 @@ Lose = Callable[[str], object]
 
 _writers: dict[Path, Writer] = {}
 _writers_lock = threading.Lock()
+
+
+_writers_of_parent: list[Writer] = []
+"""Kept in a forked process, where their threads don't run: SQLite's connections must not be closed there."""
+
+
+def _leave_writers_to_parent() -> None:
+    _writers_of_parent.extend(_writers.values())
+    _writers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_writers_to_parent)
 
 
 def open_writer(folder: Path) -> Writer:

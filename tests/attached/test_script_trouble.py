@@ -204,6 +204,27 @@ def test_a_forked_process_leaves_the_run_to_its_parent(tmp_path: Path, alone: li
     assert rows(tmp_path, "SELECT count(*) FROM evaluations") == [(0,)]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_can_attach_a_script_of_its_own(tmp_path: Path) -> None:
+    script = Script(tmp_path)
+
+    def fork() -> None:
+        if (pid := os.fork()) == 0:
+            status = 1
+            try:
+                other = Script(tmp_path)
+                other.train()
+                other.run.finish()
+                status = 0 if other.run.number == 2 else 1
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    script.train(5, fork)
+    script.run.finish()
+    assert state(tmp_path) == [("done", 12, None)] * 2
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
