@@ -47,7 +47,7 @@ class OutputEvents:
     def read(self, lines: Iterable[Line]) -> Iterator[Event]:
         """Yield the events that the lines describe."""
         for line in lines:
-            if (values := read_line(line.text)) is not None:
+            if not line.is_repeated and (values := read_line(line.text)) is not None:
                 yield from self._events(values)
 
     def _events(self, values: LineValues) -> Iterator[Event]:

@@ -29,10 +29,12 @@ class Line:
     Args:
         text: without control characters.
         is_final: False for a state that was overwritten, such as that of a progress bar.
+        is_repeated: whether the same text came as the last state of the line.
     """
 
     text: str
     is_final: bool = True
+    is_repeated: bool = False
 
 
 class TerminalLines:
@@ -41,17 +43,21 @@ class TerminalLines:
     def __init__(self) -> None:
         self._rows = [""]
         """Rows that may still change, the oldest first."""
+        self._states = [""]
+        """The last state of each row that was returned."""
         self._row = self._column = 0
+        self._state_row = -1
+        """The row of the last state."""
         self._held_back = ""
         self._returned = False
         """Whether the cursor has gone back to the start of its row, which is not empty."""
-        self._goes_up = False
-        """Whether the output has moved the cursor up, so that rows above it may change."""
+        self._reach = 0
+        """Rows above the last one that the output has moved the cursor up to."""
 
     @property
     def is_redrawn(self) -> bool:
         """Whether the rows are drawn again and again, as progress bars are."""
-        return self._goes_up or self._returned
+        return self._reach > 0 or self._returned
 
     @property
     def open_rows(self) -> list[str]:
@@ -70,9 +76,8 @@ class TerminalLines:
             elif token["control"]:
                 self._control(token["control"], lines)
             elif token["final"]:
-                self._move(token["numbers"], token["final"])
-        if not self._goes_up:
-            self._end_rows(self._row, lines)
+                self._move(token["numbers"], token["final"], lines)
+        self._end_rows(min(self._row, len(self._rows) - 1 - self._reach), lines)
         return lines
 
     def settle(self) -> list[Line]:
@@ -83,8 +88,12 @@ class TerminalLines:
 
     def end(self) -> list[Line]:
         """Return all that is left as final lines."""
-        lines = [Line(row) for row in self.open_rows]
-        self._rows, self._row, self._column = [""], 0, 0
+        lines = [
+            Line(row.rstrip(), is_repeated=row.rstrip() == state)
+            for row, state in zip(self._rows, self._states, strict=True)
+            if row.strip()
+        ]
+        self._rows, self._states, self._row, self._column = [""], [""], 0, 0
         return lines
 
     def _write(self, text: str, lines: list[Line]) -> None:
@@ -101,30 +110,43 @@ class TerminalLines:
 
     def _control(self, control: str, lines: list[Line]) -> None:
         if control == "\n":
+            if self._reach:
+                # the row stays open, and its values are needed now
+                self._note_state(lines)
             self._row, self._column, self._returned = self._row + 1, 0, False
             if self._row == len(self._rows):
                 self._rows.append("")
+                self._states.append("")
             self._end_rows(len(self._rows) - MAX_ROWS, lines)
         elif control == "\r":
-            state = Line(self._rows[self._row].rstrip(), is_final=False)
-            # a line end is a carriage return and a line feed; states that are overwritten soon are left out
-            if self._column and state.text:
+            if self._column and self._rows[self._row].strip():
                 self._returned = True
-                if lines and not lines[-1].is_final:
-                    lines.pop()
-                lines.append(state)
+                self._note_state(lines)
             self._column = 0
         elif control == "\b":
             self._column = max(0, self._column - 1)
         elif control == "\t":
             self._write(" " * (8 - self._column % 8), lines)
 
-    def _move(self, numbers: str, final: str) -> None:
+    def _note_state(self, lines: list[Line]) -> None:
+        """Return the state of the row; of states that are overwritten soon, only the last one."""
+        text = self._rows[self._row].rstrip()
+        if not text or text == self._states[self._row]:
+            return
+        if lines and not lines[-1].is_final and self._state_row == self._row:
+            lines.pop()
+        lines.append(Line(text, is_final=False))
+        self._states[self._row], self._state_row = text, self._row
+
+    def _move(self, numbers: str, final: str, lines: list[Line]) -> None:
         first = numbers.split(";")[0]
         count = min(int(first), MAX_LINE) if first.isascii() and first.isdigit() else 0
         row = self._rows[self._row]
         if final == "A":
-            self._row, self._goes_up = max(0, self._row - max(1, count)), True
+            self._note_state(lines)
+            target = self._row - max(1, count)
+            self._reach = min(MAX_ROWS - 1, max(self._reach, len(self._rows) - 1 - target))
+            self._row = max(0, target)
         elif final == "B":
             self._row = min(len(self._rows) - 1, self._row + max(1, count))
         elif final == "C":
@@ -140,9 +162,11 @@ class TerminalLines:
         """Make the oldest rows final lines."""
         if count <= 0:
             return
-        if lines and not lines[-1].is_final and lines[-1].text == self._rows[0].rstrip():
+        if lines and not lines[-1].is_final and self._state_row == 0 and lines[-1].text == self._rows[0].rstrip():
             # the state of the line that ends now
             lines.pop()
-        lines += [Line(row.rstrip()) for row in self._rows[:count]]
-        self._rows = self._rows[count:] or [""]
-        self._row = max(0, self._row - count)
+            self._states[0] = ""
+        ended = zip(self._rows[:count], self._states[:count], strict=True)
+        lines += [Line(row.rstrip(), is_repeated=bool(state) and row.rstrip() == state) for row, state in ended]
+        self._rows, self._states = self._rows[count:] or [""], self._states[count:] or [""]
+        self._row, self._state_row = max(0, self._row - count), self._state_row - count

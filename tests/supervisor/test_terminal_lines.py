@@ -68,6 +68,20 @@ def test_nested_progress_bars_end_as_one_line_each() -> None:
     assert final(lines) == ["outer 2", "inner 49"]
 
 
+def test_lines_above_nested_bars_are_final_at_once_and_the_states_of_the_bars_come_as_they_are_drawn() -> None:
+    terminal, read, logged = TerminalLines(), [], []
+    # as tqdm starts a second bar
+    terminal.feed("\router\n\rinner\x1b[A")
+    for step in range(5):
+        # as tqdm redraws both bars below a message
+        lines = terminal.feed(f"\r\x1b[K\n\r\x1b[K\x1b[Amessage {step}\n\router\n\rinner {step}\x1b[A\r")
+        read.append([line.text for line in lines if not line.is_repeated and line.text])
+        logged += [line.text for line in lines if line.is_final]
+    assert read == [[f"message {step}", "outer", f"inner {step}"] for step in range(5)]
+    assert logged == [f"message {step}" for step in range(5)]
+    assert [line.text for line in terminal.end()] == ["outer", "inner 4"]
+
+
 def test_memory_is_bounded_for_output_without_line_ends() -> None:
     terminal = TerminalLines()
     lines = terminal.feed("x" * (10 * MAX_LINE))
