@@ -62,7 +62,7 @@ class ScheduleInForce:
         """`step()` calls of the script's scheduler per optimizer step; more than 1 with some wrappers."""
         self.unit: Literal["batch", "epoch"] | None = None
         """After what the script steps its scheduler; None until the second optimizer step."""
-        self._left: list[float] | None = None
+        self._left: list[float | torch.Tensor] | None = None
         self._failed: Schedule | None = None
         """The schedule of a switch that has no next lr."""
 
@@ -99,8 +99,7 @@ class ScheduleInForce:
         self._left = None
         if self.control.is_switched:
             lrs = [group["lr"] for group in self.control.optimizer.param_groups]
-            # reading a tensor would wait for the device
-            self._left = None if any(isinstance(lr, torch.Tensor) for lr in lrs) else lrs
+            self._left = [lr.clone() if isinstance(lr, torch.Tensor) else lr for lr in lrs]
 
     def _restore_lrs(self) -> None:
         """Undo what the script has written to the lrs of another schedule; take over what it wrote to its own."""
@@ -108,7 +107,11 @@ class ScheduleInForce:
             self.control.lr_scale.adopt()
         elif self._left is not None:
             for group, lr in zip(self.control.optimizer.param_groups, self._left, strict=False):
-                group["lr"] = lr
+                if isinstance(lr, torch.Tensor) and isinstance(group["lr"], torch.Tensor):
+                    # compiled code holds the tensor; the copy does not wait for the device
+                    group["lr"].copy_(lr)
+                else:
+                    group["lr"] = lr
 
     @property
     def epoch_end(self) -> EpochEnd:

@@ -46,6 +46,25 @@ def sgd(lr: float | torch.Tensor = 0.1, groups: int = 1) -> torch.optim.SGD:
     return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(groups)], lr=lr)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_a_script_writes_to_lrs_that_are_tensors_does_not_change_the_schedule_of_a_switch(in_place: bool) -> None:
+    optimizer = sgd(torch.tensor(0.5, dtype=torch.float64))
+    script = Script(optimizer, epochs=1, batches_per_epoch=8)
+    for step in range(8):
+        lr = 0.5 / (1 + step)
+        if in_place:
+            optimizer.param_groups[0]["lr"].fill_(lr)
+        else:
+            optimizer.param_groups[0]["lr"] = torch.tensor(lr, dtype=torch.float64)
+        if step == 3:
+            script.send('ExponentialLR(gamma=0.5, per="batch") from current')
+        optimizer.step()
+    assert script.used[:3] == [0.5, 0.5 / 2, 0.5 / 3]
+    assert script.used[3:] == [0.5 / 4 * 0.5**step for step in range(5)]
+    script.run.finish()
+    assert [event.lrs[0] for event in script.of(StepDone)] == script.used
+
+
 def test_a_script_that_sets_its_lr_reads_back_what_it_has_set_and_trains_with_the_scaled_lr() -> None:
     optimizer = sgd()
     script = Script(optimizer, epochs=1, batches_per_epoch=8)
