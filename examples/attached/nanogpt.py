@@ -87,7 +87,7 @@ while iter_num < max_iters:
         param_group["lr"] = lr
 
     # evaluate the loss on the validation set
-    if iter_num % eval_interval == 0 and iter_num > 0:
+    if iter_num % eval_interval == 0:
         val_loss = estimate_loss()
         run.log_eval(loss=val_loss)
         print(f"step {iter_num}: val loss {val_loss:.4f}", flush=True)

@@ -79,6 +79,8 @@ class Publisher:
         """The lrs of the last step."""
         self._seconds = 0.0
         """Training time at the last look for new steps."""
+        self._early: list[tuple[type[Event], dict[str, Any]]] = []
+        """Events before the start, which is known at the second step only: they follow it."""
         self._warned = False
         self._was_not_finite = False
         """Whether a loss that is not finite was reported; NaN is drawn as no value."""
@@ -123,6 +125,13 @@ class Publisher:
         self.reporter.publish(RunStarted, step=step, seconds=0.0, output=output, **fields)
         if self.recording is not None:
             self.recording.record_git_commit()
+        early, self._early = self._early, []
+        for event_class, fields in early:
+            if fields["step"] > step:
+                self.flush()
+            if event_class is EpochDone:
+                fields["lrs"] = self._lrs
+            self.reporter.publish(event_class, **fields)
 
     def flush(self) -> None:
         """Publish the complete steps."""
@@ -165,18 +174,21 @@ class Publisher:
     def publish(self, event_class: type[Event], **fields: Any) -> None:
         """Publish an event after all steps before it."""
         self.flush()
-        self.reporter.publish(event_class, **fields)
+        if self.reporter.has_started:
+            self.reporter.publish(event_class, **fields)
+        else:
+            moment = {"step": self.reporter.step, "seconds": self.reporter.clock.seconds}
+            self._early.append((event_class, {**moment, **fields}))
 
     def warn_in_run(self, code: str, text: str) -> None:
         """Publish a warning, after all steps before it."""
-        self.flush()
-        self.reporter.notice(code, text, level="warning")
+        self.publish(Notice, level="warning", code=code, text=text)
 
     def epoch_done(self, epoch: int, step: int) -> None:
         """Publish the end of an epoch after this many steps."""
         self.flush()
         # how many samples a batch has is not known
-        self.reporter.publish(EpochDone, step=step, epoch=epoch, lrs=self._lrs, samples_per_second=float("nan"))
+        self.publish(EpochDone, step=step, epoch=epoch, lrs=self._lrs, samples_per_second=float("nan"))
 
     def publish_eval(self, results: Mapping[str, float], epoch: int) -> None:
         """Publish the results of a test, by name, after all steps before it; for the script's thread."""

@@ -13,7 +13,7 @@ from torch.optim import lr_scheduler
 
 import lrtui
 from lrtui.attached.run import AttachedRun
-from lrtui.run.events import EvalDone, Event, Extended
+from lrtui.run.events import EpochDone, EvalDone, Event, Extended
 from lrtui.schedules.command_notation import parse_command
 
 STEPS_PER_EPOCH = 4
@@ -48,6 +48,7 @@ class Script:
         run = lrtui.attach(self.optimizer, **settings)
         assert isinstance(run, AttachedRun)
         self.run = run
+        run._publisher.log.is_kept = True
         run._reporter._feed.listener = self.events.append
 
     def send(self, text: str) -> None:
@@ -181,3 +182,27 @@ def test_a_loop_over_the_epochs_of_the_run_is_as_long_as_the_run() -> None:
     assert seen == [0, 1, 2, 3]
     assert script.lrs == [0.1 * 0.5**epoch for epoch in range(4) for _ in range(STEPS_PER_EPOCH)]
     assert [event.total_steps for event in script.events if isinstance(event, Extended)] == [16]
+
+
+def test_what_comes_before_the_second_step_follows_the_start_of_the_run() -> None:
+    script = Script(epochs=3, batches_per_epoch=1)
+    script.run.log_eval(loss=0.9)
+    for _ in range(3):
+        script.optimizer.step()
+        script.run.log(loss=0.5)
+        script.scheduler.step()
+    script.run.finish()
+    assert [(event.step, type(event).__name__) for event in script.events] == [
+        (0, "RunStarted"),
+        (0, "EvalDone"),
+        (0, "StepDone"),
+        (1, "EpochDone"),
+        (1, "StepDone"),
+        (2, "EpochDone"),
+        (2, "StepDone"),
+        (3, "EpochDone"),
+        (3, "RunFinished"),
+    ]
+    assert [event.seq for event in script.events] == list(range(9))
+    assert [event.lrs for event in script.events if isinstance(event, EpochDone)] == [(0.1,), (0.05,), (0.025,)]
+    assert sorted(script.events, key=lambda event: event.seconds) == script.events

@@ -17,6 +17,7 @@ from script_runs import (
 )
 from torch.testing import assert_close
 
+from lrtui.attached import publisher
 from lrtui.run.errors import Stopped
 from lrtui.store import writer
 
@@ -49,6 +50,9 @@ CONFIGURED_LRS = {"mnist": 1.0, "amp": 1e-3, "accumulation": 0.1, "gan": 2e-4, "
 @pytest.fixture(autouse=True)
 def often_read_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "INTERVAL", 0.01)
+    # on a busy machine, too
+    monkeypatch.setattr(publisher, "OPEN_SECONDS", 60.0)
+    monkeypatch.setattr(publisher, "END_SECONDS", 60.0)
 
 
 @pytest.fixture(params=SCRIPTS)
