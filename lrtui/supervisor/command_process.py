@@ -18,7 +18,7 @@ MAX_READ = 1 << 16
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit statuses of a shell for a command that can't be started."""
 
-SIZE = (24, 80)
+SIZE = (24, 120)
 """Rows and columns of a command's terminal if there is none to take them from."""
 
 

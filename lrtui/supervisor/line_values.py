@@ -101,6 +101,7 @@ _BAR = re.compile(
     r"(?<!\d)(?P<position>\d{1,12})/(?P<total>\d+)\s*(?:\[\d+:\d\d|\[[=>.]|━|- \d+m?s)"
     r"|\]\[\s*(?P<batch>\d{1,12})/\d+\s*\]"
 )
+_RICH_BAR = re.compile(r"(?<!\d)(?P<position>\d{1,12})/\d+\s+\d+:\d\d:\d\d\b")
 _ADJUSTED = re.compile(rf"learning rate of group 0 (?:to|from \S+ to) (?P<lr>{NUMBER})", re.I)
 _SUMMARY = re.compile(r"train_runtime|samples_per_second['\"]?: .*train_loss")
 """The last line of transformers' Trainer, whose loss is the mean of the run."""
@@ -121,7 +122,7 @@ def read_line(text: str) -> LineValues | None:
         _take(pair, text, is_test, found, metrics, test_metrics)
     if match := _ADJUSTED.search(text):
         found["lr"] = float(match["lr"])
-    bar = _BAR.search(text)
+    bar = _RICH_BAR.search(text) or _BAR.search(text)
     if is_test and (bar or _TEST_PROGRESS.match(text)):
         # the result comes at the end
         return None

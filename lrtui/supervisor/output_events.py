@@ -59,7 +59,8 @@ class OutputEvents:
             yield from self._steps(values)
         test = (values.test_loss, values.accuracy, tuple(values.test_metrics.items()))
         # a progress bar repeats the last test's result with every step
-        if values.has_test and (test != self._last_test or not values.has_step):
+        is_repeated = test == self._last_test and (values.has_step or values.position is not None)
+        if values.has_test and not is_repeated:
             self._last_test = test
             yield EvalDone(
                 **self.number(),

@@ -66,6 +66,10 @@ def values(line: str) -> dict[str, Any] | None:
             "Epoch 0:   5%|▌         | 45/938 [00:03<00:57, 15.61it/s, v_num=0, train_loss=0.512, val_loss=0.4]",
             {"epoch": 0, "position": 45, "loss": 0.512, "test_loss": 0.4},
         ),
+        (
+            "Epoch 0/1  ━━━━━━━━ 16/16 0:00:00 • 0:00:00 35.05it/s train_loss: 0.123 val_loss: 0.5",
+            {"epoch": 0, "position": 16, "loss": 0.123, "test_loss": 0.5},
+        ),
         ("Epoch 3/10", {"epoch": 3}),
         (
             " 45/938 [=>............................] - ETA: 57s - loss: 0.5123 - accuracy: 0.8123",

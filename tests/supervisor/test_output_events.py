@@ -109,6 +109,9 @@ def test_a_test_that_a_bar_repeats_with_every_step_is_one_test() -> None:
     events = events_of(text)
     assert len(losses(events)) == 8
     assert [event.loss for event in events if isinstance(event, EvalDone)] == [0.4]
+    # also where there is no room for the loss of the step
+    events = events_of("Epoch 1/1 ━━━ 15/16 0:00:00 val_loss: 0.5\n" * 3 + "val_loss: 0.5\n" * 2)
+    assert [event.loss for event in events] == [0.5] * 3
 
 
 def test_an_lr_on_a_line_of_its_own_applies_to_the_steps_that_follow() -> None:
