@@ -15,6 +15,7 @@ from typing import Any
 from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.step_log import StepLog, StepRecord, mean
 from lrtui.engine.recording import Recording
+from lrtui.run.commands import Resume
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import Stopped, describe_exception
 from lrtui.run.events import EpochDone, EvalDone, Event, Notice, Outcome, RunStarted, StepDone
@@ -22,6 +23,7 @@ from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.store.command_output import inherited_output
+from lrtui.store.location import DATABASE
 from lrtui.training.reporter import Reporter, finish_run
 
 PUBLISH_SECONDS = 0.1
@@ -105,11 +107,18 @@ class Publisher:
             say(f"{text}. The script goes on")
 
     def _lose(self, reason: str) -> None:
+        """Let the script go on: its run was deleted, so that no command can end a pause."""
         self.lost = reason
-        self.warn(reason)
+        self.warn("the run is not in its store any more: nothing more of it is recorded")
+        self.inbox.send(Resume())
+
+    def _check_store(self) -> None:
+        if self.recording is not None and not self.lost and not (self.recording.folder / DATABASE).exists():
+            self._lose("the store was deleted")
 
     def _work(self) -> None:
         while not self._ended.wait(PUBLISH_SECONDS):
+            self._check_store()
             with self._lock:
                 self._flush()
                 # published the next time, since the script may be adding a value to it

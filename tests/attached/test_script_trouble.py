@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ import lrtui
 from lrtui.attached import publisher
 from lrtui.attached.attach import DisabledRun
 from lrtui.attached.run import AttachedRun
+from lrtui.run.commands import Pause
 from lrtui.store import writer
 from lrtui.store.location import DATABASE
 
@@ -187,8 +189,39 @@ def test_a_store_that_is_deleted_is_reported_once(
     script.run.finish()
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
-    # the writer has noticed it, or the end has
-    assert "was deleted" in lines[1] or "last events could not be written" in lines[1]
+    # three threads look at the store
+    assert lines[1].endswith("The script goes on")
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM runs", ""])
+def test_a_pause_ends_when_the_run_is_deleted(
+    query: str, tmp_path: Path, alone: list[float], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = Script(tmp_path)
+    monkeypatch.setattr(publisher, "END_SECONDS", 0.2)
+
+    def delete() -> None:
+        until = time.monotonic() + 30
+        while state(tmp_path)[0][0] != "paused":
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        if query:
+            with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+                connection.execute(query)
+                connection.commit()
+        else:
+            for path in tmp_path.glob("runs.db*"):
+                path.unlink()
+
+    def pause() -> None:
+        script.run._publisher.inbox.send(Pause())  # type: ignore[union-attr]
+        threading.Thread(target=delete, daemon=True).start()
+
+    assert script.train(5, pause) == alone
+    script.run.finish()
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith("The script goes on")
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
