@@ -150,6 +150,19 @@ def different_steps(rank: int, seen: Seen) -> None:
     until_lost(ranks, seen, paused=False)
 
 
+def long_pause(rank: int, seen: Seen) -> None:
+    """A pause of 3 s, where the script's own limit is 2 s."""
+    ranks = attached()
+    received = seen["received"] = []
+    ends = time.monotonic() + 3
+    while not received:
+        time.sleep(0.2 if rank == 0 else 0)
+        command = ranks.broadcast("resume" if rank == 0 and time.monotonic() > ends else None)
+        if command is not None:
+            received.append(command)
+    ranks.leave()
+
+
 def no_answer(rank: int, seen: Seen) -> None:
     """Rank 1 waits for something else; the script's own limit is 4 s."""
     ranks = attached()
@@ -375,6 +388,7 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "early end": early_end,
     "early end before a command": early_end_before_a_command,
     "different steps": different_steps,
+    "long pause": long_pause,
     "no answer": no_answer,
     "uneven": uneven,
     "uneven, with a command": uneven_with_a_command,
@@ -389,7 +403,7 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "attached, rank 1 dies in a pause": attached_run(1, paused=True),
     "attached, rank 0 dies in a pause": attached_run(0, paused=True),
 }
-LIMITS = {"no answer": 4.0}
+LIMITS = {"no answer": 4.0, "long pause": 2.0}
 WHOLE_EXITS = ["commands", "unfinished end"]
 """Scenarios whose processes end with the interpreter's destructors, which take 0.7 s."""
 SIZES = {"rank 1 dies": 3, "rank 1 dies in a pause": 3}

@@ -24,6 +24,7 @@ NAMES = [
     "early end",
     "early end before a command",
     "different steps",
+    "long pause",
     "no answer",
     "uneven",
     "uneven, with a command",
@@ -93,6 +94,10 @@ def test_the_end_of_a_process_does_not_wait_for_the_others(scenarios: Scenarios)
 def test_different_numbers_of_steps_end_the_common_control(scenarios: Scenarios) -> None:
     for seen in scenarios["different steps"].values():
         assert seen["error"].startswith("the ranks have made different numbers of optimizer steps (1 to 2)")
+
+
+def test_a_pause_may_be_longer_than_the_ranks_wait_for_each_other(scenarios: Scenarios) -> None:
+    assert [seen["received"] for seen in scenarios["long pause"].values()] == [["resume"], ["resume"]]
 
 
 def test_a_rank_that_never_comes_is_waited_for_half_as_long_as_the_script_would(scenarios: Scenarios) -> None:
