@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from other_process import steps_done, wait_until_over
+from process_server import ForkedProcess
 from store_runs import stored
 
 from lrtui.__main__ import main
@@ -56,24 +58,24 @@ def control_from_here(script: str, folder: Path) -> tuple[RunState, list[Any]]:
     Returns:
         The stored run, and the lines of the file.
     """
-    path, store = folder / "script.py", folder / "store"
-    path.write_text(script)
+    store = folder / "store"
+    (folder / "live_script.py").write_text(script)
     environment = os.environ | {"LRTUI_STORE": str(store), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")])
-    with open(folder / "printed", "w") as printed:
-        process = subprocess.Popen(
-            [sys.executable, str(path)], cwd=folder, env=environment, stdout=printed, stderr=printed
+    with open(folder / "printed", "w") as printed, chdir(folder):
+        process = ForkedProcess(
+            [sys.executable, "-m", "live_script"], env=environment, stdout=printed, stderr=printed
         )
-        try:
-            _obeyed(process, store, folder / "printed")
-        finally:
-            process.kill()
+    try:
+        _obeyed(process, store, folder / "printed")
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
             process.wait()
     used = [json.loads(line) for line in (folder / "used").read_text().splitlines()]
     return stored(store), used
 
 
-def _obeyed(process: subprocess.Popen[bytes], store: Path, printed: Path) -> None:
+def _obeyed(process: ForkedProcess, store: Path, printed: Path) -> None:
     """Send the commands, and check that the run obeys."""
 
     def wait_for(step: int) -> None:
