@@ -62,9 +62,7 @@ def control_from_here(script: str, folder: Path) -> tuple[RunState, list[Any]]:
     (folder / "live_script.py").write_text(script)
     environment = os.environ | {"LRTUI_STORE": str(store), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with open(folder / "printed", "w") as printed, chdir(folder):
-        process = ForkedProcess(
-            [sys.executable, "-m", "live_script"], env=environment, stdout=printed, stderr=printed
-        )
+        process = ForkedProcess([sys.executable, "-m", "live_script"], env=environment, stdout=printed, stderr=printed)
     try:
         _obeyed(process, store, folder / "printed")
     finally:
