@@ -18,6 +18,7 @@ from lrtui.requirements import (
     needs_known_schedule,
     needs_live_run,
     needs_lr_change,
+    needs_own_loop,
     needs_own_process,
     needs_race,
     needs_run,
@@ -122,7 +123,7 @@ _GO_TO_PANE = tuple(
 ACTIONS: tuple[Action, ...] = (
     Action(
         "restart", "runs.restart", ("r",), "restart", "start or restart with the settings shown",
-        rank=9, titles={"": "start", **dict.fromkeys(IN_PROGRESS, "rerun")},
+        requirement=needs_own_loop, rank=9, titles={"": "start", **dict.fromkeys(IN_PROGRESS, "rerun")},
     ),
     Action(
         "schedule", "picker.open", ("s",), "schedule", "choose or switch the schedule",

@@ -56,6 +56,14 @@ def available(situation: Situation) -> None:
     """The requirement of an action that is always available."""
 
 
+def needs_own_loop(situation: Situation) -> str | None:
+    run = situation.run
+    if run is None or run.started is None or not run.started.spec.is_attached:
+        return None
+    what = f"run {situation.key} {'is' if run.is_live else 'was'} trained by {run.started.spec.script}"
+    return f"{what}, which lrtui can't start. Start the script again for another run."
+
+
 def needs_live_run(situation: Situation) -> str | None:
     if situation.live is None:
         return "no run in progress. Press r to start one."
@@ -98,6 +106,8 @@ def needs_training_or_ended(situation: Situation) -> str | None:
     run = situation.run
     if situation.live is not None or run is None or run.status not in RESUMABLE:
         return needs_training(situation)
+    if refusal := needs_own_loop(situation):
+        return refusal
     if not situation.is_stored:
         return f"run {situation.key} is not stored, so it can't be resumed"
     return None if situation.has_checkpoint else f"run {situation.key} has no checkpoint to be resumed from"
@@ -128,12 +138,15 @@ def needs_known_schedule(situation: Situation) -> str | None:
         return None
     if not run.schedule:
         return f"the schedule of run {situation.key} is unknown"
-    return None if run.total_steps else f"the length of run {situation.key} is unknown"
+    is_known = run.total_steps or run.started.spec.is_attached
+    return None if is_known else f"the length of run {situation.key} is unknown"
 
 
 def needs_finished_epoch(situation: Situation) -> str | None:
     if situation.run is None:
         return "no run on screen to branch from. Press r to start one."
+    if refusal := needs_own_loop(situation):
+        return refusal
     if not situation.is_stored:
         return "this run is not stored, so it has no checkpoint to branch from"
     if situation.is_training:

@@ -141,6 +141,11 @@ class RunSpec:
         return self.task.startswith(f"{SCRIPT}:")
 
     @property
+    def script(self) -> str:
+        """The name of the script's file; empty for a run that lrtui trains."""
+        return self.task.removeprefix(f"{SCRIPT}:") if self.is_attached else ""
+
+    @property
     def epochs_follow(self) -> bool:
         """Whether the number of epochs follows from the number of steps, and isn't known yet."""
         return self.max_steps is not None and self.epochs == MAX_EPOCHS

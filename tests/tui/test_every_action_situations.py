@@ -476,14 +476,14 @@ def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
         assert names >= set(situation.refused) | set(situation.effects), situation.name
 
 
-REFUSED_FOR_A_LOG = {"code"}
-"""Refused only for the run of a log, in `test_run_sources.py`."""
+REFUSED_FOR_OTHERS = {"code", "restart"}
+"""Refused only for the run of a log, in `test_run_sources.py`, or of a script, in `test_attached_runs.py`."""
 
 
 def test_every_refusal_occurs_in_some_situation() -> None:
     refused = {name for situation in SITUATIONS for name in situation.refused}
     can_be_refused = {action.name for action in ACTIONS if action.requirement is not available}
-    assert refused | REFUSED_FOR_A_LOG == can_be_refused
-    assert not refused & REFUSED_FOR_A_LOG
+    assert refused | REFUSED_FOR_OTHERS == can_be_refused
+    assert not refused & REFUSED_FOR_OTHERS
     for name in can_be_refused:
         assert any(name not in situation.refused for situation in SITUATIONS), name

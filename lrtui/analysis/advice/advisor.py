@@ -43,6 +43,9 @@ class Advisor:
         self._version = state.version
         new = []
         for advice in self._apply_rules(state):
+            if state.started.spec.is_attached and advice.action in ("restart", "branch"):
+                # only the script itself can start again
+                continue
             if advice.code not in self._given:
                 self._given.add(advice.code)
                 new.append(advice)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.segment import Segment, Segments
 
+from lrtui.attached.snippets import SNIPPETS
 from lrtui.plotting.chart_table import chart_csv
+from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.tasks.registry import expected_batches_per_epoch
@@ -51,8 +53,8 @@ class ExportController:
         else:
             # the UI thread changes the state while the code is written in another thread
             shown, state = run, _copy(run.state)
-            title = f"run {key_of(run)}"
-            screen = CodeScreen(f"Code of {title}", lambda: _code_of_run(shown, state), partial(save_code, title))
+            title, write = f"run {key_of(run)}", _code_of_script if run.spec.is_attached else _code_of_run
+            screen = CodeScreen(f"Code of {title}", lambda: write(shown, state), partial(save_code, title))
         self._cockpit.app.push_screen(screen)
 
 
@@ -136,6 +138,16 @@ def _code_of_run(run: ShownRun, state: RunState) -> str:
         return code_of_run(title, state)
     with closing(open_for_reading(run.store_folder)) as connection:
         return code_of_run(title, state, ancestors(connection, key))
+
+
+def _code_of_script(run: ShownRun, state: RunState) -> str:
+    """Return the code of a script's run, if its schedule has one, and how a script is attached."""
+    try:
+        code = _code_of_run(run, state)
+    except LrtuiError as error:
+        code = f"# {error}\n"
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in SNIPPETS["plain"].splitlines())
+    return f"{code}\n# These lines attach a script; lrtui attach-snippet has those for frameworks as well:\n#\n{lines}"
 
 
 def save_code(title: str, code: str, folder: Path | None = None) -> str:

@@ -69,6 +69,10 @@ class RunsController:
         """Start a run; while another one is in progress, ask whether to stop it or to queue the new one."""
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
+        # the picker restarts a run without the action
+        if refusal := ACTIONS_BY_NAME["restart"].requirement(self._cockpit.scene.situation):
+            self._cockpit.say(refusal)
+            return
         live, queue = self._session.live, self._view.queue
         if live is None:
             self.start(spec)

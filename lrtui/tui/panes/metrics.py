@@ -115,9 +115,11 @@ class MetricChart(ChartPane):
         if not len(series):
             return []
         tests = [(glyph_of(run, scene), style, "each test")] if metric_of(run.state.last_test, name) is not None else []
+        started = run.state.started
+        batches = "every batch" if started is None or started.has_every_loss else "logged batches"
         if not span:
-            return [legend_of((LINE_SAMPLE, style, "every batch"), *tests)]
-        band = ("⣿", band_style(run, scene), "every batch")
+            return [legend_of((LINE_SAMPLE, style, batches), *tests)]
+        band = ("⣿", band_style(run, scene), batches)
         long = legend_of((LINE_SAMPLE, style, f"mean of {span} batches"), band, *tests)
         return [long, legend_of((LINE_SAMPLE, style, "mean"), band, *((*row[:2], "test") for row in tests))]
 

@@ -31,12 +31,12 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     lines = [("schedule", schedule)]
     if started and started.total_steps is not None:
         lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
-    if started and spec.is_attached:
-        return [*lines, *_script_lines(started, state)]
-    if started and not started.settings_known:
+    if started and not started.settings_known and not spec.is_attached:
         return [("schedule", schedule or "unknown"), *lines[1:]]
     if state and state.scale and any(scale != 1 for scale in state.scale):
         lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
+    if started and spec.is_attached:
+        return [*lines, *_script_lines(started), *_command_lines(spec, state)]
     lines.append(("optimizer", spec.optimizer))
     lines.append(("task", spec.task))
     if started and started.data:
@@ -54,24 +54,19 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     return lines
 
 
-def _script_lines(started: RunStarted, state: RunState | None) -> list[tuple[str, str]]:
-    """Return what is known of a run of the user's own script."""
-    spec, lines = started.spec, []
-    if state and state.scale and any(scale != 1 for scale in state.scale):
-        lines.append(("nudged", "lr x " + ", ".join(f"{scale:.4g}" for scale in state.scale)))
-    if started.parameter_count:
-        # otherwise only the output of its command is known
-        lines.append(("optimizer", spec.optimizer))
-    lines.append(("script", spec.task.partition(":")[2]))
-    if started.parameter_count:
-        lines.append(("model", f"{started.parameter_count:,} parameters"))
-    if started.total_steps is not None:
-        lines.append(("epochs", str(spec.epochs)))
-    if started.device:
-        lines.append(("device", started.device))
-    if started.output:
-        lines.append(("output", started.output))
-    return [*lines, *_command_lines(spec, state)]
+def _script_lines(started: RunStarted) -> list[tuple[str, str]]:
+    """Return what is known of a script's run besides its schedule."""
+    spec = started.spec
+    values = {
+        "optimizer": spec.optimizer.removeprefix("task:") if spec.optimizer.startswith("task:") else "",
+        "script": spec.script,
+        "model": f"{started.parameter_count:,} parameters" if started.parameter_count else "",
+        "epochs": "" if started.total_steps is None else f"{spec.epochs}",
+        "batches": f"{spec.accumulate} per step" if spec.accumulate > 1 else "",
+        "device": started.device,
+        "output": started.output or "",
+    }
+    return [(name, value) for name, value in values.items() if value]
 
 
 def _epochs(spec: RunSpec, started: RunStarted | None) -> str:
@@ -108,7 +103,7 @@ def next_line(scene: Scene) -> list[tuple[str, str]]:
     question before the next run names it.
     """
     schedule, run = scene.next_schedule, scene.run
-    if not schedule or run is None:
+    if not schedule or run is None or run.spec.is_attached:
         return []
     # earlier versions did not record the command of a switch
     was_switched = bool(run.state.last_switch and run.state.last_switch.command)
