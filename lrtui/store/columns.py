@@ -31,10 +31,19 @@ class Column:
     value: Callable[[StoredRun], Any]
 
 
+def epochs_of(run: StoredRun) -> int | None:
+    """Return how many epochs the run has; None if that is not known yet, or the script of the run does not say it."""
+    is_unknown = run.spec.epochs_follow or (run.spec.is_attached and run.total_steps is None)
+    return None if is_unknown else run.spec.epochs
+
+
 def epochs_done(run: StoredRun) -> int:
     """Return how many epochs the run has completed."""
     if not run.total_steps:
-        return 0
+        if not run.spec.is_attached or run.epoch is None:
+            return 0
+        # the epoch of the last step is not over yet
+        return run.epoch - 1 if run.is_live else run.epoch
     if run.total_steps % run.spec.epochs:
         # the last epoch is a part of one, and the length of the others is not stored
         return run.spec.epochs if run.step >= run.total_steps else max(0, (run.epoch or 1) - 1)

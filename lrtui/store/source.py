@@ -15,7 +15,7 @@ from lrtui.run.events import RunStarted
 from lrtui.run.feed import FeedItem, OutputLines
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
-from lrtui.store.columns import epochs_done, values_of
+from lrtui.store.columns import epochs_done, epochs_of, values_of
 from lrtui.store.command_output import OutputReader
 from lrtui.store.connection import describe, file_id, open_for_reading
 from lrtui.store.inbox import send, why_no_commands
@@ -106,7 +106,7 @@ class StoreSource(RunSource):
                 spec=run.spec,
                 schedule=run.schedule,
                 epochs_done=epochs_done(run),
-                epochs=0 if run.spec.epochs_follow else run.spec.epochs,
+                epochs=epochs_of(run) or 0,
                 step=run.step,
                 seconds=run.seconds,
                 best_accuracy=run.best_accuracy,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attached_runs import attached_run
+from attached_runs import SCRIPT_SPEC, UNKNOWN_LENGTH, attached_run
 from store_runs import folded, store_events, stored
 
 from lrtui.run.event_json import event_from_json, event_to_json
@@ -17,6 +17,7 @@ from lrtui.run.events import EvalDone, StepDone
 from lrtui.run.log import evaluation_line
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.state import RunState
+from lrtui.store.columns import epochs_done, epochs_of
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import all_runs
 from lrtui.store.run_export import csv_lines, group_count, json_lines, metric_columns, stored_events
@@ -119,3 +120,12 @@ def test_a_test_loss_of_nan_is_not_a_missing_one() -> None:
         assert again.loss is not None
         assert math.isnan(again.loss)
     assert evaluation_line(result) == "Test set: Average loss: nan"
+
+
+def test_the_number_of_epochs_is_unknown_where_the_script_does_not_say_it(tmp_path: Path) -> None:
+    ended = store_events(tmp_path, attached_run(3, UNKNOWN_LENGTH, has_length=False, outcome="done"), UNKNOWN_LENGTH)
+    known = store_events(tmp_path, attached_run(230), SCRIPT_SPEC)
+    with open_for_reading(tmp_path) as connection:
+        runs = {run.id: run for run in all_runs(connection)}
+    assert (epochs_of(runs[ended]), epochs_done(runs[ended])) == (None, 3)
+    assert (epochs_of(runs[known]), epochs_done(runs[known])) == (10, 4)

@@ -14,7 +14,7 @@ from lrtui.cli.stored_runs import folder_of, reading, store_option
 from lrtui.cli.terminal import terminal_width
 from lrtui.run.evaluations import ACCURACY
 from lrtui.run.events import GLYPHS
-from lrtui.store.columns import Column, column_named, epochs_done, record_of, value_text
+from lrtui.store.columns import Column, column_named, epochs_done, epochs_of, record_of, value_text
 from lrtui.store.filters import read_filters
 from lrtui.store.reader import StoredRun, all_runs
 from lrtui.text.format import MISSING, counted, duration, figure, four_digits, printable
@@ -115,7 +115,8 @@ def _cell(run: StoredRun, name: str) -> str:
         case "state":
             return f"{GLYPHS[run.state]} {run.state}"
         case "epochs":
-            return f"{epochs_done(run)}/{'?' if run.spec.epochs_follow else run.spec.epochs}"
+            epochs = epochs_of(run)
+            return f"{epochs_done(run)}/{'?' if epochs is None else epochs}"
         case "best_value":
             is_loss = run.best_value is None and run.best_metric is None
             return figure(run.best_loss if is_loss else run.best_value)

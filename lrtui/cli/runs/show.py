@@ -22,7 +22,7 @@ from lrtui.run.events import GLYPHS, Event, Notice
 from lrtui.run.log import change_line, rounded_lrs
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
-from lrtui.store.columns import epochs_done, record_of
+from lrtui.store.columns import epochs_done, epochs_of, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
 from lrtui.text.format import MISSING, counted, duration, figure, printable, printable_lines, wrapped
@@ -133,7 +133,8 @@ def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
 
 def _head_lines(run: StoredRun) -> list[str]:
     done = epochs_done(run)
-    epochs = "? epochs" if run.spec.epochs_follow else counted(run.spec.epochs, "epoch")
+    known = epochs_of(run)
+    epochs = "? epochs" if known is None else counted(known, "epoch")
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     lines = [
         f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {epochs}, {steps} steps, "
