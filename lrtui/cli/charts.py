@@ -195,6 +195,11 @@ def run_ticks(*states: RunState) -> list[int]:
     )
 
 
+def run_label(*states: RunState) -> str:
+    """Return what the x axis counts: steps where no run says how long its epochs are."""
+    return "epoch" if any(state.started is None or state.started.knows_epochs for state in states) else "step"
+
+
 def lr_curves(state: RunState) -> list[Curve]:
     """Return the lr of each parameter group."""
     return [_means(state, series, index) for index, series in enumerate(state.lrs)]

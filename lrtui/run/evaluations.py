@@ -45,10 +45,15 @@ def epoch_means(state: RunState, name: str) -> dict[int, float]:
     # takes 60 ms to import, and a list of runs needs it for nothing else
     import numpy as np
 
-    steps = state.started.batches_per_epoch if state.started else 0
+    started = state.started
     ends = [done.step - state.first_step for done in state.epochs]
+    if started is None or started.knows_epochs:
+        steps = started.batches_per_epoch if started else 0
+        starts = [max(0, end - steps) for end in ends]
+    else:
+        starts = [0, *ends[:-1]]
     # one call per epoch: a call over several ranges is approximate, exact enough only for drawing
-    means = [float(state.metrics[name].summary(np.array([max(0, end - steps), end])).mean[0]) for end in ends]
+    means = [float(state.metrics[name].summary(np.array(span)).mean[0]) for span in zip(starts, ends, strict=True)]
     return {done.epoch: mean for done, mean in zip(state.epochs, means, strict=True) if math.isfinite(mean)}
 
 

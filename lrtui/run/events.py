@@ -98,6 +98,11 @@ class RunStarted(Event):
         """Return the name of a parameter group, also of one that was added during the run."""
         return self.group_names[index] if index < len(self.group_names) else f"group {index}"
 
+    @property
+    def knows_epochs(self) -> bool:
+        """Whether the number of steps per epoch is known; a script may not say it."""
+        return not self.spec.is_attached or self.total_steps is not None or self.batches_per_epoch > 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):

@@ -135,10 +135,7 @@ def whole_range(scene: Scene) -> Range:
 def axis_label(scene: Scene) -> AxisName:
     """Return what the x axis counts: steps in place of epochs where their length is unknown in every run drawn."""
     axis, started = scene.view.viewport.axis, [run.state.started for run in scene.shown]
-    is_unknown = [
-        start is not None and start.spec.is_attached and start.total_steps is None and start.batches_per_epoch == 1
-        for start in started
-    ]
+    is_unknown = [start is not None and not start.knows_epochs for start in started]
     return "step" if axis == "epoch" and is_unknown and all(is_unknown) else axis
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from attached_runs import UNKNOWN_LENGTH, attached_run
 from command_line import CommandLine, without_accuracy
 from recorded_runs import recorded_run
 from store_runs import ignore, new_recorder, store_events
@@ -166,3 +167,12 @@ def test_an_unknown_run_is_refused_with_a_list_of_runs(lrtui: CommandLine) -> No
     assert "there is no run '7'" in answer.err
     assert "1 bell\\x07" in answer.err
     assert lrtui("runs", "show", "\udcff").status == 2
+
+
+def test_of_a_script_only_what_it_has_told_is_shown(lrtui: CommandLine) -> None:
+    store_events(lrtui.folder, attached_run(60, UNKNOWN_LENGTH, has_length=False, outcome="done"), UNKNOWN_LENGTH)
+    lines = lrtui("runs", "show", "1").lines
+    assert [line.split()[0] for line in block(lines, "settings")] == ["schedule", "task", "optimizer"]
+    assert "of ? epochs, 60 steps" in lines[0]
+    axes = [line.strip() for line in lines if line.strip() in ("epoch", "step")]
+    assert set(axes) == {"step"}

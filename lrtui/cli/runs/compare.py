@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from lrtui.cli.charts import MARKERS, Curve, print_chart, print_legend, result_curve, run_ticks
+from lrtui.cli.charts import MARKERS, Curve, print_chart, print_legend, result_curve, run_label, run_ticks
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
 from lrtui.cli.terminal import print_prose, terminal_width
@@ -78,6 +78,6 @@ def _print_results(runs: Sequence[StoredRun], states: Sequence[RunState], compar
         points = result_curve(state, lambda result: metric_of(result, name))
         curves.append(Curve(points.epochs, points.values, index, RUN_MARKERS[index % len(RUN_MARKERS)]))
     print(f"test {name}")
-    print_chart(curves, run_ticks(*states), from_zero=False, is_share=name == ACCURACY)
+    print_chart(curves, run_ticks(*states), from_zero=False, is_share=name == ACCURACY, x_label=run_label(*states))
     for index, run in enumerate(runs):
         print_legend(RUN_MARKERS[index % len(RUN_MARKERS)], index, f"{title_of(run)} {printable(run.schedule)}")

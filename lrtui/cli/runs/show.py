@@ -12,7 +12,17 @@ from typing import Any
 
 import click
 
-from lrtui.cli.charts import SIGNS, coloured, loss_curve, lr_curves, metric_curve, print_chart, result_curve, run_ticks
+from lrtui.cli.charts import (
+    SIGNS,
+    coloured,
+    loss_curve,
+    lr_curves,
+    metric_curve,
+    print_chart,
+    result_curve,
+    run_label,
+    run_ticks,
+)
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.cli.terminal import terminal_width
@@ -153,11 +163,13 @@ def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
     # a run that has started has the filled-in lengths of its schedule
     spec = state.started.spec if state.started else run.spec
     rows, defaults = [], []
+    known = ["schedule", "task", "optimizer", *(["epochs"] if epochs_of(run) is not None else [])]
     for item in fields(RunSpec):
         value = getattr(spec, item.name)
-        if item.name == "name":
+        # of a script only what it has told lrtui is known
+        if item.name == "name" or (spec.is_attached and item.name not in known):
             continue
-        if value == item.default and item.name != "schedule":
+        if value == item.default and item.name != "schedule" and not spec.is_attached:
             if value not in (None, ()):
                 defaults.append(f"{item.name}={value}")
             continue
@@ -165,6 +177,8 @@ def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
         if item.name == "schedule" and state.schedule not in ("", value):
             text += f"   (now {state.schedule})"
         rows.append((item.name, printable(text)))
+    if not defaults:
+        return _pairs(rows)
     paragraph = printable(f"defaults: {', '.join(defaults)}")
     return [*_pairs(rows), *textwrap.wrap(paragraph, _columns() - 2, initial_indent="  ", subsequent_indent="    ")]
 
@@ -281,15 +295,16 @@ def print_charts(state: RunState) -> None:
     if not state.lrs or not len(state.loss):
         return
     ticks = run_ticks(state)
+    label = run_label(state)
     names = group_names(state)
     print("learning rate" + (f" of the groups {', '.join(map(printable, names))}" if len(names) > 1 else ""))
-    print_chart(lr_curves(state), ticks, from_zero=True, rows=14)
+    print_chart(lr_curves(state), ticks, from_zero=True, rows=14, x_label=label)
     curves = [curve for curve in (loss_curve(state), result_curve(state)) if curve.epochs]
     if curves:
         test = f"   {coloured('o', 1)} test loss" if len(curves) > 1 else ""
         print(f"{coloured(SIGNS['braille'], 0)} training loss (means){test}")
-        print_chart(curves, ticks, from_zero=False, rows=14)
+        print_chart(curves, ticks, from_zero=False, rows=14, x_label=label)
     for name in sorted(state.metrics):
         if (curve := metric_curve(state, name)).epochs:
             print(f"{SIGNS['braille']} {printable(name)} (means)")
-            print_chart([curve], ticks, from_zero=False, rows=14)
+            print_chart([curve], ticks, from_zero=False, rows=14, x_label=label)
