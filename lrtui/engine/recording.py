@@ -17,6 +17,7 @@ from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store import run_rows
+from lrtui.store.location import DATABASE
 from lrtui.store.reader import checkpoint_folder, read_at_once
 from lrtui.store.recorder import Recorder, taken_text
 from lrtui.store.rows import BlockBuilder, RowMaker
@@ -40,12 +41,12 @@ _writers: dict[Path, Writer] = {}
 _writers_lock = threading.Lock()
 
 
-_writers_of_parent: list[Writer] = []
-"""Kept in a forked process, where their threads don't run: SQLite's connections must not be closed there."""
+_writers_of_parent: dict[Path, Writer] = {}
+"""Those that were open when this process was forked. SQLite's connections must neither be used nor closed in it."""
 
 
 def _leave_writers_to_parent() -> None:
-    _writers_of_parent.extend(_writers.values())
+    _writers_of_parent.update(_writers)
     _writers.clear()
 
 
@@ -54,7 +55,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_writer(folder: Path) -> Writer:
-    """Return this process's only writer of the store in the folder."""
+    """Return this process's only writer of the store in the folder.
+
+    Raises:
+        StoreError: in a process that was forked while its parent had the store open.
+    """
+    if folder in _writers_of_parent:
+        # SQLite keeps its locks in memory, as they were at the fork (sqlite.org/howtocorrupt.html)
+        raise StoreError(
+            f"{folder / DATABASE} was open in the process that forked this one, which SQLite does not allow: start "
+            'the process with the method "spawn"'
+        )
     with _writers_lock:
         if folder not in _writers:
             _writers[folder] = Writer(folder)

@@ -250,7 +250,9 @@ def test_a_forked_process_leaves_the_run_to_its_parent(tmp_path: Path, alone: li
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_process_can_attach_a_script_of_its_own(tmp_path: Path) -> None:
+def test_a_process_that_is_forked_from_one_that_records_is_not_recorded_in_the_same_store(
+    tmp_path: Path, alone: list[float], capfd: pytest.CaptureFixture[str]
+) -> None:
     script = Script(tmp_path)
 
     def fork() -> None:
@@ -258,16 +260,15 @@ def test_a_forked_process_can_attach_a_script_of_its_own(tmp_path: Path) -> None
             status = 1
             try:
                 other = Script(tmp_path)
-                other.train()
-                other.run.finish()
-                status = 0 if other.run.number == 2 else 1
+                status = 0 if other.train() == alone and other.run.number is None else 1
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
-    script.train(5, fork)
+    assert script.train(5, fork) == alone
     script.run.finish()
-    assert state(tmp_path) == [("done", 12, None)] * 2
+    assert state(tmp_path) == [("done", 12, None)]
+    assert capfd.readouterr().err.count('method "spawn". The script goes on') == 1
 
 
 @pytest.mark.parametrize(
