@@ -18,6 +18,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 MAX_EPOCHS = 1_000_000
 
+OF_SCRIPTS = ("task", "schedule", "optimizer", "epochs", "accumulate", "name", "store")
+"""The settings that are known of a run of the user's own script; the others have their defaults."""
+
 
 class _Default(int):
     """A default value that can be told from the same number given by the user."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
-from lrtui.run.spec import RunSpec, is_number
+from lrtui.run.spec import OF_SCRIPTS, RunSpec, is_number
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.reader import StoredRun
 
@@ -55,7 +55,12 @@ def _of_run(name: str, kind: Kind = "number") -> Column:
 
 
 def _of_spec(name: str, kind: Kind) -> Column:
-    return Column(name, kind, lambda run: getattr(run.spec, name))
+    def value(run: StoredRun) -> Any:
+        if run.spec.is_attached and name == "epochs":
+            return epochs_of(run)
+        return None if run.spec.is_attached and name not in OF_SCRIPTS else getattr(run.spec, name)
+
+    return Column(name, kind, value)
 
 
 def _columns() -> dict[str, Column]:
@@ -84,7 +89,7 @@ def _columns() -> dict[str, Column]:
         _of_run("seconds"),
         _of_run("created", "moment"),
         _of_run("finished", "moment"),
-        Column("device", "text", lambda run: run.device or run.spec.device),
+        Column("device", "text", lambda run: run.device or (None if run.spec.is_attached else run.spec.device)),
         Column("data", "text", lambda run: run.data or None),
         _of_run("versions", "text"),
         _of_run("git_commit", "text"),
