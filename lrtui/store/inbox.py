@@ -206,6 +206,8 @@ def why_no_commands(folder: Path, run: StoredRun | None, run_id: int) -> str | N
     title = printable(run.title)
     is_lost = run.state == "lost"
     reason = f"{title} is lost: its process died" if is_lost else f"{title} is {run.state} and takes no commands"
+    if run.spec.is_attached:
+        return f"{reason}; only its script can continue it: start that again"
     if not has_checkpoint(folder, run_id):
         return f"{reason}; it has no checkpoint to be resumed from"
     store = store_option(folder)

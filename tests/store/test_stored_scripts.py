@@ -19,7 +19,8 @@ from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, epochs_of
 from lrtui.store.connection import open_for_reading
-from lrtui.store.reader import all_runs
+from lrtui.store.inbox import why_no_commands
+from lrtui.store.reader import all_runs, reload
 from lrtui.store.run_export import csv_lines, group_count, json_lines, metric_columns, stored_events
 from lrtui.store.tensorboard_export import _points
 
@@ -129,3 +130,10 @@ def test_the_number_of_epochs_is_unknown_where_the_script_does_not_say_it(tmp_pa
         runs = {run.id: run for run in all_runs(connection)}
     assert (epochs_of(runs[ended]), epochs_done(runs[ended])) == (None, 3)
     assert (epochs_of(runs[known]), epochs_done(runs[known])) == (10, 4)
+
+
+def test_a_script_that_has_ended_is_not_resumed_but_started_again(tmp_path: Path) -> None:
+    run = store_events(tmp_path, attached_run(3, outcome="stopped"), SCRIPT_SPEC)
+    with open_for_reading(tmp_path) as connection:
+        refusal = why_no_commands(tmp_path, reload(connection, run), run)
+    assert refusal == "#1 is stopped and takes no commands; only its script can continue it: start that again"
