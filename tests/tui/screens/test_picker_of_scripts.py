@@ -47,6 +47,7 @@ async def test_a_script_of_unknown_length_is_switched_to_a_schedule_that_needs_n
         # as long again
         assert len(answer.lrs) == 120
         assert answer.lrs[[0, 29, 30], 0].tolist() == [0.01, 0.01, 0.005]
+        assert "only the script itself can" in state(app).race_refusal
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, PickerScreen))
         assert session.runs[0].sent == [SwitchSchedule('StepLR(step_size=30, gamma=0.5, per="batch")', "base")]  # type: ignore[attr-defined]

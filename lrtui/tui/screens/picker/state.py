@@ -245,6 +245,8 @@ class PickerState:
         """Why a race can't start now; empty if it can."""
         if self.context.branch_epoch is not None:
             return "A race starts from new weights, not from a checkpoint: press s while no run is in progress."
+        if self.context.spec.is_attached:
+            return f"A race can't train the model of {self.context.spec.script}: only the script itself can."
         if refusal := self.context.race.refusal:
             return refusal
         return "" if len(self.racers) > 1 else "A race needs two schedules: ctrl+k keeps this one, then choose another."
