@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import numbers
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -115,9 +116,9 @@ def attach(
     attachment = Attachment(
         combined,
         read_schedulers(scheduler, combined),
-        epochs,
-        None if batches_per_epoch is None else -(-batches_per_epoch // batches_per_step),
-        batches_per_step,
+        None if epochs is None else int(epochs),
+        None if batches_per_epoch is None else -(-int(batches_per_epoch) // int(batches_per_step)),
+        int(batches_per_step),
         name,
         None if store is None else os.fspath(store),
     )
@@ -178,7 +179,8 @@ def check_arguments(
     for argument, (value, most) in counts.items():
         if value is None and argument != "batches_per_step":
             continue
-        check_argument("lrtui.attach", argument, value, int, "a whole number")
+        # numbers of NumPy, too
+        check_argument("lrtui.attach", argument, value, numbers.Integral, "a whole number")
         if not 1 <= value <= most:
             raise UsageError(f"lrtui.attach(): {argument} must be from 1 to {most:,}, not {value}")
     check_argument("lrtui.attach", "name", name, (str, type(None)), "text")

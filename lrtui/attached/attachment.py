@@ -189,9 +189,14 @@ def read_optimizers(optimizer: Any) -> torch.optim.Optimizer:
         UsageError: for something else.
     """
     if isinstance(optimizer, Mapping):
-        if not optimizer or not all(isinstance(name, str) and name.isidentifier() for name in optimizer):
+        if not optimizer:
+            raise UsageError("lrtui.attach(): the dict of optimizers is empty")
+        if not all(isinstance(name, str) and name.isidentifier() for name in optimizer):
             raise UsageError("lrtui.attach(): the names of the optimizers must be identifiers, such as generator")
-        return CombinedOptimizer({name: _unwrapped(each) for name, each in optimizer.items()})
+        found = {name: _unwrapped(each) for name, each in optimizer.items()}
+        if len({id(each) for each in found.values()}) < len(found):
+            raise UsageError("lrtui.attach(): the same optimizer is given under two names")
+        return CombinedOptimizer(found)
     return _unwrapped(optimizer)
 
 
@@ -203,7 +208,7 @@ def _unwrapped(optimizer: Any) -> torch.optim.Optimizer:
     if not isinstance(found, torch.optim.Optimizer):
         raise UsageError(
             "lrtui.attach(): optimizer must be a torch.optim.Optimizer, or a dict of several by name, not "
-            f"{describe_argument(optimizer)}"
+            f"{_described(optimizer)}"
         )
     if not all("lr" in group for group in found.param_groups):
         raise UsageError(f"lrtui.attach(): {type(found).__name__} has a parameter group without an lr")
@@ -219,6 +224,11 @@ def read_schedulers(scheduler: Any, optimizer: torch.optim.Optimizer) -> list[An
     Raises:
         UsageError: for something else, or for a scheduler of another optimizer.
     """
+    if isinstance(scheduler, Mapping):
+        names = list(getattr(optimizer, "optimizers", ()))
+        if unknown := [name for name in scheduler if name not in names]:
+            known = f"there are {', '.join(names)}" if names else "optimizer= must then be a dict with the same names"
+            raise UsageError(f"lrtui.attach(): there is no optimizer {unknown[0]!r:.60} for its scheduler; {known}")
     given = list(scheduler.values()) if isinstance(scheduler, Mapping) else [scheduler]
     flat = [part for each in given for part in (each if isinstance(each, Sequence) else [each])]
     found: list[Any] = []
@@ -231,10 +241,18 @@ def read_schedulers(scheduler: Any, optimizer: torch.optim.Optimizer) -> list[An
         if not callable(getattr(inner, "step", None)) or isinstance(inner, torch.optim.Optimizer):
             raise UsageError(
                 "lrtui.attach(): scheduler must be a scheduler, a list of them, None, or a dict of these by the names "
-                f"of the optimizers, not {describe_argument(each)}"
+                f"of the optimizers, not {_described(each)}"
             )
         owner = getattr(inner, "optimizer", None)
         if owner is not None and _unwrapped(owner) not in parts_of(optimizer):
             raise UsageError(f"lrtui.attach(): the {type(inner).__name__} is that of another optimizer")
+        if any(inner is before for before in found):
+            raise UsageError(f"lrtui.attach(): the same {type(inner).__name__} is given twice")
         found.append(inner)
     return found
+
+
+def _described(value: object) -> str:
+    """Return what was given in place of something else, in one line."""
+    text = describe_argument(value)
+    return text if "\n" not in text else f"a {type(value).__name__}"

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.store.command_output import inherited_output
 from lrtui.store.location import DATABASE
+from lrtui.text.format import printable
 from lrtui.training.reporter import Reporter, finish_run
 
 PUBLISH_SECONDS = 0.1
@@ -160,7 +162,7 @@ class Publisher:
     def _publish(self, record: StepRecord) -> None:
         epoch, batch = self._epochs.place(record.step)
         self.reporter.step = max(self.reporter.step, record.step + 1)
-        values = {name: mean(value) for name, value in record.values.items()}
+        values = {readable(name): mean(value) for name, value in record.values.items()}
         loss = values.pop("loss", None)
         if loss is not None and not math.isfinite(loss) and not self._was_not_finite:
             self._was_not_finite = True
@@ -208,7 +210,7 @@ class Publisher:
             epoch=epoch,
             loss=results.get("loss"),
             accuracy=results.get("accuracy"),
-            metrics={name: value for name, value in results.items() if name not in ("loss", "accuracy")},
+            metrics={readable(name): value for name, value in results.items() if name not in ("loss", "accuracy")},
             seconds_taken=0.0,
         )
 
@@ -263,3 +265,9 @@ class Publisher:
 def _uncaught_error() -> object:
     """Return the exception that the interpreter has printed last, since nobody caught it."""
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+@cache
+def readable(name: str) -> str:
+    """Return the name of a value as the store has it: one line of printable characters."""
+    return printable(str(name)) or "unnamed"

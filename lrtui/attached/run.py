@@ -149,7 +149,7 @@ class AttachedRun:
         try:
             results = {str(name): as_number(value) for name, value in found.items() if value is not None}
         except Exception as error:
-            self._refuse_values("log_eval", found, error)
+            self._refuse_values("log_eval", {name: value for name, value in found.items() if value is not None}, error)
             return
         try:
             self.publish_eval(results)
@@ -257,8 +257,10 @@ class AttachedRun:
         for name in wrong or [call]:
             if name not in self._refused_names:
                 self._refused_names.add(name)
-                what = f"run.{call}({name}=...) takes a number or a tensor with one element"
-                say(f"{what if wrong else describe_exception(error)}: the value is left out")
+                if wrong:
+                    say(f"run.{call}({name}=...) takes a number or a tensor with one element: the value is left out")
+                else:
+                    say(f"run.{call} takes values by name, as in run.{call}(loss=loss): they are left out ({error})")
         if wrong:
             left = {name: value for name, value in values.items() if name not in wrong}
             with suppress(Exception):

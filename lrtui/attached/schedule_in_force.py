@@ -216,6 +216,9 @@ class ScheduleInForce:
         if scheduler is not self._schedulers[0] or self._is_other_unit(step):
             return False
         if self._called_at != self.steps:
+            if self.unit == "epoch" and 0 < self._called_at == self.steps - 1 and self._batches_per_epoch != 1:
+                # a script that has begun with a warmup by hand
+                self.unit = "batch"
             # the steps before one of them had one call where GradScaler skipped a step
             self._repeated_calls = self._repeated_calls + 1 if self._calls > 1 else 0
             if self._calls > 1:

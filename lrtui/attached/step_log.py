@@ -229,5 +229,5 @@ def is_number(value: Any) -> bool:
     try:
         as_number(value)
     except Exception:
-        return value is None
+        return False
     return True

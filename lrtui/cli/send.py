@@ -59,7 +59,8 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
             f"{printable(stored.title)} belongs to race {race}, which compares unchanged schedules. Stop the "
             "race with ctrl+c where it runs, or with x in the cockpit"
         )
-    if isinstance(sent, Extend):
+    # the lr of a script is not known ahead, or would take seconds to compute, in which the run goes on
+    if isinstance(sent, Extend) and not stored.spec.is_attached:
         for line in _findings(folder, stored, sent):
             print_prose(line, sys.stderr)
     answer = send(folder, stored.id, sent, seconds)

@@ -69,7 +69,9 @@ def csv_lines(items: Iterable[FeedItem], metrics: Sequence[str] = (), groups: in
 
 def _header(groups: int, metrics: Sequence[str]) -> str:
     lrs = [f"lr_{group}" for group in range(groups)] if groups > 1 else ["lr"]
-    return _csv_line(["step", "epoch", "batch", "seconds", "loss", *lrs, *metrics])
+    columns = ["step", "epoch", "batch", "seconds", "loss", *lrs]
+    # a script may log its own lr or epoch
+    return _csv_line([*columns, *(f"logged {name}" if name in columns else name for name in metrics)])
 
 
 def _csv_line(cells: Sequence[str]) -> str:

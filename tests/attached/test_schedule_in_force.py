@@ -367,3 +367,18 @@ def test_each_epoch_has_its_end_after_its_test(length: int | None, scheduled: bo
     state = RunState()
     state.fold(script.events)
     assert {epoch: result.loss for epoch, result in epoch_results(state).items()} == {1: 1.0, 2: 0.5, 3: 1 / 3}
+
+
+def test_a_script_that_warms_up_by_hand_steps_its_scheduler_per_batch_all_the_same() -> None:
+    optimizer = sgd()
+    scheduler = lr_scheduler.ExponentialLR(optimizer, 0.9)
+    script = Script(optimizer, scheduler, epochs=5, batches_per_epoch=4)
+    for step in range(20):
+        if step < 3:
+            optimizer.param_groups[0]["lr"] = 0.1 * (step + 1) / 3
+        if step == 8:
+            script.send("StepLR(1, gamma=0.1) from base")
+        optimizer.step()
+        if step >= 2:
+            scheduler.step()
+    assert script.used[8:] == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 4, rel=1e-12)

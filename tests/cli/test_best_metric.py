@@ -17,7 +17,6 @@ from lrtui.engine.notification import end_notification
 from lrtui.run.events import EvalDone, Event, Mode, RunStarted
 from lrtui.run.state import RunState
 from lrtui.store.source import StoreSource
-from lrtui.store.store_feed import StoreFeed
 from lrtui.tui.run_list.rows import best_title, sorted_runs, summary_of
 
 NAME = 'a "u".c'
@@ -54,7 +53,6 @@ def states(lrtui: CommandLine) -> dict[int, RunState]:
         for run in summaries:
             state = RunState()
             feed = source.feed(run.id.key)
-            assert isinstance(feed, StoreFeed)
             state.fold(feed.take())
             found[int(run.id.key)] = state
         return found

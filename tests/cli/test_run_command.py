@@ -83,6 +83,7 @@ def test_ctrl_c_goes_to_the_command(store: Path, capfd: pytest.CaptureFixture[st
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     (thread := threading.Thread(target=interrupt)).start()
     code = (
         "import signal, time\n"
@@ -94,7 +95,7 @@ def test_ctrl_c_goes_to_the_command(store: Path, capfd: pytest.CaptureFixture[st
     thread.join()
     assert capfd.readouterr().out == "ready\nsaved\n"
     assert runs_of(store)[0].state == "stopped"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_command_whose_reader_has_gone_is_hung_up(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,7 +284,10 @@ def test_a_scheduler_that_a_users_code_creates_is_written_as_notation() -> None:
         optimizer = optimizer_of((0.1,))
         cosine = Warmup(optimizer, 5, CosineAnnealingLR(optimizer, 20))
         plateau = Warmup(optimizer, 5, ReduceLROnPlateau(optimizer))
-    assert str(records.schedule(cosine, "batch")) == 'Warmup(5, CosineAnnealingLR(T_max=20), per="batch")'
+    written = records.schedule(cosine, "batch")
+    assert str(written) == 'Warmup(5, CosineAnnealingLR(T_max=20, per="batch"))'
+    whole = parse_schedule('Warmup(5, CosineAnnealingLR(T_max=20), per="batch")')
+    assert [part.per for part in written.walk()] == [part.per for part in whole.walk()]
     assert records.schedule(plateau, "batch").units == ("batch", "epoch")
 
 

@@ -137,3 +137,8 @@ def test_a_script_that_has_ended_is_not_resumed_but_started_again(tmp_path: Path
     with open_for_reading(tmp_path) as connection:
         refusal = why_no_commands(tmp_path, reload(connection, run), run)
     assert refusal == "#1 is stopped and takes no commands; only its script can continue it: start that again"
+
+
+def test_a_table_has_each_column_once_also_if_a_script_logs_its_lr_and_epoch() -> None:
+    header = next(iter(csv_lines([], ["epoch", "grad_norm", "lr"])))
+    assert header == "step,epoch,batch,seconds,loss,lr,logged epoch,grad_norm,logged lr\n"

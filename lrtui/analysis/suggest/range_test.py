@@ -12,6 +12,7 @@ from lrtui.run.lr_rules import CLOSE, Suggestions
 from lrtui.run.range_curve import RangeCurve
 from lrtui.run.range_feed import MIN_STEPS, Sweep
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.notation import parse_optimizer
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tasks.task import Say
 
@@ -85,7 +86,8 @@ def find_lr(spec: RunSpec, budget: float, say: Say, stopped: Callable[[], bool])
     curve = test.result()
     # the next run of this process must not start before this thread has ended
     test.join()
-    return result_of(curve, batches, test.feed.current_lr or 0.0)
+    # a range test that was stopped before its first step does not know the lr of its optimizer
+    return result_of(curve, batches, test.feed.current_lr or parse_optimizer(spec.optimizer).lr)
 
 
 def _sweep(budget: float, total_steps: int) -> Sweep:
