@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.events import ScheduleSwitched
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.export_code import ScaleChange, ScheduleChange, Timeline, torch_code
@@ -79,6 +80,8 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
     notes = list(_notes(title, timeline, state.started.spec))
     if state.started.total_steps is None:
         notes.append(f"the length of the run was not given: this code makes the {timeline.total_steps:,} steps so far")
+    if difference := _difference_of_script(state):
+        notes.append(difference)
     if before:
         notes.append(f"branched from run #{before[-1].number} after step {state.first_step:,}; the same up to there")
     if timeline.start_step:
@@ -109,6 +112,46 @@ def _with_remaining_commands(timeline: Timeline, state: RunState) -> Timeline:
     if len(repeated.at) == len(state.commands):
         return timeline
     return _simulated(repeated, started.batches_per_epoch, recorded_results([state]))
+
+
+def _difference_of_script(state: RunState) -> str:
+    """Return where the lr of a script was another than its schedule gives, before any command; empty if nowhere.
+
+    A script may write the lr itself beside its scheduler, step it at moments of its own, or make other steps than it
+    has said.
+    """
+    started = state.started
+    if started is None or not started.spec.is_attached or state.first_step:
+        return ""
+    schedule = parse_schedule(started.spec.schedule)
+    if any(part.is_of_script for part in schedule.walk()):
+        return ""
+    # takes seconds, since it imports torch
+    import numpy as np
+
+    from lrtui.schedules.simulate import simulate
+
+    whole = Horizon.of(started.spec, started.batches_per_epoch)
+    horizon = whole if started.total_steps is not None else Horizon.so_far(state)
+    by_user = [each for each in state.changes if isinstance(each, ScheduleSwitched) or each.by != "plateau"]
+    try:
+        lrs = simulate(schedule, parse_optimizer(started.spec.optimizer), horizon, metrics=recorded_results([state]))
+    except LrtuiError:
+        # the code itself fails in the same way
+        return ""
+    start, end = state.lrs[0].known_from, min([*(change.step for change in by_user), state.step, len(lrs)])
+    for group, series in enumerate(state.lrs[: lrs.shape[1]]):
+        recorded = series.values[: end - start]
+        # an lr that is a tensor has single precision
+        differs = ~np.isclose(recorded, lrs[start:end, group], rtol=1e-6, atol=0) & np.isfinite(recorded)
+        if differs.any():
+            step = start + int(differs.argmax())
+            return (
+                f"at step {step:,} the script's lr was {float(recorded[step - start])!r}, and not "
+                f"{float(lrs[step, group])!r} as in this code: the script has set it itself, or has stepped its "
+                "scheduler at other moments"
+            )
+    return ""
 
 
 def _simulated(spec: RunSpec, batches_per_epoch: int, results: list[Mapping[str, float]] | None = None) -> Timeline:

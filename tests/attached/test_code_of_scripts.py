@@ -93,6 +93,24 @@ def test_a_schedule_per_epoch_has_the_epochs_of_the_script(tmp_path: Path, lengt
     assert (said in trained.code) == (not lengths)
 
 
+def test_the_code_says_where_the_script_has_set_another_lr_beside_its_scheduler(tmp_path: Path) -> None:
+    said = "at step 3 the script's lr was 0.03, and not 0.1 as in this code"
+    steps: list[int] = []
+
+    def changed_by_hand(optimizer: Any) -> Any:
+        def set_lr(*_: Any) -> None:
+            if len(steps) == 3:
+                optimizer.param_groups[0]["lr"] = 0.03
+
+        optimizer.register_step_pre_hook(set_lr)
+        optimizer.register_step_post_hook(lambda *_: steps.append(0))
+        return pytorch.StepLR(optimizer, 6, 0.5)
+
+    assert said in Trained(tmp_path, changed_by_hand, {}, KNOWN).code
+    # the hook of another script has no effect from here on
+    assert "the script's lr was" not in Trained(tmp_path, changed_by_hand, {5: ScaleLr(0.5)}, KNOWN).code
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
