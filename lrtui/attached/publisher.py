@@ -258,7 +258,7 @@ class Publisher:
         needed = self.total_steps or 0
         if self.skips_steps and self._epochs.steps_per_epoch:
             needed -= self._epochs.steps_per_epoch - 1
-        is_short = self.reporter.step < needed
+        is_short = self.reporter.step < needed and not self._epochs.are_over
         return ("stopped" if is_short or self.stopped_by is not None else "done"), None
 
 

@@ -146,7 +146,7 @@ class ScheduleInForce:
 
     def _step_epoch(self) -> None:
         self._owed_epoch_end = False
-        self._epochs.note_end(self.steps)
+        self._epochs.note_end(self.steps, by_script=self.epoch_end == "script")
         self._ended_at, self._ended_with, self._results = self.steps, self._results, {}
         if self.control.is_switched:
             self._try(lambda: self.control.after_epoch(self.steps, self._ended_with))

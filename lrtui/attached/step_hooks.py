@@ -229,8 +229,8 @@ class StepHooks:
         """Note that the script trains longer than it said."""
         total, steps, epochs = self._publisher.total_steps, self._schedule.steps, self._epochs
         if total is not None and steps > total and epochs.steps_per_epoch is not None:
-            epochs.count = epochs.epoch_after(steps)
-            total = epochs.count * epochs.steps_per_epoch
+            epochs.count = max(epochs.count or 0, epochs.epoch_after(steps))
+            total = steps + epochs.steps_left(steps)
             self._publisher.total_steps = total
             self._control.extend(epochs.count - self._control.horizon.epochs)
             self._publisher.publish(Extended, epochs=epochs.count, total_steps=total)

@@ -26,3 +26,23 @@ def test_the_end_of_an_epoch_is_taken_once() -> None:
     of_script.note_end(4)
     assert list(of_script.take_ended(5)) == [(1, 4)]
     assert (list(of_script.take_ended(9)), of_script.next_end) == ([], None)
+
+
+def test_the_script_may_end_its_epochs_some_steps_earlier_or_later_than_it_has_said() -> None:
+    epochs = RunEpochs(10, 3)
+    epochs.note_end(8, by_script=True)
+    epochs.note_end(19, by_script=True)
+    assert [epochs.place(step) for step in (7, 8, 18, 19, 28)] == [(1, 7), (2, 0), (2, 10), (3, 0), (3, 9)]
+    assert list(epochs.take_ended(20)) == [(1, 8), (2, 19)]
+    # the last epoch had 11 steps
+    assert (epochs.steps_left(20), epochs.steps_left(31), epochs.are_over) == (10, 0, False)
+    epochs.note_end(30, by_script=True)
+    assert epochs.are_over
+
+
+def test_a_scheduler_that_is_stepped_every_few_steps_ends_no_epochs() -> None:
+    epochs = RunEpochs(100)
+    for step in range(10, 100, 10):
+        epochs.note_end(step, by_script=True)
+    assert epochs.place(99) == (1, 99)
+    assert list(epochs.take_ended(100)) == [(1, 100)]

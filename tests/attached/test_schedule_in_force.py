@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler
 import lrtui
 from lrtui.attached.run import AttachedRun
 from lrtui.run.evaluations import epoch_results
-from lrtui.run.events import CommandRefused, EpochDone, Event, LrSet, Notice, ScheduleSwitched, StepDone
+from lrtui.run.events import CommandRefused, EpochDone, Event, LrSet, Notice, RunFinished, ScheduleSwitched, StepDone
 from lrtui.run.state import RunState
 from lrtui.schedules.command_notation import parse_command
 
@@ -382,3 +382,23 @@ def test_a_script_that_warms_up_by_hand_steps_its_scheduler_per_batch_all_the_sa
         if step >= 2:
             scheduler.step()
     assert script.used[8:] == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 4, rel=1e-12)
+
+
+@pytest.mark.parametrize("made", [[8, 10, 9], [12, 12, 12]])
+def test_epochs_of_other_lengths_than_said_are_those_of_the_script(made: list[int]) -> None:
+    optimizer = sgd()
+    scheduler = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    script = Script(optimizer, scheduler, epochs=3, batches_per_epoch=10)
+    for epoch, steps in enumerate(made):
+        for _ in range(steps):
+            optimizer.step()
+        script.run.log_eval(loss=float(epoch))
+        scheduler.step()
+    script.run.finish()
+    ends = script.of(EpochDone)
+    # the first epoch was over when it was known that it is longer
+    assert [end.step for end in ends][1:] == [sum(made[:2]), sum(made)]
+    assert [end.lrs for end in ends] == [(0.1,), (0.05,), (0.025,)]
+    assert script.of(RunFinished)[0].outcome == "done"
+    lengths = [(event.epochs, event.total_steps) for event in script.of(lrtui.Extended)]
+    assert lengths == ([] if sum(made) < 30 else [(3, 36)])
