@@ -226,9 +226,11 @@ def read_schedulers(scheduler: Any, optimizer: torch.optim.Optimizer) -> list[An
     """
     if isinstance(scheduler, Mapping):
         names = list(getattr(optimizer, "optimizers", ()))
-        if unknown := [name for name in scheduler if name not in names]:
-            known = f"there are {', '.join(names)}" if names else "optimizer= must then be a dict with the same names"
-            raise UsageError(f"lrtui.attach(): there is no optimizer {unknown[0]!r:.60} for its scheduler; {known}")
+        if names and (unknown := [name for name in scheduler if name not in names]):
+            raise UsageError(
+                f"lrtui.attach(): there is no optimizer {unknown[0]!r:.60} for its scheduler; there are "
+                f"{', '.join(names)}"
+            )
     given = list(scheduler.values()) if isinstance(scheduler, Mapping) else [scheduler]
     flat = [part for each in given for part in (each if isinstance(each, Sequence) else [each])]
     found: list[Any] = []

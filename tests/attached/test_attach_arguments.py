@@ -30,7 +30,6 @@ SCHEDULER = lr_scheduler.ExponentialLR(OPTIMIZER, 0.9)
         ({"a b": OPTIMIZER}, None, "must be identifiers, such as generator"),
         ({"a": OPTIMIZER, "b": OPTIMIZER}, None, "the same optimizer is given under two names"),
         ({"a": OPTIMIZER}, {"b": SCHEDULER}, "there is no optimizer 'b' for its scheduler; there are a"),
-        (OPTIMIZER, {"b": SCHEDULER}, "optimizer= must then be a dict with the same names"),
         (OPTIMIZER, [SCHEDULER, SCHEDULER], "the same ExponentialLR is given twice"),
         (OTHER, SCHEDULER, "the ExponentialLR is that of another optimizer"),
         (torch.nn.Parameter(torch.zeros(9, 9)), None, "not a Parameter"),
