@@ -117,7 +117,7 @@ class AttachedRun:
             on_device = False
             for name, value in named.items():
                 if isinstance(value, torch.Tensor):
-                    if value.device.type == "cpu":
+                    if value.is_cpu:
                         named[name] = value.item()
                     else:
                         on_device = True

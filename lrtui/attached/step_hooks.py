@@ -134,7 +134,8 @@ class StepHooks:
 
         def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
             if self.is_quiet:
-                if optimizer is self._first and not _was_skipped(optimizer):
+                # GradScaler says so in an attribute
+                if optimizer is self._first and not ("found_inf" in optimizer.__dict__ and _was_skipped(optimizer)):
                     lrs = [group["lr"] for group in self._optimizer.param_groups]
                     step = schedule.steps
                     log.step_done(step, lrs)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -109,7 +109,7 @@ class StepLog:
 
     def add(self, values: Mapping[str, Value]) -> None:
         """Add values to the step that they belong to."""
-        self._logged_at = time.perf_counter()
+        self._logged_at = perf_counter()
         if self._is_after and self._open:
             try:
                 found = self._open[-1].values
@@ -138,9 +138,17 @@ class StepLog:
 
     def step_done(self, step: int, lrs: list[Any]) -> None:
         """Add a step that was just made; the one before it has all its values."""
+        if self._is_after and not self._next:
+            # nearly all steps of nearly all scripts; a context manager would take longer than the rest
+            try:  # noqa: SIM105
+                self._closed.append(self._open.pop())
+            except IndexError:
+                pass
+            self._open.append(StepRecord(step, perf_counter(), lrs, {}))
+            return
         if not self.is_kept:
             return
-        record = StepRecord(step, time.perf_counter(), lrs, {})
+        record = StepRecord(step, perf_counter(), lrs, {})
         if self._is_before is None:
             self._find_order()
         self.close_step()
@@ -182,7 +190,7 @@ class StepLog:
 
     def close_silent_step(self) -> None:
         """Hand over the last step if the script has logged its values some time ago; for another thread."""
-        if time.perf_counter() - self._logged_at < SILENT_SECONDS or not (self._calls or not self._each_batch):
+        if perf_counter() - self._logged_at < SILENT_SECONDS or not (self._calls or not self._each_batch):
             return
         if any(record.values for record in list(self._open)):
             self.close_step()
