@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from other_process import SLOW, OtherProcess, rows, wait_for_step
+from other_process import SLOW, OtherProcess, rows, steps_done, wait_for_step
 from training_runs import TINY
 
 from lrtui.__main__ import main
@@ -215,7 +215,10 @@ def test_commands_from_another_terminal_are_answered(tmp_path: Path, capsys: pyt
         code, printed = send("evaluate")
         if "a test is running already" not in printed:
             break
-        assert [send(word)[0] for word in ("resume", "pause")] == [0, 0]
+        assert send("resume")[0] == 0
+        # out of that test
+        wait_for_step(store, steps_done(store) + 1, process)
+        assert send("pause")[0] == 0
     assert code == 0, printed
     code, printed = send("stop")
     assert (code, "stopped" in printed) == (0, True), printed
