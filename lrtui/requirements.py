@@ -61,7 +61,7 @@ def needs_own_loop(situation: Situation) -> str | None:
     if run is None or run.started is None or not run.started.spec.is_attached:
         return None
     what = f"run {situation.key} {'is' if run.is_live else 'was'} trained by {run.started.spec.script}"
-    return f"{what}, which lrtui can't start. Start the script again for another run."
+    return f"{what}, which you start again for another run."
 
 
 def needs_live_run(situation: Situation) -> str | None:

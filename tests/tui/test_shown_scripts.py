@@ -78,13 +78,13 @@ def test_nothing_is_invented_for_a_script_of_unknown_length() -> None:
 def test_a_script_is_not_started_by_the_cockpit(name: str) -> None:
     live = folded(attached_run(120))
     refusal = ACTIONS_BY_NAME[name].requirement(Situation(live, live, is_stored=True, key=3))
-    assert refusal == "run 3 is trained by train.py, which lrtui can't start. Start the script again for another run."
+    assert refusal == "run 3 is trained by train.py, which you start again for another run."
 
 
 def test_a_script_that_was_stopped_is_not_resumed() -> None:
     ended = folded(attached_run(120, outcome="stopped"))
     refusal = ACTIONS_BY_NAME["pause"].requirement(Situation(ended, None, is_stored=True, key=3))
-    assert refusal == "run 3 was trained by train.py, which lrtui can't start. Start the script again for another run."
+    assert refusal == "run 3 was trained by train.py, which you start again for another run."
 
 
 def test_no_advice_says_to_start_a_script_again() -> None:
