@@ -102,7 +102,7 @@ def guess_per(scheduler: Any) -> Per | None:
     entry = entry_of(scheduler)
     if entry is not None and (entry.follows_metric or entry.unit == "batch"):
         return entry.unit
-    parts = list(_parts(scheduler))[1:]
+    parts = list(scheduler_parts(scheduler))[1:]
     guesses = {guess for part in parts if (guess := guess_per(part)) is not None}
     return guesses.pop() if len(guesses) == 1 else None
 
@@ -238,14 +238,15 @@ def _has_next(scheduler: Any) -> bool:
     """Return whether a further step is within the length of those that PyTorch does not step beyond their end."""
     ended = (
         part.last_epoch + 1 >= part.total_steps
-        for part in _parts(scheduler)
+        for part in scheduler_parts(scheduler)
         if (entry := entry_of(part)) is not None and entry.stepped_as
     )
     return not any(ended)
 
 
-def _parts(scheduler: Any) -> Iterator[Any]:
+def scheduler_parts(scheduler: Any) -> Iterator[Any]:
+    """Yield the scheduler and those that it is made of."""
     yield scheduler
     inside = [scheduler.scheduler] if isinstance(scheduler, Warmup) else getattr(scheduler, "_schedulers", ())
     for part in inside:
-        yield from _parts(part)
+        yield from scheduler_parts(part)

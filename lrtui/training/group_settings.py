@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS, parts_of
+from lrtui.schedules.scheduler_reading import scheduler_parts
 from lrtui.training.lr_scale import write_lr
 
 SCHEDULED_SETTINGS = ("lr", "momentum", "betas")
@@ -31,7 +32,7 @@ def settings_before_schedulers(optimizer: torch.optim.Optimizer, schedulers: Ite
     optimizer's defaults, since the scheduler keeps no copy of what it has overwritten.
     """
     # a user's class may be derived from one of PyTorch's
-    classes = [each for scheduler in schedulers for part in _parts(scheduler) for each in type(part).__mro__]
+    classes = [each for scheduler in schedulers for part in scheduler_parts(scheduler) for each in type(part).__mro__]
     entries = [CATALOGUE[each.__name__] for each in classes if each.__name__ in CATALOGUE]
     has_own_lr = any(entry.absolute for entry in entries)
     cycles_momentum = any(entry.cycles_momentum for entry in entries)
@@ -50,13 +51,6 @@ def settings_before_schedulers(optimizer: torch.optim.Optimizer, schedulers: Ite
         for name in SCHEDULERS_SETTINGS:
             group.pop(name, None)
     return found
-
-
-def _parts(scheduler: Any) -> Iterator[Any]:
-    """Yield the scheduler and those that it is made of."""
-    yield scheduler
-    for part in getattr(scheduler, "_schedulers", ()):
-        yield from _parts(part)
 
 
 def set_groups(
