@@ -27,15 +27,15 @@ MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class FileAnswer:
-    """An answer in a file.
+class Answer:
+    """The result of a command.
 
     Args:
-        obeyed: whether the command was carried out.
-        text: what was done, or why not.
+        obeyed: whether the command was carried out; None if the run did not answer.
+        text: what was done, or why the command was refused.
     """
 
-    obeyed: bool
+    obeyed: bool | None
     text: str
 
 
@@ -102,12 +102,12 @@ class SentCommand:
         except OSError as error:
             raise StoreError(f"{self._folder} can't be written: {error.strerror or error}") from None
 
-    def answer(self) -> FileAnswer | None:
+    def answer(self) -> Answer | None:
         """Return the answer of the run; None if there is none yet."""
         for path in self._folder.glob(ANSWERS):
             for line in _lines(path, limit=None):
                 if line.get("id") == self._id and isinstance(line.get("answer"), str):
-                    return FileAnswer(bool(line.get("obeyed")), line["answer"])
+                    return Answer(bool(line.get("obeyed")), line["answer"])
         return None
 
     def withdraw(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from lrtui.run.commands import Command, Stop
@@ -15,26 +15,13 @@ from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.events import CommandAnswer, CommandRefused, Event, RunFinished
 from lrtui.run.log import change_line
 from lrtui.schedules.command_notation import parse_command
-from lrtui.store.command_files import CommandFiles, SentCommand
+from lrtui.store.command_files import Answer, CommandFiles, SentCommand
 from lrtui.store.connection import open_for_reading, open_for_writing, readable_errors
 from lrtui.store.location import DATABASE, is_on_network, only_owner_can_write, store_option
 from lrtui.store.reader import StoredRun, has_checkpoint, reload
 from lrtui.text.format import printable
 
 POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of a command.
-
-    Args:
-        obeyed: whether the command was carried out; None if the run did not answer.
-        text: what was done, or why the command was refused.
-    """
-
-    obeyed: bool | None
-    text: str
 
 
 def answer_of(command: Command, event: Event) -> Answer | None:
@@ -185,7 +172,7 @@ def _wait_for_answer(
             # read before the answer, since a run writes its last answers in the same transaction that marks it as ended
             refusal = why_no_commands(folder, reload(connection, run), run)
             if (answer := sent.answer()) is not None:
-                return Answer(answer.obeyed, answer.text)
+                return answer
             # a run that ends between the reading of its row and the check of its process seems lost at first
             refusals += refusal is not None
             if refusals > 1 or time.monotonic() > give_up:

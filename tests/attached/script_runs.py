@@ -23,7 +23,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from lrtui.attached.attach import _runs
 from lrtui.schedules.command_notation import parse_command
-from lrtui.store.inbox import Answer, send
+from lrtui.store.command_files import Answer
+from lrtui.store.inbox import send
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "attached"
 

@@ -16,7 +16,7 @@ from lrtui.run.commands import Command, Pause, ScaleLr
 from lrtui.run.errors import StoreError
 from lrtui.run.events import LrSet
 from lrtui.store import run_rows
-from lrtui.store.command_files import CommandFiles, FileAnswer, SentCommand
+from lrtui.store.command_files import Answer, CommandFiles, SentCommand
 from lrtui.store.inbox import send
 from lrtui.store.location import prepare_folder
 from lrtui.store.reader import checkpoint_folder
@@ -37,7 +37,7 @@ def texts(files: CommandFiles) -> list[str]:
     return [text for _, text in files.waiting()]
 
 
-def answer_to(command: SentCommand) -> FileAnswer:
+def answer_to(command: SentCommand) -> Answer:
     until = time.monotonic() + 5
     while (answer := command.answer()) is None:
         assert time.monotonic() < until
@@ -62,10 +62,10 @@ def test_a_sender_gets_the_answer_to_its_own_command(store: Path) -> None:
     keys = {text: key for key, text in files.waiting()}
     assert first.answer() is None
     files.answer([(keys["undo"], False, "there is nothing to undo")])
-    assert (first.answer(), second.answer()) == (None, FileAnswer(False, "there is nothing to undo"))
+    assert (first.answer(), second.answer()) == (None, Answer(False, "there is nothing to undo"))
     # another process of the run, such as after a resume, has a file of its own
     CommandFiles(store, 1).answer([(keys["pause"], True, "paused")])
-    assert first.answer() == FileAnswer(True, "paused")
+    assert first.answer() == Answer(True, "paused")
     assert len(list(checkpoint_folder(store, 1).glob("answers-*"))) == 2
 
 
@@ -95,7 +95,7 @@ def test_an_answer_after_a_half_written_one_is_a_line_of_its_own(store: Path) ->
     with only_file(store, "answers-*").open("a") as file:
         file.write('{"id": "y", "ob')
     files.answer([(files.waiting()[0][0], True, "paused")])
-    assert command.answer() == FileAnswer(True, "paused")
+    assert command.answer() == Answer(True, "paused")
 
 
 @pytest.mark.parametrize(

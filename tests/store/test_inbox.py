@@ -39,7 +39,8 @@ from lrtui.run.events import (
     RunFinished,
     ScheduleSwitched,
 )
-from lrtui.store.inbox import Answer, answer_of, send
+from lrtui.store.command_files import Answer
+from lrtui.store.inbox import answer_of, send
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import Recorder
 from lrtui.store.writer import Writer
