@@ -15,10 +15,10 @@ from lrtui.run.events import ScheduleSwitched
 from lrtui.run.feed import FeedItem
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.schedules.anchor import check_anchor
 from lrtui.schedules.command_notation import parse_command
 from lrtui.schedules.forecast import ForecastRequest, request_for_run
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import check_anchor
 from lrtui.store.connection import open_for_reading
 from lrtui.store.location import store_option
 from lrtui.store.reader import (

@@ -20,10 +20,11 @@ from lrtui.run.commands import (
     UndoLr,
 )
 from lrtui.run.errors import NotationError
+from lrtui.schedules.anchor import ANCHORS
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import ANCHORS, PER_OPTIMIZER
+from lrtui.schedules.schedule import PER_OPTIMIZER
 
 _PLAIN: dict[str, type[Command]] = {
     "undo": UndoLr,

@@ -13,12 +13,13 @@ from lrtui.run.arguments import check_argument
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.run.evaluations import epoch_results, metric_names, metric_of
 from lrtui.run.state import RunState
+from lrtui.schedules.anchor import ANCHORS
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.optimizer_build import build_tiny_optimizer, parts_of
-from lrtui.schedules.schedule import ANCHORS, Schedule
+from lrtui.schedules.schedule import Schedule
 
 Results = Sequence[Mapping[str, float]]
 """Metrics of each epoch's test by name, the first epoch first."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lrtui.run.commands import Command, ScaleLr, SetLr, SwitchSchedule, UndoLr
 from lrtui.run.events import LrSet, ScheduleSwitched
+from lrtui.schedules.anchor import anchor_warnings
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import Schedule, anchor_warnings
+from lrtui.schedules.schedule import Schedule
 from lrtui.training.lr_control import LrControl
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import threshold_warning

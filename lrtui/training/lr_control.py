@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lrtui.run.errors import UsageError
+from lrtui.schedules.anchor import ANCHORS, check_anchor
 from lrtui.schedules.build import build, step_scheduler
 from lrtui.schedules.catalogue import Per
 from lrtui.schedules.combined_optimizer import CombinedOptimizer
@@ -16,7 +17,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.schedules.schedule import ANCHORS, Schedule, check_anchor
+from lrtui.schedules.schedule import Schedule
 from lrtui.training.group_settings import SCHEDULED_SETTINGS, group_settings, set_groups
 from lrtui.training.lr_scale import LrScale, lrs_of
 from lrtui.training.scheduler_state import scheduler_state

@@ -5,11 +5,12 @@ from __future__ import annotations
 from lrtui.run.commands import Command, Extend, ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.anchor import anchor_warnings
 from lrtui.schedules.export_code import ChangePoint, ScaleChange, ScheduleChange, Timeline
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
-from lrtui.schedules.schedule import anchor_warnings, check_no_fixed_length
+from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.script import read_script
 from lrtui.schedules.simulate import Results
 from lrtui.training.lr_control import LrControl

@@ -26,10 +26,10 @@ from types import ModuleType
 from typing import Any, Literal
 
 from lrtui.run.spec import RunSpec
+from lrtui.schedules.anchor import ANCHORS
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.schedules.optimizer_catalogue import OPTIMIZERS
 from lrtui.schedules.parameter import Parameter
-from lrtui.schedules.schedule import ANCHORS
 
 Kind = Literal["schedule", "optimizer", "at", "option", "words"]
 

@@ -14,8 +14,9 @@ from textual.widgets import Static
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Curve, Form, Layer, Marks, Rule
 from lrtui.run.series import Series
+from lrtui.schedules.anchor import ANCHORS
 from lrtui.schedules.lr_curve import trained_lrs
-from lrtui.schedules.schedule import ANCHORS, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
 from lrtui.tui.forecast import CurveResult
 from lrtui.tui.panes.chart_view import ChartView

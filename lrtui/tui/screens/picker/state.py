@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.schedules.anchor import ANCHORS
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.lengths import check_lengths_given
 from lrtui.schedules.notation import parse_schedule
-from lrtui.schedules.schedule import ANCHORS, Schedule
+from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.simulate import cuts_text, lr_cuts, recorded_results
 from lrtui.text.format import four_digits
 from lrtui.tui.forecast import CurveRequest, CurveResult
