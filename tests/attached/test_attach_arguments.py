@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from seen_events import see_events
 from torch.optim import lr_scheduler
 
 import lrtui
@@ -55,8 +56,7 @@ def test_values_that_are_no_numbers_are_left_out_with_one_message_each(capsys: p
     run = lrtui.attach(optimizer, store="none")
     assert isinstance(run, AttachedRun)
     events: list[Any] = []
-    run._publisher.log.is_kept = True
-    run._reporter._feed.listener = events.append
+    see_events(run, events)
     for _ in range(3):
         optimizer.step()
         run.log({"line\nbreak": 2.0}, loss=1.0, nothing=None, many=torch.zeros(3))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from lr_sessions import CYCLES, Session, Used, expected_course, session_of
 from reference_lr import ReferenceLr, RefusedError, build_scheduler, momenta
+from seen_events import see_events
 
 import lrtui
 from lrtui.attached.run import AttachedRun
@@ -50,8 +51,7 @@ class Script:
         scheduler = build_scheduler(plan, optimizer, steps if plan.unit == "batch" else session.epochs)
         run = lrtui.attach(optimizer, scheduler, epochs=session.epochs, batches_per_epoch=session.batches, store="none")
         assert isinstance(run, AttachedRun)
-        run._publisher.log.is_kept = True
-        run._reporter._feed.listener = self.events.append
+        see_events(run, self.events)
         # after the hook of the run, so that it sees what the optimizer uses
         optimizer.register_step_pre_hook(self.note)
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from seen_events import see_events
 from torch.optim import lr_scheduler
 
 import lrtui
@@ -28,8 +29,7 @@ class Script:
         run = lrtui.attach(optimizer, scheduler, store="none", **settings)
         assert isinstance(run, AttachedRun)
         self.run, self.events = run, list[Event]()
-        run._publisher.log.is_kept = True
-        run._reporter._feed.listener = self.events.append
+        see_events(run, self.events)
         self.used: list[float] = []
         first = next(iter(optimizer.values())) if isinstance(optimizer, dict) else optimizer
         first.register_step_pre_hook(lambda each, *_: self.used.append(float(each.param_groups[0]["lr"])))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from seen_events import see_events
 from torch.optim import lr_scheduler
 
 import lrtui
@@ -48,8 +49,7 @@ class Script:
         run = lrtui.attach(self.optimizer, **settings)
         assert isinstance(run, AttachedRun)
         self.run = run
-        run._publisher.log.is_kept = True
-        run._reporter._feed.listener = self.events.append
+        see_events(run, self.events)
 
     def send(self, text: str) -> None:
         self.run._publisher.inbox.send(parse_command(text))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from seen_events import see_events
 from timm.scheduler import (
     CosineLRScheduler,
     MultiStepLRScheduler,
@@ -64,8 +65,7 @@ def used_lrs(
         arguments = {"epochs": EPOCHS, "batches_per_epoch": BATCHES} if lengths else {}
         run = lrtui.attach(optimizer, scheduler, store="none", **arguments)
         assert isinstance(run, AttachedRun)
-        run._publisher.log.is_kept = True
-        run._reporter._feed.listener = events.append
+        see_events(run, events)
     used: list[list[float]] = []
     optimizer.register_step_pre_hook(lambda *_: used.append([group["lr"] for group in optimizer.param_groups]))
     scheduler.step(0)
