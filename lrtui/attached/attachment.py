@@ -174,7 +174,7 @@ def describe_run(attachment: Attachment, unit: Unit | None) -> dict[str, Any]:
 
 
 def script_name() -> str:
-    """Return the name of the script's file; `notebook`, or `-c`, where there is none."""
+    """Return the name of the script's file; `notebook` in a notebook, and `-c` for code from the command line."""
     if "IPython" in sys.modules and getattr(sys.modules["IPython"], "get_ipython", lambda: None)() is not None:
         return "notebook"
     main = sys.modules.get("__main__")

@@ -101,7 +101,7 @@ class FrameworkRun:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the framework shall stop."""
+        """Whether a command has asked the framework to stop."""
         return self.run is not None and self.run.stopped
 
     def log(self, values: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from lrtui.run.errors import LrtuiError, Stopped, UsageError, describe_exception
 from lrtui.run.events import CheckpointSaved, CommandRefused, EvaluationStarted, Extended, Paused, Resumed
 from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.training.lr_commands import LrCommands
-from lrtui.training.random_state import random_states, set_random_states
+from lrtui.training.random_state import own_random_states
 
 OnStop = Literal["raise", "flag"]
 
@@ -147,13 +147,12 @@ class RunCommands:
             raise UsageError("the script has no test to run: pass a function as evaluate= to lrtui.attach")
         self.evaluation_started(command)
         # looking at the model must not change what the training draws
-        states = random_states()
-        self.is_evaluating = True
-        try:
-            results = self._evaluate()
-        finally:
-            self.is_evaluating = False
-            set_random_states(states)
+        with own_random_states():
+            self.is_evaluating = True
+            try:
+                results = self._evaluate()
+            finally:
+                self.is_evaluating = False
         if isinstance(results, Mapping):
             values = {str(name): as_number(value) for name, value in results.items()}
             self._publisher.publish_eval(values, self._epoch)

@@ -6,7 +6,7 @@ import copyreg
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from lrtui.attached.uncompiled import uncompiled
+from lrtui.attached.calls import uncompiled
 
 STATE = "lrtui"
 """Key of a scheduler's `state_dict()` for what lrtui has changed; there is none as long as nothing was changed."""

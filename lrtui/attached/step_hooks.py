@@ -12,14 +12,13 @@ from typing import Any
 import torch
 
 from lrtui.attached.attachment import Attachment, describe_run
-from lrtui.attached.calls import calls_hooks_twice, is_called_from, of_outer_step
+from lrtui.attached.calls import calls_hooks_twice, is_called_from, of_outer_step, uncompiled
 from lrtui.attached.publisher import Publisher, say
 from lrtui.attached.run_commands import RunCommands
 from lrtui.attached.run_epochs import RunEpochs
 from lrtui.attached.schedule_in_force import ScheduleInForce
 from lrtui.attached.script_scheduler import lead_to, take_loaded_state
 from lrtui.attached.shared_commands import SharedCommands
-from lrtui.attached.uncompiled import uncompiled
 from lrtui.run.errors import Stopped, describe_exception
 from lrtui.run.events import Extended
 from lrtui.schedules.optimizer_build import parts_of
@@ -134,8 +133,7 @@ class StepHooks:
 
         def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
             if self.is_quiet:
-                # GradScaler says so in an attribute
-                if optimizer is self._first and not ("found_inf" in optimizer.__dict__ and _was_skipped(optimizer)):
+                if optimizer is self._first and not _was_skipped(optimizer):
                     lrs = [group["lr"] for group in self._optimizer.param_groups]
                     step = schedule.steps
                     log.step_done(step, lrs)
@@ -346,5 +344,6 @@ class StepHooks:
 
 def _was_skipped(optimizer: torch.optim.Optimizer) -> bool:
     """Return whether a fused optimizer has skipped the step, since the scaled gradients were not finite."""
-    found = getattr(optimizer, "found_inf", None)
+    # an attribute that GradScaler sets for the step
+    found = vars(optimizer).get("found_inf")
     return isinstance(found, torch.Tensor) and bool(found.item())

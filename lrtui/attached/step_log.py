@@ -139,11 +139,8 @@ class StepLog:
     def step_done(self, step: int, lrs: list[Any]) -> None:
         """Add a step that was just made; the one before it has all its values."""
         if self._is_after and not self._next:
-            # nearly all steps of nearly all scripts; a context manager would take longer than the rest
-            try:  # noqa: SIM105
-                self._closed.append(self._open.pop())
-            except IndexError:
-                pass
+            # nearly all steps of nearly all scripts
+            self.close_step()
             self._open.append(StepRecord(step, perf_counter(), lrs, {}))
             return
         if not self.is_kept:

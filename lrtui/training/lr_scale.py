@@ -90,11 +90,15 @@ class LrScale:
         if not (self.is_neutral or self._within_steps):
             self._unscaled = self.unscaled
             self._factors = self.factors
-            self._write([lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)])
+            self.write_again()
 
     def write_again(self) -> None:
         """Write unscaled x scale after `restore`, whatever the groups have."""
-        self._write([lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)])
+        self._write(self._scaled)
+
+    @property
+    def _scaled(self) -> list[float]:
+        return [lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)]
 
     def _write(self, lrs: Sequence[float]) -> None:
         # groups that were added since are left as they are
@@ -105,7 +109,7 @@ class LrScale:
         """Take an lr that was written to a group from outside as its unscaled one."""
         if self.is_neutral or self._within_steps:
             return
-        written = [lr * factor for lr, factor in zip(self._unscaled, self._factors, strict=True)]
+        written = self._scaled
         found = lrs_of(self._optimizer)[: len(written)]
         if found != written and not any(
             isinstance(group["lr"], torch.Tensor) for group in self._optimizer.param_groups
