@@ -1,4 +1,4 @@
-"""Plugins: the tasks and run sources that lrtui has, and those that other packages register as entry points."""
+"""Plugins: tasks, run sources and log formats, those of lrtui and those that other packages register."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from lrtui.run.errors import TaskError
 from lrtui.run.source import SOURCES, RunSource
 from lrtui.run.spec import RunSpec
 
-BUILT_IN = {
+LOG_FORMATS = "lrtui.log_formats"
+"""The entry-point group of log formats. An entry point names a class that implements `lrtui.sources.log.LogFormat`."""
+
+BUILT_IN: dict[str, dict[str, str]] = {
     "lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"},
     SOURCES: {"store": "lrtui.store.source:open_source"},
+    # in the order in which they are asked whether a file is theirs
+    LOG_FORMATS: {},
 }
 """lrtui's plugins, by group and name; others are entry points of their packages.
 

@@ -1,0 +1,1 @@
+"""Logs that other tools write, read as runs."""
