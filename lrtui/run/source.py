@@ -45,6 +45,38 @@ class RunId:
         return f"#{self.key}" if isinstance(self.key, int) else self.key
 
 
+@dataclass(frozen=True, slots=True)
+class RecognizedSeries:
+    """A series of a log whose meaning is known.
+
+    Args:
+        meaning: "loss", "test_loss", "accuracy", "lr" or "epoch".
+        name: name of the series in the log.
+        reason: how it was recognized, in a few words.
+    """
+
+    meaning: str
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogDescription:
+    """The log that the values of a run are read from.
+
+    Args:
+        format: name of its format.
+        path: the file or folder.
+        recognized: the series whose meaning is known.
+        settings: hyperparameters in the log, by name.
+    """
+
+    format: str
+    path: str
+    recognized: tuple[RecognizedSeries, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """A run as one line of the run list; what a source does not know stays at its default.
@@ -63,6 +95,7 @@ class RunSummary:
             newest; empty if unknown. The list draws it as a small curve.
         read_only: why the run takes no commands, as a sentence for the user; empty if it does.
         columns: further values that the list can be filtered by, by name.
+        log: the log that its values are read from; None for a run that has other values than those.
     """
 
     id: RunId
@@ -83,6 +116,7 @@ class RunSummary:
     lrs: Sequence[float] = ()
     read_only: str = "This run is read-only."
     columns: Mapping[str, object] = field(default_factory=dict)
+    log: LogDescription | None = None
 
     @property
     def is_live(self) -> bool:

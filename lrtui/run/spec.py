@@ -13,6 +13,9 @@ from lrtui.run.errors import UsageError
 SCRIPT = "script"
 """Stands in notations for the module of what only a script has that lrtui is attached to: `script:train.py`."""
 
+LOG = "log-file"
+"""Stands in notations for the task of a run that is known from its log alone: `log-file:runs/17`; no module's name."""
+
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -140,13 +143,18 @@ class RunSpec:
 
     @property
     def is_attached(self) -> bool:
-        """Whether they describe a script that lrtui was attached to, which only the script itself can run."""
-        return self.task.startswith(f"{SCRIPT}:")
+        """Whether they describe a script that lrtui was attached to or whose log it reads: lrtui can't train them."""
+        return self.task.startswith((f"{SCRIPT}:", f"{LOG}:"))
 
     @property
     def script(self) -> str:
-        """The name of the script's file; empty for a run that lrtui trains."""
-        return self.task.removeprefix(f"{SCRIPT}:") if self.is_attached else ""
+        """The name of the script's file, or the path of its log; empty for a run that lrtui trains."""
+        return self.task.partition(":")[2] if self.is_attached else ""
+
+    @property
+    def is_log(self) -> bool:
+        """Whether they describe a run that is known from its log alone."""
+        return self.task.startswith(f"{LOG}:")
 
     @property
     def epochs_follow(self) -> bool:

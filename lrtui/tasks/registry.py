@@ -13,7 +13,7 @@ from typing import Any
 
 from lrtui.plugins import is_plugin, load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError, describe_exception, source_location
-from lrtui.run.spec import SCRIPT, RunSpec
+from lrtui.run.spec import LOG, SCRIPT, RunSpec
 from lrtui.schedules.user_module import import_user_module, load_user_file
 from lrtui.tasks.task import Task
 
@@ -37,7 +37,7 @@ def find_task(notation: str, seed: int = 0) -> Task:
             random numbers is run again.
 
     Raises:
-        UsageError: if there is no such task, or it stands for a script that lrtui was attached to.
+        UsageError: if there is no such task, or it stands for a script that lrtui was attached to, or for a log.
         TaskError: if its file or module fails, or it is not a task.
     """
     if notation.startswith(f"{SCRIPT}:"):
@@ -46,6 +46,9 @@ def find_task(notation: str, seed: int = 0) -> Task:
             f"{script} is a script whose runs are recorded, not a task: only the script can train its model; start it "
             "again"
         )
+    if notation.startswith(f"{LOG}:"):
+        path = notation.partition(":")[2][:60]
+        raise UsageError(f"{path} is a log of runs, not a task: only the program that wrote it can train its model")
     if ":" not in notation:
         if notation not in plugin_names(GROUP):
             known = ", ".join(plugin_names(GROUP))

@@ -39,3 +39,11 @@ def test_differences_returns_both_values_of_each_differing_setting() -> None:
 
 def test_every_setting_has_help() -> None:
     assert all(item.metadata["help"] for item in FIELDS.values())
+
+
+def test_a_run_that_is_known_from_its_log_is_none_that_lrtui_trains() -> None:
+    spec = RunSpec(task="log-file:runs/a:b", schedule="", epochs=1)
+    assert (spec.is_log, spec.is_attached, spec.script) == (True, True, "runs/a:b")
+    assert not RunSpec(task="script:train.py", schedule="script:lr()").is_log
+    # a user's module may be called log
+    assert not RunSpec(task="log:Task").is_attached

@@ -95,6 +95,7 @@ def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
         ("lrtui.tasks.task:Nothing", "has no Nothing"),
         ("script:train.py", "train.py is a script whose runs are recorded, not a task"),
         ("script:notebook", "only the script can train its model"),
+        ("log-file:runs/a:b", "runs/a:b is a log of runs, not a task"),
     ],
 )
 def test_an_unknown_task_is_refused_with_a_message(words: str, message: str) -> None:
