@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,23 +27,45 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
-from lrtui.cli.preview_results import read_recorded_run, results_for
+from lrtui.cli.preview_over import (
+    RECORDED,
+    check_epochs,
+    described,
+    horizon_over,
+    optimizer_of_log,
+    print_differences,
+    print_recorded,
+    recorded_columns,
+    recorded_curves,
+    recorded_record,
+)
+from lrtui.cli.preview_results import results_for
+from lrtui.cli.recorded_run import RecordedRun, Results, read_recorded_run
 from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
+from lrtui.run.spec import option_name
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.format import four_digits
 
 if TYPE_CHECKING:
+    from lrtui.run.recorded_curve import RecordedCurve
+    from lrtui.run.spec import RunSpec
+    from lrtui.schedules.curve_difference import CurveDifference
     from lrtui.schedules.optimizer import OptimizerSpec
+    from lrtui.schedules.schedule import Schedule
     from lrtui.schedules.simulate import WhatIf
+
+LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
+"""Options that determine the length of an epoch, which a recorded run defines."""
 
 EPILOG = """\
 Examples:
   lrtui preview "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"
   lrtui preview "CosineAnnealingLR()" --epochs 30 --batches-per-epoch 500 --json
   lrtui preview "ReduceLROnPlateau(patience=1)" --run last
+  lrtui preview "CosineAnnealingLR()" --over last
   lrtui preview "ReduceLROnPlateau(patience=1)" --metrics run.jsonl
 """
 
@@ -55,6 +77,12 @@ Examples:
     "--run",
     metavar="RUN",
     help="take length, optimizer and test results from a stored run (an id, a name, or last)",
+    shell_complete=complete_runs,
+)
+@option(
+    "--over",
+    metavar="RUN",
+    help="the same, and compare with the lr that the run has recorded",
     shell_complete=complete_runs,
 )
 @store_option()
@@ -71,6 +99,7 @@ Examples:
 def command(
     schedules: tuple[str, ...],
     run: str | None,
+    over: str | None,
     store: str | None,
     metrics: str | None,
     as_json: bool,
@@ -83,55 +112,138 @@ def command(
 
     With --run the schedules are applied to a stored run: its steps, its optimizer and, for ReduceLROnPlateau, its test
     results. Under another lr the results would have been different, which a preview can't know.
+
+    With --over the lr that the run has recorded is drawn as well, and the differences from it are printed; without a
+    SCHEDULE that lr alone.
     """
     check_at_most_one(json=as_json, csv=as_csv)
-    schedules = joined_schedules(schedules, options)
+    check_at_most_one(run=run, over=over)
+    has_schedule = over is None or schedules or options["by_optimizer"]
+    schedules = joined_schedules(schedules, options) if has_schedule else ()
     parsed = [parse_schedule(text) for text in schedules]
-    given = {**options, "batches_per_epoch": batches_per_epoch, "metrics": metrics}
-    recorded = read_recorded_run(run, store, given)
-    spec = read_spec(options, schedules[0], recorded.settings if recorded else load_settings().run)
+    given = {**options, "batches_per_epoch": batches_per_epoch if over is None else None, "metrics": metrics}
+    recorded = _recorded_run(run, over, store, given)
+    spec = read_spec(
+        options, schedules[0] if schedules else None, recorded.settings if recorded else load_settings().run
+    )
+    known_from = ""
     if recorded is None:
         check_task(spec.task)
-    batches = recorded.batches_per_epoch if recorded else read_batches_per_epoch(batches_per_epoch, spec)
-    horizon = Horizon.of(spec, batches)
+        horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
+    elif over is not None:
+        horizon, known_from = horizon_over(recorded, spec, batches_per_epoch, options["epochs"])
+        check_epochs(parsed, recorded, known_from)
+    else:
+        horizon = Horizon.of(spec, recorded.started.batches_per_epoch)
     if horizon.total_steps > MAX_BATCHES:
         raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MAX_BATCHES:,}")
+    if recorded is not None and over is not None:
+        print_prose(described(recorded, horizon, known_from), sys.stderr)
     parse_optimizer(spec.optimizer)
     results = results_for(parsed, horizon.epochs, metrics, recorded)
-    # torch is imported here, once all arguments have been checked
-    optimizer = parse_optimizer(with_task_optimizer(spec).optimizer if recorded is None else spec.optimizer)
-    from lrtui.schedules.simulate import cuts_text, what_if
-
-    previews = [what_if(schedule, optimizer, horizon, results.get(schedule.metric or "", ())) for schedule in parsed]
-    for preview in previews:
-        if preview.schedule.metric in results:
-            source = recorded.title if recorded else metrics
-            text = f"over the test {preview.schedule.metric} of {source} it {cuts_text(preview.cuts)}"
-            print_prose(f"{preview.schedule}: {text}", sys.stderr)
+    optimizer = _optimizer(spec, recorded, options["optimizer"], bool(parsed))
+    previews = _previews(parsed, optimizer, horizon, results, recorded.title if recorded else metrics)
+    curve = recorded.curve if recorded is not None else None
     if as_json:
-        _print_json(previews, results)
+        if recorded is not None and curve is not None:
+            print(json.dumps(recorded_record(recorded), allow_nan=False), flush=True)
+        _print_json(previews, results, curve)
     elif as_csv:
-        _print_csv(previews, horizon)
+        _print_csv(previews, horizon, curve)
     else:
-        _print_chart(previews, horizon, optimizer)
+        _print_chart(previews, horizon, optimizer, curve, "epoch" if known_from or curve is None else "step")
     return 0
 
 
-def _print_json(previews: Sequence[WhatIf], results: Collection[str]) -> None:
+def _recorded_run(run: str | None, over: str | None, store: str | None, given: Mapping[str, Any]) -> RecordedRun | None:
+    """Return the run that `--run` or `--over` names; None without them.
+
+    Args:
+        given: other options of the preview.
+
+    Raises:
+        UsageError: for a run that does not exist or has not started, or options that contradict it.
+        StoreError: if the store can't be read.
+    """
+    named = run if over is None else over
+    if named is None:
+        if store is not None:
+            raise UsageError("--store needs --run or --over: it names the store of that run")
+        return None
+    option_of_run = "--run" if over is None else "--over"
+    for name in LENGTH_SETTINGS:
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{option_name(name)} can't be combined with {option_of_run}, which sets the length of an epoch"
+            )
+    if given["metrics"] is not None:
+        raise UsageError(f"{option_of_run} and --metrics can't be combined: both are sources of test results")
+    return read_recorded_run(named, store, with_curve=over is not None)
+
+
+def _optimizer(spec: RunSpec, recorded: RecordedRun | None, given: str | None, is_needed: bool) -> OptimizerSpec:
+    """Return the optimizer that the schedules drive; imports torch for that of a task.
+
+    Args:
+        given: text of `--optimizer`.
+        is_needed: whether there are schedules.
+    """
+    if recorded is None:
+        return parse_optimizer(with_task_optimizer(spec).optimizer)
+    if not spec.is_log or given is not None or recorded.curve is None:
+        return parse_optimizer(spec.optimizer)
+    found = optimizer_of_log(recorded.curve)
+    if is_needed:
+        lrs = ", ".join(map(four_digits, found.lrs))
+        print_prose(f"schedules start from the highest recorded lr, {lrs}; --optimizer sets another", sys.stderr)
+    return found
+
+
+def _previews(
+    schedules: Sequence[Schedule],
+    optimizer: OptimizerSpec,
+    horizon: Horizon,
+    results: Mapping[str, Results],
+    source: str | None,
+) -> list[WhatIf]:
+    """Return the lrs of each schedule, and print on standard error what those that follow a metric did."""
+    if not schedules:
+        return []
+    # torch is imported here, once all arguments have been checked
+    from lrtui.schedules.simulate import cuts_text, what_if
+
+    previews = [what_if(each, optimizer, horizon, results.get(each.metric or "", ())) for each in schedules]
     for preview in previews:
+        if preview.schedule.metric in results:
+            text = f"over the test {preview.schedule.metric} of {source} it {cuts_text(preview.cuts)}"
+            print_prose(f"{preview.schedule}: {text}", sys.stderr)
+    return previews
+
+
+def _print_json(previews: Sequence[WhatIf], results: Collection[str], curve: RecordedCurve | None) -> None:
+    for preview in previews:
+        over = None if curve is None else [each.record() for each in _differences(curve, preview)]
         record = {
             "schedule": str(preview.schedule),
             "per": preview.schedule.per,
             "filled_in": preview.filled_in,
             **({"cuts": list(preview.cuts)} if preview.schedule.metric in results else {}),
             "lrs": [[lr if math.isfinite(lr) else None for lr in lrs] for lrs in preview.lrs.tolist()],
+            **({"over": over} if over is not None else {}),
         }
         print(json.dumps(record, allow_nan=False), flush=True)
 
 
-def _print_csv(previews: Sequence[WhatIf], horizon: Horizon) -> None:
+def _differences(curve: RecordedCurve, preview: WhatIf) -> list[CurveDifference]:
+    from lrtui.schedules.curve_difference import curve_differences
+
+    return curve_differences(curve, preview.lrs)
+
+
+def _print_csv(previews: Sequence[WhatIf], horizon: Horizon, curve: RecordedCurve | None) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    names = []
+    recorded = {} if curve is None else recorded_columns(curve, horizon.total_steps)
+    names = [*recorded]
     for preview in previews:
         groups = preview.lrs.shape[1]
         names += [str(preview.schedule) + (f" [{group}]" if groups > 1 else "") for group in range(groups)]
@@ -139,32 +251,51 @@ def _print_csv(previews: Sequence[WhatIf], horizon: Horizon) -> None:
     columns = [preview.lrs.tolist() for preview in previews]
     for step in range(horizon.total_steps):
         epoch, batch = divmod(step, horizon.batches_per_epoch)
-        writer.writerow([step, epoch + 1, batch, *(repr(lr) for column in columns for lr in column[step])])
+        own = (texts[step] for texts in recorded.values())
+        writer.writerow([step, epoch + 1, batch, *own, *(repr(lr) for column in columns for lr in column[step])])
 
 
-def _print_chart(previews: Sequence[WhatIf], horizon: Horizon, optimizer: OptimizerSpec) -> None:
+def _print_chart(
+    previews: Sequence[WhatIf], horizon: Horizon, optimizer: OptimizerSpec, curve: RecordedCurve | None, x_label: str
+) -> None:
     """Draw the curves in one chart, and print their statistics below.
 
     Args:
         optimizer: the areas are relative to its lrs.
+        curve: what a run has recorded, drawn first; None without a run.
+        x_label: what the x axis counts, `epoch` or `step`.
     """
     import numpy as np
 
     steps = np.linspace(0, horizon.total_steps - 1, min(horizon.total_steps, 2 * chart_columns())).astype(int)
-    epochs = (steps / horizon.batches_per_epoch).tolist()
-    curves = [
-        Curve(epochs, preview.lrs[steps, group].tolist(), index, marker_of(index, len(previews)))
-        for index, preview in enumerate(previews)
+    per_epoch = horizon.batches_per_epoch if x_label == "epoch" else 1
+    first = 0 if curve is None else 1
+    count = first + len(previews)
+    places = (steps / per_epoch).tolist()
+    curves = [] if curve is None else recorded_curves(curve, per_epoch, marker_of(0, count))
+    curves += [
+        Curve(places, preview.lrs[steps, group].tolist(), index, marker_of(index, count))
+        for index, preview in enumerate(previews, start=first)
         for group in range(preview.lrs.shape[1])
     ]
-    charts.print_chart(curves, epoch_ticks(0, horizon.epochs), from_zero=True)
-    for index, preview in enumerate(previews):
+    charts.print_chart(
+        curves,
+        epoch_ticks(0, horizon.epochs if x_label == "epoch" else horizon.total_steps),
+        from_zero=True,
+        x_label=x_label,
+    )
+    if curve is not None:
+        print_legend(marker_of(0, count), 0, RECORDED)
+        print_recorded(curve)
+    for index, preview in enumerate(previews, start=first):
         heading = f"{preview.schedule}, per {' and '.join(preview.schedule.units)}"
-        if len(previews) > 1:
-            print_legend(marker_of(index, len(previews)), index, heading)
+        if count > 1:
+            print_legend(marker_of(index, count), index, heading)
         else:
             print_prose(heading)
         _print_figures(preview, horizon, optimizer)
+        if curve is not None:
+            print_differences(_differences(curve, preview))
 
 
 def _print_figures(preview: WhatIf, horizon: Horizon, optimizer: OptimizerSpec) -> None:

@@ -1,4 +1,4 @@
-"""Test results for schedules that follow a metric in a preview: from a file, from a stored run, or none."""
+"""Test results for schedules that follow a metric in a preview: from a file, from a recorded run, or none."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lrtui.cli.stored_runs import find, folder_of, reading, title_of
+from lrtui.cli.recorded_run import RecordedRun, Results
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import RunSpec, option_name
 from lrtui.schedules.schedule import Schedule
-
-Results = Sequence[Mapping[str, float]]
-"""Test results by name, one mapping per epoch."""
 
 EXPECTED = "expected a number per line, a CSV with a header (loss, accuracy ...), or the output of lrtui train --json"
 
 MAX_BYTES = 100_000_000
 """Maximum size of a file. All events of a run of a million steps take more, but its eval_done lines suffice."""
-
-LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
-"""Options that determine the length of an epoch, which a stored run defines."""
 
 
 def results_for(
@@ -65,69 +57,6 @@ def results_for(
     if path is not None and not results:
         raise UsageError("--metrics is for schedules that follow a metric, and none of these does")
     return results
-
-
-# -- a stored run -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedRun:
-    """A stored run that schedules are previewed on.
-
-    Args:
-        title: its number and name.
-        spec: its settings.
-        batches_per_epoch: optimizer steps in an epoch.
-        results: results of the test at the end of each epoch.
-    """
-
-    title: str
-    spec: RunSpec
-    batches_per_epoch: int
-    results: Results
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The run's settings by name, in place of the user's defaults."""
-        return {item.name: getattr(self.spec, item.name) for item in fields(RunSpec)}
-
-
-def read_recorded_run(run: str | None, store: str | None, given: Mapping[str, str | None]) -> RecordedRun | None:
-    """Return the stored run that `--run` names; None without it.
-
-    Args:
-        run: run of `--run`.
-        store: store of `--store`.
-        given: other options of the preview.
-
-    Raises:
-        UsageError: for a run that does not exist or has not started, or options that contradict it.
-        StoreError: if the store can't be read.
-    """
-    if run is None:
-        if store is not None:
-            raise UsageError("--store needs --run: it names the store of that run")
-        return None
-    for name in LENGTH_SETTINGS:
-        if given.get(name) is not None:
-            raise UsageError(f"{option_name(name)} can't be combined with --run, which sets the length of an epoch")
-    if given["metrics"] is not None:
-        raise UsageError("--run and --metrics can't be combined: both are sources of test results")
-    with reading(folder_of(store)) as connection:
-        stored = find(connection, run)
-        # numpy takes 60 ms to import, and --help does not need it
-        from lrtui.schedules.simulate import recorded_results
-        from lrtui.store.store_feed import ancestors, summarized_state
-
-        state = summarized_state(connection, stored.id)
-        before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
-    title, started = f"run {title_of(stored)}", state.started
-    if started is None:
-        raise UsageError(f"{title} has not started: the length of its epochs is unknown")
-    return RecordedRun(title, started.spec, started.batches_per_epoch, recorded_results([*before, state]))
-
-
-# -- a file -----------------------------------------------------------------------------------------------------------
 
 
 def read_results(path: str, metric: str) -> list[dict[str, float]]:

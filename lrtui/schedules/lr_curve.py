@@ -78,8 +78,13 @@ def curve_statistics(lrs: ArrayLike, base_lr: float) -> CurveStatistics:
     if not np.isfinite(values).all():
         return CurveStatistics(peak, last, math.nan, math.nan)
     area = float((values / base_lr).mean()) if base_lr > 0 and math.isfinite(base_lr) else math.nan
-    low = float((values < LOW_SHARE * (1 - ROUNDING) * peak).mean()) if peak > 0 else 1.0
-    return CurveStatistics(peak, last, area, low)
+    return CurveStatistics(peak, last, area, share_below_peak(values))
+
+
+def share_below_peak(lrs: NDArray[np.float64]) -> float:
+    """Return the share of lrs below a hundredth of the highest one; 1.0 if it is 0."""
+    peak = float(lrs.max())
+    return float((lrs < LOW_SHARE * (1 - ROUNDING) * peak).mean()) if peak > 0 else 1.0
 
 
 def percent_text(share: float) -> str:
