@@ -18,26 +18,20 @@ complete when the text that only this key produces has arrived; the charts are p
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
-import pty
 import random
 import re
-import select
-import signal
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-COLUMNS, LINES = 120, 36
+from terminal import Terminal
+
 TRAIN = [sys.executable, "-m", "lrtui"]
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -60,57 +54,6 @@ def training_share(before: dict[int, float], after: dict[int, float], wall: floa
         if share > 0.3:
             return share
     raise SystemExit("no thread trains")
-
-
-class Terminal:
-    """A program in a pseudo-terminal; its output is counted and discarded."""
-
-    def __init__(self, command: list[str], columns: int = COLUMNS, lines: int = LINES) -> None:
-        self.start = time.perf_counter()
-        self.bytes = 0
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor"})
-            os.execvp(command[0], command)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self.text = b""
-
-    def read(self, seconds: float, until: Callable[[bytes], bool] = lambda _: False) -> bool:
-        """Read for a time, or until the output satisfies the condition; return whether it did."""
-        end = time.perf_counter() + seconds
-        while (left := end - time.perf_counter()) > 0:
-            if not select.select([self._fd], [], [], min(left, 0.05))[0]:
-                continue
-            try:
-                chunk = os.read(self._fd, 1 << 16)
-            except OSError:
-                return False
-            if not chunk:
-                return False
-            self.bytes += len(chunk)
-            self.text = (self.text + chunk)[-200_000:]
-            if until(self.text):
-                return True
-        return False
-
-    def press(self, key: str) -> None:
-        """Press a key."""
-        self.text = b""
-        os.write(self._fd, key.encode())
-
-    def wait_gone(self, seconds: float) -> float | None:
-        """Return how long the process takes to end, or None if it does not."""
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            self.read(0.01)
-            if os.waitpid(self.pid, os.WNOHANG)[0]:
-                return time.perf_counter() - start
-        return None
-
-    def kill(self) -> None:
-        """Kill the process."""
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
 
 
 def has_torch(pid: int) -> bool:
