@@ -16,7 +16,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "lrtui.tasks": {"fashion-mnist": "lrtui.tasks.fashion_mnist:FashionMnist"},
     SOURCES: {"store": "lrtui.store.source:open_source"},
     # in the order in which they are asked whether a file is theirs
-    LOG_FORMATS: {},
+    LOG_FORMATS: {
+        "trainer_state": "lrtui.sources.trainer_state:TrainerState",
+    },
 }
 """lrtui's plugins, by group and name; others are entry points of their packages.
 
