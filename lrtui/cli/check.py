@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Collection
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,17 +23,19 @@ from lrtui.cli.options import (
     run_options,
     schedule_argument,
 )
+from lrtui.cli.recorded_run import RecordedRun, read_recorded_run
+from lrtui.cli.run_findings import MAX_STEPS, WRONG_AT_ANY_SCALE, course_findings
+from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.cli.terminal import print_prose, terminal_width
-from lrtui.run.commands import Extend, ScaleLr, SetLr, SwitchSchedule, UndoLr
-from lrtui.run.errors import UsageError
-from lrtui.run.events import RunStarted
-from lrtui.run.spec import RunSpec
-from lrtui.schedules.forecast import ForecastRequest, request_for_spec
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.spec import SCRIPT, option_name
+from lrtui.schedules.forecast import request_for_run
 from lrtui.schedules.horizon import Horizon
-from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.schedules.script import read_script
 from lrtui.text.format import wrapped
+
+if TYPE_CHECKING:
+    from lrtui.analysis.checks import Finding
 
 EPILOG = """\
 Exit status: 0 no findings, 1 findings, 2 usage error.
@@ -42,24 +43,12 @@ Exit status: 0 no findings, 1 findings, 2 usage error.
 Examples:
   lrtui check "ExponentialLR(gamma=0.1)"
   lrtui check "CosineAnnealingLR(T_max=10, per='batch')" --epochs 30 --batches-per-epoch 500 --json
+  lrtui check --run last
   lrtui check --explain dead-tail
   lrtui check --explain
 """
 
-MAX_STEPS = 10_000_000
-"""Maximum number of steps of a run that `lrtui check` accepts."""
-
-MAX_CALLS_AT_START = 200_000
-"""Maximum number of `step()` calls for a check at the start of a run; they take 1 s. `lrtui check` accepts more."""
-
-MAX_STEPS_AT_START = 2_000_000
-"""Maximum number of steps for a check at the start of a run; they take 1 s and 0.2 GB of memory."""
-
-LR_COMMANDS = (ScaleLr, SetLr, UndoLr)
-"""Commands that scale the lr of the schedule."""
-
-WRONG_AT_ANY_SCALE = ("not-finite", "negative")
-"""Codes of the findings that hold for every positive multiple of the lr."""
+EXPLAINED = "lrtui check --explain CODE explains a finding"
 
 WIDTH = 100
 CODE_WIDTH = 26
@@ -75,21 +64,43 @@ CODE_WIDTH = 26
     flag_value="list",
     help="explain a finding; without CODE list all",
 )
+@option(
+    "--run",
+    metavar="RUN",
+    help="check the lr that a run has recorded (an id, a name, or last)",
+    shell_complete=complete_runs,
+)
+@store_option()
 @option("--json", "as_json", is_flag=True, help="print a JSON object per finding")
 @length_option()
 @run_options(LENGTH_OPTIONS)
 def command(
-    schedules: tuple[str, ...], explain: str | None, as_json: bool, batches_per_epoch: str | None, **options: Any
+    schedules: tuple[str, ...],
+    explain: str | None,
+    run: str | None,
+    store: str | None,
+    as_json: bool,
+    batches_per_epoch: str | None,
+    **options: Any,
 ) -> int:
     """Each schedule is stepped through the whole run, as in training, and checked for mistakes before any
     training. A finding has a code, an explanation and, where possible, a corrected schedule; with several
     schedules, the findings are listed below each schedule.
+
+    With --run the lr that a run has recorded is checked, and its schedule, if that is known; advice on the
+    results of the run follows.
     """
     if explain is not None:
-        if schedules:
-            raise UsageError("--explain takes a code and no schedule")
+        if schedules or run is not None:
+            raise UsageError(f"--explain takes a code and no {'schedule' if schedules else 'run'}")
         _explain(explain)
         return DONE
+    if run is not None:
+        given = {**options, "batches_per_epoch": batches_per_epoch}
+        _refuse_beside_run(bool(schedules or options["by_optimizer"]), given)
+        return _check_run(run, store, as_json=as_json)
+    if store is not None:
+        raise UsageError("--store needs --run: it names the store of that run")
     if not schedules and not options["by_optimizer"]:
         raise UsageError("a schedule is needed, or --explain CODE\nTry lrtui check --help.")
     schedules = joined_schedules(schedules, options)
@@ -112,18 +123,79 @@ def command(
         if findings and indent and not as_json:
             print_prose(f"{schedule}")
         for finding in findings:
-            if as_json:
-                record = {"code": finding.code, "message": finding.message, "fix": finding.fix}
-                print(json.dumps({**record, "schedule": str(schedule)}), flush=True)
-            else:
-                print_prose(f"{indent}{finding.code}: {finding.message}")
-                if finding.fix is not None:
-                    print_prose(f"{indent}  better: {finding.fix}")
+            _print_finding(finding, str(schedule), indent, as_json=as_json)
         if not findings:
             print_prose(f"{schedule}: ✓ no findings", sys.stderr)
     if found and not as_json:
-        print("lrtui check --explain CODE explains a finding", file=sys.stderr)
+        print(EXPLAINED, file=sys.stderr)
     return FAILED if found else DONE
+
+
+def _print_finding(finding: Finding, schedule: str | None, indent: str = "", *, as_json: bool, **fields: Any) -> None:
+    """Print a finding.
+
+    Args:
+        schedule: the schedule that it is for, for JSON.
+        fields: further fields for JSON.
+    """
+    if as_json:
+        record = {"code": finding.code, "message": finding.message, "fix": finding.fix}
+        print(json.dumps({**record, "schedule": schedule, **fields}), flush=True)
+        return
+    print_prose(f"{indent}{finding.code}: {finding.message}")
+    if finding.fix is not None:
+        print_prose(f"{indent}  better: {finding.fix}")
+
+
+def _refuse_beside_run(has_schedule: bool, given: Mapping[str, Any]) -> None:
+    """Refuse what `--run` makes superfluous.
+
+    Raises:
+        UsageError: names it.
+    """
+    if has_schedule:
+        raise UsageError("--run takes no schedule; lrtui preview SCHEDULE --over RUN compares one with the run")
+    for name in (*LENGTH_OPTIONS, "batches_per_epoch"):
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{option_name(name)} can't be combined with --run, which has its own length and optimizer"
+            )
+
+
+def _check_run(run: str, store: str | None, *, as_json: bool) -> int:
+    """Print the findings for a recorded run."""
+    recorded = read_recorded_run(run, store, with_curve=True)
+    assert recorded.curve is not None
+    if recorded.curve.length > MAX_STEPS:
+        raise UsageError(f"{recorded.curve.length:,} steps are too many to check; at most {MAX_STEPS:,}")
+    # imports numpy, so all arguments are checked first
+    from lrtui.analysis.checks.recorded import check_recorded
+
+    schedule = recorded.state.schedule or None
+    findings = check_recorded(recorded.curve, _schedule_findings(recorded))
+    for finding in findings:
+        _print_finding(finding, schedule, as_json=as_json, run=recorded.number)
+    if findings and not as_json:
+        print(EXPLAINED, file=sys.stderr)
+    if not findings:
+        what = "lr recorded" if len(recorded.curve) else "no lr recorded"
+        print_prose(f"{recorded.title}: ✓ no findings ({what})", sys.stderr)
+    return FAILED if findings else DONE
+
+
+def _schedule_findings(recorded: RecordedRun) -> list[Finding]:
+    """Return the findings for the schedule that a run has at its end; none if that is unknown."""
+    state = recorded.state
+    request = request_for_run(state)
+    if request is None or any(part.user_path == SCRIPT for part in parse_schedule(request.schedule).walk()):
+        return []
+    is_scaled = request.anchor == "current" or any(scale != 1.0 for scale in state.scale)
+    try:
+        return course_findings(request, recorded.spec.accumulate, WRONG_AT_ANY_SCALE if is_scaled else None)
+    except LrtuiError as error:
+        # a user's class may have changed, or be gone
+        print_prose(f"{request.schedule} can't be checked: {error}", sys.stderr)
+        return []
 
 
 def _explain(code: str) -> None:
@@ -143,115 +215,3 @@ def _explain(code: str) -> None:
         print(
             paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, min(WIDTH, terminal_width() or WIDTH))
         )
-
-
-def finding_lines(started: RunStarted, spec: RunSpec) -> list[str]:
-    """Return one line per finding on a run's schedules; none for a run that was resumed or branched.
-
-    The schedule that is in force at the end is checked over all epochs, those that a script adds included. Where a
-    script changes the lr, or goes on from an lr that is unknown here, only lrs that are wrong at any scale are
-    reported.
-
-    Args:
-        started: the first event of the run.
-        spec: settings as the user gave them; lengths that were left out are not filled in.
-    """
-    if started.resumed_from is not None or started.parent is not None:
-        return []
-    script = read_script(spec.at, None, started.batches_per_epoch)
-    added = sum(line.command.epochs for line in script if isinstance(line.command, Extend))
-    # the settings do not name the optimizer that a task makes
-    is_tasks_own = started.spec.optimizer.startswith("task:")
-    optimizer = started.spec.optimizer if is_tasks_own else spec.optimizer
-    lasting = replace(started.spec, schedule=spec.schedule, optimizer=optimizer)
-    request = request_for_spec(lasting, started.batches_per_epoch).extended(added)
-    # by the optimizer's name, once a switch has named some of several
-    courses = {"": request}
-    lines: list[str] = []
-    is_scaled = False
-    for line in script:
-        command, step = line.command, line.step(started.batches_per_epoch)
-        if isinstance(command, SwitchSchedule):
-            switched = replace(request, schedule=command.schedule, start_step=step, anchor=command.anchor)
-            new = _switched_courses(switched)
-            if new.keys() != {""}:
-                courses = {**_courses_by_name(request), **courses}
-                courses.pop("", None)
-            for name, course in courses.items():
-                if (name in new or "" in new) and step > course.start_step:
-                    lines += course_lines(_until(course, step), spec.accumulate, WRONG_AT_ANY_SCALE, name)
-            courses = new if "" in new else {**courses, **new}
-            request = switched if "" in new else request
-            is_scaled = command.anchor == "current"
-        elif isinstance(command, LR_COMMANDS):
-            is_scaled = True
-    codes = WRONG_AT_ANY_SCALE if is_scaled else None
-    for name, course in courses.items():
-        lines += course_lines(course, spec.accumulate, codes, name)
-    return lines
-
-
-def _courses_by_name(request: ForecastRequest) -> dict[str, ForecastRequest]:
-    """Return a request for each of several optimizers that the schedule has one for."""
-    schedule = parse_schedule(request.schedule)
-    found, first = {}, 0
-    parts = parse_optimizer(request.optimizer).parts
-    groups = {name: len(part.lrs) for name, part in parts}
-    for name, part in parts:
-        if not schedule.is_per_optimizer or schedule.positional or name in schedule.arguments:
-            own = schedule.for_optimizer(name, first, groups[name], sum(groups.values()))
-            own = replace(own, per_given=own.per != own.default_per)
-            found[name] = replace(request, schedule=str(own), optimizer=str(part))
-        first += groups[name]
-    return found
-
-
-def _switched_courses(request: ForecastRequest) -> dict[str, ForecastRequest]:
-    """Return the request of a switch; by name if it is for some of several optimizers only."""
-    schedule, optimizer = parse_schedule(request.schedule), parse_optimizer(request.optimizer)
-    if not schedule.is_per_optimizer or schedule.positional:
-        return {"": request}
-    if not optimizer.parts and len(schedule.items) == 1:
-        # a single optimizer, with `scheduler =` in front of its schedule
-        return {"": replace(request, schedule=str(schedule.children[0]))}
-    names = {name for name, _ in optimizer.parts}
-    is_partial = schedule.arguments.keys() < names
-    return _courses_by_name(request) if is_partial else {"": request}
-
-
-def _until(request: ForecastRequest, step: int) -> ForecastRequest:
-    """Return the request up to the end of the epoch before a step, with the lengths that the whole one fills in."""
-    filled, _ = fill_in(parse_schedule(request.schedule), request.schedule_horizon)
-    return replace(request, schedule=str(filled), epochs=-(-step // request.batches_per_epoch))
-
-
-def course_lines(
-    request: ForecastRequest | None, accumulate: int, codes: Collection[str] | None = None, name: str = ""
-) -> list[str]:
-    """Return one line per finding on the lrs of the steps that a request covers; imports torch.
-
-    Args:
-        request: the schedule and the steps that it covers; None for an unknown one, which is not checked.
-        accumulate: batches whose gradients make one optimizer step.
-        codes: of the findings to return; None for all.
-        name: the optimizer, where there are several.
-    """
-    if request is None:
-        return []
-    from lrtui.analysis.checks import check_schedule
-
-    schedule, horizon = parse_schedule(request.schedule), request.schedule_horizon
-    if horizon.calls(schedule.per) > MAX_CALLS_AT_START or horizon.steps > MAX_STEPS_AT_START:
-        advice = " Run lrtui check to check this schedule." if horizon.total_steps <= MAX_STEPS else ""
-        return [f"check: skipped, {horizon.steps:,} steps take too long.{advice}"]
-    base_lrs = request.current_lrs if request.anchor == "current" and request.current_lrs else None
-    optimizer = parse_optimizer(request.optimizer)
-    findings = check_schedule(schedule, optimizer, horizon, accumulate=accumulate, base_lrs=base_lrs)
-    shown = [finding for finding in findings if codes is None or finding.code in codes]
-    if name:
-        # as it would be written in a command
-        shown = [
-            replace(each, message=f"{name}: {each.message}", fix=f"{name}={each.fix}" if each.fix else None)
-            for each in shown
-        ]
-    return [f"check: {finding}" for finding in shown]

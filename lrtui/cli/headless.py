@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from lrtui.analysis.advice.advisor import Advisor
-from lrtui.cli.check import course_lines, finding_lines
 from lrtui.cli.exit_codes import DONE, FAILED, exit_code, handle_signals
 from lrtui.cli.printer import Printer, summary_lines
+from lrtui.cli.run_findings import course_lines, finding_lines
 from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.engine.notification import Notifier, advice_notification, end_notification
 from lrtui.engine.run import Run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from lrtui.cli.check import course_lines
 from lrtui.cli.command import Command, option
 from lrtui.cli.headless import follow, headless_notifier
 from lrtui.cli.options import (
@@ -17,6 +16,7 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.printer import Printer
+from lrtui.cli.run_findings import course_lines
 from lrtui.cli.stored_runs import folder_of, run_argument, store_option
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
 from lrtui.engine.session import Session

@@ -74,7 +74,7 @@ def command(run: str, parts: tuple[str, ...], wait: str, store: str | None) -> i
 def _findings(folder: Path, run: StoredRun, extend: Extend) -> list[str]:
     """Return a line for each finding on the run's schedule over its new length."""
     # these import numpy and torch, which other commands do without
-    from lrtui.cli.check import course_lines
+    from lrtui.cli.run_findings import course_lines
     from lrtui.schedules.forecast import request_for_run
     from lrtui.store.store_feed import summarized_state
 

@@ -11,8 +11,8 @@ from training_runs import TINY
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.traps import TRAPS
-from lrtui.cli.check import course_lines
 from lrtui.cli.exit_codes import SIGNALS
+from lrtui.cli.run_findings import course_lines
 from lrtui.schedules.forecast import ForecastRequest
 
 CODES = [trap.code for trap in TRAPS]

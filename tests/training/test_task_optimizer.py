@@ -12,7 +12,7 @@ from training_runs import run_events
 
 from lrtui.__main__ import main
 from lrtui.analysis.checks.check import check_schedule
-from lrtui.cli.check import finding_lines
+from lrtui.cli.run_findings import finding_lines
 from lrtui.engine.run_code import code_of_spec
 from lrtui.run.commands import ScaleLr, SetLr, Stop, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, Event, Notice, RunFinished, RunStarted, ScheduleSwitched

@@ -213,7 +213,7 @@ def _best_fix(trap: Trap, problem: Problem, context: ScheduleContext, known: set
     milder = set(severity[severity.index(trap.code) + 1 :])
     fewer_findings: ScheduleContext | None = None
     milder_findings: ScheduleContext | None = None
-    for schedule in islice(problem.fixes, MAX_FIXES):
+    for schedule in islice(trap.candidates(problem, context), MAX_FIXES):
         fixed = context.with_schedule(schedule)
         if fixed is None or fixed.schedule == context.schedule or not fixed.can_train or trap.find_in(fixed):
             continue

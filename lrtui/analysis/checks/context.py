@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.analysis.checks.lr_context import Floats as Floats
+from lrtui.analysis.checks.lr_context import LrContext
 from lrtui.run.errors import LrtuiError, NotationError
 from lrtui.schedules.catalogue import SchedulerEntry
 from lrtui.schedules.horizon import Horizon
@@ -21,8 +23,6 @@ from lrtui.text.format import counted
 
 if TYPE_CHECKING:
     from lrtui.schedules.optimizer import OptimizerSpec
-
-Floats = NDArray[np.float64]
 
 UNKNOWN = SchedulerEntry(name="", summary="", family="function", unit="epoch", parameters=(), example="")
 """Stands for the missing entry of a user's class."""
@@ -99,7 +99,7 @@ class Part:
             yield from Part(child, (*self.path, index), self.start + start, calls, is_last).walk()
 
 
-class ScheduleContext:
+class ScheduleContext(LrContext):
     """A schedule in a run, with the lr of every step.
 
     Args:
@@ -121,7 +121,9 @@ class ScheduleContext:
         base_lrs: Sequence[float] | None = None,
         lrs: Floats | None = None,
     ) -> None:
-        self.schedule, self.optimizer, self.horizon, self.accumulate = schedule, optimizer, horizon, accumulate
+        # no steps if it can't be stepped
+        super().__init__(lrs if lrs is not None else np.empty((0, len(base_lrs or optimizer.lrs))), horizon)
+        self.schedule, self.optimizer, self.accumulate = schedule, optimizer, accumulate
         self.base_lrs = tuple(base_lrs) if base_lrs is not None else optimizer.lrs
         self.calls = horizon.calls(schedule.per)
         """`step()` calls of the run."""
@@ -129,11 +131,8 @@ class ScheduleContext:
         """The schedule and all schedulers inside it, with lengths filled in; the outermost is the first."""
         self.error: LrtuiError | None = None
         """Why the schedule can't be stepped to the end of the run; None if it can."""
-        self.lrs: Floats = np.empty((0, len(self.base_lrs)))
-        """lr of each step, float64, shape (steps, parameter groups); no steps if it can't be stepped."""
         self._tried: dict[str, ScheduleContext | None] = {}
         if lrs is not None:
-            self.lrs = lrs
             return
         try:
             with np.errstate(all="ignore"):
@@ -169,35 +168,27 @@ class ScheduleContext:
         """Whether the lr depends on test results."""
         return any(part.entry.follows_metric for part in self.parts)
 
-    # --- lrs ---------------------------------------------------------------------------------------------------------
+    @property
+    def repeats_cycles(self) -> bool:
+        """Whether one of its schedulers repeats cycles between two lrs of its own."""
+        return any(part.entry.absolute and not part.entry.length_argument for part in self.parts)
 
-    @cached_property
-    def is_finite(self) -> bool:
-        """Whether every lr is finite."""
-        return bool(np.isfinite(self.lrs).all())
+    @property
+    def restarts(self) -> bool:
+        """Whether one of its schedulers begins again at its highest lr."""
+        return any(part.entry.restarts for part in self.parts)
+
+    @property
+    def averages_at_end(self) -> bool:
+        """Whether the scheduler at the end of the run is for averaged weights."""
+        return any(part.entry.averages_weights and part.is_last and part.calls > 0 for part in self.parts)
+
+    # --- lrs ---------------------------------------------------------------------------------------------------------
 
     @property
     def can_train(self) -> bool:
         """Whether the schedule runs to the end with lrs that an optimizer accepts."""
         return self.error is None and self.is_finite and not (self.lrs < 0).any()
-
-    @cached_property
-    def peaks(self) -> Floats:
-        """The highest lr of each parameter group."""
-        peaks: Floats = self.lrs.max(axis=0, initial=0.0)
-        return peaks
-
-    @cached_property
-    def share(self) -> Floats:
-        """The lr of each step as a share of its group's peak, the maximum over the parameter groups; shape (steps,).
-
-        Groups that are frozen with an lr of 0 are left out; all shares are 0 if every group is frozen.
-        """
-        trained = self.peaks > 0
-        if not trained.any() or not self.is_finite:
-            return np.zeros(len(self.lrs))
-        shares: Floats = (self.lrs[:, trained] / self.peaks[trained]).max(axis=1)
-        return shares
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -216,16 +207,6 @@ class ScheduleContext:
         """Return the highest lr of all parameter groups after this many `step()` calls."""
         return float(self.lrs[self.starts[call]].max())
 
-    @property
-    def peak(self) -> float:
-        """The highest lr of all parameter groups."""
-        return float(self.peaks.max(initial=0.0))
-
-    @property
-    def last(self) -> float:
-        """The highest lr of all parameter groups in the last step."""
-        return float(self.lrs[-1].max())
-
     # --- text for messages -------------------------------------------------------------------------------------------
 
     @property
@@ -241,16 +222,6 @@ class ScheduleContext:
     def group_text(self, index: int) -> str:
         """Return a parameter group and its lr: `parameter group "fc*", 0.001`."""
         return f'parameter group "{self.optimizer.group_names[index]}", {self.base_lrs[index]:g}'
-
-    def step_text(self, step: int) -> str:
-        """Return the place of a step in the run: `epoch 4`, `step 1,200 (epoch 2)`."""
-        step = int(step) + self.horizon.start_step
-        epoch, batch = divmod(step, self.horizon.batches_per_epoch)
-        return f"step {step:,} (epoch {epoch + 1:,})" if batch else f"epoch {epoch + 1:,}"
-
-    def epoch_of(self, step: int) -> int:
-        """Return the epoch, from 1, that a step of the horizon belongs to."""
-        return (int(step) + self.horizon.start_step) // self.horizon.batches_per_epoch + 1
 
     def call_text(self, call: int) -> str:
         """Return the place in the run of the first step after this many `step()` calls."""

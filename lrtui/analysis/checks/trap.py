@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lrtui.analysis.checks.context import ScheduleContext
+from lrtui.analysis.checks.lr_context import LrContext
 from lrtui.schedules.schedule import Schedule
 
 
@@ -75,6 +76,9 @@ class Trap:
         example: shown at the end of the page.
         on_failure: whether it applies only to schedules that can't be stepped to the end of the run; others apply
             only to schedules that can.
+        find_in_lrs: the same function as `find`, if it looks at the lrs alone, wherever they come from; else None.
+        needs_end: whether it says nothing about lrs that end before the run does.
+        fixes: returns candidate schedules without the problem, after those of the problem itself.
     """
 
     code: str
@@ -82,6 +86,9 @@ class Trap:
     find: Callable[[ScheduleContext], Problem | None]
     example: Example
     on_failure: bool = False
+    find_in_lrs: Callable[[LrContext], Problem | None] | None = None
+    needs_end: bool = True
+    fixes: Callable[[ScheduleContext], Iterable[Schedule]] | None = None
 
     @property
     def page(self) -> str:
@@ -93,6 +100,12 @@ class Trap:
         """Return the problem in a schedule; None if there is none or the trap does not apply."""
         return self.find(context) if self.on_failure == (context.error is not None) else None
 
+    def candidates(self, problem: Problem, context: ScheduleContext) -> Iterator[Schedule]:
+        """Yield schedules that may not have the problem, the best first."""
+        yield from problem.fixes
+        if self.fixes is not None:
+            yield from self.fixes(context)
+
 
 def trap(
     code: str, title: str, example: Example, *, on_failure: bool = False
@@ -101,5 +114,26 @@ def trap(
 
     def decorate(find: Callable[[ScheduleContext], Problem | None]) -> Trap:
         return Trap(code, title, find, example, on_failure)
+
+    return decorate
+
+
+def lr_trap(
+    code: str,
+    title: str,
+    example: Example,
+    *,
+    fixes: Callable[[ScheduleContext], Iterable[Schedule]],
+    needs_end: bool = True,
+) -> Callable[[Callable[[LrContext], Problem | None]], Trap]:
+    """Make a trap of a function that looks at the lrs alone, and so finds it in a recorded run as well.
+
+    Args:
+        fixes: returns candidate schedules without the problem, the best first.
+        needs_end: whether it needs the lrs up to the end of the run.
+    """
+
+    def decorate(find: Callable[[LrContext], Problem | None]) -> Trap:
+        return Trap(code, title, find, example, find_in_lrs=find, needs_end=needs_end, fixes=fixes)
 
     return decorate

@@ -9,7 +9,8 @@ import numpy as np
 
 from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import change, fit_of, fits, slowed, with_run_length
-from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.lr_context import LrContext
+from lrtui.analysis.checks.trap import Example, Problem, lr_trap, trap
 from lrtui.analysis.checks.traps.units import warm_up_per_batch
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
@@ -155,39 +156,6 @@ def endless_warm_up(context: ScheduleContext) -> Problem | None:
     return None
 
 
-@trap(
-    "only-rises",
-    "the lr only rises",
-    Example(
-        "ExponentialLR(gamma=1.2)",
-        "ExponentialLR(gamma=0.6)",
-        "0.1 0.12 0.14 0.17 0.21 0.25 0.3 0.36 0.43 0.52 | 0.52",
-        "0.1 0.06 0.036 0.022 0.013 0.0078 0.0047 0.0028 0.0017 0.001 | 0.001",
-        optimizer="SGD(lr=0.1)",
-    ),
-)
-def only_rises(context: ScheduleContext) -> Problem | None:
-    """A run that ends at its highest lr ends with its noisiest weights. Lower the lr at the end, for example with a
-    cosine, a line or steps.
-    """
-    if not never_falls(context):
-        return None
-    return Problem(
-        f"the lr only rises, from {four_digits(float(context.lrs[0].max()))} to {four_digits(context.last)} in the "
-        f"last {context.unit}, and is never lowered",
-        _turned(context),
-    )
-
-
-def never_falls(context: ScheduleContext) -> bool:
-    """Return whether the lr rises from a low start to a peak at the very end of the run."""
-    if not context.is_finite or context.calls < 2 or len(context.lrs) < 2 or context.peak <= 0:
-        return False
-    shares = context.share[context.starts]
-    # a schedule that holds its peak for a while has warmed up and is complete
-    return bool(shares[0] <= HIGH and shares.argmax() >= 0.95 * (len(shares) - 1) and np.all(np.diff(shares) >= -1e-9))
-
-
 def _turned(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
         grows = part.entry.family == "decay" and (part.get("gamma") or 0) > 1
@@ -199,7 +167,51 @@ def _turned(context: ScheduleContext) -> Iterator[Schedule]:
     yield from fits(context)
 
 
-@trap(
+@lr_trap(
+    "only-rises",
+    "the lr only rises",
+    Example(
+        "ExponentialLR(gamma=1.2)",
+        "ExponentialLR(gamma=0.6)",
+        "0.1 0.12 0.14 0.17 0.21 0.25 0.3 0.36 0.43 0.52 | 0.52",
+        "0.1 0.06 0.036 0.022 0.013 0.0078 0.0047 0.0028 0.0017 0.001 | 0.001",
+        optimizer="SGD(lr=0.1)",
+    ),
+    fixes=_turned,
+)
+def only_rises(context: LrContext) -> Problem | None:
+    """A run that ends at its highest lr ends with its noisiest weights. Lower the lr at the end, for example with a
+    cosine, a line or steps.
+    """
+    if not never_falls(context):
+        return None
+    return Problem(
+        f"the lr only rises, from {four_digits(float(context.lrs[0].max()))} to {four_digits(context.last)} in the "
+        f"last {context.unit}, and is never lowered"
+    )
+
+
+def never_falls(context: LrContext) -> bool:
+    """Return whether the lr rises from a low start to a peak at the very end of the run."""
+    if not context.is_finite or len(context.starts) < 2 or len(context.lrs) < 2 or context.peak <= 0:
+        return False
+    shares = context.share[context.starts]
+    # a schedule that holds its peak for a while has warmed up and is complete
+    return bool(shares[0] <= HIGH and shares.argmax() >= 0.95 * (len(shares) - 1) and np.all(np.diff(shares) >= -1e-9))
+
+
+def _slowed_to_end(context: ScheduleContext) -> Iterator[Schedule]:
+    """Yield schedules that have their lowest lr at the end of the run."""
+    yield from slowed(context, round(_lowest_after_peak(context) / len(context.lrs), 2))
+    yield from fits(context)
+
+
+def _lowest_after_peak(context: LrContext) -> int:
+    peak = int(context.share.argmax())
+    return peak + int(context.share[peak:].argmin())
+
+
+@lr_trap(
     "ends-high",
     "the lr rises again before the end of the run",
     Example(
@@ -208,26 +220,21 @@ def _turned(context: ScheduleContext) -> Iterator[Schedule]:
         "0.01 0.009 0.0065 0.0035 0.00095 0 0.00095 0.0035 0.0065 0.009 | 0.009",
         "0.01 0.0098 0.009 0.0079 0.0065 0.005 0.0035 0.0021 0.00095 0.00024 | 0.00024",
     ),
+    fixes=_slowed_to_end,
 )
-def ends_high(context: ScheduleContext) -> Problem | None:
+def ends_high(context: LrContext) -> Problem | None:
     """The lr falls and rises again before the end. It should be lowest in the last part of a run."""
-    # a cycle that repeats may end at any lr
-    repeats = any(part.entry.absolute and not part.entry.length_argument for part in context.parts)
-    # weights are averaged at a high lr on purpose: `swa-lr-high` covers it
-    averages = any(part.entry.averages_weights and part.is_last and part.calls > 0 for part in context.parts)
-    if not context.is_finite or len(context.lrs) < 2 or repeats or averages:
+    # `swa-lr-high` covers averaged weights
+    if not context.is_finite or len(context.lrs) < 2 or context.repeats_cycles or context.averages_at_end:
         return None
-    peak = int(context.share.argmax())
-    lowest = peak + int(context.share[peak:].argmin())
+    lowest = _lowest_after_peak(context)
     if context.share[lowest] > LOW or context.share[-1] < HIGH:
         return None
     return Problem(
         f"the lr falls to {four_digits(float(context.lrs[lowest].max()))} at {context.step_text(lowest)} and rises "
-        f"again: the run ends at {_end_text(context)}",
-        # slowed down so that the lowest lr comes at the end of the run
-        chain(slowed(context, round(lowest / len(context.lrs), 2)), fits(context)),
+        f"again: the run ends at {_end_text(context)}"
     )
 
 
-def _end_text(context: ScheduleContext) -> str:
+def _end_text(context: LrContext) -> str:
     return f"{four_digits(context.last)}, {100 * context.share[-1]:.0f} % of its peak"

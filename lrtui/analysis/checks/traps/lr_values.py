@@ -19,7 +19,8 @@ from lrtui.analysis.checks.fixes import (
     with_default_unit,
     with_run_length,
 )
-from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.lr_context import LrContext
+from lrtui.analysis.checks.trap import Example, Problem, lr_trap, trap
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits, two_digits
 
@@ -51,50 +52,6 @@ Representation Learning", 2020), and so does the language model AWD-LSTM, also w
 "Regularizing and Optimizing LSTM Language Models", 2018)."""
 
 
-@trap(
-    "not-finite",
-    "the lr becomes infinite or NaN",
-    Example(
-        "ExponentialLR(gamma=1e200)",
-        "ExponentialLR(gamma=0.6)",
-        "0.01 1e+198 inf inf inf inf inf inf inf inf | inf",
-        "0.01 0.006 0.0036 0.0022 0.0013 0.00078 0.00047 0.00028 0.00017 0.0001 | 0.0001",
-    ),
-)
-def not_finite(context: ScheduleContext) -> Problem | None:
-    """An lr of NaN or inf makes every weight NaN in the next step, and training can't recover from that. The cause is
-    a factor that keeps growing, a division by zero in an expression, or a gamma above 1 that is applied often.
-    """
-    if context.is_finite:
-        return None
-    step = int(np.argmin(np.isfinite(context.lrs).all(axis=1)))
-    return Problem(f"the lr is not finite from {context.step_text(step)} on", _with_valid_factors(context))
-
-
-@trap(
-    "negative",
-    "the lr falls below zero",
-    Example(
-        'LambdaLR("1 - epoch / 5")',
-        'LambdaLR("max(0.01, 1 - epoch / 5)")',
-        "0.01 0.008 0.006 0.004 0.002 0 -0.002 -0.004 -0.006 -0.008 | -0.008",
-        "0.01 0.008 0.006 0.004 0.002 0.0001 0.0001 0.0001 0.0001 0.0001 | 0.0001",
-    ),
-)
-def negative(context: ScheduleContext) -> Problem | None:
-    """With a negative lr, steps increase the loss. Expressions that fall along a line or a polynomial become negative
-    after their end. Put max(0, ...) around the expression.
-    """
-    if not context.is_finite or not (context.lrs < 0).any():
-        return None
-    step = int(np.argmax((context.lrs < 0).any(axis=1)))
-    lr = float(context.lrs[step].min())
-    return Problem(
-        f"the lr is negative from {context.step_text(step)} on ({four_digits(lr)}), which increases the loss",
-        _with_valid_factors(context),
-    )
-
-
 def _with_valid_factors(context: ScheduleContext) -> Iterator[Schedule]:
     for part in context.parts:
         if part.entry.family == "decay" and (part.get("gamma") or 0) < 0:
@@ -104,7 +61,64 @@ def _with_valid_factors(context: ScheduleContext) -> Iterator[Schedule]:
     yield from fits(context)
 
 
-@trap(
+@lr_trap(
+    "not-finite",
+    "the lr becomes infinite or NaN",
+    Example(
+        "ExponentialLR(gamma=1e200)",
+        "ExponentialLR(gamma=0.6)",
+        "0.01 1e+198 inf inf inf inf inf inf inf inf | inf",
+        "0.01 0.006 0.0036 0.0022 0.0013 0.00078 0.00047 0.00028 0.00017 0.0001 | 0.0001",
+    ),
+    fixes=_with_valid_factors,
+    needs_end=False,
+)
+def not_finite(context: LrContext) -> Problem | None:
+    """An lr of NaN or inf makes every weight NaN in the next step, and training can't recover from that. The cause is
+    a factor that keeps growing, a division by zero in an expression, or a gamma above 1 that is applied often.
+    """
+    if context.is_finite:
+        return None
+    step = int(np.argmin(np.isfinite(context.lrs).all(axis=1)))
+    return Problem(f"the lr is not finite from {context.step_text(step)} on")
+
+
+@lr_trap(
+    "negative",
+    "the lr falls below zero",
+    Example(
+        'LambdaLR("1 - epoch / 5")',
+        'LambdaLR("max(0.01, 1 - epoch / 5)")',
+        "0.01 0.008 0.006 0.004 0.002 0 -0.002 -0.004 -0.006 -0.008 | -0.008",
+        "0.01 0.008 0.006 0.004 0.002 0.0001 0.0001 0.0001 0.0001 0.0001 | 0.0001",
+    ),
+    fixes=_with_valid_factors,
+    needs_end=False,
+)
+def negative(context: LrContext) -> Problem | None:
+    """With a negative lr, steps increase the loss. Expressions that fall along a line or a polynomial become negative
+    after their end. Put max(0, ...) around the expression.
+    """
+    if not context.is_finite or not (context.lrs < 0).any():
+        return None
+    step = int(np.argmax((context.lrs < 0).any(axis=1)))
+    lr = float(context.lrs[step].min())
+    return Problem(
+        f"the lr is negative from {context.step_text(step)} on ({four_digits(lr)}), which increases the loss"
+    )
+
+
+def _raised(context: ScheduleContext) -> Iterator[Schedule]:
+    if _starts_at_zero(context):
+        return
+    cycles = [part for part in context.parts if part.entry.absolute and part.entry.fills]
+    if cycles:
+        yield with_default_unit(with_run_length(context, cycles))
+    yield from counted_from_one(context)
+    yield from fits(context)
+
+
+@lr_trap(
     "nothing",
     "the lr is zero in the whole run",
     Example(
@@ -114,29 +128,26 @@ def _with_valid_factors(context: ScheduleContext) -> Iterator[Schedule]:
         "0.00012 | 1.2e-08",
         epochs=1,
     ),
+    fixes=_raised,
 )
-def zero(context: ScheduleContext) -> Problem | None:
+def zero(context: LrContext) -> Problem | None:
     """Nothing is learned at an lr of zero. The optimizer's lr is 0, or the schedule multiplies it by 0. A less obvious
     case is a OneCycleLR of a single step, which starts at its last lr, max_lr / 25 / 10,000.
     """
     if not context.is_finite or (context.lrs < 0).any() or context.peak > LOST_IN_ROUNDING:
         return None
     lrs = "0" if context.peak == 0 else f"{four_digits(context.peak)} or lower"
-    base = max(context.base_lrs)
-    if base <= LOST_IN_ROUNDING and not any(part.entry.absolute for part in context.parts):
+    if isinstance(context, ScheduleContext) and _starts_at_zero(context):
         return Problem(
-            f"the lr is {lrs} in the whole run, because the optimizer's lr is {four_digits(base)}: nothing is learned. "
-            f"Set the lr of {context.optimizer.name}"
+            f"the lr is {lrs} in the whole run, because the optimizer's lr is {four_digits(max(context.base_lrs))}: "
+            f"nothing is learned. Set the lr of {context.optimizer.name}"
         )
-    return Problem(f"the lr is {lrs} in the whole run: nothing is learned", _raised(context))
+    return Problem(f"the lr is {lrs} in the whole run: nothing is learned")
 
 
-def _raised(context: ScheduleContext) -> Iterator[Schedule]:
-    cycles = [part for part in context.parts if part.entry.absolute and part.entry.fills]
-    if cycles:
-        yield with_default_unit(with_run_length(context, cycles))
-    yield from counted_from_one(context)
-    yield from fits(context)
+def _starts_at_zero(context: ScheduleContext) -> bool:
+    """Return whether the optimizer's own lr is the cause, which no schedule can correct."""
+    return max(context.base_lrs) <= LOST_IN_ROUNDING and not any(part.entry.absolute for part in context.parts)
 
 
 @trap(

@@ -8,7 +8,8 @@ import numpy as np
 
 from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.fixes import as_written, change, fits
-from lrtui.analysis.checks.trap import Example, Problem, trap
+from lrtui.analysis.checks.lr_context import LrContext
+from lrtui.analysis.checks.trap import Example, Problem, lr_trap, trap
 from lrtui.analysis.checks.traps.high_end import never_falls
 from lrtui.schedules.schedule import Schedule
 from lrtui.text.format import four_digits
@@ -89,7 +90,14 @@ def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
     return None
 
 
-@trap(
+def _shortened(context: ScheduleContext) -> Iterator[Schedule]:
+    for part in context.parts:
+        if name := part.entry.warm_up_argument:
+            yield change(context, [part], **{name: as_written(context, part, name, max(1, part.calls // 10))})
+    yield from fits(context)
+
+
+@lr_trap(
     "slow-warm-up",
     "the lr is below half its peak for much of the run",
     Example(
@@ -99,25 +107,19 @@ def warm_up_cut_off(context: ScheduleContext) -> Problem | None:
         "0.001 0.01 0.01 0.01 0.01 0.01 0.005 | 0.005",
         epochs=7,
     ),
+    fixes=_shortened,
 )
-def slow_warm_up(context: ScheduleContext) -> Problem | None:
+def slow_warm_up(context: LrContext) -> Problem | None:
     """Warm-ups of 1 to 10 % of the run are usual. Stepped per epoch, each increment lasts a whole epoch; per="batch"
     makes a warm-up smooth and short.
     """
-    if not context.is_finite or context.peak <= 0 or context.calls < 2:
+    if not context.is_finite or context.peak <= 0 or len(context.starts) < 2:
         return None
     reached = int(np.argmax(context.share >= 0.5))
     total = len(context.lrs)
-    if reached < SLOW * total or never_falls(context) or any(part.entry.restarts for part in context.parts):
+    if reached < SLOW * total or never_falls(context) or context.restarts:
         return None
     return Problem(
         f"the lr is below half its peak until {context.step_text(reached)}: the warm-up takes "
-        f"{100 * reached / total:.0f} % of the run",
-        [*_shortened(context), *fits(context)],
+        f"{100 * reached / total:.0f} % of the run"
     )
-
-
-def _shortened(context: ScheduleContext) -> Iterator[Schedule]:
-    for part in context.parts:
-        if name := part.entry.warm_up_argument:
-            yield change(context, [part], **{name: as_written(context, part, name, max(1, part.calls // 10))})
