@@ -17,6 +17,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     SOURCES: {"store": "lrtui.store.source:open_source"},
     # in the order in which they are asked whether a file is theirs
     LOG_FORMATS: {
+        "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
         "trainer_state": "lrtui.sources.trainer_state:TrainerState",
     },
 }
