@@ -50,6 +50,8 @@ class Terminal:
                 os.close(master)
                 os.login_tty(slave)
                 os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **environment})
+                # from the second start on nothing is compiled, as on a user's machine
+                os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)
@@ -59,19 +61,22 @@ class Terminal:
         """Read for a time, or until the output satisfies the condition; return whether it did."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
-            if not select.select([self._fd], [], [], min(left, 0.05))[0]:
-                continue
-            try:
-                chunk = os.read(self._fd, 1 << 16)
-            except OSError:
-                return False
-            if not chunk:
-                return False
-            self.bytes += len(chunk)
-            self.text = (self.text + chunk)[-200_000:]
-            if until(self.text):
-                return True
+            if select.select([self._fd], [], [], min(left, 0.05))[0]:
+                if not self._read():
+                    return False
+                if until(self.text):
+                    return True
         return False
+
+    def _read(self) -> bytes:
+        """Read what has arrived; return b"" if the program has ended."""
+        try:
+            chunk = os.read(self._fd, 1 << 16)
+        except OSError:
+            return b""
+        self.bytes += len(chunk)
+        self.text = (self.text + chunk)[-200_000:]
+        return chunk
 
     def press(self, key: str) -> None:
         """Press a key."""
@@ -137,18 +142,14 @@ class Screen(Terminal):
         arrived = time.perf_counter()
         end = arrived + seconds
         while not condition(self.rows):
-            chunk = b""
-            while not chunk:
-                if time.perf_counter() > end:
-                    return None
-                if select.select([self._fd], [], [], 0.05)[0]:
-                    try:
-                        chunk = os.read(self._fd, 1 << 16)
-                    except OSError:
-                        return None
-                    if not chunk:
-                        return None
+            if not select.select([self._fd], [], [], max(0.0, end - time.perf_counter()))[0]:
+                return None
             arrived = time.perf_counter()
-            self.bytes += len(chunk)
-            self._stream.feed(chunk)
+            if not self._read():
+                return None
         return arrived
+
+    def _read(self) -> bytes:
+        chunk = super()._read()
+        self._stream.feed(chunk)
+        return chunk
