@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -21,6 +20,7 @@ from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_o
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.cli.terminal import has_unicode, print_prose, replace_signs, why_no_cockpit
 from lrtui.engine.own_process import own_process
+from lrtui.opening import Opening
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
 from lrtui.text.streams import discard
 
@@ -28,7 +28,6 @@ from lrtui.text.streams import discard
 if TYPE_CHECKING:
     from lrtui.run.spec import RunSpec
     from lrtui.settings import UserSettings
-    from lrtui.supervisor.process import StartedCommand
 
 COMMANDS = {
     "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),
@@ -170,7 +169,7 @@ def cockpit(
     **options: Any,
 ) -> None:
     if ctx.invoked_subcommand is not None:
-        ctx.meta[OPENER] = show_command
+        ctx.meta[OPENER] = open_by_command
         return
     # imports platformdirs (4 ms), which --help and --version do not need
     from lrtui.settings import read_settings
@@ -185,31 +184,26 @@ def cockpit(
     spec = read_spec(options, schedule, settings.run)
     check_notation(spec)
     check_terminal()
-    open_cockpit(spec, settings, start=schedule is not None, in_ascii=in_ascii)
+    open_cockpit(spec, settings, Opening(starts=schedule is not None), in_ascii=in_ascii)
 
 
-def show_command(started: StartedCommand, folder: Path) -> NoReturn:
-    """Open the cockpit on a command that runs in the background.
+def open_by_command(opening: Opening, store: str | None) -> NoReturn:
+    """Open the cockpit for a command, with the user's settings.
 
     Args:
-        folder: folder of the store.
+        store: folder of the store; None for the usual one.
     """
     from lrtui.settings import read_settings
 
     settings = read_settings()
-    spec = read_spec({"store": str(folder)}, None, settings.run)
-    open_cockpit(spec, settings, start=False, in_ascii=False, shown=started)
+    open_cockpit(read_spec({"store": store}, None, settings.run), settings, opening, in_ascii=False)
 
 
-def open_cockpit(
-    spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool, shown: StartedCommand | None = None
-) -> NoReturn:
+def open_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_ascii: bool) -> NoReturn:
     """Open the cockpit; the process ends with it.
 
     Args:
-        start: whether to start the first run immediately.
         in_ascii: whether to draw with ASCII only, whatever the settings say.
-        shown: the command that is on screen first.
     """
     # no garbage collection before the first frame: it would take a tenth of the start-up time
     gc.disable()
@@ -217,7 +211,7 @@ def open_cockpit(
     from lrtui.tui.app import run_cockpit
 
     in_ascii = in_ascii or (settings.ascii if settings.ascii is not None else not has_unicode(sys.__stderr__))
-    run_cockpit(spec, settings, start=start, in_ascii=in_ascii, shown=shown)
+    run_cockpit(spec, settings, opening, in_ascii=in_ascii)
 
 
 def check_terminal() -> None:

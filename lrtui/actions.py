@@ -18,6 +18,7 @@ from lrtui.requirements import (
     needs_known_schedule,
     needs_live_run,
     needs_lr_change,
+    needs_next_run,
     needs_own_loop,
     needs_own_process,
     needs_race,
@@ -137,7 +138,10 @@ ACTIONS: tuple[Action, ...] = (
         "stop", "runs.stop", ("x",), "stop", "stop the run or its race",
         requirement=needs_live_run, rank=6,
     ),
-    Action("settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)", rank=3),
+    Action(
+        "settings", "runs.edit_settings", ("e",), "settings", "edit settings (optimizer, epochs ...)",
+        requirement=needs_next_run, rank=3,
+    ),
     Action(
         "nudge_up", "runs.nudge", ("plus",), "lr up", f"nudge the lr up (x{NUDGE})",
         NUDGE, requirement=needs_changeable_run, rank=8, panes=("lr",), beside=("nudge_down", "set_lr"),
@@ -188,6 +192,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "log_axis", "chart_view.log_axis", ("l",), "log axis", "logarithmic y axis on the focused chart",
         needs_chart=True, panes=CHARTS,
+    ),
+    Action(
+        "metrics", "panes.choose_metrics", ("p",), "metrics", "choose metrics by name or pattern, such as grad*",
+        panes=("accuracy",),
     ),
     Action("smoothing", "chart_view.smoothing", ("z",), "smoothing", "smoothing of the training loss", panes=("loss",)),
     Action("x_axis", "chart_view.x_axis", ("a",), "x axis", "x axis of all charts: epoch, step, time", panes=CHARTS),

@@ -56,7 +56,8 @@ PANES: tuple[PaneSpec, ...] = (
         "3",
         "Accuracy",
         "The share of test samples that are classified correctly, after every epoch. The title shows the best value. "
-        "If the task measures more metrics, press 3 again to show the next one.",
+        "If the task measures more metrics, press 3 again to show the next one; p chooses one by name, or several by a "
+        "pattern.",
         "lrtui.tui.panes.metrics:AccuracyPane",
         is_chart=True,
         short_name="acc",

@@ -27,6 +27,7 @@ class Situation:
         shown_race: number of the race whose standing can be shown: that of the run on screen, or the newest one; 0 for
             none.
         has_checkpoint: whether the run on screen has a checkpoint that it can be resumed from.
+        of_log: why the run on screen takes no commands, if it is known from its log alone; empty if it is not.
     """
 
     run: RunState | None
@@ -40,6 +41,7 @@ class Situation:
     race: int = 0
     shown_race: int = 0
     has_checkpoint: bool = False
+    of_log: str = ""
 
     @property
     def takes_changes(self) -> bool:
@@ -58,20 +60,26 @@ def available(situation: Situation) -> None:
 
 def needs_own_loop(situation: Situation) -> str | None:
     run = situation.run
+    if situation.of_log:
+        return f"{situation.of_log} Start its program again for another run."
     if run is None or run.started is None or not run.started.spec.is_attached:
         return None
     what = f"run {situation.key} {'is' if run.is_live else 'was'} trained by {run.started.spec.script}"
     return f"{what}, which you start again for another run."
 
 
+def needs_next_run(situation: Situation) -> str | None:
+    return (situation.of_log or None) if situation.live is None else None
+
+
 def needs_live_run(situation: Situation) -> str | None:
     if situation.live is None:
-        return "no run in progress. Press r to start one."
+        return situation.of_log or "no run in progress. Press r to start one."
     return situation.read_only or None
 
 
 def needs_switchable_run(situation: Situation) -> str | None:
-    return situation.read_only or _race_refusal(situation)
+    return needs_next_run(situation) or situation.read_only or _race_refusal(situation)
 
 
 def _race_refusal(situation: Situation) -> str | None:
@@ -156,7 +164,7 @@ def needs_finished_epoch(situation: Situation) -> str | None:
 
 def needs_own_process(situation: Situation) -> str | None:
     if situation.live is None:
-        return None
+        return needs_next_run(situation)
     if situation.read_only:
         return situation.read_only
     if not situation.is_training:

@@ -15,7 +15,10 @@ import click
 from lrtui.text.format import wrapped
 
 OPENER = "lrtui.open_cockpit"
-"""Key in click's context of the function that opens the cockpit on a command, which no command may import."""
+"""Key in click's context of the function that opens the cockpit, which no command may import.
+
+It takes an `Opening` and the folder of the store or None, and does not return.
+"""
 
 MAX_WIDTH = 120
 """Maximum width of the help; that of the terminal if it is less."""

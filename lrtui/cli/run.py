@@ -17,6 +17,7 @@ from lrtui.cli.command import MAX_WIDTH, OPENER, Command, argument, option
 from lrtui.cli.exit_codes import SIGNALS
 from lrtui.cli.stored_runs import store_option
 from lrtui.cli.terminal import print_prose, why_no_cockpit
+from lrtui.opening import Opening
 from lrtui.panes import log_columns
 from lrtui.run.errors import UsageError
 from lrtui.run.spec import RunSpec
@@ -27,8 +28,6 @@ from lrtui.text.format import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-    from lrtui.supervisor.process import StartedCommand
 
 EPILOG = """\
 Exit status without the cockpit: that of the command, 128 plus the number of the signal that killed it, 127 if it is
@@ -97,8 +96,8 @@ def start_and_show(words: Sequence[str], folder: Path, name: str | None) -> int:
 
     columns, rows = terminal_size(sys.__stderr__)
     started = start_in_background(words, folder, name, (rows, log_columns(columns, rows)))
-    opener: Callable[[StartedCommand, Path], int] = click.get_current_context().meta[OPENER]
-    return opener(started, folder)
+    opener: Callable[[Opening, str | None], int] = click.get_current_context().meta[OPENER]
+    return opener(Opening(command=started), str(folder))
 
 
 def run_headless(words: Sequence[str], folder: Path | None, name: str | None) -> int:

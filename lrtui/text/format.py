@@ -45,6 +45,11 @@ def cut(text: str, width: int) -> str:
     return f"{start}…"[:width]
 
 
+def cut_start(text: str, width: int) -> str:
+    """Return the end of the text that fits a width in columns, with an ellipsis at its start if it was cut."""
+    return cut(text[::-1], width)[::-1]
+
+
 def wrapped(text: str, width: int | None, indent: int = 2) -> list[str]:
     """Return a line of prose as lines of at most a width, broken between words only; [""] for an empty one.
 

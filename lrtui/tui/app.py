@@ -39,6 +39,7 @@ from lrtui.tui.view import View
 
 if TYPE_CHECKING:
     from lrtui.engine.notification import Notifier
+    from lrtui.opening import Opening, WatchedLogs
     from lrtui.supervisor.process import StartedCommand
 
 SIGNALS = {
@@ -81,6 +82,7 @@ class CockpitApp(App[int]):
         load: imports what training needs; called in a thread after the first frame.
         read_startup_state: called in the same thread before `load`; None to skip the welcome and the offer to resume.
         output: captures what other code writes to the terminal.
+        watched: logs of other programs that are listed as well.
     """
 
     TITLE = "lrtui"
@@ -95,12 +97,13 @@ class CockpitApp(App[int]):
         load: Callable[[], None] = import_torch,
         read_startup_state: Callable[[], StartupState] | None = None,
         output: CapturedOutput | None = None,
+        watched: WatchedLogs | None = None,
     ) -> None:
         # Textual asks for the driver's class in its constructor
         self._output = output or CapturedOutput()
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
-        self._load, self._read_startup_state = load, read_startup_state
+        self._load, self._read_startup_state, self._watched = load, read_startup_state, watched
         self._ascii = AsciiFilter(enabled=view.ascii)
         self.exit_reason = ""
         """The reason why the cockpit ended, if the user did not quit."""
@@ -116,7 +119,8 @@ class CockpitApp(App[int]):
     def on_mount(self) -> None:
         """Show the cockpit; import torch after the first frame."""
         self._handle_signals()
-        self.push_screen(CockpitScreen(self._session, self._view, self.ask, start=self._start_at_once))
+        screen = CockpitScreen(self._session, self._view, self.ask, start=self._start_at_once, watched=self._watched)
+        self.push_screen(screen)
         self._forecaster.start()
         self.call_after_refresh(self._start_loading)
 
@@ -238,26 +242,35 @@ def create_notifier(app: CockpitApp, settings: UserSettings) -> Notifier:
     return Notifier(settings.notify, app.write_to_terminal if settings.notify_terminal else None, report)
 
 
-def run_cockpit(
-    spec: RunSpec, settings: UserSettings, *, start: bool, in_ascii: bool, shown: StartedCommand | None = None
-) -> NoReturn:
+def import_nothing() -> None:
+    """Import nothing: what trains or forecasts imports torch itself, which takes 200 MB."""
+
+
+def run_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_ascii: bool) -> NoReturn:
     """Run the cockpit, then end the process with its exit status.
 
     Args:
         spec: settings of the first run.
         settings: the user's settings.
-        start: whether to start the run immediately.
         in_ascii: whether to draw with ASCII only.
-        shown: a command that runs in the background; its run is on screen first.
     """
+    shown, watched = opening.command, opening.watched
     output = CapturedOutput()
     session = Session(output.take)
     view = View(spec, bell=settings.bell, ascii=in_ascii, keys=settings.keys)
+    if watched is not None:
+        view.watched, view.metric_pattern = watched.paths, watched.only
     if shown is not None:
         view.select(shown.run)
         view.output = shown.output
     app = CockpitApp(
-        session, view, start=start, read_startup_state=lambda: read_startup_state(spec, settings), output=output
+        session,
+        view,
+        start=opening.starts,
+        load=import_torch if watched is None else import_nothing,
+        read_startup_state=None if watched is not None else lambda: read_startup_state(spec, settings),
+        output=output,
+        watched=watched,
     )
     app.set_keymap(dict(settings.keys))
     if settings.notify or settings.notify_terminal:

@@ -16,6 +16,7 @@ from lrtui.requirements import RESUMABLE, Situation
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.registry import expected_batches_per_epoch
+from lrtui.text.format import printable
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of, race_of
@@ -36,6 +37,11 @@ UNKNOWN_BATCHES = 100
 def preview_batches_per_epoch(spec: RunSpec) -> int:
     """Return the steps per epoch that the next run is previewed with."""
     return expected_batches_per_epoch(spec) or UNKNOWN_BATCHES
+
+
+def waiting_for_logs(view: View) -> str:
+    """Return what stands on screen before a log has been found."""
+    return f"No logs in {', '.join(map(printable, view.watched))} yet: runs are shown as soon as one is written."
 
 
 SMOOTHINGS = (100, 500, 0, 20)
@@ -64,6 +70,10 @@ class View:
     smoothing: int = SMOOTHINGS[0]
     metric: str = ""
     """Name of the metric that the user chose for the accuracy pane; empty for the first."""
+    metric_pattern: str = ""
+    """Which metrics have panes besides the accuracy, see `name_matches`; empty for all."""
+    watched: tuple[str, ...] = ()
+    """Where logs of other programs are watched, as the user gave it; empty if none are."""
     viewport: Viewport = field(default_factory=Viewport)
     """The visible part of the x axis, its unit, and the cursor."""
     recent: list[str] = field(default_factory=list)
@@ -261,6 +271,7 @@ class Scene:
             race=race_of(live) if live else 0,
             shown_race=(race_of(run) if run else 0) or self.source_runs.newest_race,
             has_checkpoint=run is not None and _can_be_resumed(run),
+            of_log=_why_read_only(run) if run is not None else "",
         )
 
     @cached_property
@@ -273,6 +284,15 @@ class Scene:
             self.finding,
             tuple((number, id(future)) for number, future in [*self.futures.items(), *self.replaced.items()]),
         )
+
+
+def _why_read_only(run: ShownRun) -> str:
+    """Return why a run takes no commands, if it is known from its log alone; empty if it is not."""
+    if not run.spec.is_log:
+        return ""
+    if isinstance(run, SourceRun) and not run.is_recorded:
+        return run.summary.read_only
+    return f"Run {key_of(run)} is read-only: it was imported from a log."
 
 
 def _can_be_resumed(run: ShownRun) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from lrtui.__main__ import COMMANDS, main
 from lrtui.actions import ACTIONS
+from lrtui.opening import Opening
 from lrtui.plugins import BUILT_IN
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
@@ -90,8 +91,8 @@ def test_the_cockpit_opens_with_the_settings_and_starts_a_given_schedule(
 ) -> None:
     opened: list[tuple[RunSpec, bool]] = []
 
-    def run_cockpit(spec: RunSpec, settings: object, *, start: bool, in_ascii: bool, shown: object) -> NoReturn:
-        opened.append((spec, start))
+    def run_cockpit(spec: RunSpec, settings: object, opening: Opening, *, in_ascii: bool) -> NoReturn:
+        opened.append((spec, opening.starts))
         # the process ends there
         raise SystemExit(143)
 

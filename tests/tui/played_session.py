@@ -10,6 +10,7 @@ from lrtui.engine.range_test import RangeTestThread
 from lrtui.engine.resume import ResumePlan
 from lrtui.engine.run import Run
 from lrtui.engine.session import Session
+from lrtui.opening import WatchedLogs
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.range_feed import Sweep
@@ -95,9 +96,16 @@ def drawn_curve(request: CurveRequest) -> CurveResult:
 class PlayedApp(CockpitApp):
     """The cockpit on a played session; curves are delivered immediately."""
 
-    def __init__(self, session: PlayedSession, view: View | None = None, *, start: bool = False) -> None:
+    def __init__(
+        self,
+        session: PlayedSession,
+        view: View | None = None,
+        *,
+        start: bool = False,
+        watched: WatchedLogs | None = None,
+    ) -> None:
         view = view or View(RunSpec(), selected=len(session.runs) or None)
-        super().__init__(session, view, start=start, load=lambda: None)
+        super().__init__(session, view, start=start, load=lambda: None, watched=watched)
         self.session, self.view = session, view
         self.asked: list[CurveRequest] = []
         self.curve: Callable[[CurveRequest], CurveResult] = drawn_curve

@@ -71,6 +71,7 @@ EFFECTS: dict[str, Effect] = {
     "order": changes("order", says="runs: best first"),
     "log_axis": changes("log axes", says="y axis of the lr: logarithmic"),
     "machine": says("CPU, memory and GPU: hidden"),
+    "metrics": says("nothing to choose: "),
     "smoothing": changes("smoothing", says="training loss smoothed over 500 steps"),
     "x_axis": changes("x axis", says="x axis: step"),
     "zoom_in": changes("window"),

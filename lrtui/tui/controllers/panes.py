@@ -8,11 +8,12 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.panes import PANES, PANES_BY_NAME, fits_all_panes
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.log import LogPane
-from lrtui.tui.panes.metrics import MetricPanes, metric_in_pane, metric_names, next_metric
+from lrtui.tui.panes.metrics import MetricPanes, metric_in_pane, metric_names, metric_rows, next_metric
 from lrtui.tui.run_list.pane import RunsPane
 
 if TYPE_CHECKING:
     from lrtui.tui.screens.cockpit import CockpitScreen
+    from lrtui.tui.screens.metrics import MetricChoice
 
 SETTINGS_MIN_HEIGHT = 20
 """Minimum height, in lines, at which the settings are shown below the runs when only this pane is visible."""
@@ -94,6 +95,28 @@ class PanesController:
         self._cockpit.view.metric = next_metric(scene)
         self._cockpit.view.changed()
         return True
+
+    def choose_metrics(self) -> None:
+        """Ask which metrics have panes, and which of them is in the accuracy pane."""
+        from lrtui.tui.screens.metrics import MetricsScreen
+
+        cockpit = self._cockpit
+        names = metric_names(cockpit.scene, "")
+        if len(names) < 2:
+            run = f"the run has {f'only {names[0]}' if names else 'no metric'} besides the loss"
+            cockpit.say(f"nothing to choose: {run if cockpit.scene.run else 'no run is on screen'}")
+            return
+        screen = MetricsScreen(
+            lambda: metric_rows(cockpit.scene), cockpit.view.metric_pattern, metric_in_pane(cockpit.scene)
+        )
+        cockpit.app.push_screen(screen, self._metrics_chosen)
+
+    def _metrics_chosen(self, choice: MetricChoice | None) -> None:
+        if choice is not None:
+            view = self._cockpit.view
+            view.metric_pattern, view.metric = choice.pattern, choice.metric
+            view.changed()
+            self.focus("accuracy")
 
     def next(self) -> None:
         names = [pane.name for pane in PANES]

@@ -18,7 +18,7 @@ class StartupController:
 
     def __init__(self, cockpit: CockpitScreen) -> None:
         self._cockpit, self._view = cockpit, cockpit.view
-        self._chooses_run = False
+        self._chooses_run = bool(cockpit.view.watched)
 
     def handle(self, found: StartupState) -> None:
         """Welcome a new user, or offer to resume an interrupted run."""
@@ -36,8 +36,12 @@ class StartupController:
             self._cockpit.action_do(name)
 
     def choose_run(self) -> None:
-        """Put the live run on screen, or else the newest one, until the user has acted on a run."""
-        runs = self._cockpit.source_runs.summaries
+        """Put the live run on screen, or else the newest one, until the user has acted on a run.
+
+        While logs are watched, only their runs count.
+        """
+        source_runs = self._cockpit.source_runs
+        runs = source_runs.given if self._view.watched else source_runs.summaries
         if not self._chooses_run or not runs or self._cockpit.session.runs:
             return
         newest_first = sorted(runs, key=lambda number: runs[number].created, reverse=True)

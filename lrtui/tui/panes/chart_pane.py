@@ -137,7 +137,7 @@ class ChartPane(Vertical, can_focus=True):
 
     def _empty_text(self, scene: Scene) -> str:
         if scene.run is None:
-            return f"{self.EMPTY} {self.NO_RUN}"
+            return self.EMPTY if scene.view.watched else f"{self.EMPTY} {self.NO_RUN}"
         return error_text(scene.run.state) or self.empty_text(scene.run.state)
 
     def empty_text(self, state: RunState) -> str:

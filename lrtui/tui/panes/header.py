@@ -11,19 +11,28 @@ from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
-from lrtui.text.format import cut, duration, four_digits, printable
+from lrtui.text.format import cut, cut_start, duration, four_digits, printable, width_of
 from lrtui.tui.panes.metrics import latest_loss
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
-from lrtui.tui.run_list.source_runs import label_of
-from lrtui.tui.view import Scene
+from lrtui.tui.run_list.source_runs import label_of, log_of
+from lrtui.tui.view import Scene, waiting_for_logs
 
 MIN_SCHEDULE_WIDTH = 24
 """Minimum width of the schedule, in columns; first the text after it is cut."""
 
 
-def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) -> Text:
-    """Return the first line: number and settings on the left, status on the right; a long schedule is cut."""
+def title_line(label: str, spec: RunSpec, state: RunState | None, width: int, log: str = "") -> Text:
+    """Return the first line: number and settings on the left, status on the right; a long schedule is cut.
+
+    Args:
+        log: what is known of the log of a run that is known from it alone.
+    """
     status = status_text(state)
+    if spec.is_log:
+        room = max(0, width - len(status) - len(" lrtui  ") - 3)
+        kept = f" · {log}" if log and width_of(log) + 20 <= room else ""
+        # the end of a path tells it from others
+        return _line_with_status(f"{cut_start(printable(label), room - width_of(kept))}{kept}", status, width)
     started = state.started if state else None
     schedule = state.schedule if state and state.schedule else spec.schedule
     before, after = f"{label} " if label else "", ""
@@ -48,7 +57,10 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int) ->
             after = "".join(f" · {part}" for part in parts)
     room = width - len(status) - len(" lrtui  ") - 3
     schedule = cut(schedule, max(MIN_SCHEDULE_WIDTH, room - len(before) - len(after)))
-    left = cut(f"{before}{schedule}{after}", max(0, room))
+    return _line_with_status(cut(f"{before}{schedule}{after}", max(0, room)), status, width)
+
+
+def _line_with_status(left: str, status: str, width: int) -> Text:
     line = Text(no_wrap=True, end="")
     line.append(" lrtui  ", "bold")
     line.append(left)
@@ -79,7 +91,9 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         return Text(cut(status, width), no_wrap=True, end="")
     if not state.total_steps:
         # a log of unknown length
-        text = f" epoch {state.epoch}   {state.step:,} steps in {duration(state.elapsed)}"
+        has_epochs = state.epochs or state.epoch > 1 or not spec.is_log
+        epoch = f"epoch {state.epoch}   " if has_epochs else ""
+        text = f" {epoch}{state.step:,} steps in {duration(state.elapsed)}"
         return Text(cut(text, width), no_wrap=True, end="")
     # a log can grow past the total that it announced
     share = min(1.0, state.step / state.total_steps)
@@ -166,7 +180,12 @@ class Header(CachedStyles):
         run = scene.run
         spec, state = (run.spec, run.state) if run else (scene.view.spec, None)
         width = self.size.width
-        lines = [title_line(label_of(run) if run else "", spec, state, width), progress_line(spec, state, width)]
+        log = log_of(run) if run else None
+        about_log = f"{log.format} log, read-only" if log else ""
+        progress = progress_line(spec, state, width)
+        if run is None and scene.view.watched:
+            progress = Text(cut(f" {waiting_for_logs(scene.view)}", width), no_wrap=True, end="")
+        lines = [title_line(label_of(run) if run else "", spec, state, width, about_log), progress]
         style = "bold" if run else "finding"
         lines.append(Text(figures_line(scene, width), no_wrap=True, end="", spans=[Span(0, width, style)]))
         before, plain = self._shown, tuple(line.plain for line in lines)

@@ -20,7 +20,10 @@ from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
 from lrtui.tui.view import Scene
 
-EMPTY = "The training log will appear here. Press r to start a run."
+EMPTY = "The training log will appear here."
+
+NO_RUN = "Press r to start a run."
+"""The text after EMPTY while there is no run."""
 
 
 class LogView(Log):
@@ -102,7 +105,7 @@ class LogPane(Vertical):
             self.query_one(OpenRows).show(())
         if state is None:
             if not log.line_count:
-                log.write_line(EMPTY)
+                log.write_line(EMPTY if scene.view.watched else f"{EMPTY} {NO_RUN}")
             return
         new = state.log.count - self._written
         if new:

@@ -6,12 +6,14 @@ import math
 
 from textual.containers import Vertical
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.panes import fits_all_panes
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
+from lrtui.run.name_pattern import name_matches
 from lrtui.run.state import RunState
-from lrtui.text.format import four_digits
+from lrtui.text.format import four_digits, printable
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,
@@ -36,8 +38,14 @@ WIDE = 160
 PANE_LINES = 8
 """Minimum height of a chart with its title and its axis."""
 
+NO_ACCURACY = "No series of the log is a test accuracy, and no other metric matches."
+"""Stands in the accuracy pane of a log."""
+
 MAX_BANDS = 2
 """Maximum number of runs that are drawn with a band; more bands would cover each other."""
+
+MANY_METRICS = 4
+"""Number of metrics above which the accuracy pane also names the key that chooses one."""
 
 OTHER_LINES = 15
 """Lines of the header, the footer and the log."""
@@ -46,12 +54,16 @@ OTHER_LINES = 15
 # -- names of metrics -------------------------------------------------------------------------------------------------
 
 
-def metric_names(scene: Scene) -> list[str]:
+def metric_names(scene: Scene, pattern: str | None = None) -> list[str]:
     """Return the metrics of the drawn runs besides the loss.
 
     First comes what decides which result is the best, then accuracy, the other metrics of the tests, and those of the
     steps.
+
+    Args:
+        pattern: those whose names match it, besides the best and the accuracy; None for the user's pattern.
     """
+    pattern = scene.view.metric_pattern if pattern is None else pattern
     names: dict[str, None] = {}
     for run in scene.shown:
         for test in (run.state.last_test, run.state.last_averaged):
@@ -62,7 +74,8 @@ def metric_names(scene: Scene) -> list[str]:
     of_steps = sorted({name for run in scene.shown for name in run.state.metrics} - {LOSS})
     best = {run.state.started.best for run in scene.shown if run.state.started is not None}
     ordered = sorted(names, key=lambda name: (name not in best, name != ACCURACY))
-    return [*ordered, *(name for name in of_steps if name not in names)]
+    every = [*ordered, *(name for name in of_steps if name not in names)]
+    return [name for name in every if name in best or name == ACCURACY or name_matches(pattern, name)]
 
 
 def metric_in_pane(scene: Scene) -> str:
@@ -75,6 +88,24 @@ def next_metric(scene: Scene) -> str:
     """Return the metric after the one that the accuracy pane shows."""
     names, shown = metric_names(scene), metric_in_pane(scene)
     return names[(names.index(shown) + 1) % len(names)] if shown in names else shown
+
+
+def metrics_below(scene: Scene) -> list[str]:
+    """Return the metrics that are not in the accuracy pane, from the one after it on; those before it come last."""
+    names, shown = metric_names(scene), metric_in_pane(scene)
+    place = names.index(shown) if shown in names else len(names)
+    return names[place + 1 :] + names[:place]
+
+
+def metric_rows(scene: Scene) -> list[tuple[str, str]]:
+    """Return all metrics of the drawn runs, with the latest value of the run on screen or the last test's."""
+    state = scene.run.state if scene.run else None
+    rows = []
+    for name in metric_names(scene, ""):
+        series = state.metrics.get(name) if state else None
+        value = series.last_known if series is not None else metric_of(state.last_test if state else None, name)
+        rows.append((name, "" if value is None or math.isnan(value) else four_digits(value)))
+    return rows
 
 
 def latest_loss(scene: Scene, state: RunState) -> float | None:
@@ -203,7 +234,7 @@ class MetricPane(MetricChart, can_focus=False):
         self._place = place
 
     def metric_name(self, scene: Scene) -> str:
-        names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
+        names = metrics_below(scene)
         return names[self._place] if self._place < len(names) else ""
 
     def title_of(self, scene: Scene) -> str:
@@ -230,12 +261,20 @@ class AccuracyPane(MetricPane, can_focus=True):
         return metric_in_pane(scene)
 
     def empty_text(self, state: RunState) -> str:
-        return "No test data: this run has no tests." if _has_no_tests(state) else self.EMPTY
+        if _has_no_tests(state):
+            return "No test data: this run has no tests."
+        return NO_ACCURACY if state.started is not None and state.started.spec.is_log else self.EMPTY
 
     def values_of(self, scene: Scene) -> str:
-        names, shown = metric_names(scene), self.metric_name(scene)
-        values = _values_of_metric(scene, shown)
-        return f"{values}  3: {next_metric(scene)}".strip() if len(names) > 1 else values
+        names, pattern = metric_names(scene), scene.view.metric_pattern
+        parts = [_values_of_metric(scene, self.metric_name(scene))]
+        if len(names) > 1:
+            parts.append(f"3: {next_metric(scene)}")
+        if pattern or len(names) > MANY_METRICS:
+            key = ACTIONS_BY_NAME["metrics"].key(scene.view.keys)
+            every = len(metric_names(scene, "")) if pattern else len(names)
+            parts.append(f"{key}: {f'{printable(pattern)} ({len(names)} of {every})' if pattern else f'all {every}'}")
+        return "  ".join(filter(None, parts))
 
 
 def _has_no_tests(state: RunState) -> bool:
@@ -283,8 +322,7 @@ class MetricPanes(Vertical):
 
     def show(self, scene: Scene) -> None:
         """Add and remove panes; the screen draws them with the other charts."""
-        names = [name for name in metric_names(scene) if name != metric_in_pane(scene)]
-        wanted = 0 if scene.one_pane else min(len(names), panes_with_room(*self.screen.size))
+        wanted = 0 if scene.one_pane else min(len(metrics_below(scene)), panes_with_room(*self.screen.size))
         panes = self.panes
         for pane in panes[wanted:]:
             pane.remove()

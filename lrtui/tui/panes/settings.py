@@ -11,20 +11,28 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from lrtui.run.events import RunStarted
+from lrtui.run.source import LogDescription
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.text.format import cut, printable
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.wrapped import wrapped
-from lrtui.tui.run_list.source_runs import label_of
-from lrtui.tui.view import Scene, View
+from lrtui.tui.run_list.source_runs import label_of, log_of
+from lrtui.tui.view import Scene, View, waiting_for_logs
 
 NAME_WIDTH = 10
 
 
-def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str]]:
-    """Return the settings as (name, value) pairs."""
+def settings_lines(spec: RunSpec, state: RunState | None, log: LogDescription | None = None) -> list[tuple[str, str]]:
+    """Return the settings as (name, value) pairs.
+
+    Args:
+        log: the log of a run that is known from it alone.
+    """
     started = state.started if state else None
+    if spec.is_log:
+        return log_lines(spec, state, log)
     if state:
         spec = state.as_trained(spec)
     schedule = state.schedule if state and state.schedule else spec.schedule
@@ -51,6 +59,36 @@ def settings_lines(spec: RunSpec, state: RunState | None) -> list[tuple[str, str
     device = (started and started.device) or spec.device
     lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
     lines += _command_lines(spec, state)
+    return lines
+
+
+MEANING_TITLES = {"loss": "loss", "test_loss": "test loss", "accuracy": "accuracy", "lr": "lr", "epoch": "epoch"}
+
+MAX_SETTINGS = 200
+"""Maximum number of characters of a log's own settings."""
+
+
+def log_lines(spec: RunSpec, state: RunState | None, log: LogDescription | None) -> list[tuple[str, str]]:
+    """Return what is known of the log of a run: format, path, which series is which and why, its own settings."""
+    lines = [
+        ("log", f"{log.format}, read-only" if log else "read-only"),
+        ("path", printable(log.path if log else spec.script)),
+    ]
+    started = state.started if state else None
+    if started and started.total_steps is not None:
+        lines.append(("length", f"{started.total_steps:,} steps"))
+    for found in log.recognized if log else ():
+        title = MEANING_TITLES.get(found.meaning, found.meaning)
+        # further lrs stand below the first
+        title = "" if lines[-1][0] == title else title
+        lines.append((title, printable(f"{found.name}: {found.reason}" if found.reason else found.name)))
+    if state and state.metrics:
+        lines.append(("metrics", f"{len(state.metrics):,} more"))
+    if log and log.settings:
+        settings = ", ".join(f"{name} {value}" for name, value in log.settings.items())
+        lines.append(("settings", cut(printable(settings), MAX_SETTINGS)))
+    if state and state.schedule:
+        lines.append(("schedule", state.schedule))
     return lines
 
 
@@ -166,7 +204,13 @@ class SettingsPane(Vertical):
     def show(self, scene: Scene) -> None:
         """Draw the settings if they have changed."""
         run = scene.run
-        lines = settings_lines(run.spec if run else scene.view.spec, run.state if run else None)
+        if run is None and scene.view.watched:
+            self.query_one(Frame).show("")
+            self.query_one(Settings).update([("watching", waiting_for_logs(scene.view))])
+            return
+        lines = settings_lines(
+            run.spec if run else scene.view.spec, run.state if run else None, log_of(run) if run else None
+        )
         # below the schedule and its number of steps
         place = 2 if len(lines) > 1 and not lines[1][0] else 1
         lines[place:place] = next_line(scene)

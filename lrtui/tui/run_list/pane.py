@@ -23,6 +23,7 @@ from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+from lrtui.tui.run_list.log_labels import fitted_labels, log_labels
 from lrtui.tui.run_list.lr_lines import LrLines
 from lrtui.tui.run_list.rows import (
     ORDERS,
@@ -33,7 +34,7 @@ from lrtui.tui.run_list.rows import (
     run_line,
     sorted_runs,
 )
-from lrtui.tui.view import Scene
+from lrtui.tui.view import Scene, waiting_for_logs
 
 # imports of the store would delay the first frame
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ class RunsPane(Vertical):
         rows = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
         self._show_frame(list(rows.values()), len(every))
         self._show_trouble(scene.source_runs.trouble)
-        self._show_list(rows, scene, width, EMPTY if not every else NO_MATCH)
+        empty = waiting_for_logs(scene.view) if scene.view.watched else EMPTY
+        self._show_list(rows, scene, width, empty if not every else NO_MATCH)
 
     def _matches(self, run: RunSummary) -> bool:
         return all(each.matches(run.value) for each in self._filters)
@@ -152,11 +154,19 @@ class RunsPane(Vertical):
         options = self.query_one(RunList)
         letters, schedules = self._letters(scene), _short_schedules(runs.values())
         # in ASCII, a curve would be a row of dots
-        widths = column_widths(list(runs.values()), width, schedules, curves=not scene.view.ascii)
+        logs = log_labels(run.id for run in runs.values() if run.log is not None and isinstance(run.id.key, str))
+        widths = column_widths(list(runs.values()), width, schedules, logs, curves=not scene.view.ascii)
+        logs = fitted_labels(logs, widths.label + 1 + widths.schedule)
         curves = self._lr_lines.lines(runs, {run.number: run.state for run in scene.runs}, widths.curve)
         lines = {
             number: run_line(
-                run, number in scene.view.pinned, widths, schedules, letters.get(number), curves.get(number, "")
+                run,
+                number in scene.view.pinned,
+                widths,
+                schedules,
+                letters.get(number),
+                curves.get(number, ""),
+                logs.get(run.id, ""),
             )
             for number, run in runs.items()
         }

@@ -195,20 +195,27 @@ def _name(run: RunSummary, schedules: Mapping[str, str]) -> str:
 
 
 def column_widths(
-    runs: Sequence[RunSummary], width: int, schedules: Mapping[str, str] = MappingProxyType({}), *, curves: bool = False
+    runs: Sequence[RunSummary],
+    width: int,
+    schedules: Mapping[str, str] = MappingProxyType({}),
+    logs: Mapping[RunId, str] = MappingProxyType({}),
+    *,
+    curves: bool = False,
 ) -> ColumnWidths:
     """Return the widths that all the lines share.
 
     Args:
         width: width of a line.
         schedules: the schedules in short; others are written in full.
+        logs: labels of the runs that are known from their logs, which stand in the columns of label and schedule.
         curves: whether the curve of the lr is drawn if there is room; it also shows the progress, which has to make way
             for it in a narrow list.
     """
-    label = max((width_of(_label(run)) for run in runs), default=0)
+    label = max((width_of(_label(run)) for run in runs if run.id not in logs), default=0)
     best = max((len(_best(run)) for run in runs), default=0)
     progress = max((len(_progress(run)) for run in runs), default=0)
-    name = max((width_of(_name(run, schedules)) for run in runs), default=0)
+    name = max((width_of(_name(run, schedules)) for run in runs if run.id not in logs), default=0)
+    name = max(name, max(map(width_of, logs.values()), default=0) - label - 1)
     status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
     time_width = 6 if width >= TIME_WIDTH else 0
     # pin, letter, glyph and label; two blanks before each further column and one after the last
@@ -230,6 +237,7 @@ def run_line(
     schedules: Mapping[str, str] = MappingProxyType({}),
     letter: tuple[str, Style] | None = None,
     curve: str = "",
+    log: str = "",
 ) -> Text:
     """Return the line of a run: pin, letter, glyph, label, name and schedule, lr, progress, best value, time.
 
@@ -240,12 +248,11 @@ def run_line(
         schedules: the schedules in short; others are written in full.
         letter: the run's letter in the charts and its colour, if several runs are drawn.
         curve: its lr as a curve.
+        log: its label, if it is known from its log.
     """
-    name = cut(_name(run, schedules), widths.schedule)
-    label = _label(run)
     line = f" {GLYPHS[run.state]} "
     line += f"{run.state:<{widths.status}} " if widths.status else ""
-    line += f"{' ' * (widths.label - width_of(label))}{label} {name}{' ' * (widths.schedule - width_of(name))}"
+    line += _padded(run, widths, schedules, log)
     line += f"  {curve:<{widths.curve}}" if widths.curve else ""
     line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
     line += f"  {_best(run):>{widths.best}}" if widths.best else ""
@@ -253,6 +260,17 @@ def run_line(
     text = Text("m" if pinned else " ", no_wrap=True)
     sign, style = letter or (" ", Style())
     return text.append(sign, style).append(line)
+
+
+def _padded(run: RunSummary, widths: ColumnWidths, schedules: Mapping[str, str], log: str) -> str:
+    """Return label, name and schedule, padded to the width of their columns."""
+    label, width = _label(run), widths.label + 1 + widths.schedule
+    if log:
+        parts = [log, _shown_name(run), schedules.get(run.schedule, run.schedule)]
+        text = cut(" · ".join(printable(part) for part in parts if part), width)
+    else:
+        text = f"{' ' * (widths.label - width_of(label))}{label} {cut(_name(run, schedules), widths.schedule)}"
+    return text + " " * (width - width_of(text))
 
 
 def best_title(runs: Sequence[RunSummary]) -> str:

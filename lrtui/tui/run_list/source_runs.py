@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
 from lrtui.run.events import RunStarted
 from lrtui.run.feed import FeedItem
-from lrtui.run.source import RunId, RunSource, RunSummary, race_of_name
+from lrtui.run.source import LogDescription, RunId, RunSource, RunSummary, race_of_name
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.store.location import store_folder
@@ -153,6 +153,11 @@ def label_of(run: ShownRun) -> str:
     return str(run.summary.id) if isinstance(run, SourceRun) else f"#{run.number}"
 
 
+def log_of(run: ShownRun) -> LogDescription | None:
+    """Return the log that a run's values are read from; None if there is none."""
+    return run.summary.log if isinstance(run, SourceRun) else None
+
+
 def key_of(run: ShownRun) -> int | str:
     """Return what follows the word "run" in a message: the run's number, or a log's name."""
     return run.summary.id.key if isinstance(run, SourceRun) else run.number
@@ -168,9 +173,12 @@ class SourceRuns:
 
     The screen identifies a run by a number: its id in the store that records new runs; runs of other sources get
     negative numbers, so that the ids of two sources can't collide.
+
+    Args:
+        open_given: returns sources that are read besides those of the settings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_given: Callable[[], Sequence[RunSource]] | None = None) -> None:
         self.summaries: Mapping[int, RunSummary] = {}
         """All runs by number."""
         self.newest_race = 0
@@ -191,12 +199,18 @@ class SourceRuns:
         self._tickets = count(1)
         self._answers: deque[str] = deque()
         self._request = WatchRequest()
-        self._watcher = SourceWatcher()
+        self._watcher = SourceWatcher(open_given)
 
     @property
     def runs(self) -> dict[int, SourceRun]:
         """The runs whose events are followed, by number."""
         return {run.number: run for ticket, run in self._opened.values() if ticket in self._request.followed}
+
+    @property
+    def given(self) -> dict[int, RunSummary]:
+        """The runs of the sources that are not those of the settings, by number."""
+        given = self._watcher.given
+        return {number: run for number, run in self.summaries.items() if run.id.source in given}
 
     def start(self) -> None:
         """Start reading the sources, if they aren't read yet."""

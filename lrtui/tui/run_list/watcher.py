@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +69,21 @@ class Reading:
 
 
 class SourceWatcher:
-    """The thread that reads the sources."""
+    """The thread that reads the sources.
 
-    def __init__(self) -> None:
+    Args:
+        open_given: returns sources that are read besides those of the settings.
+    """
+
+    def __init__(self, open_given: Callable[[], Sequence[RunSource]] | None = None) -> None:
         self.readings: deque[Reading] = deque()
         """Readings that have not been taken yet, oldest first."""
         self.sources: Mapping[str, RunSource] = {}
         """The open sources by name; replaced, never changed."""
+        self.given: frozenset[str] = frozenset()
+        """Names of the sources that are not those of the settings."""
+        self._open_given = open_given
+        self._given_sources: Sequence[RunSource] = ()
         self._request = WatchRequest()
         self._opened_for: RunSpec | None = None
         self._open_trouble: Sequence[str] = ()
@@ -140,16 +148,25 @@ class SourceWatcher:
 
         self._opened_for = spec
         found, self._open_trouble = open_sources(spec) if spec is not None else ([], [])
-        sources = {source.name: source for source in found}
+        sources = {source.name: source for source in [*found, *self._given()]}
         gone = self.sources.keys() - sources.keys()
         for name, source in self.sources.items():
             # a source that is already open is kept, since its feeds have positions; the new object is closed instead
             unused = source if name in gone else sources[name]
             sources |= {} if name in gone else {name: source}
-            unused.close()
+            if unused is not sources.get(name):
+                unused.close()
         self._runs = {name: runs for name, runs in self._runs.items() if name in sources}
         self.sources = sources
         return bool(gone)
+
+    def _given(self) -> Sequence[RunSource]:
+        """Return the sources that are not those of the settings, which are opened once."""
+        if self._open_given is not None:
+            open_given, self._open_given = self._open_given, None
+            self._given_sources = open_given()
+            self.given = frozenset(source.name for source in self._given_sources)
+        return self._given_sources
 
     def _read_events(self, request: WatchRequest) -> dict[int, NewEvents]:
         by_ticket: tuple[dict[int, Any], ...] = (self._feeds, self._feed_trouble, self._failures, self._pauses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -38,6 +39,7 @@ from lrtui.tui.startup import StartupState
 from lrtui.tui.view import Scene, View, preview_batches_per_epoch
 
 if TYPE_CHECKING:
+    from lrtui.opening import WatchedLogs
     from lrtui.tui.advice import RunAdvice
 
 
@@ -50,6 +52,7 @@ class CockpitScreen(BackgroundScreen[None]):
         ask: requests a forecast, which is passed to `take_forecast`.
         start: whether to start the next run immediately.
         seconds: a clock for the rate of drawing.
+        watched: logs of other programs that are listed as well.
     """
 
     CSS_PATH = "cockpit.tcss"
@@ -67,11 +70,12 @@ class CockpitScreen(BackgroundScreen[None]):
         *,
         start: bool = False,
         seconds: Callable[[], float] = time.monotonic,
+        watched: WatchedLogs | None = None,
     ) -> None:
         super().__init__()
         self._compositor = PartialCompositor()
         self.session, self.view, self.ask = session, view, ask
-        self.source_runs = SourceRuns()
+        self.source_runs = SourceRuns(watched.open if watched is not None else None)
         self.controllers = Controllers(self)
         self._start_at_once = start
         self._forecasts = Forecasts(ask)
@@ -215,6 +219,9 @@ class CockpitScreen(BackgroundScreen[None]):
         numbers = {run.number for run in self.session.runs}
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
+        if self.view.watched and "torch" not in sys.modules:
+            # forecasts need torch, which only the user's first run imports
+            return
         # ended runs that are drawn, too: their lr axis keeps the range of the whole schedule
         forecast_runs = {
             run.number: run.state for run in self._runs if run.state.is_live or run.number in self.view.drawn

@@ -1,0 +1,262 @@
+"""The cockpit on logs of other programs: which run is shown, what its keys do, and how its metrics are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cockpit_pilot import message, press, until
+from played_session import PlayedApp, PlayedSession
+from recorded_runs import recorded_run
+from rich.cells import cell_len
+from store_runs import store_events
+from textual.widgets import Input, OptionList
+
+from lrtui.opening import WatchedLogs
+from lrtui.run.events import EvalDone, RunStarted
+from lrtui.run.feed import FeedItem, ListFeed, StepBlock
+from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSource, RunSummary
+from lrtui.run.spec import LOG, RunSpec
+from lrtui.tui.panes.frame import Frame
+from lrtui.tui.panes.header import Header
+from lrtui.tui.panes.metrics import AccuracyPane, metric_names
+from lrtui.tui.panes.settings import Settings
+from lrtui.tui.run_list.log_labels import fitted_labels, log_labels
+from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.screens.metrics import MetricsScreen
+from lrtui.tui.view import View
+
+READ_ONLY = "This run is read-only: lrtui watches its log."
+
+METRICS = [f"grad/layer{number}" for number in range(38)] + ["throughput", "val/f1"]
+
+
+class LogsSource(RunSource):
+    """A folder with logs, of every tenth step each."""
+
+    def __init__(self, folder: str, *keys: str) -> None:
+        self.name = folder
+        self._runs: list[RunSummary] = []
+        self.add(*keys)
+
+    def add(self, *keys: str, state: str = "done") -> None:
+        found = (
+            RecognizedSeries("loss", "train/loss", "named as a training loss"),
+            RecognizedSeries("lr", "lr-Adam", "named as a learning rate"),
+        )
+        self._runs = [
+            *self._runs,
+            *(
+                RunSummary(
+                    id=RunId(self.name, key),
+                    state=state,  # type: ignore[arg-type]
+                    created=1000.0 + place,
+                    step=200,
+                    lrs=[0.1, 0.01],
+                    read_only=READ_ONLY,
+                    log=LogDescription("tensorboard", f"{self.name}/{key}", found, {"layers": 18}),
+                )
+                for place, key in enumerate(keys, start=len(self._runs))
+            ),
+        ]
+
+    def runs(self) -> Sequence[RunSummary]:
+        return self._runs
+
+    def feed(self, key: int | str) -> ListFeed:
+        spec = RunSpec(task=f"{LOG}:{self.name}/{key}", schedule="", epochs=1)
+        started = RunStarted(
+            seq=0,
+            step=0,
+            seconds=0.0,
+            spec=spec,
+            settings_known=False,
+            device="",
+            torch_threads=0,
+            data={},
+            parameter_count=0,
+            batches_per_epoch=1,
+            total_steps=None,
+            group_names=("lr-Adam",),
+            group_lrs=(0.1,),
+        )
+        steps = np.arange(200)
+        logged = np.where(steps % 10 == 0, 1.0, np.nan)
+        block = StepBlock(
+            first_step=0,
+            seqs=1 + steps,
+            epochs=np.ones(200, dtype=np.int64),
+            batches=steps,
+            seconds=steps / 10,
+            loss=logged * (3 - steps / 100),
+            lrs=(0.1 * 0.99**steps,),
+            metrics={name: logged * place for place, name in enumerate(METRICS[:-1])},
+        )
+        test = EvalDone(
+            seq=201,
+            step=200,
+            seconds=20.0,
+            epoch=1,
+            loss=1.5,
+            accuracy=0.75,
+            metrics={"val/f1": 0.5},
+            seconds_taken=0.0,
+        )
+        items: list[FeedItem] = [started, block, test]
+        return ListFeed(items)
+
+
+Watch = Callable[..., PlayedApp]
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Returns a function that makes a cockpit on sources, beside a store with a run that is newer than all logs."""
+    monkeypatch.chdir(tmp_path)
+    store_events(tmp_path, recorded_run(60, outcome="stopped"))
+
+    def app(*sources: LogsSource, only: str = "") -> PlayedApp:
+        view = View(RunSpec(store=str(tmp_path)), watched=("runs",), metric_pattern=only)
+        return PlayedApp(PlayedSession(), view, watched=WatchedLogs(("runs",), lambda: sources, only))
+
+    return app
+
+
+def list_text(app: PlayedApp) -> str:
+    return "\n".join(str(option.prompt) for option in app.cockpit.query_one(RunList).options)
+
+
+def shown_steps(app: PlayedApp) -> int:
+    run = app.cockpit.scene.run
+    return run.state.step if run is not None else 0
+
+
+async def test_the_newest_log_is_on_screen_with_what_was_recognized_beside_the_runs_of_the_store(watch: Watch) -> None:
+    source = LogsSource("/logs", "experiments/2026/run_16/version_0", "experiments/2026/run_17/version_0")
+    app = watch(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        run = app.cockpit.scene.run
+        assert run is not None
+        assert run.spec.script == "/logs/experiments/2026/run_17/version_0"
+        await pilot.pause(0.3)
+        lines = list_text(app)
+        assert "run_16/version_0" in lines
+        assert "run_17/version_0" in lines
+        assert "#1 Step" in lines
+        header = app.cockpit.query_one(Header).render().plain.splitlines()
+        assert header[0].startswith(" lrtui  experiments/2026/run_17/version_0 · tensorboard log, read-only")
+        assert header[1] == " 200 steps in 20s"
+        settings = app.cockpit.query_one(Settings).render().plain
+        assert "tensorboard, read-only" in settings
+        assert "train/loss: named as a" in settings
+        assert "layers 18" in settings
+        assert "batch" not in settings
+        assert "seed" not in settings
+        # one that is written now replaces it, until the user chooses
+        source.add("later", state="running")
+        await until(pilot, lambda: "later" in app.cockpit.query_one(Header).render().plain)
+        await press(pilot, "5", "up")
+        source.add("latest", state="running")
+        await until(pilot, lambda: "latest" in list_text(app))
+        assert "latest" not in app.cockpit.query_one(Header).render().plain
+
+
+async def test_before_a_log_is_found_the_screen_says_what_it_waits_for(watch: Watch) -> None:
+    source = LogsSource("/logs")
+    app = watch(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "#1" in list_text(app))
+        header = app.cockpit.query_one(Header).render().plain
+        assert "No logs in runs yet: runs are shown as soon as one is written." in header
+        assert not any("Press r" in str(pane.render()) for pane in app.cockpit.query(".empty"))
+        assert app.asked == []
+        source.add("first")
+        await until(pilot, lambda: shown_steps(app) == 200)
+
+
+@pytest.mark.parametrize("key", ["r", "s", "space", "x", "e", "plus", "equals_sign", "u", "f"])
+async def test_keys_that_change_a_run_say_that_a_log_is_read_only(watch: Watch, key: str) -> None:
+    app = watch(LogsSource("/logs", "a"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        await press(pilot, key)
+        assert READ_ONLY in message(app)
+        assert app.screen is app.cockpit
+
+
+async def test_other_keys_work_on_logs(watch: Watch, tmp_path: Path) -> None:
+    app = watch(LogsSource("/logs", "a/version_0", "b/version_0"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        await press(pilot, "b")
+        assert READ_ONLY in message(app)
+        await press(pilot, "y")
+        assert "the schedule of run b/version_0 is unknown" in message(app)
+        await press(pilot, "1", "E")
+        assert "saved lrtui-run-b-version_0-lr.svg" in message(app)
+        await press(pilot, "m", "5", "down", "m", "c")
+        await until(pilot, lambda: type(app.screen).__name__ == "CompareScreen")
+        await press(pilot, "escape", "slash", *"version")
+        await until(pilot, lambda: "#1" not in list_text(app))
+        assert "a/version_0" in list_text(app)
+
+
+async def test_one_of_many_metrics_is_chosen_by_a_pattern(watch: Watch) -> None:
+    app = watch(LogsSource("/logs", "a"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        assert len(metric_names(app.cockpit.scene)) == 41
+        await press(pilot, "p", *"layer1")
+        assert isinstance(app.screen, MetricsScreen)
+        assert len(app.screen.query_one(OptionList).options) == 11
+        await press(pilot, "down", "enter")
+        assert app.screen is app.cockpit
+        # the accuracy is always among them
+        assert len(metric_names(app.cockpit.scene)) == 12
+        assert app.cockpit.focused_pane == "accuracy"
+        title = app.cockpit.query_one(AccuracyPane).query_one(Frame).render().plain
+        assert "grad/layer10" in title
+        assert "p: layer1 (12 of 41)" in title
+        await press(pilot, "3")
+        assert app.view.metric == "grad/layer11"
+        await press(pilot, "p")
+        assert app.screen.query_one(Input).value == "layer1"
+        await press(pilot, *["backspace"] * 6, "x", "y", "enter")
+        assert isinstance(app.screen, MetricsScreen)
+        await press(pilot, "escape")
+        assert app.view.metric_pattern == "layer1"
+
+
+async def test_the_pattern_of_the_command_line_decides_which_metrics_have_panes(watch: Watch) -> None:
+    app = watch(LogsSource("/logs", "a"), only="val* !val/x")
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        assert metric_names(app.cockpit.scene) == ["accuracy", "val/f1"]
+        await until(pilot, lambda: bool(app.cockpit.query("#metric-0")))
+
+
+def test_labels_leave_out_the_folders_that_all_logs_are_in() -> None:
+    one = RunId("/logs", "experiments/2026/a")
+    assert log_labels([one]) == {one: "experiments/2026/a"}
+    ids = [RunId("/logs", f"experiments/2026/run_{number}/version_0") for number in (16, 17)]
+    assert list(log_labels(ids).values()) == ["run_16/version_0", "run_17/version_0"]
+    # one of them is a folder of the other
+    ids = [RunId("/logs", "a"), RunId("/logs", "a/b")]
+    assert list(log_labels(ids).values()) == ["a", "a/b"]
+    # in two folders that were given
+    ids = [RunId("/logs/x", "run"), RunId("/logs/y", "run")]
+    assert list(log_labels(ids).values()) == ["x/run", "y/run"]
+
+
+def test_long_labels_differ_when_they_are_cut() -> None:
+    first, second, third = (RunId("/logs", key) for key in ("a", "b", "c"))
+    labels = {first: "experiment_with_a_long_name/version_0", second: "short/version_0", third: "x" * 30 + "漢字"}
+    fitted = fitted_labels(labels, 16)
+    assert fitted[first] == "…_name/version_0"
+    assert fitted[second] == "short/version_0"
+    assert all(cell_len(label) <= 16 for label in fitted.values())
+    alike = {first: "alpha_" + "x" * 30, second: "beta_" + "x" * 30}
+    assert list(fitted_labels(alike, 16).values()) == ["alph…xxxxxxxxxxx", "beta…xxxxxxxxxxx"]
