@@ -19,6 +19,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     LOG_FORMATS: {
         "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
         "trainer_state": "lrtui.sources.trainer_state:TrainerState",
+        "jsonl": "lrtui.sources.jsonl:JsonLines",
+        "csv": "lrtui.sources.csv_log:CsvLogs",
     },
 }
 """lrtui's plugins, by group and name; others are entry points of their packages.

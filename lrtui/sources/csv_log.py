@@ -1,0 +1,55 @@
+"""Logs of comma-separated values, or with another delimiter: a header, and one row per step or epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lrtui.run.feed import Feed
+from lrtui.sources.csv_cells import find_header, number_of, split_line
+from lrtui.sources.csv_parser import CsvParser
+from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
+from lrtui.sources.log import FoundLog
+from lrtui.sources.metric_names import is_of_a_run
+from lrtui.sources.text_reader import TextReader
+
+_ENDINGS = (".csv", ".tsv")
+_ROWS_LOOKED_AT = 20
+
+
+class CsvLogs:
+    """The format of tables with a header."""
+
+    name = "csv"
+
+    def find(self, folder: Path, names: Sequence[str]) -> list[FoundLog]:
+        """Return the tables whose columns are values of a training run."""
+        wanted = list(names) if len(names) == 1 else [name for name in names if name.lower().endswith(_ENDINGS)]
+        return [
+            FoundLog(self.name, folder / name)
+            for name in wanted[:MAX_PER_FOLDER]
+            if _is_log(folder / name, is_named=len(names) == 1)
+        ]
+
+    def open(self, log: FoundLog) -> TextReader:
+        """Return a reader of one of the logs."""
+        return TextReader(log.path, CsvParser(log.path))
+
+    def feed(self, log: FoundLog) -> Feed | None:
+        """Return None."""
+        return None
+
+
+def _is_log(path: Path, *, is_named: bool) -> bool:
+    lines = head_lines(path)
+    header, rest = find_header(lines)
+    if header is None or (not is_named and not is_of_a_run(header.names)):
+        return False
+    rows = [split_line(line, header.delimiter) for line in lines[rest : rest + _ROWS_LOOKED_AT]]
+    rows = [[cell for cell in row if cell.strip()] for row in rows if len(row) == len(header.names)]
+    cells = [cell for row in rows for cell in row]
+    numbers = sum(number_of(cell.replace(",", ".")) is not None for cell in cells)
+    if is_named:
+        return numbers > 0
+    # a log that has just begun has a header only
+    return numbers * 2 >= len(cells) if rows else rest == len(lines)

@@ -1,0 +1,111 @@
+"""Reading text logs: new lines go to a parser, which returns series."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+from lrtui.sources.line_tail import LineBlock, LineTail
+from lrtui.sources.log import LogFacts, LogPart, Points, Restart
+
+
+class LineParser(Protocol):
+    """Makes series of lines; used by one thread. The result does not depend on how the lines are split into blocks."""
+
+    @property
+    def facts(self) -> LogFacts | None:
+        """What the lines say about the run; None if nothing."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Which lines can't be read; empty if all can."""
+        ...
+
+    def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
+        """Return the values in these lines; None if all lines have to be read again, as they are of another form.
+
+        Args:
+            lines: complete lines, each with its line break.
+            first_line: number of the first one, from 1.
+        """
+        ...
+
+    def is_complete(self, line: bytes, is_quiet: bool) -> bool:
+        """Return whether a last line without a line break is complete.
+
+        Args:
+            line: the line.
+            is_quiet: whether the file has not grown for some seconds.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Forget all values, as the file is read from its start again, but not the form of the lines."""
+        ...
+
+    def start(self) -> None:
+        """Forget everything: another file follows."""
+        ...
+
+
+class TextReader:
+    """Reads a text log from its start, then what is added.
+
+    Args:
+        path: the file.
+        parser: makes series of its lines.
+    """
+
+    def __init__(self, path: Path, parser: LineParser) -> None:
+        self.trouble = ""
+        self._tail, self._parser = LineTail(path), parser
+        self._facts: LogFacts | None = None
+        self._has_more = self._has_returned = False
+
+    def has_news(self) -> bool:
+        """Return whether `read` may return something new."""
+        return self._has_more or self._tail.has_news()
+
+    def read(self, seconds: float) -> LogPart:
+        """Return what has been written since the last call; after about that many seconds, return what there is."""
+        until = time.monotonic() + seconds
+        items: list[Points | Restart] = []
+        from_start = False
+        while True:
+            block = self._tail.read()
+            if block.from_start:
+                self._parser.start()
+                items, from_start = [], True
+            found = self._found_in(block)
+            if found is None:
+                self._parser.forget()
+                self._tail.read_again()
+                items, from_start = [], True
+                continue
+            items += found
+            self._has_more = block.has_more
+            if not block.has_more or time.monotonic() >= until:
+                break
+        self.trouble = " ".join(filter(None, (self._tail.trouble, self._parser.trouble)))
+        from_start &= self._has_returned
+        self._has_returned = True
+        facts = self._parser.facts if self._parser.facts != self._facts or from_start else None
+        self._facts = self._parser.facts
+        return LogPart(items, facts, from_start, self._has_more)
+
+    def _found_in(self, block: LineBlock) -> list[Points | Restart] | None:
+        found = self._parser.add(block.data, block.first_line) if block.data else []
+        if found is None or not block.open_line or not self._parser.is_complete(block.open_line, block.is_quiet):
+            return found
+        self._tail.take_open()
+        last = self._parser.add(block.open_line + b"\n", block.first_line + block.data.count(b"\n"))
+        return None if last is None else [*found, *last]
+
+    def sample(self) -> None:
+        """Return None: what a line means follows from those before it."""
+        return None
+
+    def close(self) -> None:
+        """Do nothing: the file is open only while it is read."""
