@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrtui.run.feed import Feed
 from lrtui.sources.csv_cells import find_header, number_of, split_line
 from lrtui.sources.csv_parser import CsvParser
 from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
-from lrtui.sources.log import FoundLog
+from lrtui.sources.log import FoundLog, LogFormat
 from lrtui.sources.metric_names import is_of_a_run
 from lrtui.sources.text_reader import TextReader
 
@@ -17,27 +16,23 @@ _ENDINGS = (".csv", ".tsv")
 _ROWS_LOOKED_AT = 20
 
 
-class CsvLogs:
+class CsvLogs(LogFormat):
     """The format of tables with a header."""
 
     name = "csv"
 
     def find(self, folder: Path, names: Sequence[str]) -> list[FoundLog]:
         """Return the tables whose columns are values of a training run."""
-        wanted = list(names) if len(names) == 1 else [name for name in names if name.lower().endswith(_ENDINGS)]
-        return [
-            FoundLog(self.name, folder / name)
-            for name in wanted[:MAX_PER_FOLDER]
-            if _is_log(folder / name, is_named=len(names) == 1)
-        ]
+        wanted = [name for name in names if name.lower().endswith(_ENDINGS)][:MAX_PER_FOLDER]
+        return [FoundLog(self.name, folder / name) for name in wanted if _is_log(folder / name, is_named=False)]
+
+    def find_file(self, path: Path) -> list[FoundLog]:
+        """Return the file if it has a header and numbers."""
+        return [FoundLog(self.name, path)] if _is_log(path, is_named=True) else []
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
         return TextReader(log.path, CsvParser(log.path))
-
-    def feed(self, log: FoundLog) -> Feed | None:
-        """Return None."""
-        return None
 
 
 def _is_log(path: Path, *, is_named: bool) -> bool:

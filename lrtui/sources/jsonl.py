@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrtui.run.feed import Feed
 from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
 from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, json_object
 from lrtui.sources.line_trouble import LineTrouble
-from lrtui.sources.log import FoundLog, LogFacts, Points, Restart
+from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
 from lrtui.sources.metric_names import is_of_a_run
 from lrtui.sources.table_series import TableSeries
 from lrtui.sources.text_reader import TextReader
@@ -20,29 +19,23 @@ _ENDINGS = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out")
 _LINES_LOOKED_AT = 200
 
 
-class JsonLines:
+class JsonLines(LogFormat):
     """The format of JSON lines."""
 
     name = "jsonl"
 
     def find(self, folder: Path, names: Sequence[str]) -> list[FoundLog]:
         """Return the files whose first lines are objects with values of a training run."""
-        wanted = [name for name in names if name.lower().endswith(_ENDINGS)]
-        if len(names) == 1:
-            wanted = list(names)
-        return [
-            FoundLog(self.name, folder / name)
-            for name in wanted[:MAX_PER_FOLDER]
-            if _is_log(folder / name, is_named=len(names) == 1)
-        ]
+        wanted = [name for name in names if name.lower().endswith(_ENDINGS)][:MAX_PER_FOLDER]
+        return [FoundLog(self.name, folder / name) for name in wanted if _is_log(folder / name, is_named=False)]
+
+    def find_file(self, path: Path) -> list[FoundLog]:
+        """Return the file if its first lines are objects with numbers."""
+        return [FoundLog(self.name, path)] if _is_log(path, is_named=True) else []
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
         return TextReader(log.path, JsonLineParser(log.path))
-
-    def feed(self, log: FoundLog) -> Feed | None:
-        """Return None."""
-        return None
 
 
 def _is_log(path: Path, *, is_named: bool) -> bool:

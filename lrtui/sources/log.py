@@ -96,8 +96,10 @@ class FoundLog:
 class LogReader(Protocol):
     """Reads one log from its start, then what is added; used by one thread."""
 
-    trouble: str
-    """What can't be read, as a sentence that names the file and the place in it; empty if everything can."""
+    @property
+    def trouble(self) -> str:
+        """What can't be read, as a sentence that names the file and the place in it; empty if everything can."""
+        ...
 
     def has_news(self) -> bool:
         """Return whether `read` may return something new; looks only at the sizes and times of files."""
@@ -136,9 +138,13 @@ class LogFormat(Protocol):
 
         Args:
             folder: the folder.
-            names: names of the files in it; a single one if the user named a file.
+            names: names of the files in it.
         """
         ...
+
+    def find_file(self, path: Path) -> Sequence[FoundLog]:
+        """Return the logs that a file which the user named is, of which less is asked than of a file in a folder."""
+        return self.find(path.parent, [path.name])
 
     def open(self, log: FoundLog) -> LogReader:
         """Return a reader of one of the logs that `find` returned."""

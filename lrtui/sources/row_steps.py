@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.log import Points, Restart
+from lrtui.sources.named_series import NamedSeries
 from lrtui.sources.steps_within_epochs import StepsWithinEpochs, filled
 
 Rows = NDArray[np.int64]
@@ -19,8 +20,6 @@ Columns = Mapping[str, tuple[Rows, Floats]]
 
 Counted = Literal["steps", "epochs", "values"]
 
-MAX_SERIES = 2_000
-MAX_NAME = 200
 LARGEST_STEP = 2.0**62
 MAX_RESTARTS = 1_000
 """Returns to an earlier step that are believed; the steps of a log with more of them are in no order."""
@@ -35,12 +34,11 @@ class RowSteps:
 
     def __init__(self, counted: Counted = "steps") -> None:
         self.counted = counted
-        self.left_out: set[str] = set()
-        """Names of the series above the limit."""
+        self.names = NamedSeries()
+        """The names of the series."""
         self.is_unordered = False
         """Whether the steps, or epochs, are of no use: they go back all the time, or many rows have the same epoch."""
         self._last = 0
-        self._names: dict[str, str] = {}
         self._last_of: dict[str, int] = {}
         self._count_of: dict[str, int] = {}
         self._repeats_of: dict[str, int] = {}
@@ -88,16 +86,10 @@ class RowSteps:
         for name, column in columns.items():
             if not len(column[0]):
                 continue
-            shown = self._names.get(name)
-            if shown is None:
-                if len(self._names) >= MAX_SERIES:
-                    # bounded as well: a file may have names without end
-                    if len(self.left_out) < MAX_SERIES:
-                        self.left_out.add(name)
-                    continue
-                shown = self._names[name] = _printable(name)
+            shown = self.names.name(name)
+            if shown is not None:
                 self._count_of.setdefault(shown, 0)
-            kept.setdefault(shown, column)
+                kept[shown] = column
         return kept
 
     def _count(self, count: int, columns: Columns) -> Rows:
@@ -163,8 +155,3 @@ def _split(placed: Rows, times: Floats, columns: Columns, restarts: list[tuple[i
                 own = rows[first:last]
                 items.append(Points(name, placed[own], values[first:last], times[own]))
     return items
-
-
-def _printable(name: str) -> str:
-    name = name[: 2 * MAX_NAME]
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in name)[:MAX_NAME]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.log import LogFacts, Points, Restart
 from lrtui.sources.metric_names import TIME_NAMES, TOTAL_EPOCHS_NAMES, TOTAL_STEPS_NAMES, plain_name
-from lrtui.sources.row_steps import LARGEST_STEP, MAX_SERIES, Rows, RowSteps
+from lrtui.sources.row_steps import LARGEST_STEP, Rows, RowSteps
 from lrtui.sources.step_choice import StepChoice
 
 Table = dict[str, tuple[Rows, Floats]]
@@ -34,10 +34,8 @@ class TableSeries:
     @property
     def trouble(self) -> str:
         """What is left out."""
-        left_out = sorted(self._steps.left_out)
-        if not left_out:
-            return ""
-        return f"{self._path} has more than {MAX_SERIES:,} series; {left_out[0][:50]!r} and others are left out."
+        trouble = self._steps.names.trouble
+        return f"{self._path}: {trouble[0].lower()}{trouble[1:]}" if trouble else ""
 
     def start(self) -> None:
         """Forget everything."""

@@ -12,7 +12,7 @@ from lrtui.run.feed import Feed
 from lrtui.sources.event_file import EventFile
 from lrtui.sources.event_folders import PartsBelow, event_files, event_files_of, run_folder
 from lrtui.sources.event_history import EventHistory
-from lrtui.sources.log import FoundLog, LogFacts, LogPart
+from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.text.format import printable
 
 # logs below this size are read at once
@@ -21,7 +21,7 @@ WINDOWS = 256
 SAMPLE_SECONDS = 0.1
 
 
-class TensorBoardFormat:
+class TensorBoardFormat(LogFormat):
     """Event files written by TensorBoard, PyTorch, tensorboardX, Keras, Lightning and others."""
 
     name = "tensorboard"

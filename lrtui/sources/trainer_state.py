@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtui.sources.checkpoint_files import CHECKPOINT, FILE, NewestFile, StateFile, state_files
-from lrtui.sources.log import FoundLog, LogFacts, LogPart
+from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.logged_values import LARGEST_STEP, LoggedValues
 from lrtui.sources.state_file import HISTORY, UnreadableError, state_parts
 
@@ -29,7 +29,7 @@ _KEPT = frozenset({*_SETTINGS, "global_step", "trial_name", "trial_params", "sta
 _LONGEST_TEXT = 1_000
 
 
-class TrainerState:
+class TrainerState(LogFormat):
     """A run is an output folder: each checkpoint's file has the whole history up to it."""
 
     name = "trainer_state"

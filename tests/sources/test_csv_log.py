@@ -16,8 +16,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def is_found(path: Path, *, in_folder: bool = True) -> bool:
-    names = [path.name, "other.bin"] if in_folder else [path.name]
-    return [log.path for log in CsvLogs().find(path.parent, names)] == [path]
+    found = CsvLogs().find(path.parent, [path.name]) if in_folder else CsvLogs().find_file(path)
+    return [log.path for log in found] == [path]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
