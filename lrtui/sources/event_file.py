@@ -12,6 +12,7 @@ import numpy as np
 from lrtui.sources.event_records import (
     FRAME,
     HEADER,
+    SMALL,
     Bytes,
     Integers,
     frame,
@@ -22,8 +23,7 @@ from lrtui.sources.event_records import (
 from lrtui.sources.event_table import EventTable, decode_events
 from lrtui.text.format import counted, format_size, printable
 
-# the arrays of a block stay in the processor's cache
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 # a larger record is skipped without reading it: it has an image, a sound or a graph
 LARGEST_READ = 1 << 22
 # a record that is announced and not there yet is expected up to this size
@@ -134,12 +134,15 @@ class EventFile:
     def _decode(self, block: Bytes, starts: Integers, lengths: Integers) -> EventTable:
         table = decode_events(block, starts + HEADER, lengths)
         self._records += len(starts) - len(table.malformed)
-        for event in table.malformed:
+        damaged = []
+        for event in sorted({*table.malformed, *table.doubtful()}):
             start, length = int(starts[event]), int(lengths[event])
             if is_intact(block, start, length):
-                self._foreign += 1
-            else:
+                self._foreign += event in table.malformed
+            elif length < SMALL or event in table.malformed:
+                damaged.append(event)
                 self._add_damage(self.offset + start, self.offset + start + length + FRAME)
+        table.leave_out(damaged)
         return table
 
     def _add_damage(self, start: int, stop: int) -> None:

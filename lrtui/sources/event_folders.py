@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +33,8 @@ LOOKED_AT = 1 << 16
 MOST_LEVELS = 5
 # folders below a run that are searched for its parts
 MOST_FOLDERS = 1_000
+# file systems keep times in steps of up to two seconds
+TIME_STEP = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +147,9 @@ def _is_split(folder: Path) -> bool:
 
 def event_files_of(folder: Path) -> list[str]:
     """Return the names of the event files in a folder; none if it can't be read."""
+    modified = _modified(folder)
     try:
-        return list(_listed(folder, os.stat(folder).st_mtime_ns))
+        return event_files(os.listdir(folder)) if modified is None else list(_listed(folder, modified))
     except OSError:
         return []
 
@@ -183,18 +187,16 @@ class PartsBelow:
     run: Path
     parts: dict[Path, tuple[Part, ...]] = field(default_factory=dict)
     """Each folder with the parts that it is within, the outermost first, and itself."""
-    _searched: dict[Path, int] = field(default_factory=dict)
+    _searched: dict[Path, int | None] = field(default_factory=dict)
     _is_settled: bool = False
 
     def search(self) -> None:
         """Look for parts in the folders below, unless none of them has changed."""
-        if self.has_news():
+        if not self._is_settled or any(
+            then is None or _modified(folder) != then for folder, then in self._searched.items()
+        ):
             self.parts, self._searched, self._is_settled = {}, {}, True
             self._search(self.run, 0)
-
-    def has_news(self) -> bool:
-        """Return whether `search` may find something new."""
-        return not self._is_settled or any(_modified(folder) != then for folder, then in self._searched.items())
 
     def _search(self, folder: Path, level: int) -> None:
         self._searched[folder] = _modified(folder)
@@ -210,13 +212,17 @@ class PartsBelow:
             part = part_at(path, names) if names else None
             if part is not None and (part.owner == self.run or part.owner in self.parts):
                 self._is_settled &= part.is_known
+                if not part.is_known:
+                    continue
                 self.parts[path] = (*self.parts.get(part.owner, ()), part)
             if level < MOST_LEVELS and (part is not None or not names):
                 self._search(path, level + 1)
 
 
-def _modified(folder: Path) -> int:
+def _modified(folder: Path) -> int | None:
+    """Return when a folder was modified; None if just now, as the next change may get the same time."""
     try:
-        return os.stat(folder).st_mtime_ns
+        modified = os.stat(folder).st_mtime_ns
     except OSError:
         return 0
+    return modified if modified < time.time_ns() - TIME_STEP else None

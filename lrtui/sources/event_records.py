@@ -18,6 +18,10 @@ HEADER = 12
 FRAME = 16
 """Bytes of a record besides its data."""
 
+# larger arrays are given back to the system each time, and cleared when they are allocated, which takes three times
+# as long as the work
+CHUNK = 1 << 16
+
 SMALL = 1 << 16
 """Records below this many bytes are found many at once; those with scalars are some 40 bytes."""
 
@@ -70,18 +74,38 @@ def record_starts(data: Bytes) -> tuple[Integers, Integers]:
     They are the offsets of all lengths below `SMALL` with the right checksum, so a record that is inside the data of
     another one is among them, and the last one may be cut off.
     """
-    if len(data) < HEADER:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    # six zeros in a row: the upper bytes of a length below 65,536
-    zero = data == 0
-    two = zero[:-1] & zero[1:]
-    four = two[:-2] & two[2:]
-    six = four[:-2] & two[4:]
-    starts = np.flatnonzero(six[2 : len(data) - HEADER + 3])
-    lengths = np.ndarray((len(data) - 1,), "<u2", data, strides=(1,))[starts]
-    checksums = np.ndarray((len(data) - 3,), "<u4", data, strides=(1,))[starts + 8]
-    right = _crc_of_lengths()[lengths] == checksums
-    return starts[right], lengths[right].astype(np.int64)
+    found = _after_zeros(data)
+    checksums = np.ndarray((max(0, len(data) - 3),), "<u4", data, strides=(1,))
+    parts = []
+    # the last offset of several in a row is that of the length, unless the checksum after it starts with zeros
+    for back in range(3):
+        starts = found - back
+        lengths = data[starts].astype(np.int64) | (data[starts + 1].astype(np.int64) << 8)
+        right = _crc_of_lengths()[lengths] == checksums[starts + 8]
+        parts.append((starts[right], lengths[right]))
+        found = found[~right & (found > back)]
+        if not len(found):
+            break
+    starts, lengths = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(starts, kind="stable")
+    return starts[order], lengths[order]
+
+
+def _after_zeros(data: Bytes) -> Integers:
+    """Return offsets at which the upper six of eight bytes are 0, as those of a length below `SMALL`.
+
+    Of several in a row it is the last one, and none at which the header of a record would be cut off.
+    """
+    found = [np.zeros(0, np.int64)]
+    end = len(data) - HEADER + 1
+    for start in range(0, end, CHUNK):
+        stop = min(start + CHUNK, end) + 1
+        zero = data[start + 2 : stop + 7] == 0
+        two = zero[:-1] & zero[1:]
+        four = two[:-2] & two[2:]
+        six = four[:-2] & two[4:]
+        found.append(np.flatnonzero(six[:-1] & ~six[1:]) + start)
+    return np.concatenate(found)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,8 @@ Integers = NDArray[np.int64]
 # layouts of events of one length, and tags of one length, that are looked for by comparing all with the first one
 MOST_LAYOUTS = 12
 MOST_COMPARED_TAGS = 12
+# events whose checksum is looked at in a block, at 5 µs each
+MOST_DOUBTFUL = 500
 # bytes of a tag that identify a series
 LONGEST_TAG = 1_000
 
@@ -65,6 +67,27 @@ class EventTable:
     settings: dict[str, str | float | bool | None] = field(default_factory=dict)
     malformed: list[int] = field(default_factory=list)
 
+    def doubtful(self) -> set[int]:
+        """Return events that may be damaged although they can be decoded: a wrong bit makes a new tag, or a far step.
+
+        They are at most `MOST_DOUBTFUL`.
+        """
+        events = {event for event, _ in self.restarts}
+        for column in self.columns.values():
+            back = np.flatnonzero(column.steps[1:] < column.steps[:-1])[:MOST_DOUBTFUL]
+            events.update(column.events[back].tolist(), column.events[back + 1].tolist(), column.events[-1:].tolist())
+            if len(events) > MOST_DOUBTFUL:
+                break
+        return set(sorted(events)[:MOST_DOUBTFUL])
+
+    def leave_out(self, events: Sequence[int]) -> None:
+        """Remove the values that are in some of the events."""
+        if not events:
+            return
+        kept = {tag: column.chosen(~np.isin(column.events, events)) for tag, column in self.columns.items()}
+        self.columns = {tag: column for tag, column in kept.items() if len(column.events)}
+        self.restarts = [restart for restart in self.restarts if restart[0] not in events]
+
 
 def decode_events(data: Bytes, starts: Integers, lengths: Integers) -> EventTable:
     """Return the scalars of events.
@@ -75,7 +98,9 @@ def decode_events(data: Bytes, starts: Integers, lengths: Integers) -> EventTabl
         lengths: the length of each in bytes.
     """
     table, parts = EventTable(), defaultdict[bytes, list[Column]](list)
-    for length in np.unique(lengths).tolist():
+    # one large record is decoded by itself
+    distinct = lengths if len(lengths) == 1 else np.flatnonzero(np.bincount(lengths))
+    for length in distinct.tolist():
         if length == 0:
             continue
         events = np.flatnonzero(lengths == length)

@@ -50,25 +50,24 @@ class TensorBoardReader:
         self._history = EventHistory()
         self._facts = LogFacts()
         self._has_more = True
-        self._missing = ""
+        self._paths: list[Path] | None = None
 
     @property
     def trouble(self) -> str:
         """What can't be read, file by file."""
-        parts = [self._missing, *(file.trouble for file in self._files.values()), self._history.trouble]
-        return " ".join(filter(None, parts))
+        if self._paths == []:
+            return f"{printable(str(self._folder))} has no event files any more."
+        return " ".join(filter(None, [*(file.trouble for file in self._files.values()), self._history.trouble]))
 
     def has_news(self) -> bool:
         """Return whether a file has changed, or there is a new one."""
-        return (
-            self._has_more
-            or self._below.has_news()
-            or self._listing() != list(self._files)
-            or any(file.has_news() for file in self._files.values())
-        )
+        if self._has_more or self._paths is None or self._listing() != self._paths:
+            return True
+        return any(self._files[path].has_news() for path in self._paths)
 
     def _listing(self) -> list[Path]:
         """Return the event files of the run, those of its own folder first, in the order in which they are read."""
+        self._below.search()
         return [folder / name for folder in (self._folder, *self._below.parts) for name in event_files_of(folder)]
 
     def read(self, seconds: float) -> LogPart:
@@ -76,7 +75,8 @@ class TensorBoardReader:
         deadline = time.monotonic() + seconds
         is_rewritten = self._update_files()
         self._has_more = False
-        for path, file in self._files.items():
+        for path in self._paths or ():
+            file = self._files[path]
             if self._has_more:
                 break
             if file.has_news():
@@ -87,15 +87,13 @@ class TensorBoardReader:
                         self._has_more = True
                         break
         facts = LogFacts(settings=dict(self._history.settings))
-        changed = None if facts == self._facts else facts
+        changed = facts if facts != self._facts or is_rewritten else None
         self._facts = facts
         return LogPart(self._history.take(), changed, is_rewritten, self._has_more)
 
     def _update_files(self) -> bool:
         """Look for files; return whether all must be read again, because what has been read is not in them any more."""
-        self._below.search()
-        paths = self._listing()
-        self._missing = "" if paths else f"{printable(str(self._folder))} has no event files any more."
+        paths = self._paths = self._listing()
         if not paths:
             return False
         # a file that appears before one that has been read, as rsync copies them, changes the order
@@ -114,7 +112,6 @@ class TensorBoardReader:
     def sample(self) -> LogPart | None:
         """Return values at evenly spread places of the files, and their last ones; None if they are small."""
         deadline = time.monotonic() + SAMPLE_SECONDS
-        self._below.search()
         sizes = {path: _size(path) for path in self._listing()}
         total = sum(sizes.values())
         if total < SAMPLED_FROM:

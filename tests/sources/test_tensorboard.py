@@ -125,7 +125,6 @@ def test_subfolders_of_add_hparams_and_add_scalars_belong_to_their_run(tmp_path:
     reader = TensorBoardReader(run)
     part = reader.read(60)
     assert not reader.trouble
-    assert not reader.has_news()
     read = series_in(part.items)
     assert {name: [value for _, value, _ in rows] for name, rows in read.items() if name != "lr"} == {
         "loss/all/train": [1.0, 2.0, 3.0],
