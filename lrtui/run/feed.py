@@ -95,8 +95,21 @@ class OutputLines:
     open_rows: tuple[str, ...] = ()
 
 
-FeedItem = Event | StepBlock | SummaryBlock | OutputLines
-"""An item of a feed: an event, a block of steps, or output."""
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What was taken is no longer valid from a step on, since a log was rewritten; what replaces it follows.
+
+    Args:
+        step: the first step that is dropped. At least one step follows, unless it is the run's first one.
+        seq: all events after the one with this `seq` are dropped; -1 for all, then a new RunStarted follows.
+    """
+
+    step: int
+    seq: int
+
+
+FeedItem = Event | StepBlock | SummaryBlock | OutputLines | Rewritten
+"""An item of a feed: an event, a block of steps, output, or that earlier items are dropped."""
 
 
 class Feed(Protocol):

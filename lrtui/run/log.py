@@ -56,6 +56,8 @@ class Log:
     """Lines of output that are not finished, such as a progress bar."""
     _needs_loss: bool = False
     """Whether the next step that has a loss has a line."""
+    _due: deque[int] = field(default_factory=lambda: deque(maxlen=LOG_LINES), compare=False)
+    """`seq` of the newest steps that were due for a line, of a run that does not log every loss."""
 
     def add(self, kind: LineKind, text: str, seq: int = -1) -> None:
         """Add a line."""
@@ -91,7 +93,10 @@ class Log:
         Args:
             has_every_loss: whether each step has a loss; otherwise the line is that of the next step that has one.
         """
-        self._needs_loss = self._needs_loss or event.batch % interval == 0
+        if event.batch % interval == 0:
+            self._needs_loss = True
+            if not has_every_loss:
+                self._due.append(event.seq)
         if self._needs_loss and (has_every_loss or not math.isnan(event.loss)):
             self._needs_loss = False
             self.add_event(event)
@@ -115,14 +120,17 @@ class Log:
         firsts: dict[int, int] = {}
         for index in with_loss.tolist():
             firsts.setdefault(int(parts[index]), index)
+        self._due.extend(block.seqs[is_due][-LOG_LINES:].tolist())
         last = int(parts[-1])
         self._needs_loss = last > 0 and last not in firsts
         return [index for part, index in firsts.items() if part > 0]
 
     def truncate(self, seq: int) -> None:
         """Drop the lines of all events after this one."""
-        self._needs_loss = False
         self.lines = deque((line for line in self.lines if line.seq <= seq), maxlen=LOG_LINES)
+        self._due = deque((due for due in self._due if due <= seq), maxlen=LOG_LINES)
+        last_due = self._due[-1] if self._due else -1
+        self._needs_loss = last_due > max((line.seq for line in self.lines if line.kind == "step"), default=-1)
 
 
 def format_lrs(lrs: tuple[float, ...]) -> str:

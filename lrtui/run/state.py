@@ -27,7 +27,7 @@ from lrtui.run.events import (
     Status,
     StepDone,
 )
-from lrtui.run.feed import FeedItem, OutputLines, StepBlock, SummaryBlock
+from lrtui.run.feed import FeedItem, OutputLines, Rewritten, StepBlock, SummaryBlock
 from lrtui.run.log import LineKind, Log
 from lrtui.run.series import Series
 from lrtui.run.smoothing import SPAN_GROWTH, Smoothed
@@ -211,6 +211,8 @@ class RunState:
             elif isinstance(item, OutputLines):
                 self.version += 1
                 self.log.add_output(item)
+            elif isinstance(item, Rewritten):
+                self._fold_rewritten(item)
             else:
                 self._fold_summary(item)
 
@@ -318,7 +320,8 @@ class RunState:
 
     def _start(self, event: RunStarted) -> None:
         if event.resumed_from is not None and self.started is not None:
-            self._truncate(event)
+            last = event.resumed_seq if event.resumed_seq is not None else event.seq
+            self._truncate(event.resumed_from, last)
         else:
             self.first_step = self.step = event.step
             self.lrs = [Series() for _ in event.group_lrs]
@@ -327,12 +330,23 @@ class RunState:
         self.log.has_output = event.output is not None
         self.waiting_for = "the first batch"
 
-    def _truncate(self, event: RunStarted) -> None:
-        """Drop everything after the checkpoint that the run resumes from."""
-        step, last = event.resumed_from or 0, event.resumed_seq if event.resumed_seq is not None else event.seq
+    def _fold_rewritten(self, item: Rewritten) -> None:
+        self.version += 1
+        self._truncate(item.step, item.seq)
+        if item.step <= self.first_step:
+            self.elapsed, self.epoch, self.batch, self._step_seq = 0.0, 0, 0, -1
+        if self.outcome is not None and self.outcome.seq > item.seq:
+            self.status, self.outcome = "running", None
+
+    def _truncate(self, step: int, last: int) -> None:
+        """Drop the steps from this one on, and the events after the one with seq `last`."""
+        # a mean that is read only after the series has grown again would keep its old values
+        self._smoothed.clear()
         for series in self._all_series:
             series.truncate(step - self.first_step)
         self.metrics = {name: series for name, series in self.metrics.items() if series.has_values}
+        while self.started and len(self.lrs) > len(self.started.group_lrs) and not self.lrs[-1].has_values:
+            self.lrs.pop()
         self.step = step
         self.evaluations = [result for result in self.evaluations if result.seq <= last]
         self.epochs = [epoch for epoch in self.epochs if epoch.seq <= last]

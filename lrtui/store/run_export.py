@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
-from lrtui.run.feed import FeedItem, OutputLines, StepBlock, SummaryBlock
+from lrtui.run.feed import FeedItem, OutputLines, Rewritten, StepBlock, SummaryBlock
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.store.migrations import has_step_metrics
 from lrtui.store.store_feed import StoreFeed
@@ -115,5 +115,5 @@ def json_lines(items: Iterable[FeedItem]) -> Iterator[str]:
 def _events(part: FeedItem) -> Iterator[Event]:
     if isinstance(part, StepBlock):
         yield from (part.step(index) for index in range(len(part)))
-    elif not isinstance(part, SummaryBlock | OutputLines):
+    elif not isinstance(part, SummaryBlock | OutputLines | Rewritten):
         yield part

@@ -1,0 +1,202 @@
+"""Finds the logs under a path, in steps of limited time: a folder may hold a data set, or be on a slow network."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui.sources.log import FoundLog, LogFormat
+
+MAX_FOLDERS = 20_000
+"""Maximum number of folders that are searched under one path."""
+
+MAX_FILES = 20_000
+"""Maximum number of files of one folder that are looked at."""
+
+SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
+"""Names of folders that have no logs, beside the hidden ones."""
+
+_KERAS = {"train", "validation"}
+"""The two folders that Keras writes one run to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A log that was found.
+
+    Args:
+        log: the log.
+        format: its format.
+        parts: the logs that it consists of, by the prefix of their series; none if it is a single one.
+    """
+
+    log: FoundLog
+    format: LogFormat
+    parts: Mapping[str, FoundLog] | None = None
+
+
+def is_skipped(name: str) -> bool:
+    """Return whether folders of this name are not searched."""
+    return name.startswith(".") or name in SKIPPED
+
+
+class LogFinder:
+    """The logs under one path; used by one thread.
+
+    Args:
+        path: a folder or a file, absolute; it may not exist yet.
+        formats: formats in the order in which they are asked.
+    """
+
+    def __init__(self, path: Path, formats: Sequence[LogFormat]) -> None:
+        self._path, self._formats = path, formats
+        self.places: dict[Path, Place] = {}
+        """The logs by path; replaced, never changed, when the search has reached its end."""
+        self.folders: tuple[Path, ...] = ()
+        """The folders that were searched."""
+        self.trouble: tuple[str, ...] = ()
+        """What can't be searched."""
+        self.seconds = 0.0
+        """How long the last search took."""
+        self.is_complete = False
+        """Whether the path has been searched to its end."""
+        self._search: Iterator[None] | None = None
+        self._spent = 0.0
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a search has begun and not ended."""
+        return self._search is not None
+
+    def search(self, until: float) -> bool:
+        """Search until this time of the monotonic clock, at least one folder; return whether the search has ended."""
+        start = time.monotonic()
+        if self._search is None:
+            self._search, self._spent = self._steps(), 0.0
+        for _ in self._search:
+            if time.monotonic() >= until:
+                self._spent += time.monotonic() - start
+                return False
+        self._search = None
+        self.seconds = self._spent + time.monotonic() - start
+        self.is_complete = True
+        return True
+
+    def _steps(self) -> Iterator[None]:
+        """Search the path, one folder at a step, then replace what was found before."""
+        found: dict[Path, Place] = {}
+        trouble: list[str] = []
+        folders: list[Path] = []
+        if not self._path.is_dir():
+            if os.path.lexists(self._path):
+                self._ask(self._path.parent, [self._path.name], found, trouble)
+            else:
+                trouble.append(f"there is no {self._path}")
+        else:
+            yield from self._walk(found, trouble, folders)
+            # a link to a log that was found by its own path
+            real = {path: Path(os.path.realpath(path)) for path in found if path.is_symlink()}
+            found = {path: place for path, place in found.items() if real.get(path) not in found}
+        if any(place.parts is None and place.log.path.name in _KERAS for place in found.values()):
+            found = _joined(found)
+        self.places, self.trouble, self.folders = found, tuple(dict.fromkeys(trouble)), tuple(folders)
+
+    def _walk(self, found: dict[Path, Place], trouble: list[str], folders: list[Path]) -> Iterator[None]:
+        # real folders come first, so that a log is named by its own path and not by that of a link
+        waiting, links, seen = [self._path], list[Path](), set[tuple[int, int]]()
+        files: set[str] = set()
+        while waiting or links:
+            folder = waiting.pop() if waiting else links.pop(0)
+            if len(folders) >= MAX_FOLDERS:
+                trouble.append(f"{self._path}: only the first {MAX_FOLDERS:,} folders are searched")
+                return
+            try:
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                names, inner, linked, is_cut = _entries(folder)
+            except OSError as error:
+                trouble.append(f"{folder} can't be read: {error.strerror or error}")
+                continue
+            if is_cut:
+                trouble.append(f"{folder}: only {MAX_FILES:,} of its files are looked at")
+            folders.append(folder)
+            names = [name for name in names if not _is_repeated(folder, name, linked, files)]
+            self._ask(folder, names, found, trouble)
+            waiting += [folder / name for name in sorted(inner, reverse=True)]
+            links += [folder / name for name in sorted(linked) if (folder / name).is_dir()]
+            yield
+
+    def _ask(self, folder: Path, names: Sequence[str], found: dict[Path, Place], trouble: list[str]) -> None:
+        if not names:
+            return
+        for log_format in self._formats:
+            try:
+                logs = log_format.find(folder, names)
+            except Exception as error:  # a format of another package can raise anything
+                trouble.append(f"{folder}: {log_format.name}: {type(error).__name__}: {error}")
+                continue
+            for log in logs:
+                found.setdefault(log.path, Place(log, log_format))
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str], set[str], bool]:
+    """Return names of the files, of the folders, and of those of both that are links; whether there are too many.
+
+    Raises:
+        OSError: if the folder can't be read.
+    """
+    files: list[str] = []
+    folders: list[str] = []
+    links: set[str] = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                if not is_skipped(entry.name):
+                    links.add(entry.name)
+                    files.append(entry.name)
+            elif entry.is_dir(follow_symlinks=False):
+                if not is_skipped(entry.name):
+                    folders.append(entry.name)
+            elif len(files) < MAX_FILES:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(entry.name)
+            else:
+                return sorted(files), folders, links, True
+    return sorted(files), folders, links, False
+
+
+def _is_repeated(folder: Path, name: str, links: set[str], files: set[str]) -> bool:
+    """Return whether an entry is a link to a folder, to nothing, or to a file that was found already."""
+    if name not in links:
+        return False
+    path = os.path.realpath(folder / name)
+    if not os.path.isfile(path) or path in files:
+        return True
+    files.add(path)
+    return False
+
+
+def _joined(found: dict[Path, Place]) -> dict[Path, Place]:
+    """Return the logs with those joined that Keras writes as one run: the folders `train` and `validation`."""
+    siblings: dict[Path, set[str]] = {}
+    for path in found:
+        siblings.setdefault(path.parent, set()).add(path.name)
+    joined = {parent for parent, names in siblings.items() if names == _KERAS and parent not in found}
+    result: dict[Path, Place] = {}
+    for path, place in found.items():
+        parent = path.parent
+        if parent not in joined:
+            result[path] = place
+        elif parent not in result:
+            parts = {name: found[parent / name].log for name in sorted(_KERAS)}
+            if len({each.format for each in parts.values()}) > 1:
+                result |= {parent / name: found[parent / name] for name in _KERAS}
+                joined.discard(parent)
+            else:
+                result[parent] = Place(FoundLog(place.log.format, parent), place.format, parts)
+    return result
