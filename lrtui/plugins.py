@@ -19,6 +19,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     LOG_FORMATS: {
         "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
         "trainer_state": "lrtui.sources.trainer_state:TrainerState",
+        "lightning_csv": "lrtui.sources.lightning_csv:LightningCsv",
         "jsonl": "lrtui.sources.jsonl:JsonLines",
         "csv": "lrtui.sources.csv_log:CsvLogs",
     },

@@ -8,6 +8,7 @@ from pathlib import Path
 from lrtui.sources.csv_cells import find_header, number_of, split_line
 from lrtui.sources.csv_parser import CsvParser
 from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
+from lrtui.sources.lightning_csv import is_of_lightning
 from lrtui.sources.log import FoundLog, LogFormat
 from lrtui.sources.metric_names import is_of_a_run
 from lrtui.sources.text_reader import TextReader
@@ -24,7 +25,8 @@ class CsvLogs(LogFormat):
     def find(self, folder: Path, names: Sequence[str]) -> list[FoundLog]:
         """Return the tables whose columns are values of a training run."""
         wanted = [name for name in names if name.lower().endswith(_ENDINGS)][:MAX_PER_FOLDER]
-        return [FoundLog(self.name, folder / name) for name in wanted if _is_log(folder / name, is_named=False)]
+        paths = (folder / name for name in wanted)
+        return [FoundLog(self.name, path) for path in paths if _is_log(path, is_named=False)]
 
     def find_file(self, path: Path) -> list[FoundLog]:
         """Return the file if it has a header and numbers."""
@@ -36,6 +38,9 @@ class CsvLogs(LogFormat):
 
 
 def _is_log(path: Path, *, is_named: bool) -> bool:
+    if is_of_lightning(path):
+        # its run is the folder
+        return False
     lines = head_lines(path)
     header, rest = find_header(lines)
     if header is None or (not is_named and not is_of_a_run(header.names)):

@@ -27,11 +27,12 @@ class CsvParser:
 
     Args:
         path: the file, for messages.
+        step: the column of the step, which counts over the whole run; found by its name if empty.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, step: str = "") -> None:
         self._path = path
-        self._series = TableSeries(path)
+        self._series = TableSeries(path, step)
         self._lines = LineTrouble(path)
         self._header: Header | None = None
         self._comment: list[str] = []

@@ -15,9 +15,13 @@ class StepChoice:
     """Chooses the column of the step by its name, and by the number of rows that have it.
 
     The choice follows from what was counted, not from the order in which it was.
+
+    Args:
+        known: the column of the step; empty to choose one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: str = "") -> None:
+        self._known = known
         self.name: str | None = None
         """The column of the step, which may be that of the epoch; None if values are counted."""
         self.epoch_name: str | None = None
@@ -33,6 +37,8 @@ class StepChoice:
 
     def is_step(self, name: str) -> bool:
         """Return whether a column has steps, so that it is no series of its own."""
+        if self._known:
+            return name == self._known
         return plain_name(name) in STEP_NAMES and (name == self.name or self._is_usable(name))
 
     def refuse(self, name: str) -> None:
@@ -54,6 +60,9 @@ class StepChoice:
     def changes(self) -> bool:
         """Choose, and return whether the choice differs from the last one."""
         before = self.name, self.epoch_name
+        if self._known:
+            self.name = None if self._known in self._refused else self._known
+            return before != (self.name, self.epoch_name)
         usable = {name: rows for name, (rows, _) in self._counts.items() if rows and self._is_usable(name)}
         most = max(usable.values(), default=0)
         often = [name for name, rows in usable.items() if rows * _LEAST_SHARE >= most]

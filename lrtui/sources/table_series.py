@@ -25,10 +25,11 @@ class TableSeries:
 
     Args:
         path: the file, for messages.
+        step: the column of the step, which counts over the whole run; found by its name if empty.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, step: str = "") -> None:
+        self._path, self._step = path, step
         self.start()
 
     @property
@@ -39,7 +40,7 @@ class TableSeries:
 
     def start(self) -> None:
         """Forget everything."""
-        self._choice = StepChoice()
+        self._choice = StepChoice(self._step)
         self._rows_counted = 0
         self.forget()
 
@@ -73,7 +74,7 @@ class TableSeries:
                 return None
             self._steps = RowSteps(self._choice.counted)
         steps = _column(count, table, self._choice.name, whole=True)
-        epochs = _column(count, table, self._choice.epoch_name)
+        epochs = None if self._step else _column(count, table, self._choice.epoch_name)
         times = self._take_times(count, table)
         self._take_lengths(table)
         series = {name: column for name, column in table.items() if not self._choice.is_step(name)}
