@@ -25,8 +25,8 @@ class Advice:
         title: a short phrase.
         brief: a clause without figures, for narrow terminals.
         text: a clause with the figures that show the problem.
-        action: name of the action in `lrtui.actions` that follows the advice.
-        effect: what that action would do, in a short phrase.
+        action: name of the action in `lrtui.actions` that follows the advice; empty if the run takes no commands.
+        effect: what that action would do, in a short phrase; without an action what to do in the next run.
         command: the command for the run, or for the run that replaces it.
         step: optimizer steps done when the advice was given.
         changes: number of changes of the lr before the advice.
@@ -48,12 +48,19 @@ class Advice:
     restart_epochs: int | None = None
 
     @property
+    def is_for_next_run(self) -> bool:
+        """Whether it can only be followed in another run, because this one takes no commands."""
+        return not self.action
+
+    @property
     def proposal(self) -> SwitchSchedule | None:
         """The schedule to switch to, and its anchor; None if the advice is not a switch."""
         return self.command if isinstance(self.command, SwitchSchedule) else None
 
     def still_applies(self, state: RunState) -> bool:
         """Return whether the run is still in the phase of the advice, and its lr has not been changed since."""
+        if self.is_for_next_run:
+            return True
         if self.code in AFTER_THE_RUN:
             return not state.is_live
         return state.is_live and not self._lr_was_changed(state)
@@ -100,6 +107,8 @@ class Advice:
                 reach.
             store: the option that names the store, with a leading space; empty for the default one.
         """
+        if self.is_for_next_run:
+            return f"advice: {self.title}: {self.text}. {self.effect[:1].upper()}{self.effect[1:]}."
         return f"advice: {self.title}: {self.text}. Try {self._command_line(spec, run_number, store)}"
 
     def _command_line(self, spec: RunSpec, run_number: int | None, store: str) -> str:

@@ -24,6 +24,7 @@ class EpochRecord:
 
     Args:
         epoch: the event that ended the epoch.
+        start: steps done when it began.
         result: test result of the model itself, not of averaged weights.
         noise: standard error of the merit, from the number of test samples if it is a share; 0 without a merit.
         train_loss: mean training loss of the epoch; NaN if no step had a finite loss.
@@ -32,6 +33,7 @@ class EpochRecord:
     """
 
     epoch: EpochDone
+    start: int
     result: EvalDone
     noise: float
     train_loss: float
@@ -52,17 +54,17 @@ def epoch_records(state: RunState, latest: int | None = None) -> list[EpochRecor
     """
     tests, samples, objective = epoch_results(state, latest), _test_samples(state), state.objective
     records = []
-    end = None
-    for epoch in state.epochs if latest is None else state.epochs[-latest:]:
-        start = end if end is not None else epoch.step - (state.started.batches_per_epoch if state.started else 0)
-        end = epoch.step
+    first = 0 if latest is None else max(0, len(state.epochs) - latest)
+    end = state.epochs[first - 1].step if first else state.first_step
+    for epoch in state.epochs[first:]:
+        start, end = end, epoch.step
         if epoch.epoch in tests:
             result = tests[epoch.epoch]
             # one epoch at a time: a summary of several epochs together is only as exact as a chart
             loss = state.loss.summary(np.array([start, end]) - state.first_step).mean[0]
             value = None if objective.metric == LOSS else metric_of(result, objective.metric)
             merit = None if value is None else -objective.order(value)
-            records.append(EpochRecord(epoch, result, _noise(objective, value, samples), float(loss), merit))
+            records.append(EpochRecord(epoch, start, result, _noise(objective, value, samples), float(loss), merit))
     return records
 
 

@@ -36,8 +36,7 @@ def plateau(state: RunState, remaining: RemainingLrs) -> Advice | None:
     train_decrease = relative_decrease([item.train_loss for item in before], [item.train_loss for item in after])
     if improved(before, after) or train_decrease > LOSS_NOISE or follows_metric(state):
         return None
-    start = tests[0].epoch.step - (state.started.batches_per_epoch if state.started else 0)
-    lowest, highest = lr_range_used(state, start)
+    lowest, highest = lr_range_used(state, tests[0].start)
     lrs = remaining(state)
     if lowest <= 0 or highest > CONSTANT * lowest or lrs is None or not len(lrs):
         return None

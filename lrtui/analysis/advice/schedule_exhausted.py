@@ -12,6 +12,7 @@ from lrtui.analysis.advice.epoch_records import EpochRecord, epoch_records, impr
 from lrtui.run.commands import SwitchSchedule
 from lrtui.run.evaluations import is_finite
 from lrtui.run.events import DeadLayer, EpochDone
+from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, RemainingLrs
 from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, ROUNDING
@@ -125,6 +126,17 @@ def propose_schedule_for_restart(state: RunState) -> SwitchSchedule:
     Its peak is at least half a decade below this run's peak, whatever the later test results were.
     """
     return _one_cycle(state, _rounded(np.minimum(_peak_lrs(state), peak_lrs_used(state) / np.sqrt(10))))
+
+
+def propose_schedule_for_next(state: RunState) -> SwitchSchedule:
+    """Return the schedule for a run like this one from its start, after the fact.
+
+    If the optimizer is unknown, as for a log, so is whether it has the momentum that a cycle changes.
+    """
+    started = state.started
+    if started is None or (not started.settings_known and started.spec.optimizer == RunSpec().optimizer):
+        return SwitchSchedule("CosineAnnealingLR()", "base")
+    return _one_cycle(state, _peak_lrs(state))
 
 
 def _one_cycle(state: RunState, lrs: Floats) -> SwitchSchedule:

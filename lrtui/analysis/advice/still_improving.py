@@ -32,22 +32,7 @@ longer run would not repeat."""
 
 def still_improving(state: RunState) -> Advice | None:
     """Return the advice for a completed run whose last tests were each better than the one before."""
-    if state.outcome is None or state.outcome.outcome != "done" or state.started is None:
-        return None
-    tests = epoch_records(state, EPOCHS + 1)
-    if len(tests) <= EPOCHS or tests[-1].is_perfect:
-        return None
-    losses = [test.result.loss for test in tests]
-    if not all(is_finite(earlier) and is_finite(later) and later < earlier for earlier, later in pairwise(losses)):
-        return None
-    # the last epoch must improve by more than the noise, and all of them together by that much per epoch
-    if not improved(tests[-2:-1], tests[-1:]) or not improved(tests[:1], tests[-1:], noise=EPOCHS):
-        return None
-    if relative_decrease([tests[0].train_loss], [tests[-1].train_loss]) <= LOSS_NOISE:
-        return None
-    first = mean_lrs_used(state, tests[0].epoch.step, tests[1].epoch.step)
-    last = mean_lrs_used(state, tests[-2].epoch.step, state.step)
-    if not np.any(last >= MIN_SHARE * peak_lrs_used(state)) or not np.any(last >= first / STEADY):
+    if state.outcome is None or state.outcome.outcome != "done" or state.started is None or not is_improving(state):
         return None
     epochs = state.started.spec.epochs
     return Advice(
@@ -62,3 +47,24 @@ def still_improving(state: RunState) -> Advice | None:
         step=state.step,
         changes=len(state.changes),
     )
+
+
+def is_improving(state: RunState) -> bool:
+    """Return whether each of the last tests was better than the one before, at an lr that is still high."""
+    tests = epoch_records(state, EPOCHS + 1)
+    if len(tests) <= EPOCHS or tests[-1].is_perfect:
+        return False
+    losses = [test.result.loss for test in tests]
+    if not all(is_finite(earlier) and is_finite(later) and later < earlier for earlier, later in pairwise(losses)):
+        return False
+    # the last epoch must improve by more than the noise, and all of them together by that much per epoch
+    if not improved(tests[-2:-1], tests[-1:]) or not improved(tests[:1], tests[-1:], noise=EPOCHS):
+        return False
+    if relative_decrease([tests[0].train_loss], [tests[-1].train_loss]) <= LOSS_NOISE:
+        return False
+    first = mean_lrs_used(state, tests[0].epoch.step, tests[1].epoch.step)
+    last = mean_lrs_used(state, tests[-2].epoch.step, state.step)
+    peaks = peak_lrs_used(state)
+    # a log may have no lr
+    trained = peaks > 0
+    return bool(np.any(trained & (last >= MIN_SHARE * peaks)) and np.any(trained & (last >= first / STEADY)))
