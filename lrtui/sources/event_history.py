@@ -114,7 +114,7 @@ class EventHistory:
             max(each.last_time for each in earlier)
             > min(float(table.columns[tag].times[0]) for tag in shared) + OVERLAP
         ):
-            self._tell_of_two_writers(path)
+            self._tell_of_two_writers(path, written.first_step)
 
     def _restart(self, step: int, earlier: list[_Written]) -> None:
         self._flush()
@@ -122,10 +122,10 @@ class EventHistory:
         for each in earlier:
             each.limit = step if each.limit is None else min(each.limit, step)
 
-    def _tell_of_two_writers(self, newer: Path) -> None:
-        name = printable(newer.name)
+    def _tell_of_two_writers(self, newer: Path, step: int) -> None:
+        folder, name = printable(str(newer.parent)), printable(newer.name)
         self._two_writers = (
-            f"Two programs write into {printable(str(newer.parent))} at the same time: where steps are the same, "
+            f"Two programs seem to write into {folder} at the same time: from step {step:,} on, "
             f"the values in {name} are shown."
         )
 
@@ -133,7 +133,7 @@ class EventHistory:
         if written.limit is not None:
             newer = {tag: column.chosen(column.steps < written.limit) for tag, column in columns.items()}
             if any(len(newer[tag].steps) < len(column.steps) for tag, column in columns.items()):
-                self._tell_of_two_writers(list(self._files)[-1])
+                self._tell_of_two_writers(list(self._files)[-1], written.limit)
             columns = {tag: column for tag, column in newer.items() if len(column.steps)}
         for tag, column in columns.items():
             written.counts[tag] = written.counts.get(tag, 0) + len(column.steps)

@@ -108,7 +108,9 @@ def decode_events(data: Bytes, starts: Integers, lengths: Integers) -> EventTabl
         items = np.ndarray((len(data) - length + 1,), f"V{length}", data, strides=(1,))
         rows = items[starts[events]].view(np.uint8).reshape(-1, length)
         for layout, chosen in _by_layout(rows, events, table.malformed):
-            _add_columns(rows[chosen], events[chosen], layout, table, parts)
+            # a NaN that is to raise an error when it is used
+            with np.errstate(invalid="ignore"):
+                _add_columns(rows[chosen], events[chosen], layout, table, parts)
     table.columns = {tag: _joined(columns) for tag, columns in parts.items()}
     table.restarts.sort()
     table.malformed.sort()

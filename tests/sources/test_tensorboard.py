@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from event_logs import read_all, restarts_in, same, series_in, tensorboard_reads, write_events
+from event_logs import (
+    event_bytes,
+    read_all,
+    restarts_in,
+    same,
+    series_in,
+    tensorboard_reads,
+    write_events,
+    write_records,
+)
 from torch.utils.tensorboard import SummaryWriter
 
 from lrtui.plugins import LOG_FORMATS, load_plugin
@@ -175,6 +184,13 @@ def test_files_of_one_run_with_other_series_are_no_restarts(tmp_path: Path) -> N
     part, trouble = read_all(tmp_path)
     assert not restarts_in(part.items)
     assert not trouble
+
+
+def test_the_bits_of_a_signaling_nan_are_read_without_a_warning(tmp_path: Path) -> None:
+    data = bytearray(event_bytes("loss", 1, 1.0, 1.7e9))
+    data[-4:] = b"\x01\x00\x80\x7f"
+    write_records(tmp_path / NAME, [bytes(data)])
+    assert math.isnan(series_in(read_all(tmp_path)[0].items)["loss"][0][1])
 
 
 def test_the_format_is_registered() -> None:
