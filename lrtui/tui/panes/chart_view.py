@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from lrtui.plotting.chart import MARGIN, Chart, Row
 from lrtui.tui.panes.repaint import changed_region
-from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+from lrtui.tui.run_colours import chart_style
 
 
 class ChartView(Widget):
@@ -43,7 +43,7 @@ class ChartView(Widget):
     ChartView > .chart--now { color: $foreground-muted; }
     ChartView > .chart--cursor { color: $accent; }
     ChartView > .chart--flag { color: $warning; }
-    """ + run_css("ChartView")
+    """
 
     COMPONENT_CLASSES = {
         "chart--axis",
@@ -53,7 +53,6 @@ class ChartView(Widget):
         "chart--now",
         "chart--cursor",
         "chart--flag",
-        *RUN_CLASSES,
     }
     """
     | Class | Description |
@@ -65,8 +64,6 @@ class ChartView(Widget):
     | `chart--now` | The line at the current step. |
     | `chart--cursor` | The line at the cursor. |
     | `chart--flag` | Switches and nudges. |
-    | `chart--line-1` to `-8` | The colour of a run. |
-    | `chart--band-1` to `-8` | Its paler colour, for the band from the minimum to the maximum of all batches. |
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -76,7 +73,7 @@ class ChartView(Widget):
         self._strips: list[Strip | None] = []
         self._styles: dict[str, Style] = {}
         self.drawn_styles: frozenset[str] = frozenset()
-        """The component classes of what is visible, without those of curves that others hide."""
+        """The styles of what is visible, without those of curves that others hide."""
 
     @property
     def chart(self) -> Chart | None:

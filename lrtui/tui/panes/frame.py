@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
-from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+from lrtui.tui.run_colours import chart_style
 
 Legend = tuple[tuple[str, str], ...]
 """Pieces of text with their style: the name of a chart's style; "" for the colour of the title."""
@@ -29,7 +29,7 @@ class Frame(CachedStyles):
     Frame.-current > .frame--title { color: $accent; }
     Frame > .chart--candidate { color: $accent; }
     Frame > .chart--ghost { color: $foreground-disabled; }
-    """ + run_css("Frame")
+    """
 
     COMPONENT_CLASSES = {
         "frame--key",
@@ -37,7 +37,6 @@ class Frame(CachedStyles):
         "frame--figure",
         "chart--candidate",
         "chart--ghost",
-        *RUN_CLASSES,
     }
     """
     | Class | Description |
@@ -45,7 +44,7 @@ class Frame(CachedStyles):
     | `frame--key` | The pane's key. |
     | `frame--title` | The pane's name. |
     | `frame--figure` | The value at the right end. |
-    | `chart--candidate`, `chart--ghost`, `chart--line-1` to `-8`, `chart--band-1` to `-8` | The colours in a legend. |
+    | `chart--candidate`, `chart--ghost` | The colours in a legend, besides those of runs. |
     """
 
     def __init__(self, title: str, *, key: str = "", classes: str | None = None) -> None:

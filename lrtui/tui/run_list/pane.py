@@ -22,7 +22,7 @@ from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.repaint import update_text
-from lrtui.tui.run_colours import RUN_CLASSES, chart_style, run_css
+from lrtui.tui.run_colours import chart_style
 from lrtui.tui.run_list.log_labels import fitted_labels, log_labels
 from lrtui.tui.run_list.lr_lines import LrLines
 from lrtui.tui.run_list.rows import (
@@ -48,8 +48,6 @@ class RunList(OptionList):
     """The list widget; enter does not select, since the run at the cursor is already on screen."""
 
     BINDINGS = [Binding("enter", "enter", show=False)]
-    DEFAULT_CSS = run_css("RunList")
-    COMPONENT_CLASSES = {*RUN_CLASSES}
 
     class Entered(Message):
         """The user pressed enter."""

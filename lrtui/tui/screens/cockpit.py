@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantFocus, Resize
+from textual.events import DescendantFocus, Resize, ScreenResume
 from textual.widget import Widget
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
@@ -256,8 +256,10 @@ class CockpitScreen(BackgroundScreen[None]):
         """Mark that a dialog covers the panes."""
         self._was_covered = True
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
         """Draw the changes that the dialog's result has caused."""
+        # when the screen appears, every widget has just been styled; a theme may have been chosen in a dialog
+        event.refresh_styles = self._was_covered
         if self._was_covered:
             self._was_covered = False
             self.call_later(self.draw_now)

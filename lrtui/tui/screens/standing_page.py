@@ -14,7 +14,7 @@ from lrtui.plotting.layers import Layer, Line, Marks
 from lrtui.text.format import printable
 from lrtui.tui.panes.frame import Legend
 from lrtui.tui.panes.repaint import update_text
-from lrtui.tui.run_colours import RUN_CLASSES, chart_style, letter_of, line_class, run_css
+from lrtui.tui.run_colours import chart_style, letter_of, line_class
 
 # takes 120 ms to import, and is first needed in a thread
 if TYPE_CHECKING:
@@ -89,9 +89,6 @@ def standing_page(standing: Standing, results: Sequence[CellResult], width: int)
 
 class StandingTable(Static):
     """The lines above the curves, with the letters of the curves before the rows of the table."""
-
-    DEFAULT_CSS = run_css("StandingTable")
-    COMPONENT_CLASSES = {*RUN_CLASSES}
 
     def show(self, lines: Sequence[tuple[int | None, str]]) -> None:
         """Show these lines."""

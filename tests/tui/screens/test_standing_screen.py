@@ -23,6 +23,7 @@ from lrtui.run.state import RunState
 from lrtui.store.liveness import this_process
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame
+from lrtui.tui.run_colours import chart_style
 from lrtui.tui.screens.dialogs import ConfirmScreen
 from lrtui.tui.screens.standing import StandingScreen, progress_text
 from lrtui.tui.screens.standing_page import StandingTable, standing_page
@@ -131,7 +132,7 @@ async def test_the_table_has_the_letters_of_the_curves_in_their_colours(folder: 
         await until(pilot, lambda: "A" in view.text())
         in_chart = next(segment.style for line in view.segments() for segment in line if "A" in segment.text)
         table = app.screen.query_one(StandingTable)
-        in_table = table.get_component_rich_style("chart--line-1")
+        in_table = chart_style(table, "chart--line-1")
         assert in_chart is not None
         assert in_chart.color == in_table.color
         assert "A StepLR(step_size=1, gamma=0.5)" in app.screen.query_one("#curves Frame", Frame).render().plain
