@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -211,6 +211,13 @@ class RunSource(Protocol):
             LrtuiError: if the command is refused or not answered; says why.
         """
         raise LrtuiError(f"The runs of {self.name} take no commands.")
+
+    def watch(self, notify: Callable[[], None]) -> None:
+        """Call `notify`, in any thread, as soon as there is something new, so that it is read sooner than in a second.
+
+        Called once, before `runs`. A source that can't tell does nothing.
+        """
+        return
 
     def close(self) -> None:
         """Release what is open; nothing is called afterwards."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lrtui.sources.log import FoundLog, LogFormat
@@ -19,9 +20,6 @@ MAX_FILES = 20_000
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 """Names of folders that have no logs, beside the hidden ones."""
 
-_KERAS = {"train", "validation"}
-"""The two folders that Keras writes one run to."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -30,12 +28,10 @@ class Place:
     Args:
         log: the log.
         format: its format.
-        parts: the logs that it consists of, by the prefix of their series; none if it is a single one.
     """
 
     log: FoundLog
     format: LogFormat
-    parts: Mapping[str, FoundLog] | None = None
 
 
 def is_skipped(name: str) -> bool:
@@ -92,7 +88,7 @@ class LogFinder:
         folders: list[Path] = []
         if not self._path.is_dir():
             if os.path.lexists(self._path):
-                self._ask(self._path.parent, [self._path.name], found, trouble)
+                self._ask(lambda each: each.find_file(self._path), self._path, found, trouble)
             else:
                 trouble.append(f"there is no {self._path}")
         else:
@@ -100,9 +96,10 @@ class LogFinder:
             # a link to a log that was found by its own path
             real = {path: Path(os.path.realpath(path)) for path in found if path.is_symlink()}
             found = {path: place for path, place in found.items() if real.get(path) not in found}
-        if any(place.parts is None and place.log.path.name in _KERAS for place in found.values()):
-            found = _joined(found)
-        self.places, self.trouble, self.folders = found, tuple(dict.fromkeys(trouble)), tuple(folders)
+        self.places, self.trouble = found, tuple(dict.fromkeys(trouble))
+        # those with logs first: not all can be watched
+        with_logs = {path if path.is_dir() else path.parent for path in found}
+        self.folders = tuple(sorted(folders, key=lambda folder: folder not in with_logs)) or (self._path.parent,)
 
     def _walk(self, found: dict[Path, Place], trouble: list[str], folders: list[Path]) -> Iterator[None]:
         # real folders come first, so that a log is named by its own path and not by that of a link
@@ -126,22 +123,31 @@ class LogFinder:
                 trouble.append(f"{folder}: only {MAX_FILES:,} of its files are looked at")
             folders.append(folder)
             names = [name for name in names if not _is_repeated(folder, name, linked, files)]
-            self._ask(folder, names, found, trouble)
+            if names:
+                self._ask(partial(_find, folder, names), folder, found, trouble)
             waiting += [folder / name for name in sorted(inner, reverse=True)]
             links += [folder / name for name in sorted(linked) if (folder / name).is_dir()]
             yield
 
-    def _ask(self, folder: Path, names: Sequence[str], found: dict[Path, Place], trouble: list[str]) -> None:
-        if not names:
-            return
+    def _ask(
+        self,
+        find: Callable[[LogFormat], Sequence[FoundLog]],
+        path: Path,
+        found: dict[Path, Place],
+        trouble: list[str],
+    ) -> None:
         for log_format in self._formats:
             try:
-                logs = log_format.find(folder, names)
+                logs = find(log_format)
             except Exception as error:  # a format of another package can raise anything
-                trouble.append(f"{folder}: {log_format.name}: {type(error).__name__}: {error}")
+                trouble.append(f"{path}: {log_format.name}: {type(error).__name__}: {error}")
                 continue
             for log in logs:
                 found.setdefault(log.path, Place(log, log_format))
+
+
+def _find(folder: Path, names: Sequence[str], log_format: LogFormat) -> Sequence[FoundLog]:
+    return log_format.find(folder, names)
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str], set[str], bool]:
@@ -179,24 +185,3 @@ def _is_repeated(folder: Path, name: str, links: set[str], files: set[str]) -> b
         return True
     files.add(path)
     return False
-
-
-def _joined(found: dict[Path, Place]) -> dict[Path, Place]:
-    """Return the logs with those joined that Keras writes as one run: the folders `train` and `validation`."""
-    siblings: dict[Path, set[str]] = {}
-    for path in found:
-        siblings.setdefault(path.parent, set()).add(path.name)
-    joined = {parent for parent, names in siblings.items() if names == _KERAS and parent not in found}
-    result: dict[Path, Place] = {}
-    for path, place in found.items():
-        parent = path.parent
-        if parent not in joined:
-            result[path] = place
-        elif parent not in result:
-            parts = {name: found[parent / name].log for name in sorted(_KERAS)}
-            if len({each.format for each in parts.values()}) > 1:
-                result |= {parent / name: found[parent / name] for name in _KERAS}
-                joined.discard(parent)
-            else:
-                result[parent] = Place(FoundLog(place.log.format, parent), place.format, parts)
-    return result

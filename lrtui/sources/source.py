@@ -13,10 +13,10 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.feed import Feed
 from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSource, RunSummary
 from lrtui.run.spec import LOG, RunSpec
+from lrtui.sources.file_watch import FileWatch, reports_changes
 from lrtui.sources.folders import LogFinder, Place, is_skipped
-from lrtui.sources.joined_log import JoinedReader
-from lrtui.sources.log import FoundLog, LogFormat, LogReader
-from lrtui.sources.log_feed import LogFeed
+from lrtui.sources.log import LogFormat
+from lrtui.sources.log_feed import STEPS_IN_FULL, LogFeed
 from lrtui.sources.log_figures import LogFigures, figures_of
 from lrtui.sources.meaning import SeriesMapping
 from lrtui.sources.recorded_log import RecordedLog
@@ -59,21 +59,18 @@ class WatchedLog:
         """The feeds that are in use; the values of a log without one are not kept."""
 
     def _recorded(self) -> RecordedLog:
-        place, log_format = self.place, self.place.format
-        if place.parts is None:
-            return RecordedLog(place.log, lambda: log_format.open(place.log), self._mapping)
-        openers = {name: _opener(log_format, log) for name, log in place.parts.items()}
-        return RecordedLog(place.log, lambda: JoinedReader(openers), self._mapping)
+        place = self.place
+        return RecordedLog(place.log, lambda: place.format.open(place.log), self._mapping)
 
-    def feed(self) -> Feed:
+    def feed(self, in_full: int | None) -> Feed:
         """Return the events of the log."""
-        if self.place.parts is None and (own := self.place.format.feed(self.place.log)) is not None:
+        if (own := self.place.format.feed(self.place.log)) is not None:
             return own
         if self.log.is_thin:
             self.log.close()
             self.log = self._recorded()
             self.log.sample()
-        feed = LogFeed(self.log)
+        feed = LogFeed(self.log, in_full)
         self.feeds.add(feed)
         return feed
 
@@ -127,6 +124,9 @@ class LogSource(RunSource):
         self._runs: list[RunSummary] = []
         self._next_search = 0.0
         self._turn = 0
+        self._notify: Callable[[], None] | None = None
+        self._file_watch: FileWatch | None = None
+        self._reports_changes = False
 
     @property
     def is_read(self) -> bool:
@@ -151,13 +151,35 @@ class LogSource(RunSource):
             runs = self._read(float("inf"))
         return runs
 
-    def feed(self, key: int | str) -> Feed:
+    def watch(self, notify: Callable[[], None]) -> None:
+        """Call `notify` when files change, and while there is more to read."""
+        self._notify = notify
+
+    def _changed(self, has_others: bool) -> None:
+        if has_others:
+            # soon, but a search of many folders is not repeated all the time
+            self._next_search = min(self._next_search, time.monotonic() + 2 * self._finder.seconds)
+        if self._notify is not None:
+            self._notify()
+
+    def _watch_files(self) -> None:
+        """Watch the folders that were searched, if their file system reports changes."""
+        if self._file_watch is None:
+            self._file_watch = FileWatch(self._changed)
+            self._reports_changes = reports_changes(self.path)
+        if self._reports_changes:
+            self._file_watch.watch(self._finder.folders)
+
+    def feed(self, key: int | str, in_full: int | None = STEPS_IN_FULL) -> Feed:
         """Return a run's events, as far as `runs` has read them.
+
+        Args:
+            in_full: how many of the newest steps are returned one by one, older ones being summarized; None for all.
 
         Raises:
             LrtuiError: before `runs` has found the log.
         """
-        return self._watched(key).feed()
+        return self._watched(key).feed(in_full)
 
     def log(self, key: int | str) -> RecordedLog:
         """Return a run's log.
@@ -169,6 +191,8 @@ class LogSource(RunSource):
 
     def close(self) -> None:
         """Release what is open."""
+        if self._file_watch is not None:
+            self._file_watch.close()
         for watched in self._logs.values():
             watched.log.close()
         self._logs, self._runs = {}, []
@@ -197,6 +221,11 @@ class LogSource(RunSource):
         runs = [watched.summary for watched in self._logs.values() if watched.summary is not None]
         if runs != self._runs:
             self._runs = runs
+        if self._notify is not None:
+            if self.is_read:
+                self._watch_files()
+            else:
+                self._notify()
         return self._runs
 
     def _take_found(self) -> None:
@@ -208,7 +237,7 @@ class LogSource(RunSource):
             self._logs.pop(key).log.close()
         for key, place in found.items():
             known = self._logs.get(key)
-            if known is None or known.place.log != place.log or known.place.parts != place.parts:
+            if known is None or known.place.log != place.log:
                 if known is not None:
                     known.log.close()
                 self._logs[key] = WatchedLog(place, self._mapping)
@@ -313,10 +342,6 @@ def _installed_formats() -> tuple[list[LogFormat], list[str]]:
         except Exception as error:  # another package can raise anything
             missing.append(f"Logs of the format {name} are not read: {error}")
     return formats, missing
-
-
-def _opener(log_format: LogFormat, log: FoundLog) -> Callable[[], LogReader]:
-    return lambda: log_format.open(log)
 
 
 def _epochs(epochs: int | None) -> int:

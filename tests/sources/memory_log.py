@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrtui.run.feed import Feed
-from lrtui.sources.log import FoundLog, LogFacts, LogPart, LogReader, Points, Restart
+from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart, LogReader, Points, Restart
 
 Item = Points | Restart
 
@@ -75,7 +74,7 @@ class MemoryReader:
         pass
 
 
-class MemoryFormat:
+class MemoryFormat(LogFormat):
     """Finds files of the name NAME.mem."""
 
     name = "memory"
@@ -88,9 +87,6 @@ class MemoryFormat:
 
     def open(self, log: FoundLog) -> LogReader:
         return MemoryReader(self.logs.setdefault(log.path, MemoryLog()))
-
-    def feed(self, log: FoundLog) -> Feed | None:
-        return None
 
     def create(self, path: Path) -> MemoryLog:
         path.parent.mkdir(parents=True, exist_ok=True)

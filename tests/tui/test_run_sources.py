@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -305,3 +305,16 @@ async def test_the_time_axis_is_refused_for_a_log_without_times(log: LogSource, 
         await press(pilot, "a", "a")
         assert log_app.cockpit.view.viewport.axis == "epoch"
         assert "the steps were logged without times" in message(log_app)
+
+
+async def test_a_source_that_has_something_new_is_read_at_once(
+    log: LogSource, log_app: PlayedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrtui.tui.run_list.watcher.INTERVAL", 1_000.0)
+    notify: list[Callable[[], None]] = []
+    monkeypatch.setattr(log, "watch", notify.append)
+    async with log_app.run_test(size=(120, 36)) as pilot:
+        await show_log(pilot, log_app)
+        log.replace_runs(training_log(log, name="renamed"))
+        notify[0]()
+        await until(pilot, lambda: on_screen(log_app).summary.name == "renamed")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0
 """Seconds between two readings."""
+
+SHORTEST_INTERVAL = 0.2
+"""Seconds from one reading to the next one when a source has something new sooner."""
 
 STEPS_PER_READING = 20_000
 """Maximum number of events of a run per reading; folding them takes the UI thread a few milliseconds."""
@@ -92,7 +97,7 @@ class SourceWatcher:
         self._feed_trouble: dict[int, str] = {}
         self._failures: dict[int, int] = {}
         self._pauses: dict[int, int] = {}
-        self._woken = threading.Event()
+        self._woken, self._requested = threading.Event(), threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="sources", daemon=True)
 
@@ -104,22 +109,30 @@ class SourceWatcher:
     def request(self, request: WatchRequest) -> None:
         """Change what is read, starting immediately."""
         self._request = request
+        self._requested.set()
         self._woken.set()
 
     def close(self) -> None:
         """Stop reading; returns immediately."""
         self._closed = True
+        self._requested.set()
         self._woken.set()
 
     def _work(self) -> None:
         trouble = ""
         while not self._closed:
             self._woken.clear()
+            self._requested.clear()
+            started = time.monotonic()
             reading = self._read(self._request)
             if reading.runs is not None or reading.events or reading.trouble != trouble:
                 self.readings.append(reading)
                 trouble = reading.trouble
-            self._woken.wait(0 if any(map(_is_full, reading.events.values())) else INTERVAL)
+            if any(map(_is_full, reading.events.values())):
+                continue
+            self._woken.wait(INTERVAL)
+            # a source may have something new all the time
+            self._requested.wait(max(0.0, started + SHORTEST_INTERVAL - time.monotonic()))
         for source in self.sources.values():
             source.close()
 
@@ -156,6 +169,10 @@ class SourceWatcher:
             sources |= {} if name in gone else {name: source}
             if unused is not sources.get(name):
                 unused.close()
+        for name in sources.keys() - self.sources.keys():
+            # a source of another package can raise anything; then it is read once a second
+            with suppress(Exception):
+                sources[name].watch(self._woken.set)
         self._runs = {name: runs for name, runs in self._runs.items() if name in sources}
         self.sources = sources
         return bool(gone)
