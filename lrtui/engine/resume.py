@@ -292,6 +292,11 @@ def _check_resumable(run: StoredRun, folder: Path, *, is_changed: bool, epochs: 
 
 
 def _check_own(run: StoredRun) -> None:
+    if run.spec.is_log:
+        raise UsageError(
+            f"{run.title} was imported from the log {run.spec.script}: only the program that wrote it has its model "
+            "and data"
+        )
     if run.spec.is_attached:
         script = run.spec.task.partition(":")[2]
         raise UsageError(

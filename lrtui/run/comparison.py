@@ -18,7 +18,7 @@ from lrtui.run.evaluations import (
 )
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.log import change_line
-from lrtui.run.spec import COMPARED, OF_SCRIPTS
+from lrtui.run.spec import COMPARED
 from lrtui.run.state import RunState
 from lrtui.text.format import MISSING, duration, figure, printable
 from lrtui.text.table import Heading, table_lines
@@ -163,7 +163,7 @@ def _known_settings(state: RunState) -> dict[str, Any]:
     spec = state.started.spec
     if spec.is_attached:
         # unknown lengths have no number of epochs
-        names: Sequence[str] = [name for name in COMPARED if name in OF_SCRIPTS]
+        names: Sequence[str] = [name for name in COMPARED if name in spec.known]
         names = names if state.started.total_steps is not None else [name for name in names if name != "epochs"]
     else:
         names = COMPARED if state.started.settings_known else ("schedule",) if spec.schedule else ()

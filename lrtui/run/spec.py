@@ -22,7 +22,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_EPOCHS = 1_000_000
 
 OF_SCRIPTS = ("task", "schedule", "optimizer", "epochs", "accumulate", "name", "store")
-"""The settings that are known of a run of the user's own script; the others have their defaults."""
+"""The settings that may be known of a run of the user's own script; the others have their defaults."""
+
+OF_LOGS = ("task", "schedule", "epochs", "name", "store")
+"""The settings that may be known of a run from its log."""
 
 
 class _Default(int):
@@ -155,6 +158,15 @@ class RunSpec:
     def is_log(self) -> bool:
         """Whether they describe a run that is known from its log alone."""
         return self.task.startswith(f"{LOG}:")
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Names of the settings that are known: all, or of a script or a log those that it has told."""
+        if not self.is_attached:
+            return tuple(item.name for item in fields(self))
+        of_script = OF_LOGS if self.is_log else OF_SCRIPTS
+        unknown = {"" if self.optimizer.startswith("task:") else "optimizer", "" if self.schedule else "schedule"}
+        return tuple(name for name in of_script if name not in unknown)
 
     @property
     def epochs_follow(self) -> bool:

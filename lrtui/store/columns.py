@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
-from lrtui.run.spec import OF_SCRIPTS, RunSpec, is_number
+from lrtui.run.spec import RunSpec, is_number
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.store.reader import StoredRun
 
@@ -58,7 +58,7 @@ def _of_spec(name: str, kind: Kind) -> Column:
     def value(run: StoredRun) -> Any:
         if run.spec.is_attached and name == "epochs":
             return epochs_of(run)
-        return None if run.spec.is_attached and name not in OF_SCRIPTS else getattr(run.spec, name)
+        return getattr(run.spec, name) if name in run.spec.known else None
 
     return Column(name, kind, value)
 
@@ -98,6 +98,7 @@ def _columns() -> dict[str, Column]:
         _of_run("note", "text"),
         _of_run("error", "text"),
         _of_run("output", "text"),
+        Column("log", "text", lambda run: None if run.log is None else plain(run.log)),
     ]
     known = {column.name: column for column in columns}
     for item in fields(RunSpec):

@@ -193,6 +193,8 @@ def why_no_commands(folder: Path, run: StoredRun | None, run_id: int) -> str | N
     title = printable(run.title)
     is_lost = run.state == "lost"
     reason = f"{title} is lost: its process died" if is_lost else f"{title} is {run.state} and takes no commands"
+    if run.spec.is_log:
+        return f"{title} was imported from a log and takes no commands; only the program that wrote it can continue it"
     if run.spec.is_attached:
         return f"{reason}; only its script can continue it: start that again"
     if not has_checkpoint(folder, run_id):

@@ -16,6 +16,7 @@ from lrtui.run.commands import INTERRUPTED
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.event_json import spec_from_json
 from lrtui.run.events import LIVE, Mode, Status
+from lrtui.run.source import LogDescription, RecognizedSeries
 from lrtui.run.spec import RunSpec
 from lrtui.store.connection import readable_errors
 from lrtui.store.liveness import ProcessIdentity, is_alive
@@ -54,6 +55,7 @@ class StoredRun:
         owner: token of the recording that may write the run; empty for a run of an earlier lrtui.
         output: file with the output of the command that the run is part of, relative to the store's folder; None if
             `lrtui run` did not start it.
+        log: the log that the run was imported from; None for a run that lrtui has recorded.
     """
 
     id: int
@@ -92,6 +94,7 @@ class StoredRun:
     process: ProcessIdentity
     heartbeat: float
     output: str | None
+    log: LogDescription | None = None
 
     @property
     def is_live(self) -> bool:
@@ -271,8 +274,9 @@ def _run(row: Sequence[object]) -> StoredRun:
         "spec": spec,
         "state": state,
         "schedule": values["schedule"] or spec.schedule,
-        # RowMaker adds it to the data
+        # what records or imports a run adds them to the data
         "output": data.pop("output", None),
+        "log": _log_of(data.pop("log", None)),
         "data": data,
         "versions": json.loads(str(values["versions"])),
         "command_line": json.loads(str(values["command_line"])),
@@ -286,3 +290,10 @@ def _run(row: Sequence[object]) -> StoredRun:
         best, epoch = values["best_accuracy"], values["best_epoch"]
     values |= {"best_value": best, "best_epoch": epoch}
     return StoredRun(process=process, **values)  # type: ignore[arg-type]
+
+
+def _log_of(values: Mapping[str, Any] | None) -> LogDescription | None:
+    if values is None:
+        return None
+    recognized = tuple(RecognizedSeries(**found) for found in values["recognized"])
+    return LogDescription(values["format"], values["path"], recognized, values["settings"])

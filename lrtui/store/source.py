@@ -117,6 +117,7 @@ class StoreSource(RunSource):
                 lrs=_sampled_lrs(connection, key),
                 read_only=why_no_commands(self.folder, run, key) or "",
                 columns=values_of(run),
+                log=run.log,
             )
         except (LrtuiError, ValueError) as error:  # one run with unreadable settings must not hide the others
             self._unreadable[key] = f"run #{key} can't be read: {error}"

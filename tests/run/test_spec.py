@@ -47,3 +47,11 @@ def test_a_run_that_is_known_from_its_log_is_none_that_lrtui_trains() -> None:
     assert not RunSpec(task="script:train.py", schedule="script:lr()").is_log
     # a user's module may be called log
     assert not RunSpec(task="log:Task").is_attached
+
+
+def test_the_known_settings_of_scripts_and_logs_are_those_that_they_have_told() -> None:
+    assert "seed" in RunSpec().known
+    assert "optimizer" in RunSpec(task="script:train.py", optimizer="task:Adam(lr=0.1)").known
+    # a command that is not attached does not name its optimizer
+    assert "optimizer" not in RunSpec(task="script:train.py").known
+    assert RunSpec(task="log-file:a.csv", schedule="").known == ("task", "epochs", "name", "store")

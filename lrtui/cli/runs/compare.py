@@ -57,9 +57,9 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
         print(json.dumps({"runs": records, **plain(comparison)}, allow_nan=False))
         return 0
     for run, state in zip(found, states, strict=True):
+        schedule = f"{printable(run.schedule)}, " if run.schedule else ""
         print_prose(
-            f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {printable(run.schedule)}, {run.step:,} steps, "
-            f"{duration(state.elapsed)}"
+            f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {schedule}{run.step:,} steps, {duration(state.elapsed)}"
         )
     for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, terminal_width()):
         print_prose(line)

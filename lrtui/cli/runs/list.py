@@ -116,6 +116,8 @@ def _cell(run: StoredRun, name: str) -> str:
             return f"{GLYPHS[run.state]} {run.state}"
         case "epochs":
             epochs = epochs_of(run)
+            if run.spec.is_log and epochs is None and not epochs_done(run):
+                return MISSING
             return f"{epochs_done(run)}/{'?' if epochs is None else epochs}"
         case "best_value":
             is_loss = run.best_value is None and run.best_metric is None

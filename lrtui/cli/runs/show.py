@@ -30,6 +30,7 @@ from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metr
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
 from lrtui.run.log import change_line, rounded_lrs
+from lrtui.run.source import LogDescription, RecognizedSeries
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, epochs_of, record_of
@@ -125,7 +126,10 @@ def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
     """Return the details as text, without the charts."""
     state = details.state
     lines = _head_lines(run)
-    lines += ["", "settings", *_settings_lines(run, state)]
+    if run.log is not None:
+        lines += ["", "log", *_pairs(_log_rows(run.log))]
+    if settings := _settings_lines(run, state):
+        lines += ["", "settings", *settings]
     lines += ["", "environment", *_pairs(_environment(run, details))]
     if results := _result_lines(state):
         lines += ["", "results on the test set", *results]
@@ -144,12 +148,12 @@ def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
 def _head_lines(run: StoredRun) -> list[str]:
     done = epochs_done(run)
     known = epochs_of(run)
-    epochs = "? epochs" if known is None else counted(known, "epoch")
+    epochs = f"{done} of {'? epochs' if known is None else counted(known, 'epoch')}, "
+    if run.spec.is_log and known is None:
+        # a log may not know of epochs
+        epochs = f"{counted(done, 'epoch')}, " if done else ""
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
-    lines = [
-        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {done} of {epochs}, {steps} steps, "
-        f"{duration(run.seconds)}"
-    ]
+    lines = [f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {epochs}{steps} steps, {duration(run.seconds)}"]
     lines = wrapped(lines[0], terminal_width())
     if run.error:
         lines += [f"  {line}" for line in printable_lines(run.error)]
@@ -163,7 +167,9 @@ def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
     # a run that has started has the filled-in lengths of its schedule
     spec = state.started.spec if state.started else run.spec
     rows, defaults = [], []
-    known = ["schedule", "task", "optimizer", *(["epochs"] if epochs_of(run) is not None else [])]
+    # the task of a log is its path
+    shown = ("schedule",) if spec.is_log else ("schedule", "task", "optimizer")
+    known = [name for name in shown if name in spec.known] + (["epochs"] if epochs_of(run) is not None else [])
     for item in fields(RunSpec):
         value = getattr(spec, item.name)
         # of a script only what it has told lrtui is known
@@ -183,22 +189,34 @@ def _settings_lines(run: StoredRun, state: RunState) -> list[str]:
     return [*_pairs(rows), *textwrap.wrap(paragraph, _columns() - 2, initial_indent="  ", subsequent_indent="    ")]
 
 
+def _log_rows(log: LogDescription) -> list[tuple[str, str]]:
+    rows = [("format", log.format), ("path", log.path)]
+    rows += [(found.meaning.replace("_", " "), _recognized(found)) for found in log.recognized]
+    rows += [("settings", ", ".join(f"{name} {value}" for name, value in log.settings.items()))]
+    return [(name, printable(text)) for name, text in rows if text]
+
+
+def _recognized(found: RecognizedSeries) -> str:
+    return f"{found.name}: {found.reason}" if found.reason else found.name
+
+
 def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
     started = details.state.started
     data = run.data
     rows = [
         ("created", _date(run.created)),
         ("finished", _date(run.finished) if run.finished is not None else ""),
-        ("data", f"{data['name']} from {data['source']}, {_samples(data)}" if data else ""),
+        ("data", f"{data['name']} from {data['source']}, {_samples(data)}" if "name" in data else ""),
         ("data at", str(data.get("where", "")) if data else ""),
         ("device", _device(run, details)),
-        ("parameters", f"{started.parameter_count:,}" if started else ""),
+        ("parameters", f"{started.parameter_count:,}" if started and not run.spec.is_log else ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
         ("git commit", run.git_commit or ""),
         ("command line", " ".join(run.command_line)),
         ("directory", run.directory),
         ("output", run.output or ""),
-        ("process", f"{run.process.pid} on {run.process.machine.split('|')[0]}"),
+        # a run that was imported has none
+        ("process", f"{run.process.pid} on {run.process.machine.split('|')[0]}" if run.process.pid else ""),
         ("parent", f"#{run.parent}, from step {run.first_step:,}" if run.parent is not None else ""),
         ("branches", ", ".join(f"#{branch}" for branch in details.branches)),
     ]

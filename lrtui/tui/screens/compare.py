@@ -45,9 +45,8 @@ def _heading(run: ShownRun) -> str:
     state = run.state
     schedule = printable(state.schedule or run.spec.schedule)
     status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
-    return (
-        f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}, {state.step:,} steps, {duration(state.elapsed)}"
-    )
+    schedule = f"{schedule}, " if schedule else ""
+    return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{state.step:,} steps, {duration(state.elapsed)}"
 
 
 def arrange_in_rows(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:
