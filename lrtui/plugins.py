@@ -20,6 +20,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
         "trainer_state": "lrtui.sources.trainer_state:TrainerState",
         "lightning_csv": "lrtui.sources.lightning_csv:LightningCsv",
+        "lrtui": "lrtui.sources.lrtui_export:LrtuiExport",
         "jsonl": "lrtui.sources.jsonl:JsonLines",
         "csv": "lrtui.sources.csv_log:CsvLogs",
     },

@@ -48,6 +48,16 @@ def json_object(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def is_whole_object(line: bytes) -> bool:
+    """Return whether a line without a line break is a whole JSON object."""
+    if not line.rstrip().endswith(b"}"):
+        return False
+    try:
+        return json_object(line.decode("utf-8", "replace")) is not None
+    except JSON_ERRORS:
+        return False
+
+
 class JsonRows:
     """Collects the numbers in objects by name; the names of nested objects are joined with "/"."""
 

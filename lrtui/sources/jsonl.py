@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
-from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, json_object
+from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object
 from lrtui.sources.line_trouble import LineTrouble
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
 from lrtui.sources.metric_names import is_of_a_run
@@ -112,12 +112,7 @@ class JsonLineParser:
 
     def is_complete(self, line: bytes, is_quiet: bool) -> bool:
         """Return whether a last line without a line break is a whole object."""
-        if not line.rstrip().endswith(b"}"):
-            return False
-        try:
-            return json_object(line.decode("utf-8", "replace")) is not None
-        except JSON_ERRORS:
-            return False
+        return is_whole_object(line)
 
     def forget(self) -> None:
         """Forget all values."""
