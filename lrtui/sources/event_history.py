@@ -17,6 +17,8 @@ from lrtui.text.format import printable
 
 # seconds by which the events of two files must overlap to come from two writers
 OVERLAP = 1.0
+# values that are kept in the parts in which they were read, before they are copied into arrays of their series
+MOST_PENDING = 1 << 18
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class EventHistory:
         self._files: dict[Path, _Written] = {}
         self._items: list[Points | Restart] = []
         self._columns = defaultdict[str, list[Column]](list)
+        self._pending = 0
         self._two_writers = ""
 
     @property
@@ -150,6 +153,9 @@ class EventHistory:
             name = self._series.name(logged) if logged is not None else None
             if name is not None:
                 self._columns[name].append(column)
+                self._pending += len(column.steps)
+        if self._pending >= MOST_PENDING:
+            self._flush()
 
     def _flush(self) -> None:
         for name, columns in self._columns.items():
@@ -159,6 +165,7 @@ class EventHistory:
             )
             self._items.append(Points(name, steps, values, times))
         self._columns.clear()
+        self._pending = 0
 
 
 def _between(columns: dict[bytes, Column], first: int, stop: int | None) -> dict[bytes, Column]:
