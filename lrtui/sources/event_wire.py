@@ -229,7 +229,9 @@ def _setting(data: bytes, at: int, end: int) -> str | float | bool | None:
     value: str | float | bool | None = None
     for number, kind, start, stop in fields(data, at, end):
         if number == 2 and kind == FIXED64:
-            (value,) = struct.unpack_from("<d", data, start)
+            (number_value,) = struct.unpack_from("<d", data, start)
+            # writers have no other type for whole numbers
+            value = int(number_value) if number_value.is_integer() and abs(number_value) < 1e15 else number_value
         elif number == 3 and kind == BYTES:
             value = _text(data, start, stop)
         elif number == 4 and kind == VARINT:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrtui.run.feed import Feed
 from lrtui.sources.event_file import EventFile
 from lrtui.sources.event_folders import PartsBelow, event_files, event_files_of, run_folder
 from lrtui.sources.event_history import EventHistory
@@ -34,10 +33,6 @@ class TensorBoardFormat(LogFormat):
     def open(self, log: FoundLog) -> TensorBoardReader:
         """Return a reader of a run's event files."""
         return TensorBoardReader(log.path)
-
-    def feed(self, log: FoundLog) -> Feed | None:
-        """Return None: these logs have no events of lrtui."""
-        return None
 
 
 class TensorBoardReader:
