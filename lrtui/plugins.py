@@ -18,6 +18,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     # in the order in which they are asked whether a file is theirs
     LOG_FORMATS: {
         "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
+        "wandb": "lrtui.sources.wandb_file:WandbFile",
         "trainer_state": "lrtui.sources.trainer_state:TrainerState",
         "lightning_csv": "lrtui.sources.lightning_csv:LightningCsv",
         "lrtui": "lrtui.sources.lrtui_export:LrtuiExport",

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.sources.event_wire import VARINT_KINDS, EventLayout, MalformedError, Scalar, Span, parse_event
+from lrtui.sources.event_wire import VARINT_KINDS, EventLayout, Scalar, Span, parse_event
+from lrtui.sources.protobuf_wire import MalformedError
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]

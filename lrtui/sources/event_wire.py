@@ -7,21 +7,16 @@ HParamsPluginData of tensorboard/plugins/hparams.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+from lrtui.sources.protobuf_wire import BYTES, FIXED32, FIXED64, VARINT, fields, varint
 
 SESSION_START = 1
 
 # the most hyperparameters and the longest text that are kept of an event, against hostile files
 MOST_SETTINGS = 1_000
 LONGEST_TEXT = 1_000
-
-
-class MalformedError(ValueError):
-    """The bytes are not an event."""
 
 
 Span = tuple[int, int]
@@ -84,49 +79,6 @@ TENSOR_TYPES: dict[int, tuple[str, int, str]] = {
 VARINT_KINDS = ("signed", "unsigned", "varint half", "varint bfloat16")
 WIDTHS = {"<f4": 4, "<f8": 8, "<i4": 4, "u1": 1, "<i2": 2, "i1": 1, "<i8": 8, "bfloat16": 2, "<u2": 2, "<f2": 2}
 WIDTHS |= {"<u4": 4, "<u8": 8}
-
-
-def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return the unsigned 64-bit number at an offset, and the offset after it.
-
-    Raises:
-        MalformedError: if it has more than 10 bytes or goes beyond the end.
-    """
-    value = shift = 0
-    while at < end and shift < 70:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        shift += 7
-    raise MalformedError("a number is cut off or too long")
-
-
-def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the number of each field of a message, its wire type, and the span of its value.
-
-    Raises:
-        MalformedError: if a field goes beyond the end, or has an unknown wire type.
-    """
-    while at < end:
-        key, at = varint(data, at, end)
-        kind = key & 7
-        start = at
-        if kind == BYTES:
-            size, start = varint(data, at, end)
-            at = start + size
-        elif kind == VARINT:
-            at = varint(data, at, end)[1]
-        elif kind == FIXED32:
-            at += 4
-        elif kind == FIXED64:
-            at += 8
-        else:
-            raise MalformedError("unknown wire type")
-        if at > end or key < 8:
-            raise MalformedError("a field is cut off")
-        yield key >> 3, kind, start, at
 
 
 def parse_event(data: bytes) -> EventLayout:

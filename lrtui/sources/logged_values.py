@@ -8,34 +8,28 @@ from math import nan
 import numpy as np
 
 from lrtui.sources.log import Points, Restart
-from lrtui.text.format import printable
+from lrtui.sources.named_series import NamedSeries
 
-MOST_SERIES = 2_000
-LONGEST_NAME = 200
 LARGEST_STEP = 2**62
 
 
 class LoggedValues:
-    """Gathers values as they are read; bounded in the number and names of series, which a hostile file makes up."""
+    """Gathers values as they are read, with names that can be shown and for a limited number of series."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._left_out: set[str] = set()
+        self._names = NamedSeries()
         self._items: list[Points | Restart] = []
         self._columns: dict[str, tuple[array[int], array[float], array[float]]] = {}
 
     @property
     def trouble(self) -> str:
-        """Which series are left out, as a part of a sentence; empty if none."""
-        if not self._left_out:
-            return ""
-        more = "or more " if len(self._left_out) == MOST_SERIES else ""
-        return f"{len(self._left_out):,} {more}series beyond the first {MOST_SERIES:,} are left out"
+        """Which series are left out, as a sentence; empty if none."""
+        return self._names.trouble
 
     def add(self, name: str, step: int, value: float, time: float = nan) -> None:
         """Add a value, unless it belongs to a series beyond the limit."""
-        shown = self._names.get(name) or self._named(name)
-        if not shown:
+        shown = self._names.name(name)
+        if shown is None:
             return
         column = self._columns.get(shown)
         if column is None:
@@ -54,14 +48,6 @@ class LoggedValues:
         self._flush()
         items, self._items = self._items, []
         return items
-
-    def _named(self, name: str) -> str:
-        if len(self._names) < MOST_SERIES:
-            self._names[name] = shown = printable(name[:LONGEST_NAME])[:LONGEST_NAME]
-            return shown
-        if len(self._left_out) < MOST_SERIES:
-            self._left_out.add(name[:LONGEST_NAME])
-        return ""
 
     def _flush(self) -> None:
         for name, (steps, values, times) in self._columns.items():

@@ -47,12 +47,14 @@ def state_parts(path: Path) -> Iterator[tuple[str, Any]]:
     """
     with _Text(path) as text:
         text.expect("{")
+        has_history = False
         while text.peek() != "}":
             key = text.value()
             if not isinstance(key, str):
                 raise UnreadableError("a key is not a text")
             text.expect(":")
             if key == HISTORY:
+                has_history = True
                 text.expect("[")
                 while text.peek() != "]":
                     yield HISTORY, text.value()
@@ -63,6 +65,8 @@ def state_parts(path: Path) -> Iterator[tuple[str, Any]]:
                 yield key, text.value()
             if text.peek() != "}":
                 text.expect(",")
+        if not has_history:
+            raise UnreadableError(f"it has no {HISTORY}")
 
 
 class _Text:

@@ -7,15 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrtui.sources.checkpoint_files import CHECKPOINT, FILE, NewestFile, StateFile, state_files
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.logged_values import LARGEST_STEP, LoggedValues
 from lrtui.sources.state_file import HISTORY, UnreadableError, state_parts
-
-if TYPE_CHECKING:
-    from lrtui.run.feed import Feed
 
 _SETTLED_SECONDS = 5.0
 """A file that is written takes less; one that can't be read for longer is damaged."""
@@ -43,10 +40,6 @@ class TrainerState(LogFormat):
     def open(self, log: FoundLog) -> TrainerStateReader:
         """Return a reader of the run."""
         return TrainerStateReader(log.path)
-
-    def feed(self, log: FoundLog) -> Feed | None:
-        """Return None: Trainer has no events of lrtui's."""
-        return None
 
 
 class _OtherHistoryError(Exception):
@@ -189,13 +182,13 @@ class TrainerStateReader:
             return f"{self._folder} has no {FILE}." if not self._count else f"{self._folder} has no {FILE} any more."
         found = []
         if self._failed and self._is_settled():
-            found += [f"{file.path} can't be read to its end: {reason}" for file, reason in self._failed.items()]
+            found += [f"{file.path} can't be read to its end: {reason}." for file, reason in self._failed.items()]
         place = self._file.path if self._file is not None else self._folder
         if self._left_out:
-            found.append(f"{place}: {self._left_out:,} entries of its history have no step, and are left out")
+            found.append(f"{place}: {self._left_out:,} entries of its history have no step, and are left out.")
         if self._values.trouble:
             found.append(f"{place}: {self._values.trouble}")
-        return ". ".join(found) + "." if found else ""
+        return " ".join(found)
 
     def _changed_facts(self) -> LogFacts | None:
         """Return the facts if a file was read to its end and they have changed."""

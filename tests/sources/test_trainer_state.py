@@ -267,18 +267,20 @@ FOREIGN = {
 def test_a_file_that_is_something_else_is_no_crash(tmp_path, log, sort):
     write(tmp_path, FOREIGN[sort], at=1_000)
     assert log.read() == {}
-    assert (log.reader.trouble == "") == (sort == "no history")
+    assert log.reader.trouble.startswith(f"{tmp_path / 'trainer_state.json'} can't be read to its end: ")
 
 
 def test_a_log_with_too_many_series_is_read_in_part(tmp_path, log):
-    write(tmp_path, state(1, [{f"m{number}": 1.0 for number in range(2_500)} | {"step": 1}]))
+    write(tmp_path, state(1, [{f"m{number:04}": 1.0 for number in range(2_500)} | {"step": 1}]))
     assert len(log.read()) == 2_000
-    assert log.reader.trouble.endswith(": 500 series beyond the first 2,000 are left out.")
+    assert ": It has more than 2,000 series: the further ones, such as m2000, are left out." in log.reader.trouble
 
 
 def test_names_are_cut_and_made_printable(tmp_path, log):
     write(tmp_path, state(1, [{"loss\x1b[31m": 1.0, "x" * 1_000: 2.0, "step": 1}]))
-    assert set(log.read()) == {"loss\\x1b[31m", "x" * 200}
+    names = set(log.read())
+    assert "loss\\x1b[31m" in names
+    assert {len(name) for name in names} == {12, 200}
 
 
 def test_checkpoints_are_one_run_of_their_output_folder():
