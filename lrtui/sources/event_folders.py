@@ -28,7 +28,7 @@ TRAINING = frozenset({"train", "training"})
 TESTS = frozenset({"val", "valid", "validation", "test", "eval", "evaluation"})
 
 # bytes of a file by which its folder is judged
-LOOKED_AT = 1 << 16
+LOOKED_AT = 1 << 18
 # levels between a run's folder and one of its parts: TAG/CURVE with slashes in the tag
 MOST_LEVELS = 5
 # folders below a run that are searched for its parts

@@ -79,8 +79,8 @@ class EventHistory:
         written = self._files.get(path)
         if written is None:
             written = self._files[path] = _Written()
-        earlier = self._before(path)
-        if earlier and written.first_step is None and not table.restarts:
+        earlier = self._before(path) if table.restarts or written.first_step is None else []
+        if earlier and not table.restarts:
             self._start(path, written, earlier, table)
         start = 0
         for event, step in table.restarts:

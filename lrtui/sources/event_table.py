@@ -22,6 +22,8 @@ MOST_LAYOUTS = 12
 MOST_COMPARED_TAGS = 12
 # events whose checksum is looked at in a block, at 5 µs each
 MOST_DOUBTFUL = 500
+# the year 5138 in seconds since 1970; later ones are outside of what most libraries can show
+FAR_FUTURE = 1e11
 # bytes of a tag that identify a series
 LONGEST_TAG = 1_000
 
@@ -34,7 +36,7 @@ class Column:
         events: numbers of the events that they are in, in ascending order.
         steps: the step of each.
         values: the value of each.
-        times: the wall time of each.
+        times: the wall time of each in seconds since 1970; NaN if it is not known.
     """
 
     events: Integers
@@ -174,7 +176,7 @@ def _add_columns(
     steps = _varints(rows, layout.step).view(np.int64) if layout.step else np.zeros(len(rows), np.int64)
     if layout.is_session_start:
         table.restarts += zip(events.tolist(), steps.tolist(), strict=True)
-    times = np.zeros(len(rows)) if layout.time is None else _numbers(rows, (layout.time, layout.time + 8), "<f8")
+    times = np.full(len(rows), np.nan) if layout.time is None else _times(rows, layout.time)
     for scalar in layout.scalars:
         values = _values(rows, scalar)
         for tag, chosen in _by_tag(rows, scalar.tag):
@@ -219,6 +221,13 @@ def _values(rows: Bytes, scalar: Scalar) -> Floats:
     if scalar.kind == "unsigned":
         return numbers.astype(np.float64)
     return _halves(numbers.astype(np.uint16), scalar.kind)
+
+
+def _times(rows: Bytes, start: int) -> Floats:
+    """Return the wall times of events; NaN for those that are no dates, such as those of damaged events."""
+    times = _numbers(rows, (start, start + 8), "<f8")
+    times[~((times > 0) & (times < FAR_FUTURE))] = np.nan
+    return times
 
 
 def _numbers(rows: Bytes, span: Span, kind: str) -> Floats:

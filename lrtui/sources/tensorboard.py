@@ -51,7 +51,7 @@ class TensorBoardReader:
     def trouble(self) -> str:
         """What can't be read, file by file."""
         if self._paths == []:
-            return f"{printable(str(self._folder))} has no event files any more."
+            return f"{printable(str(self._folder))} has no event files any more, or can't be read."
         return " ".join(filter(None, [*(file.trouble for file in self._files.values()), self._history.trouble]))
 
     def has_news(self) -> bool:

@@ -49,12 +49,17 @@ def _bits(series: Series) -> dict[str, list[tuple[int, bytes, bytes]]]:
     }
 
 
-def tensorboard_reads(folder: Path) -> Series:
-    """Return the scalars that TensorBoard's own reader finds in the event files of a folder."""
+def tensorboard_reads(folder: Path, *, purged: bool = False) -> Series:
+    """Return the scalars that TensorBoard's own reader finds in the event files of a folder.
+
+    Args:
+        folder: the folder.
+        purged: without those that a restart has superseded.
+    """
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENSORS, EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
-    reader = EventAccumulator(str(folder), size_guidance={SCALARS: 0, TENSORS: 0}, purge_orphaned_data=False)
+    reader = EventAccumulator(str(folder), size_guidance={SCALARS: 0, TENSORS: 0}, purge_orphaned_data=purged)
     reader.Reload()
     series: Series = {}
     for tag in reader.Tags()["scalars"]:

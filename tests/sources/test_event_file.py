@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Sequence
@@ -131,7 +132,7 @@ def test_a_folder_without_its_files_keeps_what_was_read(tmp_path: Path) -> None:
     part = reader.read(9)
     assert not part.from_start
     assert not part.items
-    assert reader.trouble == f"{tmp_path} has no event files any more."
+    assert reader.trouble == f"{tmp_path} has no event files any more, or can't be read."
 
 
 def test_an_unreadable_file_is_said_and_read_as_soon_as_it_can_be(
@@ -301,6 +302,14 @@ def test_a_sample_covers_the_whole_of_a_large_log(tmp_path: Path, monkeypatch: p
     assert len(steps) < 3_000
     assert max(after - before for before, after in pairwise(steps)) < 800
     assert len(series_in(reader.read(9).items)["loss"]) == 20_000
+
+
+def test_times_that_are_no_dates_are_not_known(tmp_path: Path) -> None:
+    times = [1.7e9, 0.0, -5.0, 1e300, float("inf"), float("nan")]
+    write_records(tmp_path / NAME, [event_bytes("loss", step, 1.0, time) for step, time in enumerate(times)])
+    read = [time for _, _, time in series_in(read_all(tmp_path)[0].items)["loss"]]
+    assert read[0] == 1.7e9
+    assert all(map(math.isnan, read[1:]))
 
 
 def test_hostile_values_are_read_within_limits(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from event_logs import series_in
 
+from lrtui.sources import event_file
+from lrtui.sources.event_file import EventFile
 from lrtui.sources.event_records import masked_crc
 from lrtui.sources.log import Points
 from lrtui.sources.tensorboard import TensorBoardReader
@@ -137,7 +139,7 @@ def check(seed: int, path: Path) -> None:
     path.write_bytes(data[:size])
     reader = TensorBoardReader(path.parent)
     began = time.perf_counter()
-    reader.sample()
+    EventFile(path).sample(5)
     parts = [reader.read(SLOW)]
     with path.open("ab") as file:
         file.write(data[size:])
@@ -154,6 +156,13 @@ def check(seed: int, path: Path) -> None:
             assert len(item.name) <= 200, seed
     assert sum(len(rows) for rows in series_in(items).values()) <= len(data) / 8, seed
     os.unlink(path)
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let samples be made of small parts of these small files."""
+    monkeypatch.setattr(event_file, "WINDOW", 200)
+    monkeypatch.setattr(event_file, "LAST_WINDOW", 500)
 
 
 def test_mutated_files_are_read_without_errors(tmp_path: Path) -> None:

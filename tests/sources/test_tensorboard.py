@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from event_logs import (
+    Series,
     event_bytes,
     read_all,
     restarts_in,
@@ -20,7 +22,7 @@ from event_logs import (
 from torch.utils.tensorboard import SummaryWriter
 
 from lrtui.plugins import LOG_FORMATS, load_plugin
-from lrtui.sources.log import FoundLog
+from lrtui.sources.log import FoundLog, Points, Restart
 from lrtui.sources.tensorboard import TensorBoardFormat, TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")
@@ -161,6 +163,39 @@ def test_purge_step_of_pytorch_is_a_restart_at_that_step(tmp_path: Path) -> None
     part, trouble = read_all(tmp_path)
     assert not trouble
     assert restarts_in(part.items) == [5]
+    assert same(remaining(part.items), tensorboard_reads(tmp_path, purged=True))
+
+
+def remaining(items: Iterable[Points | Restart]) -> Series:
+    """Return the values that no restart has superseded."""
+    series: Series = {}
+    for item in items:
+        if isinstance(item, Restart):
+            series = {name: [row for row in rows if row[0] < item.step] for name, rows in series.items()}
+        else:
+            for name, rows in series_in([item]).items():
+                series.setdefault(name, []).extend(rows)
+    return series
+
+
+def test_curves_of_add_scalars_are_read_as_soon_as_they_have_values(tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    writer.add_scalar("lr", 0.1, 0)
+    writer.flush()
+    reader = TensorBoardReader(tmp_path)
+    assert list(series_in(reader.read(9).items)) == ["lr"]
+    # the file of a curve is created two minutes before its first values are written
+    path = write_records(tmp_path / "loss_train" / NAME, [b"\x1a\rbrain.Event:2"])
+    assert found(tmp_path) == {tmp_path}
+    assert not reader.read(9).items
+    write_records(path, [event_bytes("loss", step, 1.0, 1.7e9) for step in range(3)], "ab")
+    assert reader.has_news()
+    assert len(series_in(reader.read(9).items)["loss/train"]) == 3
+    write_records(path, [event_bytes("loss", 3, 1.0, 1.7e9)], "ab")
+    assert reader.has_news()
+    assert series_in(reader.read(9).items) == {"loss/train": [(3, 1.0, 1.7e9)]}
+    assert found(tmp_path) == {tmp_path}
+    writer.close()
 
 
 def test_a_new_file_that_starts_at_an_earlier_step_is_a_restart(tmp_path: Path) -> None:
