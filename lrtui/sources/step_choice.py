@@ -27,6 +27,7 @@ class StepChoice:
         self.epoch_name: str | None = None
         self._counts: dict[str, tuple[int, int]] = {}
         self._refused: set[str] = set()
+        self._was_step: dict[str, bool] = {}
 
     @property
     def counted(self) -> Counted:
@@ -69,7 +70,14 @@ class StepChoice:
         self.name = min(often, key=_rank, default=None)
         epochs = [name for name in self._counts if plain_name(name) in EPOCH_NAMES]
         self.epoch_name = min(epochs, key=_rank, default=None)
-        return (self.name, self.epoch_name) != before
+        # both: the second one notes what it saw
+        return self._steps_change() | ((self.name, self.epoch_name) != before)
+
+    def _steps_change(self) -> bool:
+        """Return whether a column that was a series is none, or the other way round."""
+        before = self._was_step
+        self._was_step = {name: self.is_step(name) for name in self._counts}
+        return any(before[name] != self._was_step[name] for name in before)
 
     def _is_usable(self, name: str) -> bool:
         rows, whole = self._counts.get(name, (0, 0))

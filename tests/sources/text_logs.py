@@ -62,10 +62,16 @@ def read_text(log_format: type[LogFormat], path: Path, text: str | bytes) -> Ser
     return read(log_format, path)
 
 
-def read_while_it_grows(log_format: type[LogFormat], path: Path, data: bytes, sizes: Sequence[int]) -> Series:
-    """Return the series of a log that is read each time it has grown to one of these sizes, and at its end."""
+def read_while_it_grows(
+    log_format: type[LogFormat], path: Path, data: bytes, sizes: Sequence[int], log_path: Path | None = None
+) -> Series:
+    """Return the series of a log that is read each time it has grown to one of these sizes, and at its end.
+
+    Args:
+        log_path: what identifies the log, if it isn't the file.
+    """
     path.write_bytes(b"")
-    reader, so_far = reader_of(log_format, path), SeriesSoFar()
+    reader, so_far = reader_of(log_format, log_path or path), SeriesSoFar()
     with path.open("ab") as file:
         before = 0
         for size in (*sizes, len(data)):
