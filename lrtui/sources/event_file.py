@@ -79,7 +79,11 @@ class EventFile:
         try:
             with self.path.open("rb", buffering=0) as file:
                 stat = os.fstat(file.fileno())
-                self.size, self._failure, self._unread = stat.st_size, "", ""
+                self._failure = ""
+                if self._stamp and self._stamp[:2] != (stat.st_dev, stat.st_ino):
+                    # it has been replaced since `is_replaced` was called
+                    return
+                self.size, self._unread = stat.st_size, ""
                 # a stamp that no file has, until all is read
                 self._stamp = (stat.st_dev, stat.st_ino)
                 while self.offset < self.size:

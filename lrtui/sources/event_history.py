@@ -51,6 +51,9 @@ class EventHistory:
         self._columns = defaultdict[str, list[Column]](list)
         self._pending = 0
         self._two_writers = ""
+        self._has_parts = False
+        self.is_out_of_order = False
+        """Whether the run was resumed after values of its parts were added, of which some may be newer than that."""
 
     @property
     def trouble(self) -> str:
@@ -74,6 +77,7 @@ class EventHistory:
         """
         self.settings |= table.settings
         if parts:
+            self._has_parts = True
             self._add_columns(table.columns, parts)
             return
         written = self._files.get(path)
@@ -122,6 +126,7 @@ class EventHistory:
     def _restart(self, step: int, earlier: list[_Written]) -> None:
         self._flush()
         self._items.append(Restart(step))
+        self.is_out_of_order = self._has_parts
         for each in earlier:
             each.limit = step if each.limit is None else min(each.limit, step)
 

@@ -113,9 +113,9 @@ class Framing:
     """The records in a block of a file.
 
     Args:
-        starts: offsets of complete small records in the block.
+        starts: offsets of complete records in the block.
         lengths: lengths of their data.
-        stop: the offset to go on from: a record that is large or not complete, or damage up to the end.
+        stop: the offset to go on from: a record that is not complete in the block, or damage up to its end.
         damaged: spans that are no records.
     """
 
@@ -153,7 +153,8 @@ def _follow(
     Args:
         breaks: indices of the records that are not followed by the next one in `starts`.
     """
-    position, damage = 0, None
+    position = 0
+    large: list[tuple[int, int]] = []
     runs: list[tuple[int, int]] = []
     damaged: list[tuple[int, int]] = []
     while True:
@@ -169,18 +170,22 @@ def _follow(
             position, index = int(starts[last]), last + 1
             if not (at_end and index < len(starts)):
                 break
-        elif len(data) - position < HEADER or length_at(data, position) is not None:
+        elif len(data) - position < HEADER:
             break
+        elif (length := length_at(data, position)) is not None:
+            if position + length + FRAME > len(data):
+                break
+            large.append((position, length))
+            position += length + FRAME
+            continue
         elif (
             runs
-            and ends[runs[-1][1] - 1] == position
-            and not is_intact(data, *(int(each[runs[-1][1] - 1]) for each in (starts, lengths)))
+            and ends[before := runs[-1][1] - 1] == position
+            and not is_intact(data, int(starts[before]), int(lengths[before]))
         ):
-            # the damage is in the record before as well: part of it is missing, so that its end is not where it says
-            first, stop = runs.pop()
-            if stop - first > 1:
-                runs.append((first, stop - 1))
-            position, index = int(starts[stop - 1]), stop
+            # part of the record before is missing, so that its end is not where it says
+            runs[-1] = runs[-1][0], before
+            position, index = int(starts[before]), before + 1
         if index < len(starts):
             damage = int(starts[index])
         elif at_end:
@@ -190,7 +195,10 @@ def _follow(
         damaged.append((position, damage))
         position = damage
     chosen = np.concatenate([np.arange(first, stop) for first, stop in runs]) if runs else np.zeros(0, np.int64)
-    return Framing(starts[chosen], lengths[chosen], position, damaged)
+    starts = np.append(starts[chosen], np.array([start for start, _ in large], np.int64))
+    lengths = np.append(lengths[chosen], np.array([length for _, length in large], np.int64))
+    order = np.argsort(starts, kind="stable")
+    return Framing(starts[order], lengths[order], position, damaged)
 
 
 def is_intact(data: Bytes, start: int, length: int) -> bool:

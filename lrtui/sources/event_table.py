@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
+from lrtui.sources.event_records import SMALL, Bytes, Integers
 from lrtui.sources.event_wire import VARINT_KINDS, EventLayout, Scalar, Span, parse_event
 from lrtui.sources.protobuf_wire import MalformedError
-
-Bytes = NDArray[np.uint8]
-Integers = NDArray[np.int64]
 
 # layouts of events of one length, and tags of one length, that are looked for by comparing all with the first one
 MOST_LAYOUTS = 12
@@ -101,9 +99,9 @@ def decode_events(data: Bytes, starts: Integers, lengths: Integers) -> EventTabl
         lengths: the length of each in bytes.
     """
     table, parts = EventTable(), defaultdict[bytes, list[Column]](list)
-    # one large record is decoded by itself
-    distinct = lengths if len(lengths) == 1 else np.flatnonzero(np.bincount(lengths))
-    for length in distinct.tolist():
+    is_small = not len(lengths) or lengths.max() < SMALL
+    # counting is the faster way if the numbers are small
+    for length in (np.flatnonzero(np.bincount(lengths)) if is_small else np.unique(lengths)).tolist():
         if length == 0:
             continue
         events = np.flatnonzero(lengths == length)

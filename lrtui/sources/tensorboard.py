@@ -12,12 +12,14 @@ from lrtui.sources.event_file import EventFile
 from lrtui.sources.event_folders import PartsBelow, event_files, event_files_of, run_folder
 from lrtui.sources.event_history import EventHistory
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
-from lrtui.text.format import printable
+from lrtui.text.format import counted, printable
 
 # logs below this size are read at once
 SAMPLED_FROM = 8_000_000
 WINDOWS = 256
 SAMPLE_SECONDS = 0.1
+# files whose trouble is told
+MOST_TOLD = 3
 
 
 class TensorBoardFormat(LogFormat):
@@ -52,7 +54,10 @@ class TensorBoardReader:
         """What can't be read, file by file."""
         if self._paths == []:
             return f"{printable(str(self._folder))} has no event files any more, or can't be read."
-        return " ".join(filter(None, [*(file.trouble for file in self._files.values()), self._history.trouble]))
+        files = [file.trouble for file in self._files.values() if file.trouble]
+        if len(files) > MOST_TOLD:
+            files[MOST_TOLD:] = [f"{counted(len(files) - MOST_TOLD, 'further file')} can't be read as a whole."]
+        return " ".join(filter(None, [*files, self._history.trouble]))
 
     def has_news(self) -> bool:
         """Return whether a file has changed, or there is a new one."""
@@ -69,22 +74,26 @@ class TensorBoardReader:
         """Return what is new in the files, file by file."""
         deadline = time.monotonic() + seconds
         is_rewritten = self._update_files()
+        self._read_files(deadline)
+        if self._history.is_out_of_order:
+            is_rewritten = self._start_again()
+            self._read_files(deadline)
+        facts = LogFacts(settings=dict(self._history.settings))
+        changed = facts if facts != self._facts or is_rewritten else None
+        self._facts = facts
+        return LogPart(self._history.take(), changed, is_rewritten, self._has_more)
+
+    def _read_files(self, deadline: float) -> None:
         self._has_more = False
         for path in self._paths or ():
             file = self._files[path]
-            if self._has_more:
-                break
             if file.has_news():
                 parts = self._below.parts.get(path.parent, ())
                 for table in file.tables():
                     self._history.add(path, table, parts)
                     if time.monotonic() > deadline:
                         self._has_more = True
-                        break
-        facts = LogFacts(settings=dict(self._history.settings))
-        changed = facts if facts != self._facts or is_rewritten else None
-        self._facts = facts
-        return LogPart(self._history.take(), changed, is_rewritten, self._has_more)
+                        return
 
     def _update_files(self) -> bool:
         """Look for files; return whether all must be read again, because what has been read is not in them any more."""
@@ -98,11 +107,16 @@ class TensorBoardReader:
         is_same = all(
             files == [path for path in paths if path.parent == folder][: len(files)] for folder, files in known.items()
         )
-        is_rewritten = not is_same or any(file.is_replaced() for file in self._files.values())
-        if is_rewritten:
-            self._files, self._history = {}, EventHistory()
+        if not is_same or any(file.is_replaced() for file in self._files.values()):
+            return self._start_again()
         self._files = {path: self._files.get(path) or EventFile(path) for path in paths}
-        return is_rewritten
+        return False
+
+    def _start_again(self) -> bool:
+        """Read all files from their starts; return True."""
+        self._files = {path: EventFile(path) for path in self._paths or ()}
+        self._history = EventHistory()
+        return True
 
     def sample(self) -> LogPart | None:
         """Return values at evenly spread places of the files, and their last ones; None if they are small."""

@@ -267,6 +267,27 @@ def test_large_records_are_read_for_their_scalars(tmp_path: Path) -> None:
     both = Summary(value=[image, Summary.Value(tag="loss", simple_value=0.5)])
     write_records(tmp_path / NAME, [Event(step=step, summary=both).SerializeToString() for step in range(2)])
     assert steps_of(tmp_path, "loss") == [0, 1]
+    # several in a block, among small ones
+    image.image.encoded_image_string = os.urandom(70_000)
+    both = Summary(value=[image, Summary.Value(tag="loss", simple_value=0.5)])
+    records = [Event(step=step, summary=both).SerializeToString() for step in range(0, 10, 2)]
+    records = [
+        data for step, large in enumerate(records) for data in (large, event_bytes("loss", 2 * step + 1, 1.0, 1.0))
+    ]
+    data = write_records(tmp_path / NAME, records).read_bytes()
+    assert steps_of(tmp_path, "loss") == list(range(10))
+    (tmp_path / NAME).write_bytes(data[:100_000] + data[100_010:])
+    # after damage, it goes on at the next small record
+    assert steps_of(tmp_path, "loss") == [0, 1, *range(5, 10)]
+    assert "are damaged" in read_all(tmp_path)[1]
+
+
+def test_many_unreadable_files_are_told_in_few_words(tmp_path: Path) -> None:
+    for at in range(8):
+        (tmp_path / f"events.out.tfevents.{at}").write_bytes(b"x" * 50)
+    trouble = read_all(tmp_path)[1]
+    assert trouble.count("is not an event file") == 3
+    assert trouble.endswith("5 further files can't be read as a whole.")
 
 
 def test_files_of_another_kind_are_said_to_be_none(tmp_path: Path) -> None:

@@ -221,6 +221,21 @@ def test_files_of_one_run_with_other_series_are_no_restarts(tmp_path: Path) -> N
     assert not trouble
 
 
+def test_a_run_that_goes_on_while_its_curves_are_watched_is_read_in_order(tmp_path: Path) -> None:
+    write_events(tmp_path / NAME, [("lr", step, 0.1) for step in range(10)])
+    write_events(tmp_path / "loss_train" / NAME, [("loss", step, 1.0) for step in range(10)])
+    reader = TensorBoardReader(tmp_path)
+    reader.read(9)
+    # the program was resumed at step 5, and writes the values of a curve before those of the run
+    write_events(tmp_path / "loss_train" / LATER, [("loss", step, 2.0) for step in (5, 6)], start=1.7e9 + 100)
+    assert not reader.read(9).from_start
+    write_events(tmp_path / LATER, [("lr", step, 0.2) for step in (5, 6)], start=1.7e9 + 100)
+    part = reader.read(9)
+    assert part.from_start
+    assert [row[:2] for row in remaining(part.items)["loss/train"][-2:]] == [(5, 2.0), (6, 2.0)]
+    assert not reader.read(9).from_start
+
+
 def test_the_bits_of_a_signaling_nan_are_read_without_a_warning(tmp_path: Path) -> None:
     data = bytearray(event_bytes("loss", 1, 1.0, 1.7e9))
     data[-4:] = b"\x01\x00\x80\x7f"
