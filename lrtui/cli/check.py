@@ -25,16 +25,18 @@ from lrtui.cli.options import (
 )
 from lrtui.cli.recorded_run import RecordedRun, read_recorded_run
 from lrtui.cli.run_findings import MAX_STEPS, WRONG_AT_ANY_SCALE, course_findings
-from lrtui.cli.stored_runs import complete_runs, store_option
+from lrtui.cli.stored_runs import complete_runs, folder_of, store_option
 from lrtui.cli.terminal import print_prose, terminal_width
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.spec import SCRIPT, option_name
 from lrtui.schedules.forecast import request_for_run
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.store.location import store_option as store_option_text
 from lrtui.text.format import wrapped
 
 if TYPE_CHECKING:
+    from lrtui.analysis.advice.advice import Advice
     from lrtui.analysis.checks import Finding
 
 EPILOG = """\
@@ -44,6 +46,7 @@ Examples:
   lrtui check "ExponentialLR(gamma=0.1)"
   lrtui check "CosineAnnealingLR(T_max=10, per='batch')" --epochs 30 --batches-per-epoch 500 --json
   lrtui check --run last
+  lrtui check --run runs/exp1
   lrtui check --explain dead-tail
   lrtui check --explain
 """
@@ -67,7 +70,7 @@ CODE_WIDTH = 26
 @option(
     "--run",
     metavar="RUN",
-    help="check the lr that a run has recorded (an id, a name, or last)",
+    help="check the lr that a run has recorded (an id, a name, last, or the path of a log)",
     shell_complete=complete_runs,
 )
 @store_option()
@@ -173,14 +176,36 @@ def _check_run(run: str, store: str | None, *, as_json: bool) -> int:
 
     schedule = recorded.state.schedule or None
     findings = check_recorded(recorded.curve, _schedule_findings(recorded))
+    run_name = recorded.title if recorded.number is None else recorded.number
     for finding in findings:
-        _print_finding(finding, schedule, as_json=as_json, run=recorded.number)
+        _print_finding(finding, schedule, as_json=as_json, run=run_name, kind="finding")
+    given = _advice_on(recorded)
+    for advice in given:
+        if as_json:
+            record = {"code": advice.code, "message": advice.text, "fix": None, "schedule": schedule, "run": run_name}
+            print(json.dumps({**record, "kind": "advice", "effect": advice.effect}), flush=True)
+        else:
+            store_text = store_option_text(folder_of(store)) if recorded.number is not None else ""
+            print_prose(advice.headless_line(recorded.spec, recorded.number, store_text))
     if findings and not as_json:
         print(EXPLAINED, file=sys.stderr)
-    if not findings:
-        what = "lr recorded" if len(recorded.curve) else "no lr recorded"
-        print_prose(f"{recorded.title}: ✓ no findings ({what})", sys.stderr)
-    return FAILED if findings else DONE
+    if not len(recorded.curve):
+        print_prose(f"{recorded.title} has no recorded lr", sys.stderr)
+    if not findings and not given:
+        print_prose(f"{recorded.title}: ✓ no findings", sys.stderr)
+    return FAILED if findings or given else DONE
+
+
+def _advice_on(recorded: RecordedRun) -> list[Advice]:
+    """Return the advice on the results of a run; if it is still training, of its forecast as well."""
+    if recorded.is_live and recorded.number is not None:
+        from lrtui.analysis.advice.advisor import Advisor
+        from lrtui.schedules.forecast import RunForecaster
+
+        return Advisor(RunForecaster()).new_advice(recorded.state)
+    from lrtui.analysis.advice.recorded_advice import advice_on
+
+    return advice_on(recorded.state, is_over=not recorded.is_live)
 
 
 def _schedule_findings(recorded: RecordedRun) -> list[Finding]:

@@ -82,7 +82,7 @@ Examples:
 @option(
     "--over",
     metavar="RUN",
-    help="the same, and compare with the lr that the run has recorded",
+    help="the same, or the path of a log, and compare with the lr that the run has recorded",
     shell_complete=complete_runs,
 )
 @store_option()

@@ -106,7 +106,7 @@ def recorded_record(recorded: RecordedRun) -> dict[str, Any]:
     assert curve is not None
     return {
         RECORDED: recorded.title,
-        "run": recorded.number,
+        "run": recorded.number if recorded.number is not None else recorded.title,
         "steps": curve.steps.tolist(),
         "lrs": [[lr if math.isfinite(lr) else None for lr in lrs] for lrs in curve.lrs.tolist()],
     }

@@ -1,22 +1,33 @@
-"""The recorded run that a command looks at: one of a store."""
+"""The recorded run that a command looks at: one of a store, or the log of another program."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtui.cli.stored_runs import find, folder_of, reading, title_of
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
+from lrtui.text.format import printable
 
 if TYPE_CHECKING:
+    from lrtui.run.feed import FeedItem
     from lrtui.run.recorded_curve import RecordedCurve
     from lrtui.run.state import RunState
+    from lrtui.sources.recorded_log import RecordedLog
 
 Results = Sequence[Mapping[str, float]]
 """Test results by name, one mapping per epoch."""
+
+MAX_NAMED = 8
+"""Maximum number of logs that a message names."""
+
+AT_ONCE = 1_000_000
+"""Steps of a log that are taken at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +35,12 @@ class RecordedRun:
     """A run that has been recorded.
 
     Args:
-        title: what it is, for messages: `run #3 "baseline"`.
+        title: what it is, for messages: `run #3 "baseline"`, `runs/exp1`.
         state: its state.
         started: its first event.
         results: results of the test at the end of each epoch.
         curve: the lrs that it has recorded; None if only its results were read.
-        number: its number in the store.
+        number: its number in the store; None for a log.
         is_live: whether it is still training.
     """
 
@@ -56,14 +67,26 @@ def read_recorded_run(run: str, store: str | None, *, with_curve: bool) -> Recor
     """Return a recorded run.
 
     Args:
-        run: its id or name, or `last`.
+        run: its id or name, or `last`; or the path of a log.
         store: store of `--store`.
-        with_curve: whether to read the lr of every step, which takes 1 s per million.
+        with_curve: whether to read the lr of every step of a stored run, which takes 1 s per million.
 
     Raises:
         UsageError: for a run that does not exist or has not started.
         StoreError: if the store can't be read.
     """
+    if os.sep in run or run in (os.curdir, os.pardir):
+        return _read_log(Path(run))
+    try:
+        return _read_stored(run, store, with_curve=with_curve)
+    except (StoreError, UsageError):
+        # a run of the store comes first
+        if not Path(run).exists():
+            raise
+    return _read_log(Path(run))
+
+
+def _read_stored(run: str, store: str | None, *, with_curve: bool) -> RecordedRun:
     with reading(folder_of(store)) as connection:
         stored = find(connection, run)
         # numpy takes 60 ms to import, and --help does not need it
@@ -88,3 +111,70 @@ def read_recorded_run(run: str, store: str | None, *, with_curve: bool) -> Recor
         number=stored.id,
         is_live=stored.is_live,
     )
+
+
+def _read_log(path: Path) -> RecordedRun:
+    """Return the run of the only log at a path; imports no torch."""
+    # takes 0.1 s with numpy
+    from lrtui.run.recorded_curve import curve_of_items, curve_of_points
+    from lrtui.run.state import RunState
+    from lrtui.schedules.simulate import recorded_results
+    from lrtui.sources.log_feed import LogFeed
+    from lrtui.sources.source import open_logs
+    from lrtui.sources.step_axis import axis_of
+
+    name = printable(str(path))
+    if not path.exists():
+        raise UsageError(f"{name} does not exist; a run is an id, a name, last, or the path of a log")
+    (source,) = open_logs([path])
+    try:
+        runs = source.runs()
+        while not runs and not source.is_read:
+            runs = source.runs()
+        keys = [str(run.id.key) for run in runs]
+        if len(keys) != 1:
+            shown = ", ".join(printable(key) for key in sorted(keys)[:MAX_NAMED])
+            more = f" and {len(keys) - MAX_NAMED} more" if len(keys) > MAX_NAMED else ""
+            what = f"{len(keys)} logs, name one of them: {shown}{more}" if keys else "no log that lrtui can read"
+            raise UsageError(f"{name} holds {what}{f' ({source.trouble})' if source.trouble else ''}")
+        # the values of a log without a feed are not kept
+        feed = source.feed(keys[0])
+        (summary,) = source.read_all()
+        state = RunState()
+        items: list[FeedItem] = []
+        while new := feed.take(AT_ONCE):
+            state.fold(new)
+            items += new
+        if state.started is None:
+            raise UsageError(f"{name} has no values yet{f': {source.trouble}' if source.trouble else ''}")
+        is_over = not summary.is_live
+        if isinstance(feed, LogFeed):
+            log = source.log(keys[0])
+            steps, lrs = log.lr_points()
+            axis = axis_of(series.steps for series in log.used)
+            curve = curve_of_points(
+                state, axis.first + axis.indices(steps), lrs, is_over=is_over, per_epoch=_epoch_length(log)
+            )
+        else:
+            curve = curve_of_items(state, items, is_over=is_over)
+    finally:
+        source.close()
+    return RecordedRun(
+        title=name,
+        state=state,
+        started=state.started,
+        results=recorded_results([state]),
+        curve=curve,
+        number=None,
+        is_live=not is_over,
+    )
+
+
+def _epoch_length(log: RecordedLog) -> int | None:
+    """Return the steps per epoch that a log states, or that follow from the epochs it has logged; else None."""
+    from lrtui.sources.epoch_length import epoch_length
+
+    if log.facts.batches_per_epoch:
+        return log.facts.batches_per_epoch
+    epochs = log.series.get(log.meaning.epoch or "")
+    return None if epochs is None else epoch_length(epochs.steps, epochs.values)

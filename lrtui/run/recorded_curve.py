@@ -41,8 +41,19 @@ class RecordedCurve:
     @property
     def length(self) -> int:
         """Steps of the whole run, or if they are unknown those up to the last recorded one."""
-        recorded = int(self.steps[-1]) + 1 if len(self) else 0
-        return max(self.total_steps or 0, recorded)
+        last = int(self.steps[-1]) if len(self) else -1
+        recorded = last if self._counts_from_one else last + 1
+        total = self.total_steps or 0
+        # the steps of a run of known length may be counted from 1
+        return total if last <= total else recorded
+
+    @property
+    def _counts_from_one(self) -> bool:
+        """Whether steps look as if they were counted from 1: 1, 2, 3 ..., or 50, 100, 150 ..."""
+        if len(self) < 2 or self.steps[0] == 0:
+            return False
+        gap = int(np.median(np.diff(self.steps)))
+        return bool(self.steps[-1] % gap == 0) if gap > 1 else bool(self.steps[0] == 1)
 
     @property
     def is_whole(self) -> bool:
@@ -58,16 +69,19 @@ class RecordedCurve:
         return self.length - int(self.steps[-1]) <= max(1, int(gaps.max(initial=1)))
 
 
-def curve_of_points(state: RunState, steps: NDArray[np.int64], lrs: Floats, *, is_over: bool) -> RecordedCurve:
+def curve_of_points(
+    state: RunState, steps: NDArray[np.int64], lrs: Floats, *, is_over: bool, per_epoch: int | None
+) -> RecordedCurve:
     """Return the curve of these points, with what the state of their run says about its length.
 
     Args:
         steps: the steps, increasing.
         lrs: shape (points, parameter groups); points at which every group is NaN are left out.
         is_over: whether the run has ended.
+        per_epoch: steps per epoch; None if unknown.
     """
     known = ~np.isnan(lrs).all(axis=1) if lrs.shape[1] else np.zeros(len(steps), dtype=np.bool_)
-    return RecordedCurve(steps[known], lrs[known], state.total_steps or None, steps_per_epoch(state), is_over)
+    return RecordedCurve(steps[known], lrs[known], state.total_steps or None, per_epoch, is_over)
 
 
 def curve_of_items(state: RunState, items: Iterable[FeedItem], *, is_over: bool) -> RecordedCurve:
@@ -97,7 +111,7 @@ def curve_of_items(state: RunState, items: Iterable[FeedItem], *, is_over: bool)
     keep = np.ones(len(found), dtype=np.bool_)
     if len(found):
         keep[:-1] = found[:-1] < np.minimum.accumulate(found[::-1])[::-1][1:]
-    return curve_of_points(state, found[keep], lrs[keep], is_over=is_over)
+    return curve_of_points(state, found[keep], lrs[keep], is_over=is_over, per_epoch=steps_per_epoch(state))
 
 
 def steps_per_epoch(state: RunState) -> int | None:
@@ -108,7 +122,8 @@ def steps_per_epoch(state: RunState) -> int | None:
     if started.knows_epochs and (started.batches_per_epoch > 1 or not started.spec.is_attached):
         return started.batches_per_epoch
     ends = [done.step for done in state.epochs]
-    if len(ends) < 2 or state.epochs[0].epoch != 1:
+    # each test of a log may count as the end of an epoch
+    if started.spec.is_log or len(ends) < 2 or state.epochs[0].epoch != 1:
         return None
     length = ends[0] - state.first_step
     is_even = length > 0 and all(

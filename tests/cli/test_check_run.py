@@ -41,7 +41,7 @@ def test_the_recorded_lr_and_the_known_schedule_are_checked(lrtui: CommandLine) 
 def test_json_has_the_run_and_its_schedule(lrtui: CommandLine) -> None:
     record_tutorial(lrtui)
     found = json.loads(lrtui("check", "--run", "1", "--json").lines[0])
-    assert list(found) == ["code", "message", "fix", "schedule", "run"]
+    assert list(found) == ["code", "message", "fix", "schedule", "run", "kind"]
     assert (found["code"], found["schedule"], found["run"]) == ("dead-tail", "ExponentialLR(gamma=0.1)", 1)
 
 
@@ -49,7 +49,7 @@ def test_a_run_without_problems_exits_with_0(lrtui: CommandLine) -> None:
     lrtui.record(500, outcome="done", epochs=10, schedule="StepLR(step_size=1, gamma=0.5)")
     answer = lrtui("check", "--run", "last")
     assert (answer.status, answer.out) == (0, "")
-    assert answer.err == "run #1: ✓ no findings (lr recorded)\n"
+    assert answer.err == "run #1: ✓ no findings\n"
 
 
 def test_the_lr_of_a_script_with_an_unknown_schedule_is_checked(lrtui: CommandLine) -> None:

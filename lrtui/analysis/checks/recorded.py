@@ -33,7 +33,7 @@ class RecordedContext(LrContext):
 
     def __init__(self, curve: RecordedCurve) -> None:
         first = int(curve.steps[0])
-        end = curve.length if curve.is_whole else int(curve.steps[-1]) + 1
+        end = max(curve.length if curve.is_whole else 0, int(curve.steps[-1]) + 1)
         per_epoch = curve.batches_per_epoch or end
         super().__init__(_every_lr(curve, first, end), Horizon(-(-end // per_epoch), per_epoch, first, end))
         self._knows_epochs = curve.batches_per_epoch is not None
