@@ -126,13 +126,13 @@ class _Recognition:
         self._reasons: list[Recognized] = []
 
     def meaning(self) -> Meaning:
-        loss = self._one("loss", self._losses(is_test=False), "training loss", "training losses")
+        loss = self._one("loss", self._losses(is_test=False), "a training loss", "training losses")
         test_losses = self._losses(is_test=True, like=loss)
-        test_loss = self._one("test_loss", test_losses, "test loss", "test losses")
+        test_loss = self._one("test_loss", test_losses, "a test loss", "test losses")
         accuracies = self._accuracies(loss, test_loss)
-        accuracy = self._one("accuracy", accuracies, "test accuracy", "test accuracies")
+        accuracy = self._one("accuracy", accuracies, "a test accuracy", "test accuracies")
         lrs = self._lrs()
-        epoch = self._one("epoch", self._epochs(), "epoch", "series of epochs")
+        epoch = self._one("epoch", self._epochs(), "the epoch", "series of epochs")
         roles = {loss, test_loss, accuracy, epoch, *lrs}
         return Meaning(
             loss=loss,
@@ -175,7 +175,7 @@ class _Recognition:
                 self._reasons.append(Recognized(role, None, f"not found{note}"))
             return None
         chosen, others = ranked[0], ranked[1:]
-        reason = f"named as {'an' if one[0] in 'aeiou' else 'a'} {one}"
+        reason = f"named as {one}"
         if others:
             shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
             reason = f"the first of {len(ranked)} {several}; the others: {shown}"

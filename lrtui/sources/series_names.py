@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
-TRAIN_WORDS = frozenset({"train", "training", "trn"})
+TRAIN_WORDS = frozenset({"train", "training", "trn", "learn"})
 TEST_WORDS = (
     *("val", "valid", "validation", "eval", "evaluation", "evaluator", "dev"),
     *("test", "testing", "holdout", "heldout"),
@@ -16,7 +17,9 @@ TEST_WORDS = (
 """Words that name a test, those of tests during training first."""
 
 LOSS_WORDS = frozenset({"loss", "losses"})
-_LIKELIHOOD_WORDS = frozenset({"nll", "ce", "xent", "xentropy", "crossentropy", "bpb", "lm", "mlm", "clm"})
+_LIKELIHOOD_WORDS = frozenset(
+    {"nll", "ce", "xent", "xentropy", "crossentropy", "bpb", "lm", "mlm", "clm", "logloss", "mlogloss"}
+)
 """What the loss of most classifiers and language models is."""
 _ERROR_WORDS = frozenset({"mse", "rmse", "mae", "elbo", "perplexity", "ppl"})
 """What can be a test loss or training loss if nothing is called a loss."""
@@ -29,13 +32,14 @@ _NOT_ACCURACY_WORDS = frozenset({"best", "max", "min", "loss", "time", "std", "e
 _LR_WORDS = frozenset({"lr", "lrs", "learningrate"})
 _NOT_LR_WORDS = frozenset(
     {"base", "initial", "init", "min", "max", "mult", "multiplier", "scale", "factor", "ratio", "decay", "warmup"}
-    | {"momentum", "loss", "grad", "norm", "update", "target", "best", "time", "reductions"}
+    | {"mul", "momentum", "grad", "norm", "update", "target", "best", "time", "reductions"}
 )
 
 INTERVAL_WORDS = frozenset({"step", "epoch", "iter", "iteration", "batch"})
 _PLACE_WORDS = frozenset(
     {"running", "avg", "average", "mean", "total", "overall", "global", "metric", "metrics", "scalar", "scalars"}
-    | {"log", "logs", "stats", "trainer", "charts", "dataloader", "idx", "raw", "smoothed", "performance", "main"}
+    | {"log", "logs", "stats", "trainer", "charts", "dataloader", "idx", "raw", "performance", "main"}
+    | {"smooth", "smoothed", "current", "cur", "last", "per", "on", "of"}
 )
 """Words that say where a series stands, not what it is."""
 
@@ -101,7 +105,7 @@ class SeriesName:
     def loss_rank(self) -> int | None:
         """How likely it is the loss that is minimized, 0 being the likeliest; None if it is no loss."""
         words = set(self.words)
-        if words & _NOT_LOSS_WORDS:
+        if words & _NOT_LOSS_WORDS or self.is_lr:
             return None
         specific = set(self.specific)
         has_likelihood = bool(specific & _LIKELIHOOD_WORDS) or {"cross", "entropy"} <= specific
@@ -115,7 +119,10 @@ class SeriesName:
             return 3 if specific <= {"g", "gen", "generator"} else 4 if len(specific) == 1 else 5
         if has_likelihood and not specific:
             return 2
-        return 6 if specific and specific <= _ERROR_WORDS else None
+        if specific and specific <= _ERROR_WORDS:
+            return 6
+        # a series that is named "train" or "val", and no more
+        return 8 if words and words <= TRAIN_WORDS | set(TEST_WORDS) else None
 
     @property
     def accuracy_rank(self) -> int | None:
@@ -126,7 +133,7 @@ class SeriesName:
             return None
         ranks = [
             word
-            for before, word in zip(("", *self.words), self.words, strict=False)
+            for before, word in pairwise(("", *self.words))
             if word.isdigit() and before in _ACCURACY_WORDS | {"top", "prec"}
         ]
         if any(int(rank[:9]) != 1 for rank in ranks) or not (is_named or ranks):
@@ -144,7 +151,8 @@ class SeriesName:
     def is_lr(self) -> bool:
         """Whether it is a learning rate."""
         words = set(self.words)
-        return (bool(words & _LR_WORDS) or {"learning", "rate"} <= words) and not words & _NOT_LR_WORDS
+        is_named = bool(words & _LR_WORDS) or ("learning", "rate") in pairwise(self.words)
+        return is_named and not words & _NOT_LR_WORDS
 
 
 @lru_cache(maxsize=8192)

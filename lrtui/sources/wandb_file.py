@@ -12,6 +12,7 @@ from typing import Any
 
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.logged_values import LoggedValues
+from lrtui.sources.metric_names import TOTAL_EPOCHS_NAMES
 from lrtui.sources.protobuf_wire import MalformedError
 from lrtui.sources.wandb_messages import (
     CONFIG,
@@ -27,12 +28,15 @@ from lrtui.sources.wandb_messages import (
     step_number,
 )
 from lrtui.sources.wandb_records import WandbRecords
-from lrtui.sources.wandb_runs import run_file, run_files
+from lrtui.sources.wandb_runs import run_files, run_path
 from lrtui.sources.wandb_steps import CALLS, OtherStepsError, WandbSteps
 
 _QUOTED = {b'"NaN"': nan, b'"Infinity"': inf, b'"-Infinity"': -inf}
 _MOST_SETTINGS = 1_000
 _MOST_NAMES = 10_000
+_EPOCHS_NAMES = ("epochs", *TOTAL_EPOCHS_NAMES)
+"""Settings that give the length of the run; those in steps may count others than the calls of `log`."""
+_MOST_EPOCHS = 10_000_000
 _LONGEST_TEXT = 1_000
 _LONGEST_SETTING = 64 << 10
 
@@ -44,7 +48,7 @@ class WandbFile(LogFormat):
 
     def find(self, folder: Path, names: Sequence[str]) -> Sequence[FoundLog]:
         """Return the runs whose files are in a folder."""
-        return [FoundLog(self.name, run_file(folder, name)) for name in names if name.endswith(".wandb")]
+        return [FoundLog(self.name, run_path(folder, name)) for name in names if name.endswith(".wandb")]
 
     def open(self, log: FoundLog) -> WandbReader:
         """Return a reader of the run."""
@@ -55,7 +59,7 @@ class WandbReader:
     """Reads the files of a run one after the other, then what is added to them.
 
     Args:
-        path: its first file.
+        path: its file, or the folder with its first file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -191,7 +195,11 @@ class WandbReader:
             if isinstance(value, dict) and set(value) <= {"value", "desc"} and "value" in value:
                 value = value["value"]
             self._add_setting(name, value)
-        self._read_facts = replace(self._read_facts, settings=dict(self._settings))
+        epochs = next((self._settings[name] for name in _EPOCHS_NAMES if name in self._settings), None)
+        is_count = isinstance(epochs, int | float) and 0 < epochs < _MOST_EPOCHS and epochs == int(epochs)
+        self._read_facts = replace(
+            self._read_facts, settings=dict(self._settings), epochs=int(epochs) if is_count and epochs else None
+        )
 
     def _add_setting(self, name: str, value: Any) -> None:
         if isinstance(value, dict):
@@ -212,9 +220,9 @@ class WandbReader:
     def _describe_trouble(self) -> str:
         found = [file.trouble for file in self._files if file.trouble]
         if self._malformed:
-            found.append(f"{self._path}: {self._malformed:,} records can't be read, and are left out.")
+            found.append(f"{self._files[0].path}: {self._malformed:,} records can't be read, and are left out.")
         if self._values.trouble:
-            found.append(f"{self._path}: {self._values.trouble}")
+            found.append(f"{self._files[0].path}: {self._values.trouble}")
         return " ".join(found)
 
 

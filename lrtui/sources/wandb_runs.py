@@ -10,8 +10,8 @@ _FOLDER = re.compile(r"(?:offline-)?run-(\d{8}_\d{6})-([^/]+)")
 _MOST_FOLDERS = 10_000
 
 
-def run_file(folder: Path, name: str) -> Path:
-    """Return the file that a run is known by: of a run that was resumed, the first one.
+def run_path(folder: Path, name: str) -> Path:
+    """Return what a run is known by: its folder, the first one if it was resumed, or the file if wandb did not name it.
 
     Args:
         folder: the folder of a `.wandb` file.
@@ -20,16 +20,26 @@ def run_file(folder: Path, name: str) -> Path:
     if folder.name == "latest-run" and folder.is_symlink():
         named = folder.parent / Path(os.readlink(folder)).name
         folder = named if named.is_dir() else folder
-    return run_files(folder / name)[0]
+    if name != _file_name(folder):
+        return folder / name
+    return run_files(folder)[0].parent
 
 
 def run_files(path: Path) -> list[Path]:
-    """Return the files of the run that a `.wandb` file belongs to, oldest first: a resumed run has several."""
-    match = _FOLDER.fullmatch(path.parent.name)
-    if match is None or path.name != f"run-{match[2]}.wandb":
+    """Return the files of the run that a folder or a `.wandb` file is, oldest first: a resumed run has several."""
+    match = _FOLDER.fullmatch(path.name)
+    if match is None:
         return [path]
-    found = [path.parent.parent / folder / path.name for folder in _folders_of(path.parent.parent).get(match[2], ())]
-    return found if path in found else [path]
+    file_name = _file_name(path)
+    folders = _folders_of(path.parent).get(match[2], ())
+    if path.name not in folders:
+        return [path / file_name]
+    return [path.parent / folder / file_name for folder in folders]
+
+
+def _file_name(folder: Path) -> str:
+    match = _FOLDER.fullmatch(folder.name)
+    return f"run-{match[2]}.wandb" if match is not None else ""
 
 
 _listed: dict[Path, tuple[int, dict[str, list[str]]]] = {}

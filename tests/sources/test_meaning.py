@@ -154,6 +154,14 @@ def test_values_that_do_not_fit_the_name_are_not_recognized(name, values):
     assert roles(recognize({name: values})) == expected("")
 
 
+def test_the_epoch_and_the_lr_are_described():
+    meaning = recognize(shapes("epoch:epoch, lr:lr"))
+    assert (reason(meaning, "epoch"), reason(meaning, "lr")) == (
+        "epoch: named as the epoch",
+        "lr: named as a learning rate",
+    )
+
+
 def test_an_lr_above_10_is_recognized_only_if_there_is_no_other():
     large = shape(100.0, 200.0)
     assert recognize({"lr": large}).lrs == ("lr",)

@@ -58,6 +58,11 @@ def test_values_settings_and_the_end_of_a_run_are_read(path):
     assert (log.reader.trouble, log.reader.has_news()) == ("", False)
 
 
+@pytest.mark.parametrize(("value", "epochs"), [(90, 90), (3.0, 3), (0.5, None), (-1, None), ("x", None), (NAN, None)])
+def test_the_number_of_epochs_is_a_setting(path, value, epochs):
+    assert read(path, [run("r", num_train_epochs=value)]).facts.epochs == epochs
+
+
 def test_the_time_of_each_value_is_read(path):
     path.write_bytes(framed(rows(2)))
     (points, _) = opened(path).reader.read(60).items
@@ -246,7 +251,7 @@ def test_a_resumed_run_is_one_run(tmp_path):
     assert log.read()["loss"] == losses(18)
     assert not log.facts.is_finished
     found = {log for file in (first, second, other) for log in WandbFile().find(file.parent, [file.name, "x.txt"])}
-    assert {log.path for log in found} == {first, other}
+    assert {log.path for log in found} == {first.parent, other.parent}
     assert opened(second).read()["loss"] == losses(18)
 
 

@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from read_logs import ReadLog, Series, as_text
 
 from lrtui.sources.wandb_file import WandbFile
+from lrtui.sources.wandb_records import WandbRecords
+from lrtui.sources.wandb_runs import run_files
 
 pytestmark = pytest.mark.xdist_group("libraries")
 
@@ -105,9 +106,7 @@ def test_settings_and_the_end_of_a_run_are_read(written):
 def test_records_are_split_as_the_messages_of_wandb_are(written):
     from wandb.proto import wandb_internal_pb2
 
-    from lrtui.sources.wandb_records import WandbRecords
-
-    path: Path = written["plain"].reader._path
+    (path,) = run_files(written["plain"].reader._path)
     kinds = []
     for data in WandbRecords(path).read().records:
         record = wandb_internal_pb2.Record()
