@@ -12,6 +12,7 @@ import numpy as np
 
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.metric_names import PHASE_NAMES, TEST_PHASES, TIME_NAMES, plain_name
+from lrtui.sources.printed_dict import printed_dict
 from lrtui.sources.row_steps import Rows
 from lrtui.sources.table_series import Table
 
@@ -29,6 +30,8 @@ JSON_ERRORS = (ValueError, RecursionError)
 def json_object(line: str) -> dict[str, Any] | None:
     """Return the object at the end of a line, which may have a time or a level before it; None for other lines.
 
+    A dict that Python printed is an object, too.
+
     Raises:
         ValueError: if the line starts as an object but is none.
         RecursionError: if it is nested too deeply.
@@ -43,8 +46,9 @@ def json_object(line: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except JSON_ERRORS:
-        if is_after_text:
-            return None
+        value = printed_dict(text) if text[1:2] == "'" and text.endswith("}") else None
+        if value is not None or is_after_text:
+            return value
         raise
     return value if isinstance(value, dict) else None
 

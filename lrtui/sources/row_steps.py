@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.log import Points, Restart
+from lrtui.sources.metric_names import EPOCH_NAMES, plain_name
 from lrtui.sources.named_series import NamedSeries
 from lrtui.sources.steps_within_epochs import StepsWithinEpochs, filled
 
@@ -96,7 +97,9 @@ class RowSteps:
         placed = np.zeros(count, dtype=np.int64)
         placed[0] = self._last
         for name, (rows, _) in columns.items():
-            placed[rows] = np.maximum(placed[rows], self._count_of[name] + np.arange(len(rows)))
+            # a line of a test, which has the epoch as well, is at the last step of training
+            if plain_name(name) not in EPOCH_NAMES:
+                placed[rows] = np.maximum(placed[rows], self._count_of[name] + np.arange(len(rows)))
         return np.maximum.accumulate(placed)
 
     def _find_restarts(self, placed: Rows, columns: Columns) -> list[tuple[int, int]]:

@@ -32,7 +32,8 @@ def json_log() -> bytes:
         )
         if index % 10 == 9:
             records.append({"mode": "val", "epoch": index // 10, "eval": {"loss": math.nan, "acc": 0.5}, "best": True})
-    return "".join(json.dumps(record) + "\n" for record in records).encode()
+    printed = [str({"loss": 1.5, "epoch": index}) for index in range(3)]
+    return "".join(line + "\n" for line in (*map(json.dumps, records), *printed)).encode()
 
 
 def csv_log() -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from text_logs import SeriesSoFar, read, read_text, read_while_it_grows, reader_of, trouble_of
 
 from lrtui.sources.jsonl import JsonLines
+from lrtui.sources.printed_dict import printed_dict
 
 
 @pytest.fixture
@@ -182,6 +183,31 @@ def test_objects_are_found_among_other_lines_and_after_text(path: Path) -> None:
     assert trouble_of(JsonLines, path) == ""
 
 
+def test_dicts_that_python_printed_are_lines_as_well(path: Path) -> None:
+    # as Trainer prints them, beside a progress bar, in old and new versions
+    text = (
+        "Some weights were not initialized: {x}\n"
+        "{'loss': 0.7, 'grad_norm': nan, 'learning_rate': 5e-05, 'epoch': 0.5}\n"
+        "\r 50%|##  | 1/2 [00:01<00:01]{'loss': '0.6', 'grad_norm': '1.5', 'learning_rate': '2e-05', 'epoch': '1'}\n"
+        "{'eval_loss': 0.5, 'note': 'x', 'done': True, 'eval_f1': -inf, 'epoch': 1.0}\n"
+    )
+    found = read_text(JsonLines, path, text)
+    assert found["loss"] == [(0, 0.7), (1, 0.6)]
+    assert found["grad_norm"] == [(0, "nan"), (1, 1.5)]
+    assert found["eval_loss"] == [(1, 0.5)]
+    assert found["eval_f1"] == [(1, -math.inf)]
+    assert trouble_of(JsonLines, path) == ""
+    assert is_found(path.with_suffix(".jsonl"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "{'a': }", "{'a': 1", "{'a': f(1)}", "{'a': [1]}", "{'a': 1}}", "{'a': 1, }", "{'a' 1}", "{'a': 'b'c}"],
+)
+def test_other_text_in_braces_is_no_dict(text: str) -> None:
+    assert printed_dict(text) is None
+
+
 def test_a_damaged_line_is_named_and_the_others_are_read(path: Path) -> None:
     text = '{"step": 1, "loss": 1.0}\n{"step": 2, "lo\n{"step": 3, "loss": 3.0}\n{"step": 4,}\n'
     assert read_text(JsonLines, path, text) == {"loss": [(1, 1.0), (3, 3.0)]}
@@ -233,6 +259,7 @@ GROWING = {
     "late step": lines(*LATE),
     "epochs": lines(*({"epoch": index // 2, "loss": float(index)} for index in range(8))),
     "batches": lines(*NUMBERED).replace("\n", "\r\n"),
+    "printed": "x {'loss': 1.0, 'epoch': 0.5}\n{'loss': 'nan', 'epoch': 1}\n{'eval_loss': 3}",
     "no end": "text\n" + lines({"loss": 1.0}, {"loss": 2.0}).rstrip(),
     "damage": '{"step": 1, "loss": 1}\n{"st\n\0\0\0\0{"step": 2, "loss": 1}\n12:00 {"step": 3, "loss": 1}\n',
 }  # fmt: skip
