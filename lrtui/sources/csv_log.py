@@ -34,7 +34,7 @@ class CsvLogs(LogFormat):
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
-        return TextReader(log.path, CsvParser(log.path))
+        return TextReader(log.path, CsvParser(log.path), lambda: CsvParser(log.path))
 
 
 def _is_log(path: Path, *, is_named: bool) -> bool:

@@ -49,6 +49,11 @@ class CsvParser:
         no_header = f"{self._path} can't be read: its first row has no names of columns." if self._has_no_header else ""
         return " ".join(filter(None, (no_header, str(self._lines), self._series.trouble)))
 
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the lines say at which step of the whole run they are."""
+        return self._series.has_steps_of_run
+
     def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
         """Return the values in rows; None if all rows have to be read again."""
         texts = lines.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")

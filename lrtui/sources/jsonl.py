@@ -35,7 +35,7 @@ class JsonLines(LogFormat):
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
-        return TextReader(log.path, JsonLineParser(log.path))
+        return TextReader(log.path, JsonLineParser(log.path), lambda: JsonLineParser(log.path))
 
 
 def _is_log(path: Path, *, is_named: bool) -> bool:
@@ -90,6 +90,11 @@ class JsonLineParser:
     def trouble(self) -> str:
         """Which lines can't be read."""
         return " ".join(filter(None, (str(self._lines), self._series.trouble)))
+
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the lines say at which step of the whole run they are."""
+        return self._series.has_steps_of_run
 
     def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
         """Return the values in lines; None if all lines have to be read again."""

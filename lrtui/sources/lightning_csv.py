@@ -54,7 +54,7 @@ class LightningReader(TextReader):
 
     def __init__(self, folder: Path) -> None:
         path = folder / METRICS
-        super().__init__(path, CsvParser(path, step=STEP))
+        super().__init__(path, CsvParser(path, step=STEP), lambda: CsvParser(path, step=STEP))
         self._settings_path = folder / SETTINGS
         self._settings_seen: tuple[int, int] | None = None
 

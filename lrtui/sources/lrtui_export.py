@@ -41,7 +41,11 @@ class LrtuiExport(LogFormat):
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of the values: loss, lr, epoch, metrics, and results as `test/loss` and `test/accuracy`."""
-        return TextReader(log.path, ExportedTable(log.path) if _is_table(log.path) else ExportedEvents(log.path))
+        path = log.path
+        if _is_table(path):
+            return TextReader(path, ExportedTable(path), lambda: ExportedTable(path))
+        # steps follow one another
+        return TextReader(path, ExportedEvents(path))
 
     def feed(self, log: FoundLog) -> Feed | None:
         """Return the events; None for a table, which has none."""
@@ -115,6 +119,11 @@ class ExportedEvents:
     def trouble(self) -> str:
         """Which lines are left out."""
         return self._events.trouble
+
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the lines say at which step of the whole run they are."""
+        return True
 
     def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
         """Return the values in lines; never None."""

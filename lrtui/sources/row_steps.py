@@ -46,6 +46,11 @@ class RowSteps:
         self._restarts = 0
         self._within_epochs = StepsWithinEpochs()
 
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the rows say at which step of the whole run they are."""
+        return self.counted == "steps" and not self._within_epochs.is_within
+
     def start_again(self) -> list[Points | Restart]:
         """Return what a repeated header means: where values are counted, they are counted from 0 again."""
         if self.counted != "values" or not any(self._count_of.values()):

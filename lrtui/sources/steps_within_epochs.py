@@ -33,7 +33,8 @@ class StepsWithinEpochs:
         self._epoch = math.nan
         self._base = 0.0
         self._base_of: dict[float, float] = {}
-        self._is_within = False
+        self.is_within = False
+        """Whether steps start again in every epoch."""
         self._starts_at_0: bool | None = None
         self._interval = 1.0
         # the last two rows that have a step, and their epochs
@@ -52,7 +53,7 @@ class StepsWithinEpochs:
         if epochs is not None:
             epochs = np.floor(filled(epochs, self._epoch))
             self._epoch = float(epochs[-1])
-        if len(own) and (epochs is not None or self._is_within):
+        if len(own) and (epochs is not None or self.is_within):
             known = epochs if epochs is not None else np.full(len(steps), self._epoch)
             placed[own] += self._bases(steps[own], known[own])
         result = filled(placed, float(self._step)).astype(np.int64)
@@ -68,15 +69,15 @@ class StepsWithinEpochs:
         epochs = np.concatenate((self._epochs_before, epochs))
         bases = np.full(len(steps), self._base)
         is_change = (epochs[1:] != epochs[:-1]) & ~np.isnan(epochs[1:]) & ~np.isnan(epochs[:-1])
-        if not self._is_within:
+        if not self.is_within:
             starts = np.flatnonzero(is_change & (epochs[1:] > epochs[:-1]) & (steps[1:] <= steps[:-1] / 2)) + 1
             starts = starts[starts >= max(1, before)]
             if len(starts):
-                self._is_within = True
+                self.is_within = True
                 is_change[: starts[0] - 1] = False
                 # all epochs until then were counted together
                 self._base_of[float(epochs[starts[0] - 1])] = 0.0
-        if self._is_within:
+        if self.is_within:
             for row in (np.flatnonzero(is_change) + 1).tolist():
                 if row >= max(1, before):
                     self._change_epoch(steps[max(0, row - 2) : row], epochs[max(0, row - 2) : row], float(epochs[row]))

@@ -38,6 +38,11 @@ class TableSeries:
         trouble = self._steps.names.trouble
         return f"{self._path}: {trouble[0].lower()}{trouble[1:]}" if trouble else ""
 
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the rows say at which step of the whole run they are."""
+        return self._steps.has_steps_of_run
+
     def start(self) -> None:
         """Forget everything."""
         self._choice = StepChoice(self._step)

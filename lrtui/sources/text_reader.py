@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from lrtui.sources.line_sample import sample_lines
 from lrtui.sources.line_tail import LineBlock, LineTail
 from lrtui.sources.log import LogFacts, LogPart, Points, Restart
 
@@ -21,6 +23,11 @@ class LineParser(Protocol):
     @property
     def trouble(self) -> str:
         """Which lines can't be read; empty if all can."""
+        ...
+
+    @property
+    def has_steps_of_run(self) -> bool:
+        """Whether the lines say at which step of the whole run they are."""
         ...
 
     def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
@@ -56,11 +63,12 @@ class TextReader:
     Args:
         path: the file.
         parser: makes series of its lines.
+        new_parser: returns another such parser, if lines can be read without those before them.
     """
 
-    def __init__(self, path: Path, parser: LineParser) -> None:
+    def __init__(self, path: Path, parser: LineParser, new_parser: Callable[[], LineParser] | None = None) -> None:
         self.trouble = ""
-        self._tail, self._parser = LineTail(path), parser
+        self._path, self._tail, self._parser, self._new_parser = path, LineTail(path), parser, new_parser
         self._facts: LogFacts | None = None
         self._has_more = self._has_returned = False
 
@@ -103,9 +111,17 @@ class TextReader:
         last = self._parser.add(block.open_line + b"\n", block.first_line + block.data.count(b"\n"))
         return None if last is None else [*found, *last]
 
-    def sample(self) -> None:
-        """Return None: what a line means follows from those before it."""
-        return None
+    def sample(self) -> LogPart | None:
+        """Return the values of some lines of a large log that has the step of the run in its lines; None for others."""
+        lines = sample_lines(self._path) if self._new_parser is not None else b""
+        if not lines or self._new_parser is None:
+            return None
+        parser = self._new_parser()
+        items = parser.add(lines, 1)
+        # what a count means, or a step that goes back, follows from the lines in between
+        if not items or not parser.has_steps_of_run or any(isinstance(item, Restart) for item in items):
+            return None
+        return LogPart(items, parser.facts)
 
     def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
