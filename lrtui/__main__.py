@@ -33,6 +33,8 @@ COMMANDS = {
     "train": ("lrtui.cli.train:command", "Train without a screen and print the tutorial's lines."),
     "attach-snippet": ("lrtui.cli.attach_snippet:command", "Print the lines that attach a training script."),
     "run": ("lrtui.cli.run:command", "Start any command, and show its output and the values in it."),
+    "watch": ("lrtui.cli.watch:command", "Show logs of other programs, live, beside the stored runs."),
+    "import": ("lrtui.cli.import_logs:command", "Store the runs in logs of other programs."),
     "resume": ("lrtui.cli.resume:resume", "Continue a stored run from its last checkpoint."),
     "branch": ("lrtui.cli.resume:branch", "Start a new run from the end of a stored run's epoch."),
     "check": ("lrtui.cli.check:command", "Look for mistakes in a schedule before training."),

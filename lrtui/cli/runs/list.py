@@ -125,7 +125,8 @@ def _cell(run: StoredRun, name: str) -> str:
         case "accuracy" | "best_accuracy" | "test_loss" | "loss" | "best_loss":
             return figure(getattr(run, name))
         case "seconds":
-            return duration(run.seconds)
+            # a log may have no times
+            return MISSING if run.spec.is_log and not run.seconds else duration(run.seconds)
         case "name":
             return printable(run.name or "")
     column = column_named(name)

@@ -63,6 +63,9 @@ def command(run: str, as_json: bool, store: str | None) -> int:
     return 0
 
 
+MAX_METRICS = 6
+"""Maximum number of metrics of the steps in the tables and charts; a log may have hundreds."""
+
 WIDTH = 100
 """Width of paragraphs if standard output is not a terminal."""
 
@@ -259,7 +262,7 @@ def _epoch_lines(state: RunState) -> list[str]:
     headings += [Heading(f"lr {printable(name)}", ".") for name in names] if groups > 1 else [Heading("lr", ".")]
     metrics = metric_names(state.evaluations)
     headings += [Heading(f"test {printable(name)}", ".") for name in metrics]
-    means = {name: epoch_means(state, name) for name in sorted(state.metrics)}
+    means = {name: epoch_means(state, name) for name in sorted(state.metrics)[:MAX_METRICS]}
     headings += [Heading(f"mean {printable(name)}", ".") for name in means]
     tests = epoch_results(state)
     rows = [
@@ -322,7 +325,9 @@ def print_charts(state: RunState) -> None:
         test = f"   {coloured('o', 1)} test loss" if len(curves) > 1 else ""
         print(f"{coloured(SIGNS['braille'], 0)} training loss (means){test}")
         print_chart(curves, ticks, from_zero=False, rows=14, x_label=label)
-    for name in sorted(state.metrics):
+    for name in sorted(state.metrics)[:MAX_METRICS]:
         if (curve := metric_curve(state, name)).epochs:
             print(f"{SIGNS['braille']} {printable(name)} (means)")
             print_chart([curve], ticks, from_zero=False, rows=14, x_label=label)
+    if len(state.metrics) > MAX_METRICS:
+        print(f"{len(state.metrics) - MAX_METRICS:,} more metrics of the steps: --json has them")
