@@ -77,7 +77,9 @@ def folder(
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     (tmp_path / "train.py").write_text('print("loss: 0.5")')
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "train.jsonl").write_text("".join(f'{{"step": {n}, "loss": {9 - n}, "lr": 0.1}}\n' for n in range(9)))
+    (tmp_path / "runs" / "train.jsonl").write_text(
+        "".join(f'{{"step": {n}, "loss": {9 - n}, "lr": 0.1}}\n' for n in range(9))
+    )
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for _, body in blocks("python"):
         if body.startswith("# my_task.py"):
