@@ -122,7 +122,7 @@ class View:
     @property
     def proposal(self) -> SwitchSchedule | None:
         """The advised schedule and anchor, which the picker shows first."""
-        return self.advice.proposal if self.advice else None
+        return self.advice.proposal if self.advice and not self.advice.is_for_next_run else None
 
     @property
     def drawn(self) -> set[int]:

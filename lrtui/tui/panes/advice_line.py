@@ -19,17 +19,18 @@ def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
 
     Args:
         advice: the advice.
-        key: the key that follows it, as written on screen.
+        key: the key that follows it, as written on screen; empty for advice on the next run.
         back: the key that dismisses it.
         width: width in columns.
     """
-    offer, dismissal = f"{key} {advice.effect}", f"{back} dismisses"
+    offer, dismissal = f"{key} {advice.effect}".lstrip(), f"{back} dismisses"
+    action = f"{key} {ACTIONS_BY_NAME[advice.action].title}" if advice.action else ""
     forms = (
         f"{advice.title}: {advice.text}   {offer}   {dismissal}",
         f"{advice.title}: {advice.brief}   {offer}   {dismissal}",
         f"{advice.title}   {offer}   {dismissal}",
         f"{advice.title}   {offer}",
-        f"{advice.title}   {key} {ACTIONS_BY_NAME[advice.action].title}",
+        f"{advice.title}   {action}".rstrip(),
     )
     room = width - 4
     text = next((form for form in forms if len(form) <= room), forms[-1])
@@ -72,5 +73,5 @@ class AdviceLine(Widget):
         if advice is None:
             return Text(error_line(self._scene, self.size.width), no_wrap=True, end="")
         keys = self._scene.view.keys
-        key, back = (ACTIONS_BY_NAME[name].key(keys) for name in (advice.action, "back"))
+        key, back = (ACTIONS_BY_NAME[name].key(keys) if name else "" for name in (advice.action, "back"))
         return advice_line(advice, key, back, self.size.width)
