@@ -76,6 +76,8 @@ TENSOR_TYPES: dict[int, tuple[str, int, str]] = {
     22: ("<u4", 16, "unsigned"),
     23: ("<u8", 17, "unsigned"),
 }
+# fields of a tensor with bytes, numbers of fixed length or texts
+CONTENT_FIELDS = (4, 5, 6, 8)
 VARINT_KINDS = ("signed", "unsigned", "varint half", "varint bfloat16")
 WIDTHS = {"<f4": 4, "<f8": 8, "<i4": 4, "u1": 1, "<i2": 2, "i1": 1, "<i8": 8, "bfloat16": 2, "<u2": 2, "<f2": 2}
 WIDTHS |= {"<u4": 4, "<u8": 8}
@@ -130,9 +132,17 @@ def _parse_value(data: bytes, at: int, end: int, event: EventLayout) -> None:
             number = tensor = None
     plugin = _parse_metadata(data, *metadata, event) if metadata is not None else b""
     if tensor is not None:
-        number = _parse_tensor(data, *tensor) if plugin in (b"", b"scalars") else None
-        if number is None:
+        if plugin not in (b"", b"scalars"):
             free.append(tensor)
+        else:
+            number = _parse_tensor(data, *tensor)
+            if number is None:
+                # texts and arrays; its type and shape say that it is none, so another event must have the same
+                free += [
+                    (start, stop)
+                    for field_number, kind, start, stop in fields(data, *tensor)
+                    if field_number in CONTENT_FIELDS and kind == BYTES
+                ]
     if tag != (at, at):
         free.append(tag)
     event.free += free
