@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,13 +39,13 @@ from lrtui.cli.preview_over import (
     recorded_columns,
     recorded_curves,
     recorded_record,
+    run_of_options,
 )
 from lrtui.cli.preview_results import results_for
-from lrtui.cli.recorded_run import RecordedRun, Results, read_recorded_run
+from lrtui.cli.recorded_run import RecordedRun, Results
 from lrtui.cli.stored_runs import complete_runs, store_option
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import option_name
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.text.format import four_digits
@@ -57,15 +58,13 @@ if TYPE_CHECKING:
     from lrtui.schedules.schedule import Schedule
     from lrtui.schedules.simulate import WhatIf
 
-LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
-"""Options that determine the length of an epoch, which a recorded run defines."""
-
 EPILOG = """\
 Examples:
   lrtui preview "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)"
   lrtui preview "CosineAnnealingLR()" --epochs 30 --batches-per-epoch 500 --json
   lrtui preview "ReduceLROnPlateau(patience=1)" --run last
   lrtui preview "CosineAnnealingLR()" --over last
+  lrtui preview "CosineAnnealingLR(per='batch')" --over runs/exp1
   lrtui preview "ReduceLROnPlateau(patience=1)" --metrics run.jsonl
 """
 
@@ -122,7 +121,7 @@ def command(
     schedules = joined_schedules(schedules, options) if has_schedule else ()
     parsed = [parse_schedule(text) for text in schedules]
     given = {**options, "batches_per_epoch": batches_per_epoch if over is None else None, "metrics": metrics}
-    recorded = _recorded_run(run, over, store, given)
+    recorded = run_of_options(run, over, store, given)
     spec = read_spec(
         options, schedules[0] if schedules else None, recorded.settings if recorded else load_settings().run
     )
@@ -132,6 +131,9 @@ def command(
         horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
     elif over is not None:
         horizon, known_from = horizon_over(recorded, spec, batches_per_epoch, options["epochs"])
+        if spec.is_log and recorded.number is not None and recorded.curve is not None:
+            # the store has an lr for every step of an imported log: it was logged at least where it changes
+            recorded = replace(recorded, curve=recorded.curve.at_changes())
         check_epochs(parsed, recorded, known_from)
     else:
         horizon = Horizon.of(spec, recorded.started.batches_per_epoch)
@@ -153,32 +155,6 @@ def command(
     else:
         _print_chart(previews, horizon, optimizer, curve, "epoch" if known_from or curve is None else "step")
     return 0
-
-
-def _recorded_run(run: str | None, over: str | None, store: str | None, given: Mapping[str, Any]) -> RecordedRun | None:
-    """Return the run that `--run` or `--over` names; None without them.
-
-    Args:
-        given: other options of the preview.
-
-    Raises:
-        UsageError: for a run that does not exist or has not started, or options that contradict it.
-        StoreError: if the store can't be read.
-    """
-    named = run if over is None else over
-    if named is None:
-        if store is not None:
-            raise UsageError("--store needs --run or --over: it names the store of that run")
-        return None
-    option_of_run = "--run" if over is None else "--over"
-    for name in LENGTH_SETTINGS:
-        if given.get(name) is not None:
-            raise UsageError(
-                f"{option_name(name)} can't be combined with {option_of_run}, which sets the length of an epoch"
-            )
-    if given["metrics"] is not None:
-        raise UsageError(f"{option_of_run} and --metrics can't be combined: both are sources of test results")
-    return read_recorded_run(named, store, with_curve=over is not None)
 
 
 def _optimizer(spec: RunSpec, recorded: RecordedRun | None, given: str | None, is_needed: bool) -> OptimizerSpec:

@@ -1,4 +1,4 @@
-"""`lrtui preview --over`: the lr that a run has recorded, and how far schedules are from it."""
+"""`lrtui preview` over a recorded run: its length and its lr, and how far schedules are from that."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lrtui.cli.charts import Curve, chart_columns
 from lrtui.cli.options import read_batches_per_epoch, read_count
-from lrtui.cli.recorded_run import RecordedRun
+from lrtui.cli.recorded_run import RecordedRun, read_recorded_run
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
-from lrtui.run.spec import MAX_EPOCHS
+from lrtui.run.spec import MAX_EPOCHS, option_name
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.optimizer import OptimizerSpec
 from lrtui.schedules.schedule import Schedule
@@ -24,6 +24,37 @@ if TYPE_CHECKING:
 
 RECORDED = "recorded"
 """Stands for the recorded lr in headings."""
+
+LENGTH_SETTINGS = ("task", "batch_size", "accumulate", "train_samples", "batches_per_epoch")
+"""Options that determine the length of an epoch, which a recorded run defines."""
+
+
+def run_of_options(
+    run: str | None, over: str | None, store: str | None, given: Mapping[str, Any]
+) -> RecordedRun | None:
+    """Return the run that `--run` or `--over` names; None without them.
+
+    Args:
+        given: other options of the preview.
+
+    Raises:
+        UsageError: for a run that does not exist or has not started, or options that contradict it.
+        StoreError: if the store can't be read.
+    """
+    named = run if over is None else over
+    if named is None:
+        if store is not None:
+            raise UsageError("--store needs --run or --over: it names the store of that run")
+        return None
+    option_of_run = "--run" if over is None else "--over"
+    for name in LENGTH_SETTINGS:
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{option_name(name)} can't be combined with {option_of_run}, which sets the length of an epoch"
+            )
+    if given["metrics"] is not None:
+        raise UsageError(f"{option_of_run} and --metrics can't be combined: both are sources of test results")
+    return read_recorded_run(named, store, with_curve=over is not None)
 
 
 def horizon_over(recorded: RecordedRun, spec: RunSpec, batches: str | None, epochs: str | None) -> tuple[Horizon, str]:

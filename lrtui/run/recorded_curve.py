@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,13 @@ class RecordedCurve:
             return False
         gap = int(np.median(np.diff(self.steps)))
         return bool(self.steps[-1] % gap == 0) if gap > 1 else bool(self.steps[0] == 1)
+
+    def at_changes(self) -> RecordedCurve:
+        """Return the points at which the lr is another one than before, and the first; the length is kept."""
+        before, after = self.lrs[:-1], self.lrs[1:]
+        changed = ((before != after) & ~(np.isnan(before) & np.isnan(after))).any(axis=1)
+        kept = np.concatenate([np.ones(min(1, len(self)), dtype=np.bool_), changed])
+        return replace(self, steps=self.steps[kept], lrs=self.lrs[kept], total_steps=self.length or None)
 
     @property
     def is_whole(self) -> bool:

@@ -191,6 +191,15 @@ def test_a_log_without_an_lr_is_said_to_have_none(tmp_path: Path, capsys: pytest
     assert "has no recorded lr" in capsys.readouterr().err
 
 
+def test_an_imported_log_is_compared_where_its_lr_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = write_log(tmp_path / "run.jsonl", trained_lrs(cosine, 0.1))
+    assert main(["import", str(log)]) == 0
+    arguments = ["--over", "last", "--optimizer", "SGD(lr=0.1)"]
+    assert main(["preview", "CosineAnnealingLR(per='batch')", *arguments]) == 0
+    assert "agrees with all 40 recorded points" in capsys.readouterr().out
+    assert main(["check", "--run", "last"]) == 0
+
+
 def test_a_path_must_be_that_of_a_single_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         write_log(tmp_path / "logs" / name / "metrics.jsonl", [0.1] * STEPS)

@@ -71,3 +71,26 @@ def test_a_run_of_unknown_length_is_whole_once_it_is_over() -> None:
     events = attached_run(230, UNKNOWN_LENGTH, has_length=False)
     assert not curve_of(events, is_over=False).is_whole
     assert curve_of(events).is_whole
+
+
+def test_the_points_at_which_the_lr_changes_keep_the_length_of_the_run() -> None:
+    curve = curve_of(recorded_run(500)).at_changes()
+    assert curve.steps.tolist() == list(range(0, 500, 50))
+    assert curve.length == 500
+    unknown = curve_of(attached_run(120, UNKNOWN_LENGTH, has_length=False, group_from=60)).at_changes()
+    assert unknown.steps.tolist() == [0, 50, 60, 100]
+    assert unknown.length == 120
+
+
+def test_steps_that_are_counted_from_1_end_at_the_last_one() -> None:
+    def length(steps: list[int], total: int | None = None) -> int:
+        return RecordedCurve(np.array(steps), np.ones((len(steps), 1)), total).length
+
+    assert length([0, 1, 2]) == 3
+    assert length([1, 2, 3]) == 3
+    assert length([50, 100, 150]) == 150
+    assert length([49, 99, 149]) == 150
+    assert length([1, 10, 20, 30]) == 30
+    assert length([0, 50, 100]) == 101
+    assert length([50, 100], 100) == length([49, 99], 100) == 100
+    assert length([50, 100, 150], 100) == 150
