@@ -11,7 +11,11 @@ import numpy as np
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.json_rows import seconds_of
 from lrtui.sources.metric_names import TIME_NAMES, is_of_a_run, plain_name
+from lrtui.sources.named_series import MOST_SERIES
 from lrtui.sources.row_steps import Rows
+
+MAX_COLUMNS = 2 * MOST_SERIES
+"""Columns that are read: series, and columns of text or without values."""
 
 _DELIMITERS = ",;\t|"
 
@@ -29,6 +33,11 @@ class Header:
     line: str
     names: tuple[str, ...]
     delimiter: str
+
+    @property
+    def named(self) -> list[int]:
+        """The places of the columns that are read: those with a name, as far as a run can have so many series."""
+        return [place for place, name in enumerate(self.names) if name][:MAX_COLUMNS]
 
 
 def header_of(line: str, delimiter: str = "") -> Header | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lrtui.sources.csv_cells import find_header, number_of, split_line
 from lrtui.sources.csv_parser import CsvParser
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
+from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
 from lrtui.sources.lightning_csv import is_of_lightning
 from lrtui.sources.log import FoundLog, LogFormat
 from lrtui.sources.metric_names import is_of_a_run
@@ -26,18 +26,23 @@ class CsvLogs(LogFormat):
         """Return the tables whose columns are values of a training run."""
         wanted = [name for name in names if name.lower().endswith(_ENDINGS)][:MAX_PER_FOLDER]
         paths = (folder / name for name in wanted)
-        return [FoundLog(self.name, path) for path in paths if _is_log(path, is_named=False)]
+        return [FoundLog(self.name, path) for path in paths if _is_log(path)]
 
     def find_file(self, path: Path) -> list[FoundLog]:
         """Return the file if it has a header and numbers."""
-        return [FoundLog(self.name, path)] if _is_log(path, is_named=True) else []
+        return [FoundLog(self.name, path)] if _could_be_log(path, is_named=True) else []
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
         return TextReader(log.path, CsvParser(log.path), lambda: CsvParser(log.path))
 
 
-def _is_log(path: Path, *, is_named: bool) -> bool:
+@remembered
+def _is_log(path: Path) -> bool:
+    return _could_be_log(path, is_named=False)
+
+
+def _could_be_log(path: Path, *, is_named: bool) -> bool:
     if is_of_lightning(path):
         # its run is the folder
         return False

@@ -56,7 +56,7 @@ class CsvParser:
 
     def add(self, lines: bytes, first_line: int) -> list[Points | Restart] | None:
         """Return the values in rows; None if all rows have to be read again."""
-        texts = lines.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+        texts = lines.decode("utf-8", "replace").split("\n")
         texts.pop()
         if self._header is None:
             start = self._find_header(texts)
@@ -67,7 +67,7 @@ class CsvParser:
         if numbers is not None:
             all_rows = np.arange(len(texts))
             names = self._header.names
-            columns = {name: (all_rows, numbers[:, place].copy()) for place, name in enumerate(names) if name}
+            columns = {names[place]: (all_rows, numbers[:, place].copy()) for place in self._header.named}
             return self._series.add(len(texts), columns)
         items: list[Points | Restart] = []
         for rows in self._parts(texts, first_line, self._header):
@@ -133,7 +133,7 @@ class CsvParser:
         else:
             cells = delimiter.join(rows).split(delimiter)
         all_rows = np.arange(len(rows))
-        columns = ((name, cells[place :: len(names)]) for place, name in enumerate(names) if name)
+        columns = ((names[place], cells[place :: len(names)]) for place in self._header.named)
         return {name: column_numbers(name, column, all_rows, delimiter == ";") for name, column in columns}
 
 

@@ -4,32 +4,55 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from lrtui.sources.line_tail import OPEN_FLAGS
 
-HEAD_BYTES = 64 << 10
+_Signature = tuple[int, int, int, int]
 
-MAX_PER_FOLDER = 1_000
+HEAD_BYTES = 64 << 10
+HEAD_LINES = 200
+
+MAX_PER_FOLDER = 5_000
 """Files of a folder that are looked into for one format; a folder with more holds data, not logs."""
 
 
 def head_lines(path: Path) -> list[str]:
     """Return the lines in the first bytes of a file, without a last one that is cut; none if it can't be read."""
+    signature = _signature(path)
+    return [] if signature is None else list(_head_lines(path, signature))
+
+
+def remembered(judge: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """Return a function that judges a file by its first lines, with a memory of files that have not changed."""
+
+    @lru_cache(maxsize=16_384)
+    def known(path: Path, _: _Signature) -> bool:
+        return judge(path)
+
+    def judged(path: Path) -> bool:
+        signature = _signature(path)
+        return signature is not None and known(path, signature)
+
+    return judged
+
+
+def _signature(path: Path) -> _Signature | None:
+    """Return what changes when a file does; None for what is no file, such as a pipe, which would wait."""
     try:
         status = os.stat(path)
     except OSError:
-        return []
-    # a pipe or a device would wait, or never end
+        return None
     if not stat.S_ISREG(status.st_mode):
-        return []
-    return list(_head_lines(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-# several formats look at the same file, and folders are looked through again and again for new runs
-@lru_cache(maxsize=256)
-def _head_lines(path: Path, *signature: int) -> tuple[str, ...]:
+# several formats look at the same file
+@lru_cache(maxsize=16)
+def _head_lines(path: Path, _: _Signature) -> tuple[str, ...]:
     try:
         handle = os.open(path, OPEN_FLAGS)
         try:
@@ -39,7 +62,9 @@ def _head_lines(path: Path, *signature: int) -> tuple[str, ...]:
     except OSError:
         return ()
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
-    lines = data.decode("utf-8", "replace").split("\n")
-    if len(data) >= HEAD_BYTES:
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = data.split(b"\n", HEAD_LINES)
+    # the last one is cut, or is the rest
+    if len(data) >= HEAD_BYTES or len(lines) > HEAD_LINES:
         lines.pop()
-    return tuple(line.rstrip("\r") for line in lines if line.strip())
+    return tuple(line.decode("utf-8", "replace") for line in lines if line.strip())

@@ -23,6 +23,9 @@ _LONGEST_LIST = 64
 _MOST_NAMES = 10_000
 """Names in a block of lines; a file with more has names without end."""
 
+_SETTINGS = frozenset({"config", "args", "hparams", "hyperparameters", "env_info"})
+"""Nested objects that have settings, not values; RLlib writes them in every line."""
+
 JSON_ERRORS = (ValueError, RecursionError)
 """What parsing raises for text that is no JSON."""
 
@@ -144,7 +147,7 @@ def _numbers(record: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tup
         if kind is float or kind is int:
             yield prefix + key, value
         elif kind is dict:
-            if depth < MAX_DEPTH:
+            if depth < MAX_DEPTH and key not in _SETTINGS:
                 yield from _numbers(value, f"{prefix}{key}/", depth + 1)
         elif kind is list:
             yield from _lrs(prefix + key, value)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
+from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
 from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object
 from lrtui.sources.line_trouble import LineTrouble
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
@@ -16,7 +16,6 @@ from lrtui.sources.table_series import TableSeries
 from lrtui.sources.text_reader import TextReader
 
 _ENDINGS = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out")
-_LINES_LOOKED_AT = 200
 
 
 class JsonLines(LogFormat):
@@ -27,19 +26,24 @@ class JsonLines(LogFormat):
     def find(self, folder: Path, names: Sequence[str]) -> list[FoundLog]:
         """Return the files whose first lines are objects with values of a training run."""
         wanted = [name for name in names if name.lower().endswith(_ENDINGS)][:MAX_PER_FOLDER]
-        return [FoundLog(self.name, folder / name) for name in wanted if _is_log(folder / name, is_named=False)]
+        return [FoundLog(self.name, folder / name) for name in wanted if _is_log(folder / name)]
 
     def find_file(self, path: Path) -> list[FoundLog]:
         """Return the file if its first lines are objects with numbers."""
-        return [FoundLog(self.name, path)] if _is_log(path, is_named=True) else []
+        return [FoundLog(self.name, path)] if _could_be_log(path, is_named=True) else []
 
     def open(self, log: FoundLog) -> TextReader:
         """Return a reader of one of the logs."""
         return TextReader(log.path, JsonLineParser(log.path), lambda: JsonLineParser(log.path))
 
 
-def _is_log(path: Path, *, is_named: bool) -> bool:
-    lines = head_lines(path)[:_LINES_LOOKED_AT]
+@remembered
+def _is_log(path: Path) -> bool:
+    return _could_be_log(path, is_named=False)
+
+
+def _could_be_log(path: Path, *, is_named: bool) -> bool:
+    lines = head_lines(path)
     records = []
     for line in lines:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrtui.sources.csv_cells import header_of
 from lrtui.sources.csv_parser import CsvParser
-from lrtui.sources.file_head import head_lines
+from lrtui.sources.file_head import head_lines, remembered
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.text_reader import TextReader
 from lrtui.sources.yaml_scalars import yaml_scalars
@@ -36,8 +36,11 @@ class LightningCsv(LogFormat):
 
 def is_of_lightning(path: Path) -> bool:
     """Return whether a table is one of CSVLogger: it is called `metrics.csv`, and its columns are in order."""
-    if path.name != METRICS:
-        return False
+    return path.name == METRICS and _has_columns_in_order(path)
+
+
+@remembered
+def _has_columns_in_order(path: Path) -> bool:
     header = header_of(next(iter(head_lines(path)), ""), ",")
     return header is not None and STEP in header.names and list(header.names) == sorted(header.names)
 

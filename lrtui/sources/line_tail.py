@@ -28,7 +28,7 @@ class LineBlock:
     """New lines of a file.
 
     Args:
-        data: complete lines, each with its line break.
+        data: complete lines, each with "\\n" as its line break.
         first_line: number of the first of them, from 1.
         open_line: what follows the last line break; empty unless the end of the file was reached.
         is_quiet: whether the file has not changed for QUIET_SECONDS, so that `open_line` may be its last line.
@@ -104,7 +104,7 @@ class LineTail:
     def _forget(self) -> None:
         self._position, self._line = 0, 1
         self._head, self._tail, self._carry = b"", b"", b""
-        self._is_skipping = self._is_open_taken = self._was_offered = False
+        self._is_skipping = self._is_open_taken = self._was_offered = self._has_return = False
         self._holes = 0
         self._lines.clear()
 
@@ -161,14 +161,15 @@ class LineTail:
 
     def _accepts(self, raw: bytes) -> bool:
         """Return whether the file goes on with a line break, which ends the line that was taken."""
-        text = (self._carry + raw).replace(b"\0", b"")
-        return text in (b"", b"\r") or text.startswith((b"\n", b"\r\n"))
+        text = self._carry + b"\r" * self._has_return + raw.replace(b"\0", b"")
+        return not text or text.startswith((b"\n", b"\r"))
 
     def _complete(self, raw: bytes) -> bytes:
         """Return the lines that end in these bytes, and keep the rest."""
         if b"\0" in raw:
             self._holes += raw.count(b"\0")
             raw = raw.replace(b"\0", b"")
+        raw = self._with_line_breaks(raw)
         if self._is_skipping:
             end = raw.find(b"\n")
             if end < 0:
@@ -191,6 +192,18 @@ class LineTail:
             self._note_long_line(self._line)
             self._carry, self._is_skipping = b"", True
         return data
+
+    def _with_line_breaks(self, raw: bytes) -> bytes:
+        """Return the bytes with "\\n" for all line breaks, those by which a progress bar goes back included."""
+        if self._has_return:
+            raw = b"\r" + raw
+        # the other half may follow
+        self._has_return = raw.endswith(b"\r")
+        if b"\r" not in raw:
+            return raw
+        if self._has_return:
+            raw = raw[:-1]
+        return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _without_long_lines(self, data: bytes) -> bytes:
         """Return the lines with empty ones in place of those above the limit."""

@@ -13,7 +13,7 @@ from lrtui.run.events import EvalDone, RunFinished, RunStarted
 from lrtui.run.feed import Feed, FeedItem, Rewritten, StepBlock
 from lrtui.sources.csv_parser import CsvParser
 from lrtui.sources.event_lines import EventLines, is_event
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines
+from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
 from lrtui.sources.json_rows import JSON_ERRORS, is_whole_object, json_object
 from lrtui.sources.line_tail import LineTail
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
@@ -52,11 +52,13 @@ class LrtuiExport(LogFormat):
         return None if _is_table(log.path) else ExportFeed(log.path)
 
 
+@remembered
 def _is_table(path: Path) -> bool:
     columns = next(iter(head_lines(path)), "").split(",")
     return columns[: len(_COLUMNS)] == _COLUMNS and columns[len(_COLUMNS) :][:1] in (["lr"], ["lr_0"])
 
 
+@remembered
 def _has_events(path: Path) -> bool:
     for line in head_lines(path)[:_LINES_LOOKED_AT]:
         try:

@@ -154,6 +154,15 @@ def test_the_csv_logger_of_keras_is_read(path: Path) -> None:
     assert found["val_loss"] == [(1, 0.5), (2, 0.5)]
 
 
+def test_columns_without_end_are_cut_and_named(path: Path) -> None:
+    count = 50_000
+    text = "step," + ",".join(f"loss{number}" for number in range(count)) + "\n"
+    found = read_text(CsvLogs, path, text + ("1" + ",0.5" * count + "\n") * 3)
+    assert len(found) == 2_000
+    assert found["loss0"] == [(1, 0.5)] * 3
+    assert f"{path}: it has more than 2,000 series" in trouble_of(CsvLogs, path)
+
+
 GROWING = {
     "steps": "step,loss,lr\n1,0.5,0.1\n2,0.25,\n3,nan,0.1\n2,7,0.1\n",
     "headers": "loss,lr\r\n1,2\r\n3,4\r\nloss,lr\r\n5,6\r\nlr,train_loss\r\n7,8\r\n",

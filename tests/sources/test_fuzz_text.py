@@ -60,7 +60,7 @@ FORMATS: dict[str, tuple[type[LogFormat], Callable[[], bytes], str]] = {
 }
 
 INSERTED = [
-    b"\0" * 9, b"\n", b"\r\n", b'"', b"{", b"}", b"[" * 50, b",", b";", b"\xff\xfe", b"\xef\xbb\xbf", b"NaN",
+    b"\0" * 9, b"\n", b"\r\n", b"\r", b'"', b"{", b"}", b"[" * 50, b",", b";", b"\xff\xfe", b"\xef\xbb\xbf", b"NaN",
     b"-Infinity", b"1e999", b"9" * 30, b"9" * 400, b"-", b"null", b"true", b'{"step": 3}', b"step,loss\n",
     b"1,2,3,4,5\n", b"# x\n",
     b'{"step": -5, "loss": 1}\n', b'{"global_step": 9007199254740993, "loss": 2}\n', b"\\ud800",

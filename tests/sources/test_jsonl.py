@@ -52,6 +52,12 @@ def test_nested_objects_have_names_with_slashes_and_lists_of_lrs_a_number(path: 
     }
 
 
+def test_nested_settings_are_no_series(path: Path) -> None:
+    # RLlib writes them in every line
+    text = lines({"training_iteration": 1, "config": {"lr": 0.1}, "info": {"learner": {"loss": 2.0}}})
+    assert read_text(JsonLines, path, text) == {"info/learner/loss": [(1, 2.0)]}
+
+
 def test_keys_may_differ_from_line_to_line_and_a_line_without_a_step_has_that_of_the_line_before(path: Path) -> None:
     text = lines({"step": 5, "loss": 1.0}, {"val_loss": 2.0}, {"step": 6, "loss": 0.5}, {"val_loss": 1.5})
     assert read_text(JsonLines, path, text) == {

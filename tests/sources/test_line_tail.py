@@ -135,6 +135,18 @@ def test_a_byte_order_mark_and_nul_bytes_are_left_out(path: Path, block: int, mo
     assert tail.trouble == f"{path} has 5 NUL bytes, as a crash leaves them; they are left out."
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 4 << 20])
+def test_all_line_breaks_end_a_line(path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_tail, "BLOCK_BYTES", block)
+    # as a progress bar writes
+    path.write_bytes(b"one\r\ntwo\n\r 5%\r10%\rthree\nfour\r")
+    tail = LineTail(path)
+    assert lines_of(tail) == [b"one", b"two", b"", b" 5%", b"10%", b"three"]
+    with path.open("ab") as file:
+        file.write(b"\nfive\n")
+    assert lines_of(tail) == [b"four", b"five"]
+
+
 @pytest.mark.parametrize("block", [1, 5, 11, 4 << 20])
 def test_a_line_above_the_limit_is_left_out_and_named(path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_tail, "BLOCK_BYTES", block)
