@@ -35,6 +35,7 @@ from lrtui.cli.preview_over import (
     horizon_over,
     optimizer_of_log,
     print_differences,
+    print_fit,
     print_recorded,
     recorded_columns,
     recorded_curves,
@@ -113,7 +114,7 @@ def command(
     results. Under another lr the results would have been different, which a preview can't know.
 
     With --over the lr that the run has recorded is drawn as well, and the differences from it are printed; without a
-    SCHEDULE that lr alone.
+    SCHEDULE that lr alone, and which usual schedule has it.
     """
     check_at_most_one(json=as_json, csv=as_csv)
     check_at_most_one(run=run, over=over)
@@ -148,7 +149,7 @@ def command(
     curve = recorded.curve if recorded is not None else None
     if as_json:
         if recorded is not None and curve is not None:
-            print(json.dumps(recorded_record(recorded), allow_nan=False), flush=True)
+            print(json.dumps(recorded_record(recorded, is_named=not parsed), allow_nan=False), flush=True)
         _print_json(previews, results, curve)
     elif as_csv:
         _print_csv(previews, horizon, curve)
@@ -263,6 +264,8 @@ def _print_chart(
     if curve is not None:
         print_legend(marker_of(0, count), 0, RECORDED)
         print_recorded(curve)
+        if not previews:
+            print_fit(curve)
     for index, preview in enumerate(previews, start=first):
         heading = f"{preview.schedule}, per {' and '.join(preview.schedule.units)}"
         if count > 1:

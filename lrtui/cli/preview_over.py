@@ -131,13 +131,24 @@ def described(recorded: RecordedRun, horizon: Horizon, known_from: str) -> str:
 # -- output -----------------------------------------------------------------------------------------------------------
 
 
-def recorded_record(recorded: RecordedRun) -> dict[str, Any]:
-    """Return the recorded lr for JSON: its steps, and the lrs of each parameter group at them."""
+def recorded_record(recorded: RecordedRun, *, is_named: bool) -> dict[str, Any]:
+    """Return the recorded lr for JSON: its steps, and the lrs of each parameter group at them.
+
+    Args:
+        is_named: whether to look for the usual schedule that has this lr.
+    """
     curve = recorded.curve
     assert curve is not None
+    named = {}
+    if is_named:
+        from lrtui.schedules.curve_fit import fit_schedule
+
+        found = fit_schedule(curve)
+        named = {"schedule": found.notation if found else None, "base_lr": found.base_lr if found else None}
     return {
         RECORDED: recorded.title,
         "run": recorded.number if recorded.number is not None else recorded.title,
+        **named,
         "steps": curve.steps.tolist(),
         "lrs": [[lr if math.isfinite(lr) else None for lr in lrs] for lrs in curve.lrs.tolist()],
     }
@@ -184,6 +195,22 @@ def print_recorded(curve: RecordedCurve) -> None:
             f"last {four_digits(lrs[-1] + 0.0)} at step {steps[-1]:,}"
         )
         print_prose(f"  {percent_text(share_below_peak(lrs))} of the points below 1 % of the peak")
+
+
+def print_fit(curve: RecordedCurve) -> None:
+    """Print which usual schedule has the recorded lr."""
+    from lrtui.schedules.curve_fit import fit_schedule
+
+    found = fit_schedule(curve)
+    if found is None:
+        print_prose("  no usual schedule agrees with every point within 1e-4")
+        return
+    late = ", logged one step later than used" if found.offset else ""
+    group = " of the first group" if curve.lrs.shape[1] > 1 else ""
+    print_prose(
+        f"  the lr{group} is that of {found.notation} on an optimizer with lr={found.base_lr:g}, within 1e-4 at every "
+        f"point{late}"
+    )
 
 
 def print_differences(differences: Sequence[CurveDifference]) -> None:

@@ -95,6 +95,19 @@ def test_a_log_of_every_tenth_step_agrees_with_the_schedule_that_wrote_it(
     assert f"over {log}: lr recorded at 40 of 400 steps" in err
 
 
+def test_without_a_schedule_the_usual_one_is_named_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = write_log(tmp_path / "run.jsonl", trained_lrs(cosine, 0.1))
+    assert main(["preview", "--over", str(log)]) == 0
+    named = "CosineAnnealingLR(T_max=400, per='batch')"
+    assert f"the lr is that of {named} on an optimizer with lr=0.1, within 1e-4 at" in capsys.readouterr().out
+    assert main(["preview", "--over", str(log), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["schedule"], record["base_lr"]) == (named, 0.1)
+    odd = write_log(tmp_path / "odd.jsonl", [0.1 + 0.01 * (step % 70) for step in range(STEPS)])
+    assert main(["preview", "--over", str(odd)]) == 0
+    assert "no usual schedule agrees with every point within 1e-4" in capsys.readouterr().out
+
+
 def test_without_an_optimizer_the_highest_recorded_lr_is_taken_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

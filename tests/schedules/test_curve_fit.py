@@ -1,0 +1,96 @@
+"""The usual schedule that has a recorded lr curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrtui.run.recorded_curve import RecordedCurve
+from lrtui.schedules.curve_fit import fit_schedule
+from lrtui.schedules.horizon import Horizon
+from lrtui.schedules.notation import parse_optimizer, parse_schedule
+from lrtui.schedules.simulate import simulate
+
+EPOCHS, PER_EPOCH = 10, 200
+HORIZON = Horizon(EPOCHS, PER_EPOCH)
+STEPS = EPOCHS * PER_EPOCH
+
+
+def lrs_of(notation: str, lr: float = 0.1) -> np.ndarray:
+    return simulate(parse_schedule(notation), parse_optimizer(f"SGD(lr={lr!r}, momentum=0.9)"), HORIZON)[:, 0]
+
+
+def curve_of(lrs: np.ndarray, every: int = 1, *, offset: int = 0, per_epoch: int | None = PER_EPOCH) -> RecordedCurve:
+    steps = np.arange(every - 1, len(lrs), every)
+    return RecordedCurve(steps + offset, lrs[steps][:, None], None, per_epoch)
+
+
+EXACT = [
+    ("ConstantLR(factor=1.0)", "ConstantLR(factor=1)"),
+    ("ExponentialLR(gamma=0.7)", "ExponentialLR(gamma=0.7)"),
+    ("ExponentialLR(gamma=0.998, per='batch')", "ExponentialLR(gamma=0.998, per='batch')"),
+    ("StepLR(step_size=3, gamma=0.1)", "StepLR(step_size=3, gamma=0.1)"),
+    ("StepLR(step_size=500, gamma=0.5, per='batch')", "StepLR(step_size=500, gamma=0.5, per='batch')"),
+    ("CosineAnnealingLR()", "CosineAnnealingLR(T_max=10)"),
+    ("CosineAnnealingLR(eta_min=0.001, per='batch')", "CosineAnnealingLR(T_max=2000, eta_min=0.001, per='batch')"),
+    ("PolynomialLR(total_iters=2000, power=2.0, per='batch')", "PolynomialLR(total_iters=2000, power=2, per='batch')"),
+    ("PolynomialLR(total_iters=10)", "PolynomialLR(total_iters=10, power=1)"),
+    ("OneCycleLR(max_lr=0.3)", "OneCycleLR(max_lr=0.3, total_steps=2000)"),
+    ("OneCycleLR(max_lr=0.3, pct_start=0.1)", "OneCycleLR(max_lr=0.3, total_steps=2000, pct_start=0.1)"),
+    ("WarmupLinear(warmup=230)", "WarmupLinear(warmup=230, total_steps=2000)"),
+    ("WarmupCosine(warmup=230)", "WarmupCosine(warmup=230, total_steps=2000)"),
+]
+
+
+@pytest.mark.parametrize("every", [1, 50])
+@pytest.mark.parametrize(("made_by", "found"), EXACT)
+def test_the_schedule_of_an_exact_curve_is_named(made_by: str, found: str, every: int) -> None:
+    lrs = lrs_of(made_by)
+    fitted = fit_schedule(curve_of(lrs, every))
+    assert fitted is not None
+    assert (fitted.notation, fitted.offset) == (found, 0)
+    # PyTorch's class makes the same curve
+    again = lrs_of(fitted.notation, fitted.base_lr)
+    assert np.allclose(again, lrs, rtol=1e-4, atol=1e-7 * lrs.max())
+
+
+@pytest.mark.parametrize("made_by", ["WarmupCosine(warmup=230)", "CosineAnnealingLR(per='batch')"])
+def test_a_log_in_32_bits_that_counts_steps_from_1_is_named_with_its_offset(made_by: str) -> None:
+    lrs = lrs_of(made_by)
+    fitted = fit_schedule(curve_of(lrs.astype(np.float32).astype(np.float64), 50, offset=1))
+    assert fitted is not None
+    assert fitted.notation.split("(")[0] == made_by.split("(")[0]
+    assert fitted.offset == 1
+    assert fitted.base_lr == 0.1
+
+
+def test_without_the_length_of_an_epoch_steps_are_counted_in_batches() -> None:
+    fitted = fit_schedule(curve_of(lrs_of("StepLR(step_size=3, gamma=0.1)"), 50, per_epoch=None))
+    assert fitted is not None
+    assert fitted.notation == "StepLR(step_size=600, gamma=0.1, per='batch')"
+
+
+@pytest.mark.parametrize(
+    "lrs",
+    [
+        np.abs(np.sin(np.arange(STEPS) / 90)) + 0.1,
+        np.where(np.arange(STEPS) == 1000, 0.2, 0.1),
+        np.full(STEPS, 0.0),
+        np.full(STEPS, np.inf),
+        -np.full(STEPS, 0.1),
+        np.where(np.arange(STEPS) < 700, 0.1, np.where(np.arange(STEPS) < 900, 0.01, 0.001)),
+        np.linspace(0.01, 0.1, STEPS),
+    ],
+)
+def test_a_curve_that_no_usual_schedule_has_is_not_named(lrs: np.ndarray) -> None:
+    assert fit_schedule(curve_of(lrs)) is None
+
+
+def test_one_point_that_is_off_by_more_than_the_tolerance_is_enough() -> None:
+    lrs = lrs_of("CosineAnnealingLR(per='batch')")
+    lrs[1234] *= 1.0005
+    assert fit_schedule(curve_of(lrs)) is None
+
+
+def test_a_few_points_name_nothing() -> None:
+    assert fit_schedule(curve_of(lrs_of("ConstantLR(factor=1.0)"), 500)) is None
